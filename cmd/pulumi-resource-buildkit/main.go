@@ -1,0 +1,4 @@
+// Package main is a placeholder while the skeleton is laid.
+package main
+
+func main() {}
