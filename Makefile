@@ -49,9 +49,10 @@ bin/buildkitd: .tools/buildkit/go.mod .tools/buildkit/go.sum | go
 	cd .tools/buildkit && $(SHIPPED) -ldflags '$(STRIP) -X github.com/moby/buildkit/version.Version=$(BUILDKIT_VERSION)' -o $(BIN)/ tool
 	@touch bin/buildkitd bin/buildctl
 
-# runc enters namespaces in C. Static, for it runs on machines with another libc.
-bin/runc: .tools/runc/go.mod .tools/runc/go.sum | go gcc
-	cd .tools/runc && CGO_ENABLED=1 go build -trimpath -tags netgo,osusergo -ldflags '$(STRIP) -extldflags -static' -o $(BIN)/ tool
+# runc enters namespaces in C, and buildkitd asks for its seccomp profile wherever the kernel has seccomp: without the tag no step
+# starts there. Static, for it runs on machines with another libc.
+bin/runc: .tools/runc/go.mod .tools/runc/go.sum | go gcc seccomp
+	cd .tools/runc && CGO_ENABLED=1 go build -trimpath -tags seccomp,netgo,osusergo -ldflags '$(STRIP) -extldflags -static' -o $(BIN)/ tool
 	@touch $@
 
 bin/%: .tools/%/go.mod .tools/%/go.sum | go
@@ -61,7 +62,7 @@ bin/%: .tools/%/go.mod .tools/%/go.sum | go
 .cache/fixtures/busybox-%/busybox: .tools/busybox
 	.tools/busybox $* $@
 
-go gcc qemu:
+go gcc seccomp qemu:
 	@.tools/require $@
 
-.PHONY: help build plugin tools fixtures demo test lint bench schema clean go gcc qemu
+.PHONY: help build plugin tools fixtures demo test lint bench schema clean go gcc seccomp qemu
