@@ -28,8 +28,9 @@ fixtures: $(BUSYBOX) qemu ## what base images of the tests are made of, into .ca
 demo: build tools qemu ## a real pulumi up for two platforms: push, pull back, run, change, destroy
 	@go run ./examples/demo
 
-# One invocation, so that packages compile once and run side by side. vet is make lint's: here it would visit every dependency.
+# The example is a module of its own. Then one invocation, so that packages compile once and run side by side. vet is make lint's: here it would visit every dependency.
 test: build tools fixtures ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
+	cd examples/go-server && go test -race ./...
 	go test -race -shuffle=on -vet=off -timeout 15m ./...
 
 lint: bin/golangci-lint ## the rules of .golangci.yml

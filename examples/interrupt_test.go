@@ -1,0 +1,106 @@
+//go:build linux
+
+package examples
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+)
+
+const long = `
+context: { location: . }
+platforms: [linux/amd64]
+tags: ["REPO:1"]
+buildOnPreview: false
+`
+
+func TestCtrlCEndsALongStep(t *testing.T) {
+	t.Parallel()
+	const step = "sleep 86411"
+	s := open(t, project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	p := s.StartUp("--skip-preview")
+	awaitStep(t, step)
+
+	pressed := time.Now()
+	if err := p.Interrupt(); err != nil {
+		t.Fatal(err)
+	}
+	result, err := p.Wait()
+	if took := time.Since(pressed); err != nil || result.Code == 0 || took > 5*time.Second {
+		t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err, result.All())
+	}
+	if err := stack.Until(t.Context(), 2*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
+		t.Errorf("the step still runs: %v", stack.Running(step))
+	}
+	if moved := served(t, repository(t)+":1"); moved != nil {
+		t.Errorf("the tag is at %s", moved.Digest)
+	}
+	if state := s.Export(); len(state) != 0 {
+		t.Errorf("state: %+v", state)
+	}
+}
+
+// Nothing can be told to a process that gets kill -9, and nothing it started may need to be told.
+func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
+	t.Parallel()
+	const step = "sleep 86422"
+	s := stack.New(t, stack.Config{
+		Bin: shared.bin, Idle: 3 * time.Second,
+		Program: project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}),
+	})
+	p := s.StartUp("--skip-preview")
+	awaitStep(t, step)
+
+	for _, victim := range s.Plugins() {
+		_ = syscall.Kill(victim.PID, syscall.SIGKILL)
+	}
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := stack.DaemonGone(t.Context(), s.Daemon); err != nil {
+		t.Error(err)
+	}
+	if left := stack.Running(step); len(left) > 0 {
+		t.Errorf("the step still runs: %v", left)
+	}
+
+	if err := s.Write("Dockerfile", "FROM "+shared.base+"\nRUN echo awake\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(t.Context(), "cancel", "--yes", "--stack", "dev"); err != nil { // the killed CLI left its lock on the backend
+		t.Fatal(err)
+	}
+	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	ok(t, s.Destroy("--skip-preview"))
+}
+
+// A CLI that is killed leaves its plugin running: it has to notice.
+func TestAPluginWhoseCLIWasKilledMovesNoTag(t *testing.T) {
+	t.Parallel()
+	const step = "sleep 4.86433"
+	s := open(t, project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	p := s.StartUp("--skip-preview")
+	awaitStep(t, step)
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Gone(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if moved := served(t, repository(t)+":1"); moved != nil {
+		t.Errorf("a plugin without its CLI moved the tag to %s", moved.Digest)
+	}
+}
+
+func awaitStep(t *testing.T, step string) {
+	t.Helper()
+	if err := stack.Until(t.Context(), time.Minute, func() bool { return len(stack.Running(step)) > 0 }); err != nil {
+		t.Fatalf("the step %q did not start: %v", step, err)
+	}
+}

@@ -1,0 +1,42 @@
+//go:build linux
+
+package examples
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestNonInteractiveOutputHasALinePerFinishedStep(t *testing.T) {
+	t.Parallel()
+	dockerfile := "FROM BUSYBOX\nRUN echo one\nRUN for i in 1 2 3 4 5 6; do sleep 0.5; echo tick $i; done\nRUN echo three\n"
+	s := open(t, project(t, both+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
+	result := s.Up("--skip-preview")
+	ok(t, result)
+	for _, step := range []string{"RUN echo one", "RUN for i in 1 2 3 4 5 6", "RUN echo three"} {
+		for _, platform := range []string{"linux/amd64", "linux/arm64"} {
+			if got := linesWith(result.Stdout, step, platform); got != 1 {
+				t.Errorf("%d lines for %q on %s, want 1:\n%s", got, step, platform, result.All())
+			}
+		}
+	}
+	if linesWith(result.Stdout, "tick 3") > 0 {
+		t.Errorf("a successful step's output is shown:\n%s", result.All())
+	}
+	ok(t, s.Destroy("--skip-preview"))
+}
+
+// linesWith counts the lines that contain every text.
+func linesWith(output string, texts ...string) int {
+	count := 0
+lines:
+	for line := range strings.Lines(output) {
+		for _, text := range texts {
+			if !strings.Contains(line, text) {
+				continue lines
+			}
+		}
+		count++
+	}
+	return count
+}

@@ -1,0 +1,93 @@
+//go:build linux
+
+package stack
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Registry is a distribution registry on loopback, over plain HTTP, that lets nobody's manifests be deleted but on request.
+type Registry struct {
+	Host  string // 127.0.0.1:port
+	dir   string
+	cmd   *exec.Cmd
+	ended <-chan error
+}
+
+const registryConfig = `version: 0.1
+log: {level: info, formatter: json, accesslog: {disabled: true}}
+storage:
+  delete: {enabled: true}
+  filesystem: {rootdirectory: %q}
+http: {addr: "127.0.0.1:0"}
+`
+
+// StartRegistry runs bin/registry on a port that the kernel picks, over an empty folder. ctx bounds only the start; Close ends it.
+func StartRegistry(ctx context.Context, bin string) (*Registry, error) {
+	dir, err := os.MkdirTemp("", "registry-")
+	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(dir, "config.yml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, registryConfig, filepath.Join(dir, "data")), 0o600); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	r := &Registry{dir: dir, cmd: exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin, "registry"), "serve", config)}
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	r.cmd.WaitDelay = time.Second
+	log, err := r.cmd.StderrPipe()
+	if err == nil {
+		r.ended, err = launch(r.cmd)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the registry (make tools builds it): %w", err), os.RemoveAll(dir))
+	}
+	if r.Host, err = listening(ctx, log); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// Close ends the registry and removes its folder.
+func (r *Registry) Close() error {
+	_ = r.cmd.Process.Kill() // it may have ended by itself
+	<-r.ended                //nolint:errcheck // it is "signal: killed"
+	return os.RemoveAll(r.dir)
+}
+
+// listening reads the log until it names the address, and drains the rest until the process has ended.
+func listening(ctx context.Context, log io.Reader) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("the registry named no address within 20 s"))
+	defer cancel()
+	host, last := make(chan string, 1), ""
+	go func() {
+		defer close(host)
+		for lines := bufio.NewScanner(log); lines.Scan(); last = lines.Text() {
+			var entry struct{ Msg string }
+			_ = json.Unmarshal(lines.Bytes(), &entry)
+			if address, ok := strings.CutPrefix(entry.Msg, "listening on "); ok {
+				host <- address
+			}
+		}
+	}()
+	select {
+	case address, ok := <-host:
+		if !ok {
+			return "", fmt.Errorf("the registry ended at once: %s", last)
+		}
+		return address, nil
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}

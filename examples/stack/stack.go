@@ -1,0 +1,150 @@
+//go:build linux
+
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is what a stack is made of.
+type Config struct {
+	Bin     string            // absolute folder of pulumi, its plugins, buildkitd and runc
+	Program fs.FS             // Pulumi.yaml and what it builds; copied
+	Values  map[string]string // stack configuration; a key without a colon is the project's
+	Daemon  string            // absolute folder of the embedded daemon; default: one of the stack's own
+	Idle    time.Duration     // how long the daemon outlives its last use; default 2 s
+	Output  io.Writer         // also gets what the CLI prints; default: nobody
+}
+
+// Stack is one program on one file backend. Its methods may be used from one goroutine at a time; Close ends it.
+type Stack struct {
+	Dir    string // the program's copy
+	Daemon string
+	root   string
+	pulumi string
+	env    []string
+	output io.Writer
+}
+
+// Open copies the program and creates the stack "dev". ctx bounds only this call.
+func Open(ctx context.Context, c Config) (*Stack, error) {
+	root, err := os.MkdirTemp("", "stack-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{
+		Dir: filepath.Join(root, "program"), Daemon: c.Daemon,
+		root: root, pulumi: filepath.Join(c.Bin, "pulumi"), output: c.Output,
+	}
+	if s.Daemon == "" {
+		s.Daemon = filepath.Join(root, "daemon")
+	}
+	if c.Idle == 0 {
+		c.Idle = 2 * time.Second
+	}
+	s.env = environment(c.Bin, root, s.Daemon, c.Idle)
+	if err := s.lay(ctx, c); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(root))
+	}
+	return s, nil
+}
+
+func (s *Stack) lay(ctx context.Context, c Config) error {
+	for _, folder := range []string{"home", "state", "tmp"} {
+		if err := os.Mkdir(filepath.Join(s.root, folder), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := os.CopyFS(s.Dir, c.Program); err != nil {
+		return err
+	}
+	project, err := projectName(filepath.Join(s.Dir, "Pulumi.yaml"))
+	if err != nil {
+		return err
+	}
+	if err := s.Write("Pulumi.dev.yaml", configFile(project, c.Values)); err != nil {
+		return err
+	}
+	quiet := *s
+	quiet.output = nil
+	result, err := quiet.Run(ctx, "stack", "init", "dev")
+	if err == nil && result.Code != 0 {
+		err = fmt.Errorf("pulumi stack init: exit code %d: %s%s", result.Code, result.Stdout, result.Stderr)
+	}
+	return err
+}
+
+// Write replaces a file of the program; name is relative to its folder.
+func (s *Stack) Write(name, text string) error {
+	path := filepath.Join(s.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o600)
+}
+
+// Close kills what is left of the stack's processes and removes its folders; the error names processes that should have been gone
+// by themselves. A daemon of the stack's own gets its idle time to end; a shared one is left alone.
+func (s *Stack) Close(ctx context.Context) error {
+	err := s.Gone(ctx)
+	if strings.HasPrefix(s.Daemon, s.root) {
+		err = errors.Join(err, DaemonGone(ctx, s.Daemon))
+	}
+	return errors.Join(err, os.RemoveAll(s.root))
+}
+
+// environment is all that the CLI sees: nothing of the caller's but where tools are, so that neither credentials nor settings get in.
+func environment(bin, root, daemon string, idle time.Duration) []string {
+	return []string{
+		"PATH=" + bin + ":" + os.Getenv("PATH"),
+		"HOME=" + filepath.Join(root, "home"),
+		"TMPDIR=" + filepath.Join(root, "tmp"),
+		"LANG=C.UTF-8",
+		"PULUMI_HOME=" + filepath.Join(root, "home", ".pulumi"),
+		"PULUMI_BACKEND_URL=file://" + filepath.Join(root, "state"),
+		"PULUMI_CONFIG_PASSPHRASE=demo",
+		"PULUMI_SKIP_UPDATE_CHECK=true",
+		"PULUMI_BUILDKIT_DAEMON_DIR=" + daemon,
+		"PULUMI_BUILDKIT_DAEMON_IDLE=" + idle.String(),
+	}
+}
+
+// projectName reads the one line of Pulumi.yaml that configuration keys need.
+func projectName(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(line, "name:"); ok {
+			return strings.TrimSpace(name), nil
+		}
+	}
+	return "", fmt.Errorf("%s: no line begins with \"name:\"", path)
+}
+
+func configFile(project string, values map[string]string) string {
+	var text strings.Builder
+	text.WriteString("config:\n")
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		full := key
+		if !strings.Contains(key, ":") {
+			full = project + ":" + key
+		}
+		fmt.Fprintf(&text, "  %s: %q\n", full, values[key])
+	}
+	if len(values) == 0 {
+		return "{}\n"
+	}
+	return text.String()
+}

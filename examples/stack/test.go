@@ -1,0 +1,89 @@
+//go:build linux
+
+package stack
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+)
+
+// Test is a Stack whose commands fail the test when they cannot be run. What a command says is the test's to judge.
+type Test struct {
+	*Stack
+	t testing.TB
+}
+
+// New opens a stack for the test and ends it with the test, which fails when a process of the stack outlives its last command.
+func New(t testing.TB, c Config) *Test {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT RUN: the embedded daemon needs root; run the tests as root to see this one")
+	}
+	s, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, nil)
+		defer cancel()
+		if err := s.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return &Test{Stack: s, t: t}
+}
+
+// Preview is pulumi preview.
+func (s *Test) Preview(args ...string) Result {
+	s.t.Helper()
+	return s.pulumi(append([]string{"preview", "--non-interactive", "--stack", "dev"}, args...))
+}
+
+// Up is pulumi up without questions.
+func (s *Test) Up(args ...string) Result {
+	s.t.Helper()
+	return s.pulumi(append([]string{"up", "--yes", "--non-interactive", "--stack", "dev"}, args...))
+}
+
+// Refresh is pulumi refresh without questions.
+func (s *Test) Refresh(args ...string) Result {
+	s.t.Helper()
+	return s.pulumi(append([]string{"refresh", "--yes", "--non-interactive", "--stack", "dev"}, args...))
+}
+
+// Destroy is pulumi destroy without questions.
+func (s *Test) Destroy(args ...string) Result {
+	s.t.Helper()
+	return s.pulumi(append([]string{"destroy", "--yes", "--non-interactive", "--stack", "dev"}, args...))
+}
+
+// Export is the state, without the stack resource and the providers.
+func (s *Test) Export() []Resource {
+	s.t.Helper()
+	resources, err := s.Stack.Export(context.WithoutCancel(s.t.Context()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resources
+}
+
+// StartUp is Up for tests that end it in the middle; it is interrupted when the test ends.
+func (s *Test) StartUp(args ...string) *Process {
+	s.t.Helper()
+	p, err := s.Start(s.t.Context(), append([]string{"up", "--yes", "--non-interactive", "--stack", "dev"}, args...)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p
+}
+
+func (s *Test) pulumi(args []string) Result {
+	s.t.Helper()
+	result, err := s.Run(s.t.Context(), args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return result
+}
