@@ -1,0 +1,96 @@
+package buildkit
+
+import (
+	"strings"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+)
+
+// CompatibilityVersion pins how a daemon assembles manifests, or the upgrade of a builder would change every digest.
+// 30 is the version of BuildKit v0.31 and later (docs/build-repro.md of BuildKit).
+const CompatibilityVersion = 30
+
+// frontendAttrs are the options of the Dockerfile frontend
+// (https://github.com/moby/buildkit/blob/master/frontend/dockerfile/docs/reference.md and frontend/dockerui).
+func (p Plan) frontendAttrs() map[string]string {
+	attrs := map[string]string{"filename": p.Inputs.Name}
+	if len(p.Platforms) > 0 {
+		attrs["platform"] = strings.Join(p.Platforms, ",")
+	}
+	if p.Target != "" {
+		attrs["target"] = p.Target
+	}
+	for name, value := range p.BuildArgs {
+		attrs["build-arg:"+name] = value
+	}
+	for name, value := range p.Labels {
+		attrs["label:"+name] = value
+	}
+	for name := range p.Inputs.Named {
+		attrs["context:"+name] = "local:" + localName(name)
+	}
+	if syntax, ok := officialSyntax(p.Inputs.Dockerfile); ok {
+		attrs["cmdline"] = syntax
+	}
+	return attrs
+}
+
+// exports is the image, pushed by digest. Every option that has a say in the digest is written out.
+func (p Plan) exports() []client.ExportEntry {
+	attrs := map[string]string{
+		"oci-mediatypes":    "true",
+		"oci-artifact":      "false",
+		"compression":       "gzip",
+		"force-compression": "false",
+		"store":             "false",
+	}
+	if len(p.Repositories) > 0 {
+		attrs["name"] = strings.Join(p.Repositories, ",")
+		attrs["push"] = "true"
+		attrs["push-by-digest"] = "true"
+	}
+	return []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
+}
+
+// officialSyntax tells whether the Dockerfile's "# syntax=" line asks for the official frontend, of which this program holds
+// a copy of its own: it then serves the build itself. Without that, every such Dockerfile – most in the world – would pull
+// an image from Docker Hub first. Labs, digests and other images are forwarded as asked.
+func officialSyntax(dockerfile []byte) (string, bool) {
+	_, line, _, ok := parser.DetectSyntax(dockerfile)
+	if !ok {
+		return "", false
+	}
+	ref := strings.TrimPrefix(strings.Fields(line)[0], "docker.io/")
+	name, tag, _ := strings.Cut(ref, ":")
+	if name != "docker/dockerfile" || !servedTag(tag) {
+		return "", false
+	}
+	return line, true
+}
+
+// frontendMinor is the minor version of the Dockerfile frontend in the BuildKit release that this module is built with:
+// v0.33 goes with docker/dockerfile:1.27.
+const frontendMinor = 27
+
+// servedTag is true for "", "1" and "1.N" or "1.N.P" up to the frontend's own minor version.
+func servedTag(tag string) bool {
+	if tag == "" || tag == "1" {
+		return true
+	}
+	major, rest, _ := strings.Cut(tag, ".")
+	minor, patch, _ := strings.Cut(rest, ".")
+	n, ok := number(minor)
+	_, patchOK := number(patch)
+	return major == "1" && ok && n <= frontendMinor && (patch == "" || patchOK)
+}
+
+func number(s string) (n int, ok bool) {
+	for _, c := range s {
+		if c < '0' || c > '9' || len(s) > 4 {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, s != ""
+}

@@ -1,0 +1,12 @@
+// Package buildkit drives one build: it records what a build reads, has a BuildKit daemon solve it for one or several
+// platforms, and pushes the result by digest. Names and tags are none of its business.
+//
+//	Load      the Dockerfile and the local build contexts, recorded and hashed   (load.go, source/)
+//	Plan      what to build, as plain data, and the options that it becomes      (plan.go, attrs.go)
+//	Dial      a connection to a daemon that answers                              (dial.go)
+//	Solve     the plan on that daemon, with the session that serves it           (solve.go, session.go)
+//	Event     what a person is shown while it runs                               (events.go)
+//	StepError what a person is shown when a step fails                           (errors.go)
+//
+// The embedded daemon is the package daemon below.
+package buildkit

@@ -1,0 +1,72 @@
+package buildkit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+)
+
+// CheckDockerfile tells what is wrong with the text of a Dockerfile without building it: its syntax, with the line, and
+// whether target is one of its stages. A Dockerfile for another frontend is that frontend's to judge.
+func CheckDockerfile(text []byte, target string) error {
+	if _, _, _, other := parser.DetectSyntax(text); other {
+		if _, served := officialSyntax(text); !served {
+			return nil
+		}
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return errors.New("the Dockerfile is empty: it needs at least a FROM")
+	}
+	parsed, err := parser.Parse(bytes.NewReader(text))
+	if err != nil {
+		return atLine(err)
+	}
+	stages, _, err := instructions.Parse(parsed.AST, nil)
+	if err != nil {
+		return atLine(err)
+	}
+	if len(stages) == 0 {
+		return errors.New("the Dockerfile has no stage: it needs at least a FROM")
+	}
+	return checkTarget(stages, target)
+}
+
+func checkTarget(stages []instructions.Stage, target string) error {
+	if target == "" {
+		return nil
+	}
+	if _, ok := instructions.HasStage(stages, target); ok {
+		return nil
+	}
+	if n, err := strconv.Atoi(target); err == nil && n >= 0 && n < len(stages) {
+		return nil
+	}
+	var names []string
+	for _, stage := range stages {
+		if stage.Name != "" {
+			names = append(names, stage.Name)
+		}
+	}
+	if len(names) == 0 {
+		return &TargetError{fmt.Sprintf("the Dockerfile has no stage %q: its stages have no names (FROM … AS name)", target)}
+	}
+	return &TargetError{fmt.Sprintf("the Dockerfile has no stage %q: it has %s", target, strings.Join(names, ", "))}
+}
+
+// TargetError says that the target is no stage of the Dockerfile.
+type TargetError struct{ text string }
+
+func (e *TargetError) Error() string { return e.text }
+
+func atLine(err error) error {
+	var located *parser.LocationError
+	if !errors.As(err, &located) || len(located.Locations) == 0 || len(located.Locations[0]) == 0 {
+		return err
+	}
+	return fmt.Errorf("line %d: %w", located.Locations[0][0].Start.Line, err)
+}

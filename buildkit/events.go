@@ -1,0 +1,115 @@
+package buildkit
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/opencontainers/go-digest"
+)
+
+// Step is one step of a build.
+type Step struct {
+	Platform string // that it runs for, as "linux/arm64"; "" for steps that belong to none
+	Position string // in its stage, as "build 2/3"; "" for steps that are not the Dockerfile's
+	Command  string // as written in the Dockerfile, or what BuildKit calls the step
+}
+
+// Kind says what happened to a step.
+type Kind int
+
+// The kinds of events.
+const (
+	Started  Kind = iota
+	Finished      // Cached or after Elapsed
+	Warned        // Text is a warning about the Dockerfile
+)
+
+// Event is something that a person may want to see while a build runs.
+type Event struct {
+	Kind    Kind
+	Step    Step
+	Cached  bool
+	Elapsed time.Duration
+	Text    string
+}
+
+// stepName is how BuildKit's frontend names a Dockerfile's step: [linux/amd64->arm64 build 2/3] RUN make
+var stepName = regexp.MustCompile(`^\[(?:([a-z0-9]+/\S+) +)?(?:(\S+) +)?(\d+/\d+)\] +(?s:(.*))$`)
+
+func parseStep(name string, platforms []string) Step {
+	m := stepName.FindStringSubmatch(name)
+	if m == nil {
+		return Step{Command: strings.TrimPrefix(name, "[internal] ")}
+	}
+	step := Step{Platform: m[1], Position: strings.TrimSpace(m[2] + " " + m[3]), Command: m[4]}
+	if step.Platform == "" && len(platforms) == 1 {
+		step.Platform = platforms[0]
+	}
+	return step
+}
+
+// tailLines is how much of a step's output is kept for its failure.
+const tailLines = 20
+
+// steps follows the status of one solve. It belongs to one goroutine until the solve has returned.
+type steps struct {
+	platforms []string
+	report    func(Event)
+	seen      map[digest.Digest]*stepState
+}
+
+type stepState struct {
+	Step
+	started, done bool
+	failed        bool
+	tail          tail
+}
+
+func newSteps(platforms []string, report func(Event)) *steps {
+	return &steps{platforms: platforms, report: report, seen: map[digest.Digest]*stepState{}}
+}
+
+func (s *steps) follow(status <-chan *client.SolveStatus) {
+	for update := range status {
+		for _, v := range update.Vertexes {
+			s.vertex(v)
+		}
+		for _, l := range update.Logs {
+			s.state(l.Vertex).tail.write(l.Data)
+		}
+		for _, w := range update.Warnings {
+			s.report(Event{Kind: Warned, Step: s.state(w.Vertex).Step, Text: string(w.Short)})
+		}
+	}
+}
+
+func (s *steps) state(d digest.Digest) *stepState {
+	if s.seen[d] == nil {
+		s.seen[d] = &stepState{}
+	}
+	return s.seen[d]
+}
+
+func (s *steps) vertex(v *client.Vertex) {
+	state := s.state(v.Digest)
+	state.Step = parseStep(v.Name, s.platforms)
+	state.failed = v.Error != ""
+	if v.Started != nil && !state.started {
+		state.started = true
+		s.report(Event{Kind: Started, Step: state.Step})
+	}
+	if v.Completed == nil || v.Error != "" || state.done {
+		return
+	}
+	state.done = true
+	s.report(Event{Kind: Finished, Step: state.Step, Cached: v.Cached, Elapsed: elapsed(v)})
+}
+
+func elapsed(v *client.Vertex) time.Duration {
+	if v.Started == nil {
+		return 0
+	}
+	return v.Completed.Sub(*v.Started)
+}

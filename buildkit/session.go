@@ -1,0 +1,27 @@
+package buildkit
+
+import (
+	"context"
+
+	"github.com/docker/cli/cli/config/types"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/auth/authprovider"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+)
+
+// Credential answers a registry's challenge. Empty is anonymous.
+type Credential struct{ Username, Password, IdentityToken string }
+
+// Credentials looks a credential up for exactly the host that asks, when it asks. Docker Hub asks as registry-1.docker.io.
+type Credentials func(ctx context.Context, host string) (Credential, error)
+
+// attachables are what the daemon may ask of us during one solve: the recorded trees and credentials, nothing else.
+func attachables(files *source.Server, credentials Credentials) []session.Attachable {
+	lookup := func(ctx context.Context, host string, _ []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
+		c, err := credentials(ctx, host)
+		return types.AuthConfig{ServerAddress: host, Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
+	}
+	auth := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: lookup})
+	return []session.Attachable{files, auth}
+}

@@ -1,0 +1,57 @@
+package buildkit
+
+import (
+	"context"
+	"errors"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/moby/buildkit/frontend/dockerfile/builder"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+)
+
+// Solve builds the plan on the daemon behind c and pushes it by digest. The Dockerfile frontend runs in this process, so
+// that prediction and build are one program whatever version the daemon has. report is called from one goroutine, while
+// the build runs, and must not block for long.
+//
+// Errors: a *StepError when a step of the Dockerfile failed; an error that names the path when a local input is not what
+// was recorded; the cause of ctx when it ended; else what the daemon or a registry said.
+func Solve(ctx context.Context, c *client.Client, plan Plan, credentials Credentials, report func(Event)) (Built, error) {
+	files := source.NewServer(plan.trees())
+	opt := client.SolveOpt{
+		FrontendAttrs:        plan.frontendAttrs(),
+		Exports:              plan.exports(),
+		Session:              attachables(files, credentials),
+		SharedKey:            plan.Inputs.key,
+		CompatibilityVersion: CompatibilityVersion,
+	}
+	steps := newSteps(plan.Platforms, report)
+	status := make(chan *client.SolveStatus)
+	drained := make(chan struct{})
+	go func() { // to the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve
+		defer close(drained)
+		steps.follow(status)
+	}()
+	response, err := c.Build(ctx, opt, "pulumi-buildkit", builder.Build, status)
+	<-drained
+	if err != nil {
+		return Built{}, explain(ctx, err, files, steps)
+	}
+	digest := response.ExporterResponse[exptypes.ExporterImageDigestKey]
+	if digest == "" {
+		return Built{}, errors.New("the daemon finished the build but named no image digest: its image exporter is older than BuildKit v0.11, use a newer one")
+	}
+	return Built{Digest: digest}, nil
+}
+
+// explain puts the error first that says most: why we stopped, which local file changed, which step failed.
+func explain(ctx context.Context, err error, files *source.Server, steps *steps) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if local := files.Err(); local != nil {
+		return local
+	}
+	return steps.explain(err)
+}

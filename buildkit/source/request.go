@@ -1,0 +1,58 @@
+package source
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/tonistiigi/fsutil"
+	"google.golang.org/grpc/metadata"
+)
+
+// request is what a daemon asks of one local source.
+type request struct {
+	name   string // of the local source
+	filter fsutil.FilterOpt
+}
+
+// parseRequest reads a request as BuildKit puts it into gRPC metadata (session/filesync, FSSync).
+func parseRequest(md metadata.MD) (request, error) {
+	var r request
+	names, err := values(md, "dir-name")
+	if err != nil {
+		return r, err
+	}
+	if len(names) > 0 {
+		r.name = names[0]
+	}
+	if r.filter.IncludePatterns, err = values(md, "include-patterns"); err != nil {
+		return r, err
+	}
+	if r.filter.ExcludePatterns, err = values(md, "exclude-patterns"); err != nil {
+		return r, err
+	}
+	r.filter.FollowPaths, err = values(md, "followpaths")
+	return r, err
+}
+
+// values are percent-encoded when the key with the suffix -encoded says so: metadata holds ASCII only.
+func values(md metadata.MD, key string) ([]string, error) {
+	raw := md[key]
+	if flag := md[key+"-encoded"]; len(flag) == 0 || !isTrue(flag[0]) {
+		return raw, nil
+	}
+	decoded := make([]string, len(raw))
+	for i, v := range raw {
+		plain, err := url.QueryUnescape(v)
+		if err != nil {
+			return nil, fmt.Errorf("the daemon's request for local files cannot be read: %s: %w", key, err)
+		}
+		decoded[i] = plain
+	}
+	return decoded, nil
+}
+
+func isTrue(s string) bool {
+	b, err := strconv.ParseBool(s)
+	return err == nil && b
+}

@@ -1,0 +1,90 @@
+package source
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func paths(t *testing.T, dir string, excludes ...string) []string {
+	t.Helper()
+	scanned, err := Scan(t.Context(), dir, excludes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range scanned.entries {
+		names = append(names, e.stat.Path)
+	}
+	return names
+}
+
+func TestScanFollowsIgnoreRules(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"a": "", "a-b": "", "d/x.go": "", "d/y.md": "", "d/e/z.go": "", "n/m/k": ""}
+	cases := map[string]struct{ excludes, want []string }{
+		"nothing":       {nil, []string{"a", "a-b", "d", "d/e", "d/e/z.go", "d/x.go", "d/y.md", "n", "n/m", "n/m/k"}},
+		"a directory":   {[]string{"d", "n"}, []string{"a", "a-b"}},
+		"a pattern":     {[]string{"**/*.go", "n"}, []string{"a", "a-b", "d", "d/e", "d/y.md"}},
+		"an exception":  {[]string{"*", "!d/e"}, []string{"d", "d/e", "d/e/z.go"}},
+		"all":           {[]string{"*"}, nil},
+		"deep negation": {[]string{"**", "!n/m/k"}, []string{"n", "n/m", "n/m/k"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := paths(t, tree(t, files), c.excludes...); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// BuildKit's receiver refuses any other order.
+func TestScanOrdersChildrenBeforeSiblingsWithSmallerBytes(t *testing.T) {
+	t.Parallel()
+	got := paths(t, tree(t, map[string]string{"a/b": "", "a-b": "", "a.b": ""}))
+	if want := []string{"a", "a/b", "a-b", "a.b"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestScanLeavesOutWhatIsNoFile(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"file": "x"})
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if got := paths(t, dir); !slices.Equal(got, []string{"file"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestScanNamesABadName(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"d/ok": ""})
+	if err := os.WriteFile(filepath.Join(dir, "d", "caf\xe9"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Scan(t.Context(), dir, nil)
+	if err == nil || !strings.Contains(err.Error(), `"d/caf\xe9": the name is not UTF-8`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestScanDoesNotLeaveTheContext(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"out": "->/etc", "loop": "->loop", "up": "->.."})
+	if got := paths(t, dir); !slices.Equal(got, []string{"loop", "out", "up"}) {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,125 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/tonistiigi/fsutil"
+)
+
+// sentFS is a tree as fsutil sends it: its walk replays the record, its files verify themselves while they are read.
+// What goes wrong is handed to fail, because fsutil sends an empty file for one that cannot be opened.
+type sentFS struct {
+	tree *Tree
+	root *os.Root // nil for a tree in memory
+	fail func(error)
+}
+
+// Walk replays the record below target; fn may skip directories. A target that is not in the tree is fs.ErrNotExist.
+func (s *sentFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+	below := strings.Trim(path.Clean("/"+target), "/")
+	if _, ok := s.tree.byPath[below]; !ok && below != "" {
+		return &fs.PathError{Op: "walk", Path: target, Err: fs.ErrNotExist}
+	}
+	skipped := ""
+	for _, e := range s.tree.entries {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		name := e.stat.Path
+		if !within(name, below) || skipped != "" && within(name, skipped) {
+			continue
+		}
+		err := fn(name, &fsutil.DirEntryInfo{Stat: e.stat.Clone()}, nil)
+		if err == fs.SkipDir { //nolint:errorlint // fs.WalkDirFunc returns the bare value
+			if skipped = name; !e.mode().IsDir() {
+				skipped = path.Dir(name)
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func within(name, dir string) bool {
+	return dir == "" || name == dir || strings.HasPrefix(name, dir+"/")
+}
+
+// Open opens a recorded file. It returns no error of its own: the reader fails, and with it the transfer.
+func (s *sentFS) Open(name string) (io.ReadCloser, error) {
+	e := s.tree.byPath[strings.Trim(path.Clean("/"+name), "/")]
+	if e == nil || !e.mode().IsRegular() {
+		return s.broken(name, fs.ErrNotExist), nil
+	}
+	if s.root == nil {
+		return io.NopCloser(bytes.NewReader(e.data)), nil
+	}
+	f, err := openFile(s.root, e.stat.Path)
+	if err != nil {
+		return s.broken(name, err), nil
+	}
+	return &verifiedFile{fs: s, entry: e, file: f, content: digestReader{r: f, h: sha256.New()}}, nil
+}
+
+func (s *sentFS) broken(name string, cause error) io.ReadCloser {
+	err := changed(name, cause)
+	s.fail(err)
+	return brokenFile{err}
+}
+
+func changed(name string, cause error) error {
+	return fmt.Errorf("%s changed between hashing and sending (%w): nothing was pushed, run the update again", name, cause)
+}
+
+type brokenFile struct{ err error }
+
+func (b brokenFile) Read([]byte) (int, error) { return 0, b.err }
+func (brokenFile) Close() error               { return nil }
+
+// verifiedFile reads a file and fails unless it has exactly the recorded bytes.
+type verifiedFile struct {
+	fs      *sentFS
+	entry   *entry
+	file    *os.File
+	content digestReader
+}
+
+func (v *verifiedFile) Read(p []byte) (int, error) {
+	n, err := v.content.Read(p)
+	if cause := v.differs(err); cause != nil {
+		cause = changed(v.entry.stat.Path, cause)
+		v.fs.fail(cause)
+		return 0, cause
+	}
+	return n, err
+}
+
+// differs tells what is wrong with the bytes read so far, after a read that returned err.
+func (v *verifiedFile) differs(err error) error {
+	size := v.entry.stat.Size
+	switch {
+	case v.content.n > size:
+		return fmt.Errorf("it grew past %d bytes", size)
+	case err == nil:
+		return nil
+	case err != io.EOF: //nolint:errorlint // io.Reader returns the bare value
+		return err
+	case v.content.n < size:
+		return fmt.Errorf("it shrank from %d to %d bytes", size, v.content.n)
+	case v.content.sum() != v.entry.sum:
+		return fmt.Errorf("other content in the same %d bytes", size)
+	}
+	return nil
+}
+
+func (v *verifiedFile) Close() error { return v.file.Close() }

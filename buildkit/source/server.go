@@ -1,0 +1,111 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/moby/buildkit/session/filesync"
+	"github.com/tonistiigi/fsutil"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// Server sends trees to a BuildKit daemon over a session, under the names of its local sources ("context", "dockerfile",
+// the named contexts). Nothing but these trees can be asked for. It is a session attachable for one solve.
+type Server struct {
+	trees map[string]*Tree
+	mu    sync.Mutex
+	err   error
+}
+
+// NewServer returns a server of trees by the name of the local source.
+func NewServer(trees map[string]*Tree) *Server { return &Server{trees: trees} }
+
+// Register makes the server part of a session.
+func (s *Server) Register(g *grpc.Server) { filesync.RegisterFileSyncServer(g, s) }
+
+// Err is the first reason for which a tree could not be sent as it was recorded, nil if there was none. It names the path;
+// the daemon's own error seldom does.
+func (s *Server) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// TarStream is the protocol of ancient daemons.
+func (s *Server) TarStream(filesync.FileSync_TarStreamServer) error {
+	return status.Error(codes.Unimplemented, "tar streams are not sent")
+}
+
+// DiffCopy answers one request for a local source.
+func (s *Server) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
+	md, _ := metadata.FromIncomingContext(stream.Context())
+	req, err := parseRequest(md)
+	if err != nil {
+		return err
+	}
+	tree, ok := s.trees[req.name]
+	if !ok {
+		return status.Errorf(codes.NotFound, "the build asks for a local source %q that it was not given", req.name)
+	}
+	return s.send(stream, tree, &req.filter)
+}
+
+// send streams tree and ends the stream itself when a file is not what was recorded: fsutil's receiver would wait for ever
+// for the rest of it. The sender, left behind, ends with the stream's context.
+func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filter *fsutil.FilterOpt) error {
+	failed := make(chan error, 1)
+	sent := &sentFS{tree: tree, fail: func(err error) { s.fail(err, failed) }}
+	closeRoot, err := sent.open()
+	if err != nil {
+		return s.fail(fmt.Errorf("the build context cannot be opened any more: %w", err), failed)
+	}
+	filtered, err := fsutil.NewFilterFS(sent, filter)
+	if err != nil {
+		closeRoot()
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer closeRoot()
+		done <- fsutil.Send(stream.Context(), stream, filtered, nil)
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case err := <-done:
+		if first := s.Err(); first != nil {
+			return first
+		}
+		return err
+	case <-stream.Context().Done():
+		return context.Cause(stream.Context())
+	}
+}
+
+func (s *sentFS) open() (closeRoot func(), err error) {
+	if s.tree.root == "" {
+		return func() {}, nil
+	}
+	if s.root, err = os.OpenRoot(s.tree.root); err != nil {
+		return nil, err
+	}
+	return func() { _ = s.root.Close() }, nil
+}
+
+func (s *Server) fail(err error, failed chan<- error) error {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	select {
+	case failed <- err:
+	default: // the stream is being ended already
+	}
+	return err
+}

@@ -1,0 +1,174 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/filesync"
+)
+
+// connect gives the far end of a real session that serves trees.
+func connect(t *testing.T, server *Server) session.Caller {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	s, err := session.NewSession(ctx, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Allow(server)
+	daemon, err := session.NewManager()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Run(ctx, func(ctx context.Context, _ string, meta map[string][]string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() { _ = daemon.HandleConn(ctx, far, meta) }()
+			return near, nil
+		})
+	}()
+	t.Cleanup(func() { _ = s.Close(); cancel(); <-ended })
+	caller, err := daemon.Get(ctx, s.ID(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return caller
+}
+
+// receive takes a local source as a daemon does, into a new directory.
+func receive(t *testing.T, server *Server, opt filesync.FSSendRequestOpt) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	opt.DestDir = t.TempDir()
+	return opt.DestDir, filesync.FSSync(ctx, connect(t, server), opt)
+}
+
+func serving(t *testing.T, dir string) *Server {
+	t.Helper()
+	scanned, err := Scan(t.Context(), dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewServer(map[string]*Tree{"context": scanned})
+}
+
+func TestServerSendsTheTreeThatWasHashed(t *testing.T) {
+	t.Parallel()
+	files := base()
+	files["ünï/p%20q"] = "odd names"
+	dir := tree(t, files)
+	if err := os.Chmod(filepath.Join(dir, "a.txt"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	got, err := receive(t, serving(t, dir), filesync.FSSendRequestOpt{Name: "context"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if digestOf(t, got) != digestOf(t, dir) {
+		t.Errorf("received %q, sent %q", paths(t, got), paths(t, dir))
+	}
+}
+
+func TestServerAnswersWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"a/1": "", "b/2": "", "ünï/3": "", "link": "->a"})
+	got, err := receive(t, serving(t, dir), filesync.FSSendRequestOpt{Name: "context", FollowPaths: []string{"link", "ünï"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := strings.Join(paths(t, got), " "); names != "a a/1 link ünï ünï/3" {
+		t.Errorf("received %s", names)
+	}
+}
+
+func TestServerSendsFilesInMemory(t *testing.T) {
+	t.Parallel()
+	server := NewServer(map[string]*Tree{"dockerfile": Files(map[string][]byte{"Dockerfile": []byte("FROM scratch")})})
+	got, err := receive(t, server, filesync.FSSendRequestOpt{Name: "dockerfile", FollowPaths: []string{"Dockerfile", "Dockerfile.dockerignore"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(filepath.Join(got, "Dockerfile")); string(text) != "FROM scratch" {
+		t.Errorf("received %q", text)
+	}
+}
+
+func TestServerRefusesOtherDirectories(t *testing.T) {
+	t.Parallel()
+	_, err := receive(t, serving(t, tree(t, base())), filesync.FSSendRequestOpt{Name: "/etc"})
+	if err == nil || !strings.Contains(err.Error(), `asks for a local source "/etc" that it was not given`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A file that is not what was hashed ends the transfer and is named; an empty or short file never arrives unnoticed.
+func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 20
+	changes := map[string]struct {
+		change func(path string) error
+		cause  string
+	}{
+		"other bytes":  {func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'y'}, size), 0o644) }, "other content in the same"},
+		"truncated":    {func(p string) error { return os.Truncate(p, size/2) }, "it shrank from 1048576 to 524288 bytes"},
+		"emptied":      {func(p string) error { return os.Truncate(p, 0) }, "it shrank from 1048576 to 0 bytes"},
+		"grown":        {func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'x'}, size+1), 0o644) }, "it grew past 1048576 bytes"},
+		"deleted":      {os.Remove, "no such file"},
+		"now a link":   {func(p string) error { return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p)) }, ""},
+		"now a FIFO":   {func(p string) error { return errors.Join(os.Remove(p), syscall.Mkfifo(p, 0o644)) }, ""},
+		"now a folder": {func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) }, "is a directory"},
+	}
+	for name, c := range changes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := tree(t, map[string]string{"sub/big": strings.Repeat("x", size), "other": "y"})
+			server := serving(t, dir)
+			if err := c.change(filepath.Join(dir, "sub", "big")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := receive(t, server, filesync.FSSendRequestOpt{Name: "context"}); err == nil {
+				t.Error("the daemon took the changed file")
+			}
+			if err := server.Err(); err == nil || !strings.HasPrefix(err.Error(), "sub/big changed between hashing and sending") || !strings.Contains(err.Error(), c.cause) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// A daemon compares size, time and mode only: other content has to be another stat.
+func TestServerTellsEqualStatsApart(t *testing.T) {
+	t.Parallel()
+	stamp := time.Unix(499162500, 0)
+	var times []int64
+	for _, content := range []string{"AAAA", "BBBB", "AAAA"} {
+		dir := tree(t, map[string]string{"f": content})
+		if err := os.Chtimes(filepath.Join(dir, "f"), stamp, stamp); err != nil {
+			t.Fatal(err)
+		}
+		scanned, err := Scan(t.Context(), dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		times = append(times, scanned.entries[0].stat.ModTime)
+	}
+	if times[0] == times[1] || times[0] != times[2] {
+		t.Errorf("times %v: content must decide", times)
+	}
+	if got := time.Unix(0, times[1]).Unix(); got != stamp.Unix() {
+		t.Errorf("second %d, want the real one, %d: layers hold it", got, stamp.Unix())
+	}
+}
