@@ -3,6 +3,7 @@ package buildkit
 import (
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
@@ -28,12 +29,21 @@ func (p Plan) frontendAttrs() map[string]string {
 		attrs["label:"+name] = value
 	}
 	for name := range p.Inputs.Named {
-		attrs["context:"+name] = "local:" + localName(name)
+		attrs["context:"+contextName(name)] = "local:" + localName(name)
 	}
 	if syntax, ok := officialSyntax(p.Inputs.Dockerfile); ok {
 		attrs["cmdline"] = syntax
 	}
 	return attrs
+}
+
+// contextName is the form in which the frontend looks a named context up: docker.io/library/golang:latest is golang.
+func contextName(name string) string {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return name
+	}
+	return strings.TrimSuffix(reference.FamiliarString(named), ":latest")
 }
 
 // exports is the image, pushed by digest. Every option that has a say in the digest is written out.

@@ -63,10 +63,13 @@ type TargetError struct{ text string }
 
 func (e *TargetError) Error() string { return e.text }
 
+// atLine puts the line in front, once.
 func atLine(err error) error {
 	var located *parser.LocationError
 	if !errors.As(err, &located) || len(located.Locations) == 0 || len(located.Locations[0]) == 0 {
 		return err
 	}
-	return fmt.Errorf("line %d: %w", located.Locations[0][0].Start.Line, err)
+	line := located.Locations[0][0].Start.Line
+	text := strings.TrimPrefix(err.Error(), fmt.Sprintf("dockerfile parse error on line %d: ", line))
+	return fmt.Errorf("line %d: %s", line, text)
 }

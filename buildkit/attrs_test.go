@@ -1,0 +1,85 @@
+package buildkit
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func emptyInputs(dockerfile string) *Inputs {
+	return &Inputs{Name: "Dockerfile", Dockerfile: []byte(dockerfile), Context: source.Files(nil)}
+}
+
+func TestPlanBecomesOptions(t *testing.T) {
+	t.Parallel()
+	plans := map[string]Plan{
+		"least": {Inputs: emptyInputs("FROM scratch")},
+		"all": {
+			Inputs: &Inputs{Name: "Dockerfile.prod", Dockerfile: []byte("# syntax=docker/dockerfile:1\nFROM scratch"),
+				Named: map[string]*source.Tree{"go": source.Files(nil), "dockerfile": source.Files(nil)}},
+			Platforms:    []string{"linux/amd64", "linux/arm64"},
+			Target:       "app",
+			BuildArgs:    map[string]string{"VERSION": "1", "EMPTY": ""},
+			Labels:       map[string]string{"org.opencontainers.image.title": "a,b=c"},
+			Repositories: []string{"registry.example.com/a", "docker.io/user/b"},
+		},
+	}
+	for name, plan := range plans {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := json.MarshalIndent(map[string]any{"frontend": plan.frontendAttrs(), "exports": plan.exports()[0].Attrs}, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join("testdata", "options-"+name+".json"), append(got, '\n'))
+		})
+	}
+}
+
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("%s is different; if that is meant, run the test with -update\ngot:\n%s\nwant:\n%s", path, got, want)
+	}
+}
+
+func TestOfficialSyntaxIsServedHere(t *testing.T) {
+	t.Parallel()
+	cases := map[string]bool{
+		"FROM scratch":                                           false,
+		"# syntax=docker/dockerfile:1\n":                         true,
+		"# syntax=docker/dockerfile\n":                           true,
+		"# syntax=docker.io/docker/dockerfile:1.7\n":             true,
+		"# syntax=docker/dockerfile:1.7.1\n":                     true,
+		"# syntax=docker/dockerfile:1.27\n":                      true,
+		"# syntax=docker/dockerfile:1.28\n":                      false,
+		"# syntax=docker/dockerfile:2\n":                         false,
+		"# syntax=docker/dockerfile:1-labs\n":                    false,
+		"# syntax=docker/dockerfile:1.7-labs\n":                  false,
+		"# syntax=docker/dockerfile:1@sha256:aaaa\n":             false,
+		"# syntax=docker/dockerfile-upstream:master\n":           false,
+		"# syntax=ghcr.io/docker/dockerfile:1\n":                 false,
+		"// syntax=docker/dockerfile:1\nFROM scratch":            true,
+		"#!/usr/bin/env x\n# syntax=docker/dockerfile:1\nFROM a": true,
+	}
+	for text, want := range cases {
+		if _, got := officialSyntax([]byte(text)); got != want {
+			t.Errorf("%q: served here: %v, want %v", text, got, want)
+		}
+	}
+}

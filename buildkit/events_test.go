@@ -1,0 +1,68 @@
+package buildkit
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseStep(t *testing.T) {
+	t.Parallel()
+	cases := map[string]Step{
+		"[linux/arm64 build 2/3] RUN make":                {"linux/arm64", "build 2/3", "RUN make"},
+		"[linux/amd64->arm64 build  2/12] RUN go build .": {"linux/amd64->arm64", "build 2/12", "RUN go build ."},
+		"[linux/arm/v7 1/2] FROM docker.io/library/a":     {"linux/arm/v7", "1/2", "FROM docker.io/library/a"},
+		"[stage-1 2/2] COPY --from=build /a /b":           {"linux/amd64", "stage-1 2/2", "COPY --from=build /a /b"},
+		"[2/2] RUN <<EOF\ntrue\nEOF":                      {"linux/amd64", "2/2", "RUN <<EOF\ntrue\nEOF"},
+		"[internal] load build context":                   {"", "", "load build context"},
+		"exporting to image":                              {"", "", "exporting to image"},
+		"[auth] app:pull,push token for registry":         {"", "", "[auth] app:pull,push token for registry"},
+	}
+	for name, want := range cases {
+		if got := parseStep(name, []string{"linux/amd64"}); got != want {
+			t.Errorf("%q: got %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+func TestTailIsWhatATerminalWouldShow(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		written []string
+		want    string
+	}{
+		"lines in pieces":  {[]string{"on", "e\ntw", "o\n", "three"}, "one|two|three"},
+		"blank lines":      {[]string{"a\n\n  \nb\n"}, "a|b"},
+		"colours":          {[]string{"\x1b[31mred\x1b[0m \x1b]0;title\x07done\n"}, "red done"},
+		"carriage returns": {[]string{"10%\r50%\r100%\r\n"}, "100%"},
+		"binary":           {[]string{"a\x00\x01b\xff\n"}, "ab�"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out tail
+			for _, w := range c.written {
+				out.write([]byte(w))
+			}
+			if got := strings.Join(out.last(), "|"); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTailIsBounded(t *testing.T) {
+	t.Parallel()
+	var out tail
+	for range 1000 {
+		out.write([]byte(strings.Repeat("x", 100_000)))
+	}
+	if kept := cap(out.partial); kept > 8*tailWidth {
+		t.Errorf("a line without end keeps %d bytes", kept)
+	}
+	for range 1000 {
+		out.write([]byte("\nline"))
+	}
+	if got := out.last(); len(got) != tailLines {
+		t.Errorf("%d lines, want %d", len(got), tailLines)
+	}
+}
