@@ -1,0 +1,72 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Credential answers for exactly one host. The zero Credential is anonymous. However it is printed, it prints as [credential].
+type Credential struct {
+	Username string
+	Password string
+	// IdentityToken is what docker login stores for registries with OAuth; it is exchanged for access tokens and comes instead of a
+	// password.
+	IdentityToken string
+}
+
+// Anonymous says whether there is nothing to log in with.
+func (c Credential) Anonymous() bool { return c == Credential{} }
+
+// Login is one entry of the user's list of registries. It prints as [login].
+type Login struct {
+	// Address is the registry in any form docker takes: "ghcr.io", "https://index.docker.io/v1/", with a path behind it. Only its host
+	// counts.
+	Address  string
+	Username string
+	Password string
+}
+
+// Host is the canonical host of the address, the one that Lookup compares.
+func (l Login) Host() string { return canonicalHost(l.Address) }
+
+// Both types print their secrets through none of the ways by which values reach logs, errors and state. fmt asks Format for every
+// verb, %#v included.
+const (
+	mask      = "[credential]"
+	loginMask = "[login]"
+)
+
+// Format implements fmt.Formatter for every verb.
+func (c Credential) Format(f fmt.State, _ rune) { redact(f, mask) }
+
+// String is [credential].
+func (c Credential) String() string { return mask }
+
+// GoString is [credential].
+func (c Credential) GoString() string { return mask }
+
+// LogValue is [credential].
+func (c Credential) LogValue() slog.Value { return slog.StringValue(mask) }
+
+// MarshalJSON is "[credential]".
+func (c Credential) MarshalJSON() ([]byte, error) { return json.Marshal(mask) }
+
+// Format implements fmt.Formatter for every verb.
+func (l Login) Format(f fmt.State, _ rune) { redact(f, loginMask) }
+
+// String is [login].
+func (l Login) String() string { return loginMask }
+
+// GoString is [login].
+func (l Login) GoString() string { return loginMask }
+
+// LogValue is [login].
+func (l Login) LogValue() slog.Value { return slog.StringValue(loginMask) }
+
+// MarshalJSON is "[login]".
+func (l Login) MarshalJSON() ([]byte, error) { return json.Marshal(loginMask) }
+
+// redact writes text in place of a value; fmt ignores errors here, so that there is nobody to tell.
+func redact(f fmt.State, text string) { _, _ = io.WriteString(f, text) }

@@ -1,0 +1,71 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// helperTimeout leaves a person time to unlock a key store.
+const helperTimeout = time.Minute
+
+// helperToken is the user name under which helpers answer with an identity token instead of a password.
+const helperToken = "<token>"
+
+// askHelper runs docker-credential-<suffix> with docker's protocol: the address on stdin, JSON on stdout. A helper that says it has
+// nothing gives the zero Credential. Nothing that it prints is in the error: it may be the secret.
+func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
+	program := "docker-credential-" + suffix
+	ctx, cancel := context.WithTimeoutCause(ctx, helperTimeout,
+		fmt.Errorf("%s did not answer within %s; unlock its key store and try again", program, helperTimeout))
+	defer cancel()
+	output, err := runHelper(ctx, program, helperAddress(host))
+	switch {
+	case ctx.Err() != nil:
+		return Credential{}, context.Cause(ctx)
+	case errors.Is(err, exec.ErrNotFound):
+		return Credential{}, fmt.Errorf("%s is not on PATH; install it, or remove it from docker's config.json", program)
+	case err != nil && hasNothing(output):
+		return Credential{}, nil
+	case err != nil:
+		return Credential{}, fmt.Errorf("%s: %w; see what it says with: echo %s | %s get", program, err, helperAddress(host), program)
+	}
+	return decodeHelper(program, output)
+}
+
+func runHelper(ctx context.Context, program, address string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, program, "get")
+	cmd.Stdin = strings.NewReader(address)
+	// A killed helper may leave a child that holds its stdout open.
+	cmd.WaitDelay = time.Second
+	return cmd.Output()
+}
+
+func decodeHelper(program string, output []byte) (Credential, error) {
+	var answer struct{ Username, Secret string }
+	if err := json.Unmarshal(output, &answer); err != nil {
+		return Credential{}, fmt.Errorf(`%s did not answer with {"Username":..., "Secret":...}; update it`, program)
+	}
+	if answer.Username == helperToken {
+		return Credential{IdentityToken: answer.Secret}, nil
+	}
+	return Credential{Username: answer.Username, Password: answer.Secret}, nil
+}
+
+// hasNothing knows the one sentence by which helpers say that there is no entry.
+func hasNothing(output []byte) bool {
+	return bytes.Contains(bytes.ToLower(output), []byte("credentials not found"))
+}
+
+// helperAddress is what docker login stored the credential under.
+func helperAddress(host string) string {
+	if host == dockerHub {
+		return dockerHubKey
+	}
+	return host
+}

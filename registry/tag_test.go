@@ -1,0 +1,122 @@
+package registry_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+func TestParseTag(t *testing.T) {
+	t.Parallel()
+	const ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+	tests := []struct{ tag, repository, host, full string }{
+		{"ghcr.io/acme/app:1", "ghcr.io/acme/app", "ghcr.io", "ghcr.io/acme/app:1"},
+		{"ghcr.io/acme/app", "ghcr.io/acme/app", "ghcr.io", "ghcr.io/acme/app:latest"},
+		{"GHCR.io/acme/app:V1", "ghcr.io/acme/app", "ghcr.io", "ghcr.io/acme/app:V1"},
+		{"user/app:1", "docker.io/user/app", "docker.io", "docker.io/user/app:1"},
+		{"index.docker.io/user/app:1", "docker.io/user/app", "docker.io", "docker.io/user/app:1"},
+		{"docker.io/library/app:1", "docker.io/library/app", "docker.io", "docker.io/library/app:1"},
+		{"localhost/app:1", "localhost/app", "localhost", "localhost/app:1"},
+		{"localhost:5000/app:1", "localhost:5000/app", "localhost:5000", "localhost:5000/app:1"},
+		{"127.0.0.1:5000/a/b/c_d", "127.0.0.1:5000/a/b/c_d", "127.0.0.1:5000", "127.0.0.1:5000/a/b/c_d:latest"},
+		{"[::1]:5000/app:1", "[::1]:5000/app", "[::1]:5000", "[::1]:5000/app:1"},
+		{ecr + "/team/app:v1.2_3-x", ecr + "/team/app", ecr, ecr + "/team/app:v1.2_3-x"},
+	}
+	for _, test := range tests {
+		t.Run(test.tag, func(t *testing.T) {
+			t.Parallel()
+			tag, err := registry.ParseTag(test.tag)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tag.Repository() != test.repository || tag.Host() != test.host || tag.String() != test.full {
+				t.Errorf("repository %s, host %s, %s", tag.Repository(), tag.Host(), tag)
+			}
+		})
+	}
+}
+
+func TestParseTagRefuses(t *testing.T) {
+	t.Parallel()
+	const bare = " for your own Docker Hub repository, registry.example.com/"
+	tests := []struct{ name, tag, want string }{
+		{"empty", "", `tag "" is empty; write host/path:tag, such as ghcr.io/acme/app:1`},
+		{"space", "ghcr.io/acme/app: 1", `tag "ghcr.io/acme/app: 1" contains white space; write ghcr.io/acme/app:1`},
+		{"newline", "user/app:1\n", `tag "user/app:1\n" contains white space; write user/app:1`},
+		{"scheme", "https://ghcr.io/acme/app:1", `tag "https://ghcr.io/acme/app:1" begins with a scheme; write ghcr.io/acme/app:1`},
+		{
+			"digest", "user/app:1@sha256:" + strings.Repeat("a", 64),
+			`tag "user/app:1@sha256:` + strings.Repeat("a", 64) + `" contains a digest, which is known only after the build; write user/app:1`,
+		},
+		{
+			"bare", "app", `tag "app" would go to docker.io/library/app; write user/app:latest` + bare +
+				"app:latest for your registry, or docker.io/library/app:latest if you mean it",
+		},
+		{
+			"bare with tag", "app:1", `tag "app:1" would go to docker.io/library/app; write user/app:1` + bare +
+				"app:1 for your registry, or docker.io/library/app:1 if you mean it",
+		},
+		{
+			"bare with host", "docker.io/app:1", `tag "docker.io/app:1" would go to docker.io/library/app; write user/app:1` + bare +
+				"app:1 for your registry, or docker.io/library/app:1 if you mean it",
+		},
+		{"capitals", "ghcr.io/Acme/App:V1", `tag "ghcr.io/Acme/App:V1" has capitals in its repository; write ghcr.io/acme/app:V1`},
+		{"capitals at Docker Hub", "User/app:1", `tag "User/app:1" has capitals in its repository; write user/app:1`},
+		{"nothing after the colon", "user/app:", `tag "user/app:" has nothing after the colon; write user/app:latest`},
+		{
+			"long", "user/app:" + strings.Repeat("a", 129),
+			`tag "user/app:` + strings.Repeat("a", 129) + `" has 129 characters after the colon; shorten them to 128`,
+		},
+		{
+			"odd", "user/app:a+b",
+			`tag "user/app:a+b" has other characters after the colon than letters, digits, _ . and -, or begins with . or -; replace them`,
+		},
+		{
+			"leading dot", "user/app:.1",
+			`tag "user/app:.1" has other characters after the colon than letters, digits, _ . and -, or begins with . or -; replace them`,
+		},
+		{
+			"odd repository", "ghcr.io/acme/a$b:1", `tag "ghcr.io/acme/a$b:1" is not a reference: invalid reference format; ` +
+				"write host/path:tag, the path in lower-case letters and digits with single . _ - between them",
+		},
+		{
+			"no repository", "ghcr.io/:1", `tag "ghcr.io/:1" is not a reference: invalid reference format; ` +
+				"write host/path:tag, the path in lower-case letters and digits with single . _ - between them",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			tag, err := registry.ParseTag(test.tag)
+			if err == nil {
+				t.Fatalf("taken as %s", tag)
+			}
+			if err.Error() != test.want {
+				t.Errorf("got  %s\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestParseTagHidesAPassword(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{
+		"https://me:hunter2@ghcr.io/acme/app:1", "me:hunter2@ghcr.io/acme/app", "me:hunter2@shared.example.com", " me:hunter2@ghcr.io/x",
+		"me:hunter2@ghcr.io/app@sha256:" + strings.Repeat("a", 64),
+	} {
+		_, err := registry.ParseTag(s)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+}
+
+func TestTagIsComparable(t *testing.T) {
+	t.Parallel()
+	one, _ := registry.ParseTag("user/app")
+	other, _ := registry.ParseTag("docker.io/user/app:latest")
+	if one != other {
+		t.Errorf("%s and %s differ", one, other)
+	}
+}
