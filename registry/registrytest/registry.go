@@ -1,0 +1,198 @@
+// Package registrytest is a real registry, distribution v3, in this process on loopback, with a record of what was asked and a place to
+// put faults in. Tests use New, demonstrations Start.
+package registrytest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/handlers"
+
+	// The two places where content may be.
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
+	"github.com/sirupsen/logrus"
+)
+
+// Registry is a running registry. All methods are safe for concurrent use.
+type Registry struct {
+	host   string
+	server *http.Server
+	app    *handlers.App
+	ended  chan error
+	config config
+
+	mu       sync.Mutex
+	handler  http.Handler
+	requests []Request
+}
+
+// Request is one that was answered.
+type Request struct {
+	Method string
+	Path   string
+	Status int
+}
+
+// Option changes a registry before it starts. The default keeps everything in memory and lets everybody in.
+type Option func(*config)
+
+type config struct {
+	folder             string
+	username, password string
+}
+
+// Login makes the registry ask everybody for this user name and password, by Basic authentication.
+func Login(username, password string) Option {
+	return func(c *config) { c.username, c.password = username, password }
+}
+
+// Folder keeps the content in a folder, which outlives the registry and may be large.
+func Folder(path string) Option {
+	return func(c *config) { c.folder = path }
+}
+
+// New starts a registry on a free port of 127.0.0.1 and closes it at the end of the test.
+func New(t testing.TB, options ...Option) *Registry {
+	t.Helper()
+	r, err := Start("127.0.0.1:0", options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// Start serves a registry on address, such as "127.0.0.1:5000", until Close. With port 0 the system chooses one.
+//
+// Distribution logs through logrus's standard logger and offers no other, so that Start silences that logger for the whole process.
+func Start(address string, options ...Option) (*Registry, error) {
+	silence()
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("registry on %s: %w; is one running already?", address, err)
+	}
+	r := &Registry{host: listener.Addr().String(), ended: make(chan error, 1)}
+	for _, option := range options {
+		option(&r.config)
+	}
+	r.app = handlers.NewApp(context.Background(), configured(r.config))
+	r.handler = guarded(r.app, r.config)
+	r.server = &http.Server{
+		Handler:           http.HandlerFunc(r.serve),
+		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+	}
+	go func() { r.ended <- r.server.Serve(listener) }()
+	return r, nil
+}
+
+var silence = sync.OnceFunc(func() {
+	logrus.SetOutput(io.Discard)
+	logrus.SetLevel(logrus.PanicLevel)
+})
+
+// Host is "127.0.0.1:port".
+func (r *Registry) Host() string { return r.host }
+
+// Wrap puts a handler before all others, from the next request on. What it does not answer itself it passes to next.
+func (r *Registry) Wrap(wrap func(next http.Handler) http.Handler) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.handler = wrap(r.handler)
+}
+
+// Requests are those answered so far, oldest first.
+func (r *Registry) Requests() []Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.requests)
+}
+
+// Close lets running requests end, for a fifth of a second, and cuts off what is left. Connections over which nothing was ever asked, such as
+// browsers and Go's client keep, count as running for 5 seconds: hence so little time.
+func (r *Registry) Close() error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second/5, errors.New("requests are still running"))
+	defer cancel()
+	if r.server.Shutdown(ctx) != nil {
+		_ = r.server.Close()
+	}
+	served := <-r.ended
+	if errors.Is(served, http.ErrServerClosed) {
+		served = nil
+	}
+	return errors.Join(served, r.app.Shutdown())
+}
+
+func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	handler := r.handler
+	r.mu.Unlock()
+	recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+	request := Request{Method: req.Method, Path: req.URL.Path}
+	handler.ServeHTTP(recorder, req)
+	request.Status = recorder.status
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests = append(r.requests, request)
+}
+
+// statusRecorder remembers the status that passes through it.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (s *statusRecorder) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+// guarded asks for the login, if there is one to ask for.
+func guarded(next http.Handler, c config) http.Handler {
+	if c.username == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if username, password, _ := req.BasicAuth(); username != c.username || password != c.password {
+			w.Header().Set("Www-Authenticate", `Basic realm="registrytest"`)
+			Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+func configured(c config) *configuration.Configuration {
+	storage := configuration.Storage{
+		"inmemory":    configuration.Parameters{},
+		"delete":      configuration.Parameters{"enabled": true},
+		"maintenance": configuration.Parameters{"uploadpurging": map[any]any{"enabled": false}},
+	}
+	if c.folder != "" {
+		delete(storage, "inmemory")
+		storage["filesystem"] = configuration.Parameters{"rootdirectory": c.folder}
+	}
+	result := &configuration.Configuration{Storage: storage}
+	result.HTTP.Secret = "several registries of one test need not trust each other's uploads"
+	result.HTTP.RelativeURLs = true
+	return result
+}
