@@ -65,6 +65,9 @@ func (s *Stack) lay(ctx context.Context, c Config) error {
 			return err
 		}
 	}
+	if err := install(c.Bin, s.root); err != nil {
+		return err
+	}
 	if err := os.CopyFS(s.Dir, c.Program); err != nil {
 		return err
 	}
@@ -103,6 +106,16 @@ func (s *Stack) Close(ctx context.Context) error {
 	return errors.Join(err, os.RemoveAll(s.root))
 }
 
+// install puts the plugin where pulumi plugin install puts it. A link does: buildkitd and runc are beside what it leads to.
+func install(bin, root string) error {
+	folder := filepath.Join(root, "home", ".pulumi", "plugins", "resource-buildkit-v0.0.0")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	const plugin = "pulumi-resource-buildkit"
+	return os.Symlink(filepath.Join(bin, plugin), filepath.Join(folder, plugin))
+}
+
 // environment is all that the CLI sees: nothing of the caller's but where tools are, so that neither credentials nor settings get in.
 func environment(bin, root, daemon string, idle time.Duration) []string {
 	return []string{
@@ -114,6 +127,7 @@ func environment(bin, root, daemon string, idle time.Duration) []string {
 		"PULUMI_BACKEND_URL=file://" + filepath.Join(root, "state"),
 		"PULUMI_CONFIG_PASSPHRASE=demo",
 		"PULUMI_SKIP_UPDATE_CHECK=true",
+		"PULUMI_IGNORE_AMBIENT_PLUGINS=true", // the installed one, without a warning that it is on PATH
 		"PULUMI_BUILDKIT_DAEMON_DIR=" + daemon,
 		"PULUMI_BUILDKIT_DAEMON_IDLE=" + idle.String(),
 	}
