@@ -18,7 +18,7 @@ const canary = "canary-4711"
 
 // helpers are credential helpers as users have them: programs on PATH, here scripts.
 var helpers = map[string]string{
-	"canary":  `printf '{"ServerURL":"x","Username":"user of %s","Secret":"` + canary + `"}' "$(cat)"`,
+	"canary":  `printf '{"ServerURL":"x","Username":"user of %s","Secret":"` + canary + `"}' "$(tr : -)"`,
 	"token":   `printf '{"Username":"<token>","Secret":"` + canary + `"}'`,
 	"nothing": `echo 'credentials not found in native keychain'; exit 1`,
 	"broken":  `echo '{"Secret":"` + canary + `"}'; echo '` + canary + `' >&2; exit 3`,
@@ -84,7 +84,7 @@ func TestKeychainLookup(t *testing.T) {
 		},
 		{
 			"helper for Docker Hub", `{"credHelpers":{"docker.io":"canary"}}`, "index.docker.io",
-			registry.Credential{Username: "user of https://index.docker.io/v1/", Password: canary},
+			registry.Credential{Username: "user of https-//index.docker.io/v1/", Password: canary},
 		},
 		{"helper with token", `{"credsStore":"token"}`, "ghcr.io", registry.Credential{IdentityToken: canary}},
 		{"helper with nothing", `{"credsStore":"nothing"}`, "ghcr.io", registry.Credential{}},
@@ -182,7 +182,6 @@ func TestKeychainLetsGoOfASlowHelper(t *testing.T) {
 	}
 }
 
-//nolint:paralleltest // it changes the environment of the process
 func TestKeychainEnvironment(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", dockerConfig(t, `{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}`).DockerConfig)
 	keychain := registry.NewKeychain(nil)

@@ -1,0 +1,73 @@
+package registry_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// once is a client that does not retry, so that a fault is seen at once.
+func once(keychain *registry.Keychain) *registry.Client {
+	return registry.New(keychain, registry.Options{RetryWaits: []time.Duration{}})
+}
+
+// anonymous has no credentials for anybody, whatever this machine's config.json says.
+func anonymous(t *testing.T) *registry.Client {
+	t.Helper()
+	return once(dockerConfig(t, `{}`))
+}
+
+func parseTag(t *testing.T, s string) registry.Tag {
+	t.Helper()
+	tag, err := registry.ParseTag(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tag
+}
+
+// refusal is a fault that answers every request for path with an error.
+func refusal(status int, code, message string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { registrytest.Refuse(w, status, code, message) }
+}
+
+func expect(t *testing.T, err, sentinel error, want string) {
+	t.Helper()
+	if !errors.Is(err, sentinel) {
+		t.Errorf("%v is no %v", err, sentinel)
+	}
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func asksFor(r *registrytest.Registry, method string) int {
+	count := 0
+	for _, request := range r.Requests() {
+		if request.Method == method {
+			count++
+		}
+	}
+	return count
+}
+
+// raw is a manifest as bytes, to be stored as it is.
+type raw struct {
+	content   string
+	mediaType types.MediaType
+}
+
+func (r raw) RawManifest() ([]byte, error)        { return []byte(r.content), nil }
+func (r raw) MediaType() (types.MediaType, error) { return r.mediaType, nil }
+func (r raw) Digest() (v1.Hash, error) {
+	h, _, err := v1.SHA256(strings.NewReader(r.content))
+	return h, err
+}

@@ -1,0 +1,44 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// DeleteTag removes a tag if it still points to digest, and says whether it did. A tag that is gone, or that holds something else by now,
+// is left alone and no error. It never deletes by digest: other tags may hold it.
+//
+// UNFORTUNATELY there is a moment between looking and deleting in which somebody may move the tag; it is deleted then.
+//
+// Errors: ErrUnsupported if the registry does not delete tags; ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others,
+// after which nothing is known about the tag.
+func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted bool, err error) {
+	s, err := c.session(ctx, tag.Repository(), deletion)
+	if err != nil {
+		return false, fmt.Errorf("deleting %s: %w", tag, err)
+	}
+	deleted, err = s.deleteTag(ctx, tag, digest)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("deleting %s: %w", tag, err)
+	}
+	return deleted, nil
+}
+
+func (s *session) deleteTag(ctx context.Context, tag Tag, want string) (bool, error) {
+	held, err := s.resolve(ctx, tag.label, digest.Canonical)
+	if err != nil || held.String() != want {
+		return false, err
+	}
+	_, err = s.do(ctx, request{method: http.MethodDelete, path: "manifests/" + tag.label})
+	if errors.Is(err, ErrUnsupported) {
+		return false, fmt.Errorf("%w; delete it with the tools of %s", err, tag.Host())
+	}
+	return err == nil, err
+}

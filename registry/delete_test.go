@@ -1,0 +1,99 @@
+package registry_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+func TestDeleteTag(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	image := registrytest.Image(t, "linux/amd64")
+	digest := r.Push(t, "app:1", image)
+	r.Push(t, "app:2", image)
+	client := anonymous(t)
+	for i, want := range []bool{true, false} {
+		if deleted, err := client.DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest); err != nil || deleted != want {
+			t.Errorf("call %d: deleted %t, %v", i, deleted, err)
+		}
+	}
+	if _, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1")); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("after it: %v", err)
+	}
+	if held, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:2")); held != digest {
+		t.Errorf("the other tag holds %s, %v", held, err)
+	}
+}
+
+func TestDeleteTagSparesWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	ours := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
+	theirs := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
+	tag := parseTag(t, r.Host()+"/app:1")
+	client := anonymous(t)
+	if deleted, err := client.DeleteTag(t.Context(), tag, ours); deleted || err != nil {
+		t.Errorf("deleted %t, %v", deleted, err)
+	}
+	if held, err := client.Resolve(t.Context(), tag); held != theirs {
+		t.Errorf("%s holds %s, %v", tag, held, err)
+	}
+	if asksFor(r, http.MethodDelete) > 0 {
+		t.Error("a DELETE was sent")
+	}
+}
+
+func TestDeleteTagThatVanishesMeanwhile(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
+	r.Wrap(registrytest.Intercept(http.MethodDelete, "/1", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown")))
+	if deleted, err := anonymous(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest); deleted || err != nil {
+		t.Errorf("deleted %t, %v", deleted, err)
+	}
+}
+
+func TestDeleteTagUnsupported(t *testing.T) {
+	t.Parallel()
+	tests := map[string]http.HandlerFunc{
+		"not allowed":  refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported."),
+		"digests only": refusal(http.StatusBadRequest, "DIGEST_INVALID", "The operation is unsupported."),
+	}
+	for name, fault := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
+			r.Wrap(registrytest.Intercept(http.MethodDelete, "", fault))
+			tag := parseTag(t, r.Host()+"/app:1")
+			deleted, err := anonymous(t).DeleteTag(t.Context(), tag, digest)
+			expect(t, err, registry.ErrUnsupported, "deleting "+tag.String()+": unsupported by the registry: The operation is unsupported.; "+
+				"delete it with the tools of "+r.Host())
+			if deleted {
+				t.Error("deleted")
+			}
+			if held, err := anonymous(t).Resolve(t.Context(), tag); held != digest {
+				t.Errorf("%s holds %s, %v", tag, held, err)
+			}
+		})
+	}
+}
+
+func TestDeleteTagReportsWhatFailed(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{http.MethodHead, http.MethodDelete} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
+			r.Wrap(registrytest.Intercept(method, "/1", refusal(http.StatusInternalServerError, "UNKNOWN", "disk full")))
+			if deleted, err := anonymous(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest); deleted || err == nil {
+				t.Errorf("deleted %t, %v", deleted, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,125 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// document is a manifest or an index as the registry serves it, byte for byte.
+type document struct {
+	raw       []byte
+	digest    digest.Digest
+	mediaType string
+	content   struct {
+		MediaType string               `json:"mediaType"`
+		Config    ocispec.Descriptor   `json:"config"`
+		Layers    []ocispec.Descriptor `json:"layers"`
+		Manifests []ocispec.Descriptor `json:"manifests"`
+	}
+}
+
+var (
+	indexTypes = []string{string(types.OCIImageIndex), string(types.DockerManifestList)}
+	imageTypes = []string{string(types.OCIManifestSchema1), string(types.DockerManifestSchema2)}
+	accepted   = strings.Join(slices.Concat(indexTypes, imageTypes), ",")
+)
+
+func (d document) isIndex() bool { return slices.Contains(indexTypes, d.mediaType) }
+func (d document) isImage() bool { return slices.Contains(imageTypes, d.mediaType) }
+
+// size is what is pulled besides the manifest, in bytes.
+func (d document) size() int64 {
+	total := d.content.Config.Size
+	for _, layer := range d.content.Layers {
+		total += layer.Size
+	}
+	return total
+}
+
+// fetch gets what a tag or a digest refers to now. The digest of the document is the one of its bytes. Errors: ErrMismatch if the bytes are
+// not those of the digest that was asked for, are promised under another, or are no manifest.
+func (s *session) fetch(ctx context.Context, reference string, algorithm digest.Algorithm) (document, error) {
+	resp, err := s.do(ctx, request{method: http.MethodGet, path: "manifests/" + reference, accept: accepted})
+	if err != nil {
+		return document{}, err
+	}
+	d := document{raw: resp.body, digest: algorithm.FromBytes(resp.body)}
+	if want := digest.Digest(reference); want.Validate() == nil && want != d.digest {
+		return document{}, mismatch(want, d.digest)
+	}
+	if err := promised(resp, d.digest); err != nil {
+		return document{}, err
+	}
+	return parsed(d, resp.header.Get("Content-Type"))
+}
+
+// manifest fetches the document of a digest.
+func (s *session) manifest(ctx context.Context, want digest.Digest) (document, error) {
+	return s.fetch(ctx, want.String(), want.Algorithm())
+}
+
+// blob fetches a small blob, such as an image's configuration. Errors: ErrMismatch as for manifests.
+func (s *session) blob(ctx context.Context, want digest.Digest) ([]byte, error) {
+	if err := want.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: blob %q: %w", ErrMismatch, want, err)
+	}
+	resp, err := s.do(ctx, request{method: http.MethodGet, path: "blobs/" + want.String()})
+	if err != nil {
+		return nil, fmt.Errorf("blob %s: %w", want, err)
+	}
+	if got := want.Algorithm().FromBytes(resp.body); got != want {
+		return nil, mismatch(want, got)
+	}
+	return resp.body, nil
+}
+
+// put stores a document under a tag.
+func (s *session) put(ctx context.Context, label string, d document) error {
+	resp, err := s.do(ctx, request{method: http.MethodPut, path: "manifests/" + label, contentType: d.mediaType, body: d.raw})
+	if err != nil {
+		return err
+	}
+	return promised(resp, d.digest)
+}
+
+// parsed reads the bytes of d. What they call themselves counts more than the header.
+func parsed(d document, contentType string) (document, error) {
+	if err := json.Unmarshal(d.raw, &d.content); err != nil {
+		return document{}, fmt.Errorf("%w: the registry served no manifest for %s: %w", ErrMismatch, d.digest, err)
+	}
+	d.mediaType = d.content.MediaType
+	if d.mediaType == "" {
+		d.mediaType, _, _ = strings.Cut(contentType, ";")
+	}
+	return d, nil
+}
+
+// promised compares Docker-Content-Digest, which is optional, with what it stands for: engines believe it when they resolve a tag.
+func promised(resp response, got digest.Digest) error {
+	header := digest.Digest(resp.header.Get("Docker-Content-Digest"))
+	if header.Validate() != nil || header.Algorithm() != got.Algorithm() || header == got {
+		return nil
+	}
+	return fmt.Errorf("%w: the registry calls %s by the digest %s", ErrMismatch, got, header)
+}
+
+func mismatch(want, got digest.Digest) error {
+	return fmt.Errorf("%w: the registry served %s for %s; push it again, and look at the registry's storage or the proxy before it",
+		ErrMismatch, got, want)
+}
+
+func parseDigest(s string) (digest.Digest, error) {
+	d, err := digest.Parse(s)
+	if err != nil {
+		return "", fmt.Errorf("digest %q is not like sha256:<64 hex digits>: %w", s, err)
+	}
+	return d, nil
+}

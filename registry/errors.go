@@ -1,0 +1,89 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// What a registry may answer. Ask with errors.Is; the texts around them name the reference, the registry's words and the remedy.
+var (
+	// ErrNotFound: the registry knows its repositories and says that this manifest or tag is not there. The only "gone".
+	ErrNotFound = errors.New("not found")
+	// ErrNoRepository: the repository itself is not there, hence nothing in it; it is an ErrNotFound too. Some registries say ErrNotFound
+	// alone in this case.
+	ErrNoRepository error = noRepository{}
+	// ErrUnauthorized: there are no credentials, or they are wrong or expired.
+	ErrUnauthorized = errors.New("401 unauthorized")
+	// ErrDenied: the credentials are good and may not do this.
+	ErrDenied = errors.New("403 denied")
+	// ErrImmutableTag: the tag holds another digest and the registry does not let it move.
+	ErrImmutableTag = errors.New("immutable tag")
+	// ErrUnsupported: the registry cannot do this for anybody.
+	ErrUnsupported = errors.New("unsupported by the registry")
+	// ErrRateLimited: too many requests, also after retries.
+	ErrRateLimited = errors.New("429 rate limited")
+	// ErrUnreachable: no answer, for reasons of DNS, network, TLS or time.
+	ErrUnreachable = errors.New("unreachable")
+	// ErrMismatch: the registry serves other content than it promised or was given.
+	ErrMismatch = errors.New("content mismatch")
+)
+
+type noRepository struct{}
+
+func (noRepository) Error() string { return "no such repository" }
+
+// Is makes a repository that is gone as good as a tag that is gone.
+func (noRepository) Is(target error) bool { return target == ErrNotFound }
+
+// errNotARegistry is a 404 that says nothing about an image: some web server's or proxy's.
+var errNotARegistry = errors.New("404 that is no registry's answer")
+
+// page tells a web server's 404 from a registry's, which is empty or JSON.
+func page(r response, err error) error {
+	body := bytes.TrimSpace(r.body)
+	if r.status == http.StatusNotFound && len(body) > 0 && body[0] != '{' {
+		return errNotARegistry
+	}
+	return err
+}
+
+// explain turns an error of the HTTP client into one of this package. URLs are left out: they may be signed.
+func (s *session) explain(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if lookup, is := errors.AsType[lookupError](err); is {
+		return lookup.error
+	}
+	if untrusted, is := errors.AsType[*tls.CertificateVerificationError](err); is {
+		return fmt.Errorf("%w: %w; add the authority that signed %s's certificate to this machine's", ErrUnreachable, untrusted.Err, s.login.host)
+	}
+	if errors.Is(err, errNotARegistry) {
+		return fmt.Errorf("%w; check that %s is a registry and the proxy lets us reach it", errNotARegistry, s.login.host)
+	}
+	if answered, is := errors.AsType[*transport.Error](err); is {
+		return s.explainAnswer(answered)
+	}
+	if sent, is := errors.AsType[*url.Error](err); is {
+		return s.unreachable(sent.Err)
+	}
+	return fmt.Errorf("logging in to %s: %s", s.login.host, s.quoted(firstLine(err)))
+}
+
+func (s *session) unreachable(err error) error {
+	return fmt.Errorf("%w: %w; check that %s is right and running", ErrUnreachable, err, s.login.host)
+}
+
+// firstLine leaves out the answer of a token server, which go-containerregistry appends.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}

@@ -1,0 +1,199 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// TestErrorTexts is what a user reads when SetTags meets each answer. Without a login nothing else is wrong.
+func TestErrorTexts(t *testing.T) {
+	t.Parallel()
+	const missing = "The repository with name 'team/app' does not exist in the registry with id '123456789012'"
+	tests := []struct {
+		name  string
+		fault http.HandlerFunc
+		is    error
+		want  string
+	}{
+		{
+			"401", refusal(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"), registry.ErrUnauthorized,
+			"401 unauthorized: no credentials for HOST; log in with docker login or set registries",
+		},
+		{
+			"403", refusal(http.StatusForbidden, "DENIED", "requested access is denied"), registry.ErrDenied,
+			"403 denied: no credentials for HOST; log in with docker login or set registries",
+		},
+		{
+			"expired", refusal(http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),
+			registry.ErrUnauthorized, "401 unauthorized: no credentials for HOST; log in with docker login or set registries",
+		},
+		{
+			"no repository", refusal(http.StatusNotFound, "NAME_UNKNOWN", missing), registry.ErrNoRepository,
+			"no such repository: " + missing + "; create team/app on HOST first, a push does not create it",
+		},
+		{
+			"no repository, as an exception", refusal(http.StatusBadRequest, "UNKNOWN", "RepositoryNotFoundException: "+missing),
+			registry.ErrNoRepository,
+			"no such repository: RepositoryNotFoundException: " + missing + "; create team/app on HOST first, a push does not create it",
+		},
+		{
+			"no manifest", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), registry.ErrNotFound,
+			"not found: manifest unknown",
+		},
+		{
+			"immutable", refusal(http.StatusBadRequest, "TAG_INVALID", immutable), registry.ErrImmutableTag, "immutable tag: " + immutable +
+				"; use a tag that changes with its content, or let the repository move tags",
+		},
+		{
+			"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"), registry.ErrUnsupported,
+			"unsupported by the registry: Invalid parameter at 'ImageManifest'",
+		},
+		{
+			"unsupported, bare", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) },
+			registry.ErrUnsupported, "unsupported by the registry: method not allowed",
+		},
+		{
+			"rate limited", refusal(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded"), registry.ErrRateLimited,
+			"429 rate limited: Rate exceeded; wait some minutes and try again, with fewer images at once",
+		},
+		{
+			"broken", func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
+			}, nil,
+			"502 bad gateway; the fault is in HOST; try again later",
+		},
+		{
+			"children missing", refusal(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "Images with digests [x] required"), nil,
+			"404 Images with digests [x] required",
+		},
+		{
+			"many words", refusal(http.StatusTeapot, "UNKNOWN", "a\nb\x00c\x1b[31m "+strings.Repeat("x", 1000)), nil,
+			"418 a b c [31m " + strings.Repeat("x", 289) + "...",
+		},
+		{
+			"cut off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, registry.ErrUnreachable,
+			"unreachable: EOF; check that HOST is right and running",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			digest := r.Push(t, "team/app", registrytest.Image(t, "linux/amd64"))
+			r.Wrap(registrytest.Intercept(http.MethodPut, "", test.fault))
+			tag := parseTag(t, r.Host()+"/team/app:1")
+			_, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
+			if test.is == nil {
+				test.is = err
+			}
+			expect(t, err, test.is, "tagging "+tag.String()+": "+strings.ReplaceAll(test.want, "HOST", r.Host()))
+		})
+	}
+}
+
+func TestNoRepositoryIsGone(t *testing.T) {
+	t.Parallel()
+	if !errors.Is(registry.ErrNoRepository, registry.ErrNotFound) || errors.Is(registry.ErrNotFound, registry.ErrNoRepository) {
+		t.Error("a repository that is not there holds no tag; a tag that is not there says nothing about its repository")
+	}
+}
+
+// TestImmutableIsNotInTheName: only the registry's own words count, not those in names.
+func TestImmutableIsNotInTheName(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	digest := r.Push(t, "immutable/app", registrytest.Image(t, "linux/amd64"))
+	r.Wrap(registrytest.Intercept(http.MethodPut, "", refusal(http.StatusForbidden, "DENIED", "no PutImage on immutable/app")))
+	tag := parseTag(t, r.Host()+"/immutable/app:immutable")
+	if _, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); !errors.Is(err, registry.ErrDenied) {
+		t.Error(err)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = quiet
+	t.Cleanup(untrusted.Close)
+	page := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(page.Close)
+	tests := []struct {
+		name, host string
+		is         error
+		want       string
+	}{
+		{
+			"refused", closed.Listener.Addr().String(), registry.ErrUnreachable,
+			"unreachable: dial tcp HOST: connect: connection refused; check that HOST is right and running",
+		},
+		{
+			"untrusted", untrusted.Listener.Addr().String(), registry.ErrUnreachable,
+			"unreachable: x509: certificate signed by unknown authority; add the authority that signed HOST's certificate to this machine's",
+		},
+		{
+			"no registry", page.Listener.Addr().String(), nil,
+			"404 that is no registry's answer; check that HOST is a registry and the proxy lets us reach it",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := anonymous(t).Resolve(t.Context(), parseTag(t, test.host+"/app:1"))
+			if test.is == nil {
+				test.is = err
+			}
+			expect(t, err, test.is, "resolving "+test.host+"/app:1: "+strings.ReplaceAll(test.want, "HOST", test.host))
+		})
+	}
+}
+
+// stalled is a fault that answers nothing until the client is gone.
+func stalled(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }
+
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	for _, suffix := range []string{"/v2/", "/manifests/1"} {
+		t.Run(suffix, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			r.Wrap(registrytest.Intercept("", suffix, stalled))
+			client := registry.New(dockerConfig(t, `{}`), registry.Options{Timeout: 200 * time.Millisecond})
+			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
+			expect(t, err, registry.ErrUnreachable, "resolving "+r.Host()+"/app:1: unreachable: no answer from "+r.Host()+
+				" within 200ms; check the network and try again")
+		})
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("the user is gone")
+	for name, fault := range map[string]http.HandlerFunc{
+		"while waiting": stalled,
+		"while pausing": refusal(http.StatusServiceUnavailable, "UNAVAILABLE", "later"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			r.Wrap(registrytest.Intercept("", "/manifests/1", fault))
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, gone)
+			defer cancel()
+			start := time.Now()
+			_, err := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{time.Minute}}).
+				Resolve(ctx, parseTag(t, r.Host()+"/app:1"))
+			if !errors.Is(err, gone) || time.Since(start) > 5*time.Second {
+				t.Errorf("after %s: %v", time.Since(start), err)
+			}
+		})
+	}
+}

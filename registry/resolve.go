@@ -1,0 +1,84 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Resolve says which digest a tag holds now. Errors: ErrNotFound if the registry says that there is no such tag, the only "gone";
+// ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others, after which nothing is known about the tag.
+func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
+	s, err := c.session(ctx, tag.Repository(), pull)
+	if err != nil {
+		return "", fmt.Errorf("resolving %s: %w", tag, err)
+	}
+	held, err := s.resolve(ctx, tag.label, digest.Canonical)
+	if err != nil {
+		return "", fmt.Errorf("resolving %s: %w", tag, err)
+	}
+	return held.String(), nil
+}
+
+// Exists says whether the registry serves a digest; whether it serves all that belongs to it, Verify says. Errors as Resolve, but for
+// ErrNotFound, which is false; ErrMismatch if the registry answers with another digest.
+func (c *Client) Exists(ctx context.Context, repository, digest string) (bool, error) {
+	found, err := c.exists(ctx, repository, digest)
+	if err != nil {
+		return false, fmt.Errorf("looking for %s@%s: %w", repository, digest, err)
+	}
+	return found, nil
+}
+
+func (c *Client) exists(ctx context.Context, repository, digest string) (bool, error) {
+	want, err := parseDigest(digest)
+	if err != nil {
+		return false, err
+	}
+	s, err := c.session(ctx, repository, pull)
+	if err != nil {
+		return false, err
+	}
+	held, err := s.resolve(ctx, digest, want.Algorithm())
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case held != want:
+		return false, mismatch(want, held)
+	}
+	return true, nil
+}
+
+// resolve asks by HEAD, which costs no body and at Docker Hub no rate, and by GET where HEAD is refused, gives no digest or says no: only a
+// GET says why.
+func (s *session) resolve(ctx context.Context, reference string, algorithm digest.Algorithm) (digest.Digest, error) {
+	held, resp, err := s.head(ctx, reference)
+	if held != "" || err != nil && !isRefusal(resp.status) {
+		return held, err
+	}
+	d, err := s.fetch(ctx, reference, algorithm)
+	return d.digest, err
+}
+
+// head is the digest in the header, or nothing where there is none to believe.
+func (s *session) head(ctx context.Context, reference string) (digest.Digest, response, error) {
+	resp, err := s.do(ctx, request{method: http.MethodHead, path: "manifests/" + reference, accept: accepted})
+	if err != nil {
+		return "", resp, err
+	}
+	held, err := digest.Parse(resp.header.Get("Docker-Content-Digest"))
+	if err != nil {
+		return "", resp, nil
+	}
+	return held, resp, nil
+}
+
+// isRefusal: 429 is no matter of the method.
+func isRefusal(status int) bool {
+	return status >= http.StatusBadRequest && status < http.StatusInternalServerError && status != http.StatusTooManyRequests
+}

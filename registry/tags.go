@@ -1,0 +1,119 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+)
+
+// SetTags points tags, all of one repository, at a digest that the registry serves there, side by side, and reads each of them back by its
+// bytes. A tag that already holds the digest is not written, so that an immutable one is no error. It returns the tags that were seen to
+// hold the digest, in the order given, also when it fails for others; a tag that is not among them may have moved if the connection broke.
+//
+// UNFORTUNATELY a registry has no compare-and-swap: of two that tag at once one may lose without an error, in the moment after it has read
+// its tag back.
+//
+// Errors, one per tag, joined: ErrNotFound if the digest is not there; ErrImmutableTag; ErrMismatch if a tag holds something else after
+// all; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrUnsupported, ErrRateLimited, ErrUnreachable.
+func (c *Client) SetTags(ctx context.Context, repository, digest string, tags []Tag) (moved []Tag, err error) {
+	if err := ofRepository(repository, tags); err != nil || len(tags) == 0 {
+		return nil, err
+	}
+	s, d, err := c.tagging(ctx, repository, digest)
+	if err != nil {
+		return nil, fmt.Errorf("tagging %s: %w", tags[0], err)
+	}
+	failures := s.setTags(ctx, d, tags)
+	for i, tag := range tags {
+		if failures[i] == nil {
+			moved = append(moved, tag)
+		}
+	}
+	return moved, errors.Join(failures...)
+}
+
+func ofRepository(repository string, tags []Tag) error {
+	for _, tag := range tags {
+		if tag.Repository() != repository {
+			return fmt.Errorf("tagging %s: it is not in %s, where the image is; push the image to each repository", tag, repository)
+		}
+	}
+	return nil
+}
+
+// tagging opens the repository and fetches what the tags are to hold.
+func (c *Client) tagging(ctx context.Context, repository, digest string) (*session, document, error) {
+	want, err := parseDigest(digest)
+	if err != nil {
+		return nil, document{}, err
+	}
+	s, err := c.session(ctx, repository, pushPull)
+	if err != nil {
+		return nil, document{}, err
+	}
+	d, err := s.manifest(ctx, want)
+	if err != nil {
+		return nil, document{}, fmt.Errorf("reading %s: %w", digest, err)
+	}
+	return s, d, nil
+}
+
+// setTags tries every tag, whatever becomes of the others: half a request more or less is worse to explain than one tag more.
+func (s *session) setTags(ctx context.Context, d document, tags []Tag) []error {
+	failures := make([]error, len(tags))
+	var group errgroup.Group
+	group.SetLimit(concurrency)
+	for i, tag := range tags {
+		group.Go(func() error {
+			if err := s.setTag(ctx, d, tag); err != nil {
+				failures[i] = fmt.Errorf("tagging %s: %w", tag, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return failures
+}
+
+func (s *session) setTag(ctx context.Context, d document, tag Tag) error {
+	// What HEAD says only saves a PUT; if it fails, so will the PUT, and with a reason.
+	if held, _, _ := s.head(ctx, tag.label); held != d.digest {
+		if err := s.move(ctx, d, tag); err != nil {
+			return err
+		}
+	}
+	return s.readBack(ctx, d.digest, tag)
+}
+
+// move writes the tag. An immutable tag that HEAD did not show to hold the digest may hold it nevertheless.
+func (s *session) move(ctx context.Context, d document, tag Tag) error {
+	err := s.put(ctx, tag.label, d)
+	if !errors.Is(err, ErrImmutableTag) {
+		return err
+	}
+	held, unknown := s.fetch(ctx, tag.label, d.digest.Algorithm())
+	switch {
+	case unknown != nil:
+		return err
+	case held.digest == d.digest:
+		return nil
+	}
+	return fmt.Errorf("%w (it holds %s, not %s)", err, held.digest, d.digest)
+}
+
+func (s *session) readBack(ctx context.Context, want digest.Digest, tag Tag) error {
+	held, err := s.fetch(ctx, tag.label, want.Algorithm())
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("%w: the registry took the tag and does not serve it; try again, and look at the registry's storage", ErrMismatch)
+	}
+	if err != nil {
+		return fmt.Errorf("reading it back: %w", err)
+	}
+	if held.digest != want {
+		return fmt.Errorf("%w: it holds %s and not %s, somebody else moved it meanwhile; try again", ErrMismatch, held.digest, want)
+	}
+	return nil
+}

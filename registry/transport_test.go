@@ -1,0 +1,160 @@
+package registry_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+var quiet = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+
+// network is all that lies behind a client, in place of a real one. It records the URLs that would be dialed.
+type network struct {
+	answer func(*http.Request) (*http.Response, error)
+
+	mu   sync.Mutex
+	urls []string
+}
+
+func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
+	n.mu.Lock()
+	n.urls = append(n.urls, req.URL.Scheme+"://"+req.URL.Host)
+	n.mu.Unlock()
+	return n.answer(req)
+}
+
+func (n *network) asked() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Compact(slices.Clone(n.urls))
+}
+
+// TestPlainHTTPForLoopbackOnly: go-containerregistry alone would send the password in the clear to the second and third.
+func TestPlainHTTPForLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"registry.example.com", "10.1.2.3:5000", "registry.localhost:5000", "192.168.1.1", "8.8.8.8"} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			nobody := &network{answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody there") }}
+			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: nobody})
+			_, err := client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
+			expect(t, err, registry.ErrUnreachable,
+				"resolving "+host+"/app:1: unreachable: nobody there; check that "+host+" is right and running")
+			if want := []string{"https://" + host}; !slices.Equal(nobody.asked(), want) {
+				t.Errorf("asked %v, want %v", nobody.asked(), want)
+			}
+		})
+	}
+}
+
+func TestPlainHTTPForLoopback(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"localhost", "localhost:5000", "127.0.0.1:5000", "127.0.0.2", "[::1]:5000", "[::1]"} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			nobody := &network{answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody there") }}
+			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: nobody})
+			_, err := client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
+			if !errors.Is(err, registry.ErrUnreachable) || !slices.Contains(nobody.asked(), "http://"+host) {
+				t.Errorf("asked %v, %v", nobody.asked(), err)
+			}
+		})
+	}
+}
+
+// redirect answers the ping and sends everything else to location.
+func redirect(location string) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) {
+		resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: req}
+		if strings.Contains(req.URL.Path, "/manifests/") {
+			resp.StatusCode = http.StatusTemporaryRedirect
+			resp.Header.Set("Location", location)
+		}
+		return resp, nil
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	const host = "registry.example.com"
+	tests := map[string]string{
+		"http://storage.example.com/x?signature=" + canary: "plain http to storage.example.com refused: " +
+			"it is used for loopback hosts only; serve the registry over https",
+		"https://127.0.0.1/x":         "redirect from " + host + " to 127.0.0.1 refused: only this machine answers there",
+		"https://169.254.169.254/x":   "redirect from " + host + " to 169.254.169.254 refused: only this machine answers there",
+		"https://[::1]:5000/x":        "redirect from " + host + " to [::1]:5000 refused: only this machine answers there",
+		"/v2/app/manifests/elsewhere": "more than 10 redirects",
+	}
+	for location, want := range tests {
+		t.Run(location, func(t *testing.T) {
+			t.Parallel()
+			hostile := &network{answer: redirect(location)} //nolint:bodyclose // its body is http.NoBody
+			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: hostile})
+			_, err := client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
+			expect(t, err, registry.ErrUnreachable,
+				"resolving "+host+"/app:1: unreachable: "+want+"; check that "+host+" is right and running")
+			if asked := hostile.asked(); !slices.Equal(asked, []string{"https://" + host}) {
+				t.Errorf("asked %v", asked)
+			}
+		})
+	}
+}
+
+// TestRetries: what is likely to pass is tried again, a PUT with its whole body.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	faults := map[string]http.HandlerFunc{
+		"408":     refusal(http.StatusRequestTimeout, "UNKNOWN", "no"),
+		"429":     refusal(http.StatusTooManyRequests, "TOOMANYREQUESTS", "no"),
+		"500":     refusal(http.StatusInternalServerError, "UNKNOWN", "no"),
+		"503":     refusal(http.StatusServiceUnavailable, "UNAVAILABLE", "no"),
+		"cut off": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
+			var puts atomic.Int32
+			r.Wrap(func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					if req.Method == http.MethodPut && puts.Add(1) <= 2 {
+						fault(w, req)
+						return
+					}
+					next.ServeHTTP(w, req)
+				})
+			})
+			tag := parseTag(t, r.Host()+"/app:1")
+			client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{time.Millisecond, time.Millisecond}})
+			if _, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); err != nil {
+				t.Error(err)
+			}
+			if puts.Load() != 3 {
+				t.Errorf("%d tries, want 3", puts.Load())
+			}
+		})
+	}
+}
+
+func TestNoRetries(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	r.Wrap(registrytest.Intercept("", "/manifests/1", refusal(http.StatusForbidden, "DENIED", "no")))
+	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{time.Millisecond, time.Millisecond}})
+	if _, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1")); !errors.Is(err, registry.ErrDenied) {
+		t.Error(err)
+	}
+	if heads := asksFor(r, http.MethodHead); heads != 2 {
+		t.Errorf("%d HEADs, want 2: one without and one with what credentials there are", heads)
+	}
+}

@@ -1,0 +1,205 @@
+package registry_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// children are the manifests of an index as Verify is to describe them, without attestations.
+func children(t *testing.T, index v1.ImageIndex) []registry.Manifest {
+	t.Helper()
+	listed, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []registry.Manifest
+	for _, child := range listed.Manifests {
+		image, err := index.Image(child.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if child.Platform.OS != "unknown" {
+			want = append(want, registry.Manifest{Platform: child.Platform.String(), Digest: child.Digest.String(), Size: sizeOf(t, image)})
+		}
+	}
+	return want
+}
+
+func sizeOf(t *testing.T, image v1.Image) int64 {
+	t.Helper()
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := manifest.Config.Size
+	for _, layer := range manifest.Layers {
+		size += layer.Size
+	}
+	return size
+}
+
+func TestVerifyIndex(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	index := registrytest.Index(t, "linux/amd64", "unknown/unknown", "linux/arm64", "linux/arm/v7")
+	digest := r.Push(t, "team/app", index)
+	got, err := anonymous(t).Verify(t.Context(), r.Host()+"/team/app", digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Digest != digest || got.MediaType != "application/vnd.oci.image.index.v1+json" {
+		t.Errorf("%s %s", got.Digest, got.MediaType)
+	}
+	if want := children(t, index); !slices.Equal(got.Manifests, want) {
+		t.Errorf("got  %v\nwant %v", got.Manifests, want)
+	}
+	for _, path := range manifestPaths(t, index) {
+		if !slices.Contains(r.Requests(), registrytest.Request{Method: http.MethodGet, Path: path, Status: http.StatusOK}) {
+			t.Errorf("%s was not read", path)
+		}
+	}
+}
+
+// manifestPaths includes the attestations, which are to be read as well.
+func manifestPaths(t *testing.T, index v1.ImageIndex) []string {
+	t.Helper()
+	listed, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, child := range listed.Manifests {
+		paths = append(paths, "/v2/team/app/manifests/"+child.Digest.String())
+	}
+	return paths
+}
+
+func TestVerifySingleManifest(t *testing.T) {
+	t.Parallel()
+	for platform, want := range map[string]string{
+		"linux/amd64": "linux/amd64", "linux/arm64/v8": "linux/arm64", "linux/arm": "linux/arm/v7", "windows/amd64": "windows/amd64",
+	} {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			image := registrytest.Image(t, platform)
+			digest := r.Push(t, "app", image)
+			got, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			manifest := registry.Manifest{Platform: want, Digest: digest, Size: sizeOf(t, image)}
+			if got.MediaType != "application/vnd.oci.image.manifest.v1+json" || !slices.Equal(got.Manifests, []registry.Manifest{manifest}) {
+				t.Errorf("got %+v, want %+v", got, manifest)
+			}
+		})
+	}
+}
+
+// TestVerifyFaults: each is a registry that took a push and does not serve it.
+func TestVerifyFaults(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		which int // 0 is the index, 1 its first manifest
+		fault http.HandlerFunc
+		is    error
+		want  string
+	}{
+		{
+			"index not stored", 0, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), registry.ErrNotFound,
+			"verifying REF@INDEX: not found: manifest unknown",
+		},
+		{
+			"child not stored", 1, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), registry.ErrNotFound,
+			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: not found: manifest unknown",
+		},
+		{
+			"other bytes", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, registry.ErrMismatch,
+			"verifying REF@INDEX: content mismatch: the registry served " +
+				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for INDEX; " +
+				"push it again, and look at the registry's storage or the proxy before it",
+		},
+		{
+			"a web page", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) }, registry.ErrMismatch,
+			"verifying REF@INDEX: content mismatch: the registry served " +
+				"sha256:b7d082ee12e91b756ea22e8513b8594eebcf5d39fab813da3cb55794dc888ad7 for INDEX; " +
+				"push it again, and look at the registry's storage or the proxy before it",
+		},
+		{
+			"child with other bytes", 1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, registry.ErrMismatch,
+			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: content mismatch: the registry served " +
+				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for CHILD; " +
+				"push it again, and look at the registry's storage or the proxy before it",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			index := registrytest.Index(t, "linux/amd64", "linux/arm64")
+			digests := []string{r.Push(t, "app", index), children(t, index)[0].Digest}
+			r.Wrap(registrytest.Intercept(http.MethodGet, digests[test.which], test.fault))
+			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digests[0])
+			want := strings.NewReplacer("REF", r.Host()+"/app", "INDEX", digests[0], "CHILD", digests[1]).Replace(test.want)
+			expect(t, err, test.is, want)
+		})
+	}
+}
+
+// TestVerifyWrongHeader: the bytes are right, but an engine that resolves the tag would believe the header.
+func TestVerifyWrongHeader(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
+	other := "sha256:" + strings.Repeat("0", 64)
+	r.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			answer := httptest.NewRecorder()
+			next.ServeHTTP(answer, req)
+			w.Header().Set("Docker-Content-Digest", other)
+			w.WriteHeader(answer.Code)
+			_, _ = w.Write(answer.Body.Bytes())
+		})
+	})
+	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest)
+	expect(t, err, registry.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry calls "+digest+
+		" by the digest "+other)
+}
+
+func TestVerifyTakesNoLyingIndex(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	child := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
+	lie := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":` +
+		`"application/vnd.oci.image.manifest.v1+json","digest":"` + child + `","size":7,"platform":{"os":"linux","architecture":"amd64"}}]}`
+	digest := r.Push(t, "app", raw{lie, "application/vnd.oci.image.index.v1+json"})
+	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest)
+	if err == nil || !strings.Contains(err.Error(), "bytes, its index says 7; build and push it again") {
+		t.Error(err)
+	}
+}
+
+func TestVerifyRefusesNonsense(t *testing.T) {
+	t.Parallel()
+	for digest, want := range map[string]string{
+		"latest":     `verifying 127.0.0.1:1/app@latest: digest "latest" is not like sha256:<64 hex digits>: invalid checksum digest format`,
+		"sha256:abc": `verifying 127.0.0.1:1/app@sha256:abc: digest "sha256:abc" is not like sha256:<64 hex digits>: invalid checksum digest length`,
+	} {
+		if _, err := anonymous(t).Verify(t.Context(), "127.0.0.1:1/app", digest); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+	_, err := anonymous(t).Verify(t.Context(), "app", "sha256:"+strings.Repeat("0", 64))
+	if err == nil || !strings.HasSuffix(err.Error(), `repository "app" has no host; write host/path`) {
+		t.Error(err)
+	}
+}
