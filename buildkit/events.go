@@ -38,16 +38,12 @@ type Event struct {
 // stepName is how BuildKit's frontend names a Dockerfile's step: [linux/amd64->arm64 build 2/3] RUN make
 var stepName = regexp.MustCompile(`^\[(?:([a-z0-9]+/\S+) +)?(?:(\S+) +)?(\d+/\d+)\] +(?s:(.*))$`)
 
-func parseStep(name string, platforms []string) Step {
+func parseStep(name string) Step {
 	m := stepName.FindStringSubmatch(name)
 	if m == nil {
 		return Step{Command: strings.TrimPrefix(name, "[internal] ")}
 	}
-	step := Step{Platform: m[1], Position: strings.TrimSpace(m[2] + " " + m[3]), Command: m[4]}
-	if step.Platform == "" && len(platforms) == 1 {
-		step.Platform = platforms[0]
-	}
-	return step
+	return Step{Platform: m[1], Position: strings.TrimSpace(m[2] + " " + m[3]), Command: m[4]}
 }
 
 // tailLines is how much of a step's output is kept for its failure.
@@ -55,7 +51,7 @@ const tailLines = 20
 
 // steps follows the status of one solve. It belongs to one goroutine until the solve has returned.
 type steps struct {
-	platforms []string
+	platforms *stepPlatforms
 	report    func(Event)
 	seen      map[digest.Digest]*stepState
 }
@@ -67,7 +63,7 @@ type stepState struct {
 	tail          tail
 }
 
-func newSteps(platforms []string, report func(Event)) *steps {
+func newSteps(platforms *stepPlatforms, report func(Event)) *steps {
 	return &steps{platforms: platforms, report: report, seen: map[digest.Digest]*stepState{}}
 }
 
@@ -94,7 +90,10 @@ func (s *steps) state(d digest.Digest) *stepState {
 
 func (s *steps) vertex(v *client.Vertex) {
 	state := s.state(v.Digest)
-	state.Step = parseStep(v.Name, s.platforms)
+	state.Step = parseStep(v.Name)
+	if state.Position != "" && state.Platform == "" {
+		state.Platform = s.platforms.of(v.Digest)
+	}
 	state.failed = v.Error != ""
 	if v.Started != nil && !state.started {
 		state.started = true

@@ -11,14 +11,14 @@ func TestParseStep(t *testing.T) {
 		"[linux/arm64 build 2/3] RUN make":                {"linux/arm64", "build 2/3", "RUN make"},
 		"[linux/amd64->arm64 build  2/12] RUN go build .": {"linux/amd64->arm64", "build 2/12", "RUN go build ."},
 		"[linux/arm/v7 1/2] FROM docker.io/library/a":     {"linux/arm/v7", "1/2", "FROM docker.io/library/a"},
-		"[stage-1 2/2] COPY --from=build /a /b":           {"linux/amd64", "stage-1 2/2", "COPY --from=build /a /b"},
-		"[2/2] RUN <<EOF\ntrue\nEOF":                      {"linux/amd64", "2/2", "RUN <<EOF\ntrue\nEOF"},
+		"[stage-1 2/2] COPY --from=build /a /b":           {"", "stage-1 2/2", "COPY --from=build /a /b"},
+		"[2/2] RUN <<EOF\ntrue\nEOF":                      {"", "2/2", "RUN <<EOF\ntrue\nEOF"},
 		"[internal] load build context":                   {"", "", "load build context"},
 		"exporting to image":                              {"", "", "exporting to image"},
 		"[auth] app:pull,push token for registry":         {"", "", "[auth] app:pull,push token for registry"},
 	}
 	for name, want := range cases {
-		if got := parseStep(name, []string{"linux/amd64"}); got != want {
+		if got := parseStep(name); got != want {
 			t.Errorf("%q: got %+v, want %+v", name, got, want)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
-	"github.com/moby/buildkit/frontend/dockerfile/builder"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
@@ -26,14 +25,15 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, credentials Credent
 		SharedKey:            plan.Inputs.key,
 		CompatibilityVersion: CompatibilityVersion,
 	}
-	steps := newSteps(plan.Platforms, report)
+	platforms := &stepPlatforms{}
+	steps := newSteps(platforms, report)
 	status := make(chan *client.SolveStatus)
 	drained := make(chan struct{})
 	go func() { // to the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve
 		defer close(drained)
 		steps.follow(status)
 	}()
-	response, err := c.Build(ctx, opt, "pulumi-buildkit", builder.Build, status)
+	response, err := c.Build(ctx, opt, "pulumi-buildkit", platforms.frontend, status)
 	<-drained
 	if err != nil {
 		return Built{}, explain(ctx, err, files, steps)

@@ -1,4 +1,25 @@
-// Package main is a placeholder while the skeleton is laid.
+// Command pulumi-resource-buildkit is the Pulumi provider plugin. Pulumi starts it; people do not.
 package main
 
-func main() {}
+import (
+	"context"
+	"os"
+
+	p "github.com/pulumi/pulumi-go-provider"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/provider"
+)
+
+// version is stamped by the linker: -X main.version=1.2.3
+var version = "0.0.0-dev"
+
+func main() {
+	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
+		os.Exit(code)
+	}
+	if err := p.RunProvider(context.Background(), provider.Name, version, provider.New()); err != nil {
+		_, _ = os.Stderr.WriteString("pulumi-resource-buildkit: " + err.Error() + "\n")
+		os.Exit(1)
+	}
+}

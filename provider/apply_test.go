@@ -1,0 +1,155 @@
+package provider
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi-go-provider/integration"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// These tests apply inputs whose image the state remembers, so that they need no builder: what they are about is what
+// happens to names. The builds themselves are tested end to end, in examples/.
+
+// remembered is a registry that holds an image as app@digest, without a tag, and the state that remembers it.
+type remembered struct {
+	*registrytest.Registry
+	server integration.Server
+	digest string
+	state  property.Map
+}
+
+func remember(t *testing.T) remembered {
+	t.Helper()
+	reg := registrytest.New(t)
+	r := remembered{Registry: reg, server: serve(t), digest: reg.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))}
+	args, _, err := decode(t.Context(), r.inputs(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.state = property.Map{}.Set(memoryKey, memory([]build{{inputsHash(args), r.digest}}))
+	return r
+}
+
+// inputs are those of the remembered image, with tags such as "app:v1" on this registry.
+func (r remembered) inputs(t *testing.T, tags ...string) property.Map {
+	t.Helper()
+	refs := make([]string, len(tags))
+	for i, tag := range tags {
+		refs[i] = r.Host() + "/" + tag
+	}
+	return props(t, `{"contextHash": "c1", "platforms": ["linux/amd64", "linux/arm64"]}`).Set("tags", list(refs))
+}
+
+func (r remembered) update(inputs property.Map) (p.UpdateResponse, error) {
+	return r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, Inputs: inputs})
+}
+
+// holds is the digest behind a tag, "" when there is no such tag.
+func (r remembered) holds(t *testing.T, tag string) string {
+	t.Helper()
+	repository, label, _ := strings.Cut(tag, ":")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://"+r.Host()+"/v2/"+repository+"/manifests/"+label, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/vnd.oci.image.index.v1+json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	return res.Header.Get("Docker-Content-Digest")
+}
+
+func TestApplyTellsWhatItDid(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	res, err := r.update(r.inputs(t, "app:v1", "app:latest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository := r.Host() + "/app"
+	want := fmt.Sprintf("digest=%s ref=%s:v1@%s repoDigest=%s@%s refs=%s:v1,%s:latest manifests=known",
+		r.digest, repository, r.digest, repository, r.digest, repository, repository)
+	if got := shown(res.Properties); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	arm := res.Properties.Get("manifests").AsMap().Get("linux/arm64").AsMap()
+	if !strings.HasPrefix(text(arm, "repoDigest"), repository+"@sha256:") || arm.Get("size").AsNumber() < 1000 {
+		t.Errorf("linux/arm64: %v", arm)
+	}
+	if r.holds(t, "app:v1") != r.digest || r.holds(t, "app:latest") != r.digest {
+		t.Error("the tags do not hold the image")
+	}
+}
+
+// A state without the tags that moved would forget them; a state with those that did not would lie.
+func TestApplyKeepsWhatMovedWhenATagFails(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	r.Wrap(registrytest.Intercept(http.MethodPut, "/manifests/bad", func(w http.ResponseWriter, _ *http.Request) {
+		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
+	}))
+	res, err := r.update(r.inputs(t, "app:good", "app:bad"))
+	if err == nil || res.PartialState == nil || !strings.Contains(res.PartialState.Reasons[0], "/app:bad") {
+		t.Fatalf("got %+v, %v", res.PartialState, err)
+	}
+	if got := texts(res.Properties, "tags"); len(got) != 1 || got[0] != r.Host()+"/app:good" {
+		t.Errorf("tags %q are said to hold the image", got)
+	}
+	diff, err := r.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: res.Properties, Inputs: r.inputs(t, "app:good", "app:bad")})
+	if err != nil || changesOf(diff) != "tags[1]:add" {
+		t.Errorf("the next update sees %q, %v", changesOf(diff), err)
+	}
+}
+
+func TestApplyLeavesNothingWhenNoTagMoved(t *testing.T) {
+	t.Parallel()
+	faults := map[string]struct {
+		method, suffix string
+		answer         http.HandlerFunc
+		want           string
+	}{
+		"the first tag is refused": {http.MethodPut, "/manifests/v1", func(w http.ResponseWriter, _ *http.Request) {
+			registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
+		}, "403"},
+		"the registry took the tag and kept nothing": {http.MethodPut, "/manifests/v1", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusCreated)
+		}, "/app:v1"},
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := remember(t)
+			r.Wrap(registrytest.Intercept(fault.method, fault.suffix, fault.answer))
+			res, err := r.update(r.inputs(t, "app:v1"))
+			if err == nil || res.PartialState != nil || !strings.Contains(err.Error(), fault.want) {
+				t.Errorf("got %+v, %v", res.PartialState, err)
+			}
+			if got := r.holds(t, "app:v1"); got != "" {
+				t.Errorf("the tag holds %s", got)
+			}
+		})
+	}
+}
+
+func TestApplyRefusesOtherPlatformsThanAskedFor(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	digest := r.Push(t, "app", registrytest.Index(t, "linux/amd64"))
+	builds := stateOf(r.state).builds
+	r.state = r.state.Set(memoryKey, memory([]build{{builds[0].inputs, digest}}))
+	_, err := r.update(r.inputs(t, "app:v1"))
+	if err == nil || !strings.Contains(err.Error(), "holds linux/amd64 and not linux/amd64, linux/arm64 as asked for: no tag was moved") {
+		t.Errorf("got %v", err)
+	}
+	if got := r.holds(t, "app:v1"); got != "" {
+		t.Errorf("the tag holds %s", got)
+	}
+}

@@ -1,0 +1,107 @@
+package provider
+
+import "github.com/pulumi/pulumi-go-provider/infer"
+
+// ImageArgs are the inputs of an Image. Every optional scalar is a pointer: nil is "not said".
+type ImageArgs struct {
+	Context        *BuildContext     `pulumi:"context,optional"`
+	Dockerfile     *Dockerfile       `pulumi:"dockerfile,optional"`
+	Platforms      []string          `pulumi:"platforms,optional"`
+	Tags           []string          `pulumi:"tags,optional"`
+	Push           *bool             `pulumi:"push,optional"`
+	BuildOnPreview *bool             `pulumi:"buildOnPreview,optional"`
+	Target         *string           `pulumi:"target,optional"`
+	BuildArgs      map[string]string `pulumi:"buildArgs,optional"`
+	Labels         map[string]string `pulumi:"labels,optional"`
+	Registries     []Registry        `pulumi:"registries,optional"`
+	Builder        *Builder          `pulumi:"builder,optional"`
+	ContextHash    *string           `pulumi:"contextHash,optional"`
+}
+
+// Annotate documents the inputs in the schema and in every SDK.
+func (a *ImageArgs) Annotate(an infer.Annotator) {
+	an.Describe(&a.Context, "The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.")
+	an.Describe(&a.Dockerfile, "The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.")
+	an.Describe(&a.Platforms, "Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. "+
+		"Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.")
+	an.Describe(&a.Tags, "Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is "+
+		"Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which "+
+		"takes the first.")
+	an.Describe(&a.Push, "Whether to push the image. Defaults to true when there are tags.")
+	an.Describe(&a.BuildOnPreview, "Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing "+
+		"step shows there. A preview never pushes. Defaults to true.")
+	an.Describe(&a.Target, "The stage of the Dockerfile to build. Defaults to the last.")
+	an.Describe(&a.BuildArgs, "Values of the Dockerfile's `ARG`s. They can be read in the image's history: no place for secrets.")
+	an.Describe(&a.Labels, "Labels of the image.")
+	an.Describe(&a.Registries, "Logins for registries, of which a change is never a reason to build. Without one for a host, the "+
+		"Docker configuration of the user (`docker login`, credential helpers) is asked.")
+	an.Describe(&a.Builder, "The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else "+
+		"to the provider's own, which it starts when needed (Linux only).")
+	an.Describe(&a.ContextHash, "The digest of everything that the build reads from this machine: the Dockerfile and, after their "+
+		"ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in "+
+		"`ignoreChanges` to keep the image as it is.")
+}
+
+// BuildContext is where a build reads files from.
+type BuildContext struct {
+	Location *string                 `pulumi:"location,optional"`
+	Named    map[string]NamedContext `pulumi:"named,optional"`
+}
+
+// Annotate documents the type.
+func (c *BuildContext) Annotate(an infer.Annotator) {
+	an.Describe(c, "Where a build reads files from.")
+	an.Describe(&c.Location, "A local directory, relative to the program. What `<Dockerfile>.dockerignore` or else `.dockerignore` "+
+		"leaves out is neither read nor sent. Defaults to `.`.")
+	an.Describe(&c.Named, "Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.")
+}
+
+// NamedContext is one further build context.
+type NamedContext struct {
+	Location string `pulumi:"location"`
+}
+
+// Annotate documents the type.
+func (c *NamedContext) Annotate(an infer.Annotator) {
+	an.Describe(c, "A further build context.")
+	an.Describe(&c.Location, "A local directory, relative to the program. Its own `.dockerignore` applies.")
+}
+
+// Dockerfile is the recipe, as a path or as text.
+type Dockerfile struct {
+	Location *string `pulumi:"location,optional"`
+	Inline   *string `pulumi:"inline,optional"`
+}
+
+// Annotate documents the type.
+func (d *Dockerfile) Annotate(an infer.Annotator) {
+	an.Describe(d, "The Dockerfile: one of `location` and `inline`.")
+	an.Describe(&d.Location, "Path of the Dockerfile, relative to the program.")
+	an.Describe(&d.Inline, "Text of the Dockerfile.")
+}
+
+// Registry is a login.
+type Registry struct {
+	Address  string  `pulumi:"address"`
+	Username *string `pulumi:"username,optional"`
+	Password *string `pulumi:"password,optional" provider:"secret"`
+}
+
+// Annotate documents the type.
+func (r *Registry) Annotate(an infer.Annotator) {
+	an.Describe(r, "A login for one registry host. It is sent to that host only.")
+	an.Describe(&r.Address, "Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.")
+	an.Describe(&r.Username, "User name.")
+	an.Describe(&r.Password, "Password or token.")
+}
+
+// Builder is the daemon that builds.
+type Builder struct {
+	Endpoint *string `pulumi:"endpoint,optional"`
+}
+
+// Annotate documents the type.
+func (b *Builder) Annotate(an infer.Annotator) {
+	an.Describe(b, "The BuildKit daemon that builds.")
+	an.Describe(&b.Endpoint, "Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.")
+}

@@ -1,0 +1,67 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// solve builds the plan on the builder that was asked for.
+func solve(ctx context.Context, asked *Builder, plan buildkit.Plan, keychain *registry.Keychain, progress *progress) (buildkit.Built, error) {
+	endpoint, release, err := builder(ctx, asked, progress)
+	if err != nil {
+		return buildkit.Built{}, err
+	}
+	defer release()
+	client, err := buildkit.Dial(ctx, endpoint)
+	if err != nil {
+		return buildkit.Built{}, err
+	}
+	defer func() { _ = client.Close() }()
+
+	credentials := func(ctx context.Context, host string) (buildkit.Credential, error) {
+		c, err := keychain.Lookup(ctx, host)
+		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
+	}
+	built, err := buildkit.Solve(ctx, client, plan, credentials, progress.report)
+	return built, withEmulatorHint(err)
+}
+
+// builder is the endpoint that builds, in this order: the input builder.endpoint, the environment variable BUILDKIT_HOST,
+// the embedded daemon, which lives at least until release is called.
+func builder(ctx context.Context, asked *Builder, progress *progress) (endpoint string, release func(), err error) {
+	if asked != nil && asked.Endpoint != nil {
+		return *asked.Endpoint, func() {}, nil
+	}
+	if host := os.Getenv("BUILDKIT_HOST"); host != "" {
+		if err := buildkit.CheckEndpoint(host); err != nil {
+			return "", nil, fmt.Errorf("BUILDKIT_HOST: %w", err)
+		}
+		return host, func() {}, nil
+	}
+	lease, err := daemon.Acquire(ctx, daemon.Options{Log: progress.note})
+	if err != nil {
+		return "", nil, err
+	}
+	return lease.Endpoint(), func() { _ = lease.Release() }, nil
+}
+
+// withEmulatorHint says what to install when a step is for a platform that the machine cannot run.
+func withEmulatorHint(err error) error {
+	var step *buildkit.StepError
+	if !errors.As(err, &step) || !strings.Contains(strings.Join(append(step.Output, step.Reason), "\n"), "exec format error") {
+		return err
+	}
+	pkg, missing := daemon.MissingEmulator(step.Step.Platform)
+	if !missing {
+		return err
+	}
+	return fmt.Errorf("%w\n%s cannot run on this machine: install %s (on Debian and Ubuntu: apt-get install %s), "+
+		"or build for it on $BUILDPLATFORM", err, step.Step.Platform, pkg, pkg)
+}

@@ -1,0 +1,123 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// Check validates the inputs, all of them at once, and fills in contextHash. It reads the disk and asks no network.
+// What is unknown is neither wrong nor missing: it is left alone.
+func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
+	res, err := r.InferredResource.Check(ctx, req)
+	if err != nil {
+		return res, err
+	}
+	res.Inputs = keepUnknown(req.Inputs, res.Inputs)
+
+	args, _, err := decode(ctx, req.Inputs)
+	if err != nil {
+		return res, err
+	}
+	c := &checker{raw: req.Inputs, args: args, failures: res.Failures}
+	for _, check := range checks {
+		check(c)
+	}
+	if err := r.fillContextHash(ctx, c, &res); err != nil {
+		return res, err
+	}
+	res.Failures = c.failures
+	return res, nil
+}
+
+// keepUnknown takes every value that is unknown somewhere from the program itself: infer's decoder loses some of them four
+// levels down.
+func keepUnknown(raw, checked property.Map) property.Map {
+	for key, value := range raw.All {
+		if value.HasComputed() {
+			checked = checked.Set(key, value.WithSecret(value.Secret() || checked.Get(key).HasSecrets()))
+		}
+	}
+	return checked
+}
+
+// fillContextHash records and hashes the local inputs, unless the hash was given or cannot be known yet.
+func (r *imageResource) fillContextHash(ctx context.Context, c *checker, res *p.CheckResponse) error {
+	switch {
+	case !c.raw.Get("contextHash").IsNull():
+		return nil
+	case !isKnown(c.raw, "context", "dockerfile"):
+		res.Inputs = res.Inputs.Set("contextHash", unknown())
+		return nil
+	case c.failed("context") || c.failed("dockerfile"):
+		return nil
+	}
+	in, err := buildkit.Load(ctx, c.args.files())
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		c.fail("context", "the build context cannot be read: %v", err)
+		return nil
+	}
+	hash := in.Hash()
+	r.remember(hash, in)
+	res.Inputs = res.Inputs.Set("contextHash", property.New(hash))
+	return nil
+}
+
+// checker collects what is wrong with inputs.
+type checker struct {
+	raw      property.Map // to ask what is unknown
+	args     ImageArgs    // where unknown values are zero
+	failures []p.CheckFailure
+}
+
+// checks are all that is checked. Each reports under the path of the property that is wrong, never under a secret's.
+var checks = []func(*checker){
+	checkContext,
+	checkNamedContexts,
+	checkDockerfile,
+	checkPlatforms,
+	checkTags,
+	checkPush,
+	checkRegistries,
+	checkBuilder,
+}
+
+func (c *checker) fail(path, format string, args ...any) {
+	c.failures = append(c.failures, p.CheckFailure{Property: path, Reason: fmt.Sprintf(format, args...)})
+}
+
+// failed tells whether something is wrong with the property or below it.
+func (c *checker) failed(key string) bool {
+	for _, f := range c.failures {
+		if f.Property == key || len(f.Property) > len(key) && f.Property[:len(key)] == key && (f.Property[len(key)] == '.' || f.Property[len(key)] == '[') {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownAt tells whether the value at a path is unknown; a path that leads nowhere is not.
+func (c *checker) unknownAt(segments ...property.PathSegment) bool {
+	v := property.New(c.raw)
+	for _, s := range segments {
+		if v.IsComputed() {
+			return true
+		}
+		next, err := property.PathFromSegments(s).Get(v)
+		if err != nil {
+			return false
+		}
+		v = next
+	}
+	return v.HasComputed()
+}
+
+func key(name string) property.PathSegment { return property.NewSegment(name) }
+func index(i int) property.PathSegment     { return property.NewSegment(i) }

@@ -1,0 +1,142 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+func checkContext(c *checker) {
+	if c.unknownAt(key("context"), key("location")) {
+		return
+	}
+	if err := checkDirectory(c.args.contextDir()); err != nil {
+		c.fail("context.location", "%v", err)
+	}
+}
+
+func checkNamedContexts(c *checker) {
+	if c.args.Context == nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.args.Context.Named)) {
+		path := under("context.named", name)
+		if _, err := reference.ParseNormalizedNamed(name); err != nil {
+			c.fail(path, "%q cannot be the name of a context: %v", name, err)
+		}
+		if c.unknownAt(key("context"), key("named"), key(name)) {
+			continue
+		}
+		if err := checkDirectory(c.args.Context.Named[name].Location); err != nil {
+			c.fail(path+".location", "%v", err)
+		}
+	}
+}
+
+// checkDirectory wants a directory that is there. The error shows the absolute path, because what a relative one is
+// relative to is the first thing to ask.
+func checkDirectory(dir string) error {
+	if scheme, _, ok := strings.Cut(dir, "://"); ok {
+		return fmt.Errorf("%q: a build context is a local directory in this version, not %s://", dir, scheme)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(abs)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%q: no such directory: there is no %s", dir, abs)
+	case err != nil:
+		return fmt.Errorf("%q: %w", dir, err)
+	case !info.IsDir():
+		return fmt.Errorf("%q: %s is not a directory", dir, abs)
+	}
+	return nil
+}
+
+func checkDockerfile(c *checker) {
+	d := c.args.Dockerfile
+	if d != nil && d.Location != nil && d.Inline != nil {
+		c.fail("dockerfile", "give either location or inline, not both")
+		return
+	}
+	if !isKnown(c.raw, "dockerfile") || d == nil && c.unknownAt(key("context"), key("location")) {
+		return
+	}
+	path, text, err := c.args.dockerfileText()
+	if err != nil {
+		if !c.failed("context.location") || d != nil { // without a context its Dockerfile is not a second mistake
+			c.fail(path, "%v", err)
+		}
+		return
+	}
+	target := ""
+	if !c.unknownAt(key("target")) {
+		target = deref(c.args.Target)
+	}
+	err = buildkit.CheckDockerfile(text, target)
+	var noStage *buildkit.TargetError
+	switch {
+	case errors.As(err, &noStage):
+		c.fail("target", "%v", err)
+	case err != nil:
+		c.fail(path, "%v", err)
+	}
+}
+
+// dockerfileText is the text of the Dockerfile and the property that says where it is.
+func (a ImageArgs) dockerfileText() (path string, text []byte, err error) {
+	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
+		return "dockerfile.inline", []byte(*a.Dockerfile.Inline), nil
+	}
+	file := a.files().Dockerfile
+	text, err = os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		abs, _ := filepath.Abs(file)
+		err = fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline", abs)
+	}
+	return "dockerfile.location", text, err
+}
+
+func (a ImageArgs) contextDir() string {
+	if a.Context == nil || a.Context.Location == nil || *a.Context.Location == "" {
+		return "."
+	}
+	return *a.Context.Location
+}
+
+// files are the local inputs of the build.
+func (a ImageArgs) files() buildkit.Files {
+	f := buildkit.Files{Context: a.contextDir(), Named: map[string]string{}}
+	switch {
+	case a.Dockerfile != nil && a.Dockerfile.Inline != nil:
+		f.Inline = []byte(*a.Dockerfile.Inline)
+	case a.Dockerfile != nil && a.Dockerfile.Location != nil:
+		f.Dockerfile = *a.Dockerfile.Location
+	default:
+		f.Dockerfile = filepath.Join(f.Context, "Dockerfile")
+	}
+	if a.Context != nil {
+		for name, named := range a.Context.Named {
+			f.Named[name] = named.Location
+		}
+	}
+	return f
+}
+
+func deref[T any](v *T) (zero T) {
+	if v == nil {
+		return zero
+	}
+	return *v
+}

@@ -1,0 +1,146 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+)
+
+// watched are the inputs of which a change is an update, each with what "unchanged" means for it. The old side is what was
+// applied, the outputs: after a partial update these and the old inputs are not the same.
+var watched = map[string]func(applied, wanted property.Map, key string) bool{
+	"contextHash": equal,
+	"platforms":   equalPlatforms,
+	"tags":        equalSets,
+	"push":        equalPush,
+	"target":      equal,
+	"buildArgs":   equal,
+	"labels":      equal,
+}
+
+// ignored are the other inputs, each with the reason why a change of it is none of the image.
+var ignored = map[string]string{
+	"context":        "moving a directory does not change what is in it; contextHash tells",
+	"dockerfile":     "its text is part of contextHash; its place is not of the image",
+	"registries":     "credentials are looked up when they are needed",
+	"builder":        "the same inputs are the same image on every builder",
+	"buildOnPreview": "is about previews only",
+}
+
+// Diff compares what was applied with what is wanted: a pure table, no disk and no network. Nothing is ever replaced.
+func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
+	changes := map[string]p.PropertyDiff{}
+	for key, unchanged := range watched {
+		if slices.Contains(req.IgnoreChanges, key) || unchanged(req.State, req.Inputs, key) {
+			continue
+		}
+		for path, kind := range leafChanges(key, req.State.Get(key), req.Inputs.Get(key)) {
+			changes[path] = p.PropertyDiff{Kind: kind}
+		}
+	}
+	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
+}
+
+func equal(applied, wanted property.Map, key string) bool {
+	return plain(applied.Get(key)).Equals(plain(wanted.Get(key)))
+}
+
+// plain takes secretness and dependencies off a value: they are no part of what it says. null and absent are the same, and
+// so are empty and absent collections.
+func plain(v property.Value) property.Value {
+	switch {
+	case v.IsArray() && v.AsArray().Len() == 0, v.IsMap() && v.AsMap().Len() == 0:
+		return property.New(property.Null)
+	case v.IsArray():
+		var elements []property.Value
+		for _, e := range v.AsArray().All {
+			elements = append(elements, plain(e))
+		}
+		return property.New(elements)
+	case v.IsMap():
+		fields := map[string]property.Value{}
+		for k, e := range v.AsMap().All {
+			fields[k] = plain(e)
+		}
+		return property.New(fields)
+	}
+	return v.WithSecret(false).WithDependencies(nil)
+}
+
+func equalSets(applied, wanted property.Map, key string) bool {
+	return isKnown(wanted, key) && slices.Equal(sorted(texts(applied, key)), sorted(texts(wanted, key)))
+}
+
+func equalPlatforms(applied, wanted property.Map, key string) bool {
+	return isKnown(wanted, key) &&
+		slices.Equal(sorted(normalizePlatforms(texts(applied, key))), sorted(normalizePlatforms(texts(wanted, key))))
+}
+
+// equalPush knows the default: not said is true when there are tags.
+func equalPush(applied, wanted property.Map, key string) bool {
+	return isKnown(wanted, key) && (equal(applied, wanted, key) || pushes(applied) == pushes(wanted))
+}
+
+func pushes(m property.Map) bool {
+	if v := m.Get("push"); v.IsBool() {
+		return v.AsBool()
+	}
+	tags := m.Get("tags")
+	return tags.IsComputed() || tags.IsArray() && tags.AsArray().Len() > 0
+}
+
+func sorted(values []string) []string {
+	values = slices.Clone(values)
+	slices.Sort(values)
+	return slices.Compact(values)
+}
+
+// leafChanges names what differs between two values, leaf by leaf.
+func leafChanges(key string, old, wanted property.Value) map[string]p.DiffKind {
+	before, after, changes := leaves(key, old), leaves(key, wanted), map[string]p.DiffKind{}
+	for path, value := range after {
+		was, existed := before[path]
+		switch {
+		case !existed:
+			changes[path] = p.Add
+		case !plain(was).Equals(plain(value)):
+			changes[path] = p.Update
+		}
+	}
+	for path := range before {
+		if _, exists := after[path]; !exists {
+			changes[path] = p.Delete
+		}
+	}
+	if len(changes) == 0 { // different in meaning but not leaf by leaf, as push is when tags appear
+		changes[key] = p.Update
+	}
+	return changes
+}
+
+func leaves(path string, v property.Value) map[string]property.Value {
+	found := map[string]property.Value{}
+	switch {
+	case v.IsNull():
+	case v.IsMap():
+		for k, e := range v.AsMap().All {
+			merge(found, leaves(under(path, k), e))
+		}
+	case v.IsArray():
+		for i, e := range v.AsArray().All {
+			merge(found, leaves(fmt.Sprintf("%s[%d]", path, i), e))
+		}
+	default:
+		found[path] = v
+	}
+	return found
+}
+
+func merge(into, from map[string]property.Value) {
+	for k, v := range from {
+		into[k] = v
+	}
+}

@@ -1,0 +1,87 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi-go-provider/infer"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// Image builds a container image and pushes it. infer derives its schema, its token and the decoding of its inputs from
+// this type; imageResource answers the engine.
+type Image struct{}
+
+// Annotate documents the resource.
+func (i *Image) Annotate(an infer.Annotator) {
+	an.Describe(i, "A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.\n\n"+
+		"It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build "+
+		"context that no ignore file leaves out, a build argument, the target, the platforms or the labels.")
+}
+
+// Create is what infer wants a resource to have. No request comes here: imageResource answers them all.
+func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.CreateResponse[ImageState], error) {
+	return infer.CreateResponse[ImageState]{}, errors.ErrUnsupported
+}
+
+// imageResource answers the engine on property maps. One instance serves every Image of a run, several at once.
+type imageResource struct {
+	infer.InferredResource
+
+	mu      sync.Mutex
+	loaded  map[string]*buildkit.Inputs      // what Check recorded, by contextHash: the build sends that very record
+	created map[resource.URN]map[string]bool // references that this process pushed; see Delete
+}
+
+func newImageResource() *imageResource {
+	return &imageResource{
+		InferredResource: infer.Resource(&Image{}),
+		loaded:           map[string]*buildkit.Inputs{},
+		created:          map[resource.URN]map[string]bool{},
+	}
+}
+
+// Create builds and pushes, or in a preview tells what it would do.
+func (r *imageResource) Create(ctx context.Context, req p.CreateRequest) (p.CreateResponse, error) {
+	op, err := newOperation(ctx, req.Urn, req.Properties, state{})
+	if err != nil {
+		return p.CreateResponse{}, err
+	}
+	if req.DryRun {
+		outputs, err := r.preview(ctx, op)
+		return p.CreateResponse{ID: req.Urn.Name(), Properties: outputs}, err
+	}
+	result, err := r.apply(ctx, op)
+	return p.CreateResponse{ID: req.Urn.Name(), Properties: result.outputs(op), PartialState: result.partial(err)}, err
+}
+
+// Update is Create with a memory: one idempotent apply serves both.
+func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.UpdateResponse, error) {
+	op, err := newOperation(ctx, req.Urn, req.Inputs, stateOf(req.State))
+	if err != nil {
+		return p.UpdateResponse{}, err
+	}
+	if req.DryRun {
+		outputs, err := r.preview(ctx, op)
+		return p.UpdateResponse{Properties: outputs}, err
+	}
+	result, err := r.apply(ctx, op)
+	return p.UpdateResponse{Properties: result.outputs(op), PartialState: result.partial(err)}, err
+}
+
+// remember keeps what Check recorded for the build that may follow in this process.
+func (r *imageResource) remember(hash string, in *buildkit.Inputs) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loaded[hash] = in
+}
+
+func (r *imageResource) recorded(hash string) *buildkit.Inputs {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.loaded[hash]
+}

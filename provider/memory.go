@@ -1,0 +1,67 @@
+package provider
+
+import (
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+)
+
+// state is what the outputs of an Image remember.
+type state struct {
+	outputs property.Map
+	digest  string
+	refs    []string
+	builds  []build
+}
+
+// build is one image that was made: with these inputs, this digest.
+type build struct{ inputs, digest string }
+
+// memoryKey holds the builds in the outputs. The engine keeps keys that begin with __ out of diffs and off the screen, and
+// no SDK knows it.
+const memoryKey = "__builds"
+
+// memoryLimit is how many builds are remembered: so many commits can be gone back without building.
+const memoryLimit = 20
+
+func stateOf(outputs property.Map) state {
+	s := state{outputs: outputs, digest: text(outputs, "digest"), refs: texts(outputs, "refs")}
+	memory := outputs.Get(memoryKey)
+	if !memory.IsArray() {
+		return s
+	}
+	for _, e := range memory.AsArray().All {
+		if !e.IsMap() {
+			continue
+		}
+		if b := (build{inputs: text(e.AsMap(), "inputs"), digest: text(e.AsMap(), "digest")}); b.inputs != "" && b.digest != "" {
+			s.builds = append(s.builds, b)
+		}
+	}
+	return s
+}
+
+// digestFor is the image that was made of these inputs, "" when none is remembered.
+func (s state) digestFor(inputs string) string {
+	for _, b := range s.builds {
+		if b.inputs == inputs {
+			return b.digest
+		}
+	}
+	return ""
+}
+
+// remembering is the memory with one more build, the latest first.
+func (s state) remembering(b build) []build {
+	builds := slices.DeleteFunc(slices.Clone(s.builds), func(old build) bool { return old.inputs == b.inputs })
+	builds = append([]build{b}, builds...)
+	return builds[:min(len(builds), memoryLimit)]
+}
+
+func memory(builds []build) property.Value {
+	list := make([]property.Value, len(builds))
+	for i, b := range builds {
+		list[i] = property.New(map[string]property.Value{"inputs": property.New(b.inputs), "digest": property.New(b.digest)})
+	}
+	return property.New(list)
+}

@@ -1,0 +1,87 @@
+package provider
+
+import (
+	"maps"
+	"slices"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// applied is what came of an operation.
+type applied struct {
+	digest    string
+	tags      []registry.Tag // that hold the digest now
+	manifests []registry.Manifest
+	builds    []build
+}
+
+// outputs are the watched inputs as they were applied, and what came of them.
+func (a applied) outputs(op operation) property.Map {
+	out := mirror(op.inputs)
+	if wanted, _ := op.tags(); len(a.tags) < len(wanted) { // the rest is what the next update has to do
+		out = out.Set("tags", list(references(a.tags)))
+	}
+	out = named(out, a.digest, references(a.tags), repositories(a.tags))
+	return out.
+		Set("manifests", manifests(a.manifests, repositories(a.tags))).
+		Set(memoryKey, memory(a.builds))
+}
+
+// partial says why the operation is not complete although tags moved; nil when none did, or all.
+func (a applied) partial(err error) *p.InitializationFailed {
+	if err == nil || len(a.tags) == 0 {
+		return nil
+	}
+	return &p.InitializationFailed{Reasons: []string{err.Error()}}
+}
+
+// mirror are the inputs that outputs repeat.
+func mirror(inputs property.Map) property.Map {
+	out := property.Map{}
+	for _, key := range slices.Sorted(maps.Keys(watched)) {
+		if v, ok := inputs.GetOk(key); ok {
+			out = out.Set(key, v)
+		}
+	}
+	return out
+}
+
+// named sets the outputs that follow from the digest and the references that hold it.
+func named(out property.Map, digest string, refs, repositories []string) property.Map {
+	ref, repoDigest := "", ""
+	if len(refs) > 0 {
+		ref, repoDigest = refs[0]+"@"+digest, repositories[0]+"@"+digest
+	}
+	return out.
+		Set("digest", property.New(digest)).
+		Set("ref", property.New(ref)).
+		Set("repoDigest", property.New(repoDigest)).
+		Set("refs", list(refs))
+}
+
+func manifests(of []registry.Manifest, repositories []string) property.Value {
+	byPlatform := map[string]property.Value{}
+	for _, m := range of {
+		repoDigest := ""
+		if len(repositories) > 0 {
+			repoDigest = repositories[0] + "@" + m.Digest
+		}
+		byPlatform[m.Platform] = property.New(map[string]property.Value{
+			"digest":     property.New(m.Digest),
+			"repoDigest": property.New(repoDigest),
+			"size":       property.New(float64(m.Size)),
+		})
+	}
+	return property.New(byPlatform)
+}
+
+func references(tags []registry.Tag) []string {
+	refs := make([]string, len(tags))
+	for i, t := range tags {
+		refs[i] = t.String()
+	}
+	return refs
+}

@@ -1,0 +1,102 @@
+package provider
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// operation is one Create or Update: what is wanted and what was applied before.
+type operation struct {
+	urn    resource.URN
+	inputs property.Map
+	args   ImageArgs
+	old    state
+}
+
+func newOperation(ctx context.Context, urn resource.URN, inputs property.Map, old state) (operation, error) {
+	args, err := decodeStored(ctx, inputs)
+	return operation{urn: urn, inputs: inputs, args: args, old: old}, err
+}
+
+// pushes tells whether the image goes to a registry.
+func (op operation) pushes() bool { return pushes(op.inputs) && len(op.args.Tags) > 0 }
+
+// tags are the references to push to, none when nothing is pushed.
+func (op operation) tags() ([]registry.Tag, error) {
+	if !op.pushes() {
+		return nil, nil
+	}
+	var tags []registry.Tag
+	for i, t := range op.args.Tags {
+		tag, err := registry.ParseTag(t)
+		if err != nil {
+			return nil, fmt.Errorf("tags[%d]: %w", i, err)
+		}
+		if !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	return tags, nil
+}
+
+// repositories are those of the tags, each once, in their order.
+func repositories(tags []registry.Tag) []string {
+	var names []string
+	for _, t := range tags {
+		if !slices.Contains(names, t.Repository()) {
+			names = append(names, t.Repository())
+		}
+	}
+	return names
+}
+
+// plan is what the builder is asked for.
+func (op operation) plan(in *buildkit.Inputs, repositories []string) buildkit.Plan {
+	return buildkit.Plan{
+		Inputs:       in,
+		Platforms:    normalizePlatforms(op.args.Platforms),
+		Target:       deref(op.args.Target),
+		BuildArgs:    op.args.BuildArgs,
+		Labels:       op.args.Labels,
+		Repositories: repositories,
+	}
+}
+
+// shaping are the inputs that have a say in the image; tags and push name it only.
+var shaping = []string{"contextHash", "platforms", "target", "buildArgs", "labels"}
+
+// inputsHash identifies everything that has a say in the image, 64 hexadecimal digits: two operations with an equal hash
+// may share one image. Credentials, secrets, builder and tags are no part of it.
+func inputsHash(a ImageArgs) string {
+	h := sha256.New()
+	field := func(s string) { source.WriteField(h, []byte(s)) }
+	field("pulumi-buildkit image v1")
+	field(strconv.Itoa(buildkit.CompatibilityVersion))
+	field(deref(a.ContextHash))
+	field(deref(a.Target))
+	platforms := sorted(normalizePlatforms(a.Platforms))
+	field(strconv.Itoa(len(platforms)))
+	for _, p := range platforms {
+		field(p)
+	}
+	for _, m := range []map[string]string{a.BuildArgs, a.Labels} {
+		field(strconv.Itoa(len(m)))
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			field(k)
+			field(m[k])
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

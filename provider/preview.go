@@ -1,0 +1,74 @@
+package provider
+
+import (
+	"context"
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// preview tells what apply would do. Outputs that will change are unknown, unless the preview built the image and knows
+// them. Nothing is pushed.
+func (r *imageResource) preview(ctx context.Context, op operation) (property.Map, error) {
+	digest := op.unchangedDigest()
+	rebuilt := digest == ""
+	if rebuilt && op.buildable() {
+		var err error
+		if digest, err = r.build(ctx, op, registry.NewKeychain(logins(op.args.Registries)), nil); err != nil {
+			return property.Map{}, err
+		}
+	}
+	return op.previewOutputs(digest, rebuilt), nil
+}
+
+// unchangedDigest is the digest that the image has and will keep: "" when something that shapes it changes or is unknown.
+func (op operation) unchangedDigest() string {
+	if op.old.digest == "" || !isKnown(op.inputs, shaping...) {
+		return ""
+	}
+	for _, key := range shaping {
+		if !watched[key](op.old.outputs, op.inputs, key) {
+			return ""
+		}
+	}
+	return op.old.digest
+}
+
+// buildable tells whether the preview is to build and knows all that a build needs. Tags are not needed: the repository
+// may be created in the same update.
+func (op operation) buildable() bool {
+	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "registries", "builder")
+	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
+}
+
+func (op operation) previewOutputs(digest string, rebuilt bool) property.Map {
+	out := mirror(op.inputs)
+	for _, key := range []string{"digest", "ref", "repoDigest", "refs", "manifests"} {
+		out = out.Set(key, unknown())
+	}
+	tags, err := op.tags()
+	tagsKnown := isKnown(op.inputs, "tags", "push") && err == nil
+	switch {
+	case tagsKnown && digest != "":
+		out = named(out, digest, references(tags), repositories(tags))
+	case tagsKnown:
+		out = out.Set("refs", list(references(tags)))
+	case digest != "":
+		out = out.Set("digest", property.New(digest))
+	}
+	if kept := op.old.outputs.Get("manifests"); !rebuilt && tagsKnown && !kept.IsNull() && op.samePlace(tags) {
+		out = out.Set("manifests", kept)
+	}
+	return out
+}
+
+// samePlace tells whether the first repository, which manifests name, stays the same.
+func (op operation) samePlace(tags []registry.Tag) bool {
+	names := repositories(tags)
+	if len(names) == 0 {
+		return text(op.old.outputs, "repoDigest") == ""
+	}
+	return text(op.old.outputs, "repoDigest") == names[0]+"@"+op.old.digest
+}

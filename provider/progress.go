@@ -1,0 +1,140 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	p "github.com/pulumi/pulumi-go-provider"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// statusInterval is how often the status line of a terminal is brought up to date. Each line is a call to the engine.
+const statusInterval = 500 * time.Millisecond
+
+// statusWidth bounds a status line, in characters; the engine has columns of its own to show.
+const statusWidth = 100
+
+// progress shows a person what a build does: at a terminal one status line with the running step and its time, elsewhere
+// one line for each finished step.
+type progress struct {
+	log         p.Logger
+	interactive bool
+	done        chan struct{}
+	ended       chan struct{}
+
+	mu      sync.Mutex
+	running map[buildkit.Step]time.Time
+}
+
+// startProgress begins to show; stop ends it.
+func startProgress(ctx context.Context) *progress {
+	pr := &progress{
+		log:         p.GetLogger(context.WithoutCancel(ctx)), // the last words of a cancelled build are shown too
+		interactive: atTerminal(),
+		done:        make(chan struct{}),
+		ended:       make(chan struct{}),
+		running:     map[buildkit.Step]time.Time{},
+	}
+	go pr.tick()
+	return pr
+}
+
+func (pr *progress) stop() {
+	close(pr.done)
+	<-pr.ended
+}
+
+func (pr *progress) tick() {
+	defer close(pr.ended)
+	if !pr.interactive {
+		return
+	}
+	ticker := time.NewTicker(statusInterval)
+	defer ticker.Stop()
+	shown := ""
+	for {
+		select {
+		case <-pr.done:
+			pr.log.InfoStatus("")
+			return
+		case now := <-ticker.C:
+			if line := pr.status(now); line != shown {
+				pr.log.InfoStatus(line)
+				shown = line
+			}
+		}
+	}
+}
+
+// status is the step that runs for the longest time, and how many others do.
+func (pr *progress) status(now time.Time) string {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	var step buildkit.Step
+	var since time.Time
+	for s, t := range pr.running {
+		if since.IsZero() || t.Before(since) {
+			step, since = s, t
+		}
+	}
+	if since.IsZero() {
+		return ""
+	}
+	line := fmt.Sprintf("%s (%s)", title(step), now.Sub(since).Truncate(time.Second))
+	if others := len(pr.running) - 1; others > 0 {
+		line += fmt.Sprintf(" and %d more", others)
+	}
+	return line
+}
+
+// report takes an event of the build.
+func (pr *progress) report(e buildkit.Event) {
+	if e.Kind == buildkit.Warned {
+		pr.log.Warning(e.Text)
+		return
+	}
+	pr.mu.Lock()
+	if e.Kind == buildkit.Started {
+		pr.running[e.Step] = time.Now()
+	} else {
+		delete(pr.running, e.Step)
+	}
+	pr.mu.Unlock()
+	if e.Kind == buildkit.Finished && !pr.interactive && worthALine(e.Step) {
+		pr.log.InfoStatus(finished(e))
+	}
+}
+
+// note shows a line about the builder itself.
+func (pr *progress) note(line string) { pr.log.InfoStatus(line) }
+
+// worthALine leaves out BuildKit's own small steps, such as loading the Dockerfile.
+func worthALine(s buildkit.Step) bool {
+	return s.Position != "" || strings.HasPrefix(s.Command, "exporting") || strings.HasPrefix(s.Command, "pushing")
+}
+
+func finished(e buildkit.Event) string {
+	if e.Cached {
+		return title(e.Step) + ": cached"
+	}
+	return fmt.Sprintf("%s: %.1fs", title(e.Step), e.Elapsed.Seconds())
+}
+
+func title(s buildkit.Step) string {
+	parts := []string{}
+	if s.Platform != "" {
+		parts = append(parts, s.Platform)
+	}
+	if s.Position != "" {
+		parts = append(parts, "["+s.Position+"]")
+	}
+	words := []rune(strings.Join(append(parts, strings.Join(strings.Fields(s.Command), " ")), " "))
+	if len(words) > statusWidth {
+		words = append(words[:statusWidth-1], '…')
+	}
+	return string(words)
+}

@@ -1,0 +1,121 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// Read asks the registry what became of the image. Only an authoritative "not found" is gone; whatever else goes wrong
+// keeps the state and warns. A tag that somebody moved or removed leaves inputs and outputs, so that the next update puts
+// it back.
+func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResponse, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
+	defer stop()
+	args, err := decodeStored(ctx, req.Inputs)
+	if err != nil {
+		return p.ReadResponse{}, err
+	}
+	client := registry.New(registry.NewKeychain(logins(args.Registries)), registry.Options{})
+	old := stateOf(req.Properties)
+	if old.digest == "" && len(old.refs) == 0 {
+		return importImage(ctx, client, req)
+	}
+	unchanged := p.ReadResponse{ID: req.ID, Inputs: req.Inputs, Properties: req.Properties}
+	if len(old.refs) == 0 { // never pushed: no registry to ask
+		return unchanged, nil
+	}
+	holding, err := stillHolding(ctx, client, old)
+	if err == nil && len(holding) == 0 {
+		var gone bool
+		if gone, err = isGone(ctx, client, old); gone {
+			return p.ReadResponse{}, nil
+		}
+	}
+	if err != nil {
+		p.GetLogger(ctx).Warningf("the state is kept as it is, because the registry could not be asked: %v", err)
+		return unchanged, nil
+	}
+	if len(holding) == len(old.refs) {
+		return unchanged, nil
+	}
+	return drifted(req, old, holding), nil
+}
+
+// stillHolding are the tags that point at our digest.
+func stillHolding(ctx context.Context, client *registry.Client, old state) ([]registry.Tag, error) {
+	var holding []registry.Tag
+	for _, ref := range old.refs {
+		tag, err := registry.ParseTag(ref)
+		if err != nil {
+			return nil, err
+		}
+		digest, err := client.Resolve(ctx, tag)
+		switch {
+		case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrNoRepository):
+		case err != nil:
+			return nil, err
+		case digest == old.digest:
+			holding = append(holding, tag)
+		}
+	}
+	return holding, nil
+}
+
+// isGone is true when no repository has the digest any more.
+func isGone(ctx context.Context, client *registry.Client, old state) (bool, error) {
+	for _, ref := range old.refs {
+		tag, err := registry.ParseTag(ref)
+		if err != nil {
+			return false, err
+		}
+		if found, err := client.Exists(ctx, tag.Repository(), old.digest); err != nil || found {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// drifted leaves out of inputs and outputs the tags that hold the image no more.
+func drifted(req p.ReadRequest, old state, holding []registry.Tag) p.ReadResponse {
+	keep := func(tag string) bool {
+		parsed, err := registry.ParseTag(tag)
+		return err == nil && slices.Contains(holding, parsed)
+	}
+	filter := func(m property.Map) property.Map {
+		tags := slices.DeleteFunc(texts(m, "tags"), func(t string) bool { return !keep(t) })
+		return m.Set("tags", list(tags))
+	}
+	outputs := named(filter(req.Properties), old.digest, references(holding), repositories(holding))
+	return p.ReadResponse{ID: req.ID, Inputs: filter(req.Inputs), Properties: outputs}
+}
+
+// importImage takes the ID for a reference and adopts what is there under it.
+func importImage(ctx context.Context, client *registry.Client, req p.ReadRequest) (p.ReadResponse, error) {
+	tag, err := registry.ParseTag(req.ID)
+	if err != nil {
+		return p.ReadResponse{}, fmt.Errorf("import takes a reference with a tag as the ID: %w", err)
+	}
+	digest, err := client.Resolve(ctx, tag)
+	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrNoRepository) {
+		return p.ReadResponse{}, nil
+	}
+	if err != nil {
+		return p.ReadResponse{}, err
+	}
+	image, err := client.Verify(ctx, tag.Repository(), digest)
+	if err != nil {
+		return p.ReadResponse{}, err
+	}
+	inputs := property.NewMap(map[string]property.Value{"tags": list([]string{req.ID})})
+	outputs := named(inputs, digest, []string{tag.String()}, []string{tag.Repository()}).
+		Set("contextHash", property.New("")).
+		Set("manifests", manifests(image.Manifests, []string{tag.Repository()}))
+	return p.ReadResponse{ID: req.Urn.Name(), Inputs: inputs, Properties: outputs}, nil
+}

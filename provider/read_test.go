@@ -1,0 +1,167 @@
+package provider
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	p "github.com/pulumi/pulumi-go-provider"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// pushed is a state whose tags app:v1 and app:latest hold the image.
+func pushed(t *testing.T) (remembered, p.ReadRequest) {
+	t.Helper()
+	r := remember(t)
+	inputs := r.inputs(t, "app:v1", "app:latest")
+	res, err := r.update(inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.state = res.Properties
+	return r, p.ReadRequest{ID: "app", Urn: urn, Inputs: inputs, Properties: res.Properties}
+}
+
+func (r remembered) remove(t *testing.T, path string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://"+r.Host()+"/v2/app/manifests/"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Body.Close(); res.StatusCode != http.StatusAccepted {
+		t.Fatal(res.Status)
+	}
+}
+
+func TestReadFindsEverythingAsItWas(t *testing.T) {
+	t.Parallel()
+	r, req := pushed(t)
+	res, err := r.server.Read(req)
+	if err != nil || res.ID != "app" || shown(res.Properties) != shown(req.Properties) || len(texts(res.Inputs, "tags")) != 2 {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+// A tag that somebody moved or removed is drift: the next update puts it back.
+func TestReadShowsDrift(t *testing.T) {
+	t.Parallel()
+	changes := map[string]func(t *testing.T, r remembered){
+		"moved":   func(t *testing.T, r remembered) { r.Push(t, "app:latest", registrytest.Index(t, "linux/amd64")) },
+		"removed": func(t *testing.T, r remembered) { r.remove(t, "latest") },
+	}
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, req := pushed(t)
+			change(t, r)
+			res, err := r.server.Read(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{r.Host() + "/app:v1"}
+			if !slices.Equal(texts(res.Inputs, "tags"), want) || !slices.Equal(texts(res.Properties, "tags"), want) || !slices.Equal(texts(res.Properties, "refs"), want) {
+				t.Fatalf("got inputs %v, outputs %v", res.Inputs, res.Properties)
+			}
+			r.state = res.Properties
+			if _, err := r.update(req.Inputs); err != nil {
+				t.Fatal(err)
+			}
+			if r.holds(t, "app:latest") != r.digest {
+				t.Error("the update did not put the tag back")
+			}
+		})
+	}
+}
+
+func TestReadSaysGoneWhenTheRegistrySaysSo(t *testing.T) {
+	t.Parallel()
+	r, req := pushed(t)
+	r.remove(t, r.digest)
+	res, err := r.server.Read(req)
+	if err != nil || res.ID != "" {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+// What could not be determined is not "gone".
+func TestReadKeepsTheStateWhenTheRegistryCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{401, 403, 429, 500, 503} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			r, req := pushed(t)
+			r.Wrap(func(http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					registrytest.Refuse(w, status, "X", "no")
+				})
+			})
+			res, err := r.server.Read(req)
+			if err != nil || res.ID != "app" || shown(res.Properties) != shown(req.Properties) || len(texts(res.Inputs, "tags")) != 2 {
+				t.Errorf("got %+v, %v", res, err)
+			}
+		})
+	}
+}
+
+func TestReadImportsAReference(t *testing.T) {
+	t.Parallel()
+	r, _ := pushed(t)
+	ref := r.Host() + "/app:v1"
+	res, err := r.server.Read(p.ReadRequest{ID: ref, Urn: urn})
+	if err != nil || res.ID != "app" || text(res.Properties, "ref") != ref+"@"+r.digest {
+		t.Errorf("got %+v, %v", res, err)
+	}
+	if _, err := r.server.Read(p.ReadRequest{ID: "nonsense:", Urn: urn}); err == nil || !strings.Contains(err.Error(), "import takes a reference with a tag") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func (r remembered) delete(req p.ReadRequest) error {
+	return r.server.Delete(p.DeleteRequest{ID: "app", Urn: "urn:pulumi:dev::shop::buildkit:index:Image::again", Properties: req.Properties, OldInputs: req.Inputs})
+}
+
+// Only our own tags go, and only as long as they are ours.
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	r, req := pushed(t)
+	r.Push(t, "app:latest", registrytest.Index(t, "linux/amd64")) // by somebody else
+	theirs := r.holds(t, "app:latest")
+	for range 2 { // the second time everything is gone already
+		if err := r.delete(req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.holds(t, "app:v1") != "" || r.holds(t, "app:latest") != theirs {
+		t.Error("the wrong tags are gone")
+	}
+}
+
+func TestDeleteReportsAFailure(t *testing.T) {
+	t.Parallel()
+	r, req := pushed(t)
+	r.Wrap(registrytest.Intercept(http.MethodDelete, "/manifests/v1", func(w http.ResponseWriter, _ *http.Request) {
+		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
+	}))
+	if err := r.delete(req); err == nil || !strings.Contains(err.Error(), "/app:v1") {
+		t.Errorf("got %v", err)
+	}
+	if r.holds(t, "app:latest") != "" {
+		t.Error("the other tag is still there")
+	}
+}
+
+// In a replacement the engine calls Create, then Delete, with one URN.
+func TestDeleteSparesWhatThisProcessCreated(t *testing.T) {
+	t.Parallel()
+	r, req := pushed(t)
+	err := r.server.Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: req.Properties, OldInputs: req.Inputs})
+	if err != nil || r.holds(t, "app:v1") != r.digest {
+		t.Errorf("the image is gone: %v", err)
+	}
+}

@@ -1,0 +1,53 @@
+package provider
+
+import "github.com/pulumi/pulumi-go-provider/infer"
+
+// ImageState are the outputs of an Image: the inputs that were applied, as far as a change of them matters, and what came
+// of them. Nothing in it differs between two runs with equal content, or dependents would be deployed again.
+type ImageState struct {
+	Platforms   []string            `pulumi:"platforms,optional"`
+	Tags        []string            `pulumi:"tags,optional"`
+	Push        *bool               `pulumi:"push,optional"`
+	Target      *string             `pulumi:"target,optional"`
+	BuildArgs   map[string]string   `pulumi:"buildArgs,optional"`
+	Labels      map[string]string   `pulumi:"labels,optional"`
+	ContextHash string              `pulumi:"contextHash"`
+	Digest      string              `pulumi:"digest"`
+	Ref         string              `pulumi:"ref"`
+	RepoDigest  string              `pulumi:"repoDigest"`
+	Refs        []string            `pulumi:"refs"`
+	Manifests   map[string]Manifest `pulumi:"manifests"`
+}
+
+// Annotate documents the outputs in the schema and in every SDK.
+func (s *ImageState) Annotate(an infer.Annotator) {
+	an.Describe(&s.Platforms, "The platforms as they were given.")
+	an.Describe(&s.Tags, "The tags that hold the image.")
+	an.Describe(&s.Push, "Whether the image was to be pushed.")
+	an.Describe(&s.Target, "The stage that was built.")
+	an.Describe(&s.BuildArgs, "The build arguments that were applied.")
+	an.Describe(&s.Labels, "The labels that were applied.")
+	an.Describe(&s.ContextHash, "The digest of everything that the build read from this machine.")
+	an.Describe(&s.Digest, "The digest of the index, or of the manifest when there is one platform: `sha256:…`.")
+	an.Describe(&s.Ref, "The first tag with the digest: `host/repository:tag@sha256:…`. Empty when nothing was pushed.")
+	an.Describe(&s.RepoDigest, "The first repository with the digest: `host/repository@sha256:…`, which is what a deployment should "+
+		"name. Empty when nothing was pushed.")
+	an.Describe(&s.Refs, "Every reference that was pushed.")
+	an.Describe(&s.Manifests, "The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. "+
+		"Empty when nothing was pushed.")
+}
+
+// Manifest is the image of one platform.
+type Manifest struct {
+	Digest     string `pulumi:"digest"`
+	RepoDigest string `pulumi:"repoDigest"`
+	Size       int    `pulumi:"size"`
+}
+
+// Annotate documents the type.
+func (m *Manifest) Annotate(an infer.Annotator) {
+	an.Describe(m, "The image of one platform.")
+	an.Describe(&m.Digest, "Its digest: `sha256:…`.")
+	an.Describe(&m.RepoDigest, "The first repository with its digest.")
+	an.Describe(&m.Size, "Bytes of its configuration and layers, compressed.")
+}
