@@ -78,7 +78,7 @@ func (s *steps) explain(err error) error {
 func (s *steps) failing(err error) *stepState {
 	var vertex *errdefs.VertexError
 	if errors.As(err, &vertex) {
-		if state := s.seen[digest.Digest(vertex.Vertex.GetDigest())]; state != nil {
+		if state := s.seen[digest.Digest(vertex.GetDigest())]; state != nil {
 			return state
 		}
 	}
@@ -91,7 +91,7 @@ func (s *steps) failing(err error) *stepState {
 	if len(failed) == 0 {
 		return nil
 	}
-	// Steps that were cancelled because another one failed have failed too; only the culprit has printed something.
+	// Steps that were canceled because another one failed have failed too; only the culprit has printed something.
 	return slices.MaxFunc(failed, func(a, b *stepState) int { return len(a.tail.lines) - len(b.tail.lines) })
 }
 

@@ -32,7 +32,7 @@ func TestTailIsWhatATerminalWouldShow(t *testing.T) {
 	}{
 		"lines in pieces":  {[]string{"on", "e\ntw", "o\n", "three"}, "one|two|three"},
 		"blank lines":      {[]string{"a\n\n  \nb\n"}, "a|b"},
-		"colours":          {[]string{"\x1b[31mred\x1b[0m \x1b]0;title\x07done\n"}, "red done"},
+		"colors":           {[]string{"\x1b[31mred\x1b[0m \x1b]0;title\x07done\n"}, "red done"},
 		"carriage returns": {[]string{"10%\r50%\r100%\r\n"}, "100%"},
 		"binary":           {[]string{"a\x00\x01b\xff\n"}, "ab�"},
 	}

@@ -110,7 +110,8 @@ func TestDigestStaysWhenTheBuildWould(t *testing.T) {
 
 func TestDigestIsTheSameInEveryCheckout(t *testing.T) {
 	t.Parallel()
-	if digestOf(t, tree(t, base())) != digestOf(t, tree(t, base())) {
+	one, other := tree(t, base()), tree(t, base())
+	if digestOf(t, one) != digestOf(t, other) {
 		t.Error("two checkouts of one tree have different digests")
 	}
 }

@@ -62,7 +62,8 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filte
 	sent := &sentFS{tree: tree, fail: func(err error) { s.fail(err, failed) }}
 	closeRoot, err := sent.open()
 	if err != nil {
-		return s.fail(fmt.Errorf("the build context cannot be opened any more: %w", err), failed)
+		s.fail(fmt.Errorf("the build context cannot be opened any more: %w", err), failed)
+		return s.Err()
 	}
 	filtered, err := fsutil.NewFilterFS(sent, filter)
 	if err != nil {
@@ -97,7 +98,7 @@ func (s *sentFS) open() (closeRoot func(), err error) {
 	return func() { _ = s.root.Close() }, nil
 }
 
-func (s *Server) fail(err error, failed chan<- error) error {
+func (s *Server) fail(err error, failed chan<- error) {
 	s.mu.Lock()
 	if s.err == nil {
 		s.err = err
@@ -107,5 +108,4 @@ func (s *Server) fail(err error, failed chan<- error) error {
 	case failed <- err:
 	default: // the stream is being ended already
 	}
-	return err
 }
