@@ -1,0 +1,21 @@
+//go:build !linux
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+)
+
+// Acquire always fails: the embedded daemon needs Linux.
+func Acquire(context.Context, Options) (*Lease, error) {
+	return nil, fmt.Errorf("the embedded BuildKit daemon runs on Linux, and this is %s: set BUILDKIT_HOST or the input "+
+		"builder.endpoint to a BuildKit daemon that runs elsewhere", runtime.GOOS)
+}
+
+// RunKeeper never handles args: there is no keeper without a daemon.
+func RunKeeper([]string) (handled bool, exitCode int) { return false, 0 }
+
+// MissingEmulator never says so: the daemon that runs the steps is elsewhere.
+func MissingEmulator(string) (pkg string, missing bool) { return "", false }

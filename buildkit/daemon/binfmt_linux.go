@@ -1,0 +1,160 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	binfmtDir    = "/proc/sys/fs/binfmt_misc"
+	binfmtPrefix = "pulumi-buildkit-" // of the names of our handlers
+	binfmtLimit  = 5 * time.Second    // the wait for another daemon that registers or removes handlers
+)
+
+// binfmt is the kernel's table of handlers for foreign executables. It holds for every process of the kernel: handlers that
+// are there are used as they are, ours bear the prefix, and they go with the last daemon that uses them.
+type binfmt struct {
+	dir    string
+	prefix string
+	// guard is a file that every daemon of the kernel has a shared lock on: the file status of the table itself, so that
+	// daemons in different containers meet on it.
+	guard *os.File
+}
+
+// emulate registers QEMU for every architecture that it is installed for and that has no handler yet. Without the kernel's
+// support, foreign platforms still build, except for their steps: so a note is all that comes of a failure.
+func emulate(note func(string, ...any)) binfmt {
+	b := binfmt{dir: binfmtDir, prefix: binfmtPrefix}
+	installed := slices.DeleteFunc(slices.Clone(machines), func(m machine) bool {
+		_, err := exec.LookPath(m.program())
+		return err != nil || m.native(runtime.GOARCH)
+	})
+	if len(installed) == 0 {
+		return b
+	}
+	err := mountBinfmt()
+	if err == nil {
+		b.guard, err = os.Open(filepath.Join(b.dir, "status"))
+	}
+	if err == nil {
+		err = b.enter(installed, note)
+	}
+	if err != nil {
+		note("no QEMU for steps of foreign platforms: %v", err)
+	}
+	return b
+}
+
+// mountBinfmt shows the table in this mount namespace, where it is not shown yet.
+func mountBinfmt() error {
+	var shown unix.Statfs_t
+	// A name inside, because systemd mounts the table when somebody looks for one.
+	if err := unix.Statfs(filepath.Join(binfmtDir, "status"), &shown); err == nil && shown.Type == unix.BINFMTFS_MAGIC {
+		return nil
+	}
+	err := unix.Mount("binfmt_misc", binfmtDir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	if err != nil {
+		return fmt.Errorf("mount binfmt_misc on %s: %w; run modprobe binfmt_misc", binfmtDir, err)
+	}
+	return nil
+}
+
+// enter registers what is absent of wanted, after what a killed daemon left is removed. guard is locked afterwards.
+func (b binfmt) enter(wanted []machine, note func(string, ...any)) error {
+	alone, err := tryLock(b.guard, unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	if alone {
+		if err := b.removeOurs(); err != nil {
+			return err
+		}
+	}
+	ctx, stop := context.WithTimeoutCause(context.Background(), binfmtLimit, errors.New("another daemon holds it for too long"))
+	defer stop()
+	if err := waitLock(ctx, b.guard, unix.LOCK_SH); err != nil {
+		return err
+	}
+	// Only now: another daemon may have removed ours while the lock changed hands.
+	for _, m := range wanted {
+		if err := b.register(m, note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave removes our handlers if no other daemon uses them.
+func (b binfmt) leave(note func(string, ...any)) {
+	if b.guard == nil {
+		return
+	}
+	alone, err := tryLock(b.guard, unix.LOCK_EX)
+	if alone {
+		err = b.removeOurs()
+	}
+	if err := errors.Join(err, b.guard.Close()); err != nil {
+		note("QEMU stays registered: %v", err)
+	}
+}
+
+func (b binfmt) register(m machine, note func(string, ...any)) error {
+	there, err := b.handlers()
+	if err != nil {
+		return err
+	}
+	if at := slices.IndexFunc(there, func(h handler) bool { return h.takes(m) }); at >= 0 {
+		if !strings.HasPrefix(there[at].name, b.prefix) {
+			note("%s runs linux/%s: the handler %s was there already", there[at].interpreter, m.arch, there[at].name)
+		}
+		return nil
+	}
+	qemu, err := exec.LookPath(m.program())
+	if err != nil {
+		return err
+	}
+	// F: the kernel opens QEMU now, a container needs no file. P: QEMU learns argv[0]. C: setuid programs stay so.
+	header, mask := m.header()
+	rule := fmt.Sprintf(":%s%s:M::%s:%s:%s:POCF", b.prefix, m.qemu, escaped(header), escaped(mask), qemu)
+	err = os.WriteFile(filepath.Join(b.dir, "register"), []byte(rule), 0)
+	if errors.Is(err, fs.ErrExist) { // another daemon's, of this moment
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("register %s: %w", qemu, err)
+	}
+	note("registered %s for steps of linux/%s, as %s%s until the daemon ends", qemu, m.arch, b.prefix, m.qemu)
+	return nil
+}
+
+func escaped(text []byte) string {
+	var b strings.Builder
+	for _, c := range text {
+		_, _ = fmt.Fprintf(&b, `\x%02x`, c)
+	}
+	return b.String()
+}
+
+func (b binfmt) removeOurs() error {
+	ours, err := filepath.Glob(filepath.Join(b.dir, b.prefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range ours {
+		if err := os.WriteFile(path, []byte("-1"), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

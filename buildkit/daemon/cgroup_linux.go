@@ -1,0 +1,115 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cgroupLimit is what killed processes get to leave a cgroup.
+const cgroupLimit = 5 * time.Second
+
+// cgroupRoots are the roots of the cgroup hierarchies: one with version 2, one for each controller with version 1.
+func cgroupRoots() ([]string, error) {
+	mounts, err := readMounts()
+	if err != nil {
+		return nil, err
+	}
+	var roots []string
+	for _, m := range mounts {
+		if m.kind == "cgroup" || m.kind == "cgroup2" {
+			roots = append(roots, m.target)
+		}
+	}
+	return roots, nil
+}
+
+// clearCgroups removes the cgroup parent from every hierarchy and kills who is still in there.
+func clearCgroups(parent string) error {
+	roots, err := cgroupRoots()
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeoutCause(context.Background(), cgroupLimit, fmt.Errorf("its processes did not end within %s", cgroupLimit))
+	defer stop()
+	for _, root := range roots {
+		if err := removeCgroup(ctx, filepath.Join(root, parent)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeCgroup removes the cgroup at path with those below it.
+func removeCgroup(ctx context.Context, path string) error {
+	var folders []string
+	err := filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			folders = append(folders, path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("the cgroup of an earlier daemon: %w", err)
+	}
+	for _, folder := range slices.Backward(folders) {
+		if err := emptyCgroup(ctx, folder); err != nil {
+			return fmt.Errorf("the cgroup %s of an earlier daemon: %w; see who is in its cgroup.procs", folder, err)
+		}
+	}
+	return nil
+}
+
+// emptyCgroup kills who is in the cgroup and removes it.
+func emptyCgroup(ctx context.Context, folder string) error {
+	tick := time.NewTicker(lockPoll)
+	defer tick.Stop()
+	for {
+		err := os.Remove(folder)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		if err := killMembers(folder); err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func killMembers(folder string) error {
+	members, err := os.ReadFile(filepath.Join(folder, "cgroup.procs"))
+	if err != nil {
+		return err
+	}
+	for _, member := range strings.Fields(string(members)) {
+		// 0 stands for a process that this PID namespace does not see.
+		pid, err := strconv.Atoi(member)
+		if err != nil || pid <= 0 {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("kill process %d: %w", pid, err)
+		}
+	}
+	return nil
+}

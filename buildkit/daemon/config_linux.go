@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// configText is buildkitd.toml with what differs from one place to another left out.
+//
+// No history: it would keep the output of steps on disk. The garbage collection is BuildKit's default but for local sources,
+// which BuildKit drops when they were not used for two days: after a weekend every file would be sent again.
+const configText = `# Written at each start: changes are lost.
+root = %[1]s
+
+[grpc]
+address = [%[2]s]
+
+[otel]
+socketPath = %[3]s
+
+[history]
+maxEntries = 0
+
+[worker.containerd]
+enabled = false
+
+[worker.oci]
+enabled = true
+snapshotter = "overlayfs"
+binary = %[4]s
+defaultCgroupParent = %[5]s
+gc = true
+
+[[worker.oci.gcpolicy]]
+filters = ["type==source.local"]
+keepDuration = "336h"
+maxUsedSpace = "512000000"
+
+[[worker.oci.gcpolicy]]
+filters = ["type==exec.cachemount", "type==source.git.checkout"]
+keepDuration = "48h"
+maxUsedSpace = "512000000"
+
+[[worker.oci.gcpolicy]]
+keepDuration = "1440h"
+reservedSpace = %[6]s
+maxUsedSpace = %[7]s
+minFreeSpace = "20%%"
+
+[[worker.oci.gcpolicy]]
+reservedSpace = %[6]s
+maxUsedSpace = %[7]s
+minFreeSpace = "20%%"
+
+[[worker.oci.gcpolicy]]
+all = true
+reservedSpace = %[6]s
+maxUsedSpace = %[7]s
+minFreeSpace = "20%%"
+`
+
+func (k keeper) writeConfig() error {
+	parent, err := k.cgroupParent()
+	if err != nil {
+		return err
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(string(k.place), &disk); err != nil {
+		return fmt.Errorf("%s: %w", k.place, err)
+	}
+	size := int64(disk.Blocks) * disk.Bsize //nolint:gosec // the size of a disk in bytes fits
+	text := fmt.Sprintf(configText, strconv.Quote(k.path(rootFolder)), strconv.Quote(k.endpoint()), strconv.Quote(k.path(traceFile)),
+		strconv.Quote(k.runc), strconv.Quote(parent), share(size, 10, 10e9), share(size, 80, 100e9))
+	return os.WriteFile(k.path(configFile), []byte(text), 0o600)
+}
+
+// share is the smaller of a percentage of a disk and a number of bytes, as buildkitd.toml has it.
+func share(disk, percentage, limit int64) string {
+	if disk/100*percentage > limit {
+		return strconv.Quote(strconv.FormatInt(limit, 10))
+	}
+	return strconv.Quote(strconv.FormatInt(percentage, 10) + "%")
+}

@@ -1,0 +1,255 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+)
+
+// clientRole makes the test binary a client process: see client.
+const clientRole = "daemon-test-client"
+
+// uidVariable is the user that a client process becomes first.
+const uidVariable = "DAEMON_TEST_UID"
+
+func TestMain(m *testing.M) {
+	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
+		os.Exit(code)
+	}
+	if len(os.Args) == 4 && os.Args[1] == clientRole {
+		os.Exit(client(os.Args[2], os.Args[3]))
+	}
+	bin, err := filepath.Abs("../../bin")
+	if err == nil {
+		err = os.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// client takes two leases at once, prints the endpoint or the error, and releases them at the end of its input.
+func client(dir, idle string) int {
+	duration, _ := time.ParseDuration(idle)
+	if uid, err := strconv.Atoi(os.Getenv(uidVariable)); err == nil {
+		if err := syscall.Setuid(uid); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
+	var leases [2]*daemon.Lease
+	var errs [2]error
+	var both sync.WaitGroup
+	for i := range leases {
+		both.Go(func() {
+			leases[i], errs[i] = daemon.Acquire(context.Background(), daemon.Options{Dir: dir, Idle: duration})
+		})
+	}
+	both.Wait()
+	for i, lease := range leases {
+		if errs[i] != nil {
+			fmt.Println(errs[i])
+			return 1
+		}
+		defer lease.Release()
+	}
+	fmt.Println(leases[0].Endpoint())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
+// needsRoot skips a test that starts a daemon. Without root nothing of the daemon is tested.
+func needsRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: the embedded daemon needs root: run the tests as root")
+	}
+}
+
+// folder is a place for a daemon of the test's own, which is killed when the test ends.
+func folder(t *testing.T) string {
+	t.Helper()
+	needsRoot(t)
+	dir := filepath.Join(t.TempDir(), "d")
+	t.Cleanup(func() {
+		for _, p := range processes(dir) {
+			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		}
+		eventually(t, 10*time.Second, "the test's daemon is gone", func() bool { return len(processes(dir)) == 0 })
+	})
+	return dir
+}
+
+// acquire takes a lease and returns it with the lines of the log.
+func acquire(t *testing.T, o daemon.Options) (*daemon.Lease, []string) {
+	t.Helper()
+	var lines []string
+	o.Log = func(line string) { lines = append(lines, line) }
+	lease, err := daemon.Acquire(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lease.Release() })
+	return lease, lines
+}
+
+// clientProcess is a running client; end closes its input.
+type clientProcess struct {
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	output *bufio.Reader
+}
+
+func startClient(t *testing.T, dir string, idle time.Duration, environ ...string) clientProcess {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], clientRole, dir, idle.String())
+	cmd.Env = append(os.Environ(), environ...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return clientProcess{cmd: cmd, stdin: stdin, output: bufio.NewReader(stdout)}
+}
+
+// endpoint is what the client printed.
+func (c clientProcess) endpoint(t *testing.T) string {
+	t.Helper()
+	line, err := c.output.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "unix://") {
+		rest, _ := io.ReadAll(c.output)
+		t.Fatalf("the client printed %q (%v)", line+string(rest), err)
+	}
+	return strings.TrimSpace(line)
+}
+
+type process struct {
+	pid       int
+	arguments string // separated by spaces
+}
+
+// processes are those whose arguments contain text, zombies left out.
+func processes(text string) []process {
+	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	var found []process
+	for _, entry := range entries {
+		cmdline, err := os.ReadFile(entry)
+		arguments := strings.ReplaceAll(string(cmdline), "\x00", " ")
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
+		if err == nil && strings.Contains(arguments, text) && pid != os.Getpid() && !strings.Contains(arguments, clientRole) {
+			found = append(found, process{pid: pid, arguments: arguments})
+		}
+	}
+	return found
+}
+
+// running are the numbers of the keeper and the daemon of dir.
+func running(t *testing.T, dir string) (keeper, daemon int) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "pids"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(string(text), &keeper, &daemon); err != nil {
+		t.Fatal(err)
+	}
+	return keeper, daemon
+}
+
+func eventually(t *testing.T, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+	}
+}
+
+// wantGone waits for the end of everything in dir and of its traces outside.
+func wantGone(t *testing.T, dir string) {
+	t.Helper()
+	eventually(t, 10*time.Second, "no process of the daemon", func() bool { return len(processes(dir)) == 0 })
+	wantNoMounts(t, dir)
+	lock, err := os.OpenFile(filepath.Join(dir, "alive.lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		t.Errorf("alive.lock: %v", err)
+	}
+}
+
+// wantNoMounts looks for mounts below dir in the mount namespace of every process.
+func wantNoMounts(t *testing.T, dir string) {
+	t.Helper()
+	tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
+	for _, path := range tables {
+		table, _ := os.ReadFile(path)
+		for line := range strings.Lines(string(table)) {
+			if strings.Contains(line, dir+"/") {
+				t.Errorf("%s: %s", path, line)
+			}
+		}
+	}
+}
+
+// cgroups are the cgroups of the daemon of dir, in every hierarchy.
+func cgroups(t *testing.T, dir string) []string {
+	t.Helper()
+	parent := cgroupParent(t, dir)
+	var found []string
+	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
+		paths, _ := filepath.Glob(pattern + parent)
+		found = append(found, paths...)
+	}
+	return found
+}
+
+func cgroupParent(t *testing.T, dir string) string {
+	t.Helper()
+	config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(config), `defaultCgroupParent = "`)
+	parent, _, ok := strings.Cut(rest, `"`)
+	if !ok {
+		t.Fatalf("no cgroup parent in\n%s", config)
+	}
+	return parent
+}

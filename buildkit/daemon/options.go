@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"time"
+)
+
+const (
+	dirVariable  = "PULUMI_BUILDKIT_DAEMON_DIR"
+	idleVariable = "PULUMI_BUILDKIT_DAEMON_IDLE"
+
+	defaultIdle  = time.Minute
+	defaultLimit = 30 * time.Second
+)
+
+// Options says where the daemon lives. The zero value is what a user gets.
+type Options struct {
+	// Dir is the daemon's folder, of mode 0700: state, socket, logs, locks. One folder is one daemon. The default is the
+	// environment variable PULUMI_BUILDKIT_DAEMON_DIR, else <user cache folder>/pulumi-buildkit/buildkitd.
+	Dir string
+	// Idle is how long the daemon outlives its last lease. The client that starts it decides. The default is the environment
+	// variable PULUMI_BUILDKIT_DAEMON_IDLE (a Go duration), else 60 s.
+	Idle time.Duration
+	// Limit bounds Acquire. The default is 30 s.
+	Limit time.Duration
+	// Keeper is the command line of a program that passes its arguments to RunKeeper. The default is this executable.
+	Keeper []string
+	// Log gets one line at a time, while Acquire runs, from the client that starts the daemon only. It may be nil.
+	Log func(line string)
+}
+
+// resolved has no zero field. Its Dir is absolute.
+func (o Options) resolved() (Options, error) {
+	var err error
+	if o.Dir, err = resolveDir(o.Dir); err != nil {
+		return o, err
+	}
+	if o.Idle, err = resolveIdle(o.Idle); err != nil {
+		return o, err
+	}
+	if o.Limit == 0 {
+		o.Limit = defaultLimit
+	}
+	if len(o.Keeper) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return o, fmt.Errorf("the path of this program: %w; is /proc mounted?", err)
+		}
+		o.Keeper = []string{self}
+	}
+	if o.Log == nil {
+		o.Log = func(string) {}
+	}
+	return o, nil
+}
+
+func resolveDir(dir string) (string, error) {
+	if dir == "" {
+		dir = os.Getenv(dirVariable)
+	}
+	if dir != "" {
+		return filepath.Abs(dir)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil { // a bare environment, as services have it
+		account, unknown := user.Current()
+		if unknown != nil || account.HomeDir == "" {
+			return "", fmt.Errorf("no folder for the embedded BuildKit daemon: %w; set %s", err, dirVariable)
+		}
+		cache = filepath.Join(account.HomeDir, ".cache")
+	}
+	return filepath.Join(cache, "pulumi-buildkit", "buildkitd"), nil
+}
+
+func resolveIdle(idle time.Duration) (time.Duration, error) {
+	text := os.Getenv(idleVariable)
+	switch {
+	case idle > 0:
+		return idle, nil
+	case text == "":
+		return defaultIdle, nil
+	}
+	idle, err := time.ParseDuration(text)
+	if err != nil || idle <= 0 {
+		return 0, fmt.Errorf("%s=%q is not a duration above zero: write 90s or 10m", idleVariable, text)
+	}
+	return idle, nil
+}
