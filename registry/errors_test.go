@@ -111,6 +111,10 @@ func TestImmutableIsNotInTheName(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	digest := r.Push(t, "immutable/app", registrytest.Image(t, "linux/amd64"))
+	r.Wrap(registrytest.Intercept("", "/immutable", refusal(http.StatusNotFound, "NOT_FOUND", "artifact immutable/app:immutable not found")))
+	if _, err := anonymous(t).Resolve(t.Context(), parseTag(t, r.Host()+"/immutable/app:immutable")); !errors.Is(err, registry.ErrNotFound) {
+		t.Error(err)
+	}
 	r.Wrap(registrytest.Intercept(http.MethodPut, "", refusal(http.StatusForbidden, "DENIED", "no PutImage on immutable/app")))
 	tag := parseTag(t, r.Host()+"/immutable/app:immutable")
 	if _, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); !errors.Is(err, registry.ErrDenied) {

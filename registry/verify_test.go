@@ -104,6 +104,25 @@ func TestVerifySingleManifest(t *testing.T) {
 	}
 }
 
+// TestVerifyConfiguration: the platform of a single manifest is in a blob, which is compared as well.
+func TestVerifyConfiguration(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	image := registrytest.Image(t, "linux/amd64")
+	digest := r.Push(t, "app", image)
+	config, err := image.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Wrap(registrytest.Intercept("", "/blobs/"+config.String(), func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{}`))
+	}))
+	_, err = anonymous(t).Verify(t.Context(), r.Host()+"/app", digest)
+	expect(t, err, registry.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+
+		"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for "+config.String()+
+		"; push it again, and look at the registry's storage or the proxy before it")
+}
+
 // TestVerifyFaults: each is a registry that took a push and does not serve it.
 func TestVerifyFaults(t *testing.T) {
 	t.Parallel()

@@ -143,8 +143,12 @@ func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
 	handler := r.handler
 	r.mu.Unlock()
 	recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
-	request := Request{Method: req.Method, Path: req.URL.Path}
+	// Deferred, so that a request that a fault cut off is on record too, with the status it would have had.
+	defer r.record(Request{Method: req.Method, Path: req.URL.Path}, recorder)
 	handler.ServeHTTP(recorder, req)
+}
+
+func (r *Registry) record(request Request, recorder *statusRecorder) {
 	request.Status = recorder.status
 	r.mu.Lock()
 	defer r.mu.Unlock()
