@@ -153,3 +153,23 @@ func TestApplyRefusesOtherPlatformsThanAskedFor(t *testing.T) {
 		t.Errorf("the tag holds %s", got)
 	}
 }
+
+// Without platforms the image is for whatever the builder runs on.
+func TestApplyTakesTheBuildersPlatformWhenNoneIsAskedFor(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	inputs := r.inputs(t, "app:v1").Delete("platforms")
+	args, _, err := decode(t.Context(), inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := r.Push(t, "app", registrytest.Image(t, "linux/riscv64"))
+	r.state = property.Map{}.Set(memoryKey, memory([]build{{inputsHash(args), digest}}))
+	res, err := r.update(inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text(res.Properties, "digest") != digest || res.Properties.Get("manifests").AsMap().Get("linux/riscv64").IsNull() {
+		t.Errorf("got %v", res.Properties)
+	}
+}

@@ -33,7 +33,7 @@ type progress struct {
 // startProgress begins to show; stop ends it.
 func startProgress(ctx context.Context) *progress {
 	pr := &progress{
-		log:         p.GetLogger(context.WithoutCancel(ctx)), // the last words of a cancelled build are shown too
+		log:         p.GetLogger(context.WithoutCancel(ctx)), // the last words of a canceled build are shown too
 		interactive: atTerminal(),
 		done:        make(chan struct{}),
 		ended:       make(chan struct{}),

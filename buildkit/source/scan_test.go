@@ -1,6 +1,8 @@
 package source
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -86,5 +88,23 @@ func TestScanDoesNotLeaveTheContext(t *testing.T) {
 	dir := tree(t, map[string]string{"out": "->/etc", "loop": "->loop", "up": "->.."})
 	if got := paths(t, dir); !slices.Equal(got, []string{"loop", "out", "up"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// fsutil's filters take "does not exist" for "skip the rest of this directory": the walk keeps the error for itself.
+func TestAFileThatVanishesDuringTheWalkIsAnError(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"a": "", "b": "", "c": ""})
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	disk := &diskFS{root: root}
+	err = disk.Walk(t.Context(), "/", func(string, fs.DirEntry, error) error {
+		return os.RemoveAll(filepath.Join(dir, "b")) // while a is visited
+	})
+	if !errors.Is(err, fs.ErrNotExist) || disk.err == nil {
+		t.Errorf("got %v, kept %v", err, disk.err)
 	}
 }
