@@ -14,7 +14,7 @@ RUN echo fine
 RUN echo first words; test "$(uname -m)" = x86_64 || { echo last words; exit 42; }
 `
 	s := open(t, project(t, both+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
-	fails(t, s.Up(), "linux/arm64", "exit code: 42", "last words", "Dockerfile:3", ">>> RUN echo first words")
+	fails(t, s.Up(), "linux/arm64", "exit code 42", "last words", "Dockerfile:3", ">>> RUN echo first words")
 	if moved := served(t, repository(t)+":1"); moved != nil {
 		t.Errorf("the tag is at %s", moved.Digest)
 	}
@@ -26,7 +26,7 @@ RUN echo first words; test "$(uname -m)" = x86_64 || { echo last words; exit 42;
 func TestAFailingStepFailsThePreview(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, both, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN echo words; exit 7\n"}))
-	fails(t, s.Preview(), "exit code: 7", "words")
+	fails(t, s.Preview(), "exit code 7", "words")
 	if state := s.Export(); len(state) != 0 {
 		t.Errorf("state: %+v", state)
 	}

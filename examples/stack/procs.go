@@ -77,6 +77,13 @@ func Daemons(folder string) []Proc {
 	})
 }
 
+// Kill is kill -9 of each that is still there.
+func Kill(procs []Proc) {
+	for _, p := range procs {
+		_ = syscall.Kill(p.PID, syscall.SIGKILL)
+	}
+}
+
 func ownSession() int {
 	self, _ := readProc("/proc/self")
 	return self.session
@@ -100,9 +107,7 @@ func gone(ctx context.Context, bound time.Duration, when string, left func() []P
 		return nil
 	}
 	rest := left()
-	for _, p := range rest {
-		_ = syscall.Kill(p.PID, syscall.SIGKILL)
-	}
+	Kill(rest)
 	return fmt.Errorf("processes still there %s (killed now): %v: %w", when, rest, err)
 }
 
