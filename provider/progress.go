@@ -70,7 +70,8 @@ func (pr *progress) tick() {
 	}
 }
 
-// status is the step that runs for the longest time, and how many others do.
+// status is the step that runs for the longest time, and how many others do. What changes and what matters come first: a
+// terminal cuts the line off where its column ends.
 func (pr *progress) status(now time.Time) string {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
@@ -84,11 +85,11 @@ func (pr *progress) status(now time.Time) string {
 	if since.IsZero() {
 		return ""
 	}
-	line := fmt.Sprintf("%s (%s)", title(step), now.Sub(since).Truncate(time.Second))
+	elapsed := now.Sub(since).Truncate(time.Second).String()
 	if others := len(pr.running) - 1; others > 0 {
-		line += fmt.Sprintf(" and %d more", others)
+		elapsed += fmt.Sprintf(" (+%d)", others)
 	}
-	return line
+	return line(step, elapsed)
 }
 
 // report takes an event of the build.
@@ -119,20 +120,18 @@ func worthALine(s buildkit.Step) bool {
 
 func finished(e buildkit.Event) string {
 	if e.Cached {
-		return title(e.Step) + ": cached"
+		return line(e.Step, "cached")
 	}
-	return fmt.Sprintf("%s: %.1fs", title(e.Step), e.Elapsed.Seconds())
+	return line(e.Step, fmt.Sprintf("%.1fs", e.Elapsed.Seconds()))
 }
 
-func title(s buildkit.Step) string {
-	parts := []string{}
-	if s.Platform != "" {
-		parts = append(parts, s.Platform)
-	}
+// line is one line about a step: its platform, its place in the stage, a word on its time, its command.
+func line(s buildkit.Step, time string) string {
+	position := ""
 	if s.Position != "" {
-		parts = append(parts, "["+s.Position+"]")
+		position = "[" + s.Position + "]"
 	}
-	words := []rune(strings.Join(append(parts, strings.Join(strings.Fields(s.Command), " ")), " "))
+	words := []rune(strings.Join(strings.Fields(strings.Join([]string{s.Platform, position, time, s.Command}, " ")), " "))
 	if len(words) > statusWidth {
 		words = append(words[:statusWidth-1], '…')
 	}

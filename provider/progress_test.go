@@ -17,11 +17,11 @@ func TestStatusLine(t *testing.T) {
 		t.Errorf("nothing runs, but %q is shown", got)
 	}
 	pr.running[slow] = now.Add(-12300 * time.Millisecond)
-	if got := pr.status(now); got != "linux/arm64 [build 2/3] RUN go build . (12s)" {
+	if got := pr.status(now); got != "linux/arm64 [build 2/3] 12s RUN go build ." {
 		t.Errorf("got %q", got)
 	}
 	pr.running[buildkit.Step{Command: "load build context"}] = now
-	if got := pr.status(now); !strings.HasSuffix(got, "(12s) and 1 more") {
+	if got := pr.status(now); got != "linux/arm64 [build 2/3] 12s (+1) RUN go build ." {
 		t.Errorf("got %q", got)
 	}
 }
@@ -30,16 +30,16 @@ func TestFinishedLine(t *testing.T) {
 	t.Parallel()
 	step := buildkit.Step{Platform: "linux/amd64", Position: "1/2", Command: "RUN make"}
 	cases := map[string]buildkit.Event{
-		"linux/amd64 [1/2] RUN make: 3.4s":   {Step: step, Elapsed: 3400 * time.Millisecond},
-		"linux/amd64 [1/2] RUN make: cached": {Step: step, Cached: true},
-		"exporting to image: 0.1s":           {Step: buildkit.Step{Command: "exporting to image"}, Elapsed: 100 * time.Millisecond},
+		"linux/amd64 [1/2] 3.4s RUN make":   {Step: step, Elapsed: 3400 * time.Millisecond},
+		"linux/amd64 [1/2] cached RUN make": {Step: step, Cached: true},
+		"0.1s exporting to image":           {Step: buildkit.Step{Command: "exporting to image"}, Elapsed: 100 * time.Millisecond},
 	}
 	for want, event := range cases {
 		if got := finished(event); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	long := title(buildkit.Step{Position: "1/1", Command: "RUN " + strings.Repeat("ü", 500)})
+	long := line(buildkit.Step{Position: "1/1", Command: "RUN " + strings.Repeat("ü", 500)}, "1s")
 	if n := len([]rune(long)); n != statusWidth {
 		t.Errorf("a line of %d characters, want %d", n, statusWidth)
 	}
