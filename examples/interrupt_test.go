@@ -23,6 +23,7 @@ func TestCtrlCEndsALongStep(t *testing.T) {
 	p := s.StartUp("--skip-preview")
 	awaitStep(t, step)
 
+	defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // a failure is soon enough then
 	pressed := time.Now()
 	if err := p.Interrupt(); err != nil {
 		t.Fatal(err)
