@@ -3,6 +3,8 @@
 package examples
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,7 +77,7 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 	ok(t, s.Destroy("--skip-preview"))
 }
 
-// A CLI that gets kill -9 leaves its language host and its plugin running, whoever wrote them. The build ends with it all the same.
+// A CLI that gets kill -9 leaves its language host running. The build and the plugin end with it.
 func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	t.Parallel()
 	const step = "sleep 86433"
@@ -88,7 +90,13 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	if err := stack.Until(t.Context(), 5*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
 		t.Errorf("the step still runs: %v", stack.Running(step))
 	}
-	stack.Kill(s.Plugins())
+	plugin := func() bool {
+		return slices.ContainsFunc(s.Plugins(), func(p stack.Proc) bool { return strings.Contains(p.Command, "pulumi-resource-buildkit") })
+	}
+	if err := stack.Until(t.Context(), 5*time.Second, func() bool { return !plugin() }); err != nil {
+		t.Errorf("the plugin outlives its engine: %v", s.Plugins())
+	}
+	stack.Kill(s.Plugins()) // the language host is Pulumi's own
 	if _, err := p.Wait(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"os"
+	"time"
+)
+
+// orphanPoll is how often the plugin looks whether the engine that started it still lives.
+const orphanPoll = time.Second
+
+// exitWithEngine ends the process when the one that started it is gone. An engine that got kill -9 cannot end its plugins,
+// and an update that nobody waits for must not go on to move tags.
+func exitWithEngine() {
+	engine := os.Getppid()
+	for range time.Tick(orphanPoll) {
+		if os.Getppid() != engine {
+			_, _ = os.Stderr.WriteString("pulumi-resource-buildkit: the engine that started this plugin is gone\n")
+			os.Exit(1)
+		}
+	}
+}
