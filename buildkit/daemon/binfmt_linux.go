@@ -87,10 +87,18 @@ func (b binfmt) enter(wanted []machine, note func(string, ...any)) error {
 		return err
 	}
 	// Only now: another daemon may have removed ours while the lock changed hands.
+	var added []string
 	for _, m := range wanted {
-		if err := b.register(m, note); err != nil {
+		absent, err := b.register(m)
+		if err != nil {
 			return err
 		}
+		if absent {
+			added = append(added, "linux/"+m.arch)
+		}
+	}
+	if added != nil {
+		note("registered QEMU for steps of %s, until the daemon ends", strings.Join(added, ", "))
 	}
 	return nil
 }
@@ -109,33 +117,27 @@ func (b binfmt) leave(note func(string, ...any)) {
 	}
 }
 
-func (b binfmt) register(m machine, note func(string, ...any)) error {
+// register adds a handler for m unless one is there, whatever its name.
+func (b binfmt) register(m machine) (absent bool, err error) {
 	there, err := b.handlers()
-	if err != nil {
-		return err
-	}
-	if at := slices.IndexFunc(there, func(h handler) bool { return h.takes(m) }); at >= 0 {
-		if !strings.HasPrefix(there[at].name, b.prefix) {
-			note("%s runs linux/%s: the handler %s was there already", there[at].interpreter, m.arch, there[at].name)
-		}
-		return nil
+	if err != nil || slices.ContainsFunc(there, func(h handler) bool { return h.takes(m) }) {
+		return false, err
 	}
 	qemu, err := exec.LookPath(m.program())
 	if err != nil {
-		return err
+		return false, err
 	}
 	// F: the kernel opens QEMU now, a container needs no file. P: QEMU learns argv[0]. C: setuid programs stay so.
 	header, mask := m.header()
 	rule := fmt.Sprintf(":%s%s:M::%s:%s:%s:POCF", b.prefix, m.qemu, escaped(header), escaped(mask), qemu)
 	err = os.WriteFile(filepath.Join(b.dir, "register"), []byte(rule), 0)
-	if errors.Is(err, fs.ErrExist) { // another daemon's, of this moment
-		return nil
+	if errors.Is(err, fs.ErrExist) { // another daemon's, of this moment; or a disabled one of ours, which somebody wants so
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("register %s: %w", qemu, err)
+		return false, fmt.Errorf("register %s: %w", qemu, err)
 	}
-	note("registered %s for steps of linux/%s, as %s%s until the daemon ends", qemu, m.arch, b.prefix, m.qemu)
-	return nil
+	return true, nil
 }
 
 func escaped(text []byte) string {

@@ -13,7 +13,6 @@ import (
 // handler is an entry of the kernel's table of handlers for foreign executables.
 type handler struct {
 	name        string
-	interpreter string
 	enabled     bool
 	offset      string // of magic in the file; "0" for executables
 	magic, mask []byte // mask is empty: every bit matters
@@ -72,8 +71,6 @@ func parseHandler(text []byte) (h handler, err error) {
 		switch key {
 		case "enabled":
 			h.enabled = true
-		case "interpreter":
-			h.interpreter = value
 		case "offset":
 			h.offset = value
 		case "magic":

@@ -5,6 +5,7 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,17 +76,44 @@ func TestEndsWhenIdle(t *testing.T) {
 	}
 }
 
-// An idle end and a newcomer meet again and again; each lease must be good for a build.
+// A daemon that takes its time to end still answers: a newcomer must get the next one.
+func TestNewcomerWaitsForTheEnd(t *testing.T) {
+	t.Parallel()
+	dir, bin := folder(t), t.TempDir()
+	buildkitd, err := exec.LookPath("buildkitd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := "#!/bin/sh\ntrap 'sleep 2; kill $pid' TERM\n" + buildkitd + " \"$@\" &\npid=$!\nwait $pid\nwait $pid\n"
+	if err := os.WriteFile(bin+"/buildkitd", []byte(slow), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	first := startClient(t, dir, 100*time.Millisecond, "PATH="+bin+":"+os.Getenv("PATH"))
+	first.endpoint(t)
+	keeper, _ := running(t, dir)
+	_ = first.stdin.Close()
+	eventually(t, 10*time.Second, "the daemon is told to end", func() bool { return len(processes("sleep 2 ")) > 0 })
+	lease, lines := acquire(t, daemon.Options{Dir: dir})
+	if len(lines) == 0 {
+		t.Error("the lease is one on a daemon that ends")
+	}
+	if next, _ := running(t, dir); next == keeper {
+		t.Error("the keeper is still the first one")
+	}
+	mustRun(t, lease.Endpoint(), "sleep 3")
+}
+
+// Newcomers meet ends of daemons, at whatever moment: each lease must be good for a build.
 func TestNewcomersMeetTheIdleEnd(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	for i := range 12 {
+	for i := range 8 {
 		lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Millisecond})
 		mustRun(t, lease.Endpoint(), "true")
 		if err := lease.Release(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(i) * 25 * time.Millisecond) //nolint:forbidigo // the moments of an end that nobody announces
+		<-time.After(time.Duration(i) * 40 * time.Millisecond)
 	}
 }
 
@@ -126,7 +154,7 @@ func TestKillLeavesNothingAndIsRecoveredFrom(t *testing.T) {
 			t.Parallel()
 			dir := folder(t)
 			lease, _ := acquire(t, daemon.Options{Dir: dir})
-			mark := "86400." + strconv.Itoa(len(name)) + strconv.Itoa(os.Getpid())
+			mark := fmt.Sprintf("86400.%d%d", name[0], os.Getpid()) // found in the table of processes
 			broken := make(chan error, 1)
 			go func() {
 				_, err := run(context.Background(), t, lease.Endpoint(), platforms.DefaultString(), "sleep "+mark+" | cat")
@@ -136,8 +164,13 @@ func TestKillLeavesNothingAndIsRecoveredFrom(t *testing.T) {
 			if err := syscall.Kill(victim(running(t, dir)), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			if err := <-broken; err == nil {
-				t.Error("the build went on without its daemon")
+			select {
+			case err := <-broken:
+				if err == nil {
+					t.Error("the build went on without its daemon")
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("the daemon outlived its keeper")
 			}
 			eventually(t, 5*time.Second, "no process of the step", func() bool { return len(processes("sleep "+mark)) == 0 })
 			wantGone(t, dir)

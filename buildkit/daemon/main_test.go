@@ -51,7 +51,7 @@ func client(dir, idle string) int {
 	duration, _ := time.ParseDuration(idle)
 	if uid, err := strconv.Atoi(os.Getenv(uidVariable)); err == nil {
 		if err := syscall.Setuid(uid); err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stdout, err)
 			return 1
 		}
 	}
@@ -66,12 +66,12 @@ func client(dir, idle string) int {
 	both.Wait()
 	for i, lease := range leases {
 		if errs[i] != nil {
-			fmt.Println(errs[i])
+			fmt.Fprintln(os.Stdout, errs[i])
 			return 1
 		}
 		defer lease.Release()
 	}
-	fmt.Println(leases[0].Endpoint())
+	fmt.Fprintln(os.Stdout, leases[0].Endpoint())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }

@@ -40,27 +40,26 @@ func (p place) vacant(ctx context.Context, seat *os.File, patience time.Duration
 	if err != nil {
 		return nil, err
 	}
-	hung, tick := time.NewTimer(patience), time.NewTicker(startPoll)
-	defer hung.Stop()
+	tick := time.NewTicker(startPoll)
 	defer tick.Stop()
-	for {
-		if free, err := tryLock(alive, unix.LOCK_EX); free {
+	for hung := time.Now().Add(patience); ; {
+		free, err := tryLock(alive, unix.LOCK_EX)
+		if free {
 			return alive, nil
-		} else if err != nil {
-			return nil, errors.Join(err, alive.Close())
 		}
-		if p.answers(ctx) {
+		if err == nil && p.answers(ctx) {
 			return nil, alive.Close()
 		}
-		select {
-		case <-hung.C:
-			if err := p.evict(ctx, seat); err != nil {
-				return nil, errors.Join(err, alive.Close())
-			}
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("waiting for an earlier daemon to end: %w", context.Cause(ctx)), alive.Close())
-		case <-tick.C:
+		if err == nil && !hung.IsZero() && time.Now().After(hung) {
+			hung, err = time.Time{}, p.evict(ctx, seat)
 		}
+		if err == nil && ctx.Err() != nil {
+			err = fmt.Errorf("waiting for an earlier daemon to end: %w", context.Cause(ctx))
+		}
+		if err != nil {
+			return nil, errors.Join(err, alive.Close())
+		}
+		<-tick.C
 	}
 }
 

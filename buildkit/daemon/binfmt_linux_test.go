@@ -1,0 +1,213 @@
+package daemon
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// inventedMachine does not exist, so that no handler of the system is in the way. Its emulator prints its arguments; it is in
+// the folder that is returned.
+func inventedMachine(t *testing.T, code uint16) (machine, string) {
+	t.Helper()
+	m := machine{arch: "invented", qemu: fmt.Sprintf("invented%x", code), code: code, class: 2, order: binary.LittleEndian}
+	echo, err := os.ReadFile("/bin/echo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, m.program()), echo, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return m, folder
+}
+
+// kernelTable shows the kernel's table to the test's thread, which ends with the test.
+func kernelTable(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: binfmt_misc needs root: run the tests as root")
+	}
+	runtime.LockOSThread()
+	err := unix.Unshare(unix.CLONE_NEWNS)
+	if err == nil {
+		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
+	}
+	if err := errors.Join(err, mountBinfmt()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// party is one of several daemons: what of the table is ours has a prefix of the test's own.
+func party(t *testing.T, guard string) binfmt {
+	t.Helper()
+	f, err := os.OpenFile(guard, os.O_CREATE|os.O_RDONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binfmt{dir: binfmtDir, prefix: "test-" + strings.ToLower(t.Name()) + "-", guard: f}
+}
+
+func registered(t *testing.T, b binfmt, m machine) []string {
+	t.Helper()
+	handlers, err := b.handlers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, h := range handlers {
+		if h.takes(m) {
+			names = append(names, h.name)
+		}
+	}
+	return names
+}
+
+func TestHandlersLiveAsLongAsTheirUsers(t *testing.T) {
+	kernelTable(t)
+	m, bin := inventedMachine(t, 0xfe01)
+	t.Setenv("PATH", bin)
+	guard := filepath.Join(t.TempDir(), "guard")
+	var lines []string
+	note := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
+	killed := party(t, guard)
+	if _, err := killed.register(m); err != nil { // and no lock: its daemon is dead
+		t.Fatal(err)
+	}
+	stale := machine{arch: "stale", qemu: "stale", code: 0xfe02, class: 2, order: binary.LittleEndian}
+	header, mask := stale.header()
+	rule := ":" + killed.prefix + "stale:M::" + escaped(header) + ":" + escaped(mask) + ":/bin/true:F"
+	if err := os.WriteFile(binfmtDir+"/register", []byte(rule), 0); err != nil {
+		t.Fatal(err)
+	}
+
+	first, second := party(t, guard), party(t, guard)
+	if err := errors.Join(first.enter([]machine{m}, note), second.enter([]machine{m}, note)); err != nil {
+		t.Fatal(err)
+	}
+	if got := registered(t, first, m); !slices.Equal(got, []string{first.prefix + m.qemu}) {
+		t.Errorf("handlers: %v", got)
+	}
+	if got := registered(t, first, stale); got != nil {
+		t.Errorf("what a killed daemon left is still there: %v", got)
+	}
+	if len(lines) != 1 || lines[0] != "registered QEMU for steps of linux/invented, until the daemon ends" {
+		t.Errorf("it is said once: %q", lines)
+	}
+	first.leave(note)
+	if got := registered(t, second, m); len(got) != 1 {
+		t.Errorf("the handler was taken from a daemon that uses it: %v", got)
+	}
+	wantEmulated(t, m)
+	second.leave(note)
+	if got := registered(t, second, m); got != nil {
+		t.Errorf("the last one left %v", got)
+	}
+}
+
+// wantEmulated runs a file that is nothing but a header of m.
+func wantEmulated(t *testing.T, m machine) {
+	t.Helper()
+	header, _ := m.header()
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, append(header, make([]byte, 200)...), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program)
+	cmd.Args = []string{"its-name", "its-argument"}
+	output, err := cmd.CombinedOutput()
+	if want := program + " its-name its-argument\n"; err != nil || string(output) != want {
+		t.Errorf("the emulator got %q, not %q (%v)", output, want, err)
+	}
+}
+
+func TestHandlerOfTheSystemIsUsed(t *testing.T) {
+	kernelTable(t)
+	m, bin := inventedMachine(t, 0xfe03)
+	t.Setenv("PATH", bin)
+	const system = "test-of-the-system"
+	header, mask := m.header()
+	rule := ":" + system + ":M::" + escaped(header) + ":" + escaped(mask) + ":/bin/true:F"
+	if err := os.WriteFile(binfmtDir+"/register", []byte(rule), 0); err != nil {
+		t.Fatal(err)
+	}
+	defer os.WriteFile(filepath.Join(binfmtDir, system), []byte("-1"), 0)
+	var lines []string
+	note := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
+
+	b := party(t, filepath.Join(t.TempDir(), "guard"))
+	if err := b.enter([]machine{m}, note); err != nil {
+		t.Fatal(err)
+	}
+	if got := registered(t, b, m); !slices.Equal(got, []string{system}) {
+		t.Errorf("handlers: %v", got)
+	}
+	if lines != nil {
+		t.Errorf("log: %q", lines)
+	}
+	b.leave(note)
+	if got := registered(t, b, m); !slices.Equal(got, []string{system}) {
+		t.Errorf("the system's handler was removed: %v", got)
+	}
+
+	if err := os.WriteFile(filepath.Join(binfmtDir, system), []byte("0"), 0); err != nil { // disabled
+		t.Fatal(err)
+	}
+	b = party(t, filepath.Join(t.TempDir(), "guard"))
+	if err := b.enter([]machine{m}, note); err != nil {
+		t.Fatal(err)
+	}
+	if got := registered(t, b, m); !slices.Equal(got, []string{b.prefix + m.qemu}) {
+		t.Errorf("handlers beside a disabled one: %v", got)
+	}
+	b.leave(note)
+}
+
+func TestHeaderIsThatOfRealPrograms(t *testing.T) {
+	t.Parallel()
+	for _, m := range machines {
+		path := filepath.Join("../../.cache/fixtures", "busybox-"+m.arch, "busybox")
+		if m.arch != "amd64" && m.arch != "arm64" {
+			continue
+		}
+		program, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatalf("%v: run make fixtures", err)
+		}
+		header, mask := m.header()
+		for i := range header {
+			if (program[i]^header[i])&mask[i] != 0 {
+				t.Errorf("%s: byte %d is %x, not %x", path, i, program[i], header[i])
+			}
+		}
+	}
+}
+
+func TestMissingEmulator(t *testing.T) {
+	for _, platform := range []string{"linux/" + runtime.GOARCH, "linux/mips", "windows/amd64", "no platform at all"} {
+		if pkg, missing := MissingEmulator(platform); missing {
+			t.Errorf("%s: %s", platform, pkg)
+		}
+	}
+	if pkg, missing := MissingEmulator("linux/s390x"); missing {
+		t.Errorf("%s is missing: run apt-get install -y %s", pkg, pkg)
+	}
+	if _, err := os.Stat(binfmtDir + "/status"); err == nil {
+		return // the system's own handlers decide
+	}
+	t.Setenv("PATH", "/nowhere")
+	for _, platform := range []string{"linux/s390x", "linux/riscv64/v1", "linux/ppc64le"} {
+		if pkg, missing := MissingEmulator(platform); !missing || pkg != "qemu-user-static" {
+			t.Errorf("%s: %q, %t", platform, pkg, missing)
+		}
+	}
+}

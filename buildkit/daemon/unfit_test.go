@@ -1,0 +1,104 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+)
+
+// refusal is what a client process prints that cannot start a daemon.
+func refusal(t *testing.T, dir string, environ ...string) string {
+	t.Helper()
+	c := startClient(t, dir, time.Minute, environ...)
+	output, err := io.ReadAll(c.output)
+	if err != nil || strings.HasPrefix(string(output), "unix://") {
+		t.Fatalf("the daemon started: %s (%v)", output, err)
+	}
+	return string(output)
+}
+
+func wantTexts(t *testing.T, got string, want ...string) {
+	t.Helper()
+	for _, text := range want {
+		if !strings.Contains(got, text) {
+			t.Errorf("%q is not in:\n%s", text, got)
+		}
+	}
+}
+
+func TestWithoutBinaries(t *testing.T) {
+	t.Parallel()
+	got := refusal(t, folder(t), "PATH=/nowhere")
+	wantTexts(t, got, "cannot run here:\n- buildkitd is neither in ", "\n- runc is neither in ", "nor on PATH (/nowhere)",
+		"run make build", "set BUILDKIT_HOST or the input builder.endpoint")
+}
+
+func TestRuncThatDoesNotRun(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	if err := os.WriteFile(bin+"/runc", []byte("\x7fELF of another machine"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ", "exec format error", "run make build")
+}
+
+func TestWithoutRoot(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	got := refusal(t, dir, uidVariable+"=65534", "PATH=/nowhere")
+	wantTexts(t, got, "it needs root, and this is user 65534", "run pulumi as root", "set BUILDKIT_HOST=unix://")
+	if strings.Count(got, "\n- ") != 3 {
+		t.Errorf("the binaries, which are not there either, are not named:\n%s", got)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Errorf("%s was created in vain", dir)
+	}
+}
+
+// A folder on an overlay, as in a container, and noexec besides: both are said, and no daemon is tried.
+func TestFolderThatCannotHoldTheState(t *testing.T) {
+	t.Parallel()
+	needsRoot(t)
+	base := t.TempDir()
+	for _, name := range []string{"lower", "upper", "work", "mount"} {
+		if err := os.Mkdir(filepath.Join(base, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount := filepath.Join(base, "mount")
+	options := "lowerdir=" + base + "/lower,upperdir=" + base + "/upper,workdir=" + base + "/work"
+	if err := unix.Mount("overlay", mount, "overlay", unix.MS_NOEXEC, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(mount, unix.MNT_DETACH) })
+	_, err := daemon.Acquire(t.Context(), daemon.Options{Dir: mount})
+	if err == nil {
+		t.Fatal("the daemon started")
+	}
+	wantTexts(t, err.Error(), "- "+mount+" is on a file system that overlayfs cannot use", "to a folder on ext4 or xfs",
+		"- "+mount+" is on a file system that was mounted noexec", "set PULUMI_BUILDKIT_DAEMON_DIR")
+	if left := processes(mount); len(left) > 0 {
+		t.Errorf("processes: %v", left)
+	}
+}
+
+func TestDaemonThatDoesNotComeUp(t *testing.T) {
+	t.Parallel()
+	dir, bin := folder(t), t.TempDir()
+	script := "#!/bin/sh\necho the reason it gives >&2\nexit 7\n"
+	if err := os.WriteFile(bin+"/buildkitd", []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	wantTexts(t, refusal(t, dir, "PATH="+bin+":"+os.Getenv("PATH")), "the embedded BuildKit daemon in "+dir+" did not start",
+		"buildkitd ended by itself (exit status 7)", dir+"/buildkitd.log ends with:\nthe reason it gives")
+	wantGone(t, dir)
+}
