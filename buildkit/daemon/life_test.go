@@ -84,7 +84,7 @@ func TestNewcomerWaitsForTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slow := "#!/bin/sh\ntrap 'sleep 2; kill $pid' TERM\n" + buildkitd + " \"$@\" &\npid=$!\nwait $pid\nwait $pid\n"
+	slow := "#!/bin/sh\ntrap 'sleep 2.0731; kill $pid' TERM\n" + buildkitd + " \"$@\" &\npid=$!\nwait $pid\nwait $pid\n"
 	if err := os.WriteFile(bin+"/buildkitd", []byte(slow), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestNewcomerWaitsForTheEnd(t *testing.T) {
 	first.endpoint(t)
 	keeper, _ := running(t, dir)
 	_ = first.stdin.Close()
-	eventually(t, 10*time.Second, "the daemon is told to end", func() bool { return len(processes("sleep 2 ")) > 0 })
+	eventually(t, 10*time.Second, "the daemon is told to end", func() bool { return len(processes("sleep 2.0731 ")) > 0 })
 	lease, lines := acquire(t, daemon.Options{Dir: dir})
 	if len(lines) == 0 {
 		t.Error("the lease is one on a daemon that ends")
@@ -221,6 +221,7 @@ func TestClearsWhatIsLeft(t *testing.T) {
 	if err := orphan.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = orphan.Process.Kill() })
 	died := make(chan struct{})
 	go func() { defer close(died); _ = orphan.Wait() }()
 	group := cgroupRoot(t) + "/" + cgroupParent(t, dir) + "/buildkit/one"

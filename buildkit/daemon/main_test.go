@@ -84,16 +84,24 @@ func needsRoot(t *testing.T) {
 	}
 }
 
-// folder is a place for a daemon of the test's own, which is killed when the test ends.
+// folder is a place for a daemon of the test's own, which is told to end when the test does, and leaves nothing.
 func folder(t *testing.T) string {
 	t.Helper()
 	needsRoot(t)
 	dir := filepath.Join(t.TempDir(), "d")
 	t.Cleanup(func() {
 		for _, p := range processes(dir) {
-			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+			if strings.Contains(p.arguments, "daemon-keeper") {
+				_ = syscall.Kill(p.pid, syscall.SIGTERM)
+			}
 		}
 		eventually(t, 10*time.Second, "the test's daemon is gone", func() bool { return len(processes(dir)) == 0 })
+		if _, err := os.Stat(filepath.Join(dir, "buildkitd.toml")); err != nil {
+			return
+		}
+		if left := cgroups(t, dir); left != nil {
+			t.Errorf("cgroups are left: %v", left)
+		}
 	})
 	return dir
 }
