@@ -270,6 +270,10 @@ func TestHungDaemon(t *testing.T) {
 	if err := syscall.Kill(stopped, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, 5*time.Second, "the daemon is stopped", func() bool {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", stopped))
+		return strings.Contains(string(status), "T (stopped)")
+	})
 	begun := time.Now()
 	options := daemon.Options{Dir: dir, Limit: 15 * time.Second}
 	_, err := daemon.Acquire(t.Context(), options)

@@ -217,9 +217,9 @@ func wantGone(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		t.Errorf("alive.lock: %v", err)
-	}
+	eventually(t, time.Second, "alive.lock is free", func() bool {
+		return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
+	})
 }
 
 // wantNoMounts looks for mounts below dir in the mount namespace of every process.
