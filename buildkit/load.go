@@ -94,7 +94,7 @@ func scan(ctx context.Context, dir string, ignore []byte) (*source.Tree, error) 
 	if err != nil {
 		return nil, fmt.Errorf("ignore file of %s: %w", dir, err)
 	}
-	return source.Scan(ctx, dir, patterns)
+	return source.Scan(ctx, dir, source.Scope{Excludes: patterns}, source.Options{Cache: source.UserCache()})
 }
 
 // Hash is the digest of the local inputs, 64 hexadecimal digits: the text of the Dockerfile, the tree of the main context

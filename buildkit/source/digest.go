@@ -17,35 +17,41 @@ const hashedMode = os.ModeSetuid | os.ModeSetgid | os.ModeSticky | 0o755
 // Digest is the digest of the tree in the format of the package comment.
 func (t *Tree) Digest() [sha256.Size]byte {
 	h := sha256.New()
-	WriteField(h, []byte(treeHeader))
-	for _, e := range t.entries {
-		e.writeTo(h)
+	buffer := appendField(make([]byte, 0, 64<<10), treeHeader)
+	for i := range t.entries {
+		if buffer = t.entries[i].appendTo(buffer); len(buffer) > 32<<10 {
+			_, _ = h.Write(buffer)
+			buffer = buffer[:0]
+		}
 	}
+	_, _ = h.Write(buffer)
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-func (e *entry) writeTo(h hash.Hash) {
-	var content []byte
-	if e.mode().IsRegular() {
-		content = e.sum[:]
+// appendTo appends the record of the entry.
+func (e *entry) appendTo(record []byte) []byte {
+	record = append(record, 1, e.kind())
+	record = appendField(record, e.path)
+	record = binary.BigEndian.AppendUint32(append(record, 4), unixMode(e.mode&hashedMode))
+	record = appendField(record, e.link)
+	if e.mode.IsRegular() {
+		record = append(append(record, sha256.Size), e.sum[:]...)
+	} else {
+		record = append(record, 0)
 	}
-	for _, field := range [][]byte{
-		{e.kind()},
-		[]byte(e.stat.Path),
-		binary.BigEndian.AppendUint32(nil, unixMode(e.mode()&hashedMode)),
-		[]byte(e.stat.Linkname),
-		content,
-		e.stat.Xattrs[capabilityXattr],
-	} {
-		WriteField(h, field)
-	}
+	return appendField(record, e.caps)
+}
+
+// appendField is a field of a record: its length as an unsigned varint, then its bytes.
+func appendField[T string | []byte](record []byte, field T) []byte {
+	return append(binary.AppendUvarint(record, uint64(len(field))), field...)
 }
 
 func (e *entry) kind() byte {
 	switch {
-	case e.mode().IsDir():
+	case e.mode.IsDir():
 		return 'd'
-	case e.mode()&os.ModeSymlink != 0:
+	case e.mode&os.ModeSymlink != 0:
 		return 'l'
 	default:
 		return 'f'
@@ -55,10 +61,14 @@ func (e *entry) kind() byte {
 // unixMode lays the bits out as chmod(2) numbers them: Go's own layout of setuid, setgid and sticky is no format to keep.
 func unixMode(m os.FileMode) uint32 {
 	bits := uint32(m.Perm())
-	for flag, bit := range map[os.FileMode]uint32{os.ModeSetuid: 0o4000, os.ModeSetgid: 0o2000, os.ModeSticky: 0o1000} {
-		if m&flag != 0 {
-			bits |= bit
-		}
+	if m&os.ModeSetuid != 0 {
+		bits |= 0o4000
+	}
+	if m&os.ModeSetgid != 0 {
+		bits |= 0o2000
+	}
+	if m&os.ModeSticky != 0 {
+		bits |= 0o1000
 	}
 	return bits
 }

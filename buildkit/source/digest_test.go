@@ -36,7 +36,7 @@ func tree(t *testing.T, files map[string]string) string {
 
 func digestOf(t *testing.T, dir string, excludes ...string) [32]byte {
 	t.Helper()
-	scanned, err := Scan(t.Context(), dir, excludes)
+	scanned, err := Scan(t.Context(), dir, Scope{Excludes: excludes}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,130 +2,134 @@ package source
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"unicode/utf8"
-
-	"github.com/tonistiigi/fsutil"
-	"github.com/tonistiigi/fsutil/types"
-	"golang.org/x/sync/errgroup"
+	"sync"
 )
 
-// Scan records the tree below dir without what excludes, the patterns of an ignore file, leave out: exactly what BuildKit
-// would ask for. Links are recorded, never followed, and nothing outside dir is read. Files are read side by side.
+// Options of a scan.
+type Options struct {
+	// Cache remembers the digests of files that have not changed since they were read; nil reads every file.
+	Cache *Cache
+}
+
+// Scan records the part of dir that scope takes: exactly what BuildKit would ask for. Directories are listed and files read
+// side by side. Links are recorded, never followed, and nothing outside dir is read.
 //
 // Errors name the path. A file that cannot be read is an error, not an empty file.
-func Scan(ctx context.Context, dir string, excludes []string) (*Tree, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = root.Close() }()
-
+func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := walk(ctx, root, excludes)
+	root, err := os.OpenRoot(abs)
 	if err != nil {
 		return nil, err
 	}
-	if err := readAll(ctx, root, entries); err != nil {
-		return nil, err
-	}
-	return newTree(abs, entries), nil
-}
-
-func walk(ctx context.Context, root *os.Root, excludes []string) ([]*entry, error) {
-	disk := &diskFS{root: root}
-	filtered, err := fsutil.NewFilterFS(disk, &fsutil.FilterOpt{ExcludePatterns: excludes})
+	defer func() { _ = root.Close() }()
+	pool, err := scope.pool()
 	if err != nil {
 		return nil, err
 	}
-	var entries []*entry
-	err = filtered.Walk(ctx, "/", func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		stat := info.Sys().(*types.Stat)
-		if !utf8.ValidString(stat.Path) {
-			return fmt.Errorf("%q: the name is not UTF-8, which BuildKit cannot send: rename it or add it to .dockerignore", stat.Path)
-		}
-		entries = append(entries, &entry{stat: stat})
-		return nil
-	})
-	if disk.err != nil { // fsutil takes "does not exist" for "skip the rest of this directory"
-		err = disk.err
+	remembered := o.Cache.open(abs)
+	w := &walk{ctx: ctx, root: root, matchers: pool, remembered: remembered, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	top := &folder{path: "."}
+	w.visit(top)
+	if err := w.failure(); err != nil {
+		return nil, err
 	}
-	return entries, err
+	remembered.save(ctx)
+	return &Tree{root: abs, entries: top.flatten(make([]entry, 0, top.tally()))}, nil
 }
 
-// readAll hashes every file. The number of files open at once is bounded by the number of processors.
-func readAll(ctx context.Context, root *os.Root, entries []*entry) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, e := range entries {
-		if !e.mode().IsRegular() {
-			continue
-		}
-		group.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return e.read(root)
+// walk is one scan in progress.
+type walk struct {
+	ctx        context.Context //nolint:containedctx // lives as long as the call of Scan
+	root       *os.Root
+	matchers   *sync.Pool // of *matchers
+	remembered *remembered
+	slots      chan struct{} // one for each goroutine beside the caller's
+
+	mu  sync.Mutex
+	err error
+}
+
+// folder is one directory: what was found in it, in order, with the folders among it.
+type folder struct {
+	path    string // "." for the root
+	verdict verdict
+	parts   [][]found // one for each chunk of names
+	total   int       // entries here and below, after tally
+}
+
+// found is one child that is taken, or a folder that has children that are.
+type found struct {
+	entry  entry
+	taken  bool
+	folder *folder // of a directory
+}
+
+// fail keeps the first error and ends the walk.
+func (w *walk) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// failure is the first error, or the reason why ctx ended.
+func (w *walk) failure() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil && w.ctx.Err() != nil {
+		w.err = context.Cause(w.ctx)
+	}
+	return w.err
+}
+
+// spread runs task in a goroutine when a processor is free for it, else at once.
+func (w *walk) spread(group *sync.WaitGroup, task func()) {
+	select {
+	case w.slots <- struct{}{}:
+		group.Go(func() {
+			defer func() { <-w.slots }()
+			task()
 		})
+	default:
+		task()
 	}
-	return group.Wait()
 }
 
-// read records the content of a file. What it recorded before, from lstat, must still be true.
-func (e *entry) read(root *os.Root) error {
-	f, err := openFile(root, e.stat.Path)
-	if err != nil {
-		return err
+// tally counts what flatten yields, here and below.
+func (f *folder) tally() int {
+	for _, part := range f.parts {
+		for i := range part {
+			if sub := part[i].folder; sub != nil && sub.tally() > 0 {
+				part[i].taken = true // a directory that is not taken itself is there when something below it is
+				f.total += sub.total
+			}
+			if part[i].taken {
+				f.total++
+			}
+		}
 	}
-	defer func() { _ = f.Close() }()
-
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: changed while the build context was read: no longer a file", e.stat.Path)
-	}
-	content := &digestReader{r: f, h: sha256.New()}
-	if _, err := io.Copy(io.Discard, content); err != nil {
-		return fmt.Errorf("%s: %w", e.stat.Path, err)
-	}
-	if content.n != e.stat.Size {
-		return fmt.Errorf("%s: changed while the build context was read: %d bytes became %d", e.stat.Path, e.stat.Size, content.n)
-	}
-	e.sum = content.sum()
-	e.stat.ModTime = contentTime(info.ModTime(), e.sum)
-	return e.readCapability(f)
+	return f.total
 }
 
-func (e *entry) readCapability(f *os.File) error {
-	caps, err := capability(f)
-	if err != nil {
-		return fmt.Errorf("%s: reading %s: %w", e.stat.Path, capabilityXattr, err)
+// flatten puts the entries in the order in which BuildKit wants them: each directory before what is in it, and both before
+// the next sibling.
+func (f *folder) flatten(into []entry) []entry {
+	for _, part := range f.parts {
+		for i := range part {
+			if child := &part[i]; child.taken {
+				into = append(into, child.entry)
+				if child.folder != nil {
+					into = child.folder.flatten(into)
+				}
+			}
+		}
 	}
-	if len(caps) > 0 {
-		e.stat.Xattrs = map[string][]byte{capabilityXattr: caps}
-	}
-	return nil
-}
-
-// openFile opens a file below root: no link is followed at its end, and a FIFO put in its place does not block.
-func openFile(root *os.Root, path string) (*os.File, error) {
-	return root.OpenFile(filepath.FromSlash(path), os.O_RDONLY|openFlags, 0)
+	return into
 }

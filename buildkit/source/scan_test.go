@@ -1,8 +1,6 @@
 package source
 
 import (
-	"errors"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,13 +12,13 @@ import (
 
 func paths(t *testing.T, dir string, excludes ...string) []string {
 	t.Helper()
-	scanned, err := Scan(t.Context(), dir, excludes)
+	scanned, err := Scan(t.Context(), dir, Scope{Excludes: excludes}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
 	for _, e := range scanned.entries {
-		names = append(names, e.stat.Path)
+		names = append(names, e.path)
 	}
 	return names
 }
@@ -77,7 +75,7 @@ func TestScanNamesABadName(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "d", "caf\xe9"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Scan(t.Context(), dir, nil)
+	_, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err == nil || !strings.Contains(err.Error(), `"d/caf\xe9": the name is not UTF-8`) {
 		t.Errorf("got %v", err)
 	}
@@ -91,20 +89,3 @@ func TestScanDoesNotLeaveTheContext(t *testing.T) {
 	}
 }
 
-// fsutil's filters take "does not exist" for "skip the rest of this directory": the walk keeps the error for itself.
-func TestAFileThatVanishesDuringTheWalkIsAnError(t *testing.T) {
-	t.Parallel()
-	dir := tree(t, map[string]string{"a": "", "b": "", "c": ""})
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	disk := &diskFS{root: root}
-	err = disk.Walk(t.Context(), "/", func(string, fs.DirEntry, error) error {
-		return os.RemoveAll(filepath.Join(dir, "b")) // while a is visited
-	})
-	if !errors.Is(err, fs.ErrNotExist) || disk.err == nil {
-		t.Errorf("got %v, kept %v", err, disk.err)
-	}
-}

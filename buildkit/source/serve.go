@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/tonistiigi/fsutil"
@@ -25,21 +26,22 @@ type sentFS struct {
 // Walk replays the record below target; fn may skip directories. A target that is not in the tree is fs.ErrNotExist.
 func (s *sentFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
 	below := strings.Trim(path.Clean("/"+target), "/")
-	if _, ok := s.tree.byPath[below]; !ok && below != "" {
+	if below != "" && s.tree.find(below) == nil {
 		return &fs.PathError{Op: "walk", Path: target, Err: fs.ErrNotExist}
 	}
 	skipped := ""
-	for _, e := range s.tree.entries {
+	for i := range s.tree.entries {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		name := e.stat.Path
+		e := &s.tree.entries[i]
+		name := e.path
 		if !within(name, below) || skipped != "" && within(name, skipped) {
 			continue
 		}
-		err := fn(name, &fsutil.DirEntryInfo{Stat: e.stat.Clone()}, nil)
+		err := fn(name, &fsutil.DirEntryInfo{Stat: e.stat()}, nil)
 		if err == fs.SkipDir { //nolint:errorlint // fs.WalkDirFunc returns the bare value
-			if skipped = name; !e.mode().IsDir() {
+			if skipped = name; !e.mode.IsDir() {
 				skipped = path.Dir(name)
 			}
 			continue
@@ -57,18 +59,23 @@ func within(name, dir string) bool {
 
 // Open opens a recorded file. It returns no error of its own: the reader fails, and with it the transfer.
 func (s *sentFS) Open(name string) (io.ReadCloser, error) {
-	e := s.tree.byPath[strings.Trim(path.Clean("/"+name), "/")]
-	if e == nil || !e.mode().IsRegular() {
+	e := s.tree.find(strings.Trim(path.Clean("/"+name), "/"))
+	if e == nil || !e.mode.IsRegular() {
 		return s.broken(name, fs.ErrNotExist), nil
 	}
 	if s.root == nil {
 		return io.NopCloser(bytes.NewReader(e.data)), nil
 	}
-	f, err := openFile(s.root, e.stat.Path)
+	f, err := openFile(s.root, e.path)
 	if err != nil {
 		return s.broken(name, err), nil
 	}
 	return &verifiedFile{fs: s, entry: e, file: f, content: digestReader{r: f, h: sha256.New()}}, nil
+}
+
+// openFile opens a file below root: no link is followed at its end, and a FIFO put in its place does not block.
+func openFile(root *os.Root, name string) (*os.File, error) {
+	return root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|openFlags, 0)
 }
 
 func (s *sentFS) broken(name string, cause error) io.ReadCloser {
@@ -97,7 +104,7 @@ type verifiedFile struct {
 func (v *verifiedFile) Read(p []byte) (int, error) {
 	n, err := v.content.Read(p)
 	if cause := v.differs(err); cause != nil {
-		cause = changed(v.entry.stat.Path, cause)
+		cause = changed(v.entry.path, cause)
 		v.fs.fail(cause)
 		return 0, cause
 	}
@@ -106,7 +113,7 @@ func (v *verifiedFile) Read(p []byte) (int, error) {
 
 // differs tells what is wrong with the bytes read so far, after a read that returned err.
 func (v *verifiedFile) differs(err error) error {
-	size := v.entry.stat.Size
+	size := v.entry.size
 	switch {
 	case v.content.n > size:
 		return fmt.Errorf("it grew past %d bytes", size)

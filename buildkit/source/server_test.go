@@ -58,7 +58,7 @@ func receive(t *testing.T, server *Server, opt filesync.FSSendRequestOpt) (strin
 
 func serving(t *testing.T, dir string) *Server {
 	t.Helper()
-	scanned, err := Scan(t.Context(), dir, nil)
+	scanned, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,11 +159,11 @@ func TestServerTellsEqualStatsApart(t *testing.T) {
 		if err := os.Chtimes(filepath.Join(dir, "f"), stamp, stamp); err != nil {
 			t.Fatal(err)
 		}
-		scanned, err := Scan(t.Context(), dir, nil)
+		scanned, err := Scan(t.Context(), dir, Scope{}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		times = append(times, scanned.entries[0].stat.ModTime)
+		times = append(times, scanned.entries[0].mtime)
 	}
 	if times[0] == times[1] || times[0] != times[2] {
 		t.Errorf("times %v: content must decide", times)

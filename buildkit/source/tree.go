@@ -12,35 +12,30 @@ import (
 
 // Tree is a recorded tree of files, immutable once made. It is safe for concurrent use.
 type Tree struct {
-	root    string // "" when every file is in memory
-	entries []*entry
-	byPath  map[string]*entry
+	root    string  // "" when every file is in memory
+	entries []entry // in the order of fsutil.ComparePath
 }
 
 // entry is one file, directory or link as it was recorded.
 type entry struct {
-	stat *types.Stat
-	sum  [sha256.Size]byte // of the content of a file
-	data []byte            // the content itself, of a file in memory
+	path  string // slash-separated, relative to the root
+	mode  os.FileMode
+	size  int64             // bytes of a file or of a link's text
+	mtime int64             // as it is sent, nanoseconds
+	link  string            // text of a link
+	sum   [sha256.Size]byte // of the content of a file
+	caps  []byte            // security.capability of a file
+	data  []byte            // the content itself, of a file in memory
 }
 
-// Files is a tree of regular files in memory, mode 0644, by slash-separated path. Their time is the epoch.
+// Files is a tree of regular files in memory, mode 0644, by name. Their time is the epoch.
 func Files(content map[string][]byte) *Tree {
-	entries := make([]*entry, 0, len(content))
+	t := &Tree{}
 	for path, data := range content {
-		e := &entry{stat: &types.Stat{Path: path, Mode: 0o644, Size: int64(len(data))}, sum: sha256.Sum256(data), data: data}
-		e.stat.ModTime = contentTime(time.Unix(0, 0), e.sum)
-		entries = append(entries, e)
+		sum := sha256.Sum256(data)
+		t.entries = append(t.entries, entry{path: path, mode: 0o644, size: int64(len(data)), sum: sum, data: data, mtime: contentTime(time.Unix(0, 0), sum)})
 	}
-	return newTree("", entries)
-}
-
-func newTree(root string, entries []*entry) *Tree {
-	slices.SortFunc(entries, func(a, b *entry) int { return fsutil.ComparePath(a.stat.Path, b.stat.Path) })
-	t := &Tree{root: root, entries: entries, byPath: make(map[string]*entry, len(entries))}
-	for _, e := range entries {
-		t.byPath[e.stat.Path] = e
-	}
+	slices.SortFunc(t.entries, func(a, b entry) int { return fsutil.ComparePath(a.path, b.path) })
 	return t
 }
 
@@ -49,10 +44,26 @@ func (t *Tree) Len() int { return len(t.entries) }
 
 // Size is the number of bytes in all files.
 func (t *Tree) Size() (n int64) {
-	for _, e := range t.entries {
-		n += e.stat.Size
+	for i := range t.entries {
+		n += t.entries[i].size
 	}
 	return n
 }
 
-func (e *entry) mode() os.FileMode { return os.FileMode(e.stat.Mode) }
+// find is the entry at path, nil when the tree has none.
+func (t *Tree) find(path string) *entry {
+	i, found := slices.BinarySearchFunc(t.entries, path, func(e entry, path string) int { return fsutil.ComparePath(e.path, path) })
+	if !found {
+		return nil
+	}
+	return &t.entries[i]
+}
+
+// stat is the entry as BuildKit is told of it: owned by root, hard links flattened.
+func (e *entry) stat() *types.Stat {
+	s := &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.mtime, Linkname: e.link}
+	if len(e.caps) > 0 {
+		s.Xattrs = map[string][]byte{capabilityXattr: e.caps}
+	}
+	return s
+}

@@ -1,0 +1,196 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// cacheVariable switches the cache off when it is "off".
+const cacheVariable = "PULUMI_BUILDKIT_STAT_CACHE"
+
+// racy is how far the clock of a file system may be behind ours, and how coarse it may be. A file that was changed later than
+// this before it was read is not remembered: it could be changed once more and look the same.
+const racy = 2 * time.Second
+
+// Bounds of the cache: bytes of one context's file, files in all.
+const (
+	cacheFileLimit = 64 << 20
+	cacheFiles     = 100
+)
+
+// Cache remembers the digests of files by their size, modification time, change time and inode, so that a file that has not
+// changed is not read again. It is never needed for a result and never changes one: what is damaged, foreign or doubtful
+// in it is ignored, and what cannot be written is not remembered. A nil Cache remembers nothing.
+//
+// Each context has a file of its own, which is replaced as a whole: any number of processes may share a cache.
+type Cache struct{ dir string }
+
+// NewCache returns a cache in dir, which is made with mode 0700 when something is to be remembered.
+func NewCache(dir string) *Cache { return &Cache{dir: dir} }
+
+// UserCache is the cache in the user's cache folder; nil when the environment variable PULUMI_BUILDKIT_STAT_CACHE is "off" or
+// the user has no such folder.
+func UserCache() *Cache {
+	base, err := os.UserCacheDir()
+	if err != nil || os.Getenv(cacheVariable) == "off" {
+		return nil
+	}
+	return NewCache(filepath.Join(base, "pulumi-buildkit", "stat"))
+}
+
+// remembered is what the cache knows of one context during one scan. Nil knows nothing.
+type remembered struct {
+	cache   *Cache
+	context string            // absolute path
+	blocks  map[string][]byte // encoded folders by path
+
+	mu      sync.Mutex
+	visited map[string]*knownFolder
+}
+
+// knownFolder is what is known of the files of one folder. Nil knows nothing.
+type knownFolder struct {
+	records []record // by name
+
+	mu      sync.Mutex
+	learned []record
+}
+
+// record is one file.
+type record struct {
+	name  []byte
+	state fileState
+	sum   [sha256.Size]byte
+	caps  []byte
+	seen  bool // in this scan
+}
+
+// fileState changes whenever the content does, but for racy files.
+type fileState struct{ size, mtime, ctime, inode int64 }
+
+func stateOf(m fileInfo) fileState {
+	return fileState{size: m.size, mtime: m.mtime*int64(time.Second) + m.mtimeN, ctime: m.ctime, inode: m.inode}
+}
+
+func (c *Cache) open(context string) *remembered {
+	if c == nil {
+		return nil
+	}
+	r := &remembered{cache: c, context: context, visited: map[string]*knownFolder{}}
+	data, err := os.ReadFile(c.file(context))
+	if err == nil {
+		r.blocks = decodeCache(data, context) // nil when it is damaged or about another directory
+	}
+	return r
+}
+
+func (c *Cache) file(context string) string {
+	sum := sha256.Sum256([]byte(context))
+	return filepath.Join(c.dir, hex.EncodeToString(sum[:16]))
+}
+
+// folder is called once for each folder of a walk.
+func (r *remembered) folder(path string) *knownFolder {
+	if r == nil {
+		return nil
+	}
+	k := &knownFolder{records: decodeRecords(r.blocks[path])}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.visited[path] = k
+	return k
+}
+
+// recall fills in the digest of a file that has not changed. It is safe for concurrent use for different names.
+func (k *knownFolder) recall(name string, info fileInfo, e *entry) bool {
+	if k == nil {
+		return false
+	}
+	i, found := slices.BinarySearchFunc(k.records, name, func(r record, name string) int { return bytes.Compare(r.name, []byte(name)) })
+	if !found || k.records[i].state != stateOf(info) {
+		return false
+	}
+	k.records[i].seen = true
+	e.sum, e.caps = k.records[i].sum, k.records[i].caps
+	return true
+}
+
+// learn remembers a file that was read at started or later, unless it is too young for its times to tell a later change.
+func (k *knownFolder) learn(name string, info fileInfo, e *entry, started time.Time) {
+	state := stateOf(info)
+	if k == nil || max(state.mtime, state.ctime) > started.Add(-racy).UnixNano() {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.learned = append(k.learned, record{name: []byte(name), state: state, sum: e.sum, caps: e.caps, seen: true})
+}
+
+// save writes what is new. A failure is not told: the next scan reads the files again.
+func (r *remembered) save(ctx context.Context) {
+	if r == nil || ctx.Err() != nil || !r.hasNews() {
+		return
+	}
+	data := r.encode()
+	if len(data) > cacheFileLimit {
+		return
+	}
+	if err := os.MkdirAll(r.cache.dir, 0o700); err != nil {
+		return
+	}
+	replaceFile(r.cache.file(r.context), data)
+	r.cache.prune()
+}
+
+func (r *remembered) hasNews() bool {
+	for _, k := range r.visited {
+		if len(k.learned) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// replaceFile writes a file whole or not at all.
+func replaceFile(path string, data []byte) {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return
+	}
+	_, err = temp.Write(data)
+	if closed := temp.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(temp.Name())
+	}
+}
+
+// prune removes the contexts that were written longest ago.
+func (c *Cache) prune() {
+	files, err := os.ReadDir(c.dir)
+	if err != nil || len(files) <= cacheFiles {
+		return
+	}
+	age := func(f os.DirEntry) time.Time {
+		info, err := f.Info()
+		if err != nil {
+			return time.Time{}
+		}
+		return info.ModTime()
+	}
+	slices.SortFunc(files, func(a, b os.DirEntry) int { return age(a).Compare(age(b)) })
+	for _, f := range files[:len(files)-cacheFiles] {
+		_ = os.Remove(filepath.Join(c.dir, f.Name()))
+	}
+}

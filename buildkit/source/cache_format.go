@@ -1,0 +1,132 @@
+package source
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"slices"
+)
+
+// A cache file is
+//
+//	header   "pulumi-buildkit stat cache v1\n"
+//	sum      SHA-256 of all that follows
+//	context  its absolute path
+//	folders  path and block of each, sorted by path
+//
+// and a block the records of a folder's files, sorted by name: name, size, mtime, ctime, inode, 32 bytes of SHA-256,
+// capability. Texts and blocks have their length in front, an unsigned varint; numbers are signed varints.
+const cacheHeader = "pulumi-buildkit stat cache v1\n"
+
+// encode keeps what this scan saw in the folders that it visited, and the other folders as they were.
+func (r *remembered) encode() []byte {
+	blocks := maps.Clone(r.blocks)
+	if blocks == nil {
+		blocks = map[string][]byte{}
+	}
+	for path, k := range r.visited {
+		blocks[path] = k.encode()
+	}
+	body := appendText(nil, []byte(r.context))
+	for _, path := range slices.Sorted(maps.Keys(blocks)) {
+		if len(blocks[path]) > 0 {
+			body = appendText(appendText(body, []byte(path)), blocks[path])
+		}
+	}
+	sum := sha256.Sum256(body)
+	return slices.Concat([]byte(cacheHeader), sum[:], body)
+}
+
+func (k *knownFolder) encode() (block []byte) {
+	records := slices.DeleteFunc(slices.Concat(k.records, k.learned), func(r record) bool { return !r.seen })
+	slices.SortFunc(records, func(a, b record) int { return cmp.Or(bytes.Compare(a.name, b.name)) })
+	for _, r := range records {
+		block = appendText(block, r.name)
+		for _, n := range []int64{r.state.size, r.state.mtime, r.state.ctime, r.state.inode} {
+			block = binary.AppendVarint(block, n)
+		}
+		block = appendText(append(block, r.sum[:]...), r.caps)
+	}
+	return block
+}
+
+func appendText(into, text []byte) []byte {
+	return append(binary.AppendUvarint(into, uint64(len(text))), text...)
+}
+
+// decodeCache returns the blocks by folder; nil for anything but a whole cache file about this context.
+func decodeCache(data []byte, context string) map[string][]byte {
+	body, ok := bytes.CutPrefix(data, []byte(cacheHeader))
+	if !ok || len(body) < sha256.Size || sha256.Sum256(body[sha256.Size:]) != [sha256.Size]byte(body[:sha256.Size]) {
+		return nil
+	}
+	d := decoder{rest: body[sha256.Size:]}
+	if string(d.text()) != context {
+		return nil
+	}
+	blocks := map[string][]byte{}
+	for len(d.rest) > 0 && !d.broken {
+		path := d.text()
+		blocks[string(path)] = d.text()
+	}
+	if d.broken {
+		return nil
+	}
+	return blocks
+}
+
+// decodeRecords returns no records for a block that is not one.
+func decodeRecords(block []byte) []record {
+	if len(block) == 0 {
+		return nil
+	}
+	d, records := decoder{rest: block}, make([]record, 0, len(block)/64)
+	for len(d.rest) > 0 && !d.broken {
+		r := record{name: d.text(), state: fileState{size: d.number(), mtime: d.number(), ctime: d.number(), inode: d.number()}}
+		copy(r.sum[:], d.take(sha256.Size))
+		r.caps = d.text()
+		records = append(records, r)
+	}
+	if d.broken {
+		return nil
+	}
+	return records
+}
+
+// decoder reads from the front of rest. What is not there breaks it, and it yields nothing from then on.
+type decoder struct {
+	rest   []byte
+	broken bool
+}
+
+func (d *decoder) take(n uint64) []byte {
+	if d.broken || n > uint64(len(d.rest)) {
+		d.broken = true
+		return nil
+	}
+	taken := d.rest[:n:n]
+	d.rest = d.rest[n:]
+	return taken
+}
+
+func (d *decoder) text() []byte {
+	n, size := binary.Uvarint(d.rest)
+	if size <= 0 {
+		d.broken = true
+		return nil
+	}
+	d.rest = d.rest[size:]
+	return d.take(n)
+}
+
+func (d *decoder) number() int64 {
+	n, size := binary.Varint(d.rest)
+	if size <= 0 {
+		d.broken = true
+		return 0
+	}
+	d.rest = d.rest[size:]
+	return n
+}

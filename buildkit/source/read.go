@@ -1,0 +1,64 @@
+package source
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// fileInfo is what lstat says of a file, as far as it says whether the content may have changed.
+type fileInfo struct {
+	mode         os.FileMode
+	size         int64
+	mtime        int64 // seconds
+	mtimeN       int64 // nanoseconds of it
+	ctime, inode int64 // 0 where the system has none
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
+
+// read records the content of a file, from memory when nothing about it changed since it was last read.
+func (w *walk) read(dir *os.File, name string, info fileInfo, e *entry, known *knownFolder) error {
+	e.size = info.size
+	if !known.recall(name, info, e) {
+		started := time.Now()
+		if err := e.readFile(dir, name, info); err != nil {
+			return err
+		}
+		known.learn(name, info, e, started)
+	}
+	e.mtime = contentTime(time.Unix(info.mtime, 0), e.sum)
+	return nil
+}
+
+// readFile reads and hashes the content. What lstat said before must still be true.
+func (e *entry) readFile(dir *os.File, name string, info fileInfo) error {
+	f, err := openAt(dir, name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	now, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !now.Mode().IsRegular() {
+		return errors.New("changed while the build context was read: no longer a file")
+	}
+	content := &digestReader{r: f, h: sha256.New()}
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{content}, *buffer); err != nil {
+		return err
+	}
+	if content.n != info.size {
+		return fmt.Errorf("changed while the build context was read: %d bytes became %d", info.size, content.n)
+	}
+	e.sum = content.sum()
+	e.caps, err = capability(f)
+	return err
+}

@@ -1,0 +1,85 @@
+//go:build !windows
+
+package source
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// openFlags: no link is followed at the end of a path, and a FIFO put in the place of a file does not block.
+const openFlags = unix.O_NOFOLLOW | unix.O_NONBLOCK
+
+// openDir opens a directory below root, through no link.
+func openDir(root *os.Root, name string) (*os.File, error) {
+	return root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+}
+
+// The children of a directory are reached through its descriptor: whatever becomes of the path to it meanwhile, they are
+// the children of the directory that was listed.
+
+func lstat(dir *os.File, child fs.DirEntry) (fileInfo, error) {
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstatat(int(dir.Fd()), child.Name(), &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
+		return fileInfo{}, err
+	}
+	return infoOf(&st), nil
+}
+
+func openAt(dir *os.File, name string) (*os.File, error) {
+	var fd int
+	err := retry(func() (err error) {
+		fd, err = unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC|openFlags, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+func readLink(dir *os.File, name string, e *entry) error {
+	buffer := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(int(dir.Fd()), name, buffer)
+	if err != nil {
+		return err
+	}
+	e.link, e.size = string(buffer[:n]), int64(n)
+	return nil
+}
+
+// retry repeats what a signal interrupted, as Go's own calls do.
+func retry(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR { //nolint:errorlint // a bare errno
+			return err
+		}
+	}
+}
+
+// fileMode is Go's layout of a Unix mode.
+func fileMode(bits uint32) fs.FileMode {
+	mode := fs.FileMode(bits & 0o777)
+	switch bits & unix.S_IFMT {
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	case unix.S_IFREG:
+	default:
+		mode |= fs.ModeIrregular
+	}
+	if bits&unix.S_ISUID != 0 {
+		mode |= fs.ModeSetuid
+	}
+	if bits&unix.S_ISGID != 0 {
+		mode |= fs.ModeSetgid
+	}
+	if bits&unix.S_ISVTX != 0 {
+		mode |= fs.ModeSticky
+	}
+	return mode
+}

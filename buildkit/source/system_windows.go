@@ -1,0 +1,35 @@
+package source
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+const openFlags = 0
+
+func openDir(root *os.Root, name string) (*os.File, error) {
+	return root.Open(filepath.FromSlash(name))
+}
+
+// lstat gives every file the executable bit and drops group and other write, as BuildKit's own client does on Windows, where
+// the file system has no such bits.
+func lstat(_ *os.File, child fs.DirEntry) (fileInfo, error) {
+	info, err := child.Info()
+	if err != nil {
+		return fileInfo{}, err
+	}
+	mode := info.Mode()&^os.ModePerm | (info.Mode().Perm()|0o111)&0o755
+	return fileInfo{mode: mode, size: info.Size(), mtime: info.ModTime().Unix(), mtimeN: int64(info.ModTime().Nanosecond())}, nil
+}
+
+func openAt(dir *os.File, name string) (*os.File, error) {
+	return os.Open(filepath.Join(dir.Name(), name))
+}
+
+func readLink(dir *os.File, name string, e *entry) error {
+	link, err := os.Readlink(filepath.Join(dir.Name(), name))
+	e.link = filepath.ToSlash(link)
+	e.size = int64(len(e.link))
+	return err
+}
