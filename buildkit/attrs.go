@@ -14,8 +14,8 @@ const CompatibilityVersion = 30
 
 // frontendAttrs are the options of the Dockerfile frontend
 // (https://github.com/moby/buildkit/blob/master/frontend/dockerfile/docs/reference.md and frontend/dockerui).
-func (p Plan) frontendAttrs() map[string]string {
-	attrs := map[string]string{"filename": p.Inputs.Name}
+func (p Plan) frontendAttrs(d Definition) map[string]string {
+	attrs := map[string]string{"filename": d.Name}
 	if len(p.Platforms) > 0 {
 		attrs["platform"] = strings.Join(p.Platforms, ",")
 	}
@@ -28,10 +28,10 @@ func (p Plan) frontendAttrs() map[string]string {
 	for name, value := range p.Labels {
 		attrs["label:"+name] = value
 	}
-	for name := range p.Inputs.Named {
+	for name := range p.Files.Named {
 		attrs["context:"+contextName(name)] = "local:" + localName(name)
 	}
-	if syntax, ok := officialSyntax(p.Inputs.Dockerfile); ok {
+	if syntax, ok := officialSyntax(d.Dockerfile); ok {
 		attrs["cmdline"] = syntax
 	}
 	return attrs

@@ -6,34 +6,33 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-func emptyInputs(dockerfile string) *Inputs {
-	return &Inputs{Name: "Dockerfile", Dockerfile: []byte(dockerfile), Context: source.Files(nil)}
-}
-
 func TestPlanBecomesOptions(t *testing.T) {
 	t.Parallel()
-	plans := map[string]Plan{
-		"least": {Inputs: emptyInputs("FROM scratch")},
+	plans := map[string]struct {
+		plan Plan
+		text Definition
+	}{
+		"least": {text: Definition{Name: "Dockerfile", Dockerfile: []byte("FROM scratch")}},
 		"all": {
-			Inputs: &Inputs{Name: "Dockerfile.prod", Dockerfile: []byte("# syntax=docker/dockerfile:1\nFROM scratch"),
-				Named: map[string]*source.Tree{"go": source.Files(nil), "dockerfile": source.Files(nil)}},
-			Platforms:    []string{"linux/amd64", "linux/arm64"},
-			Target:       "app",
-			BuildArgs:    map[string]string{"VERSION": "1", "EMPTY": ""},
-			Labels:       map[string]string{"org.opencontainers.image.title": "a,b=c"},
-			Repositories: []string{"registry.example.com/a", "docker.io/user/b"},
+			text: Definition{Name: "Dockerfile.prod", Dockerfile: []byte("# syntax=docker/dockerfile:1\nFROM scratch")},
+			plan: Plan{
+				Files:        Files{Named: map[string]string{"go": "", "dockerfile": ""}},
+				Platforms:    []string{"linux/amd64", "linux/arm64"},
+				Target:       "app",
+				BuildArgs:    map[string]string{"VERSION": "1", "EMPTY": ""},
+				Labels:       map[string]string{"org.opencontainers.image.title": "a,b=c"},
+				Repositories: []string{"registry.example.com/a", "docker.io/user/b"},
+			},
 		},
 	}
-	for name, plan := range plans {
+	for name, c := range plans {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := json.MarshalIndent(map[string]any{"frontend": plan.frontendAttrs(), "exports": plan.exports()[0].Attrs}, "", "  ")
+			got, err := json.MarshalIndent(map[string]any{"frontend": c.plan.frontendAttrs(c.text), "exports": c.plan.exports()[0].Attrs}, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}

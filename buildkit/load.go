@@ -1,100 +1,90 @@
 package buildkit
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/moby/patternmatcher/ignorefile"
+	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// Files names what a build reads from this machine.
-type Files struct {
-	Context    string            // directory of the main build context
-	Named      map[string]string // directories of the named contexts
-	Dockerfile string            // path of the Dockerfile; "" when Inline is the text
-	Inline     []byte
-}
-
 // Inputs are the recorded local inputs of a build: exactly what is hashed and exactly what is sent.
 type Inputs struct {
-	Name       string // of the Dockerfile, as errors show it
-	Dockerfile []byte
-	Ignore     []byte // the ignore file in force for the main context; nil when there is none
-	Context    *source.Tree
-	Named      map[string]*source.Tree
-	key        string // one for each machine and set of directories; see Key
+	Definition
+	// Certain is false when it could not be told what the Dockerfile reads, so that whole contexts were taken.
+	Certain bool
+
+	trees map[string]*source.Tree // by local source
+	reads Reads                   // nil: whole contexts
+	key   string                  // see sharedKey
 }
 
-// Load reads and records the local inputs of a build. Each context is taken by its own ignore file: the main one by
-// <Dockerfile>.dockerignore or, when there is none, by .dockerignore in its root; a named one by its own .dockerignore.
+// Load reads and records the local inputs of a plan: of each context what its ignore file leaves in and, unless the plan
+// says otherwise, what the Dockerfile reads; the whole of it when that cannot be told for certain.
 //
 // Errors name the path that could not be read.
-func Load(ctx context.Context, files Files) (*Inputs, error) {
-	in := &Inputs{Name: "Dockerfile", Dockerfile: files.Inline, Named: map[string]*source.Tree{}, key: sharedKey(files)}
-	if files.Dockerfile != "" {
-		text, err := os.ReadFile(files.Dockerfile)
+func Load(ctx context.Context, plan Plan) (*Inputs, error) {
+	d, err := readDefinition(plan.Files)
+	if err != nil {
+		return nil, err
+	}
+	in := &Inputs{Definition: d, trees: map[string]*source.Tree{definitionSource: source.Files(d.files())}}
+	if !plan.WatchAll {
+		in.reads, in.Certain = Predict(ctx, plan, d)
+	}
+	key := newKey()
+	for _, c := range contexts(plan.Files, d) {
+		scope, err := in.scope(c)
 		if err != nil {
 			return nil, err
 		}
-		in.Name, in.Dockerfile = filepath.Base(files.Dockerfile), text
-	}
-	var err error
-	if in.Ignore, err = readIgnore(files); err != nil {
-		return nil, err
-	}
-	if in.Context, err = scan(ctx, files.Context, in.Ignore); err != nil {
-		return nil, err
-	}
-	for name, dir := range files.Named {
-		ignore, err := readOptional(filepath.Join(dir, ".dockerignore"))
-		if err != nil {
-			return nil, err
-		}
-		if in.Named[name], err = scan(ctx, dir, ignore); err != nil {
+		key.add(c, scope)
+		if in.trees[c.source], err = source.Scan(ctx, c.dir, scope, source.Options{Cache: source.UserCache()}); err != nil {
 			return nil, err
 		}
 	}
+	in.key = key.String()
 	return in, nil
 }
 
-func readIgnore(files Files) ([]byte, error) {
-	if files.Dockerfile != "" {
-		if own, err := readOptional(files.Dockerfile + ".dockerignore"); err != nil || own != nil {
-			return own, err
-		}
-	}
-	return readOptional(filepath.Join(files.Context, ".dockerignore"))
+// localContext is one build context on this machine.
+type localContext struct {
+	source, name, dir string // name is "" for the main context
+	ignore            []byte
 }
 
-// readOptional reads a file that need not exist: nil then, and never nil for an empty one.
-func readOptional(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// contexts are the main context and then the named ones by their names.
+func contexts(files Files, d Definition) []localContext {
+	all := []localContext{{source: contextSource, dir: files.Context, ignore: d.Ignore}}
+	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
+		all = append(all, localContext{source: localName(name), name: name, dir: files.Named[name], ignore: d.Named[name]})
 	}
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte{}, data...), nil
+	return all
 }
 
-func scan(ctx context.Context, dir string, ignore []byte) (*source.Tree, error) {
-	patterns, err := ignorefile.ReadAll(bytes.NewReader(ignore))
+// scope is the part of a context that the build reads.
+func (in *Inputs) scope(c localContext) (source.Scope, error) {
+	excludes, err := patterns(c.ignore, c.dir)
 	if err != nil {
-		return nil, fmt.Errorf("ignore file of %s: %w", dir, err)
+		return source.Scope{}, err
 	}
-	return source.Scan(ctx, dir, source.Scope{Excludes: patterns}, source.Options{Cache: source.UserCache()})
+	scope := source.Scope{Excludes: excludes}
+	if in.reads == nil {
+		return scope, nil
+	}
+	paths, read := in.reads[c.source]
+	switch {
+	case !read:
+		scope.Includes = []string{}
+	case paths != nil:
+		scope.Includes, err = source.FollowLinks(c.dir, paths)
+	}
+	return scope, err
 }
 
 // Hash is the digest of the local inputs, 64 hexadecimal digits: the text of the Dockerfile, the tree of the main context
@@ -103,31 +93,44 @@ func (in *Inputs) Hash() string {
 	h := sha256.New()
 	source.WriteField(h, []byte("pulumi-buildkit inputs v1"))
 	source.WriteField(h, in.Dockerfile)
-	tree := in.Context.Digest()
-	source.WriteField(h, tree[:])
-	for _, name := range slices.Sorted(maps.Keys(in.Named)) {
-		tree := in.Named[name].Digest()
-		source.WriteField(h, []byte(name))
+	for _, name := range slices.Sorted(maps.Keys(in.trees)) {
+		if name == definitionSource {
+			continue // its one text is hashed above; ignore files show in what they leave in
+		}
+		tree := in.trees[name].Digest()
+		source.WriteField(h, []byte(strings.TrimPrefix(name, localName(""))))
 		source.WriteField(h, tree[:])
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// sharedKey tells a daemon which earlier transfer to compare a new one with: the one from the same directories of the same
-// machine. With an empty key it would take another project's.
-func sharedKey(files Files) string {
-	h := sha256.New()
+// sharedKey tells a daemon which earlier transfer to compare a new one with: the one of the same scopes of the same
+// directories of the same machine. With an empty key it would take another project's.
+type sharedKey struct{ fields [][]byte }
+
+func newKey() *sharedKey {
 	host, _ := os.Hostname() // without a name the paths alone still tell projects apart
-	source.WriteField(h, []byte(host))
-	dirs := []string{files.Context}
-	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
-		dirs = append(dirs, name, files.Named[name])
+	return &sharedKey{fields: [][]byte{[]byte(host)}}
+}
+
+func (k *sharedKey) add(c localContext, scope source.Scope) {
+	dir := c.dir
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
 	}
-	for _, dir := range dirs {
-		if abs, err := filepath.Abs(dir); err == nil {
-			dir = abs
-		}
-		source.WriteField(h, []byte(dir))
+	whole := "part"
+	if scope.Includes == nil {
+		whole = "whole"
+	}
+	for _, text := range slices.Concat([]string{c.name, dir, whole}, scope.Includes, []string{"without"}, scope.Excludes) {
+		k.fields = append(k.fields, []byte(text))
+	}
+}
+
+func (k *sharedKey) String() string {
+	h := sha256.New()
+	for _, f := range k.fields {
+		source.WriteField(h, f)
 	}
 	return "pulumi-buildkit:" + hex.EncodeToString(h.Sum(nil))
 }

@@ -32,7 +32,7 @@ func project(t *testing.T) Files {
 
 func hashOf(t *testing.T, f Files) string {
 	t.Helper()
-	in, err := Load(t.Context(), f)
+	in, err := Load(t.Context(), Plan{Files: f, WatchAll: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestLoadNamesWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	files := project(t)
 	files.Dockerfile += ".nope"
-	_, err := Load(t.Context(), files)
+	_, err := Load(t.Context(), Plan{Files: files})
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}

@@ -1,17 +1,25 @@
 package buildkit
 
-import (
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
-)
-
-// Plan says what to build, as plain data. Building an equal plan again gives the same image from the daemon's cache.
+// Plan says what to build, as plain data. Building an equal plan from equal inputs again gives the same image.
 type Plan struct {
-	Inputs       *Inputs
-	Platforms    []string          // normalised, as "linux/arm64"; none: the daemon's own
+	Files        Files
+	WatchAll     bool              // hash and send whole contexts, not only what the Dockerfile reads from them
+	Platforms    []string          // normalized, as "linux/arm64"; none: the daemon's own
 	Target       string            // stage to build; "": the last one
 	BuildArgs    map[string]string // ARG values
 	Labels       map[string]string
 	Repositories []string // "host/path": pushed by digest to each; none: the image stays with the daemon
+
+	// UnknownArgs are names of BuildArgs whose values are not known yet. Such a plan can be recorded but not solved.
+	UnknownArgs []string
+}
+
+// Files names what a build reads from this machine.
+type Files struct {
+	Context    string            // directory of the main build context
+	Named      map[string]string // directories of the named contexts
+	Dockerfile string            // path of the Dockerfile; "" when Inline is the text
+	Inline     []byte
 }
 
 // Built is what a daemon made of a plan.
@@ -19,18 +27,11 @@ type Built struct {
 	Digest string // "sha256:…": of the index, or of the manifest when there is one platform
 }
 
-// trees are the local sources of the solve by the names under which the Dockerfile frontend asks for them.
-func (p Plan) trees() map[string]*source.Tree {
-	definition := map[string][]byte{p.Inputs.Name: p.Inputs.Dockerfile}
-	if p.Inputs.Ignore != nil {
-		definition[p.Inputs.Name+".dockerignore"] = p.Inputs.Ignore
-	}
-	trees := map[string]*source.Tree{"context": p.Inputs.Context, "dockerfile": source.Files(definition)}
-	for name, tree := range p.Inputs.Named {
-		trees[localName(name)] = tree
-	}
-	return trees
-}
+// Names of local sources, by which the frontend asks for them.
+const (
+	contextSource    = "context"
+	definitionSource = "dockerfile"
+)
 
 // localName is the local source of a named context. The prefix keeps a context called "dockerfile" apart from the Dockerfile.
 func localName(name string) string { return "named-" + name }

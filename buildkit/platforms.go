@@ -1,12 +1,9 @@
 package buildkit
 
 import (
-	"context"
 	"sync"
 
 	"github.com/containerd/platforms"
-	"github.com/moby/buildkit/frontend/dockerfile/builder"
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,11 +14,6 @@ import (
 type stepPlatforms struct {
 	mu    sync.Mutex
 	known map[digest.Digest]string
-}
-
-// frontend is the Dockerfile frontend, overheard.
-func (s *stepPlatforms) frontend(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-	return builder.Build(ctx, overheard{Client: c, platforms: s})
 }
 
 func (s *stepPlatforms) of(step digest.Digest) string {
@@ -44,15 +36,4 @@ func (s *stepPlatforms) note(def *pb.Definition) {
 		p := ocispecs.Platform{OS: op.Platform.OS, Architecture: op.Platform.Architecture, Variant: op.Platform.Variant}
 		s.known[digest.FromBytes(data)] = platforms.FormatAll(platforms.Normalize(p))
 	}
-}
-
-// overheard passes requests on to the daemon and notes the platforms of their steps.
-type overheard struct {
-	gateway.Client
-	platforms *stepPlatforms
-}
-
-func (o overheard) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
-	o.platforms.note(req.Definition)
-	return o.Client.Solve(ctx, req)
 }

@@ -10,19 +10,19 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// Solve builds the plan on the daemon behind c and pushes it by digest. The Dockerfile frontend runs in this process, so
+// Solve builds the plan from its recorded inputs on the daemon behind c and pushes it by digest. The Dockerfile frontend runs in this process, so
 // that prediction and build are one program whatever version the daemon has. report is called from one goroutine, while
 // the build runs, and must not block for long.
 //
 // Errors: a *StepError when a step of the Dockerfile failed; an error that names the path when a local input is not what
 // was recorded; the cause of ctx when it ended; else what the daemon or a registry said.
-func Solve(ctx context.Context, c *client.Client, plan Plan, credentials Credentials, report func(Event)) (Built, error) {
-	files := source.NewServer(plan.trees())
+func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credentials Credentials, report func(Event)) (Built, error) {
+	files := source.NewServer(in.trees)
 	opt := client.SolveOpt{
-		FrontendAttrs:        plan.frontendAttrs(),
+		FrontendAttrs:        plan.frontendAttrs(in.Definition),
 		Exports:              plan.exports(),
 		Session:              attachables(files, credentials),
-		SharedKey:            plan.Inputs.key,
+		SharedKey:            in.key,
 		CompatibilityVersion: CompatibilityVersion,
 	}
 	platforms := &stepPlatforms{}
@@ -33,7 +33,7 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, credentials Credent
 		defer close(drained)
 		steps.follow(status)
 	}()
-	response, err := c.Build(ctx, opt, "pulumi-buildkit", platforms.frontend, status)
+	response, err := c.Build(ctx, opt, "pulumi-buildkit", buildFunc(platforms, in.reads), status)
 	<-drained
 	if err != nil {
 		return Built{}, explain(ctx, err, files, steps)

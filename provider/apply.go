@@ -61,16 +61,17 @@ func (r *imageResource) remembered(ctx context.Context, client *registry.Client,
 
 // build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed.
 func (r *imageResource) build(ctx context.Context, op operation, keychain *registry.Keychain, repositories []string) (string, error) {
+	plan := op.args.plan(repositories)
 	in := r.recorded(deref(op.args.ContextHash))
 	if in == nil { // contextHash was given by hand, or kept by ignoreChanges
 		var err error
-		if in, err = buildkit.Load(ctx, op.args.files()); err != nil {
+		if in, err = buildkit.Load(ctx, plan); err != nil {
 			return "", err
 		}
 	}
 	progress := startProgress(ctx)
 	defer progress.stop()
-	built, err := solve(ctx, op.args.Builder, op.plan(in, repositories), keychain, progress)
+	built, err := solve(ctx, op.args.Builder, plan, in, keychain, progress)
 	return built.Digest, err
 }
 

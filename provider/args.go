@@ -16,6 +16,7 @@ type ImageArgs struct {
 	Registries     []Registry        `pulumi:"registries,optional"`
 	Builder        *Builder          `pulumi:"builder,optional"`
 	ContextHash    *string           `pulumi:"contextHash,optional"`
+	Watch          *Watch            `pulumi:"watch,optional"`
 }
 
 // Annotate documents the inputs in the schema and in every SDK.
@@ -40,6 +41,24 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 	an.Describe(&a.ContextHash, "The digest of everything that the build reads from this machine: the Dockerfile and, after their "+
 		"ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in "+
 		"`ignoreChanges` to keep the image as it is.")
+	an.Describe(&a.Watch, "Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.")
+}
+
+// Watch says which part of the build contexts is hashed and sent.
+type Watch string
+
+// The values of Watch.
+const (
+	WatchAuto Watch = "auto"
+	WatchAll  Watch = "all"
+)
+
+// Values are the values of the enum.
+func (Watch) Values() []infer.EnumValue[Watch] {
+	return []infer.EnumValue[Watch]{
+		{Name: "Auto", Value: WatchAuto, Description: "What the Dockerfile reads from them; all of it when that cannot be told for certain."},
+		{Name: "All", Value: WatchAll, Description: "Everything that no ignore file leaves out."},
+	}
 }
 
 // BuildContext is where a build reads files from.

@@ -13,7 +13,7 @@ import (
 )
 
 // solve builds the plan on the builder that was asked for.
-func solve(ctx context.Context, asked *Builder, plan buildkit.Plan, keychain *registry.Keychain, progress *progress) (buildkit.Built, error) {
+func solve(ctx context.Context, asked *Builder, plan buildkit.Plan, in *buildkit.Inputs, keychain *registry.Keychain, progress *progress) (buildkit.Built, error) {
 	endpoint, release, err := builder(ctx, asked, progress)
 	if err != nil {
 		return buildkit.Built{}, err
@@ -29,7 +29,7 @@ func solve(ctx context.Context, asked *Builder, plan buildkit.Plan, keychain *re
 		c, err := keychain.Lookup(ctx, host)
 		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
-	built, err := buildkit.Solve(ctx, client, plan, credentials, progress.report)
+	built, err := buildkit.Solve(ctx, client, plan, in, credentials, progress.report)
 	return built, withEmulatorHint(err)
 }
 

@@ -50,13 +50,15 @@ func (r *imageResource) fillContextHash(ctx context.Context, c *checker, res *p.
 	switch {
 	case !c.raw.Get("contextHash").IsNull():
 		return nil
-	case !isKnown(c.raw, "context", "dockerfile"):
+	case !isKnown(c.raw, "context", "dockerfile", "watch", "target", "platforms"), c.raw.Get("buildArgs").IsComputed():
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
-	case c.failed("context") || c.failed("dockerfile"):
+	case c.failed("context"), c.failed("dockerfile"), c.failed("target"), c.failed("platforms"), c.failed("watch"):
 		return nil
 	}
-	in, err := buildkit.Load(ctx, c.args.files())
+	plan := c.args.plan(nil)
+	plan.UnknownArgs = c.unknownArgs()
+	in, err := buildkit.Load(ctx, plan)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -64,10 +66,25 @@ func (r *imageResource) fillContextHash(ctx context.Context, c *checker, res *p.
 		c.fail("context", "the build context cannot be read: %v", err)
 		return nil
 	}
+	if len(plan.UnknownArgs) > 0 && !in.Certain && !plan.WatchAll { // an argument may decide which files are read
+		res.Inputs = res.Inputs.Set("contextHash", unknown())
+		return nil
+	}
 	hash := in.Hash()
 	r.remember(hash, in)
 	res.Inputs = res.Inputs.Set("contextHash", property.New(hash))
 	return nil
+}
+
+// unknownArgs are the build arguments whose values are not known yet.
+func (c *checker) unknownArgs() []string {
+	var names []string
+	for name := range c.args.BuildArgs {
+		if c.unknownAt(key("buildArgs"), key(name)) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // checker collects what is wrong with inputs.
@@ -87,6 +104,7 @@ var checks = []func(*checker){
 	checkPush,
 	checkRegistries,
 	checkBuilder,
+	checkWatch,
 }
 
 func (c *checker) fail(path, format string, args ...any) {

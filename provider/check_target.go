@@ -86,3 +86,9 @@ func checkBuilder(c *checker) {
 		c.fail("builder.endpoint", "%v", err)
 	}
 }
+
+func checkWatch(c *checker) {
+	if w := c.args.Watch; w != nil && *w != WatchAuto && *w != WatchAll && isKnown(c.raw, "watch") {
+		c.fail("watch", "%q is not known: it is auto or all", *w)
+	}
+}

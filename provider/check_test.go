@@ -74,6 +74,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		"login without host":    {`{"context": {"location": "APP"}, "registries": [{"address": " "}]}`, "registries[0].address", "needs the host"},
 		"no endpoint":           {`{"context": {"location": "APP"}, "builder": {"endpoint": "tcp://host"}}`, "builder.endpoint", "has a port"},
 		"unknown scheme":        {`{"context": {"location": "APP"}, "builder": {"endpoint": "ftp://host:1"}}`, "builder.endpoint", "use unix:// or tcp://"},
+		"unknown watch":         {`{"context": {"location": "APP"}, "watch": "some"}`, "watch", "it is auto or all"},
 		"unknown property":      {`{"context": {"location": "APP"}, "tag": "a"}`, "tag", "Unrecognized field 'tag'"},
 	}
 	for name, c := range cases {
@@ -124,7 +125,7 @@ func TestCheckLeavesTheUnknownAlone(t *testing.T) {
 			if len(res.Failures) > 0 {
 				t.Errorf("failures: %v", res.Failures)
 			}
-			reads := strings.Contains(name, "context") || name == "location" || name == "Dockerfile"
+			reads := strings.Contains(name, "context") || name == "location" || name == "Dockerfile" || name == "platform" || name == "target"
 			if got := res.Inputs.Get("contextHash").IsComputed(); got != reads {
 				t.Errorf("contextHash is unknown: %v, want %v", got, reads)
 			}

@@ -28,6 +28,7 @@ var ignored = map[string]string{
 	"registries":     "credentials are looked up when they are needed",
 	"builder":        "the same inputs are the same image on every builder",
 	"buildOnPreview": "is about previews only",
+	"watch":          "what it makes of the context shows in contextHash",
 }
 
 // Diff compares what was applied with what is wanted: a pure table, no disk and no network. Nothing is ever replaced.

@@ -63,13 +63,14 @@ func repositories(tags []registry.Tag) []string {
 }
 
 // plan is what the builder is asked for.
-func (op operation) plan(in *buildkit.Inputs, repositories []string) buildkit.Plan {
+func (a ImageArgs) plan(repositories []string) buildkit.Plan {
 	return buildkit.Plan{
-		Inputs:       in,
-		Platforms:    normalizePlatforms(op.args.Platforms),
-		Target:       deref(op.args.Target),
-		BuildArgs:    op.args.BuildArgs,
-		Labels:       op.args.Labels,
+		Files:        a.files(),
+		WatchAll:     deref(a.Watch) == WatchAll,
+		Platforms:    normalizePlatforms(a.Platforms),
+		Target:       deref(a.Target),
+		BuildArgs:    a.BuildArgs,
+		Labels:       a.Labels,
 		Repositories: repositories,
 	}
 }

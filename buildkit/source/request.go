@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/tonistiigi/fsutil"
@@ -13,6 +14,14 @@ import (
 type request struct {
 	name   string // of the local source
 	filter fsutil.FilterOpt
+}
+
+// only is the filter that is heeded: an ignore file alone goes to a place of its own at the daemon.
+func (r request) only() *fsutil.FilterOpt {
+	if slices.Equal(r.filter.FollowPaths, []string{".dockerignore"}) {
+		return &r.filter
+	}
+	return nil
 }
 
 // parseRequest reads a request as BuildKit puts it into gRPC metadata (session/filesync, FSSync).

@@ -88,4 +88,3 @@ func TestScanDoesNotLeaveTheContext(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
-

@@ -16,6 +16,9 @@ import (
 
 // Server sends trees to a BuildKit daemon over a session, under the names of its local sources ("context", "dockerfile",
 // the named contexts). Nothing but these trees can be asked for. It is a session attachable for one solve.
+//
+// Whatever part of a tree is asked for, the whole tree is sent: the filter of a request is no part of the key under which a
+// daemon keeps what it received, and answers that take turns would replace each other, file by file, at every build.
 type Server struct {
 	trees map[string]*Tree
 	mu    sync.Mutex
@@ -52,7 +55,7 @@ func (s *Server) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	if !ok {
 		return status.Errorf(codes.NotFound, "the build asks for a local source %q that it was not given", req.name)
 	}
-	return s.send(stream, tree, &req.filter)
+	return s.send(stream, tree, req.only())
 }
 
 // send streams tree and ends the stream itself when a file is not what was recorded: fsutil's receiver would wait for ever

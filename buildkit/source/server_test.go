@@ -82,15 +82,23 @@ func TestServerSendsTheTreeThatWasHashed(t *testing.T) {
 	}
 }
 
-func TestServerAnswersWhatIsAskedFor(t *testing.T) {
+// A daemon would take a part for the whole of what is there now, and remove the rest from what it keeps.
+func TestServerSendsTheWholeTreeWhateverIsAskedFor(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"a/1": "", "b/2": "", "ünï/3": "", "link": "->a"})
-	got, err := receive(t, serving(t, dir), filesync.FSSendRequestOpt{Name: "context", FollowPaths: []string{"link", "ünï"}})
-	if err != nil {
-		t.Fatal(err)
+	dir := tree(t, map[string]string{"a/1": "", "b/2": "", ".dockerignore": "c", "link": "->a"})
+	server := serving(t, dir)
+	for _, follow := range [][]string{nil, {"link"}, {"b", "nope"}} {
+		got, err := receive(t, server, filesync.FSSendRequestOpt{Name: "context", FollowPaths: follow, ExcludePatterns: []string{"b"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names := strings.Join(paths(t, got), " "); names != ".dockerignore a a/1 b b/2 link" {
+			t.Errorf("asked for %q: received %s", follow, names)
+		}
 	}
-	if names := strings.Join(paths(t, got), " "); names != "a a/1 link ünï ünï/3" {
-		t.Errorf("received %s", names)
+	got, err := receive(t, server, filesync.FSSendRequestOpt{Name: "context", FollowPaths: []string{".dockerignore"}})
+	if names := paths(t, got); err != nil || len(names) != 1 || names[0] != ".dockerignore" {
+		t.Errorf("asked for the ignore file: received %q, %v", names, err)
 	}
 }
 

@@ -1,0 +1,77 @@
+package buildkit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/patternmatcher/ignorefile"
+)
+
+// Definition is the text that decides what a build does: the Dockerfile and the ignore files of its contexts.
+type Definition struct {
+	Name       string // of the Dockerfile, as errors show it
+	Dockerfile []byte
+	Ignore     []byte            // the ignore file in force for the main context; nil when there is none
+	Named      map[string][]byte // those of the named contexts; nil for one that has none
+}
+
+// readDefinition reads the texts of a plan. The main context is taken by <Dockerfile>.dockerignore or, when there is none, by
+// .dockerignore in its root; a named one by its own .dockerignore.
+func readDefinition(files Files) (Definition, error) {
+	d := Definition{Name: "Dockerfile", Dockerfile: files.Inline, Named: map[string][]byte{}}
+	var err error
+	if files.Dockerfile != "" {
+		d.Name = filepath.Base(files.Dockerfile)
+		if d.Dockerfile, err = os.ReadFile(files.Dockerfile); err != nil {
+			return d, err
+		}
+		if d.Ignore, err = readOptional(files.Dockerfile + ignoreFile); err != nil {
+			return d, err
+		}
+	}
+	if d.Ignore == nil {
+		if d.Ignore, err = readOptional(filepath.Join(files.Context, ignoreFile)); err != nil {
+			return d, err
+		}
+	}
+	for name, dir := range files.Named {
+		if d.Named[name], err = readOptional(filepath.Join(dir, ignoreFile)); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+// readOptional reads a file that need not exist: nil then, and never nil for an empty one.
+func readOptional(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{}, data...), nil
+}
+
+// files are the texts as the frontend reads them from their own local source.
+func (d Definition) files() map[string][]byte {
+	files := map[string][]byte{d.Name: d.Dockerfile}
+	if d.Ignore != nil {
+		files[d.Name+ignoreFile] = d.Ignore
+	}
+	return files
+}
+
+// patterns are those of an ignore file.
+func patterns(ignore []byte, dir string) ([]string, error) {
+	list, err := ignorefile.ReadAll(bytes.NewReader(ignore))
+	if err != nil {
+		return nil, fmt.Errorf("ignore file of %s: %w", dir, err)
+	}
+	return list, nil
+}

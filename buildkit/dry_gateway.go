@@ -1,0 +1,117 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// dryGateway answers the Dockerfile frontend without a daemon and notes which local sources it asks for. Nothing is built.
+type dryGateway struct {
+	attrs    map[string]string
+	files    map[string]map[string][]byte // of local sources that the frontend itself reads from, by source
+	baseEnv  []string                     // of every base image
+	platform ocispecs.Platform            // of the builder
+
+	mu       sync.Mutex
+	requests []localRequest
+}
+
+func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway {
+	g := &dryGateway{attrs: plan.frontendAttrs(d), platform: platforms.MustParse(builderPlatform)}
+	g.files = map[string]map[string][]byte{definitionSource: d.files(), contextSource: {}}
+	for name, ignore := range d.Named {
+		g.files[localName(name)] = map[string][]byte{}
+		if ignore != nil {
+			g.files[localName(name)][ignoreFile] = ignore
+		}
+	}
+	return g
+}
+
+// reads are the requests in sum.
+func (g *dryGateway) reads() Reads {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sum := Reads{}
+	for _, r := range g.requests {
+		sum.add(r)
+	}
+	return sum
+}
+
+// Solve notes the local sources of a definition. The result can be read from as far as the frontend does.
+func (g *dryGateway) Solve(_ context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
+	if req.Frontend != "" {
+		return nil, fmt.Errorf("%w: the frontend %s would interpret the Dockerfile", errUncertain, req.FrontendOpt["source"])
+	}
+	requests, err := localRequests(req.Definition)
+	if err != nil {
+		return nil, err
+	}
+	ref := &dryReference{}
+	for _, r := range requests {
+		ref.files = g.files[r.name]
+	}
+	g.mu.Lock()
+	g.requests = append(g.requests, requests...)
+	g.mu.Unlock()
+	result := gateway.NewResult()
+	result.SetRef(ref)
+	return result, nil
+}
+
+// ResolveSourceMetadata stands in for every base image.
+func (g *dryGateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+	platform := g.platform
+	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
+		platform = *opt.ImageOpt.Platform
+	}
+	config, err := json.Marshal(ocispecs.Image{Platform: platform, Config: ocispecs.ImageConfig{Env: g.baseEnv}})
+	if err != nil {
+		return nil, err
+	}
+	image := &sourceresolver.ResolveImageResponse{Digest: digest.FromBytes(config), Config: config}
+	return &sourceresolver.MetaResponse{Op: op, Image: image}, nil
+}
+
+// ResolveImageConfig is what older frontends call.
+func (g *dryGateway) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	meta, err := g.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: ref}, opt)
+	if err != nil {
+		return "", "", nil, err
+	}
+	return ref, meta.Image.Digest, meta.Image.Config, nil
+}
+
+// BuildOpts are those of a daemon that can do everything.
+func (g *dryGateway) BuildOpts() gateway.BuildOpts {
+	return gateway.BuildOpts{
+		Opts:      g.attrs,
+		SessionID: "dry",
+		Workers:   []gateway.WorkerInfo{{Platforms: []ocispecs.Platform{g.platform}}},
+		LLBCaps:   pb.Caps.CapSet(pb.Caps.All()),
+		Caps:      gatewaypb.Caps.CapSet(gatewaypb.Caps.All()),
+	}
+}
+
+// Inputs has none: they belong to frontends that call each other.
+func (g *dryGateway) Inputs(context.Context) (map[string]llb.State, error) { return nil, nil }
+
+// NewContainer is refused: no Dockerfile needs one.
+func (g *dryGateway) NewContainer(context.Context, gateway.NewContainerRequest) (gateway.Container, error) {
+	return nil, errUncertain
+}
+
+// Warn is for people who watch a build.
+func (g *dryGateway) Warn(context.Context, digest.Digest, string, gateway.WarnOpts) error { return nil }

@@ -1,0 +1,72 @@
+package buildkit
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/moby/buildkit/frontend/dockerfile/builder"
+)
+
+// Reads is what a build reads of its local sources, by their names. A source that is not in it is not read.
+type Reads map[string]Paths
+
+// Paths are the paths of a local source that a build reads, as the Dockerfile's instructions give them: relative to the
+// root of the source, links in them to be followed, wildcards allowed. Nil is the whole source.
+type Paths []string
+
+// errUncertain ends a prediction that would be a guess.
+var errUncertain = errors.New("uncertain")
+
+// Predict tells what the build of a plan will read, by running the Dockerfile frontend, the very one that the build will
+// run, on a gateway that answers from what is here: base images get a stub of a configuration. It asks no network and takes
+// about a millisecond.
+//
+// It returns false when it cannot be sure, and then every source is read as a whole: another frontend interprets the
+// Dockerfile; a path depends on a variable that a base image could define, on an argument that is not known yet, or on the
+// daemon's platform; or the frontend does not come to an end here. What an ONBUILD of a base image reads cannot be
+// predicted: Reads.guard stops it.
+func Predict(ctx context.Context, plan Plan, d Definition) (Reads, bool) {
+	base, err := predict(ctx, newDryGateway(plan, d, "linux/amd64"))
+	if err != nil {
+		return nil, false
+	}
+	// The same again on another machine, where every name that this Dockerfile could take from elsewhere has a value.
+	g := newDryGateway(plan, d, "linux/arm64")
+	g.baseEnv = sentinels(d.Dockerfile)
+	for _, name := range plan.UnknownArgs {
+		g.attrs["build-arg:"+name] = sentinel
+	}
+	other, err := predict(ctx, g)
+	if err != nil || !maps.EqualFunc(base, other, slices.Equal[Paths]) {
+		return nil, false
+	}
+	return base, true
+}
+
+func predict(ctx context.Context, g *dryGateway) (Reads, error) {
+	if _, err := builder.Build(ctx, g); err != nil {
+		return nil, err
+	}
+	return g.reads(), nil
+}
+
+// sentinel is a value that no path has.
+const sentinel = "\x01sentinel"
+
+var variable = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
+
+// sentinels define every variable that the text could refer to, with a value that no path has.
+func sentinels(dockerfile []byte) []string {
+	names := map[string]bool{}
+	for _, m := range variable.FindAllSubmatch(dockerfile, -1) {
+		names[string(m[1])] = true
+	}
+	var env []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		env = append(env, name+"="+sentinel)
+	}
+	return env
+}

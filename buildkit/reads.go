@@ -1,0 +1,109 @@
+package buildkit
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+)
+
+// ignoreFile is the name of the file that leaves things out of a build context.
+const ignoreFile = ".dockerignore"
+
+// localRequest is one local source in a definition.
+type localRequest struct {
+	name  string // of the source
+	paths Paths
+	// internal is true when the frontend itself reads: the Dockerfile or an ignore file, which are sent apart.
+	internal bool
+}
+
+// localRequests are the local sources of a definition.
+func localRequests(def *pb.Definition) ([]localRequest, error) {
+	var requests []localRequest
+	for _, data := range def.GetDef() {
+		var op pb.Op
+		if err := op.UnmarshalVT(data); err != nil {
+			return nil, err
+		}
+		name, isLocal := strings.CutPrefix(op.GetSource().GetIdentifier(), "local://")
+		if !isLocal {
+			continue
+		}
+		r := localRequest{name: name}
+		attrs := op.GetSource().GetAttrs()
+		if paths := attrs[pb.AttrFollowPaths]; paths != "" {
+			if err := json.Unmarshal([]byte(paths), &r.paths); err != nil {
+				return nil, fmt.Errorf("the paths of the local source %s: %w", name, err)
+			}
+		}
+		r.internal = name == definitionSource || strings.HasSuffix(attrs[pb.AttrSharedKeyHint], "-"+ignoreFile)
+		requests = append(requests, r)
+	}
+	return requests, nil
+}
+
+// add makes a request part of what is read.
+func (r Reads) add(request localRequest) {
+	if request.internal {
+		return
+	}
+	known, asked := r[request.name]
+	switch {
+	case len(request.paths) == 0 || asked && known == nil:
+		r[request.name] = nil
+	default:
+		known = append(slices.Clone(known), request.paths...)
+		slices.Sort(known)
+		r[request.name] = slices.Compact(known)
+	}
+}
+
+// covers is nil when a request asks for nothing that is not in r; else it says what.
+func (r Reads) covers(request localRequest) error {
+	known, asked := r[request.name]
+	if request.internal || asked && known == nil {
+		return nil
+	}
+	if len(request.paths) == 0 {
+		return &UnhashedError{Source: request.name, Path: "."}
+	}
+	for _, p := range request.paths {
+		if !asked || !slices.Contains(known, p) {
+			return &UnhashedError{Source: request.name, Path: p}
+		}
+	}
+	return nil
+}
+
+// UnhashedError says that a build asks for something that its inputs hash does not cover.
+type UnhashedError struct{ Source, Path string }
+
+func (e *UnhashedError) Error() string {
+	source := "the build context"
+	if name, named := strings.CutPrefix(e.Source, localName("")); named {
+		source = "the named context " + name
+	}
+	return fmt.Sprintf("the build reads %s of %s, which the Dockerfile itself does not: an ONBUILD instruction of a base image does. "+
+		"Set watch to all, so that the whole context is hashed and sent; nothing was sent or pushed", e.Path, source)
+}
+
+// guard lets nothing be sent that was not hashed: it sees each definition before the daemon does.
+func (r Reads) guard(req gateway.SolveRequest) error {
+	if r == nil || req.Definition == nil { // nil: everything was hashed
+		return nil
+	}
+	requests, err := localRequests(req.Definition)
+	if err != nil {
+		return err
+	}
+	for _, request := range requests {
+		if err := r.covers(request); err != nil {
+			return err
+		}
+	}
+	return nil
+}
