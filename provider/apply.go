@@ -41,6 +41,9 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	}
 	result.tags, err = setTags(ctx, client, digest, tags)
 	r.claim(op.urn, result.tags)
+	if in := r.recorded(deref(op.args.ContextHash)); in != nil && err == nil {
+		buildkit.UserHistory().Remember(deref(op.args.ContextHash), in)
+	}
 	return result, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -12,6 +13,9 @@ import (
 // preview tells what apply would do. Outputs that will change are unknown, unless the preview built the image and knows
 // them. Nothing is pushed.
 func (r *imageResource) preview(ctx context.Context, op operation) (property.Map, error) {
+	if line := r.whatChanged(op); line != "" {
+		p.GetLogger(ctx).Info(line)
+	}
 	digest := op.unchangedDigest()
 	rebuilt := digest == ""
 	if rebuilt && op.buildable() {

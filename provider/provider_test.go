@@ -19,6 +19,18 @@ var update = flag.Bool("update", false, "rewrite schema.json")
 
 const urn = resource.URN("urn:pulumi:dev::shop::buildkit:index:Image::app")
 
+// The tests keep out of the user's caches.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "cache-")
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Setenv("XDG_CACHE_HOME", dir)
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 // serve runs the provider in process, as the engine sees it.
 func serve(t *testing.T) integration.Server {
 	t.Helper()

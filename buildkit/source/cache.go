@@ -146,7 +146,7 @@ func (r *remembered) save(ctx context.Context) {
 		return
 	}
 	replaceFile(r.cache.file(r.context), data)
-	r.cache.prune()
+	KeepNewest(r.cache.dir, cacheFiles)
 }
 
 func (r *remembered) hasNews() bool {
@@ -176,10 +176,10 @@ func replaceFile(path string, data []byte) {
 	}
 }
 
-// prune removes the contexts that were written longest ago.
-func (c *Cache) prune() {
-	files, err := os.ReadDir(c.dir)
-	if err != nil || len(files) <= cacheFiles {
+// KeepNewest removes all but the n files of a folder that were written last.
+func KeepNewest(dir string, n int) {
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) <= n {
 		return
 	}
 	age := func(f os.DirEntry) time.Time {
@@ -190,7 +190,7 @@ func (c *Cache) prune() {
 		return info.ModTime()
 	}
 	slices.SortFunc(files, func(a, b os.DirEntry) int { return age(a).Compare(age(b)) })
-	for _, f := range files[:len(files)-cacheFiles] {
-		_ = os.Remove(filepath.Join(c.dir, f.Name()))
+	for _, f := range files[:len(files)-n] {
+		_ = os.Remove(filepath.Join(dir, f.Name()))
 	}
 }

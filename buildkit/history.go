@@ -1,0 +1,132 @@
+package buildkit
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"encoding/binary"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+)
+
+// Bounds of the history: builds that are remembered, bytes of one.
+const (
+	historyBuilds = 50
+	historyLimit  = 32 << 20
+)
+
+// History remembers on this machine what builds read, so that a later preview can tell what changed. It is for people only:
+// nothing depends on it, what is damaged or missing in it is not told, and what cannot be written is not remembered. A nil
+// History remembers nothing.
+type History struct{ dir string }
+
+// NewHistory keeps its files in dir, which is made with mode 0700.
+func NewHistory(dir string) *History { return &History{dir: dir} }
+
+// UserHistory is the one in the user's cache folder; nil when the user has none.
+func UserHistory() *History {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return nil
+	}
+	return NewHistory(filepath.Join(base, "pulumi-buildkit", "history"))
+}
+
+// Remember keeps what the inputs with this hash are.
+func (h *History) Remember(hash string, in *Inputs) {
+	if h == nil || !isHash(hash) {
+		return
+	}
+	var data bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&data, gzip.BestSpeed) // the level is a known one
+	for _, name := range slices.Sorted(maps.Keys(in.trees)) {
+		for _, text := range [][]byte{[]byte(name), in.trees[name].AppendListing(nil)} {
+			_, _ = z.Write(append(binary.AppendUvarint(nil, uint64(len(text))), text...)) // a buffer does not fail
+		}
+	}
+	if z.Close() != nil || data.Len() > historyLimit || os.MkdirAll(h.dir, 0o700) != nil {
+		return
+	}
+	_ = os.WriteFile(filepath.Join(h.dir, hash), data.Bytes(), 0o600) // a torn file is no listing
+	source.KeepNewest(h.dir, historyBuilds)
+}
+
+// Changes tells what is different in the inputs from those that had the hash before. It returns false when these are not
+// known here.
+func (h *History) Changes(before string, in *Inputs) ([]source.Change, bool) {
+	listings := h.recall(before)
+	if listings == nil {
+		return nil, false
+	}
+	var all []source.Change
+	for _, name := range slices.Sorted(maps.Keys(in.trees)) {
+		changes, ok := in.trees[name].Changes(listings[name])
+		if !ok {
+			return nil, false
+		}
+		for _, c := range changes {
+			c.Path = shownPath(name, c.Path)
+			all = append(all, c)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b source.Change) int { return cmp.Compare(a.Path, b.Path) })
+	return slices.Compact(all), true // the Dockerfile may stand in the context too
+}
+
+// shownPath says where a path is, when that is not the main context.
+func shownPath(local, path string) string {
+	if name, named := strings.CutPrefix(local, localName("")); named {
+		return name + ":" + path
+	}
+	return path
+}
+
+func (h *History) recall(hash string) map[string][]byte {
+	if h == nil || !isHash(hash) {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(h.dir, hash))
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil
+	}
+	data, err := io.ReadAll(io.LimitReader(z, 8*historyLimit))
+	if err != nil {
+		return nil
+	}
+	return sections(data)
+}
+
+// sections are names and listings in turn; nil when data is not that.
+func sections(data []byte) map[string][]byte {
+	found, name := map[string][]byte{}, ""
+	for i := 0; len(data) > 0; i++ {
+		n, size := binary.Uvarint(data)
+		if size <= 0 || n > uint64(len(data)-size) {
+			return nil
+		}
+		text := data[size : size+int(n)] //nolint:gosec // n is less than a length
+		data = data[size+int(n):]        //nolint:gosec // n is less than a length
+		if i%2 == 0 {
+			name = string(text)
+		} else {
+			found[name] = text
+		}
+	}
+	return found
+}
+
+// isHash keeps hashes that a user gave by hand out of file names.
+func isHash(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
+}

@@ -1,0 +1,47 @@
+package provider
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+)
+
+// explained is how many changes are named.
+const explained = 10
+
+// whatChanged says in a line what is different in the inputs of the build from the one that the state is about; "" when
+// nothing is, or that one is not known on this machine.
+func (r *imageResource) whatChanged(op operation) string {
+	before, now := text(op.old.outputs, "contextHash"), deref(op.args.ContextHash)
+	in := r.recorded(now)
+	if in == nil || before == "" || before == now {
+		return ""
+	}
+	changes, known := buildkit.UserHistory().Changes(before, in)
+	if !known || len(changes) == 0 {
+		return ""
+	}
+	return "contextHash changed: " + summary(changes)
+}
+
+func summary(changes []source.Change) string {
+	var parts []string
+	for _, c := range changes[:min(len(changes), explained)] {
+		parts = append(parts, fmt.Sprintf("%s %s", c.Kind, printable(c.Path)))
+	}
+	line := strings.Join(parts, ", ")
+	if more := len(changes) - explained; more > 0 {
+		line += fmt.Sprintf(" and %d more", more)
+	}
+	return line
+}
+
+// printable quotes a path that a terminal would not show as it is.
+func printable(path string) string {
+	if quoted := fmt.Sprintf("%q", path); quoted != `"`+path+`"` || strings.ContainsAny(path, " ,") {
+		return quoted
+	}
+	return path
+}

@@ -1,0 +1,73 @@
+package provider
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// A preview names what changed since the last build that this machine knows.
+func TestPreviewSaysWhatChanged(t *testing.T) {
+	t.Parallel()
+	r, dir := newImageResource(), app(t)
+	write := func(name, text string, mode os.FileMode) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func() operation {
+		t.Helper()
+		res, err := r.Check(t.Context(), p.CheckRequest{Urn: urn, Inputs: props(t, `{"context": {"location": "`+dir+`"}}`)})
+		if err != nil || len(res.Failures) > 0 {
+			t.Fatal(err, res.Failures)
+		}
+		op, err := newOperation(t.Context(), urn, res.Inputs, state{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return op
+	}
+	write("main.go", "one", 0o644)
+	write("run.sh", "run", 0o644)
+	write("old", "", 0o644)
+	before := check()
+	hash := *before.args.ContextHash
+	buildkit.UserHistory().Remember(hash, r.recorded(hash))
+
+	write("main.go", "two", 0o644)
+	write("run.sh", "run", 0o755)
+	write("with space", "", 0o644)
+	if err := os.Remove(filepath.Join(dir, "old")); err != nil {
+		t.Fatal(err)
+	}
+	after := check()
+	after.old = stateOf(property.NewMap(map[string]property.Value{"contextHash": property.New(hash)}))
+	if got, want := r.whatChanged(after), `contextHash changed: modified main.go, removed old, mode run.sh, added "with space"`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for i := range 20 {
+		write(fmt.Sprintf("f%02d", i), "", 0o644)
+	}
+	many := check()
+	many.old = after.old
+	if got := r.whatChanged(many); !strings.HasSuffix(got, "added f09 and 14 more") {
+		t.Errorf("got %s", got)
+	}
+	unknown := check()
+	unknown.old = stateOf(property.NewMap(map[string]property.Value{"contextHash": property.New(strings.Repeat("0", 64))}))
+	if got := r.whatChanged(unknown); got != "" {
+		t.Errorf("of a build that is not known here: %s", got)
+	}
+}
