@@ -21,6 +21,7 @@ type Inputs struct {
 
 	trees map[string]*source.Tree // by local source
 	reads Reads                   // nil: whole contexts
+	dirs  map[string]localContext // by local source
 	key   string                  // see sharedKey
 }
 
@@ -33,16 +34,17 @@ func Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inputs{Definition: d, trees: map[string]*source.Tree{definitionSource: source.Files(d.files())}}
+	in := &Inputs{Definition: d, trees: map[string]*source.Tree{definitionSource: source.Files(d.files())}, dirs: map[string]localContext{}}
 	if !plan.WatchAll {
 		in.reads, in.Certain = Predict(ctx, plan, d)
 	}
 	key := newKey()
 	for _, c := range contexts(plan.Files, d) {
-		scope, err := in.scope(c)
+		scope, err := c.scope(in.reads)
 		if err != nil {
 			return nil, err
 		}
+		in.dirs[c.source] = c
 		key.add(c, scope)
 		if in.trees[c.source], err = source.Scan(ctx, c.dir, scope, source.Options{Cache: source.UserCache()}); err != nil {
 			return nil, err
@@ -67,17 +69,17 @@ func contexts(files Files, d Definition) []localContext {
 	return all
 }
 
-// scope is the part of a context that the build reads.
-func (in *Inputs) scope(c localContext) (source.Scope, error) {
+// scope is the part of a context that the build reads; nil reads are all of it.
+func (c localContext) scope(reads Reads) (source.Scope, error) {
 	excludes, err := patterns(c.ignore, c.dir)
 	if err != nil {
 		return source.Scope{}, err
 	}
 	scope := source.Scope{Excludes: excludes}
-	if in.reads == nil {
+	if reads == nil {
 		return scope, nil
 	}
-	paths, read := in.reads[c.source]
+	paths, read := reads[c.source]
 	switch {
 	case !read:
 		scope.Includes = []string{}

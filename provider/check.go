@@ -70,6 +70,9 @@ func (r *imageResource) fillContextHash(ctx context.Context, c *checker, res *p.
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
 	}
+	for _, warning := range in.Warnings(ctx, plan) {
+		p.GetLogger(ctx).Warning(warning)
+	}
 	hash := in.Hash()
 	r.remember(hash, in)
 	res.Inputs = res.Inputs.Set("contextHash", property.New(hash))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -40,7 +41,8 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 		return nil, err
 	}
 	remembered.save(ctx)
-	return &Tree{root: abs, entries: top.flatten(make([]entry, 0, top.tally()))}, nil
+	slices.Sort(w.skipped)
+	return &Tree{root: abs, entries: top.flatten(make([]entry, 0, top.tally())), skipped: w.skipped}, nil
 }
 
 // walk is one scan in progress.
@@ -51,8 +53,9 @@ type walk struct {
 	remembered *remembered
 	slots      chan struct{} // one for each goroutine beside the caller's
 
-	mu  sync.Mutex
-	err error
+	mu      sync.Mutex
+	err     error
+	skipped []string
 }
 
 // folder is one directory: what was found in it, in order, with the folders among it.
@@ -68,6 +71,13 @@ type found struct {
 	entry  entry
 	taken  bool
 	folder *folder // of a directory
+}
+
+// skip notes what BuildKit cannot send.
+func (w *walk) skip(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.skipped = append(w.skipped, name)
 }
 
 // fail keeps the first error and ends the walk.

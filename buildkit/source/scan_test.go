@@ -67,6 +67,10 @@ func TestScanLeavesOutWhatIsNoFile(t *testing.T) {
 	if got := paths(t, dir); !slices.Equal(got, []string{"file"}) {
 		t.Errorf("got %q", got)
 	}
+	scanned, err := Scan(t.Context(), dir, Scope{}, Options{})
+	if err != nil || !slices.Equal(scanned.Skipped(), []string{"fifo", "socket"}) {
+		t.Errorf("skipped %q, %v", scanned.Skipped(), err)
+	}
 }
 
 func TestScanNamesABadName(t *testing.T) {

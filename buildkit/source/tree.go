@@ -1,9 +1,11 @@
 package source
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tonistiigi/fsutil"
@@ -14,6 +16,7 @@ import (
 type Tree struct {
 	root    string  // "" when every file is in memory
 	entries []entry // in the order of fsutil.ComparePath
+	skipped []string
 }
 
 // entry is one file, directory or link as it was recorded.
@@ -48,6 +51,35 @@ func (t *Tree) Size() (n int64) {
 		n += t.entries[i].size
 	}
 	return n
+}
+
+// Skipped are paths that would be in the tree if BuildKit could send them: sockets, FIFOs and devices, in order.
+func (t *Tree) Skipped() []string { return t.skipped }
+
+// Folder is the weight of what is below one name in the root of a tree.
+type Folder struct {
+	Name  string
+	Files int
+	Bytes int64
+}
+
+// Biggest are at most n names in the root of the tree, those with the most bytes below them first.
+func (t *Tree) Biggest(n int) []Folder {
+	var folders []Folder
+	for i := range t.entries {
+		e := &t.entries[i]
+		name, _, _ := strings.Cut(e.path, "/")
+		if len(folders) == 0 || folders[len(folders)-1].Name != name { // what is below a name stands together
+			folders = append(folders, Folder{Name: name})
+		}
+		last := &folders[len(folders)-1]
+		last.Bytes += e.size
+		if !e.mode.IsDir() {
+			last.Files++
+		}
+	}
+	slices.SortStableFunc(folders, func(a, b Folder) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Files, a.Files)) })
+	return folders[:min(n, len(folders))]
 }
 
 // find is the entry at path, nil when the tree has none.

@@ -96,6 +96,7 @@ func (w *walk) lookAt(f *folder, dir *os.File, child fs.DirEntry, m *matchers, k
 		return found{}, err
 	}
 	if !sendable(child.Type()) {
+		w.skip(name)
 		return found{}, nil
 	}
 	if !utf8.ValidString(name) {
