@@ -31,6 +31,7 @@ func (p Plan) frontendAttrs(d Definition) map[string]string {
 	for name := range p.Files.Named {
 		attrs["context:"+contextName(name)] = "local:" + localName(name)
 	}
+	p.Files.remoteAttrs(attrs)
 	if syntax, ok := officialSyntax(d.Dockerfile); ok {
 		attrs["cmdline"] = syntax
 	}

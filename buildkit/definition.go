@@ -33,12 +33,15 @@ func readDefinition(files Files) (Definition, error) {
 			return d, err
 		}
 	}
-	if d.Ignore == nil {
+	if d.Ignore == nil && !IsRemote(files.Context) {
 		if d.Ignore, err = readOptional(filepath.Join(files.Context, ignoreFile)); err != nil {
 			return d, err
 		}
 	}
 	for name, dir := range files.Named {
+		if IsRemoteNamed(dir) {
+			continue
+		}
 		if d.Named[name], err = readOptional(filepath.Join(dir, ignoreFile)); err != nil {
 			return d, err
 		}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
@@ -22,6 +21,7 @@ type Inputs struct {
 	trees map[string]*source.Tree // by local source
 	reads Reads                   // nil: whole contexts
 	dirs  map[string]localContext // by local source
+	urls  map[string]string       // of contexts that the daemon fetches, by local source
 	key   string                  // see sharedKey
 }
 
@@ -34,7 +34,7 @@ func Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inputs{Definition: d, trees: map[string]*source.Tree{definitionSource: source.Files(d.files())}, dirs: map[string]localContext{}}
+	in := &Inputs{Definition: d, trees: map[string]*source.Tree{definitionSource: source.Files(d.files())}, dirs: map[string]localContext{}, urls: plan.Files.remotes()}
 	if !plan.WatchAll {
 		in.reads, in.Certain = Predict(ctx, plan, d)
 	}
@@ -60,11 +60,16 @@ type localContext struct {
 	ignore            []byte
 }
 
-// contexts are the main context and then the named ones by their names.
+// contexts are the main context and then the named ones by their names, without those that the daemon fetches.
 func contexts(files Files, d Definition) []localContext {
 	all := []localContext{{source: contextSource, dir: files.Context, ignore: d.Ignore}}
+	if IsRemote(files.Context) {
+		all = nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
-		all = append(all, localContext{source: localName(name), name: name, dir: files.Named[name], ignore: d.Named[name]})
+		if !IsRemoteNamed(files.Named[name]) {
+			all = append(all, localContext{source: localName(name), name: name, dir: files.Named[name], ignore: d.Named[name]})
+		}
 	}
 	return all
 }
@@ -89,19 +94,23 @@ func (c localContext) scope(reads Reads) (source.Scope, error) {
 	return scope, err
 }
 
-// Hash is the digest of the local inputs, 64 hexadecimal digits: the text of the Dockerfile, the tree of the main context
-// and, by name, those of the named contexts. It is the same on every machine and in every checkout.
+// Hash is the digest of the inputs, 64 hexadecimal digits: the text of the Dockerfile and, by name, the trees of local
+// contexts and the locations of those that the daemon fetches. It is the same on every machine and in every checkout.
 func (in *Inputs) Hash() string {
 	h := sha256.New()
-	source.WriteField(h, []byte("pulumi-buildkit inputs v1"))
+	field := func(s string) { source.WriteField(h, []byte(s)) }
+	field("pulumi-buildkit inputs v1")
 	source.WriteField(h, in.Dockerfile)
-	for _, name := range slices.Sorted(maps.Keys(in.trees)) {
-		if name == definitionSource {
-			continue // its one text is hashed above; ignore files show in what they leave in
-		}
+	for _, name := range slices.Sorted(maps.Keys(in.dirs)) {
 		tree := in.trees[name].Digest()
-		source.WriteField(h, []byte(strings.TrimPrefix(name, localName(""))))
+		field("directory")
+		field(name)
 		source.WriteField(h, tree[:])
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.urls)) {
+		field("location")
+		field(name)
+		field(in.urls[name])
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -14,12 +14,12 @@ type Plan struct {
 	UnknownArgs []string
 }
 
-// Files names what a build reads from this machine.
+// Files names what a build reads.
 type Files struct {
-	Context    string            // directory of the main build context
-	Named      map[string]string // directories of the named contexts
-	Dockerfile string            // path of the Dockerfile; "" when Inline is the text
-	Inline     []byte
+	Context    string            // directory of the main build context, or a URL; see IsRemote
+	Named      map[string]string // directories of the named contexts, or what IsRemoteNamed knows
+	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
+	Inline     []byte            // nil, too, for the Dockerfile of a remote context
 }
 
 // Built is what a daemon made of a plan.

@@ -70,8 +70,9 @@ type BuildContext struct {
 // Annotate documents the type.
 func (c *BuildContext) Annotate(an infer.Annotator) {
 	an.Describe(c, "Where a build reads files from.")
-	an.Describe(&c.Location, "A local directory, relative to the program. What `<Dockerfile>.dockerignore` or else `.dockerignore` "+
-		"leaves out is neither read nor sent. Defaults to `.`.")
+	an.Describe(&c.Location, "A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is "+
+		"neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the "+
+		"URL of an archive; it counts by its URL. Defaults to `.`.")
 	an.Describe(&c.Named, "Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.")
 }
 
@@ -83,7 +84,8 @@ type NamedContext struct {
 // Annotate documents the type.
 func (c *NamedContext) Annotate(an infer.Annotator) {
 	an.Describe(c, "A further build context.")
-	an.Describe(&c.Location, "A local directory, relative to the program. Its own `.dockerignore` applies.")
+	an.Describe(&c.Location, "A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of "+
+		"an archive; or an image: `docker-image://reference`.")
 }
 
 // Dockerfile is the recipe, as a path or as text.

@@ -19,6 +19,9 @@ func checkContext(c *checker) {
 	if c.unknownAt(key("context"), key("location")) {
 		return
 	}
+	if buildkit.IsRemote(c.args.contextDir()) {
+		return
+	}
 	if err := checkDirectory(c.args.contextDir()); err != nil {
 		c.fail("context.location", "%v", err)
 	}
@@ -36,7 +39,11 @@ func checkNamedContexts(c *checker) {
 		if c.unknownAt(key("context"), key("named"), key(name)) {
 			continue
 		}
-		if err := checkDirectory(c.args.Context.Named[name].Location); err != nil {
+		location := c.args.Context.Named[name].Location
+		if buildkit.IsRemoteNamed(location) {
+			continue
+		}
+		if err := checkDirectory(location); err != nil {
 			c.fail(path+".location", "%v", err)
 		}
 	}
@@ -46,7 +53,8 @@ func checkNamedContexts(c *checker) {
 // relative to is the first thing to ask.
 func checkDirectory(dir string) error {
 	if scheme, _, ok := strings.Cut(dir, "://"); ok {
-		return fmt.Errorf("%q: a build context is a local directory in this version, not %s://", dir, scheme)
+		return fmt.Errorf("%q: a build context is a directory, a git repository or the http(s) URL of an archive, and a named one may be "+
+			"docker-image://reference; %s:// is not known", dir, scheme)
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -69,6 +77,9 @@ func checkDockerfile(c *checker) {
 	if d != nil && d.Location != nil && d.Inline != nil {
 		c.fail("dockerfile", "give either location or inline, not both")
 		return
+	}
+	if d == nil && buildkit.IsRemote(c.args.contextDir()) {
+		return // the remote context's own
 	}
 	if !isKnown(c.raw, "dockerfile") || d == nil && c.unknownAt(key("context"), key("location")) {
 		return
@@ -123,7 +134,7 @@ func (a ImageArgs) files() buildkit.Files {
 		f.Inline = []byte(*a.Dockerfile.Inline)
 	case a.Dockerfile != nil && a.Dockerfile.Location != nil:
 		f.Dockerfile = *a.Dockerfile.Location
-	default:
+	case !buildkit.IsRemote(f.Context):
 		f.Dockerfile = filepath.Join(f.Context, "Dockerfile")
 	}
 	if a.Context != nil {

@@ -59,7 +59,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 	cases := map[string]struct{ inputs, property, reason string }{
 		"no such context":       {`{"context": {"location": "./nope"}}`, "context.location", `"./nope": no such directory: there is no /`},
 		"context is a file":     {`{"context": {"location": "APP/Dockerfile"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location", "is not a directory"},
-		"remote context":        {`{"context": {"location": "https://github.com/a/b.git"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location", "a local directory in this version, not https://"},
+		"unknown scheme of it":  {`{"context": {"location": "s3://bucket/a.tar"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location", "s3:// is not known"},
 		"no named context":      {`{"context": {"location": "APP", "named": {"go": {"location": "nope"}}}}`, "context.named.go.location", "no such directory"},
 		"odd context name":      {`{"context": {"location": "APP", "named": {"GO!": {"location": "APP"}}}}`, `context.named["GO!"]`, "cannot be the name of a context"},
 		"no Dockerfile":         {`{"context": {"location": "APP"}, "dockerfile": {"location": "APP/nope"}}`, "dockerfile.location", "no Dockerfile at "},
@@ -150,5 +150,26 @@ func TestCheckKeepsSecretsSecret(t *testing.T) {
 		if strings.Contains(f.Reason, canary) {
 			t.Errorf("a failure tells the password: %v", f)
 		}
+	}
+}
+
+// A context that the daemon fetches counts by where it is.
+func TestCheckTakesRemoteContexts(t *testing.T) {
+	t.Parallel()
+	hashes := map[string]string{}
+	for _, inputs := range []string{
+		`{"context": {"location": "https://example.com/a.git#v1"}}`,
+		`{"context": {"location": "https://example.com/a.git#v2"}}`,
+		`{"context": {"location": "https://example.com/a.tar.gz"}}`,
+		`{"context": {"location": "https://example.com/a.tar.gz"}, "dockerfile": {"inline": "FROM scratch"}}`,
+		`{"context": {"location": "APP", "named": {"base": {"location": "docker-image://example.com/base:1"}}}}`,
+		`{"context": {"location": "APP", "named": {"base": {"location": "https://example.com/a.git"}}}}`,
+	} {
+		res := check(t, inputs)
+		hash := text(res.Inputs, "contextHash")
+		if other := hashes[hash]; len(res.Failures) > 0 || hash == "" || other != "" {
+			t.Errorf("%s: hash %s, as %s, failures %v", inputs, hash, other, res.Failures)
+		}
+		hashes[hash] = inputs
 	}
 }
