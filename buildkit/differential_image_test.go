@@ -1,0 +1,121 @@
+package buildkit_test
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/moby/buildkit/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+func noCredentials(context.Context, string) (buildkit.Credential, error) {
+	return buildkit.Credential{}, nil
+}
+
+// sameImage builds the project as we do and as BuildKit does, and compares the files of the images.
+func (d differential) sameImage(ctx context.Context, p project, inputs *buildkit.Inputs) error {
+	repository := d.registry.Host() + "/image"
+	p.plan.Repositories = []string{repository}
+	built, err := buildkit.Solve(ctx, d.c, p.plan, inputs, noCredentials, func(buildkit.Event) {})
+	if err != nil {
+		return fmt.Errorf("BuildKit builds it, we do not: %w", err)
+	}
+	opt := p.oracle(newRecorder(p.sources()))
+	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage,
+		Attrs: map[string]string{"name": repository, "push": "true", "push-by-digest": "true", "store": "false", "oci-mediatypes": "true"}}}
+	response, err := d.c.Solve(ctx, nil, opt, nil)
+	if err != nil {
+		return err
+	}
+	ours, err := imageFiles(ctx, repository+"@"+built.Digest)
+	if err != nil {
+		return err
+	}
+	theirs, err := imageFiles(ctx, repository+"@"+response.ExporterResponse["containerimage.digest"])
+	if err != nil {
+		return err
+	}
+	if difference := diff(theirs, ours); difference != "" {
+		return fmt.Errorf("other files in the image, BuildKit's -> ours:\n%s", difference)
+	}
+	return nil
+}
+
+// imageFiles are the files of an image, or of each image of an index: type, mode, owner, link, content and seconds of time.
+func imageFiles(ctx context.Context, reference string) (record, error) {
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return nil, err
+	}
+	described, err := remote.Get(ref, remote.WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	files := record{}
+	if !described.MediaType.IsIndex() {
+		image, err := described.Image()
+		if err != nil {
+			return nil, err
+		}
+		return files, addFiles(files, "", image)
+	}
+	index, err := described.ImageIndex()
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range manifest.Manifests {
+		if m.Platform.OS == "unknown" { // the daemon's default provenance
+			continue
+		}
+		image, err := index.Image(m.Digest)
+		if err != nil {
+			return nil, err
+		}
+		if err := addFiles(files, m.Platform.String(), image); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+func addFiles(files record, prefix string, image v1.Image) error {
+	content := mutate.Extract(image)
+	defer content.Close()
+	reader := tar.NewReader(content)
+	for {
+		h, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		hash := sha256.New()
+		if _, err := io.Copy(hash, reader); err != nil {
+			return err
+		}
+		place := path.Join(prefix, h.Name)
+		if h.Typeflag == tar.TypeLink { // hard links are flattened on their way
+			files[place] = files[path.Join(prefix, h.Linkname)]
+			continue
+		}
+		capability := strings.TrimSpace(h.PAXRecords["SCHILY.xattr.security.capability"])
+		files[place] = fmt.Sprintf("%c %v %d:%d %q %x %x", h.Typeflag, os.FileMode(h.Mode), h.Uid, h.Gid, h.Linkname, hash.Sum(nil)[:6], capability)
+	}
+}

@@ -1,0 +1,240 @@
+package buildkit_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/identity"
+	"github.com/moby/buildkit/session"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+var (
+	differentialCases = flag.Int("differential", 160, "cases of the differential test")
+	differentialSeed  = flag.Uint64("seed", 20260819, "seed of its first case; case n has the seed plus n")
+)
+
+const (
+	// caseLimit bounds what one case may take of the daemon.
+	caseLimit = time.Minute
+	// imageEvery is how often the images themselves are compared as well.
+	imageEvery = 5
+)
+
+// verdict is what became of one case.
+type verdict struct {
+	kind string // counted
+	text string // why the case failed; "" when it did not
+}
+
+// Random projects are built by the daemon, with the daemon's own frontend and BuildKit's own way to send files, before and
+// after one random change. The hash must change if and only if what BuildKit received did. It may also change where
+// whole contexts were hashed; each such case is counted under its reason.
+func TestHashChangesIffWhatBuildKitReceivesDoes(t *testing.T) {
+	t.Parallel()
+	d := differential{c: daemonClient(t), registry: registrytest.New(t)}
+	t.Logf("-differential=%d -seed=%d", *differentialCases, *differentialSeed)
+	counts, failures := d.run(t.Context(), t.TempDir(), *differentialSeed, *differentialCases)
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		t.Logf("%5d %s", counts[kind], kind)
+	}
+	for i, text := range failures {
+		if t.Error(text); i == 4 {
+			t.Fatalf("and %d more", len(failures)-i-1)
+		}
+	}
+	if built := *differentialCases - counts[skipped]; *differentialCases >= 100 && built < *differentialCases/2 {
+		t.Errorf("only %d of %d cases could be built: the generator is of no use", built, *differentialCases)
+	}
+}
+
+// Kinds of cases.
+const (
+	same     = "equal to BuildKit, hash equal"
+	differs  = "differs to BuildKit, hash differs"
+	needless = "equal to BuildKit, hash differs: "
+	skipped  = "skipped: cannot be built before or after the change"
+	undone   = "equal to BuildKit, hash equal: the change could not be made"
+	failed   = "FAILED"
+)
+
+type differential struct {
+	c        *client.Client
+	registry *registrytest.Registry
+}
+
+func (d differential) run(ctx context.Context, dir string, seed uint64, cases int) (map[string]int, []string) {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	counts, failures, next := map[string]int{}, []string{}, make(chan int)
+	for range 4 {
+		group.Go(func() {
+			for i := range next {
+				v := d.one(ctx, filepath.Join(dir, strconv.Itoa(i)), seed+uint64(i), i%imageEvery == 0)
+				mu.Lock()
+				if counts[v.kind]++; v.text != "" {
+					failures = append(failures, v.text)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range cases {
+		next <- i
+	}
+	close(next)
+	group.Wait()
+	return counts, failures
+}
+
+// one runs the case of a seed in a new folder.
+func (d differential) one(ctx context.Context, root string, seed uint64, images bool) verdict {
+	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("one case took too long"))
+	defer stop()
+	must(os.Mkdir(root, 0o755))
+	defer os.RemoveAll(root)
+	dice := newDice(seed)
+	p := dice.project(root)
+	report := fmt.Sprintf("-differential=1 -seed=%d\n%s%+v\n", seed, p.render(), p.plan)
+	before, err := d.observe(ctx, p)
+	if err != nil {
+		return fault(report, err)
+	}
+	if !before.built {
+		return verdict{kind: skipped}
+	}
+	if images {
+		if err := d.sameImage(ctx, p, before.inputs); err != nil {
+			return verdict{kind: failed, text: fmt.Sprintf("%s%v", report, err)}
+		}
+	}
+	change := ""
+	for range 8 {
+		if change = dice.change(p); change != "" && !strings.HasSuffix(change, " ") {
+			break
+		}
+	}
+	report += fmt.Sprintf("change: %s\n", change)
+	after, err := d.observe(ctx, p)
+	if err != nil {
+		return fault(report, err)
+	}
+	return judge(before, after, change, report)
+}
+
+func fault(report string, err error) verdict {
+	return verdict{kind: failed, text: fmt.Sprintf("%s%v", report, err)}
+}
+
+// observation is a project at one moment: our view of it and BuildKit's.
+type observation struct {
+	inputs *buildkit.Inputs
+	built  bool
+	record record
+	all    bool // whole contexts by request
+}
+
+func judge(before, after observation, change, report string) verdict {
+	if !after.built {
+		return verdict{kind: skipped}
+	}
+	difference := diff(before.record, after.record)
+	hash := before.inputs.Hash() != after.inputs.Hash()
+	switch {
+	case difference == "" && !hash && change == "":
+		return verdict{kind: undone}
+	case difference == "" && !hash:
+		return verdict{kind: same}
+	case difference != "" && hash:
+		return verdict{kind: differs}
+	case difference != "":
+		return verdict{kind: failed, text: report + "BuildKit receives something else, the hash is the same:\n" + difference}
+	case before.all:
+		return verdict{kind: needless + "watch all"}
+	case !before.inputs.Certain || !after.inputs.Certain:
+		return verdict{kind: needless + "the prediction is uncertain, whole contexts are hashed"}
+	}
+	return verdict{kind: failed, text: report + "BuildKit receives the same, the hash differs\n"}
+}
+
+// observe loads and builds a project. What the daemon refuses is not built; what only we refuse is an error.
+func (d differential) observe(ctx context.Context, p project) (observation, error) {
+	r := newRecorder(p.sources())
+	_, buildErr := d.c.Solve(ctx, nil, p.oracle(r), nil)
+	if ctx.Err() != nil {
+		return observation{}, context.Cause(ctx)
+	}
+	inputs, err := buildkit.Load(ctx, p.plan)
+	if buildErr != nil {
+		return observation{}, nil //nolint:nilerr // a Dockerfile that cannot be built is no case
+	}
+	if err != nil {
+		return observation{}, fmt.Errorf("BuildKit builds it, but: %w", err)
+	}
+	received, err := r.record()
+	return observation{inputs: inputs, built: true, record: received, all: p.plan.WatchAll}, err
+}
+
+// sources are the directories by the names of the oracle's local sources.
+func (p project) sources() map[string]string {
+	sources := map[string]string{"context": p.plan.Files.Context, "dockerfile": filepath.Dir(p.plan.Files.Dockerfile)}
+	for name, dir := range p.plan.Files.Named {
+		sources["local-"+name] = dir
+	}
+	return sources
+}
+
+// oracle is the same build as buildctl would ask for it. Its key is new, so that the daemon compares with nothing.
+func (p project) oracle(r *recorder) client.SolveOpt {
+	attrs := map[string]string{"filename": "Dockerfile"}
+	if len(p.plan.Platforms) > 0 {
+		attrs["platform"] = strings.Join(p.plan.Platforms, ",")
+	}
+	if p.plan.Target != "" {
+		attrs["target"] = p.plan.Target
+	}
+	for name, value := range p.plan.BuildArgs {
+		attrs["build-arg:"+name] = value
+	}
+	for name := range p.plan.Files.Named {
+		attrs["context:"+name] = "local:local-" + name
+	}
+	attrs["cmdline"] = "docker/dockerfile:1" // nothing can be pulled here: the daemon's frontend serves a syntax line itself
+	return client.SolveOpt{Frontend: "dockerfile.v0", FrontendAttrs: attrs, Session: []session.Attachable{r}, SharedKey: identity.NewID()}
+}
+
+// render is the whole project as text.
+func (p project) render() string {
+	text := ""
+	for _, dir := range slices.Sorted(maps.Values(p.sources())) {
+		text += filepath.Base(dir) + ":\n" + render(dir)
+	}
+	for _, file := range append([]string{p.plan.Files.Dockerfile, p.plan.Files.Dockerfile + ".dockerignore"}, p.ignoreFiles()...) {
+		if content, err := os.ReadFile(file); err == nil {
+			text += fmt.Sprintf("--- %s\n%s\n", strings.TrimPrefix(file, p.root), content)
+		}
+	}
+	return text
+}
+
+func (p project) ignoreFiles() (files []string) {
+	for _, dir := range p.sources() {
+		files = append(files, filepath.Join(dir, ".dockerignore"))
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}

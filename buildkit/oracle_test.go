@@ -1,0 +1,199 @@
+package buildkit_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/moby/buildkit/session/filesync"
+	"github.com/tonistiigi/fsutil"
+	"github.com/tonistiigi/fsutil/types"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// recorder serves raw directories in a session with fsutil's filters, as BuildKit's own client does, and records all that
+// is sent. It shares no code with what it judges.
+type recorder struct {
+	dirs map[string]string // by local source
+
+	mu   sync.Mutex
+	sent map[string]sentFile // by "source/path"
+}
+
+// sentFile is what went over the wire for one path.
+type sentFile struct {
+	stat    *types.Stat
+	content [sha256.Size]byte
+	whole   bool // the content was asked for and sent to its end
+}
+
+func newRecorder(dirs map[string]string) *recorder {
+	return &recorder{dirs: dirs, sent: map[string]sentFile{}}
+}
+
+func (r *recorder) Register(g *grpc.Server) { filesync.RegisterFileSyncServer(g, r) }
+
+func (r *recorder) TarStream(filesync.FileSync_TarStreamServer) error {
+	return status.Error(codes.Unimplemented, "no")
+}
+
+func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
+	md, _ := metadata.FromIncomingContext(stream.Context())
+	name := strings.Join(plain(md, "dir-name"), "")
+	dir, ok := r.dirs[name]
+	if !ok {
+		return status.Errorf(codes.NotFound, "no access allowed to dir %q", name)
+	}
+	disk, err := fsutil.NewFS(dir)
+	if err != nil {
+		return err
+	}
+	owned, err := fsutil.NewFilterFS(disk, &fsutil.FilterOpt{Map: func(_ string, s *types.Stat) fsutil.MapResult {
+		s.Uid, s.Gid = 0, 0
+		return fsutil.MapResultKeep
+	}})
+	if err != nil {
+		return err
+	}
+	follow := plain(md, "followpaths")
+	filtered, err := fsutil.NewFilterFS(owned, &fsutil.FilterOpt{
+		IncludePatterns: plain(md, "include-patterns"), ExcludePatterns: plain(md, "exclude-patterns"), FollowPaths: follow})
+	if err != nil {
+		return err
+	}
+	if slices.Equal(follow, []string{".dockerignore"}) { // the frontend reads it; what follows from it is recorded
+		return fsutil.Send(stream.Context(), stream, filtered, nil)
+	}
+	return fsutil.Send(stream.Context(), stream, &recordingFS{FS: filtered, recorder: r, source: name}, nil)
+}
+
+// plain decodes metadata that is marked as percent-encoded.
+func plain(md metadata.MD, key string) []string {
+	raw := md[key]
+	if marked := md[key+"-encoded"]; len(marked) == 0 || marked[0] != "1" && marked[0] != "true" {
+		return raw
+	}
+	var decoded []string
+	for _, v := range raw {
+		text, err := url.QueryUnescape(v)
+		if err != nil {
+			panic(err)
+		}
+		decoded = append(decoded, text)
+	}
+	return decoded
+}
+
+func (r *recorder) note(source, path string, change func(*sentFile)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.sent[source+"/"+path]
+	change(&f)
+	r.sent[source+"/"+path] = f
+}
+
+// recordingFS tells its recorder what passes through it.
+type recordingFS struct {
+	fsutil.FS
+	recorder *recorder
+	source   string
+}
+
+func (f *recordingFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+	return f.FS.Walk(ctx, target, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			info, infoErr := entry.Info()
+			if infoErr != nil {
+				return infoErr
+			}
+			stat := info.Sys().(*types.Stat).Clone()
+			f.recorder.note(f.source, path, func(s *sentFile) { s.stat = stat })
+		}
+		return fn(path, entry, err)
+	})
+}
+
+func (f *recordingFS) Open(path string) (io.ReadCloser, error) {
+	file, err := f.FS.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &recordedFile{ReadCloser: file, fs: f, path: path, hash: sha256.New()}, nil
+}
+
+type recordedFile struct {
+	io.ReadCloser
+	fs   *recordingFS
+	path string
+	hash hash.Hash
+}
+
+func (f *recordedFile) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	f.hash.Write(p[:n])
+	if errors.Is(err, io.EOF) {
+		f.fs.recorder.note(f.fs.source, f.path, func(s *sentFile) {
+			s.content, s.whole = [sha256.Size]byte(f.hash.Sum(nil)), true
+		})
+	}
+	return n, err
+}
+
+// record is what a build received, one line for each path, as far as it has a say in an image: names, types, permissions
+// but group and other write, texts of links, contents, capabilities. Owners and times are none of it.
+type record map[string]string
+
+// record sums up what was sent. Hard links count as the files that they are.
+func (r *recorder) record() (record, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines := record{}
+	for path, f := range r.sent {
+		source, _, _ := strings.Cut(path, "/")
+		mode, link := os.FileMode(f.stat.Mode), ""
+		switch {
+		case mode&os.ModeSymlink != 0:
+			link = f.stat.Linkname
+		case f.stat.Linkname != "":
+			f.content, f.whole = r.sent[source+"/"+f.stat.Linkname].content, true
+		}
+		if mode.IsRegular() && !f.whole {
+			return nil, fmt.Errorf("the daemon did not ask for the content of %s", path)
+		}
+		if source == "dockerfile" {
+			if filepath.Base(path) != "Dockerfile" {
+				continue
+			}
+			mode = 0
+		}
+		lines[path] = fmt.Sprintf("%v %q %x %x", mode&^0o022, link, f.content[:6], f.stat.Xattrs["security.capability"])
+	}
+	return lines, nil
+}
+
+// diff lists what two records do not have in common; it is empty when they are equal.
+func diff(before, after record) string {
+	var text strings.Builder
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if before[path] != after[path] {
+			fmt.Fprintf(&text, "  %q: %s -> %s\n", path, before[path], after[path])
+		}
+	}
+	return text.String()
+}

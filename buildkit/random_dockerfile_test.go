@@ -1,0 +1,189 @@
+package buildkit_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// project is a random build: a context, perhaps named contexts, a Dockerfile in the context or beside it.
+type project struct {
+	root string // of all its folders
+	plan buildkit.Plan
+}
+
+func (d dice) project(root string) project {
+	p := project{root: root, plan: buildkit.Plan{Files: buildkit.Files{Context: filepath.Join(root, "context"), Named: map[string]string{}}}}
+	folders := []string{p.plan.Files.Context}
+	for _, name := range []string{"lib", "other.name"}[:d.IntN(3)] {
+		p.plan.Files.Named[name] = filepath.Join(root, name)
+		folders = append(folders, p.plan.Files.Named[name])
+	}
+	for _, dir := range folders {
+		must(os.Mkdir(dir, 0o755))
+		d.grow(dir, 6+d.IntN(14))
+		if d.oneIn(4) {
+			must(os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte(d.ignore(dir)), 0o644))
+		}
+	}
+	if d.oneIn(4) {
+		must(os.WriteFile(filepath.Join(p.plan.Files.Context, "t.tar"), d.archive(), 0o644))
+	}
+	d.options(&p)
+	return p
+}
+
+// options are those of the plan, and the Dockerfile.
+func (d dice) options(p *project) {
+	p.plan.Files.Dockerfile = filepath.Join(p.plan.Files.Context, "Dockerfile")
+	if d.oneIn(3) {
+		must(os.Mkdir(filepath.Join(p.root, "docker"), 0o755))
+		p.plan.Files.Dockerfile = filepath.Join(p.root, "docker", "Dockerfile")
+	}
+	p.plan.Platforms = pick(d, nil, nil, []string{"linux/amd64"}, []string{"linux/arm64"}, []string{"linux/amd64", "linux/arm64"})
+	if d.oneIn(3) {
+		p.plan.BuildArgs = map[string]string{"D": path.Join(d.name(), d.name()), "N": d.name()}
+	}
+	p.plan.WatchAll = d.oneIn(25)
+	if d.oneIn(6) {
+		p.plan.Target = "s0"
+	}
+	must(os.WriteFile(p.plan.Files.Dockerfile, []byte(d.dockerfile(*p)), 0o644))
+	if d.oneIn(5) {
+		must(os.WriteFile(p.plan.Files.Dockerfile+".dockerignore", []byte(d.ignore(p.plan.Files.Context)), 0o644))
+	}
+}
+
+// ignore is a random ignore file for dir.
+func (d dice) ignore(dir string) string {
+	known := entries(dir)
+	var lines []string
+	for range 1 + d.IntN(4) {
+		target := d.name()
+		if len(known) > 0 && d.IntN(4) > 0 {
+			target = pick(d, known...)
+		}
+		pattern := pick(d, target, target, target, "/"+target, target+"/", "./"+target, target+"/**", target+"/*", "**/"+path.Base(target),
+			"*.go", "**/*.md", "*"+path.Ext(target), "# "+target, "", "  "+target+"  ", path.Dir(target), "s?c", "[a-c]", target[:1]+"*", "*/"+path.Base(target))
+		if d.oneIn(4) {
+			pattern = "!" + pattern
+		}
+		lines = append(lines, pattern)
+	}
+	if d.oneIn(8) {
+		lines = slices.Insert(lines, 0, pick(d, "*", "**"))
+	}
+	text := strings.Join(lines, pick(d, "\n", "\n", "\r\n")) + pick(d, "\n", "")
+	if d.oneIn(12) {
+		text = "\ufeff" + text
+	}
+	return text
+}
+
+// dockerfile is a random Dockerfile over scratch: nothing is pulled and nothing runs.
+func (d dice) dockerfile(p project) string {
+	w := writer{dice: d, project: p}
+	if d.oneIn(8) {
+		w.line("# syntax=docker/dockerfile:1")
+	}
+	if d.oneIn(6) {
+		w.line("ARG N=src")
+	}
+	for stage := range 1 + d.IntN(3) {
+		base := "scratch"
+		switch {
+		case stage > 0 && d.oneIn(4):
+			base = fmt.Sprintf("s%d", d.IntN(stage))
+		case len(p.plan.Files.Named) > 0 && d.oneIn(8):
+			base = "lib"
+		}
+		w.line("FROM %s AS s%d", base, stage)
+		for range 1 + d.IntN(3) {
+			w.instruction(stage)
+		}
+	}
+	return w.text.String()
+}
+
+type writer struct {
+	dice
+	project project
+	text    strings.Builder
+}
+
+func (w *writer) line(format string, args ...any) { fmt.Fprintf(&w.text, format+"\n", args...) }
+
+// instruction writes one instruction that reads from a context, or changes what others read.
+func (w *writer) instruction(stage int) {
+	onBuild := ""
+	if w.oneIn(20) {
+		onBuild = "ONBUILD "
+	}
+	destination := pick(w.dice, "/out/", "/out/", "/other/", ".", "/deep/er/")
+	from, dir := "", w.project.plan.Files.Context
+	if named := slices.Sorted(maps.Keys(w.project.plan.Files.Named)); len(named) > 0 && w.oneIn(3) {
+		name := pick(w.dice, named...)
+		from, dir = " --from="+name, w.project.plan.Files.Named[name]
+	}
+	switch roll := w.IntN(16); {
+	case roll < 8:
+		w.line("%sCOPY%s%s %s", onBuild, from, w.flags(), w.quoted(w.sources(dir), destination))
+	case roll == 8:
+		w.line("%sADD%s %s", onBuild, pick(w.dice, "", " --link", " --exclude=*.go"), w.quoted(w.sources(w.project.plan.Files.Context), destination))
+	case roll == 9:
+		w.line("ADD %s /unpacked/", pick(w.dice, "*.tar", "t*"))
+	case roll == 10:
+		w.line("ARG D=%s\nCOPY%s $D* /arg/", pick(w.dice, plainNames...), from)
+	case roll == 11:
+		w.line("ARG TARGETARCH\nCOPY%s ${TARGETARCH}* src* /arch/", from)
+	case roll == 12 && stage > 0:
+		w.line("COPY --from=s%d%s %s", w.IntN(stage), w.flags(), pick(w.dice, "/o* /copied/", "/ /copied/"))
+	case roll == 13:
+		w.line("ENV P=%s\nWORKDIR /work\nCOPY%s $P* ./", pick(w.dice, plainNames...), from)
+	case roll == 14:
+		w.line("COPY <<EOF /here\ntext\nEOF")
+	default:
+		w.line("COPY%s%s . %s", from, w.flags(), destination)
+	}
+}
+
+func (w *writer) flags() string {
+	flags := pick(w.dice, "", "", "", "", "", " --link", " --parents", " --chmod=755", " --chown=1:2")
+	if w.oneIn(6) {
+		flags += " --exclude=" + pick(w.dice, "*.go", "**/*.md", "src", "**/a", "src/x*")
+	}
+	return flags
+}
+
+// sources are one to three paths of dir, some as wildcards, seldom one that is not there.
+func (w *writer) sources(dir string) (sources []string) {
+	known := slices.DeleteFunc(entries(dir), func(source string) bool {
+		_, err := os.Stat(filepath.Join(dir, source))
+		return err != nil && !w.oneIn(20) || strings.ContainsAny(source, "\n\"$")
+	})
+	for range 1 + w.IntN(2)*w.IntN(3) {
+		source := w.name() + "*"
+		if len(known) > 0 {
+			source = pick(w.dice, known...)
+		}
+		escaped := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(source)
+		parent, base := path.Dir(source), path.Base(source)
+		sources = append(sources, pick(w.dice, escaped, escaped, escaped, source, "/"+escaped, "./"+escaped, escaped+"/", parent+"/", path.Join(parent, "*"),
+			path.Join(parent, base[:1]+"*"), path.Join(parent, "?"+base[1:]), "*", "**/"+base, "../"+escaped, path.Join("*", base)))
+	}
+	return sources
+}
+
+// quoted is the JSON form, in which any name can be written.
+func (w *writer) quoted(sources []string, destination string) string {
+	text, err := json.Marshal(append(sources, destination))
+	must(err)
+	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(text))
+}
