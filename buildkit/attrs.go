@@ -32,19 +32,26 @@ func (p Plan) frontendAttrs(d Definition) map[string]string {
 		attrs["context:"+contextName(name)] = "local:" + localName(name)
 	}
 	p.Files.remoteAttrs(attrs)
-	if syntax, ok := officialSyntax(d.Dockerfile); ok {
+	_, other := p.BuildArgs["BUILDKIT_SYNTAX"]
+	if syntax, ok := officialSyntax(d.Dockerfile); ok && !other {
 		attrs["cmdline"] = syntax
 	}
 	return attrs
 }
 
-// contextName is the form in which the frontend looks a named context up: docker.io/library/golang:latest is golang.
-func contextName(name string) string {
+// ContextName is the form in which the frontend looks a named context up: docker.io/library/golang:latest is golang.
+func ContextName(name string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return name
+		return name, err
 	}
-	return strings.TrimSuffix(reference.FamiliarString(named), ":latest")
+	return strings.TrimSuffix(reference.FamiliarString(named), ":latest"), nil
+}
+
+// contextName is ContextName of a name that was checked.
+func contextName(name string) string {
+	canonical, _ := ContextName(name)
+	return canonical
 }
 
 // exports is the image, pushed by digest. Every option that has a say in the digest is written out.
@@ -72,7 +79,11 @@ func officialSyntax(dockerfile []byte) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	ref := strings.TrimPrefix(strings.Fields(line)[0], "docker.io/")
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return "", false
+	}
+	ref := strings.TrimPrefix(words[0], "docker.io/")
 	name, tag, _ := strings.Cut(ref, ":")
 	if name != "docker/dockerfile" || !servedTag(tag) {
 		return "", false

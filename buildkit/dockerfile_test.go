@@ -36,3 +36,14 @@ func TestCheckDockerfile(t *testing.T) {
 		})
 	}
 }
+
+// A Dockerfile is text from anywhere: none of it ends the plugin, which serves every Image of the run.
+func FuzzCheckDockerfile(f *testing.F) {
+	for _, seed := range []string{"FROM scratch\nCOPY . /\n", "# syntax=\u00a0\nFROM a", "# syntax=docker/dockerfile:1\nFROM a AS b", "FROM a\nRUN <<EOF\nx\nEOF"} {
+		f.Add([]byte(seed), "b")
+	}
+	f.Fuzz(func(_ *testing.T, text []byte, target string) {
+		_ = CheckDockerfile(text, target)
+		officialSyntax(text)
+	})
+}

@@ -22,7 +22,8 @@ type Kind int
 // The kinds of events.
 const (
 	Started  Kind = iota
-	Finished      // Cached or after Elapsed
+	Finished      // Cached or after Elapsed; a step may start and finish more than once
+	Failed        // or was canceled because another step failed
 	Warned        // Text is a warning about the Dockerfile
 )
 
@@ -58,9 +59,10 @@ type steps struct {
 
 type stepState struct {
 	Step
-	started, done bool
-	failed        bool
-	tail          tail
+	running bool
+	since   time.Time // of the start that was reported last
+	failed  bool
+	tail    tail
 }
 
 func newSteps(platforms *stepPlatforms, report func(Event)) *steps {
@@ -94,15 +96,18 @@ func (s *steps) vertex(v *client.Vertex) {
 	if state.Position != "" && state.Platform == "" {
 		state.Platform = s.platforms.of(v.Digest)
 	}
-	state.failed = v.Error != ""
-	if v.Started != nil && !state.started {
-		state.started = true
+	if v.Started != nil && v.Started.After(state.since) { // sources start twice: to look, and to fetch
+		state.since, state.running = *v.Started, true
 		s.report(Event{Kind: Started, Step: state.Step})
 	}
-	if v.Completed == nil || v.Error != "" || state.done {
+	if v.Completed == nil || !state.running {
 		return
 	}
-	state.done = true
+	state.running = false
+	if state.failed = v.Error != ""; state.failed {
+		s.report(Event{Kind: Failed, Step: state.Step})
+		return
+	}
 	s.report(Event{Kind: Finished, Step: state.Step, Cached: v.Cached, Elapsed: elapsed(v)})
 }
 

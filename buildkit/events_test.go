@@ -34,6 +34,7 @@ func TestTailIsWhatATerminalWouldShow(t *testing.T) {
 		"blank lines":      {[]string{"a\n\n  \nb\n"}, "a|b"},
 		"colors":           {[]string{"\x1b[31mred\x1b[0m \x1b]0;title\x07done\n"}, "red done"},
 		"carriage returns": {[]string{"10%\r50%\r100%\r\n"}, "100%"},
+		"a progress bar":   {[]string{strings.Repeat("\rprogress 12%", 300), "\rfatal: disk full\n"}, "fatal: disk full"},
 		"binary":           {[]string{"a\x00\x01b\xff\n"}, "ab�"},
 	}
 	for name, c := range cases {

@@ -42,12 +42,12 @@ func Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	for _, c := range contexts(plan.Files, d) {
 		scope, err := c.scope(in.reads)
 		if err != nil {
-			return nil, err
+			return nil, c.named(err)
 		}
 		in.dirs[c.source] = c
 		key.add(c, scope)
 		if in.trees[c.source], err = source.Scan(ctx, c.dir, scope, source.Options{Cache: source.UserCache()}); err != nil {
-			return nil, err
+			return nil, c.named(err)
 		}
 	}
 	in.key = key.String()
@@ -58,6 +58,24 @@ func Load(ctx context.Context, plan Plan) (*Inputs, error) {
 type localContext struct {
 	source, name, dir string // name is "" for the main context
 	ignore            []byte
+}
+
+// NamedContextError is an error about a named context.
+type NamedContextError struct {
+	Name string
+	err  error
+}
+
+func (e *NamedContextError) Error() string { return e.err.Error() }
+
+// Unwrap is the cause.
+func (e *NamedContextError) Unwrap() error { return e.err }
+
+func (c localContext) named(err error) error {
+	if c.name == "" {
+		return err
+	}
+	return &NamedContextError{Name: c.name, err: err}
 }
 
 // contexts are the main context and then the named ones by their names, without those that the daemon fetches.

@@ -19,14 +19,26 @@ type tail struct {
 func (t *tail) write(data []byte) {
 	for {
 		line, rest, ended := bytes.Cut(data, []byte("\n"))
-		if room := tailWidth*4 - len(t.partial); room > 0 {
-			t.partial = append(t.partial, line[:min(room, len(line))]...)
-		}
+		t.append(line)
 		if !ended {
 			return
 		}
 		t.end()
 		data = rest
+	}
+}
+
+// append adds to the line. A carriage return with more behind it begins the line anew, as at a terminal: what is kept of a
+// long progress bar is its end.
+func (t *tail) append(more []byte) {
+	if len(more) > 0 && bytes.HasSuffix(t.partial, []byte("\r")) {
+		t.partial = t.partial[:0]
+	}
+	if i := bytes.LastIndexByte(bytes.TrimRight(more, "\r"), '\r'); i >= 0 {
+		t.partial, more = t.partial[:0], more[i+1:]
+	}
+	if room := tailWidth*4 - len(t.partial); room > 0 {
+		t.partial = append(t.partial, more[:min(room, len(more))]...)
 	}
 }
 

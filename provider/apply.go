@@ -27,31 +27,33 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	client := registry.New(keychain, registry.Options{})
 	hash := inputsHash(op.args)
 
-	digest := r.remembered(ctx, client, op, hash, repositories(tags))
-	if digest == "" {
-		if digest, err = r.build(ctx, op, keychain, repositories(tags)); err != nil {
+	result := applied{digest: alreadyThere(ctx, client, op, hash, repositories(tags)), builds: op.old.builds}
+	if result.digest == "" {
+		built, err := r.build(ctx, op, keychain, repositories(tags))
+		if err != nil {
 			return applied{}, err
 		}
+		result.digest = built.digest
+		if built.hash == deref(op.args.ContextHash) { // not of other files than a hash given by hand stands for
+			result.builds = op.old.remembering(build{hash, built.digest})
+			buildkit.UserHistory().Remember(built.hash, built.inputs)
+		}
 	}
-	result := applied{digest: digest, builds: op.old.remembering(build{hash, digest})}
 	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
 	defer stop()
-	if result.manifests, err = verify(ctx, client, digest, repositories(tags), normalizePlatforms(op.args.Platforms)); err != nil {
+	if result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms)); err != nil {
 		return result, err
 	}
-	result.tags, err = setTags(ctx, client, digest, tags)
-	r.claim(op.urn, result.tags)
-	if in := r.recorded(deref(op.args.ContextHash)); in != nil && err == nil {
-		buildkit.UserHistory().Remember(deref(op.args.ContextHash), in)
-	}
+	result.tags, err = setTags(ctx, client, result.digest, tags)
+	r.claim(result)
 	return result, err
 }
 
-// remembered is the digest of an image made of these very inputs that every repository still has; "" when there is none or
-// when it could not be determined: building again is then safe.
-func (r *imageResource) remembered(ctx context.Context, client *registry.Client, op operation, hash string, repositories []string) string {
+// alreadyThere is the digest of an image made of these very inputs that every repository still has; "" when there is none or
+// when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
+func alreadyThere(ctx context.Context, client *registry.Client, op operation, hash string, repositories []string) string {
 	digest := op.old.digestFor(hash)
-	if digest == "" || len(repositories) == 0 {
+	if digest == "" {
 		return ""
 	}
 	for _, repository := range repositories {
@@ -63,30 +65,37 @@ func (r *imageResource) remembered(ctx context.Context, client *registry.Client,
 }
 
 // build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed.
-func (r *imageResource) build(ctx context.Context, op operation, keychain *registry.Keychain, repositories []string) (string, error) {
+func (r *imageResource) build(ctx context.Context, op operation, keychain *registry.Keychain, repositories []string) (image, error) {
 	plan := op.args.plan(repositories)
-	in := r.recorded(deref(op.args.ContextHash))
-	if in == nil { // contextHash was given by hand, or kept by ignoreChanges
+	in := r.recorded(op)
+	if in == nil {
 		var err error
 		if in, err = buildkit.Load(ctx, plan); err != nil {
-			return "", err
+			return image{}, err
 		}
 	}
 	progress := startProgress(ctx)
 	defer progress.stop()
 	built, err := solve(ctx, op.args.Builder, plan, in, keychain, progress)
-	return built.Digest, err
+	return image{digest: built.Digest, hash: in.Hash(), inputs: in}, err
+}
+
+// image is what was built, and of which inputs.
+type image struct {
+	digest string
+	hash   string // of the inputs
+	inputs *buildkit.Inputs
 }
 
 // verify reads the image back from every repository: a registry that took it and kept nothing is found out before a tag
 // moves. It returns the manifests of the platforms, which must be those that were asked for.
 func verify(ctx context.Context, client *registry.Client, digest string, repositories, platforms []string) (found []registry.Manifest, err error) {
 	for _, repository := range repositories {
-		image, err := client.Verify(ctx, repository, digest)
+		held, err := client.Verify(ctx, repository, digest)
 		if err != nil {
 			return nil, err
 		}
-		found = image.Manifests
+		found = held.Manifests
 		var got []string
 		for _, m := range found {
 			got = append(got, m.Platform)
@@ -118,6 +127,11 @@ func tagsOf(repository string, tags []registry.Tag) []registry.Tag {
 
 func inOrder(all, some []registry.Tag) []registry.Tag {
 	return slices.DeleteFunc(slices.Clone(all), func(t registry.Tag) bool { return !slices.Contains(some, t) })
+}
+
+// registryClient talks to registries for one operation.
+func registryClient(a ImageArgs) *registry.Client {
+	return registry.New(registry.NewKeychain(logins(a.Registries)), registry.Options{})
 }
 
 func logins(given []Registry) []registry.Login {

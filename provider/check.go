@@ -2,9 +2,11 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
@@ -27,7 +29,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	for _, check := range checks {
 		check(c)
 	}
-	if err := r.fillContextHash(ctx, c, &res); err != nil {
+	if err := r.fillContextHash(ctx, req.Urn, c, &res); err != nil {
 		return res, err
 	}
 	res.Failures = c.failures
@@ -46,9 +48,10 @@ func keepUnknown(raw, checked property.Map) property.Map {
 }
 
 // fillContextHash records and hashes the local inputs, unless the hash was given or cannot be known yet.
-func (r *imageResource) fillContextHash(ctx context.Context, c *checker, res *p.CheckResponse) error {
+func (r *imageResource) fillContextHash(ctx context.Context, urn resource.URN, c *checker, res *p.CheckResponse) error {
 	switch {
 	case !c.raw.Get("contextHash").IsNull():
+		r.remember(urn, "", nil)
 		return nil
 	case !isKnown(c.raw, "context", "dockerfile", "watch", "target", "platforms"), c.raw.Get("buildArgs").IsComputed():
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
@@ -63,7 +66,11 @@ func (r *imageResource) fillContextHash(ctx context.Context, c *checker, res *p.
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		c.fail("context", "the build context cannot be read: %v", err)
+		path := "context"
+		if named := new(buildkit.NamedContextError); errors.As(err, &named) {
+			path = under("context.named", named.Name) + ".location"
+		}
+		c.fail(path, "the build context cannot be read: %v", err)
 		return nil
 	}
 	if len(plan.UnknownArgs) > 0 && !in.Certain && !plan.WatchAll { // an argument may decide which files are read
@@ -74,7 +81,7 @@ func (r *imageResource) fillContextHash(ctx context.Context, c *checker, res *p.
 		p.GetLogger(ctx).Warning(warning)
 	}
 	hash := in.Hash()
-	r.remember(hash, in)
+	r.remember(urn, hash, in)
 	res.Inputs = res.Inputs.Set("contextHash", property.New(hash))
 	return nil
 }
@@ -111,7 +118,38 @@ var checks = []func(*checker){
 }
 
 func (c *checker) fail(path, format string, args ...any) {
-	c.failures = append(c.failures, p.CheckFailure{Property: path, Reason: fmt.Sprintf(format, args...)})
+	reason := fmt.Sprintf(format, args...)
+	if c.isSecret(path) {
+		reason = "this is not valid; why is not shown, because the value is a secret"
+	}
+	c.failures = append(c.failures, p.CheckFailure{Property: path, Reason: reason})
+}
+
+// isSecret tells whether the value at a path is a secret, has one in it or is part of one.
+func (c *checker) isSecret(path string) bool {
+	segments, err := resource.ParsePropertyPath(path)
+	if err != nil {
+		return true
+	}
+	v := property.New(c.raw)
+	for _, s := range segments {
+		switch s := s.(type) {
+		case string:
+			if !v.IsMap() {
+				return v.HasSecrets()
+			}
+			v = v.AsMap().Get(s)
+		case int:
+			if !v.IsArray() || s >= v.AsArray().Len() {
+				return v.HasSecrets()
+			}
+			v = v.AsArray().Get(s)
+		}
+		if v.Secret() {
+			return true
+		}
+	}
+	return v.HasSecrets()
 }
 
 // failed tells whether something is wrong with the property or below it.

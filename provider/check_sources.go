@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/distribution/reference"
-
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
@@ -31,15 +29,25 @@ func checkNamedContexts(c *checker) {
 	if c.args.Context == nil {
 		return
 	}
+	seen := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.args.Context.Named)) {
 		path := under("context.named", name)
-		if _, err := reference.ParseNormalizedNamed(name); err != nil {
+		canonical, err := buildkit.ContextName(name)
+		if err != nil {
 			c.fail(path, "%q cannot be the name of a context: %v", name, err)
 		}
+		if other, taken := seen[canonical]; taken {
+			c.fail(path, "%q and %q are one name to a Dockerfile: keep one of them", name, other)
+		}
+		seen[canonical] = name
 		if c.unknownAt(key("context"), key("named"), key(name)) {
 			continue
 		}
 		location := c.args.Context.Named[name].Location
+		if location == "" {
+			c.fail(path+".location", "a named context needs a location, such as ./lib")
+			continue
+		}
 		if buildkit.IsRemoteNamed(location) {
 			continue
 		}
@@ -74,7 +82,7 @@ func checkDirectory(dir string) error {
 
 func checkDockerfile(c *checker) {
 	d := c.args.Dockerfile
-	if d != nil && d.Location != nil && d.Inline != nil {
+	if d != nil && d.Location != nil && d.Inline != nil && isKnown(c.raw, "dockerfile") {
 		c.fail("dockerfile", "give either location or inline, not both")
 		return
 	}
@@ -94,6 +102,9 @@ func checkDockerfile(c *checker) {
 	target := ""
 	if !c.unknownAt(key("target")) {
 		target = deref(c.args.Target)
+	}
+	if _, other := c.args.BuildArgs["BUILDKIT_SYNTAX"]; other {
+		return // another frontend's to judge
 	}
 	err = buildkit.CheckDockerfile(text, target)
 	var noStage *buildkit.TargetError

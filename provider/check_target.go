@@ -6,17 +6,18 @@ import (
 	"strings"
 
 	"github.com/containerd/platforms"
+	p "github.com/pulumi/pulumi-go-provider"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 func checkPlatforms(c *checker) {
-	for i, p := range c.args.Platforms {
+	for i, platform := range c.args.Platforms {
 		if c.unknownAt(key("platforms"), index(i)) {
 			continue
 		}
-		if _, err := normalizePlatform(p); err != nil {
+		if _, err := normalizePlatform(platform); err != nil {
 			c.fail(fmt.Sprintf("platforms[%d]", i), "%v", err)
 		}
 	}
@@ -52,6 +53,11 @@ func normalizePlatforms(given []string) []string {
 func checkTags(c *checker) {
 	for i, t := range c.args.Tags {
 		if c.unknownAt(key("tags"), index(i)) {
+			continue
+		}
+		if path := fmt.Sprintf("tags[%d]", i); c.isSecret(path) {
+			c.failures = append(c.failures, p.CheckFailure{Property: path, Reason: "a tag is seen wherever the image is, so it cannot be a secret: " +
+				"take it from a plain value, or say that it is none (unsecret)"})
 			continue
 		}
 		if _, err := registry.ParseTag(t); err != nil {

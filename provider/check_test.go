@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
 // app is a directory with a Dockerfile that builds.
@@ -61,6 +62,8 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		"context is a file":     {`{"context": {"location": "APP/Dockerfile"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location", "is not a directory"},
 		"unknown scheme of it":  {`{"context": {"location": "s3://bucket/a.tar"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location", "s3:// is not known"},
 		"no named context":      {`{"context": {"location": "APP", "named": {"go": {"location": "nope"}}}}`, "context.named.go.location", "no such directory"},
+		"named context nowhere": {`{"context": {"location": "APP", "named": {"a": {"location": ""}}}}`, "context.named.a.location", "needs a location"},
+		"one name twice":        {`{"context": {"location": "APP", "named": {"a": {"location": "APP"}, "a:latest": {"location": "APP"}}}}`, `context.named["a:latest"]`, "are one name"},
 		"odd context name":      {`{"context": {"location": "APP", "named": {"GO!": {"location": "APP"}}}}`, `context.named["GO!"]`, "cannot be the name of a context"},
 		"no Dockerfile":         {`{"context": {"location": "APP"}, "dockerfile": {"location": "APP/nope"}}`, "dockerfile.location", "no Dockerfile at "},
 		"both forms":            {`{"context": {"location": "APP"}, "dockerfile": {"location": "a", "inline": "b"}}`, "dockerfile", "either location or inline, not both"},
@@ -138,6 +141,37 @@ func TestCheckLeavesTheUnknownAlone(t *testing.T) {
 	}
 }
 
+// A message quotes what is wrong, but no secret.
+func TestCheckQuotesNoSecret(t *testing.T) {
+	t.Parallel()
+	const canary = "Hunter2-Canary"
+	for name, inputs := range map[string]string{
+		"context":       `{"context": {"location": "secret:CANARY"}, "dockerfile": {"inline": "FROM scratch"}}`,
+		"named context": `{"context": {"location": "APP", "named": {"a": {"location": "secret:CANARY"}}}}`,
+		"Dockerfile":    `{"context": {"location": "APP"}, "dockerfile": {"location": "secret:CANARY"}}`,
+		"text":          `{"context": {"location": "APP"}, "dockerfile": {"inline": "secret:CANARY"}}`,
+		"platform":      `{"context": {"location": "APP"}, "platforms": ["secret:CANARY"]}`,
+		"tag":           `{"context": {"location": "APP"}, "tags": ["secret:CANARY"]}`,
+		"good tag":      `{"context": {"location": "APP"}, "tags": ["secret:a.io/hunter2-canary:1"]}`,
+		"target":        `{"context": {"location": "APP"}, "target": "secret:CANARY"}`,
+		"endpoint":      `{"context": {"location": "APP"}, "builder": {"endpoint": "secret:CANARY"}}`,
+		"watch":         `{"context": {"location": "APP"}, "watch": "secret:CANARY"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			res := check(t, strings.ReplaceAll(inputs, "CANARY", canary))
+			if len(res.Failures) == 0 {
+				t.Error("no failure")
+			}
+			for _, f := range res.Failures {
+				if strings.Contains(strings.ToLower(f.Reason), strings.ToLower(canary)) {
+					t.Errorf("%s: %s", f.Property, f.Reason)
+				}
+			}
+		})
+	}
+}
+
 func TestCheckKeepsSecretsSecret(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2-canary"
@@ -171,5 +205,34 @@ func TestCheckTakesRemoteContexts(t *testing.T) {
 			t.Errorf("%s: hash %s, as %s, failures %v", inputs, hash, other, res.Failures)
 		}
 		hashes[hash] = inputs
+	}
+}
+
+// Another Image's hash says when to build, not what.
+func TestAGivenHashTakesNoOtherImagesRecord(t *testing.T) {
+	t.Parallel()
+	r := newImageResource()
+	operationOf := func(urn resource.URN, inputs string) operation {
+		t.Helper()
+		res, err := r.Check(t.Context(), p.CheckRequest{Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", app(t)))})
+		if err != nil || len(res.Failures) > 0 {
+			t.Fatal(err, res.Failures)
+		}
+		op, err := newOperation(t.Context(), urn, res.Inputs, state{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return op
+	}
+	first := operationOf(urn, `{"context": {"location": "APP"}}`)
+	if r.recorded(first) == nil {
+		t.Error("Check recorded nothing")
+	}
+	hash := *first.args.ContextHash
+	if r.recorded(operationOf(urn+"2", `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
+		t.Error("the other Image would build the first one's files")
+	}
+	if r.recorded(operationOf(urn, `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
+		t.Error("a hash given by hand stands for the record of an earlier Check")
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	p "github.com/pulumi/pulumi-go-provider"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
@@ -20,11 +19,11 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
 	defer stop()
-	client := registry.New(registry.NewKeychain(logins(args.Registries)), registry.Options{})
+	client := registryClient(args)
 	old := stateOf(req.Properties)
 	var failures []error
 	for _, ref := range old.refs {
-		if r.claimed(req.Urn, ref) {
+		if r.claimed(ref, old.digest) {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {
@@ -46,21 +45,22 @@ func deleteTag(ctx context.Context, client *registry.Client, ref, digest string)
 	return err
 }
 
-// claim notes that this process made the tags hold the image of the URN. In a replacement the engine calls Create, then
-// Delete, for one URN: Delete must spare what Create has just made.
-func (r *imageResource) claim(urn resource.URN, tags []registry.Tag) {
+// claim notes what this process made tags hold. In a replacement the engine calls Create, then Delete, for one URN, and after
+// a rename for two: Delete must spare what Create has just made.
+//
+// UNFORTUNATELY another process knows nothing of it: a deletion that an interrupted replacement left behind, or one of two
+// stacks that share a tag, removes a tag that somebody else counts on, as long as it holds the very digest of the one that
+// is deleted. The next update of the other puts it back.
+func (r *imageResource) claim(result applied) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.created[urn] == nil {
-		r.created[urn] = map[string]bool{}
-	}
-	for _, t := range tags {
-		r.created[urn][t.String()] = true
+	for _, t := range result.tags {
+		r.moved[t.String()] = result.digest
 	}
 }
 
-func (r *imageResource) claimed(urn resource.URN, ref string) bool {
+func (r *imageResource) claimed(ref, digest string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.created[urn][ref]
+	return r.moved[ref] == digest
 }

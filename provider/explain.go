@@ -15,7 +15,7 @@ const explained = 10
 // nothing is, or that one is not known on this machine.
 func (r *imageResource) whatChanged(op operation) string {
 	before, now := text(op.old.outputs, "contextHash"), deref(op.args.ContextHash)
-	in := r.recorded(now)
+	in := r.recorded(op)
 	if in == nil || before == "" || before == now {
 		return ""
 	}

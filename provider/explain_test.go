@@ -44,7 +44,7 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	write("old", "", 0o644)
 	before := check()
 	hash := *before.args.ContextHash
-	buildkit.UserHistory().Remember(hash, r.recorded(hash))
+	buildkit.UserHistory().Remember(hash, r.recorded(before))
 
 	write("main.go", "two", 0o644)
 	write("run.sh", "run", 0o755)

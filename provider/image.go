@@ -32,16 +32,22 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 type imageResource struct {
 	infer.InferredResource
 
-	mu      sync.Mutex
-	loaded  map[string]*buildkit.Inputs      // what Check recorded, by contextHash: the build sends that very record
-	created map[resource.URN]map[string]bool // references that this process pushed; see Delete
+	mu     sync.Mutex
+	loaded map[resource.URN]loaded // what Check recorded: the build sends that very record
+	moved  map[string]string       // digests of the references that this process moved; see Delete
+}
+
+// loaded are the inputs that Check has recorded of one Image, and their hash.
+type loaded struct {
+	hash   string
+	inputs *buildkit.Inputs
 }
 
 func newImageResource() *imageResource {
 	return &imageResource{
 		InferredResource: infer.Resource(&Image{}),
-		loaded:           map[string]*buildkit.Inputs{},
-		created:          map[resource.URN]map[string]bool{},
+		loaded:           map[resource.URN]loaded{},
+		moved:            map[string]string{},
 	}
 }
 
@@ -73,15 +79,20 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 	return p.UpdateResponse{Properties: result.outputs(op), PartialState: result.partial(err)}, err
 }
 
-// remember keeps what Check recorded for the build that may follow in this process.
-func (r *imageResource) remember(hash string, in *buildkit.Inputs) {
+// remember keeps what Check recorded for the build that may follow in this process; nil inputs forget it.
+func (r *imageResource) remember(urn resource.URN, hash string, in *buildkit.Inputs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loaded[hash] = in
+	r.loaded[urn] = loaded{hash: hash, inputs: in}
 }
 
-func (r *imageResource) recorded(hash string) *buildkit.Inputs {
+// recorded is what Check recorded of this very Image under this hash; nil when the hash was given by hand, or is kept by
+// ignoreChanges, or another process checked.
+func (r *imageResource) recorded(op operation) *buildkit.Inputs {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.loaded[hash]
+	if l := r.loaded[op.urn]; l.hash == deref(op.args.ContextHash) {
+		return l.inputs
+	}
+	return nil
 }

@@ -16,28 +16,45 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 	if line := r.whatChanged(op); line != "" {
 		p.GetLogger(ctx).Info(line)
 	}
-	digest := op.unchangedDigest()
-	rebuilt := digest == ""
-	if rebuilt && op.buildable() {
-		var err error
-		if digest, err = r.build(ctx, op, registry.NewKeychain(logins(op.args.Registries)), nil); err != nil {
+	digest, reused := op.reusable(ctx)
+	if !reused && op.buildable() {
+		built, err := r.build(ctx, op, registry.NewKeychain(logins(op.args.Registries)), nil)
+		if err != nil {
 			return property.Map{}, err
 		}
+		digest = built.digest
 	}
-	return op.previewOutputs(digest, rebuilt), nil
+	return op.previewOutputs(digest), nil
 }
 
-// unchangedDigest is the digest that the image has and will keep: "" when something that shapes it changes or is unknown.
-func (op operation) unchangedDigest() string {
-	if op.old.digest == "" || !isKnown(op.inputs, shaping...) {
-		return ""
+// reusable asks, as apply will, whether the image is there already. It returns true without a digest when that depends on
+// tags that are not known yet: a build could then give another digest than the one that apply reuses.
+func (op operation) reusable(ctx context.Context) (digest string, reused bool) {
+	if !isKnown(op.inputs, shaping...) {
+		return "", false
 	}
+	hash := inputsHash(op.args)
+	tags, err := op.tags()
+	switch {
+	case !isKnown(op.inputs, "tags", "push") || err != nil:
+		return "", op.old.digestFor(hash) != ""
+	case op.unchanged() && op.old.isIn(repositories(tags)):
+		return op.old.digest, true
+	case !isKnown(op.inputs, "registries"):
+		return "", op.old.digestFor(hash) != ""
+	}
+	digest = alreadyThere(ctx, registryClient(op.args), op, hash, repositories(tags))
+	return digest, digest != ""
+}
+
+// unchanged tells whether nothing that shapes the image is other than what was applied.
+func (op operation) unchanged() bool {
 	for _, key := range shaping {
 		if !watched[key](op.old.outputs, op.inputs, key) {
-			return ""
+			return false
 		}
 	}
-	return op.old.digest
+	return op.old.digest != ""
 }
 
 // buildable tells whether the preview is to build and knows all that a build needs. Tags are not needed: the repository
@@ -47,7 +64,7 @@ func (op operation) buildable() bool {
 	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
 }
 
-func (op operation) previewOutputs(digest string, rebuilt bool) property.Map {
+func (op operation) previewOutputs(digest string) property.Map {
 	out := mirror(op.inputs)
 	for _, key := range []string{"digest", "ref", "repoDigest", "refs", "manifests"} {
 		out = out.Set(key, unknown())
@@ -62,7 +79,7 @@ func (op operation) previewOutputs(digest string, rebuilt bool) property.Map {
 	case digest != "":
 		out = out.Set("digest", property.New(digest))
 	}
-	if kept := op.old.outputs.Get("manifests"); !rebuilt && tagsKnown && !kept.IsNull() && op.samePlace(tags) {
+	if kept := op.old.outputs.Get("manifests"); tagsKnown && !kept.IsNull() && digest == op.old.digest && op.samePlace(tags) {
 		out = out.Set("manifests", kept)
 	}
 	return out

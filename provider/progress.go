@@ -28,6 +28,7 @@ type progress struct {
 
 	mu      sync.Mutex
 	running map[buildkit.Step]time.Time
+	told    map[buildkit.Step]bool // that have had their line
 }
 
 // startProgress begins to show; stop ends it.
@@ -38,6 +39,7 @@ func startProgress(ctx context.Context) *progress {
 		done:        make(chan struct{}),
 		ended:       make(chan struct{}),
 		running:     map[buildkit.Step]time.Time{},
+		told:        map[buildkit.Step]bool{},
 	}
 	go pr.tick()
 	return pr
@@ -104,8 +106,10 @@ func (pr *progress) report(e buildkit.Event) {
 	} else {
 		delete(pr.running, e.Step)
 	}
+	again := pr.told[e.Step] && e.Elapsed < time.Second // a source that was looked up and then fetched at once
 	pr.mu.Unlock()
-	if e.Kind == buildkit.Finished && !pr.interactive && worthALine(e.Step) {
+	if e.Kind == buildkit.Finished && !pr.interactive && worthALine(e.Step) && !again {
+		pr.told[e.Step] = true // only this goroutine writes it
 		pr.log.InfoStatus(finished(e))
 	}
 }

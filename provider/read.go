@@ -22,7 +22,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	if err != nil {
 		return p.ReadResponse{}, err
 	}
-	client := registry.New(registry.NewKeychain(logins(args.Registries)), registry.Options{})
+	client := registryClient(args)
 	old := stateOf(req.Properties)
 	if old.digest == "" && len(old.refs) == 0 {
 		return importImage(ctx, client, req)

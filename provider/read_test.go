@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
@@ -122,8 +123,10 @@ func TestReadImportsAReference(t *testing.T) {
 	}
 }
 
-func (r remembered) delete(req p.ReadRequest) error {
-	return r.server.Delete(p.DeleteRequest{ID: "app", Urn: "urn:pulumi:dev::shop::buildkit:index:Image::again", Properties: req.Properties, OldInputs: req.Inputs})
+// delete is the deletion by a later process.
+func (r remembered) delete(t *testing.T, req p.ReadRequest) error {
+	t.Helper()
+	return serve(t).Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: req.Properties, OldInputs: req.Inputs})
 }
 
 // Only our own tags go, and only as long as they are ours.
@@ -133,7 +136,7 @@ func TestDelete(t *testing.T) {
 	r.Push(t, "app:latest", registrytest.Index(t, "linux/amd64")) // by somebody else
 	theirs := r.holds(t, "app:latest")
 	for range 2 { // the second time everything is gone already
-		if err := r.delete(req); err != nil {
+		if err := r.delete(t, req); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,7 +151,7 @@ func TestDeleteReportsAFailure(t *testing.T) {
 	r.Wrap(registrytest.Intercept(http.MethodDelete, "/manifests/v1", func(w http.ResponseWriter, _ *http.Request) {
 		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
 	}))
-	if err := r.delete(req); err == nil || !strings.Contains(err.Error(), "/app:v1") {
+	if err := r.delete(t, req); err == nil || !strings.Contains(err.Error(), "/app:v1") {
 		t.Errorf("got %v", err)
 	}
 	if r.holds(t, "app:latest") != "" {
@@ -156,12 +159,14 @@ func TestDeleteReportsAFailure(t *testing.T) {
 	}
 }
 
-// In a replacement the engine calls Create, then Delete, with one URN.
+// In a replacement the engine calls Create, then Delete, with one URN; after a rename with two.
 func TestDeleteSparesWhatThisProcessCreated(t *testing.T) {
 	t.Parallel()
-	r, req := pushed(t)
-	err := r.server.Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: req.Properties, OldInputs: req.Inputs})
-	if err != nil || r.holds(t, "app:v1") != r.digest {
-		t.Errorf("the image is gone: %v", err)
+	for _, old := range []resource.URN{urn, "urn:pulumi:dev::shop::buildkit:index:Image::old"} {
+		r, req := pushed(t)
+		err := r.server.Delete(p.DeleteRequest{ID: "app", Urn: old, Properties: req.Properties, OldInputs: req.Inputs})
+		if err != nil || r.holds(t, "app:v1") != r.digest {
+			t.Errorf("the image of %s is gone: %v", old, err)
+		}
 	}
 }

@@ -39,9 +39,9 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 
 // Manifest is the image of one platform.
 type Manifest struct {
-	Digest     string `pulumi:"digest"`
-	RepoDigest string `pulumi:"repoDigest"`
-	Size       int    `pulumi:"size"`
+	Digest     string  `pulumi:"digest"`
+	RepoDigest string  `pulumi:"repoDigest"`
+	Size       float64 `pulumi:"size"`
 }
 
 // Annotate documents the type.

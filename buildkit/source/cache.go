@@ -68,7 +68,6 @@ type record struct {
 	name  []byte
 	state fileState
 	sum   [sha256.Size]byte
-	caps  []byte
 	seen  bool // in this scan
 }
 
@@ -118,7 +117,7 @@ func (k *knownFolder) recall(name string, info fileInfo, e *entry) bool {
 		return false
 	}
 	k.records[i].seen = true
-	e.sum, e.caps = k.records[i].sum, k.records[i].caps
+	e.sum = k.records[i].sum
 	return true
 }
 
@@ -130,7 +129,7 @@ func (k *knownFolder) learn(name string, info fileInfo, e *entry, started time.T
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.learned = append(k.learned, record{name: []byte(name), state: state, sum: e.sum, caps: e.caps, seen: true})
+	k.learned = append(k.learned, record{name: []byte(name), state: state, sum: e.sum, seen: true})
 }
 
 // save writes what is new. A failure is not told: the next scan reads the files again.

@@ -16,8 +16,7 @@ import (
 //	context  its absolute path
 //	folders  path and block of each, sorted by path
 //
-// and a block the records of a folder's files, sorted by name: name, size, mtime, ctime, inode, 32 bytes of SHA-256,
-// capability. Texts and blocks have their length in front, an unsigned varint; numbers are signed varints.
+// and a block the records of a folder's files, sorted by name: name, size, mtime, ctime, inode, 32 bytes of SHA-256. Texts and blocks have their length in front, an unsigned varint; numbers are signed varints.
 const cacheHeader = "pulumi-buildkit stat cache v1\n"
 
 // encode keeps what this scan saw in the folders that it visited, and the other folders as they were.
@@ -47,7 +46,7 @@ func (k *knownFolder) encode() (block []byte) {
 		for _, n := range []int64{r.state.size, r.state.mtime, r.state.ctime, r.state.inode} {
 			block = binary.AppendVarint(block, n)
 		}
-		block = appendText(append(block, r.sum[:]...), r.caps)
+		block = append(block, r.sum[:]...)
 	}
 	return block
 }
@@ -86,7 +85,6 @@ func decodeRecords(block []byte) []record {
 	for len(d.rest) > 0 && !d.broken {
 		r := record{name: d.text(), state: fileState{size: d.number(), mtime: d.number(), ctime: d.number(), inode: d.number()}}
 		copy(r.sum[:], d.take(sha256.Size))
-		r.caps = d.text()
 		records = append(records, r)
 	}
 	if d.broken {

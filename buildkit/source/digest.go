@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
@@ -35,11 +36,9 @@ func (e *entry) appendTo(record []byte) []byte {
 	record = binary.BigEndian.AppendUint32(append(record, 4), unixMode(e.mode&hashedMode))
 	record = appendField(record, e.link)
 	if e.mode.IsRegular() {
-		record = append(append(record, sha256.Size), e.sum[:]...)
-	} else {
-		record = append(record, 0)
+		return append(append(record, sha256.Size), e.sum[:]...)
 	}
-	return appendField(record, e.caps)
+	return append(record, 0)
 }
 
 // appendField is a field of a record: its length as an unsigned varint, then its bytes.
@@ -87,14 +86,18 @@ func contentTime(t time.Time, sum [sha256.Size]byte) int64 {
 	return t.Unix()*int64(time.Second) + int64(binary.BigEndian.Uint64(sum[:8])%uint64(time.Second))
 }
 
-// digestReader hashes what is read through it and counts the bytes.
+// digestReader hashes what is read through it and counts the bytes. It ends with ctx: a file may be large.
 type digestReader struct {
-	r io.Reader
-	h hash.Hash
-	n int64
+	ctx context.Context //nolint:containedctx // lives as long as one file is read
+	r   io.Reader
+	h   hash.Hash
+	n   int64
 }
 
 func (d *digestReader) Read(p []byte) (int, error) {
+	if d.ctx.Err() != nil {
+		return 0, context.Cause(d.ctx)
+	}
 	n, err := d.r.Read(p)
 	_, _ = d.h.Write(p[:n])
 	d.n += int64(n)

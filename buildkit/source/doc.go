@@ -15,9 +15,10 @@
 //	         mode     four bytes, big endian: the permission, setuid, setgid and sticky bits, without group and other write
 //	         link     the text of a symbolic link, else empty
 //	         content  SHA-256 of the bytes of a file, else empty
-//	         caps     the extended attribute security.capability of a file, else empty
 //
 // Group and other write are left out because they are the bits in which a checkout under umask 002 differs from one under
-// 022. Owner, modification time, other extended attributes and the place of the tree on disk are no part of it: the
-// digest is the same on every machine and in every checkout. Sockets, FIFOs and devices are neither hashed nor sent.
+// 022. Owner, modification time and the place of the tree on disk are no part of it: the digest is the same on every
+// machine and in every checkout. Extended attributes are neither hashed nor sent: BuildKit's receiver sets them and then
+// the owner, at which the kernel drops security.capability, so that no image ever has it from a build context. Sockets,
+// FIFOs and devices are neither hashed nor sent.
 package source

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (w *walk) read(dir *os.File, name string, info fileInfo, e *entry, known *k
 	e.size = info.size
 	if !known.recall(name, info, e) {
 		started := time.Now()
-		if err := e.readFile(dir, name, info); err != nil {
+		if err := e.readFile(w.ctx, dir, name, info); err != nil {
 			return err
 		}
 		known.learn(name, info, e, started)
@@ -36,7 +37,7 @@ func (w *walk) read(dir *os.File, name string, info fileInfo, e *entry, known *k
 }
 
 // readFile reads and hashes the content. What lstat said before must still be true.
-func (e *entry) readFile(dir *os.File, name string, info fileInfo) error {
+func (e *entry) readFile(ctx context.Context, dir *os.File, name string, info fileInfo) error {
 	f, err := openAt(dir, name)
 	if err != nil {
 		return err
@@ -49,7 +50,7 @@ func (e *entry) readFile(dir *os.File, name string, info fileInfo) error {
 	if !now.Mode().IsRegular() {
 		return errors.New("changed while the build context was read: no longer a file")
 	}
-	content := &digestReader{r: f, h: sha256.New()}
+	content := &digestReader{ctx: ctx, r: f, h: sha256.New()}
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{content}, *buffer); err != nil {
@@ -59,6 +60,5 @@ func (e *entry) readFile(dir *os.File, name string, info fileInfo) error {
 		return fmt.Errorf("changed while the build context was read: %d bytes became %d", info.size, content.n)
 	}
 	e.sum = content.sum()
-	e.caps, err = capability(f)
-	return err
+	return nil
 }

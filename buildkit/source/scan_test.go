@@ -1,6 +1,8 @@
 package source
 
 import (
+	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func paths(t *testing.T, dir string, excludes ...string) []string {
@@ -90,5 +93,20 @@ func TestScanDoesNotLeaveTheContext(t *testing.T) {
 	dir := tree(t, map[string]string{"out": "->/etc", "loop": "->loop", "up": "->.."})
 	if got := paths(t, dir); !slices.Equal(got, []string{"loop", "out", "up"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Cancel has 5 seconds, and one file may take longer.
+func TestScanEndsWithItsContextInTheMiddleOfAFile(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"big": ""})
+	if err := os.Truncate(filepath.Join(dir, "big"), 1<<40); err != nil {
+		t.Skipf("no sparse files here: %v", err)
+	}
+	why := errors.New("the user went away")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, why)
+	defer cancel()
+	if _, err := Scan(ctx, dir, Scope{}, Options{}); !errors.Is(err, why) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 // sentFS is a tree as fsutil sends it: its walk replays the record, its files verify themselves while they are read.
 // What goes wrong is handed to fail, because fsutil sends an empty file for one that cannot be opened.
 type sentFS struct {
+	ctx  context.Context //nolint:containedctx // lives as long as one transfer
 	tree *Tree
 	root *os.Root // nil for a tree in memory
 	fail func(error)
@@ -70,7 +71,7 @@ func (s *sentFS) Open(name string) (io.ReadCloser, error) {
 	if err != nil {
 		return s.broken(name, err), nil
 	}
-	return &verifiedFile{fs: s, entry: e, file: f, content: digestReader{r: f, h: sha256.New()}}, nil
+	return &verifiedFile{fs: s, entry: e, file: f, content: digestReader{ctx: s.ctx, r: f, h: sha256.New()}}, nil
 }
 
 // openFile opens a file below root: no link is followed at its end, and a FIFO put in its place does not block.

@@ -62,7 +62,7 @@ func (s *Server) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 // for the rest of it. The sender, left behind, ends with the stream's context.
 func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filter *fsutil.FilterOpt) error {
 	failed := make(chan error, 1)
-	sent := &sentFS{tree: tree, fail: func(err error) { s.fail(err, failed) }}
+	sent := &sentFS{ctx: stream.Context(), tree: tree, fail: func(err error) { s.fail(err, failed) }}
 	closeRoot, err := sent.open()
 	if err != nil {
 		s.fail(fmt.Errorf("the build context cannot be opened any more: %w", err), failed)

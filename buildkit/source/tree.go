@@ -27,7 +27,6 @@ type entry struct {
 	mtime int64             // as it is sent, nanoseconds
 	link  string            // text of a link
 	sum   [sha256.Size]byte // of the content of a file
-	caps  []byte            // security.capability of a file
 	data  []byte            // the content itself, of a file in memory
 }
 
@@ -93,9 +92,5 @@ func (t *Tree) find(path string) *entry {
 
 // stat is the entry as BuildKit is told of it: owned by root, hard links flattened.
 func (e *entry) stat() *types.Stat {
-	s := &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.mtime, Linkname: e.link}
-	if len(e.caps) > 0 {
-		s.Xattrs = map[string][]byte{capabilityXattr: e.caps}
-	}
-	return s
+	return &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.mtime, Linkname: e.link}
 }

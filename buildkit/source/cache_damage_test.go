@@ -1,0 +1,85 @@
+package source
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// What is damaged, foreign or cannot be read is ignored, and replaced when that is possible.
+func TestCacheIgnoresWhatIsNoCache(t *testing.T) {
+	t.Parallel()
+	dir, first := tree(t, base()), NewCache(t.TempDir())
+	ageUntilRemembered(t, dir, first, 2)
+	whole, err := os.ReadFile(first.file(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := slices.Clone(whole)
+	flipped[len(flipped)-40] ^= 4
+	other := tree(t, map[string]string{"a.txt": "other", "dir/b": "tree"})
+	ageUntilRemembered(t, other, first, 2)
+	foreign, err := os.ReadFile(first.file(other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	damages := map[string][]byte{"empty": {}, "a part": whole[:len(whole)/2], "a flipped bit": flipped, "another context's": foreign,
+		"another program's": []byte("PK\x03\x04"), "only the header": []byte(cacheHeader), "twice": slices.Concat(whole, whole)}
+	for name, data := range damages {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cache := NewCache(t.TempDir())
+			if err := os.WriteFile(cache.file(dir), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			scanPair(t, dir, cache)
+			if n := rememberedFiles(t, dir, cache); n != 2 {
+				t.Errorf("%d files are remembered afterwards, want 2", n)
+			}
+		})
+	}
+}
+
+// A cache that cannot be read or written is as good as none.
+func TestCacheIsNotNeeded(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder := NewCache(t.TempDir())
+	dir := tree(t, base())
+	if err := os.MkdirAll(filepath.Join(folder.file(dir), "in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, cache := range map[string]*Cache{"below a file": NewCache(filepath.Join(file, "cache")), "a folder in its place": folder, "none": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			scanPair(t, dir, cache)
+			scanPair(t, dir, cache)
+		})
+	}
+}
+
+//nolint:paralleltest // the environment is the process's
+func TestCacheIsSwitchedOff(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", home)
+	t.Setenv(cacheVariable, "off")
+	dir := tree(t, base())
+	backdate(t, dir)
+	scanPair(t, dir, UserCache())
+	if files, err := os.ReadDir(home); err != nil || len(files) > 0 {
+		t.Errorf("left %v, %v", files, err)
+	}
+	t.Setenv(cacheVariable, "")
+	cache := UserCache()
+	if cache == nil || cache.dir != filepath.Join(home, "pulumi-buildkit", "stat") {
+		t.Fatalf("got %+v", cache)
+	}
+	ageUntilRemembered(t, dir, cache, 2)
+	if info, err := os.Stat(cache.dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder has mode %v, %v", info.Mode(), err)
+	}
+}

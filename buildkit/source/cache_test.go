@@ -1,0 +1,245 @@
+package source
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// scanPair scans with and without the cache, and the two must agree.
+func scanPair(t *testing.T, dir string, cache *Cache) [32]byte {
+	t.Helper()
+	remembered, err := Scan(t.Context(), dir, Scope{}, Options{Cache: cache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := digestOf(t, dir)
+	if remembered.Digest() != fresh {
+		t.Fatal("the cache changed the digest")
+	}
+	return fresh
+}
+
+// backdate makes all files old enough to be remembered: the wall clock cannot be turned, but a scan believes any clock.
+func backdate(t *testing.T, dir string) {
+	t.Helper()
+	old := time.Now().Add(-time.Hour)
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.Type()&os.ModeSymlink != 0 {
+			return err
+		}
+		return os.Chtimes(path, old, old)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rememberedFiles counts the records of a cache for a directory.
+func rememberedFiles(t *testing.T, dir string, cache *Cache) (n int) {
+	t.Helper()
+	data, err := os.ReadFile(cache.file(dir))
+	if err != nil {
+		return 0
+	}
+	for _, block := range decodeCache(data, dir) {
+		n += len(decodeRecords(block))
+	}
+	return n
+}
+
+// ageUntilRemembered waits until the files are old enough for the cache, which goes by the time of their last change.
+func ageUntilRemembered(t *testing.T, dir string, cache *Cache, files int) {
+	t.Helper()
+	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*racy)
+	defer tick.Stop()
+	for rememberedFiles(t, dir, cache) < files {
+		select {
+		case <-tick.C:
+			scanPair(t, dir, cache)
+		case <-limit:
+			t.Fatalf("%d of %d files are remembered", rememberedFiles(t, dir, cache), files)
+		}
+	}
+}
+
+// edits keep as much of a file's appearance as they can while its content changes.
+var edits = map[string]func(path string, content []byte, stamp time.Time) error{
+	"rewritten, same size and time": func(path string, content []byte, stamp time.Time) error {
+		return firstError(os.WriteFile(path, content, 0o644), os.Chtimes(path, stamp, stamp))
+	},
+	"rewritten, same size": func(path string, content []byte, _ time.Time) error {
+		return os.WriteFile(path, content, 0o644)
+	},
+	"replaced by rename, same size and time": func(path string, content []byte, stamp time.Time) error {
+		return firstError(os.WriteFile(path+"~", content, 0o644), os.Chtimes(path+"~", stamp, stamp), os.Rename(path+"~", path))
+	},
+	"removed and made again": func(path string, content []byte, stamp time.Time) error {
+		return firstError(os.Remove(path), os.WriteFile(path, content, 0o644), os.Chtimes(path, stamp, stamp))
+	},
+	"written through another name": func(path string, content []byte, stamp time.Time) error {
+		return firstError(os.Link(path, path+".link"), os.WriteFile(path+".link", content, 0o644), os.Chtimes(path, stamp, stamp), os.Remove(path+".link"))
+	},
+	"truncated and filled": func(path string, content []byte, stamp time.Time) error {
+		return firstError(os.Truncate(path, 0), os.WriteFile(path, content, 0o644), os.Chtimes(path, stamp, stamp))
+	},
+	"swapped with a neighbour": func(path string, _ []byte, _ time.Time) error {
+		other := filepath.Join(filepath.Dir(path), "neighbour")
+		return firstError(os.Rename(path, path+"~"), os.Rename(other, path), os.Rename(path+"~", other))
+	},
+	"mode": func(path string, _ []byte, _ time.Time) error { return os.Chmod(path, 0o700) },
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Each edit of a file that is remembered for certain is seen, however alike the file looks.
+func TestCacheSeesEveryEdit(t *testing.T) {
+	t.Parallel()
+	dir, cache, stamp := t.TempDir(), NewCache(filepath.Join(t.TempDir(), "c")), time.Now().Add(-time.Hour)
+	n := 0
+	for name := range edits {
+		folder := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
+		if err := firstError(os.Mkdir(folder, 0o755), os.WriteFile(folder+"/file", []byte("AAAA"), 0o644), os.WriteFile(folder+"/neighbour", []byte("NNNN"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		n += 2
+	}
+	backdate(t, dir)
+	ageUntilRemembered(t, dir, cache, n)
+	for name, edit := range edits {
+		before := scanPair(t, dir, cache)
+		if err := edit(filepath.Join(dir, strings.ReplaceAll(name, " ", "-"), "file"), []byte("BBBB"), stamp); err != nil {
+			t.Fatal(err)
+		}
+		if scanPair(t, dir, cache) == before {
+			t.Errorf("%s: not seen", name)
+		}
+	}
+}
+
+// A file that is rewritten right after a scan, as alike as can be, is seen: what is young is not remembered.
+func TestCacheSeesAFileThatIsRewrittenAtOnce(t *testing.T) {
+	t.Parallel()
+	dir, cache := t.TempDir(), NewCache(t.TempDir())
+	path, stamp := filepath.Join(dir, "file"), time.Now().Add(-time.Hour)
+	seen := map[[32]byte]bool{}
+	for i := range 300 {
+		if err := firstError(os.WriteFile(path, fmt.Appendf(nil, "%06d", i), 0o644), os.Chtimes(path, stamp, stamp)); err != nil {
+			t.Fatal(err)
+		}
+		seen[scanPair(t, dir, cache)] = true
+	}
+	if len(seen) != 300 {
+		t.Errorf("%d different digests of 300 contents", len(seen))
+	}
+	if n := rememberedFiles(t, dir, cache); n != 0 {
+		t.Errorf("a file of this very second is remembered")
+	}
+}
+
+// Random edits with scans in between. Half of the time between two scans is long enough for files to be remembered.
+func TestCacheChangesNoResult(t *testing.T) {
+	t.Parallel()
+	seed := uint64(20260819)
+	random := rand.New(rand.NewPCG(seed, seed))
+	dir, cache, stamp := t.TempDir(), NewCache(t.TempDir()), time.Now().Add(-time.Hour)
+	kinds := []string{}
+	for name := range edits {
+		kinds = append(kinds, name)
+	}
+	for i := range 40 {
+		folder := filepath.Join(dir, fmt.Sprint("d", i%5))
+		if err := firstError(os.MkdirAll(folder, 0o755), os.WriteFile(filepath.Join(folder, fmt.Sprint("f", i)), []byte("0000"), 0o644),
+			os.WriteFile(filepath.Join(folder, "neighbour"), []byte("NNNN"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ageUntilRemembered(t, dir, cache, 45)
+	for step := range 400 {
+		i := random.IntN(40)
+		path := filepath.Join(dir, fmt.Sprint("d", i%5), fmt.Sprint("f", i))
+		name := kinds[random.IntN(len(kinds))]
+		if err := edits[name](path, fmt.Appendf(nil, "%04d", step), stamp); err != nil {
+			t.Fatal(err)
+		}
+		if random.IntN(3) == 0 {
+			t.Logf("seed %d, step %d: %s of %s", seed, step, name, path)
+			scanPair(t, dir, cache)
+		}
+	}
+	ageUntilRemembered(t, dir, cache, 45)
+	if scanPair(t, dir, cache) != scanPair(t, dir, cache) {
+		t.Error("two scans of one tree differ")
+	}
+}
+
+// Many goroutines on one cache folder, while files change.
+func TestCacheIsShared(t *testing.T) {
+	t.Parallel()
+	dir, cacheDir := t.TempDir(), t.TempDir()
+	for i := range 30 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), []byte("0000"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ageUntilRemembered(t, dir, NewCache(cacheDir), 30)
+	for round := range 10 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(round)), fmt.Appendf(nil, "%04d", round+1), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want := digestOf(t, dir)
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				scanned, err := Scan(t.Context(), dir, Scope{}, Options{Cache: NewCache(cacheDir)})
+				if err != nil || scanned.Digest() != want {
+					t.Errorf("round %d: another digest, %v", round, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if left, _ := filepath.Glob(filepath.Join(cacheDir, ".new-*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// Several processes on one cache folder agree, and leave a cache that is whole.
+func TestCacheIsSharedByProcesses(t *testing.T) {
+	t.Parallel()
+	if dir := os.Getenv("SOURCE_TEST_SCAN"); dir != "" {
+		fmt.Fprintf(os.Stdout, "digest %x\n", scanPair(t, dir, NewCache(os.Getenv("SOURCE_TEST_CACHE"))))
+		return
+	}
+	dir, cache := tree(t, base()), NewCache(t.TempDir())
+	ageUntilRemembered(t, dir, cache, 2)
+	want := fmt.Sprintf("digest %x\n", digestOf(t, dir))
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			child := exec.Command(os.Args[0], "-test.run=^TestCacheIsSharedByProcesses$")
+			child.Env = append(os.Environ(), "SOURCE_TEST_SCAN="+dir, "SOURCE_TEST_CACHE="+cache.dir)
+			if output, err := child.CombinedOutput(); err != nil || !bytes.Contains(output, []byte(want)) {
+				t.Errorf("%v: %s, want %s", err, output, want)
+			}
+		})
+	}
+	all.Wait()
+	if n := rememberedFiles(t, dir, cache); n != 2 {
+		t.Errorf("%d files are remembered, want 2", n)
+	}
+}
