@@ -154,7 +154,8 @@ func (f *recordedFile) Read(p []byte) (int, error) {
 }
 
 // record is what a build received, one line for each path, as far as it has a say in an image: names, types, permissions
-// but group and other write, texts of links, contents, capabilities. Owners and times are none of it.
+// but group and other write, texts of links, contents. Owners and times are none of it, nor are extended attributes: see
+// the package comment of source.
 type record map[string]string
 
 // record sums up what was sent. Hard links count as the files that they are.
@@ -180,7 +181,7 @@ func (r *recorder) record() (record, error) {
 			}
 			mode = 0
 		}
-		lines[path] = fmt.Sprintf("%v %q %x %x", mode&^0o022, link, f.content[:6], f.stat.Xattrs["security.capability"])
+		lines[path] = fmt.Sprintf("%v %q %x", mode&^0o022, link, f.content[:6])
 	}
 	return lines, nil
 }

@@ -81,13 +81,21 @@ func (d dice) changeFile(full string, info fs.FileInfo) string {
 		must(os.Symlink(string(bytes.TrimSpace(append([]byte("l"), content[:min(3, len(content))]...))), full))
 		return "became a link"
 	case 6:
-		must(unix.Lsetxattr(full, "security.capability", []byte("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0))
-		return "got a capability"
+		must(d.attribute(full))
+		return "got an extended attribute"
 	default:
 		must(os.WriteFile(full, []byte(d.content()), 0o644))
 		times()
 		return "rewritten"
 	}
+}
+
+// attribute sets an extended attribute: a valid capability, or one of the user's own.
+func (d dice) attribute(full string) error {
+	if d.oneIn(3) {
+		return unix.Lsetxattr(full, "trusted.note", []byte("x"), 0)
+	}
+	return unix.Lsetxattr(full, "security.capability", []byte("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0)
 }
 
 func (d dice) changeDir(full string, info fs.FileInfo) string {

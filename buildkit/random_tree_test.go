@@ -98,6 +98,9 @@ func (d dice) add(dir, path string, existing []string) bool {
 	default:
 		must(os.WriteFile(full, []byte(d.content()), 0o644))
 		must(os.Chmod(full, d.fileMode()))
+		if d.oneIn(20) {
+			must(d.attribute(full))
+		}
 	}
 	d.age(full)
 	return false

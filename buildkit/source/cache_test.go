@@ -27,7 +27,7 @@ func scanPair(t *testing.T, dir string, cache *Cache) [32]byte {
 	return fresh
 }
 
-// backdate makes all files old enough to be remembered: the wall clock cannot be turned, but a scan believes any clock.
+// backdate sets the times of all files to an hour ago, as unpacked archives have them. The times of their last changes stay.
 func backdate(t *testing.T, dir string) {
 	t.Helper()
 	old := time.Now().Add(-time.Hour)

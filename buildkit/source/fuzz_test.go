@@ -167,6 +167,7 @@ func FuzzDigestEncoding(f *testing.F) {
 	f.Add([]byte("d0a\x00f0a/b\x00"), []byte("d0a\x00f0a/b\x00l0a/c\x00x"))
 	f.Add([]byte("l0a\x00bc"), []byte("l0ab\x00c"))
 	f.Add([]byte("f0\x00\n"), []byte("f0\n\x00"))
+	f.Add([]byte("l0a\x00x\nl0b\x00y"), []byte("l0a\x00x\x00\x01l\x01b\x04\x00\x00\x01\x40y")) // a link's text that is an entry
 	f.Fuzz(func(t *testing.T, one, other []byte) {
 		a, b := entriesFrom(one), entriesFrom(other)
 		encodedA, textA := encodings(a)
@@ -189,10 +190,10 @@ func entriesFrom(data []byte) (list []entry) {
 		}
 		path, rest, _ := bytes.Cut(line[2:], []byte{0})
 		e := entry{path: string(path), mode: os.FileMode(line[1])*7 | os.FileMode(line[1]&1)*os.ModeSetuid}
-		switch line[0] % 3 {
-		case 0:
+		switch line[0] {
+		case 'd':
 			e.mode |= os.ModeDir
-		case 1:
+		case 'l':
 			e.mode |= os.ModeSymlink
 			e.link = string(rest)
 		default:
