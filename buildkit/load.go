@@ -30,6 +30,11 @@ type Inputs struct {
 //
 // Errors name the path that could not be read.
 func Load(ctx context.Context, plan Plan) (*Inputs, error) {
+	return (*Walks)(nil).Load(ctx, "", plan)
+}
+
+// Load is the function Load, for a user of shared walks.
+func (w *Walks) Load(ctx context.Context, user string, plan Plan) (*Inputs, error) {
 	d, err := readDefinition(plan.Files)
 	if err != nil {
 		return nil, err
@@ -38,19 +43,21 @@ func Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	if !plan.WatchAll {
 		in.reads, in.Certain = Predict(ctx, plan, d)
 	}
-	key := newKey()
+	all := newKey()
 	for _, c := range contexts(plan.Files, d) {
 		scope, err := c.scope(in.reads)
 		if err != nil {
 			return nil, c.named(err)
 		}
 		in.dirs[c.source] = c
-		key.add(c, scope)
-		if in.trees[c.source], err = source.Scan(ctx, c.dir, scope, source.Options{Cache: source.UserCache()}); err != nil {
+		own := newKey()
+		own.add(c, scope)
+		all.add(c, scope)
+		if in.trees[c.source], err = w.scan(ctx, user+"\x00"+c.source, own.String(), c.dir, scope); err != nil {
 			return nil, c.named(err)
 		}
 	}
-	in.key = key.String()
+	in.key = all.String()
 	return in, nil
 }
 
