@@ -53,9 +53,10 @@ func TestHashChangesIffWhatBuildKitReceivesDoes(t *testing.T) {
 		t.Logf("%5d %s", counts[kind], kind)
 	}
 	for i, text := range failures {
-		if t.Error(text); i == 4 {
-			t.Fatalf("and %d more", len(failures)-i-1)
+		if i >= 5 { // enough to read; the others can be had by their seeds
+			text, _, _ = strings.Cut(text, "\n")
 		}
+		t.Error(text)
 	}
 	if built := *differentialCases - counts[skipped]; *differentialCases >= 100 && built < *differentialCases/2 {
 		t.Errorf("only %d of %d cases could be built: the generator is of no use", built, *differentialCases)
@@ -168,7 +169,7 @@ func judge(before, after observation, change, report string) verdict {
 	case !before.inputs.Certain || !after.inputs.Certain:
 		return verdict{kind: needless + "the prediction is uncertain, whole contexts are hashed"}
 	}
-	return verdict{kind: failed, text: report + "BuildKit receives the same, the hash differs\n"}
+	return verdict{kind: failed, text: report + "BuildKit receives the same, the hash differs:\n" + before.record.String()}
 }
 
 // observe loads and builds a project. What the daemon refuses is not built; what only we refuse is an error.
@@ -220,7 +221,7 @@ func (p project) oracle(r *recorder) client.SolveOpt {
 // render is the whole project as text.
 func (p project) render() string {
 	text := ""
-	for _, dir := range slices.Sorted(maps.Values(p.sources())) {
+	for _, dir := range slices.Compact(slices.Sorted(maps.Values(p.sources()))) {
 		text += filepath.Base(dir) + ":\n" + render(dir)
 	}
 	for _, file := range append([]string{p.plan.Files.Dockerfile, p.plan.Files.Dockerfile + ".dockerignore"}, p.ignoreFiles()...) {

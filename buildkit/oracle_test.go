@@ -78,6 +78,8 @@ func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	if slices.Equal(follow, []string{".dockerignore"}) { // the frontend reads it; what follows from it is recorded
 		return fsutil.Send(stream.Context(), stream, filtered, nil)
 	}
+	// Send does this too: the first name of a file with several is seldom the one that is sent.
+	filtered = fsutil.WithHardlinkReset(filtered)
 	return fsutil.Send(stream.Context(), stream, &recordingFS{FS: filtered, recorder: r, source: name}, nil)
 }
 
@@ -170,7 +172,8 @@ func (r *recorder) record() (record, error) {
 		case mode&os.ModeSymlink != 0:
 			link = f.stat.Linkname
 		case f.stat.Linkname != "":
-			f.content, f.whole = r.sent[source+"/"+f.stat.Linkname].content, true
+			first := r.sent[source+"/"+f.stat.Linkname]
+			f.content, f.whole = first.content, first.whole
 		}
 		if mode.IsRegular() && !f.whole {
 			return nil, fmt.Errorf("the daemon did not ask for the content of %s", path)
@@ -186,10 +189,13 @@ func (r *recorder) record() (record, error) {
 	return lines, nil
 }
 
+func (r record) String() string { return diff(nil, r) }
+
 // diff lists what two records do not have in common; it is empty when they are equal.
 func diff(before, after record) string {
 	var text strings.Builder
-	all := maps.Clone(before)
+	all := record{}
+	maps.Copy(all, before)
 	maps.Copy(all, after)
 	for _, path := range slices.Sorted(maps.Keys(all)) {
 		if before[path] != after[path] {

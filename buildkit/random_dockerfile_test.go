@@ -162,14 +162,15 @@ func (w *writer) flags() string {
 	return flags
 }
 
-// sources are one to three paths of dir, some as wildcards, seldom one that is not there.
+// sources are one to three paths of dir, some as wildcards, seldom one that is not there. None begins with !, for which
+// BuildKit's client sends nothing, so that COPY takes what other instructions happen to ask for.
 func (w *writer) sources(dir string) (sources []string) {
 	known := slices.DeleteFunc(entries(dir), func(source string) bool {
 		_, err := os.Stat(filepath.Join(dir, source))
-		return err != nil && !w.oneIn(20) || strings.ContainsAny(source, "\n\"$")
+		return err != nil && !w.oneIn(20) || strings.ContainsAny(source, "\n\"$!")
 	})
 	for range 1 + w.IntN(2)*w.IntN(3) {
-		source := w.name() + "*"
+		source := pick(w.dice, plainNames...) + "*"
 		if len(known) > 0 {
 			source = pick(w.dice, known...)
 		}
