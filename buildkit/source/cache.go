@@ -51,8 +51,8 @@ type remembered struct {
 	context string            // absolute path
 	blocks  map[string][]byte // encoded folders by path
 
-	mu      sync.Mutex
-	visited map[string]*knownFolder
+	mu   sync.Mutex
+	news map[string][]byte // encoded folders of which this scan knows more
 }
 
 // knownFolder is what is known of the files of one folder. Nil knows nothing.
@@ -82,7 +82,7 @@ func (c *Cache) open(context string) *remembered {
 	if c == nil {
 		return nil
 	}
-	r := &remembered{cache: c, context: context, visited: map[string]*knownFolder{}}
+	r := &remembered{cache: c, context: context, news: map[string][]byte{}}
 	data, err := os.ReadFile(c.file(context))
 	if err == nil {
 		r.blocks = decodeCache(data, context) // nil when it is damaged or about another directory
@@ -100,11 +100,18 @@ func (r *remembered) folder(path string) *knownFolder {
 	if r == nil {
 		return nil
 	}
-	k := &knownFolder{records: decodeRecords(r.blocks[path])}
+	return &knownFolder{records: decodeRecords(r.blocks[path])}
+}
+
+// leave is called when a folder has been looked at. Only what is new is kept, and that encoded: there may be many.
+func (r *remembered) leave(path string, k *knownFolder) {
+	if r == nil || len(k.learned) == 0 {
+		return
+	}
+	block := k.encode()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.visited[path] = k
-	return k
+	r.news[path] = block
 }
 
 // recall fills in the digest of a file that has not changed. It is safe for concurrent use for different names.
@@ -134,7 +141,7 @@ func (k *knownFolder) learn(name string, info fileInfo, e *entry, started time.T
 
 // save writes what is new. A failure is not told: the next scan reads the files again.
 func (r *remembered) save(ctx context.Context) {
-	if r == nil || ctx.Err() != nil || !r.hasNews() {
+	if r == nil || ctx.Err() != nil || len(r.news) == 0 {
 		return
 	}
 	data := r.encode()
@@ -146,15 +153,6 @@ func (r *remembered) save(ctx context.Context) {
 	}
 	replaceFile(r.cache.file(r.context), data)
 	KeepNewest(r.cache.dir, cacheFiles)
-}
-
-func (r *remembered) hasNews() bool {
-	for _, k := range r.visited {
-		if len(k.learned) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // replaceFile writes a file whole or not at all.

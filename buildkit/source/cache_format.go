@@ -2,7 +2,6 @@ package source
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"maps"
@@ -19,28 +18,33 @@ import (
 // and a block the records of a folder's files, sorted by name: name, size, mtime, ctime, inode, 32 bytes of SHA-256. Texts and blocks have their length in front, an unsigned varint; numbers are signed varints.
 const cacheHeader = "pulumi-buildkit stat cache v1\n"
 
-// encode keeps what this scan saw in the folders that it visited, and the other folders as they were.
+// encode keeps what this scan learned, and the other folders as they were.
 func (r *remembered) encode() []byte {
 	blocks := maps.Clone(r.blocks)
 	if blocks == nil {
 		blocks = map[string][]byte{}
 	}
-	for path, k := range r.visited {
-		blocks[path] = k.encode()
+	maps.Copy(blocks, r.news)
+	size := len(cacheHeader) + sha256.Size + len(r.context) + binary.MaxVarintLen64
+	for path, block := range blocks {
+		size += len(path) + len(block) + 2*binary.MaxVarintLen64
 	}
-	body := appendText(nil, []byte(r.context))
+	file := append(make([]byte, 0, size), cacheHeader...)
+	file = append(file, make([]byte, sha256.Size)...) // the sum of what follows
+	file = appendText(file, []byte(r.context))
 	for _, path := range slices.Sorted(maps.Keys(blocks)) {
-		if len(blocks[path]) > 0 {
-			body = appendText(appendText(body, []byte(path)), blocks[path])
+		if len(blocks[path]) > 0 { // all of its files are gone
+			file = appendText(appendText(file, []byte(path)), blocks[path])
 		}
 	}
-	sum := sha256.Sum256(body)
-	return slices.Concat([]byte(cacheHeader), sum[:], body)
+	sum := sha256.Sum256(file[len(cacheHeader)+sha256.Size:])
+	copy(file[len(cacheHeader):], sum[:])
+	return file
 }
 
 func (k *knownFolder) encode() (block []byte) {
 	records := slices.DeleteFunc(slices.Concat(k.records, k.learned), func(r record) bool { return !r.seen })
-	slices.SortFunc(records, func(a, b record) int { return cmp.Or(bytes.Compare(a.name, b.name)) })
+	slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.name, b.name) })
 	for _, r := range records {
 		block = appendText(block, r.name)
 		for _, n := range []int64{r.state.size, r.state.mtime, r.state.ctime, r.state.inode} {

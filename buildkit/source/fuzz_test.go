@@ -134,7 +134,7 @@ func wholeCache() []byte {
 		}
 		return k
 	}
-	r := &remembered{context: "/context", visited: map[string]*knownFolder{".": known("a", "b", "é\n"), "d": known("x"), "empty": known()}}
+	r := &remembered{context: "/context", news: map[string][]byte{".": known("a", "b", "é\n").encode(), "d": known("x").encode(), "empty": known().encode()}}
 	return r.encode()
 }
 

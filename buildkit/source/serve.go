@@ -65,7 +65,7 @@ func (s *sentFS) Open(name string) (io.ReadCloser, error) {
 		return s.broken(name, fs.ErrNotExist), nil
 	}
 	if s.root == nil {
-		return io.NopCloser(bytes.NewReader(e.data)), nil
+		return io.NopCloser(bytes.NewReader(s.tree.content[e.path])), nil
 	}
 	f, err := openFile(s.root, e.path)
 	if err != nil {

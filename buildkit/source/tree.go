@@ -14,8 +14,9 @@ import (
 
 // Tree is a recorded tree of files, immutable once made. It is safe for concurrent use.
 type Tree struct {
-	root    string  // "" when every file is in memory
-	entries []entry // in the order of fsutil.ComparePath
+	root    string            // "" when every file is in memory
+	content map[string][]byte // of the files in memory
+	entries []entry           // in the order of fsutil.ComparePath
 	skipped []string
 }
 
@@ -27,15 +28,14 @@ type entry struct {
 	mtime int64             // as it is sent, nanoseconds
 	link  string            // text of a link
 	sum   [sha256.Size]byte // of the content of a file
-	data  []byte            // the content itself, of a file in memory
 }
 
 // Files is a tree of regular files in memory, mode 0644, by name. Their time is the epoch.
 func Files(content map[string][]byte) *Tree {
-	t := &Tree{}
+	t := &Tree{content: content}
 	for path, data := range content {
 		sum := sha256.Sum256(data)
-		t.entries = append(t.entries, entry{path: path, mode: 0o644, size: int64(len(data)), sum: sum, data: data, mtime: contentTime(time.Unix(0, 0), sum)})
+		t.entries = append(t.entries, entry{path: path, mode: 0o644, size: int64(len(data)), sum: sum, mtime: contentTime(time.Unix(0, 0), sum)})
 	}
 	slices.SortFunc(t.entries, func(a, b entry) int { return fsutil.ComparePath(a.path, b.path) })
 	return t

@@ -1,0 +1,165 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The benchmarks compare with the least that the same machine needs in the same moment, in turns: a ratio says what a time
+// on a noisy machine does not.
+
+var bench struct {
+	sync.Once
+	dir   string // 200,000 files in 4,000 folders, 1 GB in all, old enough for the cache
+	cache string // that has seen them
+}
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("BENCH_SCAN"); dir != "" { // a process of its own, for BenchmarkMemory
+		if _, err := Scan(context.Background(), dir, Scope{}, Options{Cache: NewCache(os.Getenv("BENCH_CACHE"))}); err != nil {
+			panic(err)
+		}
+		return
+	}
+	code := m.Run()
+	_ = os.RemoveAll(bench.dir)
+	_ = os.RemoveAll(bench.cache)
+	os.Exit(code)
+}
+
+func prepare(b *testing.B) {
+	b.Helper()
+	bench.Do(func() {
+		var err error
+		if bench.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+			b.Fatal(err)
+		}
+		if bench.cache, err = os.MkdirTemp("", "bench-cache-"); err != nil {
+			b.Fatal(err)
+		}
+		noise, content := rand.NewChaCha8([32]byte{}), make([]byte, 10<<10)
+		for f := range 200_000 {
+			folder := filepath.Join(bench.dir, fmt.Sprintf("d%d", f/2000), fmt.Sprintf("s%d", f/50%40))
+			_, _ = noise.Read(content)
+			if f%50 == 0 {
+				err = os.MkdirAll(folder, 0o755)
+			}
+			if err != nil || os.WriteFile(filepath.Join(folder, fmt.Sprintf("file%d.txt", f%50)), content[:1000+noise.Uint64()%8240], 0o644) != nil {
+				b.Fatal("no room for the tree", err)
+			}
+		}
+		<-time.After(racy + time.Second) // the cache takes no younger files
+		scanned(b, Scope{}, NewCache(bench.cache))
+	})
+}
+
+func scanned(b *testing.B, scope Scope, cache *Cache) *Tree {
+	b.Helper()
+	tree, err := Scan(b.Context(), bench.dir, scope, Options{Cache: cache})
+	if err != nil {
+		b.Fatal(err)
+	}
+	tree.Digest()
+	return tree
+}
+
+// compare runs two things in turns and reports how much longer the first takes.
+func compare(b *testing.B, unit string, measured, yardstick func()) {
+	b.Helper()
+	prepare(b)
+	yardstick()
+	var ours, theirs time.Duration
+	for b.Loop() {
+		theirs += timed(yardstick)
+		ours += timed(measured)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(ours.Seconds()/float64(b.N), "s")
+	b.ReportMetric(float64(ours)/float64(theirs), unit)
+}
+
+func timed(f func()) time.Duration {
+	started := time.Now()
+	f()
+	return time.Since(started)
+}
+
+func BenchmarkWarm(b *testing.B) {
+	compare(b, "x_lstat", func() { scanned(b, Scope{}, NewCache(bench.cache)) }, func() { bare(bench.dir, nil) })
+}
+
+func BenchmarkCold(b *testing.B) {
+	compare(b, "x_sha256", func() { scanned(b, Scope{}, nil) }, func() { bare(bench.dir, read) })
+}
+
+// BenchmarkPart scans one of a hundred folders; in proportion is 0.01.
+func BenchmarkPart(b *testing.B) {
+	part := Scope{Includes: []string{"d7"}}
+	compare(b, "x_whole", func() { scanned(b, part, nil) }, func() { scanned(b, Scope{}, nil) })
+}
+
+// BenchmarkMemory is the peak of a process that scans the tree, first without and then with a cache.
+func BenchmarkMemory(b *testing.B) {
+	prepare(b)
+	for name, cache := range map[string]string{"cold_MB": b.TempDir(), "warm_MB": bench.cache} {
+		cmd := exec.CommandContext(b.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), "BENCH_SCAN="+bench.dir, "BENCH_CACHE="+cache)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+		b.ReportMetric(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1024, name)
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// bare walks a directory side by side with nothing but lstat and, for files, visit.
+func bare(dir string, visit func(path string)) {
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0)-1)
+	var walk func(dir string)
+	walk = func(dir string) {
+		children, _ := os.ReadDir(dir)
+		var group sync.WaitGroup
+		for _, child := range children {
+			path := dir + "/" + child.Name()
+			_, _ = os.Lstat(path)
+			switch {
+			case !child.IsDir() && visit != nil:
+				visit(path)
+			case child.IsDir():
+				select {
+				case slots <- struct{}{}:
+					group.Go(func() { defer func() { <-slots }(); walk(path) })
+				default:
+					walk(path)
+				}
+			}
+		}
+		group.Wait()
+	}
+	walk(dir)
+}
+
+// read reads and hashes a file with a buffer as large as Scan's.
+func read(path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	h := sha256.New()
+	_, _ = io.CopyBuffer(h, struct{ io.Reader }{f}, *buffer)
+	h.Sum(nil)
+}
