@@ -115,8 +115,8 @@ func sections(data []byte) map[string][]byte {
 		if size <= 0 || n > uint64(len(data)-size) {
 			return nil
 		}
-		text := data[size : size+int(n)] //nolint:gosec // n is less than a length
-		data = data[size+int(n):]        //nolint:gosec // n is less than a length
+		text := data[size : size+int(n)]
+		data = data[size+int(n):]       
 		if i%2 == 0 {
 			name = string(text)
 		} else {

@@ -71,7 +71,7 @@ func (k keeper) writeConfig() error {
 	if err := unix.Statfs(string(k.place), &disk); err != nil {
 		return fmt.Errorf("%s: %w", k.place, err)
 	}
-	size := int64(disk.Blocks) * disk.Bsize //nolint:gosec // the size of a disk in bytes fits
+	size := int64(disk.Blocks) * disk.Bsize
 	text := fmt.Sprintf(configText, strconv.Quote(k.path(rootFolder)), strconv.Quote(k.endpoint()), strconv.Quote(k.path(traceFile)),
 		strconv.Quote(k.runc), strconv.Quote(parent), share(size, 10, 10e9), share(size, 80, 100e9))
 	return os.WriteFile(k.path(configFile), []byte(text), 0o600)

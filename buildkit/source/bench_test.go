@@ -42,10 +42,10 @@ func prepare(b *testing.B) {
 	b.Helper()
 	bench.Do(func() {
 		var err error
-		if bench.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+		if bench.dir, err = os.MkdirTemp("", "bench-"); err != nil { //nolint:usetesting // outlives the first benchmark
 			b.Fatal(err)
 		}
-		if bench.cache, err = os.MkdirTemp("", "bench-cache-"); err != nil {
+		if bench.cache, err = os.MkdirTemp("", "bench-cache-"); err != nil { //nolint:usetesting // outlives the first benchmark
 			b.Fatal(err)
 		}
 		noise, content := rand.NewChaCha8([32]byte{}), make([]byte, 10<<10)

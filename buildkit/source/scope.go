@@ -83,7 +83,7 @@ func (m *matchers) judge(path string, isDir bool, parent verdict) (verdict, erro
 		}
 		if v.exclude = info; matched {
 			v.taken = false
-			v.prune = isDir && m.literalExceptions && !(m.exclude.Exclusions() && anyBelow(m.exclude, path, true))
+			v.prune = isDir && m.literalExceptions && !anyBelow(m.exclude, path, true)
 		}
 	}
 	return v, nil
