@@ -1,3 +1,225 @@
 package buildkit_test
 
-func runOrdinaryUser([]string) (bool, int) { return false, 0 }
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// ordinaryRole makes the test binary an ordinary user's process that loads and builds a folder: see ordinary.
+const ordinaryRole = "buildkit-test-ordinary"
+
+// ordinary is what such a process does, in this order.
+type ordinary struct {
+	Dir        string
+	Endpoint   string // build there too; "": only load
+	User       int    // becomes this user first; 0 stays root
+	LoadFiles  int    // while it loads it can open so many files more; 0: as many as it wants
+	SendFiles  int    // the same while it builds, plus one; 0: as many as it wants
+	Unreadable string // loses its permissions between loading and building
+}
+
+// runOrdinaryUser prints the error of the load or the build, or "ok" and the hash.
+func runOrdinaryUser(args []string) (handled bool, code int) {
+	if len(args) != 2 || args[0] != ordinaryRole {
+		return false, 0
+	}
+	var o ordinary
+	must(json.Unmarshal([]byte(args[1]), &o))
+	hash, err := o.run(context.Background())
+	if err != nil {
+		fmt.Fprintln(os.Stdout, "error:", err)
+		return true, 0
+	}
+	fmt.Fprintln(os.Stdout, "ok", hash)
+	return true, 0
+}
+
+func (o ordinary) run(ctx context.Context) (string, error) {
+	if o.User != 0 {
+		must(errors.Join(syscall.Setgroups(nil), syscall.Setgid(o.User), syscall.Setuid(o.User)))
+	}
+	must(os.Setenv("PULUMI_BUILDKIT_STAT_CACHE", "off"))
+	plan := inline(o.Dir, "FROM scratch\nCOPY . /x/")
+	if o.LoadFiles > 0 {
+		limitFiles(o.LoadFiles)
+	}
+	inputs, err := buildkit.Load(ctx, plan)
+	if err != nil || o.Endpoint == "" {
+		return hashOf(inputs), err
+	}
+	c, err := buildkit.Dial(ctx, o.Endpoint)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	if o.Unreadable != "" {
+		must(os.Chmod(filepath.Join(o.Dir, o.Unreadable), 0))
+	}
+	if o.SendFiles > 0 {
+		limitFiles(o.SendFiles - 1)
+	}
+	_, err = buildkit.Solve(ctx, c, plan, inputs, noCredentials, func(buildkit.Event) {})
+	if err != nil && strings.Contains(err.Error(), "named no image digest") {
+		err = nil
+	}
+	return inputs.Hash(), err
+}
+
+func hashOf(inputs *buildkit.Inputs) string {
+	if inputs == nil {
+		return ""
+	}
+	return inputs.Hash()
+}
+
+// limitFiles lets this process open n files more.
+func limitFiles(n int) {
+	probe, err := unix.Open("/dev/null", unix.O_RDONLY, 0) // the lowest number that is free
+	must(err)
+	must(unix.Close(probe))
+	limit := uint64(probe + n)
+	must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit}))
+}
+
+// start runs such a process to its end.
+func (o ordinary) start(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: becoming another user needs root: run the tests as root")
+	}
+	args, err := json.Marshal(o)
+	must(err)
+	output, err := exec.CommandContext(t.Context(), os.Args[0], ordinaryRole, string(args)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	return strings.TrimSpace(string(output))
+}
+
+// open is a folder that every user can get at, with n files, of which the user of the given number is the owner.
+func open(t *testing.T, n, owner int) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ordinary-")
+	must(err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	must(os.Chmod(dir, 0o755))
+	for i := range n {
+		folder := filepath.Join(dir, fmt.Sprint("d", i%5))
+		path := filepath.Join(folder, fmt.Sprint("f", i))
+		must(os.MkdirAll(folder, 0o755))
+		must(os.WriteFile(path, []byte(strings.Repeat(fmt.Sprint(i), 100)), 0o644))
+		must(os.Chown(path, owner, owner))
+	}
+	return dir
+}
+
+const nobody = 65534
+
+func TestAnUnreadableFileIsAnError(t *testing.T) {
+	t.Parallel()
+	dir := open(t, 20, nobody)
+	must(os.Chmod(filepath.Join(dir, "d2/f7"), 0))
+	if got := (ordinary{Dir: dir, User: nobody}).start(t); got != "error: d2/f7: permission denied" {
+		t.Errorf("a file: %s", got)
+	}
+	must(os.Chmod(filepath.Join(dir, "d2/f7"), 0o644))
+	must(os.Chmod(filepath.Join(dir, "d3"), 0o700))
+	if got := (ordinary{Dir: dir, User: nobody}).start(t); got != "error: d3: permission denied" {
+		t.Errorf("a folder: %s", got)
+	}
+	must(os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte("d3\n"), 0o644))
+	if got := (ordinary{Dir: dir, User: nobody}).start(t); !strings.HasPrefix(got, "ok ") {
+		t.Errorf("an ignored folder: %s", got)
+	}
+}
+
+func TestAFileThatBecameUnreadableIsAnError(t *testing.T) {
+	t.Parallel()
+	daemonClient(t)
+	o := ordinary{Dir: open(t, 20, nobody), User: nobody, Endpoint: proxy(t), Unreadable: "d2/f7"}
+	if got := o.start(t); !strings.HasPrefix(got, "error: d2/f7 changed between hashing and sending (") || !strings.Contains(got, "permission denied") {
+		t.Error(got)
+	}
+}
+
+// proxy is the tests' daemon on a socket that every user can get at.
+func proxy(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "proxy-")
+	must(err)
+	must(os.Chmod(dir, 0o755))
+	socket := filepath.Join(dir, "s")
+	listener, err := net.Listen("unix", socket)
+	must(err)
+	must(os.Chmod(socket, 0o777))
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { pass(near) })
+		}
+	})
+	t.Cleanup(func() { _ = listener.Close(); all.Wait(); _ = os.RemoveAll(dir) })
+	return "unix://" + socket
+}
+
+func pass(near net.Conn) {
+	far, err := net.Dial("unix", strings.TrimPrefix(shared.lease.Endpoint(), "unix://"))
+	must(err)
+	var both sync.WaitGroup
+	both.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
+	both.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() })
+	both.Wait()
+}
+
+// With few descriptors a scan succeeds or says which path it could not open.
+func TestTooFewDescriptorsAreAnError(t *testing.T) {
+	t.Parallel()
+	daemonClient(t)
+	dir := open(t, 200, 0)
+	want := (ordinary{Dir: dir}).start(t)
+	failures := 0
+	for n := 1; n <= 8; n++ {
+		switch got := (ordinary{Dir: dir, LoadFiles: n}).start(t); {
+		case got == want:
+		case strings.HasPrefix(got, "error: ") && strings.HasSuffix(got, ": too many open files"):
+			failures++
+		default:
+			t.Errorf("loading with %d: %s, want %s", n, got, want)
+		}
+	}
+	if failures == 0 {
+		t.Error("descriptors never ran out while loading")
+	}
+	failures = 0
+	for n := range 6 {
+		switch got := (ordinary{Dir: dir, Endpoint: shared.lease.Endpoint(), SendFiles: n + 1}).start(t); {
+		case got == want:
+		case strings.HasPrefix(got, "error: ") && strings.Contains(got, "too many open files"):
+			failures++
+		default:
+			t.Errorf("sending with %d: %s, want %s", n, got, want)
+		}
+	}
+	if failures == 0 {
+		t.Error("descriptors never ran out while sending")
+	}
+}

@@ -1,0 +1,208 @@
+package buildkit_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/moby/buildkit/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// builds builds plans on the tests' daemon and counts what is written to it.
+type builds struct {
+	c          *client.Client
+	written    atomic.Int64
+	repository string
+}
+
+func newBuilds(t *testing.T) *builds {
+	t.Helper()
+	daemonClient(t)
+	b := &builds{repository: registrytest.New(t).Host() + "/image"}
+	dial := func(ctx context.Context, _ string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(shared.lease.Endpoint(), "unix://"))
+		return &countedConn{Conn: conn, written: &b.written}, err
+	}
+	var err error
+	if b.c, err = client.New(t.Context(), shared.lease.Endpoint(), client.WithContextDialer(dial)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.c.Close() })
+	return b
+}
+
+type countedConn struct {
+	net.Conn
+	written *atomic.Int64
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// build loads and builds, and returns the files of the image.
+func (b *builds) build(ctx context.Context, plan buildkit.Plan) (record, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("the build took too long"))
+	defer stop()
+	plan.Repositories = []string{b.repository}
+	inputs, err := buildkit.Load(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	built, err := buildkit.Solve(ctx, b.c, plan, inputs, noCredentials, func(buildkit.Event) {})
+	if err != nil {
+		return nil, err
+	}
+	return imageFiles(ctx, b.repository+"@"+built.Digest)
+}
+
+// wantContent builds, and looks for files of the image by name and content.
+func (b *builds) wantContent(t *testing.T, plan buildkit.Plan, want map[string]string) {
+	t.Helper()
+	files, err := b.build(t.Context(), plan)
+	if err != nil {
+		t.Error(err)
+	}
+	for name, content := range want {
+		if sum := sha256.Sum256([]byte(content)); !strings.Contains(files[name], fmt.Sprintf("%x", sum[:6])) {
+			t.Errorf("%s is %q, want the content %q", name, files[name], content)
+		}
+	}
+}
+
+// alike writes files of one time into a folder: only their contents tell them from others of the same size.
+func alike(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	stamp := time.Unix(1_500_000_000, 0)
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644), os.Chtimes(path, stamp, stamp),
+			os.Chtimes(filepath.Dir(path), stamp, stamp)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func inline(dir, dockerfile string) buildkit.Plan {
+	return buildkit.Plan{Files: buildkit.Files{Context: dir, Inline: []byte(dockerfile)}}
+}
+
+// A daemon compares sizes, times and modes only: two folders that are alike in them get their own bytes each.
+func TestFoldersThatLookAlikeKeepTheirBytes(t *testing.T) {
+	t.Parallel()
+	b, one, other := newBuilds(t), t.TempDir(), t.TempDir()
+	alike(t, one, map[string]string{"a": "AAAA", "d/b": "AAAA"})
+	alike(t, other, map[string]string{"a": "BBBB", "d/b": "BBBB"})
+	for range 2 {
+		b.wantContent(t, inline(one, "FROM scratch\nCOPY . /x/"), map[string]string{"x/a": "AAAA", "x/d/b": "AAAA"})
+		b.wantContent(t, inline(other, "FROM scratch\nCOPY . /x/"), map[string]string{"x/a": "BBBB", "x/d/b": "BBBB"})
+	}
+}
+
+// One folder changes its contents to and fro, and nothing else about it. Each round several builds run at once: two of one
+// scope, which share a key at the daemon, and one of another scope.
+func TestThereAndBackHasTheRightBytes(t *testing.T) {
+	t.Parallel()
+	b, dir := newBuilds(t), t.TempDir()
+	for _, content := range []string{"AAAA", "BBBB", "AAAA", "CCCC", "BBBB", "AAAA"} {
+		alike(t, dir, map[string]string{"a": content, "d/b": content + "d", "d/c": "stays"})
+		var all sync.WaitGroup
+		for i := range 2 {
+			all.Go(func() {
+				plan := inline(dir, fmt.Sprintf("FROM scratch\nCOPY . /x/\nCOPY <<EOF /n\n%d%s\nEOF", i, content))
+				b.wantContent(t, plan, map[string]string{"x/a": content, "x/d/b": content + "d"})
+			})
+		}
+		all.Go(func() {
+			b.wantContent(t, inline(dir, "FROM scratch\nCOPY d /x/"), map[string]string{"x/b": content + "d", "x/c": "stays"})
+		})
+		all.Wait()
+	}
+}
+
+// Of some thousand files only the one that changed is sent, again and again.
+func TestOnlyTheChangedFileIsSent(t *testing.T) {
+	t.Parallel()
+	b, dir := newBuilds(t), t.TempDir()
+	const files, size, big = 3000, 4 << 10, 3 << 20
+	noise := rand.NewChaCha8([32]byte{1})
+	content := func(n int) string {
+		data := make([]byte, n)
+		_, _ = noise.Read(data)
+		return string(data)
+	}
+	all := map[string]string{"big": content(big)}
+	for i := range files {
+		all[filepath.Join("d"+strconv.Itoa(i%20), strconv.Itoa(i))] = content(size)
+	}
+	alike(t, dir, all)
+	plan := inline(dir, "FROM scratch\nCOPY . /x/")
+	sent := func(want map[string]string) int64 {
+		before := b.written.Load()
+		b.wantContent(t, plan, want)
+		return b.written.Load() - before
+	}
+	if n := sent(nil); n < files*size+big {
+		t.Errorf("first: %d bytes sent, want at least %d", n, files*size+big)
+	}
+	stats := sent(nil)
+	if stats > 1<<20 {
+		t.Errorf("unchanged: %d bytes sent: more than names and times", stats)
+	}
+	for range 3 {
+		changed := content(big)
+		alike(t, dir, map[string]string{"big": changed})
+		if n := sent(map[string]string{"x/big": changed}); n < big || n > big+stats+100<<10 {
+			t.Errorf("one file of %d bytes changed: %d bytes sent, %d of them names and times", big, n, stats)
+		}
+	}
+}
+
+// What an ONBUILD of a base image reads was not hashed: nothing of it is sent.
+func TestOnBuildReadsNothingThatWasNotHashed(t *testing.T) {
+	t.Parallel()
+	b, dir := newBuilds(t), t.TempDir()
+	registry := registrytest.New(t)
+	image := registrytest.Image(t, "linux/amd64")
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.DeepCopy()
+	config.Config.OnBuild = []string{"COPY secret /stolen"}
+	if image, err = mutate.ConfigFile(image, config); err != nil {
+		t.Fatal(err)
+	}
+	registry.Push(t, "base:1", image)
+	const big = 4 << 20
+	alike(t, dir, map[string]string{"a": strings.Repeat("0123", big/4), "secret": "hidden"})
+	plan := inline(dir, fmt.Sprintf("FROM %s/base:1\nCOPY a /a", registry.Host()))
+	before := b.written.Load()
+	_, err = b.build(t.Context(), plan)
+	if err == nil || !strings.HasPrefix(err.Error(), "the build reads secret of the build context") || !strings.Contains(err.Error(), "Set watch to all") {
+		t.Errorf("got %v", err)
+	}
+	if n := b.written.Load() - before; n > 100<<10 {
+		t.Errorf("%d bytes were sent before the error", n)
+	}
+	plan.WatchAll = true
+	b.wantContent(t, plan, map[string]string{"stolen": "hidden", "a": string(bytes.Repeat([]byte("0123"), big/4))})
+}
