@@ -36,8 +36,9 @@ test: build tools fixtures ## every test: unit, in-process engine, end to end ag
 lint: bin/golangci-lint ## the rules of .golangci.yml
 	bin/golangci-lint run
 
-bench: build tools fixtures ## build and push beside buildctl with the same options, plugin start
-	go test -run '^$$' -bench . -benchtime 10x -timeout 15m ./examples
+bench: build tools fixtures ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl
+	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/source
+	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./examples
 
 schema: go ## write schema.json
 	go test ./provider -run TestSchema -count=1 -update

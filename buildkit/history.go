@@ -116,7 +116,7 @@ func sections(data []byte) map[string][]byte {
 			return nil
 		}
 		text := data[size : size+int(n)]
-		data = data[size+int(n):]       
+		data = data[size+int(n):]
 		if i%2 == 0 {
 			name = string(text)
 		} else {
