@@ -1,0 +1,84 @@
+package buildkit_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// Ignore files of all kinds mean to us what they mean to BuildKit: the images are equal, and the hash changes with a file
+// exactly when BuildKit receives it. A content that begins with -> is a link.
+func TestIgnoreFilesMeanWhatTheyMeanToBuildKit(t *testing.T) {
+	t.Parallel()
+	d := differential{c: daemonClient(t), registry: registrytest.New(t)}
+	const all, part = "FROM scratch\nCOPY . /x/\n", "FROM scratch\nCOPY d /x/\n"
+	cases := map[string]map[string]string{
+		"one":                     {"Dockerfile": all, ".dockerignore": "**/*.log\n"},
+		"one, in part":            {"Dockerfile": part, ".dockerignore": "**/*.log\n"},
+		"that ignores itself":     {"Dockerfile": all, ".dockerignore": "**/*.log\n.dockerignore\nDockerfile"},
+		"empty":                   {"Dockerfile": all, ".dockerignore": ""},
+		"its own":                 {"Dockerfile": all, "Dockerfile.dockerignore": "**/*.log\n", ".dockerignore": "d/keep"},
+		"its own, in part":        {"Dockerfile": part, "Dockerfile.dockerignore": "**/*.log\n", ".dockerignore": "d/keep"},
+		"its own, empty":          {"Dockerfile": all, "Dockerfile.dockerignore": "", ".dockerignore": "**/*.log"},
+		"its own, empty, in part": {"Dockerfile": part, "Dockerfile.dockerignore": "", ".dockerignore": "**/*.log"},
+		"a link":                  {"Dockerfile": all, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
+		"a link, in part":         {"Dockerfile": part, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
+		"a dangling link":         {"Dockerfile": all, ".dockerignore": "->nowhere"},
+		"its own, a link":         {"Dockerfile": all, "Dockerfile.dockerignore": "->ignored", "ignored": "**/*.log\n"},
+		"the Dockerfile a link":   {"Dockerfile": "->real", "real": all, ".dockerignore": "**/*.log\n"},
+		"all but one":             {"Dockerfile": all, ".dockerignore": "*\n!d/x.log\n"},
+		"all but one, in part":    {"Dockerfile": part, ".dockerignore": "*\n!d/x.log\n"},
+	}
+	for name, files := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := special(t, files)
+			before, err := d.observe(t.Context(), p)
+			if err != nil || !before.built {
+				t.Fatalf("built: %v, %v", before.built, err)
+			}
+			if err := d.sameImage(t.Context(), p, before.inputs); err != nil {
+				t.Error(err)
+			}
+			must(os.WriteFile(filepath.Join(p.plan.Files.Context, "d", "x.log"), []byte("changed"), 0o644))
+			after, err := d.observe(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v := judge(before, after, "x.log", ""); v.text != "" {
+				t.Error(v.text)
+			}
+		})
+	}
+}
+
+// special is a project of the given files, and of two more: d/keep and d/x.log.
+func special(t *testing.T, files map[string]string) project {
+	t.Helper()
+	root := t.TempDir()
+	context := filepath.Join(root, "context")
+	p := project{root: root, plan: buildkit.Plan{Files: buildkit.Files{Context: context, Dockerfile: filepath.Join(context, "Dockerfile"), Named: map[string]string{}}}}
+	for name, content := range map[string]string{"d/keep": "keep", "d/x.log": "log"} {
+		put(filepath.Join(context, name), content)
+	}
+	for name, content := range files {
+		put(filepath.Join(context, name), content)
+	}
+	if _, err := os.Stat(filepath.Join(root, "lib")); err == nil {
+		p.plan.Files.Named["lib"] = filepath.Join(root, "lib")
+	}
+	return p
+}
+
+// put writes a file, or a link.
+func put(path, content string) {
+	must(os.MkdirAll(filepath.Dir(path), 0o755))
+	if len(content) > 2 && content[:2] == "->" {
+		must(os.Symlink(content[2:], path))
+		return
+	}
+	must(os.WriteFile(path, []byte(content), 0o644))
+}
