@@ -13,9 +13,19 @@ import (
 // openFlags: no link is followed at the end of a path, and a FIFO put in the place of a file does not block.
 const openFlags = unix.O_NOFOLLOW | unix.O_NONBLOCK
 
-// openDir opens a directory below root, through no link.
+// openDir opens a directory below root, through no link. The descriptor is handed to a file that does not know that it is
+// in a root: that one would lstat every child while it lists them, and we do so ourselves.
 func openDir(root *os.Root, name string) (*os.File, error) {
-	return root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	rooted, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rooted.Close() }()
+	fd, err := unix.FcntlInt(rooted.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), filepath.Join(root.Name(), filepath.FromSlash(name))), nil
 }
 
 // The children of a directory are reached through its descriptor: whatever becomes of the path to it meanwhile, they are
