@@ -111,13 +111,18 @@ func (o ordinary) start(t *testing.T) string {
 	return strings.TrimSpace(string(output))
 }
 
+// public is a new folder that every user can look into.
+func public(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755)))
+	return dir
+}
+
 // open is a folder that every user can get at, with n files, of which the user of the given number is the owner.
 func open(t *testing.T, n, owner int) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ordinary-")
-	must(err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	must(os.Chmod(dir, 0o755))
+	dir := public(t)
 	for i := range n {
 		folder := filepath.Join(dir, fmt.Sprint("d", i%5))
 		path := filepath.Join(folder, fmt.Sprint("f", i))
@@ -160,10 +165,7 @@ func TestAFileThatBecameUnreadableIsAnError(t *testing.T) {
 // proxy is the tests' daemon on a socket that every user can get at.
 func proxy(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "proxy-")
-	must(err)
-	must(os.Chmod(dir, 0o755))
-	socket := filepath.Join(dir, "s")
+	socket := filepath.Join(public(t), "s")
 	listener, err := net.Listen("unix", socket)
 	must(err)
 	must(os.Chmod(socket, 0o777))
@@ -177,7 +179,7 @@ func proxy(t *testing.T) string {
 			all.Go(func() { pass(near) })
 		}
 	})
-	t.Cleanup(func() { _ = listener.Close(); all.Wait(); _ = os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = listener.Close(); all.Wait() })
 	return "unix://" + socket
 }
 

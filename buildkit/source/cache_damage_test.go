@@ -62,7 +62,7 @@ func TestCacheIsNotNeeded(t *testing.T) {
 	}
 }
 
-//nolint:paralleltest // the environment is the process's
+// Not parallel: the environment is the process's.
 func TestCacheIsSwitchedOff(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", home)

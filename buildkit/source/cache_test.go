@@ -90,8 +90,8 @@ var edits = map[string]func(path string, content []byte, stamp time.Time) error{
 	"truncated and filled": func(path string, content []byte, stamp time.Time) error {
 		return firstError(os.Truncate(path, 0), os.WriteFile(path, content, 0o644), os.Chtimes(path, stamp, stamp))
 	},
-	"swapped with a neighbour": func(path string, _ []byte, _ time.Time) error {
-		other := filepath.Join(filepath.Dir(path), "neighbour")
+	"swapped with a neighbor": func(path string, _ []byte, _ time.Time) error {
+		other := filepath.Join(filepath.Dir(path), "neighbor")
 		return firstError(os.Rename(path, path+"~"), os.Rename(other, path), os.Rename(path+"~", other))
 	},
 	"mode": func(path string, _ []byte, _ time.Time) error { return os.Chmod(path, 0o700) },
@@ -113,7 +113,7 @@ func TestCacheSeesEveryEdit(t *testing.T) {
 	n := 0
 	for name := range edits {
 		folder := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
-		if err := firstError(os.Mkdir(folder, 0o755), os.WriteFile(folder+"/file", []byte("AAAA"), 0o644), os.WriteFile(folder+"/neighbour", []byte("NNNN"), 0o644)); err != nil {
+		if err := firstError(os.Mkdir(folder, 0o755), os.WriteFile(folder+"/file", []byte("AAAA"), 0o644), os.WriteFile(folder+"/neighbor", []byte("NNNN"), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 		n += 2
@@ -164,7 +164,7 @@ func TestCacheChangesNoResult(t *testing.T) {
 	for i := range 40 {
 		folder := filepath.Join(dir, fmt.Sprint("d", i%5))
 		if err := firstError(os.MkdirAll(folder, 0o755), os.WriteFile(filepath.Join(folder, fmt.Sprint("f", i)), []byte("0000"), 0o644),
-			os.WriteFile(filepath.Join(folder, "neighbour"), []byte("NNNN"), 0o644)); err != nil {
+			os.WriteFile(filepath.Join(folder, "neighbor"), []byte("NNNN"), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -182,7 +182,7 @@ func TestCacheChangesNoResult(t *testing.T) {
 		}
 	}
 	ageUntilRemembered(t, dir, cache, 45)
-	if scanPair(t, dir, cache) != scanPair(t, dir, cache) {
+	if one, other := scanPair(t, dir, cache), scanPair(t, dir, cache); one != other {
 		t.Error("two scans of one tree differ")
 	}
 }
