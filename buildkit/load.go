@@ -18,6 +18,7 @@ type Inputs struct {
 	// Certain is false when it could not be told what the Dockerfile reads, so that whole contexts were taken.
 	Certain bool
 
+	files Files                   // with git contexts pinned
 	trees map[string]*source.Tree // by local source
 	reads Reads                   // nil: whole contexts
 	dirs  map[string]localContext // by local source
@@ -35,11 +36,17 @@ func Load(ctx context.Context, plan Plan) (*Inputs, error) {
 
 // Load is the function Load, for a user of shared walks.
 func (w *Walks) Load(ctx context.Context, user string, plan Plan) (*Inputs, error) {
+	if plan.Pull {
+		var err error
+		if plan.Files, err = plan.Files.Pin(ctx); err != nil {
+			return nil, err
+		}
+	}
 	d, err := readDefinition(plan.Files)
 	if err != nil {
 		return nil, err
 	}
-	in := &Inputs{Definition: d, trees: map[string]*source.Tree{definitionSource: source.Files(d.files())}, dirs: map[string]localContext{}, urls: plan.Files.remotes()}
+	in := &Inputs{files: plan.Files, Definition: d, trees: map[string]*source.Tree{definitionSource: source.Files(d.files())}, dirs: map[string]localContext{}, urls: plan.Files.remotes()}
 	if !plan.WatchAll {
 		in.reads, in.Certain = Predict(ctx, plan, d)
 	}

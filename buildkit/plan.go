@@ -4,6 +4,7 @@ package buildkit
 type Plan struct {
 	Files        Files
 	WatchAll     bool              // hash and send whole contexts, not only what the Dockerfile reads from them
+	Pull         bool              // look again for what names stand for: the commit behind a branch or tag of a git context
 	Platforms    []string          // normalized, as "linux/arm64"; none: the daemon's own
 	Target       string            // stage to build; "": the last one
 	BuildArgs    map[string]string // ARG values

@@ -17,6 +17,7 @@ import (
 // Errors: a *StepError when a step of the Dockerfile failed; an error that names the path when a local input is not what
 // was recorded; the cause of ctx when it ended; else what the daemon or a registry said.
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credentials Credentials, report func(Event)) (Built, error) {
+	plan.Files = in.files // what was hashed is what is fetched
 	files := source.NewServer(in.trees)
 	opt := client.SolveOpt{
 		FrontendAttrs:        plan.frontendAttrs(in.Definition),

@@ -60,6 +60,33 @@ func TestRemoteContexts(t *testing.T) {
 	}
 }
 
+// With pull a new commit on the branch is a new image, without it the URL is all that counts.
+func TestPullSeesANewCommit(t *testing.T) {
+	t.Parallel()
+	dir := remoteSources(t)
+	site := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(site.Close)
+	properties := "context: { location: \"" + site.URL + "/repo.git#main\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+	plain, pulled := open(t, project(t, properties, nil)), open(t, project(t, properties+"pull: true\n", nil))
+	ok(t, plain.Up("--skip-preview"))
+	ok(t, pulled.Up("--skip-preview"))
+	ok(t, pulled.Up("--expect-no-changes"))
+	commitTo(t, filepath.Join(dir, "repo.git"))
+	ok(t, plain.Up("--expect-no-changes"))
+	ok(t, pulled.Up("--skip-preview"), "~ 1 updated")
+	ok(t, pulled.Destroy("--skip-preview"))
+}
+
+// commitTo puts a new commit on main of a bare repository.
+func commitTo(t *testing.T, bare string) {
+	t.Helper()
+	script := `set -e; work=$(mktemp -d); git clone -q "$0" "$work"; cd "$work"; echo again >hello
+		git -c user.name=t -c user.email=t@example.com commit -qam two; git push -q origin main; git --git-dir="$0" update-server-info; rm -rf "$work"`
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script, bare).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 // remoteSources is a folder with repo.git, as a web server without any knowledge of git serves it, and app.tar.gz.
 func remoteSources(t *testing.T) string {
 	t.Helper()

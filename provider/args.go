@@ -17,6 +17,7 @@ type ImageArgs struct {
 	Builder        *Builder          `pulumi:"builder,optional"`
 	ContextHash    *string           `pulumi:"contextHash,optional"`
 	Watch          *Watch            `pulumi:"watch,optional"`
+	Pull           *bool             `pulumi:"pull,optional"`
 }
 
 // Annotate documents the inputs in the schema and in every SDK.
@@ -41,6 +42,8 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 	an.Describe(&a.ContextHash, "The digest of everything that the build reads from this machine: the Dockerfile and, after their "+
 		"ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in "+
 		"`ignoreChanges` to keep the image as it is.")
+	an.Describe(&a.Pull, "Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build "+
+		"that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.")
 	an.Describe(&a.Watch, "Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.")
 }
 

@@ -53,7 +53,7 @@ func (r *imageResource) fillContextHash(ctx context.Context, urn resource.URN, c
 	case !c.raw.Get("contextHash").IsNull():
 		r.remember(urn, "", nil)
 		return nil
-	case !isKnown(c.raw, "context", "dockerfile", "watch", "target", "platforms"), c.raw.Get("buildArgs").IsComputed():
+	case !isKnown(c.raw, "context", "dockerfile", "watch", "pull", "target", "platforms"), c.raw.Get("buildArgs").IsComputed():
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
 	case c.failed("context"), c.failed("dockerfile"), c.failed("target"), c.failed("platforms"), c.failed("watch"):

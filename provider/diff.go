@@ -28,6 +28,7 @@ var ignored = map[string]string{
 	"registries":     "credentials are looked up when they are needed",
 	"builder":        "the same inputs are the same image on every builder",
 	"buildOnPreview": "is about previews only",
+	"pull":           "what it finds shows in contextHash",
 	"watch":          "what it makes of the context shows in contextHash",
 }
 

@@ -67,6 +67,7 @@ func (a ImageArgs) plan(repositories []string) buildkit.Plan {
 	return buildkit.Plan{
 		Files:        a.files(),
 		WatchAll:     deref(a.Watch) == WatchAll,
+		Pull:         deref(a.Pull),
 		Platforms:    normalizePlatforms(a.Platforms),
 		Target:       deref(a.Target),
 		BuildArgs:    a.BuildArgs,

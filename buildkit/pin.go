@@ -1,0 +1,97 @@
+package buildkit
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
+)
+
+// pinLimit bounds the question to a git server.
+const pinLimit = 30 * time.Second
+
+// Pin replaces the branches and tags of git contexts by the commits behind them, which it asks the git servers for, by the
+// git program and the user's own configuration. Everything else stays as it is.
+//
+// Errors name the location: it cannot be reached, or has no such branch or tag.
+func (f Files) Pin(ctx context.Context) (Files, error) {
+	pinned := f
+	pinned.Named = maps.Clone(f.Named)
+	var err error
+	if IsRemote(f.Context) {
+		if pinned.Context, err = pin(ctx, f.Context); err != nil {
+			return f, err
+		}
+	}
+	for name, location := range f.Named {
+		if !IsRemoteNamed(location) {
+			continue
+		}
+		if pinned.Named[name], err = pin(ctx, location); err != nil {
+			return f, &NamedContextError{Name: name, err: err}
+		}
+	}
+	return pinned, nil
+}
+
+var commit = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+
+func pin(ctx context.Context, location string) (string, error) {
+	git, isGit, err := dfgitutil.ParseGitRef(location)
+	if err != nil || !isGit || commit.MatchString(git.Ref) || git.Checksum != "" {
+		return location, nil //nolint:nilerr // no git repository: an archive or an image
+	}
+	repository, _, _ := strings.Cut(location, "#")
+	if strings.Contains(repository, "?") {
+		return "", fmt.Errorf("%s: with pull, name the branch or tag behind #, not in a query", location)
+	}
+	found, err := lsRemote(ctx, git.Remote, git.Ref)
+	if err != nil {
+		return "", fmt.Errorf("%s: the commit is not known: %w", location, err)
+	}
+	if git.SubDir != "" {
+		found += ":" + git.SubDir
+	}
+	return repository + "#" + found, nil
+}
+
+// lsRemote is the commit behind a branch or tag, or behind HEAD when ref is "".
+func lsRemote(ctx context.Context, remote, ref string) (string, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, pinLimit, fmt.Errorf("git did not answer within %s", pinLimit))
+	defer stop()
+	var out, complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, "git", "ls-remote", "--", remote)
+	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_SSH_COMMAND=ssh -oBatchMode=yes")
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &complaint, time.Second
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		return "", fmt.Errorf("git ls-remote: %w: %s", err, strings.TrimSpace(complaint.String()))
+	}
+	refs := map[string]string{}
+	for lines := bufio.NewScanner(&out); lines.Scan(); {
+		if sum, name, ok := strings.Cut(lines.Text(), "\t"); ok {
+			refs[name] = sum
+		}
+	}
+	if ref == "" {
+		ref = "HEAD"
+	}
+	// A tag that is an object of its own is followed to its commit.
+	for _, name := range []string{"refs/heads/" + ref, "refs/tags/" + ref + "^{}", "refs/tags/" + ref, ref} {
+		if sum := refs[name]; sum != "" {
+			return sum, nil
+		}
+	}
+	return "", errors.New("it has no branch or tag " + ref)
+}
