@@ -44,7 +44,7 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, shared.end(), os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, shared.end(dir)) }()
 	shared.dir = filepath.Join(dir, "daemon")
 	if err := os.Setenv("PATH", bin+":"+os.Getenv("PATH")); err != nil {
 		return 1, err
@@ -85,10 +85,10 @@ func (s *sharedDaemon) start() {
 	}
 }
 
-// end waits until nothing of the daemon runs.
-func (s *sharedDaemon) end() error {
+// end waits until nothing of the daemon runs, and removes the folder around it.
+func (s *sharedDaemon) end(around string) error {
 	if s.lease == nil {
-		return nil
+		return os.RemoveAll(around)
 	}
 	if s.c != nil {
 		_ = s.c.Close()
@@ -96,7 +96,7 @@ func (s *sharedDaemon) end() error {
 	_ = s.lease.Release()
 	text, err := os.ReadFile(filepath.Join(s.dir, "pids"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return os.RemoveAll(around)
 	}
 	var keeper, builder int
 	if _, scanned := fmt.Sscan(string(text), &keeper, &builder); err != nil || scanned != nil {
@@ -105,7 +105,7 @@ func (s *sharedDaemon) end() error {
 	_ = syscall.Kill(keeper, syscall.SIGTERM)
 	tick, limit := time.NewTicker(20*time.Millisecond), time.After(15*time.Second)
 	defer tick.Stop()
-	for syscall.Kill(builder, 0) == nil {
+	for syscall.Kill(builder, 0) == nil || os.RemoveAll(around) != nil { // the keeper still clears up
 		select {
 		case <-tick.C:
 		case <-limit:

@@ -104,9 +104,12 @@ func (o ordinary) start(t *testing.T) string {
 	}
 	args, err := json.Marshal(o)
 	must(err)
-	output, err := exec.CommandContext(t.Context(), os.Args[0], ordinaryRole, string(args)).CombinedOutput()
+	child := exec.CommandContext(t.Context(), os.Args[0], ordinaryRole, string(args))
+	var log strings.Builder // gRPC's own complaints too
+	child.Stderr = &log
+	output, err := child.Output()
 	if err != nil {
-		t.Fatalf("%v: %s", err, output)
+		t.Fatalf("%v: %s%s", err, output, log.String())
 	}
 	return strings.TrimSpace(string(output))
 }
@@ -199,7 +202,7 @@ func TestTooFewDescriptorsAreAnError(t *testing.T) {
 	dir := open(t, 200, 0)
 	want := (ordinary{Dir: dir}).start(t)
 	failures := 0
-	for n := 1; n <= 8; n++ {
+	for _, n := range []int{1, 2, 3, 5} {
 		switch got := (ordinary{Dir: dir, LoadFiles: n}).start(t); {
 		case got == want:
 		case strings.HasPrefix(got, "error: ") && strings.HasSuffix(got, ": too many open files"):
@@ -212,7 +215,7 @@ func TestTooFewDescriptorsAreAnError(t *testing.T) {
 		t.Error("descriptors never ran out while loading")
 	}
 	failures = 0
-	for n := range 6 {
+	for n := range 4 {
 		switch got := (ordinary{Dir: dir, Endpoint: shared.lease.Endpoint(), SendFiles: n + 1}).start(t); {
 		case got == want:
 		case strings.HasPrefix(got, "error: ") && strings.Contains(got, "too many open files"):
