@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/moby/buildkit/client"
 
@@ -94,8 +93,25 @@ func imageFiles(ctx context.Context, reference string) (record, error) {
 	return files, nil
 }
 
+// addFiles adds what the layers hold, from the lowest to the highest. Whiteouts are files of their own.
 func addFiles(files record, prefix string, image v1.Image) error {
-	content := mutate.Extract(image)
+	layers, err := image.Layers()
+	if err != nil {
+		return err
+	}
+	for _, layer := range layers {
+		if err := addLayer(files, prefix, layer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addLayer(files record, prefix string, layer v1.Layer) error {
+	content, err := layer.Uncompressed()
+	if err != nil {
+		return err
+	}
 	defer content.Close()
 	reader := tar.NewReader(content)
 	for {
