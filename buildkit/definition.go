@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	continuity "github.com/containerd/continuity/fs"
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
@@ -29,12 +30,12 @@ func readDefinition(files Files) (Definition, error) {
 		if d.Dockerfile, err = os.ReadFile(files.Dockerfile); err != nil {
 			return d, err
 		}
-		if d.Ignore, err = readOptional(files.Dockerfile + ignoreFile); err != nil {
+		if d.Ignore, err = readOptional(filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
 			return d, err
 		}
 	}
 	if d.Ignore == nil && !IsRemote(files.Context) {
-		if d.Ignore, err = readOptional(filepath.Join(files.Context, ignoreFile)); err != nil {
+		if d.Ignore, err = readOptional(files.Context, ignoreFile); err != nil {
 			return d, err
 		}
 	}
@@ -42,21 +43,26 @@ func readDefinition(files Files) (Definition, error) {
 		if IsRemoteNamed(dir) {
 			continue
 		}
-		if d.Named[name], err = readOptional(filepath.Join(dir, ignoreFile)); err != nil {
+		if d.Named[name], err = readOptional(dir, ignoreFile); err != nil {
 			return d, err
 		}
 	}
 	return d, nil
 }
 
-// readOptional reads a file that need not exist: nil then, and never nil for an empty one.
-func readOptional(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+// readOptional reads a file of a directory that need not exist: nil then, and never nil for an empty one. Links are followed
+// as BuildKit follows them, as if the directory were the root of everything: what they leave it for is not there.
+func readOptional(dir, name string) ([]byte, error) {
+	path, err := continuity.RootPath(dir, name)
 	if err != nil {
+		return nil, nil //nolint:nilerr // a loop of links leads nowhere
+	}
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		return nil, err
+	case err != nil: // also a folder of that name
+		return nil, nil
 	}
 	return append([]byte{}, data...), nil
 }

@@ -68,7 +68,6 @@ const (
 	same     = "equal to BuildKit, hash equal"
 	differs  = "differs to BuildKit, hash differs"
 	needless = "equal to BuildKit, hash differs: "
-	refused  = "refused by us only: a wrong pattern in the ignore file of a context that the build does not read"
 	skipped  = "skipped: cannot be built before or after the change"
 	undone   = "equal to BuildKit, hash equal: the change could not be made"
 	failed   = "FAILED"
@@ -139,9 +138,6 @@ func (d differential) one(ctx context.Context, root string, seed uint64, images 
 }
 
 func fault(report string, err error) verdict {
-	if text := err.Error(); strings.Contains(text, "illegal exclusion pattern") || strings.Contains(text, "syntax error in pattern") {
-		return verdict{kind: refused}
-	}
 	return verdict{kind: failed, text: fmt.Sprintf("%s%v", report, err)}
 }
 

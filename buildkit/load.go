@@ -31,11 +31,11 @@ type Inputs struct {
 //
 // Errors name the path that could not be read.
 func Load(ctx context.Context, plan Plan) (*Inputs, error) {
-	return (*Walks)(nil).Load(ctx, "", plan)
+	return (*Walks)(nil).Load(ctx, plan)
 }
 
-// Load is the function Load, for a user of shared walks.
-func (w *Walks) Load(ctx context.Context, user string, plan Plan) (*Inputs, error) {
+// Load is the function Load, with walks that are shared.
+func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	if plan.Pull {
 		var err error
 		if plan.Files, err = plan.Files.Pin(ctx); err != nil {
@@ -60,7 +60,7 @@ func (w *Walks) Load(ctx context.Context, user string, plan Plan) (*Inputs, erro
 		own := newKey()
 		own.add(c, scope)
 		all.add(c, scope)
-		if in.trees[c.source], err = w.scan(ctx, user+"\x00"+c.source, own.String(), c.dir, scope); err != nil {
+		if in.trees[c.source], err = w.scan(ctx, own.String(), c.dir, scope); err != nil {
 			return nil, c.named(err)
 		}
 	}
@@ -106,24 +106,19 @@ func contexts(files Files, d Definition) []localContext {
 	return all
 }
 
-// scope is the part of a context that the build reads; nil reads are all of it.
+// scope is the part of a context that the build reads; nil reads are all of it. The ignore file of a context that is not
+// read is not looked at, whatever it says: BuildKit does not either.
 func (c localContext) scope(reads Reads) (source.Scope, error) {
-	excludes, err := patterns(c.ignore, c.dir)
-	if err != nil {
-		return source.Scope{}, err
-	}
-	scope := source.Scope{Excludes: excludes}
-	if reads == nil {
-		return scope, nil
-	}
 	paths, read := reads[c.source]
-	switch {
-	case !read:
-		scope.Includes = []string{}
-	case paths != nil:
-		scope.Includes, err = source.FollowLinks(c.dir, paths)
+	if reads != nil && !read {
+		return source.Scope{Includes: []string{}}, nil
 	}
-	return scope, err
+	excludes, err := patterns(c.ignore, c.dir)
+	if err != nil || paths == nil {
+		return source.Scope{Excludes: excludes}, err
+	}
+	includes, err := source.FollowLinks(c.dir, paths)
+	return source.Scope{Excludes: excludes, Includes: includes}, err
 }
 
 // Hash is the digest of the inputs, 64 hexadecimal digits: the text of the Dockerfile and, by name, the trees of local

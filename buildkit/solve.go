@@ -14,7 +14,7 @@ import (
 // that prediction and build are one program whatever version the daemon has. report is called from one goroutine, while
 // the build runs, and must not block for long.
 //
-// Errors: a *StepError when a step of the Dockerfile failed; an error that names the path when a local input is not what
+// Errors: an *UnhashedError when it reads more than was hashed; a *StepError when a step of the Dockerfile failed; an error that names the path when a local input is not what
 // was recorded; the cause of ctx when it ended; else what the daemon or a registry said.
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credentials Credentials, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
@@ -26,7 +26,7 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credent
 		SharedKey:            in.key,
 		CompatibilityVersion: CompatibilityVersion,
 	}
-	platforms := &stepPlatforms{}
+	platforms, stop := &stepPlatforms{}, &guard{reads: in.reads}
 	steps := newSteps(platforms, report)
 	status := make(chan *client.SolveStatus)
 	drained := make(chan struct{})
@@ -34,10 +34,10 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credent
 		defer close(drained)
 		steps.follow(status)
 	}()
-	response, err := c.Build(ctx, opt, "pulumi-buildkit", buildFunc(platforms, in.reads), status)
+	response, err := c.Build(ctx, opt, "pulumi-buildkit", buildFunc(platforms, stop), status)
 	<-drained
 	if err != nil {
-		return Built{}, explain(ctx, err, files, steps)
+		return Built{}, explain(ctx, err, files, stop, steps)
 	}
 	digest := response.ExporterResponse[exptypes.ExporterImageDigestKey]
 	if digest == "" {
@@ -47,12 +47,15 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credent
 }
 
 // explain puts the error first that says most: why we stopped, which local file changed, which step failed.
-func explain(ctx context.Context, err error, files *source.Server, steps *steps) error {
+func explain(ctx context.Context, err error, files *source.Server, stop *guard, steps *steps) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if local := files.Err(); local != nil {
 		return local
+	}
+	if unhashed := stop.err(); unhashed != nil {
+		return unhashed
 	}
 	return steps.explain(err)
 }

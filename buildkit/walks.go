@@ -7,58 +7,62 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// Walks shares the records of build contexts among the images of one process: the same part of the same directory is walked
-// once, however many images want it, at once or one after the other. Nobody gets a record twice: who asks again, as for the
-// update after the preview, asks for what is on disk now. A nil Walks shares nothing.
+// Walks shares the walk of a build context among the images that want it at the same time: the same part of the same
+// directory is then walked once. A finished walk is not shared. Another resource of the same run may have written into the
+// context since, and an image that depends on it must be hashed and built with what is there now; what has not changed
+// comes from the cache. A nil Walks shares nothing.
 type Walks struct {
-	mu     sync.Mutex
-	shared map[string]*walk
+	mu      sync.Mutex
+	running map[string]*walk
 }
 
-// walk is one record, or the making of it.
+// walk is one that is being made.
 type walk struct {
-	users map[string]bool // who has had it
-	done  chan struct{}   // closed when tree or err is there
-	tree  *source.Tree
-	err   error
+	done chan struct{} // closed when tree or err is there
+	tree *source.Tree
+	err  error
 }
 
-// scan records the part of a directory for a user, or returns the record that was made for another.
-func (w *Walks) scan(ctx context.Context, user, key, dir string, scope source.Scope) (*source.Tree, error) {
+// scan records the part of a directory, or waits for the one who is at it.
+func (w *Walks) scan(ctx context.Context, key, dir string, scope source.Scope) (*source.Tree, error) {
 	options := source.Options{Cache: source.UserCache()}
 	if w == nil {
 		return source.Scan(ctx, dir, scope, options)
 	}
-	own, first := w.join(user, key)
+	shared, first := w.join(key)
 	if first {
-		own.tree, own.err = source.Scan(ctx, dir, scope, options)
-		close(own.done)
-		return own.tree, own.err
+		shared.tree, shared.err = source.Scan(ctx, dir, scope, options)
+		w.finish(key, shared)
+		return shared.tree, shared.err
 	}
 	select {
-	case <-own.done:
+	case <-shared.done:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if own.err != nil { // perhaps only the other's context ended
+	if shared.err != nil { // perhaps only the other's context ended
 		return source.Scan(ctx, dir, scope, options)
 	}
-	return own.tree, nil
+	return shared.tree, nil
 }
 
-// join is a walk that the user has not had yet, and whether it is the user's to make.
-func (w *Walks) join(user, key string) (own *walk, first bool) {
+// join is the walk that runs, or a new one for the caller to make.
+func (w *Walks) join(key string) (shared *walk, first bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	own = w.shared[key]
-	if own != nil && !own.users[user] {
-		own.users[user] = true
-		return own, false
+	if shared = w.running[key]; shared != nil {
+		return shared, false
 	}
-	if w.shared == nil {
-		w.shared = map[string]*walk{}
+	if w.running == nil {
+		w.running = map[string]*walk{}
 	}
-	own = &walk{users: map[string]bool{user: true}, done: make(chan struct{})}
-	w.shared[key] = own
-	return own, true
+	w.running[key] = &walk{done: make(chan struct{})}
+	return w.running[key], true
+}
+
+func (w *Walks) finish(key string, made *walk) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.running, key)
+	close(made.done)
 }

@@ -61,7 +61,7 @@ func (r *imageResource) fillContextHash(ctx context.Context, urn resource.URN, c
 	}
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = c.unknownArgs()
-	in, err := r.walks.Load(ctx, string(urn), plan)
+	in, err := r.walks.Load(ctx, plan)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
