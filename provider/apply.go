@@ -25,9 +25,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	}
 	keychain := registry.NewKeychain(logins(op.args.Registries))
 	client := registry.New(keychain, registry.Options{})
-	hash := inputsHash(op.args)
-
-	result := applied{digest: alreadyThere(ctx, client, op, hash, repositories(tags)), builds: op.old.builds}
+	result := applied{digest: alreadyThere(ctx, client, op, repositories(tags)), builds: op.old.builds}
 	if result.digest == "" {
 		built, err := r.build(ctx, op, keychain, repositories(tags))
 		if err != nil {
@@ -35,7 +33,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 		}
 		result.digest = built.digest
 		if built.hash == deref(op.args.ContextHash) { // not of other files than a hash given by hand stands for
-			result.builds = op.old.remembering(build{hash, built.digest})
+			result.builds = op.old.remembering(build{inputsHash(op.args), built.digest})
 			buildkit.UserHistory().Remember(built.hash, built.inputs)
 		}
 	}
@@ -51,8 +49,8 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 
 // alreadyThere is the digest of an image made of these very inputs that every repository still has; "" when there is none or
 // when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
-func alreadyThere(ctx context.Context, client *registry.Client, op operation, hash string, repositories []string) string {
-	digest := op.old.digestFor(hash)
+func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) string {
+	digest := op.knownDigest()
 	if digest == "" {
 		return ""
 	}
@@ -62,6 +60,15 @@ func alreadyThere(ctx context.Context, client *registry.Client, op operation, ha
 		}
 	}
 	return digest
+}
+
+// knownDigest is the image that was made of these very inputs: the one that is applied now, or one that is remembered. The
+// first also knows what memory does not, images under a contextHash that was given by hand.
+func (op operation) knownDigest() string {
+	if op.unchanged() {
+		return op.old.digest
+	}
+	return op.old.digestFor(inputsHash(op.args))
 }
 
 // build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed.

@@ -173,3 +173,15 @@ func TestApplyTakesTheBuildersPlatformWhenNoneIsAskedFor(t *testing.T) {
 		t.Errorf("got %v", res.Properties)
 	}
 }
+
+// A contextHash given by hand says when to build: a new tag alone does not.
+func TestApplyKeepsAnImageUnderAHashGivenByHand(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	inputs := r.inputs(t, "app:v2").Set("contextHash", property.New("by hand"))
+	r.state = mirror(inputs).Set("tags", list([]string{r.Host() + "/app:v1"})).Set("digest", property.New(r.digest))
+	res, err := r.update(inputs)
+	if err != nil || text(res.Properties, "digest") != r.digest || r.holds(t, "app:v2") != r.digest {
+		t.Errorf("got %v, %v", res.Properties, err)
+	}
+}

@@ -33,17 +33,16 @@ func (op operation) reusable(ctx context.Context) (digest string, reused bool) {
 	if !isKnown(op.inputs, shaping...) {
 		return "", false
 	}
-	hash := inputsHash(op.args)
 	tags, err := op.tags()
 	switch {
 	case !isKnown(op.inputs, "tags", "push") || err != nil:
-		return "", op.old.digestFor(hash) != ""
+		return "", op.knownDigest() != ""
 	case op.unchanged() && op.old.isIn(repositories(tags)):
 		return op.old.digest, true
 	case !isKnown(op.inputs, "registries"):
-		return "", op.old.digestFor(hash) != ""
+		return "", op.knownDigest() != ""
 	}
-	digest = alreadyThere(ctx, registryClient(op.args), op, hash, repositories(tags))
+	digest = alreadyThere(ctx, registryClient(op.args), op, repositories(tags))
 	return digest, digest != ""
 }
 
