@@ -23,11 +23,10 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	if err != nil {
 		return applied{}, err
 	}
-	keychain := registry.NewKeychain(logins(op.args.Registries))
-	client := registry.New(keychain, registry.Options{})
+	client := r.registryClient(op.args.Registries)
 	result := applied{digest: alreadyThere(ctx, client, op, repositories(tags)), builds: op.old.builds}
 	if result.digest == "" {
-		built, err := r.build(ctx, op, keychain, repositories(tags))
+		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
 			return applied{}, err
 		}
@@ -72,7 +71,7 @@ func (op operation) knownDigest() string {
 }
 
 // build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed.
-func (r *imageResource) build(ctx context.Context, op operation, keychain *registry.Keychain, repositories []string) (image, error) {
+func (r *imageResource) build(ctx context.Context, op operation, repositories []string) (image, error) {
 	plan := op.args.plan(repositories)
 	in := r.recorded(op)
 	if in == nil {
@@ -83,7 +82,7 @@ func (r *imageResource) build(ctx context.Context, op operation, keychain *regis
 	}
 	progress := startProgress(ctx)
 	defer progress.stop()
-	built, err := solve(ctx, op.args.Builder, plan, in, keychain, progress)
+	built, err := r.solve(ctx, op.args, plan, in, progress)
 	return image{digest: built.Digest, hash: in.Hash(), inputs: in}, err
 }
 
@@ -134,11 +133,6 @@ func tagsOf(repository string, tags []registry.Tag) []registry.Tag {
 
 func inOrder(all, some []registry.Tag) []registry.Tag {
 	return slices.DeleteFunc(slices.Clone(all), func(t registry.Tag) bool { return !slices.Contains(some, t) })
-}
-
-// registryClient talks to registries for one operation.
-func registryClient(a ImageArgs) *registry.Client {
-	return registry.New(registry.NewKeychain(logins(a.Registries)), registry.Options{})
 }
 
 func logins(given []Registry) []registry.Login {

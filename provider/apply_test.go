@@ -24,9 +24,9 @@ type remembered struct {
 	state  property.Map
 }
 
-func remember(t *testing.T) remembered {
+func remember(t *testing.T, options ...registrytest.Option) remembered {
 	t.Helper()
-	reg := registrytest.New(t)
+	reg := registrytest.New(t, options...)
 	r := remembered{Registry: reg, server: serve(t), digest: reg.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))}
 	args, _, err := decode(t.Context(), r.inputs(t))
 	if err != nil {

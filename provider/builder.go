@@ -9,12 +9,16 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // solve builds the plan on the builder that was asked for.
-func solve(ctx context.Context, asked *Builder, plan buildkit.Plan, in *buildkit.Inputs, keychain *registry.Keychain, progress *progress) (buildkit.Built, error) {
-	endpoint, release, err := builder(ctx, asked, progress)
+func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan, in *buildkit.Inputs, progress *progress) (buildkit.Built, error) {
+	leave, err := s.place(ctx, func() { progress.note("waiting for another image: maxParallelBuilds are at it") })
+	if err != nil {
+		return buildkit.Built{}, err
+	}
+	defer leave()
+	endpoint, release, err := builder(ctx, s.endpoint(args.Builder), progress)
 	if err != nil {
 		return buildkit.Built{}, err
 	}
@@ -25,6 +29,7 @@ func solve(ctx context.Context, asked *Builder, plan buildkit.Plan, in *buildkit
 	}
 	defer func() { _ = client.Close() }()
 
+	keychain := s.keychain(args.Registries)
 	credentials := func(ctx context.Context, host string) (buildkit.Credential, error) {
 		c, err := keychain.Lookup(ctx, host)
 		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
@@ -33,11 +38,11 @@ func solve(ctx context.Context, asked *Builder, plan buildkit.Plan, in *buildkit
 	return built, withEmulatorHint(err)
 }
 
-// builder is the endpoint that builds, in this order: the input builder.endpoint, the environment variable BUILDKIT_HOST,
+// builder is the endpoint that builds, in this order: the one that was asked for, the environment variable BUILDKIT_HOST,
 // the embedded daemon, which lives at least until release is called.
-func builder(ctx context.Context, asked *Builder, progress *progress) (endpoint string, release func(), err error) {
-	if asked != nil && asked.Endpoint != nil {
-		return *asked.Endpoint, func() {}, nil
+func builder(ctx context.Context, asked string, progress *progress) (endpoint string, release func(), err error) {
+	if asked != "" {
+		return asked, func() {}, nil
 	}
 	if host := os.Getenv("BUILDKIT_HOST"); host != "" {
 		if err := buildkit.CheckEndpoint(host); err != nil {

@@ -211,7 +211,7 @@ func TestCheckTakesRemoteContexts(t *testing.T) {
 // Another Image's hash says when to build, not what.
 func TestAGivenHashTakesNoOtherImagesRecord(t *testing.T) {
 	t.Parallel()
-	r := newImageResource()
+	r := newImageResource(&settings{})
 	operationOf := func(urn resource.URN, inputs string) operation {
 		t.Helper()
 		res, err := r.Check(t.Context(), p.CheckRequest{Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", app(t)))})

@@ -19,7 +19,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
 	defer stop()
-	client := registryClient(args)
+	client := r.registryClient(args.Registries)
 	old := stateOf(req.Properties)
 	var failures []error
 	for _, ref := range old.refs {

@@ -31,6 +31,7 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 // imageResource answers the engine on property maps. One instance serves every Image of a run, several at once.
 type imageResource struct {
 	infer.InferredResource
+	*settings
 	walks buildkit.Walks // of the contexts that Check records
 
 	mu     sync.Mutex
@@ -44,9 +45,10 @@ type loaded struct {
 	inputs *buildkit.Inputs
 }
 
-func newImageResource() *imageResource {
+func newImageResource(settings *settings) *imageResource {
 	return &imageResource{
 		InferredResource: infer.Resource(&Image{}),
+		settings:         settings,
 		loaded:           map[resource.URN]loaded{},
 		moved:            map[string]string{},
 	}

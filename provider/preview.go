@@ -16,9 +16,9 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 	if line := r.whatChanged(op); line != "" {
 		p.GetLogger(ctx).Info(line)
 	}
-	digest, reused := op.reusable(ctx)
+	digest, reused := r.reusable(ctx, op)
 	if !reused && op.buildable() {
-		built, err := r.build(ctx, op, registry.NewKeychain(logins(op.args.Registries)), nil)
+		built, err := r.build(ctx, op, nil)
 		if err != nil {
 			return property.Map{}, err
 		}
@@ -29,7 +29,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 
 // reusable asks, as apply will, whether the image is there already. It returns true without a digest when that depends on
 // tags that are not known yet: a build could then give another digest than the one that apply reuses.
-func (op operation) reusable(ctx context.Context) (digest string, reused bool) {
+func (r *imageResource) reusable(ctx context.Context, op operation) (digest string, reused bool) {
 	if !isKnown(op.inputs, shaping...) {
 		return "", false
 	}
@@ -42,7 +42,7 @@ func (op operation) reusable(ctx context.Context) (digest string, reused bool) {
 	case !isKnown(op.inputs, "registries"):
 		return "", op.knownDigest() != ""
 	}
-	digest = alreadyThere(ctx, registryClient(op.args), op, repositories(tags))
+	digest = alreadyThere(ctx, r.registryClient(op.args.Registries), op, repositories(tags))
 	return digest, digest != ""
 }
 

@@ -12,11 +12,16 @@ const Name = "buildkit"
 
 // New returns the provider. It configures nothing and dials nothing before a resource needs it.
 func New() p.Provider {
-	return infer.Provider(infer.Options{
+	settings := &settings{}
+	provider := infer.Provider(infer.Options{
 		Metadata:  metadata(),
-		Resources: []infer.InferredResource{newImageResource()},
+		Config:    infer.Config(Config{}),
+		Resources: []infer.InferredResource{newImageResource(settings)},
 		ModuleMap: map[tokens.ModuleName]tokens.ModuleName{"provider": "index"},
 	})
+	provider.DiffConfig = updateOnly(provider.DiffConfig)
+	provider.Configure = settings.configure
+	return guarded(provider)
 }
 
 func metadata() schema.Metadata {

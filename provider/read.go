@@ -22,7 +22,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	if err != nil {
 		return p.ReadResponse{}, err
 	}
-	client := registryClient(args)
+	client := r.registryClient(args.Registries)
 	old := stateOf(req.Properties)
 	if old.digest == "" && len(old.refs) == 0 {
 		return importImage(ctx, client, req)

@@ -1,0 +1,159 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi-go-provider/infer"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// Config is the configuration of the provider: what its resources fall back to.
+type Config struct {
+	Host              *string    `pulumi:"host,optional"`
+	Registries        []Registry `pulumi:"registries,optional"`
+	MaxParallelBuilds *int       `pulumi:"maxParallelBuilds,optional"`
+}
+
+// Annotate documents the configuration in the schema and in every SDK.
+func (c *Config) Annotate(an infer.Annotator) {
+	an.Describe(&c.Host, "The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or "+
+		"`tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it "+
+		"starts when needed (Linux only).")
+	an.Describe(&c.Registries, "Logins for registries, for every image. One of an image's own for the same host comes first.")
+	an.Describe(&c.MaxParallelBuilds, "How many images build at once; the others wait. At least 1. Defaults to no limit but that of "+
+		"`pulumi up --parallel`.")
+}
+
+// Check validates the configuration, all of it at once. It reads no file, asks no credential helper and dials nothing.
+func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[Config], error) {
+	known, unheard := ofConfig(req.NewInputs)
+	config, failures, err := infer.DefaultCheck[Config](ctx, known)
+	if err != nil {
+		return infer.CheckResponse[Config]{}, err
+	}
+	if len(unheard) > 0 {
+		p.GetLogger(ctx).Warningf("the provider has no configuration %s: it is left alone; what there is: %s",
+			strings.Join(unheard, ", "), strings.Join(configKeys, ", "))
+	}
+	c := &checker{raw: known, args: ImageArgs{Registries: config.Registries}, failures: failures}
+	checkRegistries(c)
+	if config.Host != nil && isKnown(c.raw, "host") {
+		if err := buildkit.CheckEndpoint(*config.Host); err != nil {
+			c.fail("host", "%v", err)
+		}
+	}
+	if n := config.MaxParallelBuilds; n != nil && *n < 1 && isKnown(c.raw, "maxParallelBuilds") {
+		c.fail("maxParallelBuilds", "%d images at once would build none: say at least 1, or leave it out", *n)
+	}
+	return infer.CheckResponse[Config]{Inputs: config, Failures: c.failures}, nil
+}
+
+// settings are what the provider was configured with. Configure is called before any resource needs them.
+type settings struct {
+	config atomic.Pointer[Config]
+	builds atomic.Pointer[chan struct{}] // a place for each image that may build at once; nil: no limit
+}
+
+// configKeys are the properties of Config.
+var configKeys = []string{"host", "maxParallelBuilds", "registries"}
+
+// ofConfig parts what a Config holds from what another version of the provider may know. What the engine adds is neither.
+func ofConfig(m property.Map) (known property.Map, unheard []string) {
+	for key, value := range m.All {
+		switch {
+		case slices.Contains(configKeys, key):
+			known = known.Set(key, value)
+		case key != "version" && key != "pluginDownloadURL" && !strings.HasPrefix(key, "__"):
+			unheard = append(unheard, key)
+		}
+	}
+	return known, sorted(unheard)
+}
+
+// configure keeps the configuration, without what this version of the provider does not know.
+func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error {
+	known, _ := ofConfig(req.Args)
+	config, failures, err := infer.DefaultCheck[Config](ctx, known)
+	if err == nil && len(failures) > 0 {
+		err = fmt.Errorf("provider configuration: %s: %s", failures[0].Property, failures[0].Reason)
+	}
+	if err != nil {
+		return err
+	}
+	s.config.Store(&config)
+	if n := config.MaxParallelBuilds; n != nil && *n > 0 {
+		places := make(chan struct{}, *n)
+		s.builds.Store(&places)
+	}
+	return nil
+}
+
+func (s *settings) get() Config {
+	if c := s.config.Load(); c != nil {
+		return *c
+	}
+	return Config{}
+}
+
+// keychain finds credentials among an image's own logins, then those of the configuration, then where the user keeps them.
+func (s *settings) keychain(own []Registry) *registry.Keychain {
+	return registry.NewKeychain(append(logins(own), logins(s.get().Registries)...))
+}
+
+// registryClient talks to registries for one operation.
+func (s *settings) registryClient(own []Registry) *registry.Client {
+	return registry.New(s.keychain(own), registry.Options{})
+}
+
+// endpoint is the daemon that builds, or "" for the one of the environment.
+func (s *settings) endpoint(asked *Builder) string {
+	if asked != nil && asked.Endpoint != nil {
+		return *asked.Endpoint
+	}
+	return strings.TrimSpace(deref(s.get().Host))
+}
+
+// place waits until one more image may build. The caller gives the place back with release.
+func (s *settings) place(ctx context.Context, waiting func()) (release func(), err error) {
+	places := s.builds.Load()
+	if places == nil {
+		return func() {}, nil
+	}
+	select {
+	case *places <- struct{}{}:
+		return func() { <-*places }, nil
+	default:
+		waiting()
+	}
+	select {
+	case *places <- struct{}{}:
+		return func() { <-*places }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// updateOnly makes an update of what infer calls a replacement: a replaced provider would replace every image, and one
+// that is left as it was would go on with the old password.
+func updateOnly(diff func(context.Context, p.DiffRequest) (p.DiffResponse, error)) func(context.Context, p.DiffRequest) (p.DiffResponse, error) {
+	kinds := map[p.DiffKind]p.DiffKind{p.AddReplace: p.Add, p.DeleteReplace: p.Delete, p.UpdateReplace: p.Update}
+	return func(ctx context.Context, req p.DiffRequest) (p.DiffResponse, error) {
+		res, err := diff(ctx, req)
+		for path, change := range res.DetailedDiff {
+			if kind, replaces := kinds[change.Kind]; replaces {
+				change.Kind = kind
+				res.DetailedDiff[path] = change
+			}
+		}
+		res.DeleteBeforeReplace = false
+		return res, err
+	}
+}

@@ -1,0 +1,178 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+const providerURN = resource.URN("urn:pulumi:dev::shop::pulumi:providers:buildkit::default")
+
+func TestConfigNamesEveryBadValue(t *testing.T) {
+	t.Parallel()
+	res, err := serve(t).CheckConfig(p.CheckRequest{Urn: providerURN, Inputs: props(t, `{
+		"host": "npipe://x", "maxParallelBuilds": 0, "registries": [{"address": "ghcr.io"}, {"address": " "}]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, f := range res.Failures {
+		paths = append(paths, f.Property)
+	}
+	if want := []string{"host", "maxParallelBuilds", "registries[1].address"}; !slices.Equal(sorted(paths), want) {
+		t.Errorf("failures %+v, want paths %v", res.Failures, want)
+	}
+}
+
+// Nested configuration comes as JSON in a string from pulumi config and from some SDKs; the engine adds keys of its own.
+func TestConfigTakesWhatProgramsAndTheEngineSend(t *testing.T) {
+	t.Parallel()
+	w := dial(t, New(), `{}`)
+	res, err := w.CheckConfig(t.Context(), &pulumirpc.CheckRequest{Urn: string(providerURN), News: packed(t, props(t, `{
+		"registries": "[{\"address\":\"ghcr.io\",\"username\":\"u\",\"password\":\"canary\"}]",
+		"version": "1.0.0", "pluginDownloadURL": "x", "hots": "tcp://h:1"}`))})
+	if err != nil || len(res.GetFailures()) > 0 {
+		t.Fatal(err, res.GetFailures())
+	}
+	login := unpacked(t, res.GetInputs()).Get("registries").AsArray().Get(0).AsMap()
+	if password := login.Get("password"); password.AsString() != "canary" || !password.Secret() {
+		t.Errorf("the password is %v", password)
+	}
+	if logs := w.logs(); !strings.Contains(logs, "has no configuration hots") || strings.Contains(logs, "canary") {
+		t.Errorf("logs: %s", logs)
+	}
+}
+
+func TestConfigKeysAreThoseOfTheSchema(t *testing.T) {
+	t.Parallel()
+	res, err := serve(t).GetSchema(p.GetSchemaRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spec struct {
+		Provider struct {
+			InputProperties map[string]any `json:"inputProperties"`
+		} `json:"provider"`
+	}
+	if err := json.Unmarshal([]byte(res.Schema), &spec); err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(spec.Provider.InputProperties)); !slices.Equal(got, configKeys) {
+		t.Errorf("the schema has %v, configKeys %v", got, configKeys)
+	}
+}
+
+// Replacing the provider would replace every image; no diff would go on with the old password.
+func TestConfigIsUpdatedAndNeverReplaced(t *testing.T) {
+	t.Parallel()
+	old := props(t, `{"host": "tcp://a:1", "registries": [{"address": "ghcr.io", "password": "secret:old"}]}`)
+	for _, wanted := range []string{
+		`{"host": "tcp://b:1", "registries": [{"address": "ghcr.io", "password": "secret:old"}]}`,
+		`{"host": "tcp://a:1", "registries": [{"address": "ghcr.io", "password": "secret:new"}]}`,
+		`{"host": "tcp://a:1", "maxParallelBuilds": 2, "registries": [{"address": "ghcr.io", "password": "secret:old"}, {"address": "docker.io"}]}`,
+		`{}`,
+	} {
+		res, err := serve(t).DiffConfig(p.DiffRequest{ID: "x", Urn: providerURN, State: old, OldInputs: old, Inputs: props(t, wanted)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !res.HasChanges || res.DeleteBeforeReplace || len(res.DetailedDiff) == 0 {
+			t.Errorf("%s: %+v", wanted, res)
+		}
+		for path, change := range res.DetailedDiff {
+			if !slices.Contains([]p.DiffKind{p.Add, p.Update, p.Delete}, change.Kind) {
+				t.Errorf("%s: %s is %s", wanted, path, change.Kind)
+			}
+		}
+	}
+}
+
+// A broken credential helper and a dead host are nobody's business before an image needs them.
+func TestConfiguringTouchesNothing(t *testing.T) {
+	dir := t.TempDir()
+	ran := filepath.Join(dir, "ran")
+	if err := os.WriteFile(filepath.Join(dir, "docker-credential-trap"), []byte("#!/bin/sh\ntouch "+ran+"\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"credsStore": "trap"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DOCKER_CONFIG", dir)
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	w := dial(t, New(), `{"host": "tcp://127.0.0.1:1", "registries": [{"address": "ghcr.io", "password": "secret:canary"}]}`)
+	if w.logs() != "" {
+		t.Errorf("logs: %s", w.logs())
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("configuring ran a credential helper")
+	}
+}
+
+// An image without a login of its own takes the configuration's; its own comes first.
+func TestLoginsOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, own := range map[string]string{
+		"the configuration's": `[]`,
+		"its own":             `[{"address": "HOST", "username": "robot", "password": "secret:hunter2"}]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := remember(t, registrytest.Login("robot", "hunter2"))
+			password := map[bool]string{true: "hunter2", false: "wrong"}[own == `[]`]
+			w := dial(t, New(), `{"registries": [{"address": "`+r.Host()+`", "username": "robot", "password": "secret:`+password+`"}]}`)
+			inputs := r.inputs(t, "app:v1").Set("registries", props(t, `{"r": `+strings.ReplaceAll(own, "HOST", r.Host())+`}`).Get("r"))
+			res, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: packed(t, r.state), News: packed(t, inputs)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := text(unpacked(t, res.GetProperties()), "digest"); got != r.digest {
+				t.Errorf("digest %q", got)
+			}
+			if strings.Contains(res.String()+w.logs(), "hunter2") {
+				t.Error("the password is in the outputs or in the logs")
+			}
+		})
+	}
+}
+
+func TestPlacesAreGivenBack(t *testing.T) {
+	t.Parallel()
+	s := &settings{}
+	if err := s.configure(t.Context(), p.ConfigureRequest{Args: props(t, `{"maxParallelBuilds": 1}`)}); err != nil {
+		t.Fatal(err)
+	}
+	leave, err := s.place(t.Context(), func() { t.Error("the first need not wait") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan struct{})
+	second := make(chan error)
+	go func() {
+		leave, err := s.place(t.Context(), func() { close(waited) })
+		if err == nil {
+			leave()
+		}
+		second <- err
+	}()
+	<-waited
+	canceled, stop := context.WithCancelCause(t.Context())
+	stop(context.Canceled)
+	if _, err := s.place(canceled, func() {}); err == nil {
+		t.Error("a canceled image got a place")
+	}
+	leave()
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,101 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	p "github.com/pulumi/pulumi-go-provider"
+)
+
+// guarded serves the protocol as pulumi-go-provider does, but for two things: a panic is the error of the one call and not
+// the end of every other, and customTimeouts hold to the millisecond, where the framework cuts them to whole seconds.
+func guarded(inner p.Provider) p.Provider {
+	out := inner
+	out.CheckConfig = call("CheckConfig", none, inner.CheckConfig)
+	out.DiffConfig = call("DiffConfig", none, inner.DiffConfig)
+	out.Configure = only("Configure", none, inner.Configure)
+	out.Invoke = call("Invoke", none, inner.Invoke)
+	out.Check = call("Check", none, inner.Check)
+	out.Diff = call("Diff", none, inner.Diff)
+	out.Create = call("create", func(r *p.CreateRequest) *float64 { return &r.Timeout }, inner.Create)
+	out.Read = call("Read", none, inner.Read)
+	out.Update = call("update", func(r *p.UpdateRequest) *float64 { return &r.Timeout }, inner.Update)
+	out.Delete = only("delete", func(r *p.DeleteRequest) *float64 { return &r.Timeout }, inner.Delete)
+	return out
+}
+
+// none is the timeout of a request that has none.
+func none[Req any](*Req) *float64 { return nil }
+
+func call[Req, Res any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) (Res, error)) func(context.Context, Req) (Res, error) {
+	if inner == nil {
+		return nil
+	}
+	return func(ctx context.Context, req Req) (res Res, err error) {
+		defer report(ctx, name, &err)
+		ctx, stop := within(ctx, name, timeout(&req))
+		defer stop()
+		return inner(ctx, req)
+	}
+}
+
+func only[Req any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) error) func(context.Context, Req) error {
+	if inner == nil {
+		return nil
+	}
+	called := call(name, timeout, func(ctx context.Context, req Req) (struct{}, error) { return struct{}{}, inner(ctx, req) })
+	return func(ctx context.Context, req Req) error {
+		_, err := called(ctx, req)
+		return err
+	}
+}
+
+// within bounds a call by its customTimeouts and takes them out of the request, so that nobody else rounds them. Zero is no
+// bound, as it is for the engine.
+func within(ctx context.Context, name string, seconds *float64) (context.Context, func()) {
+	if seconds == nil || *seconds <= 0 {
+		return ctx, func() {}
+	}
+	limit := time.Duration(*seconds * float64(time.Second))
+	*seconds = 0
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than customTimeouts.%s allows, which is %s", name, limit))
+}
+
+// report turns a panic into an error that says where it happened and where to send it.
+func report(ctx context.Context, name string, err *error) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	p.GetLogger(ctx).Debugf("%s: %v\n%s", name, cause, debug.Stack())
+	*err = fmt.Errorf("%s met a bug of the provider: %v at %s. Nothing is known to be lost; please report this line at "+
+		"https://github.com/pulumi-buildkit/pulumi-buildkit/issues", name, cause, origin())
+}
+
+// origin is the innermost line of this module that was running when the panic began.
+func origin() string {
+	const module = "github.com/pulumi-buildkit/pulumi-buildkit/"
+	frames := runtime.CallersFrames(stack())
+	panicked := false
+	for {
+		frame, more := frames.Next()
+		switch {
+		case frame.Function == "runtime.gopanic":
+			panicked = true
+		case panicked && strings.HasPrefix(frame.Function, module):
+			return fmt.Sprintf("%s:%d", strings.TrimPrefix(frame.Function, module), frame.Line)
+		}
+		if !more {
+			return "an unknown place"
+		}
+	}
+}
+
+func stack() []uintptr {
+	pcs := make([]uintptr, 64)
+	return pcs[:runtime.Callers(1, pcs)]
+}

@@ -1,0 +1,164 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi-go-provider/integration/fake"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// wire is a provider behind gRPC, as the engine has it: with the handshake, and with an engine that takes its logs.
+type wire struct {
+	pulumirpc.ResourceProviderClient
+	engine *fake.EngineServer
+}
+
+// dial serves the provider on loopback, for as long as the test runs, and shakes hands. Config is JSON as props reads it.
+func dial(t *testing.T, provider p.Provider, config string) *wire {
+	t.Helper()
+	ctx, stop := context.WithCancelCause(context.WithoutCancel(t.Context()))
+	engine := fake.NewEngineServer()
+	address, engineDone, err := fake.StartEngineServer(ctx, engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := p.RawServer(Name, "1.0.0", provider)(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan bool)
+	handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{Cancel: ended, Init: func(s *grpc.Server) error {
+		pulumirpc.RegisterResourceProviderServer(s, server)
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", handle.Port), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = conn.Close()
+		close(ended)
+		<-handle.Done
+		stop(errors.New("the test is over"))
+		<-engineDone
+	})
+	w := &wire{ResourceProviderClient: pulumirpc.NewResourceProviderClient(conn), engine: engine}
+	if _, err := w.Handshake(t.Context(), &pulumirpc.ProviderHandshakeRequest{EngineAddress: address}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Configure(t.Context(), &pulumirpc.ConfigureRequest{
+		Args: packed(t, props(t, config)), AcceptSecrets: true, AcceptResources: true, SendsOldInputs: true, SendsOldInputsToDelete: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// packed is a property map as it goes over the wire, secrets and unknowns included.
+func packed(t *testing.T, m property.Map) *structpb.Struct {
+	t.Helper()
+	s, err := plugin.MarshalProperties(resource.ToResourcePropertyMap(m), plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepOutputValues: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// unpacked is the other way round.
+func unpacked(t *testing.T, s *structpb.Struct) property.Map {
+	t.Helper()
+	m, err := plugin.UnmarshalProperties(s, plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepOutputValues: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resource.FromResourcePropertyMap(m)
+}
+
+// logs are what the engine was told, a line each.
+func (w *wire) logs() string {
+	var lines []string
+	for _, l := range w.engine.Logs() {
+		lines = append(lines, l.GetSeverity().String()+" "+l.GetMessage())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// A panic in one call is that call's error: the others of the same plugin go on.
+func TestAPanicIsAnError(t *testing.T) {
+	t.Parallel()
+	broken := p.Provider{
+		Create: func(context.Context, p.CreateRequest) (p.CreateResponse, error) {
+			var nobody *Image
+			nobody.Annotate(nil)
+			return p.CreateResponse{}, nil
+		},
+		Delete: func(context.Context, p.DeleteRequest) error { return nil },
+	}
+	w := dial(t, guarded(broken), `{}`)
+	_, err := w.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn), Properties: packed(t, property.Map{})})
+	if err == nil {
+		t.Fatal("a panic is no success")
+	}
+	for _, want := range []string{"a bug of the provider", "invalid memory address", "provider.(*Image).Annotate:", "/issues"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q lacks %q", err, want)
+		}
+	}
+	if _, err := w.Delete(t.Context(), &pulumirpc.DeleteRequest{Id: "app", Urn: string(urn), Properties: packed(t, property.Map{})}); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+// customTimeouts below a second and between two seconds are what they say.
+func TestCustomTimeoutsAreExact(t *testing.T) {
+	t.Parallel()
+	for _, seconds := range []float64{0.05, 1.5, 0} {
+		var left time.Duration
+		var bounded bool
+		waits := p.Provider{Update: func(ctx context.Context, _ p.UpdateRequest) (p.UpdateResponse, error) {
+			deadline, ok := ctx.Deadline()
+			left, bounded = time.Until(deadline), ok
+			if seconds != 0.05 {
+				return p.UpdateResponse{}, nil
+			}
+			<-ctx.Done()
+			return p.UpdateResponse{}, context.Cause(ctx)
+		}}
+		w := dial(t, guarded(waits), `{}`)
+		_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Timeout: seconds,
+			Olds: packed(t, property.Map{}), News: packed(t, property.Map{})})
+		limit := time.Duration(seconds * float64(time.Second))
+		if bounded != (seconds > 0) || bounded && (left > limit || left < limit-time.Second/2) {
+			t.Errorf("of %s, %s are left (bounded: %v)", limit, left, bounded)
+		}
+		if seconds == 0.05 && (err == nil || !strings.Contains(err.Error(), "longer than customTimeouts.update allows, which is 50ms")) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// What the engine may send at any time is answered with words, not with silence.
+func TestCancelWithNothingToDo(t *testing.T) {
+	t.Parallel()
+	w := dial(t, New(), `{}`)
+	if _, err := w.Cancel(t.Context(), &emptypb.Empty{}); err != nil {
+		t.Error(err)
+	}
+}
