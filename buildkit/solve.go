@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -10,12 +11,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// Solve builds the plan from its recorded inputs on the daemon behind c and pushes it by digest. The Dockerfile frontend runs in this process, so
-// that prediction and build are one program whatever version the daemon has. report is called from one goroutine, while
-// the build runs, and must not block for long.
+// Solve builds the plan from its recorded inputs on the daemon behind c and pushes it by digest. The Dockerfile frontend
+// runs in this process, so that prediction and build are one program whatever version the daemon has. report is called from
+// one goroutine, while the build runs, and must not block for long. When ctx ends and the daemon does not end the build
+// soon after, c is closed.
 //
-// Errors: an *UnhashedError when it reads more than was hashed; a *StepError when a step of the Dockerfile failed; an error that names the path when a local input is not what
-// was recorded; the cause of ctx when it ended; else what the daemon or a registry said.
+// Errors: an *UnhashedError when it reads more than was hashed; a *StepError when a step of the Dockerfile failed; an error
+// that names the path when a local input is not what was recorded; the cause of ctx when it ended; else what the daemon or
+// a registry said.
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credentials Credentials, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
 	files := source.NewServer(in.trees)
@@ -34,8 +37,10 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credent
 		defer close(drained)
 		steps.follow(status)
 	}()
+	uncut := cutOff(ctx, c)
 	response, err := c.Build(ctx, opt, "pulumi-buildkit", buildFunc(platforms, stop), status)
 	<-drained
+	uncut()
 	if err != nil {
 		return Built{}, explain(ctx, err, files, stop, steps)
 	}
@@ -44,6 +49,29 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credent
 		return Built{}, errors.New("the daemon finished the build but named no image digest: its image exporter is older than BuildKit v0.11, use a newer one")
 	}
 	return Built{Digest: digest}, nil
+}
+
+// patience is how long a daemon has to end a build after its context.
+const patience = time.Second
+
+// cutOff closes the connection when the build has not ended in time after ctx: BuildKit's client itself waits 5 s for a
+// last status, also from a daemon that cannot be reached any more.
+func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-ended:
+			return
+		case <-ctx.Done():
+		}
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			_ = c.Close()
+		}
+	}()
+	return func() { close(ended); <-done }
 }
 
 // explain puts the error first that says most: why we stopped, which local file changed, which step failed.

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -39,7 +40,11 @@ func call[Req, Res any](name string, timeout func(*Req) *float64, inner func(con
 		defer report(ctx, name, &err)
 		ctx, stop := within(ctx, name, timeout(&req))
 		defer stop()
-		return inner(ctx, req)
+		res, err = inner(ctx, req)
+		if errors.Is(err, context.Canceled) {
+			err = fmt.Errorf("the %s was canceled: %w", strings.ToLower(name), err)
+		}
+		return res, err
 	}
 }
 

@@ -26,6 +26,15 @@ type Proc struct {
 
 func (p Proc) String() string { return fmt.Sprintf("%d %.120s", p.PID, p.Command) }
 
+// Holds tells whether the process has the file open now.
+func (p Proc) Holds(path string) bool {
+	descriptors, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.PID))
+	return slices.ContainsFunc(descriptors, func(d string) bool {
+		target, err := os.Readlink(d)
+		return err == nil && target == path
+	})
+}
+
 // Processes are those that match, this one and those that have already ended left out. A process that ends while it is looked at
 // is left out too.
 func Processes(match func(Proc) bool) []Proc {
