@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,6 +41,9 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	defer stop()
 	if result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms)); err != nil {
 		return result, err
+	}
+	if r.engineAlive != nil && !r.engineAlive() {
+		return result, errors.New("the engine that asked for this is gone: no tag was moved")
 	}
 	result.tags, err = setTags(ctx, client, result.digest, tags)
 	r.claim(result)

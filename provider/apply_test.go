@@ -9,6 +9,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/integration"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
@@ -183,5 +184,16 @@ func TestApplyKeepsAnImageUnderAHashGivenByHand(t *testing.T) {
 	res, err := r.update(inputs)
 	if err != nil || text(res.Properties, "digest") != r.digest || r.holds(t, "app:v2") != r.digest {
 		t.Errorf("got %v, %v", res.Properties, err)
+	}
+}
+
+// A plugin notices late that its engine was killed, but never after it moved a tag.
+func TestApplyMovesNoTagForAnEngineThatIsGone(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	w := dial(t, New(func() bool { return false }), `{}`)
+	_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: packed(t, r.state), News: packed(t, r.inputs(t, "app:v1"))})
+	if err == nil || !strings.Contains(err.Error(), "no tag was moved") || r.holds(t, "app:v1") != "" {
+		t.Errorf("got %v, and the tag is at %q", err, r.holds(t, "app:v1"))
 	}
 }

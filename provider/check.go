@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -15,17 +16,22 @@ import (
 // Check validates the inputs, all of them at once, and fills in contextHash. It reads the disk and asks no network.
 // What is unknown is neither wrong nor missing: it is left alone.
 func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
+	misfits := shape(property.New(req.Inputs), reflect.TypeFor[ImageArgs](), "")
+	req.Inputs = pruned(property.New(req.Inputs), reflect.TypeFor[ImageArgs]()).AsMap()
 	res, err := r.InferredResource.Check(ctx, req)
 	if err != nil {
 		return res, err
 	}
 	res.Inputs = keepUnknown(req.Inputs, res.Inputs)
 
-	args, _, err := decode(ctx, req.Inputs)
+	args, failures, err := decode(ctx, req.Inputs)
 	if err != nil {
 		return res, err
 	}
-	c := &checker{raw: req.Inputs, args: args, failures: res.Failures}
+	if len(misfits) > 0 { // the same in words, and in detail
+		failures = misfits
+	}
+	c := &checker{raw: req.Inputs, args: args, failures: failures}
 	for _, check := range checks {
 		check(c)
 	}

@@ -67,7 +67,7 @@ func checkTags(c *checker) {
 }
 
 func checkPush(c *checker) {
-	if deref(c.args.Push) && len(c.args.Tags) == 0 && isKnown(c.raw, "tags", "push") {
+	if deref(c.args.Push) && len(c.args.Tags) == 0 && isKnown(c.raw, "tags", "push") && !c.failed("tags") {
 		c.fail("push", "push is true but there is nothing to push to: add tags, such as registry.example.com/app:v1")
 	}
 }

@@ -78,7 +78,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		"no endpoint":           {`{"context": {"location": "APP"}, "builder": {"endpoint": "tcp://host"}}`, "builder.endpoint", "has a port"},
 		"unknown scheme":        {`{"context": {"location": "APP"}, "builder": {"endpoint": "ftp://host:1"}}`, "builder.endpoint", "use unix:// or tcp://"},
 		"unknown watch":         {`{"context": {"location": "APP"}, "watch": "some"}`, "watch", "it is auto or all"},
-		"unknown property":      {`{"context": {"location": "APP"}, "tag": "a"}`, "tag", "Unrecognized field 'tag'"},
+		"unknown property":      {`{"context": {"location": "APP"}, "tag": "a"}`, "tag", "there is no such property here; there are "},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -35,9 +36,13 @@ func (c *Config) Annotate(an infer.Annotator) {
 // Check validates the configuration, all of it at once. It reads no file, asks no credential helper and dials nothing.
 func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[Config], error) {
 	known, unheard := ofConfig(req.NewInputs)
+	misfits := shape(property.New(known), reflect.TypeFor[Config](), "")
 	config, failures, err := infer.DefaultCheck[Config](ctx, known)
 	if err != nil {
 		return infer.CheckResponse[Config]{}, err
+	}
+	if len(misfits) > 0 {
+		failures = misfits
 	}
 	if len(unheard) > 0 {
 		p.GetLogger(ctx).Warningf("the provider has no configuration %s: it is left alone; what there is: %s",
@@ -58,6 +63,8 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 
 // settings are what the provider was configured with. Configure is called before any resource needs them.
 type settings struct {
+	engineAlive func() bool
+
 	config atomic.Pointer[Config]
 	builds atomic.Pointer[chan struct{}] // a place for each image that may build at once; nil: no limit
 }
@@ -81,7 +88,7 @@ func ofConfig(m property.Map) (known property.Map, unheard []string) {
 // configure keeps the configuration, without what this version of the provider does not know.
 func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error {
 	known, _ := ofConfig(req.Args)
-	config, failures, err := infer.DefaultCheck[Config](ctx, known)
+	config, failures, err := infer.DefaultCheck[Config](ctx, pruned(property.New(known), reflect.TypeFor[Config]()).AsMap())
 	if err == nil && len(failures) > 0 {
 		err = fmt.Errorf("provider configuration: %s: %s", failures[0].Property, failures[0].Reason)
 	}

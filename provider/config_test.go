@@ -38,7 +38,7 @@ func TestConfigNamesEveryBadValue(t *testing.T) {
 // Nested configuration comes as JSON in a string from pulumi config and from some SDKs; the engine adds keys of its own.
 func TestConfigTakesWhatProgramsAndTheEngineSend(t *testing.T) {
 	t.Parallel()
-	w := dial(t, New(), `{}`)
+	w := dial(t, New(nil), `{}`)
 	res, err := w.CheckConfig(t.Context(), &pulumirpc.CheckRequest{Urn: string(providerURN), News: packed(t, props(t, `{
 		"registries": "[{\"address\":\"ghcr.io\",\"username\":\"u\",\"password\":\"canary\"}]",
 		"version": "1.0.0", "pluginDownloadURL": "x", "hots": "tcp://h:1"}`))})
@@ -110,7 +110,7 @@ func TestConfiguringTouchesNothing(t *testing.T) {
 	}
 	t.Setenv("DOCKER_CONFIG", dir)
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	w := dial(t, New(), `{"host": "tcp://127.0.0.1:1", "registries": [{"address": "ghcr.io", "password": "secret:canary"}]}`)
+	w := dial(t, New(nil), `{"host": "tcp://127.0.0.1:1", "registries": [{"address": "ghcr.io", "password": "secret:canary"}]}`)
 	if w.logs() != "" {
 		t.Errorf("logs: %s", w.logs())
 	}
@@ -130,7 +130,7 @@ func TestLoginsOfTheConfiguration(t *testing.T) {
 			t.Parallel()
 			r := remember(t, registrytest.Login("robot", "hunter2"))
 			password := map[bool]string{true: "hunter2", false: "wrong"}[own == `[]`]
-			w := dial(t, New(), `{"registries": [{"address": "`+r.Host()+`", "username": "robot", "password": "secret:`+password+`"}]}`)
+			w := dial(t, New(nil), `{"registries": [{"address": "`+r.Host()+`", "username": "robot", "password": "secret:`+password+`"}]}`)
 			inputs := r.inputs(t, "app:v1").Set("registries", props(t, `{"r": `+strings.ReplaceAll(own, "HOST", r.Host())+`}`).Get("r"))
 			res, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: packed(t, r.state), News: packed(t, inputs)})
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
@@ -35,15 +36,33 @@ var ignored = map[string]string{
 // Diff compares what was applied with what is wanted: a pure table, no disk and no network. Nothing is ever replaced.
 func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 	changes := map[string]p.PropertyDiff{}
+	ignores := ignoring(req.IgnoreChanges)
 	for key, unchanged := range watched {
-		if slices.Contains(req.IgnoreChanges, key) || unchanged(req.State, req.Inputs, key) {
+		if unchanged(req.State, req.Inputs, key) {
 			continue
 		}
 		for path, kind := range leafChanges(key, req.State.Get(key), req.Inputs.Get(key)) {
-			changes[path] = p.PropertyDiff{Kind: kind}
+			if !ignores(path) {
+				changes[path] = p.PropertyDiff{Kind: kind}
+			}
 		}
 	}
 	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
+}
+
+// ignoring tells which paths the option ignoreChanges names. The engine has put the old inputs there already, but what was
+// applied may differ from these after a partial update.
+func ignoring(patterns []string) func(path string) bool {
+	var ignored []resource.PropertyPath
+	for _, text := range patterns {
+		if pattern, err := resource.ParsePropertyPath(text); err == nil {
+			ignored = append(ignored, pattern)
+		}
+	}
+	return func(path string) bool {
+		parsed, err := resource.ParsePropertyPath(path)
+		return err == nil && slices.ContainsFunc(ignored, func(pattern resource.PropertyPath) bool { return pattern.Contains(parsed) })
+	}
 }
 
 func equal(applied, wanted property.Map, key string) bool {

@@ -86,11 +86,28 @@ func changesOf(res p.DiffResponse) string {
 	return strings.Join(changes, " ")
 }
 
+// What is ignored is no change, whole or in part, whatever was applied.
 func TestDiffHeedsIgnoreChanges(t *testing.T) {
 	t.Parallel()
-	res, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: props(t, `{"contextHash": "1"}`), Inputs: props(t, `{"contextHash": "2"}`),
-		IgnoreChanges: []string{"contextHash"}})
-	if err != nil || res.HasChanges {
-		t.Errorf("got %+v, %v", res, err)
+	state := `{"contextHash": "1", "buildArgs": {"A": "1", "B": "1"}, "tags": ["a.io/x:1"]}`
+	inputs := `{"contextHash": "2", "buildArgs": {"A": "2", "B": "2"}, "tags": ["a.io/x:2"]}`
+	cases := map[string]struct {
+		ignore []string
+		want   string
+	}{
+		"nothing":        {nil, "buildArgs.A:update buildArgs.B:update contextHash:update tags[0]:update"},
+		"whole inputs":   {[]string{"contextHash", "tags"}, "buildArgs.A:update buildArgs.B:update"},
+		"one argument":   {[]string{"contextHash", "tags", "buildArgs.A"}, "buildArgs.B:update"},
+		"every argument": {[]string{"contextHash", "tags", "buildArgs[*]"}, ""},
+		"everything":     {[]string{"*"}, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			res, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: props(t, state), Inputs: props(t, inputs), IgnoreChanges: c.ignore})
+			if err != nil || changesOf(res) != c.want || res.HasChanges != (c.want != "") {
+				t.Errorf("got %q, %v, want %q", changesOf(res), err, c.want)
+			}
+		})
 	}
 }

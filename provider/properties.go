@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"regexp"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -15,9 +16,10 @@ func decode(ctx context.Context, inputs property.Map) (ImageArgs, []p.CheckFailu
 	return infer.DefaultCheck[ImageArgs](ctx, inputs)
 }
 
-// decodeStored reads inputs that an earlier Check has accepted.
+// decodeStored reads inputs that an earlier Check has accepted, perhaps one of a newer version: what this one does not know
+// is left out.
 func decodeStored(ctx context.Context, inputs property.Map) (ImageArgs, error) {
-	args, failures, err := decode(ctx, inputs)
+	args, failures, err := decode(ctx, pruned(property.New(inputs), reflect.TypeFor[ImageArgs]()).AsMap())
 	if err == nil && len(failures) > 0 {
 		err = fmt.Errorf("%s: %s", failures[0].Property, failures[0].Reason)
 	}

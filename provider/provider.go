@@ -10,9 +10,10 @@ import (
 // Name of the package: of the plugin pulumi-resource-buildkit and of the tokens buildkit:index:Image.
 const Name = "buildkit"
 
-// New returns the provider. It configures nothing and dials nothing before a resource needs it.
-func New() p.Provider {
-	settings := &settings{}
+// New returns the provider. It configures nothing and dials nothing before a resource needs it. engineAlive tells whether
+// the engine is there that started this process; it is asked before a tag moves. nil is yes.
+func New(engineAlive func() bool) p.Provider {
+	settings := &settings{engineAlive: engineAlive}
 	provider := infer.Provider(infer.Options{
 		Metadata:  metadata(),
 		Config:    infer.Config(Config{}),

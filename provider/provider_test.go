@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 // serve runs the provider in process, as the engine sees it.
 func serve(t *testing.T) integration.Server {
 	t.Helper()
-	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(New()))
+	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(New(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

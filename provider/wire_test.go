@@ -157,7 +157,7 @@ func TestCustomTimeoutsAreExact(t *testing.T) {
 // What the engine may send at any time is answered with words, not with silence.
 func TestCancelWithNothingToDo(t *testing.T) {
 	t.Parallel()
-	w := dial(t, New(), `{}`)
+	w := dial(t, New(nil), `{}`)
 	if _, err := w.Cancel(t.Context(), &emptypb.Empty{}); err != nil {
 		t.Error(err)
 	}

@@ -18,8 +18,10 @@ func main() {
 	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
 		os.Exit(code)
 	}
-	go exitWithEngine()
-	if err := p.RunProvider(context.Background(), provider.Name, version, provider.New()); err != nil {
+	engine := os.Getppid()
+	alive := func() bool { return os.Getppid() == engine }
+	go exitWithEngine(alive)
+	if err := p.RunProvider(context.Background(), provider.Name, version, provider.New(alive)); err != nil {
 		_, _ = os.Stderr.WriteString("pulumi-resource-buildkit: " + err.Error() + "\n")
 		os.Exit(1)
 	}

@@ -10,10 +10,9 @@ const orphanPoll = time.Second
 
 // exitWithEngine ends the process when the one that started it is gone. An engine that got kill -9 cannot end its plugins,
 // and an update that nobody waits for must not go on to move tags.
-func exitWithEngine() {
-	engine := os.Getppid()
+func exitWithEngine(alive func() bool) {
 	for range time.Tick(orphanPoll) {
-		if os.Getppid() != engine {
+		if !alive() {
 			_, _ = os.Stderr.WriteString("pulumi-resource-buildkit: the engine that started this plugin is gone\n")
 			os.Exit(1)
 		}
