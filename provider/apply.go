@@ -83,7 +83,7 @@ func (r *imageResource) build(ctx context.Context, op operation, keychain *regis
 	}
 	progress := startProgress(ctx)
 	defer progress.stop()
-	built, err := solve(ctx, op.args.Builder, plan, in, keychain, progress)
+	built, err := solve(ctx, op.args, plan, in, keychain, progress)
 	return image{digest: built.Digest, hash: in.Hash(), inputs: in}, err
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // solve builds the plan on the builder that was asked for.
-func solve(ctx context.Context, asked *Builder, plan buildkit.Plan, in *buildkit.Inputs, keychain *registry.Keychain, progress *progress) (buildkit.Built, error) {
-	endpoint, release, err := builder(ctx, asked, progress)
+func solve(ctx context.Context, args ImageArgs, plan buildkit.Plan, in *buildkit.Inputs, keychain *registry.Keychain, progress *progress) (buildkit.Built, error) {
+	endpoint, release, err := builder(ctx, args.Builder, progress)
 	if err != nil {
 		return buildkit.Built{}, err
 	}
@@ -29,7 +29,8 @@ func solve(ctx context.Context, asked *Builder, plan buildkit.Plan, in *buildkit
 		c, err := keychain.Lookup(ctx, host)
 		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
-	built, err := buildkit.Solve(ctx, client, plan, in, credentials, progress.report)
+	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets()}
+	built, err := buildkit.Solve(ctx, client, plan, in, access, progress.report)
 	return built, withEmulatorHint(err)
 }
 
