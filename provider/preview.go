@@ -59,7 +59,7 @@ func (op operation) unchanged() bool {
 // buildable tells whether the preview is to build and knows all that a build needs. Tags are not needed: the repository
 // may be created in the same update.
 func (op operation) buildable() bool {
-	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "registries", "builder")
+	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "registries", "builder")
 	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
 }
 
