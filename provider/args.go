@@ -30,7 +30,8 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 		"Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.")
 	an.Describe(&a.Tags, "Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is "+
 		"Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which "+
-		"takes the first.")
+		"takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: "+
+		"when such a tag is in the registry, whoever pushed it, it is used and nothing is built.")
 	an.Describe(&a.Push, "Whether to push the image. Defaults to true when there are tags.")
 	an.Describe(&a.BuildOnPreview, "Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing "+
 		"step shows there. A preview never pushes. Defaults to true.")

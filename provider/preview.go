@@ -71,7 +71,7 @@ func (r *imageResource) reusable(ctx context.Context, op operation) (digest stri
 	}
 	tags, err := op.tags()
 	switch {
-	case !isKnown(op.inputs, "tags", "push") || err != nil:
+	case !op.tagsKnown() || err != nil:
 		return "", op.knownDigest() != ""
 	case op.unchanged() && op.old.isIn(repositories(tags)):
 		return op.old.digest, true
@@ -105,7 +105,7 @@ func (op operation) previewOutputs(digest string) property.Map {
 		out = out.Set(key, unknown())
 	}
 	tags, err := op.tags()
-	tagsKnown := isKnown(op.inputs, "tags", "push") && err == nil
+	tagsKnown := op.tagsKnown() && err == nil
 	switch {
 	case tagsKnown && digest != "":
 		out = named(out, digest, references(tags), repositories(tags))
