@@ -100,3 +100,6 @@ func held(t testing.TB, reference string) string {
 	}
 	return ""
 }
+
+// at puts a host into a program that says HOST.
+func at(host, text string) string { return strings.ReplaceAll(text, "HOST", host) }
