@@ -116,13 +116,18 @@ func served(t testing.TB, reference string) *remote.Descriptor {
 		t.Fatal(err)
 	}
 	descriptor, err := remote.Get(ref, remote.WithContext(t.Context()))
-	if refused := new(transport.Error); errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound {
+	if isNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return descriptor
+}
+
+func isNotFound(err error) bool {
+	refused := new(transport.Error)
+	return errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound
 }
 
 // ok fails the test unless the command succeeded and printed each text.

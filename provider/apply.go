@@ -46,7 +46,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 		return result, errors.New("the engine that asked for this is gone: no tag was moved")
 	}
 	result.tags, err = setTags(ctx, client, result.digest, tags)
-	r.claim(result)
+	r.claims.add(result.digest, references(result.tags))
 	return result, err
 }
 

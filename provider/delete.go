@@ -23,7 +23,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	old := stateOf(req.Properties)
 	var failures []error
 	for _, ref := range old.refs {
-		if r.claimed(ref, old.digest) {
+		if r.claims.holds(ref, old.digest) {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {
@@ -43,24 +43,4 @@ func deleteTag(ctx context.Context, client *registry.Client, ref, digest string)
 		return nil
 	}
 	return err
-}
-
-// claim notes what this process made tags hold. In a replacement the engine calls Create, then Delete, for one URN, and after
-// a rename for two: Delete must spare what Create has just made.
-//
-// UNFORTUNATELY another process knows nothing of it: a deletion that an interrupted replacement left behind, or one of two
-// stacks that share a tag, removes a tag that somebody else counts on, as long as it holds the very digest of the one that
-// is deleted. The next update of the other puts it back.
-func (r *imageResource) claim(result applied) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, t := range result.tags {
-		r.moved[t.String()] = result.digest
-	}
-}
-
-func (r *imageResource) claimed(ref, digest string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.moved[ref] == digest
 }

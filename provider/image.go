@@ -32,11 +32,11 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 type imageResource struct {
 	infer.InferredResource
 	*settings
-	walks buildkit.Walks // of the contexts that Check records
+	walks  buildkit.Walks // of the contexts that Check records
+	claims *claims        // what Delete spares
 
 	mu     sync.Mutex
 	loaded map[resource.URN]loaded // what Check recorded: the build sends that very record
-	moved  map[string]string       // digests of the references that this process moved; see Delete
 }
 
 // loaded are the inputs that Check has recorded of one Image, and their hash.
@@ -49,8 +49,8 @@ func newImageResource(settings *settings) *imageResource {
 	return &imageResource{
 		InferredResource: infer.Resource(&Image{}),
 		settings:         settings,
+		claims:           newClaims(),
 		loaded:           map[resource.URN]loaded{},
-		moved:            map[string]string{},
 	}
 }
 

@@ -100,8 +100,8 @@ func importImage(ctx context.Context, client *registry.Client, req p.ReadRequest
 		return p.ReadResponse{}, fmt.Errorf("import takes a reference with a tag as the ID: %w", err)
 	}
 	digest, err := client.Resolve(ctx, tag)
-	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrNoRepository) {
-		return p.ReadResponse{}, nil
+	if errors.Is(err, registry.ErrNotFound) { // no answer would do: the engine takes an empty one for an image without properties
+		return p.ReadResponse{}, fmt.Errorf("there is no such image: %w", err)
 	}
 	if err != nil {
 		return p.ReadResponse{}, err

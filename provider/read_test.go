@@ -121,6 +121,9 @@ func TestReadImportsAReference(t *testing.T) {
 	if _, err := r.server.Read(p.ReadRequest{ID: "nonsense:", Urn: urn}); err == nil || !strings.Contains(err.Error(), "import takes a reference with a tag") {
 		t.Errorf("got %v", err)
 	}
+	if res, err := r.server.Read(p.ReadRequest{ID: r.Host() + "/app:nope", Urn: urn}); err == nil || !strings.Contains(err.Error(), "there is no such image") {
+		t.Errorf("got %+v, %v", res, err)
+	}
 }
 
 // delete is the deletion by a later process.

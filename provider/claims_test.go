@@ -1,0 +1,39 @@
+package provider
+
+import "testing"
+
+// Two processes of one run of the engine know of each other's claims, those of two runs do not.
+func TestClaimsAreOfOneRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	of := func(engine string) *claims { return &claims{engine: engine, dir: dir, made: map[string]string{}} }
+	of("one").add("sha256:1", []string{"host/app:1", "host/app:2"})
+	for _, c := range []struct {
+		engine, ref, digest string
+		want                bool
+	}{
+		{"one", "host/app:1", "sha256:1", true},
+		{"one", "host/app:2", "sha256:1", true},
+		{"one", "host/app:1", "sha256:2", false},
+		{"one", "host/app:3", "sha256:1", false},
+		{"two", "host/app:1", "sha256:1", false},
+	} {
+		if got := of(c.engine).holds(c.ref, c.digest); got != c.want {
+			t.Errorf("%+v: got %v", c, got)
+		}
+	}
+}
+
+// A process that no engine started, or that has no place of its own, remembers its own.
+func TestClaimsWithoutAnEngine(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]*claims{
+		"no engine": newClaims(),
+		"no folder": {engine: "one", dir: "/dev/null/nowhere", made: map[string]string{}},
+	} {
+		c.add("sha256:1", []string{"host/app:1"})
+		if !c.holds("host/app:1", "sha256:1") || c.holds("host/app:2", "sha256:1") {
+			t.Errorf("%s: its own claim is lost", name)
+		}
+	}
+}
