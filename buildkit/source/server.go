@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 
@@ -76,7 +77,7 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filte
 	done := make(chan error, 1)
 	go func() {
 		defer closeRoot()
-		done <- fsutil.Send(stream.Context(), stream, filtered, nil)
+		done <- fsutil.Send(stream.Context(), stream, onceJudged{FS: filtered, open: sent.Open}, nil)
 	}()
 	select {
 	case err := <-failed:
@@ -90,6 +91,17 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filte
 		return context.Cause(stream.Context())
 	}
 }
+
+// onceJudged opens whatever its walk took. fsutil's filter judges a path again when it opens it, by another reading of an
+// ignore file that leaves out a folder, takes back a file of it and leaves out the folder in other words: what was in the
+// walk is not there then, and fsutil.Send makes an empty file of it.
+type onceJudged struct {
+	fsutil.FS
+	open func(path string) (io.ReadCloser, error)
+}
+
+// Open opens a file that was in the walk.
+func (o onceJudged) Open(path string) (io.ReadCloser, error) { return o.open(path) }
 
 func (s *sentFS) open() (closeRoot func(), err error) {
 	if s.tree.root == "" {
