@@ -51,6 +51,9 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		in.reads, in.Certain = Predict(ctx, plan, d)
 	}
 	all := newKey()
+	if plan.Epoch != nil { // or images with and without one would send the context anew by turns
+		all.fields = append(all.fields, []byte("epoch"))
+	}
 	for _, c := range contexts(plan.Files, d) {
 		scope, err := c.scope(in.reads)
 		if err != nil {

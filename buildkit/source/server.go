@@ -21,6 +21,9 @@ import (
 // Whatever part of a tree is asked for, the whole tree is sent: the filter of a request is no part of the key under which a
 // daemon keeps what it received, and answers that take turns would replace each other, file by file, at every build.
 type Server struct {
+	// Epoch, when it is not nil, are the seconds since 1970 that every entry is sent with. Set it before the server is used.
+	Epoch *int64
+
 	trees map[string]*Tree
 	mu    sync.Mutex
 	err   error
@@ -63,7 +66,7 @@ func (s *Server) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 // for the rest of it. The sender, left behind, ends with the stream's context.
 func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filter *fsutil.FilterOpt) error {
 	failed := make(chan error, 1)
-	sent := &sentFS{ctx: stream.Context(), tree: tree, fail: func(err error) { s.fail(err, failed) }}
+	sent := &sentFS{ctx: stream.Context(), tree: tree, epoch: s.Epoch, fail: func(err error) { s.fail(err, failed) }}
 	closeRoot, err := sent.open()
 	if err != nil {
 		s.fail(fmt.Errorf("the build context cannot be opened any more: %w", err), failed)

@@ -118,7 +118,12 @@ func (t *Tree) find(path string) *entry {
 	return &t.entries[i]
 }
 
-// stat is the entry as BuildKit is told of it: owned by root, hard links flattened.
-func (e *entry) stat() *types.Stat {
-	return &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.mtime, Linkname: e.link}
+// stat is the entry as BuildKit is told of it: owned by root, hard links flattened, of the given second if there is one. The
+// nanoseconds stay: they are the content.
+func (e *entry) stat(epoch *int64) *types.Stat {
+	stat := &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.mtime, Linkname: e.link}
+	if epoch != nil {
+		stat.ModTime = *epoch*int64(time.Second) + int64(time.Unix(0, e.mtime).Nanosecond())
+	}
+	return stat
 }
