@@ -67,7 +67,7 @@ func (b *builds) build(ctx context.Context, plan buildkit.Plan) (record, error) 
 	if err != nil {
 		return nil, err
 	}
-	built, err := buildkit.Solve(ctx, b.c, plan, inputs, noCredentials, func(buildkit.Event) {})
+	built, err := buildkit.Solve(ctx, b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func noCredentials(context.Context, string) (buildkit.Credential, error) {
 func (d differential) sameImage(ctx context.Context, p project, inputs *buildkit.Inputs) error {
 	repository := d.registry.Host() + "/image"
 	p.plan.Repositories = []string{repository}
-	built, err := buildkit.Solve(ctx, d.c, p.plan, inputs, noCredentials, func(buildkit.Event) {})
+	built, err := buildkit.Solve(ctx, d.c, p.plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
 	if err != nil {
 		return fmt.Errorf("BuildKit builds it, we do not: %w", err)
 	}

@@ -57,16 +57,16 @@ func (e *StepError) outcome() string {
 // explain turns the error of a solve into the one of the step that failed, when there is such a step.
 func (s *steps) explain(err error) error {
 	state := s.failing(err)
-	excerpt := excerptOf(err)
+	excerpt, reason := s.redact.text(excerptOf(err)), s.redact.text(plain(err))
 	if state == nil && excerpt == "" {
-		return plain(err)
+		return errors.New(reason)
 	}
-	e := &StepError{Excerpt: excerpt, Reason: plain(err).Error()}
+	e := &StepError{Excerpt: excerpt, Reason: reason}
 	if state == nil {
 		e.Step.Command = "Dockerfile"
 		return e
 	}
-	e.Step, e.Output = state.Step, state.tail.last()
+	e.Step, e.Output = state.Step, state.last()
 	var exit *gateway.ExitError
 	if errors.As(err, &exit) && exit.ExitCode != gateway.UnknownExitStatus {
 		e.ExitCode = int(exit.ExitCode)
@@ -104,7 +104,7 @@ func excerptOf(err error) string {
 }
 
 // plain is the innermost text of an error that came through gRPC, without the layers that each say "failed to".
-func plain(err error) error {
+func plain(err error) string {
 	text := err.Error()
 	if st, ok := status.FromError(err); ok {
 		text = st.Message()
@@ -112,5 +112,5 @@ func plain(err error) error {
 	for _, layer := range []string{"failed to run Build function: ", "failed to solve: ", "rpc error: code = Unknown desc = "} {
 		text = strings.ReplaceAll(text, layer, "")
 	}
-	return errors.New(text)
+	return text
 }

@@ -1,7 +1,9 @@
 package buildkit
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +55,7 @@ const tailLines = 20
 // steps follows the status of one solve. It belongs to one goroutine until the solve has returned.
 type steps struct {
 	platforms *stepPlatforms
+	redact    *redaction
 	report    func(Event)
 	seen      map[digest.Digest]*stepState
 }
@@ -62,11 +65,12 @@ type stepState struct {
 	running bool
 	since   time.Time // of the start that was reported last
 	failed  bool
+	output  map[int]*redactedStream // by file descriptor
 	tail    tail
 }
 
-func newSteps(platforms *stepPlatforms, report func(Event)) *steps {
-	return &steps{platforms: platforms, report: report, seen: map[digest.Digest]*stepState{}}
+func newSteps(platforms *stepPlatforms, redact *redaction, report func(Event)) *steps {
+	return &steps{platforms: platforms, redact: redact, report: report, seen: map[digest.Digest]*stepState{}}
 }
 
 func (s *steps) follow(status <-chan *client.SolveStatus) {
@@ -75,24 +79,40 @@ func (s *steps) follow(status <-chan *client.SolveStatus) {
 			s.vertex(v)
 		}
 		for _, l := range update.Logs {
-			s.state(l.Vertex).tail.write(l.Data)
+			s.log(s.state(l.Vertex), l)
 		}
 		for _, w := range update.Warnings {
-			s.report(Event{Kind: Warned, Step: s.state(w.Vertex).Step, Text: string(w.Short)})
+			s.report(Event{Kind: Warned, Step: s.state(w.Vertex).Step, Text: s.redact.text(string(w.Short))})
 		}
 	}
 }
 
 func (s *steps) state(d digest.Digest) *stepState {
 	if s.seen[d] == nil {
-		s.seen[d] = &stepState{}
+		s.seen[d] = &stepState{output: map[int]*redactedStream{}}
 	}
 	return s.seen[d]
 }
 
+// log keeps a piece of output, without secrets. The two streams of a process come in turns, each in pieces of its own.
+func (s *steps) log(state *stepState, l *client.VertexLog) {
+	if state.output[l.Stream] == nil {
+		state.output[l.Stream] = &redactedStream{redact: s.redact}
+	}
+	state.tail.write(state.output[l.Stream].write(l.Data))
+}
+
+// last are the last lines that the step printed.
+func (s *stepState) last() []string {
+	for _, stream := range slices.Sorted(maps.Keys(s.output)) {
+		s.tail.write(s.output[stream].end())
+	}
+	return s.tail.last()
+}
+
 func (s *steps) vertex(v *client.Vertex) {
 	state := s.state(v.Digest)
-	state.Step = parseStep(v.Name)
+	state.Step = parseStep(s.redact.text(v.Name))
 	if state.Position != "" && state.Platform == "" {
 		state.Platform = s.platforms.of(v.Digest)
 	}

@@ -73,7 +73,7 @@ func (o ordinary) run(ctx context.Context) (string, error) {
 	if o.SendFiles > 0 {
 		limitFiles(o.SendFiles - 1)
 	}
-	_, err = buildkit.Solve(ctx, c, plan, inputs, noCredentials, func(buildkit.Event) {})
+	_, err = buildkit.Solve(ctx, c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
 	if err != nil && strings.Contains(err.Error(), "named no image digest") {
 		err = nil
 	}

@@ -16,12 +16,20 @@ type Credential struct{ Username, Password, IdentityToken string }
 // Credentials looks a credential up for exactly the host that asks, when it asks. Docker Hub asks as registry-1.docker.io.
 type Credentials func(ctx context.Context, host string) (Credential, error)
 
-// attachables are what the daemon may ask of us during one solve: the recorded trees and credentials, nothing else.
-func attachables(files *source.Server, credentials Credentials) []session.Attachable {
+// Access is what a daemon may ask of this machine during one solve, beside the recorded trees. It is given nothing else.
+type Access struct {
+	Credentials Credentials
+	Secrets     map[string]Secret // by id
+}
+
+// attachables are what the daemon may ask of us during one solve: the recorded trees, credentials and secrets, nothing else.
+func attachables(files *source.Server, access Access, secrets *secretStore) []session.Attachable {
 	lookup := func(ctx context.Context, host string, _ []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
-		c, err := credentials(ctx, host)
+		c, err := access.Credentials(ctx, host)
+		secrets.redact.learn(c.Password)
+		secrets.redact.learn(c.IdentityToken)
 		return types.AuthConfig{ServerAddress: host, Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
 	auth := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: lookup})
-	return []session.Attachable{files, auth}
+	return []session.Attachable{files, auth, secrets.attachable()}
 }

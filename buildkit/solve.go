@@ -19,18 +19,23 @@ import (
 // Errors: an *UnhashedError when it reads more than was hashed; a *StepError when a step of the Dockerfile failed; an error
 // that names the path when a local input is not what was recorded; the cause of ctx when it ended; else what the daemon or
 // a registry said.
-func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credentials Credentials, report func(Event)) (Built, error) {
+func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
 	files := source.NewServer(in.trees)
+	redact := &redaction{}
+	secrets, err := newSecretStore(access.Secrets, redact)
+	if err != nil {
+		return Built{}, err
+	}
 	opt := client.SolveOpt{
 		FrontendAttrs:        plan.frontendAttrs(in.Definition),
 		Exports:              plan.exports(),
-		Session:              attachables(files, credentials),
+		Session:              attachables(files, access, secrets),
 		SharedKey:            in.key,
 		CompatibilityVersion: CompatibilityVersion,
 	}
 	platforms, stop := &stepPlatforms{}, &guard{reads: in.reads}
-	steps := newSteps(platforms, report)
+	steps := newSteps(platforms, redact, report)
 	status := make(chan *client.SolveStatus)
 	drained := make(chan struct{})
 	go func() { // to the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve
@@ -42,7 +47,7 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, credent
 	<-drained
 	uncut()
 	if err != nil {
-		return Built{}, explain(ctx, err, files, stop, steps)
+		return Built{}, secrets.explain(explain(ctx, err, files, stop, steps))
 	}
 	digest := response.ExporterResponse[exptypes.ExporterImageDigestKey]
 	if digest == "" {

@@ -53,7 +53,12 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 // alreadyThere is the digest of an image made of these very inputs that every repository still has; "" when there is none or
 // when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
 func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) string {
-	digest := op.knownDigest()
+	digest := op.old.digest
+	if !op.unchanged() {
+		if digest = hashTagged(ctx, client, op); digest == "" {
+			digest = op.knownDigest()
+		}
+	}
 	if digest == "" {
 		return ""
 	}
@@ -63,6 +68,16 @@ func alreadyThere(ctx context.Context, client *registry.Client, op operation, re
 		}
 	}
 	return digest
+}
+
+// hashTagged is the image behind a tag with the inputs hash, "" when there is none. Another machine may have pushed it.
+func hashTagged(ctx context.Context, client *registry.Client, op operation) string {
+	for _, tag := range op.hashTags() {
+		if digest, err := client.Resolve(ctx, tag); err == nil {
+			return digest
+		}
+	}
+	return ""
 }
 
 // knownDigest is the image that was made of these very inputs: the one that is applied now, or one that is remembered. The
@@ -83,6 +98,9 @@ func (r *imageResource) build(ctx context.Context, op operation, repositories []
 		if in, err = buildkit.Load(ctx, plan); err != nil {
 			return image{}, err
 		}
+	}
+	if err := op.honest(in.Hash()); err != nil {
+		return image{}, err
 	}
 	progress := startProgress(ctx)
 	defer progress.stop()

@@ -34,7 +34,8 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 		c, err := keychain.Lookup(ctx, host)
 		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
-	built, err := buildkit.Solve(ctx, client, plan, in, credentials, progress.report)
+	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets()}
+	built, err := buildkit.Solve(ctx, client, plan, in, access, progress.report)
 	return built, withEmulatorHint(err)
 }
 

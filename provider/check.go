@@ -38,7 +38,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if err := r.fillContextHash(ctx, req.Urn, c, &res); err != nil {
 		return res, err
 	}
-	res.Failures = c.failures
+	res.Failures = withoutValues(req.Inputs, c.failures)
 	return res, nil
 }
 
@@ -118,6 +118,9 @@ var checks = []func(*checker){
 	checkPlatforms,
 	checkTags,
 	checkPush,
+	checkSecrets,
+	checkSecretSources,
+	checkRevealed,
 	checkRegistries,
 	checkBuilder,
 	checkWatch,

@@ -9,7 +9,6 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 func checkPlatforms(c *checker) {
@@ -60,7 +59,7 @@ func checkTags(c *checker) {
 				"take it from a plain value, or say that it is none (unsecret)"})
 			continue
 		}
-		if _, err := registry.ParseTag(t); err != nil {
+		if err := checkTag(t); err != nil {
 			c.fail(fmt.Sprintf("tags[%d]", i), "%v", err)
 		}
 	}

@@ -3,7 +3,9 @@ package provider
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,7 +22,28 @@ import (
 type Config struct {
 	Host              *string    `pulumi:"host,optional"`
 	Registries        []Registry `pulumi:"registries,optional"`
+	ECR               *ECR       `pulumi:"ecr,optional"`
 	MaxParallelBuilds *int       `pulumi:"maxParallelBuilds,optional"`
+}
+
+// ECR is who the provider is at Amazon ECR.
+type ECR struct {
+	Profile  *string  `pulumi:"profile,optional"`
+	RoleArn  *string  `pulumi:"roleArn,optional"`
+	Region   *string  `pulumi:"region,optional"`
+	Endpoint *string  `pulumi:"endpoint,optional"`
+	Hosts    []string `pulumi:"hosts,optional"`
+}
+
+// Annotate documents the type.
+func (e *ECR) Annotate(an infer.Annotator) {
+	an.Describe(e, "Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles "+
+		"and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.")
+	an.Describe(&e.Profile, "A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.")
+	an.Describe(&e.RoleArn, "A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.")
+	an.Describe(&e.Region, "The region of `hosts`. That of other registries is part of their host.")
+	an.Describe(&e.Endpoint, "URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.")
+	an.Describe(&e.Hosts, "Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.")
 }
 
 // Annotate documents the configuration in the schema and in every SDK.
@@ -29,6 +52,7 @@ func (c *Config) Annotate(an infer.Annotator) {
 		"`tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it "+
 		"starts when needed (Linux only).")
 	an.Describe(&c.Registries, "Logins for registries, for every image. One of an image's own for the same host comes first.")
+	an.Describe(&c.ECR, "Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.")
 	an.Describe(&c.MaxParallelBuilds, "How many images build at once; the others wait. At least 1. Defaults to no limit but that of "+
 		"`pulumi up --parallel`.")
 }
@@ -55,10 +79,28 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 			c.fail("host", "%v", err)
 		}
 	}
+	checkECR(c, config.ECR)
 	if n := config.MaxParallelBuilds; n != nil && *n < 1 && isKnown(c.raw, "maxParallelBuilds") {
 		c.fail("maxParallelBuilds", "%d images at once would build none: say at least 1, or leave it out", *n)
 	}
 	return infer.CheckResponse[Config]{Inputs: config, Failures: c.failures}, nil
+}
+
+var roleARN = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:role/.+$`)
+
+func checkECR(c *checker, e *ECR) {
+	if e == nil || !isKnown(c.raw, "ecr") {
+		return
+	}
+	if e.RoleArn != nil && !roleARN.MatchString(*e.RoleArn) {
+		c.fail("ecr.roleArn", "%q is not the ARN of a role, such as arn:aws:iam::123456789012:role/push", *e.RoleArn)
+	}
+	if u, err := url.Parse(deref(e.Endpoint)); e.Endpoint != nil && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+		c.fail("ecr.endpoint", "%q is not a URL, such as https://api.ecr.eu-west-1.amazonaws.com", *e.Endpoint)
+	}
+	if len(e.Hosts) > 0 && deref(e.Region) == "" {
+		c.fail("ecr.region", "it is missing: the names in ecr.hosts do not say in which region they are")
+	}
 }
 
 // settings are what the provider was configured with. Configure is called before any resource needs them.
@@ -70,7 +112,7 @@ type settings struct {
 }
 
 // configKeys are the properties of Config.
-var configKeys = []string{"host", "maxParallelBuilds", "registries"}
+var configKeys = []string{"ecr", "host", "maxParallelBuilds", "registries"}
 
 // ofConfig parts what a Config holds from what another version of the provider may know. What the engine adds is neither.
 func ofConfig(m property.Map) (known property.Map, unheard []string) {
@@ -110,9 +152,17 @@ func (s *settings) get() Config {
 	return Config{}
 }
 
-// keychain finds credentials among an image's own logins, then those of the configuration, then where the user keeps them.
+// keychain finds credentials among an image's own logins, then those of the configuration, then where the cloud and the user
+// keep them.
 func (s *settings) keychain(own []Registry) *registry.Keychain {
-	return registry.NewKeychain(append(logins(own), logins(s.get().Registries)...))
+	config := s.get()
+	keychain := registry.NewKeychain(append(logins(own), logins(config.Registries)...))
+	if e := config.ECR; e != nil {
+		keychain.ECR = registry.ECR{
+			Profile: deref(e.Profile), RoleARN: deref(e.RoleArn), Region: deref(e.Region), Endpoint: deref(e.Endpoint), Hosts: e.Hosts,
+		}
+	}
+	return keychain
 }
 
 // registryClient talks to registries for one operation.

@@ -22,7 +22,8 @@ const providerURN = resource.URN("urn:pulumi:dev::shop::pulumi:providers:buildki
 func TestConfigNamesEveryBadValue(t *testing.T) {
 	t.Parallel()
 	res, err := serve(t).CheckConfig(p.CheckRequest{Urn: providerURN, Inputs: props(t, `{
-		"host": "npipe://x", "maxParallelBuilds": 0, "registries": [{"address": "ghcr.io"}, {"address": " "}]}`)})
+		"host": "npipe://x", "maxParallelBuilds": 0, "registries": [{"address": "ghcr.io"}, {"address": " "}],
+		"ecr": {"roleArn": "push", "endpoint": "ecr", "hosts": ["proxy.corp"]}}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func TestConfigNamesEveryBadValue(t *testing.T) {
 	for _, f := range res.Failures {
 		paths = append(paths, f.Property)
 	}
-	if want := []string{"host", "maxParallelBuilds", "registries[1].address"}; !slices.Equal(sorted(paths), want) {
+	if want := []string{"ecr.endpoint", "ecr.region", "ecr.roleArn", "host", "maxParallelBuilds", "registries[1].address"}; !slices.Equal(sorted(paths), want) {
 		t.Errorf("failures %+v, want paths %v", res.Failures, want)
 	}
 }

@@ -26,6 +26,8 @@ var watched = map[string]func(applied, wanted property.Map, key string) bool{
 var ignored = map[string]string{
 	"context":        "moving a directory does not change what is in it; contextHash tells",
 	"dockerfile":     "its text is part of contextHash; its place is not of the image",
+	"secrets":        "another token makes no other image",
+	"secretSources":  "another place of a token makes no other image",
 	"registries":     "credentials are looked up when they are needed",
 	"builder":        "the same inputs are the same image on every builder",
 	"buildOnPreview": "is about previews only",

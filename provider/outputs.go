@@ -22,7 +22,7 @@ type applied struct {
 func (a applied) outputs(op operation) property.Map {
 	out := mirror(op.inputs)
 	if wanted, _ := op.tags(); len(a.tags) < len(wanted) { // the rest is what the next update has to do
-		out = out.Set("tags", list(references(a.tags)))
+		out = out.Set("tags", list(slices.DeleteFunc(texts(op.inputs, "tags"), func(t string) bool { return !isAmong(t, a.tags) })))
 	}
 	out = named(out, a.digest, references(a.tags), repositories(a.tags))
 	return out.

@@ -39,8 +39,9 @@ func (op operation) tags() ([]registry.Tag, error) {
 		return nil, nil
 	}
 	var tags []registry.Tag
+	hash := inputsHash(op.args)
 	for i, t := range op.args.Tags {
-		tag, err := registry.ParseTag(t)
+		tag, err := tagFor(t, hash)
 		if err != nil {
 			return nil, fmt.Errorf("tags[%d]: %w", i, err)
 		}

@@ -2,11 +2,14 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -18,13 +21,46 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 	}
 	digest, reused := r.reusable(ctx, op)
 	if !reused && op.buildable() {
+		op.args.Registries = op.knownLogins()
 		built, err := r.build(ctx, op, nil)
-		if err != nil {
+		switch {
+		case err != nil && op.wantsUnknownLogin(err):
+			p.GetLogger(ctx).Infof("not built in this preview, because a login in registries is not known yet: %v", err)
+		case err != nil:
 			return property.Map{}, err
 		}
 		digest = built.digest
 	}
 	return op.previewOutputs(digest), nil
+}
+
+// knownLogins are the logins of which everything is known. A build can do without the others when nothing that it pulls is
+// behind them: most often they are for the repository that the same update creates.
+func (op operation) knownLogins() []Registry {
+	given := op.inputs.Get("registries")
+	if !given.IsArray() {
+		return nil
+	}
+	var known []Registry
+	for i, login := range given.AsArray().All {
+		if !login.HasComputed() {
+			known = append(known, op.args.Registries[i])
+		}
+	}
+	return known
+}
+
+// refusals are how daemons say that a registry wants a login, or another one.
+var refusals = []string{"401 Unauthorized", "403 Forbidden", "authorization failed", "unauthorized", "access denied"}
+
+// wantsUnknownLogin tells whether a build failed for want of a login that is not known yet. A step that ran and failed did
+// not.
+func (op operation) wantsUnknownLogin(err error) bool {
+	var step *buildkit.StepError
+	if isKnown(op.inputs, "registries") || errors.As(err, &step) && step.ExitCode != 0 {
+		return false
+	}
+	return slices.ContainsFunc(refusals, func(text string) bool { return strings.Contains(err.Error(), text) })
 }
 
 // reusable asks, as apply will, whether the image is there already. It returns true without a digest when that depends on
@@ -35,7 +71,7 @@ func (r *imageResource) reusable(ctx context.Context, op operation) (digest stri
 	}
 	tags, err := op.tags()
 	switch {
-	case !isKnown(op.inputs, "tags", "push") || err != nil:
+	case !op.tagsKnown() || err != nil:
 		return "", op.knownDigest() != ""
 	case op.unchanged() && op.old.isIn(repositories(tags)):
 		return op.old.digest, true
@@ -56,10 +92,10 @@ func (op operation) unchanged() bool {
 	return op.old.digest != ""
 }
 
-// buildable tells whether the preview is to build and knows all that a build needs. Tags are not needed: the repository
-// may be created in the same update.
+// buildable tells whether the preview is to build and knows all that a build needs. Tags and logins are not needed: the
+// repository may be created in the same update.
 func (op operation) buildable() bool {
-	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "registries", "builder")
+	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "builder")
 	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
 }
 
@@ -69,7 +105,7 @@ func (op operation) previewOutputs(digest string) property.Map {
 		out = out.Set(key, unknown())
 	}
 	tags, err := op.tags()
-	tagsKnown := isKnown(op.inputs, "tags", "push") && err == nil
+	tagsKnown := op.tagsKnown() && err == nil
 	switch {
 	case tagsKnown && digest != "":
 		out = named(out, digest, references(tags), repositories(tags))

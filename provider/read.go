@@ -84,10 +84,7 @@ func isGone(ctx context.Context, client *registry.Client, old state) (bool, erro
 
 // drifted leaves out of inputs and outputs the tags that hold the image no more.
 func drifted(req p.ReadRequest, old state, holding []registry.Tag) p.ReadResponse {
-	keep := func(tag string) bool {
-		parsed, err := registry.ParseTag(tag)
-		return err == nil && slices.Contains(holding, parsed)
-	}
+	keep := func(tag string) bool { return isAmong(tag, holding) }
 	filter := func(m property.Map) property.Map {
 		tags := slices.DeleteFunc(texts(m, "tags"), func(t string) bool { return !keep(t) })
 		return m.Set("tags", list(tags))

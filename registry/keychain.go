@@ -7,23 +7,30 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/cli/config/types"
 )
 
-// Keychain finds credentials at the moment they are needed, for exactly the host that asks, and remembers none. It asks, in this order,
-// the logins it was given, DOCKER_AUTH_CONFIG, and docker's config.json with its credential helpers. It prints as [keychain].
+// Keychain finds credentials at the moment they are needed, for exactly the host that asks. It asks, in this order, the logins it was
+// given; the cloud whose registry it is, Amazon, Google or Microsoft; DOCKER_AUTH_CONFIG, and docker's config.json with its credential
+// helpers; for ghcr.io GITHUB_TOKEN. Of all this it keeps only Amazon's tokens. It is safe for concurrent use and prints as [keychain].
 type Keychain struct {
 	logins []Login
-	// DockerConfig is the folder of docker's config.json. Empty means $DOCKER_CONFIG, and without it ~/.docker.
+	// DockerConfig is the folder of docker's config.json. Empty means $DOCKER_CONFIG, and without it ~/.docker. Set it before the first use.
 	DockerConfig string
+	// ECR says who we are at Amazon ECR. Set it before the first use.
+	ECR ECR
+
+	mu     sync.Mutex
+	handed map[string]Credential // Amazon's tokens that Lookup gave away, by host
 }
 
 // NewKeychain keeps logins; of two for one host the first counts. It reads nothing.
 func NewKeychain(logins []Login) *Keychain {
-	return &Keychain{logins: slices.Clone(logins)}
+	return &Keychain{logins: slices.Clone(logins), handed: map[string]Credential{}}
 }
 
 // Format implements fmt.Formatter: fmt would otherwise print the logins, since it asks no method of an unexported field.
@@ -32,18 +39,88 @@ func (k *Keychain) Format(f fmt.State, _ rune) { redact(f, "[keychain]") }
 // Lookup finds the credential for host, an address in any form docker takes. The zero Credential means that there is none, which is no
 // error. A configuration that cannot be read and a helper that fails are: what they hold is not known. A helper is killed when ctx ends,
 // and after a minute.
+//
+// A private host of Amazon ECR lets nobody in without credentials; if neither AWS nor docker's config.json has some, that is an
+// ErrUnauthorized which names both. What it gives for such a host is good for some hours more.
 func (k *Keychain) Lookup(ctx context.Context, host string) (Credential, error) {
+	found, err := k.lookup(ctx, canonicalHost(host))
+	return found.Credential, err
+}
+
+// Invalidate says that host refused what Lookup gave last for it. A token that was kept is not given out again.
+func (k *Keychain) Invalidate(host string) {
 	host = canonicalHost(host)
+	k.mu.Lock()
+	refused, handed := k.handed[host]
+	k.mu.Unlock()
+	if known, is := k.ECR.host(host); is && handed {
+		sharedAccess.forget(k.ECR.principal(known), refused)
+	}
+}
+
+// finding is a credential, and why it is not the one of the cloud.
+type finding struct {
+	Credential
+	instead error
+}
+
+func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
+	if login, is := k.login(host); is {
+		return finding{Credential: Credential{Username: login.Username, Password: login.Password}}, nil
+	}
+	own, ownErr := k.cloudCredential(ctx, host)
+	if ctx.Err() != nil {
+		return finding{}, context.Cause(ctx)
+	}
+	if ownErr == nil && !own.Anonymous() {
+		return finding{Credential: own}, nil
+	}
+	stored, err := k.storedCredential(ctx, host)
+	known, amazon := k.ECR.host(host)
+	switch {
+	case amazon && !known.public && stored.Anonymous() && ctx.Err() == nil:
+		return finding{}, &noECRLogin{host, ownErr, err}
+	case err != nil:
+		return finding{}, err
+	}
+	return finding{stored, ownErr}, nil
+}
+
+// login is the one that was given for host, if it has a user or a password in it.
+func (k *Keychain) login(host string) (Login, bool) {
 	for _, login := range k.logins {
-		if login.Host() == host {
-			return Credential{Username: login.Username, Password: login.Password}, nil
+		if login.Host() == host && login.Username+login.Password != "" {
+			return login, true
 		}
 	}
+	return Login{}, false
+}
+
+func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential, error) {
+	known, is := k.ECR.host(host)
+	if !is {
+		return fromClouds(ctx, clouds, host)
+	}
+	token, err := sharedAccess.token(ctx, k.ECR.principal(known))
+	if err == nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.handed[host] = token
+	}
+	return token, err
+}
+
+// storedCredential is what somebody stored on this machine.
+func (k *Keychain) storedCredential(ctx context.Context, host string) (Credential, error) {
 	found, err := environmentCredential(host)
 	if err != nil || !found.Anonymous() {
 		return found, err
 	}
-	return k.dockerCredential(ctx, host)
+	found, err = k.dockerCredential(ctx, host)
+	if err != nil || !found.Anonymous() {
+		return found, err
+	}
+	return fromClouds(ctx, environment, host)
 }
 
 // environmentCredential reads DOCKER_AUTH_CONFIG, the auths of a config.json in a variable, as CI systems set it.

@@ -2,8 +2,13 @@ package registrytest
 
 import (
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // Refuse answers with a status and one error in the form of the distribution specification.
@@ -29,3 +34,141 @@ func Intercept(method, suffix string, answer http.HandlerFunc) func(http.Handler
 		})
 	}
 }
+
+// Rule says which requests meet a fault.
+type Rule struct {
+	// Method is GET, PUT and so on; empty is any.
+	Method string
+	// Path is part of the request's path, such as "/manifests/"; empty is any.
+	Path string
+	// Operation is one of Amazon ECR's API, such as "DescribeRepositories"; empty is any request.
+	Operation string
+	// Times is how many requests meet the fault, from the next one on; 0 is all.
+	Times int
+	// Fault is what happens to them.
+	Fault Fault
+}
+
+// Fault answers in place of the registry, which is next.
+type Fault func(w http.ResponseWriter, req *http.Request, next http.Handler)
+
+// Inject puts a fault before the registry, from the next request on. What was injected last is met first.
+func (r *Registry) Inject(rule Rule) {
+	var met atomic.Int64
+	r.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if !rule.matches(req) || rule.Times > 0 && met.Add(1) > int64(rule.Times) {
+				next.ServeHTTP(w, req)
+				return
+			}
+			rule.Fault(w, req, next)
+		})
+	})
+}
+
+func (r Rule) matches(req *http.Request) bool {
+	return (r.Method == "" || r.Method == req.Method) && strings.Contains(req.URL.Path, r.Path) &&
+		(r.Operation == "" || r.Operation == operationOf(req))
+}
+
+// Status refuses as Refuse does, with a Retry-After header unless it is empty.
+func Status(status int, code, message, retryAfter string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		Refuse(w, status, code, message)
+	}
+}
+
+// Reset reads so many bytes of the request's body and resets the connection.
+func Reset(after int64) Fault {
+	return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
+		_, _ = io.CopyN(io.Discard, req.Body, after)
+		reset(w)
+	}
+}
+
+// ResetAnswer lets the registry act, and resets the connection after so many bytes of its answer's body.
+func ResetAnswer(after int) Fault {
+	return func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		answer := &cutAnswer{ResponseWriter: w, left: after}
+		next.ServeHTTP(answer, req)
+		_ = http.NewResponseController(w).Flush()
+		reset(w)
+	}
+}
+
+// CloseConnection ends the connection in order, as Amazon ECR does to an upload to a repository that does not exist: the client sees EOF.
+func CloseConnection(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
+
+// Stall reads the request and answers nothing until the client is gone.
+func Stall(_ http.ResponseWriter, req *http.Request, _ http.Handler) {
+	_, _ = io.Copy(io.Discard, req.Body)
+	<-req.Context().Done()
+}
+
+// Lose says 201 and stores nothing.
+func Lose(w http.ResponseWriter, req *http.Request, _ http.Handler) {
+	content, _ := io.ReadAll(req.Body)
+	w.Header().Set("Docker-Content-Digest", digest.FromBytes(content).String())
+	w.Header().Set("Location", req.URL.Path)
+	w.WriteHeader(http.StatusCreated)
+}
+
+// Digest lets the registry act, and puts another digest into the header of its answer.
+func Digest(other string) Fault {
+	return func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		next.ServeHTTP(&otherDigest{w, other}, req)
+	}
+}
+
+// reset closes the connection so that the peer gets an RST.
+func reset(w http.ResponseWriter) {
+	connection, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, is := connection.(*net.TCPConn); is {
+		_ = tcp.SetLinger(0)
+	}
+	_ = connection.Close()
+}
+
+type cutAnswer struct {
+	http.ResponseWriter
+	left int
+}
+
+// Write implements http.ResponseWriter.
+func (c *cutAnswer) Write(p []byte) (int, error) {
+	part := p[:min(len(p), c.left)]
+	c.left -= len(part)
+	if _, err := c.ResponseWriter.Write(part); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Unwrap is for http.ResponseController.
+func (c *cutAnswer) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+type otherDigest struct {
+	http.ResponseWriter
+	digest string
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (o *otherDigest) WriteHeader(status int) {
+	o.Header().Set("Docker-Content-Digest", o.digest)
+	o.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (o *otherDigest) Write(p []byte) (int, error) {
+	o.Header().Set("Docker-Content-Digest", o.digest)
+	return o.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (o *otherDigest) Unwrap() http.ResponseWriter { return o.ResponseWriter }

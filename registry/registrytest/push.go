@@ -98,6 +98,9 @@ func (r *Registry) upload(ctx context.Context, reference name.Reference, content
 }
 
 func (r *Registry) authenticator() authn.Authenticator {
+	if r.login != nil {
+		return r.login()
+	}
 	if r.config.username == "" {
 		return authn.Anonymous
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
+	"github.com/google/go-containerregistry/pkg/authn"
 
 	// The two places where content may be.
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
@@ -31,6 +32,7 @@ type Registry struct {
 	app    *handlers.App
 	ended  chan error
 	config config
+	login  func() authn.Authenticator // in place of config's, if there is one
 
 	mu       sync.Mutex
 	handler  http.Handler

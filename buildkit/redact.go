@@ -1,0 +1,138 @@
+package buildkit
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// shortestSecret is the length in bytes from which on a value is taken out of output: without shorter ones no output would
+// be readable.
+const shortestSecret = 4
+
+// shortestPart is the length from which on a part of a secret counts as one: a line of it, or what is certain of it in the
+// middle of a longer base64 text.
+const shortestPart = 8
+
+// redacted stands where a secret was.
+const redacted = "[secret]"
+
+// redaction takes secrets out of what is shown of one solve. It knows a value as it is, its lines, and its base64 and
+// percent-encoded forms; a program that prints a secret in another form is beyond it. It is safe for concurrent use.
+type redaction struct {
+	mu    sync.RWMutex
+	forms map[byte][]string // by first byte, the longest first
+}
+
+// learn makes a value a secret. White space around it is none: programs print it without the line break of its file.
+func (r *redaction) learn(value string) {
+	value = strings.TrimSpace(value)
+	if len(value) < shortestSecret {
+		return
+	}
+	forms := formsOf(value)
+	for line := range strings.Lines(value) {
+		if line = strings.TrimSpace(line); len(line) >= shortestPart {
+			forms = append(forms, line)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.forms == nil {
+		r.forms = map[byte][]string{}
+	}
+	for _, form := range forms {
+		if known := r.forms[form[0]]; !slices.Contains(known, form) {
+			known = append(known, form)
+			slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) })
+			r.forms[form[0]] = known
+		}
+	}
+}
+
+// formsOf are a value and its encodings.
+func formsOf(value string) []string {
+	forms := []string{value, url.QueryEscape(value), url.PathEscape(value)}
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		forms = append(forms, encoding.EncodeToString([]byte(value)))
+		for before := range 3 {
+			if part := inside(encoding, value, before); len(part) >= shortestPart {
+				forms = append(forms, part)
+			}
+		}
+	}
+	return forms
+}
+
+// inside is what a base64 text certainly has of a value that begins so many bytes, modulo 3, into what is encoded: the
+// digits of 6 bits that no neighbor has a part in.
+func inside(encoding *base64.Encoding, value string, before int) string {
+	digits := encoding.WithPadding(base64.NoPadding).EncodeToString([]byte("\x00\x00"[:before] + value))
+	return digits[(before*8+5)/6 : (before+len(value))*8/6]
+}
+
+// text is s without secrets.
+func (r *redaction) text(s string) string {
+	shown, _ := r.scan([]byte(s), true)
+	return string(shown)
+}
+
+// scan takes secrets out of data. What could be the beginning of one is held back until more is there, unless this is all.
+func (r *redaction) scan(data []byte, all bool) (shown, held []byte) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if len(r.forms) == 0 {
+		return data, nil
+	}
+	for len(data) > 0 {
+		match, begun := r.at(data)
+		switch {
+		case begun && !all:
+			return shown, data
+		case match > 0:
+			shown, data = append(shown, redacted...), data[match:]
+		default:
+			shown, data = append(shown, data[0]), data[1:]
+		}
+	}
+	return shown, nil
+}
+
+// at is the length of the longest secret that data begins with, 0 for none, and whether data ends within a longer one.
+func (r *redaction) at(data []byte) (match int, begun bool) {
+	for _, form := range r.forms[data[0]] {
+		switch {
+		case len(form) > len(data):
+			begun = begun || form[:len(data)] == string(data)
+		case string(data[:len(form)]) == form:
+			return len(form), begun
+		}
+	}
+	return 0, begun
+}
+
+// redactedStream takes secrets out of a stream that comes in pieces.
+type redactedStream struct {
+	redact *redaction
+	held   []byte
+}
+
+// write returns what can be shown now.
+func (s *redactedStream) write(data []byte) []byte {
+	var shown []byte
+	shown, s.held = s.redact.scan(append(s.held, data...), false)
+	return shown
+}
+
+// end returns what was held back. A long beginning of a secret is one too: a daemon may have cut the output off there.
+func (s *redactedStream) end() []byte {
+	held := s.held
+	s.held = nil
+	if len(held) >= shortestPart {
+		return []byte(redacted)
+	}
+	shown, _ := s.redact.scan(held, true)
+	return shown
+}

@@ -1,0 +1,208 @@
+package buildkit_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+const canary = "Canary-Hunter2-/+é"
+
+func secrets(values map[string]string) buildkit.Access {
+	access := buildkit.Access{Secrets: map[string]buildkit.Secret{}}
+	for id, value := range values {
+		access.Secrets[id] = func() ([]byte, error) { return []byte(value), nil }
+	}
+	return access
+}
+
+func TestAStepReadsItsSecret(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	plan := s.plan(t, `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B sha256sum </run/secrets/a >/a && printf %s "$B" | wc -c >/b`)
+	built, err := s.solve(t.Context(), plan, secrets(map[string]string{"a": canary, "b": "12345"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.file(t, built, "b"); got != "5\n" {
+		t.Errorf("b has %q bytes", got)
+	}
+	if got, want := s.file(t, built, "a"), fmt.Sprintf("%x  -\n", sha256.Sum256([]byte(canary))); got != want {
+		t.Errorf("a is %q, want %q", got, want)
+	}
+}
+
+// The next build has another value, and builds nothing: what was built with the old one stays.
+func TestAnotherSecretBuildsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	plan := s.plan(t, `RUN --mount=type=secret,id=a cat /proc/sys/kernel/random/uuid >/x && test -s /run/secrets/a`)
+	first, err := s.solve(t.Context(), plan, secrets(map[string]string{"a": canary}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.solve(t.Context(), plan, secrets(map[string]string{"a": "another one"}))
+	if err != nil || first != second {
+		t.Errorf("%v, then %v, %v", first, second, err)
+	}
+}
+
+// A step that prints its secret in all the forms that are known, and then fails.
+const careless = `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B cat /run/secrets/a && cat /run/secrets/a >&2 && echo && ` +
+	`for c in $(cat /run/secrets/a | sed "s/./& /g"); do printf %s "$c"; done && echo && base64 </run/secrets/a && ` +
+	`printf user:%s "$B" | base64 && echo "--token=$B" && `
+
+func TestASecretIsSeenNowhere(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	plan := s.plan(t, careless+"touch /done")
+	plan.Labels = map[string]string{"a": "b"}
+	access := secrets(map[string]string{"a": canary, "b": canary})
+	asked := 0
+	access.Secrets["a"] = func() ([]byte, error) {
+		asked++
+		wantNoCanary(t, "the processes of this machine", processes(t))
+		return []byte(canary), nil
+	}
+	built, err := s.solve(t.Context(), plan, access)
+	if err != nil || asked < 2 {
+		t.Fatalf("asked %d times, %v", asked, err)
+	}
+	config, err := s.image(t, built).RawConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNoCanary(t, "the image's configuration and history", config)
+	layers, err := s.image(t, built).Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, layer := range layers {
+		content, err := layer.Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantNoCanary(t, "a layer", data)
+	}
+	events, err := json.Marshal(s.events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNoCanary(t, "what a person is shown", events)
+	wantNoCanary(t, "the daemon's folder", ownFiles(t, shared.dir))
+}
+
+func TestAFailingStepShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	_, err := s.solve(t.Context(), s.plan(t, careless+"exit 3"), secrets(map[string]string{"a": canary, "b": canary}))
+	var step *buildkit.StepError
+	if !errors.As(err, &step) || step.ExitCode != 3 {
+		t.Fatalf("got %v", err)
+	}
+	wantNoCanary(t, "the error", []byte(err.Error()))
+	if output := strings.Join(step.Output, "\n"); strings.Count(output, "[secret]") < 5 || !strings.Contains(output, "--token=[secret]") {
+		t.Errorf("the output does not say where a secret was:\n%s", output)
+	}
+}
+
+func TestASecretThatWasNotGiven(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	cases := map[string]struct {
+		dockerfile string
+		want       []string
+	}{
+		"and is required": {`RUN --mount=type=secret,id=npm,required=true true`,
+			[]string{`a step asks for the secret "npm", which was not given: add it to secrets`, "RUN --mount=type=secret,id=npm,required=true true"}},
+		"and is missed": {`RUN --mount=type=secret,id=npm cat /run/secrets/npm`,
+			[]string{`a step asks for the secret "npm", which was not given: add it to secrets`, "No such file or directory"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := s.solve(t.Context(), s.plan(t, c.dockerfile), secrets(map[string]string{"npn": canary}))
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v\nwant %q in it", err, want)
+				}
+			}
+		})
+	}
+	if _, err := s.solve(t.Context(), s.plan(t, `RUN --mount=type=secret,id=opt true`), buildkit.Access{}); err != nil {
+		t.Errorf("an optional secret that was not given: %v", err)
+	}
+}
+
+// What cannot be looked up ends the build before it starts.
+func TestASecretThatIsNotThereEndsTheBuildAtOnce(t *testing.T) {
+	t.Parallel()
+	for want, secret := range map[string]buildkit.Secret{
+		`the secret "a": no such variable`:                           func() ([]byte, error) { return nil, errors.New("no such variable") },
+		`the secret "a": it has 512001 bytes, BuildKit takes 512000`: func() ([]byte, error) { return make([]byte, buildkit.SecretLimit+1), nil },
+	} {
+		s := newSteps(t)
+		_, err := s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{Secrets: map[string]buildkit.Secret{"a": secret}})
+		if err == nil || !strings.HasPrefix(err.Error(), want) || len(s.events) > 0 {
+			t.Errorf("got %v after %v, want %s", err, s.events, want)
+		}
+	}
+}
+
+func wantNoCanary(t *testing.T, where string, data []byte) {
+	t.Helper()
+	for _, form := range []string{"Hunter2", "Q2FuYXJ5LUh1bnRlcjIt", "DYW5hcnktSHVudGVyMi", "hbmFyeS1IdW50ZXIyL"} {
+		if i := bytes.Index(data, []byte(form)); i >= 0 {
+			t.Errorf("%s: the secret is there as %q: …%q…", where, form, data[max(0, i-80):min(len(data), i+80)])
+		}
+	}
+}
+
+// processes are the arguments of every process.
+func processes(t *testing.T) (all []byte) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		data, _ := os.ReadFile(file) // it may have ended
+		all = append(all, data...)
+	}
+	return all
+}
+
+// ownFiles are the files of the daemon but for the snapshots.
+func ownFiles(t *testing.T, dir string) (all []byte) {
+	t.Helper()
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil: // other tests go on
+			return nil
+		case d.IsDir() && d.Name() == "snapshots":
+			return fs.SkipDir
+		case d.Type().IsRegular():
+			data, _ := os.ReadFile(path)
+			all = append(all, data...)
+		}
+		return nil
+	})
+	if len(all) == 0 {
+		t.Error("the daemon has no files")
+	}
+	return all
+}

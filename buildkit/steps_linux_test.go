@@ -1,0 +1,108 @@
+package buildkit_test
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// steps builds Dockerfiles with steps that run, on the tests' daemon.
+type steps struct {
+	*builds
+	base string // a reference to busybox
+
+	mu     sync.Mutex
+	events []buildkit.Event
+}
+
+func newSteps(t *testing.T) *steps {
+	t.Helper()
+	base, err := busybox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &steps{builds: newBuilds(t), base: base}
+}
+
+// busybox is on a registry that ends with this process.
+var busybox = sync.OnceValues(func() (string, error) {
+	registry, err := registrytest.Start("127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return stack.PushBusybox(context.Background(), "../.cache/fixtures", registry.Host())
+})
+
+// plan is a Dockerfile on busybox in an empty context.
+func (s *steps) plan(t *testing.T, dockerfile string) buildkit.Plan {
+	t.Helper()
+	plan := inline(t.TempDir(), fmt.Sprintf("FROM %s AS base\nFROM base\n%s\n", s.base, dockerfile))
+	plan.Repositories = []string{s.repository}
+	return plan
+}
+
+// solve loads and builds.
+func (s *steps) solve(ctx context.Context, plan buildkit.Plan, access buildkit.Access) (buildkit.Built, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("the build took too long"))
+	defer stop()
+	access.Credentials = noCredentials
+	in, err := buildkit.Load(ctx, plan)
+	if err != nil {
+		return buildkit.Built{}, err
+	}
+	return buildkit.Solve(ctx, s.c, plan, in, access, s.report)
+}
+
+func (s *steps) report(e buildkit.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
+}
+
+// image is what was built, of one platform.
+func (s *steps) image(t *testing.T, built buildkit.Built) v1.Image {
+	t.Helper()
+	ref, err := name.NewDigest(s.repository + "@" + built.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := remote.Image(ref, remote.WithContext(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// file is the content of a file of the image.
+func (s *steps) file(t *testing.T, built buildkit.Built, path string) string {
+	t.Helper()
+	content := mutate.Extract(s.image(t, built))
+	defer content.Close()
+	for reader := tar.NewReader(content); ; {
+		h, err := reader.Next()
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if h.Name != path {
+			continue
+		}
+		text, err := io.ReadAll(reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+}

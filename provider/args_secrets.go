@@ -1,0 +1,62 @@
+package provider
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/pulumi/pulumi-go-provider/infer"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+func (a *ImageArgs) describeSecrets(an infer.Annotator) {
+	an.Describe(&a.Secrets, "Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from "+
+		"memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as "+
+		"`[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.")
+	an.Describe(&a.SecretSources, "Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when "+
+		"a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of "+
+		"`secrets`, because few languages have a good type for text or an object.)")
+}
+
+// SecretSource is where a secret is read when a build starts.
+type SecretSource struct {
+	Env  *string `pulumi:"env,optional"`
+	File *string `pulumi:"file,optional"`
+}
+
+// Annotate documents the type.
+func (s *SecretSource) Annotate(an infer.Annotator) {
+	an.Describe(s, "Where a secret is read when a build starts: one of `env` and `file`.")
+	an.Describe(&s.Env, "Name of an environment variable of the Pulumi program.")
+	an.Describe(&s.File, "Path of a file, relative to the program. Its content is the secret, line breaks included.")
+}
+
+// secrets are what steps can mount, by id.
+func (a ImageArgs) secrets() map[string]buildkit.Secret {
+	all := map[string]buildkit.Secret{}
+	for id, value := range a.Secrets {
+		all[id] = func() ([]byte, error) { return []byte(value), nil }
+	}
+	for id, source := range a.SecretSources {
+		all[id] = source.read
+	}
+	return all
+}
+
+// read looks the secret up. The error names the place.
+func (s SecretSource) read() (value []byte, err error) {
+	place := "the file " + deref(s.File)
+	if s.Env == nil {
+		value, err = os.ReadFile(*s.File)
+	} else {
+		text, set := os.LookupEnv(*s.Env)
+		if place = "the environment variable " + *s.Env; !set {
+			return nil, fmt.Errorf("%s is not set: set it where pulumi runs", place)
+		}
+		value = []byte(text)
+	}
+	if err == nil && len(value) == 0 {
+		err = fmt.Errorf("%s is empty", place)
+	}
+	return value, err
+}

@@ -1,0 +1,91 @@
+package provider
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// refuse is fail for a reason that quotes no value.
+func (c *checker) refuse(path, reason string) {
+	c.failures = append(c.failures, p.CheckFailure{Property: path, Reason: reason})
+}
+
+func checkSecrets(c *checker) {
+	for _, id := range slices.Sorted(maps.Keys(c.args.Secrets)) {
+		path, value := under("secrets", id), c.args.Secrets[id]
+		switch {
+		case id == "":
+			c.refuse(path, "a secret needs an id, by which a step mounts it: RUN --mount=type=secret,id=…")
+		case c.unknownAt(key("secrets"), key(id)):
+		case value == "":
+			c.refuse(path, "the secret is empty: leave it out when the build can do without")
+		case len(value) > buildkit.SecretLimit:
+			c.refuse(path, fmt.Sprintf("the secret has %d bytes, BuildKit takes %d at most", len(value), buildkit.SecretLimit))
+		}
+	}
+}
+
+// checkSecretSources looks nothing up: a machine that has nothing to build needs no secrets.
+func checkSecretSources(c *checker) {
+	for _, id := range slices.Sorted(maps.Keys(c.args.SecretSources)) {
+		path, source := under("secretSources", id), c.args.SecretSources[id]
+		if id == "" {
+			c.refuse(path, "a secret needs an id, by which a step mounts it: RUN --mount=type=secret,id=…")
+		}
+		if _, twice := c.args.Secrets[id]; twice {
+			c.refuse(path, "the secret is in secrets too: keep one of them")
+		}
+		if c.unknownAt(key("secretSources"), key(id)) {
+			continue
+		}
+		if (deref(source.Env) == "") == (deref(source.File) == "") {
+			c.refuse(path, "say where the secret is: either env, the name of an environment variable, or file, a path")
+		}
+	}
+}
+
+// revealed are the inputs that everybody can read who has the image, each with what to do with a secret instead.
+var revealed = map[string]string{
+	"buildArgs": "a build argument can be read in the image's history and provenance, so it cannot be a secret: give it in secrets and mount it " +
+		"in the step that needs it (RUN --mount=type=secret,id=…), or say that it is none (unsecret)",
+	"labels": "a label can be read by everybody who has the image, so it cannot be a secret: take it from a plain value, or say that it " +
+		"is none (unsecret)",
+}
+
+// checkRevealed refuses secrets where everybody can read them. What is unknown can be known to be a secret.
+func checkRevealed(c *checker) {
+	for _, input := range slices.Sorted(maps.Keys(revealed)) {
+		v := c.raw.Get(input)
+		if !v.IsMap() {
+			if v.Secret() {
+				c.refuse(input, revealed[input])
+			}
+			continue
+		}
+		for name, value := range v.AsMap().AllStable {
+			if v.Secret() || value.HasSecrets() {
+				c.refuse(under(input, name), revealed[input])
+			}
+		}
+	}
+}
+
+// withoutValues takes the property out of failures of which the engine would print the value, a secret: it does so of inputs
+// as a whole, not of what is in them.
+func withoutValues(raw property.Map, failures []p.CheckFailure) []p.CheckFailure {
+	shown := slices.Clone(failures)
+	for i, f := range shown {
+		if strings.ContainsAny(f.Property, ".[") || f.Property != "secrets" && !raw.Get(f.Property).HasSecrets() {
+			continue
+		}
+		shown[i] = p.CheckFailure{Reason: f.Property + ": " + f.Reason}
+	}
+	return shown
+}

@@ -1,0 +1,143 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// mintTimeout bounds one way to a token: SSO, STS, the metadata of the machine, Amazon ECR.
+	mintTimeout = 30 * time.Second
+	// noneFor is how long a principal without credentials is not asked again: a machine that is none of Amazon's may take seconds to find
+	// that out, and a push asks several times.
+	noneFor = 30 * time.Second
+)
+
+// awsAccess is what this process knows of principals, until when. It is shared by all keychains, so that fifty images cost one token.
+type awsAccess struct {
+	mu      sync.Mutex
+	configs map[awsPrincipal]aws.Config
+	tokens  map[awsPrincipal]ecrToken
+	flights singleflight.Group
+}
+
+var sharedAccess = &awsAccess{configs: map[awsPrincipal]aws.Config{}, tokens: map[awsPrincipal]ecrToken{}}
+
+// ecrToken is a token, or the reason why there is none. Until then nobody is asked for another one.
+type ecrToken struct {
+	credential     Credential
+	err            error
+	until, expires time.Time
+}
+
+// token is given out in the first half of its life only: who got it has hours left to push. All who ask at once share one call.
+func (a *awsAccess) token(ctx context.Context, p awsPrincipal) (Credential, error) {
+	if known, is := a.known(p); is {
+		return known.credential, known.err
+	}
+	flight := a.flights.DoChan(fmt.Sprint(p), func() (any, error) {
+		// Whoever came first may give up; the others still wait.
+		ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), mintTimeout, fmt.Errorf("%w: AWS did not answer within %s; "+
+			"check the network and try again", ErrUnreachable, mintTimeout))
+		defer stop()
+		return a.minted(ctx, p), nil
+	})
+	select {
+	case landed := <-flight:
+		fresh := landed.Val.(ecrToken)
+		return fresh.credential, fresh.err
+	case <-ctx.Done():
+		return Credential{}, context.Cause(ctx)
+	}
+}
+
+func (a *awsAccess) known(p awsPrincipal) (ecrToken, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, is := a.tokens[p]
+	return known, is && time.Now().Before(known.until)
+}
+
+// minted asks for a token and keeps it. Who came a moment too late for the last flight finds what it brought. While there is no new token
+// the old one does, as long as it is good.
+func (a *awsAccess) minted(ctx context.Context, p awsPrincipal) ecrToken {
+	if known, is := a.known(p); is {
+		return known
+	}
+	fresh := a.mint(ctx, p)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if fresh.err != nil {
+		delete(a.configs, p) // somebody may log in meanwhile
+		if old, is := a.tokens[p]; is && old.err == nil && time.Now().Before(old.expires) {
+			return old
+		}
+	}
+	a.tokens[p] = fresh
+	return fresh
+}
+
+// forget drops a token that was refused, if it is still the one that is kept.
+func (a *awsAccess) forget(p awsPrincipal, refused Credential) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.tokens[p].credential == refused {
+		delete(a.tokens, p)
+		delete(a.configs, p)
+	}
+}
+
+// config reads ~/.aws and the environment and calls nobody.
+func (a *awsAccess) config(ctx context.Context, p awsPrincipal) (aws.Config, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known, is := a.configs[p]; is {
+		return known, nil
+	}
+	loaded, err := config.LoadDefaultConfig(ctx, p.options()...)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	if p.role != "" {
+		assumed := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), p.role)
+		loaded.Credentials = aws.NewCredentialsCache(assumed)
+	}
+	a.configs[p] = loaded
+	return loaded, nil
+}
+
+func (p awsPrincipal) options() []func(*config.LoadOptions) error {
+	options := []func(*config.LoadOptions) error{
+		config.WithRegion(p.region),
+		config.WithLogger(logging.Nop{}), // it would write to stderr
+	}
+	if p.profile != "" {
+		options = append(options, config.WithSharedConfigProfile(p.profile))
+	}
+	if p.endpoint != "" { // the SDK takes no other endpoint for hosts of these kinds
+		return options
+	}
+	if p.fips {
+		options = append(options, config.WithUseFIPSEndpoint(aws.FIPSEndpointStateEnabled))
+	}
+	if p.dualStack {
+		options = append(options, config.WithUseDualStackEndpoint(aws.DualStackEndpointStateEnabled))
+	}
+	return options
+}
+
+// profileName is what a person would write after --profile.
+func (p awsPrincipal) profileName() string {
+	return cmp.Or(p.profile, os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), "default")
+}

@@ -1,0 +1,140 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/containers/azcontainerregistry"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/authn/github"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/google"
+)
+
+// cloudTimeout bounds one lookup in a cloud: its metadata service, its command line, its token server.
+const cloudTimeout = 30 * time.Second
+
+// cloud has a registry and ways of its own to log in to it. Amazon, which has more, is in ecr.go.
+type cloud struct {
+	domains []string
+	ask     func(ctx context.Context, host string) (Credential, error)
+}
+
+// clouds are asked before docker's config.json. Their tokens are good for minutes or hours; both libraries renew them.
+var clouds = []cloud{
+	{
+		domains: []string{"gcr.io", ".gcr.io", ".pkg.dev"},
+		ask: func(ctx context.Context, host string) (Credential, error) {
+			return fromKeychain(ctx, google.Keychain, host)
+		},
+	},
+	{
+		domains: []string{".azurecr.io", ".azurecr.cn", ".azurecr.us", ".azurecr.de"},
+		ask:     azure{identity: azureIdentity}.credential,
+	},
+}
+
+// environment is asked after docker's config.json: GITHUB_TOKEN is set for many purposes, and most tokens may not push.
+var environment = []cloud{{
+	domains: []string{"ghcr.io"},
+	ask: func(ctx context.Context, host string) (Credential, error) {
+		return fromKeychain(ctx, github.Keychain, host)
+	},
+}}
+
+// fromClouds is what the cloud that host belongs to gives. The zero Credential means nothing, and so does an error.
+func fromClouds(ctx context.Context, clouds []cloud, host string) (Credential, error) {
+	for _, c := range clouds {
+		if slices.ContainsFunc(c.domains, func(domain string) bool { return host == domain || domain[0] == '.' && strings.HasSuffix(host, domain) }) {
+			return bounded(ctx, host, c.ask)
+		}
+	}
+	return Credential{}, nil
+}
+
+// bounded leaves a library that does not heed its context to itself after a while.
+func bounded(ctx context.Context, host string, ask func(context.Context, string) (Credential, error)) (Credential, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, cloudTimeout, fmt.Errorf("%w: no credential for %s within %s; check the network and try again",
+		ErrUnreachable, host, cloudTimeout))
+	defer stop()
+	type answer struct {
+		credential Credential
+		err        error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		credential, err := ask(ctx, host)
+		answers <- answer{credential, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.credential, a.err
+	case <-ctx.Done():
+		return Credential{}, context.Cause(ctx)
+	}
+}
+
+// fromKeychain asks one of go-containerregistry's. Google's keeps the context of its first caller for as long as the process lives.
+func fromKeychain(ctx context.Context, keychain authn.Keychain, host string) (Credential, error) {
+	ctx = context.WithoutCancel(ctx)
+	registry, err := name.NewRegistry(host)
+	if err != nil {
+		return Credential{}, err
+	}
+	authenticator, err := authn.Resolve(ctx, keychain, registry)
+	if err != nil {
+		return Credential{}, errors.New(oneLine(err.Error()))
+	}
+	config, err := authn.Authorization(ctx, authenticator)
+	if err != nil {
+		return Credential{}, errors.New(oneLine(err.Error()))
+	}
+	return Credential{Username: config.Username, Password: config.Password, IdentityToken: config.IdentityToken}, nil
+}
+
+// azure exchanges a token of Microsoft Entra for one of a registry.
+type azure struct {
+	identity  func() (azcore.TokenCredential, error)
+	transport policy.Transporter // nil is the library's own
+}
+
+// azureIdentity is who we are at Microsoft: environment, workload identity, managed identity, az login. It keeps its tokens.
+var azureIdentity = sync.OnceValues(func() (azcore.TokenCredential, error) { return azidentity.NewDefaultAzureCredential(nil) })
+
+// azureScope is what Azure Container Registry wants a token for, in all of Microsoft's clouds.
+const azureScope = "https://containerregistry.azure.net/.default"
+
+func (a azure) credential(ctx context.Context, host string) (Credential, error) {
+	identity, err := a.identity()
+	if err != nil {
+		return Credential{}, azureError(err)
+	}
+	token, err := identity.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{azureScope}})
+	if err != nil {
+		return Credential{}, azureError(err)
+	}
+	options := azcontainerregistry.AuthenticationClientOptions{}
+	options.Transport = a.transport
+	client, err := azcontainerregistry.NewAuthenticationClient("https://"+host, &options)
+	if err != nil {
+		return Credential{}, azureError(err)
+	}
+	answer, err := client.ExchangeAADAccessTokenForACRRefreshToken(ctx, azcontainerregistry.PostContentSchemaGrantTypeAccessToken, host,
+		&azcontainerregistry.AuthenticationClientExchangeAADAccessTokenForACRRefreshTokenOptions{AccessToken: &token.Token})
+	if err != nil || answer.RefreshToken == nil {
+		return Credential{}, azureError(err)
+	}
+	return Credential{IdentityToken: *answer.RefreshToken}, nil
+}
+
+func azureError(err error) error {
+	return fmt.Errorf("Azure: %s; log in with az login", oneLine(fmt.Sprint(err))) //nolint:staticcheck // a name
+}
