@@ -39,15 +39,21 @@ func newPrivate(t testing.TB, password string) *private {
 	return p
 }
 
-// held is the digest that a tag such as "app:1" holds, "" when there is none.
-func (p *private) held(t testing.TB, tag string) string {
+func (p *private) reference(t testing.TB, text string) (name.Reference, []remote.Option) {
 	t.Helper()
-	ref, err := name.ParseReference(p.Host() + "/" + tag)
+	ref, err := name.ParseReference(p.Host() + "/" + text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	login := &authn.Basic{Username: "test", Password: *p.password.Load()}
-	descriptor, err := remote.Head(ref, remote.WithContext(t.Context()), remote.WithAuth(login))
+	return ref, []remote.Option{remote.WithContext(t.Context()), remote.WithAuth(login)}
+}
+
+// held is the digest that a tag such as "app:1" holds, "" when there is none.
+func (p *private) held(t testing.TB, tag string) string {
+	t.Helper()
+	ref, options := p.reference(t, tag)
+	descriptor, err := remote.Head(ref, options...)
 	if isNotFound(err) {
 		return ""
 	}
@@ -55,6 +61,24 @@ func (p *private) held(t testing.TB, tag string) string {
 		t.Fatal(err)
 	}
 	return descriptor.Digest.String()
+}
+
+// remove deletes a tag, "app:1", or an image with all its tags, "app@sha256:...", as somebody else does.
+func (p *private) remove(t testing.TB, reference string) {
+	t.Helper()
+	ref, options := p.reference(t, reference)
+	if err := remote.Delete(ref, options...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// push makes a tag another image, as somebody else does.
+func (p *private) push(t testing.TB, tag string) {
+	t.Helper()
+	ref, options := p.reference(t, tag)
+	if err := remote.Write(ref, registrytest.Image(t, "linux/amd64"), options...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // cli runs any other command of the CLI, which must succeed.

@@ -38,8 +38,16 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if err := r.fillContextHash(ctx, req.Urn, c, &res); err != nil {
 		return res, err
 	}
-	res.Failures = withoutValues(req.Inputs, c.failures)
+	if !imported(req) {
+		res.Failures = withoutValues(req.Inputs, c.failures)
+	}
 	return res, nil
+}
+
+// imported tells whether these are the inputs that an import found, which are tags: where the files are, only the program
+// will say, and its own Check and build will ask. Every other Check leaves a contextHash in the state.
+func imported(req p.CheckRequest) bool {
+	return req.State.Len() > 0 && req.State.Get("contextHash").IsNull() && property.New(req.State).Equals(property.New(req.Inputs))
 }
 
 // keepUnknown takes every value that is unknown somewhere from the program itself: infer's decoder loses some of them four

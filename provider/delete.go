@@ -27,10 +27,20 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {
-			failures = append(failures, err)
+			failures = append(failures, r.withLoginHint(args, err))
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// withLoginHint says where the refused logins come from: what the engine does without the program, it does with the ones in
+// the state, and who has corrected the program finds them refused again.
+func (s *settings) withLoginHint(args ImageArgs, err error) error {
+	refused := errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrDenied)
+	if !refused || len(args.Registries)+len(s.get().Registries) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; these are the logins of the last update, so give new ones to pulumi up first", err)
 }
 
 func deleteTag(ctx context.Context, client *registry.Client, ref, digest string) error {

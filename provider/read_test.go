@@ -126,6 +126,27 @@ func TestReadImportsAReference(t *testing.T) {
 	}
 }
 
+// An import checks what it has found, the tags, and knows of no files. A program that says no more has a change that fails
+// in its update: it is not taken for the image that it cannot build.
+func TestCheckOfAnImport(t *testing.T) {
+	t.Parallel()
+	found := props(t, `{"tags": ["localhost:5000/app:1"]}`) // and no Dockerfile in the working directory
+	server := serve(t)
+	res, err := server.Check(p.CheckRequest{Urn: urn, State: found, Inputs: found})
+	if err != nil || len(res.Failures) != 0 {
+		t.Fatalf("got %v, %v", res.Failures, err)
+	}
+	state := props(t, `{"tags": ["localhost:5000/app:1"], "contextHash": "", "digest": "sha256:1"}`)
+	diff, err := server.Diff(p.DiffRequest{Urn: urn, State: state, OldInputs: found, Inputs: res.Inputs})
+	if err != nil || !diff.HasChanges {
+		t.Errorf("got %+v, %v", diff, err)
+	}
+	other := found.Set("context", value(map[string]any{"location": "./nowhere"}))
+	if res, err = server.Check(p.CheckRequest{Urn: urn, State: found, Inputs: other}); err != nil || len(res.Failures) != 1 {
+		t.Errorf("got %v, %v", res.Failures, err)
+	}
+}
+
 // delete is the deletion by a later process.
 func (r remembered) delete(t *testing.T, req p.ReadRequest) error {
 	t.Helper()
