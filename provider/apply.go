@@ -25,7 +25,8 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 		return applied{}, err
 	}
 	client := r.registryClient(op.args.Registries)
-	result := applied{digest: alreadyThere(ctx, client, op, repositories(tags)), builds: op.old.builds}
+	there := alreadyThere(ctx, client, op, repositories(tags))
+	result := applied{digest: there.digest, found: there.found, builds: op.old.builds}
 	if result.digest == "" {
 		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
@@ -48,45 +49,6 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	result.tags, err = setTags(ctx, client, result.digest, tags)
 	r.claims.add(result.digest, references(result.tags))
 	return result, err
-}
-
-// alreadyThere is the digest of an image made of these very inputs that every repository still has; "" when there is none or
-// when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
-func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) string {
-	digest := op.old.digest
-	if !op.unchanged() {
-		if digest = hashTagged(ctx, client, op); digest == "" {
-			digest = op.knownDigest()
-		}
-	}
-	if digest == "" {
-		return ""
-	}
-	for _, repository := range repositories {
-		if found, err := client.Exists(ctx, repository, digest); err != nil || !found {
-			return ""
-		}
-	}
-	return digest
-}
-
-// hashTagged is the image behind a tag with the inputs hash, "" when there is none. Another machine may have pushed it.
-func hashTagged(ctx context.Context, client *registry.Client, op operation) string {
-	for _, tag := range op.hashTags() {
-		if digest, err := client.Resolve(ctx, tag); err == nil {
-			return digest
-		}
-	}
-	return ""
-}
-
-// knownDigest is the image that was made of these very inputs: the one that is applied now, or one that is remembered. The
-// first also knows what memory does not, images under a contextHash that was given by hand.
-func (op operation) knownDigest() string {
-	if op.unchanged() {
-		return op.old.digest
-	}
-	return op.old.digestFor(inputsHash(op.args))
 }
 
 // build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed.
