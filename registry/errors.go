@@ -26,6 +26,8 @@ var (
 	ErrDenied = errors.New("403 denied")
 	// ErrImmutableTag: the tag holds another digest and the registry does not let it move.
 	ErrImmutableTag = errors.New("immutable tag")
+	// ErrLimit: a quota of the registry is used up, of tags or images for example. Waiting does not help.
+	ErrLimit = errors.New("over a limit")
 	// ErrUnsupported: the registry cannot do this for anybody.
 	ErrUnsupported = errors.New("unsupported by the registry")
 	// ErrRateLimited: too many requests, also after retries.
@@ -64,7 +66,8 @@ func (s *session) explain(ctx context.Context, err error) error {
 		return lookup.error
 	}
 	if untrusted, is := errors.AsType[*tls.CertificateVerificationError](err); is {
-		return fmt.Errorf("%w: %w; add the authority that signed %s's certificate to this machine's", ErrUnreachable, untrusted.Err, s.login.host)
+		return fmt.Errorf("%w: %w; add the authority that signed %s's certificate to this machine's, or "+
+			"name its file in registries", ErrUnreachable, untrusted.Err, s.login.host)
 	}
 	if errors.Is(err, errNotARegistry) {
 		return fmt.Errorf("%w; check that %s is a registry and the proxy lets us reach it", errNotARegistry, s.login.host)

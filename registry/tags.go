@@ -19,6 +19,8 @@ import (
 // Errors, one per tag, joined: ErrNotFound if the digest is not there; ErrImmutableTag; ErrMismatch if a tag holds something else after
 // all; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrUnsupported, ErrRateLimited, ErrUnreachable.
 func (c *Client) SetTags(ctx context.Context, repository, digest string, tags []Tag) (moved []Tag, err error) {
+	ctx, stop := c.within(ctx)
+	defer stop()
 	if err := ofRepository(repository, tags); err != nil || len(tags) == 0 {
 		return nil, err
 	}

@@ -144,7 +144,7 @@ func TestSetTagsImmutable(t *testing.T) {
 	tag := parseTag(t, r.Host()+"/app:1")
 	_, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
 	expect(t, err, registry.ErrImmutableTag, "tagging "+tag.String()+": immutable tag: "+immutable+
-		"; use a tag that changes with its content, or let the repository move tags (it holds "+held+", not "+digest+")")
+		"; use a tag that changes with its content, such as app:{hash}, or let the repository move tags (it holds "+held+", not "+digest+")")
 
 	moved, err := anonymous(t).SetTags(t.Context(), tag.Repository(), held, []registry.Tag{tag})
 	if err != nil || !slices.Equal(moved, []registry.Tag{tag}) {
