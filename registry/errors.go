@@ -34,6 +34,8 @@ var (
 	ErrRateLimited = errors.New("429 rate limited")
 	// ErrUnreachable: no answer, for reasons of DNS, network, TLS or time.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrUnsure: a tag was to be moved, and neither the answer nor a look at it told whether it was. It comes with the error that says why.
+	ErrUnsure = errors.New("whether it moved is not known")
 	// ErrMismatch: the registry serves other content than it promised or was given.
 	ErrMismatch = errors.New("content mismatch")
 )
