@@ -8,6 +8,78 @@ using Pulumi;
 namespace PulumiBuildkit.Buildkit
 {
     [EnumType]
+    public readonly struct NetworkMode : IEquatable<NetworkMode>
+    {
+        private readonly string _value;
+
+        private NetworkMode(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// The builder's own.
+        /// </summary>
+        public static NetworkMode Default { get; } = new NetworkMode("default");
+        /// <summary>
+        /// That of the machine of the builder, which must allow it (the entitlement `network.host`).
+        /// </summary>
+        public static NetworkMode Host { get; } = new NetworkMode("host");
+        /// <summary>
+        /// None.
+        /// </summary>
+        public static NetworkMode None { get; } = new NetworkMode("none");
+
+        public static bool operator ==(NetworkMode left, NetworkMode right) => left.Equals(right);
+        public static bool operator !=(NetworkMode left, NetworkMode right) => !left.Equals(right);
+
+        public static explicit operator string(NetworkMode value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is NetworkMode other && Equals(other);
+        public bool Equals(NetworkMode other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    [EnumType]
+    public readonly struct ProvenanceMode : IEquatable<ProvenanceMode>
+    {
+        private readonly string _value;
+
+        private ProvenanceMode(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// When and by what it was built, and from which sources and base images.
+        /// </summary>
+        public static ProvenanceMode Min { get; } = new ProvenanceMode("min");
+        /// <summary>
+        /// The build arguments, the Dockerfile and every step too.
+        /// </summary>
+        public static ProvenanceMode Max { get; } = new ProvenanceMode("max");
+
+        public static bool operator ==(ProvenanceMode left, ProvenanceMode right) => left.Equals(right);
+        public static bool operator !=(ProvenanceMode left, ProvenanceMode right) => !left.Equals(right);
+
+        public static explicit operator string(ProvenanceMode value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is ProvenanceMode other && Equals(other);
+        public bool Equals(ProvenanceMode other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    [EnumType]
     public readonly struct Watch : IEquatable<Watch>
     {
         private readonly string _value;

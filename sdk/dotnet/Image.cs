@@ -19,6 +19,18 @@ namespace PulumiBuildkit.Buildkit
     public partial class Image : global::Pulumi.CustomResource
     {
         /// <summary>
+        /// The hosts that steps knew.
+        /// </summary>
+        [Output("addHosts")]
+        public Output<ImmutableArray<string>> AddHosts { get; private set; } = null!;
+
+        /// <summary>
+        /// The annotations that were applied.
+        /// </summary>
+        [Output("annotations")]
+        public Output<ImmutableDictionary<string, string>?> Annotations { get; private set; } = null!;
+
+        /// <summary>
         /// The build arguments that were applied.
         /// </summary>
         [Output("buildArgs")]
@@ -31,7 +43,7 @@ namespace PulumiBuildkit.Buildkit
         public Output<string> ContextHash { get; private set; } = null!;
 
         /// <summary>
-        /// The digest of the index, or of the manifest when there is one platform: `sha256:…`.
+        /// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
         /// </summary>
         [Output("digest")]
         public Output<string> Digest { get; private set; } = null!;
@@ -49,10 +61,22 @@ namespace PulumiBuildkit.Buildkit
         public Output<ImmutableDictionary<string, Outputs.Manifest>> Manifests { get; private set; } = null!;
 
         /// <summary>
+        /// The network of steps.
+        /// </summary>
+        [Output("network")]
+        public Output<PulumiBuildkit.Buildkit.NetworkMode?> Network { get; private set; } = null!;
+
+        /// <summary>
         /// The platforms as they were given.
         /// </summary>
         [Output("platforms")]
         public Output<ImmutableArray<string>> Platforms { get; private set; } = null!;
+
+        /// <summary>
+        /// The record that is attached.
+        /// </summary>
+        [Output("provenance")]
+        public Output<Outputs.Provenance?> Provenance { get; private set; } = null!;
 
         /// <summary>
         /// Whether the image was to be pushed.
@@ -79,6 +103,18 @@ namespace PulumiBuildkit.Buildkit
         public Output<string> RepoDigest { get; private set; } = null!;
 
         /// <summary>
+        /// The list that is attached.
+        /// </summary>
+        [Output("sbom")]
+        public Output<Outputs.SBOM?> Sbom { get; private set; } = null!;
+
+        /// <summary>
+        /// The time that was applied.
+        /// </summary>
+        [Output("sourceDateEpoch")]
+        public Output<int?> SourceDateEpoch { get; private set; } = null!;
+
+        /// <summary>
         /// The tags that hold the image.
         /// </summary>
         [Output("tags")]
@@ -89,6 +125,12 @@ namespace PulumiBuildkit.Buildkit
         /// </summary>
         [Output("target")]
         public Output<string?> Target { get; private set; } = null!;
+
+        /// <summary>
+        /// The stages that were built before the image.
+        /// </summary>
+        [Output("testTargets")]
+        public Output<ImmutableArray<string>> TestTargets { get; private set; } = null!;
 
 
         /// <summary>
@@ -136,11 +178,35 @@ namespace PulumiBuildkit.Buildkit
 
     public sealed class ImageArgs : global::Pulumi.ResourceArgs
     {
+        [Input("addHosts")]
+        private InputList<string>? _addHosts;
+
+        /// <summary>
+        /// Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        /// </summary>
+        public InputList<string> AddHosts
+        {
+            get => _addHosts ?? (_addHosts = new InputList<string>());
+            set => _addHosts = value;
+        }
+
+        [Input("annotations")]
+        private InputMap<string>? _annotations;
+
+        /// <summary>
+        /// Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+        /// </summary>
+        public InputMap<string> Annotations
+        {
+            get => _annotations ?? (_annotations = new InputMap<string>());
+            set => _annotations = value;
+        }
+
         [Input("buildArgs")]
         private InputMap<string>? _buildArgs;
 
         /// <summary>
-        /// Values of the Dockerfile's `ARG`s. They can be read in the image's history: no place for secrets.
+        /// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
         /// </summary>
         public InputMap<string> BuildArgs
         {
@@ -190,6 +256,18 @@ namespace PulumiBuildkit.Buildkit
             set => _labels = value;
         }
 
+        /// <summary>
+        /// The network of steps. Defaults to the builder's own.
+        /// </summary>
+        [Input("network")]
+        public Input<PulumiBuildkit.Buildkit.NetworkMode>? Network { get; set; }
+
+        /// <summary>
+        /// Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+        /// </summary>
+        [Input("noCache")]
+        public Input<bool>? NoCache { get; set; }
+
         [Input("platforms")]
         private InputList<string>? _platforms;
 
@@ -201,6 +279,12 @@ namespace PulumiBuildkit.Buildkit
             get => _platforms ?? (_platforms = new InputList<string>());
             set => _platforms = value;
         }
+
+        /// <summary>
+        /// Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+        /// </summary>
+        [Input("provenance")]
+        public Input<Inputs.ProvenanceArgs>? Provenance { get; set; }
 
         /// <summary>
         /// Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
@@ -226,11 +310,63 @@ namespace PulumiBuildkit.Buildkit
             set => _registries = value;
         }
 
+        /// <summary>
+        /// Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+        /// </summary>
+        [Input("sbom")]
+        public Input<Inputs.SBOMArgs>? Sbom { get; set; }
+
+        [Input("secretSources")]
+        private InputMap<Inputs.SecretSourceArgs>? _secretSources;
+
+        /// <summary>
+        /// Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+        /// </summary>
+        public InputMap<Inputs.SecretSourceArgs> SecretSources
+        {
+            get => _secretSources ?? (_secretSources = new InputMap<Inputs.SecretSourceArgs>());
+            set => _secretSources = value;
+        }
+
+        [Input("secrets")]
+        private InputMap<string>? _secrets;
+
+        /// <summary>
+        /// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+        /// </summary>
+        public InputMap<string> Secrets
+        {
+            get => _secrets ?? (_secrets = new InputMap<string>());
+            set
+            {
+                var emptySecret = Output.CreateSecret(ImmutableDictionary.Create<string, string>());
+                _secrets = Output.All(value, emptySecret).Apply(v => v[0]);
+            }
+        }
+
+        /// <summary>
+        /// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+        /// </summary>
+        [Input("sourceDateEpoch")]
+        public Input<int>? SourceDateEpoch { get; set; }
+
+        [Input("ssh")]
+        private InputList<Inputs.SSHArgs>? _ssh;
+
+        /// <summary>
+        /// What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+        /// </summary>
+        public InputList<Inputs.SSHArgs> Ssh
+        {
+            get => _ssh ?? (_ssh = new InputList<Inputs.SSHArgs>());
+            set => _ssh = value;
+        }
+
         [Input("tags")]
         private InputList<string>? _tags;
 
         /// <summary>
-        /// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+        /// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
         /// </summary>
         public InputList<string> Tags
         {
@@ -243,6 +379,18 @@ namespace PulumiBuildkit.Buildkit
         /// </summary>
         [Input("target")]
         public Input<string>? Target { get; set; }
+
+        [Input("testTargets")]
+        private InputList<string>? _testTargets;
+
+        /// <summary>
+        /// Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+        /// </summary>
+        public InputList<string> TestTargets
+        {
+            get => _testTargets ?? (_testTargets = new InputList<string>());
+            set => _testTargets = value;
+        }
 
         /// <summary>
         /// Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.

@@ -49,6 +49,12 @@ namespace PulumiBuildkit.Buildkit
     public sealed class ProviderArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
+        /// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+        /// </summary>
+        [Input("ecr", json: true)]
+        public Input<Inputs.ECRArgs>? Ecr { get; set; }
+
+        /// <summary>
         /// The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
         /// </summary>
         [Input("host")]

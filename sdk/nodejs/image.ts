@@ -40,6 +40,14 @@ export class Image extends pulumi.CustomResource {
     }
 
     /**
+     * The hosts that steps knew.
+     */
+    declare public readonly addHosts: pulumi.Output<string[] | undefined>;
+    /**
+     * The annotations that were applied.
+     */
+    declare public readonly annotations: pulumi.Output<{[key: string]: string} | undefined>;
+    /**
      * The build arguments that were applied.
      */
     declare public readonly buildArgs: pulumi.Output<{[key: string]: string} | undefined>;
@@ -48,7 +56,7 @@ export class Image extends pulumi.CustomResource {
      */
     declare public readonly contextHash: pulumi.Output<string>;
     /**
-     * The digest of the index, or of the manifest when there is one platform: `sha256:…`.
+     * The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
      */
     declare public /*out*/ readonly digest: pulumi.Output<string>;
     /**
@@ -60,9 +68,17 @@ export class Image extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly manifests: pulumi.Output<{[key: string]: outputs.Manifest}>;
     /**
+     * The network of steps.
+     */
+    declare public readonly network: pulumi.Output<enums.NetworkMode | undefined>;
+    /**
      * The platforms as they were given.
      */
     declare public readonly platforms: pulumi.Output<string[] | undefined>;
+    /**
+     * The record that is attached.
+     */
+    declare public readonly provenance: pulumi.Output<outputs.Provenance | undefined>;
     /**
      * Whether the image was to be pushed.
      */
@@ -80,6 +96,14 @@ export class Image extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly repoDigest: pulumi.Output<string>;
     /**
+     * The list that is attached.
+     */
+    declare public readonly sbom: pulumi.Output<outputs.SBOM | undefined>;
+    /**
+     * The time that was applied.
+     */
+    declare public readonly sourceDateEpoch: pulumi.Output<number | undefined>;
+    /**
      * The tags that hold the image.
      */
     declare public readonly tags: pulumi.Output<string[] | undefined>;
@@ -87,6 +111,10 @@ export class Image extends pulumi.CustomResource {
      * The stage that was built.
      */
     declare public readonly target: pulumi.Output<string | undefined>;
+    /**
+     * The stages that were built before the image.
+     */
+    declare public readonly testTargets: pulumi.Output<string[] | undefined>;
 
     /**
      * Create a Image resource with the given unique name, arguments, and options.
@@ -99,6 +127,8 @@ export class Image extends pulumi.CustomResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         if (!opts.id) {
+            resourceInputs["addHosts"] = args?.addHosts;
+            resourceInputs["annotations"] = args?.annotations;
             resourceInputs["buildArgs"] = args?.buildArgs;
             resourceInputs["buildOnPreview"] = args?.buildOnPreview;
             resourceInputs["builder"] = args?.builder;
@@ -106,12 +136,21 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["contextHash"] = args?.contextHash;
             resourceInputs["dockerfile"] = args?.dockerfile;
             resourceInputs["labels"] = args?.labels;
+            resourceInputs["network"] = args?.network;
+            resourceInputs["noCache"] = args?.noCache;
             resourceInputs["platforms"] = args?.platforms;
+            resourceInputs["provenance"] = args?.provenance;
             resourceInputs["pull"] = args?.pull;
             resourceInputs["push"] = args?.push;
             resourceInputs["registries"] = args?.registries;
+            resourceInputs["sbom"] = args?.sbom;
+            resourceInputs["secretSources"] = args?.secretSources;
+            resourceInputs["secrets"] = args?.secrets ? pulumi.secret(args.secrets) : undefined;
+            resourceInputs["sourceDateEpoch"] = args?.sourceDateEpoch;
+            resourceInputs["ssh"] = args?.ssh;
             resourceInputs["tags"] = args?.tags;
             resourceInputs["target"] = args?.target;
+            resourceInputs["testTargets"] = args?.testTargets;
             resourceInputs["watch"] = args?.watch;
             resourceInputs["digest"] = undefined /*out*/;
             resourceInputs["manifests"] = undefined /*out*/;
@@ -119,18 +158,25 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["refs"] = undefined /*out*/;
             resourceInputs["repoDigest"] = undefined /*out*/;
         } else {
+            resourceInputs["addHosts"] = undefined /*out*/;
+            resourceInputs["annotations"] = undefined /*out*/;
             resourceInputs["buildArgs"] = undefined /*out*/;
             resourceInputs["contextHash"] = undefined /*out*/;
             resourceInputs["digest"] = undefined /*out*/;
             resourceInputs["labels"] = undefined /*out*/;
             resourceInputs["manifests"] = undefined /*out*/;
+            resourceInputs["network"] = undefined /*out*/;
             resourceInputs["platforms"] = undefined /*out*/;
+            resourceInputs["provenance"] = undefined /*out*/;
             resourceInputs["push"] = undefined /*out*/;
             resourceInputs["ref"] = undefined /*out*/;
             resourceInputs["refs"] = undefined /*out*/;
             resourceInputs["repoDigest"] = undefined /*out*/;
+            resourceInputs["sbom"] = undefined /*out*/;
+            resourceInputs["sourceDateEpoch"] = undefined /*out*/;
             resourceInputs["tags"] = undefined /*out*/;
             resourceInputs["target"] = undefined /*out*/;
+            resourceInputs["testTargets"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         super(Image.__pulumiType, name, resourceInputs, opts);
@@ -142,7 +188,15 @@ export class Image extends pulumi.CustomResource {
  */
 export interface ImageArgs {
     /**
-     * Values of the Dockerfile's `ARG`s. They can be read in the image's history: no place for secrets.
+     * Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+     */
+    addHosts?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+     */
+    annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
      */
     buildArgs?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
@@ -170,9 +224,21 @@ export interface ImageArgs {
      */
     labels?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
+     * The network of steps. Defaults to the builder's own.
+     */
+    network?: pulumi.Input<enums.NetworkMode>;
+    /**
+     * Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+     */
+    noCache?: pulumi.Input<boolean>;
+    /**
      * Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
      */
     platforms?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+     */
+    provenance?: pulumi.Input<inputs.ProvenanceArgs>;
     /**
      * Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
      */
@@ -186,13 +252,37 @@ export interface ImageArgs {
      */
     registries?: pulumi.Input<pulumi.Input<inputs.RegistryArgs>[]>;
     /**
-     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+     * Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+     */
+    sbom?: pulumi.Input<inputs.SBOMArgs>;
+    /**
+     * Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+     */
+    secretSources?: pulumi.Input<{[key: string]: pulumi.Input<inputs.SecretSourceArgs>}>;
+    /**
+     * Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+     */
+    secrets?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+     */
+    sourceDateEpoch?: pulumi.Input<number>;
+    /**
+     * What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+     */
+    ssh?: pulumi.Input<pulumi.Input<inputs.SSHArgs>[]>;
+    /**
+     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
      */
     tags?: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * The stage of the Dockerfile to build. Defaults to the last.
      */
     target?: pulumi.Input<string>;
+    /**
+     * Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+     */
+    testTargets?: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
      */

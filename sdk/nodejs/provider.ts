@@ -38,6 +38,7 @@ export class Provider extends pulumi.ProviderResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         {
+            resourceInputs["ecr"] = pulumi.output(args?.ecr).apply(JSON.stringify);
             resourceInputs["host"] = args?.host;
             resourceInputs["maxParallelBuilds"] = pulumi.output(args?.maxParallelBuilds).apply(JSON.stringify);
             resourceInputs["registries"] = pulumi.output(args?.registries).apply(JSON.stringify);
@@ -51,6 +52,10 @@ export class Provider extends pulumi.ProviderResource {
  * The set of arguments for constructing a Provider resource.
  */
 export interface ProviderArgs {
+    /**
+     * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+     */
+    ecr?: pulumi.Input<inputs.ECRArgs>;
     /**
      * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
      */

@@ -32,6 +32,16 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly global::Pulumi.Config __config = new global::Pulumi.Config("buildkit");
 
+        private static readonly __Value<Types.ECR?> _ecr = new __Value<Types.ECR?>(() => __config.GetObject<Types.ECR>("ecr"));
+        /// <summary>
+        /// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+        /// </summary>
+        public static Types.ECR? Ecr
+        {
+            get => _ecr.Get();
+            set => _ecr.Set(value);
+        }
+
         private static readonly __Value<string?> _host = new __Value<string?>(() => __config.Get("host"));
         /// <summary>
         /// The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
@@ -64,6 +74,30 @@ namespace PulumiBuildkit.Buildkit
 
         public static class Types
         {
+
+             public class ECR
+             {
+            /// <summary>
+            /// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+            /// </summary>
+                public string? Endpoint { get; set; } = null!;
+            /// <summary>
+            /// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+            /// </summary>
+                public ImmutableArray<string> Hosts { get; set; }
+            /// <summary>
+            /// A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+            /// </summary>
+                public string? Profile { get; set; } = null!;
+            /// <summary>
+            /// The region of `hosts`. That of other registries is part of their host.
+            /// </summary>
+                public string? Region { get; set; } = null!;
+            /// <summary>
+            /// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+            /// </summary>
+                public string? RoleArn { get; set; } = null!;
+            }
 
              public class Registry
              {

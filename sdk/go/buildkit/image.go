@@ -17,18 +17,26 @@ import (
 type Image struct {
 	pulumi.CustomResourceState
 
+	// The hosts that steps knew.
+	AddHosts pulumi.StringArrayOutput `pulumi:"addHosts"`
+	// The annotations that were applied.
+	Annotations pulumi.StringMapOutput `pulumi:"annotations"`
 	// The build arguments that were applied.
 	BuildArgs pulumi.StringMapOutput `pulumi:"buildArgs"`
 	// The digest of everything that the build read from this machine.
 	ContextHash pulumi.StringOutput `pulumi:"contextHash"`
-	// The digest of the index, or of the manifest when there is one platform: `sha256:…`.
+	// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
 	Digest pulumi.StringOutput `pulumi:"digest"`
 	// The labels that were applied.
 	Labels pulumi.StringMapOutput `pulumi:"labels"`
 	// The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.
 	Manifests ManifestMapOutput `pulumi:"manifests"`
+	// The network of steps.
+	Network NetworkModePtrOutput `pulumi:"network"`
 	// The platforms as they were given.
 	Platforms pulumi.StringArrayOutput `pulumi:"platforms"`
+	// The record that is attached.
+	Provenance ProvenancePtrOutput `pulumi:"provenance"`
 	// Whether the image was to be pushed.
 	Push pulumi.BoolPtrOutput `pulumi:"push"`
 	// The first tag with the digest: `host/repository:tag@sha256:…`. Empty when nothing was pushed.
@@ -37,10 +45,16 @@ type Image struct {
 	Refs pulumi.StringArrayOutput `pulumi:"refs"`
 	// The first repository with the digest: `host/repository@sha256:…`, which is what a deployment should name. Empty when nothing was pushed.
 	RepoDigest pulumi.StringOutput `pulumi:"repoDigest"`
+	// The list that is attached.
+	Sbom SBOMPtrOutput `pulumi:"sbom"`
+	// The time that was applied.
+	SourceDateEpoch pulumi.IntPtrOutput `pulumi:"sourceDateEpoch"`
 	// The tags that hold the image.
 	Tags pulumi.StringArrayOutput `pulumi:"tags"`
 	// The stage that was built.
 	Target pulumi.StringPtrOutput `pulumi:"target"`
+	// The stages that were built before the image.
+	TestTargets pulumi.StringArrayOutput `pulumi:"testTargets"`
 }
 
 // NewImage registers a new resource with the given unique name, arguments, and options.
@@ -50,6 +64,9 @@ func NewImage(ctx *pulumi.Context,
 		args = &ImageArgs{}
 	}
 
+	if args.Secrets != nil {
+		args.Secrets = pulumi.ToSecret(args.Secrets).(pulumi.StringMapInput)
+	}
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource Image
 	err := ctx.RegisterResource("buildkit:index:Image", name, args, &resource, opts...)
@@ -83,7 +100,11 @@ func (ImageState) ElementType() reflect.Type {
 }
 
 type imageArgs struct {
-	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: no place for secrets.
+	// Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+	AddHosts []string `pulumi:"addHosts"`
+	// Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+	Annotations map[string]string `pulumi:"annotations"`
+	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
 	BuildArgs map[string]string `pulumi:"buildArgs"`
 	// Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
 	BuildOnPreview *bool `pulumi:"buildOnPreview"`
@@ -97,25 +118,47 @@ type imageArgs struct {
 	Dockerfile *Dockerfile `pulumi:"dockerfile"`
 	// Labels of the image.
 	Labels map[string]string `pulumi:"labels"`
+	// The network of steps. Defaults to the builder's own.
+	Network *NetworkMode `pulumi:"network"`
+	// Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+	NoCache *bool `pulumi:"noCache"`
 	// Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
 	Platforms []string `pulumi:"platforms"`
+	// Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+	Provenance *Provenance `pulumi:"provenance"`
 	// Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
 	Pull *bool `pulumi:"pull"`
 	// Whether to push the image. Defaults to true when there are tags.
 	Push *bool `pulumi:"push"`
 	// Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
 	Registries []Registry `pulumi:"registries"`
-	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+	// Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+	Sbom *SBOM `pulumi:"sbom"`
+	// Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+	SecretSources map[string]SecretSource `pulumi:"secretSources"`
+	// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+	Secrets map[string]string `pulumi:"secrets"`
+	// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+	SourceDateEpoch *int `pulumi:"sourceDateEpoch"`
+	// What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+	Ssh []SSH `pulumi:"ssh"`
+	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
 	Tags []string `pulumi:"tags"`
 	// The stage of the Dockerfile to build. Defaults to the last.
 	Target *string `pulumi:"target"`
+	// Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+	TestTargets []string `pulumi:"testTargets"`
 	// Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
 	Watch *Watch `pulumi:"watch"`
 }
 
 // The set of arguments for constructing a Image resource.
 type ImageArgs struct {
-	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: no place for secrets.
+	// Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+	AddHosts pulumi.StringArrayInput
+	// Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+	Annotations pulumi.StringMapInput
+	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
 	BuildArgs pulumi.StringMapInput
 	// Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
 	BuildOnPreview pulumi.BoolPtrInput
@@ -129,18 +172,36 @@ type ImageArgs struct {
 	Dockerfile DockerfilePtrInput
 	// Labels of the image.
 	Labels pulumi.StringMapInput
+	// The network of steps. Defaults to the builder's own.
+	Network NetworkModePtrInput
+	// Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+	NoCache pulumi.BoolPtrInput
 	// Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
 	Platforms pulumi.StringArrayInput
+	// Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+	Provenance ProvenancePtrInput
 	// Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
 	Pull pulumi.BoolPtrInput
 	// Whether to push the image. Defaults to true when there are tags.
 	Push pulumi.BoolPtrInput
 	// Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
 	Registries RegistryArrayInput
-	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+	// Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+	Sbom SBOMPtrInput
+	// Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+	SecretSources SecretSourceMapInput
+	// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+	Secrets pulumi.StringMapInput
+	// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+	SourceDateEpoch pulumi.IntPtrInput
+	// What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+	Ssh SSHArrayInput
+	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
 	Tags pulumi.StringArrayInput
 	// The stage of the Dockerfile to build. Defaults to the last.
 	Target pulumi.StringPtrInput
+	// Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+	TestTargets pulumi.StringArrayInput
 	// Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
 	Watch WatchPtrInput
 }
@@ -232,6 +293,16 @@ func (o ImageOutput) ToImageOutputWithContext(ctx context.Context) ImageOutput {
 	return o
 }
 
+// The hosts that steps knew.
+func (o ImageOutput) AddHosts() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.AddHosts }).(pulumi.StringArrayOutput)
+}
+
+// The annotations that were applied.
+func (o ImageOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v *Image) pulumi.StringMapOutput { return v.Annotations }).(pulumi.StringMapOutput)
+}
+
 // The build arguments that were applied.
 func (o ImageOutput) BuildArgs() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringMapOutput { return v.BuildArgs }).(pulumi.StringMapOutput)
@@ -242,7 +313,7 @@ func (o ImageOutput) ContextHash() pulumi.StringOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringOutput { return v.ContextHash }).(pulumi.StringOutput)
 }
 
-// The digest of the index, or of the manifest when there is one platform: `sha256:…`.
+// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
 func (o ImageOutput) Digest() pulumi.StringOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringOutput { return v.Digest }).(pulumi.StringOutput)
 }
@@ -257,9 +328,19 @@ func (o ImageOutput) Manifests() ManifestMapOutput {
 	return o.ApplyT(func(v *Image) ManifestMapOutput { return v.Manifests }).(ManifestMapOutput)
 }
 
+// The network of steps.
+func (o ImageOutput) Network() NetworkModePtrOutput {
+	return o.ApplyT(func(v *Image) NetworkModePtrOutput { return v.Network }).(NetworkModePtrOutput)
+}
+
 // The platforms as they were given.
 func (o ImageOutput) Platforms() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.Platforms }).(pulumi.StringArrayOutput)
+}
+
+// The record that is attached.
+func (o ImageOutput) Provenance() ProvenancePtrOutput {
+	return o.ApplyT(func(v *Image) ProvenancePtrOutput { return v.Provenance }).(ProvenancePtrOutput)
 }
 
 // Whether the image was to be pushed.
@@ -282,6 +363,16 @@ func (o ImageOutput) RepoDigest() pulumi.StringOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringOutput { return v.RepoDigest }).(pulumi.StringOutput)
 }
 
+// The list that is attached.
+func (o ImageOutput) Sbom() SBOMPtrOutput {
+	return o.ApplyT(func(v *Image) SBOMPtrOutput { return v.Sbom }).(SBOMPtrOutput)
+}
+
+// The time that was applied.
+func (o ImageOutput) SourceDateEpoch() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Image) pulumi.IntPtrOutput { return v.SourceDateEpoch }).(pulumi.IntPtrOutput)
+}
+
 // The tags that hold the image.
 func (o ImageOutput) Tags() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.Tags }).(pulumi.StringArrayOutput)
@@ -290,6 +381,11 @@ func (o ImageOutput) Tags() pulumi.StringArrayOutput {
 // The stage that was built.
 func (o ImageOutput) Target() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringPtrOutput { return v.Target }).(pulumi.StringPtrOutput)
+}
+
+// The stages that were built before the image.
+func (o ImageOutput) TestTargets() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.TestTargets }).(pulumi.StringArrayOutput)
 }
 
 type ImageArrayOutput struct{ *pulumi.OutputState }

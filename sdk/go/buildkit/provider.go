@@ -35,6 +35,8 @@ func NewProvider(ctx *pulumi.Context,
 }
 
 type providerArgs struct {
+	// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+	Ecr *ECR `pulumi:"ecr"`
 	// The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
 	Host *string `pulumi:"host"`
 	// How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
@@ -45,6 +47,8 @@ type providerArgs struct {
 
 // The set of arguments for constructing a Provider resource.
 type ProviderArgs struct {
+	// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+	Ecr ECRPtrInput
 	// The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
 	Host pulumi.StringPtrInput
 	// How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.

@@ -10,6 +10,343 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
+type NetworkMode string
+
+const (
+	// The builder's own.
+	NetworkModeDefault = NetworkMode("default")
+	// That of the machine of the builder, which must allow it (the entitlement `network.host`).
+	NetworkModeHost = NetworkMode("host")
+	// None.
+	NetworkModeNone = NetworkMode("none")
+)
+
+func (NetworkMode) ElementType() reflect.Type {
+	return reflect.TypeOf((*NetworkMode)(nil)).Elem()
+}
+
+func (e NetworkMode) ToNetworkModeOutput() NetworkModeOutput {
+	return pulumi.ToOutput(e).(NetworkModeOutput)
+}
+
+func (e NetworkMode) ToNetworkModeOutputWithContext(ctx context.Context) NetworkModeOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(NetworkModeOutput)
+}
+
+func (e NetworkMode) ToNetworkModePtrOutput() NetworkModePtrOutput {
+	return e.ToNetworkModePtrOutputWithContext(context.Background())
+}
+
+func (e NetworkMode) ToNetworkModePtrOutputWithContext(ctx context.Context) NetworkModePtrOutput {
+	return NetworkMode(e).ToNetworkModeOutputWithContext(ctx).ToNetworkModePtrOutputWithContext(ctx)
+}
+
+func (e NetworkMode) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e NetworkMode) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e NetworkMode) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e NetworkMode) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type NetworkModeOutput struct{ *pulumi.OutputState }
+
+func (NetworkModeOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*NetworkMode)(nil)).Elem()
+}
+
+func (o NetworkModeOutput) ToNetworkModeOutput() NetworkModeOutput {
+	return o
+}
+
+func (o NetworkModeOutput) ToNetworkModeOutputWithContext(ctx context.Context) NetworkModeOutput {
+	return o
+}
+
+func (o NetworkModeOutput) ToNetworkModePtrOutput() NetworkModePtrOutput {
+	return o.ToNetworkModePtrOutputWithContext(context.Background())
+}
+
+func (o NetworkModeOutput) ToNetworkModePtrOutputWithContext(ctx context.Context) NetworkModePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v NetworkMode) *NetworkMode {
+		return &v
+	}).(NetworkModePtrOutput)
+}
+
+func (o NetworkModeOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o NetworkModeOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e NetworkMode) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o NetworkModeOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o NetworkModeOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e NetworkMode) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type NetworkModePtrOutput struct{ *pulumi.OutputState }
+
+func (NetworkModePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**NetworkMode)(nil)).Elem()
+}
+
+func (o NetworkModePtrOutput) ToNetworkModePtrOutput() NetworkModePtrOutput {
+	return o
+}
+
+func (o NetworkModePtrOutput) ToNetworkModePtrOutputWithContext(ctx context.Context) NetworkModePtrOutput {
+	return o
+}
+
+func (o NetworkModePtrOutput) Elem() NetworkModeOutput {
+	return o.ApplyT(func(v *NetworkMode) NetworkMode {
+		if v != nil {
+			return *v
+		}
+		var ret NetworkMode
+		return ret
+	}).(NetworkModeOutput)
+}
+
+func (o NetworkModePtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o NetworkModePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *NetworkMode) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// NetworkModeInput is an input type that accepts values of the NetworkMode enum
+// A concrete instance of `NetworkModeInput` can be one of the following:
+//
+//	NetworkModeDefault
+//	NetworkModeHost
+//	NetworkModeNone
+type NetworkModeInput interface {
+	pulumi.Input
+
+	ToNetworkModeOutput() NetworkModeOutput
+	ToNetworkModeOutputWithContext(context.Context) NetworkModeOutput
+}
+
+var networkModePtrType = reflect.TypeOf((**NetworkMode)(nil)).Elem()
+
+type NetworkModePtrInput interface {
+	pulumi.Input
+
+	ToNetworkModePtrOutput() NetworkModePtrOutput
+	ToNetworkModePtrOutputWithContext(context.Context) NetworkModePtrOutput
+}
+
+type networkModePtr string
+
+func NetworkModePtr(v string) NetworkModePtrInput {
+	return (*networkModePtr)(&v)
+}
+
+func (*networkModePtr) ElementType() reflect.Type {
+	return networkModePtrType
+}
+
+func (in *networkModePtr) ToNetworkModePtrOutput() NetworkModePtrOutput {
+	return pulumi.ToOutput(in).(NetworkModePtrOutput)
+}
+
+func (in *networkModePtr) ToNetworkModePtrOutputWithContext(ctx context.Context) NetworkModePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(NetworkModePtrOutput)
+}
+
+type ProvenanceMode string
+
+const (
+	// When and by what it was built, and from which sources and base images.
+	ProvenanceModeMin = ProvenanceMode("min")
+	// The build arguments, the Dockerfile and every step too.
+	ProvenanceModeMax = ProvenanceMode("max")
+)
+
+func (ProvenanceMode) ElementType() reflect.Type {
+	return reflect.TypeOf((*ProvenanceMode)(nil)).Elem()
+}
+
+func (e ProvenanceMode) ToProvenanceModeOutput() ProvenanceModeOutput {
+	return pulumi.ToOutput(e).(ProvenanceModeOutput)
+}
+
+func (e ProvenanceMode) ToProvenanceModeOutputWithContext(ctx context.Context) ProvenanceModeOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(ProvenanceModeOutput)
+}
+
+func (e ProvenanceMode) ToProvenanceModePtrOutput() ProvenanceModePtrOutput {
+	return e.ToProvenanceModePtrOutputWithContext(context.Background())
+}
+
+func (e ProvenanceMode) ToProvenanceModePtrOutputWithContext(ctx context.Context) ProvenanceModePtrOutput {
+	return ProvenanceMode(e).ToProvenanceModeOutputWithContext(ctx).ToProvenanceModePtrOutputWithContext(ctx)
+}
+
+func (e ProvenanceMode) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e ProvenanceMode) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e ProvenanceMode) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e ProvenanceMode) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type ProvenanceModeOutput struct{ *pulumi.OutputState }
+
+func (ProvenanceModeOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ProvenanceMode)(nil)).Elem()
+}
+
+func (o ProvenanceModeOutput) ToProvenanceModeOutput() ProvenanceModeOutput {
+	return o
+}
+
+func (o ProvenanceModeOutput) ToProvenanceModeOutputWithContext(ctx context.Context) ProvenanceModeOutput {
+	return o
+}
+
+func (o ProvenanceModeOutput) ToProvenanceModePtrOutput() ProvenanceModePtrOutput {
+	return o.ToProvenanceModePtrOutputWithContext(context.Background())
+}
+
+func (o ProvenanceModeOutput) ToProvenanceModePtrOutputWithContext(ctx context.Context) ProvenanceModePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ProvenanceMode) *ProvenanceMode {
+		return &v
+	}).(ProvenanceModePtrOutput)
+}
+
+func (o ProvenanceModeOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o ProvenanceModeOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e ProvenanceMode) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o ProvenanceModeOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o ProvenanceModeOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e ProvenanceMode) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type ProvenanceModePtrOutput struct{ *pulumi.OutputState }
+
+func (ProvenanceModePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ProvenanceMode)(nil)).Elem()
+}
+
+func (o ProvenanceModePtrOutput) ToProvenanceModePtrOutput() ProvenanceModePtrOutput {
+	return o
+}
+
+func (o ProvenanceModePtrOutput) ToProvenanceModePtrOutputWithContext(ctx context.Context) ProvenanceModePtrOutput {
+	return o
+}
+
+func (o ProvenanceModePtrOutput) Elem() ProvenanceModeOutput {
+	return o.ApplyT(func(v *ProvenanceMode) ProvenanceMode {
+		if v != nil {
+			return *v
+		}
+		var ret ProvenanceMode
+		return ret
+	}).(ProvenanceModeOutput)
+}
+
+func (o ProvenanceModePtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o ProvenanceModePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *ProvenanceMode) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// ProvenanceModeInput is an input type that accepts values of the ProvenanceMode enum
+// A concrete instance of `ProvenanceModeInput` can be one of the following:
+//
+//	ProvenanceModeMin
+//	ProvenanceModeMax
+type ProvenanceModeInput interface {
+	pulumi.Input
+
+	ToProvenanceModeOutput() ProvenanceModeOutput
+	ToProvenanceModeOutputWithContext(context.Context) ProvenanceModeOutput
+}
+
+var provenanceModePtrType = reflect.TypeOf((**ProvenanceMode)(nil)).Elem()
+
+type ProvenanceModePtrInput interface {
+	pulumi.Input
+
+	ToProvenanceModePtrOutput() ProvenanceModePtrOutput
+	ToProvenanceModePtrOutputWithContext(context.Context) ProvenanceModePtrOutput
+}
+
+type provenanceModePtr string
+
+func ProvenanceModePtr(v string) ProvenanceModePtrInput {
+	return (*provenanceModePtr)(&v)
+}
+
+func (*provenanceModePtr) ElementType() reflect.Type {
+	return provenanceModePtrType
+}
+
+func (in *provenanceModePtr) ToProvenanceModePtrOutput() ProvenanceModePtrOutput {
+	return pulumi.ToOutput(in).(ProvenanceModePtrOutput)
+}
+
+func (in *provenanceModePtr) ToProvenanceModePtrOutputWithContext(ctx context.Context) ProvenanceModePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(ProvenanceModePtrOutput)
+}
+
 type Watch string
 
 const (
@@ -178,8 +515,16 @@ func (in *watchPtr) ToWatchPtrOutputWithContext(ctx context.Context) WatchPtrOut
 }
 
 func init() {
+	pulumi.RegisterInputType(reflect.TypeOf((*NetworkModeInput)(nil)).Elem(), NetworkMode("default"))
+	pulumi.RegisterInputType(reflect.TypeOf((*NetworkModePtrInput)(nil)).Elem(), NetworkMode("default"))
+	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceModeInput)(nil)).Elem(), ProvenanceMode("min"))
+	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceModePtrInput)(nil)).Elem(), ProvenanceMode("min"))
 	pulumi.RegisterInputType(reflect.TypeOf((*WatchInput)(nil)).Elem(), Watch("auto"))
 	pulumi.RegisterInputType(reflect.TypeOf((*WatchPtrInput)(nil)).Elem(), Watch("auto"))
+	pulumi.RegisterOutputType(NetworkModeOutput{})
+	pulumi.RegisterOutputType(NetworkModePtrOutput{})
+	pulumi.RegisterOutputType(ProvenanceModeOutput{})
+	pulumi.RegisterOutputType(ProvenanceModePtrOutput{})
 	pulumi.RegisterOutputType(WatchOutput{})
 	pulumi.RegisterOutputType(WatchPtrOutput{})
 }

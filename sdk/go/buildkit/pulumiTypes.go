@@ -471,6 +471,222 @@ func (o DockerfilePtrOutput) Location() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+type ECR struct {
+	// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+	Endpoint *string `pulumi:"endpoint"`
+	// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+	Hosts []string `pulumi:"hosts"`
+	// A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+	Profile *string `pulumi:"profile"`
+	// The region of `hosts`. That of other registries is part of their host.
+	Region *string `pulumi:"region"`
+	// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+	RoleArn *string `pulumi:"roleArn"`
+}
+
+// ECRInput is an input type that accepts ECRArgs and ECROutput values.
+// You can construct a concrete instance of `ECRInput` via:
+//
+//	ECRArgs{...}
+type ECRInput interface {
+	pulumi.Input
+
+	ToECROutput() ECROutput
+	ToECROutputWithContext(context.Context) ECROutput
+}
+
+// Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+type ECRArgs struct {
+	// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+	Endpoint pulumi.StringPtrInput `pulumi:"endpoint"`
+	// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+	Hosts pulumi.StringArrayInput `pulumi:"hosts"`
+	// A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+	Profile pulumi.StringPtrInput `pulumi:"profile"`
+	// The region of `hosts`. That of other registries is part of their host.
+	Region pulumi.StringPtrInput `pulumi:"region"`
+	// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+	RoleArn pulumi.StringPtrInput `pulumi:"roleArn"`
+}
+
+func (ECRArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ECR)(nil)).Elem()
+}
+
+func (i ECRArgs) ToECROutput() ECROutput {
+	return i.ToECROutputWithContext(context.Background())
+}
+
+func (i ECRArgs) ToECROutputWithContext(ctx context.Context) ECROutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ECROutput)
+}
+
+func (i ECRArgs) ToECRPtrOutput() ECRPtrOutput {
+	return i.ToECRPtrOutputWithContext(context.Background())
+}
+
+func (i ECRArgs) ToECRPtrOutputWithContext(ctx context.Context) ECRPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ECROutput).ToECRPtrOutputWithContext(ctx)
+}
+
+// ECRPtrInput is an input type that accepts ECRArgs, ECRPtr and ECRPtrOutput values.
+// You can construct a concrete instance of `ECRPtrInput` via:
+//
+//	        ECRArgs{...}
+//
+//	or:
+//
+//	        nil
+type ECRPtrInput interface {
+	pulumi.Input
+
+	ToECRPtrOutput() ECRPtrOutput
+	ToECRPtrOutputWithContext(context.Context) ECRPtrOutput
+}
+
+type ecrPtrType ECRArgs
+
+func ECRPtr(v *ECRArgs) ECRPtrInput {
+	return (*ecrPtrType)(v)
+}
+
+func (*ecrPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ECR)(nil)).Elem()
+}
+
+func (i *ecrPtrType) ToECRPtrOutput() ECRPtrOutput {
+	return i.ToECRPtrOutputWithContext(context.Background())
+}
+
+func (i *ecrPtrType) ToECRPtrOutputWithContext(ctx context.Context) ECRPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ECRPtrOutput)
+}
+
+// Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+type ECROutput struct{ *pulumi.OutputState }
+
+func (ECROutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ECR)(nil)).Elem()
+}
+
+func (o ECROutput) ToECROutput() ECROutput {
+	return o
+}
+
+func (o ECROutput) ToECROutputWithContext(ctx context.Context) ECROutput {
+	return o
+}
+
+func (o ECROutput) ToECRPtrOutput() ECRPtrOutput {
+	return o.ToECRPtrOutputWithContext(context.Background())
+}
+
+func (o ECROutput) ToECRPtrOutputWithContext(ctx context.Context) ECRPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ECR) *ECR {
+		return &v
+	}).(ECRPtrOutput)
+}
+
+// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+func (o ECROutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ECR) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
+}
+
+// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+func (o ECROutput) Hosts() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v ECR) []string { return v.Hosts }).(pulumi.StringArrayOutput)
+}
+
+// A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+func (o ECROutput) Profile() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ECR) *string { return v.Profile }).(pulumi.StringPtrOutput)
+}
+
+// The region of `hosts`. That of other registries is part of their host.
+func (o ECROutput) Region() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ECR) *string { return v.Region }).(pulumi.StringPtrOutput)
+}
+
+// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+func (o ECROutput) RoleArn() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ECR) *string { return v.RoleArn }).(pulumi.StringPtrOutput)
+}
+
+type ECRPtrOutput struct{ *pulumi.OutputState }
+
+func (ECRPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ECR)(nil)).Elem()
+}
+
+func (o ECRPtrOutput) ToECRPtrOutput() ECRPtrOutput {
+	return o
+}
+
+func (o ECRPtrOutput) ToECRPtrOutputWithContext(ctx context.Context) ECRPtrOutput {
+	return o
+}
+
+func (o ECRPtrOutput) Elem() ECROutput {
+	return o.ApplyT(func(v *ECR) ECR {
+		if v != nil {
+			return *v
+		}
+		var ret ECR
+		return ret
+	}).(ECROutput)
+}
+
+// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+func (o ECRPtrOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ECR) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Endpoint
+	}).(pulumi.StringPtrOutput)
+}
+
+// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+func (o ECRPtrOutput) Hosts() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *ECR) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Hosts
+	}).(pulumi.StringArrayOutput)
+}
+
+// A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+func (o ECRPtrOutput) Profile() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ECR) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Profile
+	}).(pulumi.StringPtrOutput)
+}
+
+// The region of `hosts`. That of other registries is part of their host.
+func (o ECRPtrOutput) Region() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ECR) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Region
+	}).(pulumi.StringPtrOutput)
+}
+
+// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+func (o ECRPtrOutput) RoleArn() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ECR) *string {
+		if v == nil {
+			return nil
+		}
+		return v.RoleArn
+	}).(pulumi.StringPtrOutput)
+}
+
 // The image of one platform.
 type Manifest struct {
 	// Its digest: `sha256:…`.
@@ -631,6 +847,146 @@ func (o NamedContextMapOutput) MapIndex(k pulumi.StringInput) NamedContextOutput
 	}).(NamedContextOutput)
 }
 
+// A record of how an image was made, attached to it in the format SLSA v1.
+type Provenance struct {
+	// How much of it is recorded.
+	Mode ProvenanceMode `pulumi:"mode"`
+}
+
+// ProvenanceInput is an input type that accepts ProvenanceArgs and ProvenanceOutput values.
+// You can construct a concrete instance of `ProvenanceInput` via:
+//
+//	ProvenanceArgs{...}
+type ProvenanceInput interface {
+	pulumi.Input
+
+	ToProvenanceOutput() ProvenanceOutput
+	ToProvenanceOutputWithContext(context.Context) ProvenanceOutput
+}
+
+// A record of how an image was made, attached to it in the format SLSA v1.
+type ProvenanceArgs struct {
+	// How much of it is recorded.
+	Mode ProvenanceModeInput `pulumi:"mode"`
+}
+
+func (ProvenanceArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Provenance)(nil)).Elem()
+}
+
+func (i ProvenanceArgs) ToProvenanceOutput() ProvenanceOutput {
+	return i.ToProvenanceOutputWithContext(context.Background())
+}
+
+func (i ProvenanceArgs) ToProvenanceOutputWithContext(ctx context.Context) ProvenanceOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProvenanceOutput)
+}
+
+func (i ProvenanceArgs) ToProvenancePtrOutput() ProvenancePtrOutput {
+	return i.ToProvenancePtrOutputWithContext(context.Background())
+}
+
+func (i ProvenanceArgs) ToProvenancePtrOutputWithContext(ctx context.Context) ProvenancePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProvenanceOutput).ToProvenancePtrOutputWithContext(ctx)
+}
+
+// ProvenancePtrInput is an input type that accepts ProvenanceArgs, ProvenancePtr and ProvenancePtrOutput values.
+// You can construct a concrete instance of `ProvenancePtrInput` via:
+//
+//	        ProvenanceArgs{...}
+//
+//	or:
+//
+//	        nil
+type ProvenancePtrInput interface {
+	pulumi.Input
+
+	ToProvenancePtrOutput() ProvenancePtrOutput
+	ToProvenancePtrOutputWithContext(context.Context) ProvenancePtrOutput
+}
+
+type provenancePtrType ProvenanceArgs
+
+func ProvenancePtr(v *ProvenanceArgs) ProvenancePtrInput {
+	return (*provenancePtrType)(v)
+}
+
+func (*provenancePtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Provenance)(nil)).Elem()
+}
+
+func (i *provenancePtrType) ToProvenancePtrOutput() ProvenancePtrOutput {
+	return i.ToProvenancePtrOutputWithContext(context.Background())
+}
+
+func (i *provenancePtrType) ToProvenancePtrOutputWithContext(ctx context.Context) ProvenancePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProvenancePtrOutput)
+}
+
+// A record of how an image was made, attached to it in the format SLSA v1.
+type ProvenanceOutput struct{ *pulumi.OutputState }
+
+func (ProvenanceOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Provenance)(nil)).Elem()
+}
+
+func (o ProvenanceOutput) ToProvenanceOutput() ProvenanceOutput {
+	return o
+}
+
+func (o ProvenanceOutput) ToProvenanceOutputWithContext(ctx context.Context) ProvenanceOutput {
+	return o
+}
+
+func (o ProvenanceOutput) ToProvenancePtrOutput() ProvenancePtrOutput {
+	return o.ToProvenancePtrOutputWithContext(context.Background())
+}
+
+func (o ProvenanceOutput) ToProvenancePtrOutputWithContext(ctx context.Context) ProvenancePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Provenance) *Provenance {
+		return &v
+	}).(ProvenancePtrOutput)
+}
+
+// How much of it is recorded.
+func (o ProvenanceOutput) Mode() ProvenanceModeOutput {
+	return o.ApplyT(func(v Provenance) ProvenanceMode { return v.Mode }).(ProvenanceModeOutput)
+}
+
+type ProvenancePtrOutput struct{ *pulumi.OutputState }
+
+func (ProvenancePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Provenance)(nil)).Elem()
+}
+
+func (o ProvenancePtrOutput) ToProvenancePtrOutput() ProvenancePtrOutput {
+	return o
+}
+
+func (o ProvenancePtrOutput) ToProvenancePtrOutputWithContext(ctx context.Context) ProvenancePtrOutput {
+	return o
+}
+
+func (o ProvenancePtrOutput) Elem() ProvenanceOutput {
+	return o.ApplyT(func(v *Provenance) Provenance {
+		if v != nil {
+			return *v
+		}
+		var ret Provenance
+		return ret
+	}).(ProvenanceOutput)
+}
+
+// How much of it is recorded.
+func (o ProvenancePtrOutput) Mode() ProvenanceModePtrOutput {
+	return o.ApplyT(func(v *Provenance) *ProvenanceMode {
+		if v == nil {
+			return nil
+		}
+		return &v.Mode
+	}).(ProvenanceModePtrOutput)
+}
+
 // A login for one registry host. It is sent to that host only.
 type Registry struct {
 	// Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
@@ -749,6 +1105,364 @@ func (o RegistryArrayOutput) Index(i pulumi.IntInput) RegistryOutput {
 	}).(RegistryOutput)
 }
 
+// A list of what is in an image, attached to it.
+type SBOM struct {
+	// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+	Generator string `pulumi:"generator"`
+}
+
+// SBOMInput is an input type that accepts SBOMArgs and SBOMOutput values.
+// You can construct a concrete instance of `SBOMInput` via:
+//
+//	SBOMArgs{...}
+type SBOMInput interface {
+	pulumi.Input
+
+	ToSBOMOutput() SBOMOutput
+	ToSBOMOutputWithContext(context.Context) SBOMOutput
+}
+
+// A list of what is in an image, attached to it.
+type SBOMArgs struct {
+	// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+	Generator pulumi.StringInput `pulumi:"generator"`
+}
+
+func (SBOMArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*SBOM)(nil)).Elem()
+}
+
+func (i SBOMArgs) ToSBOMOutput() SBOMOutput {
+	return i.ToSBOMOutputWithContext(context.Background())
+}
+
+func (i SBOMArgs) ToSBOMOutputWithContext(ctx context.Context) SBOMOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SBOMOutput)
+}
+
+func (i SBOMArgs) ToSBOMPtrOutput() SBOMPtrOutput {
+	return i.ToSBOMPtrOutputWithContext(context.Background())
+}
+
+func (i SBOMArgs) ToSBOMPtrOutputWithContext(ctx context.Context) SBOMPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SBOMOutput).ToSBOMPtrOutputWithContext(ctx)
+}
+
+// SBOMPtrInput is an input type that accepts SBOMArgs, SBOMPtr and SBOMPtrOutput values.
+// You can construct a concrete instance of `SBOMPtrInput` via:
+//
+//	        SBOMArgs{...}
+//
+//	or:
+//
+//	        nil
+type SBOMPtrInput interface {
+	pulumi.Input
+
+	ToSBOMPtrOutput() SBOMPtrOutput
+	ToSBOMPtrOutputWithContext(context.Context) SBOMPtrOutput
+}
+
+type sbomPtrType SBOMArgs
+
+func SBOMPtr(v *SBOMArgs) SBOMPtrInput {
+	return (*sbomPtrType)(v)
+}
+
+func (*sbomPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**SBOM)(nil)).Elem()
+}
+
+func (i *sbomPtrType) ToSBOMPtrOutput() SBOMPtrOutput {
+	return i.ToSBOMPtrOutputWithContext(context.Background())
+}
+
+func (i *sbomPtrType) ToSBOMPtrOutputWithContext(ctx context.Context) SBOMPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SBOMPtrOutput)
+}
+
+// A list of what is in an image, attached to it.
+type SBOMOutput struct{ *pulumi.OutputState }
+
+func (SBOMOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*SBOM)(nil)).Elem()
+}
+
+func (o SBOMOutput) ToSBOMOutput() SBOMOutput {
+	return o
+}
+
+func (o SBOMOutput) ToSBOMOutputWithContext(ctx context.Context) SBOMOutput {
+	return o
+}
+
+func (o SBOMOutput) ToSBOMPtrOutput() SBOMPtrOutput {
+	return o.ToSBOMPtrOutputWithContext(context.Background())
+}
+
+func (o SBOMOutput) ToSBOMPtrOutputWithContext(ctx context.Context) SBOMPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v SBOM) *SBOM {
+		return &v
+	}).(SBOMPtrOutput)
+}
+
+// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+func (o SBOMOutput) Generator() pulumi.StringOutput {
+	return o.ApplyT(func(v SBOM) string { return v.Generator }).(pulumi.StringOutput)
+}
+
+type SBOMPtrOutput struct{ *pulumi.OutputState }
+
+func (SBOMPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**SBOM)(nil)).Elem()
+}
+
+func (o SBOMPtrOutput) ToSBOMPtrOutput() SBOMPtrOutput {
+	return o
+}
+
+func (o SBOMPtrOutput) ToSBOMPtrOutputWithContext(ctx context.Context) SBOMPtrOutput {
+	return o
+}
+
+func (o SBOMPtrOutput) Elem() SBOMOutput {
+	return o.ApplyT(func(v *SBOM) SBOM {
+		if v != nil {
+			return *v
+		}
+		var ret SBOM
+		return ret
+	}).(SBOMOutput)
+}
+
+// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+func (o SBOMPtrOutput) Generator() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *SBOM) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Generator
+	}).(pulumi.StringPtrOutput)
+}
+
+// An SSH agent, or private keys, that steps may sign in with.
+type SSH struct {
+	// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+	Id string `pulumi:"id"`
+	// Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+	Paths []string `pulumi:"paths"`
+}
+
+// SSHInput is an input type that accepts SSHArgs and SSHOutput values.
+// You can construct a concrete instance of `SSHInput` via:
+//
+//	SSHArgs{...}
+type SSHInput interface {
+	pulumi.Input
+
+	ToSSHOutput() SSHOutput
+	ToSSHOutputWithContext(context.Context) SSHOutput
+}
+
+// An SSH agent, or private keys, that steps may sign in with.
+type SSHArgs struct {
+	// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+	Id pulumi.StringInput `pulumi:"id"`
+	// Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+	Paths pulumi.StringArrayInput `pulumi:"paths"`
+}
+
+func (SSHArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*SSH)(nil)).Elem()
+}
+
+func (i SSHArgs) ToSSHOutput() SSHOutput {
+	return i.ToSSHOutputWithContext(context.Background())
+}
+
+func (i SSHArgs) ToSSHOutputWithContext(ctx context.Context) SSHOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SSHOutput)
+}
+
+// SSHArrayInput is an input type that accepts SSHArray and SSHArrayOutput values.
+// You can construct a concrete instance of `SSHArrayInput` via:
+//
+//	SSHArray{ SSHArgs{...} }
+type SSHArrayInput interface {
+	pulumi.Input
+
+	ToSSHArrayOutput() SSHArrayOutput
+	ToSSHArrayOutputWithContext(context.Context) SSHArrayOutput
+}
+
+type SSHArray []SSHInput
+
+func (SSHArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]SSH)(nil)).Elem()
+}
+
+func (i SSHArray) ToSSHArrayOutput() SSHArrayOutput {
+	return i.ToSSHArrayOutputWithContext(context.Background())
+}
+
+func (i SSHArray) ToSSHArrayOutputWithContext(ctx context.Context) SSHArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SSHArrayOutput)
+}
+
+// An SSH agent, or private keys, that steps may sign in with.
+type SSHOutput struct{ *pulumi.OutputState }
+
+func (SSHOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*SSH)(nil)).Elem()
+}
+
+func (o SSHOutput) ToSSHOutput() SSHOutput {
+	return o
+}
+
+func (o SSHOutput) ToSSHOutputWithContext(ctx context.Context) SSHOutput {
+	return o
+}
+
+// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+func (o SSHOutput) Id() pulumi.StringOutput {
+	return o.ApplyT(func(v SSH) string { return v.Id }).(pulumi.StringOutput)
+}
+
+// Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+func (o SSHOutput) Paths() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v SSH) []string { return v.Paths }).(pulumi.StringArrayOutput)
+}
+
+type SSHArrayOutput struct{ *pulumi.OutputState }
+
+func (SSHArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]SSH)(nil)).Elem()
+}
+
+func (o SSHArrayOutput) ToSSHArrayOutput() SSHArrayOutput {
+	return o
+}
+
+func (o SSHArrayOutput) ToSSHArrayOutputWithContext(ctx context.Context) SSHArrayOutput {
+	return o
+}
+
+func (o SSHArrayOutput) Index(i pulumi.IntInput) SSHOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) SSH {
+		return vs[0].([]SSH)[vs[1].(int)]
+	}).(SSHOutput)
+}
+
+// Where a secret is read when a build starts: one of `env` and `file`.
+type SecretSource struct {
+	// Name of an environment variable of the Pulumi program.
+	Env *string `pulumi:"env"`
+	// Path of a file, relative to the program. Its content is the secret, line breaks included.
+	File *string `pulumi:"file"`
+}
+
+// SecretSourceInput is an input type that accepts SecretSourceArgs and SecretSourceOutput values.
+// You can construct a concrete instance of `SecretSourceInput` via:
+//
+//	SecretSourceArgs{...}
+type SecretSourceInput interface {
+	pulumi.Input
+
+	ToSecretSourceOutput() SecretSourceOutput
+	ToSecretSourceOutputWithContext(context.Context) SecretSourceOutput
+}
+
+// Where a secret is read when a build starts: one of `env` and `file`.
+type SecretSourceArgs struct {
+	// Name of an environment variable of the Pulumi program.
+	Env pulumi.StringPtrInput `pulumi:"env"`
+	// Path of a file, relative to the program. Its content is the secret, line breaks included.
+	File pulumi.StringPtrInput `pulumi:"file"`
+}
+
+func (SecretSourceArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*SecretSource)(nil)).Elem()
+}
+
+func (i SecretSourceArgs) ToSecretSourceOutput() SecretSourceOutput {
+	return i.ToSecretSourceOutputWithContext(context.Background())
+}
+
+func (i SecretSourceArgs) ToSecretSourceOutputWithContext(ctx context.Context) SecretSourceOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SecretSourceOutput)
+}
+
+// SecretSourceMapInput is an input type that accepts SecretSourceMap and SecretSourceMapOutput values.
+// You can construct a concrete instance of `SecretSourceMapInput` via:
+//
+//	SecretSourceMap{ "key": SecretSourceArgs{...} }
+type SecretSourceMapInput interface {
+	pulumi.Input
+
+	ToSecretSourceMapOutput() SecretSourceMapOutput
+	ToSecretSourceMapOutputWithContext(context.Context) SecretSourceMapOutput
+}
+
+type SecretSourceMap map[string]SecretSourceInput
+
+func (SecretSourceMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]SecretSource)(nil)).Elem()
+}
+
+func (i SecretSourceMap) ToSecretSourceMapOutput() SecretSourceMapOutput {
+	return i.ToSecretSourceMapOutputWithContext(context.Background())
+}
+
+func (i SecretSourceMap) ToSecretSourceMapOutputWithContext(ctx context.Context) SecretSourceMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SecretSourceMapOutput)
+}
+
+// Where a secret is read when a build starts: one of `env` and `file`.
+type SecretSourceOutput struct{ *pulumi.OutputState }
+
+func (SecretSourceOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*SecretSource)(nil)).Elem()
+}
+
+func (o SecretSourceOutput) ToSecretSourceOutput() SecretSourceOutput {
+	return o
+}
+
+func (o SecretSourceOutput) ToSecretSourceOutputWithContext(ctx context.Context) SecretSourceOutput {
+	return o
+}
+
+// Name of an environment variable of the Pulumi program.
+func (o SecretSourceOutput) Env() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v SecretSource) *string { return v.Env }).(pulumi.StringPtrOutput)
+}
+
+// Path of a file, relative to the program. Its content is the secret, line breaks included.
+func (o SecretSourceOutput) File() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v SecretSource) *string { return v.File }).(pulumi.StringPtrOutput)
+}
+
+type SecretSourceMapOutput struct{ *pulumi.OutputState }
+
+func (SecretSourceMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]SecretSource)(nil)).Elem()
+}
+
+func (o SecretSourceMapOutput) ToSecretSourceMapOutput() SecretSourceMapOutput {
+	return o
+}
+
+func (o SecretSourceMapOutput) ToSecretSourceMapOutputWithContext(ctx context.Context) SecretSourceMapOutput {
+	return o
+}
+
+func (o SecretSourceMapOutput) MapIndex(k pulumi.StringInput) SecretSourceOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) SecretSource {
+		return vs[0].(map[string]SecretSource)[vs[1].(string)]
+	}).(SecretSourceOutput)
+}
+
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BuildContextInput)(nil)).Elem(), BuildContextArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BuildContextPtrInput)(nil)).Elem(), BuildContextArgs{})
@@ -756,20 +1470,40 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BuilderPtrInput)(nil)).Elem(), BuilderArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DockerfileInput)(nil)).Elem(), DockerfileArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DockerfilePtrInput)(nil)).Elem(), DockerfileArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ECRInput)(nil)).Elem(), ECRArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ECRPtrInput)(nil)).Elem(), ECRArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NamedContextInput)(nil)).Elem(), NamedContextArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NamedContextMapInput)(nil)).Elem(), NamedContextMap{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceInput)(nil)).Elem(), ProvenanceArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ProvenancePtrInput)(nil)).Elem(), ProvenanceArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RegistryInput)(nil)).Elem(), RegistryArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RegistryArrayInput)(nil)).Elem(), RegistryArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SBOMInput)(nil)).Elem(), SBOMArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SBOMPtrInput)(nil)).Elem(), SBOMArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SSHInput)(nil)).Elem(), SSHArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SSHArrayInput)(nil)).Elem(), SSHArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SecretSourceInput)(nil)).Elem(), SecretSourceArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SecretSourceMapInput)(nil)).Elem(), SecretSourceMap{})
 	pulumi.RegisterOutputType(BuildContextOutput{})
 	pulumi.RegisterOutputType(BuildContextPtrOutput{})
 	pulumi.RegisterOutputType(BuilderOutput{})
 	pulumi.RegisterOutputType(BuilderPtrOutput{})
 	pulumi.RegisterOutputType(DockerfileOutput{})
 	pulumi.RegisterOutputType(DockerfilePtrOutput{})
+	pulumi.RegisterOutputType(ECROutput{})
+	pulumi.RegisterOutputType(ECRPtrOutput{})
 	pulumi.RegisterOutputType(ManifestOutput{})
 	pulumi.RegisterOutputType(ManifestMapOutput{})
 	pulumi.RegisterOutputType(NamedContextOutput{})
 	pulumi.RegisterOutputType(NamedContextMapOutput{})
+	pulumi.RegisterOutputType(ProvenanceOutput{})
+	pulumi.RegisterOutputType(ProvenancePtrOutput{})
 	pulumi.RegisterOutputType(RegistryOutput{})
 	pulumi.RegisterOutputType(RegistryArrayOutput{})
+	pulumi.RegisterOutputType(SBOMOutput{})
+	pulumi.RegisterOutputType(SBOMPtrOutput{})
+	pulumi.RegisterOutputType(SSHOutput{})
+	pulumi.RegisterOutputType(SSHArrayOutput{})
+	pulumi.RegisterOutputType(SecretSourceOutput{})
+	pulumi.RegisterOutputType(SecretSourceMapOutput{})
 }

@@ -11,6 +11,17 @@ declare var exports: any;
 const __config = new pulumi.Config("buildkit");
 
 /**
+ * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+ */
+export declare const ecr: outputs.ECR | undefined;
+Object.defineProperty(exports, "ecr", {
+    get() {
+        return __config.getObject<outputs.ECR>("ecr");
+    },
+    enumerable: true,
+});
+
+/**
  * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
  */
 export declare const host: string | undefined;

@@ -45,6 +45,32 @@ export interface DockerfileArgs {
 }
 
 /**
+ * Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+ */
+export interface ECRArgs {
+    /**
+     * URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+     */
+    endpoint?: pulumi.Input<string>;
+    /**
+     * Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+     */
+    hosts?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+     */
+    profile?: pulumi.Input<string>;
+    /**
+     * The region of `hosts`. That of other registries is part of their host.
+     */
+    region?: pulumi.Input<string>;
+    /**
+     * A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+     */
+    roleArn?: pulumi.Input<string>;
+}
+
+/**
  * A further build context.
  */
 export interface NamedContextArgs {
@@ -52,6 +78,16 @@ export interface NamedContextArgs {
      * A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
      */
     location: pulumi.Input<string>;
+}
+
+/**
+ * A record of how an image was made, attached to it in the format SLSA v1.
+ */
+export interface ProvenanceArgs {
+    /**
+     * How much of it is recorded.
+     */
+    mode: pulumi.Input<enums.ProvenanceMode>;
 }
 
 /**
@@ -70,4 +106,42 @@ export interface RegistryArgs {
      * User name.
      */
     username?: pulumi.Input<string>;
+}
+
+/**
+ * A list of what is in an image, attached to it.
+ */
+export interface SBOMArgs {
+    /**
+     * The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+     */
+    generator: pulumi.Input<string>;
+}
+
+/**
+ * An SSH agent, or private keys, that steps may sign in with.
+ */
+export interface SSHArgs {
+    /**
+     * The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+     */
+    id: pulumi.Input<string>;
+    /**
+     * Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+     */
+    paths?: pulumi.Input<pulumi.Input<string>[]>;
+}
+
+/**
+ * Where a secret is read when a build starts: one of `env` and `file`.
+ */
+export interface SecretSourceArgs {
+    /**
+     * Name of an environment variable of the Pulumi program.
+     */
+    env?: pulumi.Input<string>;
+    /**
+     * Path of a file, relative to the program. Its content is the secret, line breaks included.
+     */
+    file?: pulumi.Input<string>;
 }

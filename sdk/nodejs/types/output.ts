@@ -7,6 +7,32 @@ import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
 /**
+ * Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+ */
+export interface ECR {
+    /**
+     * URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+     */
+    endpoint?: string;
+    /**
+     * Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+     */
+    hosts?: string[];
+    /**
+     * A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+     */
+    profile?: string;
+    /**
+     * The region of `hosts`. That of other registries is part of their host.
+     */
+    region?: string;
+    /**
+     * A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+     */
+    roleArn?: string;
+}
+
+/**
  * The image of one platform.
  */
 export interface Manifest {
@@ -25,6 +51,16 @@ export interface Manifest {
 }
 
 /**
+ * A record of how an image was made, attached to it in the format SLSA v1.
+ */
+export interface Provenance {
+    /**
+     * How much of it is recorded.
+     */
+    mode: enums.ProvenanceMode;
+}
+
+/**
  * A login for one registry host. It is sent to that host only.
  */
 export interface Registry {
@@ -40,5 +76,15 @@ export interface Registry {
      * User name.
      */
     username?: string;
+}
+
+/**
+ * A list of what is in an image, attached to it.
+ */
+export interface SBOM {
+    /**
+     * The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+     */
+    generator: string;
 }
 

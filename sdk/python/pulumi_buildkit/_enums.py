@@ -7,8 +7,38 @@ import pulumi
 from enum import Enum
 
 __all__ = [
+    'NetworkMode',
+    'ProvenanceMode',
     'Watch',
 ]
+
+
+@pulumi.type_token("buildkit:index:NetworkMode")
+class NetworkMode(_builtins.str, Enum):
+    DEFAULT = "default"
+    """
+    The builder's own.
+    """
+    HOST = "host"
+    """
+    That of the machine of the builder, which must allow it (the entitlement `network.host`).
+    """
+    NONE = "none"
+    """
+    None.
+    """
+
+
+@pulumi.type_token("buildkit:index:ProvenanceMode")
+class ProvenanceMode(_builtins.str, Enum):
+    MIN = "min"
+    """
+    When and by what it was built, and from which sources and base images.
+    """
+    MAX = "max"
+    """
+    The build arguments, the Dockerfile and every step too.
+    """
 
 
 @pulumi.type_token("buildkit:index:Watch")

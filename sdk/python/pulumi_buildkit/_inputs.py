@@ -22,10 +22,20 @@ __all__ = [
     'BuilderArgsDict',
     'DockerfileArgs',
     'DockerfileArgsDict',
+    'ECRArgs',
+    'ECRArgsDict',
     'NamedContextArgs',
     'NamedContextArgsDict',
+    'ProvenanceArgs',
+    'ProvenanceArgsDict',
     'RegistryArgs',
     'RegistryArgsDict',
+    'SBOMArgs',
+    'SBOMArgsDict',
+    'SSHArgs',
+    'SSHArgsDict',
+    'SecretSourceArgs',
+    'SecretSourceArgsDict',
 ]
 
 class BuildContextArgsDict(TypedDict):
@@ -170,6 +180,120 @@ class DockerfileArgs:
         pulumi.set(self, "location", value)
 
 
+class ECRArgsDict(TypedDict):
+    """
+    Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+    """
+    endpoint: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+    """
+    hosts: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
+    """
+    Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+    """
+    profile: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+    """
+    region: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The region of `hosts`. That of other registries is part of their host.
+    """
+    role_arn: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+    """
+
+@pulumi.input_type
+class ECRArgs:
+    def __init__(__self__, *,
+                 endpoint: Optional[pulumi.Input[_builtins.str]] = None,
+                 hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 profile: Optional[pulumi.Input[_builtins.str]] = None,
+                 region: Optional[pulumi.Input[_builtins.str]] = None,
+                 role_arn: Optional[pulumi.Input[_builtins.str]] = None):
+        """
+        Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+
+        :param pulumi.Input[_builtins.str] endpoint: URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+        :param pulumi.Input[_builtins.str] profile: A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+        :param pulumi.Input[_builtins.str] region: The region of `hosts`. That of other registries is part of their host.
+        :param pulumi.Input[_builtins.str] role_arn: A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+        """
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if hosts is not None:
+            pulumi.set(__self__, "hosts", hosts)
+        if profile is not None:
+            pulumi.set(__self__, "profile", profile)
+        if region is not None:
+            pulumi.set(__self__, "region", region)
+        if role_arn is not None:
+            pulumi.set(__self__, "role_arn", role_arn)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def hosts(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+        """
+        return pulumi.get(self, "hosts")
+
+    @hosts.setter
+    def hosts(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "hosts", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def profile(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+        """
+        return pulumi.get(self, "profile")
+
+    @profile.setter
+    def profile(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "profile", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def region(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The region of `hosts`. That of other registries is part of their host.
+        """
+        return pulumi.get(self, "region")
+
+    @region.setter
+    def region(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "region", value)
+
+    @_builtins.property
+    @pulumi.getter(name="roleArn")
+    def role_arn(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+        """
+        return pulumi.get(self, "role_arn")
+
+    @role_arn.setter
+    def role_arn(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "role_arn", value)
+
+
 class NamedContextArgsDict(TypedDict):
     """
     A further build context.
@@ -201,6 +325,39 @@ class NamedContextArgs:
     @location.setter
     def location(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "location", value)
+
+
+class ProvenanceArgsDict(TypedDict):
+    """
+    A record of how an image was made, attached to it in the format SLSA v1.
+    """
+    mode: pulumi.Input['ProvenanceMode']
+    """
+    How much of it is recorded.
+    """
+
+@pulumi.input_type
+class ProvenanceArgs:
+    def __init__(__self__, *,
+                 mode: pulumi.Input['ProvenanceMode']):
+        """
+        A record of how an image was made, attached to it in the format SLSA v1.
+
+        :param pulumi.Input['ProvenanceMode'] mode: How much of it is recorded.
+        """
+        pulumi.set(__self__, "mode", mode)
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> pulumi.Input['ProvenanceMode']:
+        """
+        How much of it is recorded.
+        """
+        return pulumi.get(self, "mode")
+
+    @mode.setter
+    def mode(self, value: pulumi.Input['ProvenanceMode']):
+        pulumi.set(self, "mode", value)
 
 
 class RegistryArgsDict(TypedDict):
@@ -274,5 +431,145 @@ class RegistryArgs:
     @username.setter
     def username(self, value: Optional[pulumi.Input[_builtins.str]]):
         pulumi.set(self, "username", value)
+
+
+class SBOMArgsDict(TypedDict):
+    """
+    A list of what is in an image, attached to it.
+    """
+    generator: pulumi.Input[_builtins.str]
+    """
+    The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+    """
+
+@pulumi.input_type
+class SBOMArgs:
+    def __init__(__self__, *,
+                 generator: pulumi.Input[_builtins.str]):
+        """
+        A list of what is in an image, attached to it.
+
+        :param pulumi.Input[_builtins.str] generator: The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        """
+        pulumi.set(__self__, "generator", generator)
+
+    @_builtins.property
+    @pulumi.getter
+    def generator(self) -> pulumi.Input[_builtins.str]:
+        """
+        The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        """
+        return pulumi.get(self, "generator")
+
+    @generator.setter
+    def generator(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "generator", value)
+
+
+class SSHArgsDict(TypedDict):
+    """
+    An SSH agent, or private keys, that steps may sign in with.
+    """
+    id: pulumi.Input[_builtins.str]
+    """
+    The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+    """
+    paths: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
+    """
+    Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+    """
+
+@pulumi.input_type
+class SSHArgs:
+    def __init__(__self__, *,
+                 id: pulumi.Input[_builtins.str],
+                 paths: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None):
+        """
+        An SSH agent, or private keys, that steps may sign in with.
+
+        :param pulumi.Input[_builtins.str] id: The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] paths: Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+        """
+        pulumi.set(__self__, "id", id)
+        if paths is not None:
+            pulumi.set(__self__, "paths", paths)
+
+    @_builtins.property
+    @pulumi.getter
+    def id(self) -> pulumi.Input[_builtins.str]:
+        """
+        The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+        """
+        return pulumi.get(self, "id")
+
+    @id.setter
+    def id(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def paths(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+        """
+        return pulumi.get(self, "paths")
+
+    @paths.setter
+    def paths(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "paths", value)
+
+
+class SecretSourceArgsDict(TypedDict):
+    """
+    Where a secret is read when a build starts: one of `env` and `file`.
+    """
+    env: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Name of an environment variable of the Pulumi program.
+    """
+    file: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Path of a file, relative to the program. Its content is the secret, line breaks included.
+    """
+
+@pulumi.input_type
+class SecretSourceArgs:
+    def __init__(__self__, *,
+                 env: Optional[pulumi.Input[_builtins.str]] = None,
+                 file: Optional[pulumi.Input[_builtins.str]] = None):
+        """
+        Where a secret is read when a build starts: one of `env` and `file`.
+
+        :param pulumi.Input[_builtins.str] env: Name of an environment variable of the Pulumi program.
+        :param pulumi.Input[_builtins.str] file: Path of a file, relative to the program. Its content is the secret, line breaks included.
+        """
+        if env is not None:
+            pulumi.set(__self__, "env", env)
+        if file is not None:
+            pulumi.set(__self__, "file", file)
+
+    @_builtins.property
+    @pulumi.getter
+    def env(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Name of an environment variable of the Pulumi program.
+        """
+        return pulumi.get(self, "env")
+
+    @env.setter
+    def env(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "env", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def file(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Path of a file, relative to the program. Its content is the secret, line breaks included.
+        """
+        return pulumi.get(self, "file")
+
+    @file.setter
+    def file(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "file", value)
 
 

@@ -22,6 +22,8 @@ __all__ = ['ImageArgs', 'Image']
 @pulumi.input_type
 class ImageArgs:
     def __init__(__self__, *,
+                 add_hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
                  builder: Optional[pulumi.Input['BuilderArgs']] = None,
@@ -29,31 +31,55 @@ class ImageArgs:
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
                  dockerfile: Optional[pulumi.Input['DockerfileArgs']] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 network: Optional[pulumi.Input['NetworkMode']] = None,
+                 no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 provenance: Optional[pulumi.Input['ProvenanceArgs']] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
                  push: Optional[pulumi.Input[_builtins.bool]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]] = None,
+                 sbom: Optional[pulumi.Input['SBOMArgs']] = None,
+                 secret_sources: Optional[pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]]] = None,
+                 secrets: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 source_date_epoch: Optional[pulumi.Input[_builtins.int]] = None,
+                 ssh: Optional[pulumi.Input[Sequence[pulumi.Input['SSHArgs']]]] = None,
                  tags: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  target: Optional[pulumi.Input[_builtins.str]] = None,
+                 test_targets: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  watch: Optional[pulumi.Input['Watch']] = None):
         """
         The set of arguments for constructing a Image resource.
 
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values of the Dockerfile's `ARG`s. They can be read in the image's history: no place for secrets.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
         :param pulumi.Input['BuilderArgs'] builder: The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
         :param pulumi.Input['BuildContextArgs'] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
         :param pulumi.Input['DockerfileArgs'] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image.
+        :param pulumi.Input['NetworkMode'] network: The network of steps. Defaults to the builder's own.
+        :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
+        :param pulumi.Input['ProvenanceArgs'] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
         :param pulumi.Input[_builtins.bool] pull: Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
         :param pulumi.Input[_builtins.bool] push: Whether to push the image. Defaults to true when there are tags.
         :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+        :param pulumi.Input['SBOMArgs'] sbom: Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+        :param pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]] secret_sources: Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+        :param pulumi.Input[_builtins.int] source_date_epoch: Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+        :param pulumi.Input[Sequence[pulumi.Input['SSHArgs']]] ssh: What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
         :param pulumi.Input[_builtins.str] target: The stage of the Dockerfile to build. Defaults to the last.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] test_targets: Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
         :param pulumi.Input['Watch'] watch: Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
         """
+        if add_hosts is not None:
+            pulumi.set(__self__, "add_hosts", add_hosts)
+        if annotations is not None:
+            pulumi.set(__self__, "annotations", annotations)
         if build_args is not None:
             pulumi.set(__self__, "build_args", build_args)
         if build_on_preview is not None:
@@ -68,26 +94,68 @@ class ImageArgs:
             pulumi.set(__self__, "dockerfile", dockerfile)
         if labels is not None:
             pulumi.set(__self__, "labels", labels)
+        if network is not None:
+            pulumi.set(__self__, "network", network)
+        if no_cache is not None:
+            pulumi.set(__self__, "no_cache", no_cache)
         if platforms is not None:
             pulumi.set(__self__, "platforms", platforms)
+        if provenance is not None:
+            pulumi.set(__self__, "provenance", provenance)
         if pull is not None:
             pulumi.set(__self__, "pull", pull)
         if push is not None:
             pulumi.set(__self__, "push", push)
         if registries is not None:
             pulumi.set(__self__, "registries", registries)
+        if sbom is not None:
+            pulumi.set(__self__, "sbom", sbom)
+        if secret_sources is not None:
+            pulumi.set(__self__, "secret_sources", secret_sources)
+        if secrets is not None:
+            pulumi.set(__self__, "secrets", secrets)
+        if source_date_epoch is not None:
+            pulumi.set(__self__, "source_date_epoch", source_date_epoch)
+        if ssh is not None:
+            pulumi.set(__self__, "ssh", ssh)
         if tags is not None:
             pulumi.set(__self__, "tags", tags)
         if target is not None:
             pulumi.set(__self__, "target", target)
+        if test_targets is not None:
+            pulumi.set(__self__, "test_targets", test_targets)
         if watch is not None:
             pulumi.set(__self__, "watch", watch)
+
+    @_builtins.property
+    @pulumi.getter(name="addHosts")
+    def add_hosts(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        """
+        return pulumi.get(self, "add_hosts")
+
+    @add_hosts.setter
+    def add_hosts(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "add_hosts", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+        """
+        return pulumi.get(self, "annotations")
+
+    @annotations.setter
+    def annotations(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "annotations", value)
 
     @_builtins.property
     @pulumi.getter(name="buildArgs")
     def build_args(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Values of the Dockerfile's `ARG`s. They can be read in the image's history: no place for secrets.
+        Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
         """
         return pulumi.get(self, "build_args")
 
@@ -169,6 +237,30 @@ class ImageArgs:
 
     @_builtins.property
     @pulumi.getter
+    def network(self) -> Optional[pulumi.Input['NetworkMode']]:
+        """
+        The network of steps. Defaults to the builder's own.
+        """
+        return pulumi.get(self, "network")
+
+    @network.setter
+    def network(self, value: Optional[pulumi.Input['NetworkMode']]):
+        pulumi.set(self, "network", value)
+
+    @_builtins.property
+    @pulumi.getter(name="noCache")
+    def no_cache(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+        """
+        return pulumi.get(self, "no_cache")
+
+    @no_cache.setter
+    def no_cache(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "no_cache", value)
+
+    @_builtins.property
+    @pulumi.getter
     def platforms(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
         Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
@@ -178,6 +270,18 @@ class ImageArgs:
     @platforms.setter
     def platforms(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "platforms", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def provenance(self) -> Optional[pulumi.Input['ProvenanceArgs']]:
+        """
+        Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+        """
+        return pulumi.get(self, "provenance")
+
+    @provenance.setter
+    def provenance(self, value: Optional[pulumi.Input['ProvenanceArgs']]):
+        pulumi.set(self, "provenance", value)
 
     @_builtins.property
     @pulumi.getter
@@ -217,9 +321,69 @@ class ImageArgs:
 
     @_builtins.property
     @pulumi.getter
+    def sbom(self) -> Optional[pulumi.Input['SBOMArgs']]:
+        """
+        Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+        """
+        return pulumi.get(self, "sbom")
+
+    @sbom.setter
+    def sbom(self, value: Optional[pulumi.Input['SBOMArgs']]):
+        pulumi.set(self, "sbom", value)
+
+    @_builtins.property
+    @pulumi.getter(name="secretSources")
+    def secret_sources(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]]]:
+        """
+        Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+        """
+        return pulumi.get(self, "secret_sources")
+
+    @secret_sources.setter
+    def secret_sources(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]]]):
+        pulumi.set(self, "secret_sources", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def secrets(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+        """
+        return pulumi.get(self, "secrets")
+
+    @secrets.setter
+    def secrets(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "secrets", value)
+
+    @_builtins.property
+    @pulumi.getter(name="sourceDateEpoch")
+    def source_date_epoch(self) -> Optional[pulumi.Input[_builtins.int]]:
+        """
+        Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+        """
+        return pulumi.get(self, "source_date_epoch")
+
+    @source_date_epoch.setter
+    def source_date_epoch(self, value: Optional[pulumi.Input[_builtins.int]]):
+        pulumi.set(self, "source_date_epoch", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def ssh(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['SSHArgs']]]]:
+        """
+        What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+        """
+        return pulumi.get(self, "ssh")
+
+    @ssh.setter
+    def ssh(self, value: Optional[pulumi.Input[Sequence[pulumi.Input['SSHArgs']]]]):
+        pulumi.set(self, "ssh", value)
+
+    @_builtins.property
+    @pulumi.getter
     def tags(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+        Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
         """
         return pulumi.get(self, "tags")
 
@@ -240,6 +404,18 @@ class ImageArgs:
         pulumi.set(self, "target", value)
 
     @_builtins.property
+    @pulumi.getter(name="testTargets")
+    def test_targets(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+        """
+        return pulumi.get(self, "test_targets")
+
+    @test_targets.setter
+    def test_targets(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "test_targets", value)
+
+    @_builtins.property
     @pulumi.getter
     def watch(self) -> Optional[pulumi.Input['Watch']]:
         """
@@ -258,6 +434,8 @@ class Image(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 add_hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
                  builder: Optional[pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']]] = None,
@@ -265,12 +443,21 @@ class Image(pulumi.CustomResource):
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
                  dockerfile: Optional[pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 network: Optional[pulumi.Input['NetworkMode']] = None,
+                 no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 provenance: Optional[pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']]] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
                  push: Optional[pulumi.Input[_builtins.bool]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
+                 sbom: Optional[pulumi.Input[Union['SBOMArgs', 'SBOMArgsDict']]] = None,
+                 secret_sources: Optional[pulumi.Input[Mapping[str, pulumi.Input[Union['SecretSourceArgs', 'SecretSourceArgsDict']]]]] = None,
+                 secrets: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 source_date_epoch: Optional[pulumi.Input[_builtins.int]] = None,
+                 ssh: Optional[pulumi.Input[Sequence[pulumi.Input[Union['SSHArgs', 'SSHArgsDict']]]]] = None,
                  tags: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  target: Optional[pulumi.Input[_builtins.str]] = None,
+                 test_targets: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  watch: Optional[pulumi.Input['Watch']] = None,
                  __props__=None):
         """
@@ -281,19 +468,30 @@ class Image(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values of the Dockerfile's `ARG`s. They can be read in the image's history: no place for secrets.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
         :param pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']] builder: The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
         :param pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
         :param pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image.
+        :param pulumi.Input['NetworkMode'] network: The network of steps. Defaults to the builder's own.
+        :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
+        :param pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
         :param pulumi.Input[_builtins.bool] pull: Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
         :param pulumi.Input[_builtins.bool] push: Whether to push the image. Defaults to true when there are tags.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+        :param pulumi.Input[Union['SBOMArgs', 'SBOMArgsDict']] sbom: Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[Union['SecretSourceArgs', 'SecretSourceArgsDict']]]] secret_sources: Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+        :param pulumi.Input[_builtins.int] source_date_epoch: Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['SSHArgs', 'SSHArgsDict']]]] ssh: What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
         :param pulumi.Input[_builtins.str] target: The stage of the Dockerfile to build. Defaults to the last.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] test_targets: Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
         :param pulumi.Input['Watch'] watch: Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
         """
         ...
@@ -323,6 +521,8 @@ class Image(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 add_hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
                  builder: Optional[pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']]] = None,
@@ -330,12 +530,21 @@ class Image(pulumi.CustomResource):
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
                  dockerfile: Optional[pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 network: Optional[pulumi.Input['NetworkMode']] = None,
+                 no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 provenance: Optional[pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']]] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
                  push: Optional[pulumi.Input[_builtins.bool]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
+                 sbom: Optional[pulumi.Input[Union['SBOMArgs', 'SBOMArgsDict']]] = None,
+                 secret_sources: Optional[pulumi.Input[Mapping[str, pulumi.Input[Union['SecretSourceArgs', 'SecretSourceArgsDict']]]]] = None,
+                 secrets: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 source_date_epoch: Optional[pulumi.Input[_builtins.int]] = None,
+                 ssh: Optional[pulumi.Input[Sequence[pulumi.Input[Union['SSHArgs', 'SSHArgsDict']]]]] = None,
                  tags: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  target: Optional[pulumi.Input[_builtins.str]] = None,
+                 test_targets: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  watch: Optional[pulumi.Input['Watch']] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -346,6 +555,8 @@ class Image(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ImageArgs.__new__(ImageArgs)
 
+            __props__.__dict__["add_hosts"] = add_hosts
+            __props__.__dict__["annotations"] = annotations
             __props__.__dict__["build_args"] = build_args
             __props__.__dict__["build_on_preview"] = build_on_preview
             __props__.__dict__["builder"] = builder
@@ -353,12 +564,21 @@ class Image(pulumi.CustomResource):
             __props__.__dict__["context_hash"] = context_hash
             __props__.__dict__["dockerfile"] = dockerfile
             __props__.__dict__["labels"] = labels
+            __props__.__dict__["network"] = network
+            __props__.__dict__["no_cache"] = no_cache
             __props__.__dict__["platforms"] = platforms
+            __props__.__dict__["provenance"] = provenance
             __props__.__dict__["pull"] = pull
             __props__.__dict__["push"] = push
             __props__.__dict__["registries"] = registries
+            __props__.__dict__["sbom"] = sbom
+            __props__.__dict__["secret_sources"] = secret_sources
+            __props__.__dict__["secrets"] = None if secrets is None else pulumi.Output.secret(secrets)
+            __props__.__dict__["source_date_epoch"] = source_date_epoch
+            __props__.__dict__["ssh"] = ssh
             __props__.__dict__["tags"] = tags
             __props__.__dict__["target"] = target
+            __props__.__dict__["test_targets"] = test_targets
             __props__.__dict__["watch"] = watch
             __props__.__dict__["digest"] = None
             __props__.__dict__["manifests"] = None
@@ -387,19 +607,42 @@ class Image(pulumi.CustomResource):
 
         __props__ = ImageArgs.__new__(ImageArgs)
 
+        __props__.__dict__["add_hosts"] = None
+        __props__.__dict__["annotations"] = None
         __props__.__dict__["build_args"] = None
         __props__.__dict__["context_hash"] = None
         __props__.__dict__["digest"] = None
         __props__.__dict__["labels"] = None
         __props__.__dict__["manifests"] = None
+        __props__.__dict__["network"] = None
         __props__.__dict__["platforms"] = None
+        __props__.__dict__["provenance"] = None
         __props__.__dict__["push"] = None
         __props__.__dict__["ref"] = None
         __props__.__dict__["refs"] = None
         __props__.__dict__["repo_digest"] = None
+        __props__.__dict__["sbom"] = None
+        __props__.__dict__["source_date_epoch"] = None
         __props__.__dict__["tags"] = None
         __props__.__dict__["target"] = None
+        __props__.__dict__["test_targets"] = None
         return Image(resource_name, opts=opts, __props__=__props__)
+
+    @_builtins.property
+    @pulumi.getter(name="addHosts")
+    def add_hosts(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        The hosts that steps knew.
+        """
+        return pulumi.get(self, "add_hosts")
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
+        """
+        The annotations that were applied.
+        """
+        return pulumi.get(self, "annotations")
 
     @_builtins.property
     @pulumi.getter(name="buildArgs")
@@ -421,7 +664,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter
     def digest(self) -> pulumi.Output[_builtins.str]:
         """
-        The digest of the index, or of the manifest when there is one platform: `sha256:…`.
+        The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
         """
         return pulumi.get(self, "digest")
 
@@ -443,11 +686,27 @@ class Image(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def network(self) -> pulumi.Output[Optional['NetworkMode']]:
+        """
+        The network of steps.
+        """
+        return pulumi.get(self, "network")
+
+    @_builtins.property
+    @pulumi.getter
     def platforms(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
         The platforms as they were given.
         """
         return pulumi.get(self, "platforms")
+
+    @_builtins.property
+    @pulumi.getter
+    def provenance(self) -> pulumi.Output[Optional['outputs.Provenance']]:
+        """
+        The record that is attached.
+        """
+        return pulumi.get(self, "provenance")
 
     @_builtins.property
     @pulumi.getter
@@ -483,6 +742,22 @@ class Image(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def sbom(self) -> pulumi.Output[Optional['outputs.SBOM']]:
+        """
+        The list that is attached.
+        """
+        return pulumi.get(self, "sbom")
+
+    @_builtins.property
+    @pulumi.getter(name="sourceDateEpoch")
+    def source_date_epoch(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        The time that was applied.
+        """
+        return pulumi.get(self, "source_date_epoch")
+
+    @_builtins.property
+    @pulumi.getter
     def tags(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
         The tags that hold the image.
@@ -496,4 +771,12 @@ class Image(pulumi.CustomResource):
         The stage that was built.
         """
         return pulumi.get(self, "target")
+
+    @_builtins.property
+    @pulumi.getter(name="testTargets")
+    def test_targets(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        The stages that were built before the image.
+        """
+        return pulumi.get(self, "test_targets")
 

@@ -16,9 +16,84 @@ from . import _utilities
 from ._enums import *
 
 __all__ = [
+    'ECR',
     'Manifest',
+    'Provenance',
     'Registry',
+    'SBOM',
 ]
+
+@pulumi.output_type
+class ECR(dict):
+    """
+    Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+    """
+    def __init__(__self__, *,
+                 endpoint: Optional[_builtins.str] = None,
+                 hosts: Optional[Sequence[_builtins.str]] = None,
+                 profile: Optional[_builtins.str] = None,
+                 region: Optional[_builtins.str] = None,
+                 role_arn: Optional[_builtins.str] = None):
+        """
+        Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+
+        :param _builtins.str endpoint: URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+        :param Sequence[_builtins.str] hosts: Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+        :param _builtins.str profile: A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+        :param _builtins.str region: The region of `hosts`. That of other registries is part of their host.
+        :param _builtins.str role_arn: A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+        """
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if hosts is not None:
+            pulumi.set(__self__, "hosts", hosts)
+        if profile is not None:
+            pulumi.set(__self__, "profile", profile)
+        if region is not None:
+            pulumi.set(__self__, "region", region)
+        if role_arn is not None:
+            pulumi.set(__self__, "role_arn", role_arn)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[_builtins.str]:
+        """
+        URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @_builtins.property
+    @pulumi.getter
+    def hosts(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+        """
+        return pulumi.get(self, "hosts")
+
+    @_builtins.property
+    @pulumi.getter
+    def profile(self) -> Optional[_builtins.str]:
+        """
+        A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
+        """
+        return pulumi.get(self, "profile")
+
+    @_builtins.property
+    @pulumi.getter
+    def region(self) -> Optional[_builtins.str]:
+        """
+        The region of `hosts`. That of other registries is part of their host.
+        """
+        return pulumi.get(self, "region")
+
+    @_builtins.property
+    @pulumi.getter(name="roleArn")
+    def role_arn(self) -> Optional[_builtins.str]:
+        """
+        A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+        """
+        return pulumi.get(self, "role_arn")
+
 
 @pulumi.output_type
 class Manifest(dict):
@@ -83,6 +158,29 @@ class Manifest(dict):
 
 
 @pulumi.output_type
+class Provenance(dict):
+    """
+    A record of how an image was made, attached to it in the format SLSA v1.
+    """
+    def __init__(__self__, *,
+                 mode: 'ProvenanceMode'):
+        """
+        A record of how an image was made, attached to it in the format SLSA v1.
+
+        :param 'ProvenanceMode' mode: How much of it is recorded.
+        """
+        pulumi.set(__self__, "mode", mode)
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> 'ProvenanceMode':
+        """
+        How much of it is recorded.
+        """
+        return pulumi.get(self, "mode")
+
+
+@pulumi.output_type
 class Registry(dict):
     """
     A login for one registry host. It is sent to that host only.
@@ -127,5 +225,28 @@ class Registry(dict):
         User name.
         """
         return pulumi.get(self, "username")
+
+
+@pulumi.output_type
+class SBOM(dict):
+    """
+    A list of what is in an image, attached to it.
+    """
+    def __init__(__self__, *,
+                 generator: _builtins.str):
+        """
+        A list of what is in an image, attached to it.
+
+        :param _builtins.str generator: The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        """
+        pulumi.set(__self__, "generator", generator)
+
+    @_builtins.property
+    @pulumi.getter
+    def generator(self) -> _builtins.str:
+        """
+        The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        """
+        return pulumi.get(self, "generator")
 
 

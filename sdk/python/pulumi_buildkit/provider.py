@@ -20,22 +20,38 @@ __all__ = ['ProviderArgs', 'Provider']
 @pulumi.input_type
 class ProviderArgs:
     def __init__(__self__, *,
+                 ecr: Optional[pulumi.Input['ECRArgs']] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]] = None):
         """
         The set of arguments for constructing a Provider resource.
 
+        :param pulumi.Input['ECRArgs'] ecr: Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
         :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
         :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, for every image. One of an image's own for the same host comes first.
         """
+        if ecr is not None:
+            pulumi.set(__self__, "ecr", ecr)
         if host is not None:
             pulumi.set(__self__, "host", host)
         if max_parallel_builds is not None:
             pulumi.set(__self__, "max_parallel_builds", max_parallel_builds)
         if registries is not None:
             pulumi.set(__self__, "registries", registries)
+
+    @_builtins.property
+    @pulumi.getter
+    def ecr(self) -> Optional[pulumi.Input['ECRArgs']]:
+        """
+        Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+        """
+        return pulumi.get(self, "ecr")
+
+    @ecr.setter
+    def ecr(self, value: Optional[pulumi.Input['ECRArgs']]):
+        pulumi.set(self, "ecr", value)
 
     @_builtins.property
     @pulumi.getter
@@ -80,6 +96,7 @@ class Provider(pulumi.ProviderResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 ecr: Optional[pulumi.Input[Union['ECRArgs', 'ECRArgsDict']]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
@@ -89,6 +106,7 @@ class Provider(pulumi.ProviderResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param pulumi.Input[Union['ECRArgs', 'ECRArgsDict']] ecr: Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
         :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, for every image. One of an image's own for the same host comes first.
@@ -117,6 +135,7 @@ class Provider(pulumi.ProviderResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 ecr: Optional[pulumi.Input[Union['ECRArgs', 'ECRArgsDict']]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
@@ -129,6 +148,7 @@ class Provider(pulumi.ProviderResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ProviderArgs.__new__(ProviderArgs)
 
+            __props__.__dict__["ecr"] = pulumi.Output.from_input(ecr).apply(pulumi.runtime.to_json) if ecr is not None else None
             __props__.__dict__["host"] = host
             __props__.__dict__["max_parallel_builds"] = pulumi.Output.from_input(max_parallel_builds).apply(pulumi.runtime.to_json) if max_parallel_builds is not None else None
             __props__.__dict__["registries"] = pulumi.Output.from_input(registries).apply(pulumi.runtime.to_json) if registries is not None else None

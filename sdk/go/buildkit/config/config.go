@@ -11,6 +11,11 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
+// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+func GetEcr(ctx *pulumi.Context) string {
+	return config.Get(ctx, "buildkit:ecr")
+}
+
 // The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
 func GetHost(ctx *pulumi.Context) string {
 	return config.Get(ctx, "buildkit:host")

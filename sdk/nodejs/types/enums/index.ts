@@ -2,6 +2,36 @@
 // *** Do not edit by hand unless you're certain you know what you are doing! ***
 
 
+export const NetworkMode = {
+    /**
+     * The builder's own.
+     */
+    Default: "default",
+    /**
+     * That of the machine of the builder, which must allow it (the entitlement `network.host`).
+     */
+    Host: "host",
+    /**
+     * None.
+     */
+    None: "none",
+} as const;
+
+export type NetworkMode = (typeof NetworkMode)[keyof typeof NetworkMode];
+
+export const ProvenanceMode = {
+    /**
+     * When and by what it was built, and from which sources and base images.
+     */
+    Min: "min",
+    /**
+     * The build arguments, the Dockerfile and every step too.
+     */
+    Max: "max",
+} as const;
+
+export type ProvenanceMode = (typeof ProvenanceMode)[keyof typeof ProvenanceMode];
+
 export const Watch = {
     /**
      * What the Dockerfile reads from them; all of it when that cannot be told for certain.

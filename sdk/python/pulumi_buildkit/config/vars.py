@@ -22,6 +22,13 @@ __config__ = pulumi.Config('buildkit')
 
 class _ExportableConfig(types.ModuleType):
     @_builtins.property
+    def ecr(self) -> Optional[str]:
+        """
+        Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+        """
+        return __config__.get('ecr')
+
+    @_builtins.property
     def host(self) -> Optional[str]:
         """
         The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).

@@ -5,6 +5,7 @@ package io.github.pulumibuildkit.buildkit;
 
 import com.pulumi.core.TypeShape;
 import com.pulumi.core.internal.Codegen;
+import io.github.pulumibuildkit.buildkit.inputs.ECR;
 import io.github.pulumibuildkit.buildkit.inputs.Registry;
 import java.lang.Integer;
 import java.lang.String;
@@ -14,6 +15,13 @@ import java.util.Optional;
 public final class Config {
 
     private static final com.pulumi.Config config = com.pulumi.Config.of("buildkit");
+/**
+ * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+ * 
+ */
+    public Optional<ECR> ecr() {
+        return Codegen.objectProp("ecr", ECR.class).config(config).get();
+    }
 /**
  * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
  * 

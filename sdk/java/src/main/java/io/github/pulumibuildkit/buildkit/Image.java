@@ -9,8 +9,12 @@ import com.pulumi.core.annotations.ResourceType;
 import com.pulumi.core.internal.Codegen;
 import io.github.pulumibuildkit.buildkit.ImageArgs;
 import io.github.pulumibuildkit.buildkit.Utilities;
+import io.github.pulumibuildkit.buildkit.enums.NetworkMode;
 import io.github.pulumibuildkit.buildkit.outputs.Manifest;
+import io.github.pulumibuildkit.buildkit.outputs.Provenance;
+import io.github.pulumibuildkit.buildkit.outputs.SBOM;
 import java.lang.Boolean;
+import java.lang.Integer;
 import java.lang.String;
 import java.util.List;
 import java.util.Map;
@@ -25,6 +29,34 @@ import javax.annotation.Nullable;
  */
 @ResourceType(type="buildkit:index:Image")
 public class Image extends com.pulumi.resources.CustomResource {
+    /**
+     * The hosts that steps knew.
+     * 
+     */
+    @Export(name="addHosts", refs={List.class,String.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<String>> addHosts;
+
+    /**
+     * @return The hosts that steps knew.
+     * 
+     */
+    public Output<Optional<List<String>>> addHosts() {
+        return Codegen.optional(this.addHosts);
+    }
+    /**
+     * The annotations that were applied.
+     * 
+     */
+    @Export(name="annotations", refs={Map.class,String.class}, tree="[0,1,1]")
+    private Output</* @Nullable */ Map<String,String>> annotations;
+
+    /**
+     * @return The annotations that were applied.
+     * 
+     */
+    public Output<Optional<Map<String,String>>> annotations() {
+        return Codegen.optional(this.annotations);
+    }
     /**
      * The build arguments that were applied.
      * 
@@ -54,14 +86,14 @@ public class Image extends com.pulumi.resources.CustomResource {
         return this.contextHash;
     }
     /**
-     * The digest of the index, or of the manifest when there is one platform: `sha256:…`.
+     * The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
      * 
      */
     @Export(name="digest", refs={String.class}, tree="[0]")
     private Output<String> digest;
 
     /**
-     * @return The digest of the index, or of the manifest when there is one platform: `sha256:…`.
+     * @return The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
      * 
      */
     public Output<String> digest() {
@@ -96,6 +128,20 @@ public class Image extends com.pulumi.resources.CustomResource {
         return this.manifests;
     }
     /**
+     * The network of steps.
+     * 
+     */
+    @Export(name="network", refs={NetworkMode.class}, tree="[0]")
+    private Output</* @Nullable */ NetworkMode> network;
+
+    /**
+     * @return The network of steps.
+     * 
+     */
+    public Output<Optional<NetworkMode>> network() {
+        return Codegen.optional(this.network);
+    }
+    /**
      * The platforms as they were given.
      * 
      */
@@ -108,6 +154,20 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<List<String>>> platforms() {
         return Codegen.optional(this.platforms);
+    }
+    /**
+     * The record that is attached.
+     * 
+     */
+    @Export(name="provenance", refs={Provenance.class}, tree="[0]")
+    private Output</* @Nullable */ Provenance> provenance;
+
+    /**
+     * @return The record that is attached.
+     * 
+     */
+    public Output<Optional<Provenance>> provenance() {
+        return Codegen.optional(this.provenance);
     }
     /**
      * Whether the image was to be pushed.
@@ -166,6 +226,34 @@ public class Image extends com.pulumi.resources.CustomResource {
         return this.repoDigest;
     }
     /**
+     * The list that is attached.
+     * 
+     */
+    @Export(name="sbom", refs={SBOM.class}, tree="[0]")
+    private Output</* @Nullable */ SBOM> sbom;
+
+    /**
+     * @return The list that is attached.
+     * 
+     */
+    public Output<Optional<SBOM>> sbom() {
+        return Codegen.optional(this.sbom);
+    }
+    /**
+     * The time that was applied.
+     * 
+     */
+    @Export(name="sourceDateEpoch", refs={Integer.class}, tree="[0]")
+    private Output</* @Nullable */ Integer> sourceDateEpoch;
+
+    /**
+     * @return The time that was applied.
+     * 
+     */
+    public Output<Optional<Integer>> sourceDateEpoch() {
+        return Codegen.optional(this.sourceDateEpoch);
+    }
+    /**
      * The tags that hold the image.
      * 
      */
@@ -192,6 +280,20 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<String>> target() {
         return Codegen.optional(this.target);
+    }
+    /**
+     * The stages that were built before the image.
+     * 
+     */
+    @Export(name="testTargets", refs={List.class,String.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<String>> testTargets;
+
+    /**
+     * @return The stages that were built before the image.
+     * 
+     */
+    public Output<Optional<List<String>>> testTargets() {
+        return Codegen.optional(this.testTargets);
     }
 
     /**

@@ -5,12 +5,18 @@ package io.github.pulumibuildkit.buildkit;
 
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
+import io.github.pulumibuildkit.buildkit.enums.NetworkMode;
 import io.github.pulumibuildkit.buildkit.enums.Watch;
 import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
 import io.github.pulumibuildkit.buildkit.inputs.BuilderArgs;
 import io.github.pulumibuildkit.buildkit.inputs.DockerfileArgs;
+import io.github.pulumibuildkit.buildkit.inputs.ProvenanceArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
+import io.github.pulumibuildkit.buildkit.inputs.SBOMArgs;
+import io.github.pulumibuildkit.buildkit.inputs.SSHArgs;
+import io.github.pulumibuildkit.buildkit.inputs.SecretSourceArgs;
 import java.lang.Boolean;
+import java.lang.Integer;
 import java.lang.String;
 import java.util.List;
 import java.util.Map;
@@ -24,14 +30,44 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     public static final ImageArgs Empty = new ImageArgs();
 
     /**
-     * Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: no place for secrets.
+     * Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+     * 
+     */
+    @Import(name="addHosts")
+    private @Nullable Output<List<String>> addHosts;
+
+    /**
+     * @return Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+     * 
+     */
+    public Optional<Output<List<String>>> addHosts() {
+        return Optional.ofNullable(this.addHosts);
+    }
+
+    /**
+     * Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+     * 
+     */
+    @Import(name="annotations")
+    private @Nullable Output<Map<String,String>> annotations;
+
+    /**
+     * @return Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+     * 
+     */
+    public Optional<Output<Map<String,String>>> annotations() {
+        return Optional.ofNullable(this.annotations);
+    }
+
+    /**
+     * Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused.
      * 
      */
     @Import(name="buildArgs")
     private @Nullable Output<Map<String,String>> buildArgs;
 
     /**
-     * @return Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: no place for secrets.
+     * @return Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused.
      * 
      */
     public Optional<Output<Map<String,String>>> buildArgs() {
@@ -129,6 +165,36 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * The network of steps. Defaults to the builder&#39;s own.
+     * 
+     */
+    @Import(name="network")
+    private @Nullable Output<NetworkMode> network;
+
+    /**
+     * @return The network of steps. Defaults to the builder&#39;s own.
+     * 
+     */
+    public Optional<Output<NetworkMode>> network() {
+        return Optional.ofNullable(this.network);
+    }
+
+    /**
+     * Whether an image that is built is built without the builder&#39;s cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+     * 
+     */
+    @Import(name="noCache")
+    private @Nullable Output<Boolean> noCache;
+
+    /**
+     * @return Whether an image that is built is built without the builder&#39;s cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+     * 
+     */
+    public Optional<Output<Boolean>> noCache() {
+        return Optional.ofNullable(this.noCache);
+    }
+
+    /**
      * Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder&#39;s own platform.
      * 
      */
@@ -141,6 +207,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<List<String>>> platforms() {
         return Optional.ofNullable(this.platforms);
+    }
+
+    /**
+     * Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+     * 
+     */
+    @Import(name="provenance")
+    private @Nullable Output<ProvenanceArgs> provenance;
+
+    /**
+     * @return Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+     * 
+     */
+    public Optional<Output<ProvenanceArgs>> provenance() {
+        return Optional.ofNullable(this.provenance);
     }
 
     /**
@@ -189,14 +270,89 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+     * Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+     * 
+     */
+    @Import(name="sbom")
+    private @Nullable Output<SBOMArgs> sbom;
+
+    /**
+     * @return Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+     * 
+     */
+    public Optional<Output<SBOMArgs>> sbom() {
+        return Optional.ofNullable(this.sbom);
+    }
+
+    /**
+     * Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+     * 
+     */
+    @Import(name="secretSources")
+    private @Nullable Output<Map<String,SecretSourceArgs>> secretSources;
+
+    /**
+     * @return Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+     * 
+     */
+    public Optional<Output<Map<String,SecretSourceArgs>>> secretSources() {
+        return Optional.ofNullable(this.secretSources);
+    }
+
+    /**
+     * Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+     * 
+     */
+    @Import(name="secrets")
+    private @Nullable Output<Map<String,String>> secrets;
+
+    /**
+     * @return Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+     * 
+     */
+    public Optional<Output<Map<String,String>>> secrets() {
+        return Optional.ofNullable(this.secrets);
+    }
+
+    /**
+     * Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+     * 
+     */
+    @Import(name="sourceDateEpoch")
+    private @Nullable Output<Integer> sourceDateEpoch;
+
+    /**
+     * @return Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+     * 
+     */
+    public Optional<Output<Integer>> sourceDateEpoch() {
+        return Optional.ofNullable(this.sourceDateEpoch);
+    }
+
+    /**
+     * What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+     * 
+     */
+    @Import(name="ssh")
+    private @Nullable Output<List<SSHArgs>> ssh;
+
+    /**
+     * @return What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+     * 
+     */
+    public Optional<Output<List<SSHArgs>>> ssh() {
+        return Optional.ofNullable(this.ssh);
+    }
+
+    /**
+     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
      * 
      */
     @Import(name="tags")
     private @Nullable Output<List<String>> tags;
 
     /**
-     * @return Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+     * @return Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
      * 
      */
     public Optional<Output<List<String>>> tags() {
@@ -219,6 +375,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+     * 
+     */
+    @Import(name="testTargets")
+    private @Nullable Output<List<String>> testTargets;
+
+    /**
+     * @return Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+     * 
+     */
+    public Optional<Output<List<String>>> testTargets() {
+        return Optional.ofNullable(this.testTargets);
+    }
+
+    /**
      * Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
      * 
      */
@@ -236,6 +407,8 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     private ImageArgs() {}
 
     private ImageArgs(ImageArgs $) {
+        this.addHosts = $.addHosts;
+        this.annotations = $.annotations;
         this.buildArgs = $.buildArgs;
         this.buildOnPreview = $.buildOnPreview;
         this.builder = $.builder;
@@ -243,12 +416,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         this.contextHash = $.contextHash;
         this.dockerfile = $.dockerfile;
         this.labels = $.labels;
+        this.network = $.network;
+        this.noCache = $.noCache;
         this.platforms = $.platforms;
+        this.provenance = $.provenance;
         this.pull = $.pull;
         this.push = $.push;
         this.registries = $.registries;
+        this.sbom = $.sbom;
+        this.secretSources = $.secretSources;
+        this.secrets = $.secrets;
+        this.sourceDateEpoch = $.sourceDateEpoch;
+        this.ssh = $.ssh;
         this.tags = $.tags;
         this.target = $.target;
+        this.testTargets = $.testTargets;
         this.watch = $.watch;
     }
 
@@ -271,7 +453,59 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: no place for secrets.
+         * @param addHosts Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder addHosts(@Nullable Output<List<String>> addHosts) {
+            $.addHosts = addHosts;
+            return this;
+        }
+
+        /**
+         * @param addHosts Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder addHosts(List<String> addHosts) {
+            return addHosts(Output.of(addHosts));
+        }
+
+        /**
+         * @param addHosts Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder addHosts(String... addHosts) {
+            return addHosts(List.of(addHosts));
+        }
+
+        /**
+         * @param annotations Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder annotations(@Nullable Output<Map<String,String>> annotations) {
+            $.annotations = annotations;
+            return this;
+        }
+
+        /**
+         * @param annotations Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder annotations(Map<String,String> annotations) {
+            return annotations(Output.of(annotations));
+        }
+
+        /**
+         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused.
          * 
          * @return builder
          * 
@@ -282,7 +516,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: no place for secrets.
+         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused.
          * 
          * @return builder
          * 
@@ -418,6 +652,48 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param network The network of steps. Defaults to the builder&#39;s own.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder network(@Nullable Output<NetworkMode> network) {
+            $.network = network;
+            return this;
+        }
+
+        /**
+         * @param network The network of steps. Defaults to the builder&#39;s own.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder network(NetworkMode network) {
+            return network(Output.of(network));
+        }
+
+        /**
+         * @param noCache Whether an image that is built is built without the builder&#39;s cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder noCache(@Nullable Output<Boolean> noCache) {
+            $.noCache = noCache;
+            return this;
+        }
+
+        /**
+         * @param noCache Whether an image that is built is built without the builder&#39;s cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder noCache(Boolean noCache) {
+            return noCache(Output.of(noCache));
+        }
+
+        /**
          * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder&#39;s own platform.
          * 
          * @return builder
@@ -446,6 +722,27 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder platforms(String... platforms) {
             return platforms(List.of(platforms));
+        }
+
+        /**
+         * @param provenance Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder provenance(@Nullable Output<ProvenanceArgs> provenance) {
+            $.provenance = provenance;
+            return this;
+        }
+
+        /**
+         * @param provenance Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder provenance(ProvenanceArgs provenance) {
+            return provenance(Output.of(provenance));
         }
 
         /**
@@ -522,7 +819,122 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+         * @param sbom Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder sbom(@Nullable Output<SBOMArgs> sbom) {
+            $.sbom = sbom;
+            return this;
+        }
+
+        /**
+         * @param sbom Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder sbom(SBOMArgs sbom) {
+            return sbom(Output.of(sbom));
+        }
+
+        /**
+         * @param secretSources Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+         * 
+         * @return builder
+         * 
+         */
+        public Builder secretSources(@Nullable Output<Map<String,SecretSourceArgs>> secretSources) {
+            $.secretSources = secretSources;
+            return this;
+        }
+
+        /**
+         * @param secretSources Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+         * 
+         * @return builder
+         * 
+         */
+        public Builder secretSources(Map<String,SecretSourceArgs> secretSources) {
+            return secretSources(Output.of(secretSources));
+        }
+
+        /**
+         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder secrets(@Nullable Output<Map<String,String>> secrets) {
+            $.secrets = secrets;
+            return this;
+        }
+
+        /**
+         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder secrets(Map<String,String> secrets) {
+            return secrets(Output.of(secrets));
+        }
+
+        /**
+         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder sourceDateEpoch(@Nullable Output<Integer> sourceDateEpoch) {
+            $.sourceDateEpoch = sourceDateEpoch;
+            return this;
+        }
+
+        /**
+         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder sourceDateEpoch(Integer sourceDateEpoch) {
+            return sourceDateEpoch(Output.of(sourceDateEpoch));
+        }
+
+        /**
+         * @param ssh What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder ssh(@Nullable Output<List<SSHArgs>> ssh) {
+            $.ssh = ssh;
+            return this;
+        }
+
+        /**
+         * @param ssh What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder ssh(List<SSHArgs> ssh) {
+            return ssh(Output.of(ssh));
+        }
+
+        /**
+         * @param ssh What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder ssh(SSHArgs... ssh) {
+            return ssh(List.of(ssh));
+        }
+
+        /**
+         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
          * 
          * @return builder
          * 
@@ -533,7 +945,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
          * 
          * @return builder
          * 
@@ -543,7 +955,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first.
+         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
          * 
          * @return builder
          * 
@@ -571,6 +983,37 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder target(String target) {
             return target(Output.of(target));
+        }
+
+        /**
+         * @param testTargets Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder testTargets(@Nullable Output<List<String>> testTargets) {
+            $.testTargets = testTargets;
+            return this;
+        }
+
+        /**
+         * @param testTargets Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder testTargets(List<String> testTargets) {
+            return testTargets(Output.of(testTargets));
+        }
+
+        /**
+         * @param testTargets Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder testTargets(String... testTargets) {
+            return testTargets(List.of(testTargets));
         }
 
         /**

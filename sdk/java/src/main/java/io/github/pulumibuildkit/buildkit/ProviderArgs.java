@@ -5,6 +5,7 @@ package io.github.pulumibuildkit.buildkit;
 
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
+import io.github.pulumibuildkit.buildkit.inputs.ECRArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
 import java.lang.Integer;
 import java.lang.String;
@@ -17,6 +18,21 @@ import javax.annotation.Nullable;
 public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final ProviderArgs Empty = new ProviderArgs();
+
+    /**
+     * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+     * 
+     */
+    @Import(name="ecr", json=true)
+    private @Nullable Output<ECRArgs> ecr;
+
+    /**
+     * @return Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+     * 
+     */
+    public Optional<Output<ECRArgs>> ecr() {
+        return Optional.ofNullable(this.ecr);
+    }
 
     /**
      * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
@@ -66,6 +82,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     private ProviderArgs() {}
 
     private ProviderArgs(ProviderArgs $) {
+        this.ecr = $.ecr;
         this.host = $.host;
         this.maxParallelBuilds = $.maxParallelBuilds;
         this.registries = $.registries;
@@ -87,6 +104,27 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(ProviderArgs defaults) {
             $ = new ProviderArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param ecr Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder ecr(@Nullable Output<ECRArgs> ecr) {
+            $.ecr = ecr;
+            return this;
+        }
+
+        /**
+         * @param ecr Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder ecr(ECRArgs ecr) {
+            return ecr(Output.of(ecr));
         }
 
         /**
