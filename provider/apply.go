@@ -12,8 +12,26 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// registryLimit bounds what is asked of registries after the push: verification, tags and reading back.
-const registryLimit = 5 * time.Minute
+// How long registries are asked again and again. Who looks only, waits less.
+const (
+	pushLimit    = 5 * time.Minute // for a push, and for the tagging after it, unless pushTimeout says otherwise
+	deleteLimit  = 2 * time.Minute
+	readLimit    = 20 * time.Second
+	previewLimit = 15 * time.Second
+)
+
+// pushLimit is pushTimeout.
+func (a ImageArgs) pushLimit() time.Duration {
+	if a.PushTimeout == nil {
+		return pushLimit
+	}
+	return time.Duration(*a.PushTimeout) * time.Second
+}
+
+// withinLimit bounds what is asked of registries.
+func withinLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("the registry took longer than %s", limit))
+}
 
 // apply makes the registry hold what the operation wants: is it there already? → build and push by digest → verify → tags
 // last → read back. It can be repeated at any point and converges.
@@ -24,7 +42,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	if err != nil {
 		return applied{}, err
 	}
-	client := r.registryClient(op.args.Registries)
+	client := r.registryClient(op.args.Registries, op.args.pushLimit())
 	there := alreadyThere(ctx, client, op, repositories(tags))
 	result := applied{digest: there.digest, found: there.found, builds: op.old.builds}
 	if result.digest == "" {
@@ -38,7 +56,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 			buildkit.UserHistory().Remember(built.hash, built.inputs)
 		}
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
+	ctx, stop := withinLimit(ctx, op.args.pushLimit())
 	defer stop()
 	if result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms)); err != nil {
 		return result, err

@@ -9,6 +9,7 @@ type ImageArgs struct {
 	Platforms       []string                `pulumi:"platforms,optional"`
 	Tags            []string                `pulumi:"tags,optional"`
 	Push            *bool                   `pulumi:"push,optional"`
+	PushTimeout     *int                    `pulumi:"pushTimeout,optional"`
 	BuildOnPreview  *bool                   `pulumi:"buildOnPreview,optional"`
 	Target          *string                 `pulumi:"target,optional"`
 	BuildArgs       map[string]string       `pulumi:"buildArgs,optional"`
@@ -42,6 +43,8 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 		"takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: "+
 		"when such a tag is in the registry, whoever pushed it, it is used and nothing is built.")
 	an.Describe(&a.Push, "Whether to push the image. Defaults to true when there are tags.")
+	an.Describe(&a.PushTimeout, "Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or "+
+		"wants a new login. The build is not repeated. Defaults to 300.")
 	an.Describe(&a.BuildOnPreview, "Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing "+
 		"step shows there. A preview never pushes. Defaults to true.")
 	an.Describe(&a.Target, "The stage of the Dockerfile to build. Defaults to the last.")

@@ -126,6 +126,7 @@ var checks = []func(*checker){
 	checkPlatforms,
 	checkTags,
 	checkPush,
+	checkPushTimeout,
 	checkTestTargets,
 	checkAnnotations,
 	checkEpoch,

@@ -18,9 +18,9 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
+	ctx, stop := withinLimit(ctx, deleteLimit)
 	defer stop()
-	client := r.registryClient(args.Registries)
+	client := r.registryClient(args.Registries, deleteLimit)
 	old := stateOf(req.Properties)
 	var failures []error
 	for _, ref := range old.refs {

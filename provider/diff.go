@@ -37,6 +37,7 @@ var ignored = map[string]string{
 	"ssh":            "another key makes no other image",
 	"secrets":        "another token makes no other image",
 	"secretSources":  "another place of a token makes no other image",
+	"pushTimeout":    "how long a push is tried is none of the image",
 	"registries":     "credentials are looked up when they are needed",
 	"builder":        "the same inputs are the same image on every builder",
 	"buildOnPreview": "is about previews only",

@@ -80,7 +80,7 @@ func (r *imageResource) reusable(ctx context.Context, op operation) (digest stri
 	case !isKnown(op.inputs, "registries"):
 		return "", op.knownDigest() != ""
 	}
-	digest = alreadyThere(ctx, r.registryClient(op.args.Registries), op, repositories(tags)).digest
+	digest = alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags)).digest
 	return digest, digest != ""
 }
 

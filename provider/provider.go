@@ -13,7 +13,10 @@ const Name = "buildkit"
 // New returns the provider. It configures nothing and dials nothing before a resource needs it. engineAlive tells whether
 // the engine is there that started this process; it is asked before a tag moves. nil is yes.
 func New(engineAlive func() bool) p.Provider {
-	settings := &settings{engineAlive: engineAlive}
+	return newProvider(&settings{engineAlive: engineAlive})
+}
+
+func newProvider(settings *settings) p.Provider {
 	provider := infer.Provider(infer.Options{
 		Metadata:  metadata(),
 		Config:    infer.Config(Config{}),

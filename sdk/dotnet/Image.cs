@@ -298,6 +298,12 @@ namespace PulumiBuildkit.Buildkit
         [Input("push")]
         public Input<bool>? Push { get; set; }
 
+        /// <summary>
+        /// Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+        /// </summary>
+        [Input("pushTimeout")]
+        public Input<int>? PushTimeout { get; set; }
+
         [Input("registries")]
         private InputList<Inputs.RegistryArgs>? _registries;
 

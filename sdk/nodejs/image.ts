@@ -142,6 +142,7 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["provenance"] = args?.provenance;
             resourceInputs["pull"] = args?.pull;
             resourceInputs["push"] = args?.push;
+            resourceInputs["pushTimeout"] = args?.pushTimeout;
             resourceInputs["registries"] = args?.registries;
             resourceInputs["sbom"] = args?.sbom;
             resourceInputs["secretSources"] = args?.secretSources;
@@ -247,6 +248,10 @@ export interface ImageArgs {
      * Whether to push the image. Defaults to true when there are tags.
      */
     push?: pulumi.Input<boolean>;
+    /**
+     * Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+     */
+    pushTimeout?: pulumi.Input<number>;
     /**
      * Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
      */

@@ -130,6 +130,8 @@ type imageArgs struct {
 	Pull *bool `pulumi:"pull"`
 	// Whether to push the image. Defaults to true when there are tags.
 	Push *bool `pulumi:"push"`
+	// Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+	PushTimeout *int `pulumi:"pushTimeout"`
 	// Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
 	Registries []Registry `pulumi:"registries"`
 	// Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
@@ -184,6 +186,8 @@ type ImageArgs struct {
 	Pull pulumi.BoolPtrInput
 	// Whether to push the image. Defaults to true when there are tags.
 	Push pulumi.BoolPtrInput
+	// Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+	PushTimeout pulumi.IntPtrInput
 	// Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
 	Registries RegistryArrayInput
 	// Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.

@@ -37,6 +37,7 @@ class ImageArgs:
                  provenance: Optional[pulumi.Input['ProvenanceArgs']] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
                  push: Optional[pulumi.Input[_builtins.bool]] = None,
+                 push_timeout: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]] = None,
                  sbom: Optional[pulumi.Input['SBOMArgs']] = None,
                  secret_sources: Optional[pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]]] = None,
@@ -65,6 +66,7 @@ class ImageArgs:
         :param pulumi.Input['ProvenanceArgs'] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
         :param pulumi.Input[_builtins.bool] pull: Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
         :param pulumi.Input[_builtins.bool] push: Whether to push the image. Defaults to true when there are tags.
+        :param pulumi.Input[_builtins.int] push_timeout: Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
         :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
         :param pulumi.Input['SBOMArgs'] sbom: Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
         :param pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]] secret_sources: Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
@@ -106,6 +108,8 @@ class ImageArgs:
             pulumi.set(__self__, "pull", pull)
         if push is not None:
             pulumi.set(__self__, "push", push)
+        if push_timeout is not None:
+            pulumi.set(__self__, "push_timeout", push_timeout)
         if registries is not None:
             pulumi.set(__self__, "registries", registries)
         if sbom is not None:
@@ -308,6 +312,18 @@ class ImageArgs:
         pulumi.set(self, "push", value)
 
     @_builtins.property
+    @pulumi.getter(name="pushTimeout")
+    def push_timeout(self) -> Optional[pulumi.Input[_builtins.int]]:
+        """
+        Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+        """
+        return pulumi.get(self, "push_timeout")
+
+    @push_timeout.setter
+    def push_timeout(self, value: Optional[pulumi.Input[_builtins.int]]):
+        pulumi.set(self, "push_timeout", value)
+
+    @_builtins.property
     @pulumi.getter
     def registries(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]]:
         """
@@ -449,6 +465,7 @@ class Image(pulumi.CustomResource):
                  provenance: Optional[pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']]] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
                  push: Optional[pulumi.Input[_builtins.bool]] = None,
+                 push_timeout: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
                  sbom: Optional[pulumi.Input[Union['SBOMArgs', 'SBOMArgsDict']]] = None,
                  secret_sources: Optional[pulumi.Input[Mapping[str, pulumi.Input[Union['SecretSourceArgs', 'SecretSourceArgsDict']]]]] = None,
@@ -483,6 +500,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
         :param pulumi.Input[_builtins.bool] pull: Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
         :param pulumi.Input[_builtins.bool] push: Whether to push the image. Defaults to true when there are tags.
+        :param pulumi.Input[_builtins.int] push_timeout: Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
         :param pulumi.Input[Union['SBOMArgs', 'SBOMArgsDict']] sbom: Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['SecretSourceArgs', 'SecretSourceArgsDict']]]] secret_sources: Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
@@ -536,6 +554,7 @@ class Image(pulumi.CustomResource):
                  provenance: Optional[pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']]] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
                  push: Optional[pulumi.Input[_builtins.bool]] = None,
+                 push_timeout: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
                  sbom: Optional[pulumi.Input[Union['SBOMArgs', 'SBOMArgsDict']]] = None,
                  secret_sources: Optional[pulumi.Input[Mapping[str, pulumi.Input[Union['SecretSourceArgs', 'SecretSourceArgsDict']]]]] = None,
@@ -570,6 +589,7 @@ class Image(pulumi.CustomResource):
             __props__.__dict__["provenance"] = provenance
             __props__.__dict__["pull"] = pull
             __props__.__dict__["push"] = push
+            __props__.__dict__["push_timeout"] = push_timeout
             __props__.__dict__["registries"] = registries
             __props__.__dict__["sbom"] = sbom
             __props__.__dict__["secret_sources"] = secret_sources

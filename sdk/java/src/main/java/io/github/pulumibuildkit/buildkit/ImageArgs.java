@@ -255,6 +255,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+     * 
+     */
+    @Import(name="pushTimeout")
+    private @Nullable Output<Integer> pushTimeout;
+
+    /**
+     * @return Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+     * 
+     */
+    public Optional<Output<Integer>> pushTimeout() {
+        return Optional.ofNullable(this.pushTimeout);
+    }
+
+    /**
      * Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
      * 
      */
@@ -422,6 +437,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         this.provenance = $.provenance;
         this.pull = $.pull;
         this.push = $.push;
+        this.pushTimeout = $.pushTimeout;
         this.registries = $.registries;
         this.sbom = $.sbom;
         this.secretSources = $.secretSources;
@@ -785,6 +801,27 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder push(Boolean push) {
             return push(Output.of(push));
+        }
+
+        /**
+         * @param pushTimeout Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder pushTimeout(@Nullable Output<Integer> pushTimeout) {
+            $.pushTimeout = pushTimeout;
+            return this;
+        }
+
+        /**
+         * @param pushTimeout Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder pushTimeout(Integer pushTimeout) {
+            return pushTimeout(Output.of(pushTimeout));
         }
 
         /**
