@@ -18,7 +18,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 	}
 	digest, reused := op.reusable(ctx)
 	if !reused && op.buildable() {
-		built, err := r.build(ctx, op, registry.NewKeychain(logins(op.args.Registries)), nil)
+		built, err := r.build(ctx, op.inPreview(), registry.NewKeychain(logins(op.args.Registries)), nil)
 		if err != nil {
 			return property.Map{}, err
 		}
@@ -61,8 +61,14 @@ func (op operation) unchanged() bool {
 // buildable tells whether the preview is to build and knows all that a build needs. Tags are not needed: the repository
 // may be created in the same update.
 func (op operation) buildable() bool {
-	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "registries", "builder")
+	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "cacheFrom", "cacheTo", "registries", "builder")
 	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
+}
+
+// inPreview is the operation without what it would leave behind. An inline cache is part of the image.
+func (op operation) inPreview() operation {
+	op.args.CacheTo = slices.DeleteFunc(slices.Clone(op.args.CacheTo), func(c CacheTo) bool { return c.Inline == nil })
+	return op
 }
 
 func (op operation) previewOutputs(digest string) property.Map {
