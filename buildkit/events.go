@@ -58,6 +58,7 @@ type steps struct {
 	redact    *redaction
 	report    func(Event)
 	seen      map[digest.Digest]*stepState
+	caches    []string // what went wrong with them
 }
 
 type stepState struct {
@@ -94,6 +95,16 @@ func (s *steps) state(d digest.Digest) *stepState {
 	return s.seen[d]
 }
 
+// warn tells a person something that is no reason to fail.
+func (s *steps) warn(text string) { s.report(Event{Kind: Warned, Text: s.redact.text(text)}) }
+
+// warnOfCaches tells what went wrong with caches although the build did not.
+func (s *steps) warnOfCaches() {
+	for _, trouble := range slices.Compact(slices.Sorted(slices.Values(s.caches))) {
+		s.warn(trouble)
+	}
+}
+
 // log keeps a piece of output, without secrets. The two streams of a process come in turns, each in pieces of its own.
 func (s *steps) log(state *stepState, l *client.VertexLog) {
 	if state.output[l.Stream] == nil {
@@ -126,6 +137,9 @@ func (s *steps) vertex(v *client.Vertex) {
 	state.running = false
 	if state.failed = v.Error != ""; state.failed {
 		s.report(Event{Kind: Failed, Step: state.Step})
+		if trouble, ok := cacheTrouble(v.Name, v.Error); ok {
+			s.caches = append(s.caches, s.redact.text(trouble))
+		}
 		return
 	}
 	s.report(Event{Kind: Finished, Step: state.Step, Cached: v.Cached, Elapsed: elapsed(v)})

@@ -22,7 +22,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -246,17 +245,6 @@ func (s *steps) document(t *testing.T, digest string) (d document) {
 func TestAnEpochMakesTheDigestTheSameEverywhere(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
-	other, err := daemon.Acquire(t.Context(), daemon.Options{Dir: filepath.Join(t.TempDir(), "daemon"), Idle: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = other.Release() })
-	elsewhere, err := buildkit.Dial(t.Context(), other.Endpoint())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = elsewhere.Close() })
-
 	const dockerfile = "COPY . /x/\nRUN ls -la /x >/dev/null && date >/dev/null && mkdir /made && echo made >/made/file"
 	digest := func(epoch *int64, age time.Duration) string {
 		plan := s.plan(t, dockerfile)
@@ -266,7 +254,7 @@ func TestAnEpochMakesTheDigestTheSameEverywhere(t *testing.T) {
 	}
 	epoch := int64(1_700_000_000)
 	first := digest(&epoch, 20*365*24*time.Hour)
-	s.c = elsewhere
+	s.c = anotherDaemon(t)
 	if second := digest(&epoch, time.Hour); second != first {
 		t.Errorf("%s here, %s there", first, second)
 	}

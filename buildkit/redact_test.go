@@ -23,6 +23,7 @@ func TestRedactionTakesSecretsOut(t *testing.T) {
 		"base64 for URLs":      {secret, base64.URLEncoding.EncodeToString([]byte(secret)), "[secret]"},
 		"percent-encoded":      {secret, "https://u:" + url.QueryEscape(secret) + "@host", "https://u:[secret]@host"},
 		"of a path":            {secret, "https://host/" + url.PathEscape(secret), "https://host/[secret]"},
+		"of several parts":     {secret, "https://host/p@ss%20word/Hunter2+%C3%A9%C3%BC?a", "https://host/[secret]?a"},
 		"several lines":        {key, "+ cat key\n" + key + "done", "+ cat key\n[secret]\ndone"},
 		"one of its lines":     {key, "| MIIEvQIBADANBgkqhkiG |", "| [secret] |"},
 		"with a line break":    {"hunter2\n", "TOKEN=hunter2 make", "TOKEN=[secret] make"},

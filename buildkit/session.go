@@ -14,11 +14,13 @@ type Credential struct{ Username, Password, IdentityToken string }
 // Credentials looks a credential up for exactly the host that asks, when it asks. Docker Hub asks as registry-1.docker.io.
 type Credentials func(ctx context.Context, host string) (Credential, error)
 
-// Access is what a daemon may ask of this machine during one solve, beside the recorded trees. It is given nothing else.
+// Access is what one solve may use beside the plan and the recorded trees, and nothing else. It has no say in what is built.
 type Access struct {
 	Credentials Credentials
 	Secrets     map[string]Secret // by id
 	SSH         []SSHAgent
+	CacheFrom   []Cache
+	CacheTo     []Cache
 }
 
 // attachables are what the daemon may ask of us during one solve: the recorded trees, credentials, secrets and signatures,

@@ -30,6 +30,7 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access 
 	if err != nil {
 		return Built{}, s.explain(ctx, err)
 	}
+	s.steps.warnOfCaches()
 	digest := response.ExporterResponse[exptypes.ExporterImageDigestKey]
 	if digest == "" {
 		return Built{}, errors.New("the daemon finished the build but named no image digest: its image exporter is older than BuildKit v0.11, use a newer one")
@@ -68,6 +69,8 @@ func (s *solve) options(in *Inputs, access Access) (client.SolveOpt, error) {
 		FrontendAttrs:        s.plan.frontendAttrs(in.Definition),
 		Exports:              s.plan.exports(),
 		Session:              attachables,
+		CacheImports:         s.cacheImports(access.CacheFrom),
+		CacheExports:         s.cacheEntries(access.CacheTo),
 		SharedKey:            in.key,
 		AllowedEntitlements:  s.plan.entitlements(),
 		CompatibilityVersion: CompatibilityVersion,

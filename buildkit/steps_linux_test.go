@@ -86,6 +86,19 @@ func (s *steps) image(t *testing.T, built buildkit.Built) v1.Image {
 	return image
 }
 
+// tag gives the image a tag, and returns the reference.
+func (s *steps) tag(t *testing.T, built buildkit.Built, label string) string {
+	t.Helper()
+	ref, err := name.NewTag(s.repository + ":" + label)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Tag(ref, s.image(t, built), remote.WithContext(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	return ref.Name()
+}
+
 // file is the content of a file of the image.
 func (s *steps) file(t *testing.T, built buildkit.Built, path string) string {
 	t.Helper()

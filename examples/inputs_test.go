@@ -4,6 +4,8 @@ package examples
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -73,6 +75,30 @@ func TestProvenance(t *testing.T) {
 	if strings.Contains(string(manifests), "unknown") || strings.Contains(string(manifests), outputs["digest"].(string)) {
 		t.Errorf("digest %v, manifests %s", outputs["digest"], manifests)
 	}
+	ok(t, s.Up("--expect-no-changes"))
+	ok(t, s.Destroy("--skip-preview"))
+}
+
+// A cache is written by the update and not by the preview; another one is no reason to build.
+func TestCaches(t *testing.T) {
+	t.Parallel()
+	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
+		"cacheFrom: [{ registry: { ref: \"REPO:cache\" } }]\ncacheTo: [{ registry: { ref: \"REPO:cache\", mode: max } }, { local: { dest: ./kept } }]\n"
+	s := open(t, project(t, properties, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN cat /proc/sys/kernel/random/uuid >/uuid\n"}))
+	ok(t, s.Preview())
+	if served(t, repository(t)+":cache") != nil {
+		t.Error("the preview wrote the cache")
+	}
+	ok(t, s.Up("--skip-preview"), "cacheFrom: importing cache manifest from "+repository(t)+":cache")
+	if served(t, repository(t)+":cache") == nil {
+		t.Error("the update wrote no cache")
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, "kept", "index.json")); err != nil {
+		t.Error(err)
+	}
+	program, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.yaml"))
+	edit(t, err)
+	edit(t, s.Write("Pulumi.yaml", strings.ReplaceAll(string(program), ":cache", ":other")))
 	ok(t, s.Up("--expect-no-changes"))
 	ok(t, s.Destroy("--skip-preview"))
 }

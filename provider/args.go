@@ -25,6 +25,8 @@ type ImageArgs struct {
 	SBOM            *SBOM                   `pulumi:"sbom,optional"`
 	Secrets         map[string]string       `pulumi:"secrets,optional" provider:"secret"`
 	SecretSources   map[string]SecretSource `pulumi:"secretSources,optional"`
+	CacheFrom       []CacheFrom             `pulumi:"cacheFrom,optional"`
+	CacheTo         []CacheTo               `pulumi:"cacheTo,optional"`
 	Registries      []Registry              `pulumi:"registries,optional"`
 	Builder         *Builder                `pulumi:"builder,optional"`
 	ContextHash     *string                 `pulumi:"contextHash,optional"`
@@ -54,6 +56,7 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 	a.describeImage(an)
 	a.describeSteps(an)
 	a.describeSecrets(an)
+	a.describeCaches(an)
 	an.Describe(&a.Registries, "Logins for registries, of which a change is never a reason to build. Without one for a host, the "+
 		"Docker configuration of the user (`docker login`, credential helpers) is asked.")
 	an.Describe(&a.Builder, "The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else "+

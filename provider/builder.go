@@ -35,6 +35,9 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
 	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets(), SSH: args.agents()}
+	if access.CacheFrom, access.CacheTo, err = args.caches(); err != nil {
+		return buildkit.Built{}, err
+	}
 	built, err := buildkit.Solve(ctx, client, plan, in, access, progress.report)
 	return built, withEmulatorHint(err)
 }

@@ -137,6 +137,8 @@ var checks = []func(*checker){
 	checkSecrets,
 	checkSecretSources,
 	checkRevealed,
+	checkCacheFrom,
+	checkCacheTo,
 	checkRegistries,
 	checkBuilder,
 	checkWatch,

@@ -33,6 +33,8 @@ var watched = map[string]func(applied, wanted property.Map, key string) bool{
 var ignored = map[string]string{
 	"context":        "moving a directory does not change what is in it; contextHash tells",
 	"dockerfile":     "its text is part of contextHash; its place is not of the image",
+	"cacheFrom":      "a cache has no say in what is built",
+	"cacheTo":        "what is kept for other builds is none of this image",
 	"noCache":        "says how to build, not what; it would be a reason once only",
 	"ssh":            "another key makes no other image",
 	"secrets":        "another token makes no other image",

@@ -21,35 +21,32 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 	}
 	digest, reused := r.reusable(ctx, op)
 	if !reused && op.buildable() {
-		op.args.Registries = op.knownLogins()
-		built, err := r.build(ctx, op, nil)
+		built, err := r.build(ctx, op.inPreview(), nil)
 		switch {
 		case err != nil && op.wantsUnknownLogin(err):
 			p.GetLogger(ctx).Infof("not built in this preview, because a login in registries is not known yet: %v", err)
 		case err != nil:
 			return property.Map{}, err
 		}
-		if digest = built.digest; op.args.varies() {
+		if digest = built.digest; op.args.varies() || !isKnown(op.inputs, "cacheTo") {
 			digest = ""
 		}
 	}
 	return op.previewOutputs(digest), nil
 }
 
-// knownLogins are the logins of which everything is known. A build can do without the others when nothing that it pulls is
-// behind them: most often they are for the repository that the same update creates.
-func (op operation) knownLogins() []Registry {
-	given := op.inputs.Get("registries")
+// known are the elements of a list of which everything is known. A build can do without the others: caches only save time,
+// and a login that is not known is most often for the repository that the same update creates.
+func known[T any](given property.Value, decoded []T) (complete []T) {
 	if !given.IsArray() {
 		return nil
 	}
-	var known []Registry
-	for i, login := range given.AsArray().All {
-		if !login.HasComputed() {
-			known = append(known, op.args.Registries[i])
+	for i, e := range given.AsArray().All {
+		if !e.HasComputed() {
+			complete = append(complete, decoded[i])
 		}
 	}
-	return known
+	return complete
 }
 
 // refusals are how daemons say that a registry wants a login, or another one.
@@ -94,11 +91,20 @@ func (op operation) unchanged() bool {
 	return op.old.digest != ""
 }
 
-// buildable tells whether the preview is to build and knows all that a build needs. Tags and logins are not needed: the
-// repository may be created in the same update.
+// buildable tells whether the preview is to build and knows all that a build needs. Tags, logins and caches are not needed:
+// the repository may be created in the same update.
 func (op operation) buildable() bool {
 	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "builder")
 	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
+}
+
+// inPreview is the operation without what it would leave behind, and without logins and caches that are not known yet. An
+// inline cache is part of the image.
+func (op operation) inPreview() operation {
+	op.args.Registries = known(op.inputs.Get("registries"), op.args.Registries)
+	op.args.CacheFrom = known(op.inputs.Get("cacheFrom"), op.args.CacheFrom)
+	op.args.CacheTo = slices.DeleteFunc(slices.Clone(op.args.CacheTo), func(c CacheTo) bool { return c.Inline == nil })
+	return op
 }
 
 func (op operation) previewOutputs(digest string) property.Map {

@@ -103,6 +103,10 @@ type field struct {
 func fieldsOf(t reflect.Type) map[string]field {
 	fields := map[string]field{}
 	for i := range t.NumField() {
+		if t.Field(i).Anonymous {
+			maps.Copy(fields, fieldsOf(t.Field(i).Type))
+			continue
+		}
 		name, options, _ := strings.Cut(t.Field(i).Tag.Get("pulumi"), ",")
 		fields[name] = field{kind: t.Field(i).Type, optional: options == "optional"}
 	}

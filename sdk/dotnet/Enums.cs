@@ -8,6 +8,82 @@ using Pulumi;
 namespace PulumiBuildkit.Buildkit
 {
     [EnumType]
+    public readonly struct CacheMode : IEquatable<CacheMode>
+    {
+        private readonly string _value;
+
+        private CacheMode(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// The layers of the image.
+        /// </summary>
+        public static CacheMode Min { get; } = new CacheMode("min");
+        /// <summary>
+        /// The layers of every stage.
+        /// </summary>
+        public static CacheMode Max { get; } = new CacheMode("max");
+
+        public static bool operator ==(CacheMode left, CacheMode right) => left.Equals(right);
+        public static bool operator !=(CacheMode left, CacheMode right) => !left.Equals(right);
+
+        public static explicit operator string(CacheMode value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is CacheMode other && Equals(other);
+        public bool Equals(CacheMode other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    [EnumType]
+    public readonly struct CompressionType : IEquatable<CompressionType>
+    {
+        private readonly string _value;
+
+        private CompressionType(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// gzip, which everything can read.
+        /// </summary>
+        public static CompressionType Gzip { get; } = new CompressionType("gzip");
+        /// <summary>
+        /// Zstandard, which is faster to unpack.
+        /// </summary>
+        public static CompressionType Zstd { get; } = new CompressionType("zstd");
+        /// <summary>
+        /// eStargz, of which a runtime can fetch files one by one.
+        /// </summary>
+        public static CompressionType Estargz { get; } = new CompressionType("estargz");
+        /// <summary>
+        /// Not at all.
+        /// </summary>
+        public static CompressionType Uncompressed { get; } = new CompressionType("uncompressed");
+
+        public static bool operator ==(CompressionType left, CompressionType right) => left.Equals(right);
+        public static bool operator !=(CompressionType left, CompressionType right) => !left.Equals(right);
+
+        public static explicit operator string(CompressionType value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is CompressionType other && Equals(other);
+        public bool Equals(CompressionType other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    [EnumType]
     public readonly struct NetworkMode : IEquatable<NetworkMode>
     {
         private readonly string _value;

@@ -226,6 +226,30 @@ namespace PulumiBuildkit.Buildkit
         [Input("builder")]
         public Input<Inputs.BuilderArgs>? Builder { get; set; }
 
+        [Input("cacheFrom")]
+        private InputList<Inputs.CacheFromArgs>? _cacheFrom;
+
+        /// <summary>
+        /// Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+        /// </summary>
+        public InputList<Inputs.CacheFromArgs> CacheFrom
+        {
+            get => _cacheFrom ?? (_cacheFrom = new InputList<Inputs.CacheFromArgs>());
+            set => _cacheFrom = value;
+        }
+
+        [Input("cacheTo")]
+        private InputList<Inputs.CacheToArgs>? _cacheTo;
+
+        /// <summary>
+        /// Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+        /// </summary>
+        public InputList<Inputs.CacheToArgs> CacheTo
+        {
+            get => _cacheTo ?? (_cacheTo = new InputList<Inputs.CacheToArgs>());
+            set => _cacheTo = value;
+        }
+
         /// <summary>
         /// The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
         /// </summary>

@@ -132,6 +132,8 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["buildArgs"] = args?.buildArgs;
             resourceInputs["buildOnPreview"] = args?.buildOnPreview;
             resourceInputs["builder"] = args?.builder;
+            resourceInputs["cacheFrom"] = args?.cacheFrom;
+            resourceInputs["cacheTo"] = args?.cacheTo;
             resourceInputs["context"] = args?.context;
             resourceInputs["contextHash"] = args?.contextHash;
             resourceInputs["dockerfile"] = args?.dockerfile;
@@ -208,6 +210,14 @@ export interface ImageArgs {
      * The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
      */
     builder?: pulumi.Input<inputs.BuilderArgs>;
+    /**
+     * Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+     */
+    cacheFrom?: pulumi.Input<pulumi.Input<inputs.CacheFromArgs>[]>;
+    /**
+     * Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+     */
+    cacheTo?: pulumi.Input<pulumi.Input<inputs.CacheToArgs>[]>;
     /**
      * The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
      */

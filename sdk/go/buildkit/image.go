@@ -110,6 +110,10 @@ type imageArgs struct {
 	BuildOnPreview *bool `pulumi:"buildOnPreview"`
 	// The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
 	Builder *Builder `pulumi:"builder"`
+	// Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+	CacheFrom []CacheFrom `pulumi:"cacheFrom"`
+	// Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+	CacheTo []CacheTo `pulumi:"cacheTo"`
 	// The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
 	Context *BuildContext `pulumi:"context"`
 	// The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
@@ -166,6 +170,10 @@ type ImageArgs struct {
 	BuildOnPreview pulumi.BoolPtrInput
 	// The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
 	Builder BuilderPtrInput
+	// Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+	CacheFrom CacheFromArrayInput
+	// Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+	CacheTo CacheToArrayInput
 	// The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
 	Context BuildContextPtrInput
 	// The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.

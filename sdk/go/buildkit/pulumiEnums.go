@@ -10,6 +10,346 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
+type CacheMode string
+
+const (
+	// The layers of the image.
+	CacheModeMin = CacheMode("min")
+	// The layers of every stage.
+	CacheModeMax = CacheMode("max")
+)
+
+func (CacheMode) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheMode)(nil)).Elem()
+}
+
+func (e CacheMode) ToCacheModeOutput() CacheModeOutput {
+	return pulumi.ToOutput(e).(CacheModeOutput)
+}
+
+func (e CacheMode) ToCacheModeOutputWithContext(ctx context.Context) CacheModeOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(CacheModeOutput)
+}
+
+func (e CacheMode) ToCacheModePtrOutput() CacheModePtrOutput {
+	return e.ToCacheModePtrOutputWithContext(context.Background())
+}
+
+func (e CacheMode) ToCacheModePtrOutputWithContext(ctx context.Context) CacheModePtrOutput {
+	return CacheMode(e).ToCacheModeOutputWithContext(ctx).ToCacheModePtrOutputWithContext(ctx)
+}
+
+func (e CacheMode) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e CacheMode) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e CacheMode) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e CacheMode) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type CacheModeOutput struct{ *pulumi.OutputState }
+
+func (CacheModeOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheMode)(nil)).Elem()
+}
+
+func (o CacheModeOutput) ToCacheModeOutput() CacheModeOutput {
+	return o
+}
+
+func (o CacheModeOutput) ToCacheModeOutputWithContext(ctx context.Context) CacheModeOutput {
+	return o
+}
+
+func (o CacheModeOutput) ToCacheModePtrOutput() CacheModePtrOutput {
+	return o.ToCacheModePtrOutputWithContext(context.Background())
+}
+
+func (o CacheModeOutput) ToCacheModePtrOutputWithContext(ctx context.Context) CacheModePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheMode) *CacheMode {
+		return &v
+	}).(CacheModePtrOutput)
+}
+
+func (o CacheModeOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o CacheModeOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e CacheMode) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o CacheModeOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o CacheModeOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e CacheMode) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type CacheModePtrOutput struct{ *pulumi.OutputState }
+
+func (CacheModePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheMode)(nil)).Elem()
+}
+
+func (o CacheModePtrOutput) ToCacheModePtrOutput() CacheModePtrOutput {
+	return o
+}
+
+func (o CacheModePtrOutput) ToCacheModePtrOutputWithContext(ctx context.Context) CacheModePtrOutput {
+	return o
+}
+
+func (o CacheModePtrOutput) Elem() CacheModeOutput {
+	return o.ApplyT(func(v *CacheMode) CacheMode {
+		if v != nil {
+			return *v
+		}
+		var ret CacheMode
+		return ret
+	}).(CacheModeOutput)
+}
+
+func (o CacheModePtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o CacheModePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *CacheMode) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// CacheModeInput is an input type that accepts values of the CacheMode enum
+// A concrete instance of `CacheModeInput` can be one of the following:
+//
+//	CacheModeMin
+//	CacheModeMax
+type CacheModeInput interface {
+	pulumi.Input
+
+	ToCacheModeOutput() CacheModeOutput
+	ToCacheModeOutputWithContext(context.Context) CacheModeOutput
+}
+
+var cacheModePtrType = reflect.TypeOf((**CacheMode)(nil)).Elem()
+
+type CacheModePtrInput interface {
+	pulumi.Input
+
+	ToCacheModePtrOutput() CacheModePtrOutput
+	ToCacheModePtrOutputWithContext(context.Context) CacheModePtrOutput
+}
+
+type cacheModePtr string
+
+func CacheModePtr(v string) CacheModePtrInput {
+	return (*cacheModePtr)(&v)
+}
+
+func (*cacheModePtr) ElementType() reflect.Type {
+	return cacheModePtrType
+}
+
+func (in *cacheModePtr) ToCacheModePtrOutput() CacheModePtrOutput {
+	return pulumi.ToOutput(in).(CacheModePtrOutput)
+}
+
+func (in *cacheModePtr) ToCacheModePtrOutputWithContext(ctx context.Context) CacheModePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(CacheModePtrOutput)
+}
+
+type CompressionType string
+
+const (
+	// gzip, which everything can read.
+	CompressionTypeGzip = CompressionType("gzip")
+	// Zstandard, which is faster to unpack.
+	CompressionTypeZstd = CompressionType("zstd")
+	// eStargz, of which a runtime can fetch files one by one.
+	CompressionTypeEstargz = CompressionType("estargz")
+	// Not at all.
+	CompressionTypeUncompressed = CompressionType("uncompressed")
+)
+
+func (CompressionType) ElementType() reflect.Type {
+	return reflect.TypeOf((*CompressionType)(nil)).Elem()
+}
+
+func (e CompressionType) ToCompressionTypeOutput() CompressionTypeOutput {
+	return pulumi.ToOutput(e).(CompressionTypeOutput)
+}
+
+func (e CompressionType) ToCompressionTypeOutputWithContext(ctx context.Context) CompressionTypeOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(CompressionTypeOutput)
+}
+
+func (e CompressionType) ToCompressionTypePtrOutput() CompressionTypePtrOutput {
+	return e.ToCompressionTypePtrOutputWithContext(context.Background())
+}
+
+func (e CompressionType) ToCompressionTypePtrOutputWithContext(ctx context.Context) CompressionTypePtrOutput {
+	return CompressionType(e).ToCompressionTypeOutputWithContext(ctx).ToCompressionTypePtrOutputWithContext(ctx)
+}
+
+func (e CompressionType) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e CompressionType) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e CompressionType) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e CompressionType) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type CompressionTypeOutput struct{ *pulumi.OutputState }
+
+func (CompressionTypeOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CompressionType)(nil)).Elem()
+}
+
+func (o CompressionTypeOutput) ToCompressionTypeOutput() CompressionTypeOutput {
+	return o
+}
+
+func (o CompressionTypeOutput) ToCompressionTypeOutputWithContext(ctx context.Context) CompressionTypeOutput {
+	return o
+}
+
+func (o CompressionTypeOutput) ToCompressionTypePtrOutput() CompressionTypePtrOutput {
+	return o.ToCompressionTypePtrOutputWithContext(context.Background())
+}
+
+func (o CompressionTypeOutput) ToCompressionTypePtrOutputWithContext(ctx context.Context) CompressionTypePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CompressionType) *CompressionType {
+		return &v
+	}).(CompressionTypePtrOutput)
+}
+
+func (o CompressionTypeOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o CompressionTypeOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e CompressionType) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o CompressionTypeOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o CompressionTypeOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e CompressionType) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type CompressionTypePtrOutput struct{ *pulumi.OutputState }
+
+func (CompressionTypePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CompressionType)(nil)).Elem()
+}
+
+func (o CompressionTypePtrOutput) ToCompressionTypePtrOutput() CompressionTypePtrOutput {
+	return o
+}
+
+func (o CompressionTypePtrOutput) ToCompressionTypePtrOutputWithContext(ctx context.Context) CompressionTypePtrOutput {
+	return o
+}
+
+func (o CompressionTypePtrOutput) Elem() CompressionTypeOutput {
+	return o.ApplyT(func(v *CompressionType) CompressionType {
+		if v != nil {
+			return *v
+		}
+		var ret CompressionType
+		return ret
+	}).(CompressionTypeOutput)
+}
+
+func (o CompressionTypePtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o CompressionTypePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *CompressionType) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// CompressionTypeInput is an input type that accepts values of the CompressionType enum
+// A concrete instance of `CompressionTypeInput` can be one of the following:
+//
+//	CompressionTypeGzip
+//	CompressionTypeZstd
+//	CompressionTypeEstargz
+//	CompressionTypeUncompressed
+type CompressionTypeInput interface {
+	pulumi.Input
+
+	ToCompressionTypeOutput() CompressionTypeOutput
+	ToCompressionTypeOutputWithContext(context.Context) CompressionTypeOutput
+}
+
+var compressionTypePtrType = reflect.TypeOf((**CompressionType)(nil)).Elem()
+
+type CompressionTypePtrInput interface {
+	pulumi.Input
+
+	ToCompressionTypePtrOutput() CompressionTypePtrOutput
+	ToCompressionTypePtrOutputWithContext(context.Context) CompressionTypePtrOutput
+}
+
+type compressionTypePtr string
+
+func CompressionTypePtr(v string) CompressionTypePtrInput {
+	return (*compressionTypePtr)(&v)
+}
+
+func (*compressionTypePtr) ElementType() reflect.Type {
+	return compressionTypePtrType
+}
+
+func (in *compressionTypePtr) ToCompressionTypePtrOutput() CompressionTypePtrOutput {
+	return pulumi.ToOutput(in).(CompressionTypePtrOutput)
+}
+
+func (in *compressionTypePtr) ToCompressionTypePtrOutputWithContext(ctx context.Context) CompressionTypePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(CompressionTypePtrOutput)
+}
+
 type NetworkMode string
 
 const (
@@ -515,12 +855,20 @@ func (in *watchPtr) ToWatchPtrOutputWithContext(ctx context.Context) WatchPtrOut
 }
 
 func init() {
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheModeInput)(nil)).Elem(), CacheMode("min"))
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheModePtrInput)(nil)).Elem(), CacheMode("min"))
+	pulumi.RegisterInputType(reflect.TypeOf((*CompressionTypeInput)(nil)).Elem(), CompressionType("gzip"))
+	pulumi.RegisterInputType(reflect.TypeOf((*CompressionTypePtrInput)(nil)).Elem(), CompressionType("gzip"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkModeInput)(nil)).Elem(), NetworkMode("default"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkModePtrInput)(nil)).Elem(), NetworkMode("default"))
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceModeInput)(nil)).Elem(), ProvenanceMode("min"))
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceModePtrInput)(nil)).Elem(), ProvenanceMode("min"))
 	pulumi.RegisterInputType(reflect.TypeOf((*WatchInput)(nil)).Elem(), Watch("auto"))
 	pulumi.RegisterInputType(reflect.TypeOf((*WatchPtrInput)(nil)).Elem(), Watch("auto"))
+	pulumi.RegisterOutputType(CacheModeOutput{})
+	pulumi.RegisterOutputType(CacheModePtrOutput{})
+	pulumi.RegisterOutputType(CompressionTypeOutput{})
+	pulumi.RegisterOutputType(CompressionTypePtrOutput{})
 	pulumi.RegisterOutputType(NetworkModeOutput{})
 	pulumi.RegisterOutputType(NetworkModePtrOutput{})
 	pulumi.RegisterOutputType(ProvenanceModeOutput{})

@@ -312,6 +312,2623 @@ func (o BuilderPtrOutput) Endpoint() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// A cache to read: one of its members.
+type CacheFrom struct {
+	// A container of Azure Blob Storage.
+	Azblob *CacheFromAzureBlob `pulumi:"azblob"`
+	// Whether to leave this entry out. Defaults to false.
+	Disabled *bool `pulumi:"disabled"`
+	// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+	Gha *CacheFromGitHubActions `pulumi:"gha"`
+	// A folder of this machine.
+	Local *CacheFromLocal `pulumi:"local"`
+	// A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+	Raw *string `pulumi:"raw"`
+	// An image in a registry that holds a cache, or an image with an inline cache.
+	Registry *CacheFromRegistry `pulumi:"registry"`
+	// A bucket of Amazon S3, or of a service that speaks its protocol.
+	S3 *CacheFromS3 `pulumi:"s3"`
+}
+
+// CacheFromInput is an input type that accepts CacheFromArgs and CacheFromOutput values.
+// You can construct a concrete instance of `CacheFromInput` via:
+//
+//	CacheFromArgs{...}
+type CacheFromInput interface {
+	pulumi.Input
+
+	ToCacheFromOutput() CacheFromOutput
+	ToCacheFromOutputWithContext(context.Context) CacheFromOutput
+}
+
+// A cache to read: one of its members.
+type CacheFromArgs struct {
+	// A container of Azure Blob Storage.
+	Azblob CacheFromAzureBlobPtrInput `pulumi:"azblob"`
+	// Whether to leave this entry out. Defaults to false.
+	Disabled pulumi.BoolPtrInput `pulumi:"disabled"`
+	// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+	Gha CacheFromGitHubActionsPtrInput `pulumi:"gha"`
+	// A folder of this machine.
+	Local CacheFromLocalPtrInput `pulumi:"local"`
+	// A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+	Raw pulumi.StringPtrInput `pulumi:"raw"`
+	// An image in a registry that holds a cache, or an image with an inline cache.
+	Registry CacheFromRegistryPtrInput `pulumi:"registry"`
+	// A bucket of Amazon S3, or of a service that speaks its protocol.
+	S3 CacheFromS3PtrInput `pulumi:"s3"`
+}
+
+func (CacheFromArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFrom)(nil)).Elem()
+}
+
+func (i CacheFromArgs) ToCacheFromOutput() CacheFromOutput {
+	return i.ToCacheFromOutputWithContext(context.Background())
+}
+
+func (i CacheFromArgs) ToCacheFromOutputWithContext(ctx context.Context) CacheFromOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromOutput)
+}
+
+// CacheFromArrayInput is an input type that accepts CacheFromArray and CacheFromArrayOutput values.
+// You can construct a concrete instance of `CacheFromArrayInput` via:
+//
+//	CacheFromArray{ CacheFromArgs{...} }
+type CacheFromArrayInput interface {
+	pulumi.Input
+
+	ToCacheFromArrayOutput() CacheFromArrayOutput
+	ToCacheFromArrayOutputWithContext(context.Context) CacheFromArrayOutput
+}
+
+type CacheFromArray []CacheFromInput
+
+func (CacheFromArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]CacheFrom)(nil)).Elem()
+}
+
+func (i CacheFromArray) ToCacheFromArrayOutput() CacheFromArrayOutput {
+	return i.ToCacheFromArrayOutputWithContext(context.Background())
+}
+
+func (i CacheFromArray) ToCacheFromArrayOutputWithContext(ctx context.Context) CacheFromArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromArrayOutput)
+}
+
+// A cache to read: one of its members.
+type CacheFromOutput struct{ *pulumi.OutputState }
+
+func (CacheFromOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFrom)(nil)).Elem()
+}
+
+func (o CacheFromOutput) ToCacheFromOutput() CacheFromOutput {
+	return o
+}
+
+func (o CacheFromOutput) ToCacheFromOutputWithContext(ctx context.Context) CacheFromOutput {
+	return o
+}
+
+// A container of Azure Blob Storage.
+func (o CacheFromOutput) Azblob() CacheFromAzureBlobPtrOutput {
+	return o.ApplyT(func(v CacheFrom) *CacheFromAzureBlob { return v.Azblob }).(CacheFromAzureBlobPtrOutput)
+}
+
+// Whether to leave this entry out. Defaults to false.
+func (o CacheFromOutput) Disabled() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheFrom) *bool { return v.Disabled }).(pulumi.BoolPtrOutput)
+}
+
+// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+func (o CacheFromOutput) Gha() CacheFromGitHubActionsPtrOutput {
+	return o.ApplyT(func(v CacheFrom) *CacheFromGitHubActions { return v.Gha }).(CacheFromGitHubActionsPtrOutput)
+}
+
+// A folder of this machine.
+func (o CacheFromOutput) Local() CacheFromLocalPtrOutput {
+	return o.ApplyT(func(v CacheFrom) *CacheFromLocal { return v.Local }).(CacheFromLocalPtrOutput)
+}
+
+// A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+func (o CacheFromOutput) Raw() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFrom) *string { return v.Raw }).(pulumi.StringPtrOutput)
+}
+
+// An image in a registry that holds a cache, or an image with an inline cache.
+func (o CacheFromOutput) Registry() CacheFromRegistryPtrOutput {
+	return o.ApplyT(func(v CacheFrom) *CacheFromRegistry { return v.Registry }).(CacheFromRegistryPtrOutput)
+}
+
+// A bucket of Amazon S3, or of a service that speaks its protocol.
+func (o CacheFromOutput) S3() CacheFromS3PtrOutput {
+	return o.ApplyT(func(v CacheFrom) *CacheFromS3 { return v.S3 }).(CacheFromS3PtrOutput)
+}
+
+type CacheFromArrayOutput struct{ *pulumi.OutputState }
+
+func (CacheFromArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]CacheFrom)(nil)).Elem()
+}
+
+func (o CacheFromArrayOutput) ToCacheFromArrayOutput() CacheFromArrayOutput {
+	return o
+}
+
+func (o CacheFromArrayOutput) ToCacheFromArrayOutputWithContext(ctx context.Context) CacheFromArrayOutput {
+	return o
+}
+
+func (o CacheFromArrayOutput) Index(i pulumi.IntInput) CacheFromOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) CacheFrom {
+		return vs[0].([]CacheFrom)[vs[1].(int)]
+	}).(CacheFromOutput)
+}
+
+// A cache in Azure Blob Storage.
+type CacheFromAzureBlob struct {
+	// URL of the storage account, such as `https://shop.blob.core.windows.net`.
+	AccountUrl *string `pulumi:"accountUrl"`
+	// Name of the cache.
+	Name string `pulumi:"name"`
+	// Key of the storage account. Without it the builder uses an identity that it finds itself.
+	SecretAccessKey *string `pulumi:"secretAccessKey"`
+}
+
+// CacheFromAzureBlobInput is an input type that accepts CacheFromAzureBlobArgs and CacheFromAzureBlobOutput values.
+// You can construct a concrete instance of `CacheFromAzureBlobInput` via:
+//
+//	CacheFromAzureBlobArgs{...}
+type CacheFromAzureBlobInput interface {
+	pulumi.Input
+
+	ToCacheFromAzureBlobOutput() CacheFromAzureBlobOutput
+	ToCacheFromAzureBlobOutputWithContext(context.Context) CacheFromAzureBlobOutput
+}
+
+// A cache in Azure Blob Storage.
+type CacheFromAzureBlobArgs struct {
+	// URL of the storage account, such as `https://shop.blob.core.windows.net`.
+	AccountUrl pulumi.StringPtrInput `pulumi:"accountUrl"`
+	// Name of the cache.
+	Name pulumi.StringInput `pulumi:"name"`
+	// Key of the storage account. Without it the builder uses an identity that it finds itself.
+	SecretAccessKey pulumi.StringPtrInput `pulumi:"secretAccessKey"`
+}
+
+func (CacheFromAzureBlobArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromAzureBlob)(nil)).Elem()
+}
+
+func (i CacheFromAzureBlobArgs) ToCacheFromAzureBlobOutput() CacheFromAzureBlobOutput {
+	return i.ToCacheFromAzureBlobOutputWithContext(context.Background())
+}
+
+func (i CacheFromAzureBlobArgs) ToCacheFromAzureBlobOutputWithContext(ctx context.Context) CacheFromAzureBlobOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromAzureBlobOutput)
+}
+
+func (i CacheFromAzureBlobArgs) ToCacheFromAzureBlobPtrOutput() CacheFromAzureBlobPtrOutput {
+	return i.ToCacheFromAzureBlobPtrOutputWithContext(context.Background())
+}
+
+func (i CacheFromAzureBlobArgs) ToCacheFromAzureBlobPtrOutputWithContext(ctx context.Context) CacheFromAzureBlobPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromAzureBlobOutput).ToCacheFromAzureBlobPtrOutputWithContext(ctx)
+}
+
+// CacheFromAzureBlobPtrInput is an input type that accepts CacheFromAzureBlobArgs, CacheFromAzureBlobPtr and CacheFromAzureBlobPtrOutput values.
+// You can construct a concrete instance of `CacheFromAzureBlobPtrInput` via:
+//
+//	        CacheFromAzureBlobArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheFromAzureBlobPtrInput interface {
+	pulumi.Input
+
+	ToCacheFromAzureBlobPtrOutput() CacheFromAzureBlobPtrOutput
+	ToCacheFromAzureBlobPtrOutputWithContext(context.Context) CacheFromAzureBlobPtrOutput
+}
+
+type cacheFromAzureBlobPtrType CacheFromAzureBlobArgs
+
+func CacheFromAzureBlobPtr(v *CacheFromAzureBlobArgs) CacheFromAzureBlobPtrInput {
+	return (*cacheFromAzureBlobPtrType)(v)
+}
+
+func (*cacheFromAzureBlobPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromAzureBlob)(nil)).Elem()
+}
+
+func (i *cacheFromAzureBlobPtrType) ToCacheFromAzureBlobPtrOutput() CacheFromAzureBlobPtrOutput {
+	return i.ToCacheFromAzureBlobPtrOutputWithContext(context.Background())
+}
+
+func (i *cacheFromAzureBlobPtrType) ToCacheFromAzureBlobPtrOutputWithContext(ctx context.Context) CacheFromAzureBlobPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromAzureBlobPtrOutput)
+}
+
+// A cache in Azure Blob Storage.
+type CacheFromAzureBlobOutput struct{ *pulumi.OutputState }
+
+func (CacheFromAzureBlobOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromAzureBlob)(nil)).Elem()
+}
+
+func (o CacheFromAzureBlobOutput) ToCacheFromAzureBlobOutput() CacheFromAzureBlobOutput {
+	return o
+}
+
+func (o CacheFromAzureBlobOutput) ToCacheFromAzureBlobOutputWithContext(ctx context.Context) CacheFromAzureBlobOutput {
+	return o
+}
+
+func (o CacheFromAzureBlobOutput) ToCacheFromAzureBlobPtrOutput() CacheFromAzureBlobPtrOutput {
+	return o.ToCacheFromAzureBlobPtrOutputWithContext(context.Background())
+}
+
+func (o CacheFromAzureBlobOutput) ToCacheFromAzureBlobPtrOutputWithContext(ctx context.Context) CacheFromAzureBlobPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheFromAzureBlob) *CacheFromAzureBlob {
+		return &v
+	}).(CacheFromAzureBlobPtrOutput)
+}
+
+// URL of the storage account, such as `https://shop.blob.core.windows.net`.
+func (o CacheFromAzureBlobOutput) AccountUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromAzureBlob) *string { return v.AccountUrl }).(pulumi.StringPtrOutput)
+}
+
+// Name of the cache.
+func (o CacheFromAzureBlobOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v CacheFromAzureBlob) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// Key of the storage account. Without it the builder uses an identity that it finds itself.
+func (o CacheFromAzureBlobOutput) SecretAccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromAzureBlob) *string { return v.SecretAccessKey }).(pulumi.StringPtrOutput)
+}
+
+type CacheFromAzureBlobPtrOutput struct{ *pulumi.OutputState }
+
+func (CacheFromAzureBlobPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromAzureBlob)(nil)).Elem()
+}
+
+func (o CacheFromAzureBlobPtrOutput) ToCacheFromAzureBlobPtrOutput() CacheFromAzureBlobPtrOutput {
+	return o
+}
+
+func (o CacheFromAzureBlobPtrOutput) ToCacheFromAzureBlobPtrOutputWithContext(ctx context.Context) CacheFromAzureBlobPtrOutput {
+	return o
+}
+
+func (o CacheFromAzureBlobPtrOutput) Elem() CacheFromAzureBlobOutput {
+	return o.ApplyT(func(v *CacheFromAzureBlob) CacheFromAzureBlob {
+		if v != nil {
+			return *v
+		}
+		var ret CacheFromAzureBlob
+		return ret
+	}).(CacheFromAzureBlobOutput)
+}
+
+// URL of the storage account, such as `https://shop.blob.core.windows.net`.
+func (o CacheFromAzureBlobPtrOutput) AccountUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromAzureBlob) *string {
+		if v == nil {
+			return nil
+		}
+		return v.AccountUrl
+	}).(pulumi.StringPtrOutput)
+}
+
+// Name of the cache.
+func (o CacheFromAzureBlobPtrOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromAzureBlob) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Name
+	}).(pulumi.StringPtrOutput)
+}
+
+// Key of the storage account. Without it the builder uses an identity that it finds itself.
+func (o CacheFromAzureBlobPtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromAzureBlob) *string {
+		if v == nil {
+			return nil
+		}
+		return v.SecretAccessKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+type CacheFromGitHubActions struct {
+	// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+	Scope *string `pulumi:"scope"`
+}
+
+// CacheFromGitHubActionsInput is an input type that accepts CacheFromGitHubActionsArgs and CacheFromGitHubActionsOutput values.
+// You can construct a concrete instance of `CacheFromGitHubActionsInput` via:
+//
+//	CacheFromGitHubActionsArgs{...}
+type CacheFromGitHubActionsInput interface {
+	pulumi.Input
+
+	ToCacheFromGitHubActionsOutput() CacheFromGitHubActionsOutput
+	ToCacheFromGitHubActionsOutputWithContext(context.Context) CacheFromGitHubActionsOutput
+}
+
+// The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+type CacheFromGitHubActionsArgs struct {
+	// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+	Scope pulumi.StringPtrInput `pulumi:"scope"`
+}
+
+func (CacheFromGitHubActionsArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromGitHubActions)(nil)).Elem()
+}
+
+func (i CacheFromGitHubActionsArgs) ToCacheFromGitHubActionsOutput() CacheFromGitHubActionsOutput {
+	return i.ToCacheFromGitHubActionsOutputWithContext(context.Background())
+}
+
+func (i CacheFromGitHubActionsArgs) ToCacheFromGitHubActionsOutputWithContext(ctx context.Context) CacheFromGitHubActionsOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromGitHubActionsOutput)
+}
+
+func (i CacheFromGitHubActionsArgs) ToCacheFromGitHubActionsPtrOutput() CacheFromGitHubActionsPtrOutput {
+	return i.ToCacheFromGitHubActionsPtrOutputWithContext(context.Background())
+}
+
+func (i CacheFromGitHubActionsArgs) ToCacheFromGitHubActionsPtrOutputWithContext(ctx context.Context) CacheFromGitHubActionsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromGitHubActionsOutput).ToCacheFromGitHubActionsPtrOutputWithContext(ctx)
+}
+
+// CacheFromGitHubActionsPtrInput is an input type that accepts CacheFromGitHubActionsArgs, CacheFromGitHubActionsPtr and CacheFromGitHubActionsPtrOutput values.
+// You can construct a concrete instance of `CacheFromGitHubActionsPtrInput` via:
+//
+//	        CacheFromGitHubActionsArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheFromGitHubActionsPtrInput interface {
+	pulumi.Input
+
+	ToCacheFromGitHubActionsPtrOutput() CacheFromGitHubActionsPtrOutput
+	ToCacheFromGitHubActionsPtrOutputWithContext(context.Context) CacheFromGitHubActionsPtrOutput
+}
+
+type cacheFromGitHubActionsPtrType CacheFromGitHubActionsArgs
+
+func CacheFromGitHubActionsPtr(v *CacheFromGitHubActionsArgs) CacheFromGitHubActionsPtrInput {
+	return (*cacheFromGitHubActionsPtrType)(v)
+}
+
+func (*cacheFromGitHubActionsPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromGitHubActions)(nil)).Elem()
+}
+
+func (i *cacheFromGitHubActionsPtrType) ToCacheFromGitHubActionsPtrOutput() CacheFromGitHubActionsPtrOutput {
+	return i.ToCacheFromGitHubActionsPtrOutputWithContext(context.Background())
+}
+
+func (i *cacheFromGitHubActionsPtrType) ToCacheFromGitHubActionsPtrOutputWithContext(ctx context.Context) CacheFromGitHubActionsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromGitHubActionsPtrOutput)
+}
+
+// The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+type CacheFromGitHubActionsOutput struct{ *pulumi.OutputState }
+
+func (CacheFromGitHubActionsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromGitHubActions)(nil)).Elem()
+}
+
+func (o CacheFromGitHubActionsOutput) ToCacheFromGitHubActionsOutput() CacheFromGitHubActionsOutput {
+	return o
+}
+
+func (o CacheFromGitHubActionsOutput) ToCacheFromGitHubActionsOutputWithContext(ctx context.Context) CacheFromGitHubActionsOutput {
+	return o
+}
+
+func (o CacheFromGitHubActionsOutput) ToCacheFromGitHubActionsPtrOutput() CacheFromGitHubActionsPtrOutput {
+	return o.ToCacheFromGitHubActionsPtrOutputWithContext(context.Background())
+}
+
+func (o CacheFromGitHubActionsOutput) ToCacheFromGitHubActionsPtrOutputWithContext(ctx context.Context) CacheFromGitHubActionsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheFromGitHubActions) *CacheFromGitHubActions {
+		return &v
+	}).(CacheFromGitHubActionsPtrOutput)
+}
+
+// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+func (o CacheFromGitHubActionsOutput) Scope() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromGitHubActions) *string { return v.Scope }).(pulumi.StringPtrOutput)
+}
+
+type CacheFromGitHubActionsPtrOutput struct{ *pulumi.OutputState }
+
+func (CacheFromGitHubActionsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromGitHubActions)(nil)).Elem()
+}
+
+func (o CacheFromGitHubActionsPtrOutput) ToCacheFromGitHubActionsPtrOutput() CacheFromGitHubActionsPtrOutput {
+	return o
+}
+
+func (o CacheFromGitHubActionsPtrOutput) ToCacheFromGitHubActionsPtrOutputWithContext(ctx context.Context) CacheFromGitHubActionsPtrOutput {
+	return o
+}
+
+func (o CacheFromGitHubActionsPtrOutput) Elem() CacheFromGitHubActionsOutput {
+	return o.ApplyT(func(v *CacheFromGitHubActions) CacheFromGitHubActions {
+		if v != nil {
+			return *v
+		}
+		var ret CacheFromGitHubActions
+		return ret
+	}).(CacheFromGitHubActionsOutput)
+}
+
+// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+func (o CacheFromGitHubActionsPtrOutput) Scope() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromGitHubActions) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Scope
+	}).(pulumi.StringPtrOutput)
+}
+
+// A cache in a folder.
+type CacheFromLocal struct {
+	// Digest of the cache in it. Defaults to the one that was written last.
+	Digest *string `pulumi:"digest"`
+	// Path of the folder, relative to the program.
+	Src string `pulumi:"src"`
+}
+
+// CacheFromLocalInput is an input type that accepts CacheFromLocalArgs and CacheFromLocalOutput values.
+// You can construct a concrete instance of `CacheFromLocalInput` via:
+//
+//	CacheFromLocalArgs{...}
+type CacheFromLocalInput interface {
+	pulumi.Input
+
+	ToCacheFromLocalOutput() CacheFromLocalOutput
+	ToCacheFromLocalOutputWithContext(context.Context) CacheFromLocalOutput
+}
+
+// A cache in a folder.
+type CacheFromLocalArgs struct {
+	// Digest of the cache in it. Defaults to the one that was written last.
+	Digest pulumi.StringPtrInput `pulumi:"digest"`
+	// Path of the folder, relative to the program.
+	Src pulumi.StringInput `pulumi:"src"`
+}
+
+func (CacheFromLocalArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromLocal)(nil)).Elem()
+}
+
+func (i CacheFromLocalArgs) ToCacheFromLocalOutput() CacheFromLocalOutput {
+	return i.ToCacheFromLocalOutputWithContext(context.Background())
+}
+
+func (i CacheFromLocalArgs) ToCacheFromLocalOutputWithContext(ctx context.Context) CacheFromLocalOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromLocalOutput)
+}
+
+func (i CacheFromLocalArgs) ToCacheFromLocalPtrOutput() CacheFromLocalPtrOutput {
+	return i.ToCacheFromLocalPtrOutputWithContext(context.Background())
+}
+
+func (i CacheFromLocalArgs) ToCacheFromLocalPtrOutputWithContext(ctx context.Context) CacheFromLocalPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromLocalOutput).ToCacheFromLocalPtrOutputWithContext(ctx)
+}
+
+// CacheFromLocalPtrInput is an input type that accepts CacheFromLocalArgs, CacheFromLocalPtr and CacheFromLocalPtrOutput values.
+// You can construct a concrete instance of `CacheFromLocalPtrInput` via:
+//
+//	        CacheFromLocalArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheFromLocalPtrInput interface {
+	pulumi.Input
+
+	ToCacheFromLocalPtrOutput() CacheFromLocalPtrOutput
+	ToCacheFromLocalPtrOutputWithContext(context.Context) CacheFromLocalPtrOutput
+}
+
+type cacheFromLocalPtrType CacheFromLocalArgs
+
+func CacheFromLocalPtr(v *CacheFromLocalArgs) CacheFromLocalPtrInput {
+	return (*cacheFromLocalPtrType)(v)
+}
+
+func (*cacheFromLocalPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromLocal)(nil)).Elem()
+}
+
+func (i *cacheFromLocalPtrType) ToCacheFromLocalPtrOutput() CacheFromLocalPtrOutput {
+	return i.ToCacheFromLocalPtrOutputWithContext(context.Background())
+}
+
+func (i *cacheFromLocalPtrType) ToCacheFromLocalPtrOutputWithContext(ctx context.Context) CacheFromLocalPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromLocalPtrOutput)
+}
+
+// A cache in a folder.
+type CacheFromLocalOutput struct{ *pulumi.OutputState }
+
+func (CacheFromLocalOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromLocal)(nil)).Elem()
+}
+
+func (o CacheFromLocalOutput) ToCacheFromLocalOutput() CacheFromLocalOutput {
+	return o
+}
+
+func (o CacheFromLocalOutput) ToCacheFromLocalOutputWithContext(ctx context.Context) CacheFromLocalOutput {
+	return o
+}
+
+func (o CacheFromLocalOutput) ToCacheFromLocalPtrOutput() CacheFromLocalPtrOutput {
+	return o.ToCacheFromLocalPtrOutputWithContext(context.Background())
+}
+
+func (o CacheFromLocalOutput) ToCacheFromLocalPtrOutputWithContext(ctx context.Context) CacheFromLocalPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheFromLocal) *CacheFromLocal {
+		return &v
+	}).(CacheFromLocalPtrOutput)
+}
+
+// Digest of the cache in it. Defaults to the one that was written last.
+func (o CacheFromLocalOutput) Digest() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromLocal) *string { return v.Digest }).(pulumi.StringPtrOutput)
+}
+
+// Path of the folder, relative to the program.
+func (o CacheFromLocalOutput) Src() pulumi.StringOutput {
+	return o.ApplyT(func(v CacheFromLocal) string { return v.Src }).(pulumi.StringOutput)
+}
+
+type CacheFromLocalPtrOutput struct{ *pulumi.OutputState }
+
+func (CacheFromLocalPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromLocal)(nil)).Elem()
+}
+
+func (o CacheFromLocalPtrOutput) ToCacheFromLocalPtrOutput() CacheFromLocalPtrOutput {
+	return o
+}
+
+func (o CacheFromLocalPtrOutput) ToCacheFromLocalPtrOutputWithContext(ctx context.Context) CacheFromLocalPtrOutput {
+	return o
+}
+
+func (o CacheFromLocalPtrOutput) Elem() CacheFromLocalOutput {
+	return o.ApplyT(func(v *CacheFromLocal) CacheFromLocal {
+		if v != nil {
+			return *v
+		}
+		var ret CacheFromLocal
+		return ret
+	}).(CacheFromLocalOutput)
+}
+
+// Digest of the cache in it. Defaults to the one that was written last.
+func (o CacheFromLocalPtrOutput) Digest() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromLocal) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Digest
+	}).(pulumi.StringPtrOutput)
+}
+
+// Path of the folder, relative to the program.
+func (o CacheFromLocalPtrOutput) Src() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromLocal) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Src
+	}).(pulumi.StringPtrOutput)
+}
+
+// A cache in a registry.
+type CacheFromRegistry struct {
+	// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	Ref string `pulumi:"ref"`
+}
+
+// CacheFromRegistryInput is an input type that accepts CacheFromRegistryArgs and CacheFromRegistryOutput values.
+// You can construct a concrete instance of `CacheFromRegistryInput` via:
+//
+//	CacheFromRegistryArgs{...}
+type CacheFromRegistryInput interface {
+	pulumi.Input
+
+	ToCacheFromRegistryOutput() CacheFromRegistryOutput
+	ToCacheFromRegistryOutputWithContext(context.Context) CacheFromRegistryOutput
+}
+
+// A cache in a registry.
+type CacheFromRegistryArgs struct {
+	// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	Ref pulumi.StringInput `pulumi:"ref"`
+}
+
+func (CacheFromRegistryArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromRegistry)(nil)).Elem()
+}
+
+func (i CacheFromRegistryArgs) ToCacheFromRegistryOutput() CacheFromRegistryOutput {
+	return i.ToCacheFromRegistryOutputWithContext(context.Background())
+}
+
+func (i CacheFromRegistryArgs) ToCacheFromRegistryOutputWithContext(ctx context.Context) CacheFromRegistryOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromRegistryOutput)
+}
+
+func (i CacheFromRegistryArgs) ToCacheFromRegistryPtrOutput() CacheFromRegistryPtrOutput {
+	return i.ToCacheFromRegistryPtrOutputWithContext(context.Background())
+}
+
+func (i CacheFromRegistryArgs) ToCacheFromRegistryPtrOutputWithContext(ctx context.Context) CacheFromRegistryPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromRegistryOutput).ToCacheFromRegistryPtrOutputWithContext(ctx)
+}
+
+// CacheFromRegistryPtrInput is an input type that accepts CacheFromRegistryArgs, CacheFromRegistryPtr and CacheFromRegistryPtrOutput values.
+// You can construct a concrete instance of `CacheFromRegistryPtrInput` via:
+//
+//	        CacheFromRegistryArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheFromRegistryPtrInput interface {
+	pulumi.Input
+
+	ToCacheFromRegistryPtrOutput() CacheFromRegistryPtrOutput
+	ToCacheFromRegistryPtrOutputWithContext(context.Context) CacheFromRegistryPtrOutput
+}
+
+type cacheFromRegistryPtrType CacheFromRegistryArgs
+
+func CacheFromRegistryPtr(v *CacheFromRegistryArgs) CacheFromRegistryPtrInput {
+	return (*cacheFromRegistryPtrType)(v)
+}
+
+func (*cacheFromRegistryPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromRegistry)(nil)).Elem()
+}
+
+func (i *cacheFromRegistryPtrType) ToCacheFromRegistryPtrOutput() CacheFromRegistryPtrOutput {
+	return i.ToCacheFromRegistryPtrOutputWithContext(context.Background())
+}
+
+func (i *cacheFromRegistryPtrType) ToCacheFromRegistryPtrOutputWithContext(ctx context.Context) CacheFromRegistryPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromRegistryPtrOutput)
+}
+
+// A cache in a registry.
+type CacheFromRegistryOutput struct{ *pulumi.OutputState }
+
+func (CacheFromRegistryOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromRegistry)(nil)).Elem()
+}
+
+func (o CacheFromRegistryOutput) ToCacheFromRegistryOutput() CacheFromRegistryOutput {
+	return o
+}
+
+func (o CacheFromRegistryOutput) ToCacheFromRegistryOutputWithContext(ctx context.Context) CacheFromRegistryOutput {
+	return o
+}
+
+func (o CacheFromRegistryOutput) ToCacheFromRegistryPtrOutput() CacheFromRegistryPtrOutput {
+	return o.ToCacheFromRegistryPtrOutputWithContext(context.Background())
+}
+
+func (o CacheFromRegistryOutput) ToCacheFromRegistryPtrOutputWithContext(ctx context.Context) CacheFromRegistryPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheFromRegistry) *CacheFromRegistry {
+		return &v
+	}).(CacheFromRegistryPtrOutput)
+}
+
+// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+func (o CacheFromRegistryOutput) Ref() pulumi.StringOutput {
+	return o.ApplyT(func(v CacheFromRegistry) string { return v.Ref }).(pulumi.StringOutput)
+}
+
+type CacheFromRegistryPtrOutput struct{ *pulumi.OutputState }
+
+func (CacheFromRegistryPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromRegistry)(nil)).Elem()
+}
+
+func (o CacheFromRegistryPtrOutput) ToCacheFromRegistryPtrOutput() CacheFromRegistryPtrOutput {
+	return o
+}
+
+func (o CacheFromRegistryPtrOutput) ToCacheFromRegistryPtrOutputWithContext(ctx context.Context) CacheFromRegistryPtrOutput {
+	return o
+}
+
+func (o CacheFromRegistryPtrOutput) Elem() CacheFromRegistryOutput {
+	return o.ApplyT(func(v *CacheFromRegistry) CacheFromRegistry {
+		if v != nil {
+			return *v
+		}
+		var ret CacheFromRegistry
+		return ret
+	}).(CacheFromRegistryOutput)
+}
+
+// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+func (o CacheFromRegistryPtrOutput) Ref() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromRegistry) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Ref
+	}).(pulumi.StringPtrOutput)
+}
+
+// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+type CacheFromS3 struct {
+	// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+	AccessKeyId *string `pulumi:"accessKeyId"`
+	// What the keys of blobs begin with. Defaults to `blobs/`.
+	BlobsPrefix *string `pulumi:"blobsPrefix"`
+	// Name of the bucket.
+	Bucket string `pulumi:"bucket"`
+	// URL of the service, when it is not Amazon's.
+	EndpointUrl *string `pulumi:"endpointUrl"`
+	// What the keys of manifests begin with. Defaults to `manifests/`.
+	ManifestsPrefix *string `pulumi:"manifestsPrefix"`
+	// Name of the cache in it. Defaults to `buildkit`.
+	Name *string `pulumi:"name"`
+	// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+	Region *string `pulumi:"region"`
+	// Its secret. Defaults like `accessKeyId`, together with it.
+	SecretAccessKey *string `pulumi:"secretAccessKey"`
+	// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+	SessionToken *string `pulumi:"sessionToken"`
+	// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+	UsePathStyle *bool `pulumi:"usePathStyle"`
+}
+
+// CacheFromS3Input is an input type that accepts CacheFromS3Args and CacheFromS3Output values.
+// You can construct a concrete instance of `CacheFromS3Input` via:
+//
+//	CacheFromS3Args{...}
+type CacheFromS3Input interface {
+	pulumi.Input
+
+	ToCacheFromS3Output() CacheFromS3Output
+	ToCacheFromS3OutputWithContext(context.Context) CacheFromS3Output
+}
+
+// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+type CacheFromS3Args struct {
+	// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+	AccessKeyId pulumi.StringPtrInput `pulumi:"accessKeyId"`
+	// What the keys of blobs begin with. Defaults to `blobs/`.
+	BlobsPrefix pulumi.StringPtrInput `pulumi:"blobsPrefix"`
+	// Name of the bucket.
+	Bucket pulumi.StringInput `pulumi:"bucket"`
+	// URL of the service, when it is not Amazon's.
+	EndpointUrl pulumi.StringPtrInput `pulumi:"endpointUrl"`
+	// What the keys of manifests begin with. Defaults to `manifests/`.
+	ManifestsPrefix pulumi.StringPtrInput `pulumi:"manifestsPrefix"`
+	// Name of the cache in it. Defaults to `buildkit`.
+	Name pulumi.StringPtrInput `pulumi:"name"`
+	// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+	Region pulumi.StringPtrInput `pulumi:"region"`
+	// Its secret. Defaults like `accessKeyId`, together with it.
+	SecretAccessKey pulumi.StringPtrInput `pulumi:"secretAccessKey"`
+	// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+	SessionToken pulumi.StringPtrInput `pulumi:"sessionToken"`
+	// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+	UsePathStyle pulumi.BoolPtrInput `pulumi:"usePathStyle"`
+}
+
+func (CacheFromS3Args) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromS3)(nil)).Elem()
+}
+
+func (i CacheFromS3Args) ToCacheFromS3Output() CacheFromS3Output {
+	return i.ToCacheFromS3OutputWithContext(context.Background())
+}
+
+func (i CacheFromS3Args) ToCacheFromS3OutputWithContext(ctx context.Context) CacheFromS3Output {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromS3Output)
+}
+
+func (i CacheFromS3Args) ToCacheFromS3PtrOutput() CacheFromS3PtrOutput {
+	return i.ToCacheFromS3PtrOutputWithContext(context.Background())
+}
+
+func (i CacheFromS3Args) ToCacheFromS3PtrOutputWithContext(ctx context.Context) CacheFromS3PtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromS3Output).ToCacheFromS3PtrOutputWithContext(ctx)
+}
+
+// CacheFromS3PtrInput is an input type that accepts CacheFromS3Args, CacheFromS3Ptr and CacheFromS3PtrOutput values.
+// You can construct a concrete instance of `CacheFromS3PtrInput` via:
+//
+//	        CacheFromS3Args{...}
+//
+//	or:
+//
+//	        nil
+type CacheFromS3PtrInput interface {
+	pulumi.Input
+
+	ToCacheFromS3PtrOutput() CacheFromS3PtrOutput
+	ToCacheFromS3PtrOutputWithContext(context.Context) CacheFromS3PtrOutput
+}
+
+type cacheFromS3PtrType CacheFromS3Args
+
+func CacheFromS3Ptr(v *CacheFromS3Args) CacheFromS3PtrInput {
+	return (*cacheFromS3PtrType)(v)
+}
+
+func (*cacheFromS3PtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromS3)(nil)).Elem()
+}
+
+func (i *cacheFromS3PtrType) ToCacheFromS3PtrOutput() CacheFromS3PtrOutput {
+	return i.ToCacheFromS3PtrOutputWithContext(context.Background())
+}
+
+func (i *cacheFromS3PtrType) ToCacheFromS3PtrOutputWithContext(ctx context.Context) CacheFromS3PtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheFromS3PtrOutput)
+}
+
+// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+type CacheFromS3Output struct{ *pulumi.OutputState }
+
+func (CacheFromS3Output) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheFromS3)(nil)).Elem()
+}
+
+func (o CacheFromS3Output) ToCacheFromS3Output() CacheFromS3Output {
+	return o
+}
+
+func (o CacheFromS3Output) ToCacheFromS3OutputWithContext(ctx context.Context) CacheFromS3Output {
+	return o
+}
+
+func (o CacheFromS3Output) ToCacheFromS3PtrOutput() CacheFromS3PtrOutput {
+	return o.ToCacheFromS3PtrOutputWithContext(context.Background())
+}
+
+func (o CacheFromS3Output) ToCacheFromS3PtrOutputWithContext(ctx context.Context) CacheFromS3PtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheFromS3) *CacheFromS3 {
+		return &v
+	}).(CacheFromS3PtrOutput)
+}
+
+// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+func (o CacheFromS3Output) AccessKeyId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromS3) *string { return v.AccessKeyId }).(pulumi.StringPtrOutput)
+}
+
+// What the keys of blobs begin with. Defaults to `blobs/`.
+func (o CacheFromS3Output) BlobsPrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromS3) *string { return v.BlobsPrefix }).(pulumi.StringPtrOutput)
+}
+
+// Name of the bucket.
+func (o CacheFromS3Output) Bucket() pulumi.StringOutput {
+	return o.ApplyT(func(v CacheFromS3) string { return v.Bucket }).(pulumi.StringOutput)
+}
+
+// URL of the service, when it is not Amazon's.
+func (o CacheFromS3Output) EndpointUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromS3) *string { return v.EndpointUrl }).(pulumi.StringPtrOutput)
+}
+
+// What the keys of manifests begin with. Defaults to `manifests/`.
+func (o CacheFromS3Output) ManifestsPrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromS3) *string { return v.ManifestsPrefix }).(pulumi.StringPtrOutput)
+}
+
+// Name of the cache in it. Defaults to `buildkit`.
+func (o CacheFromS3Output) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromS3) *string { return v.Name }).(pulumi.StringPtrOutput)
+}
+
+// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+func (o CacheFromS3Output) Region() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromS3) *string { return v.Region }).(pulumi.StringPtrOutput)
+}
+
+// Its secret. Defaults like `accessKeyId`, together with it.
+func (o CacheFromS3Output) SecretAccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromS3) *string { return v.SecretAccessKey }).(pulumi.StringPtrOutput)
+}
+
+// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+func (o CacheFromS3Output) SessionToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheFromS3) *string { return v.SessionToken }).(pulumi.StringPtrOutput)
+}
+
+// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+func (o CacheFromS3Output) UsePathStyle() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheFromS3) *bool { return v.UsePathStyle }).(pulumi.BoolPtrOutput)
+}
+
+type CacheFromS3PtrOutput struct{ *pulumi.OutputState }
+
+func (CacheFromS3PtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheFromS3)(nil)).Elem()
+}
+
+func (o CacheFromS3PtrOutput) ToCacheFromS3PtrOutput() CacheFromS3PtrOutput {
+	return o
+}
+
+func (o CacheFromS3PtrOutput) ToCacheFromS3PtrOutputWithContext(ctx context.Context) CacheFromS3PtrOutput {
+	return o
+}
+
+func (o CacheFromS3PtrOutput) Elem() CacheFromS3Output {
+	return o.ApplyT(func(v *CacheFromS3) CacheFromS3 {
+		if v != nil {
+			return *v
+		}
+		var ret CacheFromS3
+		return ret
+	}).(CacheFromS3Output)
+}
+
+// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+func (o CacheFromS3PtrOutput) AccessKeyId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.AccessKeyId
+	}).(pulumi.StringPtrOutput)
+}
+
+// What the keys of blobs begin with. Defaults to `blobs/`.
+func (o CacheFromS3PtrOutput) BlobsPrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.BlobsPrefix
+	}).(pulumi.StringPtrOutput)
+}
+
+// Name of the bucket.
+func (o CacheFromS3PtrOutput) Bucket() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Bucket
+	}).(pulumi.StringPtrOutput)
+}
+
+// URL of the service, when it is not Amazon's.
+func (o CacheFromS3PtrOutput) EndpointUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.EndpointUrl
+	}).(pulumi.StringPtrOutput)
+}
+
+// What the keys of manifests begin with. Defaults to `manifests/`.
+func (o CacheFromS3PtrOutput) ManifestsPrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ManifestsPrefix
+	}).(pulumi.StringPtrOutput)
+}
+
+// Name of the cache in it. Defaults to `buildkit`.
+func (o CacheFromS3PtrOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Name
+	}).(pulumi.StringPtrOutput)
+}
+
+// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+func (o CacheFromS3PtrOutput) Region() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Region
+	}).(pulumi.StringPtrOutput)
+}
+
+// Its secret. Defaults like `accessKeyId`, together with it.
+func (o CacheFromS3PtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.SecretAccessKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+func (o CacheFromS3PtrOutput) SessionToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.SessionToken
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+func (o CacheFromS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheFromS3) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.UsePathStyle
+	}).(pulumi.BoolPtrOutput)
+}
+
+// A cache to write: one of its members.
+type CacheTo struct {
+	// A container of Azure Blob Storage.
+	Azblob *CacheToAzureBlob `pulumi:"azblob"`
+	// Whether to leave this entry out. Defaults to false.
+	Disabled *bool `pulumi:"disabled"`
+	// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+	Gha *CacheToGitHubActions `pulumi:"gha"`
+	// The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+	Inline *CacheToInline `pulumi:"inline"`
+	// A folder of this machine.
+	Local *CacheToLocal `pulumi:"local"`
+	// A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+	Raw *string `pulumi:"raw"`
+	// An image in a registry that holds a cache.
+	Registry *CacheToRegistry `pulumi:"registry"`
+	// A bucket of Amazon S3, or of a service that speaks its protocol.
+	S3 *CacheToS3 `pulumi:"s3"`
+}
+
+// CacheToInput is an input type that accepts CacheToArgs and CacheToOutput values.
+// You can construct a concrete instance of `CacheToInput` via:
+//
+//	CacheToArgs{...}
+type CacheToInput interface {
+	pulumi.Input
+
+	ToCacheToOutput() CacheToOutput
+	ToCacheToOutputWithContext(context.Context) CacheToOutput
+}
+
+// A cache to write: one of its members.
+type CacheToArgs struct {
+	// A container of Azure Blob Storage.
+	Azblob CacheToAzureBlobPtrInput `pulumi:"azblob"`
+	// Whether to leave this entry out. Defaults to false.
+	Disabled pulumi.BoolPtrInput `pulumi:"disabled"`
+	// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+	Gha CacheToGitHubActionsPtrInput `pulumi:"gha"`
+	// The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+	Inline CacheToInlinePtrInput `pulumi:"inline"`
+	// A folder of this machine.
+	Local CacheToLocalPtrInput `pulumi:"local"`
+	// A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+	Raw pulumi.StringPtrInput `pulumi:"raw"`
+	// An image in a registry that holds a cache.
+	Registry CacheToRegistryPtrInput `pulumi:"registry"`
+	// A bucket of Amazon S3, or of a service that speaks its protocol.
+	S3 CacheToS3PtrInput `pulumi:"s3"`
+}
+
+func (CacheToArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheTo)(nil)).Elem()
+}
+
+func (i CacheToArgs) ToCacheToOutput() CacheToOutput {
+	return i.ToCacheToOutputWithContext(context.Background())
+}
+
+func (i CacheToArgs) ToCacheToOutputWithContext(ctx context.Context) CacheToOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToOutput)
+}
+
+// CacheToArrayInput is an input type that accepts CacheToArray and CacheToArrayOutput values.
+// You can construct a concrete instance of `CacheToArrayInput` via:
+//
+//	CacheToArray{ CacheToArgs{...} }
+type CacheToArrayInput interface {
+	pulumi.Input
+
+	ToCacheToArrayOutput() CacheToArrayOutput
+	ToCacheToArrayOutputWithContext(context.Context) CacheToArrayOutput
+}
+
+type CacheToArray []CacheToInput
+
+func (CacheToArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]CacheTo)(nil)).Elem()
+}
+
+func (i CacheToArray) ToCacheToArrayOutput() CacheToArrayOutput {
+	return i.ToCacheToArrayOutputWithContext(context.Background())
+}
+
+func (i CacheToArray) ToCacheToArrayOutputWithContext(ctx context.Context) CacheToArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToArrayOutput)
+}
+
+// A cache to write: one of its members.
+type CacheToOutput struct{ *pulumi.OutputState }
+
+func (CacheToOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheTo)(nil)).Elem()
+}
+
+func (o CacheToOutput) ToCacheToOutput() CacheToOutput {
+	return o
+}
+
+func (o CacheToOutput) ToCacheToOutputWithContext(ctx context.Context) CacheToOutput {
+	return o
+}
+
+// A container of Azure Blob Storage.
+func (o CacheToOutput) Azblob() CacheToAzureBlobPtrOutput {
+	return o.ApplyT(func(v CacheTo) *CacheToAzureBlob { return v.Azblob }).(CacheToAzureBlobPtrOutput)
+}
+
+// Whether to leave this entry out. Defaults to false.
+func (o CacheToOutput) Disabled() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheTo) *bool { return v.Disabled }).(pulumi.BoolPtrOutput)
+}
+
+// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+func (o CacheToOutput) Gha() CacheToGitHubActionsPtrOutput {
+	return o.ApplyT(func(v CacheTo) *CacheToGitHubActions { return v.Gha }).(CacheToGitHubActionsPtrOutput)
+}
+
+// The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+func (o CacheToOutput) Inline() CacheToInlinePtrOutput {
+	return o.ApplyT(func(v CacheTo) *CacheToInline { return v.Inline }).(CacheToInlinePtrOutput)
+}
+
+// A folder of this machine.
+func (o CacheToOutput) Local() CacheToLocalPtrOutput {
+	return o.ApplyT(func(v CacheTo) *CacheToLocal { return v.Local }).(CacheToLocalPtrOutput)
+}
+
+// A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+func (o CacheToOutput) Raw() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheTo) *string { return v.Raw }).(pulumi.StringPtrOutput)
+}
+
+// An image in a registry that holds a cache.
+func (o CacheToOutput) Registry() CacheToRegistryPtrOutput {
+	return o.ApplyT(func(v CacheTo) *CacheToRegistry { return v.Registry }).(CacheToRegistryPtrOutput)
+}
+
+// A bucket of Amazon S3, or of a service that speaks its protocol.
+func (o CacheToOutput) S3() CacheToS3PtrOutput {
+	return o.ApplyT(func(v CacheTo) *CacheToS3 { return v.S3 }).(CacheToS3PtrOutput)
+}
+
+type CacheToArrayOutput struct{ *pulumi.OutputState }
+
+func (CacheToArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]CacheTo)(nil)).Elem()
+}
+
+func (o CacheToArrayOutput) ToCacheToArrayOutput() CacheToArrayOutput {
+	return o
+}
+
+func (o CacheToArrayOutput) ToCacheToArrayOutputWithContext(ctx context.Context) CacheToArrayOutput {
+	return o
+}
+
+func (o CacheToArrayOutput) Index(i pulumi.IntInput) CacheToOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) CacheTo {
+		return vs[0].([]CacheTo)[vs[1].(int)]
+	}).(CacheToOutput)
+}
+
+// A cache in Azure Blob Storage.
+type CacheToAzureBlob struct {
+	// URL of the storage account, such as `https://shop.blob.core.windows.net`.
+	AccountUrl *string `pulumi:"accountUrl"`
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError *bool `pulumi:"ignoreError"`
+	// What is kept. Defaults to `min`.
+	Mode *CacheMode `pulumi:"mode"`
+	// Name of the cache.
+	Name string `pulumi:"name"`
+	// Key of the storage account. Without it the builder uses an identity that it finds itself.
+	SecretAccessKey *string `pulumi:"secretAccessKey"`
+}
+
+// CacheToAzureBlobInput is an input type that accepts CacheToAzureBlobArgs and CacheToAzureBlobOutput values.
+// You can construct a concrete instance of `CacheToAzureBlobInput` via:
+//
+//	CacheToAzureBlobArgs{...}
+type CacheToAzureBlobInput interface {
+	pulumi.Input
+
+	ToCacheToAzureBlobOutput() CacheToAzureBlobOutput
+	ToCacheToAzureBlobOutputWithContext(context.Context) CacheToAzureBlobOutput
+}
+
+// A cache in Azure Blob Storage.
+type CacheToAzureBlobArgs struct {
+	// URL of the storage account, such as `https://shop.blob.core.windows.net`.
+	AccountUrl pulumi.StringPtrInput `pulumi:"accountUrl"`
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
+	// What is kept. Defaults to `min`.
+	Mode CacheModePtrInput `pulumi:"mode"`
+	// Name of the cache.
+	Name pulumi.StringInput `pulumi:"name"`
+	// Key of the storage account. Without it the builder uses an identity that it finds itself.
+	SecretAccessKey pulumi.StringPtrInput `pulumi:"secretAccessKey"`
+}
+
+func (CacheToAzureBlobArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToAzureBlob)(nil)).Elem()
+}
+
+func (i CacheToAzureBlobArgs) ToCacheToAzureBlobOutput() CacheToAzureBlobOutput {
+	return i.ToCacheToAzureBlobOutputWithContext(context.Background())
+}
+
+func (i CacheToAzureBlobArgs) ToCacheToAzureBlobOutputWithContext(ctx context.Context) CacheToAzureBlobOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToAzureBlobOutput)
+}
+
+func (i CacheToAzureBlobArgs) ToCacheToAzureBlobPtrOutput() CacheToAzureBlobPtrOutput {
+	return i.ToCacheToAzureBlobPtrOutputWithContext(context.Background())
+}
+
+func (i CacheToAzureBlobArgs) ToCacheToAzureBlobPtrOutputWithContext(ctx context.Context) CacheToAzureBlobPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToAzureBlobOutput).ToCacheToAzureBlobPtrOutputWithContext(ctx)
+}
+
+// CacheToAzureBlobPtrInput is an input type that accepts CacheToAzureBlobArgs, CacheToAzureBlobPtr and CacheToAzureBlobPtrOutput values.
+// You can construct a concrete instance of `CacheToAzureBlobPtrInput` via:
+//
+//	        CacheToAzureBlobArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheToAzureBlobPtrInput interface {
+	pulumi.Input
+
+	ToCacheToAzureBlobPtrOutput() CacheToAzureBlobPtrOutput
+	ToCacheToAzureBlobPtrOutputWithContext(context.Context) CacheToAzureBlobPtrOutput
+}
+
+type cacheToAzureBlobPtrType CacheToAzureBlobArgs
+
+func CacheToAzureBlobPtr(v *CacheToAzureBlobArgs) CacheToAzureBlobPtrInput {
+	return (*cacheToAzureBlobPtrType)(v)
+}
+
+func (*cacheToAzureBlobPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToAzureBlob)(nil)).Elem()
+}
+
+func (i *cacheToAzureBlobPtrType) ToCacheToAzureBlobPtrOutput() CacheToAzureBlobPtrOutput {
+	return i.ToCacheToAzureBlobPtrOutputWithContext(context.Background())
+}
+
+func (i *cacheToAzureBlobPtrType) ToCacheToAzureBlobPtrOutputWithContext(ctx context.Context) CacheToAzureBlobPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToAzureBlobPtrOutput)
+}
+
+// A cache in Azure Blob Storage.
+type CacheToAzureBlobOutput struct{ *pulumi.OutputState }
+
+func (CacheToAzureBlobOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToAzureBlob)(nil)).Elem()
+}
+
+func (o CacheToAzureBlobOutput) ToCacheToAzureBlobOutput() CacheToAzureBlobOutput {
+	return o
+}
+
+func (o CacheToAzureBlobOutput) ToCacheToAzureBlobOutputWithContext(ctx context.Context) CacheToAzureBlobOutput {
+	return o
+}
+
+func (o CacheToAzureBlobOutput) ToCacheToAzureBlobPtrOutput() CacheToAzureBlobPtrOutput {
+	return o.ToCacheToAzureBlobPtrOutputWithContext(context.Background())
+}
+
+func (o CacheToAzureBlobOutput) ToCacheToAzureBlobPtrOutputWithContext(ctx context.Context) CacheToAzureBlobPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheToAzureBlob) *CacheToAzureBlob {
+		return &v
+	}).(CacheToAzureBlobPtrOutput)
+}
+
+// URL of the storage account, such as `https://shop.blob.core.windows.net`.
+func (o CacheToAzureBlobOutput) AccountUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToAzureBlob) *string { return v.AccountUrl }).(pulumi.StringPtrOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToAzureBlobOutput) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToAzureBlob) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToAzureBlobOutput) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v CacheToAzureBlob) *CacheMode { return v.Mode }).(CacheModePtrOutput)
+}
+
+// Name of the cache.
+func (o CacheToAzureBlobOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v CacheToAzureBlob) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// Key of the storage account. Without it the builder uses an identity that it finds itself.
+func (o CacheToAzureBlobOutput) SecretAccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToAzureBlob) *string { return v.SecretAccessKey }).(pulumi.StringPtrOutput)
+}
+
+type CacheToAzureBlobPtrOutput struct{ *pulumi.OutputState }
+
+func (CacheToAzureBlobPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToAzureBlob)(nil)).Elem()
+}
+
+func (o CacheToAzureBlobPtrOutput) ToCacheToAzureBlobPtrOutput() CacheToAzureBlobPtrOutput {
+	return o
+}
+
+func (o CacheToAzureBlobPtrOutput) ToCacheToAzureBlobPtrOutputWithContext(ctx context.Context) CacheToAzureBlobPtrOutput {
+	return o
+}
+
+func (o CacheToAzureBlobPtrOutput) Elem() CacheToAzureBlobOutput {
+	return o.ApplyT(func(v *CacheToAzureBlob) CacheToAzureBlob {
+		if v != nil {
+			return *v
+		}
+		var ret CacheToAzureBlob
+		return ret
+	}).(CacheToAzureBlobOutput)
+}
+
+// URL of the storage account, such as `https://shop.blob.core.windows.net`.
+func (o CacheToAzureBlobPtrOutput) AccountUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToAzureBlob) *string {
+		if v == nil {
+			return nil
+		}
+		return v.AccountUrl
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToAzureBlobPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToAzureBlob) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.IgnoreError
+	}).(pulumi.BoolPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToAzureBlobPtrOutput) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v *CacheToAzureBlob) *CacheMode {
+		if v == nil {
+			return nil
+		}
+		return v.Mode
+	}).(CacheModePtrOutput)
+}
+
+// Name of the cache.
+func (o CacheToAzureBlobPtrOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToAzureBlob) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Name
+	}).(pulumi.StringPtrOutput)
+}
+
+// Key of the storage account. Without it the builder uses an identity that it finds itself.
+func (o CacheToAzureBlobPtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToAzureBlob) *string {
+		if v == nil {
+			return nil
+		}
+		return v.SecretAccessKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// The cache of GitHub Actions, to be written.
+type CacheToGitHubActions struct {
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError *bool `pulumi:"ignoreError"`
+	// What is kept. Defaults to `min`.
+	Mode *CacheMode `pulumi:"mode"`
+	// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+	Scope *string `pulumi:"scope"`
+}
+
+// CacheToGitHubActionsInput is an input type that accepts CacheToGitHubActionsArgs and CacheToGitHubActionsOutput values.
+// You can construct a concrete instance of `CacheToGitHubActionsInput` via:
+//
+//	CacheToGitHubActionsArgs{...}
+type CacheToGitHubActionsInput interface {
+	pulumi.Input
+
+	ToCacheToGitHubActionsOutput() CacheToGitHubActionsOutput
+	ToCacheToGitHubActionsOutputWithContext(context.Context) CacheToGitHubActionsOutput
+}
+
+// The cache of GitHub Actions, to be written.
+type CacheToGitHubActionsArgs struct {
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
+	// What is kept. Defaults to `min`.
+	Mode CacheModePtrInput `pulumi:"mode"`
+	// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+	Scope pulumi.StringPtrInput `pulumi:"scope"`
+}
+
+func (CacheToGitHubActionsArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToGitHubActions)(nil)).Elem()
+}
+
+func (i CacheToGitHubActionsArgs) ToCacheToGitHubActionsOutput() CacheToGitHubActionsOutput {
+	return i.ToCacheToGitHubActionsOutputWithContext(context.Background())
+}
+
+func (i CacheToGitHubActionsArgs) ToCacheToGitHubActionsOutputWithContext(ctx context.Context) CacheToGitHubActionsOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToGitHubActionsOutput)
+}
+
+func (i CacheToGitHubActionsArgs) ToCacheToGitHubActionsPtrOutput() CacheToGitHubActionsPtrOutput {
+	return i.ToCacheToGitHubActionsPtrOutputWithContext(context.Background())
+}
+
+func (i CacheToGitHubActionsArgs) ToCacheToGitHubActionsPtrOutputWithContext(ctx context.Context) CacheToGitHubActionsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToGitHubActionsOutput).ToCacheToGitHubActionsPtrOutputWithContext(ctx)
+}
+
+// CacheToGitHubActionsPtrInput is an input type that accepts CacheToGitHubActionsArgs, CacheToGitHubActionsPtr and CacheToGitHubActionsPtrOutput values.
+// You can construct a concrete instance of `CacheToGitHubActionsPtrInput` via:
+//
+//	        CacheToGitHubActionsArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheToGitHubActionsPtrInput interface {
+	pulumi.Input
+
+	ToCacheToGitHubActionsPtrOutput() CacheToGitHubActionsPtrOutput
+	ToCacheToGitHubActionsPtrOutputWithContext(context.Context) CacheToGitHubActionsPtrOutput
+}
+
+type cacheToGitHubActionsPtrType CacheToGitHubActionsArgs
+
+func CacheToGitHubActionsPtr(v *CacheToGitHubActionsArgs) CacheToGitHubActionsPtrInput {
+	return (*cacheToGitHubActionsPtrType)(v)
+}
+
+func (*cacheToGitHubActionsPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToGitHubActions)(nil)).Elem()
+}
+
+func (i *cacheToGitHubActionsPtrType) ToCacheToGitHubActionsPtrOutput() CacheToGitHubActionsPtrOutput {
+	return i.ToCacheToGitHubActionsPtrOutputWithContext(context.Background())
+}
+
+func (i *cacheToGitHubActionsPtrType) ToCacheToGitHubActionsPtrOutputWithContext(ctx context.Context) CacheToGitHubActionsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToGitHubActionsPtrOutput)
+}
+
+// The cache of GitHub Actions, to be written.
+type CacheToGitHubActionsOutput struct{ *pulumi.OutputState }
+
+func (CacheToGitHubActionsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToGitHubActions)(nil)).Elem()
+}
+
+func (o CacheToGitHubActionsOutput) ToCacheToGitHubActionsOutput() CacheToGitHubActionsOutput {
+	return o
+}
+
+func (o CacheToGitHubActionsOutput) ToCacheToGitHubActionsOutputWithContext(ctx context.Context) CacheToGitHubActionsOutput {
+	return o
+}
+
+func (o CacheToGitHubActionsOutput) ToCacheToGitHubActionsPtrOutput() CacheToGitHubActionsPtrOutput {
+	return o.ToCacheToGitHubActionsPtrOutputWithContext(context.Background())
+}
+
+func (o CacheToGitHubActionsOutput) ToCacheToGitHubActionsPtrOutputWithContext(ctx context.Context) CacheToGitHubActionsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheToGitHubActions) *CacheToGitHubActions {
+		return &v
+	}).(CacheToGitHubActionsPtrOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToGitHubActionsOutput) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToGitHubActions) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToGitHubActionsOutput) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v CacheToGitHubActions) *CacheMode { return v.Mode }).(CacheModePtrOutput)
+}
+
+// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+func (o CacheToGitHubActionsOutput) Scope() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToGitHubActions) *string { return v.Scope }).(pulumi.StringPtrOutput)
+}
+
+type CacheToGitHubActionsPtrOutput struct{ *pulumi.OutputState }
+
+func (CacheToGitHubActionsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToGitHubActions)(nil)).Elem()
+}
+
+func (o CacheToGitHubActionsPtrOutput) ToCacheToGitHubActionsPtrOutput() CacheToGitHubActionsPtrOutput {
+	return o
+}
+
+func (o CacheToGitHubActionsPtrOutput) ToCacheToGitHubActionsPtrOutputWithContext(ctx context.Context) CacheToGitHubActionsPtrOutput {
+	return o
+}
+
+func (o CacheToGitHubActionsPtrOutput) Elem() CacheToGitHubActionsOutput {
+	return o.ApplyT(func(v *CacheToGitHubActions) CacheToGitHubActions {
+		if v != nil {
+			return *v
+		}
+		var ret CacheToGitHubActions
+		return ret
+	}).(CacheToGitHubActionsOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToGitHubActionsPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToGitHubActions) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.IgnoreError
+	}).(pulumi.BoolPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToGitHubActionsPtrOutput) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v *CacheToGitHubActions) *CacheMode {
+		if v == nil {
+			return nil
+		}
+		return v.Mode
+	}).(CacheModePtrOutput)
+}
+
+// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+func (o CacheToGitHubActionsPtrOutput) Scope() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToGitHubActions) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Scope
+	}).(pulumi.StringPtrOutput)
+}
+
+// A cache in the image itself.
+type CacheToInline struct {
+}
+
+// CacheToInlineInput is an input type that accepts CacheToInlineArgs and CacheToInlineOutput values.
+// You can construct a concrete instance of `CacheToInlineInput` via:
+//
+//	CacheToInlineArgs{...}
+type CacheToInlineInput interface {
+	pulumi.Input
+
+	ToCacheToInlineOutput() CacheToInlineOutput
+	ToCacheToInlineOutputWithContext(context.Context) CacheToInlineOutput
+}
+
+// A cache in the image itself.
+type CacheToInlineArgs struct {
+}
+
+func (CacheToInlineArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToInline)(nil)).Elem()
+}
+
+func (i CacheToInlineArgs) ToCacheToInlineOutput() CacheToInlineOutput {
+	return i.ToCacheToInlineOutputWithContext(context.Background())
+}
+
+func (i CacheToInlineArgs) ToCacheToInlineOutputWithContext(ctx context.Context) CacheToInlineOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToInlineOutput)
+}
+
+func (i CacheToInlineArgs) ToCacheToInlinePtrOutput() CacheToInlinePtrOutput {
+	return i.ToCacheToInlinePtrOutputWithContext(context.Background())
+}
+
+func (i CacheToInlineArgs) ToCacheToInlinePtrOutputWithContext(ctx context.Context) CacheToInlinePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToInlineOutput).ToCacheToInlinePtrOutputWithContext(ctx)
+}
+
+// CacheToInlinePtrInput is an input type that accepts CacheToInlineArgs, CacheToInlinePtr and CacheToInlinePtrOutput values.
+// You can construct a concrete instance of `CacheToInlinePtrInput` via:
+//
+//	        CacheToInlineArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheToInlinePtrInput interface {
+	pulumi.Input
+
+	ToCacheToInlinePtrOutput() CacheToInlinePtrOutput
+	ToCacheToInlinePtrOutputWithContext(context.Context) CacheToInlinePtrOutput
+}
+
+type cacheToInlinePtrType CacheToInlineArgs
+
+func CacheToInlinePtr(v *CacheToInlineArgs) CacheToInlinePtrInput {
+	return (*cacheToInlinePtrType)(v)
+}
+
+func (*cacheToInlinePtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToInline)(nil)).Elem()
+}
+
+func (i *cacheToInlinePtrType) ToCacheToInlinePtrOutput() CacheToInlinePtrOutput {
+	return i.ToCacheToInlinePtrOutputWithContext(context.Background())
+}
+
+func (i *cacheToInlinePtrType) ToCacheToInlinePtrOutputWithContext(ctx context.Context) CacheToInlinePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToInlinePtrOutput)
+}
+
+// A cache in the image itself.
+type CacheToInlineOutput struct{ *pulumi.OutputState }
+
+func (CacheToInlineOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToInline)(nil)).Elem()
+}
+
+func (o CacheToInlineOutput) ToCacheToInlineOutput() CacheToInlineOutput {
+	return o
+}
+
+func (o CacheToInlineOutput) ToCacheToInlineOutputWithContext(ctx context.Context) CacheToInlineOutput {
+	return o
+}
+
+func (o CacheToInlineOutput) ToCacheToInlinePtrOutput() CacheToInlinePtrOutput {
+	return o.ToCacheToInlinePtrOutputWithContext(context.Background())
+}
+
+func (o CacheToInlineOutput) ToCacheToInlinePtrOutputWithContext(ctx context.Context) CacheToInlinePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheToInline) *CacheToInline {
+		return &v
+	}).(CacheToInlinePtrOutput)
+}
+
+type CacheToInlinePtrOutput struct{ *pulumi.OutputState }
+
+func (CacheToInlinePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToInline)(nil)).Elem()
+}
+
+func (o CacheToInlinePtrOutput) ToCacheToInlinePtrOutput() CacheToInlinePtrOutput {
+	return o
+}
+
+func (o CacheToInlinePtrOutput) ToCacheToInlinePtrOutputWithContext(ctx context.Context) CacheToInlinePtrOutput {
+	return o
+}
+
+func (o CacheToInlinePtrOutput) Elem() CacheToInlineOutput {
+	return o.ApplyT(func(v *CacheToInline) CacheToInline {
+		if v != nil {
+			return *v
+		}
+		var ret CacheToInline
+		return ret
+	}).(CacheToInlineOutput)
+}
+
+// A cache in a folder.
+type CacheToLocal struct {
+	// How layers are compressed. Defaults to `gzip`.
+	Compression *CompressionType `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel *int `pulumi:"compressionLevel"`
+	// Path of the folder, relative to the program. Keep it out of the build context.
+	Dest string `pulumi:"dest"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression *bool `pulumi:"forceCompression"`
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError *bool `pulumi:"ignoreError"`
+	// What is kept. Defaults to `min`.
+	Mode *CacheMode `pulumi:"mode"`
+}
+
+// CacheToLocalInput is an input type that accepts CacheToLocalArgs and CacheToLocalOutput values.
+// You can construct a concrete instance of `CacheToLocalInput` via:
+//
+//	CacheToLocalArgs{...}
+type CacheToLocalInput interface {
+	pulumi.Input
+
+	ToCacheToLocalOutput() CacheToLocalOutput
+	ToCacheToLocalOutputWithContext(context.Context) CacheToLocalOutput
+}
+
+// A cache in a folder.
+type CacheToLocalArgs struct {
+	// How layers are compressed. Defaults to `gzip`.
+	Compression CompressionTypePtrInput `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
+	// Path of the folder, relative to the program. Keep it out of the build context.
+	Dest pulumi.StringInput `pulumi:"dest"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
+	// What is kept. Defaults to `min`.
+	Mode CacheModePtrInput `pulumi:"mode"`
+}
+
+func (CacheToLocalArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToLocal)(nil)).Elem()
+}
+
+func (i CacheToLocalArgs) ToCacheToLocalOutput() CacheToLocalOutput {
+	return i.ToCacheToLocalOutputWithContext(context.Background())
+}
+
+func (i CacheToLocalArgs) ToCacheToLocalOutputWithContext(ctx context.Context) CacheToLocalOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToLocalOutput)
+}
+
+func (i CacheToLocalArgs) ToCacheToLocalPtrOutput() CacheToLocalPtrOutput {
+	return i.ToCacheToLocalPtrOutputWithContext(context.Background())
+}
+
+func (i CacheToLocalArgs) ToCacheToLocalPtrOutputWithContext(ctx context.Context) CacheToLocalPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToLocalOutput).ToCacheToLocalPtrOutputWithContext(ctx)
+}
+
+// CacheToLocalPtrInput is an input type that accepts CacheToLocalArgs, CacheToLocalPtr and CacheToLocalPtrOutput values.
+// You can construct a concrete instance of `CacheToLocalPtrInput` via:
+//
+//	        CacheToLocalArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheToLocalPtrInput interface {
+	pulumi.Input
+
+	ToCacheToLocalPtrOutput() CacheToLocalPtrOutput
+	ToCacheToLocalPtrOutputWithContext(context.Context) CacheToLocalPtrOutput
+}
+
+type cacheToLocalPtrType CacheToLocalArgs
+
+func CacheToLocalPtr(v *CacheToLocalArgs) CacheToLocalPtrInput {
+	return (*cacheToLocalPtrType)(v)
+}
+
+func (*cacheToLocalPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToLocal)(nil)).Elem()
+}
+
+func (i *cacheToLocalPtrType) ToCacheToLocalPtrOutput() CacheToLocalPtrOutput {
+	return i.ToCacheToLocalPtrOutputWithContext(context.Background())
+}
+
+func (i *cacheToLocalPtrType) ToCacheToLocalPtrOutputWithContext(ctx context.Context) CacheToLocalPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToLocalPtrOutput)
+}
+
+// A cache in a folder.
+type CacheToLocalOutput struct{ *pulumi.OutputState }
+
+func (CacheToLocalOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToLocal)(nil)).Elem()
+}
+
+func (o CacheToLocalOutput) ToCacheToLocalOutput() CacheToLocalOutput {
+	return o
+}
+
+func (o CacheToLocalOutput) ToCacheToLocalOutputWithContext(ctx context.Context) CacheToLocalOutput {
+	return o
+}
+
+func (o CacheToLocalOutput) ToCacheToLocalPtrOutput() CacheToLocalPtrOutput {
+	return o.ToCacheToLocalPtrOutputWithContext(context.Background())
+}
+
+func (o CacheToLocalOutput) ToCacheToLocalPtrOutputWithContext(ctx context.Context) CacheToLocalPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheToLocal) *CacheToLocal {
+		return &v
+	}).(CacheToLocalPtrOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o CacheToLocalOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v CacheToLocal) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o CacheToLocalOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v CacheToLocal) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
+}
+
+// Path of the folder, relative to the program. Keep it out of the build context.
+func (o CacheToLocalOutput) Dest() pulumi.StringOutput {
+	return o.ApplyT(func(v CacheToLocal) string { return v.Dest }).(pulumi.StringOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o CacheToLocalOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToLocal) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToLocalOutput) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToLocal) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToLocalOutput) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v CacheToLocal) *CacheMode { return v.Mode }).(CacheModePtrOutput)
+}
+
+type CacheToLocalPtrOutput struct{ *pulumi.OutputState }
+
+func (CacheToLocalPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToLocal)(nil)).Elem()
+}
+
+func (o CacheToLocalPtrOutput) ToCacheToLocalPtrOutput() CacheToLocalPtrOutput {
+	return o
+}
+
+func (o CacheToLocalPtrOutput) ToCacheToLocalPtrOutputWithContext(ctx context.Context) CacheToLocalPtrOutput {
+	return o
+}
+
+func (o CacheToLocalPtrOutput) Elem() CacheToLocalOutput {
+	return o.ApplyT(func(v *CacheToLocal) CacheToLocal {
+		if v != nil {
+			return *v
+		}
+		var ret CacheToLocal
+		return ret
+	}).(CacheToLocalOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o CacheToLocalPtrOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v *CacheToLocal) *CompressionType {
+		if v == nil {
+			return nil
+		}
+		return v.Compression
+	}).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o CacheToLocalPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *CacheToLocal) *int {
+		if v == nil {
+			return nil
+		}
+		return v.CompressionLevel
+	}).(pulumi.IntPtrOutput)
+}
+
+// Path of the folder, relative to the program. Keep it out of the build context.
+func (o CacheToLocalPtrOutput) Dest() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToLocal) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Dest
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o CacheToLocalPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToLocal) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.ForceCompression
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToLocalPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToLocal) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.IgnoreError
+	}).(pulumi.BoolPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToLocalPtrOutput) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v *CacheToLocal) *CacheMode {
+		if v == nil {
+			return nil
+		}
+		return v.Mode
+	}).(CacheModePtrOutput)
+}
+
+// A cache in a registry.
+type CacheToRegistry struct {
+	// How layers are compressed. Defaults to `gzip`.
+	Compression *CompressionType `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel *int `pulumi:"compressionLevel"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression *bool `pulumi:"forceCompression"`
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError *bool `pulumi:"ignoreError"`
+	// Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+	ImageManifest *bool `pulumi:"imageManifest"`
+	// What is kept. Defaults to `min`.
+	Mode *CacheMode `pulumi:"mode"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
+	// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	Ref string `pulumi:"ref"`
+}
+
+// CacheToRegistryInput is an input type that accepts CacheToRegistryArgs and CacheToRegistryOutput values.
+// You can construct a concrete instance of `CacheToRegistryInput` via:
+//
+//	CacheToRegistryArgs{...}
+type CacheToRegistryInput interface {
+	pulumi.Input
+
+	ToCacheToRegistryOutput() CacheToRegistryOutput
+	ToCacheToRegistryOutputWithContext(context.Context) CacheToRegistryOutput
+}
+
+// A cache in a registry.
+type CacheToRegistryArgs struct {
+	// How layers are compressed. Defaults to `gzip`.
+	Compression CompressionTypePtrInput `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
+	// Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+	ImageManifest pulumi.BoolPtrInput `pulumi:"imageManifest"`
+	// What is kept. Defaults to `min`.
+	Mode CacheModePtrInput `pulumi:"mode"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
+	// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	Ref pulumi.StringInput `pulumi:"ref"`
+}
+
+func (CacheToRegistryArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToRegistry)(nil)).Elem()
+}
+
+func (i CacheToRegistryArgs) ToCacheToRegistryOutput() CacheToRegistryOutput {
+	return i.ToCacheToRegistryOutputWithContext(context.Background())
+}
+
+func (i CacheToRegistryArgs) ToCacheToRegistryOutputWithContext(ctx context.Context) CacheToRegistryOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToRegistryOutput)
+}
+
+func (i CacheToRegistryArgs) ToCacheToRegistryPtrOutput() CacheToRegistryPtrOutput {
+	return i.ToCacheToRegistryPtrOutputWithContext(context.Background())
+}
+
+func (i CacheToRegistryArgs) ToCacheToRegistryPtrOutputWithContext(ctx context.Context) CacheToRegistryPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToRegistryOutput).ToCacheToRegistryPtrOutputWithContext(ctx)
+}
+
+// CacheToRegistryPtrInput is an input type that accepts CacheToRegistryArgs, CacheToRegistryPtr and CacheToRegistryPtrOutput values.
+// You can construct a concrete instance of `CacheToRegistryPtrInput` via:
+//
+//	        CacheToRegistryArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheToRegistryPtrInput interface {
+	pulumi.Input
+
+	ToCacheToRegistryPtrOutput() CacheToRegistryPtrOutput
+	ToCacheToRegistryPtrOutputWithContext(context.Context) CacheToRegistryPtrOutput
+}
+
+type cacheToRegistryPtrType CacheToRegistryArgs
+
+func CacheToRegistryPtr(v *CacheToRegistryArgs) CacheToRegistryPtrInput {
+	return (*cacheToRegistryPtrType)(v)
+}
+
+func (*cacheToRegistryPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToRegistry)(nil)).Elem()
+}
+
+func (i *cacheToRegistryPtrType) ToCacheToRegistryPtrOutput() CacheToRegistryPtrOutput {
+	return i.ToCacheToRegistryPtrOutputWithContext(context.Background())
+}
+
+func (i *cacheToRegistryPtrType) ToCacheToRegistryPtrOutputWithContext(ctx context.Context) CacheToRegistryPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToRegistryPtrOutput)
+}
+
+// A cache in a registry.
+type CacheToRegistryOutput struct{ *pulumi.OutputState }
+
+func (CacheToRegistryOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToRegistry)(nil)).Elem()
+}
+
+func (o CacheToRegistryOutput) ToCacheToRegistryOutput() CacheToRegistryOutput {
+	return o
+}
+
+func (o CacheToRegistryOutput) ToCacheToRegistryOutputWithContext(ctx context.Context) CacheToRegistryOutput {
+	return o
+}
+
+func (o CacheToRegistryOutput) ToCacheToRegistryPtrOutput() CacheToRegistryPtrOutput {
+	return o.ToCacheToRegistryPtrOutputWithContext(context.Background())
+}
+
+func (o CacheToRegistryOutput) ToCacheToRegistryPtrOutputWithContext(ctx context.Context) CacheToRegistryPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheToRegistry) *CacheToRegistry {
+		return &v
+	}).(CacheToRegistryPtrOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o CacheToRegistryOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v CacheToRegistry) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o CacheToRegistryOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v CacheToRegistry) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o CacheToRegistryOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToRegistry) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToRegistryOutput) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToRegistry) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
+}
+
+// Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+func (o CacheToRegistryOutput) ImageManifest() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToRegistry) *bool { return v.ImageManifest }).(pulumi.BoolPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToRegistryOutput) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v CacheToRegistry) *CacheMode { return v.Mode }).(CacheModePtrOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o CacheToRegistryOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToRegistry) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
+}
+
+// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+func (o CacheToRegistryOutput) Ref() pulumi.StringOutput {
+	return o.ApplyT(func(v CacheToRegistry) string { return v.Ref }).(pulumi.StringOutput)
+}
+
+type CacheToRegistryPtrOutput struct{ *pulumi.OutputState }
+
+func (CacheToRegistryPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToRegistry)(nil)).Elem()
+}
+
+func (o CacheToRegistryPtrOutput) ToCacheToRegistryPtrOutput() CacheToRegistryPtrOutput {
+	return o
+}
+
+func (o CacheToRegistryPtrOutput) ToCacheToRegistryPtrOutputWithContext(ctx context.Context) CacheToRegistryPtrOutput {
+	return o
+}
+
+func (o CacheToRegistryPtrOutput) Elem() CacheToRegistryOutput {
+	return o.ApplyT(func(v *CacheToRegistry) CacheToRegistry {
+		if v != nil {
+			return *v
+		}
+		var ret CacheToRegistry
+		return ret
+	}).(CacheToRegistryOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o CacheToRegistryPtrOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v *CacheToRegistry) *CompressionType {
+		if v == nil {
+			return nil
+		}
+		return v.Compression
+	}).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o CacheToRegistryPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *CacheToRegistry) *int {
+		if v == nil {
+			return nil
+		}
+		return v.CompressionLevel
+	}).(pulumi.IntPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o CacheToRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.ForceCompression
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToRegistryPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.IgnoreError
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+func (o CacheToRegistryPtrOutput) ImageManifest() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.ImageManifest
+	}).(pulumi.BoolPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToRegistryPtrOutput) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v *CacheToRegistry) *CacheMode {
+		if v == nil {
+			return nil
+		}
+		return v.Mode
+	}).(CacheModePtrOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o CacheToRegistryPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.OciMediaTypes
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+func (o CacheToRegistryPtrOutput) Ref() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToRegistry) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Ref
+	}).(pulumi.StringPtrOutput)
+}
+
+// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+type CacheToS3 struct {
+	// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+	AccessKeyId *string `pulumi:"accessKeyId"`
+	// What the keys of blobs begin with. Defaults to `blobs/`.
+	BlobsPrefix *string `pulumi:"blobsPrefix"`
+	// Name of the bucket.
+	Bucket string `pulumi:"bucket"`
+	// URL of the service, when it is not Amazon's.
+	EndpointUrl *string `pulumi:"endpointUrl"`
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError *bool `pulumi:"ignoreError"`
+	// What the keys of manifests begin with. Defaults to `manifests/`.
+	ManifestsPrefix *string `pulumi:"manifestsPrefix"`
+	// What is kept. Defaults to `min`.
+	Mode *CacheMode `pulumi:"mode"`
+	// Name of the cache in it. Defaults to `buildkit`.
+	Name *string `pulumi:"name"`
+	// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+	Region *string `pulumi:"region"`
+	// Its secret. Defaults like `accessKeyId`, together with it.
+	SecretAccessKey *string `pulumi:"secretAccessKey"`
+	// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+	SessionToken *string `pulumi:"sessionToken"`
+	// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+	UsePathStyle *bool `pulumi:"usePathStyle"`
+}
+
+// CacheToS3Input is an input type that accepts CacheToS3Args and CacheToS3Output values.
+// You can construct a concrete instance of `CacheToS3Input` via:
+//
+//	CacheToS3Args{...}
+type CacheToS3Input interface {
+	pulumi.Input
+
+	ToCacheToS3Output() CacheToS3Output
+	ToCacheToS3OutputWithContext(context.Context) CacheToS3Output
+}
+
+// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+type CacheToS3Args struct {
+	// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+	AccessKeyId pulumi.StringPtrInput `pulumi:"accessKeyId"`
+	// What the keys of blobs begin with. Defaults to `blobs/`.
+	BlobsPrefix pulumi.StringPtrInput `pulumi:"blobsPrefix"`
+	// Name of the bucket.
+	Bucket pulumi.StringInput `pulumi:"bucket"`
+	// URL of the service, when it is not Amazon's.
+	EndpointUrl pulumi.StringPtrInput `pulumi:"endpointUrl"`
+	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
+	// What the keys of manifests begin with. Defaults to `manifests/`.
+	ManifestsPrefix pulumi.StringPtrInput `pulumi:"manifestsPrefix"`
+	// What is kept. Defaults to `min`.
+	Mode CacheModePtrInput `pulumi:"mode"`
+	// Name of the cache in it. Defaults to `buildkit`.
+	Name pulumi.StringPtrInput `pulumi:"name"`
+	// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+	Region pulumi.StringPtrInput `pulumi:"region"`
+	// Its secret. Defaults like `accessKeyId`, together with it.
+	SecretAccessKey pulumi.StringPtrInput `pulumi:"secretAccessKey"`
+	// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+	SessionToken pulumi.StringPtrInput `pulumi:"sessionToken"`
+	// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+	UsePathStyle pulumi.BoolPtrInput `pulumi:"usePathStyle"`
+}
+
+func (CacheToS3Args) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToS3)(nil)).Elem()
+}
+
+func (i CacheToS3Args) ToCacheToS3Output() CacheToS3Output {
+	return i.ToCacheToS3OutputWithContext(context.Background())
+}
+
+func (i CacheToS3Args) ToCacheToS3OutputWithContext(ctx context.Context) CacheToS3Output {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToS3Output)
+}
+
+func (i CacheToS3Args) ToCacheToS3PtrOutput() CacheToS3PtrOutput {
+	return i.ToCacheToS3PtrOutputWithContext(context.Background())
+}
+
+func (i CacheToS3Args) ToCacheToS3PtrOutputWithContext(ctx context.Context) CacheToS3PtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToS3Output).ToCacheToS3PtrOutputWithContext(ctx)
+}
+
+// CacheToS3PtrInput is an input type that accepts CacheToS3Args, CacheToS3Ptr and CacheToS3PtrOutput values.
+// You can construct a concrete instance of `CacheToS3PtrInput` via:
+//
+//	        CacheToS3Args{...}
+//
+//	or:
+//
+//	        nil
+type CacheToS3PtrInput interface {
+	pulumi.Input
+
+	ToCacheToS3PtrOutput() CacheToS3PtrOutput
+	ToCacheToS3PtrOutputWithContext(context.Context) CacheToS3PtrOutput
+}
+
+type cacheToS3PtrType CacheToS3Args
+
+func CacheToS3Ptr(v *CacheToS3Args) CacheToS3PtrInput {
+	return (*cacheToS3PtrType)(v)
+}
+
+func (*cacheToS3PtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToS3)(nil)).Elem()
+}
+
+func (i *cacheToS3PtrType) ToCacheToS3PtrOutput() CacheToS3PtrOutput {
+	return i.ToCacheToS3PtrOutputWithContext(context.Background())
+}
+
+func (i *cacheToS3PtrType) ToCacheToS3PtrOutputWithContext(ctx context.Context) CacheToS3PtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheToS3PtrOutput)
+}
+
+// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+type CacheToS3Output struct{ *pulumi.OutputState }
+
+func (CacheToS3Output) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheToS3)(nil)).Elem()
+}
+
+func (o CacheToS3Output) ToCacheToS3Output() CacheToS3Output {
+	return o
+}
+
+func (o CacheToS3Output) ToCacheToS3OutputWithContext(ctx context.Context) CacheToS3Output {
+	return o
+}
+
+func (o CacheToS3Output) ToCacheToS3PtrOutput() CacheToS3PtrOutput {
+	return o.ToCacheToS3PtrOutputWithContext(context.Background())
+}
+
+func (o CacheToS3Output) ToCacheToS3PtrOutputWithContext(ctx context.Context) CacheToS3PtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheToS3) *CacheToS3 {
+		return &v
+	}).(CacheToS3PtrOutput)
+}
+
+// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+func (o CacheToS3Output) AccessKeyId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *string { return v.AccessKeyId }).(pulumi.StringPtrOutput)
+}
+
+// What the keys of blobs begin with. Defaults to `blobs/`.
+func (o CacheToS3Output) BlobsPrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *string { return v.BlobsPrefix }).(pulumi.StringPtrOutput)
+}
+
+// Name of the bucket.
+func (o CacheToS3Output) Bucket() pulumi.StringOutput {
+	return o.ApplyT(func(v CacheToS3) string { return v.Bucket }).(pulumi.StringOutput)
+}
+
+// URL of the service, when it is not Amazon's.
+func (o CacheToS3Output) EndpointUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *string { return v.EndpointUrl }).(pulumi.StringPtrOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToS3Output) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
+}
+
+// What the keys of manifests begin with. Defaults to `manifests/`.
+func (o CacheToS3Output) ManifestsPrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *string { return v.ManifestsPrefix }).(pulumi.StringPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToS3Output) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v CacheToS3) *CacheMode { return v.Mode }).(CacheModePtrOutput)
+}
+
+// Name of the cache in it. Defaults to `buildkit`.
+func (o CacheToS3Output) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *string { return v.Name }).(pulumi.StringPtrOutput)
+}
+
+// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+func (o CacheToS3Output) Region() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *string { return v.Region }).(pulumi.StringPtrOutput)
+}
+
+// Its secret. Defaults like `accessKeyId`, together with it.
+func (o CacheToS3Output) SecretAccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *string { return v.SecretAccessKey }).(pulumi.StringPtrOutput)
+}
+
+// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+func (o CacheToS3Output) SessionToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *string { return v.SessionToken }).(pulumi.StringPtrOutput)
+}
+
+// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+func (o CacheToS3Output) UsePathStyle() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToS3) *bool { return v.UsePathStyle }).(pulumi.BoolPtrOutput)
+}
+
+type CacheToS3PtrOutput struct{ *pulumi.OutputState }
+
+func (CacheToS3PtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheToS3)(nil)).Elem()
+}
+
+func (o CacheToS3PtrOutput) ToCacheToS3PtrOutput() CacheToS3PtrOutput {
+	return o
+}
+
+func (o CacheToS3PtrOutput) ToCacheToS3PtrOutputWithContext(ctx context.Context) CacheToS3PtrOutput {
+	return o
+}
+
+func (o CacheToS3PtrOutput) Elem() CacheToS3Output {
+	return o.ApplyT(func(v *CacheToS3) CacheToS3 {
+		if v != nil {
+			return *v
+		}
+		var ret CacheToS3
+		return ret
+	}).(CacheToS3Output)
+}
+
+// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+func (o CacheToS3PtrOutput) AccessKeyId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.AccessKeyId
+	}).(pulumi.StringPtrOutput)
+}
+
+// What the keys of blobs begin with. Defaults to `blobs/`.
+func (o CacheToS3PtrOutput) BlobsPrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.BlobsPrefix
+	}).(pulumi.StringPtrOutput)
+}
+
+// Name of the bucket.
+func (o CacheToS3PtrOutput) Bucket() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Bucket
+	}).(pulumi.StringPtrOutput)
+}
+
+// URL of the service, when it is not Amazon's.
+func (o CacheToS3PtrOutput) EndpointUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.EndpointUrl
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+func (o CacheToS3PtrOutput) IgnoreError() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.IgnoreError
+	}).(pulumi.BoolPtrOutput)
+}
+
+// What the keys of manifests begin with. Defaults to `manifests/`.
+func (o CacheToS3PtrOutput) ManifestsPrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ManifestsPrefix
+	}).(pulumi.StringPtrOutput)
+}
+
+// What is kept. Defaults to `min`.
+func (o CacheToS3PtrOutput) Mode() CacheModePtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *CacheMode {
+		if v == nil {
+			return nil
+		}
+		return v.Mode
+	}).(CacheModePtrOutput)
+}
+
+// Name of the cache in it. Defaults to `buildkit`.
+func (o CacheToS3PtrOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Name
+	}).(pulumi.StringPtrOutput)
+}
+
+// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+func (o CacheToS3PtrOutput) Region() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Region
+	}).(pulumi.StringPtrOutput)
+}
+
+// Its secret. Defaults like `accessKeyId`, together with it.
+func (o CacheToS3PtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.SecretAccessKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+func (o CacheToS3PtrOutput) SessionToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.SessionToken
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+func (o CacheToS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToS3) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.UsePathStyle
+	}).(pulumi.BoolPtrOutput)
+}
+
 // The Dockerfile: one of `location` and `inline`.
 type Dockerfile struct {
 	// Text of the Dockerfile.
@@ -1468,6 +4085,32 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BuildContextPtrInput)(nil)).Elem(), BuildContextArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BuilderInput)(nil)).Elem(), BuilderArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BuilderPtrInput)(nil)).Elem(), BuilderArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromInput)(nil)).Elem(), CacheFromArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromArrayInput)(nil)).Elem(), CacheFromArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromAzureBlobInput)(nil)).Elem(), CacheFromAzureBlobArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromAzureBlobPtrInput)(nil)).Elem(), CacheFromAzureBlobArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromGitHubActionsInput)(nil)).Elem(), CacheFromGitHubActionsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromGitHubActionsPtrInput)(nil)).Elem(), CacheFromGitHubActionsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromLocalInput)(nil)).Elem(), CacheFromLocalArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromLocalPtrInput)(nil)).Elem(), CacheFromLocalArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromRegistryInput)(nil)).Elem(), CacheFromRegistryArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromRegistryPtrInput)(nil)).Elem(), CacheFromRegistryArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromS3Input)(nil)).Elem(), CacheFromS3Args{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromS3PtrInput)(nil)).Elem(), CacheFromS3Args{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToInput)(nil)).Elem(), CacheToArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToArrayInput)(nil)).Elem(), CacheToArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToAzureBlobInput)(nil)).Elem(), CacheToAzureBlobArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToAzureBlobPtrInput)(nil)).Elem(), CacheToAzureBlobArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToGitHubActionsInput)(nil)).Elem(), CacheToGitHubActionsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToGitHubActionsPtrInput)(nil)).Elem(), CacheToGitHubActionsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToInlineInput)(nil)).Elem(), CacheToInlineArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToInlinePtrInput)(nil)).Elem(), CacheToInlineArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToLocalInput)(nil)).Elem(), CacheToLocalArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToLocalPtrInput)(nil)).Elem(), CacheToLocalArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToRegistryInput)(nil)).Elem(), CacheToRegistryArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToRegistryPtrInput)(nil)).Elem(), CacheToRegistryArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToS3Input)(nil)).Elem(), CacheToS3Args{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheToS3PtrInput)(nil)).Elem(), CacheToS3Args{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DockerfileInput)(nil)).Elem(), DockerfileArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DockerfilePtrInput)(nil)).Elem(), DockerfileArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ECRInput)(nil)).Elem(), ECRArgs{})
@@ -1488,6 +4131,32 @@ func init() {
 	pulumi.RegisterOutputType(BuildContextPtrOutput{})
 	pulumi.RegisterOutputType(BuilderOutput{})
 	pulumi.RegisterOutputType(BuilderPtrOutput{})
+	pulumi.RegisterOutputType(CacheFromOutput{})
+	pulumi.RegisterOutputType(CacheFromArrayOutput{})
+	pulumi.RegisterOutputType(CacheFromAzureBlobOutput{})
+	pulumi.RegisterOutputType(CacheFromAzureBlobPtrOutput{})
+	pulumi.RegisterOutputType(CacheFromGitHubActionsOutput{})
+	pulumi.RegisterOutputType(CacheFromGitHubActionsPtrOutput{})
+	pulumi.RegisterOutputType(CacheFromLocalOutput{})
+	pulumi.RegisterOutputType(CacheFromLocalPtrOutput{})
+	pulumi.RegisterOutputType(CacheFromRegistryOutput{})
+	pulumi.RegisterOutputType(CacheFromRegistryPtrOutput{})
+	pulumi.RegisterOutputType(CacheFromS3Output{})
+	pulumi.RegisterOutputType(CacheFromS3PtrOutput{})
+	pulumi.RegisterOutputType(CacheToOutput{})
+	pulumi.RegisterOutputType(CacheToArrayOutput{})
+	pulumi.RegisterOutputType(CacheToAzureBlobOutput{})
+	pulumi.RegisterOutputType(CacheToAzureBlobPtrOutput{})
+	pulumi.RegisterOutputType(CacheToGitHubActionsOutput{})
+	pulumi.RegisterOutputType(CacheToGitHubActionsPtrOutput{})
+	pulumi.RegisterOutputType(CacheToInlineOutput{})
+	pulumi.RegisterOutputType(CacheToInlinePtrOutput{})
+	pulumi.RegisterOutputType(CacheToLocalOutput{})
+	pulumi.RegisterOutputType(CacheToLocalPtrOutput{})
+	pulumi.RegisterOutputType(CacheToRegistryOutput{})
+	pulumi.RegisterOutputType(CacheToRegistryPtrOutput{})
+	pulumi.RegisterOutputType(CacheToS3Output{})
+	pulumi.RegisterOutputType(CacheToS3PtrOutput{})
 	pulumi.RegisterOutputType(DockerfileOutput{})
 	pulumi.RegisterOutputType(DockerfilePtrOutput{})
 	pulumi.RegisterOutputType(ECROutput{})

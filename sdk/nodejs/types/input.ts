@@ -31,6 +31,348 @@ export interface BuilderArgs {
 }
 
 /**
+ * A cache to read: one of its members.
+ */
+export interface CacheFromArgs {
+    /**
+     * A container of Azure Blob Storage.
+     */
+    azblob?: pulumi.Input<inputs.CacheFromAzureBlobArgs>;
+    /**
+     * Whether to leave this entry out. Defaults to false.
+     */
+    disabled?: pulumi.Input<boolean>;
+    /**
+     * The cache of GitHub Actions. Outside of a job of theirs it is left out.
+     */
+    gha?: pulumi.Input<inputs.CacheFromGitHubActionsArgs>;
+    /**
+     * A folder of this machine.
+     */
+    local?: pulumi.Input<inputs.CacheFromLocalArgs>;
+    /**
+     * A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+     */
+    raw?: pulumi.Input<string>;
+    /**
+     * An image in a registry that holds a cache, or an image with an inline cache.
+     */
+    registry?: pulumi.Input<inputs.CacheFromRegistryArgs>;
+    /**
+     * A bucket of Amazon S3, or of a service that speaks its protocol.
+     */
+    s3?: pulumi.Input<inputs.CacheFromS3Args>;
+}
+
+/**
+ * A cache in Azure Blob Storage.
+ */
+export interface CacheFromAzureBlobArgs {
+    /**
+     * URL of the storage account, such as `https://shop.blob.core.windows.net`.
+     */
+    accountUrl?: pulumi.Input<string>;
+    /**
+     * Name of the cache.
+     */
+    name: pulumi.Input<string>;
+    /**
+     * Key of the storage account. Without it the builder uses an identity that it finds itself.
+     */
+    secretAccessKey?: pulumi.Input<string>;
+}
+
+/**
+ * The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+ */
+export interface CacheFromGitHubActionsArgs {
+    /**
+     * The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+     */
+    scope?: pulumi.Input<string>;
+}
+
+/**
+ * A cache in a folder.
+ */
+export interface CacheFromLocalArgs {
+    /**
+     * Digest of the cache in it. Defaults to the one that was written last.
+     */
+    digest?: pulumi.Input<string>;
+    /**
+     * Path of the folder, relative to the program.
+     */
+    src: pulumi.Input<string>;
+}
+
+/**
+ * A cache in a registry.
+ */
+export interface CacheFromRegistryArgs {
+    /**
+     * Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     */
+    ref: pulumi.Input<string>;
+}
+
+/**
+ * A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+ */
+export interface CacheFromS3Args {
+    /**
+     * Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+     */
+    accessKeyId?: pulumi.Input<string>;
+    /**
+     * What the keys of blobs begin with. Defaults to `blobs/`.
+     */
+    blobsPrefix?: pulumi.Input<string>;
+    /**
+     * Name of the bucket.
+     */
+    bucket: pulumi.Input<string>;
+    /**
+     * URL of the service, when it is not Amazon's.
+     */
+    endpointUrl?: pulumi.Input<string>;
+    /**
+     * What the keys of manifests begin with. Defaults to `manifests/`.
+     */
+    manifestsPrefix?: pulumi.Input<string>;
+    /**
+     * Name of the cache in it. Defaults to `buildkit`.
+     */
+    name?: pulumi.Input<string>;
+    /**
+     * Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+     */
+    region?: pulumi.Input<string>;
+    /**
+     * Its secret. Defaults like `accessKeyId`, together with it.
+     */
+    secretAccessKey?: pulumi.Input<string>;
+    /**
+     * The token of a temporary key. Defaults like `accessKeyId`, together with it.
+     */
+    sessionToken?: pulumi.Input<string>;
+    /**
+     * Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+     */
+    usePathStyle?: pulumi.Input<boolean>;
+}
+
+/**
+ * A cache to write: one of its members.
+ */
+export interface CacheToArgs {
+    /**
+     * A container of Azure Blob Storage.
+     */
+    azblob?: pulumi.Input<inputs.CacheToAzureBlobArgs>;
+    /**
+     * Whether to leave this entry out. Defaults to false.
+     */
+    disabled?: pulumi.Input<boolean>;
+    /**
+     * The cache of GitHub Actions. Outside of a job of theirs it is left out.
+     */
+    gha?: pulumi.Input<inputs.CacheToGitHubActionsArgs>;
+    /**
+     * The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+     */
+    inline?: pulumi.Input<inputs.CacheToInlineArgs>;
+    /**
+     * A folder of this machine.
+     */
+    local?: pulumi.Input<inputs.CacheToLocalArgs>;
+    /**
+     * A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+     */
+    raw?: pulumi.Input<string>;
+    /**
+     * An image in a registry that holds a cache.
+     */
+    registry?: pulumi.Input<inputs.CacheToRegistryArgs>;
+    /**
+     * A bucket of Amazon S3, or of a service that speaks its protocol.
+     */
+    s3?: pulumi.Input<inputs.CacheToS3Args>;
+}
+
+/**
+ * A cache in Azure Blob Storage.
+ */
+export interface CacheToAzureBlobArgs {
+    /**
+     * URL of the storage account, such as `https://shop.blob.core.windows.net`.
+     */
+    accountUrl?: pulumi.Input<string>;
+    /**
+     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     */
+    ignoreError?: pulumi.Input<boolean>;
+    /**
+     * What is kept. Defaults to `min`.
+     */
+    mode?: pulumi.Input<enums.CacheMode>;
+    /**
+     * Name of the cache.
+     */
+    name: pulumi.Input<string>;
+    /**
+     * Key of the storage account. Without it the builder uses an identity that it finds itself.
+     */
+    secretAccessKey?: pulumi.Input<string>;
+}
+
+/**
+ * The cache of GitHub Actions, to be written.
+ */
+export interface CacheToGitHubActionsArgs {
+    /**
+     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     */
+    ignoreError?: pulumi.Input<boolean>;
+    /**
+     * What is kept. Defaults to `min`.
+     */
+    mode?: pulumi.Input<enums.CacheMode>;
+    /**
+     * The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+     */
+    scope?: pulumi.Input<string>;
+}
+
+/**
+ * A cache in the image itself.
+ */
+export interface CacheToInlineArgs {
+}
+
+/**
+ * A cache in a folder.
+ */
+export interface CacheToLocalArgs {
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: pulumi.Input<enums.CompressionType>;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: pulumi.Input<number>;
+    /**
+     * Path of the folder, relative to the program. Keep it out of the build context.
+     */
+    dest: pulumi.Input<string>;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: pulumi.Input<boolean>;
+    /**
+     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     */
+    ignoreError?: pulumi.Input<boolean>;
+    /**
+     * What is kept. Defaults to `min`.
+     */
+    mode?: pulumi.Input<enums.CacheMode>;
+}
+
+/**
+ * A cache in a registry.
+ */
+export interface CacheToRegistryArgs {
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: pulumi.Input<enums.CompressionType>;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: pulumi.Input<number>;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: pulumi.Input<boolean>;
+    /**
+     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     */
+    ignoreError?: pulumi.Input<boolean>;
+    /**
+     * Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+     */
+    imageManifest?: pulumi.Input<boolean>;
+    /**
+     * What is kept. Defaults to `min`.
+     */
+    mode?: pulumi.Input<enums.CacheMode>;
+    /**
+     * Whether to use the media types of OCI. Defaults to true.
+     */
+    ociMediaTypes?: pulumi.Input<boolean>;
+    /**
+     * Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     */
+    ref: pulumi.Input<string>;
+}
+
+/**
+ * A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+ */
+export interface CacheToS3Args {
+    /**
+     * Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+     */
+    accessKeyId?: pulumi.Input<string>;
+    /**
+     * What the keys of blobs begin with. Defaults to `blobs/`.
+     */
+    blobsPrefix?: pulumi.Input<string>;
+    /**
+     * Name of the bucket.
+     */
+    bucket: pulumi.Input<string>;
+    /**
+     * URL of the service, when it is not Amazon's.
+     */
+    endpointUrl?: pulumi.Input<string>;
+    /**
+     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     */
+    ignoreError?: pulumi.Input<boolean>;
+    /**
+     * What the keys of manifests begin with. Defaults to `manifests/`.
+     */
+    manifestsPrefix?: pulumi.Input<string>;
+    /**
+     * What is kept. Defaults to `min`.
+     */
+    mode?: pulumi.Input<enums.CacheMode>;
+    /**
+     * Name of the cache in it. Defaults to `buildkit`.
+     */
+    name?: pulumi.Input<string>;
+    /**
+     * Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+     */
+    region?: pulumi.Input<string>;
+    /**
+     * Its secret. Defaults like `accessKeyId`, together with it.
+     */
+    secretAccessKey?: pulumi.Input<string>;
+    /**
+     * The token of a temporary key. Defaults like `accessKeyId`, together with it.
+     */
+    sessionToken?: pulumi.Input<string>;
+    /**
+     * Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+     */
+    usePathStyle?: pulumi.Input<boolean>;
+}
+
+/**
  * The Dockerfile: one of `location` and `inline`.
  */
 export interface DockerfileArgs {

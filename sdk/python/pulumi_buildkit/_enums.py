@@ -7,10 +7,44 @@ import pulumi
 from enum import Enum
 
 __all__ = [
+    'CacheMode',
+    'CompressionType',
     'NetworkMode',
     'ProvenanceMode',
     'Watch',
 ]
+
+
+@pulumi.type_token("buildkit:index:CacheMode")
+class CacheMode(_builtins.str, Enum):
+    MIN = "min"
+    """
+    The layers of the image.
+    """
+    MAX = "max"
+    """
+    The layers of every stage.
+    """
+
+
+@pulumi.type_token("buildkit:index:CompressionType")
+class CompressionType(_builtins.str, Enum):
+    GZIP = "gzip"
+    """
+    gzip, which everything can read.
+    """
+    ZSTD = "zstd"
+    """
+    Zstandard, which is faster to unpack.
+    """
+    ESTARGZ = "estargz"
+    """
+    eStargz, of which a runtime can fetch files one by one.
+    """
+    UNCOMPRESSED = "uncompressed"
+    """
+    Not at all.
+    """
 
 
 @pulumi.type_token("buildkit:index:NetworkMode")

@@ -20,6 +20,32 @@ __all__ = [
     'BuildContextArgsDict',
     'BuilderArgs',
     'BuilderArgsDict',
+    'CacheFromAzureBlobArgs',
+    'CacheFromAzureBlobArgsDict',
+    'CacheFromGitHubActionsArgs',
+    'CacheFromGitHubActionsArgsDict',
+    'CacheFromLocalArgs',
+    'CacheFromLocalArgsDict',
+    'CacheFromRegistryArgs',
+    'CacheFromRegistryArgsDict',
+    'CacheFromS3Args',
+    'CacheFromS3ArgsDict',
+    'CacheFromArgs',
+    'CacheFromArgsDict',
+    'CacheToAzureBlobArgs',
+    'CacheToAzureBlobArgsDict',
+    'CacheToGitHubActionsArgs',
+    'CacheToGitHubActionsArgsDict',
+    'CacheToInlineArgs',
+    'CacheToInlineArgsDict',
+    'CacheToLocalArgs',
+    'CacheToLocalArgsDict',
+    'CacheToRegistryArgs',
+    'CacheToRegistryArgsDict',
+    'CacheToS3Args',
+    'CacheToS3ArgsDict',
+    'CacheToArgs',
+    'CacheToArgsDict',
     'DockerfileArgs',
     'DockerfileArgsDict',
     'ECRArgs',
@@ -124,6 +150,1501 @@ class BuilderArgs:
     @endpoint.setter
     def endpoint(self, value: Optional[pulumi.Input[_builtins.str]]):
         pulumi.set(self, "endpoint", value)
+
+
+class CacheFromAzureBlobArgsDict(TypedDict):
+    """
+    A cache in Azure Blob Storage.
+    """
+    name: pulumi.Input[_builtins.str]
+    """
+    Name of the cache.
+    """
+    account_url: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    URL of the storage account, such as `https://shop.blob.core.windows.net`.
+    """
+    secret_access_key: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Key of the storage account. Without it the builder uses an identity that it finds itself.
+    """
+
+@pulumi.input_type
+class CacheFromAzureBlobArgs:
+    def __init__(__self__, *,
+                 name: pulumi.Input[_builtins.str],
+                 account_url: Optional[pulumi.Input[_builtins.str]] = None,
+                 secret_access_key: Optional[pulumi.Input[_builtins.str]] = None):
+        """
+        A cache in Azure Blob Storage.
+
+        :param pulumi.Input[_builtins.str] name: Name of the cache.
+        :param pulumi.Input[_builtins.str] account_url: URL of the storage account, such as `https://shop.blob.core.windows.net`.
+        :param pulumi.Input[_builtins.str] secret_access_key: Key of the storage account. Without it the builder uses an identity that it finds itself.
+        """
+        pulumi.set(__self__, "name", name)
+        if account_url is not None:
+            pulumi.set(__self__, "account_url", account_url)
+        if secret_access_key is not None:
+            pulumi.set(__self__, "secret_access_key", secret_access_key)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> pulumi.Input[_builtins.str]:
+        """
+        Name of the cache.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter(name="accountUrl")
+    def account_url(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        URL of the storage account, such as `https://shop.blob.core.windows.net`.
+        """
+        return pulumi.get(self, "account_url")
+
+    @account_url.setter
+    def account_url(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "account_url", value)
+
+    @_builtins.property
+    @pulumi.getter(name="secretAccessKey")
+    def secret_access_key(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Key of the storage account. Without it the builder uses an identity that it finds itself.
+        """
+        return pulumi.get(self, "secret_access_key")
+
+    @secret_access_key.setter
+    def secret_access_key(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "secret_access_key", value)
+
+
+class CacheFromGitHubActionsArgsDict(TypedDict):
+    """
+    The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+    """
+    scope: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+    """
+
+@pulumi.input_type
+class CacheFromGitHubActionsArgs:
+    def __init__(__self__, *,
+                 scope: Optional[pulumi.Input[_builtins.str]] = None):
+        """
+        The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+
+        :param pulumi.Input[_builtins.str] scope: The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        """
+        if scope is not None:
+            pulumi.set(__self__, "scope", scope)
+
+    @_builtins.property
+    @pulumi.getter
+    def scope(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        """
+        return pulumi.get(self, "scope")
+
+    @scope.setter
+    def scope(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "scope", value)
+
+
+class CacheFromLocalArgsDict(TypedDict):
+    """
+    A cache in a folder.
+    """
+    src: pulumi.Input[_builtins.str]
+    """
+    Path of the folder, relative to the program.
+    """
+    digest: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Digest of the cache in it. Defaults to the one that was written last.
+    """
+
+@pulumi.input_type
+class CacheFromLocalArgs:
+    def __init__(__self__, *,
+                 src: pulumi.Input[_builtins.str],
+                 digest: Optional[pulumi.Input[_builtins.str]] = None):
+        """
+        A cache in a folder.
+
+        :param pulumi.Input[_builtins.str] src: Path of the folder, relative to the program.
+        :param pulumi.Input[_builtins.str] digest: Digest of the cache in it. Defaults to the one that was written last.
+        """
+        pulumi.set(__self__, "src", src)
+        if digest is not None:
+            pulumi.set(__self__, "digest", digest)
+
+    @_builtins.property
+    @pulumi.getter
+    def src(self) -> pulumi.Input[_builtins.str]:
+        """
+        Path of the folder, relative to the program.
+        """
+        return pulumi.get(self, "src")
+
+    @src.setter
+    def src(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "src", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def digest(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Digest of the cache in it. Defaults to the one that was written last.
+        """
+        return pulumi.get(self, "digest")
+
+    @digest.setter
+    def digest(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "digest", value)
+
+
+class CacheFromRegistryArgsDict(TypedDict):
+    """
+    A cache in a registry.
+    """
+    ref: pulumi.Input[_builtins.str]
+    """
+    Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+    """
+
+@pulumi.input_type
+class CacheFromRegistryArgs:
+    def __init__(__self__, *,
+                 ref: pulumi.Input[_builtins.str]):
+        """
+        A cache in a registry.
+
+        :param pulumi.Input[_builtins.str] ref: Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        """
+        pulumi.set(__self__, "ref", ref)
+
+    @_builtins.property
+    @pulumi.getter
+    def ref(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        """
+        return pulumi.get(self, "ref")
+
+    @ref.setter
+    def ref(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "ref", value)
+
+
+class CacheFromS3ArgsDict(TypedDict):
+    """
+    A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+    """
+    bucket: pulumi.Input[_builtins.str]
+    """
+    Name of the bucket.
+    """
+    access_key_id: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+    """
+    blobs_prefix: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    What the keys of blobs begin with. Defaults to `blobs/`.
+    """
+    endpoint_url: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    URL of the service, when it is not Amazon's.
+    """
+    manifests_prefix: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    What the keys of manifests begin with. Defaults to `manifests/`.
+    """
+    name: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Name of the cache in it. Defaults to `buildkit`.
+    """
+    region: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+    """
+    secret_access_key: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Its secret. Defaults like `accessKeyId`, together with it.
+    """
+    session_token: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The token of a temporary key. Defaults like `accessKeyId`, together with it.
+    """
+    use_path_style: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+    """
+
+@pulumi.input_type
+class CacheFromS3Args:
+    def __init__(__self__, *,
+                 bucket: pulumi.Input[_builtins.str],
+                 access_key_id: Optional[pulumi.Input[_builtins.str]] = None,
+                 blobs_prefix: Optional[pulumi.Input[_builtins.str]] = None,
+                 endpoint_url: Optional[pulumi.Input[_builtins.str]] = None,
+                 manifests_prefix: Optional[pulumi.Input[_builtins.str]] = None,
+                 name: Optional[pulumi.Input[_builtins.str]] = None,
+                 region: Optional[pulumi.Input[_builtins.str]] = None,
+                 secret_access_key: Optional[pulumi.Input[_builtins.str]] = None,
+                 session_token: Optional[pulumi.Input[_builtins.str]] = None,
+                 use_path_style: Optional[pulumi.Input[_builtins.bool]] = None):
+        """
+        A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+
+        :param pulumi.Input[_builtins.str] bucket: Name of the bucket.
+        :param pulumi.Input[_builtins.str] access_key_id: Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+        :param pulumi.Input[_builtins.str] blobs_prefix: What the keys of blobs begin with. Defaults to `blobs/`.
+        :param pulumi.Input[_builtins.str] endpoint_url: URL of the service, when it is not Amazon's.
+        :param pulumi.Input[_builtins.str] manifests_prefix: What the keys of manifests begin with. Defaults to `manifests/`.
+        :param pulumi.Input[_builtins.str] name: Name of the cache in it. Defaults to `buildkit`.
+        :param pulumi.Input[_builtins.str] region: Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+        :param pulumi.Input[_builtins.str] secret_access_key: Its secret. Defaults like `accessKeyId`, together with it.
+        :param pulumi.Input[_builtins.str] session_token: The token of a temporary key. Defaults like `accessKeyId`, together with it.
+        :param pulumi.Input[_builtins.bool] use_path_style: Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+        """
+        pulumi.set(__self__, "bucket", bucket)
+        if access_key_id is not None:
+            pulumi.set(__self__, "access_key_id", access_key_id)
+        if blobs_prefix is not None:
+            pulumi.set(__self__, "blobs_prefix", blobs_prefix)
+        if endpoint_url is not None:
+            pulumi.set(__self__, "endpoint_url", endpoint_url)
+        if manifests_prefix is not None:
+            pulumi.set(__self__, "manifests_prefix", manifests_prefix)
+        if name is not None:
+            pulumi.set(__self__, "name", name)
+        if region is not None:
+            pulumi.set(__self__, "region", region)
+        if secret_access_key is not None:
+            pulumi.set(__self__, "secret_access_key", secret_access_key)
+        if session_token is not None:
+            pulumi.set(__self__, "session_token", session_token)
+        if use_path_style is not None:
+            pulumi.set(__self__, "use_path_style", use_path_style)
+
+    @_builtins.property
+    @pulumi.getter
+    def bucket(self) -> pulumi.Input[_builtins.str]:
+        """
+        Name of the bucket.
+        """
+        return pulumi.get(self, "bucket")
+
+    @bucket.setter
+    def bucket(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "bucket", value)
+
+    @_builtins.property
+    @pulumi.getter(name="accessKeyId")
+    def access_key_id(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+        """
+        return pulumi.get(self, "access_key_id")
+
+    @access_key_id.setter
+    def access_key_id(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "access_key_id", value)
+
+    @_builtins.property
+    @pulumi.getter(name="blobsPrefix")
+    def blobs_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        What the keys of blobs begin with. Defaults to `blobs/`.
+        """
+        return pulumi.get(self, "blobs_prefix")
+
+    @blobs_prefix.setter
+    def blobs_prefix(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "blobs_prefix", value)
+
+    @_builtins.property
+    @pulumi.getter(name="endpointUrl")
+    def endpoint_url(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        URL of the service, when it is not Amazon's.
+        """
+        return pulumi.get(self, "endpoint_url")
+
+    @endpoint_url.setter
+    def endpoint_url(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "endpoint_url", value)
+
+    @_builtins.property
+    @pulumi.getter(name="manifestsPrefix")
+    def manifests_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        What the keys of manifests begin with. Defaults to `manifests/`.
+        """
+        return pulumi.get(self, "manifests_prefix")
+
+    @manifests_prefix.setter
+    def manifests_prefix(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "manifests_prefix", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Name of the cache in it. Defaults to `buildkit`.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def region(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+        """
+        return pulumi.get(self, "region")
+
+    @region.setter
+    def region(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "region", value)
+
+    @_builtins.property
+    @pulumi.getter(name="secretAccessKey")
+    def secret_access_key(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Its secret. Defaults like `accessKeyId`, together with it.
+        """
+        return pulumi.get(self, "secret_access_key")
+
+    @secret_access_key.setter
+    def secret_access_key(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "secret_access_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="sessionToken")
+    def session_token(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The token of a temporary key. Defaults like `accessKeyId`, together with it.
+        """
+        return pulumi.get(self, "session_token")
+
+    @session_token.setter
+    def session_token(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "session_token", value)
+
+    @_builtins.property
+    @pulumi.getter(name="usePathStyle")
+    def use_path_style(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+        """
+        return pulumi.get(self, "use_path_style")
+
+    @use_path_style.setter
+    def use_path_style(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "use_path_style", value)
+
+
+class CacheFromArgsDict(TypedDict):
+    """
+    A cache to read: one of its members.
+    """
+    azblob: NotRequired[pulumi.Input['CacheFromAzureBlobArgsDict']]
+    """
+    A container of Azure Blob Storage.
+    """
+    disabled: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to leave this entry out. Defaults to false.
+    """
+    gha: NotRequired[pulumi.Input['CacheFromGitHubActionsArgsDict']]
+    """
+    The cache of GitHub Actions. Outside of a job of theirs it is left out.
+    """
+    local: NotRequired[pulumi.Input['CacheFromLocalArgsDict']]
+    """
+    A folder of this machine.
+    """
+    raw: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+    """
+    registry: NotRequired[pulumi.Input['CacheFromRegistryArgsDict']]
+    """
+    An image in a registry that holds a cache, or an image with an inline cache.
+    """
+    s3: NotRequired[pulumi.Input['CacheFromS3ArgsDict']]
+    """
+    A bucket of Amazon S3, or of a service that speaks its protocol.
+    """
+
+@pulumi.input_type
+class CacheFromArgs:
+    def __init__(__self__, *,
+                 azblob: Optional[pulumi.Input['CacheFromAzureBlobArgs']] = None,
+                 disabled: Optional[pulumi.Input[_builtins.bool]] = None,
+                 gha: Optional[pulumi.Input['CacheFromGitHubActionsArgs']] = None,
+                 local: Optional[pulumi.Input['CacheFromLocalArgs']] = None,
+                 raw: Optional[pulumi.Input[_builtins.str]] = None,
+                 registry: Optional[pulumi.Input['CacheFromRegistryArgs']] = None,
+                 s3: Optional[pulumi.Input['CacheFromS3Args']] = None):
+        """
+        A cache to read: one of its members.
+
+        :param pulumi.Input['CacheFromAzureBlobArgs'] azblob: A container of Azure Blob Storage.
+        :param pulumi.Input[_builtins.bool] disabled: Whether to leave this entry out. Defaults to false.
+        :param pulumi.Input['CacheFromGitHubActionsArgs'] gha: The cache of GitHub Actions. Outside of a job of theirs it is left out.
+        :param pulumi.Input['CacheFromLocalArgs'] local: A folder of this machine.
+        :param pulumi.Input[_builtins.str] raw: A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        :param pulumi.Input['CacheFromRegistryArgs'] registry: An image in a registry that holds a cache, or an image with an inline cache.
+        :param pulumi.Input['CacheFromS3Args'] s3: A bucket of Amazon S3, or of a service that speaks its protocol.
+        """
+        if azblob is not None:
+            pulumi.set(__self__, "azblob", azblob)
+        if disabled is not None:
+            pulumi.set(__self__, "disabled", disabled)
+        if gha is not None:
+            pulumi.set(__self__, "gha", gha)
+        if local is not None:
+            pulumi.set(__self__, "local", local)
+        if raw is not None:
+            pulumi.set(__self__, "raw", raw)
+        if registry is not None:
+            pulumi.set(__self__, "registry", registry)
+        if s3 is not None:
+            pulumi.set(__self__, "s3", s3)
+
+    @_builtins.property
+    @pulumi.getter
+    def azblob(self) -> Optional[pulumi.Input['CacheFromAzureBlobArgs']]:
+        """
+        A container of Azure Blob Storage.
+        """
+        return pulumi.get(self, "azblob")
+
+    @azblob.setter
+    def azblob(self, value: Optional[pulumi.Input['CacheFromAzureBlobArgs']]):
+        pulumi.set(self, "azblob", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def disabled(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to leave this entry out. Defaults to false.
+        """
+        return pulumi.get(self, "disabled")
+
+    @disabled.setter
+    def disabled(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "disabled", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def gha(self) -> Optional[pulumi.Input['CacheFromGitHubActionsArgs']]:
+        """
+        The cache of GitHub Actions. Outside of a job of theirs it is left out.
+        """
+        return pulumi.get(self, "gha")
+
+    @gha.setter
+    def gha(self, value: Optional[pulumi.Input['CacheFromGitHubActionsArgs']]):
+        pulumi.set(self, "gha", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def local(self) -> Optional[pulumi.Input['CacheFromLocalArgs']]:
+        """
+        A folder of this machine.
+        """
+        return pulumi.get(self, "local")
+
+    @local.setter
+    def local(self, value: Optional[pulumi.Input['CacheFromLocalArgs']]):
+        pulumi.set(self, "local", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def raw(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        """
+        return pulumi.get(self, "raw")
+
+    @raw.setter
+    def raw(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "raw", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def registry(self) -> Optional[pulumi.Input['CacheFromRegistryArgs']]:
+        """
+        An image in a registry that holds a cache, or an image with an inline cache.
+        """
+        return pulumi.get(self, "registry")
+
+    @registry.setter
+    def registry(self, value: Optional[pulumi.Input['CacheFromRegistryArgs']]):
+        pulumi.set(self, "registry", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def s3(self) -> Optional[pulumi.Input['CacheFromS3Args']]:
+        """
+        A bucket of Amazon S3, or of a service that speaks its protocol.
+        """
+        return pulumi.get(self, "s3")
+
+    @s3.setter
+    def s3(self, value: Optional[pulumi.Input['CacheFromS3Args']]):
+        pulumi.set(self, "s3", value)
+
+
+class CacheToAzureBlobArgsDict(TypedDict):
+    """
+    A cache in Azure Blob Storage.
+    """
+    name: pulumi.Input[_builtins.str]
+    """
+    Name of the cache.
+    """
+    account_url: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    URL of the storage account, such as `https://shop.blob.core.windows.net`.
+    """
+    ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    """
+    mode: NotRequired[pulumi.Input['CacheMode']]
+    """
+    What is kept. Defaults to `min`.
+    """
+    secret_access_key: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Key of the storage account. Without it the builder uses an identity that it finds itself.
+    """
+
+@pulumi.input_type
+class CacheToAzureBlobArgs:
+    def __init__(__self__, *,
+                 name: pulumi.Input[_builtins.str],
+                 account_url: Optional[pulumi.Input[_builtins.str]] = None,
+                 ignore_error: Optional[pulumi.Input[_builtins.bool]] = None,
+                 mode: Optional[pulumi.Input['CacheMode']] = None,
+                 secret_access_key: Optional[pulumi.Input[_builtins.str]] = None):
+        """
+        A cache in Azure Blob Storage.
+
+        :param pulumi.Input[_builtins.str] name: Name of the cache.
+        :param pulumi.Input[_builtins.str] account_url: URL of the storage account, such as `https://shop.blob.core.windows.net`.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
+        :param pulumi.Input[_builtins.str] secret_access_key: Key of the storage account. Without it the builder uses an identity that it finds itself.
+        """
+        pulumi.set(__self__, "name", name)
+        if account_url is not None:
+            pulumi.set(__self__, "account_url", account_url)
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if secret_access_key is not None:
+            pulumi.set(__self__, "secret_access_key", secret_access_key)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> pulumi.Input[_builtins.str]:
+        """
+        Name of the cache.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter(name="accountUrl")
+    def account_url(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        URL of the storage account, such as `https://shop.blob.core.windows.net`.
+        """
+        return pulumi.get(self, "account_url")
+
+    @account_url.setter
+    def account_url(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "account_url", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @ignore_error.setter
+    def ignore_error(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "ignore_error", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional[pulumi.Input['CacheMode']]:
+        """
+        What is kept. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @mode.setter
+    def mode(self, value: Optional[pulumi.Input['CacheMode']]):
+        pulumi.set(self, "mode", value)
+
+    @_builtins.property
+    @pulumi.getter(name="secretAccessKey")
+    def secret_access_key(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Key of the storage account. Without it the builder uses an identity that it finds itself.
+        """
+        return pulumi.get(self, "secret_access_key")
+
+    @secret_access_key.setter
+    def secret_access_key(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "secret_access_key", value)
+
+
+class CacheToGitHubActionsArgsDict(TypedDict):
+    """
+    The cache of GitHub Actions, to be written.
+    """
+    ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    """
+    mode: NotRequired[pulumi.Input['CacheMode']]
+    """
+    What is kept. Defaults to `min`.
+    """
+    scope: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+    """
+
+@pulumi.input_type
+class CacheToGitHubActionsArgs:
+    def __init__(__self__, *,
+                 ignore_error: Optional[pulumi.Input[_builtins.bool]] = None,
+                 mode: Optional[pulumi.Input['CacheMode']] = None,
+                 scope: Optional[pulumi.Input[_builtins.str]] = None):
+        """
+        The cache of GitHub Actions, to be written.
+
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
+        :param pulumi.Input[_builtins.str] scope: The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        """
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if scope is not None:
+            pulumi.set(__self__, "scope", scope)
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @ignore_error.setter
+    def ignore_error(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "ignore_error", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional[pulumi.Input['CacheMode']]:
+        """
+        What is kept. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @mode.setter
+    def mode(self, value: Optional[pulumi.Input['CacheMode']]):
+        pulumi.set(self, "mode", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def scope(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        """
+        return pulumi.get(self, "scope")
+
+    @scope.setter
+    def scope(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "scope", value)
+
+
+class CacheToInlineArgsDict(TypedDict):
+    """
+    A cache in the image itself.
+    """
+    pass
+
+@pulumi.input_type
+class CacheToInlineArgs:
+    def __init__(__self__):
+        """
+        A cache in the image itself.
+        """
+        pass
+
+
+class CacheToLocalArgsDict(TypedDict):
+    """
+    A cache in a folder.
+    """
+    dest: pulumi.Input[_builtins.str]
+    """
+    Path of the folder, relative to the program. Keep it out of the build context.
+    """
+    compression: NotRequired[pulumi.Input['CompressionType']]
+    """
+    How layers are compressed. Defaults to `gzip`.
+    """
+    compression_level: NotRequired[pulumi.Input[_builtins.int]]
+    """
+    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    """
+    force_compression: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether layers that exist already are compressed anew. Defaults to false.
+    """
+    ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    """
+    mode: NotRequired[pulumi.Input['CacheMode']]
+    """
+    What is kept. Defaults to `min`.
+    """
+
+@pulumi.input_type
+class CacheToLocalArgs:
+    def __init__(__self__, *,
+                 dest: pulumi.Input[_builtins.str],
+                 compression: Optional[pulumi.Input['CompressionType']] = None,
+                 compression_level: Optional[pulumi.Input[_builtins.int]] = None,
+                 force_compression: Optional[pulumi.Input[_builtins.bool]] = None,
+                 ignore_error: Optional[pulumi.Input[_builtins.bool]] = None,
+                 mode: Optional[pulumi.Input['CacheMode']] = None):
+        """
+        A cache in a folder.
+
+        :param pulumi.Input[_builtins.str] dest: Path of the folder, relative to the program. Keep it out of the build context.
+        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
+        """
+        pulumi.set(__self__, "dest", dest)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> pulumi.Input[_builtins.str]:
+        """
+        Path of the folder, relative to the program. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
+
+    @dest.setter
+    def dest(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "dest", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional[pulumi.Input['CompressionType']]:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @compression.setter
+    def compression(self, value: Optional[pulumi.Input['CompressionType']]):
+        pulumi.set(self, "compression", value)
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @compression_level.setter
+    def compression_level(self, value: Optional[pulumi.Input[_builtins.int]]):
+        pulumi.set(self, "compression_level", value)
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @force_compression.setter
+    def force_compression(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "force_compression", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @ignore_error.setter
+    def ignore_error(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "ignore_error", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional[pulumi.Input['CacheMode']]:
+        """
+        What is kept. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @mode.setter
+    def mode(self, value: Optional[pulumi.Input['CacheMode']]):
+        pulumi.set(self, "mode", value)
+
+
+class CacheToRegistryArgsDict(TypedDict):
+    """
+    A cache in a registry.
+    """
+    ref: pulumi.Input[_builtins.str]
+    """
+    Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+    """
+    compression: NotRequired[pulumi.Input['CompressionType']]
+    """
+    How layers are compressed. Defaults to `gzip`.
+    """
+    compression_level: NotRequired[pulumi.Input[_builtins.int]]
+    """
+    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    """
+    force_compression: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether layers that exist already are compressed anew. Defaults to false.
+    """
+    ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    """
+    image_manifest: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+    """
+    mode: NotRequired[pulumi.Input['CacheMode']]
+    """
+    What is kept. Defaults to `min`.
+    """
+    oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to use the media types of OCI. Defaults to true.
+    """
+
+@pulumi.input_type
+class CacheToRegistryArgs:
+    def __init__(__self__, *,
+                 ref: pulumi.Input[_builtins.str],
+                 compression: Optional[pulumi.Input['CompressionType']] = None,
+                 compression_level: Optional[pulumi.Input[_builtins.int]] = None,
+                 force_compression: Optional[pulumi.Input[_builtins.bool]] = None,
+                 ignore_error: Optional[pulumi.Input[_builtins.bool]] = None,
+                 image_manifest: Optional[pulumi.Input[_builtins.bool]] = None,
+                 mode: Optional[pulumi.Input['CacheMode']] = None,
+                 oci_media_types: Optional[pulumi.Input[_builtins.bool]] = None):
+        """
+        A cache in a registry.
+
+        :param pulumi.Input[_builtins.str] ref: Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        :param pulumi.Input[_builtins.bool] image_manifest: Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        """
+        pulumi.set(__self__, "ref", ref)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if image_manifest is not None:
+            pulumi.set(__self__, "image_manifest", image_manifest)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+
+    @_builtins.property
+    @pulumi.getter
+    def ref(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        """
+        return pulumi.get(self, "ref")
+
+    @ref.setter
+    def ref(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "ref", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional[pulumi.Input['CompressionType']]:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @compression.setter
+    def compression(self, value: Optional[pulumi.Input['CompressionType']]):
+        pulumi.set(self, "compression", value)
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @compression_level.setter
+    def compression_level(self, value: Optional[pulumi.Input[_builtins.int]]):
+        pulumi.set(self, "compression_level", value)
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @force_compression.setter
+    def force_compression(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "force_compression", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @ignore_error.setter
+    def ignore_error(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "ignore_error", value)
+
+    @_builtins.property
+    @pulumi.getter(name="imageManifest")
+    def image_manifest(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+        """
+        return pulumi.get(self, "image_manifest")
+
+    @image_manifest.setter
+    def image_manifest(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "image_manifest", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional[pulumi.Input['CacheMode']]:
+        """
+        What is kept. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @mode.setter
+    def mode(self, value: Optional[pulumi.Input['CacheMode']]):
+        pulumi.set(self, "mode", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to use the media types of OCI. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+    @oci_media_types.setter
+    def oci_media_types(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "oci_media_types", value)
+
+
+class CacheToS3ArgsDict(TypedDict):
+    """
+    A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+    """
+    bucket: pulumi.Input[_builtins.str]
+    """
+    Name of the bucket.
+    """
+    access_key_id: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+    """
+    blobs_prefix: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    What the keys of blobs begin with. Defaults to `blobs/`.
+    """
+    endpoint_url: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    URL of the service, when it is not Amazon's.
+    """
+    ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    """
+    manifests_prefix: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    What the keys of manifests begin with. Defaults to `manifests/`.
+    """
+    mode: NotRequired[pulumi.Input['CacheMode']]
+    """
+    What is kept. Defaults to `min`.
+    """
+    name: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Name of the cache in it. Defaults to `buildkit`.
+    """
+    region: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+    """
+    secret_access_key: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Its secret. Defaults like `accessKeyId`, together with it.
+    """
+    session_token: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The token of a temporary key. Defaults like `accessKeyId`, together with it.
+    """
+    use_path_style: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+    """
+
+@pulumi.input_type
+class CacheToS3Args:
+    def __init__(__self__, *,
+                 bucket: pulumi.Input[_builtins.str],
+                 access_key_id: Optional[pulumi.Input[_builtins.str]] = None,
+                 blobs_prefix: Optional[pulumi.Input[_builtins.str]] = None,
+                 endpoint_url: Optional[pulumi.Input[_builtins.str]] = None,
+                 ignore_error: Optional[pulumi.Input[_builtins.bool]] = None,
+                 manifests_prefix: Optional[pulumi.Input[_builtins.str]] = None,
+                 mode: Optional[pulumi.Input['CacheMode']] = None,
+                 name: Optional[pulumi.Input[_builtins.str]] = None,
+                 region: Optional[pulumi.Input[_builtins.str]] = None,
+                 secret_access_key: Optional[pulumi.Input[_builtins.str]] = None,
+                 session_token: Optional[pulumi.Input[_builtins.str]] = None,
+                 use_path_style: Optional[pulumi.Input[_builtins.bool]] = None):
+        """
+        A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+
+        :param pulumi.Input[_builtins.str] bucket: Name of the bucket.
+        :param pulumi.Input[_builtins.str] access_key_id: Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+        :param pulumi.Input[_builtins.str] blobs_prefix: What the keys of blobs begin with. Defaults to `blobs/`.
+        :param pulumi.Input[_builtins.str] endpoint_url: URL of the service, when it is not Amazon's.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        :param pulumi.Input[_builtins.str] manifests_prefix: What the keys of manifests begin with. Defaults to `manifests/`.
+        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
+        :param pulumi.Input[_builtins.str] name: Name of the cache in it. Defaults to `buildkit`.
+        :param pulumi.Input[_builtins.str] region: Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+        :param pulumi.Input[_builtins.str] secret_access_key: Its secret. Defaults like `accessKeyId`, together with it.
+        :param pulumi.Input[_builtins.str] session_token: The token of a temporary key. Defaults like `accessKeyId`, together with it.
+        :param pulumi.Input[_builtins.bool] use_path_style: Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+        """
+        pulumi.set(__self__, "bucket", bucket)
+        if access_key_id is not None:
+            pulumi.set(__self__, "access_key_id", access_key_id)
+        if blobs_prefix is not None:
+            pulumi.set(__self__, "blobs_prefix", blobs_prefix)
+        if endpoint_url is not None:
+            pulumi.set(__self__, "endpoint_url", endpoint_url)
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if manifests_prefix is not None:
+            pulumi.set(__self__, "manifests_prefix", manifests_prefix)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if name is not None:
+            pulumi.set(__self__, "name", name)
+        if region is not None:
+            pulumi.set(__self__, "region", region)
+        if secret_access_key is not None:
+            pulumi.set(__self__, "secret_access_key", secret_access_key)
+        if session_token is not None:
+            pulumi.set(__self__, "session_token", session_token)
+        if use_path_style is not None:
+            pulumi.set(__self__, "use_path_style", use_path_style)
+
+    @_builtins.property
+    @pulumi.getter
+    def bucket(self) -> pulumi.Input[_builtins.str]:
+        """
+        Name of the bucket.
+        """
+        return pulumi.get(self, "bucket")
+
+    @bucket.setter
+    def bucket(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "bucket", value)
+
+    @_builtins.property
+    @pulumi.getter(name="accessKeyId")
+    def access_key_id(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+        """
+        return pulumi.get(self, "access_key_id")
+
+    @access_key_id.setter
+    def access_key_id(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "access_key_id", value)
+
+    @_builtins.property
+    @pulumi.getter(name="blobsPrefix")
+    def blobs_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        What the keys of blobs begin with. Defaults to `blobs/`.
+        """
+        return pulumi.get(self, "blobs_prefix")
+
+    @blobs_prefix.setter
+    def blobs_prefix(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "blobs_prefix", value)
+
+    @_builtins.property
+    @pulumi.getter(name="endpointUrl")
+    def endpoint_url(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        URL of the service, when it is not Amazon's.
+        """
+        return pulumi.get(self, "endpoint_url")
+
+    @endpoint_url.setter
+    def endpoint_url(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "endpoint_url", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @ignore_error.setter
+    def ignore_error(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "ignore_error", value)
+
+    @_builtins.property
+    @pulumi.getter(name="manifestsPrefix")
+    def manifests_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        What the keys of manifests begin with. Defaults to `manifests/`.
+        """
+        return pulumi.get(self, "manifests_prefix")
+
+    @manifests_prefix.setter
+    def manifests_prefix(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "manifests_prefix", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional[pulumi.Input['CacheMode']]:
+        """
+        What is kept. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @mode.setter
+    def mode(self, value: Optional[pulumi.Input['CacheMode']]):
+        pulumi.set(self, "mode", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Name of the cache in it. Defaults to `buildkit`.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def region(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+        """
+        return pulumi.get(self, "region")
+
+    @region.setter
+    def region(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "region", value)
+
+    @_builtins.property
+    @pulumi.getter(name="secretAccessKey")
+    def secret_access_key(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Its secret. Defaults like `accessKeyId`, together with it.
+        """
+        return pulumi.get(self, "secret_access_key")
+
+    @secret_access_key.setter
+    def secret_access_key(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "secret_access_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="sessionToken")
+    def session_token(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The token of a temporary key. Defaults like `accessKeyId`, together with it.
+        """
+        return pulumi.get(self, "session_token")
+
+    @session_token.setter
+    def session_token(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "session_token", value)
+
+    @_builtins.property
+    @pulumi.getter(name="usePathStyle")
+    def use_path_style(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+        """
+        return pulumi.get(self, "use_path_style")
+
+    @use_path_style.setter
+    def use_path_style(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "use_path_style", value)
+
+
+class CacheToArgsDict(TypedDict):
+    """
+    A cache to write: one of its members.
+    """
+    azblob: NotRequired[pulumi.Input['CacheToAzureBlobArgsDict']]
+    """
+    A container of Azure Blob Storage.
+    """
+    disabled: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to leave this entry out. Defaults to false.
+    """
+    gha: NotRequired[pulumi.Input['CacheToGitHubActionsArgsDict']]
+    """
+    The cache of GitHub Actions. Outside of a job of theirs it is left out.
+    """
+    inline: NotRequired[pulumi.Input['CacheToInlineArgsDict']]
+    """
+    The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+    """
+    local: NotRequired[pulumi.Input['CacheToLocalArgsDict']]
+    """
+    A folder of this machine.
+    """
+    raw: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+    """
+    registry: NotRequired[pulumi.Input['CacheToRegistryArgsDict']]
+    """
+    An image in a registry that holds a cache.
+    """
+    s3: NotRequired[pulumi.Input['CacheToS3ArgsDict']]
+    """
+    A bucket of Amazon S3, or of a service that speaks its protocol.
+    """
+
+@pulumi.input_type
+class CacheToArgs:
+    def __init__(__self__, *,
+                 azblob: Optional[pulumi.Input['CacheToAzureBlobArgs']] = None,
+                 disabled: Optional[pulumi.Input[_builtins.bool]] = None,
+                 gha: Optional[pulumi.Input['CacheToGitHubActionsArgs']] = None,
+                 inline: Optional[pulumi.Input['CacheToInlineArgs']] = None,
+                 local: Optional[pulumi.Input['CacheToLocalArgs']] = None,
+                 raw: Optional[pulumi.Input[_builtins.str]] = None,
+                 registry: Optional[pulumi.Input['CacheToRegistryArgs']] = None,
+                 s3: Optional[pulumi.Input['CacheToS3Args']] = None):
+        """
+        A cache to write: one of its members.
+
+        :param pulumi.Input['CacheToAzureBlobArgs'] azblob: A container of Azure Blob Storage.
+        :param pulumi.Input[_builtins.bool] disabled: Whether to leave this entry out. Defaults to false.
+        :param pulumi.Input['CacheToGitHubActionsArgs'] gha: The cache of GitHub Actions. Outside of a job of theirs it is left out.
+        :param pulumi.Input['CacheToInlineArgs'] inline: The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+        :param pulumi.Input['CacheToLocalArgs'] local: A folder of this machine.
+        :param pulumi.Input[_builtins.str] raw: A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        :param pulumi.Input['CacheToRegistryArgs'] registry: An image in a registry that holds a cache.
+        :param pulumi.Input['CacheToS3Args'] s3: A bucket of Amazon S3, or of a service that speaks its protocol.
+        """
+        if azblob is not None:
+            pulumi.set(__self__, "azblob", azblob)
+        if disabled is not None:
+            pulumi.set(__self__, "disabled", disabled)
+        if gha is not None:
+            pulumi.set(__self__, "gha", gha)
+        if inline is not None:
+            pulumi.set(__self__, "inline", inline)
+        if local is not None:
+            pulumi.set(__self__, "local", local)
+        if raw is not None:
+            pulumi.set(__self__, "raw", raw)
+        if registry is not None:
+            pulumi.set(__self__, "registry", registry)
+        if s3 is not None:
+            pulumi.set(__self__, "s3", s3)
+
+    @_builtins.property
+    @pulumi.getter
+    def azblob(self) -> Optional[pulumi.Input['CacheToAzureBlobArgs']]:
+        """
+        A container of Azure Blob Storage.
+        """
+        return pulumi.get(self, "azblob")
+
+    @azblob.setter
+    def azblob(self, value: Optional[pulumi.Input['CacheToAzureBlobArgs']]):
+        pulumi.set(self, "azblob", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def disabled(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to leave this entry out. Defaults to false.
+        """
+        return pulumi.get(self, "disabled")
+
+    @disabled.setter
+    def disabled(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "disabled", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def gha(self) -> Optional[pulumi.Input['CacheToGitHubActionsArgs']]:
+        """
+        The cache of GitHub Actions. Outside of a job of theirs it is left out.
+        """
+        return pulumi.get(self, "gha")
+
+    @gha.setter
+    def gha(self, value: Optional[pulumi.Input['CacheToGitHubActionsArgs']]):
+        pulumi.set(self, "gha", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def inline(self) -> Optional[pulumi.Input['CacheToInlineArgs']]:
+        """
+        The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+        """
+        return pulumi.get(self, "inline")
+
+    @inline.setter
+    def inline(self, value: Optional[pulumi.Input['CacheToInlineArgs']]):
+        pulumi.set(self, "inline", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def local(self) -> Optional[pulumi.Input['CacheToLocalArgs']]:
+        """
+        A folder of this machine.
+        """
+        return pulumi.get(self, "local")
+
+    @local.setter
+    def local(self, value: Optional[pulumi.Input['CacheToLocalArgs']]):
+        pulumi.set(self, "local", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def raw(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        """
+        return pulumi.get(self, "raw")
+
+    @raw.setter
+    def raw(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "raw", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def registry(self) -> Optional[pulumi.Input['CacheToRegistryArgs']]:
+        """
+        An image in a registry that holds a cache.
+        """
+        return pulumi.get(self, "registry")
+
+    @registry.setter
+    def registry(self, value: Optional[pulumi.Input['CacheToRegistryArgs']]):
+        pulumi.set(self, "registry", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def s3(self) -> Optional[pulumi.Input['CacheToS3Args']]:
+        """
+        A bucket of Amazon S3, or of a service that speaks its protocol.
+        """
+        return pulumi.get(self, "s3")
+
+    @s3.setter
+    def s3(self, value: Optional[pulumi.Input['CacheToS3Args']]):
+        pulumi.set(self, "s3", value)
 
 
 class DockerfileArgsDict(TypedDict):

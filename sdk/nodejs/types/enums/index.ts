@@ -2,6 +2,40 @@
 // *** Do not edit by hand unless you're certain you know what you are doing! ***
 
 
+export const CacheMode = {
+    /**
+     * The layers of the image.
+     */
+    Min: "min",
+    /**
+     * The layers of every stage.
+     */
+    Max: "max",
+} as const;
+
+export type CacheMode = (typeof CacheMode)[keyof typeof CacheMode];
+
+export const CompressionType = {
+    /**
+     * gzip, which everything can read.
+     */
+    Gzip: "gzip",
+    /**
+     * Zstandard, which is faster to unpack.
+     */
+    Zstd: "zstd",
+    /**
+     * eStargz, of which a runtime can fetch files one by one.
+     */
+    Estargz: "estargz",
+    /**
+     * Not at all.
+     */
+    Uncompressed: "uncompressed",
+} as const;
+
+export type CompressionType = (typeof CompressionType)[keyof typeof CompressionType];
+
 export const NetworkMode = {
     /**
      * The builder's own.

@@ -9,6 +9,8 @@ import io.github.pulumibuildkit.buildkit.enums.NetworkMode;
 import io.github.pulumibuildkit.buildkit.enums.Watch;
 import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
 import io.github.pulumibuildkit.buildkit.inputs.BuilderArgs;
+import io.github.pulumibuildkit.buildkit.inputs.CacheFromArgs;
+import io.github.pulumibuildkit.buildkit.inputs.CacheToArgs;
 import io.github.pulumibuildkit.buildkit.inputs.DockerfileArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ProvenanceArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
@@ -102,6 +104,36 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<BuilderArgs>> builder_() {
         return Optional.ofNullable(this.builder);
+    }
+
+    /**
+     * Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+     * 
+     */
+    @Import(name="cacheFrom")
+    private @Nullable Output<List<CacheFromArgs>> cacheFrom;
+
+    /**
+     * @return Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+     * 
+     */
+    public Optional<Output<List<CacheFromArgs>>> cacheFrom() {
+        return Optional.ofNullable(this.cacheFrom);
+    }
+
+    /**
+     * Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+     * 
+     */
+    @Import(name="cacheTo")
+    private @Nullable Output<List<CacheToArgs>> cacheTo;
+
+    /**
+     * @return Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+     * 
+     */
+    public Optional<Output<List<CacheToArgs>>> cacheTo() {
+        return Optional.ofNullable(this.cacheTo);
     }
 
     /**
@@ -427,6 +459,8 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         this.buildArgs = $.buildArgs;
         this.buildOnPreview = $.buildOnPreview;
         this.builder = $.builder;
+        this.cacheFrom = $.cacheFrom;
+        this.cacheTo = $.cacheTo;
         this.context = $.context;
         this.contextHash = $.contextHash;
         this.dockerfile = $.dockerfile;
@@ -581,6 +615,68 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder builder_(BuilderArgs builder) {
             return builder_(Output.of(builder));
+        }
+
+        /**
+         * @param cacheFrom Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cacheFrom(@Nullable Output<List<CacheFromArgs>> cacheFrom) {
+            $.cacheFrom = cacheFrom;
+            return this;
+        }
+
+        /**
+         * @param cacheFrom Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cacheFrom(List<CacheFromArgs> cacheFrom) {
+            return cacheFrom(Output.of(cacheFrom));
+        }
+
+        /**
+         * @param cacheFrom Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cacheFrom(CacheFromArgs... cacheFrom) {
+            return cacheFrom(List.of(cacheFrom));
+        }
+
+        /**
+         * @param cacheTo Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cacheTo(@Nullable Output<List<CacheToArgs>> cacheTo) {
+            $.cacheTo = cacheTo;
+            return this;
+        }
+
+        /**
+         * @param cacheTo Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cacheTo(List<CacheToArgs> cacheTo) {
+            return cacheTo(Output.of(cacheTo));
+        }
+
+        /**
+         * @param cacheTo Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cacheTo(CacheToArgs... cacheTo) {
+            return cacheTo(List.of(cacheTo));
         }
 
         /**

@@ -1,0 +1,63 @@
+package buildkit
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/buildkit/client"
+)
+
+// Cache is a place where the results of steps are kept for other builders
+// (https://github.com/moby/buildkit/blob/master/README.md#cache). It has no say in what is built; only an inline cache is
+// part of the image.
+type Cache struct {
+	Type  string            // "registry", "local", "s3", "gha", "azblob" or "inline"
+	Attrs map[string]string // by BuildKit's names
+}
+
+// secretAttrs are the attributes of caches that nobody is shown.
+var secretAttrs = []string{"secret_access_key", "session_token", "token", "ghtoken"}
+
+// cacheEntries are the caches as BuildKit's client wants them, which writes into their attributes.
+func (s *solve) cacheEntries(caches []Cache) []client.CacheOptionsEntry {
+	var entries []client.CacheOptionsEntry
+	for _, c := range caches {
+		for _, name := range secretAttrs {
+			s.steps.redact.learn(c.Attrs[name])
+		}
+		attrs := maps.Clone(c.Attrs)
+		if attrs == nil {
+			attrs = map[string]string{}
+		}
+		entries = append(entries, client.CacheOptionsEntry{Type: c.Type, Attrs: attrs})
+	}
+	return entries
+}
+
+// cacheImports leaves out folders that hold no cache, as they do before the first build, with a word about it.
+func (s *solve) cacheImports(caches []Cache) []client.CacheOptionsEntry {
+	var there []Cache
+	for _, c := range caches {
+		if c.Type == "local" {
+			if _, err := os.Stat(filepath.Join(c.Attrs["src"], "index.json")); err != nil {
+				s.steps.warn(fmt.Sprintf("cacheFrom: there is no cache in the folder %s: it is built without", c.Attrs["src"]))
+				continue
+			}
+		}
+		there = append(there, c)
+	}
+	return s.cacheEntries(there)
+}
+
+// cacheTrouble tells of a step that it was about a cache and failed: a build can do without, but should not in silence.
+func cacheTrouble(name, cause string) (string, bool) {
+	for prefix, input := range map[string]string{"importing cache manifest from ": "cacheFrom", "exporting cache to ": "cacheTo"} {
+		if strings.HasPrefix(name, prefix) {
+			return fmt.Sprintf("%s: %s: %s", input, name, cause), true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,138 @@
+package buildkit_test
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// anotherDaemon has nothing of what the tests' daemon has.
+func anotherDaemon(t *testing.T) *client.Client {
+	t.Helper()
+	lease, err := daemon.Acquire(t.Context(), daemon.Options{Dir: filepath.Join(t.TempDir(), "daemon"), Idle: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lease.Release() })
+	c, err := buildkit.Dial(t.Context(), lease.Endpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// What one daemon wrote into a cache another one takes from there: the step does not run again.
+func TestCachesAreSharedBetweenDaemons(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	folder := t.TempDir()
+	registry := registrytest.New(t)
+	ref := registry.Host() + "/cache:app"
+	kinds := map[string]struct {
+		to, from buildkit.Cache
+	}{
+		"a folder": {
+			to:   buildkit.Cache{Type: "local", Attrs: map[string]string{"dest": folder, "mode": "max"}},
+			from: buildkit.Cache{Type: "local", Attrs: map[string]string{"src": folder}},
+		},
+		"a registry": {
+			to:   buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref, "mode": "max", "image-manifest": "true", "oci-mediatypes": "true"}},
+			from: buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref}},
+		},
+		"the image itself": {
+			to:   buildkit.Cache{Type: "inline"},
+			from: buildkit.Cache{Type: "registry"}, // the image
+		},
+	}
+	here, there := s.c, anotherDaemon(t)
+	for name, c := range kinds {
+		plan := s.plan(t, "RUN : "+name+"; cat /proc/sys/kernel/random/uuid >/uuid")
+		s.c = here
+		first, err := s.solve(t.Context(), plan, buildkit.Access{CacheTo: []buildkit.Cache{c.to}})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if c.from.Attrs == nil {
+			c.from.Attrs = map[string]string{"ref": s.tag(t, first, strings.ReplaceAll(name, " ", "-"))}
+		}
+		s.c = there
+		second, err := s.solve(t.Context(), plan, buildkit.Access{CacheFrom: []buildkit.Cache{c.from}})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if a, b := s.file(t, first, "uuid"), s.file(t, second, "uuid"); a != b {
+			t.Errorf("%s: the step ran again: %q, %q", name, a, b)
+		}
+	}
+}
+
+// A cache that cannot be read is no reason to fail, one that cannot be written is, unless that is to be ignored.
+func TestCachesThatFail(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.New(t)
+	registry.Wrap(registrytest.Intercept(http.MethodPost, "/blobs/uploads/", func(w http.ResponseWriter, _ *http.Request) {
+		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
+	}))
+	ref := registry.Host() + "/cache:app"
+	to := buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref}}
+	ignored := buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref, "ignore-error": "true"}}
+	cases := map[string]struct {
+		access      buildkit.Access
+		err, warned string
+	}{
+		"no such cache":    {buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "registry", Attrs: map[string]string{"ref": ref}}}}, "", "cacheFrom: importing cache manifest from " + ref},
+		"an empty folder":  {buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "local", Attrs: map[string]string{"src": t.TempDir()}}}}, "", "cacheFrom: there is no cache in the folder /"},
+		"no right to it":   {buildkit.Access{CacheTo: []buildkit.Cache{to}}, "denied: no", ""},
+		"which is ignored": {buildkit.Access{CacheTo: []buildkit.Cache{ignored}}, "", "cacheTo: exporting cache to registry: "},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSteps(t)
+			_, err := s.solve(t.Context(), s.plan(t, "RUN true"), c.access)
+			if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("got %v, want %s", err, c.err)
+			}
+			if got := s.warnings(); !strings.HasPrefix(got, c.warned) || (got == "") != (c.warned == "") {
+				t.Errorf("warned %q, want %q", got, c.warned)
+			}
+		})
+	}
+}
+
+func (s *steps) warnings() string {
+	var texts []string
+	for _, e := range s.events {
+		if e.Kind == buildkit.Warned {
+			texts = append(texts, e.Text)
+		}
+	}
+	return strings.Join(texts, "\n")
+}
+
+// What a cache is opened with is shown nowhere, also when a server repeats it.
+func TestCredentialsOfACacheAreNotShown(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	attrs := map[string]string{"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1/" + canary, "access_key_id": "AKIA",
+		"secret_access_key": canary, "retry_max_attempts": "1"}
+	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "s3", Attrs: attrs}}})
+	if err != nil || s.warnings() == "" {
+		t.Errorf("warned %q, %v", s.warnings(), err)
+	}
+	wantNoCanary(t, "the warning", []byte(s.warnings()))
+	_, err = s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Attrs: attrs}}})
+	if err == nil {
+		t.Fatal("written to nowhere")
+	}
+	wantNoCanary(t, "the error", []byte(err.Error()))
+}

@@ -1,0 +1,38 @@
+package provider
+
+import "github.com/pulumi/pulumi-go-provider/infer"
+
+// CompressionType is how layers are compressed.
+type CompressionType string
+
+// The values of CompressionType.
+const (
+	CompressionGzip         CompressionType = "gzip"
+	CompressionZstd         CompressionType = "zstd"
+	CompressionEstargz      CompressionType = "estargz"
+	CompressionUncompressed CompressionType = "uncompressed"
+)
+
+// Values are the values of the enum.
+func (CompressionType) Values() []infer.EnumValue[CompressionType] {
+	return []infer.EnumValue[CompressionType]{
+		{Name: "Gzip", Value: CompressionGzip, Description: "gzip, which everything can read."},
+		{Name: "Zstd", Value: CompressionZstd, Description: "Zstandard, which is faster to unpack."},
+		{Name: "Estargz", Value: CompressionEstargz, Description: "eStargz, of which a runtime can fetch files one by one."},
+		{Name: "Uncompressed", Value: CompressionUncompressed, Description: "Not at all."},
+	}
+}
+
+// LayerCompression is how layers are compressed.
+type LayerCompression struct {
+	Compression      *CompressionType `pulumi:"compression,optional"`
+	CompressionLevel *int             `pulumi:"compressionLevel,optional"`
+	ForceCompression *bool            `pulumi:"forceCompression,optional"`
+}
+
+// Annotate documents the fields.
+func (c *LayerCompression) Annotate(an infer.Annotator) {
+	an.Describe(&c.Compression, "How layers are compressed. Defaults to `gzip`.")
+	an.Describe(&c.CompressionLevel, "How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.")
+	an.Describe(&c.ForceCompression, "Whether layers that exist already are compressed anew. Defaults to false.")
+}

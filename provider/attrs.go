@@ -1,0 +1,70 @@
+package provider
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// attrs are BuildKit's options of caches and exports, by its own names. What is not given is left out.
+type attrs map[string]string
+
+func (a attrs) text(name string, value *string) attrs {
+	if value != nil && *value != "" {
+		a[name] = *value
+	}
+	return a
+}
+
+func (a attrs) flag(name string, value *bool) attrs {
+	if value != nil {
+		a[name] = strconv.FormatBool(*value)
+	}
+	return a
+}
+
+func (a attrs) compression(c LayerCompression) attrs {
+	if c.Compression != nil {
+		a["compression"] = string(*c.Compression)
+	}
+	if c.CompressionLevel != nil {
+		a["compression-level"] = strconv.Itoa(*c.CompressionLevel)
+	}
+	return a.flag("force-compression", c.ForceCompression)
+}
+
+func (a attrs) writing(c CacheWriting) attrs {
+	if c.Mode != nil {
+		a["mode"] = string(*c.Mode)
+	}
+	return a.flag("ignore-error", c.IgnoreError)
+}
+
+// parseRaw reads what docker's command line takes: type=registry,ref=a,"name=b,c". The type is taken out of the options; it is
+// "" when there is no option at all, only a value.
+func parseRaw(text string) (kind string, options attrs, err error) {
+	fields, err := csv.NewReader(strings.NewReader(text)).Read()
+	if err != nil && err != io.EOF {
+		return "", nil, fmt.Errorf("%q: %w", text, err)
+	}
+	options = attrs{}
+	for _, field := range fields {
+		key, value, ok := strings.Cut(field, "=")
+		switch {
+		case !ok && len(fields) == 1:
+			return "", nil, nil
+		case !ok:
+			return "", nil, fmt.Errorf("%q is not name=value", field)
+		case strings.TrimSpace(strings.ToLower(key)) == "type":
+			kind = value
+		default:
+			options[strings.TrimSpace(strings.ToLower(key))] = value
+		}
+	}
+	if kind == "" {
+		return "", nil, fmt.Errorf("%q has no type: write type=…", text)
+	}
+	return kind, options, nil
+}

@@ -1,0 +1,152 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// caches are those of a build. What is left to the environment is looked up here, when a build starts. The error names the
+// input.
+func (a ImageArgs) caches() (from, to []buildkit.Cache, err error) {
+	for i, entry := range a.CacheFrom {
+		if from, err = opened(from, deref(entry.Disabled), entry.cache); err != nil {
+			return nil, nil, fmt.Errorf("cacheFrom[%d]: %w", i, err)
+		}
+	}
+	for i, entry := range a.CacheTo {
+		if to, err = opened(to, deref(entry.Disabled), entry.cache); err != nil {
+			return nil, nil, fmt.Errorf("cacheTo[%d]: %w", i, err)
+		}
+	}
+	return from, to, nil
+}
+
+// opened adds a cache with what the environment gives, unless it is of no use.
+func opened(caches []buildkit.Cache, disabled bool, read func() (buildkit.Cache, error)) ([]buildkit.Cache, error) {
+	if disabled {
+		return caches, nil
+	}
+	c, err := read()
+	if err != nil {
+		return nil, err
+	}
+	switch c.Type {
+	case "gha":
+		if !actionsEnvironment(c.Attrs) {
+			return caches, nil
+		}
+	case "s3":
+		if err := awsEnvironment(c.Attrs); err != nil {
+			return nil, err
+		}
+	}
+	return append(caches, c), nil
+}
+
+// cache is the member that is given.
+func (c CacheFrom) cache() (buildkit.Cache, error) {
+	switch {
+	case c.Registry != nil:
+		return buildkit.Cache{Type: "registry", Attrs: attrs{"ref": c.Registry.Ref}}, nil
+	case c.Local != nil:
+		return buildkit.Cache{Type: "local", Attrs: attrs{"src": c.Local.Src}.text("digest", c.Local.Digest)}, nil
+	case c.S3 != nil:
+		return buildkit.Cache{Type: "s3", Attrs: c.S3.attrs()}, nil
+	case c.GHA != nil:
+		return buildkit.Cache{Type: "gha", Attrs: attrs{}.text("scope", c.GHA.Scope)}, nil
+	case c.AZBlob != nil:
+		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.attrs()}, nil
+	}
+	return rawCache(deref(c.Raw))
+}
+
+// cache is the member that is given.
+func (c CacheTo) cache() (buildkit.Cache, error) {
+	switch {
+	case c.Registry != nil:
+		return buildkit.Cache{Type: "registry", Attrs: c.Registry.attrs()}, nil
+	case c.Local != nil:
+		return buildkit.Cache{Type: "local", Attrs: attrs{"dest": c.Local.Dest}.compression(c.Local.LayerCompression).writing(c.Local.CacheWriting)}, nil
+	case c.S3 != nil:
+		return buildkit.Cache{Type: "s3", Attrs: c.S3.attrs().writing(c.S3.CacheWriting)}, nil
+	case c.GHA != nil:
+		return buildkit.Cache{Type: "gha", Attrs: attrs{}.text("scope", c.GHA.Scope).writing(c.GHA.CacheWriting)}, nil
+	case c.AZBlob != nil:
+		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.attrs().writing(c.AZBlob.CacheWriting)}, nil
+	case c.Inline != nil:
+		return buildkit.Cache{Type: "inline"}, nil
+	}
+	return rawCache(deref(c.Raw))
+}
+
+// rawCache reads a cache of docker's command line, where a reference alone is one in a registry.
+func rawCache(text string) (buildkit.Cache, error) {
+	kind, options, err := parseRaw(text)
+	if err == nil && kind == "" {
+		kind, options = "registry", attrs{"ref": text}
+	}
+	return buildkit.Cache{Type: kind, Attrs: options}, err
+}
+
+func (c CacheToRegistry) attrs() attrs {
+	oci := c.OCIMediaTypes == nil || *c.OCIMediaTypes
+	image := oci
+	if c.ImageManifest != nil {
+		image = *c.ImageManifest
+	}
+	return attrs{"ref": c.Ref}.flag("oci-mediatypes", &oci).flag("image-manifest", &image).compression(c.LayerCompression).writing(c.CacheWriting)
+}
+
+func (c CacheFromS3) attrs() attrs {
+	return attrs{"bucket": c.Bucket}.
+		text("region", c.Region).
+		text("name", c.Name).
+		text("endpoint_url", c.EndpointURL).
+		text("blobs_prefix", c.BlobsPrefix).
+		text("manifests_prefix", c.ManifestsPrefix).
+		flag("use_path_style", c.UsePathStyle).
+		text("access_key_id", c.AccessKeyID).
+		text("secret_access_key", c.SecretAccessKey).
+		text("session_token", c.SessionToken)
+}
+
+func (c CacheFromAzureBlob) attrs() attrs {
+	return attrs{"name": c.Name}.text("account_url", c.AccountURL).text("secret_access_key", c.SecretAccessKey)
+}
+
+// awsEnvironment fills in what the AWS tools take from the environment. A key is taken whole or not at all.
+func awsEnvironment(a attrs) error {
+	if a["access_key_id"] == "" && a["secret_access_key"] == "" {
+		a.environment("access_key_id", "AWS_ACCESS_KEY_ID")
+		a.environment("secret_access_key", "AWS_SECRET_ACCESS_KEY")
+		a.environment("session_token", "AWS_SESSION_TOKEN")
+	}
+	a.environment("region", "AWS_REGION")
+	a.environment("region", "AWS_DEFAULT_REGION")
+	if a["region"] == "" {
+		return errors.New("s3 needs a region: give s3.region, or set AWS_REGION where pulumi runs")
+	}
+	return nil
+}
+
+// actionsEnvironment fills in what a job of GitHub Actions gives; false when there is no such job.
+func actionsEnvironment(a attrs) bool {
+	a.environment("token", "ACTIONS_RUNTIME_TOKEN")
+	a.environment("url", "ACTIONS_CACHE_URL")
+	a.environment("url_v2", "ACTIONS_RESULTS_URL")
+	if on, err := strconv.ParseBool(os.Getenv("ACTIONS_CACHE_SERVICE_V2")); err == nil && on && a["version"] == "" {
+		a["version"] = "2"
+	}
+	return a["token"] != "" && (a["url"] != "" || a["url_v2"] != "")
+}
+
+// environment takes what is not given from an environment variable.
+func (a attrs) environment(name, variable string) {
+	if value := os.Getenv(variable); value != "" && a[name] == "" {
+		a[name] = value
+	}
+}

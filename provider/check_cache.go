@@ -1,0 +1,147 @@
+package provider
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+)
+
+// one wants every entry of a list to have exactly one member that says what it is, and returns the paths of those that have. A
+// list that could not be decoded has had its failure. What a member says may be unknown; that it is there is not.
+func (c *checker) one(input string, decoded int, members ...string) (paths map[int]string) {
+	paths = map[int]string{}
+	list := c.raw.Get(input)
+	if !list.IsArray() || list.AsArray().Len() > decoded {
+		return paths
+	}
+	for i, entry := range list.AsArray().All {
+		path := fmt.Sprintf("%s[%d]", input, i)
+		if !entry.IsMap() || entry.AsMap().Get("disabled").IsComputed() || entry.AsMap().Get("disabled").IsBool() && entry.AsMap().Get("disabled").AsBool() {
+			continue
+		}
+		given := slices.DeleteFunc(slices.Clone(members), func(name string) bool { return entry.AsMap().Get(name).IsNull() })
+		switch len(given) {
+		case 1:
+			paths[i] = path
+		case 0:
+			c.fail(path, "say what it is: one of %s", strings.Join(members, ", "))
+		default:
+			c.fail(path, "it is one of %s: keep one of them", strings.Join(given, ", "))
+		}
+	}
+	return paths
+}
+
+// unknownIn tells whether something below the member of an entry is unknown.
+func (c *checker) unknownIn(input string, i int, member string) bool {
+	return c.unknownAt(key(input), index(i), key(member))
+}
+
+func checkCacheFrom(c *checker) {
+	paths := c.one("cacheFrom", len(c.args.CacheFrom), "registry", "local", "s3", "gha", "azblob", "raw")
+	for _, i := range slices.Sorted(maps.Keys(paths)) {
+		path, from := paths[i], c.args.CacheFrom[i]
+		switch {
+		case from.Registry != nil && !c.unknownIn("cacheFrom", i, "registry"):
+			c.cacheReference(path+".registry.ref", from.Registry.Ref)
+		case from.Local != nil && !c.unknownIn("cacheFrom", i, "local"):
+			c.wanted(path+".local.src", from.Local.Src, "the path of a folder")
+			if d := from.Local.Digest; d != nil && digest.Digest(*d).Validate() != nil {
+				c.fail(path+".local.digest", "%q is not a digest: write sha256:…", *d)
+			}
+		case from.S3 != nil && !c.unknownIn("cacheFrom", i, "s3"):
+			c.bucket(path+".s3", *from.S3)
+		case from.AZBlob != nil && !c.unknownIn("cacheFrom", i, "azblob"):
+			c.wanted(path+".azblob.name", from.AZBlob.Name, "the name of the cache")
+		case from.Raw != nil && !c.unknownIn("cacheFrom", i, "raw"):
+			c.rawCache(path+".raw", *from.Raw)
+		}
+	}
+}
+
+func checkCacheTo(c *checker) {
+	paths := c.one("cacheTo", len(c.args.CacheTo), "registry", "local", "s3", "gha", "azblob", "inline", "raw")
+	for _, i := range slices.Sorted(maps.Keys(paths)) {
+		path, to := paths[i], c.args.CacheTo[i]
+		switch {
+		case to.Registry != nil && !c.unknownIn("cacheTo", i, "registry"):
+			c.registryCache(path+".registry", *to.Registry)
+		case to.Local != nil && !c.unknownIn("cacheTo", i, "local"):
+			c.wanted(path+".local.dest", to.Local.Dest, "the path of a folder")
+			c.compression(path+".local", to.Local.LayerCompression)
+			c.cacheMode(path+".local", to.Local.CacheWriting)
+		case to.S3 != nil && !c.unknownIn("cacheTo", i, "s3"):
+			c.bucket(path+".s3", to.S3.CacheFromS3)
+			c.cacheMode(path+".s3", to.S3.CacheWriting)
+		case to.GHA != nil && !c.unknownIn("cacheTo", i, "gha"):
+			c.cacheMode(path+".gha", to.GHA.CacheWriting)
+		case to.AZBlob != nil && !c.unknownIn("cacheTo", i, "azblob"):
+			c.wanted(path+".azblob.name", to.AZBlob.Name, "the name of the cache")
+			c.cacheMode(path+".azblob", to.AZBlob.CacheWriting)
+		case to.Raw != nil && !c.unknownIn("cacheTo", i, "raw"):
+			c.rawCache(path+".raw", *to.Raw)
+		}
+	}
+}
+
+func (c *checker) wanted(path, value, what string) {
+	if value == "" {
+		c.fail(path, "give %s", what)
+	}
+}
+
+func (c *checker) cacheReference(path, ref string) {
+	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
+		c.fail(path, "%q is not a reference: %v", ref, err)
+	}
+}
+
+func (c *checker) registryCache(path string, to CacheToRegistry) {
+	c.cacheReference(path+".ref", to.Ref)
+	c.compression(path, to.LayerCompression)
+	c.cacheMode(path, to.CacheWriting)
+	if to.ImageManifest != nil && *to.ImageManifest && to.OCIMediaTypes != nil && !*to.OCIMediaTypes {
+		c.fail(path+".imageManifest", "an image manifest needs the media types of OCI: leave ociMediaTypes out")
+	}
+}
+
+// bucket wants both halves of a key or none: the other half would come from elsewhere.
+func (c *checker) bucket(path string, s3 CacheFromS3) {
+	c.wanted(path+".bucket", s3.Bucket, "the name of the bucket")
+	if (deref(s3.AccessKeyID) == "") != (deref(s3.SecretAccessKey) == "") {
+		c.refuse(path+".accessKeyId", "give accessKeyId and secretAccessKey both, or neither")
+	}
+}
+
+func (c *checker) cacheMode(path string, w CacheWriting) {
+	if w.Mode != nil && *w.Mode != CacheModeMin && *w.Mode != CacheModeMax {
+		c.fail(path+".mode", "%q is not known: it is min or max", *w.Mode)
+	}
+}
+
+func (c *checker) compression(path string, given LayerCompression) {
+	kind := deref(given.Compression)
+	known := []CompressionType{"", CompressionGzip, CompressionZstd, CompressionEstargz, CompressionUncompressed}
+	if !slices.Contains(known, kind) {
+		c.fail(path+".compression", "%q is not known: it is gzip, zstd, estargz or uncompressed", kind)
+		return
+	}
+	highest := 9
+	if kind == CompressionZstd {
+		highest = 22
+	}
+	if level := deref(given.CompressionLevel); level < 0 || level > highest {
+		c.fail(path+".compressionLevel", "%d is no level of %s: it is 0 to %d", level, cmp.Or(kind, CompressionGzip), highest)
+	}
+}
+
+func (c *checker) rawCache(path, text string) {
+	if _, err := rawCache(text); err != nil {
+		c.fail(path, "%v", err)
+	}
+}
