@@ -33,8 +33,10 @@ test: build tools fixtures ## every test: unit, in-process engine, end to end ag
 	cd examples/go-server && go test -race ./...
 	go test -race -shuffle=on -vet=off -timeout 15m ./...
 
+# sdk/ is generated, and a module that this does not visit.
 lint: bin/golangci-lint ## the rules of .golangci.yml
 	bin/golangci-lint run
+	cd .tools/sdkgen && $(BIN)/golangci-lint run
 
 bench: build tools fixtures ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/source
@@ -42,6 +44,11 @@ bench: build tools fixtures ## hashing beside bare walks, a preview of 200,000 f
 
 schema: go ## write schema.json
 	go test ./provider -run TestSchema -count=1 -update
+
+# A release sets the version. It is not committed: 0.0.0 is what is built from this tree, and the Go SDK has that of its tag.
+SDK_VERSION ?= 0.0.0
+sdk: schema ## write schema.json, and from it the SDKs of all languages into sdk/
+	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION)
 
 clean: ## remove bin/ and .cache/
 	rm -rf bin .cache
@@ -67,4 +74,4 @@ bin/%: .tools/%/go.mod .tools/%/go.sum | go
 go gcc seccomp qemu:
 	@.tools/require $@
 
-.PHONY: help build plugin tools fixtures demo test lint bench schema clean go gcc seccomp qemu
+.PHONY: help build plugin tools fixtures demo test lint bench schema sdk clean go gcc seccomp qemu

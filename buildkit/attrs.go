@@ -1,11 +1,14 @@
 package buildkit
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/util/entitlements"
 )
 
 // CompatibilityVersion pins how a daemon assembles manifests, or the upgrade of a builder would change every digest.
@@ -32,11 +35,51 @@ func (p Plan) frontendAttrs(d Definition) map[string]string {
 		attrs["context:"+contextName(name)] = "local:" + localName(name)
 	}
 	p.Files.remoteAttrs(attrs)
+	p.stepAttrs(attrs)
+	p.attestationAttrs(attrs)
 	_, other := p.BuildArgs["BUILDKIT_SYNTAX"]
 	if syntax, ok := officialSyntax(d.Dockerfile); ok && !other {
 		attrs["cmdline"] = syntax
 	}
 	return attrs
+}
+
+// stepAttrs are the options of what runs in steps.
+func (p Plan) stepAttrs(attrs map[string]string) {
+	if p.Network != "" {
+		attrs["force-network-mode"] = p.Network
+	}
+	if len(p.Hosts) > 0 {
+		lines := make([]string, len(p.Hosts))
+		for i, h := range p.Hosts {
+			lines[i] = h.Name + "=" + h.IP.String()
+		}
+		attrs["add-hosts"] = strings.Join(lines, ",") // neither a name nor an address has a comma
+	}
+	if p.NoCache {
+		attrs["no-cache"] = "" // of all stages
+	}
+	if p.Epoch != nil {
+		attrs["build-arg:SOURCE_DATE_EPOCH"] = strconv.FormatInt(*p.Epoch, 10)
+	}
+}
+
+// attestationAttrs are the options of what an image says of itself.
+func (p Plan) attestationAttrs(attrs map[string]string) {
+	if p.Provenance != "" {
+		attrs["attest:provenance"] = "mode=" + p.Provenance
+	}
+	if p.SBOM != "" {
+		attrs["attest:sbom"] = "generator=" + p.SBOM // a reference has no comma
+	}
+}
+
+// entitlements are what the plan asks of the daemon that not every daemon grants.
+func (p Plan) entitlements() []string {
+	if p.Network == "host" {
+		return []string{entitlements.EntitlementNetworkHost.String()}
+	}
+	return nil
 }
 
 // ContextName is the form in which the frontend looks a named context up: docker.io/library/golang:latest is golang.
@@ -62,6 +105,15 @@ func (p Plan) exports() []client.ExportEntry {
 		"compression":       "gzip",
 		"force-compression": "false",
 		"store":             "false",
+	}
+	if p.Epoch != nil {
+		attrs["rewrite-timestamp"] = "true"
+	}
+	for name, value := range p.Annotations {
+		attrs[exptypes.AnnotationManifestKey(nil, name)] = value
+		if len(p.Platforms) > 1 || p.attests() { // BuildKit refuses annotations of an index that is none
+			attrs[exptypes.AnnotationIndexKey(name)] = value
+		}
 	}
 	if len(p.Repositories) > 0 {
 		attrs["name"] = strings.Join(p.Repositories, ",")

@@ -3,6 +3,7 @@ package buildkit
 import (
 	"encoding/json"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,6 +26,14 @@ func TestPlanBecomesOptions(t *testing.T) {
 				Target:       "app",
 				BuildArgs:    map[string]string{"VERSION": "1", "EMPTY": ""},
 				Labels:       map[string]string{"org.opencontainers.image.title": "a,b=c"},
+				Annotations:  map[string]string{"org.opencontainers.image.source": "https://a,b=c"},
+				TestTargets:  []string{"test"},
+				Network:      "none",
+				Hosts:        []Host{{"db", netip.MustParseAddr("10.0.0.5")}, {"six", netip.MustParseAddr("fd00::5")}},
+				NoCache:      true,
+				Epoch:        new(int64),
+				Provenance:   "max",
+				SBOM:         "docker/buildkit-syft-scanner:stable-1",
 				Repositories: []string{"registry.example.com/a", "docker.io/user/b"},
 			},
 		},

@@ -138,6 +138,27 @@ func TestThereAndBackHasTheRightBytes(t *testing.T) {
 	}
 }
 
+// A folder has the mode that it has now, whatever it had when the daemon first received it, and an image with it is as one
+// from a daemon that knows nothing.
+func TestAFolderHasItsModeOfNow(t *testing.T) {
+	t.Parallel()
+	for _, dockerfile := range []string{"FROM scratch\nCOPY . /x/", "FROM scratch\nCOPY d /x/d", "FROM scratch\nCOPY --exclude=f . /x/"} {
+		b, dir := newBuilds(t), t.TempDir()
+		alike(t, dir, map[string]string{"d/e/f": "f", "d/e/g": "g", "h/i": "i"})
+		folder := filepath.Join(dir, "d", "e")
+		for _, mode := range []os.FileMode{0o755, 0o700, 0o775, 0o755 | os.ModeSetgid, 0o755} {
+			must(os.Chmod(folder, mode))
+			files, err := b.build(t.Context(), inline(dir, dockerfile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf(" %v ", mode|os.ModeDir); !strings.Contains(files["x/d/e"], want) {
+				t.Errorf("%s: mode %v: the image has %q", dockerfile, mode, files["x/d/e"])
+			}
+		}
+	}
+}
+
 // Of some thousand files only the one that changed is sent, again and again.
 func TestOnlyTheChangedFileIsSent(t *testing.T) {
 	t.Parallel()
@@ -173,6 +194,10 @@ func TestOnlyTheChangedFileIsSent(t *testing.T) {
 		if n := sent(map[string]string{"x/big": changed}); n < big || n > big+stats+100<<10 {
 			t.Errorf("one file of %d bytes changed: %d bytes sent, %d of them names and times", big, n, stats)
 		}
+	}
+	alike(t, dir, map[string]string{"new/f": "new"})
+	if n := sent(map[string]string{"x/new/f": "new"}); n > stats+100<<10 {
+		t.Errorf("a new folder: %d bytes sent, %d of them names and times", n, stats)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	continuity "github.com/containerd/continuity/fs"
+	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
@@ -79,6 +80,9 @@ func (d Definition) files() map[string][]byte {
 // patterns are those of an ignore file.
 func patterns(ignore []byte, dir string) ([]string, error) {
 	list, err := ignorefile.ReadAll(bytes.NewReader(ignore))
+	if err == nil {
+		_, err = patternmatcher.New(list)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ignore file of %s: %w", dir, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strings"
 
@@ -23,7 +22,8 @@ func noCredentials(context.Context, string) (buildkit.Credential, error) {
 	return buildkit.Credential{}, nil
 }
 
-// sameImage builds the project as we do and as BuildKit does, and compares the files of the images.
+// sameImage builds the project as we do and as BuildKit does, and compares the files of the images. Only we use what the
+// daemon remembers of other builds.
 func (d differential) sameImage(ctx context.Context, p project, inputs *buildkit.Inputs) error {
 	repository := d.registry.Host() + "/image"
 	p.plan.Repositories = []string{repository}
@@ -31,18 +31,11 @@ func (d differential) sameImage(ctx context.Context, p project, inputs *buildkit
 	if err != nil {
 		return fmt.Errorf("BuildKit builds it, we do not: %w", err)
 	}
-	opt := p.oracle(newRecorder(p.sources()))
-	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage,
-		Attrs: map[string]string{"name": repository, "push": "true", "push-by-digest": "true", "store": "false", "oci-mediatypes": "true"}}}
-	response, err := d.c.Solve(ctx, nil, opt, nil)
-	if err != nil {
-		return err
-	}
 	ours, err := imageFiles(ctx, repository+"@"+built.Digest)
 	if err != nil {
 		return err
 	}
-	theirs, err := imageFiles(ctx, repository+"@"+response.ExporterResponse["containerimage.digest"])
+	theirs, err := d.solveImage(ctx, p.oracle(newRecorder(p.sources())))
 	if err != nil {
 		return err
 	}
@@ -50,6 +43,18 @@ func (d differential) sameImage(ctx context.Context, p project, inputs *buildkit
 		return fmt.Errorf("other files in the image, BuildKit's -> ours:\n%s", difference)
 	}
 	return nil
+}
+
+// solveImage solves with the daemon's own frontend, and returns the files of the image.
+func (d differential) solveImage(ctx context.Context, opt client.SolveOpt) (record, error) {
+	repository := d.registry.Host() + "/image"
+	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage,
+		Attrs: map[string]string{"name": repository, "push": "true", "push-by-digest": "true", "store": "false", "oci-mediatypes": "true"}}}
+	response, err := d.c.Solve(ctx, nil, opt, nil)
+	if err != nil {
+		return nil, err
+	}
+	return imageFiles(ctx, repository+"@"+response.ExporterResponse["containerimage.digest"])
 }
 
 // imageFiles are the files of an image, or of each image of an index: type, mode, owner, link, content and seconds of time.
@@ -132,6 +137,6 @@ func addLayer(files record, prefix string, layer v1.Layer) error {
 			continue
 		}
 		capability := strings.TrimSpace(h.PAXRecords["SCHILY.xattr.security.capability"])
-		files[place] = fmt.Sprintf("%c %v %d:%d %q %x %x", h.Typeflag, os.FileMode(h.Mode), h.Uid, h.Gid, h.Linkname, hash.Sum(nil)[:6], capability)
+		files[place] = fmt.Sprintf("%c %v %d:%d %q %x %x", h.Typeflag, h.FileInfo().Mode(), h.Uid, h.Gid, h.Linkname, hash.Sum(nil)[:6], capability)
 	}
 }

@@ -37,8 +37,9 @@ const (
 
 // verdict is what became of one case.
 type verdict struct {
-	kind string // counted
-	text string // why the case failed; "" when it did not
+	kind    string // counted
+	text    string // why the case failed; "" when it did not
+	emptied bool   // BuildKit's own client would have sent a file without its content: see recordingFS
 }
 
 // Random projects are built by the daemon, with the daemon's own frontend and BuildKit's own way to send files, before and
@@ -71,6 +72,8 @@ const (
 	skipped  = "skipped: cannot be built before or after the change"
 	undone   = "equal to BuildKit, hash equal: the change could not be made"
 	failed   = "FAILED"
+	refused  = "BuildKit does not look at an ignore file that cannot be understood, we might have to"
+	emptied  = "of them with a file that BuildKit's own client would have sent empty"
 )
 
 type differential struct {
@@ -89,6 +92,9 @@ func (d differential) run(ctx context.Context, dir string, seed uint64, cases in
 				mu.Lock()
 				if counts[v.kind]++; v.text != "" {
 					failures = append(failures, v.text)
+				}
+				if v.emptied {
+					counts[emptied]++
 				}
 				mu.Unlock()
 			}
@@ -111,17 +117,12 @@ func (d differential) one(ctx context.Context, root string, seed uint64, images 
 	dice := newDice(seed)
 	p := dice.project(root)
 	report := fmt.Sprintf("-differential=1 -seed=%d\n%s%+v\n", seed, p.render(), p.plan)
-	before, err := d.observe(ctx, p)
+	before, err := d.compare(ctx, p, images)
 	if err != nil {
 		return fault(report, err)
 	}
 	if !before.built {
 		return verdict{kind: skipped}
-	}
-	if images {
-		if err := d.sameImage(ctx, p, before.inputs); err != nil {
-			return verdict{kind: failed, text: fmt.Sprintf("%s%v", report, err)}
-		}
 	}
 	change := ""
 	for range 8 {
@@ -130,23 +131,39 @@ func (d differential) one(ctx context.Context, root string, seed uint64, images 
 		}
 	}
 	report += fmt.Sprintf("change: %s\n", change)
-	after, err := d.observe(ctx, p)
+	after, err := d.compare(ctx, p, images)
 	if err != nil {
 		return fault(report, err)
 	}
-	return judge(before, after, change, report)
+	v := judge(before, after, change, report)
+	v.emptied = before.emptied || after.emptied
+	return v
 }
 
+// compare observes and, with images, builds as well: the second time on a daemon that still has what the first left there.
+func (d differential) compare(ctx context.Context, p project, images bool) (observation, error) {
+	o, err := d.observe(ctx, p)
+	if err == nil && o.built && images {
+		err = d.sameImage(ctx, p, o.inputs)
+	}
+	return o, err
+}
+
+// fault is what became of a case that has no result. Where whole contexts are taken, the ignore file of each must be right.
 func fault(report string, err error) verdict {
+	if strings.Contains(err.Error(), "ignore file of") {
+		return verdict{kind: refused}
+	}
 	return verdict{kind: failed, text: fmt.Sprintf("%s%v", report, err)}
 }
 
 // observation is a project at one moment: our view of it and BuildKit's.
 type observation struct {
-	inputs *buildkit.Inputs
-	built  bool
-	record record
-	all    bool // whole contexts by request
+	inputs  *buildkit.Inputs
+	built   bool
+	record  record
+	emptied bool // BuildKit's own client would have sent less
+	all     bool // whole contexts by request
 }
 
 func judge(before, after observation, change, report string) verdict {
@@ -187,21 +204,12 @@ func (d differential) observe(ctx context.Context, p project) (observation, erro
 		return observation{}, fmt.Errorf("BuildKit builds it, but: %w", err)
 	}
 	received, err := r.record()
-	return observation{inputs: inputs, built: true, record: received, all: p.plan.WatchAll}, err
+	return observation{inputs: inputs, built: true, record: received, emptied: r.emptied(), all: p.plan.WatchAll}, err
 }
 
-// sources are the directories by the names of the oracle's local sources.
-func (p project) sources() map[string]string {
-	sources := map[string]string{"context": p.plan.Files.Context, "dockerfile": filepath.Dir(p.plan.Files.Dockerfile)}
-	for name, dir := range p.plan.Files.Named {
-		sources["local-"+name] = dir
-	}
-	return sources
-}
-
-// oracle is the same build as buildctl would ask for it. Its key is new, so that the daemon compares with nothing.
+// oracle is the same build as buildctl would ask for it, on a daemon that remembers nothing: its key is new, its steps run.
 func (p project) oracle(r *recorder) client.SolveOpt {
-	attrs := map[string]string{"filename": "Dockerfile"}
+	attrs := map[string]string{"filename": "Dockerfile", "no-cache": ""}
 	if len(p.plan.Platforms) > 0 {
 		attrs["platform"] = strings.Join(p.plan.Platforms, ",")
 	}

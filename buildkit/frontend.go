@@ -2,10 +2,14 @@ package buildkit
 
 import (
 	"context"
+	"maps"
+	"strings"
 	"sync"
 
 	"github.com/moby/buildkit/frontend/dockerfile/builder"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 )
 
 // frontend is the Dockerfile frontend of this process on its way to a daemon: each definition is seen before the daemon
@@ -14,6 +18,8 @@ type frontend struct {
 	gateway.Client
 	platforms *stepPlatforms
 	guard     *guard
+	options   map[string]string
+	silent    bool // the same warnings come again
 }
 
 // guard lets nothing be sent that was not hashed, and remembers why it stopped a build: an error that passes the daemon
@@ -41,11 +47,73 @@ func (g *guard) err() error {
 	return g.stopped
 }
 
-// buildFunc runs the frontend for one solve.
-func buildFunc(platforms *stepPlatforms, g *guard) gateway.BuildFunc {
-	return func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-		return builder.Build(ctx, frontend{Client: c, platforms: platforms, guard: g})
+// build runs the frontend: for every test target, whose steps run to their end, and then for the image.
+func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	options := c.BuildOpts().Opts
+	here := frontend{Client: c, platforms: s.platforms, guard: s.guard}
+	for _, target := range s.plan.TestTargets {
+		if err := here.test(ctx, target, options); err != nil {
+			return nil, err
+		}
 	}
+	if s.plan.Provenance == "" {
+		return here.build(ctx, options)
+	}
+	return here.recorded(ctx, options)
+}
+
+// build is the frontend's work with these options. What it returns is not solved before somebody wants it.
+func (f frontend) build(ctx context.Context, options map[string]string) (*gateway.Result, error) {
+	f.options = options
+	return builder.Build(ctx, f)
+}
+
+// test runs the steps of a stage, for every platform.
+func (f frontend) test(ctx context.Context, target string, options map[string]string) error {
+	options = plainOptions(options)
+	options["target"] = target
+	result, err := f.build(ctx, options)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	_ = result.EachRef(func(ref gateway.Reference) error { // what fails does so in the group
+		group.Go(func() error { return ref.Evaluate(ctx) })
+		return nil
+	})
+	return group.Wait()
+}
+
+// recorded has the daemon run the frontend: only then does provenance record what the frontend was asked for. Ours goes first,
+// for nothing but to see whether it reads more than was hashed.
+func (f frontend) recorded(ctx context.Context, options map[string]string) (*gateway.Result, error) {
+	f.silent = true
+	if _, err := f.build(ctx, plainOptions(options)); err != nil {
+		return nil, err
+	}
+	return f.Client.Solve(ctx, gateway.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: options})
+}
+
+// plainOptions are a copy of the options without attestations.
+func plainOptions(options map[string]string) map[string]string {
+	options = maps.Clone(options)
+	maps.DeleteFunc(options, func(key, _ string) bool { return strings.HasPrefix(key, "attest:") })
+	return options
+}
+
+// BuildOpts are the daemon's, with the options at hand. The frontend writes into them.
+func (f frontend) BuildOpts() gateway.BuildOpts {
+	opts := f.Client.BuildOpts()
+	opts.Opts = maps.Clone(f.options)
+	return opts
+}
+
+// Warn passes a warning about the Dockerfile on.
+func (f frontend) Warn(ctx context.Context, step digest.Digest, text string, opts gateway.WarnOpts) error {
+	if f.silent {
+		return nil
+	}
+	return f.Client.Warn(ctx, step, text, opts)
 }
 
 // Solve passes a definition on unless it reads what was not hashed.

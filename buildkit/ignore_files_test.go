@@ -36,7 +36,10 @@ func TestIgnoreFilesMeanWhatTheyMeanToBuildKit(t *testing.T) {
 		"a link out of it, in part":       {"Dockerfile": part, ".dockerignore": "->../ignored", "../ignored": "**/*.log\n"},
 		"a folder":                        {"Dockerfile": all, ".dockerignore/x": ""},
 		"of a context, wrong, not needed": {"Dockerfile": all, "../lib/.dockerignore": "!\n", "../lib/f": ""},
+		"a link that is all that is read": {"Dockerfile": "FROM scratch\nCOPY .dockerignore /x/\n", ".dockerignore": "->d/keep", "d/keep": "d\n!d/keep\n**/d\n"},
 		"all but one, in part":            {"Dockerfile": part, ".dockerignore": "*\n!d/x.log\n"},
+		"one that is taken back":          {"Dockerfile": all, ".dockerignore": "d\n!d/x.log\n**/d\n"},
+		"one that is taken back, in part": {"Dockerfile": part, ".dockerignore": "d\n!d/x.log\n**/d\n"},
 	}
 	for name, files := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -51,6 +51,9 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		in.reads, in.Certain = Predict(ctx, plan, d)
 	}
 	all := newKey()
+	if plan.Epoch != nil { // or images with and without one would send the context anew by turns
+		all.fields = append(all.fields, []byte("epoch"))
+	}
 	for _, c := range contexts(plan.Files, d) {
 		scope, err := c.scope(in.reads)
 		if err != nil {
@@ -63,6 +66,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		if in.trees[c.source], err = w.scan(ctx, own.String(), c.dir, scope); err != nil {
 			return nil, c.named(err)
 		}
+		all.fields = append(all.fields, in.trees[c.source].DirModes())
 	}
 	in.key = all.String()
 	return in, nil
@@ -143,7 +147,8 @@ func (in *Inputs) Hash() string {
 }
 
 // sharedKey tells a daemon which earlier transfer to compare a new one with: the one of the same scopes of the same
-// directories of the same machine. With an empty key it would take another project's.
+// directories of the same machine, in which no directory had another mode (see Tree.DirModes). With an empty key it would
+// take another project's.
 type sharedKey struct{ fields [][]byte }
 
 func newKey() *sharedKey {

@@ -90,3 +90,14 @@ func TestLoadNamesWhatCannotBeRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestLoadNamesTheIgnoreFileThatCannotBeUnderstood(t *testing.T) {
+	t.Parallel()
+	files := project(t)
+	write(t, files.Named["lib"], map[string]string{".dockerignore": "*.md\n!\n"})
+	_, err := Load(t.Context(), Plan{Files: files, WatchAll: true})
+	want := "ignore file of " + files.Named["lib"] + `: illegal exclusion pattern: "!"`
+	if named := new(NamedContextError); !errors.As(err, &named) || named.Name != "lib" || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

@@ -39,6 +39,7 @@ type sentFile struct {
 	stat    *types.Stat
 	content [sha256.Size]byte
 	whole   bool // the content was asked for and sent to its end
+	emptied bool // BuildKit's own client would have sent no content
 }
 
 func newRecorder(dirs map[string]string) *recorder {
@@ -69,18 +70,19 @@ func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	if err != nil {
 		return err
 	}
-	follow := plain(md, "followpaths")
+	follow, excluded := plain(md, "followpaths"), plain(md, "exclude-patterns")
 	filtered, err := fsutil.NewFilterFS(owned, &fsutil.FilterOpt{
-		IncludePatterns: plain(md, "include-patterns"), ExcludePatterns: plain(md, "exclude-patterns"), FollowPaths: follow})
+		IncludePatterns: plain(md, "include-patterns"), ExcludePatterns: excluded, FollowPaths: follow})
 	if err != nil {
 		return err
 	}
-	if slices.Equal(follow, []string{".dockerignore"}) { // the frontend reads it; what follows from it is recorded
+	// The frontend reads the ignore file without heeding it; what follows from it is recorded.
+	if len(excluded) == 0 && slices.Equal(follow, []string{".dockerignore"}) {
 		return fsutil.Send(stream.Context(), stream, filtered, nil)
 	}
 	// Send does this too: the first name of a file with several is seldom the one that is sent.
 	filtered = fsutil.WithHardlinkReset(filtered)
-	return fsutil.Send(stream.Context(), stream, &recordingFS{FS: filtered, recorder: r, source: name}, nil)
+	return fsutil.Send(stream.Context(), stream, &recordingFS{FS: filtered, unfiltered: owned, recorder: r, source: name}, nil)
 }
 
 // plain decodes metadata that is marked as percent-encoded.
@@ -108,11 +110,23 @@ func (r *recorder) note(source, path string, change func(*sentFile)) {
 	r.sent[source+"/"+path] = f
 }
 
-// recordingFS tells its recorder what passes through it.
+// recordingFS tells its recorder what passes through it. In one thing it is not as BuildKit's own client. fsutil's filter
+// reads an ignore file in two ways: its walk asks which patterns match the folder above a file and, from there, which
+// match the file, so that a pattern that only repeats what an earlier one says of the folder is passed over; its Open asks
+// all of them of the file and of each folder above it. After
+//
+//	dist
+//	!dist/app.js
+//	**/dist
+//
+// dist/app.js is in the walk and cannot be opened, and fsutil.Send takes what cannot be opened for an empty file. Nobody
+// means that: the recorder opens what the walk took, as source.Server does. TestBuildKitsClientEmptiesAFileThatIsTakenBack
+// shows what BuildKit's own client does.
 type recordingFS struct {
 	fsutil.FS
-	recorder *recorder
-	source   string
+	unfiltered fsutil.FS
+	recorder   *recorder
+	source     string
 }
 
 func (f *recordingFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
@@ -131,6 +145,10 @@ func (f *recordingFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc
 
 func (f *recordingFS) Open(path string) (io.ReadCloser, error) {
 	file, err := f.FS.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		f.recorder.note(f.source, path, func(s *sentFile) { s.emptied = true })
+		file, err = f.unfiltered.Open(path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -175,9 +193,8 @@ func (r *recorder) record() (record, error) {
 			first := r.sent[source+"/"+f.stat.Linkname]
 			f.content, f.whole = first.content, first.whole
 		}
-		if mode.IsRegular() && !f.whole { // seen once in thousands, below a folder whose name is a pattern
-			lines[path] = fmt.Sprintf("%v, but the daemon did not ask for the content", mode&^0o022)
-			continue
+		if mode.IsRegular() && !f.whole {
+			return nil, fmt.Errorf("the content of %s was not sent", path)
 		}
 		if source == "dockerfile" {
 			if filepath.Base(path) != "Dockerfile" {
@@ -188,6 +205,18 @@ func (r *recorder) record() (record, error) {
 		lines[path] = fmt.Sprintf("%v %q %x", mode&^0o022, link, f.content[:6])
 	}
 	return lines, nil
+}
+
+// emptied tells whether BuildKit's own client would have sent an empty file for one that has content.
+func (r *recorder) emptied() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.sent {
+		if f.emptied && f.stat.Size > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (r record) String() string { return diff(nil, r) }

@@ -1,5 +1,10 @@
 package buildkit
 
+import (
+	"net/netip"
+	"slices"
+)
+
 // Plan says what to build, as plain data. Building an equal plan from equal inputs again gives the same image.
 type Plan struct {
 	Files        Files
@@ -9,11 +14,32 @@ type Plan struct {
 	Target       string            // stage to build; "": the last one
 	BuildArgs    map[string]string // ARG values
 	Labels       map[string]string
-	Repositories []string // "host/path": pushed by digest to each; none: the image stays with the daemon
+	Annotations  map[string]string // of the manifests, and of the index when there is one
+	TestTargets  []string          // stages that are built to their end before the image; one that fails fails the build
+	Network      string            // of steps: "host", "none" or, "", the daemon's default
+	Hosts        []Host            // that steps know beside those of DNS
+	NoCache      bool              // run every step again
+	Epoch        *int64            // seconds since 1970 that every time in the image is at most; nil: the times as they are
+	Provenance   string            // attestation of how the image was made: "min", "max" or, "", none
+	SBOM         string            // reference of the image that lists what is in the image; "": no such list
+	Repositories []string          // "host/path": pushed by digest to each; none: the image stays with the daemon
 
 	// UnknownArgs are names of BuildArgs whose values are not known yet. Such a plan can be recorded but not solved.
 	UnknownArgs []string
 }
+
+// Host is a line in a step's /etc/hosts.
+type Host struct {
+	Name string
+	IP   netip.Addr
+}
+
+// attests tells whether the image comes with attestations: it is then an index, whatever the number of platforms, and no two
+// builds have the same digest.
+func (p Plan) attests() bool { return p.Provenance != "" || p.SBOM != "" }
+
+// targets are the stages that are built: the tests, then the image.
+func (p Plan) targets() []string { return append(slices.Clone(p.TestTargets), p.Target) }
 
 // Files names what a build reads.
 type Files struct {

@@ -28,7 +28,25 @@ var errUncertain = errors.New("uncertain")
 // Dockerfile; a path depends on a variable that a base image could define, on an argument that is not known yet, or on the
 // daemon's platform; or the frontend does not come to an end here. What an ONBUILD of a base image reads cannot be
 // predicted: Reads.guard stops it.
+//
+// The stages of TestTargets are built too: what they read is read.
 func Predict(ctx context.Context, plan Plan, d Definition) (Reads, bool) {
+	all := Reads{}
+	plan.Provenance, plan.SBOM = "", "" // read nothing of the contexts
+	for _, target := range plan.targets() {
+		plan.Target = target
+		reads, certain := predictTarget(ctx, plan, d)
+		if !certain {
+			return nil, false
+		}
+		for name, paths := range reads {
+			all.add(localRequest{name: name, paths: paths})
+		}
+	}
+	return all, true
+}
+
+func predictTarget(ctx context.Context, plan Plan, d Definition) (Reads, bool) {
 	base, err := predict(ctx, newDryGateway(plan, d, "linux/amd64"))
 	if err != nil {
 		return nil, false

@@ -19,6 +19,15 @@ type project struct {
 	plan buildkit.Plan
 }
 
+// sources are the directories by the names of the oracle's local sources.
+func (p project) sources() map[string]string {
+	sources := map[string]string{"context": p.plan.Files.Context, "dockerfile": filepath.Dir(p.plan.Files.Dockerfile)}
+	for name, dir := range p.plan.Files.Named {
+		sources["local-"+name] = dir
+	}
+	return sources
+}
+
 func (d dice) project(root string) project {
 	p := project{root: root, plan: buildkit.Plan{Files: buildkit.Files{Context: filepath.Join(root, "context"), Named: map[string]string{}}}}
 	folders := []string{p.plan.Files.Context}
@@ -79,6 +88,11 @@ func (d dice) ignore(dir string) string {
 	}
 	if d.oneIn(8) {
 		lines = slices.Insert(lines, 0, pick(d, "*", "**"))
+	}
+	if len(known) > 0 && d.oneIn(6) { // a folder is left out, taken back in part, and left out again
+		taken := pick(d, known...)
+		folder := path.Dir(taken)
+		lines = append(lines, folder, "!"+taken, pick(d, folder, folder+"*", "**/"+path.Base(folder), "*"))
 	}
 	text := strings.Join(lines, pick(d, "\n", "\n", "\r\n")) + pick(d, "\n", "")
 	if d.oneIn(12) {
@@ -157,9 +171,19 @@ func (w *writer) instruction(stage int) {
 func (w *writer) flags() string {
 	flags := pick(w.dice, "", "", "", "", "", " --link", " --parents", " --chmod=755", " --chown=1:2")
 	if w.oneIn(6) {
-		flags += " --exclude=" + pick(w.dice, "*.go", "**/*.md", "src", "**/a", "src/x*")
+		flags += " --exclude=" + w.pattern()
 	}
 	return flags
+}
+
+// pattern is what an instruction leaves out, with or without an exception to it.
+func (w *writer) pattern() string {
+	plain := pick(w.dice, plainNames...)
+	pattern := pick(w.dice, "*.go", "**/*.md", "src", "**/a", "src/x*", plain, plain+"*", "**/"+plain)
+	if w.oneIn(2) {
+		pattern += " --exclude=!" + path.Join(plain, pick(w.dice, plainNames...))
+	}
+	return pattern
 }
 
 // sources are one to three paths of dir, some as wildcards, seldom one that is not there. None begins with !, for which

@@ -30,15 +30,15 @@ type secretStore struct {
 	missing map[string]bool // ids that were asked for and are not there
 }
 
-// newSecretStore looks every secret up once. The error names the one that is not there or too long.
-func newSecretStore(values map[string]Secret, redact *redaction) (*secretStore, error) {
-	s := &secretStore{values: values, redact: redact, missing: map[string]bool{}}
+// fill looks every secret up once. The error names the one that is not there or too long.
+func (s *secretStore) fill(values map[string]Secret) error {
+	s.values, s.missing = values, map[string]bool{}
 	for _, id := range slices.Sorted(maps.Keys(values)) {
 		if _, err := s.lookup(id); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func (s *secretStore) lookup(id string) ([]byte, error) {

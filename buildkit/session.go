@@ -6,8 +6,6 @@ import (
 	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
 // Credential answers a registry's challenge. Empty is anonymous.
@@ -20,16 +18,25 @@ type Credentials func(ctx context.Context, host string) (Credential, error)
 type Access struct {
 	Credentials Credentials
 	Secrets     map[string]Secret // by id
+	SSH         []SSHAgent
 }
 
-// attachables are what the daemon may ask of us during one solve: the recorded trees, credentials and secrets, nothing else.
-func attachables(files *source.Server, access Access, secrets *secretStore) []session.Attachable {
+// attachables are what the daemon may ask of us during one solve: the recorded trees, credentials, secrets and signatures,
+// nothing else.
+func (s *solve) attachables(access Access) ([]session.Attachable, error) {
+	if err := s.secrets.fill(access.Secrets); err != nil {
+		return nil, err
+	}
+	agents, err := sshAttachables(access.SSH)
+	if err != nil {
+		return nil, err
+	}
 	lookup := func(ctx context.Context, host string, _ []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
 		c, err := access.Credentials(ctx, host)
-		secrets.redact.learn(c.Password)
-		secrets.redact.learn(c.IdentityToken)
+		s.secrets.redact.learn(c.Password)
+		s.secrets.redact.learn(c.IdentityToken)
 		return types.AuthConfig{ServerAddress: host, Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
 	auth := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: lookup})
-	return []session.Attachable{files, auth, secrets.attachable()}
+	return append(agents, s.files, auth, s.secrets.attachable()), nil
 }

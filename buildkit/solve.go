@@ -17,43 +17,75 @@ import (
 // soon after, c is closed.
 //
 // Errors: an *UnhashedError when it reads more than was hashed; a *StepError when a step of the Dockerfile failed; an error
-// that names the path when a local input is not what was recorded; the cause of ctx when it ended; else what the daemon or
-// a registry said.
+// that names the path when a local input is not what was recorded, or the secret or the keys that are not there; the cause
+// of ctx when it ended; else what the daemon or a registry said.
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
-	files := source.NewServer(in.trees)
-	redact := &redaction{}
-	secrets, err := newSecretStore(access.Secrets, redact)
+	s := newSolve(plan, in, report)
+	opt, err := s.options(in, access)
 	if err != nil {
 		return Built{}, err
 	}
-	opt := client.SolveOpt{
-		FrontendAttrs:        plan.frontendAttrs(in.Definition),
-		Exports:              plan.exports(),
-		Session:              attachables(files, access, secrets),
-		SharedKey:            in.key,
-		CompatibilityVersion: CompatibilityVersion,
-	}
-	platforms, stop := &stepPlatforms{}, &guard{reads: in.reads}
-	steps := newSteps(platforms, redact, report)
-	status := make(chan *client.SolveStatus)
-	drained := make(chan struct{})
-	go func() { // to the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve
-		defer close(drained)
-		steps.follow(status)
-	}()
-	uncut := cutOff(ctx, c)
-	response, err := c.Build(ctx, opt, "pulumi-buildkit", buildFunc(platforms, stop), status)
-	<-drained
-	uncut()
+	response, err := s.run(ctx, c, opt)
 	if err != nil {
-		return Built{}, secrets.explain(explain(ctx, err, files, stop, steps))
+		return Built{}, s.explain(ctx, err)
 	}
 	digest := response.ExporterResponse[exptypes.ExporterImageDigestKey]
 	if digest == "" {
 		return Built{}, errors.New("the daemon finished the build but named no image digest: its image exporter is older than BuildKit v0.11, use a newer one")
 	}
 	return Built{Digest: digest}, nil
+}
+
+// solve is one conversation with a daemon about a plan.
+type solve struct {
+	plan      Plan
+	files     *source.Server
+	secrets   *secretStore
+	platforms *stepPlatforms
+	guard     *guard
+	steps     *steps
+}
+
+func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
+	platforms, redact := &stepPlatforms{}, &redaction{}
+	s := &solve{
+		plan:      plan,
+		files:     source.NewServer(in.trees),
+		secrets:   &secretStore{redact: redact},
+		platforms: platforms,
+		guard:     &guard{reads: in.reads},
+		steps:     newSteps(platforms, redact, report),
+	}
+	s.files.Epoch = plan.Epoch
+	return s
+}
+
+// options are what the daemon is asked for and what it may ask for.
+func (s *solve) options(in *Inputs, access Access) (client.SolveOpt, error) {
+	attachables, err := s.attachables(access)
+	return client.SolveOpt{
+		FrontendAttrs:        s.plan.frontendAttrs(in.Definition),
+		Exports:              s.plan.exports(),
+		Session:              attachables,
+		SharedKey:            in.key,
+		AllowedEntitlements:  s.plan.entitlements(),
+		CompatibilityVersion: CompatibilityVersion,
+	}, err
+}
+
+func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt) (*client.SolveResponse, error) {
+	status := make(chan *client.SolveStatus)
+	drained := make(chan struct{})
+	go func() { // to the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve
+		defer close(drained)
+		s.steps.follow(status)
+	}()
+	uncut := cutOff(ctx, c)
+	response, err := c.Build(ctx, opt, "pulumi-buildkit", s.build, status)
+	<-drained
+	uncut()
+	return response, err
 }
 
 // patience is how long a daemon has to end a build after its context.
@@ -80,15 +112,15 @@ func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
 }
 
 // explain puts the error first that says most: why we stopped, which local file changed, which step failed.
-func explain(ctx context.Context, err error, files *source.Server, stop *guard, steps *steps) error {
+func (s *solve) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if local := files.Err(); local != nil {
+	if local := s.files.Err(); local != nil {
 		return local
 	}
-	if unhashed := stop.err(); unhashed != nil {
+	if unhashed := s.guard.err(); unhashed != nil {
 		return unhashed
 	}
-	return steps.explain(err)
+	return withHint(s.secrets.explain(s.steps.explain(err)))
 }

@@ -12,8 +12,26 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// registryLimit bounds what is asked of registries after the push: verification, tags and reading back.
-const registryLimit = 5 * time.Minute
+// How long registries are asked again and again. Who looks only, waits less.
+const (
+	pushLimit    = 5 * time.Minute // for a push, and for the tagging after it, unless pushTimeout says otherwise
+	deleteLimit  = 2 * time.Minute
+	readLimit    = 20 * time.Second
+	previewLimit = 15 * time.Second
+)
+
+// pushLimit is pushTimeout.
+func (a ImageArgs) pushLimit() time.Duration {
+	if a.PushTimeout == nil {
+		return pushLimit
+	}
+	return time.Duration(*a.PushTimeout) * time.Second
+}
+
+// withinLimit bounds what is asked of registries.
+func withinLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("the registry took longer than %s", limit))
+}
 
 // apply makes the registry hold what the operation wants: is it there already? → build and push by digest → verify → tags
 // last → read back. It can be repeated at any point and converges.
@@ -24,8 +42,9 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	if err != nil {
 		return applied{}, err
 	}
-	client := r.registryClient(op.args.Registries)
-	result := applied{digest: alreadyThere(ctx, client, op, repositories(tags)), builds: op.old.builds}
+	client := r.registryClient(op.args.Registries, op.args.pushLimit())
+	there := alreadyThere(ctx, client, op, repositories(tags))
+	result := applied{digest: there.digest, found: there.found, builds: op.old.builds}
 	if result.digest == "" {
 		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
@@ -37,7 +56,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 			buildkit.UserHistory().Remember(built.hash, built.inputs)
 		}
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
+	ctx, stop := withinLimit(ctx, op.args.pushLimit())
 	defer stop()
 	if result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms)); err != nil {
 		return result, err
@@ -48,45 +67,6 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	result.tags, err = setTags(ctx, client, result.digest, tags)
 	r.claims.add(result.digest, references(result.tags))
 	return result, err
-}
-
-// alreadyThere is the digest of an image made of these very inputs that every repository still has; "" when there is none or
-// when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
-func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) string {
-	digest := op.old.digest
-	if !op.unchanged() {
-		if digest = hashTagged(ctx, client, op); digest == "" {
-			digest = op.knownDigest()
-		}
-	}
-	if digest == "" {
-		return ""
-	}
-	for _, repository := range repositories {
-		if found, err := client.Exists(ctx, repository, digest); err != nil || !found {
-			return ""
-		}
-	}
-	return digest
-}
-
-// hashTagged is the image behind a tag with the inputs hash, "" when there is none. Another machine may have pushed it.
-func hashTagged(ctx context.Context, client *registry.Client, op operation) string {
-	for _, tag := range op.hashTags() {
-		if digest, err := client.Resolve(ctx, tag); err == nil {
-			return digest
-		}
-	}
-	return ""
-}
-
-// knownDigest is the image that was made of these very inputs: the one that is applied now, or one that is remembered. The
-// first also knows what memory does not, images under a contextHash that was given by hand.
-func (op operation) knownDigest() string {
-	if op.unchanged() {
-		return op.old.digest
-	}
-	return op.old.digestFor(inputsHash(op.args))
 }
 
 // build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed.

@@ -4,22 +4,32 @@ import "github.com/pulumi/pulumi-go-provider/infer"
 
 // ImageArgs are the inputs of an Image. Every optional scalar is a pointer: nil is "not said".
 type ImageArgs struct {
-	Context        *BuildContext           `pulumi:"context,optional"`
-	Dockerfile     *Dockerfile             `pulumi:"dockerfile,optional"`
-	Platforms      []string                `pulumi:"platforms,optional"`
-	Tags           []string                `pulumi:"tags,optional"`
-	Push           *bool                   `pulumi:"push,optional"`
-	BuildOnPreview *bool                   `pulumi:"buildOnPreview,optional"`
-	Target         *string                 `pulumi:"target,optional"`
-	BuildArgs      map[string]string       `pulumi:"buildArgs,optional"`
-	Labels         map[string]string       `pulumi:"labels,optional"`
-	Secrets        map[string]string       `pulumi:"secrets,optional" provider:"secret"`
-	SecretSources  map[string]SecretSource `pulumi:"secretSources,optional"`
-	Registries     []Registry              `pulumi:"registries,optional"`
-	Builder        *Builder                `pulumi:"builder,optional"`
-	ContextHash    *string                 `pulumi:"contextHash,optional"`
-	Watch          *Watch                  `pulumi:"watch,optional"`
-	Pull           *bool                   `pulumi:"pull,optional"`
+	Context         *BuildContext           `pulumi:"context,optional"`
+	Dockerfile      *Dockerfile             `pulumi:"dockerfile,optional"`
+	Platforms       []string                `pulumi:"platforms,optional"`
+	Tags            []string                `pulumi:"tags,optional"`
+	Push            *bool                   `pulumi:"push,optional"`
+	PushTimeout     *int                    `pulumi:"pushTimeout,optional"`
+	BuildOnPreview  *bool                   `pulumi:"buildOnPreview,optional"`
+	Target          *string                 `pulumi:"target,optional"`
+	BuildArgs       map[string]string       `pulumi:"buildArgs,optional"`
+	Labels          map[string]string       `pulumi:"labels,optional"`
+	Annotations     map[string]string       `pulumi:"annotations,optional"`
+	TestTargets     []string                `pulumi:"testTargets,optional"`
+	AddHosts        []string                `pulumi:"addHosts,optional"`
+	Network         *NetworkMode            `pulumi:"network,optional"`
+	NoCache         *bool                   `pulumi:"noCache,optional"`
+	SSH             []SSH                   `pulumi:"ssh,optional"`
+	SourceDateEpoch *int                    `pulumi:"sourceDateEpoch,optional"`
+	Provenance      *Provenance             `pulumi:"provenance,optional"`
+	SBOM            *SBOM                   `pulumi:"sbom,optional"`
+	Secrets         map[string]string       `pulumi:"secrets,optional" provider:"secret"`
+	SecretSources   map[string]SecretSource `pulumi:"secretSources,optional"`
+	Registries      []Registry              `pulumi:"registries,optional"`
+	Builder         *Builder                `pulumi:"builder,optional"`
+	ContextHash     *string                 `pulumi:"contextHash,optional"`
+	Watch           *Watch                  `pulumi:"watch,optional"`
+	Pull            *bool                   `pulumi:"pull,optional"`
 }
 
 // Annotate documents the inputs in the schema and in every SDK.
@@ -33,12 +43,16 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 		"takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: "+
 		"when such a tag is in the registry, whoever pushed it, it is used and nothing is built.")
 	an.Describe(&a.Push, "Whether to push the image. Defaults to true when there are tags.")
+	an.Describe(&a.PushTimeout, "Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or "+
+		"wants a new login. The build is not repeated. Defaults to 300.")
 	an.Describe(&a.BuildOnPreview, "Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing "+
 		"step shows there. A preview never pushes. Defaults to true.")
 	an.Describe(&a.Target, "The stage of the Dockerfile to build. Defaults to the last.")
 	an.Describe(&a.BuildArgs, "Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret "+
 		"among them is refused.")
 	an.Describe(&a.Labels, "Labels of the image.")
+	a.describeImage(an)
+	a.describeSteps(an)
 	a.describeSecrets(an)
 	an.Describe(&a.Registries, "Logins for registries, of which a change is never a reason to build. Without one for a host, the "+
 		"Docker configuration of the user (`docker login`, credential helpers) is asked.")

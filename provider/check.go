@@ -67,10 +67,10 @@ func (r *imageResource) fillContextHash(ctx context.Context, urn resource.URN, c
 	case !c.raw.Get("contextHash").IsNull():
 		r.remember(urn, "", nil)
 		return nil
-	case !isKnown(c.raw, "context", "dockerfile", "watch", "pull", "target", "platforms"), c.raw.Get("buildArgs").IsComputed():
+	case !isKnown(c.raw, "context", "dockerfile", "watch", "pull", "target", "testTargets", "platforms"), c.raw.Get("buildArgs").IsComputed():
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
-	case c.failed("context"), c.failed("dockerfile"), c.failed("target"), c.failed("platforms"), c.failed("watch"):
+	case c.failed("context"), c.failed("dockerfile"), c.failed("target"), c.failed("testTargets"), c.failed("platforms"), c.failed("watch"):
 		return nil
 	}
 	plan := c.args.plan(nil)
@@ -126,6 +126,14 @@ var checks = []func(*checker){
 	checkPlatforms,
 	checkTags,
 	checkPush,
+	checkPushTimeout,
+	checkTestTargets,
+	checkAnnotations,
+	checkEpoch,
+	checkAttestations,
+	checkHosts,
+	checkNetwork,
+	checkSSH,
 	checkSecrets,
 	checkSecretSources,
 	checkRevealed,

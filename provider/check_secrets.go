@@ -55,6 +55,8 @@ func checkSecretSources(c *checker) {
 var revealed = map[string]string{
 	"buildArgs": "a build argument can be read in the image's history and provenance, so it cannot be a secret: give it in secrets and mount it " +
 		"in the step that needs it (RUN --mount=type=secret,id=…), or say that it is none (unsecret)",
+	"annotations": "an annotation can be read by everybody who can see the image, so it cannot be a secret: take it from a plain value, or say " +
+		"that it is none (unsecret)",
 	"labels": "a label can be read by everybody who has the image, so it cannot be a secret: take it from a plain value, or say that it " +
 		"is none (unsecret)",
 }

@@ -71,6 +71,12 @@ func checkPush(c *checker) {
 	}
 }
 
+func checkPushTimeout(c *checker) {
+	if t := c.args.PushTimeout; t != nil && *t < 1 && isKnown(c.raw, "pushTimeout") && !c.failed("pushTimeout") {
+		c.fail("pushTimeout", "%d seconds are no time for a push: give at least 1, or leave it out for 300", *t)
+	}
+}
+
 func checkRegistries(c *checker) {
 	for i, r := range c.args.Registries {
 		if c.unknownAt(key("registries"), index(i)) {

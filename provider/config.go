@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -106,6 +107,7 @@ func checkECR(c *checker, e *ECR) {
 // settings are what the provider was configured with. Configure is called before any resource needs them.
 type settings struct {
 	engineAlive func() bool
+	retryWaits  []time.Duration // of registries; nil: registry's own
 
 	config atomic.Pointer[Config]
 	builds atomic.Pointer[chan struct{}] // a place for each image that may build at once; nil: no limit
@@ -165,9 +167,9 @@ func (s *settings) keychain(own []Registry) *registry.Keychain {
 	return keychain
 }
 
-// registryClient talks to registries for one operation.
-func (s *settings) registryClient(own []Registry) *registry.Client {
-	return registry.New(s.keychain(own), registry.Options{})
+// registryClient talks to registries for one operation. Each call of it is tried again for as long as the budget lasts.
+func (s *settings) registryClient(own []Registry, budget time.Duration) *registry.Client {
+	return registry.New(s.keychain(own), registry.Options{Budget: budget, RetryWaits: s.retryWaits})
 }
 
 // endpoint is the daemon that builds, or "" for the one of the environment.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
 
@@ -11,19 +12,19 @@ import (
 )
 
 // Delete removes the tags that we pushed and that still point at our digest, and nothing else: whatever else holds the
-// digest goes on holding it. A tag that is gone already is success; every failure is reported.
+// digest goes on holding it, and a tag with {hash} that was there before us stays with whoever pushed it. A tag that is gone already is success; every failure is reported.
 func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	args, err := decodeStored(ctx, req.OldInputs)
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
+	ctx, stop := withinLimit(ctx, deleteLimit)
 	defer stop()
-	client := r.registryClient(args.Registries)
+	client := r.registryClient(args.Registries, deleteLimit)
 	old := stateOf(req.Properties)
 	var failures []error
 	for _, ref := range old.refs {
-		if r.claims.holds(ref, old.digest) {
+		if r.claims.holds(ref, old.digest) || slices.Contains(old.found, ref) {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {

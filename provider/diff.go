@@ -13,21 +13,31 @@ import (
 // watched are the inputs of which a change is an update, each with what "unchanged" means for it. The old side is what was
 // applied, the outputs: after a partial update these and the old inputs are not the same.
 var watched = map[string]func(applied, wanted property.Map, key string) bool{
-	"contextHash": equal,
-	"platforms":   equalPlatforms,
-	"tags":        equalSets,
-	"push":        equalPush,
-	"target":      equal,
-	"buildArgs":   equal,
-	"labels":      equal,
+	"contextHash":     equal,
+	"platforms":       equalPlatforms,
+	"tags":            equalSets,
+	"push":            equalPush,
+	"target":          equal,
+	"buildArgs":       equal,
+	"labels":          equal,
+	"annotations":     equal,
+	"testTargets":     equalSets,
+	"addHosts":        equal,
+	"network":         equalNetwork,
+	"sourceDateEpoch": equal,
+	"provenance":      equal,
+	"sbom":            equal,
 }
 
 // ignored are the other inputs, each with the reason why a change of it is none of the image.
 var ignored = map[string]string{
 	"context":        "moving a directory does not change what is in it; contextHash tells",
 	"dockerfile":     "its text is part of contextHash; its place is not of the image",
+	"noCache":        "says how to build, not what; it would be a reason once only",
+	"ssh":            "another key makes no other image",
 	"secrets":        "another token makes no other image",
 	"secretSources":  "another place of a token makes no other image",
+	"pushTimeout":    "how long a push is tried is none of the image",
 	"registries":     "credentials are looked up when they are needed",
 	"builder":        "the same inputs are the same image on every builder",
 	"buildOnPreview": "is about previews only",
@@ -100,6 +110,17 @@ func equalSets(applied, wanted property.Map, key string) bool {
 func equalPlatforms(applied, wanted property.Map, key string) bool {
 	return isKnown(wanted, key) &&
 		slices.Equal(sorted(normalizePlatforms(texts(applied, key))), sorted(normalizePlatforms(texts(wanted, key))))
+}
+
+// equalNetwork knows the default.
+func equalNetwork(applied, wanted property.Map, key string) bool {
+	mode := func(m property.Map) string {
+		if s := text(m, key); s != string(NetworkDefault) {
+			return s
+		}
+		return ""
+	}
+	return isKnown(wanted, key) && mode(applied) == mode(wanted)
 }
 
 // equalPush knows the default: not said is true when there are tags.

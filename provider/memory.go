@@ -12,6 +12,7 @@ type state struct {
 	outputs property.Map
 	digest  string
 	refs    []string
+	found   []string // of refs, those that somebody else pushed
 	builds  []build
 }
 
@@ -26,7 +27,7 @@ const memoryKey = "__builds"
 const memoryLimit = 20
 
 func stateOf(outputs property.Map) state {
-	s := state{outputs: outputs, digest: text(outputs, "digest"), refs: texts(outputs, "refs")}
+	s := state{outputs: outputs, digest: text(outputs, "digest"), refs: texts(outputs, "refs"), found: texts(outputs, foundKey)}
 	memory := outputs.Get(memoryKey)
 	if !memory.IsArray() {
 		return s

@@ -13,6 +13,7 @@ import (
 // applied is what came of an operation.
 type applied struct {
 	digest    string
+	found     []string       // references that somebody else has pushed
 	tags      []registry.Tag // that hold the digest now
 	manifests []registry.Manifest
 	builds    []build
@@ -25,6 +26,9 @@ func (a applied) outputs(op operation) property.Map {
 		out = out.Set("tags", list(slices.DeleteFunc(texts(op.inputs, "tags"), func(t string) bool { return !isAmong(t, a.tags) })))
 	}
 	out = named(out, a.digest, references(a.tags), repositories(a.tags))
+	if others := a.othersAmong(references(a.tags), op.old.found); len(others) > 0 {
+		out = out.Set(foundKey, list(others))
+	}
 	return out.
 		Set("manifests", manifests(a.manifests, repositories(a.tags))).
 		Set(memoryKey, memory(a.builds))

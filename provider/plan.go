@@ -73,12 +73,21 @@ func (a ImageArgs) plan(repositories []string) buildkit.Plan {
 		Target:       deref(a.Target),
 		BuildArgs:    a.BuildArgs,
 		Labels:       a.Labels,
+		Annotations:  a.Annotations,
+		TestTargets:  a.TestTargets,
+		Network:      a.network(),
+		Hosts:        a.hosts(),
+		NoCache:      deref(a.NoCache),
+		Epoch:        a.epoch(),
+		Provenance:   a.provenance(),
+		SBOM:         a.sbom(),
 		Repositories: repositories,
 	}
 }
 
 // shaping are the inputs that have a say in the image; tags and push name it only.
-var shaping = []string{"contextHash", "platforms", "target", "buildArgs", "labels"}
+var shaping = []string{"contextHash", "platforms", "target", "buildArgs", "labels", "annotations", "testTargets", "addHosts", "network",
+	"sourceDateEpoch", "provenance", "sbom"}
 
 // inputsHash identifies everything that has a say in the image, 64 hexadecimal digits: two operations with an equal hash
 // may share one image. Credentials, secrets, builder and tags are no part of it.
@@ -101,5 +110,35 @@ func inputsHash(a ImageArgs) string {
 			field(m[k])
 		}
 	}
+	for _, values := range a.rare() {
+		field(strconv.Itoa(len(values)))
+		for _, v := range values {
+			field(v)
+		}
+	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// rare are the inputs of the hash that few images have, each after its name, and only those that an image has: the hash of the
+// others stays the same whatever is added here.
+func (a ImageArgs) rare() (fields [][]string) {
+	add := func(name string, values ...string) {
+		if len(values) > 0 && values[0] != "" {
+			fields = append(fields, append([]string{name}, values...))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Annotations)) {
+		add("annotation", name, a.Annotations[name])
+	}
+	add("testTargets", sorted(a.TestTargets)...)
+	for _, h := range a.hosts() {
+		add("host", h.Name, h.IP.String())
+	}
+	add("network", a.network())
+	if a.SourceDateEpoch != nil {
+		add("sourceDateEpoch", strconv.Itoa(*a.SourceDateEpoch))
+	}
+	add("provenance", a.provenance())
+	add("sbom", a.sbom())
+	return fields
 }

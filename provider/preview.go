@@ -29,7 +29,9 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		case err != nil:
 			return property.Map{}, err
 		}
-		digest = built.digest
+		if digest = built.digest; op.args.varies() {
+			digest = ""
+		}
 	}
 	return op.previewOutputs(digest), nil
 }
@@ -78,7 +80,7 @@ func (r *imageResource) reusable(ctx context.Context, op operation) (digest stri
 	case !isKnown(op.inputs, "registries"):
 		return "", op.knownDigest() != ""
 	}
-	digest = alreadyThere(ctx, r.registryClient(op.args.Registries), op, repositories(tags))
+	digest = alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags)).digest
 	return digest, digest != ""
 }
 
@@ -95,7 +97,7 @@ func (op operation) unchanged() bool {
 // buildable tells whether the preview is to build and knows all that a build needs. Tags and logins are not needed: the
 // repository may be created in the same update.
 func (op operation) buildable() bool {
-	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "builder")
+	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "builder")
 	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
 }
 

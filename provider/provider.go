@@ -13,7 +13,10 @@ const Name = "buildkit"
 // New returns the provider. It configures nothing and dials nothing before a resource needs it. engineAlive tells whether
 // the engine is there that started this process; it is asked before a tag moves. nil is yes.
 func New(engineAlive func() bool) p.Provider {
-	settings := &settings{engineAlive: engineAlive}
+	return newProvider(&settings{engineAlive: engineAlive})
+}
+
+func newProvider(settings *settings) p.Provider {
 	provider := infer.Provider(infer.Options{
 		Metadata:  metadata(),
 		Config:    infer.Config(Config{}),
@@ -25,29 +28,45 @@ func New(engineAlive func() bool) p.Provider {
 	return guarded(provider)
 }
 
+// readme is what npm and PyPI show for the package.
+const readme = `# BuildKit for Pulumi
+
+Build container images for several platforms with BuildKit and push them to Amazon ECR or any registry, as part of ` + "`pulumi up`" + `.
+
+[Documentation](` + home + `#readme) · [Installation](` + home + `/blob/main/docs/installation.md)
+`
+
+const home = "https://github.com/pulumi-buildkit/pulumi-buildkit"
+
+// metadata is what the SDKs are named and made from; make sdk writes them.
 func metadata() schema.Metadata {
 	return schema.Metadata{
 		DisplayName: "BuildKit",
 		Description: "Build container images for several platforms with BuildKit and push them to Amazon ECR or any registry, " +
 			"as part of pulumi up.",
-		Keywords:   []string{"pulumi", "buildkit", "docker", "container", "image", "ecr", "category/infrastructure", "kind/native"},
-		Homepage:   "https://github.com/pulumi-buildkit/pulumi-buildkit",
-		Repository: "https://github.com/pulumi-buildkit/pulumi-buildkit",
-		Publisher:  "pulumi-buildkit",
-		License:    "Apache-2.0",
+		Keywords:          []string{"pulumi", "buildkit", "docker", "container", "image", "ecr", "category/infrastructure", "kind/native"},
+		Homepage:          home,
+		Repository:        home,
+		Publisher:         "pulumi-buildkit",
+		License:           "Apache-2.0",
+		PluginDownloadURL: "github://api.github.com/pulumi-buildkit/pulumi-buildkit",
 		LanguageMap: map[string]any{
 			"go": map[string]any{
 				"importBasePath":                 "github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit",
 				"respectSchemaVersion":           true,
 				"generateResourceContainerTypes": true,
 			},
-			"nodejs": map[string]any{"packageName": "@pulumi-buildkit/buildkit", "respectSchemaVersion": true},
+			"nodejs": map[string]any{"packageName": "@pulumi-buildkit/buildkit", "respectSchemaVersion": true, "readme": readme},
 			"python": map[string]any{
-				"packageName": "pulumi_buildkit", "respectSchemaVersion": true,
+				"packageName": "pulumi_buildkit", "respectSchemaVersion": true, "readme": readme,
 				"pyproject": map[string]any{"enabled": true},
 			},
 			"csharp": map[string]any{"rootNamespace": "PulumiBuildkit", "respectSchemaVersion": true},
-			"java":   map[string]any{"basePackage": "io.github.pulumibuildkit", "buildFiles": "gradle"},
+			// The group io.github.pulumi-buildkit is no name of a Java package, which Gradle files would make of it.
+			"java": map[string]any{
+				"basePackage": "io.github.pulumibuildkit", "buildFiles": "none",
+				"dependencies": map[string]any{"com.pulumi:pulumi": "1.20.0"},
+			},
 		},
 	}
 }

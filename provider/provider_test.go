@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/blang/semver"
 	p "github.com/pulumi/pulumi-go-provider"
@@ -31,10 +32,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// once is no second try at a registry.
+var once = []time.Duration{}
+
 // serve runs the provider in process, as the engine sees it.
 func serve(t *testing.T) integration.Server {
 	t.Helper()
-	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(New(nil)))
+	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(newProvider(&settings{retryWaits: once})))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,13 +16,13 @@ import (
 // keeps the state and warns. A tag that somebody moved or removed leaves inputs and outputs, so that the next update puts
 // it back.
 func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResponse, error) {
-	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
+	ctx, stop := withinLimit(ctx, readLimit)
 	defer stop()
 	args, err := decodeStored(ctx, req.Inputs)
 	if err != nil {
 		return p.ReadResponse{}, err
 	}
-	client := r.registryClient(args.Registries)
+	client := r.registryClient(args.Registries, readLimit)
 	old := stateOf(req.Properties)
 	if old.digest == "" && len(old.refs) == 0 {
 		return importImage(ctx, client, req)

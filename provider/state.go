@@ -5,18 +5,25 @@ import "github.com/pulumi/pulumi-go-provider/infer"
 // ImageState are the outputs of an Image: the inputs that were applied, as far as a change of them matters, and what came
 // of them. Nothing in it differs between two runs with equal content, or dependents would be deployed again.
 type ImageState struct {
-	Platforms   []string            `pulumi:"platforms,optional"`
-	Tags        []string            `pulumi:"tags,optional"`
-	Push        *bool               `pulumi:"push,optional"`
-	Target      *string             `pulumi:"target,optional"`
-	BuildArgs   map[string]string   `pulumi:"buildArgs,optional"`
-	Labels      map[string]string   `pulumi:"labels,optional"`
-	ContextHash string              `pulumi:"contextHash"`
-	Digest      string              `pulumi:"digest"`
-	Ref         string              `pulumi:"ref"`
-	RepoDigest  string              `pulumi:"repoDigest"`
-	Refs        []string            `pulumi:"refs"`
-	Manifests   map[string]Manifest `pulumi:"manifests"`
+	Platforms       []string            `pulumi:"platforms,optional"`
+	Tags            []string            `pulumi:"tags,optional"`
+	Push            *bool               `pulumi:"push,optional"`
+	Target          *string             `pulumi:"target,optional"`
+	BuildArgs       map[string]string   `pulumi:"buildArgs,optional"`
+	Labels          map[string]string   `pulumi:"labels,optional"`
+	Annotations     map[string]string   `pulumi:"annotations,optional"`
+	TestTargets     []string            `pulumi:"testTargets,optional"`
+	AddHosts        []string            `pulumi:"addHosts,optional"`
+	Network         *NetworkMode        `pulumi:"network,optional"`
+	SourceDateEpoch *int                `pulumi:"sourceDateEpoch,optional"`
+	Provenance      *Provenance         `pulumi:"provenance,optional"`
+	SBOM            *SBOM               `pulumi:"sbom,optional"`
+	ContextHash     string              `pulumi:"contextHash"`
+	Digest          string              `pulumi:"digest"`
+	Ref             string              `pulumi:"ref"`
+	RepoDigest      string              `pulumi:"repoDigest"`
+	Refs            []string            `pulumi:"refs"`
+	Manifests       map[string]Manifest `pulumi:"manifests"`
 }
 
 // Annotate documents the outputs in the schema and in every SDK.
@@ -27,8 +34,15 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 	an.Describe(&s.Target, "The stage that was built.")
 	an.Describe(&s.BuildArgs, "The build arguments that were applied.")
 	an.Describe(&s.Labels, "The labels that were applied.")
+	an.Describe(&s.Annotations, "The annotations that were applied.")
+	an.Describe(&s.TestTargets, "The stages that were built before the image.")
+	an.Describe(&s.AddHosts, "The hosts that steps knew.")
+	an.Describe(&s.Network, "The network of steps.")
+	an.Describe(&s.SourceDateEpoch, "The time that was applied.")
+	an.Describe(&s.Provenance, "The record that is attached.")
+	an.Describe(&s.SBOM, "The list that is attached.")
 	an.Describe(&s.ContextHash, "The digest of everything that the build read from this machine.")
-	an.Describe(&s.Digest, "The digest of the index, or of the manifest when there is one platform: `sha256:…`.")
+	an.Describe(&s.Digest, "The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.")
 	an.Describe(&s.Ref, "The first tag with the digest: `host/repository:tag@sha256:…`. Empty when nothing was pushed.")
 	an.Describe(&s.RepoDigest, "The first repository with the digest: `host/repository@sha256:…`, which is what a deployment should "+
 		"name. Empty when nothing was pushed.")

@@ -50,6 +50,9 @@ func isAmong(given string, tags []registry.Tag) bool {
 
 // hashTags are those of the tags that name the image of these very inputs.
 func (op operation) hashTags() []registry.Tag {
+	if !op.pushes() {
+		return nil
+	}
 	var marked []registry.Tag
 	hash := inputsHash(op.args)
 	for _, given := range op.args.Tags {
@@ -75,7 +78,7 @@ var computedHash = regexp.MustCompile("^[0-9a-f]{64}$")
 // ignoreChanges. One that was made up by hand, such as a revision, is as honest as its author.
 func (op operation) honest(built string) error {
 	wanted := deref(op.args.ContextHash)
-	if built == wanted || !computedHash.MatchString(wanted) || len(op.hashTags()) == 0 || !op.pushes() {
+	if built == wanted || !computedHash.MatchString(wanted) || len(op.hashTags()) == 0 {
 		return nil
 	}
 	return fmt.Errorf("contextHash is kept as %.12s…, but the files are those of %.12s…: a tag with %s would name another image than it says. "+

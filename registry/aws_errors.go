@@ -145,12 +145,3 @@ func (p awsPrincipal) regionHint(err error) string {
 	}
 	return " and the network"
 }
-
-// oneLine is foreign text fit for our errors.
-func oneLine(text string) string {
-	text = strings.Join(strings.FieldsFunc(text, isBreak), " ")
-	if len(text) <= maxSaid {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxSaid], "") + "..."
-}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -19,10 +20,13 @@ const concurrency = 4
 type Options struct {
 	// Transport carries the requests. The default heeds the proxy variables and is shared, so that connections outlive a Client.
 	Transport http.RoundTripper
-	// Timeout bounds one request with its retries and the reading of its answer. The default is one minute.
+	// Timeout is how long one try of a request may take, from its first byte to the last of its answer; a registry that is silent for so
+	// long is asked again. The default is 30 seconds.
 	Timeout time.Duration
-	// RetryWaits are the pauses before each further try after 408, 429, 5xx or a broken connection. The default is 1 s and 3 s; an empty
-	// list that is not nil means one try.
+	// Budget is how long one call of a Client may take with all its requests, tries and pauses. The default is 5 minutes.
+	Budget time.Duration
+	// RetryWaits are the pauses before each further try after 408, 429, 5xx, a broken or a silent connection. The registry's Retry-After
+	// makes one longer. The default is growing pauses of up to 30 s as long as the budget lasts; an empty list that is not nil means one try.
 	RetryWaits []time.Duration
 }
 
@@ -40,10 +44,8 @@ type Client struct {
 // New makes a client and contacts nobody. A nil keychain is anonymous.
 func New(keychain *Keychain, options Options) *Client {
 	options.Transport = cmp.Or[http.RoundTripper](options.Transport, remote.DefaultTransport)
-	options.Timeout = cmp.Or(options.Timeout, time.Minute)
-	if options.RetryWaits == nil {
-		options.RetryWaits = []time.Duration{time.Second, 3 * time.Second}
-	}
+	options.Timeout = cmp.Or(options.Timeout, 30*time.Second)
+	options.Budget = cmp.Or(options.Budget, 5*time.Minute)
 	return &Client{
 		keychain: keychain,
 		options:  options,
@@ -76,42 +78,59 @@ func (c *Client) session(ctx context.Context, repository, actions string) (*sess
 
 // open pings the registry of a repository and logs in if it is challenged.
 func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
-	repository, err := parseRepository(key.repository)
+	repository, err := parseRepository(key.repository, func(host string) bool { return c.keychain.link(host).Insecure })
 	if err != nil {
 		return nil, err
 	}
-	s := &session{repository: repository, login: c.login(canonicalHost(repository.RegistryStr())), timeout: c.options.Timeout}
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
-	authorized, err := transport.NewWithContext(ctx, repository.Registry, s.login, c.rules(s.login), []string{repository.Scope(key.actions)})
+	login, err := c.login(canonicalHost(repository.RegistryStr()))
 	if err != nil {
-		return nil, s.unopened(ctx, err)
+		return nil, err
+	}
+	s := &session{repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits}
+	var authorized http.RoundTripper
+	err = s.persist(ctx, func(ctx context.Context) (err error) {
+		authorized, err = transport.NewWithContext(ctx, repository.Registry, login, c.rules(login), []string{repository.Scope(key.actions)})
+		return s.unopened(err)
+	})
+	if err != nil {
+		return nil, err
 	}
 	s.client = &http.Client{Transport: authorized, CheckRedirect: checkRedirect}
 	return s, nil
 }
 
-// unopened explains why there is no session. A 404 here is about the host or its token server, never about an image.
-func (s *session) unopened(ctx context.Context, err error) error {
-	explained := s.explain(ctx, err)
-	if errors.Is(explained, ErrNotFound) {
-		return s.explain(ctx, errNotARegistry)
+// unopened: a 404 here is about the host or its token server, never about an image.
+func (s *session) unopened(err error) error {
+	if answered, is := errors.AsType[*transport.Error](err); is && errors.Is(s.explainAnswer(answered), ErrNotFound) {
+		return errNotARegistry
 	}
-	return explained
+	return err
+}
+
+// within ends with ctx or after the budget of one call.
+func (c *Client) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, c.options.Budget, fmt.Errorf("%w: the registry took longer than %s; check the network and try again",
+		ErrUnreachable, c.options.Budget))
 }
 
 // login is the one of host for the lifetime of the client, so that its helper is asked once.
-func (c *Client) login(host string) *lateLogin {
+func (c *Client) login(host string) (*lateLogin, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.logins[host] == nil {
-		c.logins[host] = &lateLogin{keychain: c.keychain, host: host}
+	if known := c.logins[host]; known != nil {
+		return known, nil
 	}
-	return c.logins[host]
+	link := c.keychain.link(host)
+	transport, err := trusting(c.options.Transport, link)
+	if err != nil {
+		return nil, err
+	}
+	login := &lateLogin{keychain: c.keychain, host: host, transport: plainHTTPGuard{transport, host, link.Insecure}}
+	c.logins[host] = login
+	return login, nil
 }
 
 // rules is the way of every request, logins and redirects included.
 func (c *Client) rules(login *lateLogin) http.RoundTripper {
-	guarded := plainHTTPGuard{c.options.Transport}
-	return transport.NewUserAgent(retry{challengeWatch{guarded, login}, c.options.RetryWaits}, "pulumi-buildkit")
+	return transport.NewUserAgent(retryAfterWatch{challengeWatch{login.transport, login}}, "pulumi-buildkit")
 }

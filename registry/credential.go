@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 // Credential answers for exactly one host. The zero Credential is anonymous. However it is printed, it prints as [credential].
@@ -19,6 +21,17 @@ type Credential struct {
 // Anonymous says whether there is nothing to log in with.
 func (c Credential) Anonymous() bool { return c == Credential{} }
 
+// redacted removes the credential from what somebody says, should he repeat what he was sent.
+func (c Credential) redacted(text string) string {
+	basic := base64.StdEncoding.EncodeToString([]byte(c.Username + ":" + c.Password))
+	for _, secret := range []string{c.Password, c.IdentityToken, basic} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, mask)
+		}
+	}
+	return text
+}
+
 // Login is one entry of the user's list of registries. It prints as [login].
 type Login struct {
 	// Address is the registry in any form docker takes: "ghcr.io", "https://index.docker.io/v1/", with a path behind it. Only its host
@@ -26,6 +39,10 @@ type Login struct {
 	Address  string
 	Username string
 	Password string
+	// CAFile is a file with the PEM certificates of the authorities that sign for the registry, besides those that this machine knows.
+	CAFile string
+	// Insecure speaks plain http with the registry, password included. Loopback hosts need no such permission.
+	Insecure bool
 }
 
 // Host is the canonical host of the address, the one that Lookup compares.

@@ -17,6 +17,8 @@ import (
 // Errors: ErrUnsupported if the registry does not delete tags; ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others,
 // after which nothing is known about the tag.
 func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted bool, err error) {
+	ctx, stop := c.within(ctx)
+	defer stop()
 	s, err := c.session(ctx, tag.Repository(), deletion)
 	if err != nil {
 		return false, fmt.Errorf("deleting %s: %w", tag, err)

@@ -26,12 +26,16 @@ var (
 	ErrDenied = errors.New("403 denied")
 	// ErrImmutableTag: the tag holds another digest and the registry does not let it move.
 	ErrImmutableTag = errors.New("immutable tag")
+	// ErrLimit: a quota of the registry is used up, of tags or images for example. Waiting does not help.
+	ErrLimit = errors.New("over a limit")
 	// ErrUnsupported: the registry cannot do this for anybody.
 	ErrUnsupported = errors.New("unsupported by the registry")
 	// ErrRateLimited: too many requests, also after retries.
 	ErrRateLimited = errors.New("429 rate limited")
 	// ErrUnreachable: no answer, for reasons of DNS, network, TLS or time.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrUnsure: a tag was to be moved, and neither the answer nor a look at it told whether it was. It comes with the error that says why.
+	ErrUnsure = errors.New("whether it moved is not known")
 	// ErrMismatch: the registry serves other content than it promised or was given.
 	ErrMismatch = errors.New("content mismatch")
 )
@@ -64,7 +68,8 @@ func (s *session) explain(ctx context.Context, err error) error {
 		return lookup.error
 	}
 	if untrusted, is := errors.AsType[*tls.CertificateVerificationError](err); is {
-		return fmt.Errorf("%w: %w; add the authority that signed %s's certificate to this machine's", ErrUnreachable, untrusted.Err, s.login.host)
+		return fmt.Errorf("%w: %w; add the authority that signed %s's certificate to this machine's, or "+
+			"name its file in registries", ErrUnreachable, untrusted.Err, s.login.host)
 	}
 	if errors.Is(err, errNotARegistry) {
 		return fmt.Errorf("%w; check that %s is a registry and the proxy lets us reach it", errNotARegistry, s.login.host)

@@ -50,7 +50,7 @@ func TestErrorTexts(t *testing.T) {
 		},
 		{
 			"immutable", refusal(http.StatusBadRequest, "TAG_INVALID", immutable), registry.ErrImmutableTag, "immutable tag: " + immutable +
-				"; use a tag that changes with its content, or let the repository move tags",
+				"; use a tag that changes with its content, such as team/app:{hash}, or let the repository move tags",
 		},
 		{
 			"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"), registry.ErrUnsupported,
@@ -142,7 +142,8 @@ func TestUnreachable(t *testing.T) {
 		},
 		{
 			"untrusted", untrusted.Listener.Addr().String(), registry.ErrUnreachable,
-			"unreachable: x509: certificate signed by unknown authority; add the authority that signed HOST's certificate to this machine's",
+			"unreachable: x509: certificate signed by unknown authority; add the authority that signed HOST's certificate to this machine's, " +
+				"or name its file in registries",
 		},
 		{
 			"no registry", page.Listener.Addr().String(), nil,
@@ -171,7 +172,7 @@ func TestNoAnswer(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			r.Wrap(registrytest.Intercept("", suffix, stalled))
-			client := registry.New(dockerConfig(t, `{}`), registry.Options{Timeout: 200 * time.Millisecond})
+			client := registry.New(dockerConfig(t, `{}`), registry.Options{Timeout: 200 * time.Millisecond, RetryWaits: []time.Duration{}})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 			expect(t, err, registry.ErrUnreachable, "resolving "+r.Host()+"/app:1: unreachable: no answer from "+r.Host()+
 				" within 200ms; check the network and try again")
@@ -190,8 +191,9 @@ func TestCancel(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			r.Wrap(registrytest.Intercept("", "/manifests/1", fault))
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, gone)
-			defer cancel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			timer := time.AfterFunc(200*time.Millisecond, func() { cancel(gone) })
+			defer timer.Stop()
 			start := time.Now()
 			_, err := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{time.Minute}}).
 				Resolve(ctx, parseTag(t, r.Host()+"/app:1"))

@@ -49,14 +49,15 @@ func isInternal(host string) bool {
 	return err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified())
 }
 
-// parseRepository reads a canonical host/path, as Tag.Repository gives it.
-func parseRepository(s string) (name.Repository, error) {
+// parseRepository reads a canonical host/path, as Tag.Repository gives it. Plain http is for loopback hosts, and for those of which the
+// user said so.
+func parseRepository(s string, insecure func(host string) bool) (name.Repository, error) {
 	host, _, found := strings.Cut(s, "/")
 	if !found || host == "" {
 		return name.Repository{}, fmt.Errorf("repository %q has no host; write host/path", s)
 	}
 	var options []name.Option
-	if isLoopback(host) {
+	if isLoopback(host) || insecure(host) {
 		options = append(options, name.Insecure)
 	}
 	repository, err := name.NewRepository(s, options...)

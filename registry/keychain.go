@@ -58,10 +58,11 @@ func (k *Keychain) Invalidate(host string) {
 	}
 }
 
-// finding is a credential, and why it is not the one of the cloud.
+// finding is a credential and where it is from.
 type finding struct {
 	Credential
-	instead error
+	renewable bool  // it is a token of Amazon's, which may have expired
+	instead   error // why it is not the cloud's
 }
 
 func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
@@ -73,7 +74,8 @@ func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 		return finding{}, context.Cause(ctx)
 	}
 	if ownErr == nil && !own.Anonymous() {
-		return finding{Credential: own}, nil
+		_, amazon := k.ECR.host(host)
+		return finding{Credential: own, renewable: amazon}, nil
 	}
 	stored, err := k.storedCredential(ctx, host)
 	known, amazon := k.ECR.host(host)
@@ -83,7 +85,7 @@ func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 	case err != nil:
 		return finding{}, err
 	}
-	return finding{stored, ownErr}, nil
+	return finding{Credential: stored, instead: ownErr}, nil
 }
 
 // login is the one that was given for host, if it has a user or a password in it.
@@ -94,6 +96,28 @@ func (k *Keychain) login(host string) (Login, bool) {
 		}
 	}
 	return Login{}, false
+}
+
+// isECR says whether host is one of Amazon ECR. A keychain may be nil.
+func (k *Keychain) isECR(host string) bool {
+	if k == nil {
+		return false
+	}
+	_, is := k.ECR.host(host)
+	return is
+}
+
+// link is how to reach host, by the first entry that says more than who we are. A keychain may be nil.
+func (k *Keychain) link(host string) Login {
+	if k == nil {
+		return Login{}
+	}
+	for _, login := range k.logins {
+		if login.Host() == host && (login.Insecure || login.CAFile != "") {
+			return login
+		}
+	}
+	return Login{}
 }
 
 func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential, error) {

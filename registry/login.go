@@ -2,8 +2,7 @@ package registry
 
 import (
 	"context"
-	"encoding/base64"
-	"strings"
+	"net/http"
 	"sync"
 	"sync/atomic"
 
@@ -15,11 +14,12 @@ import (
 type lateLogin struct {
 	keychain   *Keychain
 	host       string
+	transport  http.RoundTripper // to that host, and to where it redirects
 	challenged atomic.Bool
 
 	mu     sync.Mutex
 	asked  bool
-	answer Credential
+	answer finding
 }
 
 // Authorization is for callers without a context, of which there are none.
@@ -47,33 +47,38 @@ func (l *lateLogin) lookup(ctx context.Context) (Credential, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.asked {
-		return l.answer, nil
+		return l.answer.Credential, nil
 	}
-	credential, err := l.keychain.Lookup(ctx, l.host)
+	found, err := l.keychain.lookup(ctx, l.host)
 	if err != nil {
 		return Credential{}, err
 	}
-	l.asked, l.answer = true, credential
-	return credential, nil
+	l.asked, l.answer = true, found
+	return found.Credential, nil
+}
+
+// renew forgets a credential that was refused, and says whether another one may be found.
+func (l *lateLogin) renew(refused Credential) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.answer.Credential != refused {
+		return true // somebody else has been here
+	}
+	if !l.answer.renewable {
+		return false
+	}
+	l.keychain.Invalidate(l.host)
+	l.asked, l.answer = false, finding{}
+	return true
 }
 
 // credential is what was found so far.
-func (l *lateLogin) credential() Credential {
+func (l *lateLogin) credential() Credential { return l.found().Credential }
+
+func (l *lateLogin) found() finding {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.answer
-}
-
-// redacted removes the credential from what a registry says, should it repeat what it was sent.
-func (l *lateLogin) redacted(text string) string {
-	c := l.credential()
-	basic := base64.StdEncoding.EncodeToString([]byte(c.Username + ":" + c.Password))
-	for _, secret := range []string{c.Password, c.IdentityToken, basic} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, mask)
-		}
-	}
-	return text
 }
 
 // lookupError marks an error of the keychain on its way through the HTTP client.

@@ -12,6 +12,8 @@ import (
 // Resolve says which digest a tag holds now. Errors: ErrNotFound if the registry says that there is no such tag, the only "gone";
 // ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others, after which nothing is known about the tag.
 func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
+	ctx, stop := c.within(ctx)
+	defer stop()
 	s, err := c.session(ctx, tag.Repository(), pull)
 	if err != nil {
 		return "", fmt.Errorf("resolving %s: %w", tag, err)
@@ -26,6 +28,8 @@ func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
 // Exists says whether the registry serves a digest; whether it serves all that belongs to it, Verify says. Errors as Resolve, but for
 // ErrNotFound, which is false; ErrMismatch if the registry answers with another digest.
 func (c *Client) Exists(ctx context.Context, repository, digest string) (bool, error) {
+	ctx, stop := c.within(ctx)
+	defer stop()
 	found, err := c.exists(ctx, repository, digest)
 	if err != nil {
 		return false, fmt.Errorf("looking for %s@%s: %w", repository, digest, err)

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,7 +30,8 @@ type session struct {
 	repository name.Repository
 	login      *lateLogin
 	client     *http.Client
-	timeout    time.Duration
+	timeout    time.Duration // of one try
+	waits      waits
 }
 
 // request is one request below the repository. A path is "manifests/latest" or "blobs/sha256:...".
@@ -48,38 +50,51 @@ type response struct {
 }
 
 // do sends a request; an answer other than 2xx is an error as well as a response. A registry that lets everybody ping may still ask for a
-// login now, which go-containerregistry's transport learns only for the next request.
+// login now, which go-containerregistry's transport learns only for the next request; and a token may have expired.
 func (s *session) do(ctx context.Context, r request) (response, error) {
-	challenged := s.login.challenged.Load()
-	resp, err := s.once(ctx, r)
+	challenged, used := s.login.challenged.Load(), s.login.credential()
+	resp, err := s.send(ctx, r)
 	if slices.Contains(challenges, resp.status) && !challenged {
-		return s.once(ctx, r)
+		resp, err = s.send(ctx, r)
+	}
+	if used.Anonymous() { // it was looked up on the way
+		used = s.login.credential()
+	}
+	if errors.Is(err, ErrUnauthorized) && s.login.renew(used) {
+		return s.send(ctx, r)
 	}
 	return resp, err
 }
 
+// send sends a request as often as it takes.
+func (s *session) send(ctx context.Context, r request) (response, error) {
+	var answer response
+	err := s.persist(ctx, func(ctx context.Context) (err error) {
+		answer, err = s.once(ctx, r)
+		return err
+	})
+	return answer, err
+}
+
+// once sends a request and reads its answer. Its errors are those of the HTTP client.
 func (s *session) once(ctx context.Context, r request) (response, error) {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
 	req, err := s.httpRequest(ctx, r)
 	if err != nil {
 		return response{}, err
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return response{}, s.explain(ctx, err)
+		return response{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := read(resp)
 	if err != nil {
-		return answer, s.explain(ctx, &url.Error{Op: r.method, Err: err})
+		return answer, &url.Error{Op: r.method, Err: err}
 	}
 	again := *resp
 	again.Body = io.NopCloser(bytes.NewReader(answer.body))
-	if err := transport.CheckError(&again, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent); err != nil {
-		return answer, s.explain(ctx, page(answer, err))
-	}
-	return answer, nil
+	err = transport.CheckError(&again, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent)
+	return answer, page(answer, err)
 }
 
 // read takes the whole answer; its caller closes the body.
@@ -111,7 +126,7 @@ func (s *session) httpRequest(ctx context.Context, r request) (*http.Request, er
 	return req, nil
 }
 
-// bounded ends with ctx or after the timeout of one request, with a cause that is fit for the user.
+// bounded ends with ctx or after the time limit of one try, with a cause that is fit for the user.
 func (s *session) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, s.timeout,
 		fmt.Errorf("%w: no answer from %s within %s; check the network and try again", ErrUnreachable, s.login.host, s.timeout))

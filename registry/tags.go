@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -11,14 +12,17 @@ import (
 
 // SetTags points tags, all of one repository, at a digest that the registry serves there, side by side, and reads each of them back by its
 // bytes. A tag that already holds the digest is not written, so that an immutable one is no error. It returns the tags that were seen to
-// hold the digest, in the order given, also when it fails for others; a tag that is not among them may have moved if the connection broke.
+// hold the digest, in the order given, also when it fails for others or ctx ends: it then looks once more, for two seconds at most, at those
+// that failed.
 //
 // UNFORTUNATELY a registry has no compare-and-swap: of two that tag at once one may lose without an error, in the moment after it has read
 // its tag back.
 //
-// Errors, one per tag, joined: ErrNotFound if the digest is not there; ErrImmutableTag; ErrMismatch if a tag holds something else after
+// Errors, one per tag, joined: ErrUnsure if it may have moved or not; ErrNotFound if the digest is not there; ErrImmutableTag; ErrMismatch if a tag holds something else after
 // all; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrUnsupported, ErrRateLimited, ErrUnreachable.
 func (c *Client) SetTags(ctx context.Context, repository, digest string, tags []Tag) (moved []Tag, err error) {
+	ctx, stop := c.within(ctx)
+	defer stop()
 	if err := ofRepository(repository, tags); err != nil || len(tags) == 0 {
 		return nil, err
 	}
@@ -75,7 +79,36 @@ func (s *session) setTags(ctx context.Context, d document, tags []Tag) []error {
 		})
 	}
 	_ = group.Wait()
+	s.lookAgain(ctx, d, tags, failures)
 	return failures
+}
+
+// lastLook bounds what lookAgain adds to an operation that was canceled.
+const lastLook = 2 * time.Second
+
+// lookAgain takes back the failures of tags that hold the digest nevertheless: the answer to their write was lost, or nobody waited for it
+// any more.
+func (s *session) lookAgain(ctx context.Context, d document, tags []Tag, failures []error) {
+	ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), lastLook, fmt.Errorf("no answer within %s", lastLook))
+	defer stop()
+	var group errgroup.Group
+	group.SetLimit(concurrency)
+	for i, tag := range tags {
+		if failures[i] == nil {
+			continue
+		}
+		group.Go(func() error {
+			held, err := s.fetch(ctx, tag.label, d.digest.Algorithm())
+			switch {
+			case err == nil && held.digest == d.digest:
+				failures[i] = nil
+			case err != nil && !errors.Is(err, ErrNotFound):
+				failures[i] = fmt.Errorf("%w; %w", failures[i], ErrUnsure)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
 }
 
 func (s *session) setTag(ctx context.Context, d document, tag Tag) error {

@@ -7,12 +7,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
 var quiet = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -106,55 +103,5 @@ func TestRedirects(t *testing.T) {
 				t.Errorf("asked %v", asked)
 			}
 		})
-	}
-}
-
-// TestRetries: what is likely to pass is tried again, a PUT with its whole body.
-func TestRetries(t *testing.T) {
-	t.Parallel()
-	faults := map[string]http.HandlerFunc{
-		"408":     refusal(http.StatusRequestTimeout, "UNKNOWN", "no"),
-		"429":     refusal(http.StatusTooManyRequests, "TOOMANYREQUESTS", "no"),
-		"500":     refusal(http.StatusInternalServerError, "UNKNOWN", "no"),
-		"503":     refusal(http.StatusServiceUnavailable, "UNAVAILABLE", "no"),
-		"cut off": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-	}
-	for name, fault := range faults {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := registrytest.New(t)
-			digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
-			var puts atomic.Int32
-			r.Wrap(func(next http.Handler) http.Handler {
-				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-					if req.Method == http.MethodPut && puts.Add(1) <= 2 {
-						fault(w, req)
-						return
-					}
-					next.ServeHTTP(w, req)
-				})
-			})
-			tag := parseTag(t, r.Host()+"/app:1")
-			client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{time.Millisecond, time.Millisecond}})
-			if _, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); err != nil {
-				t.Error(err)
-			}
-			if puts.Load() != 3 {
-				t.Errorf("%d tries, want 3", puts.Load())
-			}
-		})
-	}
-}
-
-func TestNoRetries(t *testing.T) {
-	t.Parallel()
-	r := registrytest.New(t)
-	r.Wrap(registrytest.Intercept("", "/manifests/1", refusal(http.StatusForbidden, "DENIED", "no")))
-	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{time.Millisecond, time.Millisecond}})
-	if _, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1")); !errors.Is(err, registry.ErrDenied) {
-		t.Error(err)
-	}
-	if heads := asksFor(r, http.MethodHead); heads != 2 {
-		t.Errorf("%d HEADs, want 2: one without and one with what credentials there are", heads)
 	}
 }

@@ -34,6 +34,8 @@ type Manifest struct {
 // not read: the registry checked them when it took the manifest. Errors: ErrMismatch; ErrNotFound if the digest or a manifest of its index
 // is not served; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable.
 func (c *Client) Verify(ctx context.Context, repository, digest string) (Image, error) {
+	ctx, stop := c.within(ctx)
+	defer stop()
 	image, err := c.verify(ctx, repository, digest)
 	if err != nil {
 		return Image{}, fmt.Errorf("verifying %s@%s: %w", repository, digest, err)

@@ -12,8 +12,11 @@ import (
 //
 // No history: it would keep the output of steps on disk. The garbage collection is BuildKit's default but for local sources,
 // which BuildKit drops when they were not used for two days: after a weekend every file would be sent again.
+//
+// A build may use the network of the machine: it does so anyway, for want of CNI plugins.
 const configText = `# Written at each start: changes are lost.
 root = %[1]s
+insecure-entitlements = ["network.host"]
 
 [grpc]
 address = [%[2]s]

@@ -9,7 +9,8 @@ import (
 )
 
 // Scope says which part of a directory is taken: what Excludes, the patterns of an ignore file, leave out is not, and when
-// Includes is not nil, only what it matches is. Both are understood as BuildKit understands them.
+// Includes is not nil, only what it matches is. Both are understood as BuildKit's walk understands them; see onceJudged for
+// its other reading.
 type Scope struct {
 	Excludes []string
 	Includes []string

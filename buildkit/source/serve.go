@@ -18,10 +18,11 @@ import (
 // sentFS is a tree as fsutil sends it: its walk replays the record, its files verify themselves while they are read.
 // What goes wrong is handed to fail, because fsutil sends an empty file for one that cannot be opened.
 type sentFS struct {
-	ctx  context.Context //nolint:containedctx // lives as long as one transfer
-	tree *Tree
-	root *os.Root // nil for a tree in memory
-	fail func(error)
+	ctx   context.Context //nolint:containedctx // lives as long as one transfer
+	tree  *Tree
+	epoch *int64   // seconds; nil: the times as they were recorded
+	root  *os.Root // nil for a tree in memory
+	fail  func(error)
 }
 
 // Walk replays the record below target; fn may skip directories. A target that is not in the tree is fs.ErrNotExist.
@@ -40,7 +41,7 @@ func (s *sentFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) err
 		if !within(name, below) || skipped != "" && within(name, skipped) {
 			continue
 		}
-		err := fn(name, &fsutil.DirEntryInfo{Stat: e.stat()}, nil)
+		err := fn(name, &fsutil.DirEntryInfo{Stat: e.stat(s.epoch)}, nil)
 		if err == fs.SkipDir { //nolint:errorlint // fs.WalkDirFunc returns the bare value
 			if skipped = name; !e.mode.IsDir() {
 				skipped = path.Dir(name)

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 
@@ -20,6 +21,9 @@ import (
 // Whatever part of a tree is asked for, the whole tree is sent: the filter of a request is no part of the key under which a
 // daemon keeps what it received, and answers that take turns would replace each other, file by file, at every build.
 type Server struct {
+	// Epoch, when it is not nil, are the seconds since 1970 that every entry is sent with. Set it before the server is used.
+	Epoch *int64
+
 	trees map[string]*Tree
 	mu    sync.Mutex
 	err   error
@@ -62,7 +66,7 @@ func (s *Server) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 // for the rest of it. The sender, left behind, ends with the stream's context.
 func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filter *fsutil.FilterOpt) error {
 	failed := make(chan error, 1)
-	sent := &sentFS{ctx: stream.Context(), tree: tree, fail: func(err error) { s.fail(err, failed) }}
+	sent := &sentFS{ctx: stream.Context(), tree: tree, epoch: s.Epoch, fail: func(err error) { s.fail(err, failed) }}
 	closeRoot, err := sent.open()
 	if err != nil {
 		s.fail(fmt.Errorf("the build context cannot be opened any more: %w", err), failed)
@@ -76,7 +80,7 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filte
 	done := make(chan error, 1)
 	go func() {
 		defer closeRoot()
-		done <- fsutil.Send(stream.Context(), stream, filtered, nil)
+		done <- fsutil.Send(stream.Context(), stream, onceJudged{FS: filtered, open: sent.Open}, nil)
 	}()
 	select {
 	case err := <-failed:
@@ -90,6 +94,17 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filte
 		return context.Cause(stream.Context())
 	}
 }
+
+// onceJudged opens whatever its walk took. fsutil's filter judges a path again when it opens it, by another reading of an
+// ignore file that leaves out a folder, takes back a file of it and leaves out the folder in other words: what was in the
+// walk is not there then, and fsutil.Send makes an empty file of it.
+type onceJudged struct {
+	fsutil.FS
+	open func(path string) (io.ReadCloser, error)
+}
+
+// Open opens a file that was in the walk.
+func (o onceJudged) Open(path string) (io.ReadCloser, error) { return o.open(path) }
 
 func (s *sentFS) open() (closeRoot func(), err error) {
 	if s.tree.root == "" {

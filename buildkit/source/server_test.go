@@ -102,6 +102,24 @@ func TestServerSendsTheWholeTreeWhateverIsAskedFor(t *testing.T) {
 	}
 }
 
+// fsutil's filter can take a file into its walk and refuse to open it, and sends it empty then. A request for the ignore file
+// alone is the one that is filtered: here COPY .dockerignore, a link to a file that the ignore file takes back.
+func TestServerSendsTheContentOfWhatItsFilterTakes(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{".dockerignore": "->cfg/ignore", "cfg/ignore": "cfg\n!cfg/ignore\n**/cfg\n", "cfg/other": "", "more": ""})
+	got, err := receive(t, serving(t, dir), filesync.FSSendRequestOpt{
+		Name: "context", FollowPaths: []string{".dockerignore"}, ExcludePatterns: []string{"cfg", "!cfg/ignore", "**/cfg"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := strings.Join(paths(t, got), " "); names != ".dockerignore cfg cfg/ignore" {
+		t.Errorf("received %s", names)
+	}
+	if text, _ := os.ReadFile(filepath.Join(got, "cfg", "ignore")); string(text) != "cfg\n!cfg/ignore\n**/cfg\n" {
+		t.Errorf("received the content %q", text)
+	}
+}
+
 func TestServerSendsFilesInMemory(t *testing.T) {
 	t.Parallel()
 	server := NewServer(map[string]*Tree{"dockerfile": Files(map[string][]byte{"Dockerfile": []byte("FROM scratch")})})

@@ -3,6 +3,7 @@ package source
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/binary"
 	"os"
 	"slices"
 	"strings"
@@ -81,6 +82,33 @@ func (t *Tree) Biggest(n int) []Folder {
 	return folders[:min(n, len(folders))]
 }
 
+// DirModes encodes the modes of the directories: the one that most of them have, and the paths that have another. It stays
+// as it is when directories of the common mode come and go, and no directory has two modes under one encoding.
+//
+// It belongs into the key under which a daemon keeps what it received: BuildKit changes the mode of a directory that it
+// has already, but goes on with the checksum that it remembers of it, and copies the old directory into the image.
+func (t *Tree) DirModes() []byte {
+	counts := map[os.FileMode]int{}
+	for i := range t.entries {
+		if mode := t.entries[i].mode; mode.IsDir() {
+			counts[mode]++
+		}
+	}
+	common := os.ModeDir | 0o755
+	for mode, n := range counts {
+		if n > counts[common] || n == counts[common] && mode < common {
+			common = mode
+		}
+	}
+	encoded := binary.BigEndian.AppendUint32(nil, uint32(common))
+	for i := range t.entries {
+		if e := &t.entries[i]; e.mode.IsDir() && e.mode != common {
+			encoded = binary.BigEndian.AppendUint32(appendField(encoded, e.path), uint32(e.mode))
+		}
+	}
+	return encoded
+}
+
 // find is the entry at path, nil when the tree has none.
 func (t *Tree) find(path string) *entry {
 	i, found := slices.BinarySearchFunc(t.entries, path, func(e entry, path string) int { return fsutil.ComparePath(e.path, path) })
@@ -90,7 +118,12 @@ func (t *Tree) find(path string) *entry {
 	return &t.entries[i]
 }
 
-// stat is the entry as BuildKit is told of it: owned by root, hard links flattened.
-func (e *entry) stat() *types.Stat {
-	return &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.mtime, Linkname: e.link}
+// stat is the entry as BuildKit is told of it: owned by root, hard links flattened, of the given second if there is one. The
+// nanoseconds stay: they are the content.
+func (e *entry) stat(epoch *int64) *types.Stat {
+	stat := &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.mtime, Linkname: e.link}
+	if epoch != nil {
+		stat.ModTime = *epoch*int64(time.Second) + int64(time.Unix(0, e.mtime).Nanosecond())
+	}
+	return stat
 }

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/template"
+
+	"github.com/pulumi/pulumi-java/pkg/codegen/java"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
+)
+
+//go:embed pom.xml.tmpl
+var pomText string
+
+var pom = template.Must(template.New("pom.xml").Funcs(template.FuncMap{"split": func(name string) []string {
+	return strings.SplitN(name, ":", 2)
+}}).Parse(pomText))
+
+// addMaven makes the generated Java a Maven project: pom.xml, and plugin.json, which tells the language host what plugin the classes
+// need. The generator itself knows only Gradle, and there only a group that is the Java package: one without a hyphen.
+func addMaven(files map[string][]byte, pkg *schema.Package) error {
+	info, ok := pkg.Language["java"].(*java.PackageInfo)
+	if !ok {
+		return fmt.Errorf("the generator left %T where the package's settings are expected", pkg.Language["java"])
+	}
+	var project bytes.Buffer
+	if err := pom.Execute(&project, map[string]any{"Package": pkg, "Dependencies": info.Dependencies}); err != nil {
+		return err
+	}
+	plugin, err := json.MarshalIndent(map[string]any{
+		"resource": true, "name": pkg.Name, "version": pkg.Version.String(), "server": pkg.PluginDownloadURL,
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	files["pom.xml"] = project.Bytes()
+	files["src/main/resources/io/github/pulumibuildkit/buildkit/plugin.json"] = append(plugin, '\n')
+	return nil
+}

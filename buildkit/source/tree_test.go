@@ -1,0 +1,56 @@
+package source
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"testing"
+)
+
+func dirModes(t *testing.T, dir string) []byte {
+	t.Helper()
+	scanned, err := Scan(t.Context(), dir, Scope{}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scanned.DirModes()
+}
+
+// What changes the encoding makes a daemon receive the whole tree anew: a mode must, a folder like the others must not.
+func TestDirModesDifferWhenADirectoryHasAnotherMode(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		change func(dir string) error
+		differ bool
+	}{
+		"nothing":                     {func(string) error { return nil }, false},
+		"another mode":                {func(d string) error { return os.Chmod(d+"/b", 0o700) }, true},
+		"write permission of a group": {func(d string) error { return os.Chmod(d+"/b", 0o775) }, true},
+		"setgid":                      {func(d string) error { return os.Chmod(d+"/b/c", 0o755|os.ModeSetgid) }, true},
+		"the odd one like the others": {func(d string) error { return os.Chmod(d+"/odd", 0o755) }, true},
+		"all": {func(d string) error {
+			return errors.Join(os.Chmod(d+"/a", 0o750), os.Chmod(d+"/b", 0o750), os.Chmod(d+"/b/c", 0o750))
+		}, true},
+		"the odd one renamed": {func(d string) error { return os.Rename(d+"/odd", d+"/c") }, true},
+		"a new one":           {func(d string) error { return os.Mkdir(d+"/new", 0o755) }, false},
+		"one less":            {func(d string) error { return os.Remove(d + "/b/c") }, false},
+		"one renamed":         {func(d string) error { return os.Rename(d+"/a", d+"/e") }, false},
+		"mode of a file":      {func(d string) error { return os.Chmod(d+"/f", 0o755) }, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := tree(t, map[string]string{"a/": "", "b/c/": "", "odd/": "", "f": ""})
+			if err := os.Chmod(dir+"/odd", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			before := dirModes(t, dir)
+			if err := c.change(dir); err != nil {
+				t.Fatal(err)
+			}
+			if differ := !bytes.Equal(before, dirModes(t, dir)); differ != c.differ {
+				t.Errorf("differ: %v, want %v", differ, c.differ)
+			}
+		})
+	}
+}

@@ -1,0 +1,84 @@
+package provider
+
+import (
+	"github.com/pulumi/pulumi-go-provider/infer"
+)
+
+func (a *ImageArgs) describeImage(an infer.Annotator) {
+	an.Describe(&a.Annotations, "Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read "+
+		"them without pulling the image.")
+	an.Describe(&a.SourceDateEpoch, "Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the "+
+		"build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. "+
+		"Steps see it as the build argument `SOURCE_DATE_EPOCH`.")
+	an.Describe(&a.Provenance, "Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and "+
+		"with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.")
+	an.Describe(&a.SBOM, "Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.")
+}
+
+// Provenance is a record of how an image was made.
+type Provenance struct {
+	Mode ProvenanceMode `pulumi:"mode"`
+}
+
+// Annotate documents the type.
+func (p *Provenance) Annotate(an infer.Annotator) {
+	an.Describe(p, "A record of how an image was made, attached to it in the format SLSA v1.")
+	an.Describe(&p.Mode, "How much of it is recorded.")
+}
+
+// ProvenanceMode is how much is recorded.
+type ProvenanceMode string
+
+// The values of ProvenanceMode.
+const (
+	ProvenanceMin ProvenanceMode = "min"
+	ProvenanceMax ProvenanceMode = "max"
+)
+
+// Values are the values of the enum.
+func (ProvenanceMode) Values() []infer.EnumValue[ProvenanceMode] {
+	return []infer.EnumValue[ProvenanceMode]{
+		{Name: "Min", Value: ProvenanceMin, Description: "When and by what it was built, and from which sources and base images."},
+		{Name: "Max", Value: ProvenanceMax, Description: "The build arguments, the Dockerfile and every step too."},
+	}
+}
+
+// SBOM is a list of what is in an image.
+type SBOM struct {
+	Generator string `pulumi:"generator"`
+}
+
+// Annotate documents the type.
+func (s *SBOM) Annotate(an infer.Annotator) {
+	an.Describe(s, "A list of what is in an image, attached to it.")
+	an.Describe(&s.Generator, "The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. "+
+		"A digest in it keeps it what it is.")
+}
+
+// varies tells whether building the same inputs twice makes two images, so that what a preview builds is not what an update
+// will.
+func (a ImageArgs) varies() bool {
+	return a.Provenance != nil || a.SBOM != nil || deref(a.NoCache)
+}
+
+func (a ImageArgs) epoch() *int64 {
+	if a.SourceDateEpoch == nil {
+		return nil
+	}
+	seconds := int64(*a.SourceDateEpoch)
+	return &seconds
+}
+
+func (a ImageArgs) provenance() string {
+	if a.Provenance == nil {
+		return ""
+	}
+	return string(a.Provenance.Mode)
+}
+
+func (a ImageArgs) sbom() string {
+	if a.SBOM == nil {
+		return ""
+	}
+	return a.SBOM.Generator
+}

@@ -1,0 +1,109 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+func checkHosts(c *checker) {
+	for i, host := range c.args.AddHosts {
+		if c.unknownAt(key("addHosts"), index(i)) {
+			continue
+		}
+		if _, err := parseHost(host); err != nil {
+			c.fail(fmt.Sprintf("addHosts[%d]", i), "%v", err)
+		}
+	}
+}
+
+func checkNetwork(c *checker) {
+	known := []NetworkMode{NetworkDefault, NetworkHost, NetworkNone}
+	if n := c.args.Network; n != nil && !slices.Contains(known, *n) && isKnown(c.raw, "network") {
+		c.fail("network", "%q is not known: it is default, host or none", *n)
+	}
+}
+
+// checkSSH looks for no agent and no key: a machine that has nothing to build needs none.
+func checkSSH(c *checker) {
+	seen := map[string]bool{}
+	for i, s := range c.args.SSH {
+		if c.unknownAt(key("ssh"), index(i), key("id")) {
+			continue
+		}
+		path := fmt.Sprintf("ssh[%d].id", i)
+		switch {
+		case s.ID == "":
+			c.fail(path, "an agent needs an id, by which a step mounts it: default is that of a mount without one")
+		case seen[s.ID]:
+			c.fail(path, "%q is the id of another agent: keep one of them", s.ID)
+		}
+		seen[s.ID] = true
+	}
+}
+
+// checkTestTargets looks for the stages in a Dockerfile that is here; what else is wrong with it is told already.
+func checkTestTargets(c *checker) {
+	if !isKnown(c.raw, "dockerfile") || c.args.Dockerfile == nil && c.unknownAt(key("context"), key("location")) {
+		return
+	}
+	_, text, err := c.args.dockerfileText()
+	if _, other := c.args.BuildArgs["BUILDKIT_SYNTAX"]; err != nil || other { // another frontend's to judge
+		return
+	}
+	for i, target := range c.args.TestTargets {
+		path := fmt.Sprintf("testTargets[%d]", i)
+		if c.unknownAt(key("testTargets"), index(i)) {
+			continue
+		}
+		if target == "" {
+			c.fail(path, "name a stage of the Dockerfile: FROM … AS test")
+		}
+		var noStage *buildkit.TargetError
+		if errors.As(buildkit.CheckDockerfile(text, target), &noStage) {
+			c.fail(path, "%v", noStage)
+		}
+	}
+}
+
+func checkAnnotations(c *checker) {
+	for _, name := range slices.Sorted(maps.Keys(c.args.Annotations)) {
+		if name == "" || strings.ContainsAny(name, " \t\n\r") {
+			c.fail(under("annotations", name), "%q cannot be the name of an annotation: write one without white space, such as org.opencontainers.image.source", name)
+		}
+	}
+}
+
+// lastSecond is the last that has all its nanoseconds in 64 bits, in the year 2262.
+const lastSecond = math.MaxInt64/1_000_000_000 - 1
+
+func checkEpoch(c *checker) {
+	epoch := c.raw.Get("sourceDateEpoch")
+	if !epoch.IsNumber() || c.failed("sourceDateEpoch") {
+		return
+	}
+	if seconds := epoch.AsNumber(); seconds < 0 || seconds > lastSecond {
+		c.fail("sourceDateEpoch", "%v is not a time: give whole seconds since 1970, such as 1700000000", seconds)
+	}
+	if _, twice := c.args.BuildArgs["SOURCE_DATE_EPOCH"]; twice {
+		c.fail("buildArgs.SOURCE_DATE_EPOCH", "sourceDateEpoch sets this argument: leave it out")
+	}
+}
+
+func checkAttestations(c *checker) {
+	if p := c.args.Provenance; p != nil && p.Mode != ProvenanceMin && p.Mode != ProvenanceMax && isKnown(c.raw, "provenance") {
+		c.fail("provenance.mode", "%q is not known: it is min or max", p.Mode)
+	}
+	if s := c.args.SBOM; s != nil && isKnown(c.raw, "sbom") {
+		if _, err := reference.ParseNormalizedNamed(s.Generator); err != nil {
+			c.fail("sbom.generator", "%q is not an image: %v; BuildKit's own generator is docker/buildkit-syft-scanner:stable-1", s.Generator, err)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package provider
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+)
+
+func TestCheckOfSteps(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct{ inputs, path, reason string }{
+		"no address":             {`"addHosts": ["db:10.0.0.1", "db"]`, "addHosts[1]", `"db" is not a host: write name:address, as in db:10.0.0.5`},
+		"not an address":         {`"addHosts": ["db:10.0.0.256"]`, "addHosts[0]", "write name:address"},
+		"no host name":           {`"addHosts": [":10.0.0.1"]`, "addHosts[0]", "write name:address"},
+		"two lines in one":       {`"addHosts": ["a,b:10.0.0.1"]`, "addHosts[0]", "write name:address"},
+		"Docker's own word":      {`"addHosts": ["host.docker.internal:host-gateway"]`, "addHosts[0]", "host-gateway is Docker Engine's own word"},
+		"another network":        {`"network": "bridge"`, "network", `"bridge" is not known: it is default, host or none`},
+		"an agent without an id": {`"ssh": [{"id": ""}]`, "ssh[0].id", "needs an id"},
+		"two agents of one id":   {`"ssh": [{"id": "a"}, {"id": "a", "paths": ["b"]}]`, "ssh[1].id", `"a" is the id of another agent`},
+		"no such test":           {`"testTargets": ["app", "tests"]`, "testTargets[1]", `no stage "tests": it has app`},
+		"no test":                {`"testTargets": [""]`, "testTargets[0]", "name a stage"},
+		"a name with a space":    {`"annotations": {"a b": "c"}`, `annotations["a b"]`, "without white space"},
+		"a secret annotation":    {`"annotations": {"a": "secret:hunter2"}`, "annotations.a", "can be read by everybody who can see the image"},
+		"before 1970":            {`"sourceDateEpoch": -1`, "sourceDateEpoch", "-1 is not a time"},
+		"milliseconds":           {`"sourceDateEpoch": 1700000000000`, "sourceDateEpoch", "give whole seconds since 1970"},
+		"a fraction of a second": {`"sourceDateEpoch": 1.5`, "sourceDateEpoch", "it must be a whole number"},
+		"the epoch twice":        {`"sourceDateEpoch": 1, "buildArgs": {"SOURCE_DATE_EPOCH": "1"}`, "buildArgs.SOURCE_DATE_EPOCH", "sourceDateEpoch sets this argument"},
+		"another mode":           {`"provenance": {"mode": "full"}`, "provenance.mode", `"full" is not known: it is min or max`},
+		"no generator":           {`"sbom": {"generator": ""}`, "sbom.generator", "is not an image"},
+		"not an image":           {`"sbom": {"generator": "a,b"}`, "sbom.generator", "is not an image"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantOneFailure(t, `{"context": {"location": "APP"}, `+c.inputs+`}`, c.path, c.reason)
+		})
+	}
+}
+
+func TestCheckTakesWhatIsRight(t *testing.T) {
+	t.Parallel()
+	for _, inputs := range []string{
+		`"addHosts": ["db:10.0.0.1", "db=10.0.0.1", "six:fd00::1", "six:[fd00::1]", "six=[fd00::1]"]`,
+		`"network": "none"`, `"network": "host"`, `"network": "default"`,
+		`"ssh": [{"id": "default"}, {"id": "deploy", "paths": ["/nowhere/key"]}]`,
+		`"testTargets": ["app"]`,
+		`"sourceDateEpoch": 0`, `"sourceDateEpoch": 1700000000`,
+		`"provenance": {"mode": "min"}, "sbom": {"generator": "docker/buildkit-syft-scanner:stable-1"}`,
+	} {
+		if res := check(t, `{"context": {"location": "APP"}, `+inputs+`}`); len(res.Failures) > 0 {
+			t.Errorf("%s: %v", inputs, res.Failures)
+		}
+	}
+}
+
+// What is not known yet is neither wrong nor missing, and no preview builds without it.
+func TestCheckLeavesUnknownStepsAlone(t *testing.T) {
+	t.Parallel()
+	for inputs, hashed := range map[string]bool{
+		`"addHosts": ["?"]`:              true,
+		`"addHosts": "?"`:                true,
+		`"network": "?"`:                 true,
+		`"ssh": [{"id": "?"}]`:           true,
+		`"ssh": "?"`:                     true,
+		`"noCache": "?"`:                 true,
+		`"testTargets": ["app", "?"]`:    false,
+		`"annotations": {"a": "?"}`:      true,
+		`"sourceDateEpoch": "?"`:         true,
+		`"provenance": {"mode": "?"}`:    true,
+		`"sbom": {"generator": "?"}`:     true,
+		`"sbom": "?"`:                    true,
+		`"provenance": "?"`:              true,
+		`"ssh": [{"id": "a"}, "?"]`:      true,
+		`"annotations": "?"`:             true,
+		`"testTargets": "?"`:             false,
+		`"ssh": [{"id":"","paths":"?"}]`: true,
+	} {
+		res := check(t, `{"context": {"location": "APP"}, `+inputs+`}`)
+		wrong := strings.Contains(inputs, `"id":""`)
+		if (len(res.Failures) > 0) != wrong {
+			t.Errorf("%s: failures %v", inputs, res.Failures)
+		}
+		if known := !res.Inputs.Get("contextHash").HasComputed(); known != hashed {
+			t.Errorf("%s: contextHash is known: %v", inputs, known)
+		}
+		if op, err := newOperation(t.Context(), urn, res.Inputs, state{}); err != nil || op.buildable() {
+			t.Errorf("%s: the preview would build, %v", inputs, err)
+		}
+	}
+}
+
+// Whatever shapes the image is part of the hash by which images are found again, and of what Diff watches.
+func TestEveryShapingInputIsHashed(t *testing.T) {
+	t.Parallel()
+	variants := map[string][]string{
+		"contextHash": {`"a"`, `"b"`}, "platforms": {`["linux/amd64"]`, `["linux/arm64"]`}, "target": {`"a"`, `"b"`},
+		"buildArgs": {`{"A": "1"}`, `{"A": "2"}`, `{"B": "1"}`}, "labels": {`{"A": "1"}`, `{"A": "2"}`, `{"B": "1"}`},
+		"annotations": {`{"A": "1"}`, `{"A": "2"}`, `{"B": "1"}`}, "testTargets": {`["a"]`, `["b"]`, `["a", "b"]`},
+		"addHosts": {`["a:10.0.0.1"]`, `["a:10.0.0.2"]`, `["a:10.0.0.1", "b:10.0.0.2"]`}, "network": {`"none"`, `"host"`},
+		"sourceDateEpoch": {`0`, `1`}, "provenance": {`{"mode": "min"}`, `{"mode": "max"}`}, "sbom": {`{"generator": "a"}`, `{"generator": "b"}`},
+	}
+	seen := map[string]string{}
+	note := func(inputs string) {
+		args, _, err := decode(t.Context(), props(t, inputs))
+		if err != nil {
+			t.Fatal(err)
+		}
+		hash := inputsHash(args)
+		if other, twice := seen[hash]; twice {
+			t.Errorf("%s and %s have one hash", inputs, other)
+		}
+		seen[hash] = inputs
+	}
+	note(`{}`)
+	for _, name := range shaping {
+		if watched[name] == nil || len(variants[name]) == 0 {
+			t.Errorf("%s is not watched, or not tested", name)
+		}
+		for _, variant := range variants[name] {
+			note(fmt.Sprintf(`{%q: %s}`, name, variant))
+		}
+	}
+}
+
+// What is the same in other words is the same image.
+func TestDiffAndHashKnowWhatIsTheSame(t *testing.T) {
+	t.Parallel()
+	for _, pair := range [][2]string{
+		{`{}`, `{"network": "default", "addHosts": [], "annotations": {}, "testTargets": []}`},
+		{`{"testTargets": ["a", "b"]}`, `{"testTargets": ["b", "a"]}`},
+		{`{"sourceDateEpoch": 0}`, `{"sourceDateEpoch": 0, "noCache": true, "ssh": [{"id": "default"}], "secrets": {"a": "b"}}`},
+	} {
+		applied, wanted := props(t, pair[0]), props(t, pair[1])
+		diff, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: mirror(applied), Inputs: wanted})
+		if err != nil || diff.HasChanges {
+			t.Errorf("%v: %v, %v", pair, diff, err)
+		}
+		before, _, _ := decode(t.Context(), applied)
+		after, _, _ := decode(t.Context(), wanted)
+		if inputsHash(before) != inputsHash(after) {
+			t.Errorf("%v: other hashes", pair)
+		}
+	}
+}
+
+func TestDiffSeesWhatShapesTheImage(t *testing.T) {
+	t.Parallel()
+	for inputs, want := range map[string]string{
+		`{"network": "none"}`:             "network:add",
+		`{"addHosts": ["a:10.0.0.1"]}`:    "addHosts[0]:add",
+		`{"annotations": {"a": "b"}}`:     "annotations.a:add",
+		`{"testTargets": ["t"]}`:          "testTargets[0]:add",
+		`{"sourceDateEpoch": 0}`:          "sourceDateEpoch:add",
+		`{"provenance": {"mode": "max"}}`: "provenance.mode:add",
+		`{"sbom": {"generator": "a"}}`:    "sbom.generator:add",
+	} {
+		diff, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: property.Map{}, Inputs: props(t, inputs)})
+		if err != nil || changesOf(diff) != want {
+			t.Errorf("%s: got %s, %v", inputs, changesOf(diff), err)
+		}
+	}
+}

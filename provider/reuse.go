@@ -1,0 +1,66 @@
+package provider
+
+import (
+	"context"
+	"slices"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// reuse is an image that need not be built.
+type reuse struct {
+	digest string
+	found  []string // references with {hash} that somebody else has pushed: theirs to delete
+}
+
+// alreadyThere is an image made of these very inputs that every repository still has; the zero reuse when there is none or
+// when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
+func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) reuse {
+	there := reuse{digest: op.knownDigest()}
+	if !op.unchanged() {
+		if tagged := hashTagged(ctx, client, op); tagged.digest != "" {
+			there = tagged
+		}
+	}
+	if there.digest == "" {
+		return reuse{}
+	}
+	for _, repository := range repositories {
+		if found, err := client.Exists(ctx, repository, there.digest); err != nil || !found {
+			return reuse{}
+		}
+	}
+	return there
+}
+
+// hashTagged is the image behind a tag with the inputs hash. Another machine may have pushed it.
+func hashTagged(ctx context.Context, client *registry.Client, op operation) (there reuse) {
+	for _, tag := range op.hashTags() {
+		digest, err := client.Resolve(ctx, tag)
+		if err != nil || there.digest != "" && digest != there.digest {
+			continue
+		}
+		there.digest = digest
+		if !slices.Contains(op.old.refs, tag.String()) {
+			there.found = append(there.found, tag.String())
+		}
+	}
+	return there
+}
+
+// knownDigest is the image that was made of these very inputs: the one that is applied now, or one that is remembered. The
+// first also knows what memory does not, images under a contextHash that was given by hand.
+func (op operation) knownDigest() string {
+	if op.unchanged() {
+		return op.old.digest
+	}
+	return op.old.digestFor(inputsHash(op.args))
+}
+
+// foundKey holds, in the outputs, the references that are somebody else's. Like memoryKey it is seen by no diff and no SDK.
+const foundKey = "__found"
+
+// othersAmong are the references that were somebody else's before, as far as they are still used, and those found now.
+func (a applied) othersAmong(refs []string, before []string) []string {
+	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return !slices.Contains(before, ref) && !slices.Contains(a.found, ref) })
+}

@@ -1,0 +1,182 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+const (
+	// The pauses between tries, unless they are given, are 1 s, 2 s, 4 s and so on up to 30 s, each shortened at random by up to a half, so
+	// that those whom a registry turned away together do not come back together.
+	firstWait, longestWait = time.Second, 30 * time.Second
+	// tooShort: what is left of a budget after a pause must be worth a try.
+	tooShort = 100 * time.Millisecond
+)
+
+// persist repeats a request while its failure is likely to pass: all that this package sends may be repeated. It ends when the next pause
+// would outlast ctx. try is given a context with the time limit of one try; its errors are those of the HTTP client.
+func (s *session) persist(ctx context.Context, try func(context.Context) error) error {
+	began := time.Now()
+	var last error
+	for tries := 1; ; tries++ {
+		asked := &retryAfter{}
+		explained, passes := s.attempt(context.WithValue(ctx, retryAfterKey{}, asked), try)
+		switch {
+		case explained == nil:
+			return nil
+		case last != nil && errors.Is(ctx.Err(), context.DeadlineExceeded): // the failure before says more
+			return &exhausted{last, tries, time.Since(began)}
+		case ctx.Err() != nil || !passes:
+			return explained
+		}
+		last = explained
+		wait, again := s.waits.after(tries, asked.value())
+		if !again || outlasts(ctx, wait) {
+			return &exhausted{last, tries, time.Since(began)}
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// attempt is one try, and says whether another one may succeed.
+func (s *session) attempt(ctx context.Context, try func(context.Context) error) (explained error, passes bool) {
+	bounded, stop := s.bounded(ctx)
+	defer stop()
+	err := try(bounded)
+	if err == nil {
+		return nil, false
+	}
+	return s.explain(bounded, err), bounded.Err() != nil || passing(err)
+}
+
+// exhausted is the last of several failures, and what was done about them.
+type exhausted struct {
+	error
+	tries int
+	took  time.Duration
+}
+
+func (e *exhausted) Error() string {
+	if e.tries == 1 {
+		return e.error.Error()
+	}
+	return fmt.Sprintf("%v (tried %d times in %s)", e.error, e.tries, e.took.Round(time.Second/10))
+}
+
+func (e *exhausted) Unwrap() error { return e.error }
+
+// waits are the pauses after the first, second, ... try. Nil means growing ones without an end.
+type waits []time.Duration
+
+// after is the pause after so many tries, which is not shorter than what the registry asked for.
+func (w waits) after(tries int, asked time.Duration) (wait time.Duration, again bool) {
+	if w != nil {
+		left := w[min(tries-1, len(w)):]
+		if len(left) == 0 {
+			return 0, false
+		}
+		return max(left[0], asked), true
+	}
+	wait = longestWait
+	if tries < 6 { // 1 s << 5 is more than the longest
+		wait = firstWait << (tries - 1)
+	}
+	return max(wait/2+rand.N(wait/2), asked), true //nolint:gosec // it spreads, it hides nothing
+}
+
+// outlasts says whether ctx has a deadline before the end of the pause and of a try after it.
+func outlasts(ctx context.Context, wait time.Duration) bool {
+	deadline, bounded := ctx.Deadline()
+	return bounded && time.Until(deadline) < wait+tooShort
+}
+
+func pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+var (
+	passingStatus = []int{
+		http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+	}
+	passingErrors = []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed}
+	// passingWords are of HTTP/2, whose errors have no exported types.
+	passingWords = []string{"http2: server sent GOAWAY", "stream error: stream ID"}
+)
+
+// passing says whether an error of the HTTP client is likely to pass.
+func passing(err error) bool {
+	if answered, is := errors.AsType[*transport.Error](err); is {
+		return slices.Contains(passingStatus, answered.StatusCode)
+	}
+	if failed, is := errors.AsType[net.Error](err); is && failed.Timeout() {
+		return true
+	}
+	if unresolved, is := errors.AsType[*net.DNSError](err); is {
+		return unresolved.IsTemporary && !unresolved.IsNotFound
+	}
+	return slices.ContainsFunc(passingErrors, func(passing error) bool { return errors.Is(err, passing) }) ||
+		slices.ContainsFunc(passingWords, func(words string) bool { return strings.Contains(err.Error(), words) })
+}
+
+// retryAfter is the longest pause that the answers to one try asked for: to the request itself, the ping or the login before it.
+type retryAfter struct {
+	mu   sync.Mutex
+	wait time.Duration
+}
+
+type retryAfterKey struct{}
+
+func (r *retryAfter) value() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.wait
+}
+
+// retryAfterWatch notes Retry-After, which go-containerregistry's errors do not hold.
+type retryAfterWatch struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (w retryAfterWatch) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := w.next.RoundTrip(req)
+	noted, is := req.Context().Value(retryAfterKey{}).(*retryAfter)
+	if err == nil && is && slices.Contains(passingStatus, resp.StatusCode) {
+		noted.mu.Lock()
+		defer noted.mu.Unlock()
+		noted.wait = max(noted.wait, parseRetryAfter(resp.Header.Get("Retry-After")))
+	}
+	return resp, err
+}
+
+// parseRetryAfter reads seconds or a date; anything else is no pause.
+func parseRetryAfter(header string) time.Duration {
+	if seconds, err := strconv.Atoi(header); err == nil {
+		return time.Duration(max(seconds, 0)) * time.Second
+	}
+	if date, err := http.ParseTime(header); err == nil {
+		return max(time.Until(date), 0)
+	}
+	return 0
+}
