@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -56,6 +57,9 @@ func (p party) explain(r refusal) error {
 	}
 	if r.status >= http.StatusInternalServerError {
 		return fmt.Errorf("%d %s; %s", r.status, r.said, p.filled(brokenRemedy, ""))
+	}
+	if r.status == 0 {
+		return errors.New(r.said)
 	}
 	return fmt.Errorf("%d %s", r.status, r.said)
 }

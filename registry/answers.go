@@ -83,7 +83,8 @@ const (
 	brokenRemedy          = "the fault is in HOST; try again later"
 )
 
-// refusal is an error answer of a registry, from an error of the HTTP client or from the words of a daemon.
+// refusal is an error answer of a registry, from an error of the HTTP client or from the words of a daemon, which often keeps the method
+// and the status to itself.
 type refusal struct {
 	method string
 	status int
@@ -102,7 +103,7 @@ func (r refusal) class() (answer, bool) {
 }
 
 func (r refusal) is(a answer) bool {
-	if a.method != "" && a.method != r.method || a.within != nil && !slices.Contains(a.within, r.status) {
+	if a.method != "" && r.method != "" && a.method != r.method || a.within != nil && r.status != 0 && !slices.Contains(a.within, r.status) {
 		return false
 	}
 	return a.status != 0 && a.status == r.status ||

@@ -16,7 +16,8 @@ import (
 
 // Keychain finds credentials at the moment they are needed, for exactly the host that asks. It asks, in this order, the logins it was
 // given; the cloud whose registry it is, Amazon, Google or Microsoft; DOCKER_AUTH_CONFIG, and docker's config.json with its credential
-// helpers; for ghcr.io GITHUB_TOKEN. Of all this it keeps only Amazon's tokens. It is safe for concurrent use and prints as [keychain].
+// helpers; for ghcr.io GITHUB_TOKEN. Of all this it keeps only Amazon's tokens, and what it gave
+// last. It is safe for concurrent use and prints as [keychain].
 type Keychain struct {
 	logins []Login
 	// DockerConfig is the folder of docker's config.json. Empty means $DOCKER_CONFIG, and without it ~/.docker. Set it before the first use.
@@ -25,12 +26,12 @@ type Keychain struct {
 	ECR ECR
 
 	mu     sync.Mutex
-	handed map[string]Credential // Amazon's tokens that Lookup gave away, by host
+	handed map[string]handout // what was given last, by host
 }
 
 // NewKeychain keeps logins; of two for one host the first counts. It reads nothing.
 func NewKeychain(logins []Login) *Keychain {
-	return &Keychain{logins: slices.Clone(logins), handed: map[string]Credential{}}
+	return &Keychain{logins: slices.Clone(logins), handed: map[string]handout{}}
 }
 
 // Format implements fmt.Formatter: fmt would otherwise print the logins, since it asks no method of an unexported field.
@@ -43,19 +44,12 @@ func (k *Keychain) Format(f fmt.State, _ rune) { redact(f, "[keychain]") }
 // A private host of Amazon ECR lets nobody in without credentials; if neither AWS nor docker's config.json has some, that is an
 // ErrUnauthorized which names both. What it gives for such a host is good for some hours more.
 func (k *Keychain) Lookup(ctx context.Context, host string) (Credential, error) {
-	found, err := k.lookup(ctx, canonicalHost(host))
-	return found.Credential, err
-}
-
-// Invalidate says that host refused what Lookup gave last for it. A token that was kept is not given out again.
-func (k *Keychain) Invalidate(host string) {
 	host = canonicalHost(host)
+	found, err := k.lookup(ctx, host)
 	k.mu.Lock()
-	refused, handed := k.handed[host]
-	k.mu.Unlock()
-	if known, is := k.ECR.host(host); is && handed {
-		sharedAccess.forget(k.ECR.principal(known), refused)
-	}
+	defer k.mu.Unlock()
+	k.handed[host] = handout{found, err}
+	return found.Credential, err
 }
 
 // finding is a credential and where it is from.
@@ -125,13 +119,7 @@ func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential
 	if !is {
 		return fromClouds(ctx, clouds, host)
 	}
-	token, err := sharedAccess.token(ctx, k.ECR.principal(known))
-	if err == nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.handed[host] = token
-	}
-	return token, err
+	return sharedAccess.token(ctx, k.ECR.principal(known))
 }
 
 // storedCredential is what somebody stored on this machine.

@@ -67,7 +67,7 @@ func (l *lateLogin) renew(refused Credential) bool {
 	if !l.answer.renewable {
 		return false
 	}
-	l.keychain.Invalidate(l.host)
+	l.keychain.invalidate(l.host, refused)
 	l.asked, l.answer = false, finding{}
 	return true
 }

@@ -126,10 +126,12 @@ var (
 	passingWords = []string{"http2: server sent GOAWAY", "stream error: stream ID"}
 )
 
+func isPassing(status int) bool { return slices.Contains(passingStatus, status) }
+
 // passing says whether an error of the HTTP client is likely to pass.
 func passing(err error) bool {
 	if answered, is := errors.AsType[*transport.Error](err); is {
-		return slices.Contains(passingStatus, answered.StatusCode)
+		return isPassing(answered.StatusCode)
 	}
 	if failed, is := errors.AsType[net.Error](err); is && failed.Timeout() {
 		return true
@@ -162,7 +164,7 @@ type retryAfterWatch struct{ next http.RoundTripper }
 func (w retryAfterWatch) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(req)
 	noted, is := req.Context().Value(retryAfterKey{}).(*retryAfter)
-	if err == nil && is && slices.Contains(passingStatus, resp.StatusCode) {
+	if err == nil && is && isPassing(resp.StatusCode) {
 		noted.mu.Lock()
 		defer noted.mu.Unlock()
 		noted.wait = max(noted.wait, parseRetryAfter(resp.Header.Get("Retry-After")))

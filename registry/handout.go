@@ -1,0 +1,48 @@
+package registry
+
+import "strings"
+
+// handout is an answer of Lookup.
+type handout struct {
+	finding
+	err error
+}
+
+// last is what Lookup answered last for host, if it was asked.
+func (k *Keychain) last(host string) (handout, bool) {
+	if k == nil {
+		return handout{}, false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	given, is := k.handed[host]
+	return given, is
+}
+
+// told is the error of Lookup that is in a text.
+func (k *Keychain) told(text string) error {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, given := range k.handed {
+		if given.err != nil && strings.Contains(text, firstLine(given.err)) {
+			return given.err
+		}
+	}
+	return nil
+}
+
+// Invalidate says that host refused what Lookup gave last for it. A token that was kept is not given out again.
+func (k *Keychain) Invalidate(host string) {
+	host = canonicalHost(host)
+	given, _ := k.last(host)
+	k.invalidate(host, given.Credential)
+}
+
+func (k *Keychain) invalidate(host string, refused Credential) {
+	if known, is := k.ECR.host(host); is {
+		sharedAccess.forget(k.ECR.principal(known), refused)
+	}
+}

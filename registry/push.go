@@ -1,0 +1,158 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// PushError is why a daemon could not push to a repository. errors.Is finds the sentinels of this package in it.
+type PushError struct {
+	// Repository is the canonical host/path, as the daemon named it.
+	Repository string
+	// Temporary: the same push is likely to succeed later.
+	Temporary bool
+	// Refused: the credentials were, and there may be other ones after Keychain.Invalidate.
+	Refused bool
+
+	cause error
+	// unsaid: the registry ended the connection to an upload without a word. doubtful: nobody knows whether it is temporary.
+	unsaid, doubtful bool
+}
+
+// doubtfulBudget is how long a push is repeated that may fail for ever, in the hope that the registry was merely restarting.
+const doubtfulBudget = 30 * time.Second
+
+// Error says where, why and what to do about it.
+func (e *PushError) Error() string { return fmt.Sprintf("pushing to %s: %v", e.Repository, e.cause) }
+
+// Unwrap is for errors.Is.
+func (e *PushError) Unwrap() error { return e.cause }
+
+// Push runs push, by which a daemon uploads, and runs it again as long as it fails for a reason that is likely to pass: 429, 5xx, a broken
+// connection, a token that expired, which Push has renewed. What push built the daemon still has, so that only the upload is repeated.
+// The pauses are those of Options; after the first failure Push begins no further try when Options.Budget is over.
+//
+// Errors: a *PushError; what push returned, if that was not about a push.
+func (c *Client) Push(ctx context.Context, push func(context.Context) error) error {
+	tries := pushTries{client: c}
+	for {
+		err := c.ExplainPush(push(ctx))
+		failure, is := errors.AsType[*PushError](err)
+		if !is {
+			return err
+		}
+		if err := tries.next(ctx, failure); err != nil {
+			return err
+		}
+	}
+}
+
+// pushTries are the failures so far.
+type pushTries struct {
+	client  *Client
+	count   int
+	failed  time.Time // for the first time
+	renewed bool
+}
+
+// next waits until the next try may begin, or says why there is none.
+func (t *pushTries) next(ctx context.Context, failure *PushError) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if t.count++; t.count == 1 {
+		t.failed = time.Now()
+	}
+	if failure.Refused && !t.renewed {
+		t.renewed = true
+		t.client.keychain.Invalidate(hostOf(failure.Repository))
+		return nil
+	}
+	if failure.unsaid {
+		failure = t.client.missing(ctx, failure)
+	}
+	budget := t.client.options.Budget
+	if failure.doubtful {
+		budget = min(budget, doubtfulBudget)
+	}
+	wait, again := waits(t.client.options.RetryWaits).after(t.count, 0)
+	if !failure.Temporary || !again || time.Since(t.failed)+wait > budget {
+		failure.cause = &exhausted{failure.cause, t.count, time.Since(t.failed)}
+		return failure
+	}
+	return pause(ctx, wait)
+}
+
+// missing asks whether the repository is there at all: that is how Amazon ECR used to say that it is not.
+func (c *Client) missing(ctx context.Context, failure *PushError) *PushError {
+	tag, err := ParseTag(failure.Repository + ":latest")
+	if err != nil {
+		return failure
+	}
+	if _, err := c.Resolve(ctx, tag); errors.Is(err, ErrNoRepository) {
+		failure.Temporary, failure.cause = false, errors.Unwrap(err)
+	}
+	return failure
+}
+
+// ExplainPush reads what a daemon says about a push that failed, in BuildKit's words, and returns it as a *PushError with cause and cure.
+// An error of Keychain.Lookup on its way back is returned as it was. Any other, one of the build for example, is not touched.
+func (c *Client) ExplainPush(err error) error {
+	if err == nil {
+		return nil
+	}
+	told := c.keychain.told(err.Error()) // what we told the daemon ourselves, when it asked for credentials
+	pushed, is := parsePush(err.Error())
+	switch {
+	case !is && told != nil:
+		return told
+	case !is:
+		return err
+	}
+	failure, p := &PushError{Repository: pushed.repository}, c.party(pushed.repository)
+	switch {
+	case told != nil:
+		failure.cause = told
+	case pushed.answered:
+		explainRefusedPush(failure, p, pushed)
+	default:
+		explainBrokenPush(failure, p, pushed)
+	}
+	return failure
+}
+
+// party is what is known of the host of a repository to which a daemon pushed: what we gave the daemon for it.
+func (c *Client) party(repository string) party {
+	host, path, _ := strings.Cut(repository, "/")
+	host = canonicalHost(host)
+	given, asked := c.keychain.last(host)
+	return party{host: host, repository: path, ecr: c.keychain.isECR(host), anonymous: asked && given.Anonymous(), given: given.finding}
+}
+
+func hostOf(repository string) string {
+	host, _, _ := strings.Cut(repository, "/")
+	return host
+}
+
+// explainRefusedPush is about an answer of the registry.
+func explainRefusedPush(failure *PushError, p party, pushed pushText) {
+	pushed.said = oneLine(p.given.redacted(pushed.said))
+	pushed.words = strings.ReplaceAll(pushed.words, p.repository, "REPOSITORY")
+	failure.cause = p.explain(pushed.refusal)
+	if pushed.isLost() {
+		failure.cause = fmt.Errorf("%w; %s does not have what it was given a moment ago: look at its storage", failure.cause, p.host)
+	}
+	_, known := pushed.class()
+	// The answer to a HEAD has no words: what looks like a missing right may be an expired token.
+	wordless := errors.Is(failure.cause, ErrDenied) && pushed.words == ""
+	failure.Refused = p.given.renewable && (errors.Is(failure.cause, ErrUnauthorized) || wordless)
+	failure.doubtful = !known && pushed.isUnknown() && !pushed.isLost()
+	failure.Temporary = errors.Is(failure.cause, ErrRateLimited) || isPassing(pushed.status) || slices.Contains(pushed.codes, transport.UnavailableErrorCode) ||
+		pushed.isLost() || failure.doubtful
+}

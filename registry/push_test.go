@@ -1,0 +1,351 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+const unauthorizedUser = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:ACTION on resource: " +
+	"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:ACTION action"
+
+// TestExplainPush: what becomes of a daemon's words, which containerd's pusher makes of what a registry really answers.
+func TestExplainPush(t *testing.T) {
+	t.Parallel()
+	const (
+		manifests = "/manifests/"
+		zero      = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+		tagLimit  = "Adding tag 'x' to an image in the repository with name 'app' in registry with id '123456789012' exceeds the maximum " +
+			"allowed number of tags per image which is '1000'"
+		imageLimit = "The repository with name 'app' in registry with id '123456789012' already has the maximum allowed number of images which is '100000'"
+		breaks     = "; the connection to HOST breaks: check the network between it and the builder, and try again"
+		refused    = "HOST refused the credentials; check its account and region, and docker login or registries if they are from there"
+	)
+	put := func(status int, code, message string) registrytest.Rule {
+		return registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Status(status, code, message, "")}
+	}
+	tests := []struct {
+		name      string
+		rule      registrytest.Rule
+		deny      string
+		is        error
+		temporary bool
+		want      string
+		whole     string // when the daemon tells all that containerd says
+	}{
+		{"429", put(429, "TOOMANYREQUESTS", "Rate exceeded"), "", registry.ErrRateLimited, true,
+			"429 rate limited: Rate exceeded; wait some minutes and try again, with fewer images at once", ""},
+		{"429 to HEAD", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")}, "",
+			registry.ErrRateLimited, true, "429 rate limited: too many requests; wait some minutes and try again, with fewer images at once", ""},
+		{"500", put(500, "UNKNOWN", "disk full"), "", nil, true, "disk full", "500 disk full; the fault is in HOST; try again later"},
+		{"502, a page", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
+		}}, "", nil, true, "502 bad gateway; the fault is in HOST; try again later", ""},
+		{"503 to POST", registrytest.Rule{Method: http.MethodPost, Path: "/blobs/", Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, "",
+			nil, true, "later", "503 later; the fault is in HOST; try again later"},
+		{"reset", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Reset(0)}, "", registry.ErrUnreachable, true,
+			"unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
+		{"reset in a layer", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Reset(10)}, "",
+			registry.ErrUnreachable, true, "unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
+		{"closed", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.CloseConnection}, "",
+			registry.ErrUnreachable, true, "unreachable: EOF" + breaks, ""},
+		{"silence", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall}, "", registry.ErrUnreachable, true,
+			"unreachable: context deadline exceeded" + breaks, ""},
+		{"201 and nothing stored", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Lose}, "", nil, true,
+			"blob unknown to registry; HOST does not have what it was given a moment ago: look at its storage",
+			"400 blob unknown to registry; HOST does not have what it was given a moment ago: look at its storage"},
+		{"another digest", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Digest(zero)}, "",
+			registry.ErrMismatch, false, "content mismatch: got digest " + zero + ", expected DIGEST; look at the registry's storage or the proxy before it", ""},
+		{"artifact", put(405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"), "",
+			registry.ErrUnsupported, false, "unsupported by the registry: Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'", ""},
+		{"tags", put(403, "DENIED", tagLimit), "", registry.ErrLimit, false,
+			"over a limit: " + tagLimit + "; delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota", ""},
+		{"images", put(403, "DENIED", imageLimit), "", registry.ErrLimit, false,
+			"over a limit: " + imageLimit + "; delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota", ""},
+		{"KMS", put(403, "DENIED", "KmsException: key is disabled"), "", registry.ErrDenied, false,
+			"403 denied: KmsException: key is disabled; let that user use the KMS key of app: kms:GenerateDataKey and kms:Decrypt", ""},
+		{"upload denied", registrytest.Rule{}, "InitiateLayerUpload", registry.ErrDenied, false,
+			"403 denied: USER; allow ecr:InitiateLayerUpload in the IAM policy of that user", ""},
+		{"layer denied", registrytest.Rule{}, "CompleteLayerUpload", registry.ErrDenied, false,
+			"403 denied: USER; allow ecr:CompleteLayerUpload in the IAM policy of that user", ""},
+		{"image denied", registrytest.Rule{}, "PutImage", registry.ErrDenied, false,
+			"403 denied: USER; allow ecr:PutImage in the IAM policy of that user", ""},
+		{"expired", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Status(403, "DENIED",
+			"Your authorization token has expired. Reauthenticate and try again.", "")}, "", registry.ErrUnauthorized, false,
+			"401 unauthorized: Your authorization token has expired. Reauthenticate and try again.; " + refused, ""},
+		{"401 without a challenge", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "Not Authorized", http.StatusUnauthorized)
+		}}, "", registry.ErrUnauthorized, false, "401 unauthorized: unauthorized; " + refused, ""},
+		{"no such path", registrytest.Rule{Path: "/v2/app", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
+		}}, "", registry.ErrNotFound, false, "not found", ""},
+	}
+	for _, test := range tests {
+		for form, push := range pushers {
+			t.Run(test.name+", "+form, func(t *testing.T) {
+				t.Parallel()
+				e := registrytest.NewECR(t)
+				e.Repository("app", "")
+				if test.rule.Fault != nil {
+					e.Inject(test.rule)
+				}
+				if test.deny != "" {
+					e.Deny("ecr:" + test.deny)
+				}
+				image, want := registrytest.Image(t, "linux/amd64"), test.want
+				if form == "whole" && test.whole != "" {
+					want = test.whole
+				}
+				digest, _ := image.Digest()
+				expectPush(t, push, e, image, pushOutcome{test.is, test.temporary, strings.NewReplacer("HOST", e.Host(),
+					"DIGEST", digest.String(), "USER", strings.ReplaceAll(unauthorizedUser, "ACTION", test.deny)).Replace(want)})
+			})
+		}
+	}
+}
+
+// pushers make errors of both forms that daemons have.
+var pushers = map[string]func(context.Context, *testing.T, *registry.Keychain, string, v1.Image) error{
+	"daemon": daemonPush,
+	"whole": func(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image) error {
+		return fmt.Errorf("failed to push %s: %w", repository, containerdPush(ctx, t, keychain, repository, image))
+	},
+}
+
+// pushOutcome is how a push ends. PORT in the text is whatever port the pusher had.
+type pushOutcome struct {
+	is        error
+	temporary bool
+	want      string
+}
+
+var clientPort = regexp.MustCompile(`127\.0\.0\.1:\d+->`)
+
+func expectPush(t *testing.T, push func(context.Context, *testing.T, *registry.Keychain, string, v1.Image) error, e *registrytest.ECR,
+	image v1.Image, want pushOutcome,
+) {
+	t.Helper()
+	keychain := amazon(t, e, "one")
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	defer stop()
+	pushed := push(ctx, t, keychain, e.Host()+"/app", image)
+	err := once(keychain).ExplainPush(pushed)
+	failure, is := errors.AsType[*registry.PushError](err)
+	if !is {
+		t.Fatalf("%T: %v", err, err)
+	}
+	text := clientPort.ReplaceAllString(err.Error(), "PORT->")
+	if text != "pushing to "+e.Host()+"/app: "+want.want {
+		t.Errorf("got  %s\nwant pushing to %s/app: %s\nfrom %v", text, e.Host(), want.want, pushed)
+	}
+	if failure.Temporary != want.temporary || want.is != nil && !errors.Is(err, want.is) {
+		t.Errorf("temporary: %t; %v is no %v", failure.Temporary, err, want.is)
+	}
+	if strings.Contains(text, registrytest.TokenMark) || strings.Contains(text, "_state=") {
+		t.Errorf("a token or a signed URL is in %s", text)
+	}
+}
+
+// TestExplainPushOfNothing: other errors are not touched.
+func TestExplainPushOfNothing(t *testing.T) {
+	t.Parallel()
+	client := anonymous(t)
+	for _, text := range []string{
+		"process \"/bin/sh -c make\" did not complete successfully: exit code: 1", "failed to push",
+		"docker.io/library/nowhere:latest: failed to resolve source metadata for docker.io/library/nowhere:latest: unexpected status from HEAD " +
+			"request to https://registry-1.docker.io/v2/library/nowhere/manifests/latest: 429 Too Many Requests",
+	} {
+		err := errors.New(text)
+		if got := client.ExplainPush(err); got != err { //nolint:errorlint // the very same
+			t.Errorf("%s became %v", text, got)
+		}
+	}
+	if err := client.ExplainPush(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExplainPushToUnreachable has the words of Go's network packages, some of them from real failures of this machine.
+func TestExplainPushToUnreachable(t *testing.T) {
+	t.Parallel()
+	push := func(repository string) error {
+		return daemonPush(t.Context(), t, dockerConfig(t, `{}`), repository, registrytest.Image(t, "linux/amd64"))
+	}
+	said := func(words string) error {
+		return fmt.Errorf(`failed to solve: failed to push ghcr.io/acme/app: failed to do request: Head "https://ghcr.io/v2/acme/app/blobs/x": %s`, words)
+	}
+	tests := []struct {
+		name, host string
+		err        error
+		want       string
+	}{
+		{"refused", "127.0.0.1:1", push("127.0.0.1:1/app"), "unreachable: dial tcp 127.0.0.1:1: connect: connection refused; " +
+			"check that HOST is right and running, and that the builder reaches it"},
+		{"proxy", "registry.invalid", push("registry.invalid/app"), "Forbidden"},
+		{"no such host", "ghcr.io", said("dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host"),
+			"unreachable: dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host; correct the name of HOST, or the DNS of the builder"},
+		{"authority", "ghcr.io", said("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+			"unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority; " +
+				"give the builder the authority that signed HOST's certificate, as ca in its buildkitd.toml"},
+		{"plain http", "ghcr.io", said("http: server gave HTTP response to HTTPS client"),
+			"unreachable: http: server gave HTTP response to HTTPS client; HOST speaks plain http: serve it over https, " +
+				"or allow http for it in the builder's buildkitd.toml"},
+		{"proxy's password", "ghcr.io", said("Proxy Authentication Required"),
+			"unreachable: Proxy Authentication Required; correct HTTPS_PROXY and NO_PROXY of the builder"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := anonymous(t).ExplainPush(test.err)
+			failure, is := errors.AsType[*registry.PushError](err)
+			if !is || failure.Temporary {
+				t.Fatalf("%T: %v", err, err)
+			}
+			if want := "pushing to " + failure.Repository + ": " + strings.ReplaceAll(test.want, "HOST", test.host); err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		})
+	}
+}
+
+// TestExplainPushOfMissing: a repository that is not there, in both ways in which Amazon ECR says so, and without waiting.
+func TestExplainPushOfMissing(t *testing.T) {
+	t.Parallel()
+	for _, cutOff := range []bool{false, true} {
+		t.Run(fmt.Sprint(cutOff), func(t *testing.T) {
+			t.Parallel()
+			e := registrytest.NewECR(t)
+			if cutOff {
+				e.CutOffMissing()
+			}
+			keychain, tries := amazon(t, e, "one"), 0
+			err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+				tries++
+				return daemonPush(ctx, t, keychain, e.Host()+"/team/app", registrytest.Image(t, "linux/amd64"))
+			})
+			expect(t, err, registry.ErrNoRepository, "pushing to "+e.Host()+"/team/app: no such repository: The repository with name 'team/app' does "+
+				"not exist in the registry with id '123456789012'; create it with aws.ecr.Repository, or correct the account and the region in "+e.Host())
+			if tries != 1 {
+				t.Errorf("%d tries", tries)
+			}
+		})
+	}
+}
+
+// TestExplainPushWithoutCredentials: the error is the one that we gave the daemon.
+func TestExplainPushWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	e.Repository("app", "")
+	keychain := amazon(t, e, "sso")
+	err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+		return daemonPush(ctx, t, keychain, e.Host()+"/app", registrytest.Image(t, "linux/amd64"))
+	})
+	expect(t, err, registry.ErrUnauthorized, "pushing to "+e.Host()+"/app: credentials for "+e.Host()+`: AWS: the SSO session of profile "sso" is not `+
+		"there or has expired; log in with aws sso login --profile sso; or log in with docker login, whose config.json has none either")
+}
+
+// TestExplainPushKnowsItsOwnWords: BuildKit returns an error of the session without those around it.
+func TestExplainPushKnowsItsOwnWords(t *testing.T) {
+	t.Parallel()
+	keychain := dockerConfig(t, `{"credsStore":"broken"}`)
+	_, own := keychain.Lookup(t.Context(), "ghcr.io")
+	err := once(keychain).Push(t.Context(), func(context.Context) error { return errors.New("failed to solve: rpc error: " + own.Error()) })
+	if !errors.Is(err, own) {
+		t.Errorf("%v is not %v", err, own)
+	}
+}
+
+// TestPushAgain: the upload is repeated until it succeeds, and what has arrived is not uploaded again.
+func TestPushAgain(t *testing.T) {
+	t.Parallel()
+	faults := map[string]registrytest.Rule{
+		"429":             {Method: http.MethodPut, Path: "/manifests/", Times: 12, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")},
+		"500":             {Method: http.MethodPut, Path: "/manifests/", Times: 6, Fault: registrytest.Status(500, "UNKNOWN", "no", "")},
+		"reset":           {Method: http.MethodPut, Path: "/manifests/", Times: 3, Fault: registrytest.Reset(10)},
+		"lost":            {Method: http.MethodPut, Path: "/blobs/", Times: 3, Fault: registrytest.Lose},
+		"nothing refused": {Method: http.MethodPut, Path: "/nowhere", Fault: registrytest.Stall},
+	}
+	for name, rule := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := registrytest.NewECR(t)
+			e.Repository("app", "")
+			e.Inject(rule)
+			keychain, tries := amazon(t, e, "one"), 0
+			image := registrytest.Image(t, "linux/amd64")
+			err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+				tries++
+				return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
+			})
+			digest, _ := image.Digest()
+			if found, lookErr := once(keychain).Exists(t.Context(), e.Host()+"/app", digest.String()); err != nil || !found {
+				t.Errorf("after %d tries: %v; there: %t, %v", tries, err, found, lookErr)
+			}
+			if (tries == 1) != (name == "nothing refused") {
+				t.Errorf("%d tries", tries)
+			}
+		})
+	}
+}
+
+// TestPushRenewsTheToken: half-way through, and the daemon asks again; and before, when all that it gets is a refusal.
+func TestPushRenewsTheToken(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	e.Repository("app", "")
+	keychain, tries := amazon(t, e, "one"), 0
+	image := registrytest.Image(t, "linux/amd64")
+	err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+		if tries++; tries == 1 {
+			if _, err := keychain.Lookup(ctx, e.Host()); err != nil {
+				return err
+			}
+			e.Advance(13 * time.Hour)
+		}
+		return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
+	})
+	if err != nil || tries != 2 || e.Calls("GetAuthorizationToken") != 2 {
+		t.Errorf("%v after %d tries, %d tokens", err, tries, e.Calls("GetAuthorizationToken"))
+	}
+}
+
+// TestPushEnds: for good, with what the daemon says about the build, and with the budget.
+func TestPushEnds(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("exit code: 1")
+	tries := 0
+	err := patient(dockerConfig(t, `{}`)).Push(t.Context(), func(context.Context) error { tries++; return broken })
+	if !errors.Is(err, broken) || tries != 1 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+	tries = 0
+	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{0, 0, time.Hour}})
+	err = client.Push(t.Context(), func(context.Context) error {
+		tries++
+		return errors.New(`failed to push ghcr.io/acme/app: unexpected status from PUT request to https://ghcr.io/v2/acme/app/manifests/x: 503 Service Unavailable`)
+	})
+	want := regexp.MustCompile(`^pushing to ghcr.io/acme/app: 503 service unavailable; the fault is in ghcr.io; try again later \(tried 3 times in 0s\)$`)
+	if !want.MatchString(fmt.Sprint(err)) || tries != 3 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+	gone := errors.New("the user is gone")
+	ctx, leave := context.WithCancelCause(t.Context())
+	err = registry.New(dockerConfig(t, `{}`), registry.Options{}).Push(ctx, func(context.Context) error {
+		time.AfterFunc(10*time.Millisecond, func() { leave(gone) })
+		return errors.New(`failed to push ghcr.io/acme/app: failed to do request: Put "https://ghcr.io/x": EOF`)
+	})
+	if !errors.Is(err, gone) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,125 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// pushText is what a daemon says about a push that failed. Types do not survive the way from the daemon, and so the words are all there is.
+// BuildKit says "failed to push", and after it one of these of containerd's:
+//
+//	unexpected status from PUT request to https://...: 403 Forbidden    the registry answered, not in JSON
+//	denied: requested access to the resource is denied                  it answered in JSON; method, status and most codes are lost
+//	failed to do request: Put "https://...": EOF                        it did not answer
+type pushText struct {
+	refusal           // of the registry, if it answered
+	answered   bool   // it did
+	repository string // host/path
+	rest       string // without what is not for the user: URLs may be signed
+}
+
+var (
+	pushedTo       = regexp.MustCompile(`failed to push ([^\s:@]+(?::\d+)?/[^\s:@]+)\S*: `)
+	answeredStatus = regexp.MustCompile(`unexpected status from (\w+) request to \S+: (\d{3})[^\n]*`)
+	notSent        = regexp.MustCompile(`failed to do request: \w+ "[^"]*": `)
+	committing     = regexp.MustCompile(`failed commit on ref "[^"]*": `)
+	signed         = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
+	// registryWords is a line of the registry's, after the codes that containerd knows.
+	registryWords = regexp.MustCompile(`(?m)^(unknown|unsupported|unauthorized|denied|unavailable|toomanyrequests): (.*)$`)
+)
+
+// parsePush finds a push in an error's text.
+func parsePush(text string) (pushText, bool) {
+	found := pushedTo.FindStringSubmatchIndex(text)
+	if found == nil {
+		return pushText{}, false
+	}
+	p := pushText{repository: text[found[2]:found[3]], rest: committing.ReplaceAllString(text[found[1]:], "")}
+	p.words = p.rest
+	if status := answeredStatus.FindStringSubmatchIndex(p.rest); status != nil {
+		p.method = p.rest[status[2]:status[3]]
+		p.status, _ = strconv.Atoi(p.rest[status[4]:status[5]]) // three digits
+		p.words = p.rest[status[1]:]
+	}
+	p.words = strings.TrimSpace(strings.TrimPrefix(p.words, "errors:\n"))
+	p.codes, p.said = registrySaid(p.words, p.status)
+	at := registryWords.FindStringIndex(p.words)
+	p.answered = p.status != 0 || at != nil && at[0] == 0
+	p.rest = signed.ReplaceAllString(notSent.ReplaceAllString(p.rest, ""), "$1")
+	return p, true
+}
+
+// registrySaid reads the registry's lines.
+func registrySaid(words string, status int) (codes []transport.ErrorCode, said string) {
+	var messages []string
+	for _, line := range registryWords.FindAllStringSubmatch(words, -1) {
+		codes = append(codes, transport.ErrorCode(strings.ToUpper(line[1])))
+		if message := strings.TrimSpace(line[2]); message != "" && !slices.Contains(messages, message) {
+			messages = append(messages, message)
+		}
+	}
+	if len(messages) == 0 {
+		return codes, strings.ToLower(http.StatusText(status))
+	}
+	return codes, strings.Join(messages, ", ")
+}
+
+// isUnknown: containerd calls most codes so, and what was a passing 500 looks like a manifest that is not accepted.
+func (p pushText) isUnknown() bool {
+	return p.status == 0 && slices.Contains(p.codes, transport.UnknownErrorCode)
+}
+
+// lostWords are a registry's when it does not have what was pushed to it a moment ago.
+var lostWords = []string{"blob unknown", "required for pushing image into repository"}
+
+func (p pushText) isLost() bool {
+	return slices.ContainsFunc(lostWords, func(words string) bool { return strings.Contains(p.words, words) })
+}
+
+// brokenPush is a way in which a registry was not reached, or broke off, by the words of Go's network packages.
+type brokenPush struct {
+	phrases   []string
+	temporary bool
+	cure      string
+}
+
+// brokenPushes are asked in this order.
+var brokenPushes = []brokenPush{
+	{phrases: []string{"x509: ", "tls: failed to verify certificate"},
+		cure: "give the builder the authority that signed HOST's certificate, as ca in its buildkitd.toml"},
+	{phrases: []string{"server gave HTTP response to HTTPS client"},
+		cure: "HOST speaks plain http: serve it over https, or allow http for it in the builder's buildkitd.toml"},
+	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, cure: "correct HTTPS_PROXY and NO_PROXY of the builder"},
+	{phrases: []string{"no such host"}, cure: "correct the name of HOST, or the DNS of the builder"},
+	{phrases: []string{"connection refused", "no route to host", "network is unreachable"},
+		cure: "check that HOST is right and running, and that the builder reaches it"},
+	{phrases: []string{"connection reset by peer", "broken pipe", ": EOF", "unexpected EOF", "use of closed network connection",
+		"i/o timeout", "TLS handshake timeout", "Client.Timeout", "context deadline exceeded", "server misbehaving", "GOAWAY",
+		"stream error: stream ID", "server closed idle connection"},
+		temporary: true, cure: "the connection to HOST breaks: check the network between it and the builder, and try again"},
+}
+
+// explainBrokenPush is about a registry that did not answer.
+func explainBrokenPush(failure *PushError, p party, pushed pushText) {
+	rest := oneLine(p.given.redacted(pushed.rest))
+	if strings.Contains(rest, "got digest ") {
+		failure.cause = fmt.Errorf("%w: %s; look at the registry's storage or the proxy before it", ErrMismatch, rest)
+		return
+	}
+	for _, broken := range brokenPushes {
+		if slices.ContainsFunc(broken.phrases, func(phrase string) bool { return strings.Contains(pushed.words, phrase) }) {
+			failure.cause = fmt.Errorf("%w: %s; %s", ErrUnreachable, rest, p.filled(broken.cure, ""))
+			failure.Temporary = broken.temporary
+			failure.unsaid = strings.HasSuffix(pushed.words, "EOF") && strings.Contains(pushed.words, "/blobs/uploads/")
+			return
+		}
+	}
+	failure.cause = errors.New(rest)
+}
