@@ -5,15 +5,19 @@ package examples
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-const counted = `FROM BUSYBOX
+// busy is for how many requests the registry is: the daemon itself repeats one five times, at once.
+const busy = 8
+
+const dated = `FROM BUSYBOX
 COPY Dockerfile /
-RUN echo built $((6 * 7)) times
+RUN date +%s%N > /built
 `
 
 // A registry that is busy for a while costs time and no second build, not even with noCache.
@@ -21,9 +25,15 @@ func TestAPushThatFailsIsRepeatedAndTheBuildIsNot(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
 	var refused atomic.Int32
+	var pushed sync.Map // digests of manifests
 	registry.Wrap(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256:") && refused.Add(1) <= 2 {
+			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/sha256:") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			pushed.Store(r.URL.Path, true)
+			if refused.Add(1) <= busy {
 				registrytest.Refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down")
 				return
 			}
@@ -31,14 +41,15 @@ func TestAPushThatFailsIsRepeatedAndTheBuildIsNot(t *testing.T) {
 		})
 	})
 	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\nnoCache: true\nbuildOnPreview: false\ntags: [\""+registry.Host()+"/app:1\"]",
-		map[string]string{"Dockerfile": counted}))
-	result := s.Up("--skip-preview")
-	ok(t, result, "+ 2 created")
-	if n := strings.Count(result.All(), "built 42 times"); n > 1 {
-		t.Errorf("the step ran %d times:\n%s", n, result.All())
+		map[string]string{"Dockerfile": dated}))
+	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	var images []any
+	pushed.Range(func(path, _ any) bool { images = append(images, path); return true })
+	if len(images) != 1 {
+		t.Errorf("the step ran again: %v", images)
 	}
-	if refused.Load() < 3 {
-		t.Errorf("%d manifests were pushed, want a push after the two that were refused", refused.Load())
+	if refused.Load() <= busy {
+		t.Errorf("%d manifests were pushed, want a push after those that were refused", refused.Load())
 	}
 	ok(t, s.Destroy("--skip-preview"))
 }
