@@ -43,7 +43,6 @@ func TestTheNextUpdateFinishesWhatOneBegan(t *testing.T) {
 		t.Errorf("tag 2 holds %q, want %s", got, digest)
 	}
 	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
-	ok(t, s.Destroy("--skip-preview"))
 }
 
 // Of a plugin that is killed between push and tag nothing is known; the next update makes it good.
@@ -78,7 +77,6 @@ func TestAPluginKilledBetweenPushAndTag(t *testing.T) {
 			t.Errorf("%s holds %q", tag, got)
 		}
 	}
-	ok(t, s.Destroy("--skip-preview"))
 }
 
 // Where a tag is written once a change is refused, with the reason and the cure, and the state stays; the same image is
@@ -107,5 +105,4 @@ func TestATagThatIsWrittenOnce(t *testing.T) {
 	}
 	edit(t, s.Write("src/file", "x"))
 	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
-	ok(t, s.Destroy("--skip-preview"))
 }
