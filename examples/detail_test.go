@@ -45,7 +45,6 @@ func TestAPreviewNamesWhatChanged(t *testing.T) {
 	if linesWith(result.All(), "registries") > 0 {
 		t.Errorf("a password is a difference:\n%s", result.All())
 	}
-	ok(t, s.Destroy("--skip-preview"))
 }
 
 const settled = `resources:
@@ -90,5 +89,4 @@ func TestWhatIsNoneOfTheImageIsNoDifference(t *testing.T) {
 	if got, _ := exported(s)["relative"].Outputs["ref"].(string); !strings.HasPrefix(got, repository(t)+":1@") {
 		t.Errorf("a mere new order of the tags made ref %s", got)
 	}
-	ok(t, s.Destroy("--skip-preview"))
 }

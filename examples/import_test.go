@@ -44,5 +44,4 @@ func TestAnImportTakesOneUpdate(t *testing.T) {
 	if got := held(t, repository(t)+":1"); got != before.Outputs["digest"] {
 		t.Errorf("the tag holds %s, want %v", got, before.Outputs["digest"])
 	}
-	ok(t, s.Destroy("--skip-preview"), "- 2 deleted")
 }

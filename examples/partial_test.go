@@ -43,7 +43,18 @@ func TestTheNextUpdateFinishesWhatOneBegan(t *testing.T) {
 		t.Errorf("tag 2 holds %q, want %s", got, digest)
 	}
 	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
-	ok(t, s.Destroy("--skip-preview"))
+
+	// In an update the inputs in the state stay the old ones, and a refresh forgets that it failed.
+	open2.Store(false)
+	rewrite(t, s, project(t, at(registry.Host(), twoTags), nil))
+	edit(t, s.Write("src/file", "changed"))
+	fails(t, s.Up("--skip-preview"), "/app:2: 403 denied")
+	open2.Store(true)
+	ok(t, s.Refresh("--skip-preview"))
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	if one, two := registry.held(t, "app:1"), registry.held(t, "app:2"); one == digest || one != two || one != image(t, s).Outputs["digest"] {
+		t.Errorf("the tags hold %s and %s, before the change %s", one, two, digest)
+	}
 }
 
 // Of a plugin that is killed between push and tag nothing is known; the next update makes it good.
@@ -78,7 +89,6 @@ func TestAPluginKilledBetweenPushAndTag(t *testing.T) {
 			t.Errorf("%s holds %q", tag, got)
 		}
 	}
-	ok(t, s.Destroy("--skip-preview"))
 }
 
 // Where a tag is written once a change is refused, with the reason and the cure, and the state stays; the same image is
@@ -107,5 +117,4 @@ func TestATagThatIsWrittenOnce(t *testing.T) {
 	}
 	edit(t, s.Write("src/file", "x"))
 	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
-	ok(t, s.Destroy("--skip-preview"))
 }

@@ -20,5 +20,4 @@ func TestAPlanIsKept(t *testing.T) {
 	}
 	edit(t, s.Write("src/file", "one"))
 	ok(t, s.Up("--skip-preview", "--plan", plan), "2 created")
-	ok(t, s.Destroy("--skip-preview"))
 }

@@ -53,7 +53,6 @@ func TestARefreshShowsDriftAndTheUpdateRepairsIt(t *testing.T) {
 	if got := registry.held(t, "app:1"); got != digest {
 		t.Errorf("made again it is %q, want %s", got, digest)
 	}
-	ok(t, s.Destroy("--skip-preview"))
 }
 
 // A registry that does not say is not one that says no.

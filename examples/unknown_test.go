@@ -40,6 +40,12 @@ resources:
       labels: { known: word, later: "${first.repoDigest}" }
       buildArgs: { KNOWN: word, LATER: "${first.digest}" }
       tags: ["REPO:shape", "REPO/${word}:shape"]
+  pinned:
+    type: buildkit:Image
+    properties: { context: { location: src }, contextHash: "${first.digest}", platforms: [linux/amd64], annotations: { later: "${first.ref}" }, tags: ["REPO:pinned"] }
+  hashed:
+    type: buildkit:Image
+    properties: { context: { location: src }, buildArgs: { LATER: "${first.digest}" }, platforms: [linux/amd64], tags: ["REPO:{hash}"] }
   login:
     type: buildkit:Image
     properties:
@@ -57,7 +63,7 @@ resources:
     properties:
       context: { location: src }
       platforms: [linux/amd64]
-      labels: { place: "${place.digest}", recipe: "${recipe.ref}", shape: "${shape.refs[1]}", login: "${login.digest}", through: "${through.digest}" }
+      labels: { place: "${place.digest}", recipe: "${recipe.ref}", shape: "${shape.refs[1]}", login: "${login.digest}", through: "${through.digest}", pinned: "${pinned.digest}", hashed: "${hashed.refs[0]}" }
       tags: ["REPO:last"]
 `
 
@@ -66,7 +72,7 @@ func TestUnknownValuesEndToEnd(t *testing.T) {
 	t.Parallel()
 	s := open(t, program(t, unknownInputs, map[string]string{"src/Dockerfile": "FROM scratch AS src\nARG LATER\nLABEL later=$LATER\nCOPY file /\n", "src/file": "x"}))
 	steps := previewed(t, s)
-	for _, name := range []string{"first", "place", "recipe", "shape", "login", "through", "last"} {
+	for _, name := range []string{"first", "place", "recipe", "shape", "pinned", "hashed", "login", "through", "last"} {
 		if steps[name].Op != "create" {
 			t.Errorf("%s: %q", name, steps[name].Op)
 		}
@@ -89,8 +95,9 @@ func TestUnknownValuesEndToEnd(t *testing.T) {
 		{"last", []string{"labels", "place"}, nil},
 		{"last", []string{"labels", "recipe"}, nil},
 		{"last", []string{"labels", "shape"}, nil},
-		{"last", []string{"labels", "login"}, nil},
 		{"last", []string{"labels", "through"}, nil},
+		{"last", []string{"labels", "pinned"}, nil},
+		{"last", []string{"labels", "hashed"}, nil},
 	} {
 		if c.known == nil {
 			c.known = unknown
@@ -100,14 +107,16 @@ func TestUnknownValuesEndToEnd(t *testing.T) {
 		}
 	}
 
-	ok(t, s.Up("--skip-preview"), "+ 9 created")
-	for _, tag := range []string{":src", ":place", ":recipe", ":shape", "/src:shape", ":login", ":through", ":last"} {
+	ok(t, s.Up("--skip-preview"), "+ 11 created")
+	if said, made := steps["last"].input("labels", "login"), exported(s)["login"].Outputs["digest"]; said != made {
+		t.Errorf("with a login that it did not know the preview built %v, the update %v", said, made)
+	}
+	for _, tag := range []string{":src", ":place", ":recipe", ":shape", "/src:shape", ":login", ":through", ":pinned", ":last"} {
 		if held(t, repository(t)+tag) == "" {
 			t.Errorf("nothing was pushed to %s", tag)
 		}
 	}
-	ok(t, s.Up("--expect-no-changes"), "9 unchanged")
-	ok(t, s.Destroy("--skip-preview"), "- 9 deleted")
+	ok(t, s.Up("--expect-no-changes"), "11 unchanged")
 }
 
 // A repository that the same update will create stops no preview build: what is broken shows, and nothing is pushed.

@@ -13,7 +13,7 @@ import (
 
 // solve builds the plan on the builder that was asked for.
 func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan, in *buildkit.Inputs, progress *progress) (buildkit.Built, error) {
-	leave, err := s.place(ctx, func() { progress.note("waiting for another image: maxParallelBuilds are at it") })
+	leave, err := s.place(ctx, func() { progress.note("waiting: as many images build as maxParallelBuilds allows") })
 	if err != nil {
 		return buildkit.Built{}, err
 	}

@@ -68,6 +68,7 @@ func (p place) launch(ctx context.Context, o Options, alive *os.File) error {
 	if err := unfit(string(p)); err != nil {
 		return errors.Join(err, alive.Close())
 	}
+	_ = os.Remove(p.path(daemonLog)) // what an earlier daemon said is no reason for this one
 	ended, err := p.startKeeper(ctx, o, alive)
 	if err := errors.Join(err, alive.Close()); err != nil { // from here on the keeper alone holds the lock
 		return err

@@ -102,3 +102,20 @@ func TestDaemonThatDoesNotComeUp(t *testing.T) {
 		"buildkitd ended by itself (exit status 7)", dir+"/buildkitd.log ends with:\nthe reason it gives")
 	wantGone(t, dir)
 }
+
+// What an earlier daemon logged is not shown as the reason why this one did not start.
+func TestAnEarlierDaemonsWordsAreNoReason(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	err := os.Mkdir(dir, 0o700)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "buildkitd.log"), []byte("words of an earlier one\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
+	if err == nil || strings.Contains(err.Error(), "earlier") || !strings.Contains(err.Error(), "did not start: it ended while it started") {
+		t.Errorf("got %v", err)
+	}
+}
