@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
@@ -143,7 +144,8 @@ func (in *Inputs) Hash() string {
 }
 
 // sharedKey tells a daemon which earlier transfer to compare a new one with: the one of the same scopes of the same
-// directories of the same machine. With an empty key it would take another project's.
+// directories of the same machine. With an empty key it would take another project's. Lists have their lengths in front, so that
+// no two scopes have one key.
 type sharedKey struct{ fields [][]byte }
 
 func newKey() *sharedKey {
@@ -156,11 +158,12 @@ func (k *sharedKey) add(c localContext, scope source.Scope) {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	whole := "part"
-	if scope.Includes == nil {
-		whole = "whole"
+	part := "whole"
+	if scope.Includes != nil {
+		part = strconv.Itoa(len(scope.Includes))
 	}
-	for _, text := range slices.Concat([]string{c.name, dir, whole}, scope.Includes, []string{"without"}, scope.Excludes) {
+	without := strconv.Itoa(len(scope.Excludes))
+	for _, text := range slices.Concat([]string{c.name, dir, part}, scope.Includes, []string{without}, scope.Excludes) {
 		k.fields = append(k.fields, []byte(text))
 	}
 }
