@@ -29,12 +29,17 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 		return nil, err
 	}
 	defer func() { _ = root.Close() }()
+	base, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = base.Close() }()
 	pool, err := scope.pool()
 	if err != nil {
 		return nil, err
 	}
 	remembered := o.Cache.open(abs)
-	w := &walk{ctx: ctx, root: root, matchers: pool, remembered: remembered, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	w := &walk{ctx: ctx, root: root, base: base, matchers: pool, remembered: remembered, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
 	top := &folder{path: "."}
 	w.visit(top)
 	if err := w.failure(); err != nil {
@@ -49,6 +54,7 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 type walk struct {
 	ctx        context.Context //nolint:containedctx // lives as long as the call of Scan
 	root       *os.Root
+	base       *os.File   // its directory
 	matchers   *sync.Pool // of *matchers
 	remembered *remembered
 	slots      chan struct{} // one for each goroutine beside the caller's

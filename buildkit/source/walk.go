@@ -22,7 +22,7 @@ func (w *walk) visit(f *folder) {
 	if w.failure() != nil {
 		return
 	}
-	dir, err := openDir(w.root, f.path)
+	dir, err := openDir(w.root, w.base, f.path)
 	if err != nil {
 		w.unreadable(f, err)
 		return
