@@ -25,6 +25,7 @@ type Inputs struct {
 	dirs  map[string]localContext // by local source
 	urls  map[string]string       // of contexts that the daemon fetches, by local source
 	key   string                  // see sharedKey
+	walks *Walks                  // that recorded trees; nil for those of their own
 }
 
 // Load reads and records the local inputs of a plan: of each context what its ignore file leaves in and, unless the plan
@@ -47,7 +48,10 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inputs{files: plan.Files, Definition: d, trees: map[string]*source.Tree{definitionSource: source.Files(d.files())}, dirs: map[string]localContext{}, urls: plan.Files.remotes()}
+	in := &Inputs{
+		Definition: d, files: plan.Files, dirs: map[string]localContext{}, urls: plan.Files.remotes(), walks: w,
+		trees: map[string]*source.Tree{definitionSource: source.Files(d.files())},
+	}
 	if !plan.WatchAll {
 		in.reads, in.Certain = Predict(ctx, plan, d)
 	}
@@ -58,10 +62,8 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 			return nil, c.named(err)
 		}
 		in.dirs[c.source] = c
-		own := newKey()
-		own.add(c, scope)
 		all.add(c, scope)
-		if in.trees[c.source], err = w.scan(ctx, own.String(), c.dir, scope); err != nil {
+		if in.trees[c.source], err = w.scan(ctx, c.dir, scope); err != nil {
 			return nil, c.named(err)
 		}
 	}

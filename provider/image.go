@@ -31,7 +31,7 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 // imageResource answers the engine on property maps. One instance serves every Image of a run, several at once.
 type imageResource struct {
 	infer.InferredResource
-	walks buildkit.Walks // of the contexts that Check records
+	walks buildkit.Walks // of the contexts of all of them
 
 	mu     sync.Mutex
 	loaded map[resource.URN]loaded // what Check recorded: the build sends that very record
