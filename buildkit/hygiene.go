@@ -50,7 +50,7 @@ func (in *Inputs) waste(ctx context.Context, plan Plan, c localContext) string {
 	if err != nil || scope.Includes == nil {
 		return ""
 	}
-	part, err := source.Scan(ctx, c.dir, scope, source.Options{Cache: source.UserCache()})
+	part, err := in.walks.scan(ctx, c.dir, scope)
 	if err != nil || 2*part.Size() > whole.Size() && 2*part.Len() > whole.Len() {
 		return ""
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
@@ -24,6 +25,7 @@ type Inputs struct {
 	dirs  map[string]localContext // by local source
 	urls  map[string]string       // of contexts that the daemon fetches, by local source
 	key   string                  // see sharedKey
+	walks *Walks                  // that recorded trees; nil for those of their own
 }
 
 // Load reads and records the local inputs of a plan: of each context what its ignore file leaves in and, unless the plan
@@ -46,7 +48,10 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inputs{files: plan.Files, Definition: d, trees: map[string]*source.Tree{definitionSource: source.Files(d.files())}, dirs: map[string]localContext{}, urls: plan.Files.remotes()}
+	in := &Inputs{
+		Definition: d, files: plan.Files, dirs: map[string]localContext{}, urls: plan.Files.remotes(), walks: w,
+		trees: map[string]*source.Tree{definitionSource: source.Files(d.files())},
+	}
 	if !plan.WatchAll {
 		in.reads, in.Certain = Predict(ctx, plan, d)
 	}
@@ -60,10 +65,8 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 			return nil, c.named(err)
 		}
 		in.dirs[c.source] = c
-		own := newKey()
-		own.add(c, scope)
 		all.add(c, scope)
-		if in.trees[c.source], err = w.scan(ctx, own.String(), c.dir, scope); err != nil {
+		if in.trees[c.source], err = w.scan(ctx, c.dir, scope); err != nil {
 			return nil, c.named(err)
 		}
 		all.fields = append(all.fields, in.trees[c.source].DirModes())
@@ -148,7 +151,7 @@ func (in *Inputs) Hash() string {
 
 // sharedKey tells a daemon which earlier transfer to compare a new one with: the one of the same scopes of the same
 // directories of the same machine, in which no directory had another mode (see Tree.DirModes). With an empty key it would
-// take another project's.
+// take another project's. Lists have their lengths in front, so that no two scopes have one key.
 type sharedKey struct{ fields [][]byte }
 
 func newKey() *sharedKey {
@@ -161,11 +164,12 @@ func (k *sharedKey) add(c localContext, scope source.Scope) {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	whole := "part"
-	if scope.Includes == nil {
-		whole = "whole"
+	part := "whole"
+	if scope.Includes != nil {
+		part = strconv.Itoa(len(scope.Includes))
 	}
-	for _, text := range slices.Concat([]string{c.name, dir, whole}, scope.Includes, []string{"without"}, scope.Excludes) {
+	without := strconv.Itoa(len(scope.Excludes))
+	for _, text := range slices.Concat([]string{c.name, dir, part}, scope.Includes, []string{without}, scope.Excludes) {
 		k.fields = append(k.fields, []byte(text))
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
 func write(t *testing.T, dir string, files map[string]string) {
@@ -99,5 +101,23 @@ func TestLoadNamesTheIgnoreFileThatCannotBeUnderstood(t *testing.T) {
 	want := "ignore file of " + files.Named["lib"] + `: illegal exclusion pattern: "!"`
 	if named := new(NamedContextError); !errors.As(err, &named) || named.Name != "lib" || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// Lists that read the same one after the other are not the same scope.
+func TestNoTwoScopesHaveOneKey(t *testing.T) {
+	t.Parallel()
+	seen := map[string]source.Scope{}
+	for _, scope := range []source.Scope{
+		{}, {Includes: []string{}}, {Includes: []string{"whole"}}, {Excludes: []string{"whole"}}, {Includes: []string{"a"}, Excludes: []string{"b"}},
+		{Includes: []string{"a", "b"}}, {Excludes: []string{"a", "b"}}, {Includes: []string{"a", "without"}}, {Includes: []string{"a"}, Excludes: []string{"without"}},
+		{Includes: []string{"1"}}, {Includes: []string{"1", "0"}}, {Includes: []string{"1"}, Excludes: []string{"0"}},
+	} {
+		key := newKey()
+		key.add(localContext{dir: "."}, scope)
+		if other, taken := seen[key.String()]; taken {
+			t.Errorf("%+v has the key of %+v", scope, other)
+		}
+		seen[key.String()] = scope
 	}
 }

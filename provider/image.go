@@ -32,7 +32,7 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 type imageResource struct {
 	infer.InferredResource
 	*settings
-	walks  buildkit.Walks // of the contexts that Check records
+	walks  buildkit.Walks // of the contexts of all of them
 	claims *claims        // what Delete spares
 
 	mu     sync.Mutex

@@ -15,8 +15,13 @@ const treeHeader = "pulumi-buildkit tree v1"
 // hashedMode are the bits of a mode that belong to the digest; see the package comment.
 const hashedMode = os.ModeSetuid | os.ModeSetgid | os.ModeSticky | 0o755
 
-// Digest is the digest of the tree in the format of the package comment.
+// Digest is the digest of the tree in the format of the package comment. It is worked out once: many images may be made of one tree.
 func (t *Tree) Digest() [sha256.Size]byte {
+	t.digested.Do(func() { t.sum = t.digest() })
+	return t.sum
+}
+
+func (t *Tree) digest() [sha256.Size]byte {
 	h := sha256.New()
 	buffer := appendField(make([]byte, 0, 64<<10), treeHeader)
 	for i := range t.entries {

@@ -15,9 +15,10 @@ import (
 type fileInfo struct {
 	mode         os.FileMode
 	size         int64
-	mtime        int64 // seconds
-	mtimeN       int64 // nanoseconds of it
-	ctime, inode int64 // 0 where the system has none
+	mtime        int64  // seconds
+	mtimeN       int64  // nanoseconds of it
+	ctime, inode int64  // 0 where the system has none
+	links        uint64 // hard links; 0 where the system does not tell
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}

@@ -13,6 +13,8 @@ import (
 type Options struct {
 	// Cache remembers the digests of files that have not changed since they were read; nil reads every file.
 	Cache *Cache
+	// Watch can tell afterwards whether the tree is still what is there; nil watches nothing.
+	Watch *Watch
 }
 
 // Scan records the part of dir that scope takes: exactly what BuildKit would ask for. Directories are listed and files read
@@ -29,17 +31,24 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 		return nil, err
 	}
 	defer func() { _ = root.Close() }()
+	base, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = base.Close() }()
 	pool, err := scope.pool()
 	if err != nil {
 		return nil, err
 	}
 	remembered := o.Cache.open(abs)
-	w := &walk{ctx: ctx, root: root, matchers: pool, remembered: remembered, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	w := &walk{ctx: ctx, root: root, base: base, matchers: pool, remembered: remembered, watch: o.Watch, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	w.watch.begin(abs, base)
 	top := &folder{path: "."}
 	w.visit(top)
 	if err := w.failure(); err != nil {
 		return nil, err
 	}
+	w.watch.end()
 	remembered.save(ctx)
 	slices.Sort(w.skipped)
 	return &Tree{root: abs, entries: top.flatten(make([]entry, 0, top.tally())), skipped: w.skipped}, nil
@@ -49,8 +58,10 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 type walk struct {
 	ctx        context.Context //nolint:containedctx // lives as long as the call of Scan
 	root       *os.Root
+	base       *os.File   // its directory
 	matchers   *sync.Pool // of *matchers
 	remembered *remembered
+	watch      *Watch
 	slots      chan struct{} // one for each goroutine beside the caller's
 
 	mu      sync.Mutex
@@ -61,6 +72,7 @@ type walk struct {
 // folder is one directory: what was found in it, in order, with the folders among it.
 type folder struct {
 	path    string // "." for the root
+	mtime   int64  // as it is recorded, seconds
 	verdict verdict
 	parts   [][]found // one for each chunk of names
 	total   int       // entries here and below, after tally

@@ -110,3 +110,26 @@ func TestScanEndsWithItsContextInTheMiddleOfAFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Whatever becomes of the directories on the way while they are walked.
+func TestADirectoryIsOpenedInsideTheContext(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"d/e/f": "", "out": "->/etc", "up": "->..", "d/file": ""})
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	base, err := root.Open(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	for name, want := range map[string]bool{".": true, "d": true, "d/e": true, "d/file": false, "out": false, "out/ssl": false, "up": false, "..": false, "d/../..": false} {
+		opened, err := openDir(root, base, name)
+		if (err == nil) != want {
+			t.Errorf("%s: opened is %v, want %v: %v", name, !want, want, err)
+		}
+		_ = opened.Close()
+	}
+}

@@ -1,10 +1,16 @@
 package source
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+func openDir(root *os.Root, _ *os.File, name string) (*os.File, error) { return openStep(root, name) }
 
 func infoOf(st *unix.Stat_t) fileInfo {
 	return fileInfo{
 		mode: fileMode(uint32(st.Mode)), size: st.Size, mtime: st.Mtim.Sec, mtimeN: st.Mtim.Nsec,
-		ctime: st.Ctim.Nano(), inode: int64(st.Ino),
+		ctime: st.Ctim.Nano(), inode: int64(st.Ino), links: uint64(st.Nlink),
 	}
 }

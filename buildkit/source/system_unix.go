@@ -13,9 +13,10 @@ import (
 // openFlags: no link is followed at the end of a path, and a FIFO put in the place of a file does not block.
 const openFlags = unix.O_NOFOLLOW | unix.O_NONBLOCK
 
-// openDir opens a directory below root, through no link. The descriptor is handed to a file that does not know that it is
-// in a root: that one would lstat every child while it lists them, and we do so ourselves.
-func openDir(root *os.Root, name string) (*os.File, error) {
+// openStep opens a directory below root, a call for each step of the path, the last of which must not be a link. The descriptor
+// is handed to a file that does not know that it is in a root: that one would lstat every child while it lists them, and we do
+// so ourselves.
+func openStep(root *os.Root, name string) (*os.File, error) {
 	rooted, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err

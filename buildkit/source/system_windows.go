@@ -8,7 +8,7 @@ import (
 
 const openFlags = 0
 
-func openDir(root *os.Root, name string) (*os.File, error) {
+func openDir(root *os.Root, _ *os.File, name string) (*os.File, error) {
 	return root.Open(filepath.FromSlash(name))
 }
 

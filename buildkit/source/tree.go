@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tonistiigi/fsutil"
@@ -19,6 +20,9 @@ type Tree struct {
 	content map[string][]byte // of the files in memory
 	entries []entry           // in the order of fsutil.ComparePath
 	skipped []string
+
+	digested sync.Once
+	sum      [sha256.Size]byte // after digested
 }
 
 // entry is one file, directory or link as it was recorded.

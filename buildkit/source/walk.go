@@ -22,11 +22,12 @@ func (w *walk) visit(f *folder) {
 	if w.failure() != nil {
 		return
 	}
-	dir, err := openDir(w.root, f.path)
+	dir, err := openDir(w.root, w.base, f.path)
 	if err != nil {
 		w.unreadable(f, err)
 		return
 	}
+	w.watch.folder(f, dir)
 	children, err := dir.ReadDir(-1)
 	if err != nil {
 		_ = dir.Close()
@@ -72,6 +73,7 @@ func (w *walk) unreadable(f *folder, err error) {
 func (w *walk) look(f *folder, dir *os.File, children []fs.DirEntry, known *knownFolder) []found {
 	m := w.matchers.Get().(*matchers)
 	defer w.matchers.Put(m)
+	defer w.watch.settle()
 	taken := make([]found, 0, len(children))
 	for _, child := range children {
 		if w.failure() != nil {
@@ -107,10 +109,13 @@ func (w *walk) lookAt(f *folder, dir *os.File, child fs.DirEntry, m *matchers, k
 	if err != nil {
 		return found{}, err
 	}
+	if info.links > 1 && !info.mode.IsDir() { // it may change by a name elsewhere
+		w.watch.lose()
+	}
 	one := found{taken: v.taken, entry: entry{path: name, mode: info.mode, mtime: time.Unix(info.mtime, 0).UnixNano()}}
 	switch {
 	case info.mode.IsDir():
-		one.folder = &folder{path: name, verdict: v}
+		one.folder = &folder{path: name, mtime: info.mtime, verdict: v}
 	case info.mode.IsRegular():
 		err = w.read(dir, child.Name(), info, &one.entry, known)
 	default:

@@ -1,0 +1,120 @@
+//go:build linux
+
+package source
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// meanwhile stops whoever opens or lists dir for the nth time, does something, and lets them go on. It needs the right to
+// watch with fanotify(7).
+func meanwhile(t *testing.T, dir string, kind uint64, nth int, do func() error) {
+	t.Helper()
+	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY)
+	if err != nil {
+		t.Skipf("only root can stop a scan: %v", err)
+	}
+	events := os.NewFile(uintptr(fd), "fanotify")
+	if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD, kind|unix.FAN_ONDIR, unix.AT_FDCWD, dir); err != nil {
+		t.Skipf("this kernel stops nobody: %v", err)
+	}
+	_ = events.SetReadDeadline(time.Now().Add(10 * time.Second))
+	done := make(chan struct{})
+	t.Cleanup(func() { _ = events.Close(); <-done })
+	go func() {
+		defer close(done)
+		defer events.Close() // whoever is stopped goes on
+		var event unix.FanotifyEventMetadata
+		buffer := make([]byte, unsafe.Sizeof(event))
+		for i := 1; ; i++ {
+			if _, err := events.Read(buffer); err != nil {
+				if !errors.Is(err, os.ErrClosed) || i <= nth {
+					t.Errorf("stopped %d times: %v", i-1, err)
+				}
+				return
+			}
+			if i == nth {
+				if err := do(); err != nil {
+					t.Error(err)
+				}
+			}
+			_, _ = binary.Decode(buffer, binary.NativeEndian, &event)
+			var answer bytes.Buffer
+			_ = binary.Write(&answer, binary.NativeEndian, unix.FanotifyResponse{Fd: event.Fd, Response: unix.FAN_ALLOW})
+			_, _ = events.Write(answer.Bytes())
+			_ = unix.Close(int(event.Fd))
+		}
+	}()
+}
+
+// A change at the worst moment of a scan is in the record, or told.
+func TestWatchHoldsDuringTheScan(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	cases := map[string]struct {
+		dir  string
+		kind uint64
+		nth  int
+		do   func(root string) error
+		then func(root string) error // when the scan is over
+	}{
+		"the root is listed, and a file is made":       {".", unix.FAN_ACCESS_PERM, 2, changes["a file is made"], nil},
+		"a directory is listed, and a file is made":    {"dir/deep", unix.FAN_ACCESS_PERM, 2, changes["a file is made deep down"], nil},
+		"a directory is about to be opened and filled": {"empty", unix.FAN_OPEN_PERM, 1, changes["a directory is filled"], nil},
+		"a directory is opened, and replaced":          {"full", unix.FAN_ACCESS_PERM, 1, changes["a directory replaced by one of its name"], nil},
+		"a directory is about to be listed, and moved": {"dir", unix.FAN_ACCESS_PERM, 1, changes["moved out"], nil},
+		"the root is listed, and a folder above moved": {".", unix.FAN_ACCESS_PERM, 2, moveAbove, nil},
+		"a folder above is moved, and back, and a file is written": {".", unix.FAN_ACCESS_PERM, 2, moveAbove, func(r string) error {
+			above := filepath.Dir(r)
+			return firstError(os.Rename(above, above+".in"), os.Rename(above+".out", above), os.WriteFile(r+"/dir/deep/file", []byte("BBBB"), 0o644))
+		}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := ground(t)
+			for _, dir := range []string{"empty", "full", "dir"} {
+				if err := touch(filepath.Join(root, dir)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			watch := NewWatch()
+			defer watch.Close()
+			meanwhile(t, filepath.Join(root, c.dir), c.kind, c.nth, func() error { return c.do(root) })
+			held, err := Scan(t.Context(), root, groundScope, Options{Watch: watch})
+			if err != nil {
+				t.Log(err)
+			}
+			if c.then != nil {
+				if err := c.then(root); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !watch.Unchanged() {
+				return
+			}
+			if now, err := Scan(t.Context(), root, groundScope, Options{}); err != nil || !same(held, now) {
+				t.Errorf("what is there now is not what is called unchanged: %v", err)
+			}
+		})
+	}
+}
+
+// moveAbove moves the folder above the root away and puts directories of the same names in its place.
+func moveAbove(root string) error {
+	above := filepath.Dir(root)
+	errs := []error{os.Rename(above, above+".out")}
+	for _, dir := range []string{"dir/deep", "empty", "full", "pair"} {
+		errs = append(errs, os.MkdirAll(filepath.Join(root, dir), 0o755))
+	}
+	return firstError(errs...)
+}

@@ -1,0 +1,23 @@
+//go:build !linux
+
+package source
+
+import "os"
+
+// Watch tells whether a tree is still what Scan recorded. On this system nothing is watched.
+type Watch struct{}
+
+// NewWatch returns a Watch for one Scan.
+func NewWatch() *Watch { return nil }
+
+// Unchanged is always false: what may have changed counts as changed.
+func (*Watch) Unchanged() bool { return false }
+
+// Close ends the watch.
+func (*Watch) Close() {}
+
+func (*Watch) begin(string, *os.File)   {}
+func (*Watch) folder(*folder, *os.File) {}
+func (*Watch) lose()                    {}
+func (*Watch) settle()                  {}
+func (*Watch) end()                     {}

@@ -1,0 +1,140 @@
+//go:build linux
+
+package source
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// same tells whether two trees are the same to the last bit that is sent.
+func same(one, other *Tree) bool {
+	return slices.Equal(one.entries, other.entries) && slices.Equal(one.skipped, other.skipped)
+}
+
+// field is a directory in which things happen at random. What cannot be done is not: every step has an outcome of its own.
+type field struct {
+	root   string
+	random *rand.Rand
+}
+
+func (f field) path() string {
+	names := []string{"a", "b", "c", "d.log", "ignored"}
+	path := f.root
+	for range 1 + f.random.IntN(3) {
+		path = filepath.Join(path, names[f.random.IntN(len(names))])
+	}
+	return path
+}
+
+func (f field) mode() os.FileMode { return []os.FileMode{0o600, 0o644, 0o700, 0o755}[f.random.IntN(4)] }
+
+func (f field) step() {
+	path := f.path()
+	switch f.random.IntN(16) {
+	case 0, 1:
+		_ = os.MkdirAll(path, 0o755)
+	case 2, 3, 4:
+		_ = os.WriteFile(path, fmt.Append(nil, f.random.IntN(3)), 0o644)
+	case 5:
+		_ = os.RemoveAll(path)
+	case 6, 7:
+		_ = os.Rename(path, f.path())
+	case 8:
+		_ = unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, f.path(), unix.RENAME_EXCHANGE)
+	case 9:
+		_ = os.Chmod(path, f.mode())
+	case 10:
+		_ = os.Symlink(fmt.Sprint("to", f.random.IntN(3)), path)
+	case 11:
+		_ = touch(path)
+	case 12:
+		_ = firstError(os.Rename(path, f.root+".away"), f.elsewhere())
+	case 13:
+		_ = os.Rename(f.root+".away", path)
+	case 14:
+		_ = unix.Mknod(path, unix.S_IFSOCK|0o644, 0) // a FIFO would block who writes to it
+	case 15:
+		_ = mapAndWrite(path)
+	}
+}
+
+// elsewhere changes what was moved away, or the root as a whole.
+func (f field) elsewhere() error {
+	if f.random.IntN(2) == 0 {
+		return os.Chmod(f.root+".away", f.mode())
+	}
+	return firstError(os.Rename(f.root, f.root+".was"), os.CopyFS(f.root, os.DirFS(f.root+".was")), os.RemoveAll(f.root+".was"))
+}
+
+func mapAndWrite(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Size() == 0 || !info.Mode().IsRegular() {
+		return err
+	}
+	memory, err := unix.Mmap(int(f.Fd()), 0, 1, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	memory[0]++
+	return unix.Munmap(memory)
+}
+
+// An unchanged tree is what a scan finds now: a walk that is shared as Walks do it gives what one of its own would.
+func TestWatchIsNeverWrong(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	f := field{root: filepath.Join(t.TempDir(), "root"), random: rand.New(rand.NewPCG(seed, seed))}
+	if err := os.Mkdir(f.root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	scope := Scope{Excludes: []string{"**/*.log", "ignored"}}
+	scan := func() (*Tree, *Watch) {
+		scanned, watch := scanWatched(t, f.root, scope)
+		watch.started = time.Now().Add(time.Hour) // the scans themselves open files that are young
+		return scanned, watch
+	}
+	for range 100 {
+		f.step()
+	}
+	held, watch := scan()
+	shared, walked := 0, 0
+	for round := range 400 {
+		steps := f.random.IntN(4)
+		for range steps {
+			f.step()
+		}
+		unchanged := watch.Unchanged()
+		now, again := scan()
+		switch {
+		case unchanged && !same(held, now):
+			t.Fatalf("seed %d, round %d: what is there now is not what is called unchanged", seed, round)
+		case unchanged:
+			shared++
+			again.Close()
+			continue
+		case steps == 0:
+			t.Fatalf("seed %d, round %d: nothing was done, and it is called changed", seed, round)
+		}
+		walked++
+		watch.Close()
+		held, watch = now, again
+	}
+	t.Logf("%d times shared, %d times walked", shared, walked)
+	if shared < 100 || walked < 100 {
+		t.Errorf("%d times shared, %d times walked: that shows nothing", shared, walked)
+	}
+}

@@ -1,0 +1,416 @@
+//go:build linux
+
+package source
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// scanWatched scans dir and watches it until the test ends.
+func scanWatched(t *testing.T, dir string, scope Scope) (*Tree, *Watch) {
+	t.Helper()
+	watch := NewWatch()
+	t.Cleanup(watch.Close)
+	scanned, err := Scan(t.Context(), dir, scope, Options{Watch: watch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scanned, watch
+}
+
+// needWatch skips a test where temporary files are on a file system that is not watched.
+func needWatch(t *testing.T) {
+	t.Helper()
+	var system unix.Statfs_t
+	if err := unix.Statfs(os.TempDir(), &system); err != nil || !local(system) {
+		t.Skipf("%s is on a file system that is not watched: set TMPDIR", os.TempDir())
+	}
+}
+
+// aged makes the watch take the files of root for old enough not to be doubted, and returns when the clock of the file system
+// has moved on from them.
+func aged(t *testing.T, watch *Watch, root string) {
+	t.Helper()
+	probe, newest := filepath.Join(t.TempDir(), "probe"), time.Time{}
+	err := filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+		if changed := changeTime(t, path); changed.After(newest) {
+			newest = changed
+		}
+		return err
+	})
+	if err := errors.Join(err, os.WriteFile(probe, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for !changeTime(t, probe).After(newest) {
+		if err := touch(probe); err != nil {
+			t.Fatal(err)
+		}
+	}
+	watch.started = newest.Add(racy)
+}
+
+func changeTime(t *testing.T, path string) time.Time {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		t.Fatal(path, err)
+	}
+	return time.Unix(st.Ctim.Unix())
+}
+
+func touch(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) }
+
+// ground is a tree in a folder of its own, so that what is above the root can change too.
+func ground(t *testing.T) string {
+	t.Helper()
+	files := map[string]string{}
+	for name, content := range map[string]string{
+		"file": "AAAA", "other": "OOOO", "x.log": "", "ignored/file": "", "link": "->file", "dir/file": "AAAA", "dir/deep/file": "AAAA",
+		"empty/": "", "full/file": "F", "pair/file": "AAAA", "pair/neighbor": "NNNN",
+	} {
+		files["above/root/"+name] = content
+	}
+	return filepath.Join(tree(t, files), "above", "root")
+}
+
+var groundScope = Scope{Excludes: []string{"*.log", "ignored"}}
+
+// changes below a root, or of it, complete when they return.
+var changes = map[string]func(root string) error{
+	"a file is made":           func(r string) error { return os.WriteFile(r+"/new", nil, 0o644) },
+	"a file is made deep down": func(r string) error { return os.WriteFile(r+"/dir/deep/new", nil, 0o644) },
+	"a file is removed":        func(r string) error { return os.Remove(r + "/dir/file") },
+	"a directory is made":      func(r string) error { return os.Mkdir(r+"/dir/new", 0o755) },
+	"directories and a file": func(r string) error {
+		return firstError(os.MkdirAll(r+"/a/b", 0o755), os.WriteFile(r+"/a/b/c", nil, 0o644))
+	},
+	"a directory is removed":     func(r string) error { return os.Remove(r + "/empty") },
+	"a directory is filled":      func(r string) error { return os.WriteFile(r+"/empty/new", nil, 0o644) },
+	"a tree is removed":          func(r string) error { return os.RemoveAll(r + "/dir") },
+	"truncated by its path":      func(r string) error { return os.Truncate(r+"/file", 2) },
+	"mode of a file":             func(r string) error { return os.Chmod(r+"/dir/file", 0o755) },
+	"mode of a directory":        func(r string) error { return os.Chmod(r+"/dir/deep", 0o700) },
+	"mode of an empty directory": func(r string) error { return os.Chmod(r+"/empty", 0o700) },
+	"time of a file":             func(r string) error { return touch(r + "/file") },
+	"moved inside":               func(r string) error { return os.Rename(r+"/file", r+"/dir/moved") },
+	"moved over another":         func(r string) error { return os.Rename(r+"/other", r+"/file") },
+	"moved out":                  func(r string) error { return os.Rename(r+"/dir", r+".out") },
+	"moved in": func(r string) error {
+		return firstError(os.WriteFile(r+".in", nil, 0o644), os.Rename(r+".in", r+"/dir/in"))
+	},
+	"a directory moved in": func(r string) error {
+		return firstError(os.Mkdir(r+".in", 0o755), os.WriteFile(r+".in/f", nil, 0o644), os.Rename(r+".in", r+"/dir/in"))
+	},
+	"a directory replaced by one of its name": func(r string) error {
+		return firstError(os.Rename(r+"/full", r+".out"), os.Mkdir(r+"/full", 0o755), os.WriteFile(r+"/full/file", []byte("G"), 0o644))
+	},
+	"directories exchanged": func(r string) error {
+		return unix.Renameat2(unix.AT_FDCWD, r+"/full", unix.AT_FDCWD, r+"/dir/deep", unix.RENAME_EXCHANGE)
+	},
+	"a directory became a link": func(r string) error {
+		return firstError(os.Rename(r+"/full", r+".out"), os.Symlink(r+".out", r+"/full"))
+	},
+	"a link leads elsewhere":  func(r string) error { return firstError(os.Remove(r+"/link"), os.Symlink("other", r+"/link")) },
+	"a hard link made inside": func(r string) error { return os.Link(r+"/file", r+"/dir/hard") },
+	"changed and put back":    func(r string) error { return firstError(os.Chmod(r+"/file", 0o600), os.Chmod(r+"/file", 0o644)) },
+	"the root replaced":       func(r string) error { return firstError(os.Rename(r, r+".out"), os.Mkdir(r, 0o755)) },
+	"the root became a link": func(r string) error {
+		return firstError(os.Rename(r, r+".out"), os.Mkdir(r+".in", 0o755), os.Symlink(r+".in", r))
+	},
+	"the root removed": func(r string) error { return os.RemoveAll(r) },
+	"mode of the root": func(r string) error { return os.Chmod(r, 0o700) },
+	"a folder above it replaced": func(r string) error {
+		return firstError(os.Rename(filepath.Dir(r), filepath.Dir(r)+".out"), os.MkdirAll(r, 0o755))
+	},
+	"written through another way": func(r string) error { return throughLinks(r) },
+	"copied over by the kernel": func(r string) error {
+		return onFiles(r, func(from, to *os.File) error {
+			_, err := unix.CopyFileRange(int(from.Fd()), nil, int(to.Fd()), nil, 4, 0)
+			return err
+		})
+	},
+	"a hole": func(r string) error {
+		return onFiles(r, func(_, to *os.File) error {
+			return unix.Fallocate(int(to.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 2)
+		})
+	},
+	"more reports than the queue holds, and a change": func(r string) error {
+		return firstError(flood(r+"/file", r+"/other"), os.Truncate(r+"/dir/file", 1))
+	},
+}
+
+// throughLinks writes a file by a path that has nothing of the root in it.
+func throughLinks(root string) error {
+	way := filepath.Join(filepath.Dir(filepath.Dir(root)), "way")
+	return firstError(os.Symlink(filepath.Join(root, "dir"), way), os.WriteFile(filepath.Join(way, "file"), []byte("BBBB"), 0o644))
+}
+
+func onFiles(root string, do func(from, to *os.File) error) error {
+	from, err := os.Open(root + "/other")
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(root+"/file", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	return do(from, to)
+}
+
+// flood reads two files in turn until nothing more can be reported: two equal reports in a row would be one.
+func flood(one, other string) error {
+	text, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	most := 0
+	if _, scanned := fmt.Sscan(string(text), &most); err != nil || scanned != nil {
+		return errors.Join(err, scanned)
+	}
+	for i := range most + 10 {
+		if f, err := os.Open([]string{one, other}[i%2]); err != nil || f.Close() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Whatever changes below the root, or the root itself, is told.
+func TestWatchTellsOfEveryChange(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	all := map[string]func(string) error{}
+	for name, change := range changes {
+		all[name] = change
+	}
+	for name, edit := range edits {
+		all[name] = func(r string) error { return edit(r+"/pair/file", []byte("BBBB"), time.Unix(1, 0)) }
+	}
+	for name, change := range all {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := ground(t)
+			_, watch := scanWatched(t, root, groundScope)
+			aged(t, watch, root)
+			for range 2 {
+				if !watch.Unchanged() {
+					t.Fatal("told before there is one")
+				}
+			}
+			if err := change(root); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if watch.Unchanged() {
+					t.Error("not told")
+				}
+			}
+		})
+	}
+}
+
+// What somebody holds open is told of while it is held.
+func TestWatchTellsOfWhatIsHeldOpen(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	opened := func(t *testing.T, root string) *os.File {
+		f, err := os.OpenFile(root+"/dir/file", os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		return f
+	}
+	mapped := func(t *testing.T, f *os.File) []byte {
+		memory, err := unix.Mmap(int(f.Fd()), 0, 4, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return memory
+	}
+	cases := map[string]func(t *testing.T, root string) (change func() error){
+		"written, opened before": func(t *testing.T, root string) func() error {
+			f := opened(t, root)
+			return func() error { _, err := f.WriteAt([]byte("B"), 1); return err }
+		},
+		"truncated, opened before": func(t *testing.T, root string) func() error {
+			f := opened(t, root)
+			return func() error { return f.Truncate(1) }
+		},
+		"mode, opened before": func(t *testing.T, root string) func() error {
+			f := opened(t, root)
+			return func() error { return f.Chmod(0o600) }
+		},
+		"mapped and written": func(t *testing.T, root string) func() error {
+			return func() error {
+				memory := mapped(t, opened(t, root))
+				t.Cleanup(func() { _ = unix.Munmap(memory) })
+				memory[0] = 'B'
+				return nil
+			}
+		},
+		"mapped, written and unmapped": func(t *testing.T, root string) func() error {
+			return func() error {
+				memory := mapped(t, opened(t, root))
+				memory[0] = 'B'
+				return unix.Munmap(memory)
+			}
+		},
+		"written and unmapped, mapped before": func(t *testing.T, root string) func() error {
+			memory := mapped(t, opened(t, root))
+			return func() error {
+				memory[0] = 'B'
+				return unix.Munmap(memory)
+			}
+		},
+	}
+	for name, prepared := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := ground(t)
+			change := prepared(t, root)
+			_, watch := scanWatched(t, root, groundScope)
+			aged(t, watch, root)
+			if !watch.Unchanged() {
+				t.Fatal("told before there is one")
+			}
+			if err := change(); err != nil {
+				t.Fatal(err)
+			}
+			if watch.Unchanged() {
+				t.Error("not told")
+			}
+		})
+	}
+}
+
+// A mapping that is written to only after somebody looked is still told of: who opened a file may keep it.
+func TestWatchDoesNotForgetWhoOpenedAFile(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	root := ground(t)
+	_, watch := scanWatched(t, root, groundScope)
+	aged(t, watch, root)
+	f, err := os.OpenFile(root+"/file", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	memory, err := unix.Mmap(int(f.Fd()), 0, 4, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Munmap(memory) }()
+	if !watch.Unchanged() {
+		t.Fatal("told before there is one")
+	}
+	memory[0] = 'B'
+	if watch.Unchanged() {
+		t.Error("not told")
+	}
+}
+
+// What changes nothing of the record does not end it.
+func TestWatchStandsWhatIsNoChange(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	root := ground(t)
+	_, watch := scanWatched(t, root, groundScope)
+	aged(t, watch, root)
+	_, readErr := os.ReadFile(root + "/dir/file")
+	_, linkErr := os.Readlink(root + "/link")
+	_, listErr := os.ReadDir(root + "/dir/deep")
+	_, noErr := os.Open(root + "/nothing")
+	err := errors.Join(readErr, linkErr, listErr,
+		os.WriteFile(root+"/ignored/file", []byte("more"), 0o644),
+		os.WriteFile(root+"/../beside", nil, 0o644),
+		os.Rename(root+"/ignored/file", root+"/ignored/renamed"),
+	)
+	if _, again := scanWatched(t, root, Scope{}); err != nil || noErr == nil || !again.Unchanged() {
+		t.Fatal(err, noErr)
+	}
+	if !watch.Unchanged() {
+		t.Error("a change is told where there is none")
+	}
+}
+
+// A link to a file, however it is called elsewhere, is a way to change it without a word.
+func TestWatchLeavesHardLinksAlone(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	root := ground(t)
+	if err := errors.Join(os.Link(root+"/file", root+".hard"), os.Link(root+"/x.log", root+".log")); err != nil {
+		t.Fatal(err)
+	}
+	if _, watch := scanWatched(t, root, groundScope); watch.Unchanged() {
+		t.Error("a tree with a hard link is watched")
+	}
+	if _, watch := scanWatched(t, root, Scope{Excludes: []string{"file", "ignored"}, Includes: []string{"dir"}}); !watch.Unchanged() {
+		t.Error("a hard link that the scan does not look at is in the way")
+	}
+}
+
+// Nothing but local disks: what is on others may change from elsewhere.
+func TestWatchLeavesOtherFileSystemsAlone(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("/dev/shm", "watch-") //nolint:usetesting // another file system
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if _, watch := scanWatched(t, dir, Scope{}); watch.Unchanged() {
+		t.Error("a tmpfs is watched")
+	}
+}
+
+// A scan that did not end well is not shared, and a watch ends once and for all.
+func TestWatchEnds(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	watch := NewWatch()
+	if _, err := Scan(t.Context(), ground(t), Scope{Excludes: []string{"["}}, Options{Watch: watch}); err == nil || watch.Unchanged() {
+		t.Error("a scan that failed is unchanged")
+	}
+	_, watch = scanWatched(t, ground(t), groundScope)
+	watch.Close()
+	watch.Close()
+	if watch.Unchanged() {
+		t.Error("unchanged, says one that is closed")
+	}
+	if (*Watch)(nil).Unchanged() || NewWatch().Unchanged() {
+		t.Error("nothing is unchanged")
+	}
+}
+
+func TestWatchTakesNoMoreThanItsShare(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	for most, want := range map[int]bool{5: false, 6: true} { // the root, dir, dir/deep, empty, full, pair
+		watch := &Watch{most: most, folders: map[int32]string{}, opened: map[string]bool{}}
+		defer watch.Close()
+		scanned, err := Scan(t.Context(), ground(t), groundScope, Options{Watch: watch})
+		if err != nil || scanned.Len() == 0 || watch.Unchanged() != want {
+			t.Errorf("%d watches: unchanged is %v, want %v: %v", most, !want, want, err)
+		}
+	}
+}
+
+func TestMountBelow(t *testing.T) {
+	t.Parallel()
+	table := "22 1 254:0 / / rw - ext4 /dev/vda rw\n23 22 0:5 / /home/a/ctx rw - ext4 x rw\n24 22 0:5 / /home/a/other/x rw - ext4 x rw\n" +
+		"25 22 0:5 / /srv/with\\040space/in rw - ext4 x rw\n"
+	for dir, want := range map[string]bool{
+		"/": true, "/home": true, "/home/a": true, "/home/a/ctx": false, "/home/a/ct": false, "/home/a/other": true, "/home/a/oth": false,
+		"/srv/with space": true, "/srv/with": false, "/nowhere": false,
+	} {
+		if got := mountBelow(table, dir); got != want {
+			t.Errorf("%s: %v, want %v", dir, got, want)
+		}
+	}
+}
