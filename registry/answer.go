@@ -84,15 +84,18 @@ func (p party) answered(a answer, said string) error {
 	return fmt.Errorf("%w: %s", a.is, strings.Join(parts, "; "))
 }
 
-// deniedAction is how IAM names what it does not allow, and on what.
-var deniedAction = regexp.MustCompile(`is not authorized to perform: (\S+)(?: on resource: (\S+))?`)
-
 func (p party) filled(remedy, said string) string {
-	action := "that action"
-	if found := deniedAction.FindStringSubmatch(said); found != nil {
-		action = found[1]
+	return strings.NewReplacer("HOST", p.host, "REPOSITORY", p.repository, "ACTION", deniedAction(said)).Replace(remedy)
+}
+
+var iamDenial = regexp.MustCompile(`is not authorized to perform: (\S+)`)
+
+// deniedAction is what IAM does not allow, by its words.
+func deniedAction(said string) string {
+	if found := iamDenial.FindStringSubmatch(said); found != nil {
+		return found[1]
 	}
-	return strings.NewReplacer("HOST", p.host, "REPOSITORY", p.repository, "ACTION", action).Replace(remedy)
+	return "that action"
 }
 
 // maxSaid is how much of a registry's words is repeated, in bytes.

@@ -13,7 +13,8 @@ import (
 )
 
 // awsCause is a way in which AWS fails: one of the codes of its API, or one of the phrases of the SDK, whose own errors have no types. An
-// operation narrows it. In said and cure, $profile and $role are replaced.
+// operation narrows it. In said and cure, $profile, $role and $action, which IAM does
+// not allow, are replaced.
 type awsCause struct {
 	is        error
 	operation string
@@ -69,12 +70,12 @@ var awsCauses = []awsCause{
 		is: ErrDenied, operation: "AssumeRole", codes: []string{"AccessDenied"},
 		cure: "let the trust policy of $role name that user, and that user's policy sts:AssumeRole",
 	},
-	{is: ErrDenied, codes: []string{"AccessDeniedException", "AccessDenied"}, cure: "allow that action in its IAM policy"},
+	{is: ErrDenied, codes: []string{"AccessDeniedException", "AccessDenied"}, cure: "allow $action in the IAM policy of that user"},
 	{
 		is: ErrRateLimited, codes: []string{"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"},
 		cure: "wait some minutes and try again, with fewer images at once",
 	},
-	{is: ErrNoRepository, codes: []string{"RepositoryNotFoundException"}, cure: "create it first, a push does not"},
+	{is: ErrNoRepository, codes: []string{"RepositoryNotFoundException"}, cure: "create it with aws.ecr.Repository, or correct the account and the region in its name"},
 }
 
 // awsError is what became of a request to AWS, with its cure. It is one of our sentinels without saying so: its words are AWS's.
@@ -120,7 +121,9 @@ func (p awsPrincipal) filled(c awsCause, words string) string {
 	if c.said != "" {
 		words = c.said
 	}
-	return strings.NewReplacer("$profile", p.profileName(), "$role", p.role).Replace(oneLine(words) + "; " + c.cure)
+	said := oneLine(words)
+	replaced := strings.NewReplacer("$profile", p.profileName(), "$role", p.role, "$action", deniedAction(said))
+	return replaced.Replace(said + "; " + c.cure)
 }
 
 // unexplained keeps the words of AWS, or of the network on the way there.

@@ -39,6 +39,7 @@ type Client struct {
 	mu       sync.Mutex
 	logins   map[string]*lateLogin
 	sessions map[sessionKey]*session
+	seen     sync.Map
 }
 
 // New makes a client and contacts nobody. A nil keychain is anonymous.
@@ -86,7 +87,7 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits}
+	s := &session{repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, seen: &c.seen}
 	var authorized http.RoundTripper
 	err = s.persist(ctx, func(ctx context.Context) (err error) {
 		authorized, err = transport.NewWithContext(ctx, repository.Registry, login, c.rules(login), []string{repository.Scope(key.actions)})

@@ -10,11 +10,12 @@ import (
 )
 
 // DeleteTag removes a tag if it still points to digest, and says whether it did. A tag that is gone, or that holds something else by now,
-// is left alone and no error. It never deletes by digest: other tags may hold it.
+// is left alone and no error. It never deletes by digest: other tags may hold it. Amazon ECR is asked through its API, with the right to
+// ecr:BatchDeleteImage, and deletes an image with its last tag; of an index its images stay, without tags.
 //
 // UNFORTUNATELY there is a moment between looking and deleting in which somebody may move the tag; it is deleted then.
 //
-// Errors: ErrUnsupported if the registry does not delete tags; ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others,
+// Errors: ErrInUse if it is the last tag of an image in an index; ErrUnsupported if the registry does not delete tags; ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others,
 // after which nothing is known about the tag.
 func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted bool, err error) {
 	ctx, stop := c.within(ctx)
@@ -23,7 +24,7 @@ func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted
 	if err != nil {
 		return false, fmt.Errorf("deleting %s: %w", tag, err)
 	}
-	deleted, err = s.deleteTag(ctx, tag, digest)
+	deleted, err = c.deleteTag(ctx, s, tag, digest)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return false, nil
@@ -33,12 +34,23 @@ func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted
 	return deleted, nil
 }
 
-func (s *session) deleteTag(ctx context.Context, tag Tag, want string) (bool, error) {
+func (c *Client) deleteTag(ctx context.Context, s *session, tag Tag, want string) (bool, error) {
 	held, err := s.resolve(ctx, tag.label, digest.Canonical)
 	if err != nil || held.String() != want {
 		return false, err
 	}
-	_, err = s.do(ctx, request{method: http.MethodDelete, path: "manifests/" + tag.label})
+	api, err := c.ecrAPI(ctx, tag.Repository())
+	if err != nil {
+		return false, err
+	}
+	if api != nil {
+		return api.deleteTag(ctx, tag.label)
+	}
+	return s.deleteTag(ctx, tag)
+}
+
+func (s *session) deleteTag(ctx context.Context, tag Tag) (bool, error) {
+	_, err := s.do(ctx, request{method: http.MethodDelete, path: "manifests/" + tag.label})
 	if errors.Is(err, ErrUnsupported) {
 		return false, fmt.Errorf("%w; delete it with the tools of %s", err, tag.Host())
 	}

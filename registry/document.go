@@ -63,8 +63,22 @@ func (s *session) fetch(ctx context.Context, reference string, algorithm digest.
 
 // manifest fetches the document of a digest.
 func (s *session) manifest(ctx context.Context, want digest.Digest) (document, error) {
-	return s.fetch(ctx, want.String(), want.Algorithm())
+	d, err := s.fetch(ctx, want.String(), want.Algorithm())
+	if err == nil {
+		s.seen.Store(s.name(want), d)
+	}
+	return d, err
 }
+
+// known is the document of a digest that the repository has served before, or fetches it.
+func (s *session) known(ctx context.Context, want digest.Digest) (document, error) {
+	if seen, is := s.seen.Load(s.name(want)); is {
+		return seen.(document), nil
+	}
+	return s.manifest(ctx, want)
+}
+
+func (s *session) name(want digest.Digest) string { return s.repository.Name() + "@" + want.String() }
 
 // blob fetches a small blob, such as an image's configuration. Errors: ErrMismatch as for manifests.
 func (s *session) blob(ctx context.Context, want digest.Digest) ([]byte, error) {

@@ -26,6 +26,8 @@ var (
 	ErrDenied = errors.New("403 denied")
 	// ErrImmutableTag: the tag holds another digest and the registry does not let it move.
 	ErrImmutableTag = errors.New("immutable tag")
+	// ErrInUse: the registry keeps what something else in it refers to.
+	ErrInUse = errors.New("in use")
 	// ErrLimit: a quota of the registry is used up, of tags or images for example. Waiting does not help.
 	ErrLimit = errors.New("over a limit")
 	// ErrUnsupported: the registry cannot do this for anybody.

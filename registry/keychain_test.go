@@ -44,28 +44,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// isolate keeps the tests from this machine's credentials and from everybody but this machine.
-func isolate(folder string) {
-	for _, entry := range os.Environ() {
-		name, _, _ := strings.Cut(entry, "=")
-		for _, prefix := range []string{"AWS_", "AZURE_", "GOOGLE_", "GITHUB_", "DOCKER_"} {
-			if strings.HasPrefix(name, prefix) {
-				os.Unsetenv(name)
-			}
-		}
-	}
-	file := filepath.Join(folder, "aws")
-	if err := os.WriteFile(file, []byte(awsProfiles), 0o600); err != nil {
-		panic(err)
-	}
-	for name, value := range map[string]string{
-		"AWS_CONFIG_FILE": file, "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(folder, "none"), "AWS_EC2_METADATA_DISABLED": "true",
-		"HOME": folder, "HTTPS_PROXY": outside.start(), "NO_PROXY": "",
-	} {
-		os.Setenv(name, value)
-	}
-}
-
 // dockerConfig is a keychain whose config.json holds text.
 func dockerConfig(t *testing.T, text string, logins ...registry.Login) *registry.Keychain {
 	t.Helper()

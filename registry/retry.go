@@ -26,24 +26,24 @@ const (
 	tooShort = 100 * time.Millisecond
 )
 
-// persist repeats a request while its failure is likely to pass: all that this package sends may be repeated. It ends when the next pause
-// would outlast ctx. try is given a context with the time limit of one try; its errors are those of the HTTP client.
-func (s *session) persist(ctx context.Context, try func(context.Context) error) error {
+// persist repeats what attempt does while its failure is likely to pass: all that this package sends may be repeated. It ends when the next
+// pause would outlast ctx.
+func persist(ctx context.Context, pauses waits, attempt func(context.Context) (failure error, passes bool)) error {
 	began := time.Now()
 	var last error
 	for tries := 1; ; tries++ {
 		asked := &retryAfter{}
-		explained, passes := s.attempt(context.WithValue(ctx, retryAfterKey{}, asked), try)
+		failure, passes := attempt(context.WithValue(ctx, retryAfterKey{}, asked))
 		switch {
-		case explained == nil:
+		case failure == nil:
 			return nil
 		case last != nil && errors.Is(ctx.Err(), context.DeadlineExceeded): // the failure before says more
 			return &exhausted{last, tries, time.Since(began)}
 		case ctx.Err() != nil || !passes:
-			return explained
+			return failure
 		}
-		last = explained
-		wait, again := s.waits.after(tries, asked.value())
+		last = failure
+		wait, again := pauses.after(tries, asked.value())
 		if !again || outlasts(ctx, wait) {
 			return &exhausted{last, tries, time.Since(began)}
 		}
@@ -53,15 +53,17 @@ func (s *session) persist(ctx context.Context, try func(context.Context) error) 
 	}
 }
 
-// attempt is one try, and says whether another one may succeed.
-func (s *session) attempt(ctx context.Context, try func(context.Context) error) (explained error, passes bool) {
-	bounded, stop := s.bounded(ctx)
-	defer stop()
-	err := try(bounded)
-	if err == nil {
-		return nil, false
-	}
-	return s.explain(bounded, err), bounded.Err() != nil || passing(err)
+// persist tries until it succeeds. try is given a context with the time limit of one try; its errors are those of the HTTP client.
+func (s *session) persist(ctx context.Context, try func(context.Context) error) error {
+	return persist(ctx, s.waits, func(ctx context.Context) (error, bool) {
+		bounded, stop := s.bounded(ctx)
+		defer stop()
+		err := try(bounded)
+		if err == nil {
+			return nil, false
+		}
+		return s.explain(bounded, err), bounded.Err() != nil || passing(err)
+	})
 }
 
 // exhausted is the last of several failures, and what was done about them.

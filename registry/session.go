@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -32,6 +33,7 @@ type session struct {
 	client     *http.Client
 	timeout    time.Duration // of one try
 	waits      waits
+	seen       *sync.Map // of documents, by repository@digest, for the lifetime of the client
 }
 
 // request is one request below the repository. A path is "manifests/latest" or "blobs/sha256:...".

@@ -48,7 +48,7 @@ func ofRepository(repository string, tags []Tag) error {
 	return nil
 }
 
-// tagging opens the repository and fetches what the tags are to hold.
+// tagging opens the repository and fetches what the tags are to hold, unless Verify just has.
 func (c *Client) tagging(ctx context.Context, repository, digest string) (*session, document, error) {
 	want, err := parseDigest(digest)
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *Client) tagging(ctx context.Context, repository, digest string) (*sessi
 	if err != nil {
 		return nil, document{}, err
 	}
-	d, err := s.manifest(ctx, want)
+	d, err := s.known(ctx, want)
 	if err != nil {
 		return nil, document{}, fmt.Errorf("reading %s: %w", digest, err)
 	}

@@ -100,11 +100,11 @@ func newRepository(mutability string, exclusions []string) *repository {
 	return &repository{mutability, exclusions, map[string]string{}, map[string]*image{}}
 }
 
-// CreateOnPush makes a repository creation template: a push creates a missing repository whose name begins with prefix.
+// CreateOnPush makes a repository creation template: a push creates a missing repository below prefix, such as "team". "ROOT" is above all.
 func (e *ECR) CreateOnPush(prefix string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.template = prefix + "*"
+	e.template = prefix
 }
 
 // CutOffMissing makes uploads to missing repositories end without an answer, as Amazon ECR did for long, and not with 404.
@@ -166,7 +166,7 @@ func (e *ECR) find(name string, push bool) *repository {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	known := e.repositories[name]
-	if known == nil && push && matches(e.template, name) {
+	if known == nil && push && (e.template == "ROOT" || e.template != "" && strings.HasPrefix(name, e.template+"/")) {
 		known = newRepository(Mutable, nil)
 		e.repositories[name] = known
 	}
@@ -198,9 +198,8 @@ func (r *repository) digest(reference string) string {
 	return reference
 }
 
-// matches knows the asterisk as Amazon ECR does, which goes across slashes.
-func matches(pattern, name string) bool {
-	slashless := strings.NewReplacer("/", ":")
-	matched, err := path.Match(slashless.Replace(pattern), slashless.Replace(name))
+// matches knows the asterisk, which is all that a pattern may have.
+func matches(pattern, tag string) bool {
+	matched, err := path.Match(pattern, tag)
 	return err == nil && matched
 }

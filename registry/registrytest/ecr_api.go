@@ -85,8 +85,11 @@ func (e *ECR) answer(operation string, req *http.Request) (any, error) {
 	if err := e.allowed(operation, in.RepositoryName); err != nil {
 		return nil, err
 	}
-	if operation == "CreateRepository" {
+	switch operation {
+	case "CreateRepository":
 		return e.createRepository(in)
+	case "DescribeRepositoryCreationTemplates":
+		return e.describeTemplates()
 	}
 	act, known := operations[operation]
 	if !known {
@@ -133,6 +136,16 @@ func (e *ECR) createRepository(in input) (any, error) {
 	made := newRepository(in.Mutability, filters(in.Exclusions))
 	e.repositories[in.RepositoryName] = made
 	return map[string]any{"repository": described(made, in.RepositoryName)}, nil
+}
+
+func (e *ECR) describeTemplates() (any, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	templates := []any{map[string]any{"prefix": "mirrors", "appliedFor": []string{"PULL_THROUGH_CACHE"}}}
+	if e.template != "" {
+		templates = append(templates, map[string]any{"prefix": e.template, "appliedFor": []string{"REPLICATION", "CREATE_ON_PUSH"}})
+	}
+	return map[string]any{"registryId": Account, "repositoryCreationTemplates": templates}, nil
 }
 
 func filters(given []exclusionFilter) []string {

@@ -1,0 +1,75 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// checkTimeout bounds a check that a build waits for.
+const checkTimeout = 15 * time.Second
+
+// CheckTags says before a build what is known to keep tags, all of one repository, from being pointed at digest after it: the repository is
+// not there, or a tag is immutable and holds another digest. An empty digest is one that is not known yet: then any immutable tag that is
+// there is in the way, unless the build is to give exactly what it holds.
+//
+// Only Amazon ECR can be asked. Nil means that nothing is in the way or that it could not be found out, for want of the rights to
+// ecr:DescribeRepositories for example: what does not stop a push is no error here.
+//
+// Errors, one per tag, joined: ErrImmutableTag; ErrNoRepository.
+func (c *Client) CheckTags(ctx context.Context, repository string, tags []Tag, digest string) error {
+	if err := ofRepository(repository, tags); err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, checkTimeout, errors.New("a check that nobody waits for any longer"))
+	defer stop()
+	api, err := c.ecrAPI(ctx, repository)
+	if api == nil || err != nil {
+		return nil //nolint:nilerr // the push will say it, if it stops the push
+	}
+	m, err := api.mutability(ctx)
+	switch {
+	case errors.Is(err, ErrNoRepository):
+		return api.checkMissing(ctx, repository, err)
+	case err != nil:
+		return nil //nolint:nilerr // as above
+	}
+	return c.checkTags(ctx, m, tags, digest)
+}
+
+// checkMissing: a repository that a push would make is as good as one that is there.
+func (a *ecrAPI) checkMissing(ctx context.Context, repository string, missing error) error {
+	if made, err := a.createsOnPush(ctx); made || err != nil {
+		return nil //nolint:nilerr // nobody knows
+	}
+	return fmt.Errorf("repository %s: %w", repository, missing)
+}
+
+func (c *Client) checkTags(ctx context.Context, m mutability, tags []Tag, want string) error {
+	var inTheWay []error
+	for _, tag := range tags {
+		if !m.fixes(tag.label) {
+			continue
+		}
+		held, err := c.Resolve(ctx, tag)
+		if err != nil || held == want {
+			continue
+		}
+		inTheWay = append(inTheWay, heldTag(tag, digest.Digest(held), digest.Digest(want)))
+	}
+	return errors.Join(inTheWay...)
+}
+
+// heldTag is an immutable tag that holds another digest than it should.
+func heldTag(tag Tag, held, want digest.Digest) error {
+	reason := fmt.Sprintf("it holds %s, and its repository does not let it move", held)
+	if want != "" {
+		reason = fmt.Sprintf("it holds %s, not %s, and its repository does not let it move", held, want)
+	}
+	return fmt.Errorf("tag %s: %w: %s; use a tag that changes with its content, such as %s:{hash}", tag, ErrImmutableTag, reason,
+		strings.TrimSuffix(tag.String(), ":"+tag.label))
+}

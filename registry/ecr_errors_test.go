@@ -1,0 +1,120 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// TestECRErrors: nobody has credentials, and the error names both places with the cure for each.
+func TestECRErrors(t *testing.T) {
+	t.Parallel()
+	const docker = "; or log in with docker login, whose config.json has none either"
+	tests := []struct {
+		profile string
+		fault   registrytest.Fault
+		want    string
+	}{
+		{"sso", nil, `AWS: the SSO session of profile "sso" is not there or has expired; log in with aws sso login --profile sso`},
+		{"login", nil, `AWS: the login session of profile "login" is not there or has expired; log in with aws login --profile login`},
+		{"absent", nil, `AWS: there is no profile "absent" in ~/.aws; correct ecr.profile or AWS_PROFILE`},
+		{"nothing", nil, `AWS: no credentials in the environment, in profile "nothing" or from this machine; ` +
+			`run aws configure, or name a profile that has some with ecr.profile or AWS_PROFILE`},
+		{"process", nil, "AWS: failed to refresh cached credentials, process provider error: error in credential_process: exit status 1; " +
+			"see what it says with aws sts get-caller-identity --profile process"},
+		{"second-factor", nil, `AWS: profile "second-factor" asks for a second factor, and nobody can be asked for it here; ` +
+			`log in before, or name a role that needs none with ecr.roleArn`},
+		{"one", apiFault("ExpiredTokenException", "The security token included in the request is expired"),
+			`AWS: The security token included in the request is expired; get new credentials for profile "one", ` +
+				`or unset AWS_SESSION_TOKEN and its companions if they are left over`},
+		{"one", apiFault("InvalidSignatureException", "Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z"),
+			"AWS: Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which AWS finds wrong"},
+		{"one", apiFault("UnrecognizedClientException", "The security token included in the request is invalid."),
+			`AWS: The security token included in the request is invalid.; correct the access key of profile "one"`},
+		{"one", apiFault("AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_dev/me is not authorized to perform: "+
+			"ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action"),
+			"AWS: User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_dev/me is not authorized to perform: ecr:GetAuthorizationToken " +
+				"on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action; allow ecr:GetAuthorizationToken in the IAM policy of that user"},
+		{"one", apiFault("OptInRequired", "The AWS Access Key Id needs a subscription for the service"),
+			"AWS: OptInRequired: The AWS Access Key Id needs a subscription for the service"},
+		{"one", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			_, _ = w.Write([]byte(`{"authorizationData":[]}`))
+		},
+			"AWS: GetAuthorizationToken did not answer with base64 of user:password; check ecr.endpoint"},
+	}
+	for _, test := range tests {
+		t.Run(test.profile+" "+test.want[5:20], func(t *testing.T) {
+			t.Parallel()
+			e := registrytest.NewECR(t)
+			if test.fault != nil {
+				e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: test.fault})
+			}
+			_, err := amazon(t, e, test.profile).Lookup(t.Context(), e.Host())
+			expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": "+test.want+docker)
+			if strings.Contains(fmt.Sprint(err), canary) {
+				t.Error("the error holds the secret key")
+			}
+		})
+	}
+}
+
+// apiFault is an error of Amazon ECR's API.
+func apiFault(kind, message string) registrytest.Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"__type":%q,"message":%q}`, kind, message)
+	}
+}
+
+// TestECRFallsBackToDocker: people use amazon-ecr-credential-helper and docker login.
+func TestECRFallsBackToDocker(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	for _, profile := range []string{"sso", "nothing", "absent"} {
+		keychain := amazonOr(t, e, profile, `{"auths":{"`+e.Host()+`":{"auth":"dXNlcjpwYXNz"}}}`)
+		if got, err := keychain.Lookup(t.Context(), e.Host()); err != nil || got.Username != "user" {
+			t.Errorf("%s: %s, %v", profile, got.Username, err)
+		}
+	}
+	_, err := amazonOr(t, e, "sso", `{"credsStore":"broken"}`).Lookup(t.Context(), e.Host())
+	expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": docker-credential-broken: exit status 3; see what it says with: echo "+
+		e.Host()+` | docker-credential-broken get; and AWS: the SSO session of profile "sso" is not there or has expired; `+
+		"log in with aws sso login --profile sso")
+}
+
+// TestECRLetsGo: a lookup ends with its context, however long AWS takes, and those who wait on still get the token.
+func TestECRLetsGo(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	asked, let := make(chan struct{}), make(chan struct{})
+	e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		close(asked)
+		<-let
+		next.ServeHTTP(w, req)
+	}})
+	gone := errors.New("the user is gone")
+	impatient, leave := context.WithCancelCause(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() {
+		if _, err := amazon(t, e, "one").Lookup(impatient, e.Host()); !errors.Is(err, gone) {
+			t.Error(err)
+		}
+	})
+	<-asked
+	group.Go(func() {
+		if _, err := amazon(t, e, "one").Lookup(t.Context(), e.Host()); err != nil {
+			t.Error(err)
+		}
+	})
+	leave(gone)
+	close(let)
+	group.Wait()
+}

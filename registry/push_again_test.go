@@ -1,0 +1,146 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// TestExplainPushOfMissing: a repository that is not there, in both ways in which Amazon ECR says so, and without waiting.
+func TestExplainPushOfMissing(t *testing.T) {
+	t.Parallel()
+	for _, cutOff := range []bool{false, true} {
+		t.Run(fmt.Sprint(cutOff), func(t *testing.T) {
+			t.Parallel()
+			e := registrytest.NewECR(t)
+			if cutOff {
+				e.CutOffMissing()
+			}
+			keychain, tries := amazon(t, e, "one"), 0
+			err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+				tries++
+				return daemonPush(ctx, t, keychain, e.Host()+"/team/app", registrytest.Image(t, "linux/amd64"))
+			})
+			expect(t, err, registry.ErrNoRepository, "pushing to "+e.Host()+"/team/app: no such repository: The repository with name 'team/app' does "+
+				"not exist in the registry with id '123456789012'; create it with aws.ecr.Repository, or correct the account and the region in "+e.Host())
+			if tries != 1 {
+				t.Errorf("%d tries", tries)
+			}
+		})
+	}
+}
+
+// TestExplainPushWithoutCredentials: the error is the one that we gave the daemon.
+func TestExplainPushWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	e.Repository("app", "")
+	keychain := amazon(t, e, "sso")
+	err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+		return daemonPush(ctx, t, keychain, e.Host()+"/app", registrytest.Image(t, "linux/amd64"))
+	})
+	expect(t, err, registry.ErrUnauthorized, "pushing to "+e.Host()+"/app: credentials for "+e.Host()+`: AWS: the SSO session of profile "sso" is not `+
+		"there or has expired; log in with aws sso login --profile sso; or log in with docker login, whose config.json has none either")
+}
+
+// TestExplainPushKnowsItsOwnWords: BuildKit returns an error of the session without those around it.
+func TestExplainPushKnowsItsOwnWords(t *testing.T) {
+	t.Parallel()
+	keychain := dockerConfig(t, `{"credsStore":"broken"}`)
+	_, own := keychain.Lookup(t.Context(), "ghcr.io")
+	err := once(keychain).Push(t.Context(), func(context.Context) error { return errors.New("failed to solve: rpc error: " + own.Error()) })
+	if !errors.Is(err, own) {
+		t.Errorf("%v is not %v", err, own)
+	}
+}
+
+// TestPushAgain: the upload is repeated until it succeeds, and what has arrived is not uploaded again.
+func TestPushAgain(t *testing.T) {
+	t.Parallel()
+	faults := map[string]registrytest.Rule{
+		"429":             {Method: http.MethodPut, Path: "/manifests/", Times: 12, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")},
+		"500":             {Method: http.MethodPut, Path: "/manifests/", Times: 6, Fault: registrytest.Status(500, "UNKNOWN", "no", "")},
+		"reset":           {Method: http.MethodPut, Path: "/manifests/", Times: 3, Fault: registrytest.Reset(10)},
+		"lost":            {Method: http.MethodPut, Path: "/blobs/", Times: 3, Fault: registrytest.Lose},
+		"nothing refused": {Method: http.MethodPut, Path: "/nowhere", Fault: registrytest.Stall},
+	}
+	for name, rule := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := registrytest.NewECR(t)
+			e.Repository("app", "")
+			e.Inject(rule)
+			keychain, tries := amazon(t, e, "one"), 0
+			image := registrytest.Image(t, "linux/amd64")
+			err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+				tries++
+				return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
+			})
+			digest, _ := image.Digest()
+			if found, lookErr := once(keychain).Exists(t.Context(), e.Host()+"/app", digest.String()); err != nil || !found {
+				t.Errorf("after %d tries: %v; there: %t, %v", tries, err, found, lookErr)
+			}
+			if (tries == 1) != (name == "nothing refused") {
+				t.Errorf("%d tries", tries)
+			}
+		})
+	}
+}
+
+// TestPushRenewsTheToken: half-way through, and the daemon asks again; and before, when all that it gets is a refusal.
+func TestPushRenewsTheToken(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	e.Repository("app", "")
+	keychain, tries := amazon(t, e, "one"), 0
+	image := registrytest.Image(t, "linux/amd64")
+	err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+		if tries++; tries == 1 {
+			if _, err := keychain.Lookup(ctx, e.Host()); err != nil {
+				return err
+			}
+			e.Advance(13 * time.Hour)
+		}
+		return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
+	})
+	if err != nil || tries != 2 || e.Calls("GetAuthorizationToken") != 2 {
+		t.Errorf("%v after %d tries, %d tokens", err, tries, e.Calls("GetAuthorizationToken"))
+	}
+}
+
+// TestPushEnds: for good, with what the daemon says about the build, and with the budget.
+func TestPushEnds(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("exit code: 1")
+	tries := 0
+	err := patient(dockerConfig(t, `{}`)).Push(t.Context(), func(context.Context) error { tries++; return broken })
+	if !errors.Is(err, broken) || tries != 1 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+	tries = 0
+	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{0, 0, time.Hour}})
+	err = client.Push(t.Context(), func(context.Context) error {
+		tries++
+		return errors.New(`failed to push ghcr.io/acme/app: unexpected status from PUT request to https://ghcr.io/v2/acme/app/manifests/x: 503 Service Unavailable`)
+	})
+	want := regexp.MustCompile(`^pushing to ghcr.io/acme/app: 503 service unavailable; the fault is in ghcr.io; try again later \(tried 3 times in 0s\)$`)
+	if !want.MatchString(fmt.Sprint(err)) || tries != 3 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+	gone := errors.New("the user is gone")
+	ctx, leave := context.WithCancelCause(t.Context())
+	err = registry.New(dockerConfig(t, `{}`), registry.Options{}).Push(ctx, func(context.Context) error {
+		time.AfterFunc(10*time.Millisecond, func() { leave(gone) })
+		return errors.New(`failed to push ghcr.io/acme/app: failed to do request: Put "https://ghcr.io/x": EOF`)
+	})
+	if !errors.Is(err, gone) {
+		t.Error(err)
+	}
+}
