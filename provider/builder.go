@@ -38,7 +38,13 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 	if access.CacheFrom, access.CacheTo, err = args.caches(); err != nil {
 		return buildkit.Built{}, err
 	}
-	built, err := buildkit.Solve(ctx, client, plan, in, access, progress.report)
+	pushing := s.registryClientWith(keychain, args.pushLimit())
+	var built buildkit.Built
+	err = pushing.Push(ctx, func(ctx context.Context) (err error) {
+		built, err = buildkit.Solve(ctx, client, plan, in, access, progress.report)
+		plan.NoCache = false // what a failed push leaves to do is the push
+		return err
+	})
 	return built, withEmulatorHint(err)
 }
 

@@ -169,7 +169,11 @@ func (s *settings) keychain(own []Registry) *registry.Keychain {
 
 // registryClient talks to registries for one operation. Each call of it is tried again for as long as the budget lasts.
 func (s *settings) registryClient(own []Registry, budget time.Duration) *registry.Client {
-	return registry.New(s.keychain(own), registry.Options{Budget: budget, RetryWaits: s.retryWaits})
+	return s.registryClientWith(s.keychain(own), budget)
+}
+
+func (s *settings) registryClientWith(keychain *registry.Keychain, budget time.Duration) *registry.Client {
+	return registry.New(keychain, registry.Options{Budget: budget, RetryWaits: s.retryWaits})
 }
 
 // endpoint is the daemon that builds, or "" for the one of the environment.
