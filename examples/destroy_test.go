@@ -23,6 +23,7 @@ func TestADestroyRemovesWhatIsOurs(t *testing.T) {
 
 	late := "late-word"
 	registry.password.Store(&late)
+	ok(t, s.Refresh("--skip-preview"), "warning: the state is kept as it is", "401 unauthorized", "give new ones to pulumi up first", "5 unchanged")
 	fails(t, s.Destroy("--skip-preview", "--target", named("one")),
 		"deleting "+registry.Host()+"/app:1: 401 unauthorized", "correct registries; these are the logins of the last update, so give new ones to pulumi up first")
 	if got := registry.held(t, "app:1"); got != digest || len(s.Export()) != 4 {

@@ -8,12 +8,17 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// claimsKept is how many claims lie on the disk before the oldest are dropped.
-const claimsKept = 4096
+// Bounds of the claims on the disk: how many there are before the oldest are dropped, and how long one counts. In containers
+// the engine's process id is the same in every run, and its port may be once in a while.
+const (
+	claimsKept = 4096
+	claimsLife = 24 * time.Hour
+)
 
 // claims are the references that were made to hold a digest in this run of the engine. In a replacement the engine calls
 // Create, then Delete, for one URN, and after a rename for two: Delete must spare what Create has just made. Where the
@@ -67,6 +72,10 @@ func (c *claims) holds(ref, digest string) bool {
 		return true
 	}
 	if c.dir == "" {
+		return false
+	}
+	info, err := os.Stat(c.file(ref))
+	if err != nil || time.Since(info.ModTime()) > claimsLife {
 		return false
 	}
 	made, err := os.ReadFile(c.file(ref))

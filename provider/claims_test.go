@@ -1,6 +1,10 @@
 package provider
 
-import "testing"
+import (
+	"os"
+	"testing"
+	"time"
+)
 
 // Two processes of one run of the engine know of each other's claims, those of two runs do not.
 func TestClaimsAreOfOneRun(t *testing.T) {
@@ -21,6 +25,13 @@ func TestClaimsAreOfOneRun(t *testing.T) {
 		if got := of(c.engine).holds(c.ref, c.digest); got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
+	}
+	old := time.Now().Add(-2 * claimsLife)
+	if err := os.Chtimes(of("one").file("host/app:1"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	if of("one").holds("host/app:1", "sha256:1") {
+		t.Error("a claim of another day counts")
 	}
 }
 
