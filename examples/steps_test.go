@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -46,12 +47,19 @@ func previewed(t testing.TB, s *stack.Test, args ...string) map[string]step {
 	return steps
 }
 
-// input is the value at a path of keys in what a preview will give to a resource.
-func (s step) input(keys ...string) any {
+// input is the value at a path of keys and indexes in what a preview will give to a resource.
+func (s step) input(path ...string) any {
 	var value any = s.NewState.Inputs
-	for _, key := range keys {
-		object, _ := value.(map[string]any)
-		value = object[key]
+	for _, key := range path {
+		switch holder := value.(type) {
+		case map[string]any:
+			value = holder[key]
+		case []any:
+			i, _ := strconv.Atoi(key)
+			value = holder[i]
+		default:
+			return nil
+		}
 	}
 	return value
 }

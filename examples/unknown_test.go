@@ -46,6 +46,13 @@ resources:
   hashed:
     type: buildkit:Image
     properties: { context: { location: src }, buildArgs: { LATER: "${first.digest}" }, platforms: [linux/amd64], tags: ["REPO:{hash}"] }
+  cached:
+    type: buildkit:Image
+    properties:
+      context: { location: src }
+      cacheTo: [{ disabled: true, s3: { bucket: "${first.digest}", region: "${first.ref}", name: "${first.repoDigest}", endpointUrl: "https://known" } }]
+      platforms: [linux/amd64]
+      tags: ["REPO:cached"]
   login:
     type: buildkit:Image
     properties:
@@ -72,7 +79,7 @@ func TestUnknownValuesEndToEnd(t *testing.T) {
 	t.Parallel()
 	s := open(t, program(t, unknownInputs, map[string]string{"src/Dockerfile": "FROM scratch AS src\nARG LATER\nLABEL later=$LATER\nCOPY file /\n", "src/file": "x"}))
 	steps := previewed(t, s)
-	for _, name := range []string{"first", "place", "recipe", "shape", "pinned", "hashed", "login", "through", "last"} {
+	for _, name := range []string{"first", "place", "recipe", "shape", "pinned", "hashed", "cached", "login", "through", "last"} {
 		if steps[name].Op != "create" {
 			t.Errorf("%s: %q", name, steps[name].Op)
 		}
@@ -91,6 +98,10 @@ func TestUnknownValuesEndToEnd(t *testing.T) {
 		{"shape", []string{"labels", "later"}, nil},
 		{"shape", []string{"buildArgs", "KNOWN"}, "word"},
 		{"shape", []string{"buildArgs", "LATER"}, nil},
+		{"cached", []string{"cacheTo", "0", "s3", "bucket"}, nil},
+		{"cached", []string{"cacheTo", "0", "s3", "region"}, nil},
+		{"cached", []string{"cacheTo", "0", "s3", "name"}, nil},
+		{"cached", []string{"cacheTo", "0", "s3", "endpointUrl"}, "https://known"},
 		{"login", []string{"contextHash"}, steps["first"].input("contextHash")},
 		{"last", []string{"labels", "place"}, nil},
 		{"last", []string{"labels", "recipe"}, nil},
@@ -107,16 +118,16 @@ func TestUnknownValuesEndToEnd(t *testing.T) {
 		}
 	}
 
-	ok(t, s.Up("--skip-preview"), "+ 11 created")
+	ok(t, s.Up("--skip-preview"), "+ 12 created")
 	if said, made := steps["last"].input("labels", "login"), exported(s)["login"].Outputs["digest"]; said != made {
 		t.Errorf("with a login that it did not know the preview built %v, the update %v", said, made)
 	}
-	for _, tag := range []string{":src", ":place", ":recipe", ":shape", "/src:shape", ":login", ":through", ":pinned", ":last"} {
+	for _, tag := range []string{":src", ":place", ":recipe", ":shape", "/src:shape", ":login", ":through", ":pinned", ":cached", ":last"} {
 		if held(t, repository(t)+tag) == "" {
 			t.Errorf("nothing was pushed to %s", tag)
 		}
 	}
-	ok(t, s.Up("--expect-no-changes"), "11 unchanged")
+	ok(t, s.Up("--expect-no-changes"), "12 unchanged")
 }
 
 // A repository that the same update will create stops no preview build: what is broken shows, and nothing is pushed.
