@@ -68,6 +68,9 @@ func (op operation) knownDigest() string {
 	if op.unchanged() {
 		return op.old.digest
 	}
+	if op.args.leaves() { // what is to be left beside the image only a build leaves
+		return ""
+	}
 	return op.old.digestFor(inputsHash(op.args))
 }
 

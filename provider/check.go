@@ -124,6 +124,8 @@ var checks = []func(*checker){
 	checkRevealed,
 	checkCacheFrom,
 	checkCacheTo,
+	checkExports,
+	checkLoad,
 	checkRegistries,
 	checkBuilder,
 	checkWatch,

@@ -65,9 +65,15 @@ func (op operation) buildable() bool {
 	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
 }
 
-// inPreview is the operation without what it would leave behind. An inline cache is part of the image.
+// inPreview is the operation without what it would leave behind. How the image is written stays, and an inline cache is part of
+// it.
 func (op operation) inPreview() operation {
 	op.args.CacheTo = slices.DeleteFunc(slices.Clone(op.args.CacheTo), func(c CacheTo) bool { return c.Inline == nil })
+	op.args.Exports = slices.DeleteFunc(slices.Clone(op.args.Exports), func(e Export) bool {
+		form, err := e.form()
+		return err != nil || !form.isImage()
+	})
+	op.args.Load = nil
 	return op
 }
 
