@@ -139,6 +139,8 @@ var checks = []func(*checker){
 	checkRevealed,
 	checkCacheFrom,
 	checkCacheTo,
+	checkExports,
+	checkLoad,
 	checkRegistries,
 	checkBuilder,
 	checkWatch,

@@ -81,13 +81,14 @@ func (a ImageArgs) plan(repositories []string) buildkit.Plan {
 		Epoch:        a.epoch(),
 		Provenance:   a.provenance(),
 		SBOM:         a.sbom(),
+		ImageAttrs:   a.imageAttrs(),
 		Repositories: repositories,
 	}
 }
 
-// shaping are the inputs that have a say in the image; tags and push name it only.
+// shaping are the inputs that have a say in the image or in what is left beside it; tags and push name it only.
 var shaping = []string{"contextHash", "platforms", "target", "buildArgs", "labels", "annotations", "testTargets", "addHosts", "network",
-	"sourceDateEpoch", "provenance", "sbom"}
+	"sourceDateEpoch", "provenance", "sbom", "exports", "load"}
 
 // inputsHash identifies everything that has a say in the image, 64 hexadecimal digits: two operations with an equal hash
 // may share one image. Credentials, secrets, builder and tags are no part of it.
@@ -140,5 +141,11 @@ func (a ImageArgs) rare() (fields [][]string) {
 	}
 	add("provenance", a.provenance())
 	add("sbom", a.sbom())
+	written := a.imageAttrs()
+	for _, name := range slices.Sorted(maps.Keys(written)) {
+		if !slices.Contains(storing, name) {
+			add("written", name, written[name])
+		}
+	}
 	return fields
 }

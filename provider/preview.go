@@ -98,12 +98,17 @@ func (op operation) buildable() bool {
 	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
 }
 
-// inPreview is the operation without what it would leave behind, and without logins and caches that are not known yet. An
-// inline cache is part of the image.
+// inPreview is the operation without what it would leave behind, and without logins and caches that are not known yet. How
+// the image is written stays, and an inline cache is part of it.
 func (op operation) inPreview() operation {
 	op.args.Registries = known(op.inputs.Get("registries"), op.args.Registries)
 	op.args.CacheFrom = known(op.inputs.Get("cacheFrom"), op.args.CacheFrom)
 	op.args.CacheTo = slices.DeleteFunc(slices.Clone(op.args.CacheTo), func(c CacheTo) bool { return c.Inline == nil })
+	op.args.Exports = slices.DeleteFunc(slices.Clone(op.args.Exports), func(e Export) bool {
+		form, err := e.form()
+		return err != nil || !form.isImage()
+	})
+	op.args.Load = nil
 	return op
 }
 

@@ -17,7 +17,7 @@ type reuse struct {
 // when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
 func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) reuse {
 	there := reuse{digest: op.knownDigest()}
-	if !op.unchanged() {
+	if !op.unchanged() && !op.args.leaves() {
 		if tagged := hashTagged(ctx, client, op); tagged.digest != "" {
 			there = tagged
 		}
@@ -53,6 +53,9 @@ func hashTagged(ctx context.Context, client *registry.Client, op operation) (the
 func (op operation) knownDigest() string {
 	if op.unchanged() {
 		return op.old.digest
+	}
+	if op.args.leaves() { // what is to be left beside the image only a build leaves
+		return ""
 	}
 	return op.old.digestFor(inputsHash(op.args))
 }
