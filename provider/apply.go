@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,20 +18,24 @@ const registryLimit = 5 * time.Minute
 // apply makes the registry hold what the operation wants: is it there already? → build and push by digest → verify → tags
 // last → read back. It can be repeated at any point and converges.
 //
-// A failure before any tag moved returns an applied without tags; after it, one with the tags that did.
+// A failure before any tag moved returns an applied without tags; after it, one with the tags that did; one that is unsure
+// when that could not be seen.
 func (r *imageResource) apply(ctx context.Context, op operation) (applied, error) {
 	tags, err := op.tags()
 	if err != nil {
 		return applied{}, err
 	}
 	client := r.registryClient(op.args.Registries)
-	result := applied{digest: alreadyThere(ctx, client, op, repositories(tags)), builds: op.old.builds}
+	result := applied{hash: op.appliedHash(""), builds: op.old.builds}
+	if result.digest, result.manifests, err = alreadyThere(ctx, client, op, repositories(tags)); err != nil {
+		return applied{}, err
+	}
 	if result.digest == "" {
 		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
 			return applied{}, err
 		}
-		result.digest = built.digest
+		result.digest, result.hash = built.digest, op.appliedHash(built.hash)
 		if built.hash == deref(op.args.ContextHash) { // not of other files than a hash given by hand stands for
 			result.builds = op.old.remembering(build{inputsHash(op.args), built.digest})
 			buildkit.UserHistory().Remember(built.hash, built.inputs)
@@ -38,27 +43,30 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, registryLimit, fmt.Errorf("the registry took longer than %s", registryLimit))
 	defer stop()
-	if result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms)); err != nil {
-		return result, err
+	if result.manifests == nil {
+		result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms))
+		if err != nil {
+			return result, err
+		}
 	}
 	result.tags, err = setTags(ctx, client, result.digest, tags)
-	r.claim(result)
+	result.unsure = errors.Is(err, registry.ErrUnsure) && len(result.tags) == 0 && op.old.digest != ""
 	return result, err
 }
 
-// alreadyThere is the digest of an image made of these very inputs that every repository still has; "" when there is none or
-// when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
-func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) string {
+// alreadyThere is the image made of these very inputs that every repository still has, whole; "" when there is none. What is
+// not to be pushed need not be anywhere. What cannot be determined is an error: a build could give another digest than the
+// one that the preview has shown.
+func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) (string, []registry.Manifest, error) {
 	digest := op.knownDigest()
 	if digest == "" {
-		return ""
+		return "", nil, nil
 	}
-	for _, repository := range repositories {
-		if found, err := client.Exists(ctx, repository, digest); err != nil || !found {
-			return ""
-		}
+	manifests, err := verify(ctx, client, digest, repositories, normalizePlatforms(op.args.Platforms))
+	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrMismatch) {
+		return "", nil, nil
 	}
-	return digest
+	return digest, manifests, err
 }
 
 // knownDigest is the image that was made of these very inputs: the one that is applied now, or one that is remembered. The

@@ -58,6 +58,8 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 
 // settings are what the provider was configured with. Configure is called before any resource needs them.
 type settings struct {
+	registry registry.Options
+
 	config atomic.Pointer[Config]
 	builds atomic.Pointer[chan struct{}] // a place for each image that may build at once; nil: no limit
 }
@@ -110,7 +112,7 @@ func (s *settings) keychain(own []Registry) *registry.Keychain {
 
 // registryClient talks to registries for one operation.
 func (s *settings) registryClient(own []Registry) *registry.Client {
-	return registry.New(s.keychain(own), registry.Options{})
+	return registry.New(s.keychain(own), s.registry)
 }
 
 // endpoint is the daemon that builds, or "" for the one of the environment.

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -35,8 +36,8 @@ type imageResource struct {
 	walks buildkit.Walks // of the contexts that Check records
 
 	mu     sync.Mutex
-	loaded map[resource.URN]loaded // what Check recorded: the build sends that very record
-	moved  map[string]string       // digests of the references that this process moved; see Delete
+	loaded map[resource.URN]loaded   // what Check recorded: the build sends that very record
+	wanted map[resource.URN][]string // the tags of each image of the program that runs; see Delete
 }
 
 // loaded are the inputs that Check has recorded of one Image, and their hash.
@@ -50,7 +51,7 @@ func newImageResource(settings *settings) *imageResource {
 		InferredResource: infer.Resource(&Image{}),
 		settings:         settings,
 		loaded:           map[resource.URN]loaded{},
-		moved:            map[string]string{},
+		wanted:           map[resource.URN][]string{},
 	}
 }
 
@@ -74,6 +75,7 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 	if err != nil {
 		return p.UpdateResponse{}, err
 	}
+	op.pinned = slices.Contains(req.IgnoreChanges, "contextHash")
 	if req.DryRun {
 		outputs, err := r.preview(ctx, op)
 		return p.UpdateResponse{Properties: outputs}, err

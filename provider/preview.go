@@ -17,38 +17,48 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		p.GetLogger(ctx).Info(line)
 	}
 	digest, reused := r.reusable(ctx, op)
+	hash := op.appliedHash("")
 	if !reused && op.buildable() {
 		built, err := r.build(ctx, op, nil)
 		if err != nil {
 			return property.Map{}, err
 		}
-		digest = built.digest
+		digest, hash = built.digest, op.appliedHash(built.hash)
 	}
-	return op.previewOutputs(digest), nil
+	out := op.previewOutputs(digest)
+	switch {
+	case op.pinned && digest == "":
+		out = out.Set("contextHash", unknown())
+	case op.pinned:
+		out = out.Set("contextHash", property.New(hash))
+	}
+	return out, nil
 }
 
 // reusable asks, as apply will, whether the image is there already. It returns true without a digest when that depends on
-// tags that are not known yet: a build could then give another digest than the one that apply reuses.
+// what is not known yet, or could not be determined: a build could then give another digest than the one that apply reuses.
 func (r *imageResource) reusable(ctx context.Context, op operation) (digest string, reused bool) {
-	if !isKnown(op.inputs, shaping...) {
+	if !isKnown(op.inputs, shaping...) || op.knownDigest() == "" {
 		return "", false
 	}
 	tags, err := op.tags()
-	switch {
-	case !isKnown(op.inputs, "tags", "push") || err != nil:
-		return "", op.knownDigest() != ""
-	case op.unchanged() && op.old.isIn(repositories(tags)):
-		return op.old.digest, true
-	case !isKnown(op.inputs, "registries"):
-		return "", op.knownDigest() != ""
+	if err != nil || !isKnown(op.inputs, "tags", "push", "registries") {
+		return "", true
 	}
-	digest = alreadyThere(ctx, r.registryClient(op.args.Registries), op, repositories(tags))
+	digest, _, err = alreadyThere(ctx, r.registryClient(op.args.Registries), op, repositories(tags))
+	if err != nil {
+		p.GetLogger(ctx).Warningf("the digest is not known before the update: %v", err)
+		return "", true
+	}
 	return digest, digest != ""
 }
 
 // unchanged tells whether nothing that shapes the image is other than what was applied.
 func (op operation) unchanged() bool {
 	for _, key := range shaping {
+		if key == "contextHash" && op.pinned {
+			continue
+		}
 		if !watched[key](op.old.outputs, op.inputs, key) {
 			return false
 		}

@@ -11,8 +11,9 @@ import (
 const Name = "buildkit"
 
 // New returns the provider. It configures nothing and dials nothing before a resource needs it.
-func New() p.Provider {
-	settings := &settings{}
+func New() p.Provider { return newProvider(&settings{}) }
+
+func newProvider(settings *settings) p.Provider {
 	provider := infer.Provider(infer.Options{
 		Metadata:  metadata(),
 		Config:    infer.Config(Config{}),
