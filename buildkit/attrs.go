@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 
@@ -97,8 +98,8 @@ func contextName(name string) string {
 	return canonical
 }
 
-// exports is the image, pushed by digest. Every option that has a say in the digest is written out.
-func (p Plan) exports() []client.ExportEntry {
+// image is the image, pushed by digest. Every option that has a say in the digest is written out.
+func (p Plan) image() client.ExportEntry {
 	attrs := map[string]string{
 		"oci-mediatypes":    "true",
 		"oci-artifact":      "false",
@@ -106,6 +107,7 @@ func (p Plan) exports() []client.ExportEntry {
 		"force-compression": "false",
 		"store":             "false",
 	}
+	maps.Copy(attrs, p.ImageAttrs)
 	if p.Epoch != nil {
 		attrs["rewrite-timestamp"] = "true"
 	}
@@ -120,7 +122,7 @@ func (p Plan) exports() []client.ExportEntry {
 		attrs["push"] = "true"
 		attrs["push-by-digest"] = "true"
 	}
-	return []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
+	return client.ExportEntry{Type: client.ExporterImage, Attrs: attrs}
 }
 
 // officialSyntax tells whether the Dockerfile's "# syntax=" line asks for the official frontend, of which this program holds

@@ -41,7 +41,7 @@ func TestPlanBecomesOptions(t *testing.T) {
 	for name, c := range plans {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := json.MarshalIndent(map[string]any{"frontend": c.plan.frontendAttrs(c.text), "exports": c.plan.exports()[0].Attrs}, "", "  ")
+			got, err := json.MarshalIndent(map[string]any{"frontend": c.plan.frontendAttrs(c.text), "exports": c.plan.image().Attrs}, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}

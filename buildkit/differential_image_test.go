@@ -23,7 +23,8 @@ func noCredentials(context.Context, string) (buildkit.Credential, error) {
 }
 
 // sameImage builds the project as we do and as BuildKit does, and compares the files of the images. Only we use what the
-// daemon remembers of other builds.
+// daemon remembers of other builds. Where we send whole contexts, BuildKit gets them whole too: an instruction that asks for
+// less than it reads, as COPY */x does when x is a link, takes what is there.
 func (d differential) sameImage(ctx context.Context, p project, inputs *buildkit.Inputs) error {
 	repository := d.registry.Host() + "/image"
 	p.plan.Repositories = []string{repository}
@@ -35,7 +36,9 @@ func (d differential) sameImage(ctx context.Context, p project, inputs *buildkit
 	if err != nil {
 		return err
 	}
-	theirs, err := d.solveImage(ctx, p.oracle(newRecorder(p.sources())))
+	r := newRecorder(p.sources())
+	r.whole = !inputs.Certain
+	theirs, err := d.solveImage(ctx, p.oracle(r))
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,8 @@ import (
 // recorder serves raw directories in a session with fsutil's filters, as BuildKit's own client does, and records all that
 // is sent. It shares no code with what it judges.
 type recorder struct {
-	dirs map[string]string // by local source
+	dirs  map[string]string // by local source
+	whole bool              // contexts are sent whole, whatever part of them is asked for
 
 	mu   sync.Mutex
 	sent map[string]sentFile // by "source/path"
@@ -70,14 +71,17 @@ func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	if err != nil {
 		return err
 	}
-	follow, excluded := plain(md, "followpaths"), plain(md, "exclude-patterns")
-	filtered, err := fsutil.NewFilterFS(owned, &fsutil.FilterOpt{
-		IncludePatterns: plain(md, "include-patterns"), ExcludePatterns: excluded, FollowPaths: follow})
+	filter := &fsutil.FilterOpt{IncludePatterns: plain(md, "include-patterns"), ExcludePatterns: plain(md, "exclude-patterns"), FollowPaths: plain(md, "followpaths")}
+	// The frontend reads the ignore file without heeding it; what follows from it is recorded.
+	ignoreFile := len(filter.ExcludePatterns) == 0 && slices.Equal(filter.FollowPaths, []string{".dockerignore"})
+	if r.whole && name != "dockerfile" && !ignoreFile {
+		filter.FollowPaths, filter.IncludePatterns = nil, nil
+	}
+	filtered, err := fsutil.NewFilterFS(owned, filter)
 	if err != nil {
 		return err
 	}
-	// The frontend reads the ignore file without heeding it; what follows from it is recorded.
-	if len(excluded) == 0 && slices.Equal(follow, []string{".dockerignore"}) {
+	if ignoreFile {
 		return fsutil.Send(stream.Context(), stream, filtered, nil)
 	}
 	// Send does this too: the first name of a file with several is seldom the one that is sent.

@@ -22,6 +22,7 @@ type Plan struct {
 	Epoch        *int64            // seconds since 1970 that every time in the image is at most; nil: the times as they are
 	Provenance   string            // attestation of how the image was made: "min", "max" or, "", none
 	SBOM         string            // reference of the image that lists what is in the image; "": no such list
+	ImageAttrs   map[string]string // options of BuildKit's image exporter that replace ours, such as "compression"
 	Repositories []string          // "host/path": pushed by digest to each; none: the image stays with the daemon
 
 	// UnknownArgs are names of BuildArgs whose values are not known yet. Such a plan can be recorded but not solved.

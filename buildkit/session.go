@@ -21,6 +21,7 @@ type Access struct {
 	SSH         []SSHAgent
 	CacheFrom   []Cache
 	CacheTo     []Cache
+	Exports     []Export
 }
 
 // attachables are what the daemon may ask of us during one solve: the recorded trees, credentials, secrets and signatures,

@@ -22,13 +22,16 @@ import (
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
 	s := newSolve(plan, in, report)
-	opt, err := s.options(in, access)
+	opt, err := s.options(ctx, in, access)
 	if err != nil {
-		return Built{}, err
+		return Built{}, s.settle(ctx, err)
 	}
 	response, err := s.run(ctx, c, opt)
 	if err != nil {
-		return Built{}, s.explain(ctx, err)
+		err = s.explain(ctx, err)
+	}
+	if err = s.settle(ctx, err); err != nil {
+		return Built{}, err
 	}
 	s.steps.warnOfCaches()
 	digest := response.ExporterResponse[exptypes.ExporterImageDigestKey]
@@ -46,6 +49,7 @@ type solve struct {
 	platforms *stepPlatforms
 	guard     *guard
 	steps     *steps
+	sinks     []Sink
 }
 
 func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
@@ -63,11 +67,15 @@ func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
 }
 
 // options are what the daemon is asked for and what it may ask for.
-func (s *solve) options(in *Inputs, access Access) (client.SolveOpt, error) {
+func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.SolveOpt, error) {
 	attachables, err := s.attachables(access)
+	if err != nil {
+		return client.SolveOpt{}, err
+	}
+	exports, err := s.exports(ctx, access.Exports)
 	return client.SolveOpt{
 		FrontendAttrs:        s.plan.frontendAttrs(in.Definition),
-		Exports:              s.plan.exports(),
+		Exports:              exports,
 		Session:              attachables,
 		CacheImports:         s.cacheImports(access.CacheFrom),
 		CacheExports:         s.cacheEntries(access.CacheTo),

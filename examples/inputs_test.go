@@ -102,3 +102,43 @@ func TestCaches(t *testing.T) {
 	ok(t, s.Up("--expect-no-changes"))
 	ok(t, s.Destroy("--skip-preview"))
 }
+
+// What an update leaves beside the image a preview does not; another place is an update with the same image.
+func TestExports(t *testing.T) {
+	t.Parallel()
+	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
+		"exports: [{ oci: { dest: out/image.tar } }, { local: { dest: out/files } }, { registry: { compression: zstd } }]\n"
+	s := open(t, project(t, properties, map[string]string{"app/Dockerfile": "FROM scratch\nCOPY a /\n", "app/a": "1"}))
+	there := func(path string) bool {
+		_, err := os.Stat(filepath.Join(s.Dir, path))
+		return err == nil
+	}
+	ok(t, s.Preview())
+	if there("out") {
+		t.Error("the preview left something")
+	}
+	ok(t, s.Up("--skip-preview"))
+	if !there("out/image.tar") || !there("out/files/a") {
+		t.Error("the update left nothing")
+	}
+	if manifest := string(served(t, repository(t)+":1").Manifest); !strings.Contains(manifest, "zstd") {
+		t.Errorf("the image is written otherwise: %s", manifest)
+	}
+	digest := image(t, s).Outputs["digest"]
+	ok(t, s.Up("--expect-no-changes"))
+	program, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.yaml"))
+	edit(t, err)
+	edit(t, s.Write("Pulumi.yaml", strings.ReplaceAll(string(program), "out/", "other/")))
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	if !there("other/image.tar") || image(t, s).Outputs["digest"] != digest {
+		t.Errorf("digest %v, then %v", digest, image(t, s).Outputs["digest"])
+	}
+	ok(t, s.Destroy("--skip-preview"))
+}
+
+func TestLoadWithoutAnEngine(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, "context: { location: ./app }\nload: true\n", map[string]string{"app/Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
+	ok(t, s.Preview())
+	fails(t, s.Up("--skip-preview"), "no Docker Engine answers at ", "start one, set DOCKER_HOST, or leave load out")
+}

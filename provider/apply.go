@@ -36,21 +36,25 @@ func withinLimit(ctx context.Context, limit time.Duration) (context.Context, con
 // apply makes the registry hold what the operation wants: is it there already? → build and push by digest → verify → tags
 // last → read back. It can be repeated at any point and converges.
 //
-// A failure before any tag moved returns an applied without tags; after it, one with the tags that did.
+// A failure before any tag moved returns an applied without tags; after it, one with the tags that did; one that is unsure
+// when that could not be seen.
 func (r *imageResource) apply(ctx context.Context, op operation) (applied, error) {
 	tags, err := op.tags()
 	if err != nil {
 		return applied{}, err
 	}
 	client := r.registryClient(op.args.Registries, op.args.pushLimit())
-	there := alreadyThere(ctx, client, op, repositories(tags))
-	result := applied{digest: there.digest, found: there.found, builds: op.old.builds}
+	there, err := alreadyThere(ctx, client, op, repositories(tags))
+	if err != nil {
+		return applied{}, err
+	}
+	result := applied{digest: there.digest, manifests: there.manifests, found: there.found, hash: op.appliedHash(""), builds: op.old.builds}
 	if result.digest == "" {
 		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
 			return applied{}, err
 		}
-		result.digest = built.digest
+		result.digest, result.hash = built.digest, op.appliedHash(built.hash)
 		if built.hash == deref(op.args.ContextHash) { // not of other files than a hash given by hand stands for
 			result.builds = op.old.remembering(build{inputsHash(op.args), built.digest})
 			buildkit.UserHistory().Remember(built.hash, built.inputs)
@@ -58,13 +62,17 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	}
 	ctx, stop := withinLimit(ctx, op.args.pushLimit())
 	defer stop()
-	if result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms)); err != nil {
-		return result, err
+	if result.manifests == nil {
+		result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms))
+		if err != nil {
+			return result, err
+		}
 	}
 	if r.engineAlive != nil && !r.engineAlive() {
 		return result, errors.New("the engine that asked for this is gone: no tag was moved")
 	}
 	result.tags, err = setTags(ctx, client, result.digest, tags)
+	result.unsure = errors.Is(err, registry.ErrUnsure) && len(result.tags) == 0 && op.old.digest != ""
 	r.claims.add(result.digest, references(result.tags))
 	return result, err
 }

@@ -197,3 +197,50 @@ func TestApplyMovesNoTagForAnEngineThatIsGone(t *testing.T) {
 		t.Errorf("got %v, and the tag is at %q", err, r.holds(t, "app:v1"))
 	}
 }
+
+// Of a hash that ignoreChanges keeps, the outputs tell what it stands for.
+func TestApplyTellsWhatAPinnedHashStandsFor(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	r.state = mirror(r.inputs(t, "app:v1")).Set("contextHash", property.New("of what was built")).Set("digest", property.New(r.digest))
+	for _, preview := range []bool{true, false} {
+		res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, Inputs: r.inputs(t, "app:v2"), DryRun: preview,
+			IgnoreChanges: []string{"contextHash"}})
+		if err != nil || text(res.Properties, "digest") != r.digest || text(res.Properties, "contextHash") != "of what was built" {
+			t.Errorf("preview %v: %v, %v", preview, res.Properties, err)
+		}
+	}
+}
+
+// An image that lost a part is built again. There is no builder here, which is how it shows.
+func TestApplyReusesNothingThatIsNotWhole(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	arm, err := r.update(r.inputs(t, "app:v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.remove(t, text(arm.Properties.Get("manifests").AsMap().Get("linux/arm64").AsMap(), "digest"))
+	nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
+	builder := props(t, `{"endpoint": "`+nowhere+`"}`)
+	_, err = r.update(r.inputs(t, "app:v2").Set("builder", property.New(builder)).Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`))))
+	if err == nil || !strings.Contains(err.Error(), nowhere) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Whether the tag moved could not be seen: the state stays as it was, and the engine is told to update again whatever comes.
+func TestApplyIsUnsure(t *testing.T) {
+	t.Parallel()
+	r, req := pushed(t)
+	r.Wrap(registrytest.Intercept("", "/manifests/v2", func(w http.ResponseWriter, _ *http.Request) {
+		registrytest.Refuse(w, http.StatusInternalServerError, "UNKNOWN", "no")
+	}))
+	res, err := r.update(r.inputs(t, "app:v2"))
+	if err == nil || res.PartialState == nil || !strings.Contains(res.PartialState.Reasons[0], "whether it moved is not known") {
+		t.Fatalf("got %+v, %v", res.PartialState, err)
+	}
+	if !res.Properties.Equals(req.Properties) {
+		t.Errorf("got %v", res.Properties)
+	}
+}

@@ -27,6 +27,8 @@ type ImageArgs struct {
 	SecretSources   map[string]SecretSource `pulumi:"secretSources,optional"`
 	CacheFrom       []CacheFrom             `pulumi:"cacheFrom,optional"`
 	CacheTo         []CacheTo               `pulumi:"cacheTo,optional"`
+	Exports         []Export                `pulumi:"exports,optional"`
+	Load            *bool                   `pulumi:"load,optional"`
 	Registries      []Registry              `pulumi:"registries,optional"`
 	Builder         *Builder                `pulumi:"builder,optional"`
 	ContextHash     *string                 `pulumi:"contextHash,optional"`
@@ -57,6 +59,7 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 	a.describeSteps(an)
 	a.describeSecrets(an)
 	a.describeCaches(an)
+	a.describeExports(an)
 	an.Describe(&a.Registries, "Logins for registries, of which a change is never a reason to build. Without one for a host, the "+
 		"Docker configuration of the user (`docker login`, credential helpers) is asked.")
 	an.Describe(&a.Builder, "The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else "+

@@ -34,7 +34,7 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 		c, err := keychain.Lookup(ctx, host)
 		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
-	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets(), SSH: args.agents()}
+	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets(), SSH: args.agents(), Exports: args.exports()}
 	if access.CacheFrom, access.CacheTo, err = args.caches(); err != nil {
 		return buildkit.Built{}, err
 	}

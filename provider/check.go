@@ -35,6 +35,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	for _, check := range checks {
 		check(c)
 	}
+	r.want(req.Urn, req.Inputs)
 	if err := r.fillContextHash(ctx, req.Urn, c, &res); err != nil {
 		return res, err
 	}
@@ -139,6 +140,8 @@ var checks = []func(*checker){
 	checkRevealed,
 	checkCacheFrom,
 	checkCacheTo,
+	checkExports,
+	checkLoad,
 	checkRegistries,
 	checkBuilder,
 	checkWatch,

@@ -57,6 +57,8 @@ var revealed = map[string]string{
 		"in the step that needs it (RUN --mount=type=secret,id=…), or say that it is none (unsecret)",
 	"annotations": "an annotation can be read by everybody who can see the image, so it cannot be a secret: take it from a plain value, or say " +
 		"that it is none (unsecret)",
+	"exports": "exports are repeated in the outputs, and annotations in them can be read by everybody who can see the image, so that nothing in " +
+		"them can be a secret: take it from a plain value, or say that it is none (unsecret)",
 	"labels": "a label can be read by everybody who has the image, so it cannot be a secret: take it from a plain value, or say that it " +
 		"is none (unsecret)",
 }
@@ -66,7 +68,7 @@ func checkRevealed(c *checker) {
 	for _, input := range slices.Sorted(maps.Keys(revealed)) {
 		v := c.raw.Get(input)
 		if !v.IsMap() {
-			if v.Secret() {
+			if v.HasSecrets() {
 				c.refuse(input, revealed[input])
 			}
 			continue

@@ -107,7 +107,7 @@ func checkECR(c *checker, e *ECR) {
 // settings are what the provider was configured with. Configure is called before any resource needs them.
 type settings struct {
 	engineAlive func() bool
-	retryWaits  []time.Duration // of registries; nil: registry's own
+	registry    registry.Options // but for the budget
 
 	config atomic.Pointer[Config]
 	builds atomic.Pointer[chan struct{}] // a place for each image that may build at once; nil: no limit
@@ -173,7 +173,9 @@ func (s *settings) registryClient(own []Registry, budget time.Duration) *registr
 }
 
 func (s *settings) registryClientWith(keychain *registry.Keychain, budget time.Duration) *registry.Client {
-	return registry.New(keychain, registry.Options{Budget: budget, RetryWaits: s.retryWaits})
+	options := s.registry
+	options.Budget = budget
+	return registry.New(keychain, options)
 }
 
 // endpoint is the daemon that builds, or "" for the one of the environment.

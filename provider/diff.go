@@ -27,6 +27,8 @@ var watched = map[string]func(applied, wanted property.Map, key string) bool{
 	"sourceDateEpoch": equal,
 	"provenance":      equal,
 	"sbom":            equal,
+	"exports":         equal,
+	"load":            equalFlag,
 }
 
 // ignored are the other inputs, each with the reason why a change of it is none of the image.
@@ -123,6 +125,12 @@ func equalNetwork(applied, wanted property.Map, key string) bool {
 		return ""
 	}
 	return isKnown(wanted, key) && mode(applied) == mode(wanted)
+}
+
+// equalFlag knows that what is not said is false.
+func equalFlag(applied, wanted property.Map, key string) bool {
+	flag := func(m property.Map) bool { v := m.Get(key); return v.IsBool() && v.AsBool() }
+	return isKnown(wanted, key) && flag(applied) == flag(wanted)
 }
 
 // equalPush knows the default: not said is true when there are tags.

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -36,7 +37,8 @@ type imageResource struct {
 	claims *claims        // what Delete spares
 
 	mu     sync.Mutex
-	loaded map[resource.URN]loaded // what Check recorded: the build sends that very record
+	loaded map[resource.URN]loaded   // what Check recorded: the build sends that very record
+	wanted map[resource.URN][]string // the tags of each image of the program that runs; see Delete
 }
 
 // loaded are the inputs that Check has recorded of one Image, and their hash.
@@ -51,6 +53,7 @@ func newImageResource(settings *settings) *imageResource {
 		settings:         settings,
 		claims:           newClaims(),
 		loaded:           map[resource.URN]loaded{},
+		wanted:           map[resource.URN][]string{},
 	}
 }
 
@@ -74,6 +77,7 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 	if err != nil {
 		return p.UpdateResponse{}, err
 	}
+	op.pinned = slices.Contains(req.IgnoreChanges, "contextHash")
 	if req.DryRun {
 		outputs, err := r.preview(ctx, op)
 		return p.UpdateResponse{Properties: outputs}, err

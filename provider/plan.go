@@ -23,11 +23,26 @@ type operation struct {
 	inputs property.Map
 	args   ImageArgs
 	old    state
+	pinned bool // contextHash is in ignoreChanges: its value is the old one, whatever the files are by now
 }
 
 func newOperation(ctx context.Context, urn resource.URN, inputs property.Map, old state) (operation, error) {
 	args, err := decodeStored(ctx, inputs)
 	return operation{urn: urn, inputs: inputs, args: args, old: old}, err
+}
+
+// appliedHash is the contextHash that the outputs repeat. built is the one of what was built, "" when nothing was.
+//
+// Under ignoreChanges it is not the input, or an image that had to be built all the same, of other files, would pass for
+// one of the files of old as soon as these are back.
+func (op operation) appliedHash(built string) string {
+	switch {
+	case op.pinned && built != "":
+		return built
+	case op.pinned && op.unchanged():
+		return text(op.old.outputs, "contextHash")
+	}
+	return deref(op.args.ContextHash)
 }
 
 // pushes tells whether the image goes to a registry.
@@ -69,7 +84,7 @@ func (a ImageArgs) plan(repositories []string) buildkit.Plan {
 		Files:        a.files(),
 		WatchAll:     deref(a.Watch) == WatchAll,
 		Pull:         deref(a.Pull),
-		Platforms:    normalizePlatforms(a.Platforms),
+		Platforms:    sorted(normalizePlatforms(a.Platforms)), // their order is that of the index, and would be in its digest
 		Target:       deref(a.Target),
 		BuildArgs:    a.BuildArgs,
 		Labels:       a.Labels,
@@ -81,13 +96,14 @@ func (a ImageArgs) plan(repositories []string) buildkit.Plan {
 		Epoch:        a.epoch(),
 		Provenance:   a.provenance(),
 		SBOM:         a.sbom(),
+		ImageAttrs:   a.imageAttrs(),
 		Repositories: repositories,
 	}
 }
 
-// shaping are the inputs that have a say in the image; tags and push name it only.
+// shaping are the inputs that have a say in the image or in what is left beside it; tags and push name it only.
 var shaping = []string{"contextHash", "platforms", "target", "buildArgs", "labels", "annotations", "testTargets", "addHosts", "network",
-	"sourceDateEpoch", "provenance", "sbom"}
+	"sourceDateEpoch", "provenance", "sbom", "exports", "load"}
 
 // inputsHash identifies everything that has a say in the image, 64 hexadecimal digits: two operations with an equal hash
 // may share one image. Credentials, secrets, builder and tags are no part of it.
@@ -140,5 +156,11 @@ func (a ImageArgs) rare() (fields [][]string) {
 	}
 	add("provenance", a.provenance())
 	add("sbom", a.sbom())
+	written := a.imageAttrs()
+	for _, name := range slices.Sorted(maps.Keys(written)) {
+		if !slices.Contains(storing, name) {
+			add("written", name, written[name])
+		}
+	}
 	return fields
 }

@@ -20,6 +20,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		p.GetLogger(ctx).Info(line)
 	}
 	digest, reused := r.reusable(ctx, op)
+	hash := op.appliedHash("")
 	if !reused && op.buildable() {
 		built, err := r.build(ctx, op.inPreview(), nil)
 		switch {
@@ -28,11 +29,18 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		case err != nil:
 			return property.Map{}, err
 		}
-		if digest = built.digest; op.args.varies() || !isKnown(op.inputs, "cacheTo") {
+		if digest, hash = built.digest, op.appliedHash(built.hash); op.args.varies() || !isKnown(op.inputs, "cacheTo") {
 			digest = ""
 		}
 	}
-	return op.previewOutputs(digest), nil
+	out := op.previewOutputs(digest)
+	switch {
+	case op.pinned && digest == "":
+		out = out.Set("contextHash", unknown())
+	case op.pinned:
+		out = out.Set("contextHash", property.New(hash))
+	}
+	return out, nil
 }
 
 // known are the elements of a list of which everything is known. A build can do without the others: caches only save time,
@@ -63,27 +71,30 @@ func (op operation) wantsUnknownLogin(err error) bool {
 }
 
 // reusable asks, as apply will, whether the image is there already. It returns true without a digest when that depends on
-// tags that are not known yet: a build could then give another digest than the one that apply reuses.
+// what is not known yet, or could not be determined: a build could then give another digest than the one that apply reuses.
 func (r *imageResource) reusable(ctx context.Context, op operation) (digest string, reused bool) {
-	if !isKnown(op.inputs, shaping...) {
+	if !isKnown(op.inputs, shaping...) || op.knownDigest() == "" && len(op.hashTags()) == 0 {
 		return "", false
 	}
 	tags, err := op.tags()
-	switch {
-	case !op.tagsKnown() || err != nil:
-		return "", op.knownDigest() != ""
-	case op.unchanged() && op.old.isIn(repositories(tags)):
-		return op.old.digest, true
-	case !isKnown(op.inputs, "registries"):
-		return "", op.knownDigest() != ""
+	if err != nil || !op.tagsKnown() || !isKnown(op.inputs, "registries") {
+		return "", true
 	}
-	digest = alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags)).digest
+	there, err := alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags))
+	if err != nil {
+		p.GetLogger(ctx).Warningf("the digest is not known before the update: %v", err)
+		return "", true
+	}
+	digest = there.digest
 	return digest, digest != ""
 }
 
 // unchanged tells whether nothing that shapes the image is other than what was applied.
 func (op operation) unchanged() bool {
 	for _, key := range shaping {
+		if key == "contextHash" && op.pinned {
+			continue
+		}
 		if !watched[key](op.old.outputs, op.inputs, key) {
 			return false
 		}
@@ -98,12 +109,17 @@ func (op operation) buildable() bool {
 	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
 }
 
-// inPreview is the operation without what it would leave behind, and without logins and caches that are not known yet. An
-// inline cache is part of the image.
+// inPreview is the operation without what it would leave behind, and without logins and caches that are not known yet. How
+// the image is written stays, and an inline cache is part of it.
 func (op operation) inPreview() operation {
 	op.args.Registries = known(op.inputs.Get("registries"), op.args.Registries)
 	op.args.CacheFrom = known(op.inputs.Get("cacheFrom"), op.args.CacheFrom)
 	op.args.CacheTo = slices.DeleteFunc(slices.Clone(op.args.CacheTo), func(c CacheTo) bool { return c.Inline == nil })
+	op.args.Exports = slices.DeleteFunc(slices.Clone(op.args.Exports), func(e Export) bool {
+		form, err := e.form()
+		return err != nil || !form.isImage()
+	})
+	op.args.Load = nil
 	return op
 }
 

@@ -3,8 +3,11 @@ package provider
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,31 +17,57 @@ import (
 	"github.com/pulumi/pulumi-go-provider/integration"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 var update = flag.Bool("update", false, "rewrite schema.json")
 
 const urn = resource.URN("urn:pulumi:dev::shop::buildkit:index:Image::app")
 
-// The tests keep out of the user's caches.
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "cache-")
-	if err != nil {
-		panic(err)
+	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
+		os.Exit(code)
 	}
-	_ = os.Setenv("XDG_CACHE_HOME", dir)
-	code := m.Run()
-	_ = os.RemoveAll(dir)
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	os.Exit(code)
 }
 
-// once is no second try at a registry.
-var once = []time.Duration{}
+// run keeps the tests out of the user's caches, and ends their daemons.
+func run(m *testing.M) (code int, err error) {
+	bin, err := filepath.Abs("../bin")
+	if err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "provider-test-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, machines.end(dir)) }()
+	machines.dir = filepath.Join(dir, "daemons")
+	if err := os.Setenv("PATH", bin+":"+os.Getenv("PATH")); err != nil {
+		return 1, err
+	}
+	if err := os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+// impatient is the provider, but that it asks a registry once only.
+func impatient() p.Provider {
+	return newProvider(&settings{registry: registry.Options{RetryWaits: []time.Duration{}}})
+}
 
 // serve runs the provider in process, as the engine sees it.
 func serve(t *testing.T) integration.Server {
 	t.Helper()
-	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(newProvider(&settings{retryWaits: once})))
+	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(impatient()))
 	if err != nil {
 		t.Fatal(err)
 	}

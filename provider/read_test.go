@@ -8,6 +8,7 @@ import (
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
@@ -183,14 +184,30 @@ func TestDeleteReportsAFailure(t *testing.T) {
 	}
 }
 
-// In a replacement the engine calls Create, then Delete, with one URN; after a rename with two.
-func TestDeleteSparesWhatThisProcessCreated(t *testing.T) {
+// In a replacement the engine deletes with the URN of what it has just created, after a rename with another one, and when it
+// was interrupted in between, in a later process. All of them have checked the program before.
+func TestDeleteSparesWhatTheProgramHas(t *testing.T) {
 	t.Parallel()
-	for _, old := range []resource.URN{urn, "urn:pulumi:dev::shop::buildkit:index:Image::old"} {
-		r, req := pushed(t)
-		err := r.server.Delete(p.DeleteRequest{ID: "app", Urn: old, Properties: req.Properties, OldInputs: req.Inputs})
-		if err != nil || r.holds(t, "app:v1") != r.digest {
-			t.Errorf("the image of %s is gone: %v", old, err)
-		}
+	for name, c := range map[string]struct {
+		old  resource.URN
+		push bool
+		want bool
+	}{
+		"replaced":   {urn, true, true},
+		"renamed":    {"urn:pulumi:dev::shop::buildkit:index:Image::old", true, true},
+		"not pushed": {urn, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, req := pushed(t)
+			later := serve(t)
+			if _, err := later.Check(p.CheckRequest{Urn: urn, Inputs: r.inputs(t, "app:v1").Set("push", property.New(c.push))}); err != nil {
+				t.Fatal(err)
+			}
+			err := later.Delete(p.DeleteRequest{ID: "app", Urn: c.old, Properties: req.Properties, OldInputs: req.Inputs})
+			if err != nil || (r.holds(t, "app:v1") == r.digest) != c.want || r.holds(t, "app:latest") != "" {
+				t.Errorf("v1 holds %q, latest %q, %v", r.holds(t, "app:v1"), r.holds(t, "app:latest"), err)
+			}
+		})
 	}
 }

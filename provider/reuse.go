@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -9,35 +10,46 @@ import (
 
 // reuse is an image that need not be built.
 type reuse struct {
-	digest string
-	found  []string // references with {hash} that somebody else has pushed: theirs to delete
+	digest    string
+	manifests []registry.Manifest
+	found     []string // references with {hash} that somebody else has pushed: theirs to delete
 }
 
-// alreadyThere is an image made of these very inputs that every repository still has; the zero reuse when there is none or
-// when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
-func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) reuse {
-	there := reuse{digest: op.knownDigest()}
-	if !op.unchanged() {
-		if tagged := hashTagged(ctx, client, op); tagged.digest != "" {
-			there = tagged
+// alreadyThere is the image made of these very inputs that every repository still has, whole; the zero reuse when there is
+// none. What is not to be pushed need not be anywhere. What cannot be determined is an error: a build could give another
+// digest than the one that the preview has shown.
+func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) (reuse, error) {
+	there, err := op.candidate(ctx, client)
+	if err != nil || there.digest == "" {
+		return reuse{}, err
+	}
+	there.manifests, err = verify(ctx, client, there.digest, repositories, normalizePlatforms(op.args.Platforms))
+	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrMismatch) {
+		return reuse{}, nil
+	}
+	return there, err
+}
+
+// candidate is the image that was applied, else the one behind a tag with the inputs hash, else one that is remembered.
+func (op operation) candidate(ctx context.Context, client *registry.Client) (reuse, error) {
+	if !op.unchanged() && !op.args.leaves() {
+		if tagged, err := hashTagged(ctx, client, op); err != nil || tagged.digest != "" {
+			return tagged, err
 		}
 	}
-	if there.digest == "" {
-		return reuse{}
-	}
-	for _, repository := range repositories {
-		if found, err := client.Exists(ctx, repository, there.digest); err != nil || !found {
-			return reuse{}
-		}
-	}
-	return there
+	return reuse{digest: op.knownDigest()}, nil
 }
 
 // hashTagged is the image behind a tag with the inputs hash. Another machine may have pushed it.
-func hashTagged(ctx context.Context, client *registry.Client, op operation) (there reuse) {
+func hashTagged(ctx context.Context, client *registry.Client, op operation) (there reuse, err error) {
 	for _, tag := range op.hashTags() {
 		digest, err := client.Resolve(ctx, tag)
-		if err != nil || there.digest != "" && digest != there.digest {
+		switch {
+		case errors.Is(err, registry.ErrNotFound):
+			continue
+		case err != nil:
+			return reuse{}, err
+		case there.digest != "" && digest != there.digest:
 			continue
 		}
 		there.digest = digest
@@ -45,7 +57,7 @@ func hashTagged(ctx context.Context, client *registry.Client, op operation) (the
 			there.found = append(there.found, tag.String())
 		}
 	}
-	return there
+	return there, nil
 }
 
 // knownDigest is the image that was made of these very inputs: the one that is applied now, or one that is remembered. The
@@ -53,6 +65,9 @@ func hashTagged(ctx context.Context, client *registry.Client, op operation) (the
 func (op operation) knownDigest() string {
 	if op.unchanged() {
 		return op.old.digest
+	}
+	if op.args.leaves() { // what is to be left beside the image only a build leaves
+		return ""
 	}
 	return op.old.digestFor(inputsHash(op.args))
 }

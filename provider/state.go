@@ -18,6 +18,8 @@ type ImageState struct {
 	SourceDateEpoch *int                `pulumi:"sourceDateEpoch,optional"`
 	Provenance      *Provenance         `pulumi:"provenance,optional"`
 	SBOM            *SBOM               `pulumi:"sbom,optional"`
+	Exports         []Export            `pulumi:"exports,optional"`
+	Load            *bool               `pulumi:"load,optional"`
 	ContextHash     string              `pulumi:"contextHash"`
 	Digest          string              `pulumi:"digest"`
 	Ref             string              `pulumi:"ref"`
@@ -41,6 +43,8 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 	an.Describe(&s.SourceDateEpoch, "The time that was applied.")
 	an.Describe(&s.Provenance, "The record that is attached.")
 	an.Describe(&s.SBOM, "The list that is attached.")
+	an.Describe(&s.Exports, "What was left beside the image, and how it was written.")
+	an.Describe(&s.Load, "Whether the image was loaded into a Docker Engine.")
 	an.Describe(&s.ContextHash, "The digest of everything that the build read from this machine.")
 	an.Describe(&s.Digest, "The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.")
 	an.Describe(&s.Ref, "The first tag with the digest: `host/repository:tag@sha256:…`. Empty when nothing was pushed.")

@@ -35,7 +35,7 @@ func TestCheckOfHashTags(t *testing.T) {
 
 func TestHashTagsAmongReferences(t *testing.T) {
 	t.Parallel()
-	tags := []registry.Tag{parsed(t, "a.io/x:v-0123456789ab"), parsed(t, "a.io/x:plain"), parsed(t, "user/app:1")}
+	tags := []registry.Tag{refOf(t, "a.io/x:v-0123456789ab"), refOf(t, "a.io/x:plain"), refOf(t, "user/app:1")}
 	for given, want := range map[string]bool{
 		"a.io/x:v-{hash}": true, "a.io/x:{hash}": false, "a.io/y:v-{hash}": false, "a.io/x:plain": true, "docker.io/user/app:1": true, "a.io/x:other": false,
 	} {
@@ -45,7 +45,7 @@ func TestHashTagsAmongReferences(t *testing.T) {
 	}
 }
 
-func parsed(t *testing.T, s string) registry.Tag {
+func refOf(t *testing.T, s string) registry.Tag {
 	t.Helper()
 	tag, err := registry.ParseTag(s)
 	if err != nil {

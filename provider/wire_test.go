@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,21 +25,26 @@ import (
 // wire is a provider behind gRPC, as the engine has it: with the handshake, and with an engine that takes its logs.
 type wire struct {
 	pulumirpc.ResourceProviderClient
+	conn   *grpc.ClientConn
 	engine *fake.EngineServer
 }
 
 // dial serves the provider on loopback, for as long as the test runs, and shakes hands. Config is JSON as props reads it.
 func dial(t *testing.T, provider p.Provider, config string) *wire {
 	t.Helper()
-	ctx, stop := context.WithCancelCause(context.WithoutCancel(t.Context()))
-	engine := fake.NewEngineServer()
-	address, engineDone, err := fake.StartEngineServer(ctx, engine)
+	w, end, err := launch(context.WithoutCancel(t.Context()), provider, packed(t, props(t, config)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(end)
+	return w
+}
+
+// launch serves the provider on loopback, shakes hands and configures it. end returns when nothing of it runs any more.
+func launch(ctx context.Context, provider p.Provider, config *structpb.Struct) (w *wire, end func(), err error) {
 	server, err := p.RawServer(Name, "1.0.0", provider)(nil)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	ended := make(chan bool)
 	handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{Cancel: ended, Init: func(s *grpc.Server) error {
@@ -46,29 +52,44 @@ func dial(t *testing.T, provider p.Provider, config string) *wire {
 		return nil
 	}})
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", handle.Port), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	t.Cleanup(func() {
+	ctx, stop := context.WithCancelCause(ctx)
+	engine := fake.NewEngineServer()
+	address, engineDone, err := fake.StartEngineServer(ctx, engine)
+	end = sync.OnceFunc(func() {
 		_ = conn.Close()
 		close(ended)
 		<-handle.Done
-		stop(errors.New("the test is over"))
-		<-engineDone
+		stop(errors.New("the provider has ended"))
+		if engineDone != nil {
+			<-engineDone
+		}
 	})
-	w := &wire{ResourceProviderClient: pulumirpc.NewResourceProviderClient(conn), engine: engine}
-	if _, err := w.Handshake(t.Context(), &pulumirpc.ProviderHandshakeRequest{EngineAddress: address}); err != nil {
-		t.Fatal(err)
+	w = &wire{ResourceProviderClient: pulumirpc.NewResourceProviderClient(conn), conn: conn, engine: engine}
+	if err == nil {
+		err = w.start(ctx, address, config)
 	}
-	if _, err := w.Configure(t.Context(), &pulumirpc.ConfigureRequest{
-		Args: packed(t, props(t, config)), AcceptSecrets: true, AcceptResources: true, SendsOldInputs: true, SendsOldInputsToDelete: true,
-	}); err != nil {
-		t.Fatal(err)
+	if err != nil {
+		end()
+		return nil, nil, err
 	}
-	return w
+	return w, end, nil
+}
+
+// start is what an engine says first.
+func (w *wire) start(ctx context.Context, engine string, config *structpb.Struct) error {
+	if _, err := w.Handshake(ctx, &pulumirpc.ProviderHandshakeRequest{EngineAddress: engine}); err != nil {
+		return err
+	}
+	_, err := w.Configure(ctx, &pulumirpc.ConfigureRequest{
+		Args: config, AcceptSecrets: true, AcceptResources: true, SendsOldInputs: true, SendsOldInputsToDelete: true,
+	})
+	return err
 }
 
 // packed is a property map as it goes over the wire, secrets and unknowns included.

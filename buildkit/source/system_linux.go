@@ -14,7 +14,7 @@ func openDir(root *os.Root, base *os.File, name string) (*os.File, error) {
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
 	}
 	fd, err := unix.Openat2(int(base.Fd()), name, &how)
-	switch err { //nolint:errorlint // a bare errno
+	switch err {
 	case nil:
 		return os.NewFile(uintptr(fd), name), nil
 	case unix.ENOSYS, unix.EPERM, unix.EAGAIN, unix.EINTR:

@@ -15,6 +15,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"buildkit":                     {module + "registry", module + "provider", "github.com/pulumi/", "github.com/google/go-containerregistry"},
 		"buildkit/source":              {module + "registry", module + "provider", "github.com/pulumi/"},
 		"buildkit/daemon":              {module + "registry", module + "provider", "github.com/pulumi/"},
+		"buildkit/engine":              {module + "registry", module + "provider", "github.com/pulumi/"},
 		"registry":                     {module + "buildkit", module + "provider", "github.com/pulumi/", "github.com/moby/buildkit"},
 		"cmd/pulumi-resource-buildkit": {"github.com/docker/buildx", "github.com/docker/cli/cli/command", "k8s.io/", "testing"},
 	}

@@ -49,10 +49,22 @@ namespace PulumiBuildkit.Buildkit
         public Output<string> Digest { get; private set; } = null!;
 
         /// <summary>
+        /// What was left beside the image, and how it was written.
+        /// </summary>
+        [Output("exports")]
+        public Output<ImmutableArray<Outputs.Export>> Exports { get; private set; } = null!;
+
+        /// <summary>
         /// The labels that were applied.
         /// </summary>
         [Output("labels")]
         public Output<ImmutableDictionary<string, string>?> Labels { get; private set; } = null!;
+
+        /// <summary>
+        /// Whether the image was loaded into a Docker Engine.
+        /// </summary>
+        [Output("load")]
+        public Output<bool?> Load { get; private set; } = null!;
 
         /// <summary>
         /// The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.
@@ -268,6 +280,18 @@ namespace PulumiBuildkit.Buildkit
         [Input("dockerfile")]
         public Input<Inputs.DockerfileArgs>? Dockerfile { get; set; }
 
+        [Input("exports")]
+        private InputList<Inputs.ExportArgs>? _exports;
+
+        /// <summary>
+        /// What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+        /// </summary>
+        public InputList<Inputs.ExportArgs> Exports
+        {
+            get => _exports ?? (_exports = new InputList<Inputs.ExportArgs>());
+            set => _exports = value;
+        }
+
         [Input("labels")]
         private InputMap<string>? _labels;
 
@@ -279,6 +303,12 @@ namespace PulumiBuildkit.Buildkit
             get => _labels ?? (_labels = new InputMap<string>());
             set => _labels = value;
         }
+
+        /// <summary>
+        /// Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+        /// </summary>
+        [Input("load")]
+        public Input<bool>? Load { get; set; }
 
         /// <summary>
         /// The network of steps. Defaults to the builder's own.

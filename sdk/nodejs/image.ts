@@ -60,9 +60,17 @@ export class Image extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly digest: pulumi.Output<string>;
     /**
+     * What was left beside the image, and how it was written.
+     */
+    declare public readonly exports: pulumi.Output<outputs.Export[] | undefined>;
+    /**
      * The labels that were applied.
      */
     declare public readonly labels: pulumi.Output<{[key: string]: string} | undefined>;
+    /**
+     * Whether the image was loaded into a Docker Engine.
+     */
+    declare public readonly load: pulumi.Output<boolean | undefined>;
     /**
      * The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.
      */
@@ -137,7 +145,9 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["context"] = args?.context;
             resourceInputs["contextHash"] = args?.contextHash;
             resourceInputs["dockerfile"] = args?.dockerfile;
+            resourceInputs["exports"] = args?.exports;
             resourceInputs["labels"] = args?.labels;
+            resourceInputs["load"] = args?.load;
             resourceInputs["network"] = args?.network;
             resourceInputs["noCache"] = args?.noCache;
             resourceInputs["platforms"] = args?.platforms;
@@ -166,7 +176,9 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["buildArgs"] = undefined /*out*/;
             resourceInputs["contextHash"] = undefined /*out*/;
             resourceInputs["digest"] = undefined /*out*/;
+            resourceInputs["exports"] = undefined /*out*/;
             resourceInputs["labels"] = undefined /*out*/;
+            resourceInputs["load"] = undefined /*out*/;
             resourceInputs["manifests"] = undefined /*out*/;
             resourceInputs["network"] = undefined /*out*/;
             resourceInputs["platforms"] = undefined /*out*/;
@@ -231,9 +243,17 @@ export interface ImageArgs {
      */
     dockerfile?: pulumi.Input<inputs.DockerfileArgs>;
     /**
+     * What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+     */
+    exports?: pulumi.Input<pulumi.Input<inputs.ExportArgs>[]>;
+    /**
      * Labels of the image.
      */
     labels?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+     */
+    load?: pulumi.Input<boolean>;
     /**
      * The network of steps. Defaults to the builder's own.
      */

@@ -27,8 +27,12 @@ type Image struct {
 	ContextHash pulumi.StringOutput `pulumi:"contextHash"`
 	// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
 	Digest pulumi.StringOutput `pulumi:"digest"`
+	// What was left beside the image, and how it was written.
+	Exports ExportArrayOutput `pulumi:"exports"`
 	// The labels that were applied.
 	Labels pulumi.StringMapOutput `pulumi:"labels"`
+	// Whether the image was loaded into a Docker Engine.
+	Load pulumi.BoolPtrOutput `pulumi:"load"`
 	// The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.
 	Manifests ManifestMapOutput `pulumi:"manifests"`
 	// The network of steps.
@@ -120,8 +124,12 @@ type imageArgs struct {
 	ContextHash *string `pulumi:"contextHash"`
 	// The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
 	Dockerfile *Dockerfile `pulumi:"dockerfile"`
+	// What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+	Exports []Export `pulumi:"exports"`
 	// Labels of the image.
 	Labels map[string]string `pulumi:"labels"`
+	// Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+	Load *bool `pulumi:"load"`
 	// The network of steps. Defaults to the builder's own.
 	Network *NetworkMode `pulumi:"network"`
 	// Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
@@ -180,8 +188,12 @@ type ImageArgs struct {
 	ContextHash pulumi.StringPtrInput
 	// The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
 	Dockerfile DockerfilePtrInput
+	// What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+	Exports ExportArrayInput
 	// Labels of the image.
 	Labels pulumi.StringMapInput
+	// Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+	Load pulumi.BoolPtrInput
 	// The network of steps. Defaults to the builder's own.
 	Network NetworkModePtrInput
 	// Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
@@ -330,9 +342,19 @@ func (o ImageOutput) Digest() pulumi.StringOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringOutput { return v.Digest }).(pulumi.StringOutput)
 }
 
+// What was left beside the image, and how it was written.
+func (o ImageOutput) Exports() ExportArrayOutput {
+	return o.ApplyT(func(v *Image) ExportArrayOutput { return v.Exports }).(ExportArrayOutput)
+}
+
 // The labels that were applied.
 func (o ImageOutput) Labels() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringMapOutput { return v.Labels }).(pulumi.StringMapOutput)
+}
+
+// Whether the image was loaded into a Docker Engine.
+func (o ImageOutput) Load() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Image) pulumi.BoolPtrOutput { return v.Load }).(pulumi.BoolPtrOutput)
 }
 
 // The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.

@@ -3304,6 +3304,1861 @@ func (o ECRPtrOutput) RoleArn() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// Something that a build leaves: one of its members.
+type Export struct {
+	// Nothing: the build fills caches only. What an image without `tags` does anyway.
+	Cacheonly *ExportCacheOnly `pulumi:"cacheonly"`
+	// Whether to leave this entry out. Defaults to false.
+	Disabled *bool `pulumi:"disabled"`
+	// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+	Docker *ExportDocker `pulumi:"docker"`
+	// How the image is written, whether it is pushed or not.
+	Image *ExportImage `pulumi:"image"`
+	// The files of the image, in a folder.
+	Local *ExportLocal `pulumi:"local"`
+	// The image in the layout of OCI, as an archive or a folder.
+	Oci *ExportOCI `pulumi:"oci"`
+	// An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+	Raw *string `pulumi:"raw"`
+	// How the image is written that is pushed to `tags`.
+	Registry *ExportRegistry `pulumi:"registry"`
+	// The files of the image, as an archive.
+	Tar *ExportTar `pulumi:"tar"`
+}
+
+// ExportInput is an input type that accepts ExportArgs and ExportOutput values.
+// You can construct a concrete instance of `ExportInput` via:
+//
+//	ExportArgs{...}
+type ExportInput interface {
+	pulumi.Input
+
+	ToExportOutput() ExportOutput
+	ToExportOutputWithContext(context.Context) ExportOutput
+}
+
+// Something that a build leaves: one of its members.
+type ExportArgs struct {
+	// Nothing: the build fills caches only. What an image without `tags` does anyway.
+	Cacheonly ExportCacheOnlyPtrInput `pulumi:"cacheonly"`
+	// Whether to leave this entry out. Defaults to false.
+	Disabled pulumi.BoolPtrInput `pulumi:"disabled"`
+	// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+	Docker ExportDockerPtrInput `pulumi:"docker"`
+	// How the image is written, whether it is pushed or not.
+	Image ExportImagePtrInput `pulumi:"image"`
+	// The files of the image, in a folder.
+	Local ExportLocalPtrInput `pulumi:"local"`
+	// The image in the layout of OCI, as an archive or a folder.
+	Oci ExportOCIPtrInput `pulumi:"oci"`
+	// An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+	Raw pulumi.StringPtrInput `pulumi:"raw"`
+	// How the image is written that is pushed to `tags`.
+	Registry ExportRegistryPtrInput `pulumi:"registry"`
+	// The files of the image, as an archive.
+	Tar ExportTarPtrInput `pulumi:"tar"`
+}
+
+func (ExportArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Export)(nil)).Elem()
+}
+
+func (i ExportArgs) ToExportOutput() ExportOutput {
+	return i.ToExportOutputWithContext(context.Background())
+}
+
+func (i ExportArgs) ToExportOutputWithContext(ctx context.Context) ExportOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportOutput)
+}
+
+// ExportArrayInput is an input type that accepts ExportArray and ExportArrayOutput values.
+// You can construct a concrete instance of `ExportArrayInput` via:
+//
+//	ExportArray{ ExportArgs{...} }
+type ExportArrayInput interface {
+	pulumi.Input
+
+	ToExportArrayOutput() ExportArrayOutput
+	ToExportArrayOutputWithContext(context.Context) ExportArrayOutput
+}
+
+type ExportArray []ExportInput
+
+func (ExportArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Export)(nil)).Elem()
+}
+
+func (i ExportArray) ToExportArrayOutput() ExportArrayOutput {
+	return i.ToExportArrayOutputWithContext(context.Background())
+}
+
+func (i ExportArray) ToExportArrayOutputWithContext(ctx context.Context) ExportArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportArrayOutput)
+}
+
+// Something that a build leaves: one of its members.
+type ExportOutput struct{ *pulumi.OutputState }
+
+func (ExportOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Export)(nil)).Elem()
+}
+
+func (o ExportOutput) ToExportOutput() ExportOutput {
+	return o
+}
+
+func (o ExportOutput) ToExportOutputWithContext(ctx context.Context) ExportOutput {
+	return o
+}
+
+// Nothing: the build fills caches only. What an image without `tags` does anyway.
+func (o ExportOutput) Cacheonly() ExportCacheOnlyPtrOutput {
+	return o.ApplyT(func(v Export) *ExportCacheOnly { return v.Cacheonly }).(ExportCacheOnlyPtrOutput)
+}
+
+// Whether to leave this entry out. Defaults to false.
+func (o ExportOutput) Disabled() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Export) *bool { return v.Disabled }).(pulumi.BoolPtrOutput)
+}
+
+// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+func (o ExportOutput) Docker() ExportDockerPtrOutput {
+	return o.ApplyT(func(v Export) *ExportDocker { return v.Docker }).(ExportDockerPtrOutput)
+}
+
+// How the image is written, whether it is pushed or not.
+func (o ExportOutput) Image() ExportImagePtrOutput {
+	return o.ApplyT(func(v Export) *ExportImage { return v.Image }).(ExportImagePtrOutput)
+}
+
+// The files of the image, in a folder.
+func (o ExportOutput) Local() ExportLocalPtrOutput {
+	return o.ApplyT(func(v Export) *ExportLocal { return v.Local }).(ExportLocalPtrOutput)
+}
+
+// The image in the layout of OCI, as an archive or a folder.
+func (o ExportOutput) Oci() ExportOCIPtrOutput {
+	return o.ApplyT(func(v Export) *ExportOCI { return v.Oci }).(ExportOCIPtrOutput)
+}
+
+// An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+func (o ExportOutput) Raw() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Export) *string { return v.Raw }).(pulumi.StringPtrOutput)
+}
+
+// How the image is written that is pushed to `tags`.
+func (o ExportOutput) Registry() ExportRegistryPtrOutput {
+	return o.ApplyT(func(v Export) *ExportRegistry { return v.Registry }).(ExportRegistryPtrOutput)
+}
+
+// The files of the image, as an archive.
+func (o ExportOutput) Tar() ExportTarPtrOutput {
+	return o.ApplyT(func(v Export) *ExportTar { return v.Tar }).(ExportTarPtrOutput)
+}
+
+type ExportArrayOutput struct{ *pulumi.OutputState }
+
+func (ExportArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Export)(nil)).Elem()
+}
+
+func (o ExportArrayOutput) ToExportArrayOutput() ExportArrayOutput {
+	return o
+}
+
+func (o ExportArrayOutput) ToExportArrayOutputWithContext(ctx context.Context) ExportArrayOutput {
+	return o
+}
+
+func (o ExportArrayOutput) Index(i pulumi.IntInput) ExportOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) Export {
+		return vs[0].([]Export)[vs[1].(int)]
+	}).(ExportOutput)
+}
+
+// Nothing.
+type ExportCacheOnly struct {
+}
+
+// ExportCacheOnlyInput is an input type that accepts ExportCacheOnlyArgs and ExportCacheOnlyOutput values.
+// You can construct a concrete instance of `ExportCacheOnlyInput` via:
+//
+//	ExportCacheOnlyArgs{...}
+type ExportCacheOnlyInput interface {
+	pulumi.Input
+
+	ToExportCacheOnlyOutput() ExportCacheOnlyOutput
+	ToExportCacheOnlyOutputWithContext(context.Context) ExportCacheOnlyOutput
+}
+
+// Nothing.
+type ExportCacheOnlyArgs struct {
+}
+
+func (ExportCacheOnlyArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportCacheOnly)(nil)).Elem()
+}
+
+func (i ExportCacheOnlyArgs) ToExportCacheOnlyOutput() ExportCacheOnlyOutput {
+	return i.ToExportCacheOnlyOutputWithContext(context.Background())
+}
+
+func (i ExportCacheOnlyArgs) ToExportCacheOnlyOutputWithContext(ctx context.Context) ExportCacheOnlyOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportCacheOnlyOutput)
+}
+
+func (i ExportCacheOnlyArgs) ToExportCacheOnlyPtrOutput() ExportCacheOnlyPtrOutput {
+	return i.ToExportCacheOnlyPtrOutputWithContext(context.Background())
+}
+
+func (i ExportCacheOnlyArgs) ToExportCacheOnlyPtrOutputWithContext(ctx context.Context) ExportCacheOnlyPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportCacheOnlyOutput).ToExportCacheOnlyPtrOutputWithContext(ctx)
+}
+
+// ExportCacheOnlyPtrInput is an input type that accepts ExportCacheOnlyArgs, ExportCacheOnlyPtr and ExportCacheOnlyPtrOutput values.
+// You can construct a concrete instance of `ExportCacheOnlyPtrInput` via:
+//
+//	        ExportCacheOnlyArgs{...}
+//
+//	or:
+//
+//	        nil
+type ExportCacheOnlyPtrInput interface {
+	pulumi.Input
+
+	ToExportCacheOnlyPtrOutput() ExportCacheOnlyPtrOutput
+	ToExportCacheOnlyPtrOutputWithContext(context.Context) ExportCacheOnlyPtrOutput
+}
+
+type exportCacheOnlyPtrType ExportCacheOnlyArgs
+
+func ExportCacheOnlyPtr(v *ExportCacheOnlyArgs) ExportCacheOnlyPtrInput {
+	return (*exportCacheOnlyPtrType)(v)
+}
+
+func (*exportCacheOnlyPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportCacheOnly)(nil)).Elem()
+}
+
+func (i *exportCacheOnlyPtrType) ToExportCacheOnlyPtrOutput() ExportCacheOnlyPtrOutput {
+	return i.ToExportCacheOnlyPtrOutputWithContext(context.Background())
+}
+
+func (i *exportCacheOnlyPtrType) ToExportCacheOnlyPtrOutputWithContext(ctx context.Context) ExportCacheOnlyPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportCacheOnlyPtrOutput)
+}
+
+// Nothing.
+type ExportCacheOnlyOutput struct{ *pulumi.OutputState }
+
+func (ExportCacheOnlyOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportCacheOnly)(nil)).Elem()
+}
+
+func (o ExportCacheOnlyOutput) ToExportCacheOnlyOutput() ExportCacheOnlyOutput {
+	return o
+}
+
+func (o ExportCacheOnlyOutput) ToExportCacheOnlyOutputWithContext(ctx context.Context) ExportCacheOnlyOutput {
+	return o
+}
+
+func (o ExportCacheOnlyOutput) ToExportCacheOnlyPtrOutput() ExportCacheOnlyPtrOutput {
+	return o.ToExportCacheOnlyPtrOutputWithContext(context.Background())
+}
+
+func (o ExportCacheOnlyOutput) ToExportCacheOnlyPtrOutputWithContext(ctx context.Context) ExportCacheOnlyPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ExportCacheOnly) *ExportCacheOnly {
+		return &v
+	}).(ExportCacheOnlyPtrOutput)
+}
+
+type ExportCacheOnlyPtrOutput struct{ *pulumi.OutputState }
+
+func (ExportCacheOnlyPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportCacheOnly)(nil)).Elem()
+}
+
+func (o ExportCacheOnlyPtrOutput) ToExportCacheOnlyPtrOutput() ExportCacheOnlyPtrOutput {
+	return o
+}
+
+func (o ExportCacheOnlyPtrOutput) ToExportCacheOnlyPtrOutputWithContext(ctx context.Context) ExportCacheOnlyPtrOutput {
+	return o
+}
+
+func (o ExportCacheOnlyPtrOutput) Elem() ExportCacheOnlyOutput {
+	return o.ApplyT(func(v *ExportCacheOnly) ExportCacheOnly {
+		if v != nil {
+			return *v
+		}
+		var ret ExportCacheOnly
+		return ret
+	}).(ExportCacheOnlyOutput)
+}
+
+// An image of one platform as `docker save` writes it.
+type ExportDocker struct {
+	// Annotations of the manifests in it.
+	Annotations map[string]string `pulumi:"annotations"`
+	// How layers are compressed. Defaults to `gzip`.
+	Compression *CompressionType `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel *int `pulumi:"compressionLevel"`
+	// Path of the archive or folder, relative to the program. Keep it out of the build context.
+	Dest *string `pulumi:"dest"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression *bool `pulumi:"forceCompression"`
+	// What it is called in it, when the image has no `tags`.
+	Names []string `pulumi:"names"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
+	// Whether it is an archive and not a folder. Defaults to true.
+	Tar *bool `pulumi:"tar"`
+}
+
+// ExportDockerInput is an input type that accepts ExportDockerArgs and ExportDockerOutput values.
+// You can construct a concrete instance of `ExportDockerInput` via:
+//
+//	ExportDockerArgs{...}
+type ExportDockerInput interface {
+	pulumi.Input
+
+	ToExportDockerOutput() ExportDockerOutput
+	ToExportDockerOutputWithContext(context.Context) ExportDockerOutput
+}
+
+// An image of one platform as `docker save` writes it.
+type ExportDockerArgs struct {
+	// Annotations of the manifests in it.
+	Annotations pulumi.StringMapInput `pulumi:"annotations"`
+	// How layers are compressed. Defaults to `gzip`.
+	Compression CompressionTypePtrInput `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
+	// Path of the archive or folder, relative to the program. Keep it out of the build context.
+	Dest pulumi.StringPtrInput `pulumi:"dest"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
+	// What it is called in it, when the image has no `tags`.
+	Names pulumi.StringArrayInput `pulumi:"names"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
+	// Whether it is an archive and not a folder. Defaults to true.
+	Tar pulumi.BoolPtrInput `pulumi:"tar"`
+}
+
+func (ExportDockerArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportDocker)(nil)).Elem()
+}
+
+func (i ExportDockerArgs) ToExportDockerOutput() ExportDockerOutput {
+	return i.ToExportDockerOutputWithContext(context.Background())
+}
+
+func (i ExportDockerArgs) ToExportDockerOutputWithContext(ctx context.Context) ExportDockerOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportDockerOutput)
+}
+
+func (i ExportDockerArgs) ToExportDockerPtrOutput() ExportDockerPtrOutput {
+	return i.ToExportDockerPtrOutputWithContext(context.Background())
+}
+
+func (i ExportDockerArgs) ToExportDockerPtrOutputWithContext(ctx context.Context) ExportDockerPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportDockerOutput).ToExportDockerPtrOutputWithContext(ctx)
+}
+
+// ExportDockerPtrInput is an input type that accepts ExportDockerArgs, ExportDockerPtr and ExportDockerPtrOutput values.
+// You can construct a concrete instance of `ExportDockerPtrInput` via:
+//
+//	        ExportDockerArgs{...}
+//
+//	or:
+//
+//	        nil
+type ExportDockerPtrInput interface {
+	pulumi.Input
+
+	ToExportDockerPtrOutput() ExportDockerPtrOutput
+	ToExportDockerPtrOutputWithContext(context.Context) ExportDockerPtrOutput
+}
+
+type exportDockerPtrType ExportDockerArgs
+
+func ExportDockerPtr(v *ExportDockerArgs) ExportDockerPtrInput {
+	return (*exportDockerPtrType)(v)
+}
+
+func (*exportDockerPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportDocker)(nil)).Elem()
+}
+
+func (i *exportDockerPtrType) ToExportDockerPtrOutput() ExportDockerPtrOutput {
+	return i.ToExportDockerPtrOutputWithContext(context.Background())
+}
+
+func (i *exportDockerPtrType) ToExportDockerPtrOutputWithContext(ctx context.Context) ExportDockerPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportDockerPtrOutput)
+}
+
+// An image of one platform as `docker save` writes it.
+type ExportDockerOutput struct{ *pulumi.OutputState }
+
+func (ExportDockerOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportDocker)(nil)).Elem()
+}
+
+func (o ExportDockerOutput) ToExportDockerOutput() ExportDockerOutput {
+	return o
+}
+
+func (o ExportDockerOutput) ToExportDockerOutputWithContext(ctx context.Context) ExportDockerOutput {
+	return o
+}
+
+func (o ExportDockerOutput) ToExportDockerPtrOutput() ExportDockerPtrOutput {
+	return o.ToExportDockerPtrOutputWithContext(context.Background())
+}
+
+func (o ExportDockerOutput) ToExportDockerPtrOutputWithContext(ctx context.Context) ExportDockerPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ExportDocker) *ExportDocker {
+		return &v
+	}).(ExportDockerPtrOutput)
+}
+
+// Annotations of the manifests in it.
+func (o ExportDockerOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v ExportDocker) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o ExportDockerOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v ExportDocker) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o ExportDockerOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v ExportDocker) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
+}
+
+// Path of the archive or folder, relative to the program. Keep it out of the build context.
+func (o ExportDockerOutput) Dest() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ExportDocker) *string { return v.Dest }).(pulumi.StringPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o ExportDockerOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportDocker) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
+}
+
+// What it is called in it, when the image has no `tags`.
+func (o ExportDockerOutput) Names() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v ExportDocker) []string { return v.Names }).(pulumi.StringArrayOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o ExportDockerOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportDocker) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
+}
+
+// Whether it is an archive and not a folder. Defaults to true.
+func (o ExportDockerOutput) Tar() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportDocker) *bool { return v.Tar }).(pulumi.BoolPtrOutput)
+}
+
+type ExportDockerPtrOutput struct{ *pulumi.OutputState }
+
+func (ExportDockerPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportDocker)(nil)).Elem()
+}
+
+func (o ExportDockerPtrOutput) ToExportDockerPtrOutput() ExportDockerPtrOutput {
+	return o
+}
+
+func (o ExportDockerPtrOutput) ToExportDockerPtrOutputWithContext(ctx context.Context) ExportDockerPtrOutput {
+	return o
+}
+
+func (o ExportDockerPtrOutput) Elem() ExportDockerOutput {
+	return o.ApplyT(func(v *ExportDocker) ExportDocker {
+		if v != nil {
+			return *v
+		}
+		var ret ExportDocker
+		return ret
+	}).(ExportDockerOutput)
+}
+
+// Annotations of the manifests in it.
+func (o ExportDockerPtrOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v *ExportDocker) map[string]string {
+		if v == nil {
+			return nil
+		}
+		return v.Annotations
+	}).(pulumi.StringMapOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o ExportDockerPtrOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v *ExportDocker) *CompressionType {
+		if v == nil {
+			return nil
+		}
+		return v.Compression
+	}).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o ExportDockerPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *ExportDocker) *int {
+		if v == nil {
+			return nil
+		}
+		return v.CompressionLevel
+	}).(pulumi.IntPtrOutput)
+}
+
+// Path of the archive or folder, relative to the program. Keep it out of the build context.
+func (o ExportDockerPtrOutput) Dest() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ExportDocker) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Dest
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o ExportDockerPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportDocker) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.ForceCompression
+	}).(pulumi.BoolPtrOutput)
+}
+
+// What it is called in it, when the image has no `tags`.
+func (o ExportDockerPtrOutput) Names() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *ExportDocker) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Names
+	}).(pulumi.StringArrayOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o ExportDockerPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportDocker) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.OciMediaTypes
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether it is an archive and not a folder. Defaults to true.
+func (o ExportDockerPtrOutput) Tar() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportDocker) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Tar
+	}).(pulumi.BoolPtrOutput)
+}
+
+// How an image is written.
+type ExportImage struct {
+	// Annotations of the manifests, beside the image's `annotations`.
+	Annotations map[string]string `pulumi:"annotations"`
+	// How layers are compressed. Defaults to `gzip`.
+	Compression *CompressionType `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel *int `pulumi:"compressionLevel"`
+	// What an image without a name is called in the builder's image store: `prefix@digest`.
+	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression *bool `pulumi:"forceCompression"`
+	// Not to be set: plain http is spoken to hosts of this machine only.
+	Insecure *bool `pulumi:"insecure"`
+	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+	NameCanonical *bool `pulumi:"nameCanonical"`
+	// There is nothing to name here: the image goes to `tags`.
+	Names []string `pulumi:"names"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
+	// Only what the image's `push` says.
+	Push *bool `pulumi:"push"`
+	// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+	PushByDigest *bool `pulumi:"pushByDigest"`
+	// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+	Store *bool `pulumi:"store"`
+	// Whether the builder's image store unpacks the image. Defaults to false.
+	Unpack *bool `pulumi:"unpack"`
+}
+
+// ExportImageInput is an input type that accepts ExportImageArgs and ExportImageOutput values.
+// You can construct a concrete instance of `ExportImageInput` via:
+//
+//	ExportImageArgs{...}
+type ExportImageInput interface {
+	pulumi.Input
+
+	ToExportImageOutput() ExportImageOutput
+	ToExportImageOutputWithContext(context.Context) ExportImageOutput
+}
+
+// How an image is written.
+type ExportImageArgs struct {
+	// Annotations of the manifests, beside the image's `annotations`.
+	Annotations pulumi.StringMapInput `pulumi:"annotations"`
+	// How layers are compressed. Defaults to `gzip`.
+	Compression CompressionTypePtrInput `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
+	// What an image without a name is called in the builder's image store: `prefix@digest`.
+	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
+	// Not to be set: plain http is spoken to hosts of this machine only.
+	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
+	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+	NameCanonical pulumi.BoolPtrInput `pulumi:"nameCanonical"`
+	// There is nothing to name here: the image goes to `tags`.
+	Names pulumi.StringArrayInput `pulumi:"names"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
+	// Only what the image's `push` says.
+	Push pulumi.BoolPtrInput `pulumi:"push"`
+	// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+	PushByDigest pulumi.BoolPtrInput `pulumi:"pushByDigest"`
+	// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+	Store pulumi.BoolPtrInput `pulumi:"store"`
+	// Whether the builder's image store unpacks the image. Defaults to false.
+	Unpack pulumi.BoolPtrInput `pulumi:"unpack"`
+}
+
+func (ExportImageArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportImage)(nil)).Elem()
+}
+
+func (i ExportImageArgs) ToExportImageOutput() ExportImageOutput {
+	return i.ToExportImageOutputWithContext(context.Background())
+}
+
+func (i ExportImageArgs) ToExportImageOutputWithContext(ctx context.Context) ExportImageOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportImageOutput)
+}
+
+func (i ExportImageArgs) ToExportImagePtrOutput() ExportImagePtrOutput {
+	return i.ToExportImagePtrOutputWithContext(context.Background())
+}
+
+func (i ExportImageArgs) ToExportImagePtrOutputWithContext(ctx context.Context) ExportImagePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportImageOutput).ToExportImagePtrOutputWithContext(ctx)
+}
+
+// ExportImagePtrInput is an input type that accepts ExportImageArgs, ExportImagePtr and ExportImagePtrOutput values.
+// You can construct a concrete instance of `ExportImagePtrInput` via:
+//
+//	        ExportImageArgs{...}
+//
+//	or:
+//
+//	        nil
+type ExportImagePtrInput interface {
+	pulumi.Input
+
+	ToExportImagePtrOutput() ExportImagePtrOutput
+	ToExportImagePtrOutputWithContext(context.Context) ExportImagePtrOutput
+}
+
+type exportImagePtrType ExportImageArgs
+
+func ExportImagePtr(v *ExportImageArgs) ExportImagePtrInput {
+	return (*exportImagePtrType)(v)
+}
+
+func (*exportImagePtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportImage)(nil)).Elem()
+}
+
+func (i *exportImagePtrType) ToExportImagePtrOutput() ExportImagePtrOutput {
+	return i.ToExportImagePtrOutputWithContext(context.Background())
+}
+
+func (i *exportImagePtrType) ToExportImagePtrOutputWithContext(ctx context.Context) ExportImagePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportImagePtrOutput)
+}
+
+// How an image is written.
+type ExportImageOutput struct{ *pulumi.OutputState }
+
+func (ExportImageOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportImage)(nil)).Elem()
+}
+
+func (o ExportImageOutput) ToExportImageOutput() ExportImageOutput {
+	return o
+}
+
+func (o ExportImageOutput) ToExportImageOutputWithContext(ctx context.Context) ExportImageOutput {
+	return o
+}
+
+func (o ExportImageOutput) ToExportImagePtrOutput() ExportImagePtrOutput {
+	return o.ToExportImagePtrOutputWithContext(context.Background())
+}
+
+func (o ExportImageOutput) ToExportImagePtrOutputWithContext(ctx context.Context) ExportImagePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ExportImage) *ExportImage {
+		return &v
+	}).(ExportImagePtrOutput)
+}
+
+// Annotations of the manifests, beside the image's `annotations`.
+func (o ExportImageOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v ExportImage) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o ExportImageOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v ExportImage) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o ExportImageOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v ExportImage) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
+}
+
+// What an image without a name is called in the builder's image store: `prefix@digest`.
+func (o ExportImageOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ExportImage) *string { return v.DanglingNamePrefix }).(pulumi.StringPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o ExportImageOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportImage) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
+}
+
+// Not to be set: plain http is spoken to hosts of this machine only.
+func (o ExportImageOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportImage) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+func (o ExportImageOutput) NameCanonical() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportImage) *bool { return v.NameCanonical }).(pulumi.BoolPtrOutput)
+}
+
+// There is nothing to name here: the image goes to `tags`.
+func (o ExportImageOutput) Names() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v ExportImage) []string { return v.Names }).(pulumi.StringArrayOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o ExportImageOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportImage) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
+}
+
+// Only what the image's `push` says.
+func (o ExportImageOutput) Push() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportImage) *bool { return v.Push }).(pulumi.BoolPtrOutput)
+}
+
+// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+func (o ExportImageOutput) PushByDigest() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportImage) *bool { return v.PushByDigest }).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+func (o ExportImageOutput) Store() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportImage) *bool { return v.Store }).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store unpacks the image. Defaults to false.
+func (o ExportImageOutput) Unpack() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportImage) *bool { return v.Unpack }).(pulumi.BoolPtrOutput)
+}
+
+type ExportImagePtrOutput struct{ *pulumi.OutputState }
+
+func (ExportImagePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportImage)(nil)).Elem()
+}
+
+func (o ExportImagePtrOutput) ToExportImagePtrOutput() ExportImagePtrOutput {
+	return o
+}
+
+func (o ExportImagePtrOutput) ToExportImagePtrOutputWithContext(ctx context.Context) ExportImagePtrOutput {
+	return o
+}
+
+func (o ExportImagePtrOutput) Elem() ExportImageOutput {
+	return o.ApplyT(func(v *ExportImage) ExportImage {
+		if v != nil {
+			return *v
+		}
+		var ret ExportImage
+		return ret
+	}).(ExportImageOutput)
+}
+
+// Annotations of the manifests, beside the image's `annotations`.
+func (o ExportImagePtrOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v *ExportImage) map[string]string {
+		if v == nil {
+			return nil
+		}
+		return v.Annotations
+	}).(pulumi.StringMapOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o ExportImagePtrOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v *ExportImage) *CompressionType {
+		if v == nil {
+			return nil
+		}
+		return v.Compression
+	}).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o ExportImagePtrOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *int {
+		if v == nil {
+			return nil
+		}
+		return v.CompressionLevel
+	}).(pulumi.IntPtrOutput)
+}
+
+// What an image without a name is called in the builder's image store: `prefix@digest`.
+func (o ExportImagePtrOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *string {
+		if v == nil {
+			return nil
+		}
+		return v.DanglingNamePrefix
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o ExportImagePtrOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.ForceCompression
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Not to be set: plain http is spoken to hosts of this machine only.
+func (o ExportImagePtrOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Insecure
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+func (o ExportImagePtrOutput) NameCanonical() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.NameCanonical
+	}).(pulumi.BoolPtrOutput)
+}
+
+// There is nothing to name here: the image goes to `tags`.
+func (o ExportImagePtrOutput) Names() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *ExportImage) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Names
+	}).(pulumi.StringArrayOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o ExportImagePtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.OciMediaTypes
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Only what the image's `push` says.
+func (o ExportImagePtrOutput) Push() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Push
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+func (o ExportImagePtrOutput) PushByDigest() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.PushByDigest
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+func (o ExportImagePtrOutput) Store() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Store
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store unpacks the image. Defaults to false.
+func (o ExportImagePtrOutput) Unpack() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportImage) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Unpack
+	}).(pulumi.BoolPtrOutput)
+}
+
+// The files of an image, in a folder. Several platforms have a folder each in it.
+type ExportLocal struct {
+	// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+	Dest string `pulumi:"dest"`
+}
+
+// ExportLocalInput is an input type that accepts ExportLocalArgs and ExportLocalOutput values.
+// You can construct a concrete instance of `ExportLocalInput` via:
+//
+//	ExportLocalArgs{...}
+type ExportLocalInput interface {
+	pulumi.Input
+
+	ToExportLocalOutput() ExportLocalOutput
+	ToExportLocalOutputWithContext(context.Context) ExportLocalOutput
+}
+
+// The files of an image, in a folder. Several platforms have a folder each in it.
+type ExportLocalArgs struct {
+	// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+	Dest pulumi.StringInput `pulumi:"dest"`
+}
+
+func (ExportLocalArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportLocal)(nil)).Elem()
+}
+
+func (i ExportLocalArgs) ToExportLocalOutput() ExportLocalOutput {
+	return i.ToExportLocalOutputWithContext(context.Background())
+}
+
+func (i ExportLocalArgs) ToExportLocalOutputWithContext(ctx context.Context) ExportLocalOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportLocalOutput)
+}
+
+func (i ExportLocalArgs) ToExportLocalPtrOutput() ExportLocalPtrOutput {
+	return i.ToExportLocalPtrOutputWithContext(context.Background())
+}
+
+func (i ExportLocalArgs) ToExportLocalPtrOutputWithContext(ctx context.Context) ExportLocalPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportLocalOutput).ToExportLocalPtrOutputWithContext(ctx)
+}
+
+// ExportLocalPtrInput is an input type that accepts ExportLocalArgs, ExportLocalPtr and ExportLocalPtrOutput values.
+// You can construct a concrete instance of `ExportLocalPtrInput` via:
+//
+//	        ExportLocalArgs{...}
+//
+//	or:
+//
+//	        nil
+type ExportLocalPtrInput interface {
+	pulumi.Input
+
+	ToExportLocalPtrOutput() ExportLocalPtrOutput
+	ToExportLocalPtrOutputWithContext(context.Context) ExportLocalPtrOutput
+}
+
+type exportLocalPtrType ExportLocalArgs
+
+func ExportLocalPtr(v *ExportLocalArgs) ExportLocalPtrInput {
+	return (*exportLocalPtrType)(v)
+}
+
+func (*exportLocalPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportLocal)(nil)).Elem()
+}
+
+func (i *exportLocalPtrType) ToExportLocalPtrOutput() ExportLocalPtrOutput {
+	return i.ToExportLocalPtrOutputWithContext(context.Background())
+}
+
+func (i *exportLocalPtrType) ToExportLocalPtrOutputWithContext(ctx context.Context) ExportLocalPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportLocalPtrOutput)
+}
+
+// The files of an image, in a folder. Several platforms have a folder each in it.
+type ExportLocalOutput struct{ *pulumi.OutputState }
+
+func (ExportLocalOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportLocal)(nil)).Elem()
+}
+
+func (o ExportLocalOutput) ToExportLocalOutput() ExportLocalOutput {
+	return o
+}
+
+func (o ExportLocalOutput) ToExportLocalOutputWithContext(ctx context.Context) ExportLocalOutput {
+	return o
+}
+
+func (o ExportLocalOutput) ToExportLocalPtrOutput() ExportLocalPtrOutput {
+	return o.ToExportLocalPtrOutputWithContext(context.Background())
+}
+
+func (o ExportLocalOutput) ToExportLocalPtrOutputWithContext(ctx context.Context) ExportLocalPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ExportLocal) *ExportLocal {
+		return &v
+	}).(ExportLocalPtrOutput)
+}
+
+// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+func (o ExportLocalOutput) Dest() pulumi.StringOutput {
+	return o.ApplyT(func(v ExportLocal) string { return v.Dest }).(pulumi.StringOutput)
+}
+
+type ExportLocalPtrOutput struct{ *pulumi.OutputState }
+
+func (ExportLocalPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportLocal)(nil)).Elem()
+}
+
+func (o ExportLocalPtrOutput) ToExportLocalPtrOutput() ExportLocalPtrOutput {
+	return o
+}
+
+func (o ExportLocalPtrOutput) ToExportLocalPtrOutputWithContext(ctx context.Context) ExportLocalPtrOutput {
+	return o
+}
+
+func (o ExportLocalPtrOutput) Elem() ExportLocalOutput {
+	return o.ApplyT(func(v *ExportLocal) ExportLocal {
+		if v != nil {
+			return *v
+		}
+		var ret ExportLocal
+		return ret
+	}).(ExportLocalOutput)
+}
+
+// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+func (o ExportLocalPtrOutput) Dest() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ExportLocal) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Dest
+	}).(pulumi.StringPtrOutput)
+}
+
+// An image as an archive or a folder.
+type ExportOCI struct {
+	// Annotations of the manifests in it.
+	Annotations map[string]string `pulumi:"annotations"`
+	// How layers are compressed. Defaults to `gzip`.
+	Compression *CompressionType `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel *int `pulumi:"compressionLevel"`
+	// Path of the archive or folder, relative to the program. Keep it out of the build context.
+	Dest *string `pulumi:"dest"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression *bool `pulumi:"forceCompression"`
+	// What it is called in it, when the image has no `tags`.
+	Names []string `pulumi:"names"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
+	// Whether it is an archive and not a folder. Defaults to true.
+	Tar *bool `pulumi:"tar"`
+}
+
+// ExportOCIInput is an input type that accepts ExportOCIArgs and ExportOCIOutput values.
+// You can construct a concrete instance of `ExportOCIInput` via:
+//
+//	ExportOCIArgs{...}
+type ExportOCIInput interface {
+	pulumi.Input
+
+	ToExportOCIOutput() ExportOCIOutput
+	ToExportOCIOutputWithContext(context.Context) ExportOCIOutput
+}
+
+// An image as an archive or a folder.
+type ExportOCIArgs struct {
+	// Annotations of the manifests in it.
+	Annotations pulumi.StringMapInput `pulumi:"annotations"`
+	// How layers are compressed. Defaults to `gzip`.
+	Compression CompressionTypePtrInput `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
+	// Path of the archive or folder, relative to the program. Keep it out of the build context.
+	Dest pulumi.StringPtrInput `pulumi:"dest"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
+	// What it is called in it, when the image has no `tags`.
+	Names pulumi.StringArrayInput `pulumi:"names"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
+	// Whether it is an archive and not a folder. Defaults to true.
+	Tar pulumi.BoolPtrInput `pulumi:"tar"`
+}
+
+func (ExportOCIArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportOCI)(nil)).Elem()
+}
+
+func (i ExportOCIArgs) ToExportOCIOutput() ExportOCIOutput {
+	return i.ToExportOCIOutputWithContext(context.Background())
+}
+
+func (i ExportOCIArgs) ToExportOCIOutputWithContext(ctx context.Context) ExportOCIOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportOCIOutput)
+}
+
+func (i ExportOCIArgs) ToExportOCIPtrOutput() ExportOCIPtrOutput {
+	return i.ToExportOCIPtrOutputWithContext(context.Background())
+}
+
+func (i ExportOCIArgs) ToExportOCIPtrOutputWithContext(ctx context.Context) ExportOCIPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportOCIOutput).ToExportOCIPtrOutputWithContext(ctx)
+}
+
+// ExportOCIPtrInput is an input type that accepts ExportOCIArgs, ExportOCIPtr and ExportOCIPtrOutput values.
+// You can construct a concrete instance of `ExportOCIPtrInput` via:
+//
+//	        ExportOCIArgs{...}
+//
+//	or:
+//
+//	        nil
+type ExportOCIPtrInput interface {
+	pulumi.Input
+
+	ToExportOCIPtrOutput() ExportOCIPtrOutput
+	ToExportOCIPtrOutputWithContext(context.Context) ExportOCIPtrOutput
+}
+
+type exportOCIPtrType ExportOCIArgs
+
+func ExportOCIPtr(v *ExportOCIArgs) ExportOCIPtrInput {
+	return (*exportOCIPtrType)(v)
+}
+
+func (*exportOCIPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportOCI)(nil)).Elem()
+}
+
+func (i *exportOCIPtrType) ToExportOCIPtrOutput() ExportOCIPtrOutput {
+	return i.ToExportOCIPtrOutputWithContext(context.Background())
+}
+
+func (i *exportOCIPtrType) ToExportOCIPtrOutputWithContext(ctx context.Context) ExportOCIPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportOCIPtrOutput)
+}
+
+// An image as an archive or a folder.
+type ExportOCIOutput struct{ *pulumi.OutputState }
+
+func (ExportOCIOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportOCI)(nil)).Elem()
+}
+
+func (o ExportOCIOutput) ToExportOCIOutput() ExportOCIOutput {
+	return o
+}
+
+func (o ExportOCIOutput) ToExportOCIOutputWithContext(ctx context.Context) ExportOCIOutput {
+	return o
+}
+
+func (o ExportOCIOutput) ToExportOCIPtrOutput() ExportOCIPtrOutput {
+	return o.ToExportOCIPtrOutputWithContext(context.Background())
+}
+
+func (o ExportOCIOutput) ToExportOCIPtrOutputWithContext(ctx context.Context) ExportOCIPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ExportOCI) *ExportOCI {
+		return &v
+	}).(ExportOCIPtrOutput)
+}
+
+// Annotations of the manifests in it.
+func (o ExportOCIOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v ExportOCI) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o ExportOCIOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v ExportOCI) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o ExportOCIOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v ExportOCI) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
+}
+
+// Path of the archive or folder, relative to the program. Keep it out of the build context.
+func (o ExportOCIOutput) Dest() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ExportOCI) *string { return v.Dest }).(pulumi.StringPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o ExportOCIOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportOCI) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
+}
+
+// What it is called in it, when the image has no `tags`.
+func (o ExportOCIOutput) Names() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v ExportOCI) []string { return v.Names }).(pulumi.StringArrayOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o ExportOCIOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportOCI) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
+}
+
+// Whether it is an archive and not a folder. Defaults to true.
+func (o ExportOCIOutput) Tar() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportOCI) *bool { return v.Tar }).(pulumi.BoolPtrOutput)
+}
+
+type ExportOCIPtrOutput struct{ *pulumi.OutputState }
+
+func (ExportOCIPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportOCI)(nil)).Elem()
+}
+
+func (o ExportOCIPtrOutput) ToExportOCIPtrOutput() ExportOCIPtrOutput {
+	return o
+}
+
+func (o ExportOCIPtrOutput) ToExportOCIPtrOutputWithContext(ctx context.Context) ExportOCIPtrOutput {
+	return o
+}
+
+func (o ExportOCIPtrOutput) Elem() ExportOCIOutput {
+	return o.ApplyT(func(v *ExportOCI) ExportOCI {
+		if v != nil {
+			return *v
+		}
+		var ret ExportOCI
+		return ret
+	}).(ExportOCIOutput)
+}
+
+// Annotations of the manifests in it.
+func (o ExportOCIPtrOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v *ExportOCI) map[string]string {
+		if v == nil {
+			return nil
+		}
+		return v.Annotations
+	}).(pulumi.StringMapOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o ExportOCIPtrOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v *ExportOCI) *CompressionType {
+		if v == nil {
+			return nil
+		}
+		return v.Compression
+	}).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o ExportOCIPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *ExportOCI) *int {
+		if v == nil {
+			return nil
+		}
+		return v.CompressionLevel
+	}).(pulumi.IntPtrOutput)
+}
+
+// Path of the archive or folder, relative to the program. Keep it out of the build context.
+func (o ExportOCIPtrOutput) Dest() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ExportOCI) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Dest
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o ExportOCIPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportOCI) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.ForceCompression
+	}).(pulumi.BoolPtrOutput)
+}
+
+// What it is called in it, when the image has no `tags`.
+func (o ExportOCIPtrOutput) Names() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *ExportOCI) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Names
+	}).(pulumi.StringArrayOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o ExportOCIPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportOCI) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.OciMediaTypes
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether it is an archive and not a folder. Defaults to true.
+func (o ExportOCIPtrOutput) Tar() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportOCI) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Tar
+	}).(pulumi.BoolPtrOutput)
+}
+
+// How an image is written that is pushed.
+type ExportRegistry struct {
+	// Annotations of the manifests, beside the image's `annotations`.
+	Annotations map[string]string `pulumi:"annotations"`
+	// How layers are compressed. Defaults to `gzip`.
+	Compression *CompressionType `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel *int `pulumi:"compressionLevel"`
+	// What an image without a name is called in the builder's image store: `prefix@digest`.
+	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression *bool `pulumi:"forceCompression"`
+	// Not to be set: plain http is spoken to hosts of this machine only.
+	Insecure *bool `pulumi:"insecure"`
+	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+	NameCanonical *bool `pulumi:"nameCanonical"`
+	// There is nothing to name here: the image goes to `tags`.
+	Names []string `pulumi:"names"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
+	// Only what the image's `push` says.
+	Push *bool `pulumi:"push"`
+	// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+	PushByDigest *bool `pulumi:"pushByDigest"`
+	// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+	Store *bool `pulumi:"store"`
+	// Whether the builder's image store unpacks the image. Defaults to false.
+	Unpack *bool `pulumi:"unpack"`
+}
+
+// ExportRegistryInput is an input type that accepts ExportRegistryArgs and ExportRegistryOutput values.
+// You can construct a concrete instance of `ExportRegistryInput` via:
+//
+//	ExportRegistryArgs{...}
+type ExportRegistryInput interface {
+	pulumi.Input
+
+	ToExportRegistryOutput() ExportRegistryOutput
+	ToExportRegistryOutputWithContext(context.Context) ExportRegistryOutput
+}
+
+// How an image is written that is pushed.
+type ExportRegistryArgs struct {
+	// Annotations of the manifests, beside the image's `annotations`.
+	Annotations pulumi.StringMapInput `pulumi:"annotations"`
+	// How layers are compressed. Defaults to `gzip`.
+	Compression CompressionTypePtrInput `pulumi:"compression"`
+	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
+	// What an image without a name is called in the builder's image store: `prefix@digest`.
+	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
+	// Whether layers that exist already are compressed anew. Defaults to false.
+	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
+	// Not to be set: plain http is spoken to hosts of this machine only.
+	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
+	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+	NameCanonical pulumi.BoolPtrInput `pulumi:"nameCanonical"`
+	// There is nothing to name here: the image goes to `tags`.
+	Names pulumi.StringArrayInput `pulumi:"names"`
+	// Whether to use the media types of OCI. Defaults to true.
+	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
+	// Only what the image's `push` says.
+	Push pulumi.BoolPtrInput `pulumi:"push"`
+	// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+	PushByDigest pulumi.BoolPtrInput `pulumi:"pushByDigest"`
+	// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+	Store pulumi.BoolPtrInput `pulumi:"store"`
+	// Whether the builder's image store unpacks the image. Defaults to false.
+	Unpack pulumi.BoolPtrInput `pulumi:"unpack"`
+}
+
+func (ExportRegistryArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportRegistry)(nil)).Elem()
+}
+
+func (i ExportRegistryArgs) ToExportRegistryOutput() ExportRegistryOutput {
+	return i.ToExportRegistryOutputWithContext(context.Background())
+}
+
+func (i ExportRegistryArgs) ToExportRegistryOutputWithContext(ctx context.Context) ExportRegistryOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportRegistryOutput)
+}
+
+func (i ExportRegistryArgs) ToExportRegistryPtrOutput() ExportRegistryPtrOutput {
+	return i.ToExportRegistryPtrOutputWithContext(context.Background())
+}
+
+func (i ExportRegistryArgs) ToExportRegistryPtrOutputWithContext(ctx context.Context) ExportRegistryPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportRegistryOutput).ToExportRegistryPtrOutputWithContext(ctx)
+}
+
+// ExportRegistryPtrInput is an input type that accepts ExportRegistryArgs, ExportRegistryPtr and ExportRegistryPtrOutput values.
+// You can construct a concrete instance of `ExportRegistryPtrInput` via:
+//
+//	        ExportRegistryArgs{...}
+//
+//	or:
+//
+//	        nil
+type ExportRegistryPtrInput interface {
+	pulumi.Input
+
+	ToExportRegistryPtrOutput() ExportRegistryPtrOutput
+	ToExportRegistryPtrOutputWithContext(context.Context) ExportRegistryPtrOutput
+}
+
+type exportRegistryPtrType ExportRegistryArgs
+
+func ExportRegistryPtr(v *ExportRegistryArgs) ExportRegistryPtrInput {
+	return (*exportRegistryPtrType)(v)
+}
+
+func (*exportRegistryPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportRegistry)(nil)).Elem()
+}
+
+func (i *exportRegistryPtrType) ToExportRegistryPtrOutput() ExportRegistryPtrOutput {
+	return i.ToExportRegistryPtrOutputWithContext(context.Background())
+}
+
+func (i *exportRegistryPtrType) ToExportRegistryPtrOutputWithContext(ctx context.Context) ExportRegistryPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportRegistryPtrOutput)
+}
+
+// How an image is written that is pushed.
+type ExportRegistryOutput struct{ *pulumi.OutputState }
+
+func (ExportRegistryOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportRegistry)(nil)).Elem()
+}
+
+func (o ExportRegistryOutput) ToExportRegistryOutput() ExportRegistryOutput {
+	return o
+}
+
+func (o ExportRegistryOutput) ToExportRegistryOutputWithContext(ctx context.Context) ExportRegistryOutput {
+	return o
+}
+
+func (o ExportRegistryOutput) ToExportRegistryPtrOutput() ExportRegistryPtrOutput {
+	return o.ToExportRegistryPtrOutputWithContext(context.Background())
+}
+
+func (o ExportRegistryOutput) ToExportRegistryPtrOutputWithContext(ctx context.Context) ExportRegistryPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ExportRegistry) *ExportRegistry {
+		return &v
+	}).(ExportRegistryPtrOutput)
+}
+
+// Annotations of the manifests, beside the image's `annotations`.
+func (o ExportRegistryOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v ExportRegistry) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o ExportRegistryOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o ExportRegistryOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
+}
+
+// What an image without a name is called in the builder's image store: `prefix@digest`.
+func (o ExportRegistryOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *string { return v.DanglingNamePrefix }).(pulumi.StringPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o ExportRegistryOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
+}
+
+// Not to be set: plain http is spoken to hosts of this machine only.
+func (o ExportRegistryOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+func (o ExportRegistryOutput) NameCanonical() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *bool { return v.NameCanonical }).(pulumi.BoolPtrOutput)
+}
+
+// There is nothing to name here: the image goes to `tags`.
+func (o ExportRegistryOutput) Names() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v ExportRegistry) []string { return v.Names }).(pulumi.StringArrayOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o ExportRegistryOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
+}
+
+// Only what the image's `push` says.
+func (o ExportRegistryOutput) Push() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *bool { return v.Push }).(pulumi.BoolPtrOutput)
+}
+
+// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+func (o ExportRegistryOutput) PushByDigest() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *bool { return v.PushByDigest }).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+func (o ExportRegistryOutput) Store() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *bool { return v.Store }).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store unpacks the image. Defaults to false.
+func (o ExportRegistryOutput) Unpack() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ExportRegistry) *bool { return v.Unpack }).(pulumi.BoolPtrOutput)
+}
+
+type ExportRegistryPtrOutput struct{ *pulumi.OutputState }
+
+func (ExportRegistryPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportRegistry)(nil)).Elem()
+}
+
+func (o ExportRegistryPtrOutput) ToExportRegistryPtrOutput() ExportRegistryPtrOutput {
+	return o
+}
+
+func (o ExportRegistryPtrOutput) ToExportRegistryPtrOutputWithContext(ctx context.Context) ExportRegistryPtrOutput {
+	return o
+}
+
+func (o ExportRegistryPtrOutput) Elem() ExportRegistryOutput {
+	return o.ApplyT(func(v *ExportRegistry) ExportRegistry {
+		if v != nil {
+			return *v
+		}
+		var ret ExportRegistry
+		return ret
+	}).(ExportRegistryOutput)
+}
+
+// Annotations of the manifests, beside the image's `annotations`.
+func (o ExportRegistryPtrOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v *ExportRegistry) map[string]string {
+		if v == nil {
+			return nil
+		}
+		return v.Annotations
+	}).(pulumi.StringMapOutput)
+}
+
+// How layers are compressed. Defaults to `gzip`.
+func (o ExportRegistryPtrOutput) Compression() CompressionTypePtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *CompressionType {
+		if v == nil {
+			return nil
+		}
+		return v.Compression
+	}).(CompressionTypePtrOutput)
+}
+
+// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+func (o ExportRegistryPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *int {
+		if v == nil {
+			return nil
+		}
+		return v.CompressionLevel
+	}).(pulumi.IntPtrOutput)
+}
+
+// What an image without a name is called in the builder's image store: `prefix@digest`.
+func (o ExportRegistryPtrOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *string {
+		if v == nil {
+			return nil
+		}
+		return v.DanglingNamePrefix
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether layers that exist already are compressed anew. Defaults to false.
+func (o ExportRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.ForceCompression
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Not to be set: plain http is spoken to hosts of this machine only.
+func (o ExportRegistryPtrOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Insecure
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+func (o ExportRegistryPtrOutput) NameCanonical() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.NameCanonical
+	}).(pulumi.BoolPtrOutput)
+}
+
+// There is nothing to name here: the image goes to `tags`.
+func (o ExportRegistryPtrOutput) Names() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *ExportRegistry) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Names
+	}).(pulumi.StringArrayOutput)
+}
+
+// Whether to use the media types of OCI. Defaults to true.
+func (o ExportRegistryPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.OciMediaTypes
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Only what the image's `push` says.
+func (o ExportRegistryPtrOutput) Push() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Push
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+func (o ExportRegistryPtrOutput) PushByDigest() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.PushByDigest
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+func (o ExportRegistryPtrOutput) Store() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Store
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether the builder's image store unpacks the image. Defaults to false.
+func (o ExportRegistryPtrOutput) Unpack() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ExportRegistry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Unpack
+	}).(pulumi.BoolPtrOutput)
+}
+
+// The files of an image, as an archive. Several platforms have a folder each in it.
+type ExportTar struct {
+	// Path of the archive, relative to the program. Keep it out of the build context.
+	Dest string `pulumi:"dest"`
+}
+
+// ExportTarInput is an input type that accepts ExportTarArgs and ExportTarOutput values.
+// You can construct a concrete instance of `ExportTarInput` via:
+//
+//	ExportTarArgs{...}
+type ExportTarInput interface {
+	pulumi.Input
+
+	ToExportTarOutput() ExportTarOutput
+	ToExportTarOutputWithContext(context.Context) ExportTarOutput
+}
+
+// The files of an image, as an archive. Several platforms have a folder each in it.
+type ExportTarArgs struct {
+	// Path of the archive, relative to the program. Keep it out of the build context.
+	Dest pulumi.StringInput `pulumi:"dest"`
+}
+
+func (ExportTarArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportTar)(nil)).Elem()
+}
+
+func (i ExportTarArgs) ToExportTarOutput() ExportTarOutput {
+	return i.ToExportTarOutputWithContext(context.Background())
+}
+
+func (i ExportTarArgs) ToExportTarOutputWithContext(ctx context.Context) ExportTarOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportTarOutput)
+}
+
+func (i ExportTarArgs) ToExportTarPtrOutput() ExportTarPtrOutput {
+	return i.ToExportTarPtrOutputWithContext(context.Background())
+}
+
+func (i ExportTarArgs) ToExportTarPtrOutputWithContext(ctx context.Context) ExportTarPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportTarOutput).ToExportTarPtrOutputWithContext(ctx)
+}
+
+// ExportTarPtrInput is an input type that accepts ExportTarArgs, ExportTarPtr and ExportTarPtrOutput values.
+// You can construct a concrete instance of `ExportTarPtrInput` via:
+//
+//	        ExportTarArgs{...}
+//
+//	or:
+//
+//	        nil
+type ExportTarPtrInput interface {
+	pulumi.Input
+
+	ToExportTarPtrOutput() ExportTarPtrOutput
+	ToExportTarPtrOutputWithContext(context.Context) ExportTarPtrOutput
+}
+
+type exportTarPtrType ExportTarArgs
+
+func ExportTarPtr(v *ExportTarArgs) ExportTarPtrInput {
+	return (*exportTarPtrType)(v)
+}
+
+func (*exportTarPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportTar)(nil)).Elem()
+}
+
+func (i *exportTarPtrType) ToExportTarPtrOutput() ExportTarPtrOutput {
+	return i.ToExportTarPtrOutputWithContext(context.Background())
+}
+
+func (i *exportTarPtrType) ToExportTarPtrOutputWithContext(ctx context.Context) ExportTarPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExportTarPtrOutput)
+}
+
+// The files of an image, as an archive. Several platforms have a folder each in it.
+type ExportTarOutput struct{ *pulumi.OutputState }
+
+func (ExportTarOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportTar)(nil)).Elem()
+}
+
+func (o ExportTarOutput) ToExportTarOutput() ExportTarOutput {
+	return o
+}
+
+func (o ExportTarOutput) ToExportTarOutputWithContext(ctx context.Context) ExportTarOutput {
+	return o
+}
+
+func (o ExportTarOutput) ToExportTarPtrOutput() ExportTarPtrOutput {
+	return o.ToExportTarPtrOutputWithContext(context.Background())
+}
+
+func (o ExportTarOutput) ToExportTarPtrOutputWithContext(ctx context.Context) ExportTarPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ExportTar) *ExportTar {
+		return &v
+	}).(ExportTarPtrOutput)
+}
+
+// Path of the archive, relative to the program. Keep it out of the build context.
+func (o ExportTarOutput) Dest() pulumi.StringOutput {
+	return o.ApplyT(func(v ExportTar) string { return v.Dest }).(pulumi.StringOutput)
+}
+
+type ExportTarPtrOutput struct{ *pulumi.OutputState }
+
+func (ExportTarPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportTar)(nil)).Elem()
+}
+
+func (o ExportTarPtrOutput) ToExportTarPtrOutput() ExportTarPtrOutput {
+	return o
+}
+
+func (o ExportTarPtrOutput) ToExportTarPtrOutputWithContext(ctx context.Context) ExportTarPtrOutput {
+	return o
+}
+
+func (o ExportTarPtrOutput) Elem() ExportTarOutput {
+	return o.ApplyT(func(v *ExportTar) ExportTar {
+		if v != nil {
+			return *v
+		}
+		var ret ExportTar
+		return ret
+	}).(ExportTarOutput)
+}
+
+// Path of the archive, relative to the program. Keep it out of the build context.
+func (o ExportTarPtrOutput) Dest() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ExportTar) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Dest
+	}).(pulumi.StringPtrOutput)
+}
+
 // The image of one platform.
 type Manifest struct {
 	// Its digest: `sha256:…`.
@@ -4115,6 +5970,22 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*DockerfilePtrInput)(nil)).Elem(), DockerfileArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ECRInput)(nil)).Elem(), ECRArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ECRPtrInput)(nil)).Elem(), ECRArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportInput)(nil)).Elem(), ExportArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportArrayInput)(nil)).Elem(), ExportArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportCacheOnlyInput)(nil)).Elem(), ExportCacheOnlyArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportCacheOnlyPtrInput)(nil)).Elem(), ExportCacheOnlyArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportDockerInput)(nil)).Elem(), ExportDockerArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportDockerPtrInput)(nil)).Elem(), ExportDockerArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportImageInput)(nil)).Elem(), ExportImageArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportImagePtrInput)(nil)).Elem(), ExportImageArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportLocalInput)(nil)).Elem(), ExportLocalArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportLocalPtrInput)(nil)).Elem(), ExportLocalArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportOCIInput)(nil)).Elem(), ExportOCIArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportOCIPtrInput)(nil)).Elem(), ExportOCIArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportRegistryInput)(nil)).Elem(), ExportRegistryArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportRegistryPtrInput)(nil)).Elem(), ExportRegistryArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportTarInput)(nil)).Elem(), ExportTarArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportTarPtrInput)(nil)).Elem(), ExportTarArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NamedContextInput)(nil)).Elem(), NamedContextArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NamedContextMapInput)(nil)).Elem(), NamedContextMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceInput)(nil)).Elem(), ProvenanceArgs{})
@@ -4161,6 +6032,22 @@ func init() {
 	pulumi.RegisterOutputType(DockerfilePtrOutput{})
 	pulumi.RegisterOutputType(ECROutput{})
 	pulumi.RegisterOutputType(ECRPtrOutput{})
+	pulumi.RegisterOutputType(ExportOutput{})
+	pulumi.RegisterOutputType(ExportArrayOutput{})
+	pulumi.RegisterOutputType(ExportCacheOnlyOutput{})
+	pulumi.RegisterOutputType(ExportCacheOnlyPtrOutput{})
+	pulumi.RegisterOutputType(ExportDockerOutput{})
+	pulumi.RegisterOutputType(ExportDockerPtrOutput{})
+	pulumi.RegisterOutputType(ExportImageOutput{})
+	pulumi.RegisterOutputType(ExportImagePtrOutput{})
+	pulumi.RegisterOutputType(ExportLocalOutput{})
+	pulumi.RegisterOutputType(ExportLocalPtrOutput{})
+	pulumi.RegisterOutputType(ExportOCIOutput{})
+	pulumi.RegisterOutputType(ExportOCIPtrOutput{})
+	pulumi.RegisterOutputType(ExportRegistryOutput{})
+	pulumi.RegisterOutputType(ExportRegistryPtrOutput{})
+	pulumi.RegisterOutputType(ExportTarOutput{})
+	pulumi.RegisterOutputType(ExportTarPtrOutput{})
 	pulumi.RegisterOutputType(ManifestOutput{})
 	pulumi.RegisterOutputType(ManifestMapOutput{})
 	pulumi.RegisterOutputType(NamedContextOutput{})

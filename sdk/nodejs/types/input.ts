@@ -413,6 +413,266 @@ export interface ECRArgs {
 }
 
 /**
+ * Something that a build leaves: one of its members.
+ */
+export interface ExportArgs {
+    /**
+     * Nothing: the build fills caches only. What an image without `tags` does anyway.
+     */
+    cacheonly?: pulumi.Input<inputs.ExportCacheOnlyArgs>;
+    /**
+     * Whether to leave this entry out. Defaults to false.
+     */
+    disabled?: pulumi.Input<boolean>;
+    /**
+     * The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+     */
+    docker?: pulumi.Input<inputs.ExportDockerArgs>;
+    /**
+     * How the image is written, whether it is pushed or not.
+     */
+    image?: pulumi.Input<inputs.ExportImageArgs>;
+    /**
+     * The files of the image, in a folder.
+     */
+    local?: pulumi.Input<inputs.ExportLocalArgs>;
+    /**
+     * The image in the layout of OCI, as an archive or a folder.
+     */
+    oci?: pulumi.Input<inputs.ExportOCIArgs>;
+    /**
+     * An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+     */
+    raw?: pulumi.Input<string>;
+    /**
+     * How the image is written that is pushed to `tags`.
+     */
+    registry?: pulumi.Input<inputs.ExportRegistryArgs>;
+    /**
+     * The files of the image, as an archive.
+     */
+    tar?: pulumi.Input<inputs.ExportTarArgs>;
+}
+
+/**
+ * Nothing.
+ */
+export interface ExportCacheOnlyArgs {
+}
+
+/**
+ * An image of one platform as `docker save` writes it.
+ */
+export interface ExportDockerArgs {
+    /**
+     * Annotations of the manifests in it.
+     */
+    annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: pulumi.Input<enums.CompressionType>;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: pulumi.Input<number>;
+    /**
+     * Path of the archive or folder, relative to the program. Keep it out of the build context.
+     */
+    dest?: pulumi.Input<string>;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: pulumi.Input<boolean>;
+    /**
+     * What it is called in it, when the image has no `tags`.
+     */
+    names?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Whether to use the media types of OCI. Defaults to true.
+     */
+    ociMediaTypes?: pulumi.Input<boolean>;
+    /**
+     * Whether it is an archive and not a folder. Defaults to true.
+     */
+    tar?: pulumi.Input<boolean>;
+}
+
+/**
+ * How an image is written.
+ */
+export interface ExportImageArgs {
+    /**
+     * Annotations of the manifests, beside the image's `annotations`.
+     */
+    annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: pulumi.Input<enums.CompressionType>;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: pulumi.Input<number>;
+    /**
+     * What an image without a name is called in the builder's image store: `prefix@digest`.
+     */
+    danglingNamePrefix?: pulumi.Input<string>;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: pulumi.Input<boolean>;
+    /**
+     * Not to be set: plain http is spoken to hosts of this machine only.
+     */
+    insecure?: pulumi.Input<boolean>;
+    /**
+     * Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+     */
+    nameCanonical?: pulumi.Input<boolean>;
+    /**
+     * There is nothing to name here: the image goes to `tags`.
+     */
+    names?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Whether to use the media types of OCI. Defaults to true.
+     */
+    ociMediaTypes?: pulumi.Input<boolean>;
+    /**
+     * Only what the image's `push` says.
+     */
+    push?: pulumi.Input<boolean>;
+    /**
+     * Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     */
+    pushByDigest?: pulumi.Input<boolean>;
+    /**
+     * Whether the builder's image store keeps the image, if it has one. Defaults to false.
+     */
+    store?: pulumi.Input<boolean>;
+    /**
+     * Whether the builder's image store unpacks the image. Defaults to false.
+     */
+    unpack?: pulumi.Input<boolean>;
+}
+
+/**
+ * The files of an image, in a folder. Several platforms have a folder each in it.
+ */
+export interface ExportLocalArgs {
+    /**
+     * Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+     */
+    dest: pulumi.Input<string>;
+}
+
+/**
+ * An image as an archive or a folder.
+ */
+export interface ExportOCIArgs {
+    /**
+     * Annotations of the manifests in it.
+     */
+    annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: pulumi.Input<enums.CompressionType>;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: pulumi.Input<number>;
+    /**
+     * Path of the archive or folder, relative to the program. Keep it out of the build context.
+     */
+    dest?: pulumi.Input<string>;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: pulumi.Input<boolean>;
+    /**
+     * What it is called in it, when the image has no `tags`.
+     */
+    names?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Whether to use the media types of OCI. Defaults to true.
+     */
+    ociMediaTypes?: pulumi.Input<boolean>;
+    /**
+     * Whether it is an archive and not a folder. Defaults to true.
+     */
+    tar?: pulumi.Input<boolean>;
+}
+
+/**
+ * How an image is written that is pushed.
+ */
+export interface ExportRegistryArgs {
+    /**
+     * Annotations of the manifests, beside the image's `annotations`.
+     */
+    annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: pulumi.Input<enums.CompressionType>;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: pulumi.Input<number>;
+    /**
+     * What an image without a name is called in the builder's image store: `prefix@digest`.
+     */
+    danglingNamePrefix?: pulumi.Input<string>;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: pulumi.Input<boolean>;
+    /**
+     * Not to be set: plain http is spoken to hosts of this machine only.
+     */
+    insecure?: pulumi.Input<boolean>;
+    /**
+     * Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+     */
+    nameCanonical?: pulumi.Input<boolean>;
+    /**
+     * There is nothing to name here: the image goes to `tags`.
+     */
+    names?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Whether to use the media types of OCI. Defaults to true.
+     */
+    ociMediaTypes?: pulumi.Input<boolean>;
+    /**
+     * Only what the image's `push` says.
+     */
+    push?: pulumi.Input<boolean>;
+    /**
+     * Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     */
+    pushByDigest?: pulumi.Input<boolean>;
+    /**
+     * Whether the builder's image store keeps the image, if it has one. Defaults to false.
+     */
+    store?: pulumi.Input<boolean>;
+    /**
+     * Whether the builder's image store unpacks the image. Defaults to false.
+     */
+    unpack?: pulumi.Input<boolean>;
+}
+
+/**
+ * The files of an image, as an archive. Several platforms have a folder each in it.
+ */
+export interface ExportTarArgs {
+    /**
+     * Path of the archive, relative to the program. Keep it out of the build context.
+     */
+    dest: pulumi.Input<string>;
+}
+
+/**
  * A further build context.
  */
 export interface NamedContextArgs {

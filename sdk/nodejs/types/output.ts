@@ -33,6 +33,266 @@ export interface ECR {
 }
 
 /**
+ * Something that a build leaves: one of its members.
+ */
+export interface Export {
+    /**
+     * Nothing: the build fills caches only. What an image without `tags` does anyway.
+     */
+    cacheonly?: outputs.ExportCacheOnly;
+    /**
+     * Whether to leave this entry out. Defaults to false.
+     */
+    disabled?: boolean;
+    /**
+     * The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+     */
+    docker?: outputs.ExportDocker;
+    /**
+     * How the image is written, whether it is pushed or not.
+     */
+    image?: outputs.ExportImage;
+    /**
+     * The files of the image, in a folder.
+     */
+    local?: outputs.ExportLocal;
+    /**
+     * The image in the layout of OCI, as an archive or a folder.
+     */
+    oci?: outputs.ExportOCI;
+    /**
+     * An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+     */
+    raw?: string;
+    /**
+     * How the image is written that is pushed to `tags`.
+     */
+    registry?: outputs.ExportRegistry;
+    /**
+     * The files of the image, as an archive.
+     */
+    tar?: outputs.ExportTar;
+}
+
+/**
+ * Nothing.
+ */
+export interface ExportCacheOnly {
+}
+
+/**
+ * An image of one platform as `docker save` writes it.
+ */
+export interface ExportDocker {
+    /**
+     * Annotations of the manifests in it.
+     */
+    annotations?: {[key: string]: string};
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: enums.CompressionType;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: number;
+    /**
+     * Path of the archive or folder, relative to the program. Keep it out of the build context.
+     */
+    dest?: string;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: boolean;
+    /**
+     * What it is called in it, when the image has no `tags`.
+     */
+    names?: string[];
+    /**
+     * Whether to use the media types of OCI. Defaults to true.
+     */
+    ociMediaTypes?: boolean;
+    /**
+     * Whether it is an archive and not a folder. Defaults to true.
+     */
+    tar?: boolean;
+}
+
+/**
+ * How an image is written.
+ */
+export interface ExportImage {
+    /**
+     * Annotations of the manifests, beside the image's `annotations`.
+     */
+    annotations?: {[key: string]: string};
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: enums.CompressionType;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: number;
+    /**
+     * What an image without a name is called in the builder's image store: `prefix@digest`.
+     */
+    danglingNamePrefix?: string;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: boolean;
+    /**
+     * Not to be set: plain http is spoken to hosts of this machine only.
+     */
+    insecure?: boolean;
+    /**
+     * Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+     */
+    nameCanonical?: boolean;
+    /**
+     * There is nothing to name here: the image goes to `tags`.
+     */
+    names?: string[];
+    /**
+     * Whether to use the media types of OCI. Defaults to true.
+     */
+    ociMediaTypes?: boolean;
+    /**
+     * Only what the image's `push` says.
+     */
+    push?: boolean;
+    /**
+     * Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     */
+    pushByDigest?: boolean;
+    /**
+     * Whether the builder's image store keeps the image, if it has one. Defaults to false.
+     */
+    store?: boolean;
+    /**
+     * Whether the builder's image store unpacks the image. Defaults to false.
+     */
+    unpack?: boolean;
+}
+
+/**
+ * The files of an image, in a folder. Several platforms have a folder each in it.
+ */
+export interface ExportLocal {
+    /**
+     * Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+     */
+    dest: string;
+}
+
+/**
+ * An image as an archive or a folder.
+ */
+export interface ExportOCI {
+    /**
+     * Annotations of the manifests in it.
+     */
+    annotations?: {[key: string]: string};
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: enums.CompressionType;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: number;
+    /**
+     * Path of the archive or folder, relative to the program. Keep it out of the build context.
+     */
+    dest?: string;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: boolean;
+    /**
+     * What it is called in it, when the image has no `tags`.
+     */
+    names?: string[];
+    /**
+     * Whether to use the media types of OCI. Defaults to true.
+     */
+    ociMediaTypes?: boolean;
+    /**
+     * Whether it is an archive and not a folder. Defaults to true.
+     */
+    tar?: boolean;
+}
+
+/**
+ * How an image is written that is pushed.
+ */
+export interface ExportRegistry {
+    /**
+     * Annotations of the manifests, beside the image's `annotations`.
+     */
+    annotations?: {[key: string]: string};
+    /**
+     * How layers are compressed. Defaults to `gzip`.
+     */
+    compression?: enums.CompressionType;
+    /**
+     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     */
+    compressionLevel?: number;
+    /**
+     * What an image without a name is called in the builder's image store: `prefix@digest`.
+     */
+    danglingNamePrefix?: string;
+    /**
+     * Whether layers that exist already are compressed anew. Defaults to false.
+     */
+    forceCompression?: boolean;
+    /**
+     * Not to be set: plain http is spoken to hosts of this machine only.
+     */
+    insecure?: boolean;
+    /**
+     * Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+     */
+    nameCanonical?: boolean;
+    /**
+     * There is nothing to name here: the image goes to `tags`.
+     */
+    names?: string[];
+    /**
+     * Whether to use the media types of OCI. Defaults to true.
+     */
+    ociMediaTypes?: boolean;
+    /**
+     * Only what the image's `push` says.
+     */
+    push?: boolean;
+    /**
+     * Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     */
+    pushByDigest?: boolean;
+    /**
+     * Whether the builder's image store keeps the image, if it has one. Defaults to false.
+     */
+    store?: boolean;
+    /**
+     * Whether the builder's image store unpacks the image. Defaults to false.
+     */
+    unpack?: boolean;
+}
+
+/**
+ * The files of an image, as an archive. Several platforms have a folder each in it.
+ */
+export interface ExportTar {
+    /**
+     * Path of the archive, relative to the program. Keep it out of the build context.
+     */
+    dest: string;
+}
+
+/**
  * The image of one platform.
  */
 export interface Manifest {

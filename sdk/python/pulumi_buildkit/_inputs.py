@@ -50,6 +50,22 @@ __all__ = [
     'DockerfileArgsDict',
     'ECRArgs',
     'ECRArgsDict',
+    'ExportCacheOnlyArgs',
+    'ExportCacheOnlyArgsDict',
+    'ExportDockerArgs',
+    'ExportDockerArgsDict',
+    'ExportImageArgs',
+    'ExportImageArgsDict',
+    'ExportLocalArgs',
+    'ExportLocalArgsDict',
+    'ExportOCIArgs',
+    'ExportOCIArgsDict',
+    'ExportRegistryArgs',
+    'ExportRegistryArgsDict',
+    'ExportTarArgs',
+    'ExportTarArgsDict',
+    'ExportArgs',
+    'ExportArgsDict',
     'NamedContextArgs',
     'NamedContextArgsDict',
     'ProvenanceArgs',
@@ -1813,6 +1829,1177 @@ class ECRArgs:
     @role_arn.setter
     def role_arn(self, value: Optional[pulumi.Input[_builtins.str]]):
         pulumi.set(self, "role_arn", value)
+
+
+class ExportCacheOnlyArgsDict(TypedDict):
+    """
+    Nothing.
+    """
+    pass
+
+@pulumi.input_type
+class ExportCacheOnlyArgs:
+    def __init__(__self__):
+        """
+        Nothing.
+        """
+        pass
+
+
+class ExportDockerArgsDict(TypedDict):
+    """
+    An image of one platform as `docker save` writes it.
+    """
+    annotations: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]
+    """
+    Annotations of the manifests in it.
+    """
+    compression: NotRequired[pulumi.Input['CompressionType']]
+    """
+    How layers are compressed. Defaults to `gzip`.
+    """
+    compression_level: NotRequired[pulumi.Input[_builtins.int]]
+    """
+    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    """
+    dest: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Path of the archive or folder, relative to the program. Keep it out of the build context.
+    """
+    force_compression: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether layers that exist already are compressed anew. Defaults to false.
+    """
+    names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
+    """
+    What it is called in it, when the image has no `tags`.
+    """
+    oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to use the media types of OCI. Defaults to true.
+    """
+    tar: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether it is an archive and not a folder. Defaults to true.
+    """
+
+@pulumi.input_type
+class ExportDockerArgs:
+    def __init__(__self__, *,
+                 annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 compression: Optional[pulumi.Input['CompressionType']] = None,
+                 compression_level: Optional[pulumi.Input[_builtins.int]] = None,
+                 dest: Optional[pulumi.Input[_builtins.str]] = None,
+                 force_compression: Optional[pulumi.Input[_builtins.bool]] = None,
+                 names: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 oci_media_types: Optional[pulumi.Input[_builtins.bool]] = None,
+                 tar: Optional[pulumi.Input[_builtins.bool]] = None):
+        """
+        An image of one platform as `docker save` writes it.
+
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests in it.
+        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.str] dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: What it is called in it, when the image has no `tags`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        :param pulumi.Input[_builtins.bool] tar: Whether it is an archive and not a folder. Defaults to true.
+        """
+        if annotations is not None:
+            pulumi.set(__self__, "annotations", annotations)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if dest is not None:
+            pulumi.set(__self__, "dest", dest)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if names is not None:
+            pulumi.set(__self__, "names", names)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+        if tar is not None:
+            pulumi.set(__self__, "tar", tar)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Annotations of the manifests in it.
+        """
+        return pulumi.get(self, "annotations")
+
+    @annotations.setter
+    def annotations(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "annotations", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional[pulumi.Input['CompressionType']]:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @compression.setter
+    def compression(self, value: Optional[pulumi.Input['CompressionType']]):
+        pulumi.set(self, "compression", value)
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @compression_level.setter
+    def compression_level(self, value: Optional[pulumi.Input[_builtins.int]]):
+        pulumi.set(self, "compression_level", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Path of the archive or folder, relative to the program. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
+
+    @dest.setter
+    def dest(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "dest", value)
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @force_compression.setter
+    def force_compression(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "force_compression", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        What it is called in it, when the image has no `tags`.
+        """
+        return pulumi.get(self, "names")
+
+    @names.setter
+    def names(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "names", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to use the media types of OCI. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+    @oci_media_types.setter
+    def oci_media_types(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "oci_media_types", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tar(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether it is an archive and not a folder. Defaults to true.
+        """
+        return pulumi.get(self, "tar")
+
+    @tar.setter
+    def tar(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "tar", value)
+
+
+class ExportImageArgsDict(TypedDict):
+    """
+    How an image is written.
+    """
+    annotations: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]
+    """
+    Annotations of the manifests, beside the image's `annotations`.
+    """
+    compression: NotRequired[pulumi.Input['CompressionType']]
+    """
+    How layers are compressed. Defaults to `gzip`.
+    """
+    compression_level: NotRequired[pulumi.Input[_builtins.int]]
+    """
+    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    """
+    dangling_name_prefix: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    What an image without a name is called in the builder's image store: `prefix@digest`.
+    """
+    force_compression: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether layers that exist already are compressed anew. Defaults to false.
+    """
+    insecure: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Not to be set: plain http is spoken to hosts of this machine only.
+    """
+    name_canonical: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+    """
+    names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
+    """
+    There is nothing to name here: the image goes to `tags`.
+    """
+    oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to use the media types of OCI. Defaults to true.
+    """
+    push: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Only what the image's `push` says.
+    """
+    push_by_digest: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+    """
+    store: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the builder's image store keeps the image, if it has one. Defaults to false.
+    """
+    unpack: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the builder's image store unpacks the image. Defaults to false.
+    """
+
+@pulumi.input_type
+class ExportImageArgs:
+    def __init__(__self__, *,
+                 annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 compression: Optional[pulumi.Input['CompressionType']] = None,
+                 compression_level: Optional[pulumi.Input[_builtins.int]] = None,
+                 dangling_name_prefix: Optional[pulumi.Input[_builtins.str]] = None,
+                 force_compression: Optional[pulumi.Input[_builtins.bool]] = None,
+                 insecure: Optional[pulumi.Input[_builtins.bool]] = None,
+                 name_canonical: Optional[pulumi.Input[_builtins.bool]] = None,
+                 names: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 oci_media_types: Optional[pulumi.Input[_builtins.bool]] = None,
+                 push: Optional[pulumi.Input[_builtins.bool]] = None,
+                 push_by_digest: Optional[pulumi.Input[_builtins.bool]] = None,
+                 store: Optional[pulumi.Input[_builtins.bool]] = None,
+                 unpack: Optional[pulumi.Input[_builtins.bool]] = None):
+        """
+        How an image is written.
+
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests, beside the image's `annotations`.
+        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.str] dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param pulumi.Input[_builtins.bool] insecure: Not to be set: plain http is spoken to hosts of this machine only.
+        :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: There is nothing to name here: the image goes to `tags`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        :param pulumi.Input[_builtins.bool] push: Only what the image's `push` says.
+        :param pulumi.Input[_builtins.bool] push_by_digest: Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        :param pulumi.Input[_builtins.bool] store: Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        :param pulumi.Input[_builtins.bool] unpack: Whether the builder's image store unpacks the image. Defaults to false.
+        """
+        if annotations is not None:
+            pulumi.set(__self__, "annotations", annotations)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if dangling_name_prefix is not None:
+            pulumi.set(__self__, "dangling_name_prefix", dangling_name_prefix)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+        if name_canonical is not None:
+            pulumi.set(__self__, "name_canonical", name_canonical)
+        if names is not None:
+            pulumi.set(__self__, "names", names)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+        if push is not None:
+            pulumi.set(__self__, "push", push)
+        if push_by_digest is not None:
+            pulumi.set(__self__, "push_by_digest", push_by_digest)
+        if store is not None:
+            pulumi.set(__self__, "store", store)
+        if unpack is not None:
+            pulumi.set(__self__, "unpack", unpack)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Annotations of the manifests, beside the image's `annotations`.
+        """
+        return pulumi.get(self, "annotations")
+
+    @annotations.setter
+    def annotations(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "annotations", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional[pulumi.Input['CompressionType']]:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @compression.setter
+    def compression(self, value: Optional[pulumi.Input['CompressionType']]):
+        pulumi.set(self, "compression", value)
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @compression_level.setter
+    def compression_level(self, value: Optional[pulumi.Input[_builtins.int]]):
+        pulumi.set(self, "compression_level", value)
+
+    @_builtins.property
+    @pulumi.getter(name="danglingNamePrefix")
+    def dangling_name_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        What an image without a name is called in the builder's image store: `prefix@digest`.
+        """
+        return pulumi.get(self, "dangling_name_prefix")
+
+    @dangling_name_prefix.setter
+    def dangling_name_prefix(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "dangling_name_prefix", value)
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @force_compression.setter
+    def force_compression(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "force_compression", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Not to be set: plain http is spoken to hosts of this machine only.
+        """
+        return pulumi.get(self, "insecure")
+
+    @insecure.setter
+    def insecure(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "insecure", value)
+
+    @_builtins.property
+    @pulumi.getter(name="nameCanonical")
+    def name_canonical(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+        """
+        return pulumi.get(self, "name_canonical")
+
+    @name_canonical.setter
+    def name_canonical(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "name_canonical", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        There is nothing to name here: the image goes to `tags`.
+        """
+        return pulumi.get(self, "names")
+
+    @names.setter
+    def names(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "names", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to use the media types of OCI. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+    @oci_media_types.setter
+    def oci_media_types(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "oci_media_types", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def push(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Only what the image's `push` says.
+        """
+        return pulumi.get(self, "push")
+
+    @push.setter
+    def push(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "push", value)
+
+    @_builtins.property
+    @pulumi.getter(name="pushByDigest")
+    def push_by_digest(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        """
+        return pulumi.get(self, "push_by_digest")
+
+    @push_by_digest.setter
+    def push_by_digest(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "push_by_digest", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def store(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        """
+        return pulumi.get(self, "store")
+
+    @store.setter
+    def store(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "store", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def unpack(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the builder's image store unpacks the image. Defaults to false.
+        """
+        return pulumi.get(self, "unpack")
+
+    @unpack.setter
+    def unpack(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "unpack", value)
+
+
+class ExportLocalArgsDict(TypedDict):
+    """
+    The files of an image, in a folder. Several platforms have a folder each in it.
+    """
+    dest: pulumi.Input[_builtins.str]
+    """
+    Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+    """
+
+@pulumi.input_type
+class ExportLocalArgs:
+    def __init__(__self__, *,
+                 dest: pulumi.Input[_builtins.str]):
+        """
+        The files of an image, in a folder. Several platforms have a folder each in it.
+
+        :param pulumi.Input[_builtins.str] dest: Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        """
+        pulumi.set(__self__, "dest", dest)
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> pulumi.Input[_builtins.str]:
+        """
+        Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
+
+    @dest.setter
+    def dest(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "dest", value)
+
+
+class ExportOCIArgsDict(TypedDict):
+    """
+    An image as an archive or a folder.
+    """
+    annotations: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]
+    """
+    Annotations of the manifests in it.
+    """
+    compression: NotRequired[pulumi.Input['CompressionType']]
+    """
+    How layers are compressed. Defaults to `gzip`.
+    """
+    compression_level: NotRequired[pulumi.Input[_builtins.int]]
+    """
+    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    """
+    dest: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Path of the archive or folder, relative to the program. Keep it out of the build context.
+    """
+    force_compression: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether layers that exist already are compressed anew. Defaults to false.
+    """
+    names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
+    """
+    What it is called in it, when the image has no `tags`.
+    """
+    oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to use the media types of OCI. Defaults to true.
+    """
+    tar: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether it is an archive and not a folder. Defaults to true.
+    """
+
+@pulumi.input_type
+class ExportOCIArgs:
+    def __init__(__self__, *,
+                 annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 compression: Optional[pulumi.Input['CompressionType']] = None,
+                 compression_level: Optional[pulumi.Input[_builtins.int]] = None,
+                 dest: Optional[pulumi.Input[_builtins.str]] = None,
+                 force_compression: Optional[pulumi.Input[_builtins.bool]] = None,
+                 names: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 oci_media_types: Optional[pulumi.Input[_builtins.bool]] = None,
+                 tar: Optional[pulumi.Input[_builtins.bool]] = None):
+        """
+        An image as an archive or a folder.
+
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests in it.
+        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.str] dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: What it is called in it, when the image has no `tags`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        :param pulumi.Input[_builtins.bool] tar: Whether it is an archive and not a folder. Defaults to true.
+        """
+        if annotations is not None:
+            pulumi.set(__self__, "annotations", annotations)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if dest is not None:
+            pulumi.set(__self__, "dest", dest)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if names is not None:
+            pulumi.set(__self__, "names", names)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+        if tar is not None:
+            pulumi.set(__self__, "tar", tar)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Annotations of the manifests in it.
+        """
+        return pulumi.get(self, "annotations")
+
+    @annotations.setter
+    def annotations(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "annotations", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional[pulumi.Input['CompressionType']]:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @compression.setter
+    def compression(self, value: Optional[pulumi.Input['CompressionType']]):
+        pulumi.set(self, "compression", value)
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @compression_level.setter
+    def compression_level(self, value: Optional[pulumi.Input[_builtins.int]]):
+        pulumi.set(self, "compression_level", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Path of the archive or folder, relative to the program. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
+
+    @dest.setter
+    def dest(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "dest", value)
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @force_compression.setter
+    def force_compression(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "force_compression", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        What it is called in it, when the image has no `tags`.
+        """
+        return pulumi.get(self, "names")
+
+    @names.setter
+    def names(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "names", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to use the media types of OCI. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+    @oci_media_types.setter
+    def oci_media_types(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "oci_media_types", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tar(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether it is an archive and not a folder. Defaults to true.
+        """
+        return pulumi.get(self, "tar")
+
+    @tar.setter
+    def tar(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "tar", value)
+
+
+class ExportRegistryArgsDict(TypedDict):
+    """
+    How an image is written that is pushed.
+    """
+    annotations: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]
+    """
+    Annotations of the manifests, beside the image's `annotations`.
+    """
+    compression: NotRequired[pulumi.Input['CompressionType']]
+    """
+    How layers are compressed. Defaults to `gzip`.
+    """
+    compression_level: NotRequired[pulumi.Input[_builtins.int]]
+    """
+    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    """
+    dangling_name_prefix: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    What an image without a name is called in the builder's image store: `prefix@digest`.
+    """
+    force_compression: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether layers that exist already are compressed anew. Defaults to false.
+    """
+    insecure: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Not to be set: plain http is spoken to hosts of this machine only.
+    """
+    name_canonical: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+    """
+    names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
+    """
+    There is nothing to name here: the image goes to `tags`.
+    """
+    oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to use the media types of OCI. Defaults to true.
+    """
+    push: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Only what the image's `push` says.
+    """
+    push_by_digest: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+    """
+    store: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the builder's image store keeps the image, if it has one. Defaults to false.
+    """
+    unpack: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the builder's image store unpacks the image. Defaults to false.
+    """
+
+@pulumi.input_type
+class ExportRegistryArgs:
+    def __init__(__self__, *,
+                 annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 compression: Optional[pulumi.Input['CompressionType']] = None,
+                 compression_level: Optional[pulumi.Input[_builtins.int]] = None,
+                 dangling_name_prefix: Optional[pulumi.Input[_builtins.str]] = None,
+                 force_compression: Optional[pulumi.Input[_builtins.bool]] = None,
+                 insecure: Optional[pulumi.Input[_builtins.bool]] = None,
+                 name_canonical: Optional[pulumi.Input[_builtins.bool]] = None,
+                 names: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 oci_media_types: Optional[pulumi.Input[_builtins.bool]] = None,
+                 push: Optional[pulumi.Input[_builtins.bool]] = None,
+                 push_by_digest: Optional[pulumi.Input[_builtins.bool]] = None,
+                 store: Optional[pulumi.Input[_builtins.bool]] = None,
+                 unpack: Optional[pulumi.Input[_builtins.bool]] = None):
+        """
+        How an image is written that is pushed.
+
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests, beside the image's `annotations`.
+        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.str] dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param pulumi.Input[_builtins.bool] insecure: Not to be set: plain http is spoken to hosts of this machine only.
+        :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: There is nothing to name here: the image goes to `tags`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        :param pulumi.Input[_builtins.bool] push: Only what the image's `push` says.
+        :param pulumi.Input[_builtins.bool] push_by_digest: Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        :param pulumi.Input[_builtins.bool] store: Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        :param pulumi.Input[_builtins.bool] unpack: Whether the builder's image store unpacks the image. Defaults to false.
+        """
+        if annotations is not None:
+            pulumi.set(__self__, "annotations", annotations)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if dangling_name_prefix is not None:
+            pulumi.set(__self__, "dangling_name_prefix", dangling_name_prefix)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+        if name_canonical is not None:
+            pulumi.set(__self__, "name_canonical", name_canonical)
+        if names is not None:
+            pulumi.set(__self__, "names", names)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+        if push is not None:
+            pulumi.set(__self__, "push", push)
+        if push_by_digest is not None:
+            pulumi.set(__self__, "push_by_digest", push_by_digest)
+        if store is not None:
+            pulumi.set(__self__, "store", store)
+        if unpack is not None:
+            pulumi.set(__self__, "unpack", unpack)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Annotations of the manifests, beside the image's `annotations`.
+        """
+        return pulumi.get(self, "annotations")
+
+    @annotations.setter
+    def annotations(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "annotations", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional[pulumi.Input['CompressionType']]:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @compression.setter
+    def compression(self, value: Optional[pulumi.Input['CompressionType']]):
+        pulumi.set(self, "compression", value)
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @compression_level.setter
+    def compression_level(self, value: Optional[pulumi.Input[_builtins.int]]):
+        pulumi.set(self, "compression_level", value)
+
+    @_builtins.property
+    @pulumi.getter(name="danglingNamePrefix")
+    def dangling_name_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        What an image without a name is called in the builder's image store: `prefix@digest`.
+        """
+        return pulumi.get(self, "dangling_name_prefix")
+
+    @dangling_name_prefix.setter
+    def dangling_name_prefix(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "dangling_name_prefix", value)
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @force_compression.setter
+    def force_compression(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "force_compression", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Not to be set: plain http is spoken to hosts of this machine only.
+        """
+        return pulumi.get(self, "insecure")
+
+    @insecure.setter
+    def insecure(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "insecure", value)
+
+    @_builtins.property
+    @pulumi.getter(name="nameCanonical")
+    def name_canonical(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+        """
+        return pulumi.get(self, "name_canonical")
+
+    @name_canonical.setter
+    def name_canonical(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "name_canonical", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        There is nothing to name here: the image goes to `tags`.
+        """
+        return pulumi.get(self, "names")
+
+    @names.setter
+    def names(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "names", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to use the media types of OCI. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+    @oci_media_types.setter
+    def oci_media_types(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "oci_media_types", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def push(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Only what the image's `push` says.
+        """
+        return pulumi.get(self, "push")
+
+    @push.setter
+    def push(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "push", value)
+
+    @_builtins.property
+    @pulumi.getter(name="pushByDigest")
+    def push_by_digest(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        """
+        return pulumi.get(self, "push_by_digest")
+
+    @push_by_digest.setter
+    def push_by_digest(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "push_by_digest", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def store(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        """
+        return pulumi.get(self, "store")
+
+    @store.setter
+    def store(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "store", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def unpack(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the builder's image store unpacks the image. Defaults to false.
+        """
+        return pulumi.get(self, "unpack")
+
+    @unpack.setter
+    def unpack(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "unpack", value)
+
+
+class ExportTarArgsDict(TypedDict):
+    """
+    The files of an image, as an archive. Several platforms have a folder each in it.
+    """
+    dest: pulumi.Input[_builtins.str]
+    """
+    Path of the archive, relative to the program. Keep it out of the build context.
+    """
+
+@pulumi.input_type
+class ExportTarArgs:
+    def __init__(__self__, *,
+                 dest: pulumi.Input[_builtins.str]):
+        """
+        The files of an image, as an archive. Several platforms have a folder each in it.
+
+        :param pulumi.Input[_builtins.str] dest: Path of the archive, relative to the program. Keep it out of the build context.
+        """
+        pulumi.set(__self__, "dest", dest)
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> pulumi.Input[_builtins.str]:
+        """
+        Path of the archive, relative to the program. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
+
+    @dest.setter
+    def dest(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "dest", value)
+
+
+class ExportArgsDict(TypedDict):
+    """
+    Something that a build leaves: one of its members.
+    """
+    cacheonly: NotRequired[pulumi.Input['ExportCacheOnlyArgsDict']]
+    """
+    Nothing: the build fills caches only. What an image without `tags` does anyway.
+    """
+    disabled: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to leave this entry out. Defaults to false.
+    """
+    docker: NotRequired[pulumi.Input['ExportDockerArgsDict']]
+    """
+    The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+    """
+    image: NotRequired[pulumi.Input['ExportImageArgsDict']]
+    """
+    How the image is written, whether it is pushed or not.
+    """
+    local: NotRequired[pulumi.Input['ExportLocalArgsDict']]
+    """
+    The files of the image, in a folder.
+    """
+    oci: NotRequired[pulumi.Input['ExportOCIArgsDict']]
+    """
+    The image in the layout of OCI, as an archive or a folder.
+    """
+    raw: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+    """
+    registry: NotRequired[pulumi.Input['ExportRegistryArgsDict']]
+    """
+    How the image is written that is pushed to `tags`.
+    """
+    tar: NotRequired[pulumi.Input['ExportTarArgsDict']]
+    """
+    The files of the image, as an archive.
+    """
+
+@pulumi.input_type
+class ExportArgs:
+    def __init__(__self__, *,
+                 cacheonly: Optional[pulumi.Input['ExportCacheOnlyArgs']] = None,
+                 disabled: Optional[pulumi.Input[_builtins.bool]] = None,
+                 docker: Optional[pulumi.Input['ExportDockerArgs']] = None,
+                 image: Optional[pulumi.Input['ExportImageArgs']] = None,
+                 local: Optional[pulumi.Input['ExportLocalArgs']] = None,
+                 oci: Optional[pulumi.Input['ExportOCIArgs']] = None,
+                 raw: Optional[pulumi.Input[_builtins.str]] = None,
+                 registry: Optional[pulumi.Input['ExportRegistryArgs']] = None,
+                 tar: Optional[pulumi.Input['ExportTarArgs']] = None):
+        """
+        Something that a build leaves: one of its members.
+
+        :param pulumi.Input['ExportCacheOnlyArgs'] cacheonly: Nothing: the build fills caches only. What an image without `tags` does anyway.
+        :param pulumi.Input[_builtins.bool] disabled: Whether to leave this entry out. Defaults to false.
+        :param pulumi.Input['ExportDockerArgs'] docker: The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+        :param pulumi.Input['ExportImageArgs'] image: How the image is written, whether it is pushed or not.
+        :param pulumi.Input['ExportLocalArgs'] local: The files of the image, in a folder.
+        :param pulumi.Input['ExportOCIArgs'] oci: The image in the layout of OCI, as an archive or a folder.
+        :param pulumi.Input[_builtins.str] raw: An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+        :param pulumi.Input['ExportRegistryArgs'] registry: How the image is written that is pushed to `tags`.
+        :param pulumi.Input['ExportTarArgs'] tar: The files of the image, as an archive.
+        """
+        if cacheonly is not None:
+            pulumi.set(__self__, "cacheonly", cacheonly)
+        if disabled is not None:
+            pulumi.set(__self__, "disabled", disabled)
+        if docker is not None:
+            pulumi.set(__self__, "docker", docker)
+        if image is not None:
+            pulumi.set(__self__, "image", image)
+        if local is not None:
+            pulumi.set(__self__, "local", local)
+        if oci is not None:
+            pulumi.set(__self__, "oci", oci)
+        if raw is not None:
+            pulumi.set(__self__, "raw", raw)
+        if registry is not None:
+            pulumi.set(__self__, "registry", registry)
+        if tar is not None:
+            pulumi.set(__self__, "tar", tar)
+
+    @_builtins.property
+    @pulumi.getter
+    def cacheonly(self) -> Optional[pulumi.Input['ExportCacheOnlyArgs']]:
+        """
+        Nothing: the build fills caches only. What an image without `tags` does anyway.
+        """
+        return pulumi.get(self, "cacheonly")
+
+    @cacheonly.setter
+    def cacheonly(self, value: Optional[pulumi.Input['ExportCacheOnlyArgs']]):
+        pulumi.set(self, "cacheonly", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def disabled(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to leave this entry out. Defaults to false.
+        """
+        return pulumi.get(self, "disabled")
+
+    @disabled.setter
+    def disabled(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "disabled", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def docker(self) -> Optional[pulumi.Input['ExportDockerArgs']]:
+        """
+        The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+        """
+        return pulumi.get(self, "docker")
+
+    @docker.setter
+    def docker(self, value: Optional[pulumi.Input['ExportDockerArgs']]):
+        pulumi.set(self, "docker", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def image(self) -> Optional[pulumi.Input['ExportImageArgs']]:
+        """
+        How the image is written, whether it is pushed or not.
+        """
+        return pulumi.get(self, "image")
+
+    @image.setter
+    def image(self, value: Optional[pulumi.Input['ExportImageArgs']]):
+        pulumi.set(self, "image", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def local(self) -> Optional[pulumi.Input['ExportLocalArgs']]:
+        """
+        The files of the image, in a folder.
+        """
+        return pulumi.get(self, "local")
+
+    @local.setter
+    def local(self, value: Optional[pulumi.Input['ExportLocalArgs']]):
+        pulumi.set(self, "local", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def oci(self) -> Optional[pulumi.Input['ExportOCIArgs']]:
+        """
+        The image in the layout of OCI, as an archive or a folder.
+        """
+        return pulumi.get(self, "oci")
+
+    @oci.setter
+    def oci(self, value: Optional[pulumi.Input['ExportOCIArgs']]):
+        pulumi.set(self, "oci", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def raw(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+        """
+        return pulumi.get(self, "raw")
+
+    @raw.setter
+    def raw(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "raw", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def registry(self) -> Optional[pulumi.Input['ExportRegistryArgs']]:
+        """
+        How the image is written that is pushed to `tags`.
+        """
+        return pulumi.get(self, "registry")
+
+    @registry.setter
+    def registry(self, value: Optional[pulumi.Input['ExportRegistryArgs']]):
+        pulumi.set(self, "registry", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tar(self) -> Optional[pulumi.Input['ExportTarArgs']]:
+        """
+        The files of the image, as an archive.
+        """
+        return pulumi.get(self, "tar")
+
+    @tar.setter
+    def tar(self, value: Optional[pulumi.Input['ExportTarArgs']]):
+        pulumi.set(self, "tar", value)
 
 
 class NamedContextArgsDict(TypedDict):

@@ -32,7 +32,9 @@ class ImageArgs:
                  context: Optional[pulumi.Input['BuildContextArgs']] = None,
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
                  dockerfile: Optional[pulumi.Input['DockerfileArgs']] = None,
+                 exports: Optional[pulumi.Input[Sequence[pulumi.Input['ExportArgs']]]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
@@ -63,7 +65,9 @@ class ImageArgs:
         :param pulumi.Input['BuildContextArgs'] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
         :param pulumi.Input['DockerfileArgs'] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
+        :param pulumi.Input[Sequence[pulumi.Input['ExportArgs']]] exports: What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image.
+        :param pulumi.Input[_builtins.bool] load: Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. Defaults to the builder's own.
         :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
@@ -102,8 +106,12 @@ class ImageArgs:
             pulumi.set(__self__, "context_hash", context_hash)
         if dockerfile is not None:
             pulumi.set(__self__, "dockerfile", dockerfile)
+        if exports is not None:
+            pulumi.set(__self__, "exports", exports)
         if labels is not None:
             pulumi.set(__self__, "labels", labels)
+        if load is not None:
+            pulumi.set(__self__, "load", load)
         if network is not None:
             pulumi.set(__self__, "network", network)
         if no_cache is not None:
@@ -261,6 +269,18 @@ class ImageArgs:
 
     @_builtins.property
     @pulumi.getter
+    def exports(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['ExportArgs']]]]:
+        """
+        What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+        """
+        return pulumi.get(self, "exports")
+
+    @exports.setter
+    def exports(self, value: Optional[pulumi.Input[Sequence[pulumi.Input['ExportArgs']]]]):
+        pulumi.set(self, "exports", value)
+
+    @_builtins.property
+    @pulumi.getter
     def labels(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
         Labels of the image.
@@ -270,6 +290,18 @@ class ImageArgs:
     @labels.setter
     def labels(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "labels", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def load(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+        """
+        return pulumi.get(self, "load")
+
+    @load.setter
+    def load(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "load", value)
 
     @_builtins.property
     @pulumi.getter
@@ -492,7 +524,9 @@ class Image(pulumi.CustomResource):
                  context: Optional[pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']]] = None,
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
                  dockerfile: Optional[pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']]] = None,
+                 exports: Optional[pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
@@ -529,7 +563,9 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
         :param pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]] exports: What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image.
+        :param pulumi.Input[_builtins.bool] load: Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. Defaults to the builder's own.
         :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
@@ -585,7 +621,9 @@ class Image(pulumi.CustomResource):
                  context: Optional[pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']]] = None,
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
                  dockerfile: Optional[pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']]] = None,
+                 exports: Optional[pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
@@ -622,7 +660,9 @@ class Image(pulumi.CustomResource):
             __props__.__dict__["context"] = context
             __props__.__dict__["context_hash"] = context_hash
             __props__.__dict__["dockerfile"] = dockerfile
+            __props__.__dict__["exports"] = exports
             __props__.__dict__["labels"] = labels
+            __props__.__dict__["load"] = load
             __props__.__dict__["network"] = network
             __props__.__dict__["no_cache"] = no_cache
             __props__.__dict__["platforms"] = platforms
@@ -672,7 +712,9 @@ class Image(pulumi.CustomResource):
         __props__.__dict__["build_args"] = None
         __props__.__dict__["context_hash"] = None
         __props__.__dict__["digest"] = None
+        __props__.__dict__["exports"] = None
         __props__.__dict__["labels"] = None
+        __props__.__dict__["load"] = None
         __props__.__dict__["manifests"] = None
         __props__.__dict__["network"] = None
         __props__.__dict__["platforms"] = None
@@ -730,11 +772,27 @@ class Image(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def exports(self) -> pulumi.Output[Optional[Sequence['outputs.Export']]]:
+        """
+        What was left beside the image, and how it was written.
+        """
+        return pulumi.get(self, "exports")
+
+    @_builtins.property
+    @pulumi.getter
     def labels(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
         """
         The labels that were applied.
         """
         return pulumi.get(self, "labels")
+
+    @_builtins.property
+    @pulumi.getter
+    def load(self) -> pulumi.Output[Optional[_builtins.bool]]:
+        """
+        Whether the image was loaded into a Docker Engine.
+        """
+        return pulumi.get(self, "load")
 
     @_builtins.property
     @pulumi.getter

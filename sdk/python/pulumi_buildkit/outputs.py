@@ -13,10 +13,19 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
+from . import outputs
 from ._enums import *
 
 __all__ = [
     'ECR',
+    'Export',
+    'ExportCacheOnly',
+    'ExportDocker',
+    'ExportImage',
+    'ExportLocal',
+    'ExportOCI',
+    'ExportRegistry',
+    'ExportTar',
     'Manifest',
     'Provenance',
     'Registry',
@@ -93,6 +102,832 @@ class ECR(dict):
         A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
         """
         return pulumi.get(self, "role_arn")
+
+
+@pulumi.output_type
+class Export(dict):
+    """
+    Something that a build leaves: one of its members.
+    """
+    def __init__(__self__, *,
+                 cacheonly: Optional['outputs.ExportCacheOnly'] = None,
+                 disabled: Optional[_builtins.bool] = None,
+                 docker: Optional['outputs.ExportDocker'] = None,
+                 image: Optional['outputs.ExportImage'] = None,
+                 local: Optional['outputs.ExportLocal'] = None,
+                 oci: Optional['outputs.ExportOCI'] = None,
+                 raw: Optional[_builtins.str] = None,
+                 registry: Optional['outputs.ExportRegistry'] = None,
+                 tar: Optional['outputs.ExportTar'] = None):
+        """
+        Something that a build leaves: one of its members.
+
+        :param 'ExportCacheOnly' cacheonly: Nothing: the build fills caches only. What an image without `tags` does anyway.
+        :param _builtins.bool disabled: Whether to leave this entry out. Defaults to false.
+        :param 'ExportDocker' docker: The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+        :param 'ExportImage' image: How the image is written, whether it is pushed or not.
+        :param 'ExportLocal' local: The files of the image, in a folder.
+        :param 'ExportOCI' oci: The image in the layout of OCI, as an archive or a folder.
+        :param _builtins.str raw: An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+        :param 'ExportRegistry' registry: How the image is written that is pushed to `tags`.
+        :param 'ExportTar' tar: The files of the image, as an archive.
+        """
+        if cacheonly is not None:
+            pulumi.set(__self__, "cacheonly", cacheonly)
+        if disabled is not None:
+            pulumi.set(__self__, "disabled", disabled)
+        if docker is not None:
+            pulumi.set(__self__, "docker", docker)
+        if image is not None:
+            pulumi.set(__self__, "image", image)
+        if local is not None:
+            pulumi.set(__self__, "local", local)
+        if oci is not None:
+            pulumi.set(__self__, "oci", oci)
+        if raw is not None:
+            pulumi.set(__self__, "raw", raw)
+        if registry is not None:
+            pulumi.set(__self__, "registry", registry)
+        if tar is not None:
+            pulumi.set(__self__, "tar", tar)
+
+    @_builtins.property
+    @pulumi.getter
+    def cacheonly(self) -> Optional['outputs.ExportCacheOnly']:
+        """
+        Nothing: the build fills caches only. What an image without `tags` does anyway.
+        """
+        return pulumi.get(self, "cacheonly")
+
+    @_builtins.property
+    @pulumi.getter
+    def disabled(self) -> Optional[_builtins.bool]:
+        """
+        Whether to leave this entry out. Defaults to false.
+        """
+        return pulumi.get(self, "disabled")
+
+    @_builtins.property
+    @pulumi.getter
+    def docker(self) -> Optional['outputs.ExportDocker']:
+        """
+        The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+        """
+        return pulumi.get(self, "docker")
+
+    @_builtins.property
+    @pulumi.getter
+    def image(self) -> Optional['outputs.ExportImage']:
+        """
+        How the image is written, whether it is pushed or not.
+        """
+        return pulumi.get(self, "image")
+
+    @_builtins.property
+    @pulumi.getter
+    def local(self) -> Optional['outputs.ExportLocal']:
+        """
+        The files of the image, in a folder.
+        """
+        return pulumi.get(self, "local")
+
+    @_builtins.property
+    @pulumi.getter
+    def oci(self) -> Optional['outputs.ExportOCI']:
+        """
+        The image in the layout of OCI, as an archive or a folder.
+        """
+        return pulumi.get(self, "oci")
+
+    @_builtins.property
+    @pulumi.getter
+    def raw(self) -> Optional[_builtins.str]:
+        """
+        An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+        """
+        return pulumi.get(self, "raw")
+
+    @_builtins.property
+    @pulumi.getter
+    def registry(self) -> Optional['outputs.ExportRegistry']:
+        """
+        How the image is written that is pushed to `tags`.
+        """
+        return pulumi.get(self, "registry")
+
+    @_builtins.property
+    @pulumi.getter
+    def tar(self) -> Optional['outputs.ExportTar']:
+        """
+        The files of the image, as an archive.
+        """
+        return pulumi.get(self, "tar")
+
+
+@pulumi.output_type
+class ExportCacheOnly(dict):
+    """
+    Nothing.
+    """
+    def __init__(__self__):
+        """
+        Nothing.
+        """
+        pass
+
+
+@pulumi.output_type
+class ExportDocker(dict):
+    """
+    An image of one platform as `docker save` writes it.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "compressionLevel":
+            suggest = "compression_level"
+        elif key == "forceCompression":
+            suggest = "force_compression"
+        elif key == "ociMediaTypes":
+            suggest = "oci_media_types"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in ExportDocker. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        ExportDocker.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        ExportDocker.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 annotations: Optional[Mapping[str, _builtins.str]] = None,
+                 compression: Optional['CompressionType'] = None,
+                 compression_level: Optional[_builtins.int] = None,
+                 dest: Optional[_builtins.str] = None,
+                 force_compression: Optional[_builtins.bool] = None,
+                 names: Optional[Sequence[_builtins.str]] = None,
+                 oci_media_types: Optional[_builtins.bool] = None,
+                 tar: Optional[_builtins.bool] = None):
+        """
+        An image of one platform as `docker save` writes it.
+
+        :param Mapping[str, _builtins.str] annotations: Annotations of the manifests in it.
+        :param 'CompressionType' compression: How layers are compressed. Defaults to `gzip`.
+        :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param _builtins.str dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
+        :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param Sequence[_builtins.str] names: What it is called in it, when the image has no `tags`.
+        :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        :param _builtins.bool tar: Whether it is an archive and not a folder. Defaults to true.
+        """
+        if annotations is not None:
+            pulumi.set(__self__, "annotations", annotations)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if dest is not None:
+            pulumi.set(__self__, "dest", dest)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if names is not None:
+            pulumi.set(__self__, "names", names)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+        if tar is not None:
+            pulumi.set(__self__, "tar", tar)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Optional[Mapping[str, _builtins.str]]:
+        """
+        Annotations of the manifests in it.
+        """
+        return pulumi.get(self, "annotations")
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional['CompressionType']:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[_builtins.int]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> Optional[_builtins.str]:
+        """
+        Path of the archive or folder, relative to the program. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[_builtins.bool]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        What it is called in it, when the image has no `tags`.
+        """
+        return pulumi.get(self, "names")
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[_builtins.bool]:
+        """
+        Whether to use the media types of OCI. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+    @_builtins.property
+    @pulumi.getter
+    def tar(self) -> Optional[_builtins.bool]:
+        """
+        Whether it is an archive and not a folder. Defaults to true.
+        """
+        return pulumi.get(self, "tar")
+
+
+@pulumi.output_type
+class ExportImage(dict):
+    """
+    How an image is written.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "compressionLevel":
+            suggest = "compression_level"
+        elif key == "danglingNamePrefix":
+            suggest = "dangling_name_prefix"
+        elif key == "forceCompression":
+            suggest = "force_compression"
+        elif key == "nameCanonical":
+            suggest = "name_canonical"
+        elif key == "ociMediaTypes":
+            suggest = "oci_media_types"
+        elif key == "pushByDigest":
+            suggest = "push_by_digest"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in ExportImage. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        ExportImage.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        ExportImage.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 annotations: Optional[Mapping[str, _builtins.str]] = None,
+                 compression: Optional['CompressionType'] = None,
+                 compression_level: Optional[_builtins.int] = None,
+                 dangling_name_prefix: Optional[_builtins.str] = None,
+                 force_compression: Optional[_builtins.bool] = None,
+                 insecure: Optional[_builtins.bool] = None,
+                 name_canonical: Optional[_builtins.bool] = None,
+                 names: Optional[Sequence[_builtins.str]] = None,
+                 oci_media_types: Optional[_builtins.bool] = None,
+                 push: Optional[_builtins.bool] = None,
+                 push_by_digest: Optional[_builtins.bool] = None,
+                 store: Optional[_builtins.bool] = None,
+                 unpack: Optional[_builtins.bool] = None):
+        """
+        How an image is written.
+
+        :param Mapping[str, _builtins.str] annotations: Annotations of the manifests, beside the image's `annotations`.
+        :param 'CompressionType' compression: How layers are compressed. Defaults to `gzip`.
+        :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param _builtins.str dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
+        :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param _builtins.bool insecure: Not to be set: plain http is spoken to hosts of this machine only.
+        :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+        :param Sequence[_builtins.str] names: There is nothing to name here: the image goes to `tags`.
+        :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        :param _builtins.bool push: Only what the image's `push` says.
+        :param _builtins.bool push_by_digest: Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        :param _builtins.bool store: Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        :param _builtins.bool unpack: Whether the builder's image store unpacks the image. Defaults to false.
+        """
+        if annotations is not None:
+            pulumi.set(__self__, "annotations", annotations)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if dangling_name_prefix is not None:
+            pulumi.set(__self__, "dangling_name_prefix", dangling_name_prefix)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+        if name_canonical is not None:
+            pulumi.set(__self__, "name_canonical", name_canonical)
+        if names is not None:
+            pulumi.set(__self__, "names", names)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+        if push is not None:
+            pulumi.set(__self__, "push", push)
+        if push_by_digest is not None:
+            pulumi.set(__self__, "push_by_digest", push_by_digest)
+        if store is not None:
+            pulumi.set(__self__, "store", store)
+        if unpack is not None:
+            pulumi.set(__self__, "unpack", unpack)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Optional[Mapping[str, _builtins.str]]:
+        """
+        Annotations of the manifests, beside the image's `annotations`.
+        """
+        return pulumi.get(self, "annotations")
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional['CompressionType']:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[_builtins.int]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @_builtins.property
+    @pulumi.getter(name="danglingNamePrefix")
+    def dangling_name_prefix(self) -> Optional[_builtins.str]:
+        """
+        What an image without a name is called in the builder's image store: `prefix@digest`.
+        """
+        return pulumi.get(self, "dangling_name_prefix")
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[_builtins.bool]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[_builtins.bool]:
+        """
+        Not to be set: plain http is spoken to hosts of this machine only.
+        """
+        return pulumi.get(self, "insecure")
+
+    @_builtins.property
+    @pulumi.getter(name="nameCanonical")
+    def name_canonical(self) -> Optional[_builtins.bool]:
+        """
+        Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+        """
+        return pulumi.get(self, "name_canonical")
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        There is nothing to name here: the image goes to `tags`.
+        """
+        return pulumi.get(self, "names")
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[_builtins.bool]:
+        """
+        Whether to use the media types of OCI. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+    @_builtins.property
+    @pulumi.getter
+    def push(self) -> Optional[_builtins.bool]:
+        """
+        Only what the image's `push` says.
+        """
+        return pulumi.get(self, "push")
+
+    @_builtins.property
+    @pulumi.getter(name="pushByDigest")
+    def push_by_digest(self) -> Optional[_builtins.bool]:
+        """
+        Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        """
+        return pulumi.get(self, "push_by_digest")
+
+    @_builtins.property
+    @pulumi.getter
+    def store(self) -> Optional[_builtins.bool]:
+        """
+        Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        """
+        return pulumi.get(self, "store")
+
+    @_builtins.property
+    @pulumi.getter
+    def unpack(self) -> Optional[_builtins.bool]:
+        """
+        Whether the builder's image store unpacks the image. Defaults to false.
+        """
+        return pulumi.get(self, "unpack")
+
+
+@pulumi.output_type
+class ExportLocal(dict):
+    """
+    The files of an image, in a folder. Several platforms have a folder each in it.
+    """
+    def __init__(__self__, *,
+                 dest: _builtins.str):
+        """
+        The files of an image, in a folder. Several platforms have a folder each in it.
+
+        :param _builtins.str dest: Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        """
+        pulumi.set(__self__, "dest", dest)
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> _builtins.str:
+        """
+        Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
+
+
+@pulumi.output_type
+class ExportOCI(dict):
+    """
+    An image as an archive or a folder.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "compressionLevel":
+            suggest = "compression_level"
+        elif key == "forceCompression":
+            suggest = "force_compression"
+        elif key == "ociMediaTypes":
+            suggest = "oci_media_types"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in ExportOCI. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        ExportOCI.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        ExportOCI.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 annotations: Optional[Mapping[str, _builtins.str]] = None,
+                 compression: Optional['CompressionType'] = None,
+                 compression_level: Optional[_builtins.int] = None,
+                 dest: Optional[_builtins.str] = None,
+                 force_compression: Optional[_builtins.bool] = None,
+                 names: Optional[Sequence[_builtins.str]] = None,
+                 oci_media_types: Optional[_builtins.bool] = None,
+                 tar: Optional[_builtins.bool] = None):
+        """
+        An image as an archive or a folder.
+
+        :param Mapping[str, _builtins.str] annotations: Annotations of the manifests in it.
+        :param 'CompressionType' compression: How layers are compressed. Defaults to `gzip`.
+        :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param _builtins.str dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
+        :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param Sequence[_builtins.str] names: What it is called in it, when the image has no `tags`.
+        :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        :param _builtins.bool tar: Whether it is an archive and not a folder. Defaults to true.
+        """
+        if annotations is not None:
+            pulumi.set(__self__, "annotations", annotations)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if dest is not None:
+            pulumi.set(__self__, "dest", dest)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if names is not None:
+            pulumi.set(__self__, "names", names)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+        if tar is not None:
+            pulumi.set(__self__, "tar", tar)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Optional[Mapping[str, _builtins.str]]:
+        """
+        Annotations of the manifests in it.
+        """
+        return pulumi.get(self, "annotations")
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional['CompressionType']:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[_builtins.int]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> Optional[_builtins.str]:
+        """
+        Path of the archive or folder, relative to the program. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[_builtins.bool]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        What it is called in it, when the image has no `tags`.
+        """
+        return pulumi.get(self, "names")
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[_builtins.bool]:
+        """
+        Whether to use the media types of OCI. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+    @_builtins.property
+    @pulumi.getter
+    def tar(self) -> Optional[_builtins.bool]:
+        """
+        Whether it is an archive and not a folder. Defaults to true.
+        """
+        return pulumi.get(self, "tar")
+
+
+@pulumi.output_type
+class ExportRegistry(dict):
+    """
+    How an image is written that is pushed.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "compressionLevel":
+            suggest = "compression_level"
+        elif key == "danglingNamePrefix":
+            suggest = "dangling_name_prefix"
+        elif key == "forceCompression":
+            suggest = "force_compression"
+        elif key == "nameCanonical":
+            suggest = "name_canonical"
+        elif key == "ociMediaTypes":
+            suggest = "oci_media_types"
+        elif key == "pushByDigest":
+            suggest = "push_by_digest"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in ExportRegistry. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        ExportRegistry.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        ExportRegistry.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 annotations: Optional[Mapping[str, _builtins.str]] = None,
+                 compression: Optional['CompressionType'] = None,
+                 compression_level: Optional[_builtins.int] = None,
+                 dangling_name_prefix: Optional[_builtins.str] = None,
+                 force_compression: Optional[_builtins.bool] = None,
+                 insecure: Optional[_builtins.bool] = None,
+                 name_canonical: Optional[_builtins.bool] = None,
+                 names: Optional[Sequence[_builtins.str]] = None,
+                 oci_media_types: Optional[_builtins.bool] = None,
+                 push: Optional[_builtins.bool] = None,
+                 push_by_digest: Optional[_builtins.bool] = None,
+                 store: Optional[_builtins.bool] = None,
+                 unpack: Optional[_builtins.bool] = None):
+        """
+        How an image is written that is pushed.
+
+        :param Mapping[str, _builtins.str] annotations: Annotations of the manifests, beside the image's `annotations`.
+        :param 'CompressionType' compression: How layers are compressed. Defaults to `gzip`.
+        :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param _builtins.str dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
+        :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
+        :param _builtins.bool insecure: Not to be set: plain http is spoken to hosts of this machine only.
+        :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+        :param Sequence[_builtins.str] names: There is nothing to name here: the image goes to `tags`.
+        :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        :param _builtins.bool push: Only what the image's `push` says.
+        :param _builtins.bool push_by_digest: Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        :param _builtins.bool store: Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        :param _builtins.bool unpack: Whether the builder's image store unpacks the image. Defaults to false.
+        """
+        if annotations is not None:
+            pulumi.set(__self__, "annotations", annotations)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if dangling_name_prefix is not None:
+            pulumi.set(__self__, "dangling_name_prefix", dangling_name_prefix)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+        if name_canonical is not None:
+            pulumi.set(__self__, "name_canonical", name_canonical)
+        if names is not None:
+            pulumi.set(__self__, "names", names)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+        if push is not None:
+            pulumi.set(__self__, "push", push)
+        if push_by_digest is not None:
+            pulumi.set(__self__, "push_by_digest", push_by_digest)
+        if store is not None:
+            pulumi.set(__self__, "store", store)
+        if unpack is not None:
+            pulumi.set(__self__, "unpack", unpack)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Optional[Mapping[str, _builtins.str]]:
+        """
+        Annotations of the manifests, beside the image's `annotations`.
+        """
+        return pulumi.get(self, "annotations")
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional['CompressionType']:
+        """
+        How layers are compressed. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[_builtins.int]:
+        """
+        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @_builtins.property
+    @pulumi.getter(name="danglingNamePrefix")
+    def dangling_name_prefix(self) -> Optional[_builtins.str]:
+        """
+        What an image without a name is called in the builder's image store: `prefix@digest`.
+        """
+        return pulumi.get(self, "dangling_name_prefix")
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[_builtins.bool]:
+        """
+        Whether layers that exist already are compressed anew. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[_builtins.bool]:
+        """
+        Not to be set: plain http is spoken to hosts of this machine only.
+        """
+        return pulumi.get(self, "insecure")
+
+    @_builtins.property
+    @pulumi.getter(name="nameCanonical")
+    def name_canonical(self) -> Optional[_builtins.bool]:
+        """
+        Whether the builder's image store also gets the name `name@digest`. Defaults to false.
+        """
+        return pulumi.get(self, "name_canonical")
+
+    @_builtins.property
+    @pulumi.getter
+    def names(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        There is nothing to name here: the image goes to `tags`.
+        """
+        return pulumi.get(self, "names")
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[_builtins.bool]:
+        """
+        Whether to use the media types of OCI. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+    @_builtins.property
+    @pulumi.getter
+    def push(self) -> Optional[_builtins.bool]:
+        """
+        Only what the image's `push` says.
+        """
+        return pulumi.get(self, "push")
+
+    @_builtins.property
+    @pulumi.getter(name="pushByDigest")
+    def push_by_digest(self) -> Optional[_builtins.bool]:
+        """
+        Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        """
+        return pulumi.get(self, "push_by_digest")
+
+    @_builtins.property
+    @pulumi.getter
+    def store(self) -> Optional[_builtins.bool]:
+        """
+        Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        """
+        return pulumi.get(self, "store")
+
+    @_builtins.property
+    @pulumi.getter
+    def unpack(self) -> Optional[_builtins.bool]:
+        """
+        Whether the builder's image store unpacks the image. Defaults to false.
+        """
+        return pulumi.get(self, "unpack")
+
+
+@pulumi.output_type
+class ExportTar(dict):
+    """
+    The files of an image, as an archive. Several platforms have a folder each in it.
+    """
+    def __init__(__self__, *,
+                 dest: _builtins.str):
+        """
+        The files of an image, as an archive. Several platforms have a folder each in it.
+
+        :param _builtins.str dest: Path of the archive, relative to the program. Keep it out of the build context.
+        """
+        pulumi.set(__self__, "dest", dest)
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> _builtins.str:
+        """
+        Path of the archive, relative to the program. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
 
 
 @pulumi.output_type

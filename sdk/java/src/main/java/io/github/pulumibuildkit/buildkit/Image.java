@@ -100,6 +100,20 @@ public class Image extends com.pulumi.resources.CustomResource {
         return this.digest;
     }
     /**
+     * What was left beside the image, and how it was written.
+     * 
+     */
+    @Export(name="exports", refs={List.class,io.github.pulumibuildkit.buildkit.outputs.Export.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<io.github.pulumibuildkit.buildkit.outputs.Export>> exports;
+
+    /**
+     * @return What was left beside the image, and how it was written.
+     * 
+     */
+    public Output<Optional<List<io.github.pulumibuildkit.buildkit.outputs.Export>>> exports() {
+        return Codegen.optional(this.exports);
+    }
+    /**
      * The labels that were applied.
      * 
      */
@@ -112,6 +126,20 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<Map<String,String>>> labels() {
         return Codegen.optional(this.labels);
+    }
+    /**
+     * Whether the image was loaded into a Docker Engine.
+     * 
+     */
+    @Export(name="load", refs={Boolean.class}, tree="[0]")
+    private Output</* @Nullable */ Boolean> load;
+
+    /**
+     * @return Whether the image was loaded into a Docker Engine.
+     * 
+     */
+    public Output<Optional<Boolean>> load() {
+        return Codegen.optional(this.load);
     }
     /**
      * The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.

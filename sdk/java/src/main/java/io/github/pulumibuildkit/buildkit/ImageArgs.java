@@ -12,6 +12,7 @@ import io.github.pulumibuildkit.buildkit.inputs.BuilderArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheFromArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheToArgs;
 import io.github.pulumibuildkit.buildkit.inputs.DockerfileArgs;
+import io.github.pulumibuildkit.buildkit.inputs.ExportArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ProvenanceArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
 import io.github.pulumibuildkit.buildkit.inputs.SBOMArgs;
@@ -182,6 +183,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+     * 
+     */
+    @Import(name="exports")
+    private @Nullable Output<List<ExportArgs>> exports;
+
+    /**
+     * @return What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+     * 
+     */
+    public Optional<Output<List<ExportArgs>>> exports() {
+        return Optional.ofNullable(this.exports);
+    }
+
+    /**
      * Labels of the image.
      * 
      */
@@ -194,6 +210,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<Map<String,String>>> labels() {
         return Optional.ofNullable(this.labels);
+    }
+
+    /**
+     * Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+     * 
+     */
+    @Import(name="load")
+    private @Nullable Output<Boolean> load;
+
+    /**
+     * @return Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+     * 
+     */
+    public Optional<Output<Boolean>> load() {
+        return Optional.ofNullable(this.load);
     }
 
     /**
@@ -464,7 +495,9 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         this.context = $.context;
         this.contextHash = $.contextHash;
         this.dockerfile = $.dockerfile;
+        this.exports = $.exports;
         this.labels = $.labels;
+        this.load = $.load;
         this.network = $.network;
         this.noCache = $.noCache;
         this.platforms = $.platforms;
@@ -743,6 +776,37 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param exports What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder exports(@Nullable Output<List<ExportArgs>> exports) {
+            $.exports = exports;
+            return this;
+        }
+
+        /**
+         * @param exports What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder exports(List<ExportArgs> exports) {
+            return exports(Output.of(exports));
+        }
+
+        /**
+         * @param exports What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder exports(ExportArgs... exports) {
+            return exports(List.of(exports));
+        }
+
+        /**
          * @param labels Labels of the image.
          * 
          * @return builder
@@ -761,6 +825,27 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder labels(Map<String,String> labels) {
             return labels(Output.of(labels));
+        }
+
+        /**
+         * @param load Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder load(@Nullable Output<Boolean> load) {
+            $.load = load;
+            return this;
+        }
+
+        /**
+         * @param load Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder load(Boolean load) {
+            return load(Output.of(load));
         }
 
         /**

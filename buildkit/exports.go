@@ -1,0 +1,68 @@
+package buildkit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+
+	"github.com/moby/buildkit/client"
+)
+
+// Export is something that a build leaves beside the image that is pushed. It is there when the build has succeeded, and not
+// in parts when it has not.
+type Export struct {
+	Type  string            // "local": the files of the image; "tar": they as an archive; "oci" and "docker": the image as an archive
+	Attrs map[string]string // by BuildKit's names
+	Dir   string            // of "local": where the files go; what is there stays
+
+	// Open makes what gets the archive of the others, before the build starts.
+	Open func(ctx context.Context) (Sink, error)
+}
+
+// Sink gets one archive: Write it to its end, and then either Commit or Abort.
+type Sink interface {
+	io.Writer
+	Commit() error
+	Abort() error // nil, or why it took no more
+}
+
+// exports are what the daemon is asked for: the image last, because each exporter's digest replaces the one before.
+func (s *solve) exports(ctx context.Context, exports []Export) ([]client.ExportEntry, error) {
+	var entries []client.ExportEntry
+	for _, e := range exports {
+		entry := client.ExportEntry{Type: e.Type, Attrs: maps.Clone(e.Attrs), OutputDir: e.Dir}
+		if e.Open == nil {
+			if err := os.MkdirAll(e.Dir, 0o755); err != nil { //nolint:gosec // it is the user's, as any folder of theirs
+				return nil, fmt.Errorf("exports: %w", err)
+			}
+		} else {
+			sink, err := e.Open(ctx)
+			if err != nil {
+				return nil, err
+			}
+			s.sinks = append(s.sinks, sink)
+			entry.Output = func(map[string]string) (io.WriteCloser, error) { return open{sink}, nil }
+		}
+		entries = append(entries, entry)
+	}
+	return append(entries, s.plan.image()), nil
+}
+
+// open is a sink that stays open when the daemon has sent what there is: whether that is all shows when the solve returns.
+type open struct{ io.Writer }
+
+func (open) Close() error { return nil }
+
+// settle ends the sinks, whatever became of the solve. The reason why one took no more says more than what came of it.
+func (s *solve) settle(ctx context.Context, err error) error {
+	for _, sink := range s.sinks {
+		if err == nil {
+			err = sink.Commit()
+		} else if cause := sink.Abort(); cause != nil && ctx.Err() == nil {
+			err = cause
+		}
+	}
+	return err
+}

@@ -1,0 +1,207 @@
+package buildkit_test
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
+)
+
+func file(path string) func(context.Context) (buildkit.Sink, error) {
+	return func(context.Context) (buildkit.Sink, error) { return buildkit.NewFile(path) }
+}
+
+func folder(path string) func(context.Context) (buildkit.Sink, error) {
+	return func(context.Context) (buildkit.Sink, error) { return buildkit.NewFolder(path) }
+}
+
+// One build leaves the image in every form, beside the one that it pushes.
+func TestExports(t *testing.T) {
+	t.Parallel()
+	s, dir := newSteps(t), t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, "out", name) }
+	plan := s.plan(t, "")
+	plan.Files.Inline = []byte("FROM scratch\nCOPY <<EOF /a/b\nhello\nEOF")
+	named := map[string]string{"name": "example.com/a:1,example.com/a:2"}
+	built, err := s.solve(t.Context(), plan, buildkit.Access{Exports: []buildkit.Export{
+		{Type: "local", Dir: at("files")},
+		{Type: "tar", Open: file(at("files.tar"))},
+		{Type: "oci", Open: file(at("oci.tar"))},
+		{Type: "oci", Open: folder(at("layout")), Attrs: map[string]string{"compression": "zstd"}},
+		{Type: "docker", Open: file(at("docker.tar")), Attrs: named},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.file(t, built, "a/b") != "hello\n" {
+		t.Error("the pushed image is another")
+	}
+	if text, err := os.ReadFile(at("files/a/b")); err != nil || string(text) != "hello\n" {
+		t.Errorf("files: %q, %v", text, err)
+	}
+	for name, want := range map[string][]string{"files.tar": {"a/b"}, "oci.tar": {"oci-layout", "index.json"}, "docker.tar": {"manifest.json"}} {
+		entries := archive(t, at(name))
+		for _, path := range want {
+			if !slices.Contains(entries, path) {
+				t.Errorf("%s holds %v", name, entries)
+			}
+		}
+	}
+	var index document
+	text, err := os.ReadFile(at("layout/index.json"))
+	if err := errors.Join(err, json.Unmarshal(text, &index)); err != nil || len(index.Manifests) != 1 {
+		t.Fatalf("layout: %s, %v", text, err)
+	}
+	if _, err := os.Stat(at("layout/blobs/sha256/" + index.Manifests[0].Digest.Hex)); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "out", ".*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func archive(t *testing.T, path string) (names []string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for reader := tar.NewReader(f); ; {
+		h, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return names
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, h.Name)
+	}
+}
+
+// What was there before a build that fails is there after it, and nothing else.
+func TestAFailedBuildExportsNothing(t *testing.T) {
+	t.Parallel()
+	s, dir := newSteps(t), t.TempDir()
+	put(filepath.Join(dir, "image.tar"), "the last one")
+	exports := []buildkit.Export{{Type: "oci", Open: file(filepath.Join(dir, "image.tar"))}, {Type: "oci", Open: folder(filepath.Join(dir, "layout"))}}
+	if _, err := s.solve(t.Context(), s.plan(t, "RUN false"), buildkit.Access{Exports: exports}); err == nil {
+		t.Error("no error")
+	}
+	refused := append(exports, buildkit.Export{Type: "oci", Open: file(filepath.Join(dir, "image.tar", "below"))})
+	s.events = nil
+	if _, err := s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{Exports: refused}); err == nil || len(s.events) > 0 {
+		t.Errorf("got %v after %v", err, s.events)
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "*"))
+	hidden, _ := filepath.Glob(filepath.Join(dir, ".*"))
+	if text, err := os.ReadFile(filepath.Join(dir, "image.tar")); err != nil || string(text) != "the last one" || len(left)+len(hidden) != 1 {
+		t.Errorf("left: %v, %v, %q, %v", left, hidden, text, err)
+	}
+}
+
+// dockerEngine answers as a Docker Engine does to "docker load".
+type dockerEngine struct {
+	mu     sync.Mutex
+	answer string   // what it says instead of loading
+	loaded []string // names in the archives
+}
+
+func (e *dockerEngine) says(answer string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.answer = answer
+}
+
+func (e *dockerEngine) has() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.loaded)
+}
+
+func (e *dockerEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Api-Version", "1.51")
+	if !strings.HasSuffix(r.URL.Path, "/images/load") {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.answer != "" {
+		_, _ = io.WriteString(w, e.answer)
+		return
+	}
+	for reader := tar.NewReader(r.Body); ; {
+		h, err := reader.Next()
+		if err != nil {
+			break
+		}
+		if h.Name == "manifest.json" {
+			var images []struct{ RepoTags []string }
+			_ = json.NewDecoder(reader).Decode(&images)
+			e.loaded = append(e.loaded, images[0].RepoTags...)
+		}
+	}
+	_, _ = io.WriteString(w, `{"stream":"Loaded image"}`+"\n")
+}
+
+// serve is where the engine answers.
+func (e *dockerEngine) serve(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "docker.sock")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: e}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close(); <-ended })
+	return "unix://" + path
+}
+
+func load(name string) buildkit.Access {
+	return buildkit.Access{Exports: []buildkit.Export{{Type: "docker", Attrs: map[string]string{"name": name},
+		Open: func(ctx context.Context) (buildkit.Sink, error) { return engine.Load(ctx) }}}}
+}
+
+func TestLoadIntoAnEngine(t *testing.T) {
+	e := &dockerEngine{}
+	t.Setenv("DOCKER_HOST", e.serve(t))
+	s := newSteps(t)
+	if _, err := s.solve(t.Context(), s.plan(t, "RUN true"), load("example.com/app:1")); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(e.has(), []string{"example.com/app:1"}) {
+		t.Errorf("loaded %v", e.has())
+	}
+	if _, err := s.solve(t.Context(), s.plan(t, "RUN false"), load("example.com/app:2")); err == nil || !strings.Contains(err.Error(), "RUN false") || len(e.has()) != 1 {
+		t.Errorf("a failing build loads %v, %v", e.has(), err)
+	}
+	e.says(`{"errorDetail":{"message":"no space left"},"error":"no space left"}`)
+	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), load("example.com/app:3"))
+	if err == nil || !strings.HasPrefix(err.Error(), "loading the image into the Docker Engine at unix:///") || !strings.HasSuffix(err.Error(), ": no space left") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNoEngineAnswers(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	s := newSteps(t)
+	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), load("a"))
+	if err == nil || !strings.HasPrefix(err.Error(), "no Docker Engine answers at unix:///nowhere/docker.sock: ") ||
+		!strings.Contains(err.Error(), "start one, set DOCKER_HOST, or leave load out") || len(s.events) > 0 {
+		t.Errorf("got %v after %v", err, s.events)
+	}
+}

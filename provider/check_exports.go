@@ -1,0 +1,106 @@
+package provider
+
+import (
+	"errors"
+	"maps"
+	"slices"
+)
+
+func checkExports(c *checker) {
+	members := []string{"tar", "local", "registry", "image", "oci", "docker", "cacheonly", "raw"}
+	paths := c.one("exports", len(c.args.Exports), members...)
+	images := 0
+	for _, i := range slices.Sorted(maps.Keys(paths)) {
+		if c.unknownAt(key("exports"), index(i)) {
+			continue
+		}
+		form, err := c.args.Exports[i].form()
+		path := paths[i] + "." + form.kind
+		if c.args.Exports[i].Raw != nil {
+			path = paths[i] + ".raw"
+		}
+		if err == nil && form.isImage() {
+			if images++; images > 1 {
+				err = errors.New("there is one image, and another entry says how it is written: keep one of them")
+			}
+		}
+		if err == nil {
+			err = c.exportMistake(form)
+		}
+		if err != nil {
+			c.fail(path, "%v", err)
+		}
+		c.compression(path, c.args.Exports[i].layers())
+	}
+}
+
+// layers is how the layers of the given member are compressed.
+func (e Export) layers() (none LayerCompression) {
+	switch {
+	case e.Registry != nil:
+		return e.Registry.LayerCompression
+	case e.Image != nil:
+		return e.Image.LayerCompression
+	case e.OCI != nil:
+		return e.OCI.LayerCompression
+	case e.Docker != nil:
+		return e.Docker.LayerCompression
+	}
+	return none
+}
+
+func (c *checker) exportMistake(e export) error {
+	switch e.kind {
+	case "tar", "local", "oci":
+		if e.dest == "" || e.dest == "-" {
+			return errors.New("dest is needed: the path to write to")
+		}
+	case "docker":
+		return c.severalPlatforms()
+	case "image", "registry":
+		return c.imageMistake(e)
+	case "cacheonly":
+	default:
+		return errors.New("type=" + e.kind + " is not known: it is tar, local, oci, docker, image, registry or cacheonly")
+	}
+	return nil
+}
+
+// imageMistake finds options that other inputs decide on.
+func (c *checker) imageMistake(e export) error {
+	push := pushes(c.raw)
+	asked, given := e.attrs["push"]
+	switch {
+	case e.attrs["name"] != "":
+		return errors.New("names: the image goes to tags: put the references there")
+	case e.attrs["push-by-digest"] == "true":
+		return errors.New("pushByDigest: every image is pushed by digest first: leave it out")
+	case e.attrs["registry.insecure"] == "true":
+		return errors.New("insecure: plain http is spoken to hosts of this machine only: leave it out")
+	case e.attrs["oci-mediatypes"] == "false" && (len(c.args.Annotations) > 0 || c.args.Provenance != nil || c.args.SBOM != nil):
+		return errors.New("ociMediaTypes: annotations, provenance and sbom need the media types of OCI: leave it out")
+	case !isKnown(c.raw, "push", "tags"):
+		return nil
+	case given && asked != "true" && push, given && asked == "true" && !push:
+		return errors.New("push: the input push says whether the image is pushed: leave it out here")
+	case e.kind == "registry" && !push:
+		return errors.New("a registry export is pushed: add tags and leave push at true, or say image instead of registry")
+	}
+	return nil
+}
+
+func checkLoad(c *checker) {
+	if !deref(c.args.Load) || !isKnown(c.raw, "load") {
+		return
+	}
+	if err := c.severalPlatforms(); err != nil {
+		c.fail("load", "%v", err)
+	}
+}
+
+func (c *checker) severalPlatforms() error {
+	if isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1 {
+		return errors.New("this takes an image of one platform: build another Image for one of them, or export oci instead")
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package provider
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
+)
+
+// export is one entry of exports in one form, whatever it was written as.
+type export struct {
+	kind   string // "tar", "local", "image", "registry", "oci", "docker", "cacheonly"
+	attrs  attrs  // by BuildKit's names
+	dest   string // path; "" of a "docker": into the engine
+	folder bool   // the image's layout in a folder
+}
+
+// isImage tells whether it is about the image that is pushed rather than something beside it.
+func (e export) isImage() bool { return e.kind == "image" || e.kind == "registry" }
+
+// form is the member that is given.
+func (e Export) form() (export, error) {
+	switch {
+	case e.Tar != nil:
+		return export{kind: "tar", dest: e.Tar.Dest}, nil
+	case e.Local != nil:
+		return export{kind: "local", dest: e.Local.Dest}, nil
+	case e.Registry != nil:
+		return export{kind: "registry", attrs: e.Registry.attrs()}, nil
+	case e.Image != nil:
+		return export{kind: "image", attrs: e.Image.attrs()}, nil
+	case e.OCI != nil:
+		return e.OCI.form("oci"), nil
+	case e.Docker != nil:
+		return e.Docker.form("docker"), nil
+	case e.CacheOnly != nil:
+		return export{kind: "cacheonly"}, nil
+	}
+	return rawExport(deref(e.Raw))
+}
+
+// rawExport reads an export of docker's command line, where a path alone is a folder.
+func rawExport(text string) (export, error) {
+	kind, options, err := parseRaw(text)
+	if err != nil || kind == "" {
+		return export{kind: "local", dest: text}, err
+	}
+	raw := export{kind: kind, attrs: options, dest: options["dest"], folder: options["tar"] == "false"}
+	delete(options, "dest")
+	delete(options, "tar")
+	if insecure, given := options["insecure"]; given {
+		options["registry.insecure"] = insecure
+		delete(options, "insecure")
+	}
+	return raw, nil
+}
+
+func (e ExportImage) attrs() attrs {
+	return attrs{}.
+		compression(e.LayerCompression).
+		flag("oci-mediatypes", e.OCIMediaTypes).
+		annotations(e.Annotations).
+		names(e.Names).
+		flag("push", e.Push).
+		flag("push-by-digest", e.PushByDigest).
+		flag("registry.insecure", e.Insecure).
+		text("dangling-name-prefix", e.DanglingNamePrefix).
+		flag("name-canonical", e.NameCanonical).
+		flag("unpack", e.Unpack).
+		flag("store", e.Store)
+}
+
+func (e ExportOCI) form(kind string) export {
+	options := attrs{}.compression(e.LayerCompression).flag("oci-mediatypes", e.OCIMediaTypes).annotations(e.Annotations).names(e.Names)
+	return export{kind: kind, attrs: options, dest: deref(e.Dest), folder: e.Tar != nil && !*e.Tar}
+}
+
+func (a attrs) annotations(values map[string]string) attrs {
+	for name, value := range values {
+		a["annotation."+name] = value
+	}
+	return a
+}
+
+func (a attrs) names(names []string) attrs {
+	if len(names) > 0 {
+		a["name"] = strings.Join(names, ",")
+	}
+	return a
+}
+
+// forms are the entries that are on. Check refuses those that cannot be read.
+func (a ImageArgs) forms() (forms []export) {
+	for _, e := range a.Exports {
+		if form, err := e.form(); err == nil && !deref(e.Disabled) {
+			forms = append(forms, form)
+		}
+	}
+	if deref(a.Load) {
+		forms = append(forms, export{kind: "docker"})
+	}
+	return forms
+}
+
+// imageAttrs are how the image that is pushed is written.
+func (a ImageArgs) imageAttrs() map[string]string {
+	options := map[string]string{}
+	for _, form := range a.forms() {
+		if form.isImage() {
+			maps.Copy(options, form.attrs)
+		}
+	}
+	delete(options, "push") // as push says, which Check has seen to
+	return options
+}
+
+// storing are the options of the builder's own image store, which have no say in the image.
+var storing = []string{"dangling-name-prefix", "name-canonical", "unpack", "store"}
+
+// leaves tells whether something is left beside the pushed image, of which nobody remembers whether it is still there.
+func (a ImageArgs) leaves() bool {
+	return slices.ContainsFunc(a.forms(), func(e export) bool { return !e.isImage() && e.kind != "cacheonly" })
+}
+
+// exports are what a build leaves beside the image.
+func (a ImageArgs) exports() (exports []buildkit.Export) {
+	for _, form := range a.forms() {
+		if form.isImage() || form.kind == "cacheonly" {
+			continue
+		}
+		one := buildkit.Export{Type: form.kind, Attrs: attrs{}, Open: form.open}
+		maps.Copy(one.Attrs, form.attrs)
+		if form.kind == "local" {
+			one.Dir, one.Open = form.dest, nil
+		}
+		if form.kind == "oci" || form.kind == "docker" {
+			attrs(one.Attrs).names(a.Tags)
+			if a.SourceDateEpoch != nil {
+				one.Attrs["rewrite-timestamp"] = "true"
+			}
+		}
+		exports = append(exports, one)
+	}
+	return exports
+}
+
+// open makes what gets the archive.
+func (e export) open(ctx context.Context) (buildkit.Sink, error) {
+	switch {
+	case e.dest == "":
+		return engine.Load(ctx)
+	case e.folder:
+		return buildkit.NewFolder(e.dest)
+	}
+	return buildkit.NewFile(e.dest)
+}
