@@ -10,6 +10,7 @@ SHIPPED := CGO_ENABLED=0 go build -trimpath
 STRIP   := -s -w
 BIN     := $(CURDIR)/bin
 TOOLS   := bin/pulumi bin/pulumi-language-yaml bin/registry
+HOSTS   := $(addprefix bin/pulumi-language-,go nodejs python python-exec java)
 BUSYBOX := .cache/fixtures/busybox-amd64/busybox .cache/fixtures/busybox-arm64/busybox
 
 help: ## print the targets
@@ -25,11 +26,15 @@ tools: $(TOOLS) ## the Pulumi CLI, its YAML language host and a registry, into b
 
 fixtures: $(BUSYBOX) qemu ## what base images of the tests are made of, into .cache/, and QEMU for foreign platforms
 
+# The SDKs as they are installed, so that programs take them from where a package manager puts them. Tools and packages have the
+# versions of .tools/languages.
+languages: $(HOSTS) $(addprefix .cache/languages/,nodejs.built python.built java.built) ## language hosts, toolchains and the built SDKs, into .cache/
+
 demo: build tools qemu ## a real pulumi up for two platforms: push, pull back, run, change, destroy
 	@go run ./examples/demo
 
 # The example is a module of its own. Then one invocation, so that packages compile once and run side by side. vet is make lint's: here it would visit every dependency.
-test: build tools fixtures ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
+test: build tools fixtures languages ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
 	cd examples/go-server && go test -race ./...
 	go test -race -shuffle=on -vet=off -timeout 15m ./...
 
@@ -48,7 +53,7 @@ schema: go ## write schema.json
 # A release sets the version. It is not committed: 0.0.0 is what is built from this tree, and the Go SDK has that of its tag.
 SDK_VERSION ?= 0.0.0
 sdk: schema ## write schema.json, and from it the SDKs of all languages into sdk/
-	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION)
+	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION) -programs $(CURDIR)/examples/languages/testdata/inputs
 
 clean: ## remove bin/ and .cache/
 	rm -rf bin .cache
@@ -68,10 +73,49 @@ bin/%: .tools/%/go.mod .tools/%/go.sum | go
 	cd .tools/$* && go build -ldflags '$(STRIP)' -o $(BIN)/ tool
 	@touch $@
 
+# The Python host runs this with the program's own interpreter.
+bin/pulumi-language-python-exec: .tools/pulumi-language-python/go.mod | go
+	install -m 755 "$$(cd .tools/pulumi-language-python && go list -m -f '{{.Dir}}' github.com/pulumi/pulumi/sdk/v3)/python/cmd/$(@F)" $@
+	@touch $@
+
+LANGUAGES := .cache/languages
+NODE      := $(LANGUAGES)/node_modules
+MAVEN     := mvn -q -B -Dstyle.color=never --no-transfer-progress -Dmaven.repo.local=$(CURDIR)/$(LANGUAGES)/maven
+
+$(NODE)/.package-lock.json: .tools/languages/package.json .tools/languages/package-lock.json | nodejs
+	@mkdir -p $(LANGUAGES)
+	cp $^ $(LANGUAGES)
+	cd $(LANGUAGES) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(LANGUAGES)/venv/installed: .tools/languages/requirements.txt | python
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+# Each SDK is built in a copy, because the tools write beside the source.
+$(LANGUAGES)/nodejs.built: $(NODE)/.package-lock.json $(shell find sdk/nodejs -type f)
+	rm -rf $(LANGUAGES)/sdk-nodejs $(NODE)/@pulumi-buildkit && cp -a sdk/nodejs $(LANGUAGES)/sdk-nodejs
+	$(NODE)/.bin/tsc -p $(LANGUAGES)/sdk-nodejs --outDir $(NODE)/@pulumi-buildkit/buildkit
+	cp sdk/nodejs/package.json sdk/nodejs/README.md $(NODE)/@pulumi-buildkit/buildkit
+	@touch $@
+
+$(LANGUAGES)/python.built: $(LANGUAGES)/venv/installed $(shell find sdk/python -type f)
+	rm -rf $(LANGUAGES)/sdk-python && cp -a sdk/python $(LANGUAGES)/sdk-python
+	$(<D)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall $(LANGUAGES)/sdk-python
+	@touch $@
+
+# The program fetches what runs it.
+$(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) | java
+	rm -rf $(LANGUAGES)/sdk-java && cp -a sdk/java $(LANGUAGES)/sdk-java && cp -a examples/go-server/java $(LANGUAGES)/sdk-java/program
+	$(MAVEN) -f $(LANGUAGES)/sdk-java install
+	$(MAVEN) -f $(LANGUAGES)/sdk-java/program compile exec:help
+	@touch $@
+
 .cache/fixtures/busybox-%/busybox: .tools/busybox
 	.tools/busybox $* $@
 
-go gcc seccomp qemu:
+go gcc seccomp qemu nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin tools fixtures demo test lint bench schema sdk clean go gcc seccomp qemu
+.PHONY: help build plugin tools fixtures demo test lint bench schema sdk clean languages go gcc seccomp qemu nodejs python java

@@ -20,15 +20,17 @@ import (
 type Config struct {
 	Bin     string            // absolute folder of pulumi, its plugins, buildkitd and runc
 	Program fs.FS             // Pulumi.yaml and what it builds; copied
+	Folder  string            // of Program, where Pulumi.yaml is; default "."
 	Values  map[string]string // stack configuration; a key without a colon is the project's
 	Daemon  string            // absolute folder of the embedded daemon; default: one of the stack's own
 	Idle    time.Duration     // how long the daemon outlives its last use; default 2 s
+	Env     []string          // further variables; a later one replaces an earlier one
 	Output  io.Writer         // also gets what the CLI prints; default: nobody
 }
 
 // Stack is one program on one file backend. Its methods may be used from one goroutine at a time; Close ends it.
 type Stack struct {
-	Dir    string // the program's copy
+	Dir    string // of Pulumi.yaml in the program's copy
 	Daemon string
 	root   string
 	pulumi string
@@ -43,7 +45,7 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{
-		Dir: filepath.Join(root, "program"), Daemon: c.Daemon,
+		Dir: filepath.Join(root, "program", c.Folder), Daemon: c.Daemon,
 		root: root, pulumi: filepath.Join(c.Bin, "pulumi"), output: c.Output,
 	}
 	if s.Daemon == "" {
@@ -52,7 +54,7 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	if c.Idle == 0 {
 		c.Idle = 2 * time.Second
 	}
-	s.env = environment(c.Bin, root, s.Daemon, c.Idle)
+	s.env = append(environment(c.Bin, root, s.Daemon, c.Idle), c.Env...)
 	if err := s.lay(ctx, c); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(root))
 	}
@@ -68,7 +70,7 @@ func (s *Stack) lay(ctx context.Context, c Config) error {
 	if err := install(c.Bin, s.root); err != nil {
 		return err
 	}
-	if err := os.CopyFS(s.Dir, c.Program); err != nil {
+	if err := os.CopyFS(filepath.Join(s.root, "program"), c.Program); err != nil {
 		return err
 	}
 	project, err := projectName(filepath.Join(s.Dir, "Pulumi.yaml"))
