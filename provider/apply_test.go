@@ -3,6 +3,7 @@ package provider
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -195,5 +196,15 @@ func TestApplyMovesNoTagForAnEngineThatIsGone(t *testing.T) {
 	_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: packed(t, r.state), News: packed(t, r.inputs(t, "app:v1"))})
 	if err == nil || !strings.Contains(err.Error(), "no tag was moved") || r.holds(t, "app:v1") != "" {
 		t.Errorf("got %v, and the tag is at %q", err, r.holds(t, "app:v1"))
+	}
+}
+
+// In another order platforms are the same image, to the digest.
+func TestPlatformsAreASet(t *testing.T) {
+	t.Parallel()
+	one := ImageArgs{Platforms: []string{"linux/amd64", "linux/arm64/v8"}}.plan(nil)
+	other := ImageArgs{Platforms: []string{"linux/arm64", "linux/x86_64"}}.plan(nil)
+	if !slices.Equal(one.Platforms, other.Platforms) {
+		t.Errorf("%v and %v", one.Platforms, other.Platforms)
 	}
 }

@@ -69,7 +69,7 @@ func (a ImageArgs) plan(repositories []string) buildkit.Plan {
 		Files:        a.files(),
 		WatchAll:     deref(a.Watch) == WatchAll,
 		Pull:         deref(a.Pull),
-		Platforms:    normalizePlatforms(a.Platforms),
+		Platforms:    sorted(normalizePlatforms(a.Platforms)), // their order is that of the index, and would be in its digest
 		Target:       deref(a.Target),
 		BuildArgs:    a.BuildArgs,
 		Labels:       a.Labels,
