@@ -36,7 +36,8 @@ func withinLimit(ctx context.Context, limit time.Duration) (context.Context, con
 // apply makes the registry hold what the operation wants: is it there already? → build and push by digest → verify → tags
 // last → read back. It can be repeated at any point and converges.
 //
-// A failure before any tag moved returns an applied without tags; after it, one with the tags that did.
+// A failure before any tag moved returns an applied without tags; after it, one with the tags that did; one that is unsure
+// when that could not be seen.
 func (r *imageResource) apply(ctx context.Context, op operation) (applied, error) {
 	tags, err := op.tags()
 	if err != nil {
@@ -65,6 +66,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 		return result, errors.New("the engine that asked for this is gone: no tag was moved")
 	}
 	result.tags, err = setTags(ctx, client, result.digest, tags)
+	result.unsure = errors.Is(err, registry.ErrUnsure) && len(result.tags) == 0 && op.old.digest != ""
 	r.claims.add(result.digest, references(result.tags))
 	return result, err
 }

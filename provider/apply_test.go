@@ -208,3 +208,19 @@ func TestPlatformsAreASet(t *testing.T) {
 		t.Errorf("%v and %v", one.Platforms, other.Platforms)
 	}
 }
+
+// Whether the tag moved could not be seen: the state stays as it was, and the engine is told to update again whatever comes.
+func TestApplyIsUnsure(t *testing.T) {
+	t.Parallel()
+	r, req := pushed(t)
+	r.Wrap(registrytest.Intercept("", "/manifests/v2", func(w http.ResponseWriter, _ *http.Request) {
+		registrytest.Refuse(w, http.StatusInternalServerError, "UNKNOWN", "no")
+	}))
+	res, err := r.update(r.inputs(t, "app:v2"))
+	if err == nil || res.PartialState == nil || !strings.Contains(res.PartialState.Reasons[0], "whether it moved is not known") {
+		t.Fatalf("got %+v, %v", res.PartialState, err)
+	}
+	if !res.Properties.Equals(req.Properties) {
+		t.Errorf("got %v", res.Properties)
+	}
+}

@@ -17,10 +17,14 @@ type applied struct {
 	tags      []registry.Tag // that hold the digest now
 	manifests []registry.Manifest
 	builds    []build
+	unsure    bool // whether any of the tags that were applied before has moved is not known
 }
 
-// outputs are the watched inputs as they were applied, and what came of them.
+// outputs are the watched inputs as they were applied, and what came of them. What is not sure leaves them as they were.
 func (a applied) outputs(op operation) property.Map {
+	if a.unsure {
+		return op.old.outputs
+	}
 	out := mirror(op.inputs)
 	if wanted, _ := op.tags(); len(a.tags) < len(wanted) { // the rest is what the next update has to do
 		out = out.Set("tags", list(slices.DeleteFunc(texts(op.inputs, "tags"), func(t string) bool { return !isAmong(t, a.tags) })))
@@ -34,9 +38,10 @@ func (a applied) outputs(op operation) property.Map {
 		Set(memoryKey, memory(a.builds))
 }
 
-// partial says why the operation is not complete although tags moved; nil when none did, or all.
+// partial says why the operation is not complete although tags moved, or may have; nil when none did, or all. The engine
+// then updates again, even if nothing differs.
 func (a applied) partial(err error) *p.InitializationFailed {
-	if err == nil || len(a.tags) == 0 {
+	if err == nil || len(a.tags) == 0 && !a.unsure {
 		return nil
 	}
 	return &p.InitializationFailed{Reasons: []string{err.Error()}}
