@@ -12,7 +12,8 @@ import (
 )
 
 // Delete removes the tags that we pushed and that still point at our digest, and nothing else: whatever else holds the
-// digest goes on holding it, and a tag with {hash} that was there before us stays with whoever pushed it. A tag that is gone already is success; every failure is reported.
+// digest goes on holding it, a tag with {hash} that was there before us stays with whoever pushed it, and one that another
+// image of the program has by now stays too. A tag that is gone already is success; every failure is reported.
 func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	args, err := decodeStored(ctx, req.OldInputs)
 	if err != nil {
@@ -24,7 +25,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	old := stateOf(req.Properties)
 	var failures []error
 	for _, ref := range old.refs {
-		if r.claims.holds(ref, old.digest) || slices.Contains(old.found, ref) {
+		if r.claims.holds(ref, old.digest) || slices.Contains(old.found, ref) || r.isWanted(ref) {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {
@@ -54,4 +55,29 @@ func deleteTag(ctx context.Context, client *registry.Client, ref, digest string)
 		return nil
 	}
 	return err
+}
+
+// want notes the references that the program has for an image. Claims are of one run: the deletion that an interrupted
+// replacement left behind is made by a later one, in which nothing is created and Check alone tells what is in use.
+func (r *imageResource) want(op operation) {
+	tags, err := op.tags()
+	if err != nil {
+		tags = nil // the inputs are refused
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wanted[op.urn] = references(tags)
+}
+
+// isWanted tells whether an image of the program that runs has this reference. In a destroy no program runs, or none is
+// checked.
+func (r *imageResource) isWanted(ref string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, refs := range r.wanted {
+		if slices.Contains(refs, ref) {
+			return true
+		}
+	}
+	return false
 }

@@ -36,7 +36,8 @@ type imageResource struct {
 	claims *claims        // what Delete spares
 
 	mu     sync.Mutex
-	loaded map[resource.URN]loaded // what Check recorded: the build sends that very record
+	loaded map[resource.URN]loaded   // what Check recorded: the build sends that very record
+	wanted map[resource.URN][]string // the references of each image of the program that runs; see Delete
 }
 
 // loaded are the inputs that Check has recorded of one Image, and their hash.
@@ -51,6 +52,7 @@ func newImageResource(settings *settings) *imageResource {
 		settings:         settings,
 		claims:           newClaims(),
 		loaded:           map[resource.URN]loaded{},
+		wanted:           map[resource.URN][]string{},
 	}
 }
 

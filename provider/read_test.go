@@ -8,6 +8,7 @@ import (
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
@@ -192,5 +193,33 @@ func TestDeleteSparesWhatThisProcessCreated(t *testing.T) {
 		if err != nil || r.holds(t, "app:v1") != r.digest {
 			t.Errorf("the image of %s is gone: %v", old, err)
 		}
+	}
+}
+
+// The deletion that an interrupted replacement left behind comes in a later run, in which the image is checked and found
+// unchanged. So does that of an image whose tag another one has by now.
+func TestDeleteSparesWhatTheProgramHas(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		old  resource.URN
+		push bool
+		want bool
+	}{
+		"replaced":   {urn, true, true},
+		"renamed":    {"urn:pulumi:dev::shop::buildkit:index:Image::old", true, true},
+		"not pushed": {urn, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, req := pushed(t)
+			later := serve(t)
+			if _, err := later.Check(p.CheckRequest{Urn: urn, Inputs: r.inputs(t, "app:v1").Set("push", property.New(c.push))}); err != nil {
+				t.Fatal(err)
+			}
+			err := later.Delete(p.DeleteRequest{ID: "app", Urn: c.old, Properties: req.Properties, OldInputs: req.Inputs})
+			if err != nil || (r.holds(t, "app:v1") == r.digest) != c.want || r.holds(t, "app:latest") != "" {
+				t.Errorf("v1 holds %q, latest %q, %v", r.holds(t, "app:v1"), r.holds(t, "app:latest"), err)
+			}
+		})
 	}
 }
