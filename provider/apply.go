@@ -44,8 +44,11 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 		return applied{}, err
 	}
 	client := r.registryClient(op.args.Registries, op.args.pushLimit())
-	there := alreadyThere(ctx, client, op, repositories(tags))
-	result := applied{digest: there.digest, found: there.found, builds: op.old.builds}
+	there, err := alreadyThere(ctx, client, op, repositories(tags))
+	if err != nil {
+		return applied{}, err
+	}
+	result := applied{digest: there.digest, manifests: there.manifests, found: there.found, builds: op.old.builds}
 	if result.digest == "" {
 		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
@@ -59,8 +62,11 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	}
 	ctx, stop := withinLimit(ctx, op.args.pushLimit())
 	defer stop()
-	if result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms)); err != nil {
-		return result, err
+	if there.digest == "" {
+		result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms))
+		if err != nil {
+			return result, err
+		}
 	}
 	if r.engineAlive != nil && !r.engineAlive() {
 		return result, errors.New("the engine that asked for this is gone: no tag was moved")

@@ -224,3 +224,20 @@ func TestApplyIsUnsure(t *testing.T) {
 		t.Errorf("got %v", res.Properties)
 	}
 }
+
+// An image that lost a part is built again. There is no builder here, which is how it shows.
+func TestApplyReusesNothingThatIsNotWhole(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	res, err := r.update(r.inputs(t, "app:v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.remove(t, text(res.Properties.Get("manifests").AsMap().Get("linux/arm64").AsMap(), "digest"))
+	nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
+	inputs := r.inputs(t, "app:v2").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
+		Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
+	if _, err = r.update(inputs); err == nil || !strings.Contains(err.Error(), nowhere) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
@@ -51,16 +50,6 @@ func (s state) digestFor(inputs string) string {
 		}
 	}
 	return ""
-}
-
-// isIn tells whether the image was pushed to all of these repositories.
-func (s state) isIn(repositories []string) bool {
-	for _, name := range repositories {
-		if !slices.ContainsFunc(s.refs, func(ref string) bool { return strings.HasPrefix(ref, name+":") }) {
-			return false
-		}
-	}
-	return true
 }
 
 // remembering is the memory with one more build, the latest first.

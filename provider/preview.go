@@ -19,8 +19,8 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 	if line := r.whatChanged(op); line != "" {
 		p.GetLogger(ctx).Info(line)
 	}
-	digest, reused := r.reusable(ctx, op)
-	if !reused && op.buildable() {
+	digest, sure := r.reusable(ctx, op)
+	if digest == "" && (sure || op.knownDigest() == "") && op.buildable() {
 		built, err := r.build(ctx, op.inPreview(), nil)
 		switch {
 		case err != nil && op.wantsUnknownLogin(err):
@@ -28,7 +28,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		case err != nil:
 			return property.Map{}, err
 		}
-		if digest = built.digest; op.args.varies() || !isKnown(op.inputs, "cacheTo") {
+		if digest = built.digest; !sure || op.args.varies() || !isKnown(op.inputs, "cacheTo") {
 			digest = ""
 		}
 	}
@@ -62,23 +62,21 @@ func (op operation) wantsUnknownLogin(err error) bool {
 	return slices.ContainsFunc(refusals, func(text string) bool { return strings.Contains(err.Error(), text) })
 }
 
-// reusable asks, as apply will, whether the image is there already. It returns true without a digest when that depends on
-// tags that are not known yet: a build could then give another digest than the one that apply reuses.
-func (r *imageResource) reusable(ctx context.Context, op operation) (digest string, reused bool) {
+// reusable asks, as apply will, whether the image is there already; "" when it is not. It is not sure when that depends on
+// what is not known yet, or when nobody told: a build could then give another digest than the one that apply reuses.
+func (r *imageResource) reusable(ctx context.Context, op operation) (digest string, sure bool) {
 	if !isKnown(op.inputs, shaping...) {
-		return "", false
+		return "", true
 	}
 	tags, err := op.tags()
-	switch {
-	case !op.tagsKnown() || err != nil:
-		return "", op.knownDigest() != ""
-	case op.unchanged() && op.old.isIn(repositories(tags)):
-		return op.old.digest, true
-	case !isKnown(op.inputs, "registries"):
-		return "", op.knownDigest() != ""
+	if err != nil || !op.tagsKnown() || !isKnown(op.inputs, "registries") {
+		return "", op.knownDigest() == "" && len(op.hashTags()) == 0
 	}
-	digest = alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags)).digest
-	return digest, digest != ""
+	there, err := alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags))
+	if err != nil {
+		p.GetLogger(ctx).Warningf("the digest will be known in the update only: %v", err)
+	}
+	return there.digest, err == nil
 }
 
 // unchanged tells whether nothing that shapes the image is other than what was applied.

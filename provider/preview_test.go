@@ -1,16 +1,16 @@
 package provider
 
 import (
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
-)
 
-const pushedImage = `{"contextHash": "c1", "platforms": ["linux/amd64"], "tags": ["a.io/x:1"], "buildArgs": {"A": "1"},
-	"digest": "sha256:d", "ref": "a.io/x:1@sha256:d", "repoDigest": "a.io/x@sha256:d", "refs": ["a.io/x:1"],
-	"manifests": {"linux/amd64": {"digest": "sha256:d", "repoDigest": "a.io/x@sha256:d", "size": 1}}}`
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
 
 // shown renders the outputs that dependents read: ? is unknown.
 func shown(out property.Map) string {
@@ -34,33 +34,78 @@ func shown(out property.Map) string {
 // A preview never shows a known output that the update will change.
 func TestPreviewOfAnUpdate(t *testing.T) {
 	t.Parallel()
-	inputs := func(changes string) string {
-		return `{"contextHash": "c1", "platforms": ["linux/amd64"], "tags": ["a.io/x:1"], "buildArgs": {"A": "1"}, "buildOnPreview": false` + changes + `}`
-	}
-	cases := map[string]struct{ inputs, want string }{
-		"unchanged":         {inputs(``), "digest=sha256:d ref=a.io/x:1@sha256:d repoDigest=a.io/x@sha256:d refs=a.io/x:1 manifests=known"},
-		"content":           {inputs(`, "contextHash": "c2"`), "digest=? ref=? repoDigest=? refs=a.io/x:1 manifests=?"},
-		"a build argument":  {inputs(`, "buildArgs": {"A": "2"}`), "digest=? ref=? repoDigest=? refs=a.io/x:1 manifests=?"},
-		"unknown argument":  {inputs(`, "buildArgs": {"A": "?"}`), "digest=? ref=? repoDigest=? refs=a.io/x:1 manifests=?"},
-		"unknown content":   {inputs(`, "contextHash": "?"`), "digest=? ref=? repoDigest=? refs=a.io/x:1 manifests=?"},
-		"another tag":       {inputs(`, "tags": ["a.io/x:2"]`), "digest=sha256:d ref=a.io/x:2@sha256:d repoDigest=a.io/x@sha256:d refs=a.io/x:2 manifests=known"},
-		"another repo":      {inputs(`, "tags": ["a.io/y:1"]`), "digest=? ref=? repoDigest=? refs=a.io/y:1 manifests=?"},
-		"unknown tag":       {inputs(`, "tags": ["?"]`), "digest=? ref=? repoDigest=? refs=? manifests=?"},
-		"unknown tags":      {inputs(`, "tags": "?"`), "digest=? ref=? repoDigest=? refs=? manifests=?"},
-		"unknown password":  {inputs(`, "registries": [{"address": "a.io", "password": "?"}]`), "digest=sha256:d ref=a.io/x:1@sha256:d repoDigest=a.io/x@sha256:d refs=a.io/x:1 manifests=known"},
+	r, req := pushed(t)
+	cases := map[string]struct{ changes, want string }{
+		"nothing":           {`{}`, "digest=sha ref=app:v1@sha repoDigest=app@sha refs=app:v1,app:latest manifests=known"},
+		"content":           {`{"contextHash": "c2"}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
+		"a build argument":  {`{"buildArgs": {"A": "2"}}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
+		"unknown argument":  {`{"buildArgs": {"A": "?"}}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
+		"unknown content":   {`{"contextHash": "?"}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
+		"another tag":       {`{"tags": ["HOST/app:2"]}`, "digest=sha ref=app:2@sha repoDigest=app@sha refs=app:2 manifests=known"},
+		"another repo":      {`{"tags": ["HOST/other:1"]}`, "digest=? ref=? repoDigest=? refs=other:1 manifests=?"},
+		"unknown tag":       {`{"tags": ["?"]}`, "digest=? ref=? repoDigest=? refs=? manifests=?"},
+		"unknown tags":      {`{"tags": "?"}`, "digest=? ref=? repoDigest=? refs=? manifests=?"},
+		"unknown password":  {`{"registries": [{"address": "HOST", "password": "?"}]}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
 		"everything at all": {`{"contextHash": "?", "tags": "?", "platforms": "?", "buildOnPreview": true}`, "digest=? ref=? repoDigest=? refs=? manifests=?"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			res, err := serve(t).Update(p.UpdateRequest{ID: "app", Urn: urn, State: props(t, pushedImage), Inputs: props(t, c.inputs), DryRun: true})
+			inputs := req.Inputs.Set("buildOnPreview", property.New(false))
+			for key, value := range props(t, strings.ReplaceAll(c.changes, "HOST", r.Host())).All {
+				inputs = inputs.Set(key, value)
+			}
+			res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: req.Properties, Inputs: inputs, DryRun: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := shown(res.Properties); got != c.want {
+			if got := r.shortened(shown(res.Properties)); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// shortened leaves out the host and the digits of the digest.
+func (r remembered) shortened(text string) string {
+	return strings.NewReplacer(r.Host()+"/", "", r.digest, "sha").Replace(text)
+}
+
+// What apply would find is asked for, not assumed: it builds again what is gone, and stops when nobody tells.
+func TestPreviewAsksWhetherTheImageIsThere(t *testing.T) {
+	t.Parallel()
+	r, req := pushed(t)
+	inputs := req.Inputs.Set("buildOnPreview", property.New(false)).Set("tags", list([]string{r.Host() + "/app:2"}))
+	preview := func() string {
+		t.Helper()
+		res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: req.Properties, Inputs: inputs, DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.shortened(shown(res.Properties))
+	}
+	const unknown = "digest=? ref=? repoDigest=? refs=app:2 manifests=?"
+	var closed atomic.Bool
+	closed.Store(true)
+	r.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if closed.Load() {
+				registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
+				return
+			}
+			next.ServeHTTP(w, req)
+		})
+	})
+	if got := preview(); got != unknown {
+		t.Errorf("nobody tells: got %s", got)
+	}
+	if _, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: req.Properties, Inputs: inputs}); err == nil || !strings.Contains(err.Error(), "403 denied") {
+		t.Errorf("the update: %v", err)
+	}
+	closed.Store(false)
+	r.remove(t, r.digest)
+	if got := preview(); got != unknown {
+		t.Errorf("it is gone: got %s", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -9,43 +10,55 @@ import (
 
 // reuse is an image that need not be built.
 type reuse struct {
-	digest string
-	found  []string // references with {hash} that somebody else has pushed: theirs to delete
+	digest    string
+	manifests []registry.Manifest
+	found     []string // references with {hash} that somebody else has pushed: theirs to delete
 }
 
-// alreadyThere is an image made of these very inputs that every repository still has; the zero reuse when there is none or
-// when it could not be determined: building again is then safe. What is not to be pushed need not be anywhere.
-func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) reuse {
+// alreadyThere is an image made of these very inputs that every repository still has, whole; the zero reuse when there is
+// none. What is not to be pushed need not be anywhere. What cannot be determined is an error: a build could give another
+// digest than the one that the preview has shown.
+func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) (reuse, error) {
 	there := reuse{digest: op.knownDigest()}
 	if !op.unchanged() && !op.args.leaves() {
-		if tagged := hashTagged(ctx, client, op); tagged.digest != "" {
+		tagged, err := hashTagged(ctx, client, op)
+		if err != nil {
+			return reuse{}, err
+		}
+		if tagged.digest != "" {
 			there = tagged
 		}
 	}
 	if there.digest == "" {
-		return reuse{}
+		return reuse{}, nil
 	}
-	for _, repository := range repositories {
-		if found, err := client.Exists(ctx, repository, there.digest); err != nil || !found {
-			return reuse{}
-		}
+	var err error
+	there.manifests, err = verify(ctx, client, there.digest, repositories, normalizePlatforms(op.args.Platforms))
+	switch {
+	case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrMismatch):
+		return reuse{}, nil
+	case err != nil:
+		return reuse{}, err
 	}
-	return there
+	return there, nil
 }
 
 // hashTagged is the image behind a tag with the inputs hash. Another machine may have pushed it.
-func hashTagged(ctx context.Context, client *registry.Client, op operation) (there reuse) {
+func hashTagged(ctx context.Context, client *registry.Client, op operation) (there reuse, err error) {
 	for _, tag := range op.hashTags() {
 		digest, err := client.Resolve(ctx, tag)
-		if err != nil || there.digest != "" && digest != there.digest {
+		switch {
+		case errors.Is(err, registry.ErrNotFound), err == nil && there.digest != "" && digest != there.digest:
 			continue
+		case err != nil:
+			return reuse{}, err
 		}
 		there.digest = digest
 		if !slices.Contains(op.old.refs, tag.String()) {
 			there.found = append(there.found, tag.String())
 		}
 	}
-	return there
+	return there, nil
 }
 
 // knownDigest is the image that was made of these very inputs: the one that is applied now, or one that is remembered. The
