@@ -48,13 +48,13 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	if err != nil {
 		return applied{}, err
 	}
-	result := applied{digest: there.digest, manifests: there.manifests, found: there.found, builds: op.old.builds}
+	result := applied{digest: there.digest, hash: op.appliedHash(""), manifests: there.manifests, found: there.found, builds: op.old.builds}
 	if result.digest == "" {
 		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
 			return applied{}, err
 		}
-		result.digest = built.digest
+		result.digest, result.hash = built.digest, op.appliedHash(built.hash)
 		if built.hash == deref(op.args.ContextHash) { // not of other files than a hash given by hand stands for
 			result.builds = op.old.remembering(build{inputsHash(op.args), built.digest})
 			buildkit.UserHistory().Remember(built.hash, built.inputs)

@@ -241,3 +241,24 @@ func TestApplyReusesNothingThatIsNotWhole(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Of a hash that ignoreChanges keeps, the outputs tell what it stands for. A tag with {hash} would tell something else.
+func TestApplyTellsWhatAPinnedHashStandsFor(t *testing.T) {
+	t.Parallel()
+	r := remember(t)
+	kept, built := strings.Repeat("a", 64), strings.Repeat("b", 64)
+	r.state = mirror(r.inputs(t, "app:v1")).Set("contextHash", property.New(built)).Set("digest", property.New(r.digest))
+	for _, preview := range []bool{true, false} {
+		update := func(tag string) (p.UpdateResponse, error) {
+			return r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, DryRun: preview,
+				Inputs: r.inputs(t, tag).Set("contextHash", property.New(kept)), IgnoreChanges: []string{"contextHash"}})
+		}
+		res, err := update("app:v2")
+		if err != nil || text(res.Properties, "digest") != r.digest || text(res.Properties, "contextHash") != built {
+			t.Errorf("preview %v: %v, %v", preview, res.Properties, err)
+		}
+		if _, err := update("app:{hash}"); err == nil || !strings.Contains(err.Error(), "would name another image than it says") {
+			t.Errorf("preview %v: got %v", preview, err)
+		}
+	}
+}

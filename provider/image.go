@@ -76,6 +76,10 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 	if err != nil {
 		return p.UpdateResponse{}, err
 	}
+	op.pinned = ignoring(req.IgnoreChanges)("contextHash")
+	if err := op.honest(op.appliedHash("")); err != nil {
+		return p.UpdateResponse{}, err
+	}
 	if req.DryRun {
 		outputs, err := r.preview(ctx, op)
 		return p.UpdateResponse{Properties: outputs}, err

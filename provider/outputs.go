@@ -13,6 +13,7 @@ import (
 // applied is what came of an operation.
 type applied struct {
 	digest    string
+	hash      string         // the contextHash, as appliedHash says
 	found     []string       // references that somebody else has pushed
 	tags      []registry.Tag // that hold the digest now
 	manifests []registry.Manifest
@@ -26,6 +27,9 @@ func (a applied) outputs(op operation) property.Map {
 		return op.old.outputs
 	}
 	out := mirror(op.inputs)
+	if op.pinned {
+		out = out.Set("contextHash", property.New(a.hash))
+	}
 	if wanted, _ := op.tags(); len(a.tags) < len(wanted) { // the rest is what the next update has to do
 		out = out.Set("tags", list(slices.DeleteFunc(texts(op.inputs, "tags"), func(t string) bool { return !isAmong(t, a.tags) })))
 	}

@@ -23,11 +23,26 @@ type operation struct {
 	inputs property.Map
 	args   ImageArgs
 	old    state
+	pinned bool // contextHash is in ignoreChanges: its value is the old one, whatever the files are by now
 }
 
 func newOperation(ctx context.Context, urn resource.URN, inputs property.Map, old state) (operation, error) {
 	args, err := decodeStored(ctx, inputs)
 	return operation{urn: urn, inputs: inputs, args: args, old: old}, err
+}
+
+// appliedHash is the contextHash that the outputs repeat. built is the one of what was built, "" when nothing was.
+//
+// Under ignoreChanges it is not the input, or an image that had to be built all the same, of other files, would pass for
+// one of the files of old as soon as these are back.
+func (op operation) appliedHash(built string) string {
+	switch {
+	case op.pinned && built != "":
+		return built
+	case op.pinned && op.unchanged():
+		return text(op.old.outputs, "contextHash")
+	}
+	return deref(op.args.ContextHash)
 }
 
 // pushes tells whether the image goes to a registry.

@@ -20,6 +20,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		p.GetLogger(ctx).Info(line)
 	}
 	digest, sure := r.reusable(ctx, op)
+	hash := op.appliedHash("")
 	if digest == "" && (sure || op.knownDigest() == "") && op.buildable() {
 		built, err := r.build(ctx, op.inPreview(), nil)
 		switch {
@@ -28,11 +29,19 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		case err != nil:
 			return property.Map{}, err
 		}
+		hash = op.appliedHash(built.hash)
 		if digest = built.digest; !sure || op.args.varies() || !isKnown(op.inputs, "cacheTo") {
 			digest = ""
 		}
 	}
-	return op.previewOutputs(digest), nil
+	out := op.previewOutputs(digest)
+	switch {
+	case op.pinned && digest == "":
+		out = out.Set("contextHash", unknown())
+	case op.pinned:
+		out = out.Set("contextHash", property.New(hash))
+	}
+	return out, nil
 }
 
 // known are the elements of a list of which everything is known. A build can do without the others: caches only save time,
@@ -82,6 +91,9 @@ func (r *imageResource) reusable(ctx context.Context, op operation) (digest stri
 // unchanged tells whether nothing that shapes the image is other than what was applied.
 func (op operation) unchanged() bool {
 	for _, key := range shaping {
+		if key == "contextHash" && op.pinned {
+			continue
+		}
 		if !watched[key](op.old.outputs, op.inputs, key) {
 			return false
 		}
