@@ -15,7 +15,7 @@ PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 win
 DIST    := bin/dist
 # No time in an archive is another one than the commit's.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-TOOLS   := bin/pulumi bin/pulumi-language-yaml bin/registry
+TOOLS   := bin/pulumi bin/pulumi-language-yaml bin/registry bin/actionlint
 HOSTS   := $(addprefix bin/pulumi-language-,go nodejs python python-exec java)
 BUSYBOX := .cache/fixtures/busybox-amd64/busybox .cache/fixtures/busybox-arm64/busybox
 
@@ -28,7 +28,7 @@ build: plugin $(OUT)/buildkitd $(OUT)/runc ## the plugin, and buildkitd and runc
 plugin: go
 	$(SHIPPED) -ldflags '$(STRIP) -X main.version=$(VERSION)' -o $(OUT)/ ./cmd/pulumi-resource-buildkit
 
-tools: $(TOOLS) ## the Pulumi CLI, its YAML language host and a registry, into bin/: with build, a complete environment
+tools: $(TOOLS) ## the Pulumi CLI, its YAML language host, a registry and actionlint, into bin/: with build, a complete environment
 
 fixtures: $(BUSYBOX) qemu ## what base images of the tests are made of, into .cache/, and QEMU for foreign platforms
 
@@ -46,8 +46,9 @@ test: build tools fixtures languages ## every test: unit, in-process engine, end
 	go test -race -shuffle=on -vet=off -timeout 15m ./...
 
 # sdk/ is generated, and a module that this does not visit.
-lint: bin/golangci-lint ## the rules of .golangci.yml
+lint: bin/golangci-lint bin/actionlint ## the rules of .golangci.yml, and workflows
 	bin/golangci-lint run
+	bin/actionlint
 	for module in .tools/sdkgen .tools/archive examples/go-server/go; do (cd $$module && $(BIN)/golangci-lint run); done
 
 bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl, sizes of archives
