@@ -3,14 +3,19 @@
 package languages
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/examples/snippets"
 )
 
 // What every SDK is checked with, by the language's own compiler or type checker: a program that uses every input and reads every
-// output, which make sdk makes from the schema, and the program of the example. make languages has built the SDKs themselves.
+// output, which make sdk makes from the schema; the program of the example; and those of the documentation. make languages has built
+// the SDKs themselves.
 func TestPrograms(t *testing.T) {
 	t.Parallel()
 	for language, check := range map[string]func(*testing.T){
@@ -39,9 +44,9 @@ func checkTypeScript(t *testing.T) {
 	for name, source := range map[string]string{"inputs.ts": inputs + "/nodejs/index.ts", "server.ts": "examples/go-server/typescript/index.ts"} {
 		link(t, inRepo(source), filepath.Join(folder, name))
 	}
-	tool(t, folder, inToolchain("node_modules/.bin/tsc"), "--strict", "--noEmit", "--incremental", "--tsBuildInfoFile", "checked",
-		"--preserveSymlinks", "--skipLibCheck", "--target", "es2020", "--module", "commonjs", "--moduleResolution", "node", "--types", "node",
-		"inputs.ts", "server.ts")
+	args := []string{"--strict", "--noEmit", "--incremental", "--tsBuildInfoFile", "checked", "--preserveSymlinks", "--skipLibCheck",
+		"--target", "es2020", "--module", "commonjs", "--moduleResolution", "node", "--types", "node", "inputs.ts", "server.ts"}
+	tool(t, folder, inToolchain("node_modules/.bin/tsc"), append(args, documented(t, "typescript", folder)...)...)
 }
 
 // link replaces what is there from an earlier run.
@@ -62,13 +67,16 @@ func checkPython(t *testing.T) {
 	for name, source := range map[string]string{"inputs.py": inputs + "/python/__main__.py", "server.py": "examples/go-server/python/__main__.py"} {
 		link(t, inRepo(source), inToolchain("check-python", name))
 	}
-	tool(t, inToolchain("check-python"), inToolchain("venv/bin/mypy"), "--strict", "--cache-dir", "checked", "inputs.py", "server.py")
+	args := []string{"--strict", "--cache-dir", "checked", "inputs.py", "server.py"}
+	tool(t, inToolchain("check-python"), inToolchain("venv/bin/mypy"), append(args, documented(t, "python", inToolchain("check-python"))...)...)
 }
 
 // The example's module has the SDK of this tree.
 func checkGo(t *testing.T) {
 	tool(t, inRepo("examples/go-server/go"), "go", "vet", ".")
-	tool(t, inRepo("examples/go-server/go"), "go", "vet", inRepo(inputs, "go/main.go"))
+	for _, file := range append(documented(t, "go", t.TempDir()), inRepo(inputs, "go/main.go")) {
+		tool(t, inRepo("examples/go-server/go"), "go", "vet", file)
+	}
 }
 
 func checkJava(t *testing.T) {
@@ -80,12 +88,47 @@ func checkJava(t *testing.T) {
 		}
 		jars = append(jars, found...)
 	}
-	tool(t, shared.repo, "javac", "-proc:none", "-Xlint:all,-path,-classfile", "-Werror", "-d", t.TempDir(), "-cp", strings.Join(jars, ":"),
-		inputs+"/java/App.java", "examples/go-server/java/src/main/java/goserver/App.java")
+	args := []string{"-proc:none", "-Xlint:all,-path,-classfile", "-Werror", "-d", t.TempDir(), "-cp", strings.Join(jars, ":"),
+		inputs + "/java/App.java", "examples/go-server/java/src/main/java/goserver/App.java"}
+	tool(t, shared.repo, "javac", append(args, documented(t, "java", t.TempDir())...)...)
 }
 
 // There is no .NET here: a parser and a look-up of names and kinds stand in for its compiler.
 func checkCSharp(t *testing.T) {
+	folder := t.TempDir()
+	documented(t, "csharp", folder)
 	tool(t, shared.toolchain, "node", inRepo(".tools/languages/csharp.mjs"), inRepo("sdk/dotnet"), inRepo(inputs, "dotnet"),
-		inRepo("examples/go-server/csharp"))
+		inRepo("examples/go-server/csharp"), folder)
+}
+
+var (
+	extensions = map[string]string{"typescript": ".ts", "python": ".py", "go": ".go", "java": ".java", "csharp": ".cs"}
+	javaClass  = regexp.MustCompile(`public class (\w+)`)
+)
+
+// documented writes the documentation's programs in the language into folder. In Java the name of a file is its class's.
+func documented(t *testing.T, language, folder string) (files []string) {
+	t.Helper()
+	blocks, err := snippets.All(shared.repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, block := range blocks {
+		if block.Language != language {
+			continue
+		}
+		name := fmt.Sprintf("doc%d", i)
+		if class := javaClass.FindStringSubmatch(block.Text); class != nil {
+			name = class[1]
+		}
+		file := filepath.Join(folder, name+extensions[language])
+		if err := os.WriteFile(file, []byte(block.Text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	if len(files) == 0 {
+		t.Errorf("the documentation has nothing in %s", language)
+	}
+	return files
 }
