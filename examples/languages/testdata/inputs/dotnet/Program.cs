@@ -42,6 +42,10 @@ return await Deployment.RunAsync(() =>
         {
             { "key", "annotations" },
         },
+        BaseDigests = 
+        {
+            { "key", "baseDigests" },
+        },
         BuildArgs = 
         {
             { "key", "buildArgs" },

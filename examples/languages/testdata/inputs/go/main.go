@@ -38,6 +38,9 @@ func main() {
 			Annotations: pulumi.StringMap{
 				"key": pulumi.String("annotations"),
 			},
+			BaseDigests: pulumi.StringMap{
+				"key": pulumi.String("baseDigests"),
+			},
 			BuildArgs: pulumi.StringMap{
 				"key": pulumi.String("buildArgs"),
 			},

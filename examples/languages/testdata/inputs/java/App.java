@@ -72,6 +72,7 @@ public class App {
         var image = new Image("image", ImageArgs.builder()
             .addHosts("addHosts")
             .annotations(Map.of("key", "annotations"))
+            .baseDigests(Map.of("key", "baseDigests"))
             .buildArgs(Map.of("key", "buildArgs"))
             .buildOnPreview(true)
             .builder_(BuilderArgs.builder()

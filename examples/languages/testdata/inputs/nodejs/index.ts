@@ -23,6 +23,9 @@ const image = new buildkit.Image("image", {
     annotations: {
         key: "annotations",
     },
+    baseDigests: {
+        key: "baseDigests",
+    },
     buildArgs: {
         key: "buildArgs",
     },

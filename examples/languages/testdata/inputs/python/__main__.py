@@ -22,6 +22,9 @@ image = buildkit.Image("image",
     annotations={
         "key": "annotations",
     },
+    base_digests={
+        "key": "baseDigests",
+    },
     build_args={
         "key": "buildArgs",
     },
