@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -59,23 +58,16 @@ func run(m *testing.M) (code int, err error) {
 	return code, stack.DaemonGone(context.Background(), shared.daemon)
 }
 
-// tool runs a program of a toolchain in folder, for at most 3 minutes. It must succeed and say nothing of importance.
-func tool(t *testing.T, folder, name string, args ...string) {
+// tool runs a program of a toolchain in folder, for at most 3 minutes, and returns what it says. It must succeed.
+func tool(t *testing.T, folder, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = folder
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Errorf("%s: %v:\n%s", filepath.Base(name), err, out)
 	}
-}
-
-func goEnv(t *testing.T, name string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
+	return string(out)
 }

@@ -80,17 +80,27 @@ func checkGo(t *testing.T) {
 }
 
 func checkJava(t *testing.T) {
+	jars := javaPath(t)
+	args := []string{"-proc:none", "-Xlint:all,-path,-classfile", "-Werror", "-d", t.TempDir(), "-cp", jars,
+		inputs + "/java/App.java", "examples/go-server/java/src/main/java/goserver/App.java"}
+	tool(t, shared.repo, "javac", append(args, documented(t, "java", t.TempDir())...)...)
+	// How the CLI asks which plugins it has to install.
+	if asked := tool(t, shared.repo, "java", "-cp", jars, "com.pulumi.bootstrap.internal.Main", "packages"); !strings.Contains(asked, `"name":"buildkit"`) {
+		t.Errorf("the SDK does not say which plugin it needs: %s", asked)
+	}
+}
+
+func javaPath(t *testing.T) string {
+	t.Helper()
 	var jars []string
-	for _, pattern := range []string{"sdk-java/target/*.jar", "maven/com/pulumi/pulumi/*/*.jar", "maven/com/google/code/gson/gson/*/*.jar"} {
+	for _, pattern := range []string{"sdk-java/target/*.jar", "maven/com/pulumi/pulumi/*/*.jar", "maven/com/google/code/gson/gson/*/*.jar", "maven/com/google/guava/*/*/*.jar"} {
 		found, err := filepath.Glob(inToolchain(pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %v", pattern, err)
 		}
 		jars = append(jars, found...)
 	}
-	args := []string{"-proc:none", "-Xlint:all,-path,-classfile", "-Werror", "-d", t.TempDir(), "-cp", strings.Join(jars, ":"),
-		inputs + "/java/App.java", "examples/go-server/java/src/main/java/goserver/App.java"}
-	tool(t, shared.repo, "javac", append(args, documented(t, "java", t.TempDir())...)...)
+	return strings.Join(jars, ":")
 }
 
 // There is no .NET here: a parser and a look-up of names and kinds stand in for its compiler.

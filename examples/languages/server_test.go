@@ -28,12 +28,12 @@ type host struct {
 func hosts(t *testing.T) map[string]host {
 	return map[string]host{
 		"YAML": {folder: "."},
-		"TypeScript": {folder: "typescript", ready: func(t *testing.T, folder string) {
+		"TypeScript": {folder: "typescript", env: []string{"PULUMI_NODEJS_TRANSPILE_ONLY=true"}, ready: func(t *testing.T, folder string) {
 			link(t, inToolchain("node_modules"), filepath.Join(folder, "node_modules"))
 		}},
 		"Python": {folder: "python", env: []string{"PATH=" + inToolchain("venv/bin") + ":" + shared.bin + ":" + os.Getenv("PATH")}},
 		"Go":     {folder: "go", env: goEnvironment(t), ready: func(t *testing.T, folder string) { link(t, inRepo("sdk"), filepath.Join(folder, "../../../sdk")) }},
-		"Java":   {folder: "java", env: []string{"MAVEN_OPTS=-Dmaven.repo.local=" + inToolchain("maven") + " -XX:TieredStopAtLevel=1"}},
+		"Java":   {folder: "java", env: []string{"MAVEN_OPTS=-Dmaven.repo.local=" + inToolchain("maven") + " -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}},
 	}
 }
 
@@ -110,5 +110,6 @@ func checkout(t *testing.T) fs.FS {
 // goEnvironment is what HOME otherwise says, which is the stack's own.
 func goEnvironment(t *testing.T) []string {
 	t.Helper()
-	return []string{`GOFLAGS="-ldflags=-s -w"`, "GOCACHE=" + goEnv(t, "GOCACHE"), "GOMODCACHE=" + goEnv(t, "GOMODCACHE")}
+	cache := strings.Fields(tool(t, shared.repo, "go", "env", "GOCACHE", "GOMODCACHE"))
+	return []string{`GOFLAGS="-ldflags=-s -w"`, "GOCACHE=" + cache[0], "GOMODCACHE=" + cache[1]}
 }
