@@ -3,11 +3,8 @@ package provider
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
-	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -26,38 +23,7 @@ var update = flag.Bool("update", false, "rewrite schema.json")
 
 const urn = resource.URN("urn:pulumi:dev::shop::buildkit:index:Image::app")
 
-func TestMain(m *testing.M) {
-	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
-		os.Exit(code)
-	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// run keeps the tests out of the user's caches, and ends their daemons.
-func run(m *testing.M) (code int, err error) {
-	bin, err := filepath.Abs("../bin")
-	if err != nil {
-		return 1, err
-	}
-	dir, err := os.MkdirTemp("", "provider-test-")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, machines.end(dir)) }()
-	machines.dir = filepath.Join(dir, "daemons")
-	if err := os.Setenv("PATH", bin+":"+os.Getenv("PATH")); err != nil {
-		return 1, err
-	}
-	if err := os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
-}
+func TestMain(m *testing.M) { os.Exit(daemontest.Main(m, &machines[0], &machines[1])) }
 
 // impatient is the provider, but that it asks a registry once only.
 func impatient() p.Provider {
