@@ -26,7 +26,7 @@ type pushText struct {
 }
 
 var (
-	pushedTo       = regexp.MustCompile(`failed to push ([^\s:@]+(?::\d+)?/[^\s:@]+)\S*: `)
+	pushedTo       = regexp.MustCompile(`failed to push ((?:\[[0-9a-fA-F:.]+\]|[^\s:@\[]+)(?::\d+)?/[^\s:@]+)\S*: `)
 	answeredStatus = regexp.MustCompile(`unexpected status from (\w+) request to \S+: (\d{3})[^\n]*`)
 	notSent        = regexp.MustCompile(`failed to do request: \w+ "[^"]*": `)
 	committing     = regexp.MustCompile(`failed commit on ref "[^"]*": `)
@@ -93,9 +93,10 @@ type brokenPush struct {
 // brokenPushes are asked in this order.
 var brokenPushes = []brokenPush{
 	{phrases: []string{"x509: ", "tls: failed to verify certificate"},
-		cure: "give the builder the authority that signed HOST's certificate, as ca in its buildkitd.toml"},
+		cure: "give the builder the authority that signed HOST's certificate: ca in its buildkitd.toml or, for the provider's own, " +
+			"the machine's authorities or SSL_CERT_DIR"},
 	{phrases: []string{"server gave HTTP response to HTTPS client"},
-		cure: "HOST speaks plain http: serve it over https, or allow http for it in the builder's buildkitd.toml"},
+		cure: "HOST speaks plain http: serve it over https, or set insecure for it in registries"},
 	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, cure: "correct HTTPS_PROXY and NO_PROXY of the builder"},
 	{phrases: []string{"no such host"}, cure: "correct the name of HOST, or the DNS of the builder"},
 	{phrases: []string{"connection refused", "no route to host", "network is unreachable"},

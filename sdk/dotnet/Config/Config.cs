@@ -106,6 +106,14 @@ namespace PulumiBuildkit.Buildkit
             /// </summary>
                 public string Address { get; set; }
             /// <summary>
+            /// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+            /// </summary>
+                public string? CaFile { get; set; } = null!;
+            /// <summary>
+            /// Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+            /// </summary>
+                public bool? Insecure { get; set; }
+            /// <summary>
             /// Password or token.
             /// </summary>
                 public string? Password { get; set; } = null!;
