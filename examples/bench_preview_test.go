@@ -3,13 +3,16 @@
 package examples
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source/sourcetest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
 )
 
@@ -23,7 +26,7 @@ tags: ["REPO:1"]
 watch: all
 `
 	s := open(b, project(b, watched, map[string]string{"app/Dockerfile": "FROM scratch\nCOPY d0 /\n"}))
-	fill(b, filepath.Join(s.Dir, "app"))
+	must(b, sourcetest.Fill(filepath.Join(s.Dir, "app")))
 	empty := open(b, program(b, "outputs: { nothing: none }\n", nil))
 	ok(b, empty.Up("--skip-preview"))
 	ok(b, s.Up("--skip-preview"))
@@ -38,27 +41,43 @@ watch: all
 	b.ReportMetric(median(ours).Seconds(), "big-s")
 	b.ReportMetric(median(theirs).Seconds(), "empty-s")
 	b.ReportMetric((median(ours) - median(theirs)).Seconds(), "over-empty-s")
+	b.ReportMetric(pluginMemory(b, func() { preview(b, s) }), "plugin-MB")
 	ok(b, s.Destroy("--skip-preview"))
 }
+
+// pluginMemory is the most that a plugin held while run ran, by what the kernel says of it every 20 ms.
+func pluginMemory(b *testing.B, run func()) (most float64) {
+	b.Helper()
+	var group sync.WaitGroup
+	done := make(chan struct{})
+	group.Go(func() {
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
+			select {
+			case <-done:
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			for _, plugin := range stack.Running("pulumi-resource-buildkit 127.0.0.1") {
+				status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", plugin.PID)) // it may have ended
+				if match := peak.FindSubmatch(status); match != nil {
+					kilobytes, _ := strconv.ParseFloat(string(match[1]), 64)
+					most = max(most, kilobytes/1000)
+				}
+			}
+		}
+	})
+	run()
+	close(done)
+	group.Wait()
+	return most
+}
+
+var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
 func preview(b *testing.B, s *stack.Test) time.Duration {
 	b.Helper()
 	started := time.Now()
 	ok(b, s.Preview("--expect-no-changes"))
 	return time.Since(started)
-}
-
-// fill writes 200,000 files of 5 KB below dir, in 4,000 folders.
-func fill(b *testing.B, dir string) {
-	b.Helper()
-	content := bytes.Repeat([]byte("0123456789abcdef"), 320)
-	for f := range 200_000 {
-		folder := filepath.Join(dir, fmt.Sprintf("d%d", f/2000), fmt.Sprintf("s%d", f/50%40))
-		if f%50 == 0 {
-			must(b, os.MkdirAll(folder, 0o755))
-		}
-		copy(content, fmt.Sprintf("%016d", f))
-		must(b, os.WriteFile(filepath.Join(folder, fmt.Sprintf("file%d.txt", f%50)), content, 0o644))
-	}
-	<-time.After(3 * time.Second) // files younger than two seconds are not remembered
 }

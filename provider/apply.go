@@ -48,7 +48,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	if err != nil {
 		return applied{}, err
 	}
-	result := applied{digest: there.digest, manifests: there.manifests, found: there.found, hash: op.appliedHash(""), builds: op.old.builds}
+	result := applied{digest: there.digest, hash: op.appliedHash(""), manifests: there.manifests, found: there.found, builds: op.old.builds}
 	if result.digest == "" {
 		if err := r.checkTags(ctx, client, op, tags); err != nil {
 			return applied{}, err
@@ -65,7 +65,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	}
 	ctx, stop := withinLimit(ctx, op.args.pushLimit())
 	defer stop()
-	if result.manifests == nil {
+	if there.digest == "" {
 		result.manifests, err = verify(ctx, client, result.digest, repositories(tags), normalizePlatforms(op.args.Platforms))
 		if err != nil {
 			return result, err

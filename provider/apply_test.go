@@ -3,6 +3,7 @@ package provider
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -198,34 +199,13 @@ func TestApplyMovesNoTagForAnEngineThatIsGone(t *testing.T) {
 	}
 }
 
-// Of a hash that ignoreChanges keeps, the outputs tell what it stands for.
-func TestApplyTellsWhatAPinnedHashStandsFor(t *testing.T) {
+// In another order platforms are the same image, to the digest.
+func TestPlatformsAreASet(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
-	r.state = mirror(r.inputs(t, "app:v1")).Set("contextHash", property.New("of what was built")).Set("digest", property.New(r.digest))
-	for _, preview := range []bool{true, false} {
-		res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, Inputs: r.inputs(t, "app:v2"), DryRun: preview,
-			IgnoreChanges: []string{"contextHash"}})
-		if err != nil || text(res.Properties, "digest") != r.digest || text(res.Properties, "contextHash") != "of what was built" {
-			t.Errorf("preview %v: %v, %v", preview, res.Properties, err)
-		}
-	}
-}
-
-// An image that lost a part is built again. There is no builder here, which is how it shows.
-func TestApplyReusesNothingThatIsNotWhole(t *testing.T) {
-	t.Parallel()
-	r := remember(t)
-	arm, err := r.update(r.inputs(t, "app:v1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.remove(t, text(arm.Properties.Get("manifests").AsMap().Get("linux/arm64").AsMap(), "digest"))
-	nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
-	builder := props(t, `{"endpoint": "`+nowhere+`"}`)
-	_, err = r.update(r.inputs(t, "app:v2").Set("builder", property.New(builder)).Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`))))
-	if err == nil || !strings.Contains(err.Error(), nowhere) {
-		t.Errorf("got %v", err)
+	one := ImageArgs{Platforms: []string{"linux/amd64", "linux/arm64/v8"}}.plan(nil)
+	other := ImageArgs{Platforms: []string{"linux/arm64", "linux/x86_64"}}.plan(nil)
+	if !slices.Equal(one.Platforms, other.Platforms) {
+		t.Errorf("%v and %v", one.Platforms, other.Platforms)
 	}
 }
 

@@ -35,10 +35,13 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	for _, check := range checks {
 		check(c)
 	}
-	r.want(req.Urn, req.Inputs)
 	if err := r.fillContextHash(ctx, req.Urn, c, &res); err != nil {
 		return res, err
 	}
+	if hash := text(res.Inputs, "contextHash"); hash != "" {
+		args.ContextHash = &hash
+	}
+	r.want(operation{urn: req.Urn, inputs: res.Inputs, args: args})
 	if !imported(req) {
 		res.Failures = withoutValues(req.Inputs, c.failures)
 	}

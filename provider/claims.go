@@ -24,9 +24,8 @@ const (
 // Create, then Delete, for one URN, and after a rename for two: Delete must spare what Create has just made. Where the
 // provider resource was replaced or renamed too, two processes serve the two calls: a folder tells one of the other.
 //
-// UNFORTUNATELY another run knows nothing of it: a deletion that an interrupted replacement left behind, or one of two
-// stacks that share a tag, removes a tag that somebody else counts on, as long as it holds the very digest of the one that
-// is deleted. The next update of the other puts it back.
+// UNFORTUNATELY another run knows nothing of it: of two stacks that share a tag, one removes the other's as long as it holds
+// the very digest of the image that is deleted. A refresh of the other shows it, and its next update puts it back.
 type claims struct {
 	engine string // what the processes of one run of the engine have in common; "": nothing, and this process is alone
 	dir    string // "": none

@@ -7,15 +7,13 @@ import (
 	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
-	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // Delete removes the tags that we pushed and that still point at our digest, and nothing else: whatever else holds the
-// digest goes on holding it, a tag that another image of the program has by now stays, and so does one with {hash} that was
-// there before us. A tag that is gone already is success; every failure is reported.
+// digest goes on holding it, a tag with {hash} that was there before us stays with whoever pushed it, and one that another
+// image of the program has by now stays too. A tag that is gone already is success; every failure is reported.
 func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	args, err := decodeStored(ctx, req.OldInputs)
 	if err != nil {
@@ -27,7 +25,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	old := stateOf(req.Properties)
 	var failures []error
 	for _, ref := range old.refs {
-		if r.claims.holds(ref, old.digest) || r.isWanted(ref) || slices.Contains(old.found, ref) {
+		if r.claims.holds(ref, old.digest) || slices.Contains(old.found, ref) || r.isWanted(ref) {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {
@@ -59,25 +57,20 @@ func deleteTag(ctx context.Context, client *registry.Client, ref, digest string)
 	return err
 }
 
-// want notes the tags that the program has for an image. In a replacement the engine calls Create, then Delete, for one URN,
-// after a rename for two; one that was interrupted in between leaves the Delete to a later process, where nothing but Check
-// tells that the tags are in use.
-//
-// UNFORTUNATELY this is about one program: of two stacks that share a tag, one removes the other's as long as it holds the
-// very digest of the image that is deleted. A refresh of the other shows it, and its next update puts it back.
-func (r *imageResource) want(urn resource.URN, inputs property.Map) {
-	var refs []string
-	for _, t := range texts(inputs, "tags") { // one with {hash} is sparing by nature: the same inputs only have it
-		if tag, err := registry.ParseTag(t); err == nil && pushes(inputs) {
-			refs = append(refs, tag.String())
-		}
+// want notes the references that the program has for an image. Claims are of one run: the deletion that an interrupted
+// replacement left behind is made by a later one, in which nothing is created and Check alone tells what is in use.
+func (r *imageResource) want(op operation) {
+	tags, err := op.tags()
+	if err != nil {
+		tags = nil // the inputs are refused
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.wanted[urn] = refs
+	r.wanted[op.urn] = references(tags)
 }
 
-// isWanted tells whether an image of the program that runs has this tag. No program runs in a destroy.
+// isWanted tells whether an image of the program that runs has this reference. In a destroy no program runs, or none is
+// checked.
 func (r *imageResource) isWanted(ref string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -38,7 +37,7 @@ type imageResource struct {
 
 	mu     sync.Mutex
 	loaded map[resource.URN]loaded   // what Check recorded: the build sends that very record
-	wanted map[resource.URN][]string // the tags of each image of the program that runs; see Delete
+	wanted map[resource.URN][]string // the references of each image of the program that runs; see Delete
 }
 
 // loaded are the inputs that Check has recorded of one Image, and their hash.
@@ -77,7 +76,10 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 	if err != nil {
 		return p.UpdateResponse{}, err
 	}
-	op.pinned = slices.Contains(req.IgnoreChanges, "contextHash")
+	op.pinned = ignoring(req.IgnoreChanges)("contextHash")
+	if err := op.honest(op.appliedHash("")); err != nil {
+		return p.UpdateResponse{}, err
+	}
 	if req.DryRun {
 		outputs, err := r.preview(ctx, op)
 		return p.UpdateResponse{Properties: outputs}, err

@@ -13,8 +13,8 @@ import (
 // applied is what came of an operation.
 type applied struct {
 	digest    string
-	found     []string       // references that somebody else has pushed
 	hash      string         // the contextHash, as appliedHash says
+	found     []string       // references that somebody else has pushed
 	tags      []registry.Tag // that hold the digest now
 	manifests []registry.Manifest
 	builds    []build

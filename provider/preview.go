@@ -19,9 +19,9 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 	if line := r.whatChanged(op); line != "" {
 		p.GetLogger(ctx).Info(line)
 	}
-	digest, reused := r.reusable(ctx, op)
+	digest, sure := r.reusable(ctx, op)
 	hash := op.appliedHash("")
-	if !reused && op.buildable() {
+	if digest == "" && (sure || op.knownDigest() == "") && op.buildable() {
 		built, err := r.build(ctx, op.inPreview(), nil)
 		switch {
 		case err != nil && op.wantsUnknownLogin(err):
@@ -29,7 +29,8 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		case err != nil:
 			return property.Map{}, err
 		}
-		if digest, hash = built.digest, op.appliedHash(built.hash); op.args.varies() || !isKnown(op.inputs, "cacheTo") {
+		hash = op.appliedHash(built.hash)
+		if digest = built.digest; !sure || op.args.varies() || !isKnown(op.inputs, "cacheTo") {
 			digest = ""
 		}
 	}
@@ -71,23 +72,21 @@ func (op operation) wantsUnknownLogin(err error) bool {
 	return slices.ContainsFunc(refusals, func(text string) bool { return strings.Contains(err.Error(), text) })
 }
 
-// reusable asks, as apply will, whether the image is there already. It returns true without a digest when that depends on
-// what is not known yet, or could not be determined: a build could then give another digest than the one that apply reuses.
-func (r *imageResource) reusable(ctx context.Context, op operation) (digest string, reused bool) {
-	if !isKnown(op.inputs, shaping...) || op.knownDigest() == "" && len(op.hashTags()) == 0 {
-		return "", false
+// reusable asks, as apply will, whether the image is there already; "" when it is not. It is not sure when that depends on
+// what is not known yet, or when nobody told: a build could then give another digest than the one that apply reuses.
+func (r *imageResource) reusable(ctx context.Context, op operation) (digest string, sure bool) {
+	if !isKnown(op.inputs, shaping...) {
+		return "", true
 	}
 	tags, err := op.tags()
 	if err != nil || !op.tagsKnown() || !isKnown(op.inputs, "registries") {
-		return "", true
+		return "", op.knownDigest() == "" && len(op.hashTags()) == 0
 	}
 	there, err := alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags))
 	if err != nil {
-		p.GetLogger(ctx).Warningf("the digest is not known before the update: %v", err)
-		return "", true
+		p.GetLogger(ctx).Warningf("the digest will be known in the update only: %v", err)
 	}
-	digest = there.digest
-	return digest, digest != ""
+	return there.digest, err == nil
 }
 
 // unchanged tells whether nothing that shapes the image is other than what was applied.

@@ -211,3 +211,28 @@ func TestDeleteSparesWhatTheProgramHas(t *testing.T) {
 		})
 	}
 }
+
+// A tag with {hash} is the program's as long as its inputs are.
+func TestDeleteSparesATagWithTheHashThatTheProgramHas(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]bool{`{"A": "1"}`: true, `{"A": "2"}`: false} {
+		r := remember(t)
+		inputs := r.inputs(t, "app:{hash}").Set("buildArgs", property.New(props(t, `{"A": "1"}`)))
+		r.state = mirror(inputs).Set("digest", property.New(r.digest))
+		res, err := r.update(inputs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		later := serve(t)
+		if _, err := later.Check(p.CheckRequest{Urn: urn, Inputs: inputs.Set("buildArgs", property.New(props(t, args)))}); err != nil {
+			t.Fatal(err)
+		}
+		if err := later.Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: res.Properties, OldInputs: inputs}); err != nil {
+			t.Fatal(err)
+		}
+		label := strings.TrimPrefix(res.Properties.Get("refs").AsArray().Get(0).AsString(), r.Host()+"/")
+		if got := r.holds(t, label); (got == r.digest) != want {
+			t.Errorf("%s: %s holds %q", args, label, got)
+		}
+	}
+}

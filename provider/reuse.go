@@ -24,10 +24,13 @@ func alreadyThere(ctx context.Context, client *registry.Client, op operation, re
 		return reuse{}, err
 	}
 	there.manifests, err = verify(ctx, client, there.digest, repositories, normalizePlatforms(op.args.Platforms))
-	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrMismatch) {
+	switch {
+	case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrMismatch):
 		return reuse{}, nil
+	case err != nil:
+		return reuse{}, err
 	}
-	return there, err
+	return there, nil
 }
 
 // candidate is the image that was applied, else the one behind a tag with the inputs hash, else one that is remembered.
@@ -45,12 +48,10 @@ func hashTagged(ctx context.Context, client *registry.Client, op operation) (the
 	for _, tag := range op.hashTags() {
 		digest, err := client.Find(ctx, tag)
 		switch {
-		case errors.Is(err, registry.ErrNotFound):
+		case errors.Is(err, registry.ErrNotFound), err == nil && there.digest != "" && digest != there.digest:
 			continue
 		case err != nil:
 			return reuse{}, err
-		case there.digest != "" && digest != there.digest:
-			continue
 		}
 		there.digest = digest
 		if !slices.Contains(op.old.refs, tag.String()) {

@@ -3,17 +3,16 @@ package source
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source/sourcetest"
 )
 
 // The benchmarks compare with the least that the same machine needs in the same moment, in turns: a ratio says what a time
@@ -48,18 +47,9 @@ func prepare(b *testing.B) {
 		if bench.cache, err = os.MkdirTemp("", "bench-cache-"); err != nil { //nolint:usetesting // outlives the first benchmark
 			b.Fatal(err)
 		}
-		noise, content := rand.NewChaCha8([32]byte{}), make([]byte, 10<<10)
-		for f := range 200_000 {
-			folder := filepath.Join(bench.dir, fmt.Sprintf("d%d", f/2000), fmt.Sprintf("s%d", f/50%40))
-			_, _ = noise.Read(content)
-			if f%50 == 0 {
-				err = os.MkdirAll(folder, 0o755)
-			}
-			if err != nil || os.WriteFile(filepath.Join(folder, fmt.Sprintf("file%d.txt", f%50)), content[:1000+noise.Uint64()%8240], 0o644) != nil {
-				b.Fatal("no room for the tree", err)
-			}
+		if err = sourcetest.Fill(bench.dir); err != nil {
+			b.Fatal("no room for the tree", err)
 		}
-		<-time.After(racy + time.Second) // the cache takes no younger files
 		scanned(b, Scope{}, NewCache(bench.cache))
 	})
 }
