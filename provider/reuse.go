@@ -48,7 +48,7 @@ func hashTagged(ctx context.Context, client *registry.Client, op operation) (the
 	for _, tag := range op.hashTags() {
 		digest, err := client.Find(ctx, tag)
 		switch {
-		case errors.Is(err, registry.ErrNotFound), err == nil && there.digest != "" && digest != there.digest:
+		case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrMismatch), err == nil && there.digest != "" && digest != there.digest:
 			continue
 		case err != nil:
 			return reuse{}, err

@@ -22,6 +22,7 @@ type Config struct {
 	Program fs.FS             // Pulumi.yaml and what it builds; copied
 	Values  map[string]string // stack configuration; a key without a colon is the project's
 	Daemon  string            // absolute folder of the embedded daemon; default: one of the stack's own
+	Env     []string          // more of the environment, as "NAME=value"
 	Idle    time.Duration     // how long the daemon outlives its last use; default 2 s
 	Output  io.Writer         // also gets what the CLI prints; default: nobody
 }
@@ -52,7 +53,7 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	if c.Idle == 0 {
 		c.Idle = 2 * time.Second
 	}
-	s.env = environment(c.Bin, root, s.Daemon, c.Idle)
+	s.env = append(environment(c.Bin, root, s.Daemon, c.Idle), c.Env...)
 	if err := s.lay(ctx, c); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(root))
 	}
