@@ -23,24 +23,24 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 		return buildkit.Built{}, err
 	}
 	defer release()
-	client, err := buildkit.Dial(ctx, endpoint)
-	if err != nil {
-		return buildkit.Built{}, err
-	}
-	defer func() { _ = client.Close() }()
 
 	keychain := s.keychain(args.Registries)
 	credentials := func(ctx context.Context, host string) (buildkit.Credential, error) {
 		c, err := keychain.Lookup(ctx, host)
 		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
-	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets(), SSH: args.agents(), Exports: args.exports()}
+	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets(), SSH: args.agents(), Exports: args.exports(), Silence: s.silence}
 	if access.CacheFrom, access.CacheTo, err = args.caches(); err != nil {
 		return buildkit.Built{}, err
 	}
 	pushing := s.registryClientWith(keychain, args.pushLimit())
 	var built buildkit.Built
-	err = pushing.Push(ctx, func(ctx context.Context) (err error) {
+	err = pushing.Push(ctx, func(ctx context.Context) error {
+		client, err := buildkit.Dial(ctx, endpoint) // each time: a push that got stuck may have cost the connection
+		if err != nil {
+			return err
+		}
+		defer func() { _ = client.Close() }()
 		built, err = buildkit.Solve(ctx, client, plan, in, access, progress.report)
 		plan.NoCache = false // what a failed push leaves to do is the push
 		return err

@@ -56,6 +56,11 @@ func run(m *testing.M) (code int, err error) {
 	if err := os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")); err != nil {
 		return 1, err
 	}
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"} {
+		if err := os.Setenv(name, value); err != nil {
+			return 1, err
+		}
+	}
 	return m.Run(), nil
 }
 
