@@ -85,7 +85,10 @@ func unchallenged(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 }
 
 func slow(w http.ResponseWriter, req *http.Request, next http.Handler) {
-	time.Sleep(time.Second)
+	select {
+	case <-time.After(time.Second):
+	case <-req.Context().Done():
+	}
 	next.ServeHTTP(w, req)
 }
 

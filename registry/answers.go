@@ -61,6 +61,7 @@ var answers = []answer{
 		is: ErrRateLimited, status: http.StatusTooManyRequests, code: transport.TooManyRequestsErrorCode,
 		remedy: "wait some minutes and try again, with fewer images at once",
 	},
+	{is: ErrUnreachable, status: http.StatusProxyAuthRequired, remedy: proxyRemedy},
 	// Older registries take a digest here and nothing else.
 	{is: ErrUnsupported, method: http.MethodDelete, code: transport.DigestInvalidErrorCode},
 	{is: ErrUnsupported, status: http.StatusMethodNotAllowed, code: transport.UnsupportedErrorCode},
@@ -80,6 +81,7 @@ const (
 	refusedRemedyECR      = "HOST refused the credentials; check its account and region, and docker login or registries if they are from there"
 	noRepositoryRemedy    = "create REPOSITORY on HOST first, a push does not create it"
 	noRepositoryRemedyECR = "create it with aws.ecr.Repository, or correct the account and the region in HOST"
+	proxyRemedy           = "correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY, here and at the builder"
 	brokenRemedy          = "the fault is in HOST; try again later"
 )
 

@@ -204,7 +204,7 @@ func TestExplainPushToUnreachable(t *testing.T) {
 			"unreachable: http: server gave HTTP response to HTTPS client; HOST speaks plain http: serve it over https, " +
 				"or set insecure for it in registries"},
 		{"proxy's password", "ghcr.io", said("Proxy Authentication Required"),
-			"unreachable: Proxy Authentication Required; correct HTTPS_PROXY and NO_PROXY of the builder"},
+			"unreachable: Proxy Authentication Required; correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY, here and at the builder"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

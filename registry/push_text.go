@@ -97,7 +97,7 @@ var brokenPushes = []brokenPush{
 			"the machine's authorities or SSL_CERT_DIR"},
 	{phrases: []string{"server gave HTTP response to HTTPS client"},
 		cure: "HOST speaks plain http: serve it over https, or set insecure for it in registries"},
-	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, cure: "correct HTTPS_PROXY and NO_PROXY of the builder"},
+	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, cure: proxyRemedy},
 	{phrases: []string{"no such host"}, cure: "correct the name of HOST, or the DNS of the builder"},
 	{phrases: []string{"connection refused", "no route to host", "network is unreachable"},
 		cure: "check that HOST is right and running, and that the builder reaches it"},
