@@ -16,7 +16,8 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// dryGateway answers the Dockerfile frontend without a daemon and notes which local sources it asks for. Nothing is built.
+// dryGateway answers the Dockerfile frontend without a daemon and notes which local sources and which images it asks for.
+// Nothing is built.
 type dryGateway struct {
 	attrs    map[string]string
 	files    map[string]map[string][]byte // of local sources that the frontend itself reads from, by source
@@ -25,10 +26,11 @@ type dryGateway struct {
 
 	mu       sync.Mutex
 	requests []localRequest
+	images   map[string]bool // by canonical reference, without those by digest
 }
 
 func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway {
-	g := &dryGateway{attrs: plan.frontendAttrs(d), platform: platforms.MustParse(builderPlatform)}
+	g := &dryGateway{attrs: plan.frontendAttrs(d), platform: platforms.MustParse(builderPlatform), images: map[string]bool{}}
 	g.files = map[string]map[string][]byte{definitionSource: d.files(), contextSource: {}}
 	for name, ignore := range d.Named {
 		g.files[localName(name)] = map[string][]byte{}
@@ -73,6 +75,7 @@ func (g *dryGateway) Solve(_ context.Context, req gateway.SolveRequest) (*gatewa
 
 // ResolveSourceMetadata stands in for every base image.
 func (g *dryGateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+	g.note(op.GetIdentifier())
 	platform := g.platform
 	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
 		platform = *opt.ImageOpt.Platform
@@ -87,7 +90,7 @@ func (g *dryGateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, o
 
 // ResolveImageConfig is what older frontends call.
 func (g *dryGateway) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
-	meta, err := g.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: ref}, opt)
+	meta, err := g.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: imageScheme + ref}, opt)
 	if err != nil {
 		return "", "", nil, err
 	}

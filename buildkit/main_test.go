@@ -103,13 +103,13 @@ func (s *sharedDaemon) end(around string) error {
 		return errors.Join(err, scanned)
 	}
 	_ = syscall.Kill(keeper, syscall.SIGTERM)
-	tick, limit := time.NewTicker(20*time.Millisecond), time.After(15*time.Second)
+	tick, limit := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
 	defer tick.Stop()
 	for syscall.Kill(builder, 0) == nil || os.RemoveAll(around) != nil { // the keeper still clears up
 		select {
 		case <-tick.C:
 		case <-limit:
-			return fmt.Errorf("the tests' daemon, process %d, has not ended within 15 s", builder)
+			return fmt.Errorf("the tests' daemon, process %d, has not ended within a minute", builder)
 		}
 	}
 	return nil

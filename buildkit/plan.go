@@ -23,6 +23,7 @@ type Plan struct {
 	Provenance   string            // attestation of how the image was made: "min", "max" or, "", none
 	SBOM         string            // reference of the image that lists what is in the image; "": no such list
 	ImageAttrs   map[string]string // options of BuildKit's image exporter that replace ours, such as "compression"
+	BaseDigests  map[string]string // canonical reference of a base image → the digest to build with, whatever the tag holds
 	Repositories []string          // "host/path": pushed by digest to each; none: the image stays with the daemon
 	Insecure     []string          // those of Repositories that are pushed to over plain http or to whoever answers
 

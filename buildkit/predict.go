@@ -47,28 +47,27 @@ func Predict(ctx context.Context, plan Plan, d Definition) (Reads, bool) {
 }
 
 func predictTarget(ctx context.Context, plan Plan, d Definition) (Reads, bool) {
-	base, err := predict(ctx, newDryGateway(plan, d, "linux/amd64"))
-	if err != nil {
+	one, other := dryRuns(plan, d)
+	if one.run(ctx) != nil || other.run(ctx) != nil || !maps.EqualFunc(one.reads(), other.reads(), slices.Equal[Paths]) {
 		return nil, false
 	}
-	// The same again on another machine, where every name that this Dockerfile could take from elsewhere has a value.
-	g := newDryGateway(plan, d, "linux/arm64")
-	g.baseEnv = sentinels(d.Dockerfile)
-	for _, name := range plan.UnknownArgs {
-		g.attrs["build-arg:"+name] = sentinel
-	}
-	other, err := predict(ctx, g)
-	if err != nil || !maps.EqualFunc(base, other, slices.Equal[Paths]) {
-		return nil, false
-	}
-	return base, true
+	return one.reads(), true
 }
 
-func predict(ctx context.Context, g *dryGateway) (Reads, error) {
-	if _, err := builder.Build(ctx, g); err != nil {
-		return nil, err
+// dryRuns are two of the same build, the second on another machine, where every name that the Dockerfile could take from
+// elsewhere has a value. What they have in common is certain.
+func dryRuns(plan Plan, d Definition) (one, other *dryGateway) {
+	one, other = newDryGateway(plan, d, "linux/amd64"), newDryGateway(plan, d, "linux/arm64")
+	other.baseEnv = sentinels(d.Dockerfile)
+	for _, name := range plan.UnknownArgs {
+		other.attrs["build-arg:"+name] = sentinel
 	}
-	return g.reads(), nil
+	return one, other
+}
+
+func (g *dryGateway) run(ctx context.Context) error {
+	_, err := builder.Build(ctx, g)
+	return err
 }
 
 // sentinel is a value that no path has.

@@ -84,6 +84,7 @@ func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.
 		SharedKey:            in.key,
 		AllowedEntitlements:  s.plan.entitlements(),
 		CompatibilityVersion: CompatibilityVersion,
+		SourcePolicy:         s.plan.basePolicy(),
 	}, err
 }
 

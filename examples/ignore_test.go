@@ -43,6 +43,7 @@ var otherwise = map[string][2]string{
 	"builder":         {"null", `{ endpoint: "unix:///nowhere/b.sock" }`},
 	"watch":           {"auto", "all"},
 	"pull":            {"false", "true"},
+	"baseDigests":     {"null", `{ alpine: "sha256:0000000000000000000000000000000000000000000000000000000000000000" }`},
 	"contextHash":     {"null", "by-hand"},
 }
 

@@ -34,6 +34,7 @@ type ImageArgs struct {
 	ContextHash     *string                 `pulumi:"contextHash,optional"`
 	Watch           *Watch                  `pulumi:"watch,optional"`
 	Pull            *bool                   `pulumi:"pull,optional"`
+	BaseDigests     map[string]string       `pulumi:"baseDigests,optional"`
 }
 
 // Annotate documents the inputs in the schema and in every SDK.
@@ -67,8 +68,11 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 	an.Describe(&a.ContextHash, "The digest of everything that the build reads from this machine: the Dockerfile and, after their "+
 		"ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in "+
 		"`ignoreChanges` to keep the image as it is.")
-	an.Describe(&a.Pull, "Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build "+
-		"that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.")
+	an.Describe(&a.Pull, "Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which "+
+		"`baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it "+
+		"the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.")
+	an.Describe(&a.BaseDigests, "The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked "+
+		"up when they are not given, and a preview shows which of them is new.")
 	an.Describe(&a.Watch, "Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.")
 }
 

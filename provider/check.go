@@ -38,14 +38,28 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if err := r.fillContextHash(ctx, req.Urn, c, &res); err != nil {
 		return res, err
 	}
-	if hash := text(res.Inputs, "contextHash"); hash != "" {
-		args.ContextHash = &hash
+	if err := r.fillBaseDigests(ctx, c, &res); err != nil {
+		return res, err
 	}
-	r.want(operation{urn: req.Urn, inputs: res.Inputs, args: args})
+	r.want(operation{urn: req.Urn, inputs: res.Inputs, args: args.filled(res.Inputs)})
 	if !imported(req) {
 		res.Failures = withoutValues(req.Inputs, c.failures)
 	}
 	return res, nil
+}
+
+// filled are the inputs with what Check has found out.
+func (a ImageArgs) filled(inputs property.Map) ImageArgs {
+	if hash := text(inputs, "contextHash"); hash != "" {
+		a.ContextHash = &hash
+	}
+	if bases := inputs.Get("baseDigests"); bases.IsMap() {
+		a.BaseDigests = map[string]string{}
+		for ref := range bases.AsMap().All {
+			a.BaseDigests[ref] = text(bases.AsMap(), ref)
+		}
+	}
+	return a
 }
 
 // imported tells whether these are the inputs that an import found, which are tags: where the files are, only the program
@@ -148,6 +162,7 @@ var checks = []func(*checker){
 	checkRegistries,
 	checkBuilder,
 	checkWatch,
+	checkBaseDigests,
 }
 
 func (c *checker) fail(path, format string, args ...any) {

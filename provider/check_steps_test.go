@@ -101,7 +101,8 @@ func TestEveryShapingInputIsHashed(t *testing.T) {
 		"annotations": {`{"A": "1"}`, `{"A": "2"}`, `{"B": "1"}`}, "testTargets": {`["a"]`, `["b"]`, `["a", "b"]`},
 		"addHosts": {`["a:10.0.0.1"]`, `["a:10.0.0.2"]`, `["a:10.0.0.1", "b:10.0.0.2"]`}, "network": {`"none"`, `"host"`},
 		"sourceDateEpoch": {`0`, `1`}, "provenance": {`{"mode": "min"}`, `{"mode": "max"}`}, "sbom": {`{"generator": "a"}`, `{"generator": "b"}`},
-		"exports": {`[{"image": {"compression": "zstd"}}]`, `[{"image": {"compression": "gzip"}}]`, `[{"registry": {"annotations": {"a": "b"}}}]`},
+		"baseDigests": {`{"a": "1"}`, `{"a": "2"}`, `{"b": "1"}`},
+		"exports":     {`[{"image": {"compression": "zstd"}}]`, `[{"image": {"compression": "gzip"}}]`, `[{"registry": {"annotations": {"a": "b"}}}]`},
 	}
 	seen := map[string]string{}
 	note := func(inputs string) {

@@ -29,6 +29,7 @@ var watched = map[string]func(applied, wanted property.Map, key string) bool{
 	"sbom":            equal,
 	"exports":         equal,
 	"load":            equalFlag,
+	"baseDigests":     equal,
 }
 
 // ignored are the other inputs, each with the reason why a change of it is none of the image.
@@ -45,7 +46,7 @@ var ignored = map[string]string{
 	"registries":     "credentials are looked up when they are needed",
 	"builder":        "the same inputs are the same image on every builder",
 	"buildOnPreview": "is about previews only",
-	"pull":           "what it finds shows in contextHash",
+	"pull":           "what it finds shows in contextHash and baseDigests",
 	"watch":          "what it makes of the context shows in contextHash",
 }
 

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
@@ -97,15 +98,15 @@ func (c *command) imported(e *entry, tag string) (found bool) {
 		return false
 	}
 	res, err := c.wire.Read(c.ctx, &pulumirpc.ReadRequest{Id: e.id, Urn: string(e.urn())})
+	if err != nil && held == "" && strings.Contains(err.Error(), "there is no such image: resolving "+e.id) {
+		return false
+	}
 	if err != nil {
 		c.excuse(err, e.name, e.inputs)
 		return false
 	}
 	if held == "" || res.GetId() == "" {
-		if held != "" || res.GetId() != "" {
-			broken("an import finds what there is", "%s holds %q, and %q was found", tag, held, res.GetId())
-		}
-		return false
+		broken("an import finds what there is", "%s holds %q, and %q was found", tag, held, res.GetId())
 	}
 	e.id, e.inputs, e.outputs = res.GetId(), c.inputsOf(res.GetInputs()), c.outputs(res.GetProperties())
 	if e.id != e.name || e.digest() != held || !slices.Equal(c.tags(e), []string{tag}) {

@@ -66,6 +66,7 @@ func (c *command) alive() bool {
 func (c *command) visited(what string, by *entry, tags []string, call func() error) error {
 	c.front.begin(&visit{tags: tags, trouble: c.trouble, kill: c.kill, cancel: c.cancel})
 	err := call()
+	v := c.front.end() // from here on nothing that is still under way counts
 	if c.trouble != nil && c.trouble.hit {
 		switch c.trouble.kind {
 		case killed, killedAfter:
@@ -75,7 +76,6 @@ func (c *command) visited(what string, by *entry, tags []string, call func() err
 			c.over = true
 		}
 	}
-	v := c.front.end()
 	c.moves = v.moves
 	c.settle(what, by, tags)
 	if err != nil {

@@ -97,13 +97,14 @@ func (a ImageArgs) plan(repositories []string) buildkit.Plan {
 		Provenance:   a.provenance(),
 		SBOM:         a.sbom(),
 		ImageAttrs:   a.imageAttrs(),
+		BaseDigests:  a.baseDigests(),
 		Repositories: repositories,
 	}
 }
 
 // shaping are the inputs that have a say in the image or in what is left beside it; tags and push name it only.
 var shaping = []string{"contextHash", "platforms", "target", "buildArgs", "labels", "annotations", "testTargets", "addHosts", "network",
-	"sourceDateEpoch", "provenance", "sbom", "exports", "load"}
+	"sourceDateEpoch", "provenance", "sbom", "exports", "load", "baseDigests"}
 
 // inputsHash identifies everything that has a say in the image, 64 hexadecimal digits: two operations with an equal hash
 // may share one image. Credentials, secrets, builder and tags are no part of it.
@@ -151,6 +152,10 @@ func (a ImageArgs) rare() (fields [][]string) {
 		add("host", h.Name, h.IP.String())
 	}
 	add("network", a.network())
+	bases := a.baseDigests()
+	for _, ref := range slices.Sorted(maps.Keys(bases)) {
+		add("base", ref, bases[ref])
+	}
 	if a.SourceDateEpoch != nil {
 		add("sourceDateEpoch", strconv.Itoa(*a.SourceDateEpoch))
 	}

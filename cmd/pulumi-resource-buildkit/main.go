@@ -18,6 +18,7 @@ func main() {
 	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
 		os.Exit(code)
 	}
+	quietLibraries()
 	engine := os.Getppid()
 	alive := func() bool { return os.Getppid() == engine }
 	go exitWithEngine(alive)

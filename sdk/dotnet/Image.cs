@@ -214,6 +214,18 @@ namespace PulumiBuildkit.Buildkit
             set => _annotations = value;
         }
 
+        [Input("baseDigests")]
+        private InputMap<string>? _baseDigests;
+
+        /// <summary>
+        /// The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+        /// </summary>
+        public InputMap<string> BaseDigests
+        {
+            get => _baseDigests ?? (_baseDigests = new InputMap<string>());
+            set => _baseDigests = value;
+        }
+
         [Input("buildArgs")]
         private InputMap<string>? _buildArgs;
 
@@ -341,7 +353,7 @@ namespace PulumiBuildkit.Buildkit
         public Input<Inputs.ProvenanceArgs>? Provenance { get; set; }
 
         /// <summary>
-        /// Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+        /// Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
         /// </summary>
         [Input("pull")]
         public Input<bool>? Pull { get; set; }

@@ -137,6 +137,7 @@ export class Image extends pulumi.CustomResource {
         if (!opts.id) {
             resourceInputs["addHosts"] = args?.addHosts;
             resourceInputs["annotations"] = args?.annotations;
+            resourceInputs["baseDigests"] = args?.baseDigests;
             resourceInputs["buildArgs"] = args?.buildArgs;
             resourceInputs["buildOnPreview"] = args?.buildOnPreview;
             resourceInputs["builder"] = args?.builder;
@@ -211,6 +212,10 @@ export interface ImageArgs {
      */
     annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
+     * The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+     */
+    baseDigests?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
      * Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
      */
     buildArgs?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
@@ -271,7 +276,7 @@ export interface ImageArgs {
      */
     provenance?: pulumi.Input<inputs.ProvenanceArgs>;
     /**
-     * Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+     * Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
      */
     pull?: pulumi.Input<boolean>;
     /**

@@ -108,6 +108,8 @@ type imageArgs struct {
 	AddHosts []string `pulumi:"addHosts"`
 	// Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
 	Annotations map[string]string `pulumi:"annotations"`
+	// The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+	BaseDigests map[string]string `pulumi:"baseDigests"`
 	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
 	BuildArgs map[string]string `pulumi:"buildArgs"`
 	// Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
@@ -138,7 +140,7 @@ type imageArgs struct {
 	Platforms []string `pulumi:"platforms"`
 	// Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
 	Provenance *Provenance `pulumi:"provenance"`
-	// Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+	// Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
 	Pull *bool `pulumi:"pull"`
 	// Whether to push the image. Defaults to true when there are tags.
 	Push *bool `pulumi:"push"`
@@ -172,6 +174,8 @@ type ImageArgs struct {
 	AddHosts pulumi.StringArrayInput
 	// Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
 	Annotations pulumi.StringMapInput
+	// The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+	BaseDigests pulumi.StringMapInput
 	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
 	BuildArgs pulumi.StringMapInput
 	// Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
@@ -202,7 +206,7 @@ type ImageArgs struct {
 	Platforms pulumi.StringArrayInput
 	// Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
 	Provenance ProvenancePtrInput
-	// Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+	// Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
 	Pull pulumi.BoolPtrInput
 	// Whether to push the image. Defaults to true when there are tags.
 	Push pulumi.BoolPtrInput

@@ -24,6 +24,7 @@ class ImageArgs:
     def __init__(__self__, *,
                  add_hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 base_digests: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
                  builder: Optional[pulumi.Input['BuilderArgs']] = None,
@@ -57,6 +58,7 @@ class ImageArgs:
 
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
         :param pulumi.Input['BuilderArgs'] builder: The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
@@ -72,7 +74,7 @@ class ImageArgs:
         :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
         :param pulumi.Input['ProvenanceArgs'] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
-        :param pulumi.Input[_builtins.bool] pull: Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+        :param pulumi.Input[_builtins.bool] pull: Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
         :param pulumi.Input[_builtins.bool] push: Whether to push the image. Defaults to true when there are tags.
         :param pulumi.Input[_builtins.int] push_timeout: Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
         :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
@@ -90,6 +92,8 @@ class ImageArgs:
             pulumi.set(__self__, "add_hosts", add_hosts)
         if annotations is not None:
             pulumi.set(__self__, "annotations", annotations)
+        if base_digests is not None:
+            pulumi.set(__self__, "base_digests", base_digests)
         if build_args is not None:
             pulumi.set(__self__, "build_args", build_args)
         if build_on_preview is not None:
@@ -170,6 +174,18 @@ class ImageArgs:
     @annotations.setter
     def annotations(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "annotations", value)
+
+    @_builtins.property
+    @pulumi.getter(name="baseDigests")
+    def base_digests(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+        """
+        return pulumi.get(self, "base_digests")
+
+    @base_digests.setter
+    def base_digests(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "base_digests", value)
 
     @_builtins.property
     @pulumi.getter(name="buildArgs")
@@ -355,7 +371,7 @@ class ImageArgs:
     @pulumi.getter
     def pull(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+        Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
         """
         return pulumi.get(self, "pull")
 
@@ -516,6 +532,7 @@ class Image(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None,
                  add_hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 base_digests: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
                  builder: Optional[pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']]] = None,
@@ -555,6 +572,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
         :param pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']] builder: The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
@@ -570,7 +588,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
         :param pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
-        :param pulumi.Input[_builtins.bool] pull: Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+        :param pulumi.Input[_builtins.bool] pull: Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
         :param pulumi.Input[_builtins.bool] push: Whether to push the image. Defaults to true when there are tags.
         :param pulumi.Input[_builtins.int] push_timeout: Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
@@ -613,6 +631,7 @@ class Image(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None,
                  add_hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 base_digests: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
                  builder: Optional[pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']]] = None,
@@ -652,6 +671,7 @@ class Image(pulumi.CustomResource):
 
             __props__.__dict__["add_hosts"] = add_hosts
             __props__.__dict__["annotations"] = annotations
+            __props__.__dict__["base_digests"] = base_digests
             __props__.__dict__["build_args"] = build_args
             __props__.__dict__["build_on_preview"] = build_on_preview
             __props__.__dict__["builder"] = builder

@@ -63,6 +63,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+     * 
+     */
+    @Import(name="baseDigests")
+    private @Nullable Output<Map<String,String>> baseDigests;
+
+    /**
+     * @return The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+     * 
+     */
+    public Optional<Output<Map<String,String>>> baseDigests() {
+        return Optional.ofNullable(this.baseDigests);
+    }
+
+    /**
      * Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused.
      * 
      */
@@ -288,14 +303,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+     * Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
      * 
      */
     @Import(name="pull")
     private @Nullable Output<Boolean> pull;
 
     /**
-     * @return Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+     * @return Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> pull() {
@@ -487,6 +502,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     private ImageArgs(ImageArgs $) {
         this.addHosts = $.addHosts;
         this.annotations = $.annotations;
+        this.baseDigests = $.baseDigests;
         this.buildArgs = $.buildArgs;
         this.buildOnPreview = $.buildOnPreview;
         this.builder = $.builder;
@@ -585,6 +601,27 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder annotations(Map<String,String> annotations) {
             return annotations(Output.of(annotations));
+        }
+
+        /**
+         * @param baseDigests The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder baseDigests(@Nullable Output<Map<String,String>> baseDigests) {
+            $.baseDigests = baseDigests;
+            return this;
+        }
+
+        /**
+         * @param baseDigests The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder baseDigests(Map<String,String> baseDigests) {
+            return baseDigests(Output.of(baseDigests));
         }
 
         /**
@@ -943,7 +980,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param pull Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+         * @param pull Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
          * 
          * @return builder
          * 
@@ -954,7 +991,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param pull Whether to ask git servers, in previews too, for the commit behind the branch or tag of a git context, and to build that commit when it is a new one. Without it a git context counts by its URL alone. Defaults to false.
+         * @param pull Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
          * 
          * @return builder
          * 

@@ -1,0 +1,82 @@
+package buildkit
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+	spb "github.com/moby/buildkit/sourcepolicy/pb"
+)
+
+const imageScheme = "docker-image://"
+
+var errFixed = errors.New("it names a digest already")
+
+// Bases are the images that the build of a plan begins from or copies from: canonical references, such as
+// "docker.io/library/alpine:3.20", sorted. Those that a Dockerfile names by their digest are not among them: they never move.
+// As in Predict the frontend is asked, and no network.
+//
+// It returns false when it cannot be sure: another frontend interprets the Dockerfile, its text is not here, or a name depends
+// on an argument that is not known yet or on the daemon's platform.
+func Bases(ctx context.Context, plan Plan) ([]string, bool) {
+	d, err := readDefinition(plan.Files)
+	if err != nil || len(d.Dockerfile) == 0 {
+		return nil, false
+	}
+	plan.Provenance, plan.SBOM = "", ""
+	all := map[string]bool{}
+	for _, target := range plan.targets() {
+		plan.Target = target
+		one, other := dryRuns(plan, d)
+		if one.run(ctx) != nil || other.run(ctx) != nil || !maps.Equal(one.images, other.images) {
+			return nil, false
+		}
+		maps.Copy(all, one.images)
+	}
+	return slices.Sorted(maps.Keys(all)), true
+}
+
+// BaseName is the canonical form of a reference to a base image. The error says what is wrong with it: it is no reference, or it
+// names a digest already.
+func BaseName(ref string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", err
+	}
+	if _, fixed := named.(reference.Digested); fixed {
+		return "", errFixed
+	}
+	return reference.TagNameOnly(named).String(), nil
+}
+
+// basePolicy has the daemon take each base image by its digest, whichever frontend asks for it. Daemons know such policies since
+// BuildKit v0.11 (docs/build-repro.md of BuildKit).
+func (p Plan) basePolicy() *spb.Policy {
+	if len(p.BaseDigests) == 0 {
+		return nil
+	}
+	policy := &spb.Policy{Version: 1}
+	for _, ref := range slices.Sorted(maps.Keys(p.BaseDigests)) {
+		policy.Rules = append(policy.Rules, &spb.Rule{
+			Action:   spb.PolicyAction_CONVERT,
+			Selector: &spb.Selector{Identifier: imageScheme + ref, MatchType: spb.MatchType_EXACT},
+			Updates:  &spb.Update{Identifier: imageScheme + ref + "@" + p.BaseDigests[ref]},
+		})
+	}
+	return policy
+}
+
+// note remembers a base image that the frontend asks for.
+func (g *dryGateway) note(source string) {
+	ref, isImage := strings.CutPrefix(source, imageScheme)
+	name, err := BaseName(ref)
+	if !isImage || err != nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.images[name] = true
+}

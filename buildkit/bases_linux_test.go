@@ -1,0 +1,42 @@
+package buildkit_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// The tag has moved on by the time of the build. What was looked up is built, whoever runs the frontend.
+func TestABaseIsTakenByItsDigest(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	base := func(text string) (digest, ref string) {
+		t.Helper()
+		built, err := s.solve(t.Context(), s.plan(t, "RUN echo "+text+" >/base"), buildkit.Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return built.Digest, s.tag(t, built, "base")
+	}
+	first, ref := base("first")
+	base("second")
+	plan := s.plan(t, "")
+	plan.Files.Inline = []byte("FROM " + ref + "\nRUN cp /base /copy\n")
+	plan.BaseDigests = map[string]string{ref: first}
+	built, err := s.solve(t.Context(), plan, buildkit.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.file(t, built, "copy"); got != "first\n" {
+		t.Errorf("the base is the %s", got)
+	}
+	// The daemon's own frontend.
+	plan.Provenance = "min"
+	if built, err = s.solve(t.Context(), plan, buildkit.Access{}); err != nil {
+		t.Fatal(err)
+	}
+	if record := s.attestations(t, built)[slsa]; !strings.Contains(record, strings.TrimPrefix(first, "sha256:")) {
+		t.Errorf("the base is another one than %s: %s", first, record)
+	}
+}

@@ -1,0 +1,118 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+var imageDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+func checkBaseDigests(c *checker) {
+	seen := map[string]string{}
+	for _, ref := range slices.Sorted(maps.Keys(c.args.BaseDigests)) {
+		path := under("baseDigests", ref)
+		canonical, err := buildkit.BaseName(ref)
+		if err != nil {
+			c.fail(path, "%q cannot be the reference of a base image, such as alpine:3.20: %v", ref, err)
+		}
+		if other, twice := seen[canonical]; twice && err == nil {
+			c.fail(path, "%q and %q are one image: keep one of them", ref, other)
+		}
+		seen[canonical] = ref
+		if digest := c.args.BaseDigests[ref]; !c.unknownAt(key("baseDigests"), key(ref)) && !imageDigest.MatchString(digest) {
+			c.fail(path, "%q is no digest: write sha256: and 64 hexadecimal digits", digest)
+		}
+	}
+}
+
+// baseDigests are those that were given, by canonical reference.
+func (a ImageArgs) baseDigests() map[string]string {
+	digests := map[string]string{}
+	for ref, digest := range a.BaseDigests {
+		if canonical, err := buildkit.BaseName(ref); err == nil {
+			digests[canonical] = digest
+		}
+	}
+	return digests
+}
+
+// fillBaseDigests asks registries, under pull, what the base images are now, unless they were given or cannot be known yet.
+func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.CheckResponse) error {
+	switch {
+	case !isKnown(c.raw, "pull"), deref(c.args.Pull) && !isKnown(c.raw, "context", "dockerfile", "target", "testTargets", "platforms"),
+		deref(c.args.Pull) && c.raw.Get("buildArgs").IsComputed():
+		if c.raw.Get("baseDigests").IsNull() {
+			res.Inputs = res.Inputs.Set("baseDigests", unknown())
+		}
+		return nil
+	case !deref(c.args.Pull), !c.raw.Get("baseDigests").IsNull(), len(c.failures) > 0:
+		return nil
+	}
+	plan := c.args.plan(nil)
+	plan.UnknownArgs = c.unknownArgs()
+	bases, certain := buildkit.Bases(ctx, plan)
+	if !certain && len(plan.UnknownArgs) > 0 {
+		res.Inputs = res.Inputs.Set("baseDigests", unknown())
+		return nil
+	}
+	if !certain {
+		p.GetLogger(ctx).Warning("pull: it cannot be told which base images are used, so that a new one is no reason to build. " +
+			"Say so with baseDigests, or with platforms when their names depend on the platform, or give the Dockerfile of a remote context here")
+	}
+	digests, err := r.resolveBases(ctx, c.args.Registries, bases)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil && isRefused(err) && !isKnown(c.raw, "registries"):
+		res.Inputs = res.Inputs.Set("baseDigests", unknown())
+	case err != nil:
+		c.fail("pull", "%v; without pull the builder takes the base images that it has", err)
+	case len(digests) > 0:
+		res.Inputs = res.Inputs.Set("baseDigests", property.New(digests))
+	}
+	return nil
+}
+
+func isRefused(err error) bool {
+	return errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrDenied)
+}
+
+// resolveBases asks for all of them side by side.
+func (r *imageResource) resolveBases(ctx context.Context, logins []Registry, bases []string) (map[string]property.Value, error) {
+	ctx, stop := withinLimit(ctx, previewLimit)
+	defer stop()
+	client := r.registryClient(logins, previewLimit)
+	found := make([]string, len(bases))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, base := range bases {
+		group.Go(func() error {
+			tag, err := registry.ParseTag(base)
+			if err != nil {
+				return err
+			}
+			if found[i], err = client.Resolve(ctx, tag); err != nil {
+				return fmt.Errorf("base image: %w", err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	digests := map[string]property.Value{}
+	for i, base := range bases {
+		digests[base] = property.New(found[i])
+	}
+	return digests, nil
+}
