@@ -22,8 +22,8 @@ type Config struct {
 	Program fs.FS             // Pulumi.yaml and what it builds; copied
 	Values  map[string]string // stack configuration; a key without a colon is the project's
 	Daemon  string            // absolute folder of the embedded daemon; default: one of the stack's own
-	Env     []string          // more of the environment, as "NAME=value"
 	Idle    time.Duration     // how long the daemon outlives its last use; default 2 s
+	Env     []string          // further variables; a later one replaces an earlier one
 	Output  io.Writer         // also gets what the CLI prints; default: nobody
 }
 
