@@ -1,9 +1,11 @@
 package provider
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -119,5 +121,44 @@ func TestOneOfTwoRegistriesRefuses(t *testing.T) {
 		if r.Method == http.MethodPut {
 			t.Errorf("the next one did again %s", r.Path)
 		}
+	}
+}
+
+// ecrActions are those that a registry of Amazon's knows.
+var ecrActions = []string{
+	"GetAuthorizationToken", "BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload",
+	"BatchGetImage", "PutImage", "ListImages", "DescribeRepositories", "DescribeRepositoryCreationTemplates", "DescribeImages", "BatchDeleteImage", "CreateRepository",
+}
+
+// The policy in docs/ecr.md is enough, and with less of it, where the registry can tell, nothing is pushed.
+func TestTheDocumentedPolicy(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/ecr.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("This is all that a push needs:"))
+	policy, _, _ := bytes.Cut(text, []byte("`ecr:BatchGetImage` and"))
+	allowed := func(action string) bool { return bytes.Contains(policy, []byte("\"ecr:"+action+"\"")) }
+	tests := map[string]string{"all": ""}
+	for _, action := range ecrActions {
+		if allowed(action) && action != "UploadLayerPart" { // which the real one asks for where this one has one request
+			tests["without "+action] = action
+		}
+	}
+	for name, missing := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFaulty(t)
+			for _, action := range ecrActions {
+				if !allowed(action) || action == missing {
+					f.Deny("ecr:" + action)
+				}
+			}
+			_, err := f.apply(t, "FROM scratch", f.Host()+"/app:1")
+			if got := fmt.Sprint(err); missing == "" && err != nil || missing != "" && !strings.Contains(got, "ecr:"+missing) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
