@@ -31,7 +31,7 @@ type builds struct {
 	repository string
 }
 
-func newBuilds(t *testing.T) *builds {
+func newBuilds(t testing.TB) *builds {
 	t.Helper()
 	daemonClient(t)
 	b := &builds{repository: registrytest.New(t).Host() + "/image"}
