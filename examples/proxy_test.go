@@ -52,12 +52,8 @@ func TestPushThroughAProxy(t *testing.T) {
 	t.Cleanup(func() { _ = registry.Close() })
 	proxy := newProxy(t)
 	images := program(t, at(registry.Host(), overPlainHTTP), map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"})
-	through := func(login string) *stack.Test {
-		s := stack.New(t, stack.Config{Bin: shared.bin, Program: images, Values: map[string]string{"insecure": "true"},
-			Env: []string{"HTTP_PROXY=" + strings.Replace(proxy.URL, "//", "//me:"+login+"@", 1), "NO_PROXY=127.0.0.1,localhost"}})
-		return s
-	}
-	s := through(proxyPassword)
+	s := stack.New(t, stack.Config{Bin: shared.bin, Program: images, Values: map[string]string{"insecure": "true"},
+		Env: []string{"HTTP_PROXY=" + strings.Replace(proxy.URL, "//", "//me:"+proxyPassword+"@", 1), "NO_PROXY=127.0.0.1,localhost"}})
 	result := s.Up("--skip-preview")
 	ok(t, result, "+ 2 created")
 	for _, agent := range []string{"pulumi-buildkit", "buildkit"} {
@@ -66,9 +62,7 @@ func TestPushThroughAProxy(t *testing.T) {
 			t.Errorf("%s did not go through the proxy", agent)
 		}
 	}
-	refused := through("wrong-canary").Up("--skip-preview")
-	fails(t, refused, "pushing to "+registry.Host()+"/app", "proxy authentication required", "correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
-	if linesWith(result.All()+refused.All(), "canary") > 0 {
-		t.Errorf("a password is shown:\n%s%s", result.All(), refused.All())
+	if linesWith(result.All(), proxyPassword) > 0 {
+		t.Errorf("a password is shown:\n%s", result.All())
 	}
 }

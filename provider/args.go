@@ -149,7 +149,7 @@ func (r *Registry) Annotate(an infer.Annotator) {
 	an.Describe(&r.Username, "User name.")
 	an.Describe(&r.Password, "Password or token.")
 	an.Describe(&r.CAFile, "File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. "+
-		"The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.")
+		"The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.")
 	an.Describe(&r.Insecure, "Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.")
 }
 

@@ -198,8 +198,8 @@ func TestExplainPushToUnreachable(t *testing.T) {
 			"unreachable: dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host; correct the name of HOST, or the DNS of the builder"},
 		{"authority", "ghcr.io", said("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
 			"unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority; " +
-				"give the builder the authority that signed HOST's certificate: ca in its buildkitd.toml or, for the provider's own, " +
-				"the machine's authorities or SSL_CERT_DIR"},
+				"give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
+				"ca in its buildkitd.toml for another"},
 		{"plain http", "ghcr.io", said("http: server gave HTTP response to HTTPS client"),
 			"unreachable: http: server gave HTTP response to HTTPS client; HOST speaks plain http: serve it over https, " +
 				"or set insecure for it in registries"},

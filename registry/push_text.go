@@ -93,8 +93,8 @@ type brokenPush struct {
 // brokenPushes are asked in this order.
 var brokenPushes = []brokenPush{
 	{phrases: []string{"x509: ", "tls: failed to verify certificate"},
-		cure: "give the builder the authority that signed HOST's certificate: ca in its buildkitd.toml or, for the provider's own, " +
-			"the machine's authorities or SSL_CERT_DIR"},
+		cure: "give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
+			"ca in its buildkitd.toml for another"},
 	{phrases: []string{"server gave HTTP response to HTTPS client"},
 		cure: "HOST speaks plain http: serve it over https, or set insecure for it in registries"},
 	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, cure: proxyRemedy},

@@ -106,7 +106,7 @@ namespace PulumiBuildkit.Buildkit
             /// </summary>
                 public string Address { get; set; }
             /// <summary>
-            /// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+            /// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
             /// </summary>
                 public string? CaFile { get; set; } = null!;
             /// <summary>

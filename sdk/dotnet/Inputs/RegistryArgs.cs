@@ -23,7 +23,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string> Address { get; set; } = null!;
 
         /// <summary>
-        /// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+        /// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
         /// </summary>
         [Input("caFile")]
         public Input<string>? CaFile { get; set; }

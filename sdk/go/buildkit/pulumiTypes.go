@@ -5463,7 +5463,7 @@ func (o ProvenancePtrOutput) Mode() ProvenanceModePtrOutput {
 type Registry struct {
 	// Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
 	Address string `pulumi:"address"`
-	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
 	CaFile *string `pulumi:"caFile"`
 	// Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
 	Insecure *bool `pulumi:"insecure"`
@@ -5488,7 +5488,7 @@ type RegistryInput interface {
 type RegistryArgs struct {
 	// Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
 	Address pulumi.StringInput `pulumi:"address"`
-	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
 	CaFile pulumi.StringPtrInput `pulumi:"caFile"`
 	// Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
@@ -5555,7 +5555,7 @@ func (o RegistryOutput) Address() pulumi.StringOutput {
 	return o.ApplyT(func(v Registry) string { return v.Address }).(pulumi.StringOutput)
 }
 
-// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
 func (o RegistryOutput) CaFile() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Registry) *string { return v.CaFile }).(pulumi.StringPtrOutput)
 }

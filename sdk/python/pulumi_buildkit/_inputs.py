@@ -3078,7 +3078,7 @@ class RegistryArgsDict(TypedDict):
     """
     ca_file: NotRequired[pulumi.Input[_builtins.str]]
     """
-    File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+    File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -3105,7 +3105,7 @@ class RegistryArgs:
         A login for one registry host, which is sent to that host only, and how to reach it.
 
         :param pulumi.Input[_builtins.str] address: Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
-        :param pulumi.Input[_builtins.str] ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+        :param pulumi.Input[_builtins.str] ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
         :param pulumi.Input[_builtins.bool] insecure: Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
         :param pulumi.Input[_builtins.str] password: Password or token.
         :param pulumi.Input[_builtins.str] username: User name.
@@ -3136,7 +3136,7 @@ class RegistryArgs:
     @pulumi.getter(name="caFile")
     def ca_file(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+        File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
         """
         return pulumi.get(self, "ca_file")
 

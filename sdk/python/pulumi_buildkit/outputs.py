@@ -1030,7 +1030,7 @@ class Registry(dict):
         A login for one registry host, which is sent to that host only, and how to reach it.
 
         :param _builtins.str address: Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
-        :param _builtins.str ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+        :param _builtins.str ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
         :param _builtins.bool insecure: Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
         :param _builtins.str password: Password or token.
         :param _builtins.str username: User name.
@@ -1057,7 +1057,7 @@ class Registry(dict):
     @pulumi.getter(name="caFile")
     def ca_file(self) -> Optional[_builtins.str]:
         """
-        File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider's own, the machine's authorities or `SSL_CERT_DIR`.
+        File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
         """
         return pulumi.get(self, "ca_file")
 

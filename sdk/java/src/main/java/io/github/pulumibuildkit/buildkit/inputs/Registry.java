@@ -19,7 +19,7 @@ public final class Registry {
      */
     private String address;
     /**
-     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider&#39;s own, the machine&#39;s authorities or `SSL_CERT_DIR`.
+     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
      * 
      */
     private @Nullable String caFile;
@@ -48,7 +48,7 @@ public final class Registry {
         return this.address;
     }
     /**
-     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider&#39;s own, the machine&#39;s authorities or `SSL_CERT_DIR`.
+     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
      * 
      */
     public Optional<String> caFile() {

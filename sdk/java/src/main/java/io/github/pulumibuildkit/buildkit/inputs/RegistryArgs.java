@@ -37,14 +37,14 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider&#39;s own, the machine&#39;s authorities or `SSL_CERT_DIR`.
+     * File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
      * 
      */
     @Import(name="caFile")
     private @Nullable Output<String> caFile;
 
     /**
-     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider&#39;s own, the machine&#39;s authorities or `SSL_CERT_DIR`.
+     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
      * 
      */
     public Optional<Output<String>> caFile() {
@@ -146,7 +146,7 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param caFile File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider&#39;s own, the machine&#39;s authorities or `SSL_CERT_DIR`.
+         * @param caFile File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
          * 
          * @return builder
          * 
@@ -157,7 +157,7 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param caFile File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The builder has to trust them as well: `ca` in its buildkitd.toml or, for the provider&#39;s own, the machine&#39;s authorities or `SSL_CERT_DIR`.
+         * @param caFile File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
          * 
          * @return builder
          * 
