@@ -51,7 +51,7 @@ func BenchmarkFiftyImages(b *testing.B) {
 // One file changes in a context of 1,000 files and 1 GB on a warm daemon: the bytes that go to the daemon, the names and times of
 // the others among them. After the first build each is looked at on its own.
 func BenchmarkOneChangedFile(b *testing.B) {
-	builds, dir := newBuilds(b), b.TempDir()
+	builds, dir := newBuildsOn(b, &quiet), b.TempDir()
 	content, noise := make([]byte, 1<<20), rand.NewChaCha8([32]byte{2})
 	write := func(file int) {
 		b.Helper()
@@ -67,6 +67,7 @@ func BenchmarkOneChangedFile(b *testing.B) {
 	plan.Repositories = []string{builds.repository}
 	sent := func() int64 {
 		b.Helper()
+		builds.rest(b)
 		before := builds.written.Load()
 		in, err := buildkit.Load(b.Context(), plan)
 		if err != nil {

@@ -6,11 +6,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +19,7 @@ import (
 	"github.com/moby/buildkit/client"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -33,14 +32,19 @@ type builds struct {
 
 func newBuilds(t testing.TB) *builds {
 	t.Helper()
-	daemonClient(t)
+	return newBuildsOn(t, &shared)
+}
+
+func newBuildsOn(t testing.TB, daemon *daemontest.Daemon) *builds {
+	t.Helper()
+	endpoint := daemon.Endpoint(t)
 	b := &builds{repository: registrytest.New(t).Host() + "/image"}
 	dial := func(ctx context.Context, _ string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(shared.lease.Endpoint(), "unix://"))
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(endpoint, "unix://"))
 		return &countedConn{Conn: conn, written: &b.written}, err
 	}
 	var err error
-	if b.c, err = client.New(t.Context(), shared.lease.Endpoint(), client.WithContextDialer(dial)); err != nil {
+	if b.c, err = client.New(t.Context(), endpoint, client.WithContextDialer(dial)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.c.Close() })
@@ -156,48 +160,6 @@ func TestAFolderHasItsModeOfNow(t *testing.T) {
 				t.Errorf("%s: mode %v: the image has %q", dockerfile, mode, files["x/d/e"])
 			}
 		}
-	}
-}
-
-// Of some thousand files only the one that changed is sent, again and again.
-func TestOnlyTheChangedFileIsSent(t *testing.T) {
-	t.Parallel()
-	b, dir := newBuilds(t), t.TempDir()
-	const files, size, big = 2000, 1 << 10, 1 << 20
-	noise := rand.NewChaCha8([32]byte{1})
-	content := func(n int) string {
-		data := make([]byte, n)
-		_, _ = noise.Read(data)
-		return string(data)
-	}
-	all := map[string]string{"big": content(big)}
-	for i := range files {
-		all[filepath.Join("d"+strconv.Itoa(i%20), strconv.Itoa(i))] = content(size)
-	}
-	alike(t, dir, all)
-	plan := inline(dir, "FROM scratch\nCOPY . /x/")
-	sent := func(want map[string]string) int64 {
-		before := b.written.Load()
-		b.wantContent(t, plan, want)
-		return b.written.Load() - before // what the test itself reads back comes from the registry
-	}
-	if n := sent(nil); n < files*size+big {
-		t.Errorf("first: %d bytes sent, want at least %d", n, files*size+big)
-	}
-	stats := sent(nil)
-	if stats > 1<<20 {
-		t.Errorf("unchanged: %d bytes sent: more than names and times", stats)
-	}
-	for range 3 {
-		changed := content(big)
-		alike(t, dir, map[string]string{"big": changed})
-		if n := sent(map[string]string{"x/big": changed}); n < big || n > big+stats+100<<10 {
-			t.Errorf("one file of %d bytes changed: %d bytes sent, %d of them names and times", big, n, stats)
-		}
-	}
-	alike(t, dir, map[string]string{"new/f": "new"})
-	if n := sent(map[string]string{"x/new/f": "new"}); n > stats+100<<10 {
-		t.Errorf("a new folder: %d bytes sent, %d of them names and times", n, stats)
 	}
 }
 

@@ -158,7 +158,6 @@ func TestAnUnreadableFileIsAnError(t *testing.T) {
 
 func TestAFileThatBecameUnreadableIsAnError(t *testing.T) {
 	t.Parallel()
-	daemonClient(t)
 	o := ordinary{Dir: open(t, 20, nobody), User: nobody, Endpoint: proxy(t), Unreadable: "d2/f7"}
 	if got := o.start(t); !strings.HasPrefix(got, "error: d2/f7 changed between hashing and sending (") || !strings.Contains(got, "permission denied") {
 		t.Error(got)
@@ -168,7 +167,7 @@ func TestAFileThatBecameUnreadableIsAnError(t *testing.T) {
 // proxy is the tests' daemon on a socket that every user can get at.
 func proxy(t *testing.T) string {
 	t.Helper()
-	socket := filepath.Join(public(t), "s")
+	endpoint, socket := shared.Endpoint(t), filepath.Join(public(t), "s")
 	listener, err := net.Listen("unix", socket)
 	must(err)
 	must(os.Chmod(socket, 0o777))
@@ -179,15 +178,15 @@ func proxy(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			all.Go(func() { pass(near) })
+			all.Go(func() { pass(near, strings.TrimPrefix(endpoint, "unix://")) })
 		}
 	})
 	t.Cleanup(func() { _ = listener.Close(); all.Wait() })
 	return "unix://" + socket
 }
 
-func pass(near net.Conn) {
-	far, err := net.Dial("unix", strings.TrimPrefix(shared.lease.Endpoint(), "unix://"))
+func pass(near net.Conn, socket string) {
+	far, err := net.Dial("unix", socket)
 	must(err)
 	var both sync.WaitGroup
 	both.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
@@ -198,7 +197,6 @@ func pass(near net.Conn) {
 // With few descriptors a scan succeeds or says which path it could not open.
 func TestTooFewDescriptorsAreAnError(t *testing.T) {
 	t.Parallel()
-	daemonClient(t)
 	dir := open(t, 200, 0)
 	want := (ordinary{Dir: dir}).start(t)
 	failures := 0
@@ -216,7 +214,7 @@ func TestTooFewDescriptorsAreAnError(t *testing.T) {
 	}
 	failures = 0
 	for n := range 4 {
-		switch got := (ordinary{Dir: dir, Endpoint: shared.lease.Endpoint(), SendFiles: n + 1}).start(t); {
+		switch got := (ordinary{Dir: dir, Endpoint: shared.Endpoint(t), SendFiles: n + 1}).start(t); {
 		case got == want:
 		case strings.HasPrefix(got, "error: ") && strings.Contains(got, "too many open files"):
 			failures++

@@ -103,7 +103,7 @@ func TestASecretIsSeenNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantNoCanary(t, "what a person is shown", events)
-	wantNoCanary(t, "the daemon's folder", ownFiles(t, shared.dir))
+	wantNoCanary(t, "the daemon's folder", ownFiles(t, shared.Dir))
 }
 
 func TestAFailingStepShowsNoSecret(t *testing.T) {

@@ -38,9 +38,9 @@ func (s step) String() string { return fmt.Sprintf("%s:%d:%d", s.action.name, s.
 
 func TestModel(t *testing.T) {
 	t.Parallel()
-	endpoints := machines.endpoints(t)
+	both := endpoints(t)
 	if *replay != "" {
-		tell(t, endpoints, parsed(t, *replay), "the replay")
+		tell(t, both, parsed(t, *replay), "the replay")
 		return
 	}
 	for begun := 0; begun < *steps; begun += chapter {
@@ -48,7 +48,7 @@ func TestModel(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", number), func(t *testing.T) {
 			t.Parallel()
 			story := invent(number, min(chapter, *steps-begun))
-			tell(t, endpoints, story, fmt.Sprint("seed ", number))
+			tell(t, both, story, fmt.Sprint("seed ", number))
 		})
 	}
 }

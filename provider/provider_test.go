@@ -3,11 +3,8 @@ package provider
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
-	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -27,41 +24,12 @@ var update = flag.Bool("update", false, "rewrite schema.json")
 const urn = resource.URN("urn:pulumi:dev::shop::buildkit:index:Image::app")
 
 func TestMain(m *testing.M) {
-	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
-		os.Exit(code)
+	for name, value := range map[string]string{ // and none of the user's
+		"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+	} {
+		_ = os.Setenv(name, value) // fails for names only that are none
 	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// run keeps the tests out of the user's caches, and ends their daemons.
-func run(m *testing.M) (code int, err error) {
-	bin, err := filepath.Abs("../bin")
-	if err != nil {
-		return 1, err
-	}
-	dir, err := os.MkdirTemp("", "provider-test-")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, machines.end(dir)) }()
-	machines.dir = filepath.Join(dir, "daemons")
-	if err := os.Setenv("PATH", bin+":"+os.Getenv("PATH")); err != nil {
-		return 1, err
-	}
-	if err := os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")); err != nil {
-		return 1, err
-	}
-	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"} {
-		if err := os.Setenv(name, value); err != nil {
-			return 1, err
-		}
-	}
-	return m.Run(), nil
+	os.Exit(daemontest.Main(m, &machines[0], &machines[1]))
 }
 
 // impatient is the provider, but that it asks a registry once only.

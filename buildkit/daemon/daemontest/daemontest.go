@@ -1,0 +1,106 @@
+// Package daemontest gives the tests of a package folders and daemons of their own.
+package daemontest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+)
+
+// Daemon is one embedded daemon with a cache of its own that the tests of a package share. The first test that asks for it starts it.
+type Daemon struct {
+	Dir string // set by Main
+
+	once  sync.Once
+	lease *daemon.Lease
+	err   error
+}
+
+// Endpoint is where it listens. Without root the test is skipped.
+func (d *Daemon) Endpoint(t testing.TB) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: the embedded daemon needs root: run the tests as root")
+	}
+	d.once.Do(func() {
+		d.lease, d.err = daemon.Acquire(context.Background(), daemon.Options{Dir: d.Dir, Idle: time.Second})
+	})
+	if d.err != nil {
+		t.Fatal(d.err)
+	}
+	return d.lease.Endpoint()
+}
+
+// end waits, up to a minute, until nothing of the daemon is left.
+func (d *Daemon) end() error {
+	if d.lease == nil {
+		return nil
+	}
+	_ = d.lease.Release()
+	text, err := os.ReadFile(filepath.Join(d.Dir, "pids"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	var keeper, builder int
+	if _, scanned := fmt.Sscan(string(text), &keeper, &builder); err != nil || scanned != nil {
+		return errors.Join(err, scanned)
+	}
+	_ = syscall.Kill(keeper, syscall.SIGTERM)
+	tick, limit := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
+	defer tick.Stop()
+	for syscall.Kill(builder, 0) == nil || os.RemoveAll(d.Dir) != nil { // the keeper still clears up
+		select {
+		case <-tick.C:
+		case <-limit:
+			return fmt.Errorf("the tests' daemon, process %d, has not ended within a minute", builder)
+		}
+	}
+	return nil
+}
+
+// Main is for TestMain of a package one level below the root: it runs the tests with bin/ on their PATH, everything they write, caches
+// included, in one folder, which it removes when the daemons have ended. It returns the exit code, or does not return where this
+// process is the keeper of a daemon.
+func Main(m *testing.M, daemons ...*Daemon) int {
+	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
+		os.Exit(code)
+	}
+	code, err := run(m, daemons)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+func run(m *testing.M, daemons []*Daemon) (code int, err error) {
+	bin, err := filepath.Abs("../bin")
+	if err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "pulumi-buildkit-test-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	for i, d := range daemons {
+		d.Dir = filepath.Join(dir, "daemon"+strconv.Itoa(i))
+		defer func() { err = errors.Join(err, d.end()) }()
+	}
+	if err := os.Setenv("PATH", bin+":"+os.Getenv("PATH")); err != nil {
+		return 1, err
+	}
+	if err := os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}

@@ -1,0 +1,76 @@
+package buildkit_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/client"
+)
+
+// rest waits until the daemon has let go of what earlier builds used, which it does after their end: while it holds a tree, it takes a
+// new transfer for another one.
+func (b *builds) rest(t testing.TB) {
+	t.Helper()
+	ctx, stop := context.WithTimeoutCause(t.Context(), caseLimit, errors.New("the daemon does not come to rest"))
+	defer stop()
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		usage, err := b.c.DiskUsage(ctx)
+		if err != nil {
+			t.Fatal(context.Cause(ctx), err)
+		}
+		if !slices.ContainsFunc(usage, func(u *client.UsageInfo) bool { return u.InUse }) {
+			tick.Stop()
+			return
+		}
+		<-tick.C
+	}
+}
+
+// Of some thousand files only the one that changed is sent, again and again.
+func TestOnlyTheChangedFileIsSent(t *testing.T) {
+	t.Parallel()
+	b, dir := newBuildsOn(t, &quiet), t.TempDir()
+	const files, size, big = 2000, 1 << 10, 1 << 20
+	noise := rand.NewChaCha8([32]byte{1})
+	content := func(n int) string {
+		data := make([]byte, n)
+		_, _ = noise.Read(data)
+		return string(data)
+	}
+	all := map[string]string{"big": content(big)}
+	for i := range files {
+		all[filepath.Join("d"+strconv.Itoa(i%20), strconv.Itoa(i))] = content(size)
+	}
+	alike(t, dir, all)
+	plan := inline(dir, "FROM scratch\nCOPY . /x/")
+	sent := func(want map[string]string) int64 {
+		b.rest(t)
+		before := b.written.Load()
+		b.wantContent(t, plan, want)
+		return b.written.Load() - before // what the test itself reads back comes from the registry
+	}
+	if n := sent(nil); n < files*size+big {
+		t.Errorf("first: %d bytes sent, want at least %d", n, files*size+big)
+	}
+	stats := sent(nil)
+	if stats > 1<<20 {
+		t.Errorf("unchanged: %d bytes sent: more than names and times", stats)
+	}
+	for range 3 {
+		changed := content(big)
+		alike(t, dir, map[string]string{"big": changed})
+		if n := sent(map[string]string{"x/big": changed}); n < big || n > big+stats+100<<10 {
+			t.Errorf("one file of %d bytes changed: %d bytes sent, %d of them names and times", big, n, stats)
+		}
+	}
+	alike(t, dir, map[string]string{"new/f": "new"})
+	if n := sent(map[string]string{"x/new/f": "new"}); n > stats+100<<10 {
+		t.Errorf("a new folder: %d bytes sent, %d of them names and times", n, stats)
+	}
+}
