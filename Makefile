@@ -6,41 +6,56 @@ SHELL := /bin/bash -euo pipefail
 VERSION ?= $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || echo 0.0.0-dev+$$(git describe --always --dirty=.dirty --exclude '*' 2>/dev/null || echo unknown))
 BUILDKIT_VERSION = $(shell awk '$$1=="github.com/moby/buildkit" {print $$2}' .tools/buildkit/go.mod)
 
-SHIPPED := CGO_ENABLED=0 go build -trimpath
+SHIPPED := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 STRIP   := -s -w
 BIN     := $(CURDIR)/bin
-TOOLS   := bin/pulumi bin/pulumi-language-yaml bin/registry
+# What is shipped goes into OUT, for GOOS and GOARCH: make dist has one for each platform.
+OUT     := bin
+PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
+DIST    := bin/dist
+# No time in an archive is another one than the commit's.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+TOOLS   := bin/pulumi bin/pulumi-language-yaml bin/registry bin/actionlint
+HOSTS   := $(addprefix bin/pulumi-language-,go nodejs python python-exec java)
 BUSYBOX := .cache/fixtures/busybox-amd64/busybox .cache/fixtures/busybox-arm64/busybox
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: plugin bin/buildkitd bin/runc ## the plugin, and buildkitd and runc that it runs, into bin/
+build: plugin $(OUT)/buildkitd $(OUT)/runc ## the plugin, and buildkitd and runc that it runs, into bin/
 
 # go build's own cache decides: make cannot know what the plugin is made of.
 plugin: go
-	$(SHIPPED) -ldflags '$(STRIP) -X main.version=$(VERSION)' -o bin/ ./cmd/pulumi-resource-buildkit
+	$(SHIPPED) -ldflags '$(STRIP) -X main.version=$(VERSION)' -o $(OUT)/ ./cmd/pulumi-resource-buildkit
 
-tools: $(TOOLS) ## the Pulumi CLI, its YAML language host and a registry, into bin/: with build, a complete environment
+tools: $(TOOLS) ## the Pulumi CLI, its YAML language host, a registry and actionlint, into bin/: with build, a complete environment
 
 fixtures: $(BUSYBOX) qemu ## what base images of the tests are made of, into .cache/, and QEMU for foreign platforms
+
+# The SDKs as they are installed, so that programs take them from where a package manager puts them. Tools and packages have the
+# versions of .tools/languages.
+languages: $(HOSTS) $(addprefix .cache/languages/,nodejs.built python.built java.built) ## language hosts, toolchains and the built SDKs, into .cache/
 
 demo: build tools qemu ## a real pulumi up for two platforms: push, pull back, run, change, destroy
 	@go run ./examples/demo
 
 # The example is a module of its own. Then one invocation, so that packages compile once and run side by side. vet is make lint's: here it would visit every dependency.
-test: build tools fixtures ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
+test: build tools fixtures languages ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
 	cd examples/go-server && go test -race ./...
+	cd .tools/archive && go test -race ./...
 	go test -race -shuffle=on -vet=off -timeout 15m ./...
 
 # sdk/ is generated, and a module that this does not visit.
-lint: bin/golangci-lint ## the rules of .golangci.yml
+lint: bin/golangci-lint bin/actionlint ## the rules of .golangci.yml, and workflows
 	bin/golangci-lint run
-	cd .tools/sdkgen && $(BIN)/golangci-lint run
+	bin/actionlint
+	for module in .tools/sdkgen .tools/archive examples/go-server/go; do (cd $$module && $(BIN)/golangci-lint run); done
 
-bench: build tools fixtures ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl
+bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl, sizes of archives
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/source
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./examples
+	@for file in $(PLATFORMS:%=.cache/dist/%/pulumi-resource-buildkit*) $(PLATFORMS:%=$(DIST)/$(ARCHIVE)-%.tar.gz); do \
+		awk -v bytes=$$(stat -c %s $$file) -v file=$$file 'BEGIN {printf "%6.1f MB  %s\n", bytes / 1e6, file}'; done
 
 schema: go ## write schema.json
 	go test ./provider -run TestSchema -count=1 -update
@@ -48,30 +63,84 @@ schema: go ## write schema.json
 # A release sets the version. It is not committed: 0.0.0 is what is built from this tree, and the Go SDK has that of its tag.
 SDK_VERSION ?= 0.0.0
 sdk: schema ## write schema.json, and from it the SDKs of all languages into sdk/
-	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION)
+	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION) -programs $(CURDIR)/examples/languages/testdata/inputs
 
 clean: ## remove bin/ and .cache/
 	rm -rf bin .cache
 
+# Plugin archives, the same bytes for the same commit and Go in any directory. Those for Linux hold all that the plugin runs.
+dist: $(addprefix dist-,$(PLATFORMS)) ## archives for pulumi plugin install, and their checksums, into bin/dist/
+	cd $(DIST) && sha256sum $(PLATFORMS:%=$(ARCHIVE)-%.tar.gz) >$(ARCHIVE)-checksums.txt
+
+ARCHIVE = pulumi-resource-buildkit-v$(VERSION)
+dist-%: go
+	@mkdir -p $(DIST)
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(MAKE) OUT=.cache/dist/$* VERSION='$(VERSION)' $(if $(filter linux-%,$*),build,plugin)
+	cd .tools/archive && go run . -time $(SOURCE_DATE_EPOCH) -out $(abspath $(DIST))/$(ARCHIVE)-$*.tar.gz \
+		$(if $(filter linux-%,$*),$(addprefix $(CURDIR)/.cache/dist/$*/,pulumi-resource-buildkit buildkitd runc),$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe)) $(CURDIR)/LICENSE
+
 # buildctl comes with buildkitd: one module, one build.
-bin/buildkitd: .tools/buildkit/go.mod .tools/buildkit/go.sum | go
-	cd .tools/buildkit && $(SHIPPED) -ldflags '$(STRIP) -X github.com/moby/buildkit/version.Version=$(BUILDKIT_VERSION)' -o $(BIN)/ tool
-	@touch bin/buildkitd bin/buildctl
+$(OUT)/buildkitd: .tools/buildkit/go.mod .tools/buildkit/go.sum | go
+	cd .tools/buildkit && $(SHIPPED) -ldflags '$(STRIP) -X github.com/moby/buildkit/version.Version=$(BUILDKIT_VERSION)' -o $(CURDIR)/$(OUT)/ tool
+	@touch $(OUT)/buildkitd $(OUT)/buildctl
 
 # runc enters namespaces in C, and buildkitd asks for its seccomp profile wherever the kernel has seccomp: without the tag no step
 # starts there. Static, for it runs on machines with another libc.
-bin/runc: .tools/runc/go.mod .tools/runc/go.sum | go gcc seccomp
-	cd .tools/runc && CGO_ENABLED=1 go build -trimpath -tags seccomp,netgo,osusergo -ldflags '$(STRIP) -extldflags -static' -o $(BIN)/ tool
+FOREIGN = $(filter-out $(shell go env GOHOSTARCH),$(GOARCH))
+TRIPLE  = $(if $(filter arm64,$(GOARCH)),aarch64,x86_64)-linux-gnu
+$(OUT)/runc: .tools/runc/go.mod .tools/runc/go.sum | go gcc seccomp
+	$(if $(FOREIGN),.tools/require cross_$(GOARCH))
+	cd .tools/runc && $(if $(FOREIGN),CC=$(TRIPLE)-gcc PKG_CONFIG_LIBDIR=/usr/lib/$(TRIPLE)/pkgconfig) CGO_ENABLED=1 \
+		go build -trimpath -buildvcs=false -tags seccomp,netgo,osusergo -ldflags '$(STRIP) -extldflags -static' -o $(CURDIR)/$(OUT)/ tool
 	@touch $@
 
 bin/%: .tools/%/go.mod .tools/%/go.sum | go
 	cd .tools/$* && go build -ldflags '$(STRIP)' -o $(BIN)/ tool
 	@touch $@
 
+# The Python host runs this with the program's own interpreter.
+bin/pulumi-language-python-exec: .tools/pulumi-language-python/go.mod | go
+	install -m 755 "$$(cd .tools/pulumi-language-python && go list -m -f '{{.Dir}}' github.com/pulumi/pulumi/sdk/v3)/python/cmd/$(@F)" $@
+	@touch $@
+
+LANGUAGES := .cache/languages
+NODE      := $(LANGUAGES)/node_modules
+MAVEN     := mvn -q -B -Dstyle.color=never --no-transfer-progress -Dmaven.repo.local=$(CURDIR)/$(LANGUAGES)/maven
+
+$(NODE)/.package-lock.json: .tools/languages/package.json .tools/languages/package-lock.json | nodejs
+	@mkdir -p $(LANGUAGES)
+	cp $^ $(LANGUAGES)
+	cd $(LANGUAGES) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(LANGUAGES)/venv/installed: .tools/languages/requirements.txt | python
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+# Each SDK is built in a copy, because the tools write beside the source.
+$(LANGUAGES)/nodejs.built: $(NODE)/.package-lock.json $(shell find sdk/nodejs -type f)
+	rm -rf $(LANGUAGES)/sdk-nodejs $(NODE)/@pulumi-buildkit && cp -a sdk/nodejs $(LANGUAGES)/sdk-nodejs
+	$(NODE)/.bin/tsc -p $(LANGUAGES)/sdk-nodejs --outDir $(NODE)/@pulumi-buildkit/buildkit
+	cp sdk/nodejs/package.json sdk/nodejs/README.md $(NODE)/@pulumi-buildkit/buildkit
+	@touch $@
+
+$(LANGUAGES)/python.built: $(LANGUAGES)/venv/installed $(shell find sdk/python -type f)
+	rm -rf $(LANGUAGES)/sdk-python && cp -a sdk/python $(LANGUAGES)/sdk-python
+	$(<D)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall $(LANGUAGES)/sdk-python
+	@touch $@
+
+# The program fetches what runs it.
+$(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) | java
+	rm -rf $(LANGUAGES)/sdk-java && cp -a sdk/java $(LANGUAGES)/sdk-java && cp -a examples/go-server/java $(LANGUAGES)/sdk-java/program
+	$(MAVEN) -f $(LANGUAGES)/sdk-java install
+	$(MAVEN) -f $(LANGUAGES)/sdk-java/program compile exec:help
+	@touch $@
+
 .cache/fixtures/busybox-%/busybox: .tools/busybox
 	.tools/busybox $* $@
 
-go gcc seccomp qemu:
+go gcc seccomp qemu nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin tools fixtures demo test lint bench schema sdk clean go gcc seccomp qemu
+.PHONY: help build plugin dist tools fixtures demo test lint bench schema sdk clean languages go gcc seccomp qemu nodejs python java

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"embed"
 	"net/http"
 
+	"github.com/hashicorp/hcl/v2"
 	dotnet "github.com/pulumi/pulumi-dotnet/pulumi-language-dotnet/v3/codegen"
 	"github.com/pulumi/pulumi-java/pkg/codegen/java"
 	golang "github.com/pulumi/pulumi/pkg/v3/codegen/go"
 	"github.com/pulumi/pulumi/pkg/v3/codegen/nodejs"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/pcl"
 	"github.com/pulumi/pulumi/pkg/v3/codegen/python"
 	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
 )
@@ -15,22 +18,24 @@ import (
 const tool = "make sdk"
 
 type language struct {
-	folder string
+	folder  string
+	comment string // begins one
 	// Whether the version is part of the SDK. Go's is the module's, which a tag gives it.
 	versioned bool
 	generate  func(*schema.Package) (map[string][]byte, error)
+	program   func(*pcl.Program) (map[string][]byte, hcl.Diagnostics, error)
 }
 
 var languages = []language{
-	{folder: "nodejs", versioned: true, generate: func(pkg *schema.Package) (map[string][]byte, error) {
+	{folder: "nodejs", comment: "//", versioned: true, generate: func(pkg *schema.Package) (map[string][]byte, error) {
 		return nodejs.GeneratePackage(tool, pkg, nil, nil, false, nil)
-	}},
-	{folder: "python", versioned: true, generate: generatePython},
-	{folder: "go", generate: func(pkg *schema.Package) (map[string][]byte, error) {
+	}, program: nodejs.GenerateProgram},
+	{folder: "python", comment: "#", versioned: true, generate: generatePython, program: python.GenerateProgram},
+	{folder: "go", comment: "//", generate: func(pkg *schema.Package) (map[string][]byte, error) {
 		return golang.GeneratePackage(tool, pkg, nil)
-	}},
-	{folder: "dotnet", versioned: true, generate: generateDotnet},
-	{folder: "java", versioned: true, generate: generateJava},
+	}, program: golang.GenerateProgram},
+	{folder: "dotnet", comment: "//", versioned: true, generate: generateDotnet, program: generateDotnetProgram},
+	{folder: "java", comment: "//", versioned: true, generate: generateJava, program: generateJavaProgram},
 }
 
 // generatePython also puts the README where the generated pyproject.toml says that it is.
@@ -53,6 +58,15 @@ func generateDotnet(pkg *schema.Package) (map[string][]byte, error) {
 	http.DefaultTransport = transport
 	pkg.LogoURL = "file:///logo.png"
 	return dotnet.GeneratePackage(tool, pkg, nil, nil)
+}
+
+// generateDotnetProgram corrects the name of the provider's class, which the generator looks for in a namespace of its own.
+func generateDotnetProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
+	files, diagnostics, err := dotnet.GenerateProgram(program)
+	for name, text := range files {
+		files[name] = bytes.ReplaceAll(text, []byte("Buildkit.Index.Provider("), []byte("Buildkit.Provider("))
+	}
+	return files, diagnostics, err
 }
 
 func generateJava(pkg *schema.Package) (map[string][]byte, error) {

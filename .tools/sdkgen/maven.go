@@ -37,6 +37,7 @@ func addMaven(files map[string][]byte, pkg *schema.Package) error {
 		return err
 	}
 	files["pom.xml"] = project.Bytes()
-	files["src/main/resources/io/github/pulumibuildkit/buildkit/plugin.json"] = append(plugin, '\n')
+	// Pulumi looks below com/ and nowhere else, whatever the classes' own package is.
+	files["src/main/resources/com/pulumibuildkit/buildkit/plugin.json"] = append(plugin, '\n')
 	return nil
 }

@@ -46,6 +46,13 @@ func (s *Stack) Run(ctx context.Context, args ...string) (Result, error) {
 	return p.Wait()
 }
 
+// Exec runs another program than the CLI as Run does, in the folder and with the environment that the CLI has.
+func (s *Stack) Exec(ctx context.Context, program string, args ...string) (Result, error) {
+	other := *s
+	other.pulumi = program
+	return other.Run(ctx, args...)
+}
+
 // Start runs pulumi with args in a process group of its own. When ctx or 5 minutes end it is interrupted as with Ctrl-C, and killed
 // 10 s later. The caller owes a Wait.
 func (s *Stack) Start(ctx context.Context, args ...string) (*Process, error) {

@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Bin     string            // absolute folder of pulumi, its plugins, buildkitd and runc
 	Program fs.FS             // Pulumi.yaml and what it builds; copied
+	Folder  string            // of Program, where Pulumi.yaml is; default "."
 	Values  map[string]string // stack configuration; a key without a colon is the project's
 	Daemon  string            // absolute folder of the embedded daemon; default: one of the stack's own
 	Idle    time.Duration     // how long the daemon outlives its last use; default 2 s
@@ -29,7 +30,7 @@ type Config struct {
 
 // Stack is one program on one file backend. Its methods may be used from one goroutine at a time; Close ends it.
 type Stack struct {
-	Dir    string // the program's copy
+	Dir    string // of Pulumi.yaml in the program's copy
 	Daemon string
 	root   string
 	pulumi string
@@ -44,7 +45,7 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{
-		Dir: filepath.Join(root, "program"), Daemon: c.Daemon,
+		Dir: filepath.Join(root, "program", c.Folder), Daemon: c.Daemon,
 		root: root, pulumi: filepath.Join(c.Bin, "pulumi"), output: c.Output,
 	}
 	if s.Daemon == "" {
@@ -69,7 +70,7 @@ func (s *Stack) lay(ctx context.Context, c Config) error {
 	if err := install(c.Bin, s.root); err != nil {
 		return err
 	}
-	if err := os.CopyFS(s.Dir, c.Program); err != nil {
+	if err := os.CopyFS(filepath.Join(s.root, "program"), c.Program); err != nil {
 		return err
 	}
 	project, err := projectName(filepath.Join(s.Dir, "Pulumi.yaml"))

@@ -1,0 +1,77 @@
+// Command archive writes files, by their base names, as a .tar.gz that depends on nothing but their names, contents and the given time.
+package main
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	out := flag.String("out", "", "the archive: replaced when it is whole")
+	seconds := flag.Int64("time", 0, "modification time of every file, in seconds since 1970")
+	flag.Parse()
+	if err := run(*out, time.Unix(*seconds, 0).UTC(), flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "archive:", err)
+		os.Exit(1)
+	}
+}
+
+func run(out string, modified time.Time, files []string) error {
+	part, err := os.Create(out + ".part")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(write(part, modified, files), part.Close())
+	if err != nil {
+		return errors.Join(err, os.Remove(part.Name()))
+	}
+	return os.Rename(part.Name(), out)
+}
+
+// write sorts by name. The gzip header has neither name nor time.
+func write(w io.Writer, modified time.Time, files []string) error {
+	zip, err := gzip.NewWriterLevel(w, gzip.DefaultCompression)
+	if err != nil {
+		return err
+	}
+	archive := tar.NewWriter(zip)
+	files = slices.Clone(files)
+	slices.SortFunc(files, func(a, b string) int { return strings.Compare(filepath.Base(a), filepath.Base(b)) })
+	for _, file := range files {
+		if err := add(archive, modified, file); err != nil {
+			return err
+		}
+	}
+	return errors.Join(archive.Close(), zip.Close())
+}
+
+// add reduces permissions to whether the file may be executed: what else there is comes from the umask.
+func add(archive *tar.Writer, modified time.Time, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	header := tar.Header{Name: filepath.Base(path), Mode: 0o644, Size: info.Size(), ModTime: modified, Format: tar.FormatUSTAR}
+	if info.Mode()&0o100 != 0 || strings.HasSuffix(path, ".exe") {
+		header.Mode = 0o755
+	}
+	if err := archive.WriteHeader(&header); err != nil {
+		return err
+	}
+	_, err = io.Copy(archive, file)
+	return err
+}

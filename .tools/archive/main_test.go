@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Neither folders, times, the umask nor the order of arguments are part of an archive; whether a file can be executed is.
+func TestTheSameFilesAreTheSameArchive(t *testing.T) {
+	t.Parallel()
+	first := archive(t, t.TempDir(), 0o700, 0o600, "tool", "LICENSE")
+	if again := archive(t, t.TempDir(), 0o755, 0o664, "LICENSE", "tool"); !bytes.Equal(first, again) {
+		t.Error("two archives of the same files differ")
+	}
+	if plain := archive(t, t.TempDir(), 0o600, 0o600, "tool", "LICENSE"); bytes.Equal(first, plain) {
+		t.Error("a tool that cannot be executed makes no difference")
+	}
+}
+
+func archive(t *testing.T, folder string, tool, license os.FileMode, order ...string) []byte {
+	t.Helper()
+	for name, mode := range map[string]os.FileMode{"tool": tool, "LICENSE": license} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("content of "+name), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(folder, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(folder, "out.tar.gz")
+	if err := run(out, time.Unix(1700000000, 0), []string{filepath.Join(folder, order[0]), filepath.Join(folder, order[1])}); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}

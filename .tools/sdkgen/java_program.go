@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/pulumi/pulumi-java/pkg/codegen/java"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/pcl"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
+)
+
+// generateJavaProgram corrects what the generator gets wrong: it imports types of members from its own group instead of the package's and
+// those of maps not at all, writes enums as text, knows no other name for an input called builder, and names the file after another class.
+func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
+	files, diagnostics, err := java.GenerateProgram(program)
+	if err != nil || len(files) != 1 {
+		return nil, diagnostics, fmt.Errorf("%d files, want one: %w", len(files), err)
+	}
+	for _, content := range files {
+		text := strings.ReplaceAll(string(content), "import com.pulumi.buildkit.", "import "+javaPackage+".")
+		text = strings.Replace(text, "\nimport java.", "\nimport "+javaPackage+".enums.*;\nimport "+javaPackage+".inputs.*;\nimport java.", 1)
+		text = strings.ReplaceAll(text, ".builder(BuilderArgs.", ".builder_(BuilderArgs.")
+		text = strings.Replace(text, "package generated_program;", "package program;", 1)
+		enums := map[string]string{}
+		for _, ref := range program.PackageReferences() {
+			pkg, err := ref.Definition()
+			if err != nil {
+				return nil, diagnostics, err
+			}
+			maps.Copy(enums, enumMembers(pkg))
+		}
+		files = map[string][]byte{"App.java": []byte(withEnums(text, enums))}
+	}
+	return files, diagnostics, nil
+}
+
+const javaPackage = "io.github.pulumibuildkit.buildkit"
+
+// enumMembers is what a builder takes, by "CacheToS3Args.mode:max": "CacheMode.Max".
+func enumMembers(pkg *schema.Package) map[string]string {
+	members := map[string]string{}
+	add := func(owner string, properties []*schema.Property) {
+		for _, p := range properties {
+			if enum, ok := plain(p.Type).(*schema.EnumType); ok {
+				for _, e := range enum.Elements {
+					members[fmt.Sprintf("%sArgs.%s:%v", owner, p.Name, e.Value)] = typeName(enum.Token) + "." + e.Name
+				}
+			}
+		}
+	}
+	for _, r := range pkg.Resources {
+		add(typeName(r.Token), r.InputProperties)
+	}
+	for _, t := range pkg.Types {
+		if t, ok := t.(*schema.ObjectType); ok {
+			add(typeName(t.Token), t.Properties)
+		}
+	}
+	return members
+}
+
+func plain(t schema.Type) schema.Type {
+	switch t := t.(type) {
+	case *schema.OptionalType:
+		return plain(t.ElementType)
+	case *schema.InputType:
+		return plain(t.ElementType)
+	}
+	return t
+}
+
+var builderCalls = regexp.MustCompile(`(\w+)\.builder\(\)|\.build\(\)|\.(\w+)\("(\w+)"\)`)
+
+// withEnums replaces text by members of enums, where the innermost builder takes one.
+func withEnums(text string, members map[string]string) string {
+	var builders []string
+	return builderCalls.ReplaceAllStringFunc(text, func(call string) string {
+		match := builderCalls.FindStringSubmatch(call)
+		switch {
+		case match[1] != "":
+			builders = append(builders, match[1])
+		case call == ".build()":
+			builders = builders[:len(builders)-1]
+		case len(builders) > 0:
+			if member, ok := members[builders[len(builders)-1]+"."+match[2]+":"+match[3]]; ok {
+				return "." + match[2] + "(" + member + ")"
+			}
+		}
+		return call
+	})
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/blang/semver"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/hcl2/syntax"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/pcl"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
+)
+
+// everyInput is a program, in Pulumi's own language from which the generators translate, that gives every input of every resource and
+// of the provider a value, members of members too, and reads every output.
+func everyInput(pkg *schema.Package) string {
+	var text strings.Builder
+	write := func(name, token string, r *schema.Resource) {
+		fmt.Fprintf(&text, "resource %q %q {\n", name, token)
+		for _, p := range r.InputProperties {
+			fmt.Fprintf(&text, "%s = %s\n", p.Name, value(p.Name, p.Type, p.Secret))
+		}
+		text.WriteString("}\n")
+	}
+	write("configured", "pulumi:providers:"+pkg.Name, pkg.Provider)
+	for _, r := range pkg.Resources {
+		name := strings.ToLower(typeName(r.Token))
+		write(name, r.Token, r)
+		for _, p := range r.Properties {
+			fmt.Fprintf(&text, "output %q { value = %s.%s }\n", p.Name, name, p.Name)
+		}
+	}
+	return text.String()
+}
+
+// typeName is Image for buildkit:index:Image.
+func typeName(token string) string { return token[strings.LastIndex(token, ":")+1:] }
+
+// value is one of the type. Every one is made from the schema: none has to make sense together with the others.
+func value(name string, t schema.Type, secret bool) string {
+	switch t := t.(type) {
+	case *schema.OptionalType:
+		return value(name, t.ElementType, secret)
+	case *schema.InputType:
+		return value(name, t.ElementType, secret)
+	case *schema.ArrayType:
+		return "[" + value(name, t.ElementType, secret) + "]"
+	case *schema.MapType: // Go takes a map of secrets, Java a secret map: neither
+		return "{\n\"key\" = " + value(name, t.ElementType, false) + "\n}"
+	case *schema.EnumType:
+		return fmt.Sprintf("%q", t.Elements[len(t.Elements)-1].Value)
+	case *schema.ObjectType:
+		return object(t)
+	}
+	switch t {
+	case schema.BoolType:
+		return "true"
+	case schema.IntType, schema.NumberType:
+		return "1"
+	}
+	if secret {
+		return fmt.Sprintf("secret(%q)", name)
+	}
+	return fmt.Sprintf("%q", name)
+}
+
+func object(t *schema.ObjectType) string {
+	var text strings.Builder
+	text.WriteString("{\n")
+	for _, p := range t.Properties {
+		fmt.Fprintf(&text, "%s = %s\n", p.Name, value(p.Name, p.Type, p.Secret))
+	}
+	return text.String() + "}"
+}
+
+// translate makes a program of the language.
+func translate(pkg *schema.Package, generate func(*pcl.Program) (map[string][]byte, hcl.Diagnostics, error)) (map[string][]byte, error) {
+	parser := syntax.NewParser()
+	if err := parser.ParseFile(bytes.NewReader([]byte(everyInput(pkg))), "main.pp"); err != nil {
+		return nil, err
+	}
+	if parser.Diagnostics.HasErrors() {
+		return nil, parser.Diagnostics
+	}
+	program, diagnostics, err := pcl.BindProgram(parser.Files, pcl.Loader(only{pkg}))
+	if err := failed(diagnostics, err); err != nil {
+		return nil, err
+	}
+	files, diagnostics, err := generate(program)
+	return files, failed(diagnostics, err)
+}
+
+func failed(diagnostics hcl.Diagnostics, err error) error {
+	if err == nil && diagnostics.HasErrors() {
+		return slices.Clip(diagnostics)
+	}
+	return err
+}
+
+// only loads one package.
+type only struct{ pkg *schema.Package }
+
+func (o only) LoadPackage(name string, _ *semver.Version) (*schema.Package, error) {
+	if name != o.pkg.Name {
+		return nil, fmt.Errorf("there is no package %s here", name)
+	}
+	return o.pkg, nil
+}
+
+func (o only) LoadPackageV2(_ context.Context, d *schema.PackageDescriptor) (*schema.Package, error) {
+	return o.LoadPackage(d.Name, nil)
+}
+
+func (o only) LoadPackageReference(name string, _ *semver.Version) (schema.PackageReference, error) {
+	pkg, err := o.LoadPackage(name, nil)
+	if err != nil {
+		return nil, err
+	}
+	return pkg.Reference(), nil
+}
+
+func (o only) LoadPackageReferenceV2(_ context.Context, d *schema.PackageDescriptor) (schema.PackageReference, error) {
+	return o.LoadPackageReference(d.Name, nil)
+}

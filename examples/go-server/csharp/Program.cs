@@ -1,0 +1,29 @@
+using System.Collections.Generic;
+using Pulumi;
+using PulumiBuildkit.Buildkit;
+using PulumiBuildkit.Buildkit.Inputs;
+
+return await Deployment.RunAsync(() =>
+{
+    var config = new Config();
+    var repository = config.Require("repository");
+
+    var server = new Image("server", new ImageArgs
+    {
+        Context = new BuildContextArgs
+        {
+            Location = "..",
+            Named = { ["go"] = new NamedContextArgs { Location = config.Require("goroot") } },
+        },
+        Platforms = { "linux/amd64", "linux/arm64" },
+        BuildArgs = { ["VERSION"] = "1.0" },
+        Tags = { $"{repository}:latest" },
+    });
+
+    return new Dictionary<string, object?>
+    {
+        ["ref"] = server.Ref,
+        // What a service runs: the index, and nothing that a later push can move.
+        ["repoDigest"] = server.RepoDigest,
+    };
+});

@@ -1,0 +1,33 @@
+// The program of ../Pulumi.yaml in Go.
+package main
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+)
+
+func main() {
+	pulumi.Run(func(ctx *pulumi.Context) error {
+		settings := config.New(ctx, "")
+		server, err := buildkit.NewImage(ctx, "server", &buildkit.ImageArgs{
+			Context: &buildkit.BuildContextArgs{
+				Location: pulumi.String(".."),
+				Named: buildkit.NamedContextMap{
+					"go": &buildkit.NamedContextArgs{Location: pulumi.String(settings.Require("goroot"))},
+				},
+			},
+			Platforms: pulumi.ToStringArray([]string{"linux/amd64", "linux/arm64"}),
+			BuildArgs: pulumi.StringMap{"VERSION": pulumi.String("1.0")},
+			Tags:      pulumi.StringArray{pulumi.String(settings.Require("repository") + ":latest")},
+		})
+		if err != nil {
+			return err
+		}
+		ctx.Export("ref", server.Ref)
+		// What a service runs: the index, and nothing that a later push can move.
+		ctx.Export("repoDigest", server.RepoDigest)
+		return nil
+	})
+}

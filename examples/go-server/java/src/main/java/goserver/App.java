@@ -1,0 +1,30 @@
+package goserver;
+
+import com.pulumi.Context;
+import com.pulumi.Pulumi;
+import io.github.pulumibuildkit.buildkit.Image;
+import io.github.pulumibuildkit.buildkit.ImageArgs;
+import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+import io.github.pulumibuildkit.buildkit.inputs.NamedContextArgs;
+import java.util.Map;
+
+public class App {
+    public static void main(String[] args) {
+        Pulumi.run(App::stack);
+    }
+
+    private static void stack(Context ctx) {
+        var config = ctx.config();
+        var go = NamedContextArgs.builder().location(config.require("goroot")).build();
+        var server = new Image("server", ImageArgs.builder()
+            .context(BuildContextArgs.builder().location("..").named(Map.of("go", go)).build())
+            .platforms("linux/amd64", "linux/arm64")
+            .buildArgs(Map.of("VERSION", "1.0"))
+            .tags(config.require("repository") + ":latest")
+            .build());
+
+        ctx.export("ref", server.ref());
+        // What a service runs: the index, and nothing that a later push can move.
+        ctx.export("repoDigest", server.repoDigest());
+    }
+}

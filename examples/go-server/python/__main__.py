@@ -1,0 +1,20 @@
+import pulumi
+import pulumi_buildkit as buildkit
+
+config = pulumi.Config()
+repository = config.require("repository")
+
+server = buildkit.Image(
+    "server",
+    context={
+        "location": "..",
+        "named": {"go": {"location": config.require("goroot")}},
+    },
+    platforms=["linux/amd64", "linux/arm64"],
+    build_args={"VERSION": "1.0"},
+    tags=[f"{repository}:latest"],
+)
+
+pulumi.export("ref", server.ref)
+# What a service runs: the index, and nothing that a later push can move.
+pulumi.export("repoDigest", server.repo_digest)

@@ -1,0 +1,3 @@
+#!/bin/sh
+. /libs/log.sh
+log "api is up"
