@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,8 +99,23 @@ func contextName(name string) string {
 	return canonical
 }
 
+// images are the image, pushed by digest to all repositories: twice where the daemon has to be told to be less strict with some of them,
+// because it then is with all of one export.
+func (p Plan) images() []client.ExportEntry {
+	strict := slices.DeleteFunc(slices.Clone(p.Repositories), func(r string) bool { return slices.Contains(p.Insecure, r) })
+	if len(strict) == len(p.Repositories) {
+		return []client.ExportEntry{p.image(strict)}
+	}
+	lax := p.image(p.Insecure)
+	lax.Attrs["registry.insecure"] = "true"
+	if len(strict) == 0 {
+		return []client.ExportEntry{lax}
+	}
+	return []client.ExportEntry{p.image(strict), lax}
+}
+
 // image is the image, pushed by digest. Every option that has a say in the digest is written out.
-func (p Plan) image() client.ExportEntry {
+func (p Plan) image(repositories []string) client.ExportEntry {
 	attrs := map[string]string{
 		"oci-mediatypes":    "true",
 		"oci-artifact":      "false",
@@ -117,8 +133,8 @@ func (p Plan) image() client.ExportEntry {
 			attrs[exptypes.AnnotationIndexKey(name)] = value
 		}
 	}
-	if len(p.Repositories) > 0 {
-		attrs["name"] = strings.Join(p.Repositories, ",")
+	if len(repositories) > 0 {
+		attrs["name"] = strings.Join(repositories, ",")
 		attrs["push"] = "true"
 		attrs["push-by-digest"] = "true"
 	}

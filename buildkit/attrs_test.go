@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -41,12 +42,30 @@ func TestPlanBecomesOptions(t *testing.T) {
 	for name, c := range plans {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := json.MarshalIndent(map[string]any{"frontend": c.plan.frontendAttrs(c.text), "exports": c.plan.image().Attrs}, "", "  ")
+			got, err := json.MarshalIndent(map[string]any{"frontend": c.plan.frontendAttrs(c.text), "exports": c.plan.image(c.plan.Repositories).Attrs}, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}
 			golden(t, filepath.Join("testdata", "options-"+name+".json"), append(got, '\n'))
 		})
+	}
+}
+
+// One export is as lax with all its repositories as with one.
+func TestAPasswordGoesOverPlainHTTPOnlyWhereItMay(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"": "a,b ", "b": "a  b true", "a,b": "a,b true"} {
+		p := Plan{Repositories: []string{"a", "b"}}
+		if text != "" {
+			p.Insecure = strings.Split(text, ",")
+		}
+		var got []string
+		for _, e := range p.images() {
+			got = append(got, e.Attrs["name"]+" "+e.Attrs["registry.insecure"])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
 	}
 }
 

@@ -112,5 +112,8 @@ func plain(err error) string {
 	for _, layer := range []string{"failed to run Build function: ", "failed to solve: ", "rpc error: code = Unknown desc = "} {
 		text = strings.ReplaceAll(text, layer, "")
 	}
+	if !strings.Contains(text, "failed to push") { // whose words package registry reads
+		text = unanswered.ReplaceAllString(text, "$1 does not answer: ")
+	}
 	return text
 }

@@ -59,6 +59,7 @@ type steps struct {
 	report    func(Event)
 	seen      map[digest.Digest]*stepState
 	caches    []string // what went wrong with them
+	pushing   func(*client.VertexStatus)
 }
 
 type stepState struct {
@@ -71,13 +72,18 @@ type stepState struct {
 }
 
 func newSteps(platforms *stepPlatforms, redact *redaction, report func(Event)) *steps {
-	return &steps{platforms: platforms, redact: redact, report: report, seen: map[digest.Digest]*stepState{}}
+	return &steps{
+		platforms: platforms, redact: redact, report: report, seen: map[digest.Digest]*stepState{}, pushing: func(*client.VertexStatus) {},
+	}
 }
 
 func (s *steps) follow(status <-chan *client.SolveStatus) {
 	for update := range status {
 		for _, v := range update.Vertexes {
 			s.vertex(v)
+		}
+		for _, status := range update.Statuses {
+			s.pushing(status)
 		}
 		for _, l := range update.Logs {
 			s.log(s.state(l.Vertex), l)

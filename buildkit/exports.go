@@ -47,7 +47,7 @@ func (s *solve) exports(ctx context.Context, exports []Export) ([]client.ExportE
 		}
 		entries = append(entries, entry)
 	}
-	return append(entries, s.plan.image()), nil
+	return append(entries, s.plan.images()...), nil
 }
 
 // open is a sink that stays open when the daemon has sent what there is: whether that is all shows when the solve returns.

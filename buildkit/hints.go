@@ -1,7 +1,9 @@
 package buildkit
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -11,7 +13,30 @@ var hints = []struct{ text, hint string }{
 	{"granting entitlement network.host is not allowed", "start the builder with --allow-insecure-entitlement network.host, or leave network at its default"},
 }
 
+// pullHints are about base images. What a push needs, package registry knows better.
+var pullHints = []struct{ text, hint string }{
+	{"429 Too Many Requests", "the registry limits how often images are pulled: log in to it (docker login, or registries), or take the base image from a " +
+		"mirror, such as a pull-through cache of Amazon ECR"},
+	{"toomanyrequests: ", "the registry limits how often images are pulled: log in to it (docker login, or registries), or take the base image from a " +
+		"mirror, such as a pull-through cache of Amazon ECR"},
+	{" does not answer: ", "check the name of the base image, and that the builder reaches its registry"},
+	{"authorization failed", "log in to the registry of the base image (docker login, or registries), or correct its name"},
+}
+
+// unanswered is a request of the daemon's; its URL may be signed.
+var unanswered = regexp.MustCompile(`failed to do request: \w+ "https?://([^/"]+)[^"]*": `)
+
 func withHint(err error) error {
+	if strings.Contains(err.Error(), "failed to push") {
+		return err
+	}
+	step, is := errors.AsType[*StepError](err)
+	printed := is && step.ExitCode != 0 // it may say anything
+	for _, h := range pullHints {
+		if !printed && strings.Contains(err.Error(), h.text) {
+			return fmt.Errorf("%w\n%s", err, h.hint)
+		}
+	}
 	for _, h := range hints {
 		if strings.Contains(err.Error(), h.text) {
 			return fmt.Errorf("%w\n%s", err, h.hint)

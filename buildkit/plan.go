@@ -25,6 +25,7 @@ type Plan struct {
 	ImageAttrs   map[string]string // options of BuildKit's image exporter that replace ours, such as "compression"
 	BaseDigests  map[string]string // canonical reference of a base image → the digest to build with, whatever the tag holds
 	Repositories []string          // "host/path": pushed by digest to each; none: the image stays with the daemon
+	Insecure     []string          // those of Repositories that are pushed to over plain http or to whoever answers
 
 	// UnknownArgs are names of BuildArgs whose values are not known yet. Such a plan can be recorded but not solved.
 	UnknownArgs []string

@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"time"
 
 	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/session"
@@ -22,6 +23,7 @@ type Access struct {
 	CacheFrom   []Cache
 	CacheTo     []Cache
 	Exports     []Export
+	Silence     time.Duration // of a registry that is pushed to, before the solve fails; 0: 2 minutes
 }
 
 // attachables are what the daemon may ask of us during one solve: the recorded trees, credentials, secrets and signatures,

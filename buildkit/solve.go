@@ -22,6 +22,7 @@ import (
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
 	s := newSolve(plan, in, report)
+	s.silence = access.Silence
 	opt, err := s.options(ctx, in, access)
 	if err != nil {
 		return Built{}, s.settle(ctx, err)
@@ -50,6 +51,7 @@ type solve struct {
 	guard     *guard
 	steps     *steps
 	sinks     []Sink
+	silence   time.Duration
 }
 
 func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
@@ -89,6 +91,9 @@ func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.
 func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt) (*client.SolveResponse, error) {
 	status := make(chan *client.SolveStatus)
 	drained := make(chan struct{})
+	ctx, watch := newPushWatch(ctx, s.silence, s.plan.Repositories)
+	defer watch.stop()
+	s.steps.pushing = watch.status
 	go func() { // to the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve
 		defer close(drained)
 		s.steps.follow(status)
@@ -97,6 +102,9 @@ func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt) 
 	response, err := c.Build(ctx, opt, "pulumi-buildkit", s.build, status)
 	<-drained
 	uncut()
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	return response, err
 }
 

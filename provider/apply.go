@@ -50,6 +50,9 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	}
 	result := applied{digest: there.digest, hash: op.appliedHash(""), manifests: there.manifests, found: there.found, builds: op.old.builds}
 	if result.digest == "" {
+		if err := r.checkTags(ctx, client, op, tags); err != nil {
+			return applied{}, err
+		}
 		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
 			return applied{}, err
@@ -80,6 +83,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 // build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed.
 func (r *imageResource) build(ctx context.Context, op operation, repositories []string) (image, error) {
 	plan := op.args.plan(repositories)
+	plan.Insecure = r.keychain(op.args.Registries).Insecure(repositories)
 	in := r.recorded(op)
 	if in == nil {
 		var err error
@@ -148,7 +152,9 @@ func inOrder(all, some []registry.Tag) []registry.Tag {
 func logins(given []Registry) []registry.Login {
 	out := make([]registry.Login, len(given))
 	for i, r := range given {
-		out[i] = registry.Login{Address: r.Address, Username: deref(r.Username), Password: deref(r.Password)}
+		out[i] = registry.Login{
+			Address: r.Address, Username: deref(r.Username), Password: deref(r.Password), CAFile: deref(r.CAFile), Insecure: deref(r.Insecure),
+		}
 	}
 	return out
 }

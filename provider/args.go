@@ -133,19 +133,24 @@ func (d *Dockerfile) Annotate(an infer.Annotator) {
 	an.Describe(&d.Inline, "Text of the Dockerfile.")
 }
 
-// Registry is a login.
+// Registry is a login, and how to reach its host.
 type Registry struct {
 	Address  string  `pulumi:"address"`
 	Username *string `pulumi:"username,optional"`
 	Password *string `pulumi:"password,optional" provider:"secret"`
+	CAFile   *string `pulumi:"caFile,optional"`
+	Insecure *bool   `pulumi:"insecure,optional"`
 }
 
 // Annotate documents the type.
 func (r *Registry) Annotate(an infer.Annotator) {
-	an.Describe(r, "A login for one registry host. It is sent to that host only.")
+	an.Describe(r, "A login for one registry host, which is sent to that host only, and how to reach it.")
 	an.Describe(&r.Address, "Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.")
 	an.Describe(&r.Username, "User name.")
 	an.Describe(&r.Password, "Password or token.")
+	an.Describe(&r.CAFile, "File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. "+
+		"The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.")
+	an.Describe(&r.Insecure, "Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.")
 }
 
 // Builder is the daemon that builds.

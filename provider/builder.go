@@ -18,29 +18,29 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 		return buildkit.Built{}, err
 	}
 	defer leave()
-	endpoint, release, err := builder(ctx, s.endpoint(args.Builder), progress)
+	keychain := s.keychain(args.Registries)
+	endpoint, release, err := builder(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.note, Authorities: keychain.CAFiles()})
 	if err != nil {
 		return buildkit.Built{}, err
 	}
 	defer release()
-	client, err := buildkit.Dial(ctx, endpoint)
-	if err != nil {
-		return buildkit.Built{}, err
-	}
-	defer func() { _ = client.Close() }()
 
-	keychain := s.keychain(args.Registries)
 	credentials := func(ctx context.Context, host string) (buildkit.Credential, error) {
 		c, err := keychain.Lookup(ctx, host)
 		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
-	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets(), SSH: args.agents(), Exports: args.exports()}
+	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets(), SSH: args.agents(), Exports: args.exports(), Silence: s.silence}
 	if access.CacheFrom, access.CacheTo, err = args.caches(); err != nil {
 		return buildkit.Built{}, err
 	}
 	pushing := s.registryClientWith(keychain, args.pushLimit())
 	var built buildkit.Built
-	err = pushing.Push(ctx, func(ctx context.Context) (err error) {
+	err = pushing.Push(ctx, func(ctx context.Context) error {
+		client, err := buildkit.Dial(ctx, endpoint) // each time: a push that got stuck may have cost the connection
+		if err != nil {
+			return err
+		}
+		defer func() { _ = client.Close() }()
 		built, err = buildkit.Solve(ctx, client, plan, in, access, progress.report)
 		plan.NoCache = false // what a failed push leaves to do is the push
 		return err
@@ -50,7 +50,7 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 
 // builder is the endpoint that builds, in this order: the one that was asked for, the environment variable BUILDKIT_HOST,
 // the embedded daemon, which lives at least until release is called.
-func builder(ctx context.Context, asked string, progress *progress) (endpoint string, release func(), err error) {
+func builder(ctx context.Context, asked string, embedded daemon.Options) (endpoint string, release func(), err error) {
 	if asked != "" {
 		return asked, func() {}, nil
 	}
@@ -60,7 +60,7 @@ func builder(ctx context.Context, asked string, progress *progress) (endpoint st
 		}
 		return host, func() {}, nil
 	}
-	lease, err := daemon.Acquire(ctx, daemon.Options{Log: progress.note})
+	lease, err := daemon.Acquire(ctx, embedded)
 	if err != nil {
 		return "", nil, err
 	}

@@ -82,9 +82,12 @@ func checkRegistries(c *checker) {
 		if c.unknownAt(key("registries"), index(i)) {
 			continue
 		}
-		path := fmt.Sprintf("registries[%d].address", i)
+		path := fmt.Sprintf("registries[%d]", i)
 		if strings.TrimSpace(r.Address) == "" {
-			c.fail(path, "a login needs the host of its registry, such as ghcr.io")
+			c.fail(path+".address", "a login needs the host of its registry, such as ghcr.io")
+		}
+		if r.CAFile != nil && deref(r.Insecure) {
+			c.fail(path+".caFile", "it is of no use beside insecure, which asks for no certificate: leave one of the two out")
 		}
 	}
 }

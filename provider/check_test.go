@@ -75,6 +75,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		"Docker Hub by mistake": {`{"context": {"location": "APP"}, "tags": ["app:1"]}`, "tags[0]", "docker.io/library/app"},
 		"push without tags":     {`{"context": {"location": "APP"}, "push": true}`, "push", "there is nothing to push to: add tags"},
 		"login without host":    {`{"context": {"location": "APP"}, "registries": [{"address": " "}]}`, "registries[0].address", "needs the host"},
+		"CA of nobody":          {`{"context": {"location": "APP"}, "registries": [{"address": "a.io", "caFile": "ca.pem", "insecure": true}]}`, "registries[0].caFile", "of no use beside insecure"},
 		"no endpoint":           {`{"context": {"location": "APP"}, "builder": {"endpoint": "tcp://host"}}`, "builder.endpoint", "has a port"},
 		"unknown scheme":        {`{"context": {"location": "APP"}, "builder": {"endpoint": "ftp://host:1"}}`, "builder.endpoint", "use unix:// or tcp://"},
 		"unknown watch":         {`{"context": {"location": "APP"}, "watch": "some"}`, "watch", "it is auto or all"},

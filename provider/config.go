@@ -108,6 +108,7 @@ func checkECR(c *checker, e *ECR) {
 type settings struct {
 	engineAlive func() bool
 	registry    registry.Options // but for the budget
+	silence     time.Duration    // as buildkit.Access has it
 
 	config atomic.Pointer[Config]
 	builds atomic.Pointer[chan struct{}] // a place for each image that may build at once; nil: no limit

@@ -34,6 +34,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 			digest = ""
 		}
 	}
+	r.warnOfTags(ctx, op, digest)
 	out := op.previewOutputs(digest)
 	switch {
 	case op.pinned && digest == "":

@@ -23,7 +23,14 @@ var update = flag.Bool("update", false, "rewrite schema.json")
 
 const urn = resource.URN("urn:pulumi:dev::shop::buildkit:index:Image::app")
 
-func TestMain(m *testing.M) { os.Exit(daemontest.Main(m, &machines[0], &machines[1])) }
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{ // and none of the user's
+		"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+	} {
+		_ = os.Setenv(name, value) // fails for names only that are none
+	}
+	os.Exit(daemontest.Main(m, &machines[0], &machines[1]))
+}
 
 // impatient is the provider, but that it asks a registry once only.
 func impatient() p.Provider {

@@ -46,9 +46,9 @@ func (op operation) candidate(ctx context.Context, client *registry.Client) (reu
 // hashTagged is the image behind a tag with the inputs hash. Another machine may have pushed it.
 func hashTagged(ctx context.Context, client *registry.Client, op operation) (there reuse, err error) {
 	for _, tag := range op.hashTags() {
-		digest, err := client.Resolve(ctx, tag)
+		digest, err := client.Find(ctx, tag)
 		switch {
-		case errors.Is(err, registry.ErrNotFound), err == nil && there.digest != "" && digest != there.digest:
+		case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrMismatch), err == nil && there.digest != "" && digest != there.digest:
 			continue
 		case err != nil:
 			return reuse{}, err

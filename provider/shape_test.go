@@ -15,7 +15,7 @@ func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 		"another kind inside":    {`{"tags": ["a.io/x:1", 5]}`, "tags[1]: it must be a text, and is a number"},
 		"in a map":               {`{"buildArgs": {"A": true}}`, "buildArgs.A: it must be a text, and is true or false"},
 		"no object":              {`{"builder": "tcp://h:1"}`, "builder: it must be an object with endpoint, and is a text"},
-		"a stranger in a list":   {`{"registries": [{"address": "a.io", "pasword": "secret:canary"}]}`, "registries[0].pasword: there is no such property here; there are address, password, username"},
+		"a stranger in a list":   {`{"registries": [{"address": "a.io", "pasword": "secret:canary"}]}`, "registries[0].pasword: there is no such property here; there are address, caFile, insecure, password, username"},
 		"something missing":      {`{"registries": [{"username": "u"}]}`, "registries[0].address: it is missing, and required"},
 		"missing in a map":       {`{"context": {"named": {"a.b": {}}}}`, `context.named["a.b"].location: it is missing, and required`},
 		"an unknown fits":        {`{"platforms": "?", "registries": ["?"], "tags": ["a.io/x:1", "?"], "builder": "?", "contextHash": "1"}`, ""},

@@ -64,14 +64,18 @@ func (p party) explain(r refusal) error {
 	return fmt.Errorf("%d %s", r.status, r.said)
 }
 
-// answered: who did not log in needs no other remedy, and who logged in otherwise than he would have liked to hears why.
+// answered: who did not log in needs no other remedy, and who logged in otherwise than he would have liked to hears why. That somebody
+// without a login is unauthorized needs no words of the registry's; why it denies him something may be a matter of more than the login.
 func (p party) answered(a answer, said string) error {
 	remedy := a.remedy
 	if p.ecr && a.atECR != "" {
 		remedy = a.atECR
 	}
 	if a.needsLogin && p.anonymous {
-		said, remedy = "", anonymousRemedy
+		remedy = anonymousRemedy
+		if !errors.Is(a.is, ErrDenied) || said == strings.ToLower(http.StatusText(http.StatusForbidden)) {
+			said = ""
+		}
 	}
 	parts := []string{said, p.filled(remedy, said)}
 	if a.needsLogin && p.given.instead != nil {

@@ -61,12 +61,17 @@ var answers = []answer{
 		is: ErrRateLimited, status: http.StatusTooManyRequests, code: transport.TooManyRequestsErrorCode,
 		remedy: "wait some minutes and try again, with fewer images at once",
 	},
+	{is: ErrUnreachable, status: http.StatusProxyAuthRequired, remedy: proxyRemedy},
 	// Older registries take a digest here and nothing else.
 	{is: ErrUnsupported, method: http.MethodDelete, code: transport.DigestInvalidErrorCode},
 	{is: ErrUnsupported, status: http.StatusMethodNotAllowed, code: transport.UnsupportedErrorCode},
+	// It comes without words.
 	{
-		is: ErrDenied, status: http.StatusForbidden, code: transport.DeniedErrorCode,
-		remedy: "give the user of HOST access to REPOSITORY, or log in as another", needsLogin: true,
+		is: ErrDenied, method: http.MethodHead, status: http.StatusForbidden, remedy: deniedRemedy, needsLogin: true,
+		atECR: "allow ecr:BatchCheckLayerAvailability and ecr:BatchGetImage for REPOSITORY in the IAM policy of that user",
+	},
+	{
+		is: ErrDenied, status: http.StatusForbidden, code: transport.DeniedErrorCode, remedy: deniedRemedy, needsLogin: true,
 	},
 	{
 		is: ErrUnauthorized, status: http.StatusUnauthorized, code: transport.UnauthorizedErrorCode,
@@ -80,6 +85,8 @@ const (
 	refusedRemedyECR      = "HOST refused the credentials; check its account and region, and docker login or registries if they are from there"
 	noRepositoryRemedy    = "create REPOSITORY on HOST first, a push does not create it"
 	noRepositoryRemedyECR = "create it with aws.ecr.Repository, or correct the account and the region in HOST"
+	deniedRemedy          = "give the user of HOST access to REPOSITORY, or log in as another"
+	proxyRemedy           = "correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY, here and at the builder"
 	brokenRemedy          = "the fault is in HOST; try again later"
 )
 

@@ -88,6 +88,10 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 		return nil, err
 	}
 	s := &session{repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, seen: &c.seen}
+	if c.asksForLogin(login.host) {
+		s.client = &http.Client{Transport: basicLogin{c.rules(login), login, repository.RegistryStr()}, CheckRedirect: checkRedirect}
+		return s, nil
+	}
 	var authorized http.RoundTripper
 	err = s.persist(ctx, func(ctx context.Context) (err error) {
 		authorized, err = transport.NewWithContext(ctx, repository.Registry, login, c.rules(login), []string{repository.Scope(key.actions)})
@@ -127,8 +131,19 @@ func (c *Client) login(host string) (*lateLogin, error) {
 		return nil, err
 	}
 	login := &lateLogin{keychain: c.keychain, host: host, transport: plainHTTPGuard{transport, host, link.Insecure}}
+	login.challenged.Store(c.asksForLogin(host))
 	c.logins[host] = login
 	return login, nil
+}
+
+// asksForLogin says whether it is known how host lets us in, without a round trip to be told: a private host of Amazon ECR wants a token
+// with every request.
+func (c *Client) asksForLogin(host string) bool {
+	if c.keychain == nil {
+		return false
+	}
+	known, amazon := c.keychain.ECR.host(host)
+	return amazon && !known.public
 }
 
 // rules is the way of every request, logins and redirects included.

@@ -86,6 +86,9 @@ func (s *session) explain(ctx context.Context, err error) error {
 }
 
 func (s *session) unreachable(err error) error {
+	if text := err.Error(); strings.Contains(text, "proxyconnect") || strings.Contains(text, "Proxy Authentication Required") {
+		return fmt.Errorf("%w: %w; %s", ErrUnreachable, err, proxyRemedy)
+	}
 	return fmt.Errorf("%w: %w; check that %s is right and running", ErrUnreachable, err, s.login.host)
 }
 

@@ -29,6 +29,10 @@ func TestErrorTexts(t *testing.T) {
 		},
 		{
 			"403", refusal(http.StatusForbidden, "DENIED", "requested access is denied"), registry.ErrDenied,
+			"403 denied: requested access is denied; no credentials for HOST; log in with docker login or set registries",
+		},
+		{
+			"403 without words", refusal(http.StatusForbidden, "DENIED", "forbidden"), registry.ErrDenied,
 			"403 denied: no credentials for HOST; log in with docker login or set registries",
 		},
 		{

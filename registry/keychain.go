@@ -114,6 +114,22 @@ func (k *Keychain) link(host string) Login {
 	return Login{}
 }
 
+// Insecure are those of the repositories, host/path, to whose hosts plain http is spoken because the user said so.
+func (k *Keychain) Insecure(repositories []string) []string {
+	return slices.DeleteFunc(slices.Clone(repositories), func(r string) bool { return !k.link(canonicalHost(r)).Insecure })
+}
+
+// CAFiles are the files of all logins that name one, by host.
+func (k *Keychain) CAFiles() map[string]string {
+	files := map[string]string{}
+	for _, login := range k.logins {
+		if file := k.link(login.Host()).CAFile; file != "" {
+			files[login.Host()] = file
+		}
+	}
+	return files
+}
+
 func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential, error) {
 	known, is := k.ECR.host(host)
 	if !is {

@@ -81,5 +81,28 @@ func (l *lateLogin) found() finding {
 	return l.answer
 }
 
+// basicLogin logs in with each request to host, and with none to where that redirects.
+type basicLogin struct {
+	next  http.RoundTripper
+	login *lateLogin
+	host  string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b basicLogin) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Host != b.host {
+		return b.next.RoundTrip(req)
+	}
+	credential, err := b.login.AuthorizationContext(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	req = req.Clone(req.Context())
+	if credential.Username+credential.Password != "" {
+		req.SetBasicAuth(credential.Username, credential.Password)
+	}
+	return b.next.RoundTrip(req)
+}
+
 // lookupError marks an error of the keychain on its way through the HTTP client.
 type lookupError struct{ error }

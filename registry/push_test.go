@@ -191,17 +191,20 @@ func TestExplainPushToUnreachable(t *testing.T) {
 	}{
 		{"refused", "127.0.0.1:1", push("127.0.0.1:1/app"), "unreachable: dial tcp 127.0.0.1:1: connect: connection refused; " +
 			"check that HOST is right and running, and that the builder reaches it"},
+		{"by address", "[::1]:1", errors.New(`failed to push [::1]:1/app: failed to do request: Head "http://[::1]:1/v2/app": dial tcp [::1]:1: connect: connection refused`),
+			"unreachable: dial tcp [::1]:1: connect: connection refused; check that HOST is right and running, and that the builder reaches it"},
 		{"proxy", "registry.invalid", push("registry.invalid/app"), "Forbidden"},
 		{"no such host", "ghcr.io", said("dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host"),
 			"unreachable: dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host; correct the name of HOST, or the DNS of the builder"},
 		{"authority", "ghcr.io", said("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
 			"unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority; " +
-				"give the builder the authority that signed HOST's certificate, as ca in its buildkitd.toml"},
+				"give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
+				"ca in its buildkitd.toml for another"},
 		{"plain http", "ghcr.io", said("http: server gave HTTP response to HTTPS client"),
 			"unreachable: http: server gave HTTP response to HTTPS client; HOST speaks plain http: serve it over https, " +
-				"or allow http for it in the builder's buildkitd.toml"},
+				"or set insecure for it in registries"},
 		{"proxy's password", "ghcr.io", said("Proxy Authentication Required"),
-			"unreachable: Proxy Authentication Required; correct HTTPS_PROXY and NO_PROXY of the builder"},
+			"unreachable: Proxy Authentication Required; correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY, here and at the builder"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

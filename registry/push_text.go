@@ -26,7 +26,7 @@ type pushText struct {
 }
 
 var (
-	pushedTo       = regexp.MustCompile(`failed to push ([^\s:@]+(?::\d+)?/[^\s:@]+)\S*: `)
+	pushedTo       = regexp.MustCompile(`failed to push ((?:\[[0-9a-fA-F:.]+\]|[^\s:@\[]+)(?::\d+)?/[^\s:@]+)\S*: `)
 	answeredStatus = regexp.MustCompile(`unexpected status from (\w+) request to \S+: (\d{3})[^\n]*`)
 	notSent        = regexp.MustCompile(`failed to do request: \w+ "[^"]*": `)
 	committing     = regexp.MustCompile(`failed commit on ref "[^"]*": `)
@@ -93,10 +93,11 @@ type brokenPush struct {
 // brokenPushes are asked in this order.
 var brokenPushes = []brokenPush{
 	{phrases: []string{"x509: ", "tls: failed to verify certificate"},
-		cure: "give the builder the authority that signed HOST's certificate, as ca in its buildkitd.toml"},
+		cure: "give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
+			"ca in its buildkitd.toml for another"},
 	{phrases: []string{"server gave HTTP response to HTTPS client"},
-		cure: "HOST speaks plain http: serve it over https, or allow http for it in the builder's buildkitd.toml"},
-	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, cure: "correct HTTPS_PROXY and NO_PROXY of the builder"},
+		cure: "HOST speaks plain http: serve it over https, or set insecure for it in registries"},
+	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, cure: proxyRemedy},
 	{phrases: []string{"no such host"}, cure: "correct the name of HOST, or the DNS of the builder"},
 	{phrases: []string{"connection refused", "no route to host", "network is unreachable"},
 		cure: "check that HOST is right and running, and that the builder reaches it"},

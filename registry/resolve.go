@@ -25,6 +25,22 @@ func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
 	return held.String(), nil
 }
 
+// Find is Resolve by the very bytes that the tag stands for, which Verify and SetTags then do not ask for again.
+func (c *Client) Find(ctx context.Context, tag Tag) (string, error) {
+	ctx, stop := c.within(ctx)
+	defer stop()
+	s, err := c.session(ctx, tag.Repository(), pull)
+	if err != nil {
+		return "", fmt.Errorf("resolving %s: %w", tag, err)
+	}
+	d, err := s.fetch(ctx, tag.label, digest.Canonical)
+	if err != nil {
+		return "", fmt.Errorf("resolving %s: %w", tag, err)
+	}
+	s.seen.Store(s.name(d.digest), d)
+	return d.digest.String(), nil
+}
+
 // Exists says whether the registry serves a digest; whether it serves all that belongs to it, Verify says. Errors as Resolve, but for
 // ErrNotFound, which is false; ErrMismatch if the registry answers with another digest.
 func (c *Client) Exists(ctx context.Context, repository, digest string) (bool, error) {

@@ -80,7 +80,7 @@ func TestSetTagsPartWay(t *testing.T) {
 	}{
 		{
 			"refused", http.MethodPut, refusal(http.StatusForbidden, "DENIED", "no"), registry.ErrDenied,
-			"tagging TAG: 403 denied: no credentials for HOST; log in with docker login or set registries",
+			"tagging TAG: 403 denied: no; no credentials for HOST; log in with docker login or set registries",
 		},
 		{
 			"not stored", http.MethodPut, created, registry.ErrMismatch,

@@ -30,8 +30,8 @@ type Manifest struct {
 	Size int64
 }
 
-// Verify reads back an image by its digest, every manifest of an index side by side, and compares each byte with the digests. Layers are
-// not read: the registry checked them when it took the manifest. Errors: ErrMismatch; ErrNotFound if the digest or a manifest of its index
+// Verify reads back an image by its digest, every manifest of an index side by side, and compares each byte with the digests. What Find has
+// just read of it counts. Layers are not read: the registry checked them when it took the manifest. Errors: ErrMismatch; ErrNotFound if the digest or a manifest of its index
 // is not served; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable.
 func (c *Client) Verify(ctx context.Context, repository, digest string) (Image, error) {
 	ctx, stop := c.within(ctx)
@@ -52,7 +52,7 @@ func (c *Client) verify(ctx context.Context, repository, digest string) (Image, 
 	if err != nil {
 		return Image{}, err
 	}
-	root, err := s.manifest(ctx, want)
+	root, err := s.known(ctx, want)
 	if err != nil {
 		return Image{}, err
 	}

@@ -27,7 +27,14 @@ func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	if os.Geteuid() != 0 {
 		return nil, unfit(o.Dir)
 	}
-	p, err := makePlace(o.Dir)
+	trusted, err := readAuthorities(o.Authorities)
+	if err != nil {
+		return nil, err
+	}
+	p, err := makePlace(trusted.folder(o.Dir))
+	if err == nil {
+		err = trusted.write(string(p))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the folder of the embedded BuildKit daemon: %w", err)
 	}

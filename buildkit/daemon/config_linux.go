@@ -77,7 +77,11 @@ func (k keeper) writeConfig() error {
 	size := int64(disk.Blocks) * disk.Bsize
 	text := fmt.Sprintf(configText, strconv.Quote(k.path(rootFolder)), strconv.Quote(k.endpoint()), strconv.Quote(k.path(traceFile)),
 		strconv.Quote(k.runc), strconv.Quote(parent), share(size, 10, 10e9), share(size, 80, 100e9))
-	return os.WriteFile(k.path(configFile), []byte(text), 0o600)
+	registries, err := registriesConfig(string(k.place))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(k.path(configFile), []byte(text+registries), 0o600)
 }
 
 // share is the smaller of a percentage of a disk and a number of bytes, as buildkitd.toml has it.

@@ -26,6 +26,9 @@ type Options struct {
 	Idle time.Duration
 	// Limit bounds Acquire. The default is 30 s.
 	Limit time.Duration
+	// Authorities are files with the certificates, PEM, of those who sign for a registry beside the machine's own, by host. With such files
+	// the daemon is another one than without, in a folder below Dir.
+	Authorities map[string]string
 	// Keeper is the command line of a program that passes its arguments to RunKeeper. The default is this executable.
 	Keeper []string
 	// Log gets one line at a time, while Acquire runs, from the client that starts the daemon only. It may be nil.

@@ -106,6 +106,14 @@ namespace PulumiBuildkit.Buildkit
             /// </summary>
                 public string Address { get; set; }
             /// <summary>
+            /// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+            /// </summary>
+                public string? CaFile { get; set; } = null!;
+            /// <summary>
+            /// Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+            /// </summary>
+                public bool? Insecure { get; set; }
+            /// <summary>
             /// Password or token.
             /// </summary>
                 public string? Password { get; set; } = null!;

@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// A login for one registry host. It is sent to that host only.
+    /// A login for one registry host, which is sent to that host only, and how to reach it.
     /// </summary>
     public sealed class RegistryArgs : global::Pulumi.ResourceArgs
     {
@@ -21,6 +21,18 @@ namespace PulumiBuildkit.Buildkit.Inputs
         /// </summary>
         [Input("address", required: true)]
         public Input<string> Address { get; set; } = null!;
+
+        /// <summary>
+        /// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+        /// </summary>
+        [Input("caFile")]
+        public Input<string>? CaFile { get; set; }
+
+        /// <summary>
+        /// Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+        /// </summary>
+        [Input("insecure")]
+        public Input<bool>? Insecure { get; set; }
 
         [Input("password")]
         private Input<string>? _password;

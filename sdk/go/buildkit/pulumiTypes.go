@@ -5459,10 +5459,14 @@ func (o ProvenancePtrOutput) Mode() ProvenanceModePtrOutput {
 	}).(ProvenanceModePtrOutput)
 }
 
-// A login for one registry host. It is sent to that host only.
+// A login for one registry host, which is sent to that host only, and how to reach it.
 type Registry struct {
 	// Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
 	Address string `pulumi:"address"`
+	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+	CaFile *string `pulumi:"caFile"`
+	// Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+	Insecure *bool `pulumi:"insecure"`
 	// Password or token.
 	Password *string `pulumi:"password"`
 	// User name.
@@ -5480,10 +5484,14 @@ type RegistryInput interface {
 	ToRegistryOutputWithContext(context.Context) RegistryOutput
 }
 
-// A login for one registry host. It is sent to that host only.
+// A login for one registry host, which is sent to that host only, and how to reach it.
 type RegistryArgs struct {
 	// Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
 	Address pulumi.StringInput `pulumi:"address"`
+	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+	CaFile pulumi.StringPtrInput `pulumi:"caFile"`
+	// Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
 	// Password or token.
 	Password pulumi.StringPtrInput `pulumi:"password"`
 	// User name.
@@ -5527,7 +5535,7 @@ func (i RegistryArray) ToRegistryArrayOutputWithContext(ctx context.Context) Reg
 	return pulumi.ToOutputWithContext(ctx, i).(RegistryArrayOutput)
 }
 
-// A login for one registry host. It is sent to that host only.
+// A login for one registry host, which is sent to that host only, and how to reach it.
 type RegistryOutput struct{ *pulumi.OutputState }
 
 func (RegistryOutput) ElementType() reflect.Type {
@@ -5545,6 +5553,16 @@ func (o RegistryOutput) ToRegistryOutputWithContext(ctx context.Context) Registr
 // Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
 func (o RegistryOutput) Address() pulumi.StringOutput {
 	return o.ApplyT(func(v Registry) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+func (o RegistryOutput) CaFile() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Registry) *string { return v.CaFile }).(pulumi.StringPtrOutput)
+}
+
+// Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+func (o RegistryOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Registry) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
 
 // Password or token.

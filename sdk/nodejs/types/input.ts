@@ -693,13 +693,21 @@ export interface ProvenanceArgs {
 }
 
 /**
- * A login for one registry host. It is sent to that host only.
+ * A login for one registry host, which is sent to that host only, and how to reach it.
  */
 export interface RegistryArgs {
     /**
      * Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
      */
     address: pulumi.Input<string>;
+    /**
+     * File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     */
+    caFile?: pulumi.Input<string>;
+    /**
+     * Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+     */
+    insecure?: pulumi.Input<boolean>;
     /**
      * Password or token.
      */

@@ -321,13 +321,21 @@ export interface Provenance {
 }
 
 /**
- * A login for one registry host. It is sent to that host only.
+ * A login for one registry host, which is sent to that host only, and how to reach it.
  */
 export interface Registry {
     /**
      * Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
      */
     address: string;
+    /**
+     * File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     */
+    caFile?: string;
+    /**
+     * Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+     */
+    insecure?: boolean;
     /**
      * Password or token.
      */

@@ -3070,11 +3070,19 @@ class ProvenanceArgs:
 
 class RegistryArgsDict(TypedDict):
     """
-    A login for one registry host. It is sent to that host only.
+    A login for one registry host, which is sent to that host only, and how to reach it.
     """
     address: pulumi.Input[_builtins.str]
     """
     Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
+    """
+    ca_file: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+    """
+    insecure: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
     """
     password: NotRequired[pulumi.Input[_builtins.str]]
     """
@@ -3089,16 +3097,24 @@ class RegistryArgsDict(TypedDict):
 class RegistryArgs:
     def __init__(__self__, *,
                  address: pulumi.Input[_builtins.str],
+                 ca_file: Optional[pulumi.Input[_builtins.str]] = None,
+                 insecure: Optional[pulumi.Input[_builtins.bool]] = None,
                  password: Optional[pulumi.Input[_builtins.str]] = None,
                  username: Optional[pulumi.Input[_builtins.str]] = None):
         """
-        A login for one registry host. It is sent to that host only.
+        A login for one registry host, which is sent to that host only, and how to reach it.
 
         :param pulumi.Input[_builtins.str] address: Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
+        :param pulumi.Input[_builtins.str] ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+        :param pulumi.Input[_builtins.bool] insecure: Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
         :param pulumi.Input[_builtins.str] password: Password or token.
         :param pulumi.Input[_builtins.str] username: User name.
         """
         pulumi.set(__self__, "address", address)
+        if ca_file is not None:
+            pulumi.set(__self__, "ca_file", ca_file)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
         if password is not None:
             pulumi.set(__self__, "password", password)
         if username is not None:
@@ -3115,6 +3131,30 @@ class RegistryArgs:
     @address.setter
     def address(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter(name="caFile")
+    def ca_file(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+        """
+        return pulumi.get(self, "ca_file")
+
+    @ca_file.setter
+    def ca_file(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "ca_file", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+        """
+        return pulumi.get(self, "insecure")
+
+    @insecure.setter
+    def insecure(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "insecure", value)
 
     @_builtins.property
     @pulumi.getter

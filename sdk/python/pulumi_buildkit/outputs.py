@@ -1018,20 +1018,28 @@ class Provenance(dict):
 @pulumi.output_type
 class Registry(dict):
     """
-    A login for one registry host. It is sent to that host only.
+    A login for one registry host, which is sent to that host only, and how to reach it.
     """
     def __init__(__self__, *,
                  address: _builtins.str,
+                 ca_file: Optional[_builtins.str] = None,
+                 insecure: Optional[_builtins.bool] = None,
                  password: Optional[_builtins.str] = None,
                  username: Optional[_builtins.str] = None):
         """
-        A login for one registry host. It is sent to that host only.
+        A login for one registry host, which is sent to that host only, and how to reach it.
 
         :param _builtins.str address: Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
+        :param _builtins.str ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+        :param _builtins.bool insecure: Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
         :param _builtins.str password: Password or token.
         :param _builtins.str username: User name.
         """
         pulumi.set(__self__, "address", address)
+        if ca_file is not None:
+            pulumi.set(__self__, "ca_file", ca_file)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
         if password is not None:
             pulumi.set(__self__, "password", password)
         if username is not None:
@@ -1044,6 +1052,22 @@ class Registry(dict):
         Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
         """
         return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter(name="caFile")
+    def ca_file(self) -> Optional[_builtins.str]:
+        """
+        File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+        """
+        return pulumi.get(self, "ca_file")
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[_builtins.bool]:
+        """
+        Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+        """
+        return pulumi.get(self, "insecure")
 
     @_builtins.property
     @pulumi.getter

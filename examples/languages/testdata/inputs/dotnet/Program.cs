@@ -26,6 +26,8 @@ return await Deployment.RunAsync(() =>
             new Buildkit.Inputs.RegistryArgs
             {
                 Address = "address",
+                CaFile = "caFile",
+                Insecure = true,
                 Password = Output.CreateSecret("password"),
                 Username = "username",
             },
@@ -288,6 +290,8 @@ return await Deployment.RunAsync(() =>
             new Buildkit.Inputs.RegistryArgs
             {
                 Address = "address",
+                CaFile = "caFile",
+                Insecure = true,
                 Password = Output.CreateSecret("password"),
                 Username = "username",
             },

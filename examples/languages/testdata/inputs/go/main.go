@@ -23,6 +23,8 @@ func main() {
 			Registries: buildkit.RegistryArray{
 				&buildkit.RegistryArgs{
 					Address:  pulumi.String("address"),
+					CaFile:   pulumi.String("caFile"),
+					Insecure: pulumi.Bool(true),
 					Password: pulumi.ToSecret("password").(pulumi.StringOutput),
 					Username: pulumi.String("username"),
 				},
@@ -242,6 +244,8 @@ func main() {
 			Registries: buildkit.RegistryArray{
 				&buildkit.RegistryArgs{
 					Address:  pulumi.String("address"),
+					CaFile:   pulumi.String("caFile"),
+					Insecure: pulumi.Bool(true),
 					Password: pulumi.ToSecret("password").(pulumi.StringOutput),
 					Username: pulumi.String("username"),
 				},

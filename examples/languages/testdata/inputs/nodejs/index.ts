@@ -14,6 +14,8 @@ const configured = new buildkit.Provider("configured", {
     maxParallelBuilds: 1,
     registries: [{
         address: "address",
+        caFile: "caFile",
+        insecure: true,
         password: pulumi.secret("password"),
         username: "username",
     }],
@@ -210,6 +212,8 @@ const image = new buildkit.Image("image", {
     pushTimeout: 1,
     registries: [{
         address: "address",
+        caFile: "caFile",
+        insecure: true,
         password: pulumi.secret("password"),
         username: "username",
     }],

@@ -14,6 +14,8 @@ configured = buildkit.Provider("configured",
     max_parallel_builds=1,
     registries=[{
         "address": "address",
+        "ca_file": "caFile",
+        "insecure": True,
         "password": pulumi.Output.secret("password"),
         "username": "username",
     }])
@@ -209,6 +211,8 @@ image = buildkit.Image("image",
     push_timeout=1,
     registries=[{
         "address": "address",
+        "ca_file": "caFile",
+        "insecure": True,
         "password": pulumi.Output.secret("password"),
         "username": "username",
     }],

@@ -5,6 +5,7 @@ package io.github.pulumibuildkit.buildkit.inputs;
 
 import com.pulumi.core.annotations.CustomType;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import java.lang.Boolean;
 import java.lang.String;
 import java.util.Objects;
 import java.util.Optional;
@@ -17,6 +18,16 @@ public final class Registry {
      * 
      */
     private String address;
+    /**
+     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * 
+     */
+    private @Nullable String caFile;
+    /**
+     * @return Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+     * 
+     */
+    private @Nullable Boolean insecure;
     /**
      * @return Password or token.
      * 
@@ -35,6 +46,20 @@ public final class Registry {
      */
     public String address() {
         return this.address;
+    }
+    /**
+     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * 
+     */
+    public Optional<String> caFile() {
+        return Optional.ofNullable(this.caFile);
+    }
+    /**
+     * @return Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+     * 
+     */
+    public Optional<Boolean> insecure() {
+        return Optional.ofNullable(this.insecure);
     }
     /**
      * @return Password or token.
@@ -61,12 +86,16 @@ public final class Registry {
     @CustomType.Builder
     public static final class Builder {
         private String address;
+        private @Nullable String caFile;
+        private @Nullable Boolean insecure;
         private @Nullable String password;
         private @Nullable String username;
         public Builder() {}
         public Builder(Registry defaults) {
     	      Objects.requireNonNull(defaults);
     	      this.address = defaults.address;
+    	      this.caFile = defaults.caFile;
+    	      this.insecure = defaults.insecure;
     	      this.password = defaults.password;
     	      this.username = defaults.username;
         }
@@ -77,6 +106,18 @@ public final class Registry {
               throw new MissingRequiredPropertyException("Registry", "address");
             }
             this.address = address;
+            return this;
+        }
+        @CustomType.Setter
+        public Builder caFile(@Nullable String caFile) {
+
+            this.caFile = caFile;
+            return this;
+        }
+        @CustomType.Setter
+        public Builder insecure(@Nullable Boolean insecure) {
+
+            this.insecure = insecure;
             return this;
         }
         @CustomType.Setter
@@ -94,6 +135,8 @@ public final class Registry {
         public Registry build() {
             final var _resultValue = new Registry();
             _resultValue.address = address;
+            _resultValue.caFile = caFile;
+            _resultValue.insecure = insecure;
             _resultValue.password = password;
             _resultValue.username = username;
             return _resultValue;

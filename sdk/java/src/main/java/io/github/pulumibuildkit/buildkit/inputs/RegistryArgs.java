@@ -6,6 +6,7 @@ package io.github.pulumibuildkit.buildkit.inputs;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import java.lang.Boolean;
 import java.lang.String;
 import java.util.Objects;
 import java.util.Optional;
@@ -13,7 +14,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * A login for one registry host. It is sent to that host only.
+ * A login for one registry host, which is sent to that host only, and how to reach it.
  * 
  */
 public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
@@ -33,6 +34,36 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Output<String> address() {
         return this.address;
+    }
+
+    /**
+     * File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * 
+     */
+    @Import(name="caFile")
+    private @Nullable Output<String> caFile;
+
+    /**
+     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * 
+     */
+    public Optional<Output<String>> caFile() {
+        return Optional.ofNullable(this.caFile);
+    }
+
+    /**
+     * Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+     * 
+     */
+    @Import(name="insecure")
+    private @Nullable Output<Boolean> insecure;
+
+    /**
+     * @return Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+     * 
+     */
+    public Optional<Output<Boolean>> insecure() {
+        return Optional.ofNullable(this.insecure);
     }
 
     /**
@@ -69,6 +100,8 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
 
     private RegistryArgs(RegistryArgs $) {
         this.address = $.address;
+        this.caFile = $.caFile;
+        this.insecure = $.insecure;
         this.password = $.password;
         this.username = $.username;
     }
@@ -110,6 +143,48 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder address(String address) {
             return address(Output.of(address));
+        }
+
+        /**
+         * @param caFile File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder caFile(@Nullable Output<String> caFile) {
+            $.caFile = caFile;
+            return this;
+        }
+
+        /**
+         * @param caFile File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder caFile(String caFile) {
+            return caFile(Output.of(caFile));
+        }
+
+        /**
+         * @param insecure Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder insecure(@Nullable Output<Boolean> insecure) {
+            $.insecure = insecure;
+            return this;
+        }
+
+        /**
+         * @param insecure Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder insecure(Boolean insecure) {
+            return insecure(Output.of(insecure));
         }
 
         /**

@@ -1,0 +1,56 @@
+//go:build linux
+
+package examples
+
+import (
+	"net"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+const overPlainHTTP = `config: { insecure: { type: boolean, default: false } }
+resources:
+  image:
+    type: buildkit:Image
+    properties:
+      platforms: [linux/amd64, linux/arm64]
+      buildOnPreview: false
+      tags: ["HOST/app:1", "REPO:1"]
+      registries: [{ address: HOST, username: me, password: swordfish, insecure: "${insecure}" }]
+`
+
+// A registry that is not this machine's and speaks plain http gets an image, and the password, when the user says so.
+func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
+	t.Parallel()
+	registry, err := registrytest.Start(net.JoinHostPort(ownAddress(t), "0"), registrytest.Login("me", "swordfish"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = registry.Close() })
+	s := open(t, program(t, at(registry.Host(), overPlainHTTP), map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}))
+	fails(t, s.Up("--skip-preview"), "pushing to "+registry.Host()+"/app: unreachable: http: server gave HTTP response to HTTPS client",
+		"set insecure for it in registries")
+	cli(t, s, "config", "set", "insecure", "true")
+	ok(t, s.Up("--skip-preview"), "+ 1 created")
+	if held := served(t, repository(t)+":1"); held == nil || held.Digest.String() != image(t, s).Outputs["digest"] {
+		t.Errorf("the other registry holds %v, want %v", held, image(t, s).Outputs["digest"])
+	}
+	ok(t, s.Destroy("--skip-preview"))
+}
+
+// ownAddress is one of this machine's that is not loopback.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip, is := a.(*net.IPNet); is && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
+			return ip.IP.String()
+		}
+	}
+	t.Skip("NOT RUN: this machine has no address but loopback")
+	return ""
+}

@@ -1,0 +1,164 @@
+package provider
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// missing is what Amazon ECR says of a repository.
+const missing = "The repository with name 'nowhere' does not exist in the registry with id '123456789012'; create it with aws.ecr.Repository, or " +
+	"correct the account and the region in "
+
+// A repository that is not there is found before the build by those who may ask, and by others at the push, however the registry says it.
+func TestAMissingRepository(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		meet func(*testing.T, faulty)
+		want string
+	}{
+		"asked":      {func(*testing.T, faulty) {}, "repository HOST/nowhere: AWS: " + missing + "its name"},
+		"not found":  {deny("ecr:DescribeRepositories"), "pushing to HOST/nowhere: no such repository: " + missing + "HOST"},
+		"cut off":    {func(t *testing.T, f faulty) { deny("ecr:DescribeRepositories")(t, f); f.CutOffMissing() }, "pushing to HOST/nowhere: no such repository: "},
+		"made by it": {func(_ *testing.T, f faulty) { f.CreateOnPush("ROOT") }, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFaulty(t)
+			test.meet(t, f)
+			_, err := f.apply(t, "FROM scratch", f.Host()+"/nowhere:1")
+			if got := fmt.Sprint(err); test.want != "" && !strings.Contains(got, strings.ReplaceAll(test.want, "HOST", f.Host())) || test.want == "" && err != nil {
+				t.Errorf("got %v", err)
+			}
+			if built := strings.Contains(f.logs(), "exporting to image"); built == (name == "asked") {
+				t.Errorf("built: %t\n%s", built, f.logs())
+			}
+		})
+	}
+}
+
+// Clocks, rights to other repositories and base images have their own words.
+func TestFaultsBesideThePush(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		meet func(*testing.T, faulty) (dockerfile string)
+		want []string
+	}{
+		"the clock": {func(_ *testing.T, f faulty) string {
+			f.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"__type":"InvalidSignatureException","message":"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z"}`)
+			}})
+			return "FROM scratch"
+		}, []string{"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which AWS finds wrong"}},
+		"layers of a base that may not be mounted": {func(t *testing.T, f faulty) string {
+			f.Repository("base", "")
+			if _, err := f.apply(t, "FROM scratch\nLABEL base=1", f.Host()+"/base:1"); err != nil {
+				t.Fatal(err)
+			}
+			f.Wrap(func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					if req.URL.Query().Has("mount") {
+						registrytest.Refuse(w, http.StatusForbidden, "DENIED", "User: arn:aws:iam::1:user/ci is not authorized to perform: ecr:GetDownloadUrlForLayer on resource: base")
+						return
+					}
+					next.ServeHTTP(w, req)
+				})
+			})
+			return "FROM " + f.Host() + "/base:1"
+		}, []string{"pushing to HOST/app: 403 denied: ", "allow ecr:GetDownloadUrlForLayer in the IAM policy of that user"}},
+		"a busy registry of a base": {func(t *testing.T, _ faulty) string {
+			busy := registrytest.New(t)
+			busy.Inject(registrytest.Rule{Path: "/v2/base/", Fault: throttled})
+			return "FROM " + busy.Host() + "/base:1"
+		}, []string{"429 Too Many Requests", "limits how often images are pulled: log in to it (docker login, or registries), or take the base image from a mirror"}},
+		"a dead registry of a base": {func(*testing.T, faulty) string { return "FROM localhost:1/base" },
+			[]string{"localhost:1 does not answer: ", "connection refused", "check the name of the base image, and that the builder reaches its registry"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFaulty(t)
+			dockerfile := test.meet(t, f)
+			asked := len(f.Requests())
+			out, err := f.apply(t, dockerfile, f.Host()+"/app:1")
+			f.judge(t, name, out, err, test.want)
+			if wrote := f.Requests()[asked:]; strings.HasPrefix(name, "a ") && slices.ContainsFunc(wrote, func(r registrytest.Request) bool {
+				return r.Path != "/" && r.Method != http.MethodGet && r.Method != http.MethodHead
+			}) {
+				t.Errorf("wrote %v", wrote)
+			}
+		})
+	}
+}
+
+// Of two registries one moves its tag and the other does not: the state has the one, the error the other, and the next update has only the
+// other to do.
+func TestOneOfTwoRegistriesRefuses(t *testing.T) {
+	t.Parallel()
+	f, other := newFaulty(t), registrytest.New(t)
+	other.Inject(registrytest.Rule{Method: http.MethodPut, Path: byTag, Times: 2, Fault: registrytest.Status(http.StatusForbidden, "DENIED", "not here", "")})
+	_, err := f.apply(t, "FROM scratch", f.Host()+"/app:1", other.Host()+"/app:1")
+	if err == nil || !strings.Contains(err.Error(), "tagging "+other.Host()+"/app:1: 403 denied: not here") || strings.Contains(err.Error(), "tagging "+f.Host()) {
+		t.Fatal(err)
+	}
+	if f.Tags("app")["1"] == f.old {
+		t.Error("the first registry's tag has not moved")
+	}
+	asked := len(f.Requests())
+	if _, err := f.apply(t, "FROM scratch", f.Host()+"/app:1", other.Host()+"/app:1"); err != nil {
+		t.Error(err)
+	}
+	for _, r := range f.Requests()[asked:] {
+		if r.Method == http.MethodPut {
+			t.Errorf("the next one did again %s", r.Path)
+		}
+	}
+}
+
+// ecrActions are those that a registry of Amazon's knows.
+var ecrActions = []string{
+	"GetAuthorizationToken", "BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload",
+	"BatchGetImage", "PutImage", "ListImages", "DescribeRepositories", "DescribeRepositoryCreationTemplates", "DescribeImages", "BatchDeleteImage", "CreateRepository",
+}
+
+// The policy in docs/ecr.md is enough, and with less of it, where the registry can tell, nothing is pushed.
+func TestTheDocumentedPolicy(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/ecr.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("This is all that a push needs:"))
+	policy, _, _ := bytes.Cut(text, []byte("`ecr:BatchGetImage` and"))
+	allowed := func(action string) bool { return bytes.Contains(policy, []byte("\"ecr:"+action+"\"")) }
+	tests := map[string]string{"all": ""}
+	for _, action := range ecrActions {
+		if allowed(action) && action != "UploadLayerPart" { // which the real one asks for where this one has one request
+			tests["without "+action] = action
+		}
+	}
+	for name, missing := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFaulty(t)
+			for _, action := range ecrActions {
+				if !allowed(action) || action == missing {
+					f.Deny("ecr:" + action)
+				}
+			}
+			_, err := f.apply(t, "FROM scratch", f.Host()+"/app:1")
+			if got := fmt.Sprint(err); missing == "" && err != nil || missing != "" && !strings.Contains(got, "ecr:"+missing) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,38 @@
+package registry_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// TestProxies: the cure is in the proxy's settings and not in the registry.
+func TestProxies(t *testing.T) {
+	t.Parallel()
+	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) }))
+	t.Cleanup(strict.Close)
+	const cure = "; correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY, here and at the builder"
+	for name, test := range map[string]struct{ proxy, host, want string }{
+		"dead":          {"http://127.0.0.1:1", "ghcr.io", "unreachable: proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused" + cure},
+		"407":           {strict.URL, "ghcr.io", "unreachable: Proxy Authentication Required" + cure},
+		"407 over http": {strict.URL, "registry.lan", "unreachable: proxy authentication required" + cure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address, err := url.Parse(test.proxy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			through := &http.Transport{Proxy: http.ProxyURL(address)}
+			t.Cleanup(through.CloseIdleConnections)
+			client := registry.New(dockerConfig(t, `{}`, registry.Login{Address: "registry.lan", Insecure: true}),
+				registry.Options{Transport: through, RetryWaits: []time.Duration{}})
+			_, err = client.Resolve(t.Context(), parseTag(t, test.host+"/app:1"))
+			expect(t, err, registry.ErrUnreachable, "resolving "+test.host+"/app:1: "+test.want)
+		})
+	}
+}
