@@ -32,11 +32,11 @@ func (b *builds) rest(t testing.TB) {
 	}
 }
 
-// Of some thousand files only the one that changed is sent, again and again.
+// Of some hundred files only the one that changed is sent, again and again.
 func TestOnlyTheChangedFileIsSent(t *testing.T) {
 	t.Parallel()
 	b, dir := newBuildsOn(t, &quiet), t.TempDir()
-	const files, size, big = 2000, 1 << 10, 1 << 20
+	const files, size, big = 500, 1 << 10, 1 << 20
 	noise := rand.NewChaCha8([32]byte{1})
 	content := func(n int) string {
 		data := make([]byte, n)

@@ -139,7 +139,7 @@ func (d *demo) destroy(ctx context.Context) error {
 
 // remember reads what the last up put into the state, and holds it against the registry.
 func (d *demo) remember(ctx context.Context) error {
-	resources, err := d.stack.Export(ctx)
+	resources, err := d.stack.Export()
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,10 @@ type Stack struct {
 	Daemon string
 	root   string
 	pulumi string
-	env    []string
-	output io.Writer
+
+	project string // its name
+	env     []string
+	output  io.Writer
 }
 
 // Open copies the program and creates the stack "dev". ctx bounds only this call.
@@ -73,20 +75,18 @@ func (s *Stack) lay(ctx context.Context, c Config) error {
 	if err := os.CopyFS(filepath.Join(s.root, "program"), c.Program); err != nil {
 		return err
 	}
-	project, err := projectName(filepath.Join(s.Dir, "Pulumi.yaml"))
+	var err error
+	if s.project, err = projectName(filepath.Join(s.Dir, "Pulumi.yaml")); err != nil {
+		return err
+	}
+	born, err := newborn(ctx, c.Bin, s.project)
 	if err != nil {
 		return err
 	}
-	if err := s.Write("Pulumi.dev.yaml", configFile(project, c.Values)); err != nil {
+	if err := os.CopyFS(filepath.Join(s.root, "state"), born.state); err != nil {
 		return err
 	}
-	quiet := *s
-	quiet.output = nil
-	result, err := quiet.Run(ctx, "stack", "init", "dev")
-	if err == nil && result.Code != 0 {
-		err = fmt.Errorf("pulumi stack init: exit code %d: %s%s", result.Code, result.Stdout, result.Stderr)
-	}
-	return err
+	return s.Write("Pulumi.dev.yaml", born.salt+configFile(s.project, c.Values))
 }
 
 // Write replaces a file of the program; name is relative to its folder.
@@ -127,6 +127,7 @@ func environment(bin, root, daemon string, idle time.Duration) []string {
 		"LANG=C.UTF-8",
 		"PULUMI_HOME=" + filepath.Join(root, "home", ".pulumi"),
 		"PULUMI_BACKEND_URL=file://" + filepath.Join(root, "state"),
+		"PULUMI_STACK=dev",
 		"PULUMI_CONFIG_PASSPHRASE=demo",
 		"PULUMI_SKIP_UPDATE_CHECK=true",
 		"PULUMI_IGNORE_AMBIENT_PLUGINS=true", // the installed one, without a warning that it is on PATH
@@ -160,7 +161,7 @@ func configFile(project string, values map[string]string) string {
 		fmt.Fprintf(&text, "  %s: %q\n", full, values[key])
 	}
 	if len(values) == 0 {
-		return "{}\n"
+		return ""
 	}
 	return text.String()
 }

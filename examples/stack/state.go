@@ -3,9 +3,10 @@
 package stack
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -17,21 +18,23 @@ type Resource struct {
 	Outputs map[string]any
 }
 
-// Export is the stack's state, without the stack resource and the providers.
-func (s *Stack) Export(ctx context.Context) ([]Resource, error) {
-	quiet := *s
-	quiet.output = nil
-	result, err := quiet.Run(ctx, "stack", "export", "--stack", "dev")
+// Export is the stack's state, without the stack resource and the providers: what pulumi stack export prints, from the file backend's
+// own file, because starting the CLI takes half a second.
+func (s *Stack) Export() ([]Resource, error) {
+	path := filepath.Join(s.root, "state", ".pulumi", "stacks", s.project, "dev.json")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	var state struct {
-		Deployment struct{ Resources []Resource }
+		Checkpoint struct {
+			Latest struct{ Resources []Resource }
+		}
 	}
-	if err := json.Unmarshal([]byte(result.Stdout), &state); err != nil {
-		return nil, fmt.Errorf("read what pulumi stack export printed: %w: %s", err, result.All())
+	if err := json.Unmarshal(text, &state); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return slices.DeleteFunc(state.Deployment.Resources, func(r Resource) bool {
+	return slices.DeleteFunc(state.Checkpoint.Latest.Resources, func(r Resource) bool {
 		return r.Type == "pulumi:pulumi:Stack" || r.Type == "pulumi:providers:buildkit"
 	}), nil
 }

@@ -62,7 +62,7 @@ func (s *Test) Destroy(args ...string) Result {
 // Export is the state, without the stack resource and the providers.
 func (s *Test) Export() []Resource {
 	s.t.Helper()
-	resources, err := s.Stack.Export(context.WithoutCancel(s.t.Context()))
+	resources, err := s.Stack.Export()
 	if err != nil {
 		s.t.Fatal(err)
 	}

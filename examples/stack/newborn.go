@@ -1,0 +1,87 @@
+//go:build linux
+
+package stack
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing/fstest"
+)
+
+// birth is what pulumi stack init leaves: the file backend's folder and the line of Pulumi.dev.yaml that secrets are encrypted with.
+type birth struct {
+	state fs.FS
+	salt  string
+}
+
+var births struct {
+	sync.Mutex
+	of map[string]birth // by project
+}
+
+// newborn is the stack "dev" of a project, before anything is in it. The CLI makes it once: starting it takes half a second, and stacks
+// are many. All have one salt and one passphrase.
+func newborn(ctx context.Context, bin, project string) (birth, error) {
+	births.Lock()
+	defer births.Unlock()
+	if b, is := births.of[project]; is {
+		return b, nil
+	}
+	b, err := bear(ctx, bin, project)
+	if err != nil {
+		return b, err
+	}
+	if births.of == nil {
+		births.of = map[string]birth{}
+	}
+	births.of[project] = b
+	return b, nil
+}
+
+func bear(ctx context.Context, bin, project string) (birth, error) {
+	root, err := os.MkdirTemp("", "stack-")
+	if err != nil {
+		return birth{}, err
+	}
+	defer func() { _ = os.RemoveAll(root) }()
+	s := &Stack{Dir: filepath.Join(root, "program"), root: root, pulumi: filepath.Join(bin, "pulumi"), env: environment(bin, root, "", 0)}
+	for _, folder := range []string{"home", "state", "tmp", "program"} {
+		if err := os.Mkdir(filepath.Join(root, folder), 0o700); err != nil {
+			return birth{}, err
+		}
+	}
+	if err := s.Write("Pulumi.yaml", "name: "+project+"\nruntime: yaml\n"); err != nil {
+		return birth{}, err
+	}
+	result, err := s.Run(ctx, "stack", "init", "dev")
+	if err == nil && result.Code != 0 {
+		err = fmt.Errorf("pulumi stack init: exit code %d: %s", result.Code, result.All())
+	}
+	if err != nil {
+		return birth{}, err
+	}
+	config, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.dev.yaml"))
+	if err != nil || !strings.HasPrefix(string(config), "encryptionsalt: ") {
+		return birth{}, fmt.Errorf("pulumi stack init left %q: %w", config, err)
+	}
+	state, err := inMemory(os.DirFS(filepath.Join(root, "state")))
+	return birth{state: state, salt: strings.TrimSpace(string(config)) + "\n"}, err
+}
+
+func inMemory(tree fs.FS) (fs.FS, error) {
+	files := fstest.MapFS{}
+	err := fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(tree, path)
+		files[path] = &fstest.MapFile{Data: data, Mode: 0o600}
+		return err
+	})
+	return files, err
+}
