@@ -30,6 +30,7 @@ func TestPromotion(t *testing.T) {
 		return result
 	}
 	in("stack", "init", "prod")
+	production = append(production, "--stack", "prod")
 	in("config", "set", "built", "organization/app/dev")
 	in("up", "--yes", "--skip-preview")
 	running := strings.TrimSpace(in("stack", "output", "image").Stdout)
