@@ -58,7 +58,7 @@ func TestFaultsBesideThePush(t *testing.T) {
 				_, _ = io.WriteString(w, `{"__type":"InvalidSignatureException","message":"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z"}`)
 			}})
 			return "FROM scratch"
-		}, []string{"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which AWS finds wrong"}},
+		}, []string{"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which is 25 minutes behind that of AWS"}},
 		"layers of a base that may not be mounted": {func(t *testing.T, f faulty) string {
 			f.Repository("base", "")
 			if _, err := f.apply(t, "FROM scratch\nLABEL base=1", f.Host()+"/base:1"); err != nil {

@@ -58,7 +58,7 @@ var awsCauses = []awsCause{
 	},
 	{
 		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"RequestTimeTooSkewed"},
-		cure: "set this machine's clock, which AWS finds wrong",
+		cure: "set this machine's clock, which $clock",
 	},
 	{
 		is: ErrUnauthorized, codes: []string{
@@ -122,7 +122,7 @@ func (p awsPrincipal) filled(c awsCause, words string) string {
 		words = c.said
 	}
 	said := oneLine(words)
-	replaced := strings.NewReplacer("$profile", p.profileName(), "$role", p.role, "$action", deniedAction(said))
+	replaced := strings.NewReplacer("$profile", p.profileName(), "$role", p.role, "$action", deniedAction(said), "$clock", clockOf(said))
 	return replaced.Replace(said + "; " + c.cure)
 }
 

@@ -35,7 +35,12 @@ func TestECRErrors(t *testing.T) {
 			`AWS: The security token included in the request is expired; get new credentials for profile "one", ` +
 				`or unset AWS_SESSION_TOKEN and its companions if they are left over`},
 		{"one", apiFault("InvalidSignatureException", "Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z"),
-			"AWS: Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which AWS finds wrong"},
+			"AWS: Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which is 25 minutes behind that of AWS"},
+		{"one", apiFault("InvalidSignatureException", "Signature not yet current: 20261120T104510Z is still later than 20261120T104010Z (20261120T102510Z + 15 min.)"),
+			"AWS: Signature not yet current: 20261120T104510Z is still later than 20261120T104010Z (20261120T102510Z + 15 min.); " +
+				"set this machine's clock, which is 20 minutes ahead of that of AWS"},
+		{"one", apiFault("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
+			"AWS: The difference between the request time and the current time is too large.; set this machine's clock, which AWS finds wrong"},
 		{"one", apiFault("UnrecognizedClientException", "The security token included in the request is invalid."),
 			`AWS: The security token included in the request is invalid.; correct the access key of profile "one"`},
 		{"one", apiFault("AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_dev/me is not authorized to perform: "+

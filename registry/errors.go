@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -68,6 +69,9 @@ func (s *session) explain(ctx context.Context, err error) error {
 	}
 	if lookup, is := errors.AsType[lookupError](err); is {
 		return lookup.error
+	}
+	if stale, is := errors.AsType[x509.CertificateInvalidError](err); is && stale.Reason == x509.Expired {
+		return fmt.Errorf("%w: %w; correct this machine's clock, or renew %s's certificate", ErrUnreachable, stale, s.login.host)
 	}
 	if untrusted, is := errors.AsType[*tls.CertificateVerificationError](err); is {
 		return fmt.Errorf("%w: %w; add the authority that signed %s's certificate to this machine's, or "+

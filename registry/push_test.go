@@ -200,6 +200,9 @@ func TestExplainPushToUnreachable(t *testing.T) {
 			"unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority; " +
 				"give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
 				"ca in its buildkitd.toml for another"},
+		{"a certificate of tomorrow", "ghcr.io", said("tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z"),
+			"unreachable: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z; " +
+				"correct the builder's clock, or renew HOST's certificate"},
 		{"plain http", "ghcr.io", said("http: server gave HTTP response to HTTPS client"),
 			"unreachable: http: server gave HTTP response to HTTPS client; HOST speaks plain http: serve it over https, " +
 				"or set insecure for it in registries"},

@@ -92,6 +92,7 @@ type brokenPush struct {
 
 // brokenPushes are asked in this order.
 var brokenPushes = []brokenPush{
+	{phrases: []string{"certificate has expired or is not yet valid"}, cure: "correct the builder's clock, or renew HOST's certificate"},
 	{phrases: []string{"x509: ", "tls: failed to verify certificate"},
 		cure: "give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
 			"ca in its buildkitd.toml for another"},
