@@ -40,11 +40,11 @@ demo: build tools qemu ## a real pulumi up for two platforms: push, pull back, r
 	@go run ./examples/demo
 
 # The example is a module of its own. Then one invocation, so that packages compile once and run side by side. vet is make lint's: here it would
-# visit every dependency. Without symbols for debuggers the tests are linked in half the time; three at once, because many wait.
+# visit every dependency. Without symbols for debuggers the tests are linked in half the time.
 test: build tools fixtures languages ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
 	cd examples/go-server && go test -race ./...
 	cd .tools/archive && go test -race ./...
-	go test -race -shuffle=on -vet=off -ldflags='-s -w' -parallel 3 -timeout 15m ./...
+	go test -race -shuffle=on -vet=off -ldflags='-s -w' -timeout 15m ./...
 
 # sdk/ is generated, and a module that this does not visit.
 lint: bin/golangci-lint bin/actionlint ## the rules of .golangci.yml, and workflows
