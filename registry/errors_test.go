@@ -13,81 +13,84 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
+const missingRepository = "The repository with name 'team/app' does not exist in the registry with id '123456789012'"
+
+// What a registry answers to a tag, and what a person reads then.
+var errorTexts = []struct {
+	name  string
+	fault http.HandlerFunc
+	is    error
+	want  string
+}{
+	{
+		"401", refusal(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"), registry.ErrUnauthorized,
+		"401 unauthorized: no credentials for HOST; log in with docker login or set registries",
+	},
+	{
+		"403", refusal(http.StatusForbidden, "DENIED", "requested access is denied"), registry.ErrDenied,
+		"403 denied: requested access is denied; no credentials for HOST; log in with docker login or set registries",
+	},
+	{
+		"403 without words", refusal(http.StatusForbidden, "DENIED", "forbidden"), registry.ErrDenied,
+		"403 denied: no credentials for HOST; log in with docker login or set registries",
+	},
+	{
+		"expired", refusal(http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),
+		registry.ErrUnauthorized, "401 unauthorized: no credentials for HOST; log in with docker login or set registries",
+	},
+	{
+		"no repository", refusal(http.StatusNotFound, "NAME_UNKNOWN", missingRepository), registry.ErrNoRepository,
+		"no such repository: " + missingRepository + "; create team/app on HOST first, a push does not create it",
+	},
+	{
+		"no repository, as an exception", refusal(http.StatusBadRequest, "UNKNOWN", "RepositoryNotFoundException: "+missingRepository),
+		registry.ErrNoRepository,
+		"no such repository: RepositoryNotFoundException: " + missingRepository + "; create team/app on HOST first, a push does not create it",
+	},
+	{
+		"no manifest", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), registry.ErrNotFound,
+		"not found: manifest unknown",
+	},
+	{
+		"immutable", refusal(http.StatusBadRequest, "TAG_INVALID", immutable), registry.ErrImmutableTag, "immutable tag: " + immutable +
+			"; use a tag that changes with its content, such as team/app:{hash}, or let the repository move tags",
+	},
+	{
+		"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"), registry.ErrUnsupported,
+		"unsupported by the registry: Invalid parameter at 'ImageManifest'",
+	},
+	{
+		"unsupported, bare", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) },
+		registry.ErrUnsupported, "unsupported by the registry: method not allowed",
+	},
+	{
+		"rate limited", refusal(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded"), registry.ErrRateLimited,
+		"429 rate limited: Rate exceeded; wait some minutes and try again, with fewer images at once",
+	},
+	{
+		"broken", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
+		}, nil,
+		"502 bad gateway; the fault is in HOST; try again later",
+	},
+	{
+		"children missing", refusal(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "Images with digests [x] required"), nil,
+		"404 Images with digests [x] required",
+	},
+	{
+		"many words", refusal(http.StatusTeapot, "UNKNOWN", "a\nb\x00c\x1b[31m "+strings.Repeat("x", 1000)), nil,
+		"418 a b c [31m " + strings.Repeat("x", 289) + "...",
+	},
+	{
+		"cut off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, registry.ErrUnreachable,
+		"unreachable: EOF; check that HOST is right and running",
+	},
+}
+
 // TestErrorTexts is what a user reads when SetTags meets each answer. Without a login nothing else is wrong.
 func TestErrorTexts(t *testing.T) {
 	t.Parallel()
-	const missing = "The repository with name 'team/app' does not exist in the registry with id '123456789012'"
-	tests := []struct {
-		name  string
-		fault http.HandlerFunc
-		is    error
-		want  string
-	}{
-		{
-			"401", refusal(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"), registry.ErrUnauthorized,
-			"401 unauthorized: no credentials for HOST; log in with docker login or set registries",
-		},
-		{
-			"403", refusal(http.StatusForbidden, "DENIED", "requested access is denied"), registry.ErrDenied,
-			"403 denied: requested access is denied; no credentials for HOST; log in with docker login or set registries",
-		},
-		{
-			"403 without words", refusal(http.StatusForbidden, "DENIED", "forbidden"), registry.ErrDenied,
-			"403 denied: no credentials for HOST; log in with docker login or set registries",
-		},
-		{
-			"expired", refusal(http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),
-			registry.ErrUnauthorized, "401 unauthorized: no credentials for HOST; log in with docker login or set registries",
-		},
-		{
-			"no repository", refusal(http.StatusNotFound, "NAME_UNKNOWN", missing), registry.ErrNoRepository,
-			"no such repository: " + missing + "; create team/app on HOST first, a push does not create it",
-		},
-		{
-			"no repository, as an exception", refusal(http.StatusBadRequest, "UNKNOWN", "RepositoryNotFoundException: "+missing),
-			registry.ErrNoRepository,
-			"no such repository: RepositoryNotFoundException: " + missing + "; create team/app on HOST first, a push does not create it",
-		},
-		{
-			"no manifest", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), registry.ErrNotFound,
-			"not found: manifest unknown",
-		},
-		{
-			"immutable", refusal(http.StatusBadRequest, "TAG_INVALID", immutable), registry.ErrImmutableTag, "immutable tag: " + immutable +
-				"; use a tag that changes with its content, such as team/app:{hash}, or let the repository move tags",
-		},
-		{
-			"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"), registry.ErrUnsupported,
-			"unsupported by the registry: Invalid parameter at 'ImageManifest'",
-		},
-		{
-			"unsupported, bare", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) },
-			registry.ErrUnsupported, "unsupported by the registry: method not allowed",
-		},
-		{
-			"rate limited", refusal(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded"), registry.ErrRateLimited,
-			"429 rate limited: Rate exceeded; wait some minutes and try again, with fewer images at once",
-		},
-		{
-			"broken", func(w http.ResponseWriter, _ *http.Request) {
-				http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
-			}, nil,
-			"502 bad gateway; the fault is in HOST; try again later",
-		},
-		{
-			"children missing", refusal(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "Images with digests [x] required"), nil,
-			"404 Images with digests [x] required",
-		},
-		{
-			"many words", refusal(http.StatusTeapot, "UNKNOWN", "a\nb\x00c\x1b[31m "+strings.Repeat("x", 1000)), nil,
-			"418 a b c [31m " + strings.Repeat("x", 289) + "...",
-		},
-		{
-			"cut off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, registry.ErrUnreachable,
-			"unreachable: EOF; check that HOST is right and running",
-		},
-	}
-	for _, test := range tests {
+	for _, test := range errorTexts {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)

@@ -19,78 +19,81 @@ import (
 const unauthorizedUser = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:ACTION on resource: " +
 	"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:ACTION action"
 
+const (
+	manifests = "/manifests/"
+	zero      = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	tagLimit  = "Adding tag 'x' to an image in the repository with name 'app' in registry with id '123456789012' exceeds the maximum " +
+		"allowed number of tags per image which is '1000'"
+	imageLimit = "The repository with name 'app' in registry with id '123456789012' already has the maximum allowed number of images which is '100000'"
+	breaks     = "; the connection to HOST breaks: check the network between it and the builder, and try again"
+	refused    = "HOST refused the credentials; check its account and region, and docker login or registries if they are from there"
+)
+
+func put(status int, code, message string) registrytest.Rule {
+	return registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Status(status, code, message, "")}
+}
+
+var explainedPushes = []struct {
+	name      string
+	rule      registrytest.Rule
+	deny      string
+	is        error
+	temporary bool
+	want      string
+	whole     string // when the daemon tells all that containerd says
+}{
+	{"429", put(429, "TOOMANYREQUESTS", "Rate exceeded"), "", registry.ErrRateLimited, true,
+		"429 rate limited: Rate exceeded; wait some minutes and try again, with fewer images at once", ""},
+	{"429 to HEAD", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")}, "",
+		registry.ErrRateLimited, true, "429 rate limited: too many requests; wait some minutes and try again, with fewer images at once", ""},
+	{"500", put(500, "UNKNOWN", "disk full"), "", nil, true, "disk full", "500 disk full; the fault is in HOST; try again later"},
+	{"502, a page", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
+	}}, "", nil, true, "502 bad gateway; the fault is in HOST; try again later", ""},
+	{"503 to POST", registrytest.Rule{Method: http.MethodPost, Path: "/blobs/", Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, "",
+		nil, true, "later", "503 later; the fault is in HOST; try again later"},
+	{"reset", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Reset(0)}, "", registry.ErrUnreachable, true,
+		"unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
+	{"reset in a layer", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Reset(10)}, "",
+		registry.ErrUnreachable, true, "unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
+	{"closed", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.CloseConnection}, "",
+		registry.ErrUnreachable, true, "unreachable: EOF" + breaks, ""},
+	{"silence", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall}, "", registry.ErrUnreachable, true,
+		"unreachable: context deadline exceeded" + breaks, ""},
+	{"201 and nothing stored", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Lose}, "", nil, true,
+		"blob unknown to registry; HOST does not have what it was given a moment ago: look at its storage",
+		"400 blob unknown to registry; HOST does not have what it was given a moment ago: look at its storage"},
+	{"another digest", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Digest(zero)}, "",
+		registry.ErrMismatch, false, "content mismatch: got digest " + zero + ", expected DIGEST; look at the registry's storage or the proxy before it", ""},
+	{"artifact", put(405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"), "",
+		registry.ErrUnsupported, false, "unsupported by the registry: Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'", ""},
+	{"tags", put(403, "DENIED", tagLimit), "", registry.ErrLimit, false,
+		"over a limit: " + tagLimit + "; delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota", ""},
+	{"images", put(403, "DENIED", imageLimit), "", registry.ErrLimit, false,
+		"over a limit: " + imageLimit + "; delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota", ""},
+	{"KMS", put(403, "DENIED", "KmsException: key is disabled"), "", registry.ErrDenied, false,
+		"403 denied: KmsException: key is disabled; let that user use the KMS key of app: kms:GenerateDataKey and kms:Decrypt", ""},
+	{"upload denied", registrytest.Rule{}, "InitiateLayerUpload", registry.ErrDenied, false,
+		"403 denied: USER; allow ecr:InitiateLayerUpload in the IAM policy of that user", ""},
+	{"layer denied", registrytest.Rule{}, "CompleteLayerUpload", registry.ErrDenied, false,
+		"403 denied: USER; allow ecr:CompleteLayerUpload in the IAM policy of that user", ""},
+	{"image denied", registrytest.Rule{}, "PutImage", registry.ErrDenied, false,
+		"403 denied: USER; allow ecr:PutImage in the IAM policy of that user", ""},
+	{"expired", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Status(403, "DENIED",
+		"Your authorization token has expired. Reauthenticate and try again.", "")}, "", registry.ErrUnauthorized, false,
+		"401 unauthorized: Your authorization token has expired. Reauthenticate and try again.; " + refused, ""},
+	{"401 without a challenge", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "Not Authorized", http.StatusUnauthorized)
+	}}, "", registry.ErrUnauthorized, false, "401 unauthorized: unauthorized; " + refused, ""},
+	{"no such path", registrytest.Rule{Path: "/v2/app", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
+	}}, "", registry.ErrNotFound, false, "not found", ""},
+}
+
 // TestExplainPush: what becomes of a daemon's words, which containerd's pusher makes of what a registry really answers.
 func TestExplainPush(t *testing.T) {
 	t.Parallel()
-	const (
-		manifests = "/manifests/"
-		zero      = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
-		tagLimit  = "Adding tag 'x' to an image in the repository with name 'app' in registry with id '123456789012' exceeds the maximum " +
-			"allowed number of tags per image which is '1000'"
-		imageLimit = "The repository with name 'app' in registry with id '123456789012' already has the maximum allowed number of images which is '100000'"
-		breaks     = "; the connection to HOST breaks: check the network between it and the builder, and try again"
-		refused    = "HOST refused the credentials; check its account and region, and docker login or registries if they are from there"
-	)
-	put := func(status int, code, message string) registrytest.Rule {
-		return registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Status(status, code, message, "")}
-	}
-	tests := []struct {
-		name      string
-		rule      registrytest.Rule
-		deny      string
-		is        error
-		temporary bool
-		want      string
-		whole     string // when the daemon tells all that containerd says
-	}{
-		{"429", put(429, "TOOMANYREQUESTS", "Rate exceeded"), "", registry.ErrRateLimited, true,
-			"429 rate limited: Rate exceeded; wait some minutes and try again, with fewer images at once", ""},
-		{"429 to HEAD", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")}, "",
-			registry.ErrRateLimited, true, "429 rate limited: too many requests; wait some minutes and try again, with fewer images at once", ""},
-		{"500", put(500, "UNKNOWN", "disk full"), "", nil, true, "disk full", "500 disk full; the fault is in HOST; try again later"},
-		{"502, a page", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-			http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
-		}}, "", nil, true, "502 bad gateway; the fault is in HOST; try again later", ""},
-		{"503 to POST", registrytest.Rule{Method: http.MethodPost, Path: "/blobs/", Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, "",
-			nil, true, "later", "503 later; the fault is in HOST; try again later"},
-		{"reset", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Reset(0)}, "", registry.ErrUnreachable, true,
-			"unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
-		{"reset in a layer", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Reset(10)}, "",
-			registry.ErrUnreachable, true, "unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
-		{"closed", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.CloseConnection}, "",
-			registry.ErrUnreachable, true, "unreachable: EOF" + breaks, ""},
-		{"silence", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall}, "", registry.ErrUnreachable, true,
-			"unreachable: context deadline exceeded" + breaks, ""},
-		{"201 and nothing stored", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Lose}, "", nil, true,
-			"blob unknown to registry; HOST does not have what it was given a moment ago: look at its storage",
-			"400 blob unknown to registry; HOST does not have what it was given a moment ago: look at its storage"},
-		{"another digest", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Digest(zero)}, "",
-			registry.ErrMismatch, false, "content mismatch: got digest " + zero + ", expected DIGEST; look at the registry's storage or the proxy before it", ""},
-		{"artifact", put(405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"), "",
-			registry.ErrUnsupported, false, "unsupported by the registry: Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'", ""},
-		{"tags", put(403, "DENIED", tagLimit), "", registry.ErrLimit, false,
-			"over a limit: " + tagLimit + "; delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota", ""},
-		{"images", put(403, "DENIED", imageLimit), "", registry.ErrLimit, false,
-			"over a limit: " + imageLimit + "; delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota", ""},
-		{"KMS", put(403, "DENIED", "KmsException: key is disabled"), "", registry.ErrDenied, false,
-			"403 denied: KmsException: key is disabled; let that user use the KMS key of app: kms:GenerateDataKey and kms:Decrypt", ""},
-		{"upload denied", registrytest.Rule{}, "InitiateLayerUpload", registry.ErrDenied, false,
-			"403 denied: USER; allow ecr:InitiateLayerUpload in the IAM policy of that user", ""},
-		{"layer denied", registrytest.Rule{}, "CompleteLayerUpload", registry.ErrDenied, false,
-			"403 denied: USER; allow ecr:CompleteLayerUpload in the IAM policy of that user", ""},
-		{"image denied", registrytest.Rule{}, "PutImage", registry.ErrDenied, false,
-			"403 denied: USER; allow ecr:PutImage in the IAM policy of that user", ""},
-		{"expired", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Status(403, "DENIED",
-			"Your authorization token has expired. Reauthenticate and try again.", "")}, "", registry.ErrUnauthorized, false,
-			"401 unauthorized: Your authorization token has expired. Reauthenticate and try again.; " + refused, ""},
-		{"401 without a challenge", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-			http.Error(w, "Not Authorized", http.StatusUnauthorized)
-		}}, "", registry.ErrUnauthorized, false, "401 unauthorized: unauthorized; " + refused, ""},
-		{"no such path", registrytest.Rule{Path: "/v2/app", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-			http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
-		}}, "", registry.ErrNotFound, false, "not found", ""},
-	}
-	for _, test := range tests {
+	for _, test := range explainedPushes {
 		for form, push := range pushers {
 			t.Run(test.name+", "+form, func(t *testing.T) {
 				t.Parallel()

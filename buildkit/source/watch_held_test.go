@@ -1,0 +1,90 @@
+//go:build linux
+
+package source
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func opened(t *testing.T, root string) *os.File {
+	f, err := os.OpenFile(root+"/dir/file", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+func mapped(t *testing.T, f *os.File) []byte {
+	memory, err := unix.Mmap(int(f.Fd()), 0, 4, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return memory
+}
+
+// heldOpen prepare a change of dir/file by somebody who has it open.
+var heldOpen = map[string]func(t *testing.T, root string) (change func() error){
+	"written, opened before": func(t *testing.T, root string) func() error {
+		f := opened(t, root)
+		return func() error { _, err := f.WriteAt([]byte("B"), 1); return err }
+	},
+	"truncated, opened before": func(t *testing.T, root string) func() error {
+		f := opened(t, root)
+		return func() error { return f.Truncate(1) }
+	},
+	"mode, opened before": func(t *testing.T, root string) func() error {
+		f := opened(t, root)
+		return func() error { return f.Chmod(0o600) }
+	},
+	"mapped and written": func(t *testing.T, root string) func() error {
+		return func() error {
+			memory := mapped(t, opened(t, root))
+			t.Cleanup(func() { _ = unix.Munmap(memory) })
+			memory[0] = 'B'
+			return nil
+		}
+	},
+	"mapped, written and unmapped": func(t *testing.T, root string) func() error {
+		return func() error {
+			memory := mapped(t, opened(t, root))
+			memory[0] = 'B'
+			return unix.Munmap(memory)
+		}
+	},
+	"written and unmapped, mapped before": func(t *testing.T, root string) func() error {
+		memory := mapped(t, opened(t, root))
+		return func() error {
+			memory[0] = 'B'
+			return unix.Munmap(memory)
+		}
+	},
+}
+
+// What somebody holds open is told of while it is held.
+func TestWatchTellsOfWhatIsHeldOpen(t *testing.T) {
+	t.Parallel()
+	needWatch(t)
+	for name, prepared := range heldOpen {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := ground(t)
+			change := prepared(t, root)
+			_, watch := scanWatched(t, root, groundScope)
+			aged(t, watch, root)
+			if !watch.Unchanged() {
+				t.Fatal("told before there is one")
+			}
+			if err := change(); err != nil {
+				t.Fatal(err)
+			}
+			if watch.Unchanged() {
+				t.Error("not told")
+			}
+		})
+	}
+}
