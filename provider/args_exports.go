@@ -89,7 +89,7 @@ func (e *ExportImage) Annotate(an infer.Annotator) {
 	an.Describe(&e.Names, "There is nothing to name here: the image goes to `tags`.")
 	an.Describe(&e.Push, "Only what the image's `push` says.")
 	an.Describe(&e.PushByDigest, "Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.")
-	an.Describe(&e.Insecure, "Not to be set: plain http is spoken to hosts of this machine only.")
+	an.Describe(&e.Insecure, "Not to be set: `registries` have it, for the host that it is about.")
 	an.Describe(&e.DanglingNamePrefix, "What an image without a name is called in the builder's image store: `prefix@digest`.")
 	an.Describe(&e.NameCanonical, "Whether the builder's image store also gets the name `name@digest`. Defaults to false.")
 	an.Describe(&e.Unpack, "Whether the builder's image store unpacks the image. Defaults to false.")

@@ -76,7 +76,7 @@ func (c *checker) imageMistake(e export) error {
 	case e.attrs["push-by-digest"] == "true":
 		return errors.New("pushByDigest: every image is pushed by digest first: leave it out")
 	case e.attrs["registry.insecure"] == "true":
-		return errors.New("insecure: plain http is spoken to hosts of this machine only: leave it out")
+		return errors.New("insecure: set it in registries, for the host that it is about")
 	case e.attrs["oci-mediatypes"] == "false" && (len(c.args.Annotations) > 0 || c.args.Provenance != nil || c.args.SBOM != nil):
 		return errors.New("ociMediaTypes: annotations, provenance and sbom need the media types of OCI: leave it out")
 	case !isKnown(c.raw, "push", "tags"):

@@ -26,7 +26,7 @@ func TestCheckOfExports(t *testing.T) {
 		"names":                   {tagged + `"exports": [{"registry": {"names": ["a.io/c:1"]}}]`, "exports[0].registry", "put the references there"},
 		"names, raw":              {tagged + `"exports": [{"raw": "type=registry,name=a.io/c:1"}]`, "exports[0].raw", "put the references there"},
 		"by digest":               {tagged + `"exports": [{"image": {"pushByDigest": true}}]`, "exports[0].image", "every image is pushed by digest first"},
-		"insecure":                {tagged + `"exports": [{"raw": "type=image,insecure=true"}]`, "exports[0].raw", "plain http is spoken to hosts of this machine only"},
+		"insecure":                {tagged + `"exports": [{"raw": "type=image,insecure=true"}]`, "exports[0].raw", "set it in registries, for the host that it is about"},
 		"no push of a push":       {tagged + `"exports": [{"image": {"push": false}}]`, "exports[0].image", "the input push says whether"},
 		"a push of none":          {tagged + `"push": false, "exports": [{"image": {"push": true}}]`, "exports[0].image", "the input push says whether"},
 		"a registry without push": {tagged + `"push": false, "exports": [{"registry": {}}]`, "exports[0].registry", "say image instead of registry"},

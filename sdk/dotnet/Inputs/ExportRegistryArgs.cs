@@ -53,7 +53,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<bool>? ForceCompression { get; set; }
 
         /// <summary>
-        /// Not to be set: plain http is spoken to hosts of this machine only.
+        /// Not to be set: `registries` have it, for the host that it is about.
         /// </summary>
         [Input("insecure")]
         public Input<bool>? Insecure { get; set; }

@@ -38,7 +38,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly bool? ForceCompression;
         /// <summary>
-        /// Not to be set: plain http is spoken to hosts of this machine only.
+        /// Not to be set: `registries` have it, for the host that it is about.
         /// </summary>
         public readonly bool? Insecure;
         /// <summary>

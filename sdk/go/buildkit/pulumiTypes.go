@@ -3882,7 +3882,7 @@ type ExportImage struct {
 	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
 	// Whether layers that exist already are compressed anew. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Not to be set: plain http is spoken to hosts of this machine only.
+	// Not to be set: `registries` have it, for the host that it is about.
 	Insecure *bool `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical *bool `pulumi:"nameCanonical"`
@@ -3923,7 +3923,7 @@ type ExportImageArgs struct {
 	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
 	// Whether layers that exist already are compressed anew. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Not to be set: plain http is spoken to hosts of this machine only.
+	// Not to be set: `registries` have it, for the host that it is about.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical pulumi.BoolPtrInput `pulumi:"nameCanonical"`
@@ -4044,7 +4044,7 @@ func (o ExportImageOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: plain http is spoken to hosts of this machine only.
+// Not to be set: `registries` have it, for the host that it is about.
 func (o ExportImageOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
@@ -4158,7 +4158,7 @@ func (o ExportImagePtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: plain http is spoken to hosts of this machine only.
+// Not to be set: `registries` have it, for the host that it is about.
 func (o ExportImagePtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4663,7 +4663,7 @@ type ExportRegistry struct {
 	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
 	// Whether layers that exist already are compressed anew. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Not to be set: plain http is spoken to hosts of this machine only.
+	// Not to be set: `registries` have it, for the host that it is about.
 	Insecure *bool `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical *bool `pulumi:"nameCanonical"`
@@ -4704,7 +4704,7 @@ type ExportRegistryArgs struct {
 	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
 	// Whether layers that exist already are compressed anew. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Not to be set: plain http is spoken to hosts of this machine only.
+	// Not to be set: `registries` have it, for the host that it is about.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical pulumi.BoolPtrInput `pulumi:"nameCanonical"`
@@ -4825,7 +4825,7 @@ func (o ExportRegistryOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: plain http is spoken to hosts of this machine only.
+// Not to be set: `registries` have it, for the host that it is about.
 func (o ExportRegistryOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
@@ -4939,7 +4939,7 @@ func (o ExportRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: plain http is spoken to hosts of this machine only.
+// Not to be set: `registries` have it, for the host that it is about.
 func (o ExportRegistryPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {

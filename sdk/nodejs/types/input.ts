@@ -523,7 +523,7 @@ export interface ExportImageArgs {
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Not to be set: plain http is spoken to hosts of this machine only.
+     * Not to be set: `registries` have it, for the host that it is about.
      */
     insecure?: pulumi.Input<boolean>;
     /**
@@ -629,7 +629,7 @@ export interface ExportRegistryArgs {
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Not to be set: plain http is spoken to hosts of this machine only.
+     * Not to be set: `registries` have it, for the host that it is about.
      */
     insecure?: pulumi.Input<boolean>;
     /**

@@ -143,7 +143,7 @@ export interface ExportImage {
      */
     forceCompression?: boolean;
     /**
-     * Not to be set: plain http is spoken to hosts of this machine only.
+     * Not to be set: `registries` have it, for the host that it is about.
      */
     insecure?: boolean;
     /**
@@ -249,7 +249,7 @@ export interface ExportRegistry {
      */
     forceCompression?: boolean;
     /**
-     * Not to be set: plain http is spoken to hosts of this machine only.
+     * Not to be set: `registries` have it, for the host that it is about.
      */
     insecure?: boolean;
     /**

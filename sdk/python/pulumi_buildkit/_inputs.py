@@ -2046,7 +2046,7 @@ class ExportImageArgsDict(TypedDict):
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: plain http is spoken to hosts of this machine only.
+    Not to be set: `registries` have it, for the host that it is about.
     """
     name_canonical: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2101,7 +2101,7 @@ class ExportImageArgs:
         :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
         :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param pulumi.Input[_builtins.bool] insecure: Not to be set: plain http is spoken to hosts of this machine only.
+        :param pulumi.Input[_builtins.bool] insecure: Not to be set: `registries` have it, for the host that it is about.
         :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: There is nothing to name here: the image goes to `tags`.
         :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
@@ -2201,7 +2201,7 @@ class ExportImageArgs:
     @pulumi.getter
     def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: plain http is spoken to hosts of this machine only.
+        Not to be set: `registries` have it, for the host that it is about.
         """
         return pulumi.get(self, "insecure")
 
@@ -2527,7 +2527,7 @@ class ExportRegistryArgsDict(TypedDict):
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: plain http is spoken to hosts of this machine only.
+    Not to be set: `registries` have it, for the host that it is about.
     """
     name_canonical: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2582,7 +2582,7 @@ class ExportRegistryArgs:
         :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
         :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param pulumi.Input[_builtins.bool] insecure: Not to be set: plain http is spoken to hosts of this machine only.
+        :param pulumi.Input[_builtins.bool] insecure: Not to be set: `registries` have it, for the host that it is about.
         :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: There is nothing to name here: the image goes to `tags`.
         :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
@@ -2682,7 +2682,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: plain http is spoken to hosts of this machine only.
+        Not to be set: `registries` have it, for the host that it is about.
         """
         return pulumi.get(self, "insecure")
 

@@ -419,7 +419,7 @@ class ExportImage(dict):
         :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
         :param _builtins.str dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
         :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param _builtins.bool insecure: Not to be set: plain http is spoken to hosts of this machine only.
+        :param _builtins.bool insecure: Not to be set: `registries` have it, for the host that it is about.
         :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
         :param Sequence[_builtins.str] names: There is nothing to name here: the image goes to `tags`.
         :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
@@ -499,7 +499,7 @@ class ExportImage(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: plain http is spoken to hosts of this machine only.
+        Not to be set: `registries` have it, for the host that it is about.
         """
         return pulumi.get(self, "insecure")
 
@@ -766,7 +766,7 @@ class ExportRegistry(dict):
         :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
         :param _builtins.str dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
         :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param _builtins.bool insecure: Not to be set: plain http is spoken to hosts of this machine only.
+        :param _builtins.bool insecure: Not to be set: `registries` have it, for the host that it is about.
         :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
         :param Sequence[_builtins.str] names: There is nothing to name here: the image goes to `tags`.
         :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
@@ -846,7 +846,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: plain http is spoken to hosts of this machine only.
+        Not to be set: `registries` have it, for the host that it is about.
         """
         return pulumi.get(self, "insecure")
 

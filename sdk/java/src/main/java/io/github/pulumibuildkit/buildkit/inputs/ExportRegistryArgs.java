@@ -100,14 +100,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Not to be set: plain http is spoken to hosts of this machine only.
+     * Not to be set: `registries` have it, for the host that it is about.
      * 
      */
     @Import(name="insecure")
     private @Nullable Output<Boolean> insecure;
 
     /**
-     * @return Not to be set: plain http is spoken to hosts of this machine only.
+     * @return Not to be set: `registries` have it, for the host that it is about.
      * 
      */
     public Optional<Output<Boolean>> insecure() {
@@ -361,7 +361,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param insecure Not to be set: plain http is spoken to hosts of this machine only.
+         * @param insecure Not to be set: `registries` have it, for the host that it is about.
          * 
          * @return builder
          * 
@@ -372,7 +372,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param insecure Not to be set: plain http is spoken to hosts of this machine only.
+         * @param insecure Not to be set: `registries` have it, for the host that it is about.
          * 
          * @return builder
          * 

@@ -42,7 +42,7 @@ public final class ExportRegistry {
      */
     private @Nullable Boolean forceCompression;
     /**
-     * @return Not to be set: plain http is spoken to hosts of this machine only.
+     * @return Not to be set: `registries` have it, for the host that it is about.
      * 
      */
     private @Nullable Boolean insecure;
@@ -119,7 +119,7 @@ public final class ExportRegistry {
         return Optional.ofNullable(this.forceCompression);
     }
     /**
-     * @return Not to be set: plain http is spoken to hosts of this machine only.
+     * @return Not to be set: `registries` have it, for the host that it is about.
      * 
      */
     public Optional<Boolean> insecure() {
