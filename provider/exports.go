@@ -137,7 +137,7 @@ func (a ImageArgs) exports() (exports []buildkit.Export) {
 			one.Dir, one.Open = form.dest, nil
 		}
 		if form.kind == "oci" || form.kind == "docker" {
-			attrs(one.Attrs).names(a.Tags)
+			attrs(one.Attrs).names(a.names())
 			if a.SourceDateEpoch != nil {
 				one.Attrs["rewrite-timestamp"] = "true"
 			}
@@ -145,6 +145,15 @@ func (a ImageArgs) exports() (exports []buildkit.Export) {
 		exports = append(exports, one)
 	}
 	return exports
+}
+
+// names are the tags with {hash} replaced, whether they are pushed or not.
+func (a ImageArgs) names() []string {
+	hash, names := inputsHash(a), slices.Clone(a.Tags)
+	for i, tag := range names {
+		names[i] = resolved(tag, hash)
+	}
+	return names
 }
 
 // open makes what gets the archive.

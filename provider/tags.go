@@ -18,7 +18,12 @@ const hashDigits = 12
 
 // tagFor reads a tag as it was given, with the mark replaced.
 func tagFor(given, inputsHash string) (registry.Tag, error) {
-	return registry.ParseTag(strings.ReplaceAll(given, hashMark, inputsHash[:hashDigits]))
+	return registry.ParseTag(resolved(given, inputsHash))
+}
+
+// resolved is a tag with the mark replaced, otherwise as it was given.
+func resolved(given, inputsHash string) string {
+	return strings.ReplaceAll(given, hashMark, inputsHash[:hashDigits])
 }
 
 // checkTag is what is wrong with a tag as it is given, nil when nothing is.
