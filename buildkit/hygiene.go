@@ -50,8 +50,8 @@ func (in *Inputs) waste(ctx context.Context, plan Plan, c localContext) string {
 	if err != nil || scope.Includes == nil {
 		return ""
 	}
-	part, err := in.walks.scan(ctx, c.dir, scope)
-	if err != nil || 2*part.Size() > whole.Size() && 2*part.Len() > whole.Len() {
+	entries, bytes, err := whole.Part(scope)
+	if err != nil || 2*bytes > whole.Size() && 2*entries > whole.Len() {
 		return ""
 	}
 	return "most of which the Dockerfile does not read. Set watch to auto, or name in .dockerignore"

@@ -25,7 +25,6 @@ type Inputs struct {
 	dirs  map[string]localContext // by local source
 	urls  map[string]string       // of contexts that the daemon fetches, by local source
 	key   string                  // see sharedKey
-	walks *Walks                  // that recorded trees; nil for those of their own
 }
 
 // Load reads and records the local inputs of a plan: of each context what its ignore file leaves in and, unless the plan
@@ -49,7 +48,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		return nil, err
 	}
 	in := &Inputs{
-		Definition: d, files: plan.Files, dirs: map[string]localContext{}, urls: plan.Files.remotes(), walks: w,
+		Definition: d, files: plan.Files, dirs: map[string]localContext{}, urls: plan.Files.remotes(),
 		trees: map[string]*source.Tree{definitionSource: source.Files(d.files())},
 	}
 	if !plan.WatchAll {
