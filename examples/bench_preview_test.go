@@ -17,16 +17,17 @@ import (
 )
 
 // A preview that finds nothing changed in a context of 200,000 files and 1 GB, all of them watched, beside the preview of an
-// empty program.
+// empty program. The context is not in the program's folder, which the language host of YAML itself searches at each command.
 func BenchmarkNoChangePreview(b *testing.B) {
 	const watched = `
-context: { location: app }
+context: { location: ../app }
 platforms: [linux/amd64]
 tags: ["REPO:1"]
 watch: all
 `
-	s := open(b, project(b, watched, map[string]string{"app/Dockerfile": "FROM scratch\nCOPY d0 /\n"}))
-	must(b, sourcetest.Fill(filepath.Join(s.Dir, "app")))
+	s := open(b, project(b, watched, nil))
+	must(b, s.Write("../app/Dockerfile", "FROM scratch\nCOPY d0 /\n"))
+	must(b, sourcetest.Fill(filepath.Join(s.Dir, "../app")))
 	empty := open(b, program(b, "outputs: { nothing: none }\n", nil))
 	ok(b, empty.Up("--skip-preview"))
 	ok(b, s.Up("--skip-preview"))
