@@ -16,6 +16,7 @@ import (
 var (
 	shared daemontest.Daemon // of the tests in this package
 	quiet  daemontest.Daemon // of those that count what is sent
+	stuck  daemontest.Daemon // of those in which pushes get stuck
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +24,7 @@ func TestMain(m *testing.M) {
 	if handled, code := runOrdinaryUser(flag.Args()); handled {
 		os.Exit(code)
 	}
-	os.Exit(daemontest.Main(m, &shared, &quiet))
+	os.Exit(daemontest.Main(m, &shared, &quiet, &stuck))
 }
 
 // daemonClient is connected to it.

@@ -10,80 +10,132 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// How long a registry may take to answer to manifests, which are small, and how many times longer for layers, of which a daemon does not
-// tell how many bytes have gone.
 const (
+	// defaultSilence is how long a registry may take to answer, and how long a daemon may send nothing of a layer.
 	defaultSilence = 2 * time.Minute
-	layersFactor   = 30
+	// blindFactor is how many times longer all layers may take where nobody can tell what the daemon sends.
+	blindFactor = 30
+	// trickle is no headway, in bytes in each second of the silence: a daemon always answers those who ask whether it is well.
+	trickle = 512
+	// looks are how often within the silence a daemon's bytes are counted.
+	looks = 8
 )
 
 // pushWatch ends a solve whose push makes no headway: a daemon waits for ever for a registry that took all and answers nothing.
 type pushWatch struct {
 	silence      time.Duration
+	written      func() (bytes int64, known bool)
 	repositories []string
 	end          context.CancelCauseFunc
 
 	mu     sync.Mutex
-	timers map[pushPhase]*time.Timer
+	phases map[phaseKey]*pushPhase
 }
 
-// pushPhase is one that is under way.
-type pushPhase struct {
+// phaseKey is what a daemon calls a phase of a push.
+type phaseKey struct {
 	vertex digest.Digest
 	id     string
 }
 
+// pushPhase is one that is under way: the layers or the manifests of one repository.
+type pushPhase struct {
+	repository string
+	layers     bool
+	timer      *time.Timer
+	headway    time.Time // when there was some
+	written    int64     // by the daemon at that time
+}
+
 // newPushWatch watches the solve that runs on the context.
-func newPushWatch(ctx context.Context, silence time.Duration, repositories []string) (context.Context, *pushWatch) {
-	if silence == 0 {
-		silence = defaultSilence
+func newPushWatch(ctx context.Context, access Access, repositories []string) (context.Context, *pushWatch) {
+	w := &pushWatch{silence: access.Silence, written: access.Written, repositories: repositories, phases: map[phaseKey]*pushPhase{}}
+	if w.silence == 0 {
+		w.silence = defaultSilence
 	}
-	ctx, end := context.WithCancelCause(ctx)
-	return ctx, &pushWatch{silence: silence, repositories: repositories, end: end, timers: map[pushPhase]*time.Timer{}}
+	if w.written == nil {
+		w.written = func() (int64, bool) { return 0, false }
+	}
+	ctx, w.end = context.WithCancelCause(ctx)
+	return ctx, w
 }
 
 // stop ends the watch. The context is not for use any more.
 func (w *pushWatch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, timer := range w.timers {
-		timer.Stop()
+	for key := range w.phases {
+		w.leave(key)
 	}
 	w.end(nil)
 }
 
 // status takes a line about an exporter.
 func (w *pushWatch) status(s *client.VertexStatus) {
-	repository, limit := w.pushing(s.ID)
+	repository, layers := w.pushing(s.ID)
 	if repository == "" {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	phase := pushPhase{s.Vertex, s.ID}
-	timer, running := w.timers[phase]
-	switch {
-	case s.Completed != nil && running:
-		timer.Stop()
-		delete(w.timers, phase)
-	case s.Completed == nil && !running:
-		// In a daemon's words, which package registry reads: nobody knows whether it would have come right.
-		w.timers[phase] = time.AfterFunc(limit, func() {
-			w.end(fmt.Errorf("failed to push %s: failed to do request: Put \"\": i/o timeout: no answer within %s", repository, limit))
-		})
+	key := phaseKey{s.Vertex, s.ID}
+	switch phase := w.phases[key]; {
+	case s.Completed != nil && phase != nil:
+		w.leave(key)
+	case s.Completed == nil && phase == nil:
+		phase = &pushPhase{repository: repository, layers: layers, headway: time.Now()}
+		phase.written, _ = w.written()
+		phase.timer = time.AfterFunc(w.silence/looks, func() { w.look(key, phase) })
+		w.phases[key] = phase
 	}
 }
 
-// pushing is what a status by this name is about, and how long that may take; "" for one that is not about a push. These are the names
-// that BuildKit gives (https://github.com/moby/buildkit/blob/master/util/push/push.go).
-func (w *pushWatch) pushing(id string) (repository string, limit time.Duration) {
+func (w *pushWatch) leave(key phaseKey) {
+	w.phases[key].timer.Stop()
+	delete(w.phases, key)
+}
+
+// look ends the solve when the phase has made no headway for too long, else looks again later.
+func (w *pushWatch) look(key phaseKey, phase *pushPhase) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.phases[key] != phase {
+		return // it has just ended
+	}
+	limit := w.silence
+	if phase.layers {
+		limit = w.limitOfLayers(phase)
+	}
+	if time.Since(phase.headway) < limit {
+		phase.timer.Reset(w.silence / looks)
+		return
+	}
+	// In a daemon's words, which package registry reads: nobody knows whether it would have come right.
+	w.end(fmt.Errorf("failed to push %s: failed to do request: Put \"\": i/o timeout: no answer within %s", phase.repository, limit))
+}
+
+// limitOfLayers notes whether the daemon has sent something since the last headway.
+func (w *pushWatch) limitOfLayers(phase *pushPhase) time.Duration {
+	written, known := w.written()
+	if !known {
+		return blindFactor * w.silence
+	}
+	if float64(written-phase.written) > trickle*w.silence.Seconds() {
+		phase.headway, phase.written = time.Now(), written
+	}
+	return w.silence
+}
+
+// pushing is what a status by this name is about; "" for one that is not about a push. These are the names that BuildKit gives
+// (https://github.com/moby/buildkit/blob/master/util/push/push.go).
+func (w *pushWatch) pushing(id string) (repository string, layers bool) {
 	for _, r := range w.repositories {
 		if id == "pushing manifest for "+r {
-			return r, w.silence
+			return r, false
 		}
 	}
 	if id == "pushing layers" && len(w.repositories) > 0 {
-		return w.repositories[0], layersFactor * w.silence
+		return w.repositories[0], true
 	}
-	return "", 0
+	return "", false
 }

@@ -22,12 +22,11 @@ import (
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
 	s := newSolve(plan, in, report)
-	s.silence = access.Silence
 	opt, err := s.options(ctx, in, access)
 	if err != nil {
 		return Built{}, s.settle(ctx, err)
 	}
-	response, err := s.run(ctx, c, opt)
+	response, err := s.run(ctx, c, opt, access)
 	if err != nil {
 		err = s.explain(ctx, err)
 	}
@@ -51,7 +50,6 @@ type solve struct {
 	guard     *guard
 	steps     *steps
 	sinks     []Sink
-	silence   time.Duration
 }
 
 func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
@@ -88,10 +86,10 @@ func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.
 	}, err
 }
 
-func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt) (*client.SolveResponse, error) {
+func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, access Access) (*client.SolveResponse, error) {
 	status := make(chan *client.SolveStatus)
 	drained := make(chan struct{})
-	ctx, watch := newPushWatch(ctx, s.silence, s.plan.Repositories)
+	ctx, watch := newPushWatch(ctx, access, s.plan.Repositories)
 	defer watch.stop()
 	s.steps.pushing = watch.status
 	go func() { // to the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve
