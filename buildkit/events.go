@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
 )
@@ -26,6 +27,7 @@ const (
 	Started  Kind = iota
 	Finished      // Cached or after Elapsed; a step may start and finish more than once
 	Failed        // or was canceled because another step failed
+	Moved         // Text is what a running step is at, as "pushing layers" or "transferring context 12MiB"; "" when that is over
 	Warned        // Text is a warning about the Dockerfile
 )
 
@@ -84,6 +86,7 @@ func (s *steps) follow(status <-chan *client.SolveStatus) {
 		}
 		for _, status := range update.Statuses {
 			s.pushing(status)
+			s.activity(status)
 		}
 		for _, l := range update.Logs {
 			s.log(s.state(l.Vertex), l)
@@ -92,6 +95,20 @@ func (s *steps) follow(status <-chan *client.SolveStatus) {
 			s.report(Event{Kind: Warned, Step: s.state(w.Vertex).Step, Text: s.redact.text(string(w.Short))})
 		}
 	}
+}
+
+// activity tells what a step is at. Single layers that are pulled are not worth telling.
+func (s *steps) activity(v *client.VertexStatus) {
+	text := strings.TrimSuffix(v.ID, ":")
+	switch {
+	case strings.Contains(text, "sha256:") && !strings.HasPrefix(text, "pushing"):
+		return
+	case v.Completed != nil:
+		text = ""
+	case v.Current > 0:
+		text += " " + units.BytesSize(float64(v.Current))
+	}
+	s.report(Event{Kind: Moved, Step: s.state(v.Vertex).Step, Text: s.redact.text(text)})
 }
 
 func (s *steps) state(d digest.Digest) *stepState {

@@ -3,6 +3,9 @@ package buildkit
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/moby/buildkit/client"
 )
 
 func TestParseStep(t *testing.T) {
@@ -21,6 +24,32 @@ func TestParseStep(t *testing.T) {
 		if got := parseStep(name); got != want {
 			t.Errorf("%q: got %+v, want %+v", name, got, want)
 		}
+	}
+}
+
+func TestWhatAStepIsAt(t *testing.T) {
+	t.Parallel()
+	var moves []string
+	s := newSteps(&stepPlatforms{}, &redaction{}, func(e Event) {
+		if e.Kind == Moved {
+			moves = append(moves, e.Step.Command+": "+e.Text)
+		}
+	})
+	status, now := make(chan *client.SolveStatus, 1), time.Now()
+	status <- &client.SolveStatus{
+		Vertexes: []*client.Vertex{{Digest: "sha256:1", Name: "[internal] load build context", Started: &now}, {Digest: "sha256:2", Name: "exporting to image", Started: &now}},
+		Statuses: []*client.VertexStatus{
+			{Vertex: "sha256:1", ID: "transferring context:", Current: 3 << 20},
+			{Vertex: "sha256:1", ID: "sha256:abc", Current: 1},
+			{Vertex: "sha256:1", ID: "transferring context:", Completed: &now},
+			{Vertex: "sha256:2", ID: "pushing manifest for a.io/b@sha256:1"},
+		},
+	}
+	close(status)
+	s.follow(status)
+	want := "load build context: transferring context 3MiB|load build context: |exporting to image: pushing manifest for a.io/b@sha256:1"
+	if got := strings.Join(moves, "|"); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

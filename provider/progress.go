@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -12,23 +13,34 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
-// statusInterval is how often the status line of a terminal is brought up to date. Each line is a call to the engine.
-const statusInterval = 500 * time.Millisecond
+// How often the status line of a terminal is brought up to date, and how often a log, as that of CI, gets a line about a step that takes
+// long. Each line is a call to the engine.
+const (
+	statusInterval = 500 * time.Millisecond
+	logInterval    = 30 * time.Second
+)
 
 // statusWidth bounds a status line, in characters; the engine has columns of its own to show.
 const statusWidth = 100
 
 // progress shows a person what a build does: at a terminal one status line with the running step and its time, elsewhere
-// one line for each finished step.
+// one line for each finished step, and for those that take long.
 type progress struct {
 	log         p.Logger
 	interactive bool
+	interval    time.Duration
 	done        chan struct{}
 	ended       chan struct{}
 
 	mu      sync.Mutex
-	running map[buildkit.Step]time.Time
+	running map[buildkit.Step]work
 	told    map[buildkit.Step]bool // that have had their line
+}
+
+// work is a step that runs.
+type work struct {
+	since time.Time
+	at    string // what it is doing, if that is known
 }
 
 // startProgress begins to show; stop ends it.
@@ -36,10 +48,14 @@ func startProgress(ctx context.Context) *progress {
 	pr := &progress{
 		log:         p.GetLogger(context.WithoutCancel(ctx)), // the last words of a canceled build are shown too
 		interactive: atTerminal(),
+		interval:    logInterval,
 		done:        make(chan struct{}),
 		ended:       make(chan struct{}),
-		running:     map[buildkit.Step]time.Time{},
+		running:     map[buildkit.Step]work{},
 		told:        map[buildkit.Step]bool{},
+	}
+	if pr.interactive {
+		pr.interval = statusInterval
 	}
 	go pr.tick()
 	return pr
@@ -52,19 +68,18 @@ func (pr *progress) stop() {
 
 func (pr *progress) tick() {
 	defer close(pr.ended)
-	if !pr.interactive {
-		return
-	}
-	ticker := time.NewTicker(statusInterval)
+	ticker := time.NewTicker(pr.interval)
 	defer ticker.Stop()
 	shown := ""
 	for {
 		select {
 		case <-pr.done:
-			pr.log.InfoStatus("")
+			if pr.interactive {
+				pr.log.InfoStatus("")
+			}
 			return
 		case now := <-ticker.C:
-			if line := pr.status(now); line != shown {
+			if line := pr.status(now); line != shown && (line != "" || pr.interactive) {
 				pr.log.InfoStatus(line)
 				shown = line
 			}
@@ -78,16 +93,17 @@ func (pr *progress) status(now time.Time) string {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	var step buildkit.Step
-	var since time.Time
-	for s, t := range pr.running {
-		if since.IsZero() || t.Before(since) {
-			step, since = s, t
+	var longest work
+	for s, w := range pr.running {
+		if longest.since.IsZero() || w.since.Before(longest.since) {
+			step, longest = s, w
 		}
 	}
-	if since.IsZero() {
+	if longest.since.IsZero() {
 		return ""
 	}
-	elapsed := now.Sub(since).Truncate(time.Second).String()
+	step.Command = cmp.Or(longest.at, step.Command)
+	elapsed := now.Sub(longest.since).Truncate(time.Second).String()
 	if others := len(pr.running) - 1; others > 0 {
 		elapsed += fmt.Sprintf(" (+%d)", others)
 	}
@@ -101,10 +117,13 @@ func (pr *progress) report(e buildkit.Event) {
 		return
 	}
 	pr.mu.Lock()
-	if e.Kind == buildkit.Started {
-		pr.running[e.Step] = time.Now()
-	} else {
+	switch w, running := pr.running[e.Step]; {
+	case e.Kind == buildkit.Started:
+		pr.running[e.Step] = work{since: time.Now()}
+	case e.Kind != buildkit.Moved:
 		delete(pr.running, e.Step)
+	case running:
+		pr.running[e.Step] = work{w.since, e.Text}
 	}
 	again := pr.told[e.Step] && e.Elapsed < time.Second // a source that was looked up and then fetched at once
 	pr.mu.Unlock()

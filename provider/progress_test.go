@@ -12,15 +12,20 @@ func TestStatusLine(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
 	slow := buildkit.Step{Platform: "linux/arm64", Position: "build 2/3", Command: "RUN  go\n build ."}
-	pr := &progress{running: map[buildkit.Step]time.Time{}}
+	pr := &progress{running: map[buildkit.Step]work{}}
 	if got := pr.status(now); got != "" {
 		t.Errorf("nothing runs, but %q is shown", got)
 	}
-	pr.running[slow] = now.Add(-12300 * time.Millisecond)
+	pr.running[slow] = work{since: now.Add(-12300 * time.Millisecond)}
 	if got := pr.status(now); got != "linux/arm64 [build 2/3] 12s RUN go build ." {
 		t.Errorf("got %q", got)
 	}
-	pr.running[buildkit.Step{Command: "load build context"}] = now
+	pr.report(buildkit.Event{Kind: buildkit.Moved, Step: slow, Text: "transferring 12MB"})
+	if got := pr.status(now); got != "linux/arm64 [build 2/3] 12s transferring 12MB" {
+		t.Errorf("got %q", got)
+	}
+	pr.report(buildkit.Event{Kind: buildkit.Moved, Step: slow})
+	pr.running[buildkit.Step{Command: "load build context"}] = work{since: now}
 	if got := pr.status(now); got != "linux/arm64 [build 2/3] 12s (+1) RUN go build ." {
 		t.Errorf("got %q", got)
 	}
