@@ -19,24 +19,27 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 	}
 	defer leave()
 	keychain := s.keychain(args.Registries)
-	endpoint, release, err := builder(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.note, Authorities: keychain.CAFiles()})
+	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.note, Authorities: keychain.CAFiles()})
 	if err != nil {
 		return buildkit.Built{}, err
 	}
-	defer release()
+	defer builder.release()
 
 	credentials := func(ctx context.Context, host string) (buildkit.Credential, error) {
 		c, err := keychain.Lookup(ctx, host)
 		return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
 	}
-	access := buildkit.Access{Credentials: credentials, Secrets: args.secrets(), SSH: args.agents(), Exports: args.exports(), Silence: s.silence}
+	access := buildkit.Access{
+		Credentials: credentials, Secrets: args.secrets(), SSH: args.agents(), Exports: args.exports(),
+		Silence: s.silence, Written: builder.written,
+	}
 	if access.CacheFrom, access.CacheTo, err = args.caches(); err != nil {
 		return buildkit.Built{}, err
 	}
 	pushing := s.registryClientWith(keychain, args.pushLimit())
 	var built buildkit.Built
-	err = pushing.Push(ctx, func(ctx context.Context) error {
-		client, err := buildkit.Dial(ctx, endpoint) // each time: a push that got stuck may have cost the connection
+	err = pushing.Push(ctx, progress.note, func(ctx context.Context) error {
+		client, err := buildkit.Dial(ctx, builder.endpoint) // each time: a push that got stuck may have cost the connection
 		if err != nil {
 			return err
 		}
@@ -48,23 +51,29 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 	return built, withEmulatorHint(err)
 }
 
-// builder is the endpoint that builds, in this order: the one that was asked for, the environment variable BUILDKIT_HOST,
-// the embedded daemon, which lives at least until release is called.
-func builder(ctx context.Context, asked string, embedded daemon.Options) (endpoint string, release func(), err error) {
+// builder is a daemon that builds.
+type builder struct {
+	endpoint string
+	written  func() (bytes int64, known bool) // nil for a daemon that is not ours
+	release  func()                           // the embedded daemon lives at least until then
+}
+
+// acquire finds the builder, in this order: the one that was asked for, the environment variable BUILDKIT_HOST, the embedded daemon.
+func acquire(ctx context.Context, asked string, embedded daemon.Options) (builder, error) {
 	if asked != "" {
-		return asked, func() {}, nil
+		return builder{endpoint: asked, release: func() {}}, nil
 	}
 	if host := os.Getenv("BUILDKIT_HOST"); host != "" {
 		if err := buildkit.CheckEndpoint(host); err != nil {
-			return "", nil, fmt.Errorf("BUILDKIT_HOST: %w", err)
+			return builder{}, fmt.Errorf("BUILDKIT_HOST: %w", err)
 		}
-		return host, func() {}, nil
+		return builder{endpoint: host, release: func() {}}, nil
 	}
 	lease, err := daemon.Acquire(ctx, embedded)
 	if err != nil {
-		return "", nil, err
+		return builder{}, err
 	}
-	return lease.Endpoint(), func() { _ = lease.Release() }, nil
+	return builder{endpoint: lease.Endpoint(), written: lease.Written, release: func() { _ = lease.Release() }}, nil
 }
 
 // withEmulatorHint says what to install when a step is for a platform that the machine cannot run.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -36,11 +37,12 @@ func (e *PushError) Unwrap() error { return e.cause }
 
 // Push runs push, by which a daemon uploads, and runs it again as long as it fails for a reason that is likely to pass: 429, 5xx, a broken
 // connection, a token that expired, which Push has renewed. What push built the daemon still has, so that only the upload is repeated.
-// The pauses are those of Options; after the first failure Push begins no further try when Options.Budget is over.
+// The pauses are those of Options; after the first failure Push begins no further try when Options.Budget is over. tell gets a line before
+// each pause.
 //
 // Errors: a *PushError; what push returned, if that was not about a push.
-func (c *Client) Push(ctx context.Context, push func(context.Context) error) error {
-	tries := pushTries{client: c}
+func (c *Client) Push(ctx context.Context, tell func(line string), push func(context.Context) error) error {
+	tries := pushTries{client: c, tell: tell}
 	for {
 		err := c.ExplainPush(push(ctx))
 		failure, is := errors.AsType[*PushError](err)
@@ -56,6 +58,7 @@ func (c *Client) Push(ctx context.Context, push func(context.Context) error) err
 // pushTries are the failures so far.
 type pushTries struct {
 	client  *Client
+	tell    func(line string)
 	count   int
 	failed  time.Time // for the first time
 	renewed bool
@@ -81,12 +84,32 @@ func (t *pushTries) next(ctx context.Context, failure *PushError) error {
 	if failure.doubtful {
 		budget = min(budget, doubtfulBudget)
 	}
-	wait, again := waits(t.client.options.RetryWaits).after(t.count, 0)
+	wait, again := waits(t.client.options.RetryWaits).after(t.count, t.client.pauseAsked(ctx, failure))
 	if !failure.Temporary || !again || time.Since(t.failed)+wait > budget {
 		failure.cause = &exhausted{failure.cause, t.count, time.Since(t.failed)}
 		return failure
 	}
+	t.tell(fmt.Sprintf("%v; trying again in %s", failure, wait.Round(time.Second/10)))
 	return pause(ctx, wait)
+}
+
+// pauseAsked is how long a registry that is asked too often wants to be left alone. A daemon does not pass its Retry-After on, and so it
+// is asked for once more, in a way that changes nothing.
+func (c *Client) pauseAsked(ctx context.Context, failure *PushError) time.Duration {
+	if !errors.Is(failure, ErrRateLimited) {
+		return 0
+	}
+	asked := &retryAfter{}
+	ctx, stop := c.within(context.WithValue(ctx, retryAfterKey{}, asked))
+	defer stop()
+	s, err := c.session(ctx, failure.Repository, pull)
+	if err != nil {
+		return 0
+	}
+	ctx, stop = s.bounded(ctx)
+	defer stop()
+	_, _ = s.once(ctx, request{method: http.MethodHead, path: "manifests/latest", accept: accepted}) // whatever it answers
+	return asked.value()
 }
 
 // missing asks whether the repository is there at all: that is how Amazon ECR used to say that it is not.

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
+
+func untold(string) {}
 
 // TestExplainPushOfMissing: a repository that is not there, in both ways in which Amazon ECR says so, and without waiting.
 func TestExplainPushOfMissing(t *testing.T) {
@@ -24,7 +28,7 @@ func TestExplainPushOfMissing(t *testing.T) {
 				e.CutOffMissing()
 			}
 			keychain, tries := amazon(t, e, "one"), 0
-			err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+			err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
 				tries++
 				return daemonPush(ctx, t, keychain, e.Host()+"/team/app", registrytest.Image(t, "linux/amd64"))
 			})
@@ -43,7 +47,7 @@ func TestExplainPushWithoutCredentials(t *testing.T) {
 	e := registrytest.NewECR(t)
 	e.Repository("app", "")
 	keychain := amazon(t, e, "sso")
-	err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
 		return daemonPush(ctx, t, keychain, e.Host()+"/app", registrytest.Image(t, "linux/amd64"))
 	})
 	expect(t, err, registry.ErrUnauthorized, "pushing to "+e.Host()+"/app: credentials for "+e.Host()+`: AWS: the SSO session of profile "sso" is not `+
@@ -55,13 +59,13 @@ func TestExplainPushKnowsItsOwnWords(t *testing.T) {
 	t.Parallel()
 	keychain := dockerConfig(t, `{"credsStore":"broken"}`)
 	_, own := keychain.Lookup(t.Context(), "ghcr.io")
-	err := once(keychain).Push(t.Context(), func(context.Context) error { return errors.New("failed to solve: rpc error: " + own.Error()) })
+	err := once(keychain).Push(t.Context(), untold, func(context.Context) error { return errors.New("failed to solve: rpc error: " + own.Error()) })
 	if !errors.Is(err, own) {
 		t.Errorf("%v is not %v", err, own)
 	}
 }
 
-// TestPushAgain: the upload is repeated until it succeeds, and what has arrived is not uploaded again.
+// TestPushAgain: the upload is repeated until it succeeds, each time with a word, and what has arrived is not uploaded again.
 func TestPushAgain(t *testing.T) {
 	t.Parallel()
 	faults := map[string]registrytest.Rule{
@@ -79,10 +83,15 @@ func TestPushAgain(t *testing.T) {
 			e.Inject(rule)
 			keychain, tries := amazon(t, e, "one"), 0
 			image := registrytest.Image(t, "linux/amd64")
-			err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+			var told []string
+			err := patient(keychain).Push(t.Context(), func(line string) { told = append(told, line) }, func(ctx context.Context) error {
 				tries++
 				return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
 			})
+			if again := regexp.MustCompile("^pushing to " + e.Host() + "/app: .*; trying again in [0-9]"); len(told) != tries-1 ||
+				slices.ContainsFunc(told, func(line string) bool { return !again.MatchString(line) }) {
+				t.Errorf("%d tries: %q", tries, told)
+			}
 			digest, _ := image.Digest()
 			if found, lookErr := once(keychain).Exists(t.Context(), e.Host()+"/app", digest.String()); err != nil || !found {
 				t.Errorf("after %d tries: %v; there: %t, %v", tries, err, found, lookErr)
@@ -94,6 +103,32 @@ func TestPushAgain(t *testing.T) {
 	}
 }
 
+// TestPushWaitsAsLongAsTheRegistryAsks: a daemon keeps Retry-After to itself.
+func TestPushWaitsAsLongAsTheRegistryAsks(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	e.Repository("app", "")
+	var once sync.Once
+	var leftAlone time.Time
+	e.Inject(registrytest.Rule{Path: "/v2/app/manifests/", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		once.Do(func() { leftAlone = time.Now().Add(time.Second) })
+		if time.Now().Before(leftAlone) {
+			registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "1")(w, req, next)
+			return
+		}
+		next.ServeHTTP(w, req)
+	}})
+	keychain, tries := amazon(t, e, "one"), 0
+	image := registrytest.Image(t, "linux/amd64")
+	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+		tries++
+		return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
+	})
+	if err != nil || tries != 2 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+}
+
 // TestPushRenewsTheToken: half-way through, and the daemon asks again; and before, when all that it gets is a refusal.
 func TestPushRenewsTheToken(t *testing.T) {
 	t.Parallel()
@@ -101,7 +136,7 @@ func TestPushRenewsTheToken(t *testing.T) {
 	e.Repository("app", "")
 	keychain, tries := amazon(t, e, "one"), 0
 	image := registrytest.Image(t, "linux/amd64")
-	err := patient(keychain).Push(t.Context(), func(ctx context.Context) error {
+	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
 		if tries++; tries == 1 {
 			if _, err := keychain.Lookup(ctx, e.Host()); err != nil {
 				return err
@@ -120,13 +155,13 @@ func TestPushEnds(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("exit code: 1")
 	tries := 0
-	err := patient(dockerConfig(t, `{}`)).Push(t.Context(), func(context.Context) error { tries++; return broken })
+	err := patient(dockerConfig(t, `{}`)).Push(t.Context(), untold, func(context.Context) error { tries++; return broken })
 	if !errors.Is(err, broken) || tries != 1 {
 		t.Errorf("%v after %d tries", err, tries)
 	}
 	tries = 0
 	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{0, 0, time.Hour}})
-	err = client.Push(t.Context(), func(context.Context) error {
+	err = client.Push(t.Context(), untold, func(context.Context) error {
 		tries++
 		return errors.New(`failed to push ghcr.io/acme/app: unexpected status from PUT request to https://ghcr.io/v2/acme/app/manifests/x: 503 Service Unavailable`)
 	})
@@ -136,7 +171,7 @@ func TestPushEnds(t *testing.T) {
 	}
 	gone := errors.New("the user is gone")
 	ctx, leave := context.WithCancelCause(t.Context())
-	err = registry.New(dockerConfig(t, `{}`), registry.Options{}).Push(ctx, func(context.Context) error {
+	err = registry.New(dockerConfig(t, `{}`), registry.Options{}).Push(ctx, untold, func(context.Context) error {
 		time.AfterFunc(10*time.Millisecond, func() { leave(gone) })
 		return errors.New(`failed to push ghcr.io/acme/app: failed to do request: Put "https://ghcr.io/x": EOF`)
 	})
