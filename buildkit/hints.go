@@ -19,6 +19,10 @@ var pullHints = []struct{ text, hint string }{
 		"mirror, such as a pull-through cache of Amazon ECR"},
 	{"toomanyrequests: ", "the registry limits how often images are pulled: log in to it (docker login, or registries), or take the base image from a " +
 		"mirror, such as a pull-through cache of Amazon ECR"},
+	{"server gave HTTP response to HTTPS client", "the registry speaks plain http: serve it over https, or set insecure for it in registries; " +
+		"a builder of your own needs http in its buildkitd.toml"},
+	{"tls: failed to verify certificate", "give the builder the authority that signed the registry's certificate: caFile in registries for the " +
+		"provider's own, ca in its buildkitd.toml for another"},
 	{" does not answer: ", "check the name of the base image, and that the builder reaches its registry"},
 	{"authorization failed", "log in to the registry of the base image (docker login, or registries), or correct its name"},
 }

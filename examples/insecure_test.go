@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -20,7 +21,8 @@ resources:
       registries: [{ address: HOST, username: me, password: swordfish, insecure: "${insecure}" }]
 `
 
-// A registry that is not this machine's and speaks plain http gets an image, and the password, when the user says so.
+// A registry that is not this machine's and speaks plain http gets an image, and the password, when the user says so, and gives it back
+// as a base image.
 func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
 	t.Parallel()
 	registry, err := registrytest.Start(net.JoinHostPort(ownAddress(t), "0"), registrytest.Login("me", "swordfish"))
@@ -28,7 +30,8 @@ func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = registry.Close() })
-	s := open(t, program(t, at(registry.Host(), overPlainHTTP), map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}))
+	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}
+	s := stack.New(t, stack.Config{Bin: shared.bin, Program: program(t, at(registry.Host(), overPlainHTTP), files)})
 	fails(t, s.Up("--skip-preview"), "pushing to "+registry.Host()+"/app: unreachable: http: server gave HTTP response to HTTPS client",
 		"set insecure for it in registries")
 	cli(t, s, "config", "set", "insecure", "true")
@@ -36,6 +39,11 @@ func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
 	if held := served(t, repository(t)+":1"); held == nil || held.Digest.String() != image(t, s).Outputs["digest"] {
 		t.Errorf("the other registry holds %v, want %v", held, image(t, s).Outputs["digest"])
 	}
+	edit(t, s.Write("Dockerfile", "FROM "+registry.Host()+"/app:1\nCOPY file /again\n"))
+	cli(t, s, "config", "set", "insecure", "false")
+	fails(t, s.Up("--skip-preview"), registry.Host()+" does not answer: ", "the registry speaks plain http: serve it over https, or set insecure for it in registries")
+	cli(t, s, "config", "set", "insecure", "true")
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
 	ok(t, s.Destroy("--skip-preview"))
 }
 

@@ -150,7 +150,8 @@ func (r *Registry) Annotate(an infer.Annotator) {
 	an.Describe(&r.Password, "Password or token.")
 	an.Describe(&r.CAFile, "File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. "+
 		"The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.")
-	an.Describe(&r.Insecure, "Push over plain http, the password too, and take any certificate. Registries on this very machine need no such permission.")
+	an.Describe(&r.Insecure, "Pull and push over plain http, the password too, and take any certificate. "+
+		"Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.")
 }
 
 // Builder is the daemon that builds.

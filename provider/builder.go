@@ -9,6 +9,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // solve builds the plan on the builder that was asked for.
@@ -19,7 +20,7 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 	}
 	defer leave()
 	keychain := s.keychain(args.Registries)
-	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.note, Authorities: keychain.CAFiles()})
+	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.note, Registries: links(keychain)})
 	if err != nil {
 		return buildkit.Built{}, err
 	}
@@ -49,6 +50,15 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 		return err
 	})
 	return built, withEmulatorHint(err)
+}
+
+// links are the registries that are reached in a way of their own.
+func links(keychain *registry.Keychain) map[string]daemon.Registry {
+	registries := map[string]daemon.Registry{}
+	for host, link := range keychain.Links() {
+		registries[host] = daemon.Registry{CAFile: link.CAFile, Insecure: link.Insecure}
+	}
+	return registries
 }
 
 // builder is a daemon that builds.

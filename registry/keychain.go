@@ -119,15 +119,15 @@ func (k *Keychain) Insecure(repositories []string) []string {
 	return slices.DeleteFunc(slices.Clone(repositories), func(r string) bool { return !k.link(canonicalHost(r)).Insecure })
 }
 
-// CAFiles are the files of all logins that name one, by host.
-func (k *Keychain) CAFiles() map[string]string {
-	files := map[string]string{}
+// Links are the logins that say how to reach their hosts, by host.
+func (k *Keychain) Links() map[string]Login {
+	links := map[string]Login{}
 	for _, login := range k.logins {
-		if file := k.link(login.Host()).CAFile; file != "" {
-			files[login.Host()] = file
+		if link := k.link(login.Host()); link.Insecure || link.CAFile != "" {
+			links[login.Host()] = link
 		}
 	}
-	return files
+	return links
 }
 
 func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential, error) {

@@ -27,7 +27,7 @@ func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	if os.Geteuid() != 0 {
 		return nil, unfit(o.Dir)
 	}
-	trusted, err := readAuthorities(o.Authorities)
+	trusted, err := readTrust(o.Registries)
 	if err != nil {
 		return nil, err
 	}

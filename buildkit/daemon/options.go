@@ -26,13 +26,21 @@ type Options struct {
 	Idle time.Duration
 	// Limit bounds Acquire. The default is 30 s.
 	Limit time.Duration
-	// Authorities are files with the certificates, PEM, of those who sign for a registry beside the machine's own, by host. With such files
-	// the daemon is another one than without, in a folder below Dir.
-	Authorities map[string]string
+	// Registries, by host, are those that the daemon reaches in another way than by https and the machine's own authorities. With them the
+	// daemon is another one than without, in a folder below Dir.
+	Registries map[string]Registry
 	// Keeper is the command line of a program that passes its arguments to RunKeeper. The default is this executable.
 	Keeper []string
 	// Log gets one line at a time, while Acquire runs, from the client that starts the daemon only. It may be nil.
 	Log func(line string)
+}
+
+// Registry is how to reach one.
+type Registry struct {
+	// CAFile has the certificates, PEM, of those who sign for the registry beside the machine's own; "" is nobody.
+	CAFile string
+	// Insecure takes any certificate, and speaks plain http where nothing answers by https.
+	Insecure bool
 }
 
 // resolved has no zero field. Its Dir is absolute.
