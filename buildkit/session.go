@@ -1,23 +1,15 @@
 package buildkit
 
 import (
-	"context"
 	"time"
 
-	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/session"
-	"github.com/moby/buildkit/session/auth/authprovider"
 )
-
-// Credential answers a registry's challenge. Empty is anonymous.
-type Credential struct{ Username, Password, IdentityToken string }
-
-// Credentials looks a credential up for exactly the host that asks, when it asks. Docker Hub asks as registry-1.docker.io.
-type Credentials func(ctx context.Context, host string) (Credential, error)
 
 // Access is what one solve may use beside the plan and the recorded trees, and nothing else. It has no say in what is built.
 type Access struct {
 	Credentials Credentials
+	Tokens      Tokens            // nil: the daemon gets the credential, and logs in at token servers itself
 	Secrets     map[string]Secret // by id
 	SSH         []SSHAgent
 	CacheFrom   []Cache
@@ -39,12 +31,6 @@ func (s *solve) attachables(access Access) ([]session.Attachable, error) {
 	if err != nil {
 		return nil, err
 	}
-	lookup := func(ctx context.Context, host string, _ []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
-		c, err := access.Credentials(ctx, host)
-		s.secrets.redact.learn(c.Password)
-		s.secrets.redact.learn(c.IdentityToken)
-		return types.AuthConfig{ServerAddress: host, Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
-	}
-	auth := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: lookup})
+	auth := &registryAuth{credentials: access.Credentials, tokens: access.Tokens, redact: s.secrets.redact}
 	return append(agents, s.files, auth, s.secrets.attachable()), nil
 }

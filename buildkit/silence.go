@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,13 @@ const (
 	looks = 8
 )
 
+// SilentCacheError says that nothing moved for too long while a cache was written. The image is not concerned.
+type SilentCacheError struct{ Limit time.Duration }
+
+func (e *SilentCacheError) Error() string {
+	return fmt.Sprintf("writing the cache: nothing of it was taken within %s", e.Limit)
+}
+
 // pushWatch ends a solve whose push makes no headway: a daemon waits for ever for a registry that took all and answers nothing.
 type pushWatch struct {
 	silence      time.Duration
@@ -30,6 +38,7 @@ type pushWatch struct {
 
 	mu     sync.Mutex
 	phases map[phaseKey]*pushPhase
+	pushed map[string]bool // repositories that are done with
 }
 
 // phaseKey is what a daemon calls a phase of a push.
@@ -38,18 +47,25 @@ type phaseKey struct {
 	id     string
 }
 
-// pushPhase is one that is under way: the layers or the manifests of one repository.
+// pushPhase is one that is under way.
 type pushPhase struct {
+	pushing
+	timer   *time.Timer
+	headway time.Time // when there was some
+	written int64     // by the daemon at that time
+}
+
+// pushing is what is pushed: the manifests or the layers of one repository, or, without a repository, a cache.
+type pushing struct {
 	repository string
-	layers     bool
-	timer      *time.Timer
-	headway    time.Time // when there was some
-	written    int64     // by the daemon at that time
+	large      bool // it takes longer than an answer: the daemon's bytes are counted
 }
 
 // newPushWatch watches the solve that runs on the context.
 func newPushWatch(ctx context.Context, access Access, repositories []string) (context.Context, *pushWatch) {
-	w := &pushWatch{silence: access.Silence, written: access.Written, repositories: repositories, phases: map[phaseKey]*pushPhase{}}
+	w := &pushWatch{
+		silence: access.Silence, written: access.Written, repositories: repositories, phases: map[phaseKey]*pushPhase{}, pushed: map[string]bool{},
+	}
 	if w.silence == 0 {
 		w.silence = defaultSilence
 	}
@@ -72,18 +88,19 @@ func (w *pushWatch) stop() {
 
 // status takes a line about an exporter.
 func (w *pushWatch) status(s *client.VertexStatus) {
-	repository, layers := w.pushing(s.ID)
-	if repository == "" {
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	what, is := w.about(s.ID)
+	if !is {
+		return
+	}
 	key := phaseKey{s.Vertex, s.ID}
 	switch phase := w.phases[key]; {
-	case s.Completed != nil && phase != nil:
+	case s.Completed != nil:
+		w.pushed[what.repository] = w.pushed[what.repository] || !what.large
 		w.leave(key)
-	case s.Completed == nil && phase == nil:
-		phase = &pushPhase{repository: repository, layers: layers, headway: time.Now()}
+	case phase == nil:
+		phase = &pushPhase{pushing: what, headway: time.Now()}
 		phase.written, _ = w.written()
 		phase.timer = time.AfterFunc(w.silence/looks, func() { w.look(key, phase) })
 		w.phases[key] = phase
@@ -91,8 +108,10 @@ func (w *pushWatch) status(s *client.VertexStatus) {
 }
 
 func (w *pushWatch) leave(key phaseKey) {
-	w.phases[key].timer.Stop()
-	delete(w.phases, key)
+	if phase := w.phases[key]; phase != nil {
+		phase.timer.Stop()
+		delete(w.phases, key)
+	}
 }
 
 // look ends the solve when the phase has made no headway for too long, else looks again later.
@@ -103,19 +122,18 @@ func (w *pushWatch) look(key phaseKey, phase *pushPhase) {
 		return // it has just ended
 	}
 	limit := w.silence
-	if phase.layers {
-		limit = w.limitOfLayers(phase)
+	if phase.large {
+		limit = w.limitByBytes(phase)
 	}
 	if time.Since(phase.headway) < limit {
 		phase.timer.Reset(w.silence / looks)
 		return
 	}
-	// In a daemon's words, which package registry reads: nobody knows whether it would have come right.
-	w.end(fmt.Errorf("failed to push %s: failed to do request: Put \"\": i/o timeout: no answer within %s", phase.repository, limit))
+	w.end(phase.stuck(limit))
 }
 
-// limitOfLayers notes whether the daemon has sent something since the last headway.
-func (w *pushWatch) limitOfLayers(phase *pushPhase) time.Duration {
+// limitByBytes notes whether the daemon has sent something since the last headway.
+func (w *pushWatch) limitByBytes(phase *pushPhase) time.Duration {
 	written, known := w.written()
 	if !known {
 		return blindFactor * w.silence
@@ -126,16 +144,29 @@ func (w *pushWatch) limitOfLayers(phase *pushPhase) time.Duration {
 	return w.silence
 }
 
-// pushing is what a status by this name is about; "" for one that is not about a push. These are the names that BuildKit gives
-// (https://github.com/moby/buildkit/blob/master/util/push/push.go).
-func (w *pushWatch) pushing(id string) (repository string, layers bool) {
-	for _, r := range w.repositories {
-		if id == "pushing manifest for "+r {
-			return r, false
+// stuck is the error about a push in a daemon's words, which package registry reads: nobody knows whether it would have come right.
+func (p pushing) stuck(limit time.Duration) error {
+	if p.repository == "" {
+		return &SilentCacheError{limit}
+	}
+	return fmt.Errorf("failed to push %s: failed to do request: Put \"\": i/o timeout: no answer within %s", p.repository, limit)
+}
+
+// about tells what a status by this name is about, if it is a push. These are the names that BuildKit gives
+// (https://github.com/moby/buildkit/blob/master/util/push/push.go and cache/remotecache/export.go).
+func (w *pushWatch) about(id string) (what pushing, is bool) {
+	for _, prefix := range []string{"writing layer ", "writing config ", "writing cache "} {
+		if strings.HasPrefix(id, prefix) {
+			return pushing{large: true}, true
 		}
 	}
-	if id == "pushing layers" && len(w.repositories) > 0 {
-		return w.repositories[0], true
+	for _, r := range w.repositories { // one after the other
+		switch {
+		case id == "pushing manifest for "+r:
+			return pushing{repository: r}, true
+		case id == "pushing layers" && !w.pushed[r]:
+			return pushing{r, true}, true
+		}
 	}
-	return "", false
+	return pushing{}, false
 }

@@ -1,6 +1,9 @@
 package buildkit_test
 
 import (
+	"errors"
+	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,8 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// slowly keeps the daemon waiting for longer than the silence of the tests.
-func slowly(w http.ResponseWriter, req *http.Request, next http.Handler) {
+// sluggish keeps the daemon waiting for longer than the silence of the tests.
+func sluggish(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	select {
 	case <-time.After(3 * time.Second):
 	case <-req.Context().Done():
@@ -19,36 +22,84 @@ func slowly(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	next.ServeHTTP(w, req)
 }
 
+// trickling reads the layer so slowly that it takes longer than the silence of the tests: 256 KiB a second, for 5 s.
+func trickling(w http.ResponseWriter, req *http.Request, next http.Handler) {
+	if req.ContentLength < 1<<20 { // the configuration
+		next.ServeHTTP(w, req)
+		return
+	}
+	body := req.Body
+	reader, writer := io.Pipe()
+	req.Body = reader
+	go func() { // ends with the body
+		var err error
+		for range 20 {
+			<-time.After(250 * time.Millisecond)
+			if _, err = io.CopyN(writer, body, 64<<10); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			_, err = io.Copy(writer, body)
+		}
+		_ = writer.CloseWithError(err)
+	}()
+	next.ServeHTTP(w, req)
+}
+
+// A registry that takes a cache and answers nothing is given up as well, in words of its own.
+func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBuilds(t)
+	good, bad := registrytest.New(t), registrytest.New(t)
+	bad.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall})
+	plan := inline(t.TempDir(), "FROM scratch\nCOPY a /")
+	alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
+	plan.Repositories = []string{good.Host() + "/image"}
+	inputs, err := buildkit.Load(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": bad.Host() + "/cache", "mode": "max", "ignore-error": "true"}}
+	still := func() (int64, bool) { return 0, true }
+	access := buildkit.Access{Credentials: noCredentials, Silence: time.Second, Written: still, CacheTo: []buildkit.Cache{cache}}
+	_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
+	if silent, is := errors.AsType[*buildkit.SilentCacheError](err); !is || silent.Limit != time.Second {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A registry that stops in the middle of a layer is given up when the daemon has sent nothing for as long as the silence. One that is
 // slow is not, and neither is one of which nobody can tell.
 func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 	t.Parallel()
 	b := newBuildsOn(t, &stuck)
-	sent := int64(0)
-	trickling := func() (int64, bool) { sent += 1000; return sent, true }
 	cases := map[string]struct {
 		fault   registrytest.Fault
+		times   int
 		written func() (int64, bool)
 		want    string
 	}{
-		"silent":          {registrytest.Stall, stuck.Written, "i/o timeout: no answer within 1s"},
-		"slow":            {slowly, trickling, ""},
-		"nobody can tell": {slowly, nil, ""},
+		"silent":          {registrytest.Stall, 1, stuck.Written, "/image: failed to do request: Put \"\": i/o timeout: no answer within 1.5s"},
+		"slow":            {trickling, 0, stuck.Written, ""},
+		"nobody can tell": {sluggish, 1, nil, ""},
 	}
 	for name, c := range cases { //nolint:paralleltest // what one sends would be headway of another
 		t.Run(name, func(t *testing.T) {
-			far := registrytest.New(t)
-			far.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/blobs/uploads/", Times: 1, Fault: c.fault})
+			good, far := registrytest.New(t), registrytest.New(t, registrytest.Window(64<<10))
+			far.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/blobs/uploads/", Times: c.times, Fault: c.fault})
 			plan := inline(t.TempDir(), "FROM scratch\nCOPY a /")
-			alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
-			plan.Repositories = []string{far.Host() + "/image"}
+			content := make([]byte, 2<<20) // the daemon's side of the connection takes it all at once
+			_, _ = rand.NewChaCha8([32]byte{name[0]}).Read(content)
+			alike(t, plan.Files.Context, map[string]string{"a": string(content)})
+			plan.Repositories = []string{good.Host() + "/image", far.Host() + "/image"}
 			inputs, err := buildkit.Load(t.Context(), plan)
 			if err != nil {
 				t.Fatal(err)
 			}
-			access := buildkit.Access{Credentials: noCredentials, Silence: time.Second, Written: c.written}
+			access := buildkit.Access{Credentials: noCredentials, Silence: 1500 * time.Millisecond, Written: c.written}
 			_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
-			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), far.Host()+c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})

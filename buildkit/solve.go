@@ -16,9 +16,9 @@ import (
 // one goroutine, while the build runs, and must not block for long. When ctx ends and the daemon does not end the build
 // soon after, c is closed.
 //
-// Errors: an *UnhashedError when it reads more than was hashed; a *StepError when a step of the Dockerfile failed; an error
-// that names the path when a local input is not what was recorded, or the secret or the keys that are not there; the cause
-// of ctx when it ended; else what the daemon or a registry said.
+// Errors: an *UnhashedError when it reads more than was hashed; a *StepError when a step of the Dockerfile failed; a
+// *SilentCacheError when a cache could not be written; an error that names the path when a local input is not what was
+// recorded, or the secret or the keys that are not there; the cause of ctx when it ended; else what the daemon or a registry said.
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
 	s := newSolve(plan, in, report)
@@ -133,6 +133,9 @@ func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
 func (s *solve) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if silent, is := errors.AsType[*SilentCacheError](err); is {
+		return silent
 	}
 	if local := s.files.Err(); local != nil {
 		return local

@@ -51,13 +51,14 @@ func TestARegistryOfAnAuthorityOfItsOwn(t *testing.T) {
 // newTLSRegistry is a registry behind TLS at an address that is not loopback, and the certificate of who signed for it.
 func newTLSRegistry(t *testing.T) (host, authority string) {
 	t.Helper()
-	behind := registrytest.New(t, registrytest.Login("me", "swordfish"))
+	behind := registrytest.New(t)
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: behind.Host()})
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(ownAddress(t), "0"))
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(registrytest.OwnAddress(t), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := selfSigned(t, ownAddress(t))
+	behind.AskForTokens("https://"+listener.Addr().String()+registrytest.TokenPath, "me", "swordfish")
+	certificate := selfSigned(t, registrytest.OwnAddress(t))
 	server := &httptest.Server{Listener: listener, Config: &http.Server{
 		Handler: proxy, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}}

@@ -25,7 +25,7 @@ resources:
 // as a base image.
 func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
 	t.Parallel()
-	registry, err := registrytest.Start(net.JoinHostPort(ownAddress(t), "0"), registrytest.Login("me", "swordfish"))
+	registry, err := registrytest.Start(net.JoinHostPort(registrytest.OwnAddress(t), "0"), registrytest.Login("me", "swordfish"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,20 +45,4 @@ func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
 	cli(t, s, "config", "set", "insecure", "true")
 	ok(t, s.Up("--skip-preview"), "~ 1 updated")
 	ok(t, s.Destroy("--skip-preview"))
-}
-
-// ownAddress is one of this machine's that is not loopback.
-func ownAddress(t *testing.T) string {
-	t.Helper()
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range addresses {
-		if ip, is := a.(*net.IPNet); is && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
-			return ip.IP.String()
-		}
-	}
-	t.Skip("NOT RUN: this machine has no address but loopback")
-	return ""
 }

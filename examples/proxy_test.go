@@ -45,7 +45,7 @@ func newProxy(t *testing.T) *proxy {
 // Both the provider and its daemon, which have one environment, go through the proxy, and its password is shown to nobody.
 func TestPushThroughAProxy(t *testing.T) {
 	t.Parallel()
-	registry, err := registrytest.Start(net.JoinHostPort(ownAddress(t), "0"))
+	registry, err := registrytest.Start(net.JoinHostPort(registrytest.OwnAddress(t), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func (r *Registry) Annotate(an infer.Annotator) {
 	an.Describe(&r.Password, "Password or token.")
 	an.Describe(&r.CAFile, "File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. "+
 		"The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.")
-	an.Describe(&r.Insecure, "Pull and push over plain http, the password too, and take any certificate. "+
+	an.Describe(&r.Insecure, "Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. "+
 		"Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.")
 }
 

@@ -27,7 +27,7 @@ type faulty struct {
 	old string
 }
 
-func newFaulty(t *testing.T) faulty {
+func newFaulty(t *testing.T, logins ...string) faulty {
 	t.Helper()
 	f := faulty{ECR: registrytest.NewECR(t)}
 	f.Repository("app", "")
@@ -35,7 +35,8 @@ func newFaulty(t *testing.T) faulty {
 	settings := &settings{silence: 2 * time.Second, registry: registry.Options{
 		Timeout: 2 * time.Second, RetryWaits: slices.Repeat([]time.Duration{10 * time.Millisecond}, 12),
 	}}
-	f.wire = dial(t, newProvider(settings), `{"host": "`+machines[0].Endpoint(t)+`", "ecr": {"endpoint": "`+f.Endpoint()+`", "region": "eu-west-1", "hosts": ["`+f.Host()+`"]}}`)
+	f.wire = dial(t, newProvider(settings), `{"host": "`+machines[0].Endpoint(t)+`", "ecr": {"endpoint": "`+f.Endpoint()+`", "region": "eu-west-1", "hosts": ["`+f.Host()+`"]},
+		"registries": [`+strings.Join(logins, ",")+`]}`)
 	return f
 }
 

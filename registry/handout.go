@@ -2,10 +2,16 @@ package registry
 
 import "strings"
 
-// handout is an answer of Lookup.
+// handout is what Lookup answered last for a host, or Token, if it failed.
 type handout struct {
 	finding
 	err error
+}
+
+func (k *Keychain) handOut(host string, given handout) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.handed[host] = given
 }
 
 // last is what Lookup answered last for host, if it was asked.

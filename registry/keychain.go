@@ -46,9 +46,7 @@ func (k *Keychain) Format(f fmt.State, _ rune) { redact(f, "[keychain]") }
 func (k *Keychain) Lookup(ctx context.Context, host string) (Credential, error) {
 	host = canonicalHost(host)
 	found, err := k.lookup(ctx, host)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.handed[host] = handout{found, err}
+	k.handOut(host, handout{found, err})
 	return found.Credential, err
 }
 

@@ -39,8 +39,8 @@ type Options struct {
 type Registry struct {
 	// CAFile has the certificates, PEM, of those who sign for the registry beside the machine's own; "" is nobody.
 	CAFile string
-	// Insecure takes any certificate, and speaks plain http where nothing answers by https.
-	Insecure bool
+	// PlainHTTP speaks http without TLS.
+	PlainHTTP bool
 }
 
 // resolved has no zero field. Its Dir is absolute.

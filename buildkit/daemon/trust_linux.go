@@ -17,14 +17,14 @@ type trust map[string]trusted
 
 type trusted struct {
 	certificates []byte // PEM; nil: those that the machine trusts
-	insecure     bool
+	plainHTTP    bool
 }
 
 // readTrust reads the files.
 func readTrust(registries map[string]Registry) (trust, error) {
 	read := trust{}
 	for host, r := range registries {
-		one := trusted{insecure: r.Insecure}
+		one := trusted{plainHTTP: r.PlainHTTP}
 		if r.CAFile != "" {
 			var err error
 			if one.certificates, err = os.ReadFile(r.CAFile); err != nil {
@@ -43,7 +43,7 @@ func (t trust) folder(dir string) string {
 	}
 	h := sha256.New()
 	for _, host := range slices.Sorted(maps.Keys(t)) {
-		_, _ = fmt.Fprintf(h, "%d:%s%t%d:%s", len(host), host, t[host].insecure, len(t[host].certificates), t[host].certificates)
+		_, _ = fmt.Fprintf(h, "%d:%s%t%d:%s", len(host), host, t[host].plainHTTP, len(t[host].certificates), t[host].certificates)
 	}
 	return filepath.Join(dir, fmt.Sprintf("trust-%x", h.Sum(nil)[:4]))
 }
@@ -53,8 +53,8 @@ func (t trust) write(dir string) error {
 	text := ""
 	for i, host := range slices.Sorted(maps.Keys(t)) {
 		text += fmt.Sprintf("\n[registry.%s]\n", strconv.Quote(host))
-		if t[host].insecure { // https with any certificate, else plain http
-			text += "insecure = true\nhttp = true\n"
+		if t[host].plainHTTP {
+			text += "http = true\n"
 		}
 		if t[host].certificates == nil {
 			continue

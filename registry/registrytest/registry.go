@@ -52,6 +52,7 @@ type Option func(*config)
 type config struct {
 	folder             string
 	username, password string
+	window             int
 }
 
 // Login makes the registry ask everybody for this user name and password, by Basic authentication.
@@ -62,6 +63,12 @@ func Login(username, password string) Option {
 // Folder keeps the content in a folder, which outlives the registry and may be large.
 func Folder(path string) Option {
 	return func(c *config) { c.folder = path }
+}
+
+// Window bounds what the system takes of a request that the registry has not read yet, in bytes, so that a slow registry is a slow one for
+// the other side too.
+func Window(bytes int) Option {
+	return func(c *config) { c.window = bytes }
 }
 
 // New starts a registry on a free port of 127.0.0.1 and closes it at the end of the test.
@@ -98,9 +105,18 @@ func Start(address string, options ...Option) (*Registry, error) {
 		Handler:           http.HandlerFunc(r.serve),
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		ConnContext:       r.config.narrow,
 	}
 	go func() { r.ended <- r.server.Serve(listener) }()
 	return r, nil
+}
+
+// narrow sets the window of a connection.
+func (c config) narrow(ctx context.Context, conn net.Conn) context.Context {
+	if tcp, is := conn.(*net.TCPConn); is && c.window > 0 {
+		_ = tcp.SetReadBuffer(c.window)
+	}
+	return ctx
 }
 
 var silence = sync.OnceFunc(func() {

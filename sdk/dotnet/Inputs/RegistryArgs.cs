@@ -29,7 +29,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string>? CaFile { get; set; }
 
         /// <summary>
-        /// Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        /// Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
         /// </summary>
         [Input("insecure")]
         public Input<bool>? Insecure { get; set; }

@@ -5465,7 +5465,7 @@ type Registry struct {
 	Address string `pulumi:"address"`
 	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
 	CaFile *string `pulumi:"caFile"`
-	// Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+	// Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
 	Insecure *bool `pulumi:"insecure"`
 	// Password or token.
 	Password *string `pulumi:"password"`
@@ -5490,7 +5490,7 @@ type RegistryArgs struct {
 	Address pulumi.StringInput `pulumi:"address"`
 	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
 	CaFile pulumi.StringPtrInput `pulumi:"caFile"`
-	// Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+	// Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
 	// Password or token.
 	Password pulumi.StringPtrInput `pulumi:"password"`
@@ -5560,7 +5560,7 @@ func (o RegistryOutput) CaFile() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Registry) *string { return v.CaFile }).(pulumi.StringPtrOutput)
 }
 
-// Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+// Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
 func (o RegistryOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Registry) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }

@@ -705,7 +705,7 @@ export interface RegistryArgs {
      */
     caFile?: pulumi.Input<string>;
     /**
-     * Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
      */
     insecure?: pulumi.Input<boolean>;
     /**

@@ -3082,7 +3082,7 @@ class RegistryArgsDict(TypedDict):
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+    Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
     """
     password: NotRequired[pulumi.Input[_builtins.str]]
     """
@@ -3106,7 +3106,7 @@ class RegistryArgs:
 
         :param pulumi.Input[_builtins.str] address: Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
         :param pulumi.Input[_builtins.str] ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
-        :param pulumi.Input[_builtins.bool] insecure: Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        :param pulumi.Input[_builtins.bool] insecure: Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
         :param pulumi.Input[_builtins.str] password: Password or token.
         :param pulumi.Input[_builtins.str] username: User name.
         """
@@ -3148,7 +3148,7 @@ class RegistryArgs:
     @pulumi.getter
     def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
         """
         return pulumi.get(self, "insecure")
 

@@ -1031,7 +1031,7 @@ class Registry(dict):
 
         :param _builtins.str address: Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
         :param _builtins.str ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
-        :param _builtins.bool insecure: Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        :param _builtins.bool insecure: Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
         :param _builtins.str password: Password or token.
         :param _builtins.str username: User name.
         """
@@ -1065,7 +1065,7 @@ class Registry(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Pull and push over plain http, the password too, and take any certificate. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
         """
         return pulumi.get(self, "insecure")
 

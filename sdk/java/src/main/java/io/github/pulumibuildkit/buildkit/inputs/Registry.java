@@ -24,7 +24,7 @@ public final class Registry {
      */
     private @Nullable String caFile;
     /**
-     * @return Pull and push over plain http, the password too, and take any certificate. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * @return Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
      * 
      */
     private @Nullable Boolean insecure;
@@ -55,7 +55,7 @@ public final class Registry {
         return Optional.ofNullable(this.caFile);
     }
     /**
-     * @return Pull and push over plain http, the password too, and take any certificate. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * @return Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
      * 
      */
     public Optional<Boolean> insecure() {

@@ -52,14 +52,14 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Pull and push over plain http, the password too, and take any certificate. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
      * 
      */
     @Import(name="insecure")
     private @Nullable Output<Boolean> insecure;
 
     /**
-     * @return Pull and push over plain http, the password too, and take any certificate. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * @return Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
      * 
      */
     public Optional<Output<Boolean>> insecure() {
@@ -167,7 +167,7 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param insecure Pull and push over plain http, the password too, and take any certificate. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+         * @param insecure Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
          * 
          * @return builder
          * 
@@ -178,7 +178,7 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param insecure Pull and push over plain http, the password too, and take any certificate. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+         * @param insecure Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
          * 
          * @return builder
          * 

@@ -1,0 +1,119 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// solve builds the plan on the builder that was asked for, and pushes again what is likely to come right.
+func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan, in *buildkit.Inputs, progress *progress) (buildkit.Built, error) {
+	leave, err := s.place(ctx, func() { progress.note("waiting: as many images build as maxParallelBuilds allows") })
+	if err != nil {
+		return buildkit.Built{}, err
+	}
+	defer leave()
+	keychain := s.keychain(args.Registries)
+	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.note, Registries: links(keychain)})
+	if err != nil {
+		return buildkit.Built{}, err
+	}
+	defer builder.release()
+	pushing := s.registryClientWith(keychain, args.pushLimit())
+	a := &attempt{endpoint: builder.endpoint, plan: plan, in: in, progress: progress}
+	if a.access, err = args.access(keychain, pushing); err != nil {
+		return buildkit.Built{}, err
+	}
+	a.access.Silence, a.access.Written = s.silence, builder.written
+	err = pushing.Push(ctx, progress.note, a.push)
+	if a.failed != nil {
+		err = a.failed
+	}
+	return a.built, withEmulatorHint(err)
+}
+
+// access is what a build may use beside its inputs.
+func (a ImageArgs) access(keychain *registry.Keychain, client *registry.Client) (access buildkit.Access, err error) {
+	access = buildkit.Access{
+		Credentials: func(ctx context.Context, host string) (buildkit.Credential, error) {
+			c, err := keychain.Lookup(ctx, host)
+			return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
+		},
+		Tokens: func(ctx context.Context, r buildkit.TokenRequest) (string, time.Duration, error) {
+			token, err := client.Token(ctx, registry.TokenRequest(r))
+			return token.Token, token.ExpiresIn, err
+		},
+		Secrets: a.secrets(), SSH: a.agents(), Exports: a.exports(),
+	}
+	access.CacheFrom, access.CacheTo, err = a.caches()
+	return access, err
+}
+
+// attempt is a build that may take several tries for the sake of its push.
+type attempt struct {
+	endpoint string
+	plan     buildkit.Plan
+	in       *buildkit.Inputs
+	access   buildkit.Access
+	progress *progress
+
+	built  buildkit.Built
+	failed error // of a step, whose output may say anything
+}
+
+// push builds and pushes.
+func (a *attempt) push(ctx context.Context) error {
+	err := a.solve(ctx)
+	if silent, is := errors.AsType[*buildkit.SilentCacheError](err); is {
+		err = a.withoutCache(ctx, silent)
+	}
+	if step, is := errors.AsType[*buildkit.StepError](err); is && step.ExitCode != 0 {
+		a.failed = err
+		return errors.New("a step failed")
+	}
+	return err
+}
+
+// solve dials each time: a push that got stuck may have cost the connection.
+func (a *attempt) solve(ctx context.Context) error {
+	client, err := buildkit.Dial(ctx, a.endpoint)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	a.built, err = buildkit.Solve(ctx, client, a.plan, a.in, a.access, a.progress.report)
+	a.plan.NoCache = false // what a failed push leaves to do is the push
+	return err
+}
+
+// withoutCache builds again when all caches are such that their errors are to be ignored.
+func (a *attempt) withoutCache(ctx context.Context, silent error) error {
+	for _, c := range a.access.CacheTo {
+		if c.Attrs["ignore-error"] != "true" {
+			return fmt.Errorf("cacheTo: %w; look at the registry or the storage that it goes to, or set ignoreError for it", silent)
+		}
+	}
+	a.progress.log.Warning(fmt.Sprintf("cacheTo: %v; built without", silent))
+	a.access.CacheTo = nil
+	return a.solve(ctx)
+}
+
+// withEmulatorHint says what to install when a step is for a platform that the machine cannot run.
+func withEmulatorHint(err error) error {
+	var step *buildkit.StepError
+	if !errors.As(err, &step) || !strings.Contains(strings.Join(append(step.Output, step.Reason), "\n"), "exec format error") {
+		return err
+	}
+	pkg, missing := daemon.MissingEmulator(step.Step.Platform)
+	if !missing {
+		return err
+	}
+	return fmt.Errorf("%w\n%s cannot run on this machine: install %s (on Debian and Ubuntu: apt-get install %s), "+
+		"or build for it on $BUILDPLATFORM", err, step.Step.Platform, pkg, pkg)
+}

@@ -1,0 +1,22 @@
+package registrytest
+
+import (
+	"net"
+	"testing"
+)
+
+// OwnAddress is one of this machine's that is not loopback.
+func OwnAddress(t testing.TB) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip, is := a.(*net.IPNet); is && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
+			return ip.IP.String()
+		}
+	}
+	t.Skip("NOT RUN: this machine has no address but loopback")
+	return ""
+}

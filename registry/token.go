@@ -1,0 +1,99 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// tokenBudget is how long a token server is asked again and again: less than what a push may be silent.
+const tokenBudget = time.Minute
+
+// TokenRequest is what a registry wants in place of a login with each request:
+// https://distribution.github.io/distribution/spec/auth/token/.
+type TokenRequest struct {
+	// Host is the registry, Realm the URL of its token server.
+	Host, Realm, Service string
+	// Scopes are such as "repository:app:pull,push".
+	Scopes []string
+}
+
+// Token opens a registry for some scopes. It prints as [credential].
+type Token struct {
+	Token     string
+	ExpiresIn time.Duration // 0 if the token server does not say
+}
+
+// Format implements fmt.Formatter for every verb.
+func (t Token) Format(f fmt.State, _ rune) { redact(f, mask) }
+
+// Token logs in at a token server on behalf of a daemon, which gets no password: with the rules for every request of this package, the
+// authorities and the permission for plain http of the registry's login included, and as often as it takes, up to a minute.
+//
+// The error is one of this package's, and ExplainPush knows it again when it comes back from the daemon.
+func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
+	host := canonicalHost(r.Host)
+	if _, err := c.keychain.Lookup(ctx, host); err != nil {
+		return Token{}, err
+	}
+	given, _ := c.keychain.last(host)
+	token, err := c.exchange(ctx, host, given.finding, r)
+	if err != nil {
+		err = fmt.Errorf("logging in to %s: %w", host, err)
+		c.keychain.handOut(host, handout{given.finding, err})
+	}
+	return token, err
+}
+
+func (c *Client) exchange(ctx context.Context, host string, given finding, r TokenRequest) (Token, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, tokenBudget, fmt.Errorf("%w: its token server took longer than %s", ErrUnreachable, tokenBudget))
+	defer stop()
+	s, err := c.tokenSession(host, given, r.Scopes)
+	if err != nil {
+		return Token{}, err
+	}
+	challenge := &transport.Challenge{
+		Scheme: "bearer", Parameters: map[string]string{"realm": r.Realm, "service": r.Service}, Insecure: s.repository.Scheme() == "http",
+	}
+	var got *transport.Token
+	err = s.persist(ctx, func(ctx context.Context) (err error) {
+		got, err = transport.Exchange(ctx, s.repository.Registry, s.login, c.rules(s.login), r.Scopes, challenge)
+		return s.unopened(err)
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	return Token{cmp.Or(got.Token, got.AccessToken), time.Duration(got.ExpiresIn) * time.Second}, nil
+}
+
+// tokenSession is one whose login has been found already.
+func (c *Client) tokenSession(host string, given finding, scopes []string) (*session, error) {
+	repository, err := parseRepository(host+"/"+scopedRepository(scopes), func(host string) bool { return c.keychain.link(host).Insecure })
+	if err != nil {
+		return nil, err
+	}
+	known, err := c.login(host)
+	if err != nil {
+		return nil, err
+	}
+	login := &lateLogin{keychain: c.keychain, host: host, transport: known.transport, asked: true, answer: given}
+	login.challenged.Store(true)
+	return &session{repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, seen: &c.seen}, nil
+}
+
+// scopedRepository is the first repository that scopes are about, for errors to name.
+func scopedRepository(scopes []string) string {
+	for _, scope := range scopes {
+		if parts := strings.Split(scope, ":"); len(parts) == 3 && parts[0] == "repository" {
+			if _, err := name.NewRepository(parts[1]); err == nil {
+				return parts[1]
+			}
+		}
+	}
+	return "library"
+}

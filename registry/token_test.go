@@ -1,0 +1,64 @@
+package registry_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// TestToken: what a daemon gets when a registry wants a token, with the rules of our own requests.
+func TestToken(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		realm, password, config string
+		rule                    *registrytest.Rule
+		want                    string // of the error
+	}{
+		"granted":  {"", canary, `{}`, nil, ""},
+		"503":      {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, ""},
+		"429":      {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "")}, ""},
+		"reset":    {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Reset(0)}, ""},
+		"wrong":    {"", canary + "x", `{}`, nil, "logging in to HOST: 401 unauthorized: incorrect username or password; HOST refused the credentials; log in again"},
+		"no login": {"", "", `{"credsStore":"broken"}`, nil, "credentials for HOST: docker-credential-broken: exit status 3"},
+		"elsewhere": {"http://registry.example.com/token", canary, `{}`, nil,
+			"logging in to HOST: unreachable: plain http to registry.example.com refused: it is used for loopback hosts only"},
+		"no server": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Fault: func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
+		}}, "404 that is no registry's answer; check that HOST is a registry"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			r.AskForTokens(test.realm, "user", canary)
+			if test.rule != nil {
+				r.Inject(*test.rule)
+			}
+			var logins []registry.Login
+			if test.password != "" {
+				logins = append(logins, registry.Login{Address: r.Host(), Username: "user", Password: test.password})
+			}
+			keychain := dockerConfig(t, test.config, logins...)
+			realm := test.realm
+			if realm == "" {
+				realm = "http://" + r.Host() + registrytest.TokenPath
+			}
+			got, err := patient(keychain).Token(t.Context(), registry.TokenRequest{
+				Host: r.Host(), Realm: realm, Service: "registrytest", Scopes: []string{"repository:app:pull,push"},
+			})
+			if test.want == "" && (err != nil || !strings.HasPrefix(got.Token, registrytest.TokenMark) || got.ExpiresIn != 5*time.Minute) {
+				t.Errorf("got %v, %v", got, err)
+			}
+			if want := strings.ReplaceAll(test.want, "HOST", r.Host()); want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+			if err != nil && strings.Contains(err.Error(), canary) {
+				t.Errorf("the password is in the error: %v", err)
+			}
+		})
+	}
+}
