@@ -42,7 +42,7 @@ func (e *PushError) Unwrap() error { return e.cause }
 //
 // Errors: a *PushError; what push returned, if that was not about a push.
 func (c *Client) Push(ctx context.Context, tell func(line string), push func(context.Context) error) error {
-	tries := pushTries{client: c, tell: tell}
+	tries := pushTries{client: c, tell: tell, renewed: map[string]bool{}}
 	for {
 		err := c.ExplainPush(push(ctx))
 		failure, is := errors.AsType[*PushError](err)
@@ -60,8 +60,8 @@ type pushTries struct {
 	client  *Client
 	tell    func(line string)
 	count   int
-	failed  time.Time // for the first time
-	renewed bool
+	failed  time.Time       // for the first time
+	renewed map[string]bool // hosts
 }
 
 // next waits until the next try may begin, or says why there is none.
@@ -72,9 +72,9 @@ func (t *pushTries) next(ctx context.Context, failure *PushError) error {
 	if t.count++; t.count == 1 {
 		t.failed = time.Now()
 	}
-	if failure.Refused && !t.renewed {
-		t.renewed = true
-		t.client.keychain.Invalidate(hostOf(failure.Repository))
+	if host := hostOf(failure.Repository); failure.Refused && !t.renewed[host] {
+		t.renewed[host] = true
+		t.client.keychain.Invalidate(host)
 		return nil
 	}
 	if failure.unsaid {
@@ -100,16 +100,23 @@ func (c *Client) pauseAsked(ctx context.Context, failure *PushError) time.Durati
 		return 0
 	}
 	asked := &retryAfter{}
+	c = c.glancing()
 	ctx, stop := c.within(context.WithValue(ctx, retryAfterKey{}, asked))
 	defer stop()
-	s, err := c.session(ctx, failure.Repository, pull)
-	if err != nil {
-		return 0
+	if s, err := c.session(ctx, failure.Repository, pull); err == nil {
+		_, _ = s.send(ctx, request{method: http.MethodHead, path: "manifests/latest", accept: accepted}) // whatever it answers
 	}
-	ctx, stop = s.bounded(ctx)
-	defer stop()
-	_, _ = s.once(ctx, request{method: http.MethodHead, path: "manifests/latest", accept: accepted}) // whatever it answers
 	return asked.value()
+}
+
+// glanceLimit is how long a question may take whose answer only helps.
+const glanceLimit = 5 * time.Second
+
+// glancing is a client that asks once.
+func (c *Client) glancing() *Client {
+	o := c.options
+	o.Timeout, o.Budget, o.RetryWaits = min(o.Timeout, glanceLimit), glanceLimit, []time.Duration{}
+	return New(c.keychain, o)
 }
 
 // missing asks whether the repository is there at all: that is how Amazon ECR used to say that it is not.
@@ -118,7 +125,7 @@ func (c *Client) missing(ctx context.Context, failure *PushError) *PushError {
 	if err != nil {
 		return failure
 	}
-	if _, err := c.Resolve(ctx, tag); errors.Is(err, ErrNoRepository) {
+	if _, err := c.glancing().Resolve(ctx, tag); errors.Is(err, ErrNoRepository) {
 		failure.Temporary, failure.cause = false, errors.Unwrap(err)
 	}
 	return failure

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,6 +127,56 @@ func TestPushWaitsAsLongAsTheRegistryAsks(t *testing.T) {
 	})
 	if err != nil || tries != 2 {
 		t.Errorf("%v after %d tries", err, tries)
+	}
+}
+
+// TestPushKeepsToItsBudget: looking after the reason of a failure takes little of it, at a registry that refuses everything.
+func TestPushKeepsToItsBudget(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		fault registrytest.Fault
+		said  string
+	}{
+		"429": {registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", ""), "toomanyrequests: Rate exceeded"},
+		"EOF": {registrytest.CloseConnection, `failed to do request: Put "http://HOST/v2/app/blobs/uploads/1": EOF`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			r.Inject(registrytest.Rule{Path: "/v2/", Fault: test.fault})
+			client := registry.New(dockerConfig(t, `{}`), registry.Options{Budget: 4 * time.Second})
+			began, tries := time.Now(), 0
+			err := client.Push(t.Context(), untold, func(context.Context) error {
+				tries++
+				return errors.New("failed to push " + r.Host() + "/app: " + strings.ReplaceAll(test.said, "HOST", r.Host()))
+			})
+			if took := time.Since(began); tries < 2 || took > 5*time.Second || !strings.Contains(fmt.Sprint(err), fmt.Sprintf("(tried %d times in ", tries)) {
+				t.Errorf("%d tries in %s: %v", tries, took, err)
+			}
+		})
+	}
+}
+
+// TestPushRenewsEveryToken: of each registry that it pushes to.
+func TestPushRenewsEveryToken(t *testing.T) {
+	t.Parallel()
+	expired := []string{registrytest.NewECR(t).Host(), registrytest.NewECR(t).Host()}
+	e := registrytest.NewECR(t)
+	keychain, tries := amazon(t, e, "one"), 0
+	keychain.ECR.Hosts = append(keychain.ECR.Hosts, expired...)
+	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+		if tries++; tries > len(expired) {
+			return nil
+		}
+		host := expired[tries-1]
+		if _, err := keychain.Lookup(ctx, host); err != nil {
+			return err
+		}
+		return errors.New("failed to push " + host + "/app: denied: Your authorization token has expired. Reauthenticate and try again.")
+	})
+	if err != nil || tries != 3 {
+		t.Errorf("%d tries: %v", tries, err)
 	}
 }
 

@@ -34,6 +34,9 @@ func persist(ctx context.Context, pauses waits, attempt func(context.Context) (f
 	for tries := 1; ; tries++ {
 		asked := &retryAfter{}
 		failure, passes := attempt(context.WithValue(ctx, retryAfterKey{}, asked))
+		if outer, is := ctx.Value(retryAfterKey{}).(*retryAfter); is {
+			outer.atLeast(asked.value())
+		}
 		switch {
 		case failure == nil:
 			return nil
@@ -159,6 +162,12 @@ func (r *retryAfter) value() time.Duration {
 	return r.wait
 }
 
+func (r *retryAfter) atLeast(wait time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wait = max(r.wait, wait)
+}
+
 // retryAfterWatch notes Retry-After, which go-containerregistry's errors do not hold.
 type retryAfterWatch struct{ next http.RoundTripper }
 
@@ -167,9 +176,7 @@ func (w retryAfterWatch) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(req)
 	noted, is := req.Context().Value(retryAfterKey{}).(*retryAfter)
 	if err == nil && is && isPassing(resp.StatusCode) {
-		noted.mu.Lock()
-		defer noted.mu.Unlock()
-		noted.wait = max(noted.wait, parseRetryAfter(resp.Header.Get("Retry-After")))
+		noted.atLeast(parseRetryAfter(resp.Header.Get("Retry-After")))
 	}
 	return resp, err
 }
