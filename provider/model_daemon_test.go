@@ -10,6 +10,9 @@ import (
 // inputs built on the other give another digest.
 var machines [2]daemontest.Daemon
 
+// embedded is the daemon of a provider that was not told of another.
+var embedded daemontest.Daemon
+
 // endpoints are those of both.
 func endpoints(t testing.TB) [2]string {
 	t.Helper()

@@ -33,6 +33,7 @@ type progress struct {
 	ended       chan struct{}
 
 	mu      sync.Mutex
+	noted   string // about the builder or the push, until a step runs
 	running map[buildkit.Step]work
 	told    map[buildkit.Step]bool // that have had their line
 }
@@ -100,7 +101,7 @@ func (pr *progress) status(now time.Time) string {
 		}
 	}
 	if longest.since.IsZero() {
-		return ""
+		return pr.noted
 	}
 	step.Command = cmp.Or(longest.at, step.Command)
 	elapsed := now.Sub(longest.since).Truncate(time.Second).String()
@@ -119,6 +120,7 @@ func (pr *progress) report(e buildkit.Event) {
 	pr.mu.Lock()
 	switch w, running := pr.running[e.Step]; {
 	case e.Kind == buildkit.Started:
+		pr.noted = ""
 		pr.running[e.Step] = work{since: time.Now()}
 	case e.Kind != buildkit.Moved:
 		delete(pr.running, e.Step)
@@ -134,7 +136,12 @@ func (pr *progress) report(e buildkit.Event) {
 }
 
 // note shows a line about the builder itself.
-func (pr *progress) note(line string) { pr.log.InfoStatus(line) }
+func (pr *progress) note(line string) {
+	pr.mu.Lock()
+	pr.noted = line
+	pr.mu.Unlock()
+	pr.log.InfoStatus(line)
+}
 
 // worthALine leaves out BuildKit's own small steps, such as loading the Dockerfile.
 func worthALine(s buildkit.Step) bool {

@@ -16,6 +16,10 @@ func TestStatusLine(t *testing.T) {
 	if got := pr.status(now); got != "" {
 		t.Errorf("nothing runs, but %q is shown", got)
 	}
+	pr.noted = "pushing to a.io/b: 429; trying again in 20s"
+	if got := pr.status(now); got != pr.noted {
+		t.Errorf("got %q", got)
+	}
 	pr.running[slow] = work{since: now.Add(-12300 * time.Millisecond)}
 	if got := pr.status(now); got != "linux/arm64 [build 2/3] 12s RUN go build ." {
 		t.Errorf("got %q", got)

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	} {
 		_ = os.Setenv(name, value) // fails for names only that are none
 	}
-	os.Exit(daemontest.Main(m, &machines[0], &machines[1]))
+	os.Exit(daemontest.Main(m, &machines[0], &machines[1], &embedded))
 }
 
 // impatient is the provider, but that it asks a registry once only.

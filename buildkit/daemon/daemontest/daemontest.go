@@ -71,8 +71,8 @@ func (d *Daemon) end() error {
 }
 
 // Main is for TestMain of a package one level below the root: it runs the tests with bin/ on their PATH, everything they write, caches
-// included, in one folder, which it removes when the daemons have ended. It returns the exit code, or does not return where this
-// process is the keeper of a daemon.
+// included, in one folder, which it removes when the daemons have ended. The last daemon is that of code that is not told of another. It
+// returns the exit code, or does not return where this process is the keeper of a daemon.
 func Main(m *testing.M, daemons ...*Daemon) int {
 	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
 		os.Exit(code)
@@ -97,6 +97,9 @@ func run(m *testing.M, daemons []*Daemon) (code int, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	for i, d := range daemons {
 		d.Dir = filepath.Join(dir, "daemon"+strconv.Itoa(i))
+		if err := os.Setenv("PULUMI_BUILDKIT_DAEMON_DIR", d.Dir); err != nil {
+			return 1, err
+		}
 		defer func() { err = errors.Join(err, d.end()) }()
 	}
 	if err := os.Setenv("PATH", bin+":"+os.Getenv("PATH")); err != nil {
