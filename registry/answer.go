@@ -36,7 +36,7 @@ func (s *session) explainAnswer(e *transport.Error) error {
 func (s *session) refusal(e *transport.Error) refusal {
 	bare := *e
 	bare.Request = nil
-	r := refusal{status: e.StatusCode, said: s.said(e), words: strings.ReplaceAll(bare.Error(), s.repository.RepositoryStr(), "REPOSITORY")}
+	r := refusal{status: e.StatusCode, said: s.said(e), words: unnamed(bare.Error(), s.repository.RepositoryStr())}
 	if e.Request != nil {
 		r.method = e.Request.Method
 	}
@@ -44,6 +44,15 @@ func (s *session) refusal(e *transport.Error) refusal {
 		r.codes = append(r.codes, diagnostic.Code)
 	}
 	return r
+}
+
+// unnamed are a registry's words without the repository's path, which may hold any of them. A path of one segment may itself be one of the
+// words, as token is, or part of one, as auth is: it is meant only where it is quoted or part of a reference.
+func unnamed(words, path string) string {
+	if strings.Contains(path, "/") {
+		return strings.ReplaceAll(words, path, "REPOSITORY")
+	}
+	return regexp.MustCompile("(['\"`/:=(\\[])"+regexp.QuoteMeta(path)+`\b`).ReplaceAllString(words, "${1}REPOSITORY")
 }
 
 // explain puts the sentinel first, then the registry's words, then the remedy.

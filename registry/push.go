@@ -173,7 +173,7 @@ func hostOf(repository string) string {
 // explainRefusedPush is about an answer of the registry.
 func explainRefusedPush(failure *PushError, p party, pushed pushText) {
 	pushed.said = oneLine(p.given.redacted(pushed.said))
-	pushed.words = strings.ReplaceAll(pushed.words, p.repository, "REPOSITORY")
+	pushed.words = unnamed(pushed.words, p.repository)
 	failure.cause = p.explain(pushed.refusal)
 	if pushed.isLost() {
 		failure.cause = fmt.Errorf("%w; %s does not have what it was given a moment ago: look at its storage", failure.cause, p.host)
