@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 )
 
-// lateLogin looks a credential up when its host first answers 401 or 403, and then once. A registry that asks for none, such as one on
-// loopback, never waits for a credential helper nor fails for a broken one.
+// lateLogin looks a credential up when its host first answers 401, 403 or 404, and then once. A registry that asks for none, such as one on
+// loopback, never fails for a broken credential helper, and waits for one only before it is believed that something is not there.
 type lateLogin struct {
 	keychain   *Keychain
 	host       string
@@ -19,6 +19,7 @@ type lateLogin struct {
 
 	mu     sync.Mutex
 	asked  bool
+	failed bool // a lookup did that nobody had asked for
 	answer finding
 }
 
@@ -55,6 +56,29 @@ func (l *lateLogin) lookup(ctx context.Context) (Credential, error) {
 	}
 	l.asked, l.answer = true, found
 	return found.Credential, nil
+}
+
+// offer logs in unasked if there is something to log in with, and says whether it did. Where the lookup fails it is the registry's word that
+// counts, and nobody looks again.
+func (l *lateLogin) offer(ctx context.Context) bool {
+	if l.keychain == nil || l.gaveUp() {
+		return false
+	}
+	credential, err := l.lookup(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = err != nil
+	if err != nil || credential.Anonymous() {
+		return false
+	}
+	l.challenged.Store(true)
+	return true
+}
+
+func (l *lateLogin) gaveUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
 }
 
 // renew forgets a credential that was refused, and says whether another one may be found.

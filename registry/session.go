@@ -52,11 +52,12 @@ type response struct {
 }
 
 // do sends a request; an answer other than 2xx is an error as well as a response. A registry that lets everybody ping may still ask for a
-// login now, which go-containerregistry's transport learns only for the next request; and a token may have expired.
+// login now, which go-containerregistry's transport learns only for the next request; or hide from strangers what it has, with a 404 that
+// nobody believes who can log in; and a token may have expired.
 func (s *session) do(ctx context.Context, r request) (response, error) {
 	challenged, used := s.login.challenged.Load(), s.login.credential()
 	resp, err := s.send(ctx, r)
-	if slices.Contains(challenges, resp.status) && !challenged {
+	if !challenged && (slices.Contains(challenges, resp.status) || resp.status == http.StatusNotFound && s.login.offer(ctx)) {
 		resp, err = s.send(ctx, r)
 	}
 	if used.Anonymous() { // it was looked up on the way
