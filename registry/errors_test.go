@@ -52,8 +52,9 @@ var errorTexts = []struct {
 		"not found: manifest unknown",
 	},
 	{
-		"immutable", refusal(http.StatusBadRequest, "TAG_INVALID", immutable), registry.ErrImmutableTag, "immutable tag: " + immutable +
-			"; use a tag that changes with its content, such as team/app:{hash}, or let the repository move tags",
+		"immutable", refusal(http.StatusBadRequest, "TAG_INVALID", immutable), registry.ErrImmutableTag,
+		"immutable tag: it holds an image that HOST does not serve, since it is archived or its content is gone; restore that image or delete the " +
+			"tag, and try again",
 	},
 	{
 		"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"), registry.ErrUnsupported,

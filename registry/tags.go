@@ -121,7 +121,8 @@ func (s *session) setTag(ctx context.Context, d document, tag Tag) error {
 	return s.readBack(ctx, d.digest, tag)
 }
 
-// move writes the tag. An immutable tag that HEAD did not show to hold the digest may hold it nevertheless.
+// move writes the tag. An immutable tag that HEAD did not show to hold the digest may hold it nevertheless, or an image that is listed and
+// not served.
 func (s *session) move(ctx context.Context, d document, tag Tag) error {
 	err := s.put(ctx, tag.label, d)
 	if !errors.Is(err, ErrImmutableTag) {
@@ -129,12 +130,25 @@ func (s *session) move(ctx context.Context, d document, tag Tag) error {
 	}
 	held, unknown := s.fetch(ctx, tag.label, d.digest.Algorithm())
 	switch {
+	case errors.Is(unknown, ErrNotFound):
+		return s.unserved(tag)
 	case unknown != nil:
 		return err
 	case held.digest == d.digest:
 		return nil
 	}
 	return fmt.Errorf("%w (it holds %s, not %s)", err, held.digest, d.digest)
+}
+
+// unserved is an immutable tag of what cannot be had: other tags, whose images are served, would not bring back this one.
+func (s *session) unserved(tag Tag) error {
+	cure := "restore that image or delete the tag, and try again"
+	if s.party().ecr {
+		cure = fmt.Sprintf("restore it with aws ecr update-image-storage-class --repository-name %[1]s --image-id imageTag=%[2]s "+
+			"--target-storage-class STANDARD, or delete the tag with aws ecr batch-delete-image --repository-name %[1]s --image-ids imageTag=%[2]s, "+
+			"and try again", s.repository.RepositoryStr(), tag.label)
+	}
+	return fmt.Errorf("%w: it holds an image that %s does not serve, since it is archived or its content is gone; %s", ErrImmutableTag, tag.Host(), cure)
 }
 
 func (s *session) readBack(ctx context.Context, want digest.Digest, tag Tag) error {
