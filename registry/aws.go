@@ -17,12 +17,17 @@ import (
 )
 
 const (
+	// tokenTimeout bounds all tries to get a token. A daemon that asks for credentials waits a minute for the answer.
+	tokenTimeout = 45 * time.Second
 	// mintTimeout bounds one way to a token: SSO, STS, the metadata of the machine, Amazon ECR.
 	mintTimeout = 30 * time.Second
 	// noneFor is how long a principal without credentials is not asked again: a machine that is none of Amazon's may take seconds to find
 	// that out, and a push asks several times.
 	noneFor = 30 * time.Second
 )
+
+// mintWaits are the pauses between the tries, in which 30 s of trouble at Amazon pass.
+var mintWaits = waits{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second, 8 * time.Second, 8 * time.Second}
 
 // awsAccess is what this process knows of principals, until when. It is shared by all keychains, so that fifty images cost one token.
 type awsAccess struct {
@@ -42,16 +47,15 @@ type ecrToken struct {
 }
 
 // token is given out in the first half of its life only: who got it has hours left to push. All who ask at once share one call.
-func (a *awsAccess) token(ctx context.Context, p awsPrincipal) (Credential, error) {
+func (a *awsAccess) token(ctx context.Context, p awsPrincipal, pauses waits) (Credential, error) {
 	if known, is := a.known(p); is {
 		return known.credential, known.err
 	}
 	flight := a.flights.DoChan(fmt.Sprint(p), func() (any, error) {
 		// Whoever came first may give up; the others still wait.
-		ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), mintTimeout, fmt.Errorf("%w: AWS did not answer within %s; "+
-			"check the network and try again", ErrUnreachable, mintTimeout))
+		ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), tokenTimeout, silent(tokenTimeout))
 		defer stop()
-		return a.minted(ctx, p), nil
+		return a.minted(ctx, p, pauses), nil
 	})
 	select {
 	case landed := <-flight:
@@ -70,22 +74,34 @@ func (a *awsAccess) known(p awsPrincipal) (ecrToken, bool) {
 }
 
 // minted asks for a token and keeps it. Who came a moment too late for the last flight finds what it brought. While there is no new token
-// the old one does, as long as it is good.
-func (a *awsAccess) minted(ctx context.Context, p awsPrincipal) ecrToken {
+// the old one does, as long as it is good, and nobody waits for another one.
+func (a *awsAccess) minted(ctx context.Context, p awsPrincipal, pauses waits) ecrToken {
 	if known, is := a.known(p); is {
 		return known
 	}
-	fresh := a.mint(ctx, p)
+	if _, lasts := a.lasting(p); lasts {
+		pauses = waits{}
+	}
+	fresh := a.mint(ctx, p, pauses)
+	old, lasts := a.lasting(p)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if fresh.err != nil {
 		delete(a.configs, p) // somebody may log in meanwhile
-		if old, is := a.tokens[p]; is && old.err == nil && time.Now().Before(old.expires) {
-			return old
-		}
+	}
+	if fresh.err != nil && lasts {
+		return old
 	}
 	a.tokens[p] = fresh
 	return fresh
+}
+
+// lasting is a token that is good, if no longer in the first half of its life.
+func (a *awsAccess) lasting(p awsPrincipal) (ecrToken, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	old, is := a.tokens[p]
+	return old, is && old.err == nil && time.Now().Before(old.expires)
 }
 
 // forget drops a token that was refused, if it is still the one that is kept.

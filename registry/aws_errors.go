@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // awsCause is a way in which AWS fails: one of the codes of its API, or one of the phrases of the SDK, whose own errors have no types. An
@@ -23,6 +28,9 @@ type awsCause struct {
 	said      string // in place of AWS's words
 	cure      string
 }
+
+// noMetadata: no service of the machine's knows credentials, most often because it is none of Amazon's.
+const noMetadata = "no EC2 IMDS role found"
 
 // awsCauses are asked in this order.
 var awsCauses = []awsCause{
@@ -39,7 +47,7 @@ var awsCauses = []awsCause{
 		said: `the login session of profile "$profile" is not there or has expired`, cure: "log in with aws login --profile $profile",
 	},
 	{
-		is: ErrUnauthorized, phrases: []string{"no EC2 IMDS role found"},
+		is: ErrUnauthorized, phrases: []string{noMetadata},
 		said: `no credentials in the environment, in profile "$profile" or from this machine`,
 		cure: "run aws configure, or name a profile that has some with ecr.profile or AWS_PROFILE",
 	},
@@ -94,15 +102,19 @@ func (p awsPrincipal) explain(ctx context.Context, err error) error {
 	}
 	words := err.Error()
 	code := ""
-	if answered, is := errors.AsType[smithy.APIError](err); is {
+	if answered, is := errors.AsType[smithy.APIError](err); is && answered.ErrorCode() != unnamedCode {
 		code, words = answered.ErrorCode(), answered.ErrorMessage()
 	}
 	operation := ""
 	if asked, is := errors.AsType[*smithy.OperationError](err); is {
 		operation = asked.OperationName
 	}
+	text := err.Error()
+	if status := statusOf(err); status >= http.StatusInternalServerError {
+		text = "" // whoever was asked for credentials, it is not for want of them
+	}
 	for _, cause := range awsCauses {
-		if cause.matches(operation, code, err.Error()) {
+		if cause.matches(operation, code, text) {
 			return &awsError{cause.is, p.filled(cause, words)}
 		}
 	}
@@ -135,10 +147,53 @@ func (p awsPrincipal) unexplained(code, words string, err error) error {
 		}
 		return &awsError{ErrUnreachable, fmt.Sprintf("unreachable: %s; check that %s is right%s", sent.Err, host, p.regionHint(err))}
 	}
-	if code != "" {
+	_, garbled := errors.AsType[*smithy.DeserializationError](err)
+	switch status := statusOf(err); {
+	case code != "":
 		words = code + ": " + words
+	case status != 0 && (garbled || strings.Contains(words, unnamedCode)):
+		words = unreadable(status)
 	}
 	return &awsError{nil, oneLine(words)}
+}
+
+// unnamedCode is what the SDK makes of an error without a code.
+const unnamedCode = "UnknownError"
+
+// statusOf is the status of the answer that an error is about, or 0.
+func statusOf(err error) int {
+	if answered, is := errors.AsType[*smithyhttp.ResponseError](err); is {
+		return answered.HTTPStatusCode()
+	}
+	return 0
+}
+
+// unreadable is about an answer that is not as AWS writes them: from a balancer or a proxy before it.
+func unreadable(status int) string {
+	text := fmt.Sprintf("%d %s", status, strings.ToLower(http.StatusText(status)))
+	if status >= http.StatusInternalServerError {
+		return text + "; the fault is in AWS or a proxy before it; try again later"
+	}
+	return text + ", which is no answer of AWS's; check ecr.endpoint and the proxy"
+}
+
+// passesAtAWS says whether a failure is likely to pass: an answer that says so, or a broken connection, but to what only Amazon's machines have.
+func passesAtAWS(err error) bool {
+	if passingAnswers.IsErrorRetryable(err) == aws.TrueTernary {
+		return true
+	}
+	return passing(err) && !strings.Contains(err.Error(), noMetadata)
+}
+
+var passingAnswers = retry.IsErrorRetryables{
+	retry.RetryableHTTPStatusCode{Codes: retry.DefaultRetryableHTTPStatusCodes},
+	retry.RetryableErrorCode{Codes: retry.DefaultRetryableErrorCodes},
+	retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes},
+}
+
+// silent is the cause of a context whose time is over.
+func silent(limit time.Duration) error {
+	return fmt.Errorf("%w: AWS did not answer within %s; check the network and try again", ErrUnreachable, limit)
 }
 
 // regionHint: a region that is not one has no address.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/awslabs/amazon-ecr-credential-helper/ecr-login/api"
 )
@@ -21,6 +22,9 @@ type ECR struct {
 	Endpoint string
 	// Hosts are Amazon ECR as well, although their names do not say so: endpoints in a VPC, proxies, tests.
 	Hosts []string
+	// RetryWaits are the pauses before each further try to get a token, where AWS throttles or is broken. The default is growing ones of 39
+	// seconds in all.
+	RetryWaits []time.Duration
 }
 
 // ecrHost is what the name of a host of Amazon ECR says.

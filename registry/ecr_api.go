@@ -40,7 +40,7 @@ func (c *Client) ecrAPI(ctx context.Context, repository string) (*ecrAPI, error)
 		return nil, principal.explain(ctx, err)
 	}
 	api := &ecrAPI{
-		client: principal.ecrClient(config, func(o *ecr.Options) { o.Retryer = aws.NopRetryer{} }), principal: principal, repository: path,
+		client: principal.ecrClient(config, oneTry), principal: principal, repository: path,
 		waits: c.options.RetryWaits, timeout: c.options.Timeout,
 	}
 	if known.account != "" {
@@ -53,8 +53,7 @@ func (c *Client) ecrAPI(ctx context.Context, repository string) (*ecrAPI, error)
 func (a *ecrAPI) call(ctx context.Context, do func(context.Context) error) error {
 	standard := retry.NewStandard()
 	return persist(ctx, a.waits, func(ctx context.Context) (error, bool) {
-		bounded, stop := context.WithTimeoutCause(ctx, a.timeout,
-			fmt.Errorf("%w: AWS did not answer within %s; check the network and try again", ErrUnreachable, a.timeout))
+		bounded, stop := context.WithTimeoutCause(ctx, a.timeout, silent(a.timeout))
 		defer stop()
 		err := do(bounded)
 		if err == nil {

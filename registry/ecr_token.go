@@ -12,44 +12,74 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 )
 
-// mint asks Amazon ECR for a token. Where the credentials for that are missing, and not merely the way to Amazon, the answer holds for a
+// mint asks Amazon ECR for a token, again as long as the failure is likely to pass. That there are no credentials to ask with holds for a
 // while.
-func (a *awsAccess) mint(ctx context.Context, p awsPrincipal) ecrToken {
+func (a *awsAccess) mint(ctx context.Context, p awsPrincipal, pauses waits) ecrToken {
+	if pauses == nil {
+		pauses = mintWaits
+	}
+	var fresh ecrToken
+	err := persist(ctx, pauses, func(ctx context.Context) (error, bool) {
+		ctx, stop := context.WithTimeoutCause(ctx, mintTimeout, silent(mintTimeout))
+		defer stop()
+		var err error
+		if fresh, err = a.mintOnce(ctx, p); err == nil {
+			return nil, false
+		}
+		return p.explain(ctx, err), ctx.Err() != nil || passesAtAWS(err)
+	})
+	if err != nil {
+		fresh.err = err
+	}
+	if err != nil && !errors.Is(err, ErrUnauthorized) {
+		fresh.until = time.Time{}
+	}
+	return fresh
+}
+
+// mintOnce has an until also where the way to credentials fails.
+func (a *awsAccess) mintOnce(ctx context.Context, p awsPrincipal) (ecrToken, error) {
 	began := time.Now()
 	config, err := a.config(ctx, p)
-	if err != nil {
-		return ecrToken{err: p.explain(ctx, err), until: began.Add(noneFor)}
+	if err == nil {
+		_, err = config.Credentials.Retrieve(ctx)
 	}
-	if _, err := config.Credentials.Retrieve(ctx); err != nil {
-		return ecrToken{err: p.explain(ctx, err), until: time.Now().Add(noneFor)}
+	if err != nil {
+		return ecrToken{until: time.Now().Add(noneFor)}, err
 	}
 	answered, expires, err := authorizationToken(ctx, config, p)
 	if err != nil {
-		return ecrToken{err: p.explain(ctx, err)}
+		return ecrToken{}, err
 	}
 	credential, err := decodeToken(answered)
 	if err != nil {
-		return ecrToken{err: err}
+		return ecrToken{}, err
 	}
-	return ecrToken{credential: credential, until: began.Add(expires.Sub(began) / 2), expires: expires}
+	return ecrToken{credential: credential, until: began.Add(expires.Sub(began) / 2), expires: expires}, nil
 }
 
 // authorizationToken calls GetAuthorizationToken, whose tokens are good for 12 hours.
 func authorizationToken(ctx context.Context, config aws.Config, p awsPrincipal) (token string, expires time.Time, err error) {
 	if p.public {
-		client := ecrpublic.NewFromConfig(config, func(o *ecrpublic.Options) { p.override(&o.BaseEndpoint) })
+		client := ecrpublic.NewFromConfig(config, func(o *ecrpublic.Options) {
+			o.Retryer = aws.NopRetryer{}
+			p.override(&o.BaseEndpoint)
+		})
 		answer, err := client.GetAuthorizationToken(ctx, nil)
 		if err != nil || answer.AuthorizationData == nil {
 			return "", time.Time{}, err
 		}
 		return aws.ToString(answer.AuthorizationData.AuthorizationToken), aws.ToTime(answer.AuthorizationData.ExpiresAt), nil
 	}
-	answer, err := p.ecrClient(config).GetAuthorizationToken(ctx, nil)
+	answer, err := p.ecrClient(config, oneTry).GetAuthorizationToken(ctx, nil)
 	if err != nil || len(answer.AuthorizationData) == 0 {
 		return "", time.Time{}, err
 	}
 	return aws.ToString(answer.AuthorizationData[0].AuthorizationToken), aws.ToTime(answer.AuthorizationData[0].ExpiresAt), nil
 }
+
+// oneTry leaves trying again to persist.
+func oneTry(o *ecr.Options) { o.Retryer = aws.NopRetryer{} }
 
 func (p awsPrincipal) ecrClient(config aws.Config, options ...func(*ecr.Options)) *ecr.Client {
 	return ecr.NewFromConfig(config, append(options, func(o *ecr.Options) { p.override(&o.BaseEndpoint) })...)
@@ -67,7 +97,7 @@ func decodeToken(token string) (Credential, error) {
 	decoded, err := base64.StdEncoding.DecodeString(token)
 	username, password, found := strings.Cut(string(decoded), ":")
 	if err != nil || !found {
-		return Credential{}, errors.New("AWS: GetAuthorizationToken did not answer with base64 of user:password; check ecr.endpoint")
+		return Credential{}, errors.New("GetAuthorizationToken did not answer with base64 of user:password; check ecr.endpoint")
 	}
 	return Credential{Username: username, Password: password}, nil
 }

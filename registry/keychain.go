@@ -42,7 +42,8 @@ func (k *Keychain) Format(f fmt.State, _ rune) { redact(f, "[keychain]") }
 // and after a minute.
 //
 // A private host of Amazon ECR lets nobody in without credentials; if neither AWS nor docker's config.json has some, that is an
-// ErrUnauthorized which names both. What it gives for such a host is good for some hours more.
+// ErrUnauthorized which names both. What it gives for such a host is good for some hours more. It takes up to 45 seconds where AWS throttles
+// or is broken.
 func (k *Keychain) Lookup(ctx context.Context, host string) (Credential, error) {
 	host = canonicalHost(host)
 	found, err := k.lookup(ctx, host)
@@ -133,7 +134,7 @@ func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential
 	if !is {
 		return fromClouds(ctx, clouds, host)
 	}
-	return sharedAccess.token(ctx, k.ECR.principal(known))
+	return sharedAccess.token(ctx, k.ECR.principal(known), k.ECR.RetryWaits)
 }
 
 // storedCredential is what somebody stored on this machine.

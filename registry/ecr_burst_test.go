@@ -1,0 +1,118 @@
+package registry_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// busy are ways in which Amazon, or what is before it, asks to come back later.
+var busy = map[string]registrytest.Fault{
+	"503 page": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "no", http.StatusServiceUnavailable)
+	},
+	"500 without words": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.WriteHeader(http.StatusInternalServerError)
+	},
+	"throttled": apiFault("ThrottlingException", "Rate exceeded"),
+	"closed":    registrytest.CloseConnection,
+}
+
+// TestECRTokenBurst: a token is asked for again where more tries are needed than the AWS SDK has, by ourselves and for a daemon.
+func TestECRTokenBurst(t *testing.T) {
+	t.Parallel()
+	for name, fault := range busy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, pushed := range []bool{false, true} {
+				e := registrytest.NewECR(t)
+				e.Repository("app", "")
+				image := registrytest.Image(t, "linux/amd64")
+				e.Push(t, "app:1", image)
+				e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Times: 6, Fault: fault})
+				keychain := amazon(t, e, "one")
+				keychain.ECR.RetryWaits = make([]time.Duration, 6)
+				_, err := once(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
+				if pushed {
+					err = once(keychain).Push(t.Context(), untold, func(ctx context.Context) error { return daemonPush(ctx, t, keychain, e.Host()+"/app", image) })
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// TestECRTokenBurstThatLasts ends, with the last reason in words that can be read, and the next one who asks is not told of it.
+func TestECRTokenBurstThatLasts(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"503 page":          "503 service unavailable; the fault is in AWS or a proxy before it; try again later",
+		"500 without words": "500 internal server error; the fault is in AWS or a proxy before it; try again later",
+		"throttled":         "Rate exceeded; wait some minutes and try again, with fewer images at once",
+	}
+	for name, want := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := registrytest.NewECR(t)
+			e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Times: 3, Fault: busy[name]})
+			keychain := amazon(t, e, "one")
+			keychain.ECR.RetryWaits = make([]time.Duration, 2)
+			_, err := keychain.Lookup(t.Context(), e.Host())
+			told := regexp.MustCompile("^credentials for " + e.Host() + ": AWS: " + want + ` \(tried 3 times in \S+\); or log in with docker login`)
+			if !told.MatchString(fmt.Sprint(err)) {
+				t.Errorf("got  %v\nwant %s", err, told)
+			}
+			if _, err := keychain.Lookup(t.Context(), e.Host()); err != nil {
+				t.Errorf("the next one: %v", err)
+			}
+		})
+	}
+}
+
+// TestECRProxyPage: an answer that is none of AWS's and will not pass.
+func TestECRProxyPage(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "<h1>who are you?</h1>", http.StatusForbidden)
+	}})
+	_, err := amazon(t, e, "one").Lookup(t.Context(), e.Host())
+	expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": AWS: 403 forbidden, which is no answer of AWS's; check ecr.endpoint and "+
+		"the proxy; or log in with docker login, whose config.json has none either")
+}
+
+// TestECRRoleBurst: nor are STS's bad minutes anything to remember.
+func TestECRRoleBurst(t *testing.T) {
+	e := registrytest.NewECR(t)
+	t.Setenv("AWS_ENDPOINT_URL_STS", e.Endpoint())
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	var asked atomic.Int64
+	e.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path == "/" && req.Header.Get("X-Amz-Target") == "" && asked.Add(1) <= 6 {
+				http.Error(w, "no", http.StatusServiceUnavailable)
+				return
+			}
+			next.ServeHTTP(w, req)
+		})
+	})
+	keychain := amazon(t, e, "one")
+	keychain.ECR.RoleARN = "arn:aws:iam::123456789012:role/PUSH"
+	keychain.ECR.RetryWaits = make([]time.Duration, 2)
+	if _, err := keychain.Lookup(t.Context(), e.Host()); err == nil || asked.Load() != 3 {
+		t.Errorf("%d requests: %v", asked.Load(), err)
+	}
+	keychain.ECR.RetryWaits = make([]time.Duration, 3)
+	if _, err := keychain.Lookup(t.Context(), e.Host()); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
+}
