@@ -32,7 +32,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 			failures = append(failures, r.withLoginHint(args, err))
 		}
 	}
-	return errors.Join(failures...)
+	return withWayOut(errors.Join(failures...))
 }
 
 // withLoginHint says where the refused logins come from: what the engine does without the program, it does with the ones in
@@ -43,6 +43,15 @@ func (s *settings) withLoginHint(args ImageArgs, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w; these are the logins of the last update, so give new ones to pulumi up first", err)
+}
+
+// withWayOut says how to be rid of an image whose tags nobody deletes here: Docker Hub and ghcr.io delete none, elsewhere it may be a matter
+// of rights.
+func withWayOut(err error) error {
+	if !errors.Is(err, registry.ErrUnsupported) && !errors.Is(err, registry.ErrDenied) {
+		return err
+	}
+	return fmt.Errorf("%w; or leave what is tagged there: set the resource option retainOnDelete: true, run pulumi up, and then destroy", err)
 }
 
 func deleteTag(ctx context.Context, client *registry.Client, ref, digest string) error {
