@@ -112,6 +112,7 @@ func plain(err error) string {
 	for _, layer := range []string{"failed to run Build function: ", "failed to solve: ", "rpc error: code = Unknown desc = "} {
 		text = strings.ReplaceAll(text, layer, "")
 	}
+	text = notThere.ReplaceAllString(text, "$1 is not there")
 	if !strings.Contains(text, "failed to push") { // whose words package registry reads
 		text = unanswered.ReplaceAllString(text, "$1 does not answer: ")
 	}

@@ -10,6 +10,7 @@ import (
 // hints are what to do about errors of which a daemon's text says only what is wrong.
 var hints = []struct{ text, hint string }{
 	{"no SSH key ", "give the agent or keys with this id in ssh (default, for a mount without one)"},
+	{" is not there", "COPY and ADD take files of the build context, without those that .dockerignore leaves out; with --from, files of that stage or context"},
 	{"granting entitlement network.host is not allowed", "start the builder with --allow-insecure-entitlement network.host, or leave network at its default"},
 }
 
@@ -29,6 +30,9 @@ var pullHints = []struct{ text, hint string }{
 
 // unanswered is a request of the daemon's; its URL may be signed.
 var unanswered = regexp.MustCompile(`failed to do request: \w+ "https?://([^/"]+)[^"]*": `)
+
+// notThere is what a daemon says of a source of COPY or ADD, with names before it that only it knows.
+var notThere = regexp.MustCompile(`(?:failed to compute cache key: )?failed to calculate checksum of ref \S+ ("[^"]*"): not found`)
 
 func withHint(err error) error {
 	if strings.Contains(err.Error(), "failed to push") {

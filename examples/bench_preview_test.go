@@ -71,6 +71,9 @@ func pluginMemory(b *testing.B, run func()) (most float64) {
 	run()
 	close(done)
 	group.Wait()
+	if most == 0 {
+		b.Error("no plugin was seen to run")
+	}
 	return most
 }
 

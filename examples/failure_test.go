@@ -32,6 +32,12 @@ func TestAFailingStepFailsThePreview(t *testing.T) {
 	}
 }
 
+func TestASourceThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, both, map[string]string{"Dockerfile": "FROM scratch\nCOPY hello.txt /\n"}))
+	fails(t, s.Preview(), `"/hello.txt" is not there`, "COPY and ADD take files of the build context, without those that .dockerignore leaves out", "Dockerfile:2")
+}
+
 // Each mistake is reported under its own path, all at once, before anything runs.
 func TestBadInputs(t *testing.T) {
 	t.Parallel()

@@ -54,7 +54,21 @@ func spacedTag(s string) string {
 	if !strings.ContainsAny(s, " \t\r\n\v\f") {
 		return ""
 	}
-	return fmt.Sprintf("contains white space; write %s", withoutLogin(strings.Join(strings.Fields(s), "")))
+	return "contains white space; write " + repaired(s)
+}
+
+// repaired is the tag without all that has one cure, so that what an error proposes is not refused next.
+func repaired(s string) string {
+	s = strings.Join(strings.Fields(s), "")
+	if _, rest, found := strings.Cut(s, "://"); found {
+		s = rest
+	}
+	s, _, _ = strings.Cut(withoutLogin(s), "@")
+	if strings.HasSuffix(s, ":") {
+		s += "latest"
+	}
+	base, _ := splitLabel(s)
+	return strings.ToLower(base) + strings.TrimPrefix(s, base)
 }
 
 // loginTag comes before all that repeat the tag: what stands before the @ of a host may be a password.
@@ -66,19 +80,17 @@ func loginTag(s string) string {
 }
 
 func schemeTag(s string) string {
-	_, rest, found := strings.Cut(s, "://")
-	if !found {
+	if !strings.Contains(s, "://") {
 		return ""
 	}
-	return fmt.Sprintf("begins with a scheme; write %s", rest)
+	return "begins with a scheme; write " + repaired(s)
 }
 
 func digestTag(s string) string {
-	name, _, found := strings.Cut(s, "@")
-	if !found {
+	if !strings.Contains(s, "@") {
 		return ""
 	}
-	return fmt.Sprintf("contains a digest, which is known only after the build; write %s", name)
+	return "contains a digest, which is known only after the build; write " + repaired(s)
 }
 
 // bareTag refuses what docker silently sends to docker.io/library, where only Docker's own images are.
@@ -99,14 +111,14 @@ func capitalTag(s string) string {
 	if path == strings.ToLower(path) {
 		return ""
 	}
-	return fmt.Sprintf("has capitals in its repository; write %s", strings.ToLower(base)+strings.TrimPrefix(s, base))
+	return "has capitals in its repository; write " + repaired(s)
 }
 
 func emptyLabel(s string) string {
 	if !strings.HasSuffix(s, ":") {
 		return ""
 	}
-	return fmt.Sprintf("has nothing after the colon; write %slatest", s)
+	return "has nothing after the colon; write " + repaired(s)
 }
 
 func longLabel(s string) string {

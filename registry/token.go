@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// tokenBudget is how long a token server is asked again and again: less than what a push may be silent.
-const tokenBudget = time.Minute
+// tokenBudget is how long a token server is asked again and again: BuildKit waits for a minute.
+const tokenBudget = 45 * time.Second
 
 // TokenRequest is what a registry wants in place of a login with each request:
 // https://distribution.github.io/distribution/spec/auth/token/.
@@ -33,11 +33,13 @@ type Token struct {
 func (t Token) Format(f fmt.State, _ rune) { redact(f, mask) }
 
 // Token logs in at a token server on behalf of a daemon, which gets no password: with the rules for every request of this package, the
-// authorities and the permission for plain http of the registry's login included, and as often as it takes, up to a minute.
+// authorities and the permission for plain http of the registry's login included, and as often as it takes, up to 45 s.
 //
 // The error is one of this package's, and ExplainPush knows it again when it comes back from the daemon.
 func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
 	host := canonicalHost(r.Host)
+	ctx, stop := context.WithTimeoutCause(ctx, tokenBudget, fmt.Errorf("%w: its token server took longer than %s", ErrUnreachable, tokenBudget))
+	defer stop()
 	if _, err := c.keychain.Lookup(ctx, host); err != nil {
 		return Token{}, err
 	}
@@ -51,8 +53,6 @@ func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
 }
 
 func (c *Client) exchange(ctx context.Context, host string, given finding, r TokenRequest) (Token, error) {
-	ctx, stop := context.WithTimeoutCause(ctx, tokenBudget, fmt.Errorf("%w: its token server took longer than %s", ErrUnreachable, tokenBudget))
-	defer stop()
 	s, err := c.tokenSession(host, given, r.Scopes)
 	if err != nil {
 		return Token{}, err
