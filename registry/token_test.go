@@ -62,3 +62,16 @@ func TestToken(t *testing.T) {
 		})
 	}
 }
+
+// TestAnonymousToken: who has no login gets what everybody gets.
+func TestAnonymousToken(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	r.AskForTokens("", "", "")
+	got, err := once(dockerConfig(t, `{}`)).Token(t.Context(), registry.TokenRequest{
+		Host: r.Host(), Realm: "http://" + r.Host() + registrytest.TokenPath, Scopes: []string{"repository:library/alpine:pull"},
+	})
+	if err != nil || got.Token == "" {
+		t.Error(err)
+	}
+}
