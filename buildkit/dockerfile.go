@@ -24,11 +24,11 @@ func CheckDockerfile(text []byte, target string) error {
 	}
 	parsed, err := parser.Parse(bytes.NewReader(text))
 	if err != nil {
-		return atLine(err)
+		return newer(text, atLine(err))
 	}
 	stages, _, err := instructions.Parse(parsed.AST, nil)
 	if err != nil {
-		return atLine(err)
+		return newer(text, atLine(err))
 	}
 	if len(stages) == 0 {
 		return errors.New("the Dockerfile has no stage: it needs at least a FROM")
@@ -62,6 +62,17 @@ func checkTarget(stages []instructions.Stage, target string) error {
 type TargetError struct{ text string }
 
 func (e *TargetError) Error() string { return e.text }
+
+// newer adds how a Dockerfile gets a newer frontend than this program's own, which stands in for docker/dockerfile:1: whether it asks for
+// one or has a typing error nobody can tell.
+func newer(text []byte, err error) error {
+	_, official := officialSyntax(text)
+	if !official || !strings.Contains(err.Error(), "unknown instruction: ") && !strings.Contains(err.Error(), "unknown flag: ") {
+		return err
+	}
+	return fmt.Errorf("%w: the Dockerfile frontend here is 1.%d; for a newer one name its version, as # syntax=docker/dockerfile:1.%d",
+		err, frontendMinor, frontendMinor+1)
+}
 
 // atLine puts the line in front, once.
 func atLine(err error) error {

@@ -21,7 +21,8 @@ func TestCheckDockerfile(t *testing.T) {
 		"no such target":     {"FROM scratch AS app\nFROM scratch AS test\n", "ap", `the Dockerfile has no stage "ap": it has app, test`},
 		"no names":           {"FROM scratch\n", "ap", `the Dockerfile has no stage "ap": its stages have no names (FROM … AS name)`},
 		"other frontend":     {"# syntax=example.com/fe:1\nanything goes", "x", ""},
-		"official frontend":  {"# syntax=docker/dockerfile:1\nRUNN", "", "line 2: unknown instruction: RUNN"},
+		"official frontend":  {"# syntax=docker/dockerfile:1\nNEWTHING", "", "line 2: unknown instruction: NEWTHING: the Dockerfile frontend here is 1.27; for a newer one name its version, as # syntax=docker/dockerfile:1.28"},
+		"newer frontend":     {"# syntax=docker/dockerfile:1.28\nNEWTHING", "", ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
