@@ -37,56 +37,59 @@ func TestParseTag(t *testing.T) {
 	}
 }
 
+// bare is in the cure for a tag without a host.
+const bare = " for your own Docker Hub repository, registry.example.com/"
+
+var refusedTags = []struct{ name, tag, want string }{
+	{"empty", "", `tag "" is empty; write host/path:tag, such as ghcr.io/acme/app:1`},
+	{"space", "ghcr.io/acme/app: 1", `tag "ghcr.io/acme/app: 1" contains white space; write ghcr.io/acme/app:1`},
+	{"space and more", "https://Ghcr.io/Acme/ App:", `tag "https://Ghcr.io/Acme/ App:" contains white space; write ghcr.io/acme/app:latest`},
+	{"newline", "user/app:1\n", `tag "user/app:1\n" contains white space; write user/app:1`},
+	{"scheme", "https://ghcr.io/acme/app:1", `tag "https://ghcr.io/acme/app:1" begins with a scheme; write ghcr.io/acme/app:1`},
+	{
+		"digest", "user/app:1@sha256:" + strings.Repeat("a", 64),
+		`tag "user/app:1@sha256:` + strings.Repeat("a", 64) + `" contains a digest, which is known only after the build; write user/app:1`,
+	},
+	{
+		"bare", "app", `tag "app" would go to docker.io/library/app; write user/app:latest` + bare +
+			"app:latest for your registry, or docker.io/library/app:latest if you mean it",
+	},
+	{
+		"bare with tag", "app:1", `tag "app:1" would go to docker.io/library/app; write user/app:1` + bare +
+			"app:1 for your registry, or docker.io/library/app:1 if you mean it",
+	},
+	{
+		"bare with host", "docker.io/app:1", `tag "docker.io/app:1" would go to docker.io/library/app; write user/app:1` + bare +
+			"app:1 for your registry, or docker.io/library/app:1 if you mean it",
+	},
+	{"capitals", "ghcr.io/Acme/App:V1", `tag "ghcr.io/Acme/App:V1" has capitals in its repository; write ghcr.io/acme/app:V1`},
+	{"capitals at Docker Hub", "User/app:1", `tag "User/app:1" has capitals in its repository; write user/app:1`},
+	{"nothing after the colon", "user/app:", `tag "user/app:" has nothing after the colon; write user/app:latest`},
+	{
+		"long", "user/app:" + strings.Repeat("a", 129),
+		`tag "user/app:` + strings.Repeat("a", 129) + `" has 129 characters after the colon; shorten them to 128`,
+	},
+	{
+		"odd", "user/app:a+b",
+		`tag "user/app:a+b" has other characters after the colon than letters, digits, _ . and -, or begins with . or -; replace them`,
+	},
+	{
+		"leading dot", "user/app:.1",
+		`tag "user/app:.1" has other characters after the colon than letters, digits, _ . and -, or begins with . or -; replace them`,
+	},
+	{
+		"odd repository", "ghcr.io/acme/a$b:1", `tag "ghcr.io/acme/a$b:1" is not a reference: invalid reference format; ` +
+			"write host/path:tag, the path in lower-case letters and digits with single . _ - between them",
+	},
+	{
+		"no repository", "ghcr.io/:1", `tag "ghcr.io/:1" is not a reference: invalid reference format; ` +
+			"write host/path:tag, the path in lower-case letters and digits with single . _ - between them",
+	},
+}
+
 func TestParseTagRefuses(t *testing.T) {
 	t.Parallel()
-	const bare = " for your own Docker Hub repository, registry.example.com/"
-	tests := []struct{ name, tag, want string }{
-		{"empty", "", `tag "" is empty; write host/path:tag, such as ghcr.io/acme/app:1`},
-		{"space", "ghcr.io/acme/app: 1", `tag "ghcr.io/acme/app: 1" contains white space; write ghcr.io/acme/app:1`},
-		{"space and more", "https://Ghcr.io/Acme/ App:", `tag "https://Ghcr.io/Acme/ App:" contains white space; write ghcr.io/acme/app:latest`},
-		{"newline", "user/app:1\n", `tag "user/app:1\n" contains white space; write user/app:1`},
-		{"scheme", "https://ghcr.io/acme/app:1", `tag "https://ghcr.io/acme/app:1" begins with a scheme; write ghcr.io/acme/app:1`},
-		{
-			"digest", "user/app:1@sha256:" + strings.Repeat("a", 64),
-			`tag "user/app:1@sha256:` + strings.Repeat("a", 64) + `" contains a digest, which is known only after the build; write user/app:1`,
-		},
-		{
-			"bare", "app", `tag "app" would go to docker.io/library/app; write user/app:latest` + bare +
-				"app:latest for your registry, or docker.io/library/app:latest if you mean it",
-		},
-		{
-			"bare with tag", "app:1", `tag "app:1" would go to docker.io/library/app; write user/app:1` + bare +
-				"app:1 for your registry, or docker.io/library/app:1 if you mean it",
-		},
-		{
-			"bare with host", "docker.io/app:1", `tag "docker.io/app:1" would go to docker.io/library/app; write user/app:1` + bare +
-				"app:1 for your registry, or docker.io/library/app:1 if you mean it",
-		},
-		{"capitals", "ghcr.io/Acme/App:V1", `tag "ghcr.io/Acme/App:V1" has capitals in its repository; write ghcr.io/acme/app:V1`},
-		{"capitals at Docker Hub", "User/app:1", `tag "User/app:1" has capitals in its repository; write user/app:1`},
-		{"nothing after the colon", "user/app:", `tag "user/app:" has nothing after the colon; write user/app:latest`},
-		{
-			"long", "user/app:" + strings.Repeat("a", 129),
-			`tag "user/app:` + strings.Repeat("a", 129) + `" has 129 characters after the colon; shorten them to 128`,
-		},
-		{
-			"odd", "user/app:a+b",
-			`tag "user/app:a+b" has other characters after the colon than letters, digits, _ . and -, or begins with . or -; replace them`,
-		},
-		{
-			"leading dot", "user/app:.1",
-			`tag "user/app:.1" has other characters after the colon than letters, digits, _ . and -, or begins with . or -; replace them`,
-		},
-		{
-			"odd repository", "ghcr.io/acme/a$b:1", `tag "ghcr.io/acme/a$b:1" is not a reference: invalid reference format; ` +
-				"write host/path:tag, the path in lower-case letters and digits with single . _ - between them",
-		},
-		{
-			"no repository", "ghcr.io/:1", `tag "ghcr.io/:1" is not a reference: invalid reference format; ` +
-				"write host/path:tag, the path in lower-case letters and digits with single . _ - between them",
-		},
-	}
-	for _, test := range tests {
+	for _, test := range refusedTags {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			tag, err := registry.ParseTag(test.tag)
