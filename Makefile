@@ -3,7 +3,9 @@
 SHELL := /bin/bash -euo pipefail
 
 # A tag is the version; any other commit is a development version of nothing released.
-VERSION ?= $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || echo 0.0.0-dev+$$(git describe --always --dirty=.dirty --exclude '*' 2>/dev/null || echo unknown))
+ifndef VERSION # once: a commit while it builds must not have a say
+VERSION := $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || echo 0.0.0-dev+$$(git describe --always --dirty=.dirty --exclude '*' 2>/dev/null || echo unknown))
+endif
 BUILDKIT_VERSION = $(shell awk '$$1=="github.com/moby/buildkit" {print $$2}' .tools/buildkit/go.mod)
 
 SHIPPED := CGO_ENABLED=0 go build -trimpath -buildvcs=false
@@ -14,7 +16,9 @@ OUT     := bin
 PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 DIST    := bin/dist
 # No time in an archive is another one than the commit's.
-SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+endif
 TOOLS   := bin/pulumi bin/pulumi-language-yaml bin/registry bin/actionlint
 HOSTS   := $(addprefix bin/pulumi-language-,go nodejs python python-exec java)
 BUSYBOX := .cache/fixtures/busybox-amd64/busybox .cache/fixtures/busybox-arm64/busybox
