@@ -74,14 +74,15 @@ func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
 func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 	t.Parallel()
 	b := newBuildsOn(t, &stuck)
+	written := buildkit.Written(t.Context(), stuck.Endpoint(t))
 	cases := map[string]struct {
 		fault   registrytest.Fault
 		times   int
 		written func() (int64, bool)
 		want    string
 	}{
-		"silent":          {registrytest.Stall, 1, stuck.Written, "/image: failed to do request: Put \"\": i/o timeout: no answer within 1.5s"},
-		"slow":            {trickling, 0, stuck.Written, ""},
+		"silent":          {registrytest.Stall, 1, written, "/image: failed to do request: Put \"\": i/o timeout: no answer within 1.5s"},
+		"slow":            {trickling, 0, written, ""},
 		"nobody can tell": {sluggish, 1, nil, ""},
 	}
 	for name, c := range cases { //nolint:paralleltest // what one sends would be headway of another

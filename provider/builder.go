@@ -22,8 +22,7 @@ func links(keychain *registry.Keychain) map[string]daemon.Registry {
 // builder is a daemon that builds.
 type builder struct {
 	endpoint string
-	written  func() (bytes int64, known bool) // nil for a daemon that is not ours
-	release  func()                           // the embedded daemon lives at least until then
+	release  func() // the embedded daemon lives at least until then
 }
 
 // acquire finds the builder, in this order: the one that was asked for, the environment variable BUILDKIT_HOST, the embedded daemon.
@@ -41,5 +40,5 @@ func acquire(ctx context.Context, asked string, embedded daemon.Options) (builde
 	if err != nil {
 		return builder{}, err
 	}
-	return builder{endpoint: lease.Endpoint(), written: lease.Written, release: func() { _ = lease.Release() }}, nil
+	return builder{endpoint: lease.Endpoint(), release: func() { _ = lease.Release() }}, nil
 }

@@ -30,7 +30,7 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 	if a.access, err = args.access(keychain, pushing); err != nil {
 		return buildkit.Built{}, err
 	}
-	a.access.Silence, a.access.Written = s.silence, builder.written
+	a.access.Silence, a.access.Written = s.silence, buildkit.Written(ctx, builder.endpoint)
 	err = pushing.Push(ctx, progress.note, a.push)
 	if a.failed != nil {
 		err = a.failed

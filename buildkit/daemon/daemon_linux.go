@@ -115,7 +115,7 @@ func (k keeper) becomeDaemon() error {
 	if err := k.mount(); err != nil {
 		return err
 	}
-	return unix.Exec(k.buildkitd, k.command(), os.Environ())
+	return unix.Exec(k.buildkitd, []string{"buildkitd", "--config", k.path(configFile)}, os.Environ())
 }
 
 func (k keeper) mount() error {

@@ -36,9 +36,6 @@ func (p place) path(name string) string { return filepath.Join(string(p), name) 
 
 func (p place) endpoint() string { return "unix://" + p.path(socketFile) }
 
-// command is the daemon's command line.
-func (p place) command() []string { return []string{"buildkitd", "--config", p.path(configFile)} }
-
 // makePlace creates the folder, or makes the one that is there private. The result has no symbolic link in its path.
 func makePlace(dir string) (place, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -40,9 +40,6 @@ func (d *Daemon) Endpoint(t testing.TB) string {
 	return d.lease.Endpoint()
 }
 
-// Written is what it has written so far. Endpoint has been called.
-func (d *Daemon) Written() (bytes int64, known bool) { return d.lease.Written() }
-
 // end waits, up to a minute, until nothing of the daemon is left.
 func (d *Daemon) end() error {
 	if d.lease == nil {

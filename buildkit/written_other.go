@@ -1,0 +1,8 @@
+//go:build !linux
+
+package buildkit
+
+import "context"
+
+// Written is nil: this system does not tell.
+func Written(context.Context, string) func() (bytes int64, known bool) { return nil }
