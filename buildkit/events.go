@@ -61,7 +61,7 @@ type steps struct {
 	report    func(Event)
 	seen      map[digest.Digest]*stepState
 	caches    []string // what went wrong with them
-	pushing   func(*client.VertexStatus)
+	watch     *silenceWatch
 }
 
 type stepState struct {
@@ -75,7 +75,7 @@ type stepState struct {
 
 func newSteps(platforms *stepPlatforms, redact *redaction, report func(Event)) *steps {
 	return &steps{
-		platforms: platforms, redact: redact, report: report, seen: map[digest.Digest]*stepState{}, pushing: func(*client.VertexStatus) {},
+		platforms: platforms, redact: redact, report: report, seen: map[digest.Digest]*stepState{},
 	}
 }
 
@@ -83,9 +83,10 @@ func (s *steps) follow(status <-chan *client.SolveStatus) {
 	for update := range status {
 		for _, v := range update.Vertexes {
 			s.vertex(v)
+			s.watch.vertex(v)
 		}
 		for _, status := range update.Statuses {
-			s.pushing(status)
+			s.watch.status(status)
 			s.activity(status)
 		}
 		for _, l := range update.Logs {

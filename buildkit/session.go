@@ -15,7 +15,7 @@ type Access struct {
 	CacheFrom   []Cache
 	CacheTo     []Cache
 	Exports     []Export
-	Silence     time.Duration // of a registry that is pushed to, before the solve fails; 0: 2 minutes
+	Silence     time.Duration // of a registry, before the solve fails; 0: 2 minutes
 	// Written is how many bytes the daemon has written so far, to whomever, if that can be told. A daemon does not tell how many bytes
 	// of a layer have gone, and so without it all layers together get 30 times the Silence.
 	Written func() (bytes int64, known bool)

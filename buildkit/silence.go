@@ -29,15 +29,15 @@ func (e *SilentCacheError) Error() string {
 	return fmt.Sprintf("writing the cache: nothing of it was taken within %s", e.Limit)
 }
 
-// pushWatch ends a solve whose push makes no headway: a daemon waits for ever for a registry that took all and answers nothing.
-type pushWatch struct {
+// silenceWatch ends a solve that waits for a registry that is silent: a daemon does so for ever. Nil watches nothing.
+type silenceWatch struct {
 	silence      time.Duration
 	written      func() (bytes int64, known bool)
 	repositories []string
 	end          context.CancelCauseFunc
 
 	mu     sync.Mutex
-	phases map[phaseKey]*pushPhase
+	phases map[phaseKey]*phase
 	pushed map[string]bool // repositories that are done with
 }
 
@@ -47,24 +47,26 @@ type phaseKey struct {
 	id     string
 }
 
-// pushPhase is one that is under way.
-type pushPhase struct {
-	pushing
+// phase is one that is under way.
+type phase struct {
+	exchange
 	timer   *time.Timer
 	headway time.Time // when there was some
 	written int64     // by the daemon at that time
 }
 
-// pushing is what is pushed: the manifests or the layers of one repository, or, without a repository, a cache.
-type pushing struct {
-	repository string
-	large      bool // it takes longer than an answer: the daemon's bytes are counted
+// exchange is what a daemon does with a registry: it pushes the manifests or the layers of a repository, writes a cache, or asks for a base
+// image.
+type exchange struct {
+	repository string // that is pushed to
+	base       string // image
+	large      bool   // it takes longer than an answer: the daemon's bytes are counted
 }
 
-// newPushWatch watches the solve that runs on the context.
-func newPushWatch(ctx context.Context, access Access, repositories []string) (context.Context, *pushWatch) {
-	w := &pushWatch{
-		silence: access.Silence, written: access.Written, repositories: repositories, phases: map[phaseKey]*pushPhase{}, pushed: map[string]bool{},
+// newSilenceWatch watches the solve that runs on the context.
+func newSilenceWatch(ctx context.Context, access Access, repositories []string) (context.Context, *silenceWatch) {
+	w := &silenceWatch{
+		silence: access.Silence, written: access.Written, repositories: repositories, phases: map[phaseKey]*phase{}, pushed: map[string]bool{},
 	}
 	if w.silence == 0 {
 		w.silence = defaultSilence
@@ -77,7 +79,7 @@ func newPushWatch(ctx context.Context, access Access, repositories []string) (co
 }
 
 // stop ends the watch. The context is not for use any more.
-func (w *pushWatch) stop() {
+func (w *silenceWatch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for key := range w.phases {
@@ -87,86 +89,105 @@ func (w *pushWatch) stop() {
 }
 
 // status takes a line about an exporter.
-func (w *pushWatch) status(s *client.VertexStatus) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	what, is := w.about(s.ID)
-	if !is {
+func (w *silenceWatch) status(s *client.VertexStatus) {
+	if w == nil {
 		return
 	}
-	key := phaseKey{s.Vertex, s.ID}
-	switch phase := w.phases[key]; {
-	case s.Completed != nil:
-		w.pushed[what.repository] = w.pushed[what.repository] || !what.large
-		w.leave(key)
-	case phase == nil:
-		phase = &pushPhase{pushing: what, headway: time.Now()}
-		phase.written, _ = w.written()
-		phase.timer = time.AfterFunc(w.silence/looks, func() { w.look(key, phase) })
-		w.phases[key] = phase
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if what, is := w.about(s.ID); is {
+		w.pushed[what.repository] = w.pushed[what.repository] || s.Completed != nil && !what.large
+		w.follow(phaseKey{s.Vertex, s.ID}, what, s.Completed != nil)
 	}
 }
 
-func (w *pushWatch) leave(key phaseKey) {
-	if phase := w.phases[key]; phase != nil {
-		phase.timer.Stop()
+// vertex takes a step, which may be that of asking for a base image: its manifest and its configuration, no layers.
+func (w *silenceWatch) vertex(v *client.Vertex) {
+	base, is := strings.CutPrefix(v.Name, "[internal] load metadata for ")
+	if w == nil || !is || v.Started == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.follow(phaseKey{v.Digest, v.Name}, exchange{base: base}, v.Completed != nil)
+}
+
+// follow begins to watch a phase, or ends it.
+func (w *silenceWatch) follow(key phaseKey, what exchange, completed bool) {
+	switch {
+	case completed:
+		w.leave(key)
+	case w.phases[key] == nil:
+		p := &phase{exchange: what, headway: time.Now()}
+		p.written, _ = w.written()
+		p.timer = time.AfterFunc(w.silence/looks, func() { w.look(key, p) })
+		w.phases[key] = p
+	}
+}
+
+func (w *silenceWatch) leave(key phaseKey) {
+	if p := w.phases[key]; p != nil {
+		p.timer.Stop()
 		delete(w.phases, key)
 	}
 }
 
 // look ends the solve when the phase has made no headway for too long, else looks again later.
-func (w *pushWatch) look(key phaseKey, phase *pushPhase) {
+func (w *silenceWatch) look(key phaseKey, p *phase) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.phases[key] != phase {
+	if w.phases[key] != p {
 		return // it has just ended
 	}
 	limit := w.silence
-	if phase.large {
-		limit = w.limitByBytes(phase)
+	if p.large {
+		limit = w.limitByBytes(p)
 	}
-	if time.Since(phase.headway) < limit {
-		phase.timer.Reset(w.silence / looks)
+	if time.Since(p.headway) < limit {
+		p.timer.Reset(w.silence / looks)
 		return
 	}
-	w.end(phase.stuck(limit))
+	w.end(p.stuck(limit))
 }
 
 // limitByBytes notes whether the daemon has sent something since the last headway.
-func (w *pushWatch) limitByBytes(phase *pushPhase) time.Duration {
+func (w *silenceWatch) limitByBytes(p *phase) time.Duration {
 	written, known := w.written()
 	if !known {
 		return blindFactor * w.silence
 	}
-	if float64(written-phase.written) > trickle*w.silence.Seconds() {
-		phase.headway, phase.written = time.Now(), written
+	if float64(written-p.written) > trickle*w.silence.Seconds() {
+		p.headway, p.written = time.Now(), written
 	}
 	return w.silence
 }
 
 // stuck is the error about a push in a daemon's words, which package registry reads: nobody knows whether it would have come right.
-func (p pushing) stuck(limit time.Duration) error {
-	if p.repository == "" {
+func (e exchange) stuck(limit time.Duration) error {
+	switch {
+	case e.base != "":
+		return fmt.Errorf("the registry of the base image %s does not answer: it has been silent for %s", e.base, limit)
+	case e.repository == "":
 		return &SilentCacheError{limit}
 	}
-	return fmt.Errorf("failed to push %s: failed to do request: Put \"\": i/o timeout: no answer within %s", p.repository, limit)
+	return fmt.Errorf("failed to push %s: failed to do request: Put \"\": i/o timeout: no answer within %s", e.repository, limit)
 }
 
 // about tells what a status by this name is about, if it is a push. These are the names that BuildKit gives
 // (https://github.com/moby/buildkit/blob/master/util/push/push.go and cache/remotecache/export.go).
-func (w *pushWatch) about(id string) (what pushing, is bool) {
+func (w *silenceWatch) about(id string) (what exchange, is bool) {
 	for _, prefix := range []string{"writing layer ", "writing config ", "writing cache "} {
 		if strings.HasPrefix(id, prefix) {
-			return pushing{large: true}, true
+			return exchange{large: true}, true
 		}
 	}
 	for _, r := range w.repositories { // one after the other
 		switch {
 		case id == "pushing manifest for "+r:
-			return pushing{repository: r}, true
+			return exchange{repository: r}, true
 		case id == "pushing layers" && !w.pushed[r]:
-			return pushing{r, true}, true
+			return exchange{repository: r, large: true}, true
 		}
 	}
-	return pushing{}, false
+	return exchange{}, false
 }

@@ -47,6 +47,26 @@ func trickling(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	next.ServeHTTP(w, req)
 }
 
+// A registry that does not say what a base image is is given up, with its name.
+func TestARegistryThatDoesNotKnowABaseImageIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBuilds(t)
+	silent := registrytest.New(t)
+	silent.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Stall})
+	plan := inline(t.TempDir(), "FROM "+silent.Host()+"/base:1\nCOPY a /")
+	alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
+	inputs, err := buildkit.Load(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	access := buildkit.Access{Credentials: noCredentials, Silence: time.Second}
+	_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
+	want := "the registry of the base image " + silent.Host() + "/base:1 does not answer: it has been silent for 1s\ncheck the name of the base image"
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
 // A registry that takes a cache and answers nothing is given up as well, in words of its own.
 func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
 	t.Parallel()

@@ -89,9 +89,9 @@ func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.
 func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, access Access) (*client.SolveResponse, error) {
 	status := make(chan *client.SolveStatus)
 	drained := make(chan struct{})
-	ctx, watch := newPushWatch(ctx, access, s.plan.Repositories)
+	ctx, watch := newSilenceWatch(ctx, access, s.plan.Repositories)
 	defer watch.stop()
-	s.steps.pushing = watch.status
+	s.steps.watch = watch
 	go func() { // to the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve
 		defer close(drained)
 		s.steps.follow(status)
