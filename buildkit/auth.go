@@ -74,9 +74,10 @@ func (a *registryAuth) FetchToken(ctx context.Context, r *auth.FetchTokenRequest
 		return nil, err
 	}
 	a.redact.learn(token)
-	if expiresIn == 0 {
+	if expiresIn <= 0 {
 		expiresIn = shortestToken
 	}
+	expiresIn = max(expiresIn, 2*time.Second) // a daemon keeps a token of one second for ever
 	return &auth.FetchTokenResponse{Token: token, ExpiresIn: int64(expiresIn.Seconds())}, nil
 }
 

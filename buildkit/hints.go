@@ -10,7 +10,6 @@ import (
 // hints are what to do about errors of which a daemon's text says only what is wrong.
 var hints = []struct{ text, hint string }{
 	{"no SSH key ", "give the agent or keys with this id in ssh (default, for a mount without one)"},
-	{" is not there", "COPY and ADD take files of the build context, without those that .dockerignore leaves out; with --from, files of that stage or context"},
 	{"granting entitlement network.host is not allowed", "start the builder with --allow-insecure-entitlement network.host, or leave network at its default"},
 }
 
@@ -31,6 +30,9 @@ var pullHints = []struct{ text, hint string }{
 // unanswered is a request of the daemon's; its URL may be signed.
 var unanswered = regexp.MustCompile(`failed to do request: \w+ "https?://([^/"]+)[^"]*": `)
 
+// notThereHint is for what notThere found.
+const notThereHint = "COPY and ADD take files of the build context, without those that .dockerignore leaves out; with --from, files of that stage or context"
+
 // notThere is what a daemon says of a source of COPY or ADD, with names before it that only it knows.
 var notThere = regexp.MustCompile(`(?:failed to compute cache key: )?failed to calculate checksum of ref \S+ ("[^"]*"): not found`)
 
@@ -39,6 +41,9 @@ func withHint(err error) error {
 		return err
 	}
 	step, is := errors.AsType[*StepError](err)
+	if is && strings.HasSuffix(step.Reason, `" is not there`) {
+		return fmt.Errorf("%w\n%s", err, notThereHint)
+	}
 	printed := is && step.ExitCode != 0 // it may say anything
 	for _, h := range pullHints {
 		if !printed && strings.Contains(err.Error(), h.text) {

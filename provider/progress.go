@@ -33,6 +33,7 @@ type progress struct {
 	ended       chan struct{}
 
 	mu      sync.Mutex
+	shown   string // last
 	noted   string // about the builder or the push, until a step runs
 	running map[buildkit.Step]work
 	told    map[buildkit.Step]bool // that have had their line
@@ -71,7 +72,6 @@ func (pr *progress) tick() {
 	defer close(pr.ended)
 	ticker := time.NewTicker(pr.interval)
 	defer ticker.Stop()
-	shown := ""
 	for {
 		select {
 		case <-pr.done:
@@ -80,12 +80,23 @@ func (pr *progress) tick() {
 			}
 			return
 		case now := <-ticker.C:
-			if line := pr.status(now); line != shown && (line != "" || pr.interactive) {
+			if line, is := pr.news(now); is {
 				pr.log.InfoStatus(line)
-				shown = line
 			}
 		}
 	}
+}
+
+// news is the status, unless it is the line that was shown last.
+func (pr *progress) news(now time.Time) (line string, is bool) {
+	line = pr.status(now)
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	is = line != pr.shown && (line != "" || pr.interactive)
+	if is {
+		pr.shown = line
+	}
+	return line, is
 }
 
 // status is the step that runs for the longest time, and how many others do. What changes and what matters come first: a
@@ -138,7 +149,7 @@ func (pr *progress) report(e buildkit.Event) {
 // note shows a line about the builder itself.
 func (pr *progress) note(line string) {
 	pr.mu.Lock()
-	pr.noted = line
+	pr.noted, pr.shown = line, line
 	pr.mu.Unlock()
 	pr.log.InfoStatus(line)
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,12 +31,18 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 	if a.access, err = args.access(keychain, pushing); err != nil {
 		return buildkit.Built{}, err
 	}
-	a.access.Silence, a.access.Written = s.silence, buildkit.Written(ctx, builder.endpoint)
+	a.access.Silence, a.access.Written = cmp.Or(s.silence, args.silence()), buildkit.Written(ctx, builder.endpoint)
 	err = pushing.Push(ctx, progress.note, a.push)
 	if a.failed != nil {
 		err = a.failed
 	}
 	return a.built, withEmulatorHint(err)
+}
+
+// silence is how long a registry may be silent: 2 minutes, and in proportion more where more time is given to the push than by default,
+// because a registry may take long to put a very large layer into its storage.
+func (a ImageArgs) silence() time.Duration {
+	return max(pushLimit, a.pushLimit()) * 2 / 5
 }
 
 // access is what a build may use beside its inputs.

@@ -25,19 +25,19 @@ func (k *Keychain) last(host string) (handout, bool) {
 	return given, is
 }
 
-// told is the error of Lookup that is in a text.
-func (k *Keychain) told(text string) error {
+// told is the error of Lookup or Token that is in a text, and about which host.
+func (k *Keychain) told(text string) (host string, err error) {
 	if k == nil {
-		return nil
+		return "", nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, given := range k.handed {
+	for host, given := range k.handed {
 		if given.err != nil && strings.Contains(text, firstLine(given.err)) {
-			return given.err
+			return host, given.err
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // Invalidate says that host refused what Lookup gave last for it. A token that was kept is not given out again.

@@ -46,9 +46,17 @@ func (k *Keychain) Format(f fmt.State, _ rune) { redact(f, "[keychain]") }
 // or is broken.
 func (k *Keychain) Lookup(ctx context.Context, host string) (Credential, error) {
 	host = canonicalHost(host)
-	found, err := k.lookup(ctx, host)
-	k.handOut(host, handout{found, err})
+	found, err := k.find(ctx, host)
 	return found.Credential, err
+}
+
+// find is Lookup with where the credential is from. Who gave up leaves no trace.
+func (k *Keychain) find(ctx context.Context, host string) (finding, error) {
+	found, err := k.lookup(ctx, host)
+	if ctx.Err() == nil {
+		k.handOut(host, handout{found, err})
+	}
+	return found, err
 }
 
 // finding is a credential and where it is from.

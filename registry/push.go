@@ -14,7 +14,7 @@ import (
 
 // PushError is why a daemon could not push to a repository. errors.Is finds the sentinels of this package in it.
 type PushError struct {
-	// Repository is the canonical host/path, as the daemon named it.
+	// Repository is the canonical host/path, as the daemon named it; the host alone where a login failed, to pull or to push.
 	Repository string
 	// Temporary: the same push is likely to succeed later.
 	Temporary bool
@@ -22,6 +22,8 @@ type PushError struct {
 	Refused bool
 
 	cause error
+	// asked is the pause that a token server wants.
+	asked time.Duration
 	// unsaid: the registry ended the connection to an upload without a word. doubtful: nobody knows whether it is temporary.
 	unsaid, doubtful bool
 }
@@ -30,7 +32,12 @@ type PushError struct {
 const doubtfulBudget = 30 * time.Second
 
 // Error says where, why and what to do about it.
-func (e *PushError) Error() string { return fmt.Sprintf("pushing to %s: %v", e.Repository, e.cause) }
+func (e *PushError) Error() string {
+	if !strings.Contains(e.Repository, "/") {
+		return e.cause.Error()
+	}
+	return fmt.Sprintf("pushing to %s: %v", e.Repository, e.cause)
+}
 
 // Unwrap is for errors.Is.
 func (e *PushError) Unwrap() error { return e.cause }
@@ -84,9 +91,9 @@ func (t *pushTries) next(ctx context.Context, failure *PushError) error {
 	if failure.doubtful {
 		budget = min(budget, doubtfulBudget)
 	}
-	wait, again := waits(t.client.options.RetryWaits).after(t.count, t.client.pauseAsked(ctx, failure))
+	wait, again := waits(t.client.options.RetryWaits).after(t.count, max(failure.asked, t.client.pauseAsked(ctx, failure)))
 	if !failure.Temporary || !again || time.Since(t.failed)+wait > budget {
-		failure.cause = &exhausted{failure.cause, t.count, time.Since(t.failed)}
+		failure.cause = &exhausted{error: failure.cause, tries: t.count, took: time.Since(t.failed)}
 		return failure
 	}
 	t.tell(fmt.Sprintf("%v; trying again in %s", failure, wait.Round(time.Second/10)))
@@ -137,10 +144,15 @@ func (c *Client) ExplainPush(err error) error {
 	if err == nil {
 		return nil
 	}
-	told := c.keychain.told(err.Error()) // what we told the daemon ourselves, when it asked for credentials
+	host, told := c.keychain.told(err.Error()) // what we told the daemon ourselves, when it asked for credentials
 	pushed, is := parsePush(err.Error())
 	switch {
 	case !is && told != nil:
+		failure := &PushError{Repository: host}
+		failure.explainTold(told, c.party(host))
+		if failure.Temporary || failure.Refused {
+			return failure
+		}
 		return told
 	case !is:
 		return err
@@ -148,13 +160,22 @@ func (c *Client) ExplainPush(err error) error {
 	failure, p := &PushError{Repository: pushed.repository}, c.party(pushed.repository)
 	switch {
 	case told != nil:
-		failure.cause = told
+		failure.explainTold(told, p)
 	case pushed.answered:
 		explainRefusedPush(failure, p, pushed)
 	default:
 		explainBrokenPush(failure, p, pushed)
 	}
 	return failure
+}
+
+// explainTold is about a login that we failed at ourselves: its own tries are over, the push's need not be.
+func (e *PushError) explainTold(told error, p party) {
+	e.cause = told
+	if over, is := errors.AsType[*exhausted](told); is {
+		e.Temporary, e.asked = true, over.asked
+	}
+	e.Refused = p.given.renewable && errors.Is(told, ErrUnauthorized)
 }
 
 // party is what is known of the host of a repository to which a daemon pushed: what we gave the daemon for it.

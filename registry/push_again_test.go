@@ -158,6 +158,28 @@ func TestPushKeepsToItsBudget(t *testing.T) {
 	}
 }
 
+// TestPushOutlivesATokenServer: what the login could not wait for, the push can.
+func TestPushOutlivesATokenServer(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	r.AskForTokens("", "user", canary)
+	r.Inject(registrytest.Rule{Path: registrytest.TokenPath, Times: 5, Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")})
+	keychain := dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary})
+	impatient := registry.New(keychain, registry.Options{RetryWaits: []time.Duration{time.Millisecond}})
+	tries := 0
+	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+		tries++
+		_, err := impatient.Token(ctx, registry.TokenRequest{Host: r.Host(), Realm: "http://" + r.Host() + registrytest.TokenPath, Scopes: []string{"repository:app:pull,push"}})
+		if err != nil {
+			return fmt.Errorf("failed to push %s/app: failed to authorize: %w", r.Host(), err)
+		}
+		return nil
+	})
+	if err != nil || tries != 3 {
+		t.Errorf("%d tries: %v", tries, err)
+	}
+}
+
 // TestPushRenewsEveryToken: of each registry that it pushes to.
 func TestPushRenewsEveryToken(t *testing.T) {
 	t.Parallel()

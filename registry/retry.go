@@ -41,14 +41,14 @@ func persist(ctx context.Context, pauses waits, attempt func(context.Context) (f
 		case failure == nil:
 			return nil
 		case last != nil && errors.Is(ctx.Err(), context.DeadlineExceeded): // the failure before says more
-			return &exhausted{last, tries, time.Since(began)}
+			return &exhausted{error: last, tries: tries, took: time.Since(began)}
 		case ctx.Err() != nil || !passes:
 			return failure
 		}
 		last = failure
 		wait, again := pauses.after(tries, asked.value())
 		if !again || outlasts(ctx, wait) {
-			return &exhausted{last, tries, time.Since(began)}
+			return &exhausted{last, tries, time.Since(began), asked.value()}
 		}
 		if err := pause(ctx, wait); err != nil {
 			return err
@@ -74,6 +74,7 @@ type exhausted struct {
 	error
 	tries int
 	took  time.Duration
+	asked time.Duration // for a pause that was too long
 }
 
 func (e *exhausted) Error() string {

@@ -14,7 +14,7 @@ type Tag struct{ host, path, label string }
 // ParseTag reads a tag as docker and BuildKit do: without a host it is Docker Hub's, without ":tag" it is ":latest". It refuses what
 // would be pushed elsewhere than its author expects. Each error quotes s, says what is wrong and what to write instead.
 func ParseTag(s string) (Tag, error) {
-	for _, problem := range tagProblems {
+	for _, problem := range tagProblems() {
 		if cure := problem(s); cure != "" {
 			return Tag{}, fmt.Errorf("tag %q %s", withoutLogin(s), cure)
 		}
@@ -39,8 +39,8 @@ func (t Tag) Host() string { return t.host }
 func (t Tag) String() string { return t.Repository() + ":" + t.label }
 
 // tagProblems are asked in this order. Each answers with what is wrong and the cure, or with nothing.
-var tagProblems = []func(s string) string{
-	emptyTag, spacedTag, loginTag, schemeTag, digestTag, bareTag, capitalTag, emptyLabel, longLabel, oddLabel,
+func tagProblems() []func(s string) string {
+	return []func(string) string{emptyTag, spacedTag, loginTag, schemeTag, digestTag, bareTag, capitalTag, emptyLabel, longLabel, oddLabel}
 }
 
 func emptyTag(s string) string {
@@ -54,10 +54,10 @@ func spacedTag(s string) string {
 	if !strings.ContainsAny(s, " \t\r\n\v\f") {
 		return ""
 	}
-	return "contains white space; write " + repaired(s)
+	return "contains white space" + repaired(s)
 }
 
-// repaired is the tag without all that has one cure, so that what an error proposes is not refused next.
+// repaired is the cure of a tag with all that is wrong with it put right, so that what it proposes is not refused next.
 func repaired(s string) string {
 	s = strings.Join(strings.Fields(s), "")
 	if _, rest, found := strings.Cut(s, "://"); found {
@@ -68,7 +68,11 @@ func repaired(s string) string {
 		s += "latest"
 	}
 	base, _ := splitLabel(s)
-	return strings.ToLower(base) + strings.TrimPrefix(s, base)
+	s = strings.ToLower(base) + strings.TrimPrefix(s, base)
+	if _, err := ParseTag(s); err != nil {
+		return "; write host/path:tag, such as ghcr.io/acme/app:1"
+	}
+	return "; write " + s
 }
 
 // loginTag comes before all that repeat the tag: what stands before the @ of a host may be a password.
@@ -83,14 +87,14 @@ func schemeTag(s string) string {
 	if !strings.Contains(s, "://") {
 		return ""
 	}
-	return "begins with a scheme; write " + repaired(s)
+	return "begins with a scheme" + repaired(s)
 }
 
 func digestTag(s string) string {
 	if !strings.Contains(s, "@") {
 		return ""
 	}
-	return "contains a digest, which is known only after the build; write " + repaired(s)
+	return "contains a digest, which is known only after the build" + repaired(s)
 }
 
 // bareTag refuses what docker silently sends to docker.io/library, where only Docker's own images are.
@@ -111,14 +115,14 @@ func capitalTag(s string) string {
 	if path == strings.ToLower(path) {
 		return ""
 	}
-	return "has capitals in its repository; write " + repaired(s)
+	return "has capitals in its repository" + repaired(s)
 }
 
 func emptyLabel(s string) string {
 	if !strings.HasSuffix(s, ":") {
 		return ""
 	}
-	return "has nothing after the colon; write " + repaired(s)
+	return "has nothing after the colon" + repaired(s)
 }
 
 func longLabel(s string) string {

@@ -44,6 +44,8 @@ var refusedTags = []struct{ name, tag, want string }{
 	{"empty", "", `tag "" is empty; write host/path:tag, such as ghcr.io/acme/app:1`},
 	{"space", "ghcr.io/acme/app: 1", `tag "ghcr.io/acme/app: 1" contains white space; write ghcr.io/acme/app:1`},
 	{"space and more", "https://Ghcr.io/Acme/ App:", `tag "https://Ghcr.io/Acme/ App:" contains white space; write ghcr.io/acme/app:latest`},
+	{"only space", " ", `tag " " contains white space; write host/path:tag, such as ghcr.io/acme/app:1`},
+	{"only a scheme", "https://App", `tag "https://App" begins with a scheme; write host/path:tag, such as ghcr.io/acme/app:1`},
 	{"newline", "user/app:1\n", `tag "user/app:1\n" contains white space; write user/app:1`},
 	{"scheme", "https://ghcr.io/acme/app:1", `tag "https://ghcr.io/acme/app:1" begins with a scheme; write ghcr.io/acme/app:1`},
 	{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -40,14 +41,14 @@ func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
 	host := canonicalHost(r.Host)
 	ctx, stop := context.WithTimeoutCause(ctx, tokenBudget, fmt.Errorf("%w: its token server took longer than %s", ErrUnreachable, tokenBudget))
 	defer stop()
-	if _, err := c.keychain.Lookup(ctx, host); err != nil {
+	given, err := c.keychain.find(ctx, host)
+	if err != nil {
 		return Token{}, err
 	}
-	given, _ := c.keychain.last(host)
-	token, err := c.exchange(ctx, host, given.finding, r)
+	token, err := c.exchange(ctx, host, given, r)
 	if err != nil {
 		err = fmt.Errorf("logging in to %s: %w", host, err)
-		c.keychain.handOut(host, handout{given.finding, err})
+		c.keychain.handOut(host, handout{given, err})
 	}
 	return token, err
 }
@@ -57,18 +58,35 @@ func (c *Client) exchange(ctx context.Context, host string, given finding, r Tok
 	if err != nil {
 		return Token{}, err
 	}
+	server, err := tokenServer(r.Realm, s.repository.RegistryStr())
+	if err != nil {
+		return Token{}, err
+	}
 	challenge := &transport.Challenge{
 		Scheme: "bearer", Parameters: map[string]string{"realm": r.Realm, "service": r.Service}, Insecure: s.repository.Scheme() == "http",
 	}
 	var got *transport.Token
 	err = s.persist(ctx, func(ctx context.Context) (err error) {
-		got, err = transport.Exchange(ctx, s.repository.Registry, s.login, c.rules(s.login), r.Scopes, challenge)
+		got, err = transport.Exchange(ctx, server, s.login, c.rules(s.login), r.Scopes, challenge)
 		return s.unopened(err)
 	})
 	if err != nil {
 		return Token{}, err
 	}
 	return Token{cmp.Or(got.Token, got.AccessToken), time.Duration(got.ExpiresIn) * time.Second}, nil
+}
+
+// tokenServer is the host of a realm. The library takes it for the registry, and so lets it be any, also in a private network; ours to refuse
+// are services that only this machine reaches, such as a cloud's metadata.
+func tokenServer(realm, registry string) (name.Registry, error) {
+	at, err := url.Parse(realm)
+	if err != nil || at.Host == "" {
+		return name.Registry{}, fmt.Errorf("it names %q as its token server, which is no URL", realm)
+	}
+	if isInternal(at.Host) && !isLoopback(registry) {
+		return name.Registry{}, fmt.Errorf("it names %s as its token server, where only this machine answers", at.Host)
+	}
+	return name.NewRegistry(at.Host, name.Insecure)
 }
 
 // tokenSession is one whose login has been found already.

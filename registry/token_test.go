@@ -24,6 +24,8 @@ func TestToken(t *testing.T) {
 		"reset":    {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Reset(0)}, ""},
 		"wrong":    {"", canary + "x", `{}`, nil, "logging in to HOST: 401 unauthorized: incorrect username or password; HOST refused the credentials; log in again"},
 		"no login": {"", "", `{"credsStore":"broken"}`, nil, "credentials for HOST: docker-credential-broken: exit status 3"},
+		"patience": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "60")},
+			"logging in to HOST: 429 rate limited: later"},
 		"elsewhere": {"http://registry.example.com/token", canary, `{}`, nil,
 			"logging in to HOST: unreachable: plain http to registry.example.com refused: it is used for loopback hosts only"},
 		"no server": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Fault: func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
@@ -71,6 +73,24 @@ func TestAnonymousToken(t *testing.T) {
 	got, err := once(dockerConfig(t, `{}`)).Token(t.Context(), registry.TokenRequest{
 		Host: r.Host(), Realm: "http://" + r.Host() + registrytest.TokenPath, Scopes: []string{"repository:library/alpine:pull"},
 	})
+	if err != nil || got.Token == "" {
+		t.Error(err)
+	}
+}
+
+// TestTokenServers: a registry may name any, also in a private network, but not what only this machine reaches.
+func TestTokenServers(t *testing.T) {
+	t.Parallel()
+	keychain := dockerConfig(t, `{}`, registry.Login{Address: "registry.example.com", Username: "user", Password: canary})
+	_, err := once(keychain).Token(t.Context(), registry.TokenRequest{Host: "registry.example.com", Realm: "https://169.254.169.254/token"})
+	want := "logging in to registry.example.com: it names 169.254.169.254 as its token server, where only this machine answers"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	near, far := registrytest.New(t), registrytest.New(t)
+	far.AskForTokens("", "user", canary)
+	keychain = dockerConfig(t, `{}`, registry.Login{Address: near.Host(), Username: "user", Password: canary})
+	got, err := once(keychain).Token(t.Context(), registry.TokenRequest{Host: near.Host(), Realm: "http://" + far.Host() + registrytest.TokenPath})
 	if err != nil || got.Token == "" {
 		t.Error(err)
 	}
