@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 
 	continuity "github.com/containerd/continuity/fs"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
 // Definition is the text that decides what a build does: the Dockerfile and the ignore files of its contexts.
@@ -28,7 +31,7 @@ func readDefinition(files Files) (Definition, error) {
 	var err error
 	if files.Dockerfile != "" {
 		d.Name = filepath.Base(files.Dockerfile)
-		if d.Dockerfile, err = os.ReadFile(files.Dockerfile); err != nil {
+		if d.Dockerfile, err = source.ReadRegular(files.Dockerfile); err != nil {
 			return d, err
 		}
 		if d.Ignore, err = readOptional(filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
@@ -52,20 +55,34 @@ func readDefinition(files Files) (Definition, error) {
 }
 
 // readOptional reads a file of a directory that need not exist: nil then, and never nil for an empty one. Links are followed
-// as BuildKit follows them, as if the directory were the root of everything: what they leave it for is not there.
+// as BuildKit follows them, as if the directory were the root of everything: what they leave it for is not there. A file that
+// is there and cannot be read is an error: without it the build would take what it excludes.
 func readOptional(dir, name string) ([]byte, error) {
 	path, err := continuity.RootPath(dir, name)
-	if err != nil {
-		return nil, nil //nolint:nilerr // a loop of links leads nowhere
+	if loop := new(fs.PathError); err != nil && !errors.As(err, &loop) {
+		return nil, nil // a loop of links leads nowhere
 	}
-	data, err := os.ReadFile(path)
+	var data []byte
+	if err == nil {
+		data, err = source.ReadRegular(path)
+	}
 	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil, err
-	case err != nil: // also a folder of that name
+	case isAbsent(err):
 		return nil, nil
+	case err != nil:
+		return nil, err
 	}
 	return append([]byte{}, data...), nil
+}
+
+// isAbsent tells whether an error says that there is no file of that name: nothing, a folder, or a link that leads nowhere.
+func isAbsent(err error) bool {
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	return slices.ContainsFunc([]error{syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG}, func(absent error) bool {
+		return errors.Is(err, absent)
+	})
 }
 
 // files are the texts as the frontend reads them from their own local source.

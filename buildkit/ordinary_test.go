@@ -28,7 +28,7 @@ type ordinary struct {
 	Dir        string
 	Endpoint   string // build there too; "": only load
 	User       int    // becomes this user first; 0 stays root
-	LoadFiles  int    // while it loads it can open so many files more; 0: as many as it wants
+	LoadFiles  int    // while it loads it can open so many files more; 0: as many as it wants, -1: none
 	SendFiles  int    // the same while it builds, plus one; 0: as many as it wants
 	Unreadable string // loses its permissions between loading and building
 }
@@ -55,8 +55,8 @@ func (o ordinary) run(ctx context.Context) (string, error) {
 	}
 	must(os.Setenv("PULUMI_BUILDKIT_STAT_CACHE", "off"))
 	plan := inline(o.Dir, "FROM scratch\nCOPY . /x/")
-	if o.LoadFiles > 0 {
-		limitFiles(o.LoadFiles)
+	if o.LoadFiles != 0 {
+		limitFiles(max(0, o.LoadFiles))
 	}
 	inputs, err := buildkit.Load(ctx, plan)
 	if err != nil || o.Endpoint == "" {
@@ -192,6 +192,20 @@ func pass(near net.Conn, socket string) {
 	both.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
 	both.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() })
 	both.Wait()
+}
+
+// Without the ignore file the image would have what it excludes.
+func TestAnIgnoreFileThatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	dir := open(t, 5, nobody)
+	ignore := filepath.Join(dir, ".dockerignore")
+	must(os.WriteFile(ignore, []byte("d3\n"), 0o600))
+	if got, want := (ordinary{Dir: dir, User: nobody}).start(t), "error: open "+ignore+": permission denied"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := (ordinary{Dir: dir, LoadFiles: -1}).start(t), "error: open "+ignore+": too many open files"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }
 
 // With few descriptors a scan succeeds or says which path it could not open.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
 func checkContext(c *checker) {
@@ -122,7 +123,7 @@ func (a ImageArgs) dockerfileText() (path string, text []byte, err error) {
 		return "dockerfile.inline", []byte(*a.Dockerfile.Inline), nil
 	}
 	file := a.files().Dockerfile
-	text, err = os.ReadFile(file)
+	text, err = source.ReadRegular(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		abs, _ := filepath.Abs(file)
 		err = fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline", abs)

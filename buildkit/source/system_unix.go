@@ -11,7 +11,10 @@ import (
 )
 
 // openFlags: no link is followed at the end of a path, and a FIFO put in the place of a file does not block.
-const openFlags = unix.O_NOFOLLOW | unix.O_NONBLOCK
+const openFlags = unix.O_NOFOLLOW | noWait
+
+// noWait: opening a FIFO does not block.
+const noWait = unix.O_NONBLOCK
 
 // openStep opens a directory below root, a call for each step of the path, the last of which must not be a link. The descriptor
 // is handed to a file that does not know that it is in a root: that one would lstat every child while it lists them, and we do

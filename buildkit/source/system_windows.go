@@ -6,7 +6,10 @@ import (
 	"path/filepath"
 )
 
-const openFlags = 0
+const (
+	noWait    = 0 // no file in a folder blocks
+	openFlags = noWait
+)
 
 func openDir(root *os.Root, _ *os.File, name string) (*os.File, error) {
 	return root.Open(filepath.FromSlash(name))
