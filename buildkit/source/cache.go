@@ -2,9 +2,11 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,8 +53,9 @@ type remembered struct {
 	context string            // absolute path
 	blocks  map[string][]byte // encoded folders by path
 
-	mu   sync.Mutex
-	news map[string][]byte // encoded folders of which this scan knows more
+	mu     sync.Mutex
+	news   map[string][]byte // encoded folders of which this scan knows more
+	listed map[string]bool   // folders that this scan came to
 }
 
 // knownFolder is what is known of the files of one folder. Nil knows nothing.
@@ -68,7 +71,7 @@ type record struct {
 	name  []byte
 	state fileState
 	sum   [sha256.Size]byte
-	seen  bool // in this scan
+	past  bool // something else is there now
 }
 
 // fileState changes whenever the content does, but for racy files.
@@ -82,7 +85,7 @@ func (c *Cache) open(context string) *remembered {
 	if c == nil {
 		return nil
 	}
-	r := &remembered{cache: c, context: context, news: map[string][]byte{}}
+	r := &remembered{cache: c, context: context, news: map[string][]byte{}, listed: map[string]bool{}}
 	data, err := os.ReadFile(c.file(context))
 	if err == nil {
 		r.blocks = decodeCache(data, context) // nil when it is damaged or about another directory
@@ -100,14 +103,22 @@ func (r *remembered) folder(path string) *knownFolder {
 	if r == nil {
 		return nil
 	}
+	r.mu.Lock()
+	r.listed[path] = true
+	r.mu.Unlock()
 	return &knownFolder{records: decodeRecords(r.blocks[path])}
 }
 
-// leave is called when a folder has been looked at. Only what is new is kept, and that encoded: there may be many.
-func (r *remembered) leave(path string, k *knownFolder) {
+// leave is called when a folder with these children, sorted, has been looked at. Only what is new is kept, and that encoded: there
+// may be many. A file that this scan does not take may be another's, and is remembered as long as it is there.
+func (r *remembered) leave(path string, k *knownFolder, children []fs.DirEntry) {
 	if r == nil || len(k.learned) == 0 {
 		return
 	}
+	k.records = slices.DeleteFunc(k.records, func(r record) bool {
+		i, found := slices.BinarySearchFunc(children, string(r.name), func(d fs.DirEntry, name string) int { return cmp.Compare(d.Name(), name) })
+		return r.past || !found || !children[i].Type().IsRegular()
+	})
 	block := k.encode()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,10 +131,13 @@ func (k *knownFolder) recall(name string, info fileInfo, e *entry) bool {
 		return false
 	}
 	i, found := slices.BinarySearchFunc(k.records, name, func(r record, name string) int { return bytes.Compare(r.name, []byte(name)) })
-	if !found || k.records[i].state != stateOf(info) {
+	if !found {
 		return false
 	}
-	k.records[i].seen = true
+	if k.records[i].state != stateOf(info) {
+		k.records[i].past = true
+		return false
+	}
 	e.sum = k.records[i].sum
 	return true
 }
@@ -136,7 +150,7 @@ func (k *knownFolder) learn(name string, info fileInfo, e *entry, started time.T
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.learned = append(k.learned, record{name: []byte(name), state: state, sum: e.sum, seen: true})
+	k.learned = append(k.learned, record{name: []byte(name), state: state, sum: e.sum})
 }
 
 // save writes what is new. A failure is not told: the next scan reads the files again.
@@ -144,7 +158,7 @@ func (r *remembered) save(ctx context.Context) {
 	if r == nil || ctx.Err() != nil || len(r.news) == 0 {
 		return
 	}
-	data := r.encode()
+	data := r.encode(cacheFileLimit)
 	if len(data) > cacheFileLimit {
 		return
 	}

@@ -18,13 +18,23 @@ import (
 // and a block the records of a folder's files, sorted by name: name, size, mtime, ctime, inode, 32 bytes of SHA-256. Texts and blocks have their length in front, an unsigned varint; numbers are signed varints.
 const cacheHeader = "pulumi-buildkit stat cache v1\n"
 
-// encode keeps what this scan learned, and the other folders as they were.
-func (r *remembered) encode() []byte {
+// encode keeps what this scan learned, and the other folders as they were: only those that it came to when all are more than limit
+// bytes. It may be more all the same.
+func (r *remembered) encode(limit int) []byte {
 	blocks := maps.Clone(r.blocks)
 	if blocks == nil {
 		blocks = map[string][]byte{}
 	}
 	maps.Copy(blocks, r.news)
+	file := r.file(blocks)
+	if len(file) > limit {
+		maps.DeleteFunc(blocks, func(path string, _ []byte) bool { return !r.listed[path] })
+		file = r.file(blocks)
+	}
+	return file
+}
+
+func (r *remembered) file(blocks map[string][]byte) []byte {
 	size := len(cacheHeader) + sha256.Size + len(r.context) + binary.MaxVarintLen64
 	for path, block := range blocks {
 		size += len(path) + len(block) + 2*binary.MaxVarintLen64
@@ -43,7 +53,7 @@ func (r *remembered) encode() []byte {
 }
 
 func (k *knownFolder) encode() (block []byte) {
-	records := slices.DeleteFunc(slices.Concat(k.records, k.learned), func(r record) bool { return !r.seen })
+	records := slices.Concat(k.records, k.learned)
 	slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.name, b.name) })
 	for _, r := range records {
 		block = appendText(block, r.name)

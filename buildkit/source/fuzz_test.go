@@ -130,12 +130,12 @@ func wholeCache() []byte {
 	known := func(names ...string) *knownFolder {
 		k := &knownFolder{}
 		for i, name := range names {
-			k.learned = append(k.learned, record{name: []byte(name), state: fileState{int64(i), -5, 7 << 40, 9}, sum: sha256.Sum256([]byte(name)), seen: true})
+			k.learned = append(k.learned, record{name: []byte(name), state: fileState{int64(i), -5, 7 << 40, 9}, sum: sha256.Sum256([]byte(name))})
 		}
 		return k
 	}
 	r := &remembered{context: "/context", news: map[string][]byte{".": known("a", "b", "é\n").encode(), "d": known("x").encode(), "empty": known().encode()}}
-	return r.encode()
+	return r.encode(cacheFileLimit)
 }
 
 func TestEveryFlippedBitOfACacheIsSeen(t *testing.T) {

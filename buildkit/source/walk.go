@@ -44,7 +44,7 @@ func (w *walk) visit(f *folder) {
 	}
 	group.Wait()
 	_ = dir.Close() // before going deeper: a deep tree must not need as many descriptors
-	w.remembered.leave(f.path, look)
+	w.remembered.leave(f.path, look, children)
 	w.descend(f)
 }
 

@@ -1,0 +1,66 @@
+package source
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// rememberedNames are the files of the root of a directory that a cache knows.
+func rememberedNames(dir string, cache *Cache) (names []string) {
+	data, err := os.ReadFile(cache.file(dir))
+	if err != nil {
+		return nil
+	}
+	for _, r := range decodeRecords(decodeCache(data, dir)["."]) {
+		names = append(names, string(r.name))
+	}
+	return names
+}
+
+// scanByTurns scans parts of a directory one after the other until the cache knows the names, which is when they are old enough.
+func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names ...string) {
+	t.Helper()
+	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*racy)
+	defer tick.Stop()
+	for !slices.Equal(rememberedNames(dir, cache), names) {
+		for _, part := range parts {
+			if _, err := Scan(t.Context(), dir, Scope{Includes: []string{part}}, Options{Cache: cache}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("remembered: %q, want %q", rememberedNames(dir, cache), names)
+		}
+	}
+}
+
+// Images that read different files of one folder do not make each other forget theirs. What is gone, or is no file any more, is forgotten.
+func TestScopesShareTheCache(t *testing.T) {
+	t.Parallel()
+	dir, cache := tree(t, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}), NewCache(t.TempDir())
+	scanByTurns(t, dir, cache, []string{"a", "b", "c", "d"}, "a", "b", "c", "d")
+	err := firstError(os.WriteFile(filepath.Join(dir, "a"), []byte("5"), 0o644), os.Remove(filepath.Join(dir, "b")), os.Remove(filepath.Join(dir, "c")),
+		os.Mkdir(filepath.Join(dir, "c"), 0o755), os.WriteFile(filepath.Join(dir, "e"), nil, 0o644))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scanByTurns(t, dir, cache, []string{"a", "e"}, "a", "d", "e")
+}
+
+// Of a cache that has become too big the folders stay that the scan came to.
+func TestACacheThatIsTooBigForgetsWhatIsNotLookedAt(t *testing.T) {
+	t.Parallel()
+	block := make([]byte, 1000)
+	r := &remembered{context: "/context", blocks: map[string][]byte{"old": block, "seen": block}, news: map[string][]byte{".": block}, listed: map[string]bool{".": true, "seen": true}}
+	for limit, want := range map[int][]string{5000: {".", "old", "seen"}, 2500: {".", "seen"}} {
+		if got := slices.Sorted(maps.Keys(decodeCache(r.encode(limit), "/context"))); !slices.Equal(got, want) {
+			t.Errorf("%d bytes: %q, want %q", limit, got, want)
+		}
+	}
+}
