@@ -147,4 +147,13 @@ func TestSBOMIsMadeByTheGenerator(t *testing.T) {
 	if text := found["https://spdx.dev/Document"]; !strings.Contains(text, "inside") || found[slsa] != "" {
 		t.Errorf("got %v", found)
 	}
+	plan.Files.Inline = []byte("ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch\nCOPY <<EOF /here\nhere\nEOF\n")
+	before := s.built(t, plan) // what is scanned was hashed
+	if in, err = buildkit.Load(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	alike(t, plan.Files.Context, map[string]string{"other": "scanned"})
+	if changed, err := buildkit.Load(t.Context(), plan); err != nil || changed.Hash() == in.Hash() || before.Digest == "" {
+		t.Errorf("the hash does not know of what is scanned: %v", err)
+	}
 }

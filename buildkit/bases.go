@@ -69,14 +69,15 @@ func (p Plan) basePolicy() *spb.Policy {
 	return policy
 }
 
-// note remembers a base image that the frontend asks for.
+// note remembers a source that the frontend asks for, and whether it is a base image.
 func (g *dryGateway) note(source string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked.WriteString(source)
 	ref, isImage := strings.CutPrefix(source, imageScheme)
 	name, err := BaseName(ref)
 	if !isImage || err != nil {
 		return
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.images[name] = true
 }

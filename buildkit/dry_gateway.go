@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,6 +28,7 @@ type dryGateway struct {
 	mu       sync.Mutex
 	requests []localRequest
 	images   map[string]bool // by canonical reference, without those by digest
+	asked    bytes.Buffer    // all definitions and references, one after the other
 }
 
 func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway {
@@ -67,6 +69,7 @@ func (g *dryGateway) Solve(_ context.Context, req gateway.SolveRequest) (*gatewa
 	}
 	g.mu.Lock()
 	g.requests = append(g.requests, requests...)
+	g.asked.Write(bytes.Join(req.Definition.GetDef(), nil))
 	g.mu.Unlock()
 	result := gateway.NewResult()
 	result.SetRef(ref)
@@ -80,7 +83,7 @@ func (g *dryGateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, o
 	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
 		platform = *opt.ImageOpt.Platform
 	}
-	config, err := json.Marshal(ocispecs.Image{Platform: platform, Config: ocispecs.ImageConfig{Env: g.baseEnv}})
+	config, err := json.Marshal(ocispecs.Image{Platform: platform, Config: ocispecs.ImageConfig{Env: g.baseEnv, Cmd: []string{"scan"}}}) // a scanner has a command
 	if err != nil {
 		return nil, err
 	}

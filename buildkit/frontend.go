@@ -31,8 +31,10 @@ type guard struct {
 	stopped error
 }
 
-func (g *guard) check(req gateway.SolveRequest) error {
-	err := g.reads.guard(req)
+func (g *guard) check(req gateway.SolveRequest) error { return g.stop(g.reads.guard(req)) }
+
+// stop remembers the first error and returns its own.
+func (g *guard) stop(err error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stopped == nil {
@@ -64,7 +66,7 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 
 // build is the frontend's work with these options. What it returns is not solved before somebody wants it.
 func (f frontend) build(ctx context.Context, options map[string]string) (*gateway.Result, error) {
-	f.options = options
+	f.options = f.guard.hide(options)
 	return builder.Build(ctx, f)
 }
 

@@ -64,11 +64,13 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 			return nil, c.named(err)
 		}
 		in.dirs[c.source] = c
-		all.add(c, scope)
 		if in.trees[c.source], err = w.scan(ctx, c.dir, scope); err != nil {
 			return nil, c.named(err)
 		}
-		all.fields = append(all.fields, in.trees[c.source].DirModes())
+		if in.readsOf(c.source) {
+			all.add(c, scope)
+			all.fields = append(all.fields, in.trees[c.source].DirModes())
+		}
 	}
 	in.key = all.String()
 	return in, nil
@@ -127,20 +129,33 @@ func (c localContext) scope(reads Reads) (source.Scope, error) {
 	return source.Scope{Excludes: excludes, Includes: includes}, err
 }
 
+// readsOf tells whether the build may read a source at all.
+func (in *Inputs) readsOf(name string) bool {
+	_, read := in.reads[name]
+	return read || in.reads == nil
+}
+
 // Hash is the digest of the inputs, 64 hexadecimal digits: the text of the Dockerfile and, by name, the trees of local
-// contexts and the locations of those that the daemon fetches. It is the same on every machine and in every checkout.
+// contexts and the locations of those that the daemon fetches. A context that the build does not read has no say in it. It is
+// the same on every machine and in every checkout.
 func (in *Inputs) Hash() string {
 	h := sha256.New()
 	field := func(s string) { source.WriteField(h, []byte(s)) }
 	field("pulumi-buildkit inputs v1")
 	source.WriteField(h, in.Dockerfile)
 	for _, name := range slices.Sorted(maps.Keys(in.dirs)) {
+		if !in.readsOf(name) {
+			continue
+		}
 		tree := in.trees[name].Digest()
 		field("directory")
 		field(name)
 		source.WriteField(h, tree[:])
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.urls)) {
+		if !in.readsOf(name) {
+			continue
+		}
 		field("location")
 		field(name)
 		field(in.urls[name])

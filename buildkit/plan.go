@@ -44,6 +44,16 @@ func (p Plan) attests() bool { return p.Provenance != "" || p.SBOM != "" }
 // targets are the stages that are built: the tests, then the image.
 func (p Plan) targets() []string { return append(slices.Clone(p.TestTargets), p.Target) }
 
+// tests are the same plan for each of the stages that are tests: they are not scanned.
+func (p Plan) tests() []Plan {
+	var all []Plan
+	for _, p.Target = range p.TestTargets {
+		p.SBOM = ""
+		all = append(all, p)
+	}
+	return all
+}
+
 // Files names what a build reads.
 type Files struct {
 	Context    string            // directory of the main build context, or a URL; see IsRemote

@@ -10,7 +10,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/builder"
 )
 
-// Reads is what a build reads of its local sources, by their names. A source that is not in it is not read.
+// Reads is what a build reads of its local sources, by their names, and the contexts among them that the daemon fetches, always
+// as a whole. A source that is not in it is not read.
 type Reads map[string]Paths
 
 // Paths are the paths of a local source that a build reads, as the Dockerfile's instructions give them: relative to the
@@ -32,10 +33,9 @@ var errUncertain = errors.New("uncertain")
 // The stages of TestTargets are built too: what they read is read.
 func Predict(ctx context.Context, plan Plan, d Definition) (Reads, bool) {
 	all := Reads{}
-	plan.Provenance, plan.SBOM = "", "" // read nothing of the contexts
-	for _, target := range plan.targets() {
-		plan.Target = target
-		reads, certain := predictTarget(ctx, plan, d)
+	plan.Provenance = "" // reads nothing of the contexts; the scan of the image for its SBOM may
+	for _, part := range append(plan.tests(), plan) {
+		reads, certain := predictTarget(ctx, part, d)
 		if !certain {
 			return nil, false
 		}
@@ -51,7 +51,12 @@ func predictTarget(ctx context.Context, plan Plan, d Definition) (Reads, bool) {
 	if one.run(ctx) != nil || other.run(ctx) != nil || !maps.EqualFunc(one.reads(), other.reads(), slices.Equal[Paths]) {
 		return nil, false
 	}
-	return one.reads(), true
+	fetched, certain := plan.fetched(ctx, d)
+	reads := one.reads()
+	for _, name := range fetched {
+		reads[name] = nil
+	}
+	return reads, certain
 }
 
 // dryRuns are two of the same build, the second on another machine, where every name that the Dockerfile could take from

@@ -33,6 +33,8 @@ const bothPlatforms = "linux/amd64,linux/arm64"
 
 var libContext = map[string]string{"lib": "/nowhere"}
 
+var fetchedContexts = map[string]string{"img": "docker-image://example.com/i:1", "git": "https://example.com/g.git", "none": "docker-image://scratch"}
+
 // Where several base images would be resolved side by side the stages begin with scratch: BuildKit's frontend then writes a
 // flag of its cache without a lock (frontend/dockerfile/builder/resolvecache.go), always the same value, which the race
 // detector minds.
@@ -64,6 +66,18 @@ var predictions = map[string]struct {
 	"a test target":          {dockerfile: "FROM b AS t\nCOPY t /t\nFROM b\nCOPY f /x", plan: Plan{TestTargets: []string{"t"}}, want: "context: f t"},
 	"an uncertain one":       {dockerfile: "FROM b AS t\nCOPY $D/t /t\nFROM b\nCOPY f /x", plan: Plan{TestTargets: []string{"t"}}, want: "?"},
 	"all of it in a test":    {dockerfile: "FROM b AS t\nCOPY . /t\nFROM b\nCOPY f /x", plan: Plan{TestTargets: []string{"t"}}, want: "context: *"},
+	"a fetched context":      {dockerfile: "FROM scratch\nCOPY --from=img /a /a", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "named-img: *"},
+	"a fetched base":         {dockerfile: "FROM img\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f; named-img: *"},
+	"a fetched mount":        {dockerfile: "FROM scratch\nRUN --mount=from=git,target=/m ls /m", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "named-git: *"},
+	"a fetched one, unused":  {dockerfile: "FROM b\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f"},
+	"in an unused stage":     {dockerfile: "FROM img AS u\nFROM b\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f"},
+	"in a test":              {dockerfile: "FROM img AS t\nFROM b\nCOPY f /x", plan: Plan{TestTargets: []string{"t"}, Files: Files{Named: fetchedContexts}}, want: "context: f; named-img: *"},
+	"nothing, as context":    {dockerfile: "FROM none\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f; named-none: *"},
+	"fetched, by platform":   {dockerfile: "FROM img AS s390x\nFROM scratch AS amd64\nFROM scratch AS arm64\nFROM ${TARGETARCH}\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f; named-git: *; named-img: *; named-none: *"},
+	"a fetched main context": {dockerfile: "FROM b", plan: Plan{Files: Files{Context: "https://example.com/a.git", Inline: []byte("FROM b")}}, want: "context: *"},
+	"a scan of the context":  {dockerfile: "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch", plan: Plan{SBOM: "scanner"}, want: "context: *"},
+	"a scan of what is read": {dockerfile: "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch\nCOPY f /x", plan: Plan{SBOM: "scanner"}, want: "context: f"},
+	"no scan of a test":      {dockerfile: "FROM scratch AS t\nARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch\nCOPY f /x", plan: Plan{SBOM: "scanner", TestTargets: []string{"t"}}, want: "context: f"},
 	"an SBOM":                {dockerfile: "FROM b\nCOPY f /x", plan: Plan{SBOM: "scanner", Provenance: "max"}, want: "context: f"},
 	"each platform":          {dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY bin/$TARGETARCH /x", plan: Plan{Platforms: strings.Split(bothPlatforms, ",")}, want: "context: bin/amd64 bin/arm64"},
 	"the builder's platform": {dockerfile: "FROM b\nARG TARGETARCH\nCOPY bin/$TARGETARCH /x", want: "?"},

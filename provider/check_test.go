@@ -198,8 +198,8 @@ func TestCheckTakesRemoteContexts(t *testing.T) {
 		`{"context": {"location": "https://example.com/a.git#v2"}}`,
 		`{"context": {"location": "https://example.com/a.tar.gz"}}`,
 		`{"context": {"location": "https://example.com/a.tar.gz"}, "dockerfile": {"inline": "FROM scratch"}}`,
-		`{"context": {"location": "APP", "named": {"base": {"location": "docker-image://example.com/base:1"}}}}`,
-		`{"context": {"location": "APP", "named": {"base": {"location": "https://example.com/a.git"}}}}`,
+		`{"context": {"location": "APP", "named": {"base": {"location": "docker-image://example.com/base:1"}}}, "dockerfile": {"inline": "FROM base"}}`,
+		`{"context": {"location": "APP", "named": {"base": {"location": "https://example.com/a.git"}}}, "dockerfile": {"inline": "FROM base"}}`,
 	} {
 		res := check(t, inputs)
 		hash := text(res.Inputs, "contextHash")
