@@ -37,11 +37,12 @@ type Cache struct{ dir string }
 // NewCache returns a cache in dir, which is made with mode 0700 when something is to be remembered.
 func NewCache(dir string) *Cache { return &Cache{dir: dir} }
 
-// UserCache is the cache in the user's cache folder; nil when the environment variable PULUMI_BUILDKIT_STAT_CACHE is "off" or
-// the user has no such folder.
+// UserCache is the cache in the user's cache folder; nil when the environment variable PULUMI_BUILDKIT_STAT_CACHE is "off", the
+// user has no such folder, or on Windows, where lstat tells neither change time nor inode: a change that keeps size and
+// modification time would be missed.
 func UserCache() *Cache {
 	base, err := os.UserCacheDir()
-	if err != nil || os.Getenv(cacheVariable) == "off" {
+	if err != nil || os.Getenv(cacheVariable) == "off" || !hasChangeTimes {
 		return nil
 	}
 	return NewCache(filepath.Join(base, "pulumi-buildkit", "stat"))

@@ -13,6 +13,9 @@ import (
 // openFlags: no link is followed at the end of a path, and a FIFO put in the place of a file does not block.
 const openFlags = unix.O_NOFOLLOW | noWait
 
+// hasChangeTimes: lstat fills in change times and inodes.
+const hasChangeTimes = true
+
 // noWait: opening a FIFO does not block.
 const noWait = unix.O_NONBLOCK
 

@@ -9,6 +9,8 @@ import (
 const (
 	noWait    = 0 // no file in a folder blocks
 	openFlags = noWait
+
+	hasChangeTimes = false // see lstat
 )
 
 func openDir(root *os.Root, _ *os.File, name string) (*os.File, error) {
