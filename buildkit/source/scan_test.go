@@ -88,6 +88,15 @@ func TestScanNamesABadName(t *testing.T) {
 	}
 }
 
+func TestScanNamesABadLink(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"d/ok": "", "d/link": "->caf\xe9"})
+	_, err := Scan(t.Context(), dir, Scope{}, Options{})
+	if err == nil || !strings.HasPrefix(err.Error(), `d/link: the link's text "caf\xe9" is not UTF-8`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestScanDoesNotLeaveTheContext(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{"out": "->/etc", "loop": "->loop", "up": "->.."})

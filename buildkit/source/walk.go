@@ -119,7 +119,12 @@ func (w *walk) lookAt(f *folder, dir *os.File, child fs.DirEntry, m *matchers, k
 	case info.mode.IsRegular():
 		err = w.read(dir, child.Name(), info, &one.entry, known)
 	default:
-		err = readLink(dir, child.Name(), &one.entry)
+		if err = readLink(dir, child.Name(), &one.entry); err != nil {
+			return one, err
+		}
+		if !utf8.ValidString(one.entry.link) {
+			err = fmt.Errorf("the link's text %q is not UTF-8, which BuildKit cannot send: make it anew or add it to .dockerignore", one.entry.link)
+		}
 	}
 	return one, err
 }
