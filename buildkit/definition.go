@@ -21,6 +21,7 @@ type Definition struct {
 	Name       string // of the Dockerfile, as errors show it
 	Dockerfile []byte
 	Ignore     []byte            // the ignore file in force for the main context; nil when there is none
+	IgnorePath string            // where that one was found
 	Named      map[string][]byte // those of the named contexts; nil for one that has none
 }
 
@@ -34,11 +35,13 @@ func readDefinition(files Files) (Definition, error) {
 		if d.Dockerfile, err = source.ReadRegular(files.Dockerfile); err != nil {
 			return d, err
 		}
+		d.IgnorePath = files.Dockerfile + ignoreFile
 		if d.Ignore, err = readOptional(filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
 			return d, err
 		}
 	}
 	if d.Ignore == nil && !IsRemote(files.Context) {
+		d.IgnorePath = filepath.Join(files.Context, ignoreFile)
 		if d.Ignore, err = readOptional(files.Context, ignoreFile); err != nil {
 			return d, err
 		}

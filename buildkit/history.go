@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"encoding/binary"
 	"io"
@@ -15,9 +14,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// Bounds of the history: builds that are remembered, bytes of one.
+// Bounds of the history: builds that are remembered, bytes of all of them and of one.
 const (
-	historyBuilds = 50
+	historyBuilds = 2000
+	historyBytes  = 256 << 20
 	historyLimit  = 32 << 20
 )
 
@@ -45,8 +45,9 @@ func (h *History) Remember(hash string, in *Inputs) {
 	}
 	var data bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&data, gzip.BestSpeed) // the level is a known one
-	for _, name := range slices.Sorted(maps.Keys(in.trees)) {
-		for _, text := range [][]byte{[]byte(name), in.trees[name].AppendListing(nil)} {
+	known := in.sections()
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		for _, text := range [][]byte{[]byte(name), known[name]} {
 			_, _ = z.Write(append(binary.AppendUvarint(nil, uint64(len(text))), text...)) // a buffer does not fail
 		}
 	}
@@ -54,37 +55,7 @@ func (h *History) Remember(hash string, in *Inputs) {
 		return
 	}
 	_ = os.WriteFile(filepath.Join(h.dir, hash), data.Bytes(), 0o600) // a torn file is no listing
-	source.KeepNewest(h.dir, historyBuilds)
-}
-
-// Changes tells what is different in the inputs from those that had the hash before. It returns false when these are not
-// known here.
-func (h *History) Changes(before string, in *Inputs) ([]source.Change, bool) {
-	listings := h.recall(before)
-	if listings == nil {
-		return nil, false
-	}
-	var all []source.Change
-	for _, name := range slices.Sorted(maps.Keys(in.trees)) {
-		changes, ok := in.trees[name].Changes(listings[name])
-		if !ok {
-			return nil, false
-		}
-		for _, c := range changes {
-			c.Path = shownPath(name, c.Path)
-			all = append(all, c)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b source.Change) int { return cmp.Compare(a.Path, b.Path) })
-	return slices.Compact(all), true // the Dockerfile may stand in the context too
-}
-
-// shownPath says where a path is, when that is not the main context.
-func shownPath(local, path string) string {
-	if name, named := strings.CutPrefix(local, localName("")); named {
-		return name + ":" + path
-	}
-	return path
+	source.KeepNewest(h.dir, historyBuilds, historyBytes)
 }
 
 func (h *History) recall(hash string) map[string][]byte {

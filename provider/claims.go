@@ -60,7 +60,7 @@ func (c *claims) add(digest string, refs []string) {
 	for _, ref := range refs {
 		_ = os.WriteFile(c.file(ref), []byte(digest), 0o600) // a torn file is no digest
 	}
-	source.KeepNewest(c.dir, claimsKept)
+	source.KeepNewest(c.dir, claimsKept, 0)
 }
 
 // holds tells whether the reference was made to hold the digest.

@@ -29,7 +29,11 @@ func (r *imageResource) whatChanged(op operation) string {
 func summary(changes []source.Change) string {
 	var parts []string
 	for _, c := range changes[:min(len(changes), explained)] {
-		parts = append(parts, fmt.Sprintf("%s %s", c.Kind, printable(c.Path)))
+		part := fmt.Sprintf("%s %s", c.Kind, printable(c.Path))
+		if c.Detail != "" {
+			part += " (" + c.Detail + ")"
+		}
+		parts = append(parts, part)
 	}
 	line := strings.Join(parts, ", ")
 	if more := len(changes) - explained; more > 0 {

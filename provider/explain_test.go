@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
 // A preview names what changed since the last build that this machine knows.
@@ -69,5 +70,13 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	unknown.old = stateOf(property.NewMap(map[string]property.Value{"contextHash": property.New(strings.Repeat("0", 64))}))
 	if got := r.whatChanged(unknown); got != "" {
 		t.Errorf("of a build that is not known here: %s", got)
+	}
+}
+
+func TestSummarySaysWhereAContextIs(t *testing.T) {
+	t.Parallel()
+	got := summary([]source.Change{{Kind: source.Modified, Path: "context.named.go", Detail: "a became b"}, {Kind: source.Unread, Path: "x y"}})
+	if got != `modified context.named.go (a became b), no longer read "x y"` {
+		t.Errorf("got %s", got)
 	}
 }

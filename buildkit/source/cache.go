@@ -21,10 +21,11 @@ const cacheVariable = "PULUMI_BUILDKIT_STAT_CACHE"
 // this before it was read is not remembered: it could be changed once more and look the same.
 const racy = 2 * time.Second
 
-// Bounds of the cache: bytes of one context's file, files in all.
+// Bounds of the cache: bytes of one context's file, files and bytes in all.
 const (
 	cacheFileLimit = 64 << 20
-	cacheFiles     = 100
+	cacheFiles     = 1000
+	cacheBytes     = 1 << 30
 )
 
 // Cache remembers the digests of files by their size, modification time, change time and inode, so that a file that has not
@@ -167,7 +168,7 @@ func (r *remembered) save(ctx context.Context) {
 		return
 	}
 	replaceFile(r.cache.file(r.context), data)
-	KeepNewest(r.cache.dir, cacheFiles)
+	KeepNewest(r.cache.dir, cacheFiles, cacheBytes)
 }
 
 // replaceFile writes a file whole or not at all.
@@ -185,24 +186,5 @@ func replaceFile(path string, data []byte) {
 	}
 	if err != nil {
 		_ = os.Remove(temp.Name())
-	}
-}
-
-// KeepNewest removes all but the n files of a folder that were written last.
-func KeepNewest(dir string, n int) {
-	files, err := os.ReadDir(dir)
-	if err != nil || len(files) <= n {
-		return
-	}
-	age := func(f os.DirEntry) time.Time {
-		info, err := f.Info()
-		if err != nil {
-			return time.Time{}
-		}
-		return info.ModTime()
-	}
-	slices.SortFunc(files, func(a, b os.DirEntry) int { return age(a).Compare(age(b)) })
-	for _, f := range files[:len(files)-n] {
-		_ = os.Remove(filepath.Join(dir, f.Name()))
 	}
 }

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"os"
+	"strings"
 
 	"github.com/tonistiigi/fsutil"
 )
@@ -16,12 +17,14 @@ const (
 	Removed  ChangeKind = "removed"
 	Modified ChangeKind = "modified" // content, link text or type
 	Mode     ChangeKind = "mode"     // only the permissions
+	Unread   ChangeKind = "no longer read"
 )
 
 // Change is one entry that differs between two trees.
 type Change struct {
-	Kind ChangeKind
-	Path string
+	Kind   ChangeKind
+	Path   string
+	Detail string // more about it, for people; "" when there is nothing to say
 }
 
 // AppendListing appends a listing of the tree: its paths with their types, modes and marks of their contents. It is for
@@ -53,35 +56,58 @@ func (e *entry) contentMark() []byte {
 	return nil
 }
 
-// Changes tells what is different in the tree from the one of a listing, in the order of paths. It returns false for bytes
-// that are no listing.
-func (t *Tree) Changes(listing []byte) (changes []Change, ok bool) {
+// Changes tells what is different in the tree from the one of a listing, in the order of paths. What is not in the tree any more
+// is removed, unless it exists: then it is not read, and nothing is told of what is below it. It returns false for bytes that are
+// no listing.
+func (t *Tree) Changes(listing []byte, exists func(path string) bool) (changes []Change, ok bool) {
 	d := decoder{rest: listing}
-	i := 0
+	rest := t.entries
+	unread := "/" // the last folder that is not read, with a slash at its end
 	for len(d.rest) > 0 {
-		path, kind, mode, content := string(d.text()), d.text(), d.text(), d.text()
+		was := d.listed()
 		if d.broken {
 			return nil, false
 		}
-		for i < len(t.entries) && fsutil.ComparePath(t.entries[i].path, path) < 0 {
-			changes = append(changes, Change{Added, t.entries[i].path})
-			i++
+		for ; len(rest) > 0 && fsutil.ComparePath(rest[0].path, was.path) < 0; rest = rest[1:] {
+			changes = append(changes, Change{Kind: Added, Path: rest[0].path})
 		}
-		if i == len(t.entries) || t.entries[i].path != path {
-			changes = append(changes, Change{Removed, path})
-			continue
-		}
-		e := &t.entries[i]
-		i++
+		kind := Removed
 		switch {
-		case !bytes.Equal(kind, []byte{e.kind()}) || !bytes.Equal(content, e.contentMark()):
-			changes = append(changes, Change{Modified, path})
-		case !bytes.Equal(mode, modeMark(e.mode)):
-			changes = append(changes, Change{Mode, path})
+		case len(rest) > 0 && rest[0].path == was.path:
+			kind = rest[0].differs(was)
+			rest = rest[1:]
+		case strings.HasPrefix(was.path, unread):
+			kind = ""
+		case exists(was.path):
+			kind, unread = Unread, was.path+"/"
+		}
+		if kind != "" {
+			changes = append(changes, Change{Kind: kind, Path: was.path})
 		}
 	}
-	for ; i < len(t.entries); i++ {
-		changes = append(changes, Change{Added, t.entries[i].path})
+	for i := range rest {
+		changes = append(changes, Change{Kind: Added, Path: rest[i].path})
 	}
 	return changes, true
+}
+
+// listed is one entry of a listing.
+type listed struct {
+	path                string
+	kind, mode, content []byte
+}
+
+func (d *decoder) listed() listed {
+	return listed{path: string(d.text()), kind: d.text(), mode: d.text(), content: d.text()}
+}
+
+// differs is "" for an entry that is as it was.
+func (e *entry) differs(was listed) ChangeKind {
+	switch {
+	case !bytes.Equal(was.kind, []byte{e.kind()}) || !bytes.Equal(was.content, e.contentMark()):
+		return Modified
+	case !bytes.Equal(was.mode, modeMark(e.mode)):
+		return Mode
+	}
+	return ""
 }

@@ -46,6 +46,15 @@ func Files(content map[string][]byte) *Tree {
 	return t
 }
 
+// Paths are those of all entries, in order.
+func (t *Tree) Paths() []string {
+	paths := make([]string, len(t.entries))
+	for i := range t.entries {
+		paths[i] = t.entries[i].path
+	}
+	return paths
+}
+
 // Len is the number of entries, directories included.
 func (t *Tree) Len() int { return len(t.entries) }
 
