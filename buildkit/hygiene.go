@@ -28,39 +28,52 @@ func (in *Inputs) Warnings(ctx context.Context, plan Plan) []string {
 			warnings = append(warnings, fmt.Sprintf("build context %s: %s: BuildKit cannot send sockets, FIFOs and devices, so the build goes without. "+
 				"Add them to .dockerignore to be rid of this warning", dir, few(skipped)))
 		}
-		if reason := in.waste(ctx, plan, in.dirs[name]); reason != "" {
-			warnings = append(warnings, fmt.Sprintf("build context %s: %s in %d files are hashed and sent, %s: %s",
-				dir, units.BytesSize(float64(tree.Size())), tree.Len(), reason, folders(tree.Biggest(3))))
+		if advice := in.waste(ctx, plan, in.dirs[name]); advice != "" {
+			all, _ := tree.Weight()
+			warnings = append(warnings, fmt.Sprintf("build context %s: %s in %d files are hashed and sent, %s",
+				dir, units.BytesSize(float64(all.Bytes)), all.Files, advice))
 		}
 	}
 	return warnings
 }
 
-// waste tells why most of a big context is not read; "" when it is small or read.
+// waste tells why most of a big context is not read, and what to do; "" when it is small or read.
 func (in *Inputs) waste(ctx context.Context, plan Plan, c localContext) string {
-	whole := in.trees[c.source]
-	if in.reads != nil || whole.Size() < bigBytes && whole.Len() < bigFiles {
+	all, names := in.trees[c.source].Weight()
+	if in.reads != nil || !isBig(all) {
 		return ""
 	}
 	reads, certain := Predict(ctx, plan, in.Definition)
 	if !certain {
-		return "because it cannot be told for certain which of them the Dockerfile reads. Name what it does not need in .dockerignore, as perhaps"
+		return "because it cannot be told for certain which of them the Dockerfile reads. Name what it does not need in .dockerignore, as perhaps: " +
+			folders(names)
 	}
 	scope, err := c.scope(reads)
 	if err != nil || scope.Includes == nil {
 		return ""
 	}
-	entries, bytes, err := whole.Part(scope)
-	if err != nil || 2*bytes > whole.Size() && 2*entries > whole.Len() {
+	read, left, err := in.trees[c.source].Part(scope)
+	if err != nil || !isWaste(all, read) {
 		return ""
 	}
-	return "most of which the Dockerfile does not read. Set watch to auto, or name in .dockerignore"
+	return "most of which the Dockerfile does not read. Set watch to auto, or name in .dockerignore: " + folders(left)
 }
 
-func folders(biggest []source.Folder) string {
+func isBig(all source.Folder) bool { return all.Bytes >= bigBytes || all.Files >= bigFiles }
+
+// isWaste: of what makes it big a half at most is read.
+func isWaste(all, read source.Folder) bool {
+	return all.Bytes >= bigBytes && 2*read.Bytes <= all.Bytes || all.Files >= bigFiles && 2*read.Files <= all.Files
+}
+
+// folders names the biggest, without those that are nothing beside the first.
+func folders(all map[string]source.Folder) string {
 	var parts []string
+	biggest := source.Biggest(all, 3)
 	for _, f := range biggest {
-		parts = append(parts, fmt.Sprintf("%s (%s in %d files)", f.Name, units.BytesSize(float64(f.Bytes)), f.Files))
+		if 100*f.Bytes >= biggest[0].Bytes || 100*f.Files >= biggest[0].Files && f.Files > 1 {
+			parts = append(parts, fmt.Sprintf("%s (%s in %d files)", f.Name, units.BytesSize(float64(f.Bytes)), f.Files))
+		}
 	}
 	return strings.Join(parts, ", ")
 }

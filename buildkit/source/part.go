@@ -2,14 +2,56 @@ package source
 
 import "strings"
 
-// Part is the weight of what Scan would take of the tree in a narrower scope: entries, and bytes as in Size. It looks at no
-// disk.
-func (t *Tree) Part(scope Scope) (entries int, bytes int64, err error) {
+// Part is the weight of what Scan would take of the tree in a narrower scope, files and bytes as in Weight, and of what it would leave:
+// the folders and files, by path, that nothing at all is taken of, where what they are in is taken in part. It looks at no disk.
+func (t *Tree) Part(scope Scope) (taken Folder, left map[string]Folder, err error) {
+	takes, err := t.takes(scope)
+	if err != nil {
+		return Folder{}, nil, err
+	}
+	touched := map[string]bool{} // directories of which something is taken
+	for i, takes := range takes {
+		for path := t.entries[i].path; takes && path != "" && !touched[path]; path = path[:max(0, strings.LastIndexByte(path, '/'))] {
+			touched[path] = true
+		}
+	}
+	left = map[string]Folder{}
+	for i, takes := range takes {
+		e := &t.entries[i]
+		if takes {
+			taken = taken.with(e)
+			continue
+		}
+		if path := whole(e.path, touched); path != "" {
+			f := left[path].with(e)
+			f.Name = path
+			left[path] = f
+		}
+	}
+	return taken, left, nil
+}
+
+// whole is the beginning of a path that is not touched, "" when all of it is.
+func whole(path string, touched map[string]bool) string {
+	for i := 0; i < len(path); i++ {
+		if path[i] == '/' && !touched[path[:i]] {
+			return path[:i]
+		}
+	}
+	if touched[path] {
+		return ""
+	}
+	return path
+}
+
+// takes judges all entries. A directory may be there only because of what is in it.
+func (t *Tree) takes(scope Scope) ([]bool, error) {
 	m, err := scope.matchers()
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	above := []ancestor{{taken: true}} // of an entry, from the root down
+	all := make([]bool, len(t.entries))
+	above := []ancestor{{}} // of an entry, from the root down
 	for i := range t.entries {
 		e := &t.entries[i]
 		for !strings.HasPrefix(e.path, above[len(above)-1].prefix) {
@@ -21,31 +63,18 @@ func (t *Tree) Part(scope Scope) (entries int, bytes int64, err error) {
 		}
 		v, err := m.judge(e.path, e.mode.IsDir(), parent)
 		if err != nil {
-			return 0, 0, err
+			return nil, err
 		}
-		if v.taken {
-			entries += 1 + take(above)
-			bytes += e.size
-		}
+		all[i] = v.taken
 		if e.mode.IsDir() {
-			above = append(above, ancestor{e.path + "/", v, v.taken})
+			above = append(above, ancestor{e.path + "/", v})
 		}
 	}
-	return entries, bytes, nil
+	return all, nil
 }
 
 // ancestor is a directory above what is being judged.
 type ancestor struct {
 	prefix  string // of every path in it
 	verdict verdict
-	taken   bool // itself, or because of something below it
-}
-
-// take counts the directories that are taken because of something in the last one, and were not before.
-func take(above []ancestor) (n int) {
-	for i := len(above) - 1; !above[i].taken; i-- {
-		above[i].taken = true
-		n++
-	}
-	return n
 }

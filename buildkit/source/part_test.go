@@ -3,6 +3,8 @@ package source
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -28,10 +30,33 @@ func TestPartIsWhatAWalkWouldTake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		entries, bytes, err := whole.Part(scope)
-		got, want := fmt.Sprint(entries, bytes, err), fmt.Sprint(walked.Len(), walked.Size(), nil)
-		if got != want {
-			t.Errorf("%+q: got %s, want %s", scope, got, want)
+		taken, left, err := whole.Part(scope)
+		all, _ := walked.Weight()
+		if err != nil || taken != all {
+			t.Errorf("%+q: got %v, want %v, %v", scope, taken, all, err)
 		}
+		everything, _ := whole.Weight()
+		for _, f := range left {
+			taken.Files, taken.Bytes = taken.Files+f.Files, taken.Bytes+f.Bytes
+			if i := slices.IndexFunc(walked.Paths(), func(p string) bool { return p == f.Name || strings.HasPrefix(p, f.Name+"/") }); i >= 0 {
+				t.Errorf("%+q: %s is said to be left, %s is taken", scope, f.Name, walked.Paths()[i])
+			}
+		}
+		if taken != everything {
+			t.Errorf("%+q: %v is taken or left, of %v", scope, taken, everything)
+		}
+	}
+}
+
+func TestPartNamesWhatIsLeftAsAWhole(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"src/app/a": "1", "src/assets/b/c": "22", "src/assets/d": "333", "src/f": "4", "data/x": "55"})
+	whole, err := Scan(t.Context(), dir, Scope{}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, left, err := whole.Part(Scope{Includes: []string{"src/app"}})
+	if got, want := fmt.Sprint(Biggest(left, 2), len(left)), "[{src/assets 2 5} {data 1 2}] 3"; got != want || err != nil {
+		t.Errorf("got %s, want %s, %v", got, want, err)
 	}
 }

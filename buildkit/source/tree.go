@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -69,30 +70,41 @@ func (t *Tree) Size() (n int64) {
 // Skipped are paths that would be in the tree if BuildKit could send them: sockets, FIFOs and devices, in order.
 func (t *Tree) Skipped() []string { return t.skipped }
 
-// Folder is the weight of what is below one name in the root of a tree.
+// Folder is the weight of what is below a path: files and links, and their bytes as in Size.
 type Folder struct {
 	Name  string
 	Files int
 	Bytes int64
 }
 
-// Biggest are at most n names in the root of the tree, those with the most bytes below them first.
-func (t *Tree) Biggest(n int) []Folder {
-	var folders []Folder
+func (f Folder) with(e *entry) Folder {
+	f.Bytes += e.size
+	if !e.mode.IsDir() {
+		f.Files++
+	}
+	return f
+}
+
+// Weight is that of the whole tree, and of each name in its root.
+func (t *Tree) Weight() (all Folder, names map[string]Folder) {
+	names = map[string]Folder{}
 	for i := range t.entries {
 		e := &t.entries[i]
+		all = all.with(e)
 		name, _, _ := strings.Cut(e.path, "/")
-		if len(folders) == 0 || folders[len(folders)-1].Name != name { // what is below a name stands together
-			folders = append(folders, Folder{Name: name})
-		}
-		last := &folders[len(folders)-1]
-		last.Bytes += e.size
-		if !e.mode.IsDir() {
-			last.Files++
-		}
+		f := names[name].with(e)
+		f.Name = name
+		names[name] = f
 	}
-	slices.SortStableFunc(folders, func(a, b Folder) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Files, a.Files)) })
-	return folders[:min(n, len(folders))]
+	return all, names
+}
+
+// Biggest are at most n of the folders, those with the most bytes first.
+func Biggest(folders map[string]Folder, n int) []Folder {
+	sorted := slices.SortedFunc(maps.Values(folders), func(a, b Folder) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Files, a.Files), cmp.Compare(a.Name, b.Name))
+	})
+	return sorted[:min(n, len(sorted))]
 }
 
 // DirModes encodes the modes of the directories: the one that most of them have, and the paths that have another. It stays
