@@ -16,18 +16,20 @@ func (t *Tree) Part(scope Scope) (taken Folder, left map[string]Folder, err erro
 		}
 	}
 	left = map[string]Folder{}
+	var last Folder // what is below a path stands together
 	for i, takes := range takes {
 		e := &t.entries[i]
 		if takes {
 			taken = taken.with(e)
 			continue
 		}
-		if path := whole(e.path, touched); path != "" {
-			f := left[path].with(e)
-			f.Name = path
-			left[path] = f
+		if last.Name == "" || !strings.HasPrefix(e.path, last.Name+"/") {
+			left[last.Name], last = last, Folder{Name: whole(e.path, touched)}
 		}
+		last = last.with(e)
 	}
+	left[last.Name] = last
+	delete(left, "") // directories that are there because of something in them
 	return taken, left, nil
 }
 

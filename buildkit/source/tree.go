@@ -88,14 +88,17 @@ func (f Folder) with(e *entry) Folder {
 // Weight is that of the whole tree, and of each name in its root.
 func (t *Tree) Weight() (all Folder, names map[string]Folder) {
 	names = map[string]Folder{}
+	var last Folder // what is below a name stands together
 	for i := range t.entries {
 		e := &t.entries[i]
 		all = all.with(e)
-		name, _, _ := strings.Cut(e.path, "/")
-		f := names[name].with(e)
-		f.Name = name
-		names[name] = f
+		if name, _, _ := strings.Cut(e.path, "/"); name != last.Name {
+			names[last.Name], last = last, Folder{Name: name}
+		}
+		last = last.with(e)
 	}
+	names[last.Name] = last
+	delete(names, "") // before the first
 	return all, names
 }
 
