@@ -4,6 +4,7 @@ package examples
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,10 +26,10 @@ platforms: [linux/amd64]
 tags: ["REPO:1"]
 watch: all
 `
-	s := open(b, project(b, watched, nil))
+	s := asUsersDo(b, project(b, watched, nil))
 	must(b, s.Write("../app/Dockerfile", "FROM scratch\nCOPY d0 /\n"))
 	must(b, sourcetest.Fill(filepath.Join(s.Dir, "../app")))
-	empty := open(b, program(b, "outputs: { nothing: none }\n", nil))
+	empty := asUsersDo(b, program(b, "outputs: { nothing: none }\n", nil))
 	ok(b, empty.Up("--skip-preview"))
 	ok(b, s.Up("--skip-preview"))
 	ok(b, s.Preview("--expect-no-changes"))
@@ -44,6 +45,12 @@ watch: all
 	b.ReportMetric((median(ours) - median(theirs)).Seconds(), "over-empty-s")
 	b.ReportMetric(pluginMemory(b, func() { preview(b, s) }), "plugin-MB")
 	ok(b, s.Destroy("--skip-preview"))
+}
+
+// asUsersDo is a stack whose processes collect garbage as they do for users, not as is best for many short tests.
+func asUsersDo(b *testing.B, program fs.FS) *stack.Test {
+	b.Helper()
+	return stack.New(b, stack.Config{Bin: shared.bin, Program: program, Daemon: shared.daemon, Idle: 5 * time.Second, Env: []string{"GOGC="}})
 }
 
 // pluginMemory is the most that a plugin held while run ran, by what the kernel says of it every 20 ms.
