@@ -1,0 +1,8 @@
+//go:build unix
+
+package file
+
+import "syscall"
+
+// noWait keeps the opening of a FIFO from waiting for a writer.
+const noWait = syscall.O_NONBLOCK
