@@ -38,7 +38,7 @@ func newAmazon(t testing.TB) amazon { return amazon{registrytest.NewECR(t)} }
 func (a amazon) open(t testing.TB, program fs.FS, key string) *stack.Test {
 	t.Helper()
 	s := stack.New(t, stack.Config{
-		Bin: shared.bin, Program: program, Daemon: shared.daemon, Idle: 5 * time.Second, Env: []string{fmt.Sprintf("PULUMI_DEBUG_PROVIDERS=aws:%d", a.provider(t))},
+		Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: []string{fmt.Sprintf("PULUMI_DEBUG_PROVIDERS=aws:%d", a.provider(t))},
 		Values: map[string]string{"buildkit:ecr": fmt.Sprintf(`{"endpoint":%q,"region":%q,"hosts":[%q]}`, a.Endpoint(), registrytest.Region, a.Host())},
 	})
 	a.login(t, s, key)

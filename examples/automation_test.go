@@ -27,7 +27,7 @@ func TestAutomation(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := stack.New(t, stack.Config{
-		Bin: shared.bin, Program: program(t, "outputs: {}\n", nil), Daemon: shared.daemon, Idle: 5 * time.Second,
+		Bin: shared.Bin, Program: program(t, "outputs: {}\n", nil), Daemon: shared.Daemon, Idle: 5 * time.Second,
 		Env: []string{"PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK=true"}, // a CLI that is built here has no version
 	})
 	run := func() stack.Result {

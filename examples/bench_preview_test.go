@@ -50,7 +50,7 @@ watch: all
 // asUsersDo is a stack whose processes collect garbage as they do for users, not as is best for many short tests.
 func asUsersDo(b *testing.B, program fs.FS) *stack.Test {
 	b.Helper()
-	return stack.New(b, stack.Config{Bin: shared.bin, Program: program, Daemon: shared.daemon, Idle: 5 * time.Second, Env: []string{"GOGC="}})
+	return stack.New(b, stack.Config{Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: []string{"GOGC="}})
 }
 
 // pluginMemory is the most that a plugin held while run ran, by what the kernel says of it every 20 ms.

@@ -20,7 +20,7 @@ import (
 // the same options, on the same daemon, in turn.
 func BenchmarkBuildAndPush(b *testing.B) {
 	s := stack.New(b, stack.Config{
-		Bin: shared.bin, Daemon: shared.daemon, Idle: 5 * time.Second,
+		Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second,
 		Program: project(b, both, map[string]string{"Dockerfile": forks, "greeting": "hello\n", ".dockerignore": "Pulumi*.yaml\n"}),
 	})
 	ok(b, s.Up("--skip-preview"))
@@ -42,7 +42,7 @@ func BenchmarkBuildAndPush(b *testing.B) {
 // From the start of the plugin's process to the port that it tells the engine.
 func BenchmarkPluginStart(b *testing.B) {
 	for b.Loop() {
-		plugin := exec.CommandContext(b.Context(), filepath.Join(shared.bin, "pulumi-resource-buildkit"), "127.0.0.1:1")
+		plugin := exec.CommandContext(b.Context(), filepath.Join(shared.Bin, "pulumi-resource-buildkit"), "127.0.0.1:1")
 		stdout, err := plugin.StdoutPipe()
 		must(b, err)
 		must(b, plugin.Start())
@@ -75,7 +75,7 @@ func runBuildctl(b *testing.B, s *stack.Test) time.Duration {
 	b.Helper()
 	socket := filepath.Join(s.Daemon, "buildkitd.sock")
 	started := time.Now()
-	out, err := exec.CommandContext(b.Context(), filepath.Join(shared.bin, "buildctl"), "--addr", "unix://"+socket, "build",
+	out, err := exec.CommandContext(b.Context(), filepath.Join(shared.Bin, "buildctl"), "--addr", "unix://"+socket, "build",
 		"--frontend", "dockerfile.v0", "--local", "context="+s.Dir, "--local", "dockerfile="+s.Dir,
 		"--opt", "platform=linux/amd64,linux/arm64",
 		"--output", "type=image,push=true,oci-mediatypes=true,name="+repository(b)+":buildctl").CombinedOutput()

@@ -22,7 +22,7 @@ func TestOtherDaemons(t *testing.T) {
 	for name, endpoint := range map[string]string{"unix": unixEndpoint, "tcp": tcpEndpoint} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := stack.New(t, stack.Config{Bin: shared.bin, Program: project(t, both+"builder: { endpoint: \""+endpoint+"\" }\n", map[string]string{
+			s := stack.New(t, stack.Config{Bin: shared.Bin, Program: project(t, both+"builder: { endpoint: \""+endpoint+"\" }\n", map[string]string{
 				"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n",
 			})})
 			ok(t, s.Up("--skip-preview"), "+ 2 created")
@@ -48,9 +48,9 @@ func buildkitd(t *testing.T) (unixEndpoint, tcpEndpoint string) {
 	t.Helper()
 	dir := t.TempDir()
 	unixEndpoint, tcpEndpoint = "unix://"+filepath.Join(dir, "b.sock"), "tcp://"+freePort(t)
-	cmd := exec.CommandContext(t.Context(), filepath.Join(shared.bin, "buildkitd"), "--root", filepath.Join(dir, "root"),
+	cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "buildkitd"), "--root", filepath.Join(dir, "root"),
 		"--addr", unixEndpoint, "--addr", tcpEndpoint, "--containerd-worker=false")
-	cmd.Env = []string{"PATH=" + shared.bin + ":" + os.Getenv("PATH")} // runc
+	cmd.Env = []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")} // runc
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, 5*time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ func TestARegistryOfAnAuthorityOfItsOwn(t *testing.T) {
 	t.Parallel()
 	host, authority := newTLSRegistry(t)
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n", "ca.pem": authority}
-	s := stack.New(t, stack.Config{Bin: shared.bin, Program: program(t, at(host, overTLS), files)})
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, at(host, overTLS), files)})
 	ok(t, s.Up("--skip-preview"), "+ 2 created")
 
 	_, other := newTLSRegistry(t)

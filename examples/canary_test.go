@@ -42,7 +42,7 @@ func TestPasswordsAreNowhere(t *testing.T) {
 	t.Parallel()
 	canary, plain := "canary-"+rand.Text(), "linen-"+rand.Text()
 	registry := newPrivate(t, canary)
-	s := stack.New(t, stack.Config{Bin: shared.bin, Program: program(t, strings.ReplaceAll(at(registry.Host(), withCanaries), "LINEN", plain), map[string]string{
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, strings.ReplaceAll(at(registry.Host(), withCanaries), "LINEN", plain), map[string]string{
 		"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x",
 	})}) // its own daemon: nobody else writes into its folder
 	cli(t, s, "config", "set", "--secret", "password", canary)

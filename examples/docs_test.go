@@ -42,7 +42,7 @@ func merged(programs []snippets.Block) string {
 	for i, program := range programs {
 		number := fmt.Sprint(i)
 		text := strings.ReplaceAll(program.Text, "registry.example.com/", "registry.example.com/"+number+"/")
-		text = strings.ReplaceAll(used.ReplaceAllString(text, "$${${1}"+number+"."), "registry.example.com", shared.registry.Host)
+		text = strings.ReplaceAll(used.ReplaceAllString(text, "$${${1}"+number+"."), "registry.example.com", shared.Registry.Host)
 		for _, found := range section.FindAllStringSubmatch(text+"\n", -1) {
 			if found[1] == "config" {
 				sections["config"] += found[2]
@@ -67,7 +67,7 @@ func TestDocumentedPrograms(t *testing.T) {
 	}
 	tree := fstest.MapFS{"Pulumi.yaml": {Data: []byte(merged(programs))}}
 	maps.Copy(tree, documented)
-	s := stack.New(t, stack.Config{Bin: shared.bin, Program: tree, Daemon: shared.daemon, Idle: 5 * time.Second})
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: tree, Daemon: shared.Daemon, Idle: 5 * time.Second})
 	for name, value := range settings {
 		cli(t, s, "config", "set", "--secret", name, value)
 	}
@@ -86,7 +86,7 @@ func TestDocumentedWorkflows(t *testing.T) {
 			continue
 		}
 		tested++
-		cmd := exec.CommandContext(t.Context(), filepath.Join(shared.bin, "actionlint"), "-")
+		cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "actionlint"), "-")
 		cmd.Stdin = strings.NewReader(block.Text)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v:\n%s", block.Place, err, out)

@@ -83,7 +83,7 @@ func TestAnImageInAmazonECR(t *testing.T) {
 	if left := a.Tags("team/app"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
-	if got := filesWith(t, shared.daemon, registrytest.TokenMark, secretKey); len(got) > 0 {
+	if got := filesWith(t, shared.Daemon, registrytest.TokenMark, secretKey); len(got) > 0 {
 		t.Errorf("tokens are in %v", got)
 	}
 }

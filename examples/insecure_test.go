@@ -31,7 +31,7 @@ func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = registry.Close() })
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}
-	s := stack.New(t, stack.Config{Bin: shared.bin, Program: program(t, at(registry.Host(), overPlainHTTP), files)})
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, at(registry.Host(), overPlainHTTP), files)})
 	fails(t, s.Up("--skip-preview"), "pushing to "+registry.Host()+"/app: unreachable: http: server gave HTTP response to HTTPS client",
 		"set insecure for it in registries")
 	cli(t, s, "config", "set", "insecure", "true")

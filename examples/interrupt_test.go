@@ -50,7 +50,7 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 	t.Parallel()
 	const step = "sleep 86422"
 	s := stack.New(t, stack.Config{
-		Bin: shared.bin, Idle: 3 * time.Second,
+		Bin: shared.Bin, Idle: 3 * time.Second,
 		Program: project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}),
 	})
 	p := s.StartUp("--skip-preview")
@@ -67,7 +67,7 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 		t.Errorf("the step still runs: %v", left)
 	}
 
-	if err := s.Write("Dockerfile", "FROM "+shared.base+"\nRUN echo awake\n"); err != nil {
+	if err := s.Write("Dockerfile", "FROM "+shared.Base+"\nRUN echo awake\n"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Run(t.Context(), "cancel", "--yes", "--stack", "dev"); err != nil { // the killed CLI left its lock on the backend

@@ -32,7 +32,7 @@ func TestAnImageFromFirstUpToDestroy(t *testing.T) {
 	t.Parallel()
 	tag := repository(t) + ":1"
 	files := map[string]string{"Dockerfile": forks, "greeting": "hello\n", ".dockerignore": "Pulumi*.yaml\n"}
-	s := stack.New(t, stack.Config{Bin: shared.bin, Program: project(t, both, files)}) // its own daemon: its end is part of the story
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: project(t, both, files)}) // its own daemon: its end is part of the story
 
 	ok(t, s.Up(), "+ 2 created")
 	first := image(t, s)

@@ -14,8 +14,8 @@ import (
 func TestMonorepo(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t, stack.Config{
-		Bin: shared.bin, Program: os.DirFS("monorepo"), Daemon: shared.daemon, Idle: 5 * time.Second,
-		Values: map[string]string{"registry": repository(t), "base": shared.base},
+		Bin: shared.Bin, Program: os.DirFS("monorepo"), Daemon: shared.Daemon, Idle: 5 * time.Second,
+		Values: map[string]string{"registry": repository(t), "base": shared.Base},
 	})
 	ok(t, s.Up("--skip-preview"), "+ 3 created")
 	write(t, s, "services/api/run.sh", "#!/bin/sh\necho changed\n")

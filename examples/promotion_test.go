@@ -16,7 +16,7 @@ import (
 func TestPromotion(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t, stack.Config{
-		Bin: shared.bin, Program: os.DirFS("promotion"), Folder: "build", Daemon: shared.daemon, Idle: 5 * time.Second,
+		Bin: shared.Bin, Program: os.DirFS("promotion"), Folder: "build", Daemon: shared.Daemon, Idle: 5 * time.Second,
 		Values: map[string]string{"repository": repository(t)},
 	})
 	ok(t, s.Up("--skip-preview"), "+ 2 created")

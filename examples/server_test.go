@@ -53,7 +53,7 @@ func TestGoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := stack.New(t, stack.Config{
-		Bin: shared.bin, Program: os.DirFS("go-server"), Daemon: shared.daemon, Idle: 5 * time.Second,
+		Bin: shared.Bin, Program: os.DirFS("go-server"), Daemon: shared.Daemon, Idle: 5 * time.Second,
 		Values: map[string]string{"repository": repository(t), "goroot": strings.TrimSpace(string(goroot))},
 	})
 	edit(t, s.Write("main.go", small))

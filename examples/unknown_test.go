@@ -145,7 +145,7 @@ func TestAPreviewBuildsWithUnknownTags(t *testing.T) {
 outputs: { second: "${second.digest}" }
 `, files))
 	ok(t, s.Preview(), "exporting to image", "second: \"sha256:")
-	edit(t, s.Write("Dockerfile", "FROM "+shared.base+"\nRUN echo last words; exit 9\n"))
+	edit(t, s.Write("Dockerfile", "FROM "+shared.Base+"\nRUN echo last words; exit 9\n"))
 	fails(t, s.Preview(), "exit code 9", "last words", "Dockerfile:2")
 	for _, r := range registry.Requests() {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

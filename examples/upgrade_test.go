@@ -60,17 +60,17 @@ func TestUpgrade(t *testing.T) {
 // previewOver previews a program over the state in a folder; what is not there yet is recorded first.
 func previewOver(t *testing.T, program, recorded string) auto.PreviewResult {
 	t.Helper()
-	cli, err := auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: filepath.Dir(shared.bin), SkipVersionCheck: true})
+	cli, err := auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: filepath.Dir(shared.Bin), SkipVersionCheck: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugin := opttest.LocalProviderPath("buildkit", shared.bin)
+	plugin := opttest.LocalProviderPath("buildkit", shared.Bin)
 	test := pulumitest.NewPulumiTest(t, program, plugin,
 		opttest.SkipInstall(),
 		opttest.NewStackOptions(optnewstack.DisableAutoDestroy()),
 		opttest.WorkspaceOptions(auto.Pulumi(cli), auto.PulumiHome(t.TempDir())),
 		opttest.Env("PULUMI_SKIP_UPDATE_CHECK", "true"),
-		opttest.Env("PULUMI_BUILDKIT_DAEMON_DIR", shared.daemon),
+		opttest.Env("PULUMI_BUILDKIT_DAEMON_DIR", shared.Daemon),
 		opttest.Env("PULUMI_BUILDKIT_DAEMON_IDLE", "5s"),
 	)
 	return providertest.PreviewProviderUpgrade(t, test, "buildkit", "recorded",
@@ -84,7 +84,7 @@ func recordState(t *testing.T, folder string) {
 	if err := os.CopyFS(program, os.DirFS(filepath.Join(folder, "program"))); err != nil {
 		t.Fatal(err)
 	}
-	here := []byte(shared.registry.Host)
+	here := []byte(shared.Registry.Host)
 	rewriteFile(t, filepath.Join(program, "Pulumi.yaml"), func(text []byte) []byte { return bytes.ReplaceAll(text, []byte(elsewhere), here) })
 	assertpreview.HasNoChanges(t, previewOver(t, program, fresh))
 	keepResources(t, filepath.Join(fresh, "grpc.json"))

@@ -1,0 +1,25 @@
+//go:build linux
+
+// Package attacks attacks the real product: the CLI, the plugin, the embedded daemon and registries, on loopback and in
+// network namespaces of the tests' own. Each file is about one way in, and says who the attacker is:
+//
+//   - who writes the Dockerfile and the build context
+//   - who made a base image or a frontend
+//   - the registry, token server, proxy or git server that answers
+//   - another user of the same machine
+//   - who listens on the wire
+//
+// docs/security.md links each of its claims to the test here, or in a package, that holds it.
+package attacks
+
+import (
+	"os"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+)
+
+// shared is what the tests have in common.
+var shared stack.Suite
+
+func TestMain(m *testing.M) { os.Exit(shared.Main(m, "../..")) }
