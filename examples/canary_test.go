@@ -4,7 +4,6 @@ package examples
 
 import (
 	"bytes"
-	"crypto/rand"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,7 +39,7 @@ outputs:
 // state and its backups, not in a plan, not in any file of the run or of the daemon.
 func TestPasswordsAreNowhere(t *testing.T) {
 	t.Parallel()
-	canary, plain := "canary-"+rand.Text(), "linen-"+rand.Text()
+	canary, plain := stack.Canary("password"), stack.Canary("plain-password")
 	registry := newPrivate(t, canary)
 	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, strings.ReplaceAll(at(registry.Host(), withCanaries), "LINEN", plain), map[string]string{
 		"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x",

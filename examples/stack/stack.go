@@ -69,6 +69,9 @@ func (s *Stack) lay(ctx context.Context, c Config) error {
 			return err
 		}
 	}
+	if err := os.WriteFile(s.beside(), []byte(besideCanary), 0o600); err != nil {
+		return err
+	}
 	if err := install(c.Bin, s.root); err != nil {
 		return err
 	}
@@ -105,8 +108,12 @@ func (s *Stack) Close(ctx context.Context) error {
 	if strings.HasPrefix(s.Daemon, s.root) {
 		err = errors.Join(err, DaemonGone(ctx, s.Daemon))
 	}
+	lookInFolder(s.root, filepath.Join(s.root, "program"), s.beside())
 	return errors.Join(err, os.RemoveAll(s.root))
 }
+
+// beside is a file that no build may see: it stands in the folder above the program's.
+func (s *Stack) beside() string { return filepath.Join(s.root, "beside.txt") }
 
 // install puts the plugin where pulumi plugin install puts it. A link does: buildkitd and runc are beside what it leads to.
 func install(bin, root string) error {
@@ -128,7 +135,8 @@ func environment(bin, root, daemon string, idle time.Duration) []string {
 		"PULUMI_HOME=" + filepath.Join(root, "home", ".pulumi"),
 		"PULUMI_BACKEND_URL=file://" + filepath.Join(root, "state"),
 		"PULUMI_STACK=dev",
-		"PULUMI_CONFIG_PASSPHRASE=demo",
+		"PULUMI_CONFIG_PASSPHRASE=" + passphraseCanary,
+		canaryVariable + "=" + environmentCanary,
 		"PULUMI_SKIP_UPDATE_CHECK=true",
 		"PULUMI_IGNORE_AMBIENT_PLUGINS=true", // the installed one, without a warning that it is on PATH
 		"PULUMI_BUILDKIT_DAEMON_DIR=" + daemon,

@@ -4,12 +4,14 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -59,8 +61,21 @@ func (s *Suite) run(m *testing.M, root string) (code int, err error) {
 		return 1, err
 	}
 	defer func() { _ = os.RemoveAll(s.Daemon) }()
-	code = m.Run()
-	return code, DaemonGone(context.Background(), s.Daemon)
+	code = s.runWatched(m)
+	gone := DaemonGone(context.Background(), s.Daemon)
+	lookInFolder(s.Daemon)
+	lookInFolder(s.Registry.dir)
+	return code, errors.Join(gone, leaksFound())
+}
+
+// runWatched runs the tests while the arguments of all processes are searched for canaries.
+func (s *Suite) runWatched(m *testing.M) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { watchArguments(ctx, filepath.Join(s.Bin, "pulumi")) })
+	defer watching.Wait()
+	defer cancel(errors.New("the tests have ended"))
+	return m.Run()
 }
 
 // Project returns a program of one Image. Properties are lines of YAML; BUSYBOX in a file is the base image, REPO in the

@@ -1,0 +1,154 @@
+//go:build linux
+
+package stack
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A canary is a value that may be in its own place and in nobody's hands but those of whom it is for. Each stack has three
+// that nothing may ever need: a variable of the environment, the passphrase of the state, and a file beside the program. Tests
+// make more of them with Canary, as passwords, secrets and tokens. What a command prints, what a stack, a daemon and a
+// registry leave on disk, and the arguments of every process are searched for all of them.
+
+// canaryMark begins each canary, so that one search finds all.
+const canaryMark = "pbCanary7"
+
+// canaryVariable is in the environment of the CLI and of the plugin.
+const canaryVariable = "UNRELATED_TOKEN"
+
+var (
+	environmentCanary = Canary("environment")
+	passphraseCanary  = Canary("passphrase")
+	besideCanary      = Canary("file-beside-the-program")
+)
+
+// Canary returns a new value that must not show up anywhere. kind is part of it and tells a person which one it was.
+func Canary(kind string) string { return canaryMark + "-" + kind + "-" + rand.Text() }
+
+// leaks are the places where a canary was found.
+var leaks struct {
+	sync.Mutex
+	found []string
+}
+
+func noteLeak(where string, content []byte, at int) {
+	leaks.Lock()
+	defer leaks.Unlock()
+	text := fmt.Sprintf("%s: %q", where, content[max(0, at-40):min(len(content), at+60)])
+	if len(leaks.found) < 20 && !slices.Contains(leaks.found, text) {
+		leaks.found = append(leaks.found, text)
+	}
+}
+
+// leaksFound returns an error that names each place where a canary was found, or nil.
+func leaksFound() error {
+	leaks.Lock()
+	defer leaks.Unlock()
+	if len(leaks.found) == 0 {
+		return nil
+	}
+	return errors.New("canaries have escaped:\n" + strings.Join(leaks.found, "\n"))
+}
+
+// canaryForms are the mark as it is and in base64, at each of the three places within a group of it.
+var canaryForms = func() [][]byte {
+	forms := [][]byte{[]byte(canaryMark)}
+	for skip := range 3 {
+		encoded := base64.StdEncoding.EncodeToString([]byte("..."[:skip] + canaryMark))
+		// The first characters depend on what stands before the mark, the last ones on what follows.
+		from, to := (skip*8+5)/6, (skip+len(canaryMark))*8/6
+		forms = append(forms, []byte(encoded[from:to]))
+	}
+	return forms
+}()
+
+// lookFor notes each canary in content.
+func lookFor(where string, content []byte) {
+	for _, form := range canaryForms {
+		if at := bytes.Index(content, form); at >= 0 {
+			noteLeak(where, content, at)
+		}
+	}
+}
+
+// lookInStream notes a canary in what r yields, and in what it holds compressed.
+func lookInStream(where string, r io.Reader) {
+	const overlap = 4 * len(canaryMark)
+	buffer := make([]byte, 1<<20)
+	kept := 0
+	for {
+		n, err := io.ReadFull(r, buffer[kept:])
+		lookFor(where, buffer[:kept+n])
+		if err != nil {
+			return
+		}
+		kept = copy(buffer, buffer[len(buffer)-overlap:])
+	}
+}
+
+// lookInFolder notes each canary in the files below root, and in what gzip has compressed there. except are paths that are
+// left out. Files that vanish meanwhile are no leak.
+func lookInFolder(root string, except ...string) {
+	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return nil //nolint:nilerr // it is gone
+		case slices.Contains(except, path) && entry.IsDir():
+			return fs.SkipDir
+		case slices.Contains(except, path) || !entry.Type().IsRegular():
+			return nil
+		}
+		lookInFile(path)
+		return nil
+	})
+}
+
+func lookInFile(path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer func() { _ = f.Close() }()
+	lookInStream(path, f)
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return
+	}
+	if compressed, err := gzip.NewReader(f); err == nil {
+		lookInStream(path+" (gzip)", compressed)
+	}
+}
+
+// watchArguments notes each canary in the arguments of a process, but for the CLI's own, until ctx ends.
+func watchArguments(ctx context.Context, cli string) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, command := range commands {
+			arguments, err := os.ReadFile(command)
+			if err == nil && !bytes.HasPrefix(arguments, []byte(cli+"\x00")) {
+				lookFor("arguments of a process", arguments)
+			}
+		}
+	}
+}

@@ -1,0 +1,43 @@
+//go:build linux
+
+package stack
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCanariesAreFoundWhereverTheyAre(t *testing.T) { // not parallel: it looks at what all others would note
+	canary := Canary("test")
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	_, _ = w.Write([]byte(strings.Repeat("x", 3<<20) + canary))
+	_ = w.Close()
+	for name, content := range map[string]string{
+		"plain":        "a " + canary + " b",
+		"at a seam":    strings.Repeat("x", 1<<20-4) + canary + strings.Repeat("x", 1<<20),
+		"base64":       base64.StdEncoding.EncodeToString([]byte("user:" + canary)),
+		"base64, +1":   base64.StdEncoding.EncodeToString([]byte("user1:" + canary)),
+		"base64, +2":   base64.StdEncoding.EncodeToString([]byte("user12:" + canary)),
+		"gzip, at end": compressed.String(),
+	} {
+		folder := t.TempDir()
+		if err := os.WriteFile(filepath.Join(folder, "file"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lookInFolder(folder, filepath.Join(folder, "file"))
+		if leaksFound() != nil {
+			t.Fatalf("%s: found although left out: %v", name, leaksFound())
+		}
+		lookInFolder(folder)
+		if leaksFound() == nil {
+			t.Errorf("%s: not found", name)
+		}
+		leaks.found = nil
+	}
+}
