@@ -56,6 +56,12 @@ lint: bin/golangci-lint bin/actionlint ## the rules of .golangci.yml, and workfl
 	bin/actionlint
 	for module in .tools/sdkgen .tools/archive examples/go-server/go; do (cd $$module && $(BIN)/golangci-lint run); done
 
+# Two targets at a time: each has one worker. What is found is written to testdata/fuzz, where it stays as a test.
+FUZZTIME ?= 1m
+fuzz: go gcc ## every fuzz target of what strangers write, for FUZZTIME each (1m)
+	git grep -oE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's|^(.*)/[^/]+:func (.*)$$|\2 ./\1|' | \
+		xargs -P 2 -L 1 bash -c 'go test -vet=off -run "^$$" -fuzz "^$$0\$$" -fuzztime $(FUZZTIME) -parallel 1 "$$1"'
+
 bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl, sizes of archives
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/source
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./examples
@@ -148,4 +154,4 @@ $(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) 
 go gcc seccomp qemu nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin dist tools fixtures demo test lint bench schema sdk clean languages go gcc seccomp qemu nodejs python java
+.PHONY: help build plugin dist tools fixtures demo test lint fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java
