@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-func TestCanariesAreFoundWhereverTheyAre(t *testing.T) { // not parallel: it looks at what all others would note
+//nolint:paralleltest // it looks at what all other tests note
+func TestCanariesAreFoundWhereverTheyAre(t *testing.T) {
 	canary := Canary("test")
 	var compressed bytes.Buffer
 	w := gzip.NewWriter(&compressed)

@@ -52,7 +52,7 @@ func (s *Suite) run(m *testing.M, root string) (code int, err error) {
 	if s.Registry, err = StartRegistry(ctx, s.Bin); err != nil {
 		return 1, err
 	}
-	defer s.Registry.Close()
+	defer func() { _ = s.Registry.Close() }()
 	s.Fixtures = filepath.Join(root, ".cache/fixtures")
 	if s.Base, err = PushBusybox(ctx, s.Fixtures, s.Registry.Host); err != nil {
 		return 1, err
