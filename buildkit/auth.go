@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // Credential answers a registry's challenge. Empty is anonymous.
@@ -48,7 +50,9 @@ type registryAuth struct {
 }
 
 // Register implements session.Attachable.
-func (a *registryAuth) Register(server *grpc.Server) { auth.RegisterAuthServer(server, a) }
+func (a *registryAuth) Register(server *grpc.Server) {
+	auth.RegisterAuthServer(rescue.Services{ServiceRegistrar: server}, a)
+}
 
 // Credentials implements auth.AuthServer, for registries that want a login with each request.
 func (a *registryAuth) Credentials(ctx context.Context, r *auth.CredentialsRequest) (*auth.CredentialsResponse, error) {

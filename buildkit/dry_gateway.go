@@ -15,6 +15,8 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // dryGateway answers the Dockerfile frontend without a daemon and notes which local sources and which images it asks for.
@@ -55,7 +57,12 @@ func (g *dryGateway) reads() Reads {
 }
 
 // Solve notes the local sources of a definition. The result can be read from as far as the frontend does.
+// The frontend calls it in goroutines of its own, as it does ResolveSourceMetadata.
 func (g *dryGateway) Solve(_ context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
+	return rescue.Value(func() (*gateway.Result, error) { return g.solve(req) })
+}
+
+func (g *dryGateway) solve(req gateway.SolveRequest) (*gateway.Result, error) {
 	if req.Frontend != "" {
 		return nil, fmt.Errorf("%w: the frontend %s would interpret the Dockerfile", errUncertain, req.FrontendOpt["source"])
 	}
@@ -78,6 +85,10 @@ func (g *dryGateway) Solve(_ context.Context, req gateway.SolveRequest) (*gatewa
 
 // ResolveSourceMetadata stands in for every base image.
 func (g *dryGateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+	return rescue.Value(func() (*sourceresolver.MetaResponse, error) { return g.baseImage(op, opt) })
+}
+
+func (g *dryGateway) baseImage(op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
 	g.note(op.GetIdentifier())
 	platform := g.platform
 	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {

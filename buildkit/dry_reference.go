@@ -8,6 +8,8 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	fstypes "github.com/tonistiigi/fsutil/types"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // dryReference is the result of a solve that did not happen: the frontend can read the Dockerfile and ignore files from it,
@@ -22,6 +24,10 @@ func (r *dryReference) Evaluate(context.Context) error { return nil }
 
 // ReadFile reads a Dockerfile or an ignore file.
 func (r *dryReference) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, error) {
+	return rescue.Value(func() ([]byte, error) { return r.read(req) })
+}
+
+func (r *dryReference) read(req gateway.ReadRequest) ([]byte, error) {
 	if r.files == nil {
 		return nil, fmt.Errorf("%w: %s would have to be built first", errUncertain, req.Filename)
 	}

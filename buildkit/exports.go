@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/moby/buildkit/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // Export is something that a build leaves beside the image that is pushed. It is there when the build has succeeded, and not
@@ -52,6 +54,11 @@ func (s *solve) exports(ctx context.Context, exports []Export) ([]client.ExportE
 
 // open is a sink that stays open when the daemon has sent what there is: whether that is all shows when the solve returns.
 type open struct{ io.Writer }
+
+// Write is called in a goroutine of the session.
+func (o open) Write(data []byte) (int, error) {
+	return rescue.Value(func() (int, error) { return o.Writer.Write(data) })
+}
 
 func (open) Close() error { return nil }
 

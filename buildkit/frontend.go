@@ -10,6 +10,8 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // frontend is the Dockerfile frontend of this process on its way to a daemon: each definition is seen before the daemon
@@ -49,8 +51,13 @@ func (g *guard) err() error {
 	return g.stopped
 }
 
-// build runs the frontend: for every test target, whose steps run to their end, and then for the image.
+// build runs the frontend. BuildKit's client calls it in a goroutine of its own.
 func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	return rescue.Value(func() (*gateway.Result, error) { return s.buildTargets(ctx, c) })
+}
+
+// buildTargets runs the frontend for every test target, whose steps run to their end, and then for the image.
+func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	options := c.BuildOpts().Opts
 	here := frontend{Client: c, platforms: s.platforms, guard: s.guard}
 	for _, target := range s.plan.TestTargets {
@@ -80,7 +87,7 @@ func (f frontend) test(ctx context.Context, target string, options map[string]st
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	_ = result.EachRef(func(ref gateway.Reference) error { // what fails does so in the group
-		group.Go(func() error { return ref.Evaluate(ctx) })
+		rescue.GoErrGroup(group, func() error { return ref.Evaluate(ctx) })
 		return nil
 	})
 	return group.Wait()
@@ -120,9 +127,15 @@ func (f frontend) Warn(ctx context.Context, step digest.Digest, text string, opt
 
 // Solve passes a definition on unless it reads what was not hashed.
 func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
-	if err := f.guard.check(req); err != nil {
-		return nil, err
+	err := rescue.Call(func() error { // the frontend calls this in goroutines of its own
+		if err := f.guard.check(req); err != nil {
+			return err
+		}
+		f.platforms.note(req.Definition)
+		return nil
+	})
+	if err != nil {
+		return nil, f.guard.stop(err)
 	}
-	f.platforms.note(req.Definition)
 	return f.Client.Solve(ctx, req)
 }

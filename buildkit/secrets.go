@@ -12,6 +12,8 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // SecretLimit is the most bytes that BuildKit takes for a secret (session/secrets/secretsprovider).
@@ -56,7 +58,7 @@ func (s *secretStore) lookup(id string) ([]byte, error) {
 // GetSecret answers the daemon.
 func (s *secretStore) GetSecret(_ context.Context, id string) ([]byte, error) {
 	if s.values[id] != nil {
-		return s.lookup(id)
+		return rescue.Value(func() ([]byte, error) { return s.lookup(id) })
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,6 +9,8 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 const (
@@ -120,7 +122,7 @@ func (w *silenceWatch) follow(key phaseKey, what exchange, completed bool) {
 	case w.phases[key] == nil:
 		p := &phase{exchange: what, headway: time.Now()}
 		p.written, _ = w.written()
-		p.timer = time.AfterFunc(w.silence/looks, func() { w.look(key, p) })
+		p.timer = rescue.AfterFunc(w.silence/looks, w.end, func() { w.look(key, p) })
 		w.phases[key] = p
 	}
 }

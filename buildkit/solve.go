@@ -9,6 +9,7 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // Solve builds the plan from its recorded inputs on the daemon behind c and pushes it by digest. The Dockerfile frontend
@@ -92,10 +93,14 @@ func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, 
 	ctx, watch := newSilenceWatch(ctx, access, s.plan.Repositories)
 	defer watch.stop()
 	s.steps.watch = watch
-	go func() { // to the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve
+	// To the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve.
+	rescue.Go(watch.end, func() {
 		defer close(drained)
-		s.steps.follow(status)
-	}()
+		if err := rescue.Call(func() error { s.steps.follow(status); return nil }); err != nil {
+			watch.end(err)
+		}
+		drain(status)
+	})
 	uncut := cutOff(ctx, c)
 	response, err := c.Build(ctx, opt, "pulumi-buildkit", s.build, status)
 	<-drained
@@ -106,6 +111,12 @@ func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, 
 	return response, err
 }
 
+// drain takes what is left in a channel, to its close.
+func drain[T any](channel <-chan T) {
+	for range channel {
+	}
+}
+
 // patience is how long a daemon has to end a build after its context.
 const patience = time.Second
 
@@ -113,7 +124,7 @@ const patience = time.Second
 // last status, also from a daemon that cannot be reached any more.
 func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
 	ended, done := make(chan struct{}), make(chan struct{})
-	go func() {
+	rescue.Go(func(error) { _ = c.Close() }, func() {
 		defer close(done)
 		select {
 		case <-ended:
@@ -125,7 +136,7 @@ func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
 		case <-time.After(patience):
 			_ = c.Close()
 		}
-	}()
+	})
 	return func() { close(ended); <-done }
 }
 
@@ -133,6 +144,9 @@ func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
 func (s *solve) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if bug, ok := errors.AsType[*rescue.PanicError](err); ok {
+		return bug
 	}
 	if silent, is := errors.AsType[*SilentCacheError](err); is {
 		return silent

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -96,7 +97,7 @@ func (r *imageResource) resolveBases(ctx context.Context, logins []Registry, bas
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {
-		group.Go(func() error {
+		rescue.GoErrGroup(group, func() error {
 			tag, err := registry.ParseTag(base)
 			if err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // How often the status line of a terminal is brought up to date, and how often a log, as that of CI, gets a line about a step that takes
@@ -59,7 +60,7 @@ func startProgress(ctx context.Context) *progress {
 	if pr.interactive {
 		pr.interval = statusInterval
 	}
-	go pr.tick()
+	rescue.Go(func(err error) { pr.log.Warningf("the progress of the build is not shown: it %v", err) }, pr.tick)
 	return pr
 }
 

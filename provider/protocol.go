@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // guarded serves the protocol as pulumi-go-provider does, but for two things: a panic is the error of the one call and not
@@ -37,14 +37,13 @@ func call[Req, Res any](name string, timeout func(*Req) *float64, inner func(con
 		return nil
 	}
 	return func(ctx context.Context, req Req) (res Res, err error) {
-		defer report(ctx, name, &err)
 		ctx, stop := within(ctx, name, timeout(&req))
 		defer stop()
-		res, err = inner(ctx, req)
+		res, err = rescue.Value(func() (Res, error) { return inner(ctx, req) })
 		if errors.Is(err, context.Canceled) {
 			err = fmt.Errorf("the %s was canceled: %w", strings.ToLower(name), err)
 		}
-		return res, err
+		return res, report(ctx, name, err)
 	}
 }
 
@@ -71,36 +70,15 @@ func within(ctx context.Context, name string, seconds *float64) (context.Context
 }
 
 // report turns a panic into an error that says where it happened and where to send it.
-func report(ctx context.Context, name string, err *error) {
-	cause := recover()
-	if cause == nil {
-		return
+func report(ctx context.Context, name string, err error) error {
+	caught, ok := errors.AsType[*rescue.PanicError](err)
+	if !ok {
+		return err
 	}
-	p.GetLogger(ctx).Debugf("%s: %v\n%s", name, cause, debug.Stack())
-	*err = fmt.Errorf("%s met a bug of the provider: %v at %s. Nothing is known to be lost; please report this line at "+
-		"https://github.com/pulumi-buildkit/pulumi-buildkit/issues", name, cause, origin())
-}
-
-// origin is the innermost line of this module that was running when the panic began.
-func origin() string {
-	const module = "github.com/pulumi-buildkit/pulumi-buildkit/"
-	frames := runtime.CallersFrames(stack())
-	panicked := false
-	for {
-		frame, more := frames.Next()
-		switch {
-		case frame.Function == "runtime.gopanic":
-			panicked = true
-		case panicked && strings.HasPrefix(frame.Function, module):
-			return fmt.Sprintf("%s:%d", strings.TrimPrefix(frame.Function, module), frame.Line)
-		}
-		if !more {
-			return "an unknown place"
-		}
+	p.GetLogger(ctx).Debugf("%s: %v\n%s", name, caught.Value, caught.Stack)
+	if direct, ok := err.(*rescue.PanicError); ok { //nolint:errorlint // with words around it, it has a subject already
+		err = fmt.Errorf("%s %w", name, direct)
 	}
-}
-
-func stack() []uintptr {
-	pcs := make([]uintptr, 64)
-	return pcs[:runtime.Callers(1, pcs)]
+	return fmt.Errorf("%w. Nothing is known to be lost; please report this line at "+
+		"https://github.com/pulumi-buildkit/pulumi-buildkit/issues", err)
 }

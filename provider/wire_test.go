@@ -16,10 +16,13 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // wire is a provider behind gRPC, as the engine has it: with the handshake, and with an engine that takes its logs.
@@ -144,6 +147,22 @@ func TestAPanicIsAnError(t *testing.T) {
 	}
 	if _, err := w.Delete(t.Context(), &pulumirpc.DeleteRequest{Id: "app", Urn: string(urn), Properties: packed(t, property.Map{})}); err != nil {
 		t.Errorf("the next call: %v", err)
+	}
+}
+
+// A panic in a goroutine comes with the words of whoever waited for it, and with the line to report.
+func TestAPanicElsewhereIsReported(t *testing.T) {
+	t.Parallel()
+	broken := p.Provider{Read: func(context.Context, p.ReadRequest) (p.ReadResponse, error) {
+		var group errgroup.Group
+		rescue.GoErrGroup(&group, func() error { panic("as asked") })
+		return p.ReadResponse{}, fmt.Errorf("reading app: %w", group.Wait())
+	}}
+	w := dial(t, guarded(broken), `{}`)
+	_, err := w.Read(t.Context(), &pulumirpc.ReadRequest{Id: "app", Urn: string(urn), Properties: packed(t, property.Map{})})
+	if want := "reading app: met a bug of the provider: as asked at provider."; err == nil ||
+		!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "/issues") {
+		t.Errorf("%v", err)
 	}
 }
 

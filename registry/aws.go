@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 const (
@@ -51,14 +53,17 @@ func (a *awsAccess) token(ctx context.Context, p awsPrincipal, pauses waits) (Cr
 	if known, is := a.known(p); is {
 		return known.credential, known.err
 	}
-	flight := a.flights.DoChan(fmt.Sprint(p), func() (any, error) {
+	flight := a.flights.DoChan(fmt.Sprint(p), func() (any, error) { //nolint:forbidigo // rescue.Value is in it
 		// Whoever came first may give up; the others still wait.
 		ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), tokenTimeout, silent(tokenTimeout))
 		defer stop()
-		return a.minted(ctx, p, pauses), nil
+		return rescue.Value(func() (ecrToken, error) { return a.minted(ctx, p, pauses), nil })
 	})
 	select {
 	case landed := <-flight:
+		if landed.Err != nil {
+			return Credential{}, landed.Err
+		}
 		fresh := landed.Val.(ecrToken)
 		return fresh.credential, fresh.err
 	case <-ctx.Done():

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // concurrency is how many requests one call sends to a registry side by side.
@@ -146,7 +148,8 @@ func (c *Client) asksForLogin(host string) bool {
 	return amazon && !known.public
 }
 
-// rules is the way of every request, logins and redirects included.
+// rules is the way of every request, logins and redirects included. go-containerregistry sends pings in goroutines of its own.
 func (c *Client) rules(login *lateLogin) http.RoundTripper {
-	return transport.NewUserAgent(retryAfterWatch{challengeWatch{login.transport, login}}, "pulumi-buildkit")
+	watched := retryAfterWatch{challengeWatch{login.transport, login}}
+	return transport.NewUserAgent(rescue.Transport{Next: watched}, "pulumi-buildkit")
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn/github"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/google"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // cloudTimeout bounds one lookup in a cloud: its metadata service, its command line, its token server.
@@ -70,10 +72,10 @@ func bounded(ctx context.Context, host string, ask func(context.Context, string)
 		err        error
 	}
 	answers := make(chan answer, 1)
-	go func() {
+	rescue.Go(func(err error) { answers <- answer{err: err} }, func() {
 		credential, err := ask(ctx, host)
 		answers <- answer{credential, err}
-	}()
+	})
 	select {
 	case a := <-answers:
 		return a.credential, a.err

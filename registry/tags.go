@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // SetTags points tags, all of one repository, at a digest that the registry serves there, side by side, and reads each of them back by its
@@ -71,8 +73,8 @@ func (s *session) setTags(ctx context.Context, d document, tags []Tag) []error {
 	var group errgroup.Group
 	group.SetLimit(concurrency)
 	for i, tag := range tags {
-		group.Go(func() error {
-			if err := s.setTag(ctx, d, tag); err != nil {
+		rescue.GoErrGroup(&group, func() error {
+			if err := rescue.Call(func() error { return s.setTag(ctx, d, tag) }); err != nil {
 				failures[i] = fmt.Errorf("tagging %s: %w", tag, err)
 			}
 			return nil
@@ -97,7 +99,7 @@ func (s *session) lookAgain(ctx context.Context, d document, tags []Tag, failure
 		if failures[i] == nil {
 			continue
 		}
-		group.Go(func() error {
+		rescue.GoErrGroup(&group, func() error {
 			held, err := s.fetch(ctx, tag.label, d.digest.Algorithm())
 			switch {
 			case err == nil && held.digest == d.digest:

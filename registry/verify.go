@@ -9,6 +9,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // Image is what a registry holds under a digest: an index with several manifests, or one manifest alone.
@@ -73,7 +75,7 @@ func (s *session) children(ctx context.Context, index document) ([]Manifest, err
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
 	for i, descriptor := range descriptors {
-		group.Go(func() error {
+		rescue.GoErrGroup(group, func() error {
 			manifest, err := s.child(ctx, descriptor)
 			found[i] = manifest
 			return err

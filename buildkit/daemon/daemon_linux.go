@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // runDaemon starts the daemon and returns when nothing of it is left. The error says why it ended by itself.
@@ -29,10 +31,10 @@ func (k keeper) runDaemon(alive *os.File, signals <-chan os.Signal) error {
 		return fmt.Errorf("buildkitd: %w", err)
 	}
 	ended := make(chan struct{})
-	go func() {
+	rescue.Go(func(error) {}, func() {
 		defer close(ended)
 		_ = cmd.Wait()
-	}()
+	})
 	err = k.writePIDs(os.Getpid(), cmd.Process.Pid)
 	if err == nil && !k.untilUnused(clients, ended, signals) {
 		err = fmt.Errorf("buildkitd ended by itself (%s): read %s", cmd.ProcessState, k.path(daemonLog))

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // startPoll is how often a client asks whether the daemon that it started is ready, which takes about 0.2 s.
@@ -103,10 +105,11 @@ func (p place) startKeeper(ctx context.Context, o Options, alive *os.File) (<-ch
 		return nil, fmt.Errorf("the keeper of the embedded BuildKit daemon: %w", err)
 	}
 	ended := make(chan struct{})
-	go func() { // ends with the keeper or with this process: a keeper that nobody waits for would stay a zombie
+	// It ends with the keeper or with this process: a keeper that nobody waits for would stay a zombie.
+	rescue.Go(func(error) {}, func() {
 		defer close(ended)
 		_ = cmd.Wait()
-	}()
+	})
 	return ended, nil
 }
 

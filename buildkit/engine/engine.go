@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // limit bounds the wait for the engine's first answer.
@@ -44,12 +46,14 @@ func Load(ctx context.Context) (*Image, error) {
 	}
 	reader, writer := io.Pipe()
 	image := &Image{PipeWriter: writer, ended: make(chan error, 1)}
-	go func() {
-		defer func() { _ = c.Close() }()
-		err := load(ctx, c, reader)
+	end := func(err error) {
 		_ = reader.CloseWithError(err) // nobody writes to an engine that has given up
 		image.ended <- err
-	}()
+	}
+	rescue.Go(end, func() {
+		defer func() { _ = c.Close() }()
+		end(load(ctx, c, reader))
+	})
 	return image, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // Options of a scan.
@@ -115,7 +117,7 @@ func (w *walk) failure() error {
 func (w *walk) spread(group *sync.WaitGroup, task func()) {
 	select {
 	case w.slots <- struct{}{}:
-		group.Go(func() {
+		rescue.GoGroup(group, w.fail, func() {
 			defer func() { <-w.slots }()
 			task()
 		})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/tonistiigi/fsutil"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // sentFS is a tree as fsutil sends it: its walk replays the record, its files verify themselves while they are read.
@@ -27,6 +30,19 @@ type sentFS struct {
 
 // Walk replays the record below target; fn may skip directories. A target that is not in the tree is fs.ErrNotExist.
 func (s *sentFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+	return s.guard(func() error { return s.walk(ctx, target, fn) })
+}
+
+// guard runs f, which fsutil calls in goroutines of its own. A panic ends the transfer.
+func (s *sentFS) guard(f func() error) error {
+	err := rescue.Call(f)
+	if bug, ok := errors.AsType[*rescue.PanicError](err); ok {
+		s.fail(bug)
+	}
+	return err
+}
+
+func (s *sentFS) walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
 	below := strings.Trim(path.Clean("/"+target), "/")
 	if below != "" && s.tree.find(below) == nil {
 		return &fs.PathError{Op: "walk", Path: target, Err: fs.ErrNotExist}
@@ -60,19 +76,24 @@ func within(name, dir string) bool {
 }
 
 // Open opens a recorded file. It returns no error of its own: the reader fails, and with it the transfer.
-func (s *sentFS) Open(name string) (io.ReadCloser, error) {
+func (s *sentFS) Open(name string) (content io.ReadCloser, err error) {
+	err = s.guard(func() error { content = s.openRecorded(name); return nil })
+	return content, err
+}
+
+func (s *sentFS) openRecorded(name string) io.ReadCloser {
 	e := s.tree.find(strings.Trim(path.Clean("/"+name), "/"))
 	if e == nil || !e.mode.IsRegular() {
-		return s.broken(name, fs.ErrNotExist), nil
+		return s.broken(name, fs.ErrNotExist)
 	}
 	if s.root == nil {
-		return io.NopCloser(bytes.NewReader(s.tree.content[e.path])), nil
+		return io.NopCloser(bytes.NewReader(s.tree.content[e.path]))
 	}
 	f, err := openFile(s.root, e.path)
 	if err != nil {
-		return s.broken(name, err), nil
+		return s.broken(name, err)
 	}
-	return &verifiedFile{fs: s, entry: e, file: f, content: digestReader{ctx: s.ctx, r: f, h: sha256.New()}}, nil
+	return &verifiedFile{fs: s, entry: e, file: f, content: digestReader{ctx: s.ctx, r: f, h: sha256.New()}}
 }
 
 // openFile opens a file below root: no link is followed at its end, and a FIFO put in its place does not block.
@@ -103,7 +124,12 @@ type verifiedFile struct {
 	content digestReader
 }
 
-func (v *verifiedFile) Read(p []byte) (int, error) {
+func (v *verifiedFile) Read(p []byte) (n int, err error) {
+	err = v.fs.guard(func() (err error) { n, err = v.readVerified(p); return err })
+	return n, err
+}
+
+func (v *verifiedFile) readVerified(p []byte) (int, error) {
 	n, err := v.content.Read(p)
 	if cause := v.differs(err); cause != nil {
 		cause = changed(v.entry.path, cause)

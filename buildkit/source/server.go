@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // Server sends trees to a BuildKit daemon over a session, under the names of its local sources ("context", "dockerfile",
@@ -33,7 +35,9 @@ type Server struct {
 func NewServer(trees map[string]*Tree) *Server { return &Server{trees: trees} }
 
 // Register makes the server part of a session.
-func (s *Server) Register(g *grpc.Server) { filesync.RegisterFileSyncServer(g, s) }
+func (s *Server) Register(g *grpc.Server) {
+	filesync.RegisterFileSyncServer(rescue.Services{ServiceRegistrar: g}, s)
+}
 
 // Err is the first reason for which a tree could not be sent as it was recorded, nil if there was none. It names the path;
 // the daemon's own error seldom does.
@@ -78,10 +82,10 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filte
 		return err
 	}
 	done := make(chan error, 1)
-	go func() {
+	rescue.Go(sent.fail, func() {
 		defer closeRoot()
 		done <- fsutil.Send(stream.Context(), stream, onceJudged{FS: filtered, open: sent.Open}, nil)
-	}()
+	})
 	select {
 	case err := <-failed:
 		return err

@@ -9,6 +9,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/provider"
 )
 
@@ -30,7 +31,7 @@ func main() {
 	collectLess()
 	engine := os.Getppid()
 	alive := func() bool { return os.Getppid() == engine }
-	go exitWithEngine(alive)
+	rescue.Go(stopped, func() { exitWithEngine(alive) })
 	if err := p.RunProvider(context.Background(), provider.Name, version, provider.New(alive)); err != nil {
 		_, _ = os.Stderr.WriteString("pulumi-resource-buildkit: " + err.Error() + "\n")
 		os.Exit(1)

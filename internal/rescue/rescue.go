@@ -29,7 +29,7 @@ func Call(f func() error) (err error) {
 
 // Go runs f in a goroutine and passes a panic of it to fail, which runs in that goroutine.
 func Go(fail func(error), f func()) {
-	go func() { //nolint:forbidigo // the one place that starts goroutines
+	go func() {
 		defer Recover(func(caught *PanicError) { fail(caught) })
 		f()
 	}()
@@ -37,7 +37,7 @@ func Go(fail func(error), f func()) {
 
 // GoGroup is Go for a goroutine that group waits for.
 func GoGroup(group *sync.WaitGroup, fail func(error), f func()) {
-	group.Go(func() {
+	group.Go(func() { //nolint:forbidigo // this is what others are to call
 		defer Recover(func(caught *PanicError) { fail(caught) })
 		f()
 	})

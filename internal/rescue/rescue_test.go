@@ -30,7 +30,7 @@ func TestPanicsBecomeErrors(t *testing.T) {
 			t.Parallel()
 			err := run(func() {
 				var m map[string]int
-				m["x"] = 1
+				m["x"] = 1 //nolint:staticcheck // this is the panic
 			})
 			caught := new(rescue.PanicError)
 			if !errors.As(err, &caught) || !strings.Contains(err.Error(), "assignment to entry in nil map") ||
