@@ -41,7 +41,9 @@ type Event struct {
 }
 
 // stepName is how BuildKit's frontend names a Dockerfile's step: [linux/amd64->arm64 build 2/3] RUN make
-var stepName = regexp.MustCompile(`^\[(?:([a-z0-9]+/\S+) +)?(?:(\S+) +)?(\d+/\d+)\] +(?s:(.*))$`)
+//
+// It pads the number of a step to the width of their count, so that a stage without a name begins with "[ 7/14]".
+var stepName = regexp.MustCompile(`^\[ *(?:([a-z0-9]+/\S+) +)?(?:(\S+) +)?(\d+/\d+)\] +(?s:(.*))$`)
 
 func parseStep(name string) Step {
 	m := stepName.FindStringSubmatch(name)

@@ -3,6 +3,7 @@
 package examples
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -39,4 +40,23 @@ lines:
 		count++
 	}
 	return count
+}
+
+// BuildKit pads the number of a step in a stage of ten and more.
+func TestStagesOfTenStepsHaveALinePerFinishedStep(t *testing.T) {
+	t.Parallel()
+	var dockerfile strings.Builder
+	dockerfile.WriteString("FROM BUSYBOX\n")
+	for i := range 10 {
+		fmt.Fprintf(&dockerfile, "RUN echo step-%d\n", i+1)
+	}
+	dockerfile.WriteString("RUN exit 3\n")
+	s := open(t, project(t, "platforms: [linux/amd64]\nbuildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile.String()}))
+	result := s.Up("--skip-preview")
+	fails(t, result, "linux/amd64: step [12/12] RUN exit 3: exit code 3")
+	for i := range 10 {
+		if got := linesWith(result.Stdout, fmt.Sprintf("[%d/12]", i+2), fmt.Sprintf("RUN echo step-%d", i+1)); got != 1 {
+			t.Errorf("%d lines for step %d, want 1:\n%s", got, i+1, result.All())
+		}
+	}
 }
