@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
 // Bounds of the history: builds that are remembered, bytes of all of them and of one.
@@ -23,7 +24,7 @@ const (
 
 // History remembers on this machine what builds read, so that a later preview can tell what changed. It is for people only:
 // nothing depends on it, what is damaged or missing in it is not told, and what cannot be written is not remembered. A nil
-// History remembers nothing.
+// History remembers nothing, and neither does one whose folder other users may write to.
 type History struct{ dir string }
 
 // NewHistory keeps its files in dir, which is made with mode 0700.
@@ -51,18 +52,28 @@ func (h *History) Remember(hash string, in *Inputs) {
 			_, _ = z.Write(append(binary.AppendUvarint(nil, uint64(len(text))), text...)) // a buffer does not fail
 		}
 	}
-	if z.Close() != nil || data.Len() > historyLimit || os.MkdirAll(h.dir, 0o700) != nil {
+	if z.Close() != nil || data.Len() > historyLimit {
 		return
 	}
-	_ = os.WriteFile(filepath.Join(h.dir, hash), data.Bytes(), 0o600) // a torn file is no listing
-	source.KeepNewest(h.dir, historyBuilds, historyBytes)
+	dir, err := private.Open(h.dir)
+	if err != nil {
+		return
+	}
+	defer func() { _ = dir.Close() }()
+	_ = dir.Write(hash, data.Bytes())
+	source.KeepNewest(dir, historyBuilds, historyBytes)
 }
 
 func (h *History) recall(hash string) map[string][]byte {
 	if h == nil || !isHash(hash) {
 		return nil
 	}
-	f, err := os.Open(filepath.Join(h.dir, hash))
+	dir, err := private.Find(h.dir)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = dir.Close() }()
+	f, err := dir.Open(hash)
 	if err != nil {
 		return nil
 	}

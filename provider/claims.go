@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
 // Bounds of the claims on the disk: how many there are before the oldest are dropped, and how long one counts. In containers
@@ -18,6 +20,7 @@ import (
 const (
 	claimsKept = 4096
 	claimsLife = 24 * time.Hour
+	claimLimit = 1 << 10 // bytes of one: a digest
 )
 
 // claims are the references that were made to hold a digest in this run of the engine. In a replacement the engine calls
@@ -54,17 +57,22 @@ func (c *claims) add(digest string, refs []string) {
 	for _, ref := range refs {
 		c.made[ref] = digest
 	}
-	if c.dir == "" || len(refs) == 0 || os.MkdirAll(c.dir, 0o700) != nil {
+	if c.dir == "" || len(refs) == 0 {
 		return
 	}
-	for _, ref := range refs {
-		_ = os.WriteFile(c.file(ref), []byte(digest), 0o600) // a torn file is no digest
+	dir, err := private.Open(c.dir)
+	if err != nil {
+		return
 	}
-	source.KeepNewest(c.dir, claimsKept, 0)
+	defer func() { _ = dir.Close() }()
+	for _, ref := range refs {
+		_ = dir.Write(c.name(ref), []byte(digest))
+	}
+	source.KeepNewest(dir, claimsKept, 0)
 }
 
 // holds tells whether the reference was made to hold the digest.
-func (c *claims) holds(ref, digest string) bool {
+func (c *claims) holds(ctx context.Context, ref, digest string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made[ref] == digest {
@@ -73,15 +81,21 @@ func (c *claims) holds(ref, digest string) bool {
 	if c.dir == "" {
 		return false
 	}
-	info, err := os.Stat(c.file(ref))
+	dir, err := private.Find(c.dir)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = dir.Close() }()
+	info, err := dir.Lstat(c.name(ref))
 	if err != nil || time.Since(info.ModTime()) > claimsLife {
 		return false
 	}
-	made, err := os.ReadFile(c.file(ref))
+	made, err := dir.Read(ctx, c.name(ref), claimLimit)
 	return err == nil && string(made) == digest
 }
 
-func (c *claims) file(ref string) string {
-	name := sha256.Sum256([]byte(c.engine + "\n" + ref))
-	return filepath.Join(c.dir, hex.EncodeToString(name[:]))
+// name is that of the file about a reference.
+func (c *claims) name(ref string) string {
+	sum := sha256.Sum256([]byte(c.engine + "\n" + ref))
+	return hex.EncodeToString(sum[:])
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
 // cacheVariable switches the cache off when it is "off".
@@ -30,7 +32,8 @@ const (
 
 // Cache remembers the digests of files by their size, modification time, change time and inode, so that a file that has not
 // changed is not read again. It is never needed for a result and never changes one: what is damaged, foreign or doubtful
-// in it is ignored, and what cannot be written is not remembered. A nil Cache remembers nothing.
+// in it is ignored, and what cannot be written is not remembered. A nil Cache remembers nothing. Neither does one whose folder
+// other users may write to: they could say what a file contains.
 //
 // Each context has a file of its own, which is replaced as a whole: any number of processes may share a cache.
 type Cache struct{ dir string }
@@ -83,21 +86,32 @@ func stateOf(m fileInfo) fileState {
 	return fileState{size: m.size, mtime: m.mtime*int64(time.Second) + m.mtimeN, ctime: m.ctime, inode: m.inode}
 }
 
-func (c *Cache) open(context string) *remembered {
+func (c *Cache) open(ctx context.Context, context string) *remembered {
 	if c == nil {
 		return nil
 	}
 	r := &remembered{cache: c, context: context, news: map[string][]byte{}, listed: map[string]bool{}}
-	data, err := os.ReadFile(c.file(context))
+	data, err := c.read(ctx, cacheName(context))
 	if err == nil {
 		r.blocks = decodeCache(data, context) // nil when it is damaged or about another directory
 	}
 	return r
 }
 
-func (c *Cache) file(context string) string {
+// read returns the content of a file of the cache, unless other users could have written it.
+func (c *Cache) read(ctx context.Context, name string) ([]byte, error) {
+	dir, err := private.Find(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dir.Close() }()
+	return dir.Read(ctx, name, cacheFileLimit)
+}
+
+// cacheName is the name of the file about a context, which also holds the context's path.
+func cacheName(context string) string {
 	sum := sha256.Sum256([]byte(context))
-	return filepath.Join(c.dir, hex.EncodeToString(sum[:16]))
+	return hex.EncodeToString(sum[:16])
 }
 
 // folder is called once for each folder of a walk.
@@ -164,27 +178,11 @@ func (r *remembered) save(ctx context.Context) {
 	if len(data) > cacheFileLimit {
 		return
 	}
-	if err := os.MkdirAll(r.cache.dir, 0o700); err != nil {
-		return
-	}
-	replaceFile(r.cache.file(r.context), data)
-	KeepNewest(r.cache.dir, cacheFiles, cacheBytes)
-}
-
-// replaceFile writes a file whole or not at all.
-func replaceFile(path string, data []byte) {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	dir, err := private.Open(r.cache.dir)
 	if err != nil {
 		return
 	}
-	_, err = temp.Write(data)
-	if closed := temp.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-	}
+	defer func() { _ = dir.Close() }()
+	_ = dir.Write(cacheName(r.context), data)
+	KeepNewest(dir, cacheFiles, cacheBytes)
 }

@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// file is the path of the file about a context.
+func (c *Cache) file(context string) string { return filepath.Join(c.dir, cacheName(context)) }
+
 // scanPair scans with and without the cache, and the two must agree.
 func scanPair(t *testing.T, dir string, cache *Cache) [32]byte {
 	t.Helper()

@@ -2,16 +2,16 @@ package source
 
 import (
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
 // KeepNewest removes the files of a folder that were written first, until at most n are left with at most so many bytes in all; 0
 // bytes are no bound.
-func KeepNewest(dir string, n int, bytes int64) {
-	files, err := os.ReadDir(dir)
+func KeepNewest(dir *private.Folder, n int, bytes int64) {
+	files, err := dir.Entries()
 	if err != nil || bytes == 0 && len(files) <= n {
 		return
 	}
@@ -27,7 +27,7 @@ func KeepNewest(dir string, n int, bytes int64) {
 	slices.SortFunc(stats, func(a, b stat) int { return b.written.Compare(a.written) })
 	for i, s := range stats {
 		if bytes -= s.size; i >= n || bytes < 0 {
-			_ = os.Remove(filepath.Join(dir, s.name))
+			_ = dir.Remove(s.name)
 		}
 	}
 }

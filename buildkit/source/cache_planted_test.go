@@ -1,0 +1,51 @@
+//go:build linux
+
+package source
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Another user's word about what files contain is not taken, and no link of another user's is followed.
+func TestCacheOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: only root makes files of other users: run the tests as root")
+	}
+	for name, plant := range map[string]func(cache, file string) error{
+		"file":                 func(_, file string) error { return os.Chown(file, 65534, 65534) },
+		"file for everybody":   func(_, file string) error { return os.Chmod(file, 0o666) },
+		"folder":               func(cache, _ string) error { return os.Chown(cache, 65534, 65534) },
+		"folder for everybody": func(cache, _ string) error { return os.Chmod(cache, 0o777) },
+		"parent":               func(cache, _ string) error { return os.Chown(filepath.Dir(cache), 65534, 65534) },
+		"link": func(_, file string) error {
+			return errors.Join(os.Rename(file, file+"-moved"), os.Symlink(file+"-moved", file))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, parent := t.TempDir(), t.TempDir()
+			cache := NewCache(filepath.Join(parent, "stat"))
+			old := time.Now().Add(-time.Hour)
+			err := errors.Join(os.WriteFile(filepath.Join(dir, "f"), []byte("f"), 0o600), os.Chtimes(filepath.Join(dir, "f"), old, old))
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(racy + 100*time.Millisecond)
+			scanPair(t, dir, cache)
+			if cache.open(t.Context(), dir).blocks == nil {
+				t.Fatal("nothing was remembered")
+			}
+			if err := plant(cache.dir, cache.file(dir)); err != nil {
+				t.Fatal(err)
+			}
+			if cache.open(t.Context(), dir).blocks != nil {
+				t.Error("it is believed")
+			}
+		})
+	}
+}

@@ -1,0 +1,115 @@
+package private
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+)
+
+// tempPrefix begins the names of files that Write has not completed.
+const tempPrefix = ".new-"
+
+// IsTemporary tells whether name is that of a file that Write has not completed.
+func IsTemporary(name string) bool { return strings.HasPrefix(name, tempPrefix) }
+
+// Open opens a regular file for reading. The error is an *UnsafeError if it is none, belongs to another user, has another
+// name as well, or others may write to it.
+func (f *Folder) Open(name string) (*os.File, error) { return f.open(name, os.O_RDONLY) }
+
+// OpenLock opens a file for reading and writing, after it made a missing one. The errors are those of Open.
+func (f *Folder) OpenLock(name string) (*os.File, error) {
+	made, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return f.open(name, os.O_RDWR)
+	}
+	return made, err
+}
+
+func (f *Folder) open(name string, flag int) (*os.File, error) {
+	path := filepath.Join(f.path, name)
+	info, err := f.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFile(path, info); err != nil {
+		return nil, err
+	}
+	opened, err := f.root.OpenFile(name, flag|noWait, 0)
+	if err != nil {
+		return nil, err
+	}
+	now, err := opened.Stat()
+	if err == nil && !os.SameFile(info, now) {
+		err = &UnsafeError{Path: path, Reason: "it was replaced while it was opened"}
+	}
+	if err != nil {
+		return nil, errors.Join(err, opened.Close())
+	}
+	return opened, nil
+}
+
+func checkFile(path string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return &UnsafeError{Path: path, Reason: "it is " + kind(info.Mode()) + ", not a regular file"}
+	}
+	return errors.Join(checkOwner(path, info), checkWriters(path, info), checkNames(path, info))
+}
+
+// kind says what a file of the mode is.
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeSymlink != 0:
+		return "a link"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a FIFO"
+	case mode.IsRegular():
+		return "a file"
+	}
+	return "a device"
+}
+
+// Read returns the content of a regular file of limit bytes at most. The errors are those of Open and of file.ReadAll.
+func (f *Folder) Read(ctx context.Context, name string, limit int64) ([]byte, error) {
+	opened, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = opened.Close() }()
+	return file.ReadAll(ctx, opened, limit)
+}
+
+// Create returns a new file with mode 0600, to be appended to, in place of whatever had its name. A folder is not replaced.
+func (f *Folder) Create(name string) (*os.File, error) {
+	if err := f.Remove(name); err != nil {
+		return nil, err
+	}
+	return f.root.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// Write puts a file with mode 0600 in place of whatever had its name, whole or not at all. A folder is not replaced.
+func (f *Folder) Write(name string, data []byte) error {
+	temp := tempPrefix + rand.Text()
+	made, err := f.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = made.Write(data)
+	if err = errors.Join(err, made.Close()); err == nil {
+		err = f.root.Rename(temp, name)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", filepath.Join(f.path, name), err), f.Remove(temp))
+	}
+	return nil
+}
