@@ -45,8 +45,9 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 		"Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.")
 	an.Describe(&a.Tags, "Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is "+
 		"Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which "+
-		"takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: "+
-		"when such a tag is in the registry, whoever pushed it, it is used and nothing is built.")
+		"takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: "+
+		"when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. "+
+		"`{hash:12}` is the beginning of that hash, for people to read: a tag like any other.")
 	an.Describe(&a.Push, "Whether to push the image. Defaults to true when there are tags.")
 	an.Describe(&a.PushTimeout, "Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or "+
 		"wants a new login. The build is not repeated. Defaults to 300.")

@@ -59,7 +59,7 @@ func TestExportsBecomeOptions(t *testing.T) {
 		"annotated":      {`{"exports": [{"image": {"annotations": {"a": "b,c"}, "ociMediaTypes": true}}]}`, "annotation.a=b,c oci-mediatypes=true", ""},
 		"raw":            {`{"exports": [{"raw": "out"}, {"raw": "type=local,dest=b"}, {"raw": "type=image,compression=zstd"}, {"raw": "type=oci,dest=c,tar=false"}]}`, "compression=zstd", "local -> out; local -> b; oci"},
 		"loaded":         {`{"tags": ["a.io/b:1"], "load": true}`, "", "docker name=a.io/b:1"},
-		"by the hash":    {`{"tags": ["a.io/b:{hash}", "c:{hash}"], "push": false, "load": true}`, "", "docker name=a.io/b:HASH,c:HASH"},
+		"by the hash":    {`{"tags": ["a.io/b:{hash}", "c:{hash:12}"], "push": false, "load": true}`, "", "docker name=a.io/b:HASH,c:SHORT"},
 		"nothing at all": {`{"exports": [{"cacheonly": {}}, {"tar": {"dest": "a"}, "disabled": true}], "load": false}`, "", ""},
 	}
 	for name, c := range cases {
@@ -80,7 +80,8 @@ func TestExportsBecomeOptions(t *testing.T) {
 				}
 				beside = append(beside, line)
 			}
-			c.beside = strings.ReplaceAll(c.beside, "HASH", inputsHash(args)[:12])
+			c.beside = strings.ReplaceAll(c.beside, "HASH", inputsHash(args))
+			c.beside = strings.ReplaceAll(c.beside, "SHORT", inputsHash(args)[:12])
 			if got := strings.Join(beside, "; "); got != c.beside || options(args.imageAttrs()) != c.image {
 				t.Errorf("got  %s | %s\nwant %s | %s", options(args.imageAttrs()), got, c.image, c.beside)
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
@@ -76,6 +77,15 @@ func (r *imageResource) want(op operation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.wanted[op.urn] = references(tags)
+}
+
+// wantAsWell notes more references of an image that the program has. In a refresh no program runs, and none is noted.
+func (r *imageResource) wantAsWell(urn resource.URN, refs []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known, checked := r.wanted[urn]; checked {
+		r.wanted[urn] = slices.Concat(known, refs)
+	}
 }
 
 // isWanted tells whether an image of the program that runs has this reference. In a destroy no program runs, or none is

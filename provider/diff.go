@@ -51,6 +51,9 @@ var ignored = map[string]string{
 }
 
 // Diff compares what was applied with what is wanted: a pure table, no disk and no network. Nothing is ever replaced.
+//
+// An image that stays as it is keeps the references that it has. They need not be those that its inputs would give it now:
+// an earlier version took 12 digits for {hash}.
 func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 	changes := map[string]p.PropertyDiff{}
 	ignores := ignoring(req.IgnoreChanges)
@@ -63,6 +66,9 @@ func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffRespon
 				changes[path] = p.PropertyDiff{Kind: kind}
 			}
 		}
+	}
+	if len(changes) == 0 {
+		r.wantAsWell(req.Urn, texts(req.State, "refs"))
 	}
 	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
 }

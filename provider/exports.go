@@ -147,7 +147,7 @@ func (a ImageArgs) exports() (exports []buildkit.Export) {
 	return exports
 }
 
-// names are the tags with {hash} replaced, whether they are pushed or not.
+// names are the tags with the marks replaced, whether they are pushed or not.
 func (a ImageArgs) names() []string {
 	hash, names := inputsHash(a), slices.Clone(a.Tags)
 	for i, tag := range names {

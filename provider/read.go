@@ -84,13 +84,28 @@ func isGone(ctx context.Context, client *registry.Client, old state) (bool, erro
 
 // drifted leaves out of inputs and outputs the tags that hold the image no more.
 func drifted(req p.ReadRequest, old state, holding []registry.Tag) p.ReadResponse {
-	keep := func(tag string) bool { return isAmong(tag, holding) }
 	filter := func(m property.Map) property.Map {
-		tags := slices.DeleteFunc(texts(m, "tags"), func(t string) bool { return !keep(t) })
+		tags := slices.DeleteFunc(texts(m, "tags"), func(t string) bool { return !old.stillHas(t, holding) })
 		return m.Set("tags", list(tags))
 	}
 	outputs := named(filter(req.Properties), old.digest, references(holding), repositories(holding))
 	return p.ReadResponse{ID: req.ID, Inputs: filter(req.Inputs), Properties: outputs}
+}
+
+// stillHas tells whether a tag of the program is among those that hold the image. What {hash} has become in a state that an
+// earlier version wrote has 12 digits, and is no drift.
+func (s state) stillHas(tag string, holding []registry.Tag) bool {
+	return isAmong(tag, holding) || isAmong(shortened(tag), holding) && !isAmong(tag, s.tags())
+}
+
+// tags are the references that the image had, without any that cannot be read.
+func (s state) tags() (tags []registry.Tag) {
+	for _, ref := range s.refs {
+		if tag, err := registry.ParseTag(ref); err == nil {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
 }
 
 // importImage takes the ID for a reference and adopts what is there under it.

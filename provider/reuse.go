@@ -43,7 +43,8 @@ func (op operation) candidate(ctx context.Context, client *registry.Client) (reu
 	return reuse{digest: op.knownDigest()}, nil
 }
 
-// hashTagged is the image behind a tag with the inputs hash. Another machine may have pushed it.
+// hashTagged returns the image behind a tag with the whole inputs hash. Another machine may have pushed it: whoever may push to
+// the repository is trusted to have built it of these inputs.
 func hashTagged(ctx context.Context, client *registry.Client, op operation) (there reuse, err error) {
 	for _, tag := range op.hashTags() {
 		digest, err := client.Find(ctx, tag)

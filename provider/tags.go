@@ -4,56 +4,110 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// hashMark in a tag stands for the first digits of the inputs hash: such a tag names the image of these very inputs,
-// whoever built it.
+// hashMark in a tag stands for the inputs hash, all 64 digits of it: such a tag names the image of these very inputs,
+// whoever built it, and is a reason not to build.
+//
+// A shorter one, as in {hash:12}, is for people to read and a tag like any other. Somebody else can make inputs of his own
+// with the same few digits, and push what he likes under them.
 const hashMark = "{hash}"
 
-// hashDigits is how many of them: 48 bits.
-const hashDigits = 12
+// How many digits a hash has, and how many a short one may have. An earlier version took {hash} for the short one of 12.
+const (
+	hashDigits                 = 64
+	shortestHash, longestShort = 8, 40
+	formerMark                 = "{hash:12}"
+)
 
-// tagFor reads a tag as it was given, with the mark replaced.
+// hashMarks finds {hash}, and {hash:…} with whatever is written there.
+var hashMarks = regexp.MustCompile(`\{hash(:[^{}]*)?\}`)
+
+// digitsOf returns how many digits a mark stands for, and false for a number that it cannot have.
+func digitsOf(mark string) (int, bool) {
+	if mark == hashMark {
+		return hashDigits, true
+	}
+	text := strings.TrimSuffix(strings.TrimPrefix(mark, "{hash:"), "}")
+	n, err := strconv.Atoi(text)
+	return n, err == nil && strconv.Itoa(n) == text && n >= shortestHash && n <= longestShort
+}
+
+// tagFor reads a tag as it was given, with the marks replaced.
 func tagFor(given, inputsHash string) (registry.Tag, error) {
 	return registry.ParseTag(resolved(given, inputsHash))
 }
 
-// resolved is a tag with the mark replaced, otherwise as it was given.
+// resolved is a tag with the marks replaced, otherwise as it was given.
 func resolved(given, inputsHash string) string {
-	return strings.ReplaceAll(given, hashMark, inputsHash[:hashDigits])
+	return hashMarks.ReplaceAllStringFunc(given, func(mark string) string {
+		if n, ok := digitsOf(mark); ok {
+			return inputsHash[:n]
+		}
+		return mark
+	})
 }
 
-// checkTag is what is wrong with a tag as it is given, nil when nothing is.
+// checkTag returns what is wrong with a tag as it is given, nil when nothing is.
 func checkTag(given string) error {
-	if repository, _, _ := strings.Cut(given, hashMark); strings.Contains(given, hashMark) && !strings.Contains(lastSegment(repository), ":") {
-		return fmt.Errorf("tag %q has %s in its repository: it can stand only after the colon, as in ghcr.io/acme/app:%s", given, hashMark, hashMark)
+	marks := hashMarks.FindAllString(given, -1)
+	for _, mark := range marks {
+		if _, ok := digitsOf(mark); !ok {
+			return fmt.Errorf("tag %q: %s is no hash. Write %s for all %d digits, or a short one for people to read, such as %s, with %d to %d digits",
+				given, mark, hashMark, hashDigits, formerMark, shortestHash, longestShort)
+		}
+	}
+	if len(marks) > 0 && !strings.Contains(lastSegment(given[:strings.Index(given, marks[0])]), ":") {
+		return fmt.Errorf("tag %q has %s in its repository: it can stand only after the colon, as in ghcr.io/acme/app:%s",
+			given, marks[0], marks[0])
 	}
 	_, err := tagFor(given, strings.Repeat("0", hashDigits))
+	if err == nil || !strings.Contains(given, hashMark) {
+		return err
+	}
+	if _, short := tagFor(shortened(given), strings.Repeat("0", hashDigits)); short == nil {
+		return fmt.Errorf("tag %q is too long: %s stands for %d digits, and a tag has at most 128 characters. "+
+			"Shorten its text, or write %s for a short hash, which no build is skipped for", given, hashMark, hashDigits, formerMark)
+	}
 	return err
 }
+
+// shortened is a tag with {hash} standing for as many digits as an earlier version took for it.
+func shortened(given string) string { return strings.ReplaceAll(given, hashMark, formerMark) }
 
 func lastSegment(path string) string { return path[strings.LastIndex(path, "/")+1:] }
 
 // isAmong tells whether a tag as it was given is one of these, under whatever hash.
 func isAmong(given string, tags []registry.Tag) bool {
-	if !strings.Contains(given, hashMark) {
-		tag, err := registry.ParseTag(given)
-		return err == nil && slices.Contains(tags, tag)
-	}
-	shortest, err := tagFor(given, strings.Repeat("0", hashDigits))
+	tag, err := registry.ParseTag(hashMarks.ReplaceAllString(given, "0"))
 	if err != nil {
 		return false
 	}
+	if !hashMarks.MatchString(given) {
+		return slices.Contains(tags, tag)
+	}
 	_, label, _ := strings.Cut(lastSegment(given), ":")
-	pattern := strings.ReplaceAll(regexp.QuoteMeta(label), regexp.QuoteMeta(hashMark), fmt.Sprintf("[0-9a-f]{%d}", hashDigits))
-	match := regexp.MustCompile("^" + regexp.QuoteMeta(shortest.Repository()) + ":" + pattern + "$")
+	match := regexp.MustCompile("^" + regexp.QuoteMeta(tag.Repository()+":") + labelPattern(label) + "$")
 	return slices.ContainsFunc(tags, func(t registry.Tag) bool { return match.MatchString(t.String()) })
 }
 
-// hashTags are those of the tags that name the image of these very inputs.
+// labelPattern matches what a label with marks may become.
+func labelPattern(label string) string {
+	var pattern strings.Builder
+	rest := 0
+	for _, at := range hashMarks.FindAllStringIndex(label, -1) {
+		n, _ := digitsOf(label[at[0]:at[1]]) // Check has refused what is no number
+		fmt.Fprintf(&pattern, "%s[0-9a-f]{%d}", regexp.QuoteMeta(label[rest:at[0]]), n)
+		rest = at[1]
+	}
+	return pattern.String() + regexp.QuoteMeta(label[rest:])
+}
+
+// hashTags are those of the tags that name the image of these very inputs: those with the whole hash.
 func (op operation) hashTags() []registry.Tag {
 	if !op.pushes() {
 		return nil
@@ -68,22 +122,21 @@ func (op operation) hashTags() []registry.Tag {
 	return marked
 }
 
+// namesHash tells whether a tag says something of the inputs hash, all of it or the beginning.
+func (a ImageArgs) namesHash() bool { return slices.ContainsFunc(a.Tags, hashMarks.MatchString) }
+
 // tagsKnown tells whether the references are known that the image will get.
 func (op operation) tagsKnown() bool {
-	if !isKnown(op.inputs, "tags", "push") {
-		return false
-	}
-	marked := slices.ContainsFunc(op.args.Tags, func(given string) bool { return strings.Contains(given, hashMark) })
-	return !marked || isKnown(op.inputs, shaping...)
+	return isKnown(op.inputs, "tags", "push") && (!op.args.namesHash() || isKnown(op.inputs, shaping...))
 }
 
 var computedHash = regexp.MustCompile("^[0-9a-f]{64}$")
 
-// honest is an error when a tag would say {hash} of files that are not the ones that are built: contextHash was kept by
-// ignoreChanges. One that was made up by hand, such as a revision, is as honest as its author.
+// honest returns an error when a tag would say the hash of files that are not the ones that are built: contextHash was kept
+// by ignoreChanges. One that was made up by hand, such as a revision, is as honest as its author.
 func (op operation) honest(built string) error {
 	wanted := deref(op.args.ContextHash)
-	if built == wanted || !computedHash.MatchString(wanted) || len(op.hashTags()) == 0 {
+	if built == wanted || !computedHash.MatchString(wanted) || !op.pushes() || !op.args.namesHash() {
 		return nil
 	}
 	return fmt.Errorf("contextHash is kept as %.12s…, but the files are those of %.12s…: a tag with %s would name another image than it says. "+

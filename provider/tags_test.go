@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -16,14 +17,30 @@ import (
 func TestCheckOfHashTags(t *testing.T) {
 	t.Parallel()
 	cases := map[string]string{
-		"a.io/x:{hash}":        "",
-		"a.io/x:v1-{hash}-arm": "",
-		"a.io:5000/x:{hash}":   "",
-		"a.io/x-{hash}:1":      "{hash} in its repository",
-		"a.io/{hash}":          "{hash} in its repository",
-		"a.io:5000/{hash}":     "{hash} in its repository",
-		"a.io/x:{HASH}":        "{HASH}",
-		"a.io/x:" + strings.Repeat("v", 120) + "{hash}": "128",
+		"a.io/x:{hash}":                                    "",
+		"a.io/x:v1-{hash}-arm":                             "",
+		"a.io:5000/x:{hash}":                               "",
+		"a.io/x-{hash}:1":                                  "{hash} in its repository",
+		"a.io/{hash}":                                      "{hash} in its repository",
+		"a.io:5000/{hash}":                                 "{hash} in its repository",
+		"a.io/x:{HASH}":                                    "{HASH}",
+		"a.io/x:{hash:12}":                                 "",
+		"a.io/x:{hash:8}-{hash:40}":                        "",
+		"a.io/x:{hash}-{hash:12}":                          "",
+		"a.io/x:{hash:7}":                                  "{hash:7} is no hash. Write {hash} for all 64 digits",
+		"a.io/x:{hash:41}":                                 "8 to 40 digits",
+		"a.io/x:{hash:64}":                                 "{hash:64}",
+		"a.io/x:{hash:012}":                                "{hash:012}",
+		"a.io/x:{hash:}":                                   "{hash:}",
+		"a.io/x:{hash:all}":                                "{hash:all}",
+		"a.io/x:{hash:-12}":                                "{hash:-12}",
+		"a.io/x-{hash:12}:1":                               "{hash:12} in its repository",
+		"a.io:5000/{hash:12}":                              "{hash:12} in its repository",
+		"a.io/x:" + strings.Repeat("v", 64) + "{hash}":     "",
+		"a.io/x:" + strings.Repeat("v", 65) + "{hash}":     "write {hash:12} for a short hash",
+		"a.io/x:" + strings.Repeat("v", 116) + "{hash:12}": "",
+		"a.io/x:" + strings.Repeat("v", 120) + "{hash}":    "shorten them to 128",
+		"a.io/x:{hash}{hash}-":                             "write {hash:12} for a short hash",
 	}
 	for tag, want := range cases {
 		err := checkTag(tag)
@@ -35,9 +52,14 @@ func TestCheckOfHashTags(t *testing.T) {
 
 func TestHashTagsAmongReferences(t *testing.T) {
 	t.Parallel()
-	tags := []registry.Tag{refOf(t, "a.io/x:v-0123456789ab"), refOf(t, "a.io/x:plain"), refOf(t, "user/app:1")}
+	whole := strings.Repeat("0123456789abcdef", 4)
+	tags := []registry.Tag{
+		refOf(t, "a.io/x:v-"+whole), refOf(t, "a.io/x:w-"+whole[:12]), refOf(t, "a.io/x:plain"), refOf(t, "user/app:1"),
+	}
 	for given, want := range map[string]bool{
-		"a.io/x:v-{hash}": true, "a.io/x:{hash}": false, "a.io/y:v-{hash}": false, "a.io/x:plain": true, "docker.io/user/app:1": true, "a.io/x:other": false,
+		"a.io/x:v-{hash}": true, "a.io/x:{hash}": false, "a.io/y:v-{hash}": false, "a.io/x:plain": true, "docker.io/user/app:1": true,
+		"a.io/x:other": false, "a.io/x:v-{hash:12}": false, "a.io/x:w-{hash:12}": true, "a.io/x:w-{hash:13}": false, "a.io/x:w-{hash}": false,
+		"a.io/x:v.{hash}": false, "a.io/x:{hash:x}": false,
 	} {
 		if isAmong(given, tags) != want {
 			t.Errorf("%s: want %v", given, want)
@@ -64,7 +86,7 @@ func TestAnImageUnderItsHashIsReused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash := inputsHash(args)[:hashDigits]
+	hash := inputsHash(args)
 	digest := reg.Push(t, "app:v-"+hash, registrytest.Index(t, "linux/amd64", "linux/arm64"))
 
 	before := len(reg.Requests())
@@ -87,6 +109,33 @@ func TestAnImageUnderItsHashIsReused(t *testing.T) {
 	}
 }
 
+// Somebody has pushed an image of his own under the beginning of the hash, of inputs that he made to have the same. It is not
+// taken; a build is wanted, and there is no builder here.
+func TestAnImageUnderAShortHashIsNotReused(t *testing.T) {
+	t.Parallel()
+	for _, given := range []string{"/app:v-{hash}", "/app:v-{hash:12}", "/app:v-{hash:40}"} {
+		for _, preview := range []bool{false, true} {
+			reg := registrytest.New(t)
+			nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
+			inputs := props(t, `{"contextHash": "c1", "platforms": ["linux/amd64"], "dockerfile": {"inline": "FROM scratch"}}`).
+				Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
+				Set("tags", list([]string{reg.Host() + given}))
+			args, _, err := decode(t.Context(), inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hash := inputsHash(args)
+			for _, digits := range []int{12, 40} {
+				reg.Push(t, "app:v-"+hash[:digits], registrytest.Index(t, "linux/amd64"))
+			}
+			_, err = serve(t).Create(p.CreateRequest{Urn: urn, Properties: inputs, DryRun: preview})
+			if err == nil || !strings.Contains(err.Error(), nowhere) {
+				t.Errorf("%s, preview %v: got %v", given, preview, err)
+			}
+		}
+	}
+}
+
 // A hash that was kept stands for other files than those that would be built.
 func TestHashTagsDoNotLie(t *testing.T) {
 	t.Parallel()
@@ -97,6 +146,9 @@ func TestHashTagsDoNotLie(t *testing.T) {
 	}
 	if err := op(kept, "a.io/x:{hash}").honest(built); err == nil || !strings.Contains(err.Error(), "ignoreChanges") {
 		t.Errorf("got %v", err)
+	}
+	if err := op(kept, "a.io/x:{hash:12}").honest(built); err == nil {
+		t.Error("a short hash of other files is taken")
 	}
 	for _, fine := range []error{
 		op(kept, "a.io/x:{hash}").honest(kept), op(kept, "a.io/x:1").honest(built), op("release-7", "a.io/x:{hash}").honest(built),

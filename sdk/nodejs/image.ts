@@ -312,7 +312,7 @@ export interface ImageArgs {
      */
     ssh?: pulumi.Input<pulumi.Input<inputs.SSHArgs>[]>;
     /**
-     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
+     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
      */
     tags?: pulumi.Input<pulumi.Input<string>[]>;
     /**

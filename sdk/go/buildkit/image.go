@@ -158,7 +158,7 @@ type imageArgs struct {
 	SourceDateEpoch *int `pulumi:"sourceDateEpoch"`
 	// What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
 	Ssh []SSH `pulumi:"ssh"`
-	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
+	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
 	Tags []string `pulumi:"tags"`
 	// The stage of the Dockerfile to build. Defaults to the last.
 	Target *string `pulumi:"target"`
@@ -224,7 +224,7 @@ type ImageArgs struct {
 	SourceDateEpoch pulumi.IntPtrInput
 	// What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
 	Ssh SSHArrayInput
-	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by 12 digits that stand for everything that shapes the image: when such a tag is in the registry, whoever pushed it, it is used and nothing is built.
+	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
 	Tags pulumi.StringArrayInput
 	// The stage of the Dockerfile to build. Defaults to the last.
 	Target pulumi.StringPtrInput
