@@ -22,7 +22,7 @@ var errFixed = errors.New("it names a digest already")
 // It returns false when it cannot be sure: another frontend interprets the Dockerfile, its text is not here, or a name depends
 // on an argument that is not known yet or on the daemon's platform.
 func Bases(ctx context.Context, plan Plan) ([]string, bool) {
-	d, err := readDefinition(plan.Files)
+	d, err := readDefinition(ctx, plan.Files)
 	if err != nil || len(d.Dockerfile) == 0 {
 		return nil, false
 	}

@@ -191,10 +191,17 @@ func (in *Inputs) exists(name string) func(path string) bool {
 		if path == inlineName {
 			return false
 		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, filepath.FromSlash(path))
+		path = filepath.FromSlash(path)
+		if !filepath.IsLocal(path) { // the Dockerfile's, as the program writes it
+			_, err := os.Lstat(path)
+			return err == nil
 		}
-		_, err := os.Lstat(path)
+		root, err := in.files.open(dir)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = root.Close() }()
+		_, err = root.Lstat(path) // which leaves dir through no link
 		return err == nil
 	}
 }

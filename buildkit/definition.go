@@ -2,18 +2,19 @@ package buildkit
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 
-	continuity "github.com/containerd/continuity/fs"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
 // Definition is the text that decides what a build does: the Dockerfile and the ignore files of its contexts.
@@ -27,22 +28,25 @@ type Definition struct {
 
 // readDefinition reads the texts of a plan. The main context is taken by <Dockerfile>.dockerignore or, when there is none, by
 // .dockerignore in its root; a named one by its own .dockerignore.
-func readDefinition(files Files) (Definition, error) {
+//
+// Errors are those of file.Bounds.Read.
+func readDefinition(ctx context.Context, files Files) (Definition, error) {
 	d := Definition{Name: "Dockerfile", Dockerfile: files.Inline, Named: map[string][]byte{}}
-	var err error
 	if files.Dockerfile != "" {
 		d.Name = filepath.Base(files.Dockerfile)
-		if d.Dockerfile, err = source.ReadRegular(files.Dockerfile); err != nil {
+		text, err := ReadDockerfile(ctx, files)
+		if err != nil {
 			return d, err
 		}
-		d.IgnorePath = files.Dockerfile + ignoreFile
-		if d.Ignore, err = readOptional(filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
+		d.Dockerfile, d.IgnorePath = text.Text, files.Dockerfile+ignoreFile
+		if d.Ignore, err = files.readOptional(ctx, filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
 			return d, err
 		}
 	}
+	var err error
 	if d.Ignore == nil && !IsRemote(files.Context) {
 		d.IgnorePath = filepath.Join(files.Context, ignoreFile)
-		if d.Ignore, err = readOptional(files.Context, ignoreFile); err != nil {
+		if d.Ignore, err = files.readOptional(ctx, files.Context, ignoreFile); err != nil {
 			return d, err
 		}
 	}
@@ -50,32 +54,66 @@ func readDefinition(files Files) (Definition, error) {
 		if IsRemoteNamed(dir) {
 			continue
 		}
-		if d.Named[name], err = readOptional(dir, ignoreFile); err != nil {
+		if d.Named[name], err = files.readOptional(ctx, dir, ignoreFile); err != nil {
 			return d, err
 		}
 	}
 	return d, nil
 }
 
+// DockerfileText is the text of a Dockerfile and where it was found.
+type DockerfileText struct {
+	Text []byte
+	// Linked is where the file is when a link out of the build context led to it, "" otherwise. It may then be a file that
+	// whoever wrote the context cannot read: no part of the text may be shown before it proved to be a Dockerfile.
+	Linked string
+}
+
+// ReadDockerfile reads the Dockerfile of files, which has one. The errors are those of file.Bounds.Read.
+func ReadDockerfile(ctx context.Context, files Files) (read DockerfileText, err error) {
+	f, err := files.bounds(files.Context).Open(files.Dockerfile)
+	if err != nil {
+		return read, err
+	}
+	defer func() { _ = f.Close() }()
+	if f.Link != "" && !files.holds(f.Place) {
+		read.Linked = f.Place
+	}
+	read.Text, err = file.ReadAll(ctx, f.File, file.LimitSource)
+	return read, err
+}
+
 // readOptional reads a file of a directory that need not exist: nil then, and never nil for an empty one. Links are followed
-// as BuildKit follows them, as if the directory were the root of everything: what they leave it for is not there. A file that
-// is there and cannot be read is an error: without it the build would take what it excludes.
-func readOptional(dir, name string) ([]byte, error) {
-	path, err := continuity.RootPath(dir, name)
-	if loop := new(fs.PathError); err != nil && !errors.As(err, &loop) {
-		return nil, nil // a loop of links leads nowhere
-	}
-	var data []byte
-	if err == nil {
-		data, err = source.ReadRegular(path)
-	}
-	switch {
-	case isAbsent(err):
+// as BuildKit follows them, as if the directory were the root of everything. What they leave it for may be in the project.
+// A file that is there and cannot be read is an error: without it the build would take what it excludes.
+func (f Files) readOptional(ctx context.Context, dir, name string) ([]byte, error) {
+	found, err := f.openOptional(dir, name)
+	if isAbsent(err) {
 		return nil, nil
-	case err != nil:
+	}
+	if err != nil {
 		return nil, err
 	}
-	return append([]byte{}, data...), nil
+	defer func() { _ = found.Close() }()
+	data, err := file.ReadAll(ctx, found, file.LimitText)
+	return append([]byte{}, data...), err
+}
+
+func (f Files) openOptional(dir, name string) (*os.File, error) {
+	root, err := f.open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	inside, err := file.Within(root, name)
+	if !isAbsent(err) {
+		return inside, err
+	}
+	elsewhere, err := f.bounds(dir).Open(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	return elsewhere.File, nil
 }
 
 // isAbsent tells whether an error says that there is no file of that name: nothing, a folder, or a link that leads nowhere.

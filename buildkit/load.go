@@ -43,7 +43,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 			return nil, err
 		}
 	}
-	d, err := readDefinition(plan.Files)
+	d, err := readDefinition(ctx, plan.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +59,12 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		all.fields = append(all.fields, []byte("epoch"))
 	}
 	for _, c := range contexts(plan.Files, d) {
-		scope, err := c.scope(in.reads)
+		scope, err := c.scope(plan.Files, in.reads)
 		if err != nil {
 			return nil, c.named(err)
 		}
 		in.dirs[c.source] = c
-		if in.trees[c.source], err = w.scan(ctx, c.dir, scope); err != nil {
+		if in.trees[c.source], err = w.scan(ctx, plan.Files.open, c.dir, scope); err != nil {
 			return nil, c.named(err)
 		}
 		if in.readsOf(c.source) {
@@ -116,7 +116,7 @@ func contexts(files Files, d Definition) []localContext {
 
 // scope is the part of a context that the build reads; nil reads are all of it. The ignore file of a context that is not
 // read is not looked at, whatever it says: BuildKit does not either.
-func (c localContext) scope(reads Reads) (source.Scope, error) {
+func (c localContext) scope(files Files, reads Reads) (source.Scope, error) {
 	paths, read := reads[c.source]
 	if reads != nil && !read {
 		return source.Scope{Includes: []string{}}, nil
@@ -125,7 +125,12 @@ func (c localContext) scope(reads Reads) (source.Scope, error) {
 	if err != nil || paths == nil {
 		return source.Scope{Excludes: excludes}, err
 	}
-	includes, err := source.FollowLinks(c.dir, paths)
+	root, err := files.open(c.dir)
+	if err != nil {
+		return source.Scope{}, err
+	}
+	defer func() { _ = root.Close() }()
+	includes, err := source.FollowLinks(root, paths)
 	return source.Scope{Excludes: excludes, Includes: includes}, err
 }
 

@@ -203,8 +203,9 @@ func TestAnIgnoreFileThatCannotBeReadIsAnError(t *testing.T) {
 	if got, want := (ordinary{Dir: dir, User: nobody}).start(t), "error: open "+ignore+": permission denied"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got, want := (ordinary{Dir: dir, LoadFiles: -1}).start(t), "error: open "+ignore+": too many open files"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	got := ordinary{Dir: dir, LoadFiles: -1}.start(t)
+	if !strings.HasPrefix(got, "error: open "+dir) || !strings.HasSuffix(got, ": too many open files") {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -54,14 +54,6 @@ func (p Plan) tests() []Plan {
 	return all
 }
 
-// Files names what a build reads.
-type Files struct {
-	Context    string            // directory of the main build context, or a URL; see IsRemote
-	Named      map[string]string // directories of the named contexts, or what IsRemoteNamed knows
-	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
-	Inline     []byte            // nil, too, for the Dockerfile of a remote context
-}
-
 // Built is what a daemon made of a plan.
 type Built struct {
 	Digest string // "sha256:…": of the index, or of the manifest when there is one platform

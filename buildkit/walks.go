@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"os"
 	"slices"
 	"sync"
 
@@ -33,10 +34,13 @@ type walk struct {
 	watch *source.Watch // of the tree
 }
 
+// opener opens the directory of a context.
+type opener = func(dir string) (*os.Root, error)
+
 // scan records the part of a directory, or returns the record of it that still holds. Who asks while it is being walked waits.
-func (w *Walks) scan(ctx context.Context, dir string, scope source.Scope) (*source.Tree, error) {
+func (w *Walks) scan(ctx context.Context, open opener, dir string, scope source.Scope) (*source.Tree, error) {
 	if w == nil {
-		return source.Scan(ctx, dir, scope, source.Options{Cache: source.UserCache()})
+		return source.Scan(ctx, dir, scope, source.Options{Cache: source.UserCache(), Open: open})
 	}
 	key := newKey()
 	key.add(localContext{dir: dir}, scope) // under whatever name the images know the directory
@@ -51,14 +55,14 @@ func (w *Walks) scan(ctx context.Context, dir string, scope source.Scope) (*sour
 	if last.watch.Unchanged() {
 		return last.tree, nil
 	}
-	return last.again(ctx, dir, scope)
+	return last.again(ctx, open, dir, scope)
 }
 
 // again walks.
-func (l *walk) again(ctx context.Context, dir string, scope source.Scope) (tree *source.Tree, err error) {
+func (l *walk) again(ctx context.Context, open opener, dir string, scope source.Scope) (tree *source.Tree, err error) {
 	l.watch.Close()
 	l.watch = source.NewWatch()
-	l.tree, err = source.Scan(ctx, dir, scope, source.Options{Cache: source.UserCache(), Watch: l.watch})
+	l.tree, err = source.Scan(ctx, dir, scope, source.Options{Cache: source.UserCache(), Watch: l.watch, Open: open})
 	if err != nil {
 		l.watch.Close()
 	}

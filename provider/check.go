@@ -31,7 +31,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if len(misfits) > 0 { // the same in words, and in detail
 		failures = misfits
 	}
-	c := &checker{raw: req.Inputs, args: args, failures: failures}
+	c := &checker{ctx: ctx, raw: req.Inputs, args: args, failures: failures}
 	for _, check := range checks {
 		check(c)
 	}
@@ -102,7 +102,7 @@ func (r *imageResource) fillContextHash(ctx context.Context, urn resource.URN, c
 		if named := new(buildkit.NamedContextError); errors.As(err, &named) {
 			path = under("context.named", named.Name) + ".location"
 		}
-		c.fail(path, "the build context cannot be read: %v", err)
+		c.fail(path, "the build context cannot be read: %v", withTarget(err, path))
 		return nil
 	}
 	if len(plan.UnknownArgs) > 0 && !in.Certain && !plan.WatchAll { // an argument may decide which files are read
@@ -131,8 +131,9 @@ func (c *checker) unknownArgs() []string {
 
 // checker collects what is wrong with inputs.
 type checker struct {
-	raw      property.Map // to ask what is unknown
-	args     ImageArgs    // where unknown values are zero
+	ctx      context.Context //nolint:containedctx // lives as long as one Check
+	raw      property.Map    // to ask what is unknown
+	args     ImageArgs       // where unknown values are zero
 	failures []p.CheckFailure
 }
 

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,9 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
 func checkContext(c *checker) {
@@ -21,8 +23,8 @@ func checkContext(c *checker) {
 	if buildkit.IsRemote(c.args.contextDir()) {
 		return
 	}
-	if err := checkDirectory(c.args.contextDir()); err != nil {
-		c.fail("context.location", "%v", err)
+	if err := c.args.checkDirectory(c.args.contextDir()); err != nil {
+		c.fail("context.location", "%v", withTarget(err, "context.location"))
 	}
 }
 
@@ -52,15 +54,15 @@ func checkNamedContexts(c *checker) {
 		if buildkit.IsRemoteNamed(location) {
 			continue
 		}
-		if err := checkDirectory(location); err != nil {
-			c.fail(path+".location", "%v", err)
+		if err := c.args.checkDirectory(location); err != nil {
+			c.fail(path+".location", "%v", withTarget(err, path+".location"))
 		}
 	}
 }
 
 // checkDirectory wants a directory that is there. The error shows the absolute path, because what a relative one is
 // relative to is the first thing to ask.
-func checkDirectory(dir string) error {
+func (a ImageArgs) checkDirectory(dir string) error {
 	if scheme, _, ok := strings.Cut(dir, "://"); ok {
 		return fmt.Errorf("%q: a build context is a directory, a git repository or the http(s) URL of an archive, and a named one may be "+
 			"docker-image://reference; %s:// is not known", dir, scheme)
@@ -69,16 +71,36 @@ func checkDirectory(dir string) error {
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(abs)
+	err = a.files().CheckContext(abs)
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%q: no such directory: there is no %s", dir, abs)
-	case err != nil:
-		return fmt.Errorf("%q: %w", dir, err)
-	case !info.IsDir():
+	case isFile(abs, err):
 		return fmt.Errorf("%q: %s is not a directory", dir, abs)
 	}
-	return nil
+	return fmt.Errorf("%q: %w", dir, err)
+}
+
+// isFile tells whether a path cannot be opened as a folder because it leads to something else.
+func isFile(path string, err error) bool {
+	if errors.Is(err, syscall.ENOTDIR) {
+		return true
+	}
+	if errors.As(err, new(*file.LinkError)) {
+		return false
+	}
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// withTarget adds to the error about a link which input may name the link's target.
+func withTarget(err error, input string) error {
+	if !errors.As(err, new(*file.LinkError)) {
+		return err
+	}
+	return fmt.Errorf("%w: nothing of it was read. Write the path of its target in %s, or link to a file in the project", err, input)
 }
 
 func checkDockerfile(c *checker) {
@@ -93,7 +115,7 @@ func checkDockerfile(c *checker) {
 	if !isKnown(c.raw, "dockerfile") || d == nil && c.unknownAt(key("context"), key("location")) {
 		return
 	}
-	path, text, err := c.args.dockerfileText()
+	path, text, err := c.args.dockerfileText(c.ctx)
 	if err != nil {
 		if !c.failed("context.location") || d != nil { // without a context its Dockerfile is not a second mistake
 			c.fail(path, "%v", err)
@@ -107,28 +129,31 @@ func checkDockerfile(c *checker) {
 	if _, other := c.args.BuildArgs["BUILDKIT_SYNTAX"]; other {
 		return // another frontend's to judge
 	}
-	err = buildkit.CheckDockerfile(text, target)
+	err = buildkit.CheckDockerfile(text.Text, target)
 	var noStage *buildkit.TargetError
 	switch {
 	case errors.As(err, &noStage):
 		c.fail("target", "%v", err)
+	case err != nil && text.Linked != "":
+		c.fail(path, "%s is not a valid Dockerfile. What is wrong is not shown, because a link out of the build context leads there; "+
+			"write its path in dockerfile.location to see it", text.Linked)
 	case err != nil:
 		c.fail(path, "%v", err)
 	}
 }
 
 // dockerfileText is the text of the Dockerfile and the property that says where it is.
-func (a ImageArgs) dockerfileText() (path string, text []byte, err error) {
+func (a ImageArgs) dockerfileText(ctx context.Context) (path string, text buildkit.DockerfileText, err error) {
 	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
-		return "dockerfile.inline", []byte(*a.Dockerfile.Inline), nil
+		return "dockerfile.inline", buildkit.DockerfileText{Text: []byte(*a.Dockerfile.Inline)}, nil
 	}
-	file := a.files().Dockerfile
-	text, err = source.ReadRegular(file)
+	files := a.files()
+	text, err = buildkit.ReadDockerfile(ctx, files)
 	if errors.Is(err, fs.ErrNotExist) {
-		abs, _ := filepath.Abs(file)
+		abs, _ := filepath.Abs(files.Dockerfile)
 		err = fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline", abs)
 	}
-	return "dockerfile.location", text, err
+	return "dockerfile.location", text, withTarget(err, "dockerfile.location")
 }
 
 func (a ImageArgs) contextDir() string {
@@ -140,7 +165,7 @@ func (a ImageArgs) contextDir() string {
 
 // files are the local inputs of the build.
 func (a ImageArgs) files() buildkit.Files {
-	f := buildkit.Files{Context: a.contextDir(), Named: map[string]string{}}
+	f := buildkit.Files{Context: a.contextDir(), Named: map[string]string{}, Project: projectFolder()}
 	switch {
 	case a.Dockerfile != nil && a.Dockerfile.Inline != nil:
 		f.Inline = []byte(*a.Dockerfile.Inline)

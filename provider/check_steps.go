@@ -54,7 +54,7 @@ func checkTestTargets(c *checker) {
 	if !isKnown(c.raw, "dockerfile") || c.args.Dockerfile == nil && c.unknownAt(key("context"), key("location")) {
 		return
 	}
-	_, text, err := c.args.dockerfileText()
+	_, text, err := c.args.dockerfileText(c.ctx)
 	if _, other := c.args.BuildArgs["BUILDKIT_SYNTAX"]; err != nil || other { // another frontend's to judge
 		return
 	}
@@ -67,7 +67,7 @@ func checkTestTargets(c *checker) {
 			c.fail(path, "name a stage of the Dockerfile: FROM … AS test")
 		}
 		var noStage *buildkit.TargetError
-		if errors.As(buildkit.CheckDockerfile(text, target), &noStage) {
+		if errors.As(buildkit.CheckDockerfile(text.Text, target), &noStage) {
 			c.fail(path, "%v", noStage)
 		}
 	}

@@ -73,7 +73,7 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 		p.GetLogger(ctx).Warningf("the provider has no configuration %s: it is left alone; what there is: %s",
 			strings.Join(unheard, ", "), strings.Join(configKeys, ", "))
 	}
-	c := &checker{raw: known, args: ImageArgs{Registries: config.Registries}, failures: failures}
+	c := &checker{ctx: ctx, raw: known, args: ImageArgs{Registries: config.Registries}, failures: failures}
 	checkRegistries(c)
 	if config.Host != nil && isKnown(c.raw, "host") {
 		if err := buildkit.CheckEndpoint(*config.Host); err != nil {

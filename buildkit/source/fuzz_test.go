@@ -34,7 +34,12 @@ func FuzzScope(f *testing.F) {
 		var followErr error
 		if follow && includes != "" {
 			opt.IncludePatterns, opt.FollowPaths = nil, lines(includes)
-			scope.Includes, followErr = FollowLinks(dir, lines(includes))
+			root, err := os.OpenRoot(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = root.Close() }()
+			scope.Includes, followErr = FollowLinks(root, lines(includes))
 		}
 		want, wantErr := filtered(t, dir, opt)
 		scanned, err := Scan(t.Context(), dir, scope, Options{})

@@ -1,13 +1,112 @@
 package source
 
-import "github.com/tonistiigi/fsutil"
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/tonistiigi/fsutil"
+	"github.com/tonistiigi/fsutil/types"
+)
 
 // FollowLinks turns paths below dir, as a Dockerfile gives them, into patterns for a Scope: the paths themselves and
 // whatever links in them lead to, as BuildKit follows them. Nil is everything: a path leads to the root.
-func FollowLinks(dir string, paths []string) ([]string, error) {
-	disk, err := fsutil.NewFS(dir)
+func FollowLinks(dir *os.Root, paths []string) ([]string, error) {
+	return fsutil.FollowLinks(linkFS{dir}, paths)
+}
+
+// linkFS shows fsutil.FollowLinks single entries and the children of single folders. It follows no link, and nothing outside
+// of root exists.
+type linkFS struct{ root *os.Root }
+
+// Walk calls fn for target, unless that is the root, and then for its children when it is a folder.
+func (l linkFS) Walk(_ context.Context, target string, fn fs.WalkDirFunc) error {
+	if target != "." {
+		info, err := l.lstat(target)
+		if err != nil {
+			return unlessAbsent(err)
+		}
+		if err := fn(target, linkEntry{FileInfo: info, fs: l, path: target}, nil); err != nil || !info.IsDir() {
+			return unlessAbsent(err)
+		}
+	}
+	dir, err := l.root.Open(target)
+	if err != nil {
+		return err
+	}
+	children, err := dir.ReadDir(-1)
+	if err := errors.Join(err, dir.Close()); err != nil {
+		return err
+	}
+	for _, child := range children {
+		path := filepath.Join(target, child.Name())
+		if err := unlessAbsent(fn(path, childEntry{DirEntry: child, fs: l, path: path}, nil)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlessAbsent returns no error for what is to be skipped or is not there, as fsutil's own walks do.
+func unlessAbsent(err error) error {
+	if errors.Is(err, fs.SkipDir) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	return err
+}
+
+// Open is never called.
+func (l linkFS) Open(path string) (io.ReadCloser, error) {
+	return nil, &fs.PathError{Op: "open", Path: path, Err: errors.ErrUnsupported}
+}
+
+// lstat returns fs.ErrNotExist for what is not in the root.
+func (l linkFS) lstat(path string) (fs.FileInfo, error) {
+	if !filepath.IsLocal(path) {
+		return nil, &fs.PathError{Op: "lstat", Path: path, Err: fs.ErrNotExist}
+	}
+	return l.root.Lstat(path)
+}
+
+// childEntry is an entry that is looked at when somebody asks for it.
+type childEntry struct {
+	fs.DirEntry
+	fs   linkFS
+	path string
+}
+
+// Info reads the text of a link.
+func (c childEntry) Info() (fs.FileInfo, error) {
+	info, err := c.fs.lstat(c.path)
 	if err != nil {
 		return nil, err
 	}
-	return fsutil.FollowLinks(disk, paths)
+	return linkEntry{FileInfo: info, fs: c.fs, path: c.path}.Info()
+}
+
+// linkEntry is an entry that was looked at.
+type linkEntry struct {
+	fs.FileInfo
+	fs   linkFS
+	path string
+}
+
+// Type implements fs.DirEntry.
+func (e linkEntry) Type() fs.FileMode { return e.Mode().Type() }
+
+// Info reads the text of a link.
+func (e linkEntry) Info() (fs.FileInfo, error) {
+	stat := &types.Stat{Path: e.path, Mode: uint32(e.Mode())}
+	if e.Mode()&fs.ModeSymlink != 0 {
+		text, err := e.fs.root.Readlink(e.path)
+		if err != nil {
+			return nil, err
+		}
+		stat.Linkname = text
+	}
+	return &fsutil.StatInfo{Stat: stat}, nil
 }

@@ -17,6 +17,8 @@ type Options struct {
 	Cache *Cache
 	// Watch can tell afterwards whether the tree is still what is there; nil watches nothing.
 	Watch *Watch
+	// Open opens the directory, for the scan and for each transfer of the tree; nil is os.OpenRoot.
+	Open func(dir string) (*os.Root, error)
 }
 
 // Scan records the part of dir that scope takes: exactly what BuildKit would ask for. Directories are listed and files read
@@ -28,7 +30,10 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(abs)
+	if o.Open == nil {
+		o.Open = os.OpenRoot
+	}
+	root, err := o.Open(abs)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +58,7 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 	w.watch.end()
 	remembered.save(ctx)
 	slices.Sort(w.skipped)
-	return &Tree{root: abs, entries: top.flatten(make([]entry, 0, top.tally())), skipped: w.skipped}, nil
+	return &Tree{root: abs, open: o.Open, entries: top.flatten(make([]entry, 0, top.tally())), skipped: w.skipped}, nil
 }
 
 // walk is one scan in progress.

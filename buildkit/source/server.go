@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"github.com/moby/buildkit/session/filesync"
@@ -114,7 +113,7 @@ func (s *sentFS) open() (closeRoot func(), err error) {
 	if s.tree.root == "" {
 		return func() {}, nil
 	}
-	if s.root, err = os.OpenRoot(s.tree.root); err != nil {
+	if s.root, err = s.tree.open(s.tree.root); err != nil {
 		return nil, err
 	}
 	return func() { _ = s.root.Close() }, nil

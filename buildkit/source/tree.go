@@ -17,7 +17,8 @@ import (
 
 // Tree is a recorded tree of files, immutable once made. It is safe for concurrent use.
 type Tree struct {
-	root    string            // "" when every file is in memory
+	root    string // "" when every file is in memory
+	open    func(root string) (*os.Root, error)
 	content map[string][]byte // of the files in memory
 	entries []entry           // in the order of fsutil.ComparePath
 	skipped []string

@@ -1,0 +1,65 @@
+package buildkit
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+)
+
+// Files names what a build reads.
+type Files struct {
+	Context    string            // directory of the main build context, or a URL; see IsRemote
+	Named      map[string]string // directories of the named contexts, or what IsRemoteNamed knows
+	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
+	Inline     []byte            // nil, too, for the Dockerfile of a remote context
+	// Project is the folder that links in it and in contexts may lead into; "" is none. Where a link leads out of both, the
+	// build fails with a *file.LinkError.
+	Project string
+}
+
+// bounds are where links that lead to a file of a context, or beside it, may lead. The context may be remote.
+func (f Files) bounds(context string) file.Bounds {
+	var folders file.Bounds
+	if f.Project != "" {
+		folders = append(folders, f.Project)
+	}
+	if !IsRemote(context) {
+		folders = append(folders, context)
+	}
+	return folders
+}
+
+// open opens the directory of a context. The errors are those of file.Bounds.OpenRoot.
+func (f Files) open(context string) (*os.Root, error) {
+	var folders file.Bounds
+	if f.Project != "" {
+		folders = append(folders, f.Project)
+	}
+	return folders.OpenRoot(context)
+}
+
+// CheckContext returns nil if the directory of a context can be opened, or the error of file.Bounds.OpenRoot.
+func (f Files) CheckContext(dir string) error {
+	root, err := f.open(dir)
+	if err != nil {
+		return err
+	}
+	return root.Close()
+}
+
+// holds tells whether the main context is on this machine and has the file at a path without links in it.
+func (f Files) holds(place string) bool {
+	if IsRemote(f.Context) {
+		return false
+	}
+	dir, err := filepath.Abs(f.Context)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return false
+	}
+	inside, err := filepath.Rel(dir, place)
+	return err == nil && filepath.IsLocal(inside)
+}

@@ -1,0 +1,61 @@
+package provider
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// projectFolder is the folder that links in build contexts may lead into: the repository around the project, or the project
+// when there is none. It is "" when that is the whole machine.
+//
+// The engine starts the plugin in the folder of the program, which is that of Pulumi.yaml or, with main, one below it. A
+// repository that is the whole home directory or the whole machine is not taken: it holds more than the project.
+func projectFolder() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	project := above(dir, "Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
+	if project == "" {
+		project = dir
+	}
+	if repository := above(project, ".git"); repository != "" && !isHome(repository) && filepath.Dir(repository) != repository {
+		return repository
+	}
+	if filepath.Dir(project) == project {
+		return "" // a container's root, with all that is mounted there
+	}
+	return project
+}
+
+// above is dir or the nearest folder above it that has something of one of the names; "" when none has.
+func above(dir string, names ...string) string {
+	for {
+		for _, name := range names {
+			if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+				return dir
+			}
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return ""
+		}
+		dir = up
+	}
+}
+
+// isHome tells whether dir is the home directory, or a folder around it.
+func isHome(dir string) bool {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return false
+	}
+	if home, err = filepath.EvalSymlinks(home); err != nil {
+		return false
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return true
+	}
+	inside, err := filepath.Rel(dir, home)
+	return err == nil && filepath.IsLocal(inside)
+}

@@ -1,0 +1,129 @@
+//go:build linux
+
+package attacks
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+)
+
+// The attacker writes the Dockerfile and the build context, and wants what the machine has beside them.
+
+// linked opens a stack whose program names app as its context. Each of the links, by path, has its text; BESIDE in a text is
+// a file beside the project with a canary in it, AROUND the folder of that file.
+func linked(t *testing.T, properties string, files, links map[string]string) (test *stack.Test, canary string) {
+	t.Helper()
+	around := t.TempDir()
+	canary = "CANARY_" + filepath.Base(filepath.Dir(around))
+	if err := os.WriteFile(filepath.Join(around, "Dockerfile"), []byte(canary+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\n", "app/f": "f\n"}
+	for path, text := range files {
+		all[path] = text
+	}
+	test = shared.Open(t, shared.Project(t, properties, all))
+	for path, text := range links {
+		path = filepath.Join(test.Dir, path)
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(strings.NewReplacer("BESIDE", filepath.Join(around, "Dockerfile"), "AROUND", around).Replace(text), path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return test, canary
+}
+
+// leaks fails the test when a canary is in what a command printed or in the state.
+func leaks(t *testing.T, test *stack.Test, r stack.Result, canaries ...string) {
+	t.Helper()
+	state := ""
+	_ = filepath.WalkDir(filepath.Join(filepath.Dir(filepath.Dir(test.Dir)), "state"), func(path string, _ os.DirEntry, _ error) error {
+		text, _ := os.ReadFile(path)
+		state += string(text)
+		return nil
+	})
+	for _, canary := range append(canaries, "PULUMI_CONFIG_PASSPHRASE") {
+		if strings.Contains(r.All(), canary) {
+			t.Errorf("%s is in the output:\n%s", canary, r.All())
+		}
+		if strings.Contains(state, canary) {
+			t.Errorf("%s is in the state", canary)
+		}
+	}
+}
+
+const app = "context: {location: ./app}\n"
+
+func TestALinkLeadsNoInputOutOfTheContext(t *testing.T) {
+	t.Parallel()
+	const lib = "context: {location: ./app, named: {lib: {location: ./lib}}}\n"
+	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY --from=lib . /x/\n", "lib/f": ""}
+	for name, attack := range map[string]struct {
+		properties, link, text string
+		files                  map[string]string
+	}{
+		"the environment as Dockerfile": {properties: app, link: "app/Dockerfile", text: "/proc/self/environ"},
+		"a file beside as Dockerfile":   {properties: app, link: "app/Dockerfile", text: "BESIDE"},
+		"the environment as ignore":     {properties: app, link: "app/.dockerignore", text: "/proc/self/environ"},
+		"a folder as context":           {properties: app, link: "app", text: "AROUND"},
+		"a process as context":          {properties: app, link: "app", text: "/proc/self"},
+		"a folder as named context":     {properties: lib, files: files, link: "lib", text: "AROUND"},
+		"an ignore file of a named one": {properties: lib, files: files, link: "lib/.dockerignore", text: "BESIDE"},
+		"a folder of the Dockerfile": {
+			properties: app + "dockerfile: {location: ./docker/Dockerfile}\n", link: "docker", text: "AROUND",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test, canary := linked(t, attack.properties, attack.files, map[string]string{attack.link: attack.text})
+			r := test.Preview()
+			stack.Fails(t, r, filepath.Join(test.Dir, attack.link), "out of the build context and the project", "Write the path of its target")
+			leaks(t, test, r, canary)
+		})
+	}
+}
+
+func TestALinkWithinTheProjectIsFollowed(t *testing.T) {
+	t.Parallel()
+	test, _ := linked(t, app, map[string]string{"shared/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/f && ! test -e /x/no\n", "shared/ignore": "no\n", "app/no": ""},
+		map[string]string{"app/Dockerfile": "../shared/Dockerfile", "app/.dockerignore": "../shared/ignore"})
+	stack.Succeeds(t, test.Preview())
+
+	test, _ = linked(t, app, map[string]string{".env": "CANARY_of_the_project\n"}, map[string]string{"app/Dockerfile": "../.env"})
+	r := test.Preview()
+	stack.Fails(t, r, filepath.Join(test.Dir, ".env")+" is not a valid Dockerfile", "write its path in dockerfile.location")
+	leaks(t, test, r, "CANARY_of_the_project")
+}
+
+// What the program itself names may lie anywhere.
+func TestAProgramMayNameFilesAnywhere(t *testing.T) {
+	t.Parallel()
+	around := t.TempDir()
+	if err := os.WriteFile(filepath.Join(around, "Dockerfile"), []byte("FROM "+shared.Base+"\nCOPY f /f\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	test, _ := linked(t, app+"dockerfile: {location: "+filepath.Join(around, "Dockerfile")+"}\n", nil, nil)
+	stack.Succeeds(t, test.Preview())
+}
+
+func TestCopyFollowsNoLinkOutOfTheContext(t *testing.T) {
+	t.Parallel()
+	test, canary := linked(t, app, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN cat /x/out/* /x/environ /x/up/* ; ls -l /x; exit 1\n"},
+		map[string]string{"app/out": "AROUND", "app/environ": "/proc/1/environ", "app/up": ".."})
+	r := test.Preview()
+	stack.Fails(t, r, "exit code 1")
+	leaks(t, test, r, canary)
+	for _, copied := range []string{"out/Dockerfile", "environ", "up/Pulumi.yaml"} {
+		test, canary := linked(t, app, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY " + copied + " /f\nRUN cat /f\n"},
+			map[string]string{"app/out": "AROUND", "app/environ": "/proc/self/environ", "app/up": ".."})
+		r := test.Preview()
+		stack.Fails(t, r)
+		leaks(t, test, r, canary)
+	}
+}
