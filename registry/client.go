@@ -20,7 +20,9 @@ const concurrency = 4
 
 // Options change how a Client talks. The zero Options are the defaults.
 type Options struct {
-	// Transport carries the requests. The default heeds the proxy variables and is shared, so that connections outlive a Client.
+	// Transport carries the requests. The default heeds the proxy variables and is shared, so that connections outlive a Client. The
+	// addresses that an [http.Transport] dials are judged when they are dialed, and its own DialContext is not used; of another transport,
+	// the URLs are judged alone.
 	Transport http.RoundTripper
 	// Timeout is how long one try of a request may take, from its first byte to the last of its answer; a registry that is silent for so
 	// long is asked again. The default is 30 seconds.
@@ -91,7 +93,7 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	}
 	s := &session{repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, seen: &c.seen}
 	if c.asksForLogin(login.host) {
-		s.client = &http.Client{Transport: basicLogin{c.rules(login), login, repository.RegistryStr()}, CheckRedirect: checkRedirect}
+		s.client = &http.Client{Transport: basicLogin{c.rules(login), login, repository.RegistryStr()}}
 		return s, nil
 	}
 	var authorized http.RoundTripper
@@ -102,7 +104,7 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.client = &http.Client{Transport: authorized, CheckRedirect: checkRedirect}
+	s.client = &http.Client{Transport: authorized}
 	return s, nil
 }
 
@@ -127,15 +129,33 @@ func (c *Client) login(host string) (*lateLogin, error) {
 	if known := c.logins[host]; known != nil {
 		return known, nil
 	}
-	link := c.keychain.link(host)
+	way, err := c.route(host)
+	if err != nil {
+		return nil, err
+	}
+	login := &lateLogin{keychain: c.keychain, host: host, way: way}
+	login.challenged.Store(c.asksForLogin(host))
+	c.logins[host] = login
+	return login, nil
+}
+
+// sharedRoutes are those of the default transport, so that connections outlive a Client.
+var sharedRoutes sync.Map
+
+// route returns the way to host, with the authorities and the permissions that the user gave.
+func (c *Client) route(host string) (*route, error) {
+	link, named := c.keychain.link(host), c.keychain.named()
 	transport, err := trusting(c.options.Transport, link)
 	if err != nil {
 		return nil, err
 	}
-	login := &lateLogin{keychain: c.keychain, host: host, transport: plainHTTPGuard{transport, host, link.Insecure}}
-	login.challenged.Store(c.asksForLogin(host))
-	c.logins[host] = login
-	return login, nil
+	way := newRoute(transport, host, link.Insecure, named)
+	if transport != remote.DefaultTransport {
+		return way, nil
+	}
+	key := fmt.Sprint(host, link.Insecure, named) // fmt sorts maps
+	shared, _ := sharedRoutes.LoadOrStore(key, way)
+	return shared.(*route), nil
 }
 
 // asksForLogin says whether it is known how host lets us in, without a round trip to be told: a private host of Amazon ECR wants a token
@@ -150,6 +170,6 @@ func (c *Client) asksForLogin(host string) bool {
 
 // rules is the way of every request, logins and redirects included. go-containerregistry sends pings in goroutines of its own.
 func (c *Client) rules(login *lateLogin) http.RoundTripper {
-	watched := retryAfterWatch{challengeWatch{login.transport, login}}
+	watched := retryAfterWatch{challengeWatch{login.way, login}}
 	return transport.NewUserAgent(rescue.Transport{Next: watched}, "pulumi-buildkit")
 }

@@ -80,6 +80,9 @@ func (s *session) explain(ctx context.Context, err error) error {
 	if errors.Is(err, errNotARegistry) {
 		return fmt.Errorf("%w; check that %s is a registry and the proxy lets us reach it", errNotARegistry, s.login.host)
 	}
+	if refused, ok := errors.AsType[*addressError](err); ok {
+		return fmt.Errorf("%w: %w", ErrUnreachable, refused)
+	}
 	if answered, is := errors.AsType[*transport.Error](err); is {
 		return s.explainAnswer(answered)
 	}
@@ -90,6 +93,9 @@ func (s *session) explain(ctx context.Context, err error) error {
 }
 
 func (s *session) unreachable(err error) error {
+	if broken, ok := errors.AsType[*ruleError](err); ok {
+		return fmt.Errorf("%w: %w", ErrUnreachable, broken)
+	}
 	if text := err.Error(); strings.Contains(text, "proxyconnect") || strings.Contains(text, "Proxy Authentication Required") {
 		return fmt.Errorf("%w: %w; %s", ErrUnreachable, err, proxyRemedy)
 	}

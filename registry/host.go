@@ -3,7 +3,6 @@ package registry
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -41,12 +40,6 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(hostname)
 	return ip != nil && ip.IsLoopback()
-}
-
-// isInternal says whether host is an address that only this machine or its hypervisor answers.
-func isInternal(host string) bool {
-	ip, err := netip.ParseAddr((&url.URL{Host: host}).Hostname())
-	return err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified())
 }
 
 // parseRepository reads a canonical host/path, as Tag.Repository gives it. Plain http is for loopback hosts, and for those of which the

@@ -121,6 +121,18 @@ func (k *Keychain) link(host string) Login {
 	return Login{}
 }
 
+// named are the hosts in the list of logins, and whether the user allows plain http for them. A keychain may be nil.
+func (k *Keychain) named() map[string]bool {
+	hosts := map[string]bool{}
+	if k == nil {
+		return hosts
+	}
+	for _, login := range k.logins {
+		hosts[login.Host()] = hosts[login.Host()] || login.Insecure
+	}
+	return hosts
+}
+
 // Insecure are those of the repositories, host/path, to whose hosts plain http is spoken because the user said so.
 func (k *Keychain) Insecure(repositories []string) []string {
 	return slices.DeleteFunc(slices.Clone(repositories), func(r string) bool { return !k.link(canonicalHost(r)).Insecure })

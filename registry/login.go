@@ -14,7 +14,7 @@ import (
 type lateLogin struct {
 	keychain   *Keychain
 	host       string
-	transport  http.RoundTripper // to that host, and to where it redirects
+	way        *route // to that host, and to where it redirects
 	challenged atomic.Bool
 
 	mu     sync.Mutex

@@ -182,13 +182,16 @@ func (w retryAfterWatch) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// parseRetryAfter reads seconds or a date; anything else is no pause.
+// longestPause is as long as any pause that a registry may ask for. No budget has room for it.
+const longestPause = 24 * time.Hour
+
+// parseRetryAfter reads seconds or a date, up to longestPause; anything else is no pause.
 func parseRetryAfter(header string) time.Duration {
 	if seconds, err := strconv.Atoi(header); err == nil {
-		return time.Duration(max(seconds, 0)) * time.Second
+		return time.Duration(min(max(seconds, 0), int(longestPause.Seconds()))) * time.Second
 	}
 	if date, err := http.ParseTime(header); err == nil {
-		return max(time.Until(date), 0)
+		return min(max(time.Until(date), 0), longestPause)
 	}
 	return 0
 }

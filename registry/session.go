@@ -26,6 +26,9 @@ const (
 // maxAnswer bounds a manifest or an image's configuration, in bytes. Registries bound manifests at 4 MiB.
 const maxAnswer = 8 << 20
 
+// maxErrorBody is how much of an error's answer is read, in bytes: the library takes no more, and would forget the status.
+const maxErrorBody = 64 << 10
+
 // session is one repository, with the right to some actions.
 type session struct {
 	repository name.Repository
@@ -95,7 +98,7 @@ func (s *session) once(ctx context.Context, r request) (response, error) {
 		return answer, &url.Error{Op: r.method, Err: err}
 	}
 	again := *resp
-	again.Body = io.NopCloser(bytes.NewReader(answer.body))
+	again.Body = io.NopCloser(bytes.NewReader(answer.body[:min(len(answer.body), maxErrorBody)]))
 	err = transport.CheckError(&again, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent)
 	return answer, page(answer, err)
 }
@@ -108,7 +111,7 @@ func read(resp *http.Response) (response, error) {
 		return answer, err
 	}
 	if len(body) > maxAnswer {
-		return answer, fmt.Errorf("an answer of more than %d MiB", maxAnswer>>20)
+		return answer, errLongAnswer
 	}
 	answer.body = body
 	return answer, nil

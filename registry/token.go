@@ -3,7 +3,9 @@ package registry
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -58,7 +60,7 @@ func (c *Client) exchange(ctx context.Context, host string, given finding, r Tok
 	if err != nil {
 		return Token{}, err
 	}
-	server, err := tokenServer(r.Realm, s.repository.RegistryStr())
+	server, err := tokenServer(r.Realm)
 	if err != nil {
 		return Token{}, err
 	}
@@ -66,25 +68,58 @@ func (c *Client) exchange(ctx context.Context, host string, given finding, r Tok
 		Scheme: "bearer", Parameters: map[string]string{"realm": r.Realm, "service": r.Service}, Insecure: s.repository.Scheme() == "http",
 	}
 	var got *transport.Token
-	err = s.persist(ctx, func(ctx context.Context) (err error) {
+	ask := func(ctx context.Context) (err error) {
 		got, err = transport.Exchange(ctx, server, s.login, c.rules(s.login), r.Scopes, challenge)
 		return s.unopened(err)
-	})
+	}
+	err = s.persist(ctx, ask)
+	if _, ok := errors.AsType[*addressError](err); ok && s.locate(ctx) {
+		err = s.persist(ctx, ask)
+	}
 	if err != nil {
 		return Token{}, err
 	}
-	return Token{cmp.Or(got.Token, got.AccessToken), time.Duration(got.ExpiresIn) * time.Second}, nil
+	return checkedToken(got)
 }
 
-// tokenServer is the host of a realm. The library takes it for the registry, and so lets it be any, also in a private network; ours to refuse
-// are services that only this machine reaches, such as a cloud's metadata.
-func tokenServer(realm, registry string) (name.Registry, error) {
+// locate finds out where the registry is, and says whether that was not known: its token server may be in the same private network.
+func (s *session) locate(ctx context.Context) bool {
+	if s.login.way.located() {
+		return false
+	}
+	ctx, stop := s.bounded(ctx)
+	defer stop()
+	address := fmt.Sprintf("%s://%s/v2/", s.repository.Scheme(), s.repository.RegistryStr())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false
+	}
+	resp, err := s.login.way.RoundTrip(req) // a redirect is an answer too
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return s.login.way.located()
+}
+
+// longestToken is how long a token is kept at most, whatever its server says.
+const longestToken = 24 * time.Hour
+
+// checkedToken refuses a token that is no word for a header.
+func checkedToken(got *transport.Token) (Token, error) {
+	word := cmp.Or(got.Token, got.AccessToken)
+	if strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return Token{}, errors.New("its token server gave a token with characters that no header holds")
+	}
+	seconds := min(max(got.ExpiresIn, 0), int(longestToken.Seconds()))
+	return Token{Token: word, ExpiresIn: time.Duration(seconds) * time.Second}, nil
+}
+
+// tokenServer is the host of a realm. The library takes it for the registry, and so lets it be any: the route judges it when it is dialed.
+func tokenServer(realm string) (name.Registry, error) {
 	at, err := url.Parse(realm)
 	if err != nil || at.Host == "" {
-		return name.Registry{}, fmt.Errorf("it names %q as its token server, which is no URL", realm)
-	}
-	if isInternal(at.Host) && !isLoopback(registry) {
-		return name.Registry{}, fmt.Errorf("it names %s as its token server, where only this machine answers", at.Host)
+		return name.Registry{}, fmt.Errorf("it names %q as its token server, which is no URL", oneLine(realm))
 	}
 	return name.NewRegistry(at.Host, name.Insecure)
 }
@@ -99,7 +134,7 @@ func (c *Client) tokenSession(host string, given finding, scopes []string) (*ses
 	if err != nil {
 		return nil, err
 	}
-	login := &lateLogin{keychain: c.keychain, host: host, transport: known.transport, asked: true, answer: given}
+	login := &lateLogin{keychain: c.keychain, host: host, way: known.way, asked: true, answer: given}
 	login.challenged.Store(true)
 	return &session{repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, seen: &c.seen}, nil
 }

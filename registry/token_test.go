@@ -83,7 +83,8 @@ func TestTokenServers(t *testing.T) {
 	t.Parallel()
 	keychain := dockerConfig(t, `{}`, registry.Login{Address: "registry.example.com", Username: "user", Password: canary})
 	_, err := once(keychain).Token(t.Context(), registry.TokenRequest{Host: "registry.example.com", Realm: "https://169.254.169.254/token"})
-	want := "logging in to registry.example.com: it names 169.254.169.254 as its token server, where only this machine answers"
+	want := "logging in to registry.example.com: unreachable: registry.example.com sends us to 169.254.169.254, which is " +
+		"an address of this machine's link or cloud: refused; name 169.254.169.254 in registries to allow it"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -3,29 +3,11 @@ package registry
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"slices"
 )
-
-// plainHTTPGuard refuses unencrypted requests to any host but this machine, and one of which the user said so, before anything is dialed.
-// go-containerregistry would also use http for private networks and for *.localhost, with the password in the clear.
-type plainHTTPGuard struct {
-	next     http.RoundTripper
-	host     string
-	insecure bool // plain http is fine for host
-}
-
-// RoundTrip implements http.RoundTripper.
-func (g plainHTTPGuard) RoundTrip(req *http.Request) (*http.Response, error) {
-	asked := g.insecure && canonicalHost(req.URL.Host) == g.host
-	if req.URL.Scheme != "https" && !isLoopback(req.URL.Host) && !asked {
-		return nil, fmt.Errorf("plain http to %s refused: it is used for loopback hosts only; serve the registry over https", req.URL.Host)
-	}
-	return g.next.RoundTrip(req)
-}
 
 // trusting is a transport that also trusts the authorities in the link's file.
 func trusting(transport http.RoundTripper, link Login) (http.RoundTripper, error) {
@@ -71,15 +53,4 @@ func (w challengeWatch) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.login.challenged.Store(true)
 	}
 	return resp, err
-}
-
-// checkRedirect keeps a registry from sending us to services that only this machine reaches, such as a cloud's metadata.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= 10 {
-		return errors.New("more than 10 redirects")
-	}
-	if isInternal(req.URL.Host) && !isLoopback(via[0].URL.Host) {
-		return fmt.Errorf("redirect from %s to %s refused: only this machine answers there", via[0].URL.Host, req.URL.Host)
-	}
-	return nil
 }

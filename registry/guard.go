@@ -1,0 +1,115 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// maxRedirects is how often a request may be sent elsewhere. A registry needs one redirect, to where it stores blobs.
+const maxRedirects = 5
+
+// RoundTrip implements http.RoundTripper with the rules for all that a registry makes us do, redirects included. They stand here, and not in
+// an http.Client, because the library has clients of its own.
+func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := r.check(req); err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, err
+	}
+	if req.Response != nil && req.Header.Get("Referer") != "" { // its query may be a signature
+		req = req.Clone(req.Context())
+		req.Header.Del("Referer")
+	}
+	resp, err := r.send(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxAnswer + 1}
+	return resp, nil
+}
+
+// ruleError is a request that a registry made us want to send and that breaks a rule.
+type ruleError struct{ text string }
+
+func ruleErrorf(format string, args ...any) error { return &ruleError{fmt.Sprintf(format, args...)} }
+
+// Error says what was refused.
+func (e *ruleError) Error() string { return e.text }
+
+// check returns an error if a request breaks a rule that needs no look at the network.
+func (r *route) check(req *http.Request) error {
+	to := req.URL
+	switch {
+	case to.Scheme != "https" && to.Scheme != "http":
+		return ruleErrorf("%s sends us to a %q URL: refused", r.host, to.Scheme)
+	case to.User != nil:
+		return ruleErrorf("%s sends us to %s with a login of its own: refused", r.host, to.Host)
+	case to.Scheme == "http" && !r.allowsHTTP(req):
+		return ruleErrorf("plain http to %s refused: it is used for loopback hosts only; serve the registry over https", to.Host)
+	}
+	if at, _ := placeOfHost(to.Host); !r.permits(to.Host, at, carriesLogin(req) && !r.owns(to.Host)) {
+		return &addressError{registry: r.host, host: withoutDefaultPort(to.Host), address: withoutPort(to.Host), at: at, login: at == private}
+	}
+	return r.checkRedirect(req)
+}
+
+// checkRedirect returns an error if a redirect is one too many, or would send elsewhere what was meant for one host.
+func (r *route) checkRedirect(req *http.Request) error {
+	if req.Response == nil || req.Response.Request == nil {
+		return nil
+	}
+	if from := req.Response.Request.URL; hasBody(req) && from.Host != req.URL.Host {
+		return ruleErrorf("%s sends what we wrote to it on to %s: refused", from.Host, req.URL.Host)
+	}
+	hops := 0
+	for at := req; at.Response != nil && at.Response.Request != nil; at = at.Response.Request {
+		if hops++; hops > maxRedirects {
+			return ruleErrorf("more than %d redirects", maxRedirects)
+		}
+	}
+	return nil
+}
+
+// allowsHTTP says whether a request may go over plain HTTP: to this machine; to the registry if the user said so, and then to the token
+// server that it names; and without a login to another host of which the user said so.
+func (r *route) allowsHTTP(req *http.Request) bool {
+	to, login := req.URL.Host, carriesLogin(req)
+	realm := r.insecure && req.Response == nil
+	switch {
+	case r.owns(to):
+		return r.insecure || isLoopback(to)
+	case isLoopback(to):
+		return !login || realm || r.place() == loopback
+	case login:
+		return realm
+	}
+	return realm || r.named[canonicalHost(withoutDefaultPort(to))]
+}
+
+// carriesLogin says whether a request holds a credential: tokens are asked for with a header, or with a form.
+func carriesLogin(req *http.Request) bool {
+	return req.Header.Get("Authorization") != "" || hasBody(req)
+}
+
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
+
+// boundedBody ends a response that is longer than any that a registry has reason to send.
+type boundedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+var errLongAnswer = errors.New("an answer of more than 8 MiB")
+
+// Read implements io.Reader.
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errLongAnswer
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}

@@ -1,0 +1,206 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// route is the way to one registry, and to where it sends us: by redirects, and by the token server that it names. What a registry says is
+// no reason to reach services of this machine or to give them a login. So each address is judged when it is dialed, after its name was
+// resolved.
+type route struct {
+	host     string          // canonical, the registry's
+	insecure bool            // the user allows plain HTTP for it
+	named    map[string]bool // the other hosts in the user's list of registries, and whether plain HTTP is allowed for them
+
+	// open carries what holds no login, and all that goes to the registry itself. trusted carries logins to token servers. Each has
+	// connections of its own, for a connection is judged once.
+	open, trusted http.RoundTripper
+	proxy         func(*http.Request) (*url.URL, error) // nil if nobody knows
+	proxies       sync.Map                              // addresses, host:port
+
+	// seen is the least sensitive place from which the registry has answered, plus one; 0 means that it has not.
+	seen atomic.Int32
+}
+
+// newRoute builds the route to the registry at host. transport is the common one; where it is no *http.Transport, addresses are judged by what is
+// written in URLs alone.
+func newRoute(transport http.RoundTripper, host string, insecure bool, named map[string]bool) *route {
+	r := &route{host: host, insecure: insecure, named: named, open: transport, trusted: transport}
+	if base, ok := transport.(*http.Transport); ok {
+		r.open, r.trusted = r.guarded(base, false), r.guarded(base, true)
+		r.proxy = base.Proxy
+	}
+	return r
+}
+
+// maxHeader bounds the header of a response, in bytes. The default of Go is 10 MB.
+const maxHeader = 256 << 10
+
+// guarded returns a copy of base whose connections are judged when they are dialed.
+func (r *route) guarded(base *http.Transport, login bool) *http.Transport {
+	own := base.Clone()
+	own.MaxResponseHeaderBytes = maxHeader
+	own.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return r.dial(ctx, network, address, login)
+	}
+	if base.Proxy != nil {
+		own.Proxy = func(req *http.Request) (*url.URL, error) {
+			proxy, err := base.Proxy(req)
+			if proxy != nil {
+				r.proxies.Store(proxyAddress(proxy), true)
+			}
+			return proxy, err
+		}
+	}
+	return own
+}
+
+// proxyAddress is the address that package http dials for a proxy.
+func proxyAddress(proxy *url.URL) string {
+	port := proxy.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[proxy.Scheme]
+	}
+	return net.JoinHostPort(proxy.Hostname(), port)
+}
+
+// dial connects to address unless it leads to where the registry may not send us. A proxy is named by the user, wherever it is.
+func (r *route) dial(ctx context.Context, network, address string, login bool) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	if _, ok := r.proxies.Load(address); !ok {
+		dialer.ControlContext = func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
+			to, err := netip.ParseAddrPort(resolved)
+			if err != nil {
+				return err
+			}
+			return r.judge(address, to.Addr(), login)
+		}
+	}
+	return dialer.DialContext(ctx, network, address)
+}
+
+// judge returns an *addressError if host, as the registry wrote it, leads to an address that it may not send us to.
+func (r *route) judge(host string, to netip.Addr, login bool) error {
+	if at := placeOf(to); !r.permits(host, at, login) {
+		return &addressError{registry: r.host, host: withoutDefaultPort(host), address: to.String(), at: at, login: at == private}
+	}
+	return nil
+}
+
+// permits says whether host may be dialed at a place. It may if the registry is there as well, or if the user named the host. A login is
+// not given to a private address on the registry's word. Only who writes an address of the link, not a name for it, has named that.
+func (r *route) permits(host string, at place, login bool) bool {
+	named := r.owns(host) || r.isNamed(host)
+	_, literal := placeOfHost(host)
+	switch at {
+	case public:
+		return true
+	case private:
+		return !login || named || r.place() == private || r.place() == loopback
+	case loopback:
+		return named || r.place() == loopback
+	}
+	return named && literal
+}
+
+// owns says whether host, with or without port, is the registry itself.
+func (r *route) owns(host string) bool { return r.host == canonicalHost(withoutDefaultPort(host)) }
+
+func (r *route) isNamed(host string) bool {
+	_, ok := r.named[canonicalHost(withoutDefaultPort(host))]
+	return ok
+}
+
+// withoutDefaultPort cuts the port that a URL need not have.
+func withoutDefaultPort(host string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80")
+}
+
+// place is where the registry is: by its name, or else by the addresses from which it has answered.
+func (r *route) place() place {
+	if at, literal := placeOfHost(r.host); literal || at == loopback {
+		return at
+	}
+	return place(max(r.seen.Load()-1, 0))
+}
+
+// located says whether it is known where the registry is.
+func (r *route) located() bool {
+	at, literal := placeOfHost(r.host)
+	return literal || at == loopback || r.seen.Load() > 0
+}
+
+// send passes a request on, and notes from where the registry answers. It is never noted behind a proxy, whose address says nothing.
+func (r *route) send(req *http.Request) (*http.Response, error) {
+	if !r.owns(req.URL.Host) {
+		if carriesLogin(req) {
+			return r.trusted.RoundTrip(req)
+		}
+		return r.open.RoundTrip(req)
+	}
+	if r.isProxied(req) {
+		return r.open.RoundTrip(req)
+	}
+	var from atomic.Value
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { from.Store(info.Conn.RemoteAddr().String()) }}
+	resp, err := r.open.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	if address, ok := from.Load().(string); ok && err == nil {
+		r.note(address)
+	}
+	return resp, err
+}
+
+func (r *route) isProxied(req *http.Request) bool {
+	if r.proxy == nil {
+		return false
+	}
+	proxy, err := r.proxy(req)
+	return proxy != nil || err != nil
+}
+
+// note remembers the least sensitive place: a name that leads to this machine today and elsewhere tomorrow is not on this machine.
+func (r *route) note(address string) {
+	from, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return
+	}
+	at := int32(placeOf(from.Addr())) + 1
+	for {
+		before := r.seen.Load()
+		if before != 0 && before <= at || r.seen.CompareAndSwap(before, at) {
+			return
+		}
+	}
+}
+
+// addressError is a registry that sends us to where it may not.
+type addressError struct {
+	registry, host, address string
+	at                      place
+	login                   bool // without one it would be allowed
+}
+
+// Error names the host and the remedy.
+func (e *addressError) Error() string {
+	to := e.host
+	if to != e.address && withoutPort(to) != e.address {
+		to += " (" + e.address + ")"
+	}
+	if e.login {
+		return fmt.Sprintf("%s wants the login to be sent to %s, which is %s: refused; name %s in registries to allow it", e.registry, to, e.at, e.host)
+	}
+	return fmt.Sprintf("%s sends us to %s, which is %s: refused; name %s in registries to allow it", e.registry, to, e.at, e.host)
+}
+
+func withoutPort(host string) string { return (&url.URL{Host: host}).Hostname() }
