@@ -1,9 +1,11 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn/github"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/google"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
@@ -105,7 +108,7 @@ func fromKeychain(ctx context.Context, keychain authn.Keychain, host string) (Cr
 // azure exchanges a token of Microsoft Entra for one of a registry.
 type azure struct {
 	identity  func() (azcore.TokenCredential, error)
-	transport policy.Transporter // nil is the library's own
+	transport http.RoundTripper // nil is the default
 }
 
 // azureIdentity is who we are at Microsoft: environment, workload identity, managed identity, az login. It keeps its tokens.
@@ -124,7 +127,9 @@ func (a azure) credential(ctx context.Context, host string) (Credential, error) 
 		return Credential{}, azureError(err)
 	}
 	options := azcontainerregistry.AuthenticationClientOptions{}
-	options.Transport = a.transport
+	// Anybody may have a registry there, and what is posted to it opens others: it is not passed on to where a redirect leads.
+	way := newRoute(cmp.Or(a.transport, remote.DefaultTransport), host, false, nil)
+	options.Transport = &http.Client{Transport: way}
 	client, err := azcontainerregistry.NewAuthenticationClient("https://"+host, &options)
 	if err != nil {
 		return Credential{}, azureError(err)

@@ -26,13 +26,21 @@ func (e entra) GetToken(_ context.Context, options policy.TokenRequestOptions) (
 }
 
 // exchange is the token server of a registry.
-type exchange struct{ asked []string }
+type exchange struct {
+	asked    []string
+	location string // of a redirect
+}
 
-func (e *exchange) Do(req *http.Request) (*http.Response, error) {
+func (e *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.ParseForm(); err != nil {
 		return nil, err
 	}
 	e.asked = append(e.asked, req.URL.String()+" "+req.PostForm.Get("service")+" "+req.PostForm.Get("access_token"))
+	if e.location != "" {
+		return &http.Response{
+			StatusCode: http.StatusTemporaryRedirect, Request: req, Header: http.Header{"Location": {e.location}}, Body: http.NoBody,
+		}, nil
+	}
 	return &http.Response{
 		StatusCode: http.StatusOK, Request: req, Header: http.Header{"Content-Type": {"application/json"}},
 		Body: io.NopCloser(bytes.NewReader([]byte(`{"refresh_token":"refresh"}`))),
@@ -57,6 +65,19 @@ func TestAzureLogin(t *testing.T) {
 	want := "Azure: DefaultAzureCredential: failed to acquire a token. Attempted credentials: AzureCLICredential: az not found; log in with az login"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// TestAzureRedirect: what is posted to a registry opens others, and is not passed on.
+func TestAzureRedirect(t *testing.T) {
+	t.Parallel()
+	for _, location := range []string{"https://storage.example.com/", "https://localhost:6443/", "https://metadata.azurecr.io@169.254.169.254/"} {
+		server := &exchange{location: location}
+		a := azure{identity: func() (azcore.TokenCredential, error) { return entra{}, nil }, transport: server}
+		_, err := a.credential(t.Context(), "hostile.azurecr.io")
+		if err == nil || !strings.Contains(err.Error(), "refused") || len(server.asked) != 1 {
+			t.Errorf("asked %v: %v", server.asked, err)
+		}
 	}
 }
 

@@ -39,6 +39,9 @@ func ruleErrorf(format string, args ...any) error { return &ruleError{fmt.Sprint
 // Error says what was refused.
 func (e *ruleError) Error() string { return e.text }
 
+// NonRetriable tells Azure's library not to try again.
+func (e *ruleError) NonRetriable() {}
+
 // check returns an error if a request breaks a rule that needs no look at the network.
 func (r *route) check(req *http.Request) error {
 	to := req.URL

@@ -203,4 +203,7 @@ func (e *addressError) Error() string {
 	return fmt.Sprintf("%s sends us to %s, which is %s: refused; name %s in registries to allow it", e.registry, to, e.at, e.host)
 }
 
+// NonRetriable tells Azure's library not to try again.
+func (e *addressError) NonRetriable() {}
+
 func withoutPort(host string) string { return (&url.URL{Host: host}).Hostname() }
