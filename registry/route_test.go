@@ -31,7 +31,7 @@ var hosts = map[string]string{
 
 // server is one host: it notes what it was asked, and whether the login came along.
 type server struct {
-	host, caFile string
+	caFile string
 
 	mu      sync.Mutex
 	handler http.Handler
