@@ -26,11 +26,15 @@ BUSYBOX := .cache/fixtures/busybox-amd64/busybox .cache/fixtures/busybox-arm64/b
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: plugin $(OUT)/buildkitd $(OUT)/runc ## the plugin, and buildkitd and runc that it runs, into bin/
+build: plugin network $(OUT)/buildkitd $(OUT)/runc ## the plugin, and what it runs: the network of steps, buildkitd and runc, into bin/
 
 # go build's own cache decides: make cannot know what the plugin is made of.
 plugin: go
 	$(SHIPPED) -ldflags '$(STRIP) -X main.version=$(VERSION)' -o $(OUT)/ ./cmd/pulumi-resource-buildkit
+
+# The network of build steps: BuildKit's CNI plugin, and the relay. It exists on Linux only.
+network: go
+	$(SHIPPED) -ldflags '$(STRIP)' -o $(OUT)/ ./cmd/pulumi-buildkit-network
 
 tools: $(TOOLS) ## the Pulumi CLI, its YAML language host, a registry and actionlint, into bin/: with build, a complete environment
 
@@ -88,7 +92,7 @@ dist-%: go
 	@mkdir -p $(DIST)
 	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(MAKE) OUT=.cache/dist/$* VERSION='$(VERSION)' $(if $(filter linux-%,$*),build,plugin)
 	cd .tools/archive && go run . -time $(SOURCE_DATE_EPOCH) -out $(abspath $(DIST))/$(ARCHIVE)-$*.tar.gz \
-		$(if $(filter linux-%,$*),$(addprefix $(CURDIR)/.cache/dist/$*/,pulumi-resource-buildkit buildkitd runc),$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe)) $(CURDIR)/LICENSE
+		$(if $(filter linux-%,$*),$(addprefix $(CURDIR)/.cache/dist/$*/,pulumi-resource-buildkit pulumi-buildkit-network buildkitd runc),$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe)) $(CURDIR)/LICENSE
 
 # buildctl comes with buildkitd: one module, one build.
 $(OUT)/buildkitd: .tools/buildkit/go.mod .tools/buildkit/go.sum | go
@@ -154,4 +158,4 @@ $(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) 
 go gcc seccomp qemu nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin dist tools fixtures demo test lint fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java
+.PHONY: help build plugin network dist tools fixtures demo test lint fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java

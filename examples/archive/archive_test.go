@@ -112,7 +112,7 @@ func TestWhatTheArchiveHolds(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if want := []string{"LICENSE", "buildkitd", "pulumi-resource-buildkit", "runc"}; !slices.Equal(names, want) {
+	if want := []string{"LICENSE", "buildkitd", "pulumi-buildkit-network", "pulumi-resource-buildkit", "runc"}; !slices.Equal(names, want) {
 		t.Errorf("it holds %v, want %v", names, want)
 	}
 	if size := len(held["pulumi-resource-buildkit"].content); size > maxSize {
@@ -124,7 +124,7 @@ func TestWhatTheArchiveHolds(t *testing.T) {
 func TestAnotherCheckoutIsTheSamePlugin(t *testing.T) {
 	t.Parallel()
 	checkout := t.TempDir()
-	for _, source := range []string{"Makefile", "go.mod", "go.sum", ".tools/require", "cmd", "provider", "buildkit", "registry"} {
+	for _, source := range []string{"Makefile", "go.mod", "go.sum", ".tools/require", "cmd", "provider", "buildkit", "registry", "internal"} {
 		copyTo(t, filepath.Join("../..", source), filepath.Join(checkout, source))
 	}
 	cmd := exec.CommandContext(t.Context(), "make", "plugin", "OUT=out", "VERSION="+version)
