@@ -22,7 +22,8 @@ func links(keychain *registry.Keychain) map[string]daemon.Registry {
 // builder is a daemon that builds.
 type builder struct {
 	endpoint string
-	release  func() // the embedded daemon lives at least until then
+	release  func()        // the embedded daemon lives at least until then
+	embedded *daemon.Lease // nil: the daemon is another one
 }
 
 // acquire finds the builder, in this order: the one that was asked for, the environment variable BUILDKIT_HOST, the embedded daemon.
@@ -40,5 +41,5 @@ func acquire(ctx context.Context, asked string, embedded daemon.Options) (builde
 	if err != nil {
 		return builder{}, err
 	}
-	return builder{endpoint: lease.Endpoint(), release: func() { _ = lease.Release() }}, nil
+	return builder{endpoint: lease.Endpoint(), release: func() { _ = lease.Release() }, embedded: lease}, nil
 }

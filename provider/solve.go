@@ -26,6 +26,7 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 		return buildkit.Built{}, err
 	}
 	defer builder.release()
+	builder.warnOfProxies(plan, progress.log.Warning)
 	pushing := s.registryClientWith(keychain, args.pushLimit())
 	a := &attempt{endpoint: builder.endpoint, plan: plan, in: in, progress: progress}
 	if a.access, err = args.access(keychain, pushing); err != nil {
@@ -36,7 +37,7 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 	if a.failed != nil {
 		err = a.failed
 	}
-	return a.built, withEmulatorHint(err)
+	return a.built, withEmulatorHint(builder.explainNetwork(plan, err))
 }
 
 // silence is how long a registry may be silent: 2 minutes, and in proportion more where more time is given to the push than by default,

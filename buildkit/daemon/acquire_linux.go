@@ -65,7 +65,7 @@ func (p place) join(ctx context.Context) (*Lease, error) {
 	if !p.answers(ctx) {
 		return nil, seat.Close()
 	}
-	return newLease(p.endpoint(), seat), nil
+	return p.newLease(seat), nil
 }
 
 func (p place) hasSocket() bool {

@@ -23,7 +23,7 @@ func (p place) clear() error {
 		return err // removing files below a mount would remove what is mounted there
 	}
 	return errors.Join(
-		p.remove(socketFile), p.remove(traceFile),
+		p.remove(socketFile), p.remove(traceFile), p.remove(relaySocket),
 		p.clearTemp(),
 		p.clearExecutor(),
 	)

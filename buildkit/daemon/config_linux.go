@@ -13,7 +13,9 @@ import (
 // No history: it would keep the output of steps on disk. The garbage collection is BuildKit's default but for local sources,
 // which BuildKit drops when they were not used for two days: after a weekend every file would be sent again.
 //
-// A build may use the network of the machine: it does so anyway, for want of CNI plugins.
+// A step has a network of its own, from the CNI plugin. A build may have that of the machine: its client decides, which
+// grants the entitlement only when the program says so. There are no resolvers here: BuildKit would also show them to steps
+// in the network of the machine, which cannot reach the relay.
 const configText = `# Written at each start: changes are lost.
 root = %[1]s
 insecure-entitlements = ["network.host"]
@@ -35,6 +37,10 @@ enabled = true
 snapshotter = "overlayfs"
 binary = %[4]s
 defaultCgroupParent = %[5]s
+networkMode = "cni"
+cniConfigPath = %[8]s
+cniBinaryPath = %[9]s
+cniPoolSize = 0
 gc = true
 
 [[worker.oci.gcpolicy]]
@@ -76,7 +82,8 @@ func (k keeper) writeConfig() error {
 	}
 	size := int64(disk.Blocks) * disk.Bsize
 	text := fmt.Sprintf(configText, strconv.Quote(k.path(rootFolder)), strconv.Quote(k.endpoint()), strconv.Quote(k.path(traceFile)),
-		strconv.Quote(k.runc), strconv.Quote(parent), share(size, 10, 10e9), share(size, 80, 100e9))
+		strconv.Quote(k.runc), strconv.Quote(parent), share(size, 10, 10e9), share(size, 80, 100e9),
+		strconv.Quote(k.path(networkConfig)), strconv.Quote(k.path(pluginFolder)))
 	registries, err := registriesConfig(string(k.place))
 	if err != nil {
 		return err

@@ -17,8 +17,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// runDaemon starts the daemon and returns when nothing of it is left. The error says why it ended by itself.
-func (k keeper) runDaemon(alive *os.File, signals <-chan os.Signal) error {
+// runDaemon starts the daemon and returns when nothing of it is left. The error says why it ended by itself, or why it was
+// ended: without its relay no step has a network.
+func (k keeper) runDaemon(alive *os.File, signals <-chan os.Signal, steps *relay) error {
 	clients, err := openLock(k.path(clientsLock))
 	if err != nil {
 		return err
@@ -36,33 +37,47 @@ func (k keeper) runDaemon(alive *os.File, signals <-chan os.Signal) error {
 		_ = cmd.Wait()
 	})
 	err = k.writePIDs(os.Getpid(), cmd.Process.Pid)
-	if err == nil && !k.untilUnused(clients, ended, signals) {
-		err = fmt.Errorf("buildkitd ended by itself (%s): read %s", cmd.ProcessState, k.path(daemonLog))
+	if err == nil {
+		err = k.untilUnused(clients, ended, steps.ended, signals)
+	}
+	switch {
+	case errors.Is(err, errDaemonEnded):
+		err = k.explainEnd(fmt.Errorf("%w (%s): read %s", err, cmd.ProcessState, k.path(daemonLog)))
+	case errors.Is(err, errRelayEnded):
+		err = k.explainEnd(fmt.Errorf("%w (%s): read %s", err, steps.cmd.ProcessState, k.path(relayLog)))
+		_ = cmd.Process.Kill() // at once: its steps would wait for a network that does not come back
 	}
 	end(errors.New("not used any more"))
 	<-ended
 	return err
 }
 
-// untilUnused returns true when the daemon may end: nobody has held a lease for the idle time, and newcomers wait because
-// clients is locked now; or a signal came. It returns false when the daemon has ended.
-func (k keeper) untilUnused(clients *os.File, ended <-chan struct{}, signals <-chan os.Signal) bool {
+var (
+	errDaemonEnded = errors.New("buildkitd ended by itself")
+	errRelayEnded  = errors.New("the network relay of steps ended by itself")
+)
+
+// untilUnused returns when the daemon may end: nobody has held a lease for the idle time, and newcomers wait because
+// clients is locked now; or a signal came. It returns errDaemonEnded or errRelayEnded when one of them has ended.
+func (k keeper) untilUnused(clients *os.File, daemon, relay <-chan struct{}, signals <-chan os.Signal) error {
 	tick := time.NewTicker(idlePoll)
 	defer tick.Stop()
 	used := time.Now()
 	for {
 		select {
-		case <-ended:
-			return false
+		case <-daemon:
+			return errDaemonEnded
+		case <-relay:
+			return errRelayEnded
 		case <-signals:
-			return true
+			return nil
 		case <-tick.C:
 		}
 		// A lock that cannot be had, whatever the reason, is no proof that nobody holds it.
 		if free, _ := tryLock(clients, unix.LOCK_EX); !free {
 			used = time.Now()
 		} else if time.Since(used) >= k.idle {
-			return true
+			return nil
 		} else {
 			_, _ = tryLock(clients, unix.LOCK_UN)
 		}
@@ -81,7 +96,7 @@ func (k keeper) startDaemon(ctx context.Context, alive *os.File) (*exec.Cmd, err
 		return nil, err
 	}
 	defer func() { _, _ = gate.Close(), open.Close() }()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", initName, string(k.place), k.idle.String(), k.buildkitd, k.runc)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", initName, string(k.place), k.idle.String(), k.buildkitd, k.runc, k.network)
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(unix.SIGTERM) }, stopLimit
 	cmd.Dir, cmd.Env = "/", withValue(os.Environ(), "TMPDIR", tempMount)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{alive, gate}
@@ -103,6 +118,7 @@ func withValue(environ []string, name, value string) []string {
 const (
 	tempMount = "/run/pulumi-buildkit" // tempFolder: a short path, for steps get Unix sockets in it
 	runcMount = "/run/runc"            // runc's list of containers
+	cniMount  = "/var/lib/cni"         // libcni's list of networks
 )
 
 // becomeDaemon runs as process 1 of its namespaces. It returns only errors.
@@ -121,7 +137,7 @@ func (k keeper) becomeDaemon() error {
 }
 
 func (k keeper) mount() error {
-	for _, folder := range []string{tempMount, runcMount} {
+	for _, folder := range []string{tempMount, runcMount, cniMount} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return err
 		}
@@ -134,6 +150,7 @@ func (k keeper) mount() error {
 		{source: "proc", target: "/proc", kind: "proc", flags: flags | unix.MS_NOEXEC},
 		{source: k.path(tempFolder), target: tempMount, flags: unix.MS_BIND},
 		{source: "tmpfs", target: runcMount, kind: "tmpfs", flags: flags, data: "mode=700"},
+		{source: "tmpfs", target: cniMount, kind: "tmpfs", flags: flags, data: "mode=700"},
 	} {
 		if err := unix.Mount(m.source, m.target, m.kind, m.flags, m.data); err != nil {
 			return fmt.Errorf("mount %s on %s: %w; if this is a container, run it with --privileged", m.source, m.target, err)

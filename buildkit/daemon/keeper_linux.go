@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/network"
 )
 
 const (
@@ -56,6 +58,7 @@ type keeper struct {
 	idle      time.Duration
 	buildkitd string
 	runc      string
+	network   string // the program that is the CNI plugin and the relay
 }
 
 // keeperArguments are the arguments of a keeper.
@@ -65,15 +68,19 @@ func keeperArguments(p place, idle time.Duration) ([]string, error) {
 		return nil, err
 	}
 	runc, err := findBinary("runc")
-	return []string{keeperName, string(p), idle.String(), buildkitd, runc}, err
+	if err != nil {
+		return nil, err
+	}
+	steps, err := findBinary(network.Program)
+	return []string{keeperName, string(p), idle.String(), buildkitd, runc, steps}, err
 }
 
 func parseKeeper(args []string) (keeper, error) {
-	if len(args) != 5 {
+	if len(args) != 6 {
 		return keeper{}, errors.New("this is a part of the plugin that it starts itself: run pulumi up instead")
 	}
 	idle, err := time.ParseDuration(args[2])
-	return keeper{place: place(args[1]), idle: idle, buildkitd: args[3], runc: args[4]}, err
+	return keeper{place: place(args[1]), idle: idle, buildkitd: args[3], runc: args[4], network: args[5]}, err
 }
 
 // note writes a line that the client that started this keeper passes to Options.Log.
@@ -93,7 +100,7 @@ func (k keeper) keep() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("a mount namespace of its own: %w", err)
 	}
-	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.clear()); err != nil {
+	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.remove(endFile), k.clear()); err != nil {
 		return err
 	}
 	foreign := emulate(note)
@@ -101,7 +108,13 @@ func (k keeper) keep() error {
 	if err := k.writeConfig(); err != nil {
 		return err
 	}
-	return errors.Join(k.runDaemon(alive, signals), k.clear())
+	steps, err := k.startNetwork()
+	if err != nil {
+		return errors.Join(fmt.Errorf("the network of steps: %w", err), k.clear())
+	}
+	err = k.runDaemon(alive, signals, steps)
+	steps.stop()
+	return errors.Join(err, k.clear())
 }
 
 // inheritedLock is the alive lock that the client took and passed on.

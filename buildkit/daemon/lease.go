@@ -9,15 +9,23 @@ import (
 // concurrent use.
 type Lease struct {
 	endpoint string
+	offline  string
+	ended    func() error
 	release  func() error
 }
 
 func newLease(endpoint string, seat io.Closer) *Lease {
-	return &Lease{endpoint: endpoint, release: sync.OnceValue(seat.Close)}
+	return &Lease{endpoint: endpoint, ended: func() error { return nil }, release: sync.OnceValue(seat.Close)}
 }
 
 // Endpoint is the daemon's address: unix:///path/to/buildkitd.sock.
 func (l *Lease) Endpoint() string { return l.endpoint }
+
+// Offline returns why steps of this daemon have no network, or "".
+func (l *Lease) Offline() string { return l.offline }
+
+// Ended returns why the daemon has ended by itself, for a build that lost it, or nil when it runs.
+func (l *Lease) Ended() error { return l.ended() }
 
 // Release ends the lease; the daemon ends after its idle time when no other lease is held. Further calls return what the
 // first did.

@@ -24,6 +24,14 @@ const (
 	keeperLog   = "keeper.log"    // the same
 	rootFolder  = "root"          // BuildKit's state
 	tempFolder  = "tmp"           // emptied with each daemon
+
+	relaySocket   = "network.sock" // the CNI plugin speaks to the relay
+	relayLog      = "network.log"  // begun anew with each daemon
+	networkConfig = "network.json" // of the CNI plugin
+	pluginFolder  = "cni"          // links to the CNI plugin
+	deviceFolder  = "device"       // a TUN device, where the machine has none
+	offlineFile   = "offline"      // why steps have no network; absent when they have
+	endFile       = "ended"        // why the last daemon ended by itself; absent when it did not
 )
 
 // socketPathLimit is what a sockaddr_un holds, less the zero byte at its end.

@@ -31,7 +31,7 @@ func (p place) start(ctx context.Context, o Options) (*Lease, error) {
 	if err != nil {
 		return nil, errors.Join(err, seat.Close())
 	}
-	return newLease(p.endpoint(), seat), nil
+	return p.newLease(seat), nil
 }
 
 // vacant waits until nothing is left of an earlier keeper and daemon and returns the lock that says so, held. It returns nil

@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/network"
 )
 
 // conditions of the embedded daemon. Each tries the real thing in the daemon's folder and returns what is wrong with its remedy.
-var conditions = []func(dir string) error{isRoot, hasBuildkitd, hasRunc, mayExecute, hasOverlay, hasCgroups}
+var conditions = []func(dir string) error{isRoot, hasBuildkitd, hasRunc, hasNetwork, mayExecute, hasOverlay, hasCgroups}
 
 // unfit says everything that keeps the embedded daemon from running in dir, or nil.
 func unfit(dir string) error {
@@ -56,6 +58,11 @@ func hasRunc(string) error {
 			"run make build", runc, err, strings.TrimSpace(string(output)))
 	}
 	return nil
+}
+
+func hasNetwork(string) error {
+	_, err := findBinary(network.Program)
+	return err
 }
 
 func mayExecute(dir string) error {

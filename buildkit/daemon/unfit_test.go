@@ -38,7 +38,7 @@ func wantTexts(t *testing.T, got string, want ...string) {
 func TestWithoutBinaries(t *testing.T) {
 	t.Parallel()
 	got := refusal(t, folder(t), "PATH=/nowhere")
-	wantTexts(t, got, "cannot run here:\n- buildkitd is neither in ", "\n- runc is neither in ", "nor on PATH (/nowhere)",
+	wantTexts(t, got, "cannot run here:\n- buildkitd is neither in ", "\n- runc is neither in ", "\n- pulumi-buildkit-network is neither in ", "nor on PATH (/nowhere)",
 		"run make build", "set BUILDKIT_HOST or the input builder.endpoint")
 }
 
@@ -56,7 +56,7 @@ func TestWithoutRoot(t *testing.T) {
 	dir := folder(t)
 	got := refusal(t, dir, uidVariable+"=65534", "PATH=/nowhere")
 	wantTexts(t, got, "it needs root, and this is user 65534", "run pulumi as root", "set BUILDKIT_HOST=unix://")
-	if strings.Count(got, "\n- ") != 3 {
+	if strings.Count(got, "\n- ") != 4 {
 		t.Errorf("the binaries, which are not there either, are not named:\n%s", got)
 	}
 	if _, err := os.Stat(dir); err == nil {

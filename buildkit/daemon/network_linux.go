@@ -1,0 +1,148 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/network"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+)
+
+// relay is the process that dials for steps. The zero value is that of a machine whose steps have no network.
+type relay struct {
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process has ended
+	end   context.CancelCauseFunc
+}
+
+// stop ends the process. It may have ended already.
+func (r *relay) stop() {
+	if r.cmd != nil {
+		r.end(errors.New("the daemon has ended"))
+		<-r.ended
+	}
+}
+
+// startNetwork makes what a daemon needs to give its steps networks. Without a usable TUN device it writes the reason for
+// clients into the offline file; steps then have their own loopback only.
+func (k keeper) startNetwork() (*relay, error) {
+	if err := k.linkPlugin(); err != nil {
+		return nil, err
+	}
+	device, err := k.findDevice()
+	if err != nil {
+		note("steps have no network: %v", err)
+		return &relay{}, errors.Join(
+			k.writeNetworkConfig(network.NewConfig("", "", nil)),
+			os.WriteFile(k.path(offlineFile), []byte(err.Error()), 0o600),
+		)
+	}
+	subnets, err := network.ChooseSubnets()
+	if err == nil {
+		err = errors.Join(
+			k.remove(offlineFile),
+			k.writeNetworkConfig(network.NewConfig(device, k.path(relaySocket), subnets)),
+		)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return k.startRelay(subnets)
+}
+
+// linkPlugin makes the folder in which BuildKit finds the plugin, under both of its names.
+func (k keeper) linkPlugin() error {
+	folder := k.path(pluginFolder)
+	if err := errors.Join(os.RemoveAll(folder), os.Mkdir(folder, 0o700)); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.Symlink(k.network, filepath.Join(folder, network.Program)),
+		os.Symlink(k.network, filepath.Join(folder, "loopback")),
+	)
+}
+
+func (k keeper) writeNetworkConfig(config network.Config) error {
+	text, err := config.Text()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(k.path(networkConfig), text, 0o600)
+}
+
+// findDevice returns the path of a TUN device that works: the machine's, or one in a file system that only the keeper and the
+// daemon see, for a container that has none but may use it.
+func (k keeper) findDevice() (string, error) {
+	failed := network.TryDevice(network.DefaultDevice)
+	if failed == nil {
+		return network.DefaultDevice, nil
+	}
+	device := filepath.Join(k.path(deviceFolder), "tun")
+	if k.makeDevice(device) != nil || network.TryDevice(device) != nil {
+		return "", failed
+	}
+	return device, nil
+}
+
+func (k keeper) makeDevice(path string) error {
+	folder := filepath.Dir(path)
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	// Not in the machine's own /dev, and not where devices may have been switched off.
+	if err := unix.Mount("tmpfs", folder, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=700,size=64k"); err != nil {
+		return err
+	}
+	const major, minor = 10, 200
+	return unix.Mknod(path, unix.S_IFCHR|0o600, int(unix.Mkdev(major, minor)))
+}
+
+// startRelay starts the process with the socket that it serves. It has nothing of the client's environment, and gives up its
+// privileges itself. It ends when the pipe to it closes, so it does not outlive the keeper.
+func (k keeper) startRelay(subnets []netip.Prefix) (*relay, error) {
+	listener, err := network.Listen(k.path(relaySocket))
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false)
+	defer func() { _ = listener.Close() }()
+	socket, err := listener.File()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = socket.Close() }()
+	log, err := os.OpenFile(k.path(relayLog), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	ctx, end := context.WithCancelCause(context.Background())
+	arguments := []string{network.RelayRole, string(k.place)}
+	for _, subnet := range subnets {
+		arguments = append(arguments, subnet.String())
+	}
+	r := &relay{cmd: exec.CommandContext(ctx, k.network, arguments...), ended: make(chan struct{}), end: end}
+	r.cmd.Dir, r.cmd.Env = "/", []string{}
+	r.cmd.Stdout, r.cmd.Stderr, r.cmd.ExtraFiles = log, log, []*os.File{socket}
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC}
+	if _, err := r.cmd.StdinPipe(); err != nil { // held open until Wait
+		end(err)
+		return nil, err
+	}
+	if err := r.cmd.Start(); err != nil {
+		end(err)
+		return nil, err
+	}
+	rescue.Go(end, func() {
+		defer close(r.ended)
+		_ = r.cmd.Wait()
+	})
+	return r, nil
+}

@@ -1,0 +1,65 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// explainNetwork adds to the error of a build what the network of steps has to do with it: that steps have none on this
+// machine, or that the embedded daemon has ended because that network had.
+func (b builder) explainNetwork(plan buildkit.Plan, err error) error {
+	if err == nil || b.embedded == nil {
+		return err
+	}
+	if ended := b.embedded.Ended(); ended != nil {
+		return fmt.Errorf("the embedded BuildKit daemon ended during the build: %w. Run it again. The build itself ended with: %w", ended, err)
+	}
+	step, ok := errors.AsType[*buildkit.StepError](err)
+	if !ok || step.ExitCode == 0 || plan.Network != "" || b.embedded.Offline() == "" {
+		return err
+	}
+	return fmt.Errorf("%w\nsteps have no network on this machine: %s. Run modprobe tun, or start a container with --device /dev/net/tun "+
+		"or --privileged; or set network: host, which gives steps the network of the machine", err, b.embedded.Offline())
+}
+
+// warnOfProxies warns of build arguments that name a proxy on the loopback of the machine, which steps do not reach.
+func (b builder) warnOfProxies(plan buildkit.Plan, warn func(string)) {
+	if b.embedded == nil || plan.Network != "" {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(plan.BuildArgs)) {
+		if host, ok := loopbackProxy(name, plan.BuildArgs[name]); ok {
+			warn(fmt.Sprintf("buildArgs: %s names a proxy on %s, where steps reach only themselves: write another address of this "+
+				"machine, on which the proxy must listen, or set network: host", name, host))
+		}
+	}
+}
+
+// loopbackProxy returns the host that a build argument names as a proxy, if it is on the machine's loopback.
+func loopbackProxy(name, value string) (host string, ok bool) {
+	switch strings.ToLower(name) {
+	case "http_proxy", "https_proxy", "ftp_proxy", "all_proxy":
+	default:
+		return "", false
+	}
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	proxy, err := url.Parse(value)
+	if err != nil {
+		return "", false
+	}
+	host = strings.ToLower(strings.TrimSuffix(proxy.Hostname(), "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return host, true
+	}
+	addr, err := netip.ParseAddr(host)
+	return host, err == nil && (addr.Unmap().IsLoopback() || addr.Unmap().IsUnspecified())
+}

@@ -1,0 +1,29 @@
+package provider
+
+import "testing"
+
+func TestProxyOnTheLoopback(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, value, host string
+		want              bool
+	}{
+		{name: "HTTP_PROXY", value: "http://127.0.0.1:3128", host: "127.0.0.1", want: true},
+		{name: "https_proxy", value: "localhost:3128", host: "localhost", want: true},
+		{name: "Http_Proxy", value: "http://user:secret@LOCALHOST.:3128/", host: "localhost", want: true},
+		{name: "ALL_PROXY", value: "socks5://[::1]:1080", host: "::1", want: true},
+		{name: "all_proxy", value: "socks5://[::ffff:127.0.0.1]:1080", host: "::ffff:127.0.0.1", want: true},
+		{name: "ftp_proxy", value: "http://0.0.0.0:21", host: "0.0.0.0", want: true},
+		{name: "HTTP_PROXY", value: "http://127.1.2.3", host: "127.1.2.3", want: true},
+		{name: "HTTP_PROXY", value: "http://proxy.example.com:3128", host: "proxy.example.com"},
+		{name: "HTTP_PROXY", value: "http://10.0.0.1:3128", host: "10.0.0.1"},
+		{name: "NO_PROXY", value: "localhost,127.0.0.1"},
+		{name: "URL", value: "http://127.0.0.1"},
+		{name: "HTTP_PROXY", value: "http://[::1", host: ""},
+	} {
+		host, got := loopbackProxy(c.name, c.value)
+		if host != c.host || got != c.want {
+			t.Errorf("%s=%s: %q, %v; want %q, %v", c.name, c.value, host, got, c.host, c.want)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+// Command probe tries, from inside a build step, to reach what its arguments name. It prints a line for each: the attempt, and
+// what came of it. It exits with 0 whatever that is: the test reads the lines.
+//
+//	tcp ADDRESS       connects and reads what the other side says
+//	udp ADDRESS       sends "probe" and reads an answer
+//	unix ADDRESS      connects to a Unix socket; @name is an abstract one
+//	scan ADDRESS      connects to every port of an address and prints those that accept
+//	get URL           downloads, and prints how much
+//	dns NAME          resolves
+//	raw ADDRESS       sends SYN and UDP packets in raw frames, and prints who answered
+//	listen ADDRESS    listens and answers until the end of the step
+//	interfaces        prints the network interfaces and their addresses
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+const limit = 3 * time.Second
+
+func main() {
+	for _, arg := range os.Args[1:] {
+		kind, target, _ := strings.Cut(arg, " ")
+		result, err := attempt(kind, target)
+		if err != nil {
+			result = "FAILED " + err.Error()
+		}
+		fmt.Printf("%s: %s\n", arg, result)
+	}
+}
+
+func attempt(kind, target string) (string, error) {
+	switch kind {
+	case "tcp", "udp", "unix":
+		return dial(kind, target)
+	case "scan":
+		return scan(target)
+	case "get":
+		return get(target)
+	case "dns":
+		addresses, err := net.DefaultResolver.LookupHost(context.Background(), target)
+		return strings.Join(addresses, " "), err
+	case "raw":
+		return raw(target)
+	case "listen":
+		return listen(target)
+	case "interfaces":
+		return interfaces()
+	}
+	return "", fmt.Errorf("unknown")
+}
+
+// dial says REACHED with what the other side said, if anything.
+func dial(kind, target string) (string, error) {
+	conn, err := net.DialTimeout(kind, target, limit)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(limit))
+	if kind == "udp" {
+		if _, err := conn.Write([]byte("probe")); err != nil {
+			return "", err
+		}
+	}
+	answer := make([]byte, 100)
+	n, err := conn.Read(answer)
+	if kind == "udp" && err != nil {
+		return "", err
+	}
+	return "REACHED " + string(answer[:n]), nil
+}
+
+func scan(target string) (string, error) {
+	var mu sync.Mutex
+	var open []string
+	var all sync.WaitGroup
+	slots := make(chan struct{}, 200)
+	for port := 1; port < 65536; port++ {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			address := net.JoinHostPort(target, fmt.Sprint(port))
+			conn, err := net.DialTimeout("tcp", address, limit)
+			if err != nil {
+				return
+			}
+			conn.Close()
+			mu.Lock()
+			defer mu.Unlock()
+			open = append(open, fmt.Sprint(port))
+		})
+	}
+	all.Wait()
+	return fmt.Sprintf("%d OPEN %s", len(open), strings.Join(open, " ")), nil
+}
+
+func get(url string) (string, error) {
+	begun := time.Now()
+	response, err := (&http.Client{Timeout: 5 * time.Minute}).Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	n, err := io.Copy(io.Discard, response.Body)
+	return fmt.Sprintf("REACHED %s %d bytes in %d ms", response.Status, n, time.Since(begun).Milliseconds()), err
+}
+
+func listen(target string) (string, error) {
+	listener, err := net.Listen("tcp", target)
+	if err != nil {
+		return "", err
+	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(conn, "a step")
+			conn.Close()
+		}
+	}()
+	return "listens", nil
+}
+
+func interfaces() (string, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, i := range all {
+		addresses, _ := i.Addrs()
+		found = append(found, fmt.Sprint(i.Name, i.MTU, addresses))
+	}
+	return strings.Join(found, " "), nil
+}
