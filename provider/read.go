@@ -31,7 +31,10 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	if len(old.refs) == 0 { // never pushed: no registry to ask
 		return unchanged, nil
 	}
-	holding, err := stillHolding(ctx, client, old)
+	holding, archived, err := stillHolding(ctx, client, old)
+	if archived != nil {
+		p.GetLogger(ctx).Warningf("the image is kept in the state, but nobody can pull it: %v", archived)
+	}
 	if err == nil && len(holding) == 0 {
 		var gone bool
 		if gone, err = isGone(ctx, client, old); gone {
@@ -48,24 +51,28 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	return drifted(req, old, holding), nil
 }
 
-// stillHolding are the tags that point at our digest.
-func stillHolding(ctx context.Context, client *registry.Client, old state) ([]registry.Tag, error) {
-	var holding []registry.Tag
+// stillHolding returns the tags that point at our digest. archived is an error if one of them does and its image is not served: it is
+// listed, and so it is not gone.
+func stillHolding(ctx context.Context, client *registry.Client, old state) (holding []registry.Tag, archived, err error) {
 	for _, ref := range old.refs {
 		tag, err := registry.ParseTag(ref)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		digest, err := client.Resolve(ctx, tag)
 		switch {
+		case errors.Is(err, registry.ErrArchived):
+			if digest == old.digest {
+				holding, archived = append(holding, tag), err
+			}
 		case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrNoRepository):
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		case digest == old.digest:
 			holding = append(holding, tag)
 		}
 	}
-	return holding, nil
+	return holding, archived, nil
 }
 
 // isGone is true when no repository has the digest any more.

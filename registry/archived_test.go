@@ -1,7 +1,9 @@
 package registry_test
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -26,5 +28,84 @@ func TestSetTagsArchived(t *testing.T) {
 		"imageTag=0123456789ab, and try again")
 	if !slices.Equal(moved, []registry.Tag{mutable}) {
 		t.Errorf("moved %v", moved)
+	}
+}
+
+// TestArchivedIsNotGone: an image in the archive is listed and not served. Who may not ask takes the registry's word.
+func TestArchivedIsNotGone(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		prepare  func(e *registrytest.ECR, digest string)
+		archived bool
+		is       error // in place of it
+	}{
+		"archived":       {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest) }, true, registry.ErrArchived},
+		"on its way":     {func(e *registrytest.ECR, digest string) { e.Activate("team/app", digest) }, true, registry.ErrArchived},
+		"nobody may ask": {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest); e.Deny("ecr:DescribeImages") }, false, registry.ErrNotFound},
+		"AWS is silent": {func(e *registrytest.ECR, digest string) {
+			e.Archive("team/app", digest)
+			e.Inject(registrytest.Rule{Operation: "DescribeImages", Fault: registrytest.Reset(0)})
+		}, false, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := registrytest.NewECR(t)
+			e.Repository("team/app", registrytest.Mutable)
+			digest := e.Push(t, "team/app:1", registrytest.Image(t, "linux/amd64"))
+			test.prepare(e, digest)
+			client, tag := once(amazon(t, e, "one")), parseTag(t, e.Host()+"/team/app:1")
+			held, err := client.Resolve(t.Context(), tag)
+			if err == nil || test.is != nil && !errors.Is(err, test.is) || test.is == nil && errors.Is(err, registry.ErrNotFound) {
+				t.Errorf("resolved to %q, %v", held, err)
+			}
+			if test.archived && (held != digest || errors.Is(err, registry.ErrNotFound)) {
+				t.Errorf("resolved to %q, %v", held, err)
+			}
+			found, err := client.Exists(t.Context(), tag.Repository(), digest)
+			if gone := !found && err == nil; gone != (test.is == registry.ErrNotFound) {
+				t.Errorf("exists: %t, %v", found, err)
+			}
+			deleted, err := client.DeleteTag(t.Context(), tag, digest)
+			if left := e.Tags("team/app"); deleted != test.archived || (len(left) == 0) != test.archived || (err != nil) != (test.is == nil) {
+				t.Errorf("deleted: %t, %v, left %v", deleted, err, left)
+			}
+			if _, err := client.Resolve(t.Context(), parseTag(t, e.Host()+"/team/app:absent")); test.is != nil && !errors.Is(err, registry.ErrNotFound) {
+				t.Errorf("a tag that is not there: %v", err)
+			}
+		})
+	}
+}
+
+// TestDeleteTagArchivedByOthers: a tag of another archived image is theirs.
+func TestDeleteTagArchivedByOthers(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	e.Repository("app", registrytest.Mutable)
+	ours := e.Push(t, "app", registrytest.Image(t, "linux/amd64"))
+	e.Archive("app", e.Push(t, "app:1", registrytest.Image(t, "linux/amd64")))
+	deleted, err := once(amazon(t, e, "one")).DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), ours)
+	if deleted || err != nil || len(e.Tags("app")) != 1 {
+		t.Errorf("deleted: %t, %v", deleted, err)
+	}
+}
+
+// TestCheckTagsArchived: an immutable tag of an archived image is in the way before the build, unless the build gives that image, whose push
+// brings it back.
+func TestCheckTagsArchived(t *testing.T) {
+	t.Parallel()
+	e := registrytest.NewECR(t)
+	e.Repository("app", registrytest.Immutable)
+	digest := e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
+	e.Archive("app", digest)
+	tag := parseTag(t, e.Host()+"/app:1")
+	client := once(amazon(t, e, "one"))
+	for _, other := range []string{"", "sha256:" + strings.Repeat("0", 64)} {
+		err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, other)
+		expect(t, err, registry.ErrImmutableTag, "tag "+tag.String()+": immutable tag: archived: restore it with aws ecr update-image-storage-class "+
+			"--repository-name app --image-id imageTag=1 --target-storage-class STANDARD, or push it again")
+	}
+	if err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, digest); err != nil {
+		t.Error(err)
 	}
 }

@@ -83,6 +83,7 @@ var awsCauses = []awsCause{
 		is: ErrRateLimited, codes: []string{"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"},
 		cure: "wait some minutes and try again, with fewer images at once",
 	},
+	{is: ErrNotFound, codes: []string{"ImageNotFoundException"}, cure: "push it again"},
 	{is: ErrNoRepository, codes: []string{"RepositoryNotFoundException"}, cure: "create it with aws.ecr.Repository, or correct the account and the region in its name"},
 }
 

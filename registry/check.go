@@ -56,10 +56,12 @@ func (c *Client) checkTags(ctx context.Context, m mutability, tags []Tag, want s
 			continue
 		}
 		held, err := c.Resolve(ctx, tag)
-		if err != nil || held == want {
-			continue
+		switch {
+		case errors.Is(err, ErrArchived) && (want == "" || held != want):
+			inTheWay = append(inTheWay, fmt.Errorf("tag %s: %w: %w", tag, ErrImmutableTag, errors.Unwrap(err)))
+		case err == nil && held != want:
+			inTheWay = append(inTheWay, heldTag(tag, digest.Digest(held), digest.Digest(want)))
 		}
-		inTheWay = append(inTheWay, heldTag(tag, digest.Digest(held), digest.Digest(want)))
 	}
 	return errors.Join(inTheWay...)
 }

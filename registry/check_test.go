@@ -109,7 +109,7 @@ func TestArchivedIsNotThere(t *testing.T) {
 	digest := e.Push(t, "app:1", image)
 	e.Archive("app", digest)
 	client := once(amazon(t, e, "one"))
-	if found, err := client.Exists(t.Context(), e.Host()+"/app", digest); found || err != nil {
+	if found, err := client.Exists(t.Context(), e.Host()+"/app", digest); found || !errors.Is(err, registry.ErrArchived) {
 		t.Errorf("%t, %v", found, err)
 	}
 	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest); !errors.Is(err, registry.ErrNotFound) {

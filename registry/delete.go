@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -36,6 +37,12 @@ func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted
 
 func (c *Client) deleteTag(ctx context.Context, s *session, tag Tag, want string) (bool, error) {
 	held, err := s.resolve(ctx, tag.label, digest.Canonical)
+	if errors.Is(err, ErrNotFound) {
+		held, err = c.archived(ctx, tag.Repository(), types.ImageIdentifier{ImageTag: &tag.label}, err)
+	}
+	if errors.Is(err, ErrArchived) { // it can be deleted all the same
+		err = nil
+	}
 	if err != nil || held.String() != want {
 		return false, err
 	}

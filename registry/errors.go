@@ -21,6 +21,8 @@ var (
 	// ErrNoRepository: the repository itself is not there, hence nothing in it; it is an ErrNotFound too. Some registries say ErrNotFound
 	// alone in this case.
 	ErrNoRepository error = noRepository{}
+	// ErrArchived: the registry lists the image and does not serve it until it is restored. It is not gone.
+	ErrArchived = errors.New("archived")
 	// ErrUnauthorized: there are no credentials, or they are wrong or expired.
 	ErrUnauthorized = errors.New("401 unauthorized")
 	// ErrDenied: the credentials are good and may not do this.

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/opencontainers/go-digest"
 )
 
 // Resolve says which digest a tag holds now. Errors: ErrNotFound if the registry says that there is no such tag, the only "gone";
-// ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others, after which nothing is known about the tag.
+// ErrArchived, with the digest, if the tag is there and its image cannot be had; ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others, after which nothing is known about the tag.
 func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
 	ctx, stop := c.within(ctx)
 	defer stop()
@@ -19,8 +20,11 @@ func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
 		return "", fmt.Errorf("resolving %s: %w", tag, err)
 	}
 	held, err := s.resolve(ctx, tag.label, digest.Canonical)
+	if errors.Is(err, ErrNotFound) {
+		held, err = c.archived(ctx, tag.Repository(), types.ImageIdentifier{ImageTag: &tag.label}, err)
+	}
 	if err != nil {
-		return "", fmt.Errorf("resolving %s: %w", tag, err)
+		return held.String(), fmt.Errorf("resolving %s: %w", tag, err)
 	}
 	return held.String(), nil
 }
@@ -42,7 +46,7 @@ func (c *Client) Find(ctx context.Context, tag Tag) (string, error) {
 }
 
 // Exists says whether the registry serves a digest; whether it serves all that belongs to it, Verify says. Errors as Resolve, but for
-// ErrNotFound, which is false; ErrMismatch if the registry answers with another digest.
+// ErrNotFound, which is false; ErrArchived if the registry has the digest all the same; ErrMismatch if the registry answers with another digest.
 func (c *Client) Exists(ctx context.Context, repository, digest string) (bool, error) {
 	ctx, stop := c.within(ctx)
 	defer stop()
@@ -63,6 +67,9 @@ func (c *Client) exists(ctx context.Context, repository, digest string) (bool, e
 		return false, err
 	}
 	held, err := s.resolve(ctx, digest, want.Algorithm())
+	if errors.Is(err, ErrNotFound) {
+		_, err = c.archived(ctx, repository, types.ImageIdentifier{ImageDigest: &digest}, err)
+	}
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return false, nil

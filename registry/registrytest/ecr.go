@@ -60,8 +60,17 @@ type image struct {
 	mediaType string
 	children  []string
 	size      int64
-	archived  bool
+	status    string
 }
+
+// The storage classes of an image: it is served only in the first. Activating lasts up to 20 minutes.
+const (
+	Active     = "ACTIVE"
+	Archived   = "ARCHIVED"
+	Activating = "ACTIVATING"
+
+	anyStatus = "ANY"
+)
 
 // NewECR starts one without repositories on a free port of 127.0.0.1 and closes it at the end of the test.
 func NewECR(t testing.TB, options ...Option) *ECR {
@@ -125,7 +134,14 @@ func (e *ECR) Deny(action string) {
 func (e *ECR) Archive(repository, digest string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.repositories[repository].images[digest].archived = true
+	e.repositories[repository].images[digest].status = Archived
+}
+
+// Activate begins to bring an image back from the archive.
+func (e *ECR) Activate(repository, digest string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.repositories[repository].images[digest].status = Activating
 }
 
 // Advance lets time pass.
@@ -192,7 +208,7 @@ func (r *repository) digest(reference string) string {
 	if held, is := r.tags[reference]; is {
 		reference = held
 	}
-	if known := r.images[reference]; known == nil || known.archived {
+	if known := r.images[reference]; known == nil || known.status != Active {
 		return ""
 	}
 	return reference

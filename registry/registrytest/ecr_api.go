@@ -1,6 +1,7 @@
 package registrytest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -36,6 +37,9 @@ type input struct {
 		Tag    string `json:"imageTag"`
 		Digest string `json:"imageDigest"`
 	} `json:"imageIds"`
+	Filter struct {
+		Status string `json:"imageStatus"`
+	} `json:"filter"`
 	Mutability string            `json:"imageTagMutability"`
 	Exclusions []exclusionFilter `json:"imageTagMutabilityExclusionFilters"`
 }
@@ -192,17 +196,21 @@ func describeImages(r *repository, in input) (any, error) {
 			digest = r.tags[id.Tag]
 		}
 		known := r.images[digest]
-		if known == nil {
+		if known == nil || !known.isListed(in.Filter.Status) {
 			return nil, apiError{"ImageNotFoundException", fmt.Sprintf("The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist "+
 				"within the repository with name '%s' in the registry with id '%s'", id.Digest, id.Tag, in.RepositoryName, Account)}
 		}
-		status := map[bool]string{false: "ACTIVE", true: "ARCHIVED"}[known.archived]
 		details = append(details, map[string]any{
-			"imageDigest": digest, "imageManifestMediaType": known.mediaType, "imageSizeInBytes": known.size, "imageStatus": status,
+			"imageDigest": digest, "imageManifestMediaType": known.mediaType, "imageSizeInBytes": known.size, "imageStatus": known.status,
 			"imageTags": r.tagsOf(digest),
 		})
 	}
 	return map[string]any{"imageDetails": details}, nil
+}
+
+// isListed says whether a filter lets an image through. Without one, those that are served are listed.
+func (i *image) isListed(filter string) bool {
+	return filter == anyStatus || i.status == cmp.Or(filter, Active)
 }
 
 func (r *repository) tagsOf(digest string) []string {

@@ -170,7 +170,7 @@ func (e *ECR) objection(r *repository, t target, m manifest) (status int, code, 
 
 // keep notes an image that was pushed, which brings it back from the archive.
 func (e *ECR) keep(r *repository, t target, got string, m manifest) {
-	pushed := &image{mediaType: m.MediaType, size: m.Config.Size}
+	pushed := &image{mediaType: m.MediaType, size: m.Config.Size, status: Active}
 	for _, layer := range m.Layers {
 		pushed.size += layer.Size
 	}

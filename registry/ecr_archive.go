@@ -1,0 +1,73 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	"github.com/opencontainers/go-digest"
+)
+
+// archived finds out whether what the registry does not serve is gone. Amazon ECR answers 404 for an image in its archive, and lists it. The
+// error is ErrArchived, with the digest, if it does; absent, what the registry said, if it does not, or if nobody may ask; or another one,
+// after which nothing is known.
+func (c *Client) archived(ctx context.Context, repository string, id types.ImageIdentifier, absent error) (digest.Digest, error) {
+	if errors.Is(absent, ErrNoRepository) {
+		return "", absent
+	}
+	api, err := c.ecrAPI(ctx, repository)
+	if api == nil || err != nil {
+		return "", absent // nobody can be asked
+	}
+	held, status, err := api.describe(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrDenied), errors.Is(err, ErrUnauthorized):
+		return "", absent
+	case err != nil:
+		return "", fmt.Errorf("%w; whether it is archived: %w", errUnserved, err)
+	case status == types.ImageStatusActive: // it came back a moment ago
+		return "", errUnserved
+	}
+	return held, fmt.Errorf("%w: %s", ErrArchived, api.restoration(id))
+}
+
+// errUnserved is a 404 of which it is not known whether it means that something is gone.
+var errUnserved = errors.New("404 of an image that may be there; try again")
+
+// restoration is what brings an image back from the archive.
+func (a *ecrAPI) restoration(id types.ImageIdentifier) string {
+	name := "imageDigest=" + aws.ToString(id.ImageDigest)
+	if id.ImageTag != nil {
+		name = "imageTag=" + *id.ImageTag
+	}
+	return fmt.Sprintf("restore it with aws ecr update-image-storage-class --repository-name %s --image-id %s --target-storage-class STANDARD, "+
+		"or push it again", a.repository, name)
+}
+
+// describe returns the digest and the status of an image, archived or not. It needs the right to ecr:DescribeImages. Errors: ErrNotFound;
+// ErrDenied.
+func (a *ecrAPI) describe(ctx context.Context, id types.ImageIdentifier) (digest.Digest, types.ImageStatus, error) {
+	var answer *ecr.DescribeImagesOutput
+	err := a.call(ctx, func(ctx context.Context) (err error) {
+		answer, err = a.client.DescribeImages(ctx, &ecr.DescribeImagesInput{
+			RegistryId: a.account, RepositoryName: &a.repository, ImageIds: []types.ImageIdentifier{id},
+			Filter: &types.DescribeImagesFilter{ImageStatus: types.ImageStatusFilterAny}, // without it those that are served
+		})
+		return err
+	})
+	if err != nil {
+		return "", "", err
+	}
+	if len(answer.ImageDetails) == 0 {
+		return "", "", ErrNotFound
+	}
+	image := answer.ImageDetails[0]
+	held, err := digest.Parse(aws.ToString(image.ImageDigest))
+	if err != nil {
+		return "", "", fmt.Errorf("AWS gave no digest: %w", err)
+	}
+	return held, image.ImageStatus, nil
+}
