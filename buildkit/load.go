@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
@@ -24,7 +25,10 @@ type Inputs struct {
 	reads Reads                   // nil: whole contexts
 	dirs  map[string]localContext // by local source
 	urls  map[string]string       // of contexts that the daemon fetches, by local source
-	key   string                  // see sharedKey
+	base  string                  // see sharedKey
+
+	keyed sync.Once
+	key   string // after keyed
 }
 
 // Load reads and records the local inputs of a plan: of each context what its ignore file leaves in and, unless the plan
@@ -72,7 +76,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 			all.fields = append(all.fields, in.trees[c.source].DirModes())
 		}
 	}
-	in.key = all.String()
+	in.base = all.String()
 	return in, nil
 }
 
@@ -168,9 +172,16 @@ func (in *Inputs) Hash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// sharedKey tells a daemon which earlier transfer to compare a new one with: the one of the same scopes of the same
-// directories of the same machine, in which no directory had another mode (see Tree.DirModes). With an empty key it would
-// take another project's. Lists have their lengths in front, so that no two scopes have one key.
+// transferKey returns the key under which a daemon is to keep what it receives of these inputs: of the base and of a secret,
+// which changes before the daemon could take one file for another.
+func (in *Inputs) transferKey(epoch *int64) string {
+	in.keyed.Do(func() { in.key = source.UserTransfers().Key(in.base, in.trees, epoch) })
+	return in.key
+}
+
+// sharedKey is the base of the key that tells a daemon which earlier transfer to compare a new one with: the one of the same
+// scopes of the same directories of the same machine, in which no directory had another mode (see Tree.DirModes). With an
+// empty key it would take another project's. Lists have their lengths in front, so that no two scopes have one key.
 type sharedKey struct{ fields [][]byte }
 
 func newKey() *sharedKey {
@@ -198,5 +209,5 @@ func (k *sharedKey) String() string {
 	for _, f := range k.fields {
 		source.WriteField(h, f)
 	}
-	return "pulumi-buildkit:" + hex.EncodeToString(h.Sum(nil))
+	return hex.EncodeToString(h.Sum(nil))
 }

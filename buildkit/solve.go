@@ -80,7 +80,7 @@ func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.
 		Session:              attachables,
 		CacheImports:         s.cacheImports(access.CacheFrom),
 		CacheExports:         s.cacheEntries(access.CacheTo),
-		SharedKey:            in.key,
+		SharedKey:            in.transferKey(s.plan.Epoch),
 		AllowedEntitlements:  s.plan.entitlements(),
 		CompatibilityVersion: CompatibilityVersion,
 		SourcePolicy:         s.plan.basePolicy(),

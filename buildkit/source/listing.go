@@ -45,11 +45,18 @@ func modeMark(m os.FileMode) []byte {
 	return []byte{byte(bits >> 8), byte(bits)}
 }
 
-// contentMark is eight bytes of a file's digest, the text of a link, nothing of a directory.
+// Bytes of a file's digest in a listing: so many that nobody can make two contents with the same ones, and as many as earlier
+// versions took, whose listings are still there.
+const (
+	markLength   = 16
+	formerLength = 8
+)
+
+// contentMark is the beginning of a file's digest, the text of a link, nothing of a directory.
 func (e *entry) contentMark() []byte {
 	switch e.kind() {
 	case 'f':
-		return e.sum[:8]
+		return e.sum[:markLength]
 	case 'l':
 		return []byte(e.link)
 	}
@@ -104,10 +111,15 @@ func (d *decoder) listed() listed {
 // differs is "" for an entry that is as it was.
 func (e *entry) differs(was listed) ChangeKind {
 	switch {
-	case !bytes.Equal(was.kind, []byte{e.kind()}) || !bytes.Equal(was.content, e.contentMark()):
+	case !bytes.Equal(was.kind, []byte{e.kind()}) || !bytes.Equal(was.content, e.contentMark()) && !e.hasFormerMark(was.content):
 		return Modified
 	case !bytes.Equal(was.mode, modeMark(e.mode)):
 		return Mode
 	}
 	return ""
+}
+
+// hasFormerMark tells whether mark is that of the file in a listing by an earlier version.
+func (e *entry) hasFormerMark(mark []byte) bool {
+	return e.mode.IsRegular() && len(mark) == formerLength && bytes.HasPrefix(e.sum[:], mark)
 }

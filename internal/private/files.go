@@ -32,6 +32,11 @@ func (f *Folder) OpenLock(name string) (*os.File, error) {
 	return made, err
 }
 
+// OpenAppend opens a file that is there for reading and for writing at its end. The errors are those of Open.
+func (f *Folder) OpenAppend(name string) (*os.File, error) {
+	return f.open(name, os.O_RDWR|os.O_APPEND)
+}
+
 func (f *Folder) open(name string, flag int) (*os.File, error) {
 	path := filepath.Join(f.path, name)
 	info, err := f.root.Lstat(name)

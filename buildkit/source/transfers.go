@@ -1,0 +1,212 @@
+package source
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
+)
+
+// Transfers remembers on this machine which contents daemons may have received, so that no two files that a daemon cannot
+// tell apart are ever sent under one key. The package comment says why.
+//
+// Each base key has a file of its own: a header, 32 random bytes that become part of the key, and one record for each file
+// that was sent. Records are appended before anything is sent, and compared with all others after that: of two processes
+// that do so at the same time at least one sees the other's. Whatever is damaged, missing or cannot be written costs a new
+// key, and with it one transfer of everything, but never a wrong file.
+type Transfers struct{ dir string }
+
+// Bounds of the files of Transfers: how many and how many bytes there are in all, and how many records of files that are no
+// longer there one has before it begins anew.
+const (
+	transfersFiles = 1000
+	transfersBytes = 1 << 30
+	transfersPast  = 1 << 14
+)
+
+const transfersHeader = "pulumi-buildkit transfers v1\n"
+
+// secretLength is the number of random bytes of a key.
+const secretLength = 32
+
+var (
+	errDamagedTransfers = errors.New("no record of transfers")
+	errConflict         = errors.New("another file with the same stat was sent before")
+)
+
+// NewTransfers returns Transfers in dir, which is made with mode 0700.
+func NewTransfers(dir string) *Transfers { return &Transfers{dir: dir} }
+
+// UserTransfers returns the Transfers in the user's cache folder; nil when the user has none.
+func UserTransfers() *Transfers {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return nil
+	}
+	return NewTransfers(filepath.Join(base, "pulumi-buildkit", "transfers"))
+}
+
+// Key returns the key under which a daemon is to keep what it receives of the trees, by the names of their local sources. It
+// stays the same for an equal base as long as no file has the stat, but not the content, of one that was sent under it.
+// Nil Transfers return a new key each time.
+func (t *Transfers) Key(base string, trees map[string]*Tree, epoch *int64) string {
+	secret, err := t.claim(base, sentFiles(trees, epoch))
+	if err != nil {
+		secret = newSecret()
+	}
+	h := sha256.New()
+	WriteField(h, []byte(base))
+	WriteField(h, secret)
+	return "pulumi-buildkit:" + hex.EncodeToString(h.Sum(nil))
+}
+
+func newSecret() []byte {
+	secret := make([]byte, secretLength)
+	_, _ = rand.Read(secret) // it ends the process rather than fail
+	return secret
+}
+
+// identity is a digest of all that a daemon compares of a file, and of its place. It may be cut: two identities that are
+// equal by chance or by intent cost a new key.
+type identity [16]byte
+
+type content [sha256.Size]byte
+
+// sentFile is a file that is about to be sent.
+type sentFile struct {
+	content  content
+	recorded bool
+}
+
+const recordLength = len(identity{}) + len(content{})
+
+// sentFiles returns the regular files of the trees.
+func sentFiles(trees map[string]*Tree, epoch *int64) map[identity]sentFile {
+	total := 0
+	for _, tree := range trees {
+		total += len(tree.entries)
+	}
+	files := make(map[identity]sentFile, total)
+	var field []byte
+	for name, tree := range trees {
+		for i := range tree.entries {
+			e := &tree.entries[i]
+			if !e.mode.IsRegular() {
+				continue
+			}
+			stat := e.stat(epoch)
+			field = appendField(appendField(field[:0], name), stat.Path)
+			field = binary.BigEndian.AppendUint64(field, uint64(stat.Size))
+			field = binary.BigEndian.AppendUint64(field, uint64(stat.ModTime))
+			field = binary.BigEndian.AppendUint32(field, stat.Mode)
+			sum := sha256.Sum256(field)
+			files[identity(sum[:len(identity{})])] = sentFile{content: content(e.sum)}
+		}
+	}
+	return files
+}
+
+// claim records the files and returns the secret under which they can be sent. The error is about the disk.
+func (t *Transfers) claim(base string, files map[identity]sentFile) ([]byte, error) {
+	if t == nil {
+		return nil, fs.ErrNotExist
+	}
+	dir, err := private.Open(t.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dir.Close() }()
+	sum := sha256.Sum256([]byte(base))
+	name := hex.EncodeToString(sum[:])
+	secret, err := join(dir, name, files)
+	if err != nil {
+		secret, err = begin(dir, name, files)
+	}
+	KeepNewest(dir, transfersFiles, transfersBytes)
+	return secret, err
+}
+
+// begin puts a file with a new secret in place of whatever had the name.
+func begin(dir *private.Folder, name string, files map[identity]sentFile) ([]byte, error) {
+	for id, f := range files {
+		files[id] = sentFile{content: f.content}
+	}
+	secret := newSecret()
+	return secret, dir.Write(name, slices.Concat([]byte(transfersHeader), secret, unrecorded(files)))
+}
+
+// join records the files in a file that is there. It returns errConflict when another content has the stat of one of them,
+// errDamagedTransfers when it cannot be read or has too many records of files that are not there any more.
+func join(dir *private.Folder, name string, files map[identity]sentFile) (secret []byte, err error) {
+	f, err := dir.OpenAppend(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	limit := int64(recordLength) * int64(4*len(files)+transfersPast)
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	records, ok := bytes.CutPrefix(data, []byte(transfersHeader))
+	if !ok || len(records) < secretLength || int64(len(data)) > limit {
+		return nil, errDamagedTransfers
+	}
+	secret, records = bytes.Clone(records[:secretLength]), records[secretLength:]
+	if err := markRecorded(records, files); err != nil {
+		return nil, err
+	}
+	news := unrecorded(files)
+	if len(news) == 0 {
+		return secret, nil
+	}
+	if _, err := f.Write(news); err != nil {
+		return nil, err
+	}
+	since, err := io.ReadAll(io.NewSectionReader(f, int64(len(data)), math.MaxInt64-limit))
+	if err != nil {
+		return nil, err
+	}
+	return secret, markRecorded(since, files)
+}
+
+// markRecorded marks the files that are among the records. It returns errConflict when one is there with another content.
+func markRecorded(records []byte, files map[identity]sentFile) error {
+	if len(records)%recordLength != 0 {
+		return errDamagedTransfers // also while another process is writing
+	}
+	for ; len(records) > 0; records = records[recordLength:] {
+		id := identity(records)
+		f, sent := files[id]
+		if !sent {
+			continue
+		}
+		if f.content != content(records[len(id):]) {
+			return errConflict
+		}
+		f.recorded = true
+		files[id] = f
+	}
+	return nil
+}
+
+// unrecorded encodes the files that no record is of.
+func unrecorded(files map[identity]sentFile) []byte {
+	var records []byte
+	for id, f := range files {
+		if !f.recorded {
+			records = append(append(records, id[:]...), f.content[:]...)
+		}
+	}
+	return records
+}

@@ -1,0 +1,174 @@
+package source
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// collision returns two texts of one length that have one time in Files.
+func collision(t *testing.T) (one, other string) {
+	t.Helper()
+	seen := map[int64]string{}
+	for i := range 1 << 20 {
+		text := fmt.Sprintf("# %08d\n", i)
+		e := Files(map[string][]byte{"f": []byte(text)}).entries[0]
+		if before, ok := seen[e.mtime]; ok {
+			return before, text
+		}
+		seen[e.mtime] = text
+	}
+	t.Fatal("no collision")
+	return "", ""
+}
+
+func only(text string) map[string]*Tree {
+	return map[string]*Tree{"context": Files(map[string][]byte{"f": []byte(text)})}
+}
+
+func TestTransfersKeepTheirKey(t *testing.T) {
+	t.Parallel()
+	transfers := NewTransfers(filepath.Join(t.TempDir(), "new", "folder"))
+	key := transfers.Key("base", only("1"), nil)
+	for _, same := range []string{"1", "2", "333", "1"} {
+		if got := NewTransfers(transfers.dir).Key("base", only(same), nil); got != key {
+			t.Errorf("with %q the key is %s and was %s", same, got, key)
+		}
+	}
+	if transfers.Key("other base", only("1"), nil) == key {
+		t.Error("two bases share a key")
+	}
+}
+
+func TestTransfersOfCollidingFilesHaveTwoKeys(t *testing.T) {
+	t.Parallel()
+	one, other := collision(t)
+	epoch := int64(1)
+	for name, epoch := range map[string]*int64{"as recorded": nil, "with an epoch": &epoch} {
+		transfers := NewTransfers(t.TempDir())
+		first := transfers.Key("base", only(one), epoch)
+		second := transfers.Key("base", only(other), epoch)
+		again := transfers.Key("base", only(other), epoch)
+		back := transfers.Key("base", only(one), epoch)
+		if first == second || second != again || back == second || back == first {
+			t.Errorf("%s: keys %s, %s, %s, %s", name, first, second, again, back)
+		}
+	}
+}
+
+// What is the same in a daemon's eyes differs by its place or its mode.
+func TestTransfersTellPlacesApart(t *testing.T) {
+	t.Parallel()
+	one, other := collision(t)
+	transfers := NewTransfers(t.TempDir())
+	both := map[string]*Tree{
+		"context":    Files(map[string][]byte{"f": []byte(one), "g": []byte(other)}),
+		"dockerfile": Files(map[string][]byte{"f": []byte(other)}),
+	}
+	if first := transfers.Key("base", both, nil); transfers.Key("base", both, nil) != first {
+		t.Error("two files share an identity")
+	}
+}
+
+func TestTransfersThatAreDamagedBeginAnew(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(path string) error{
+		"gone":           os.Remove,
+		"empty":          func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"without header": func(path string) error { return os.WriteFile(path, []byte(strings.Repeat("x", 500)), 0o600) },
+		"without a tail": func(path string) error {
+			return os.Truncate(path, int64(len(transfersHeader)+secretLength+recordLength-1))
+		},
+		"without secret":  func(path string) error { return os.Truncate(path, int64(len(transfersHeader)+3)) },
+		"much too long":   func(path string) error { return os.Truncate(path, 1<<40) },
+		"a link":          func(path string) error { return swap(path, func() error { return os.Symlink("/dev/zero", path) }) },
+		"a folder":        func(path string) error { return swap(path, func() error { return os.Mkdir(path, 0o700) }) },
+		"written by many": func(path string) error { return os.Chmod(path, 0o666) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			transfers := NewTransfers(t.TempDir())
+			first := transfers.Key("base", only("1"), nil)
+			files, err := filepath.Glob(filepath.Join(transfers.dir, "*"))
+			if err != nil || len(files) != 1 {
+				t.Fatal(files, err)
+			}
+			if err := damage(files[0]); err != nil {
+				t.Fatal(err)
+			}
+			second := transfers.Key("base", only("1"), nil)
+			if second == first {
+				t.Error("the key is the same")
+			}
+			if third := transfers.Key("base", only("1"), nil); (third == second) == (name == "a folder") {
+				t.Errorf("then the key is %s after %s", third, second)
+			}
+		})
+	}
+}
+
+func swap(path string, put func() error) error {
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return put()
+}
+
+func TestTransfersWithoutAFolder(t *testing.T) {
+	t.Parallel()
+	for _, transfers := range []*Transfers{nil, NewTransfers("/dev/null/nowhere")} {
+		first := transfers.Key("base", only("1"), nil)
+		if transfers.Key("base", only("1"), nil) == first {
+			t.Error("a key that nothing is remembered of comes again")
+		}
+	}
+}
+
+// Records of files that are not there any more do not pile up for ever.
+func TestTransfersForgetInTheEnd(t *testing.T) {
+	t.Parallel()
+	transfers := NewTransfers(t.TempDir())
+	keys := map[string]bool{}
+	for i := range 4 {
+		files := map[string][]byte{}
+		for j := range transfersPast / 2 {
+			files[fmt.Sprint(j)] = fmt.Appendf(nil, "%d", i)
+		}
+		keys[transfers.Key("base", map[string]*Tree{"context": Files(files)}, nil)] = true
+		keys[transfers.Key("base", only(fmt.Sprint(i)), nil)] = true
+	}
+	if len(keys) < 2 {
+		t.Error("every record is kept")
+	}
+}
+
+// Whatever two runs do at the same time, colliding files never get one key.
+func TestTransfersOfManyAtOnce(t *testing.T) {
+	t.Parallel()
+	one, other := collision(t)
+	for range 30 {
+		dir := t.TempDir()
+		NewTransfers(dir).Key("base", only("there before"), nil)
+		var mu sync.Mutex
+		contents := map[string][sha256.Size]byte{}
+		var all sync.WaitGroup
+		for i := range 8 {
+			text := []string{one, other}[i%2]
+			all.Go(func() {
+				key := NewTransfers(dir).Key("base", only(text), nil)
+				mu.Lock()
+				defer mu.Unlock()
+				sum := sha256.Sum256([]byte(text))
+				if before, ok := contents[key]; ok && before != sum {
+					t.Errorf("two files that look the same have one key")
+				}
+				contents[key] = sum
+			})
+		}
+		all.Wait()
+	}
+}
