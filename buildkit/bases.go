@@ -20,23 +20,23 @@ var errFixed = errors.New("it names a digest already")
 // As in Predict the frontend is asked, and no network.
 //
 // It returns false when it cannot be sure: another frontend interprets the Dockerfile, its text is not here, or a name depends
-// on an argument that is not known yet or on the daemon's platform.
-func Bases(ctx context.Context, plan Plan) ([]string, bool) {
+// on an argument that is not known yet or on the daemon's platform. The errors are those of Predict.
+func Bases(ctx context.Context, plan Plan) (bases []string, certain bool, err error) {
 	d, err := readDefinition(ctx, plan.Files)
 	if err != nil || len(d.Dockerfile) == 0 {
-		return nil, false
+		return nil, false, nil
 	}
 	plan.Provenance, plan.SBOM = "", ""
 	all := map[string]bool{}
 	for _, target := range plan.targets() {
 		plan.Target = target
 		one, other := dryRuns(plan, d)
-		if one.run(ctx) != nil || other.run(ctx) != nil || !maps.Equal(one.images, other.images) {
-			return nil, false
+		if ended, err := runBoth(ctx, one, other); !ended || !maps.Equal(one.images, other.images) {
+			return nil, false, err
 		}
 		maps.Copy(all, one.images)
 	}
-	return slices.Sorted(maps.Keys(all)), true
+	return slices.Sorted(maps.Keys(all)), true, nil
 }
 
 // BaseName is the canonical form of a reference to a base image. The error says what is wrong with it: it is no reference, or it

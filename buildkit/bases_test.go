@@ -42,7 +42,7 @@ func TestBases(t *testing.T) {
 				c.plan.Files.Context = t.TempDir()
 			}
 			got := "?"
-			if bases, certain := Bases(t.Context(), c.plan); certain {
+			if bases, certain, _ := Bases(t.Context(), c.plan); certain {
 				got = strings.Join(bases, " ")
 			}
 			if got != c.want {

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
@@ -124,6 +125,15 @@ func isAbsent(err error) bool {
 	return slices.ContainsFunc([]error{syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG}, func(absent error) bool {
 		return errors.Is(err, absent)
 	})
+}
+
+// source is what the frontend works on. The text of a Dockerfile that only the daemon has is not here.
+func (d Definition) source() dockerfile.Source {
+	s := dockerfile.Source{Name: d.Name, Text: d.Dockerfile, Ignore: d.Ignore}
+	for _, ignore := range d.Named {
+		s.Ignore = append(s.Ignore[:len(s.Ignore):len(s.Ignore)], ignore...)
+	}
+	return s
 }
 
 // files are the texts as the frontend reads them from their own local source.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 )
 
 // CheckDockerfile tells what is wrong with the text of a Dockerfile without building it: its syntax, with the line, and
@@ -18,6 +20,9 @@ func CheckDockerfile(text []byte, target string) error {
 		if _, served := officialSyntax(text); !served {
 			return nil
 		}
+	}
+	if err := (dockerfile.Source{Name: "Dockerfile", Text: text}).CheckSize(); err != nil {
+		return err
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
 		return errors.New("the Dockerfile is empty: it needs at least a FROM")

@@ -16,12 +16,14 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // dryGateway answers the Dockerfile frontend without a daemon and notes which local sources and which images it asks for.
 // Nothing is built.
 type dryGateway struct {
+	source   dockerfile.Source
 	attrs    map[string]string
 	files    map[string]map[string][]byte // of local sources that the frontend itself reads from, by source
 	baseEnv  []string                     // of every base image
@@ -36,6 +38,8 @@ type dryGateway struct {
 func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway {
 	g := &dryGateway{attrs: plan.frontendAttrs(d), platform: platforms.MustParse(builderPlatform), images: map[string]bool{}}
 	g.files = map[string]map[string][]byte{definitionSource: d.files(), contextSource: {}}
+	g.source = d.source()
+	g.source.Dry = true
 	for name, ignore := range d.Named {
 		g.files[localName(name)] = map[string][]byte{}
 		if ignore != nil {

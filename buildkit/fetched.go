@@ -19,10 +19,10 @@ import (
 // a place where nothing else is.
 //
 // It returns false when it cannot be sure.
-func (p Plan) fetched(ctx context.Context, d Definition) ([]string, bool) {
+func (p Plan) fetched(ctx context.Context, d Definition) (sources []string, certain bool, err error) {
 	all := slices.Sorted(maps.Keys(p.Files.remotes()))
 	if !slices.ContainsFunc(all, isNamed) || basesVary(d.Dockerfile) {
-		return all, true
+		return all, true, nil
 	}
 	p.Files.Named = maps.Clone(p.Files.Named)
 	for name, location := range p.Files.Named {
@@ -31,14 +31,14 @@ func (p Plan) fetched(ctx context.Context, d Definition) ([]string, bool) {
 		}
 	}
 	one, other := dryRuns(p, d)
-	if one.run(ctx) != nil || other.run(ctx) != nil {
-		return nil, false
+	if ended, err := runBoth(ctx, one, other); !ended {
+		return nil, false, err
 	}
 	return slices.DeleteFunc(all, func(source string) bool {
 		name, named := strings.CutPrefix(source, localName(""))
 		place := []byte(placeOf(name))
 		return named && !bytes.Contains(one.asked.Bytes(), place) && !bytes.Contains(other.asked.Bytes(), place)
-	}), true
+	}), true, nil
 }
 
 func isNamed(source string) bool { return strings.HasPrefix(source, localName("")) }

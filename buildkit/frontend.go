@@ -6,11 +6,11 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/moby/buildkit/frontend/dockerfile/builder"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
@@ -18,6 +18,7 @@ import (
 // gets it.
 type frontend struct {
 	gateway.Client
+	source    dockerfile.Source
 	platforms *stepPlatforms
 	guard     *guard
 	options   map[string]string
@@ -59,7 +60,7 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 // buildTargets runs the frontend for every test target, whose steps run to their end, and then for the image.
 func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	options := c.BuildOpts().Opts
-	here := frontend{Client: c, platforms: s.platforms, guard: s.guard}
+	here := frontend{Client: c, source: s.source, platforms: s.platforms, guard: s.guard}
 	for _, target := range s.plan.TestTargets {
 		if err := here.test(ctx, target, options); err != nil {
 			return nil, err
@@ -74,7 +75,11 @@ func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Re
 // build is the frontend's work with these options. What it returns is not solved before somebody wants it.
 func (f frontend) build(ctx context.Context, options map[string]string) (*gateway.Result, error) {
 	f.options = f.guard.hide(options)
-	return builder.Build(ctx, f)
+	result, err := dockerfile.Run(ctx, f, f.source)
+	if IsOverBudget(err) {
+		err = f.guard.stop(err)
+	}
+	return result, err
 }
 
 // test runs the steps of a stage, for every platform.

@@ -43,8 +43,8 @@ func (in *Inputs) waste(ctx context.Context, plan Plan, c localContext) string {
 	if in.reads != nil || !isBig(all) {
 		return ""
 	}
-	reads, certain := Predict(ctx, plan, in.Definition)
-	if !certain {
+	reads, certain, err := Predict(ctx, plan, in.Definition)
+	if !certain || err != nil {
 		return "because it cannot be told for certain which of them the Dockerfile reads. Name what it does not need in .dockerignore, as perhaps: " +
 			folders(names)
 	}

@@ -56,7 +56,9 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		trees: map[string]*source.Tree{definitionSource: source.Files(d.files())},
 	}
 	if !plan.WatchAll {
-		in.reads, in.Certain = Predict(ctx, plan, d)
+		if in.reads, in.Certain, err = Predict(ctx, plan, d); err != nil {
+			return nil, err
+		}
 	}
 	all := newKey()
 	if plan.Epoch != nil { // or images with and without one would send the context anew by turns

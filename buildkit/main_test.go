@@ -11,6 +11,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 )
 
 var (
@@ -20,6 +21,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if handled, code := dockerfile.RunChild(os.Args[1:]); handled {
+		os.Exit(code)
+	}
 	flag.Parse()
 	if handled, code := runOrdinaryUser(flag.Args()); handled {
 		os.Exit(code)

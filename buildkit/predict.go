@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/moby/buildkit/frontend/dockerfile/builder"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 )
 
 // Reads is what a build reads of its local sources, by their names, and the contexts among them that the daemon fetches, always
@@ -31,32 +31,34 @@ var errUncertain = errors.New("uncertain")
 // predicted: Reads.guard stops it.
 //
 // The stages of TestTargets are built too: what they read is read.
-func Predict(ctx context.Context, plan Plan, d Definition) (Reads, bool) {
+//
+// Errors: a *dockerfile.BudgetError when the frontend takes more memory or time than it may, a *dockerfile.CrashError.
+func Predict(ctx context.Context, plan Plan, d Definition) (reads Reads, certain bool, err error) {
 	all := Reads{}
 	plan.Provenance = "" // reads nothing of the contexts; the scan of the image for its SBOM may
 	for _, part := range append(plan.tests(), plan) {
-		reads, certain := predictTarget(ctx, part, d)
+		reads, certain, err := predictTarget(ctx, part, d)
 		if !certain {
-			return nil, false
+			return nil, false, err
 		}
 		for name, paths := range reads {
 			all.add(localRequest{name: name, paths: paths})
 		}
 	}
-	return all, true
+	return all, true, nil
 }
 
-func predictTarget(ctx context.Context, plan Plan, d Definition) (Reads, bool) {
+func predictTarget(ctx context.Context, plan Plan, d Definition) (reads Reads, certain bool, err error) {
 	one, other := dryRuns(plan, d)
-	if one.run(ctx) != nil || other.run(ctx) != nil || !maps.EqualFunc(one.reads(), other.reads(), slices.Equal[Paths]) {
-		return nil, false
+	if ended, err := runBoth(ctx, one, other); !ended || !maps.EqualFunc(one.reads(), other.reads(), slices.Equal[Paths]) {
+		return nil, false, err
 	}
-	fetched, certain := plan.fetched(ctx, d)
-	reads := one.reads()
+	fetched, certain, err := plan.fetched(ctx, d)
+	reads = one.reads()
 	for _, name := range fetched {
 		reads[name] = nil
 	}
-	return reads, certain
+	return reads, certain, err
 }
 
 // dryRuns are two of the same build, the second on another machine, where every name that the Dockerfile could take from
@@ -70,9 +72,26 @@ func dryRuns(plan Plan, d Definition) (one, other *dryGateway) {
 	return one, other
 }
 
-func (g *dryGateway) run(ctx context.Context) error {
-	_, err := builder.Build(ctx, g)
-	return err
+// runBoth runs the frontend on both gateways and tells whether it came to its end. The error says that it took too much.
+func runBoth(ctx context.Context, one, other *dryGateway) (ended bool, err error) {
+	for _, g := range []*dryGateway{one, other} {
+		_, err := dockerfile.Run(ctx, g, g.source)
+		if IsOverBudget(err) {
+			return false, err
+		}
+		if err != nil {
+			return false, nil //nolint:nilerr // the build says it again, with the line
+		}
+	}
+	return true, nil
+}
+
+// IsOverBudget tells whether the Dockerfile frontend took more memory or time than it may, or its process crashed.
+func IsOverBudget(err error) bool {
+	_, budget := errors.AsType[*dockerfile.BudgetError](err)
+	_, size := errors.AsType[*dockerfile.SizeError](err)
+	_, crash := errors.AsType[*dockerfile.CrashError](err)
+	return budget || size || crash
 }
 
 // sentinel is a value that no path has.

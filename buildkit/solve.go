@@ -8,6 +8,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
@@ -45,6 +46,7 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access 
 // solve is one conversation with a daemon about a plan.
 type solve struct {
 	plan      Plan
+	source    dockerfile.Source
 	files     *source.Server
 	secrets   *secretStore
 	platforms *stepPlatforms
@@ -57,6 +59,7 @@ func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
 	platforms, redact := &stepPlatforms{}, &redaction{}
 	s := &solve{
 		plan:      plan,
+		source:    in.source(),
 		files:     source.NewServer(in.trees),
 		secrets:   &secretStore{redact: redact},
 		platforms: platforms,

@@ -99,6 +99,10 @@ func (r *imageResource) fillContextHash(ctx context.Context, urn resource.URN, c
 	}
 	if err != nil {
 		path := "context"
+		if buildkit.IsOverBudget(err) {
+			c.fail(c.args.dockerfilePath(), "%v", err)
+			return nil
+		}
 		if named := new(buildkit.NamedContextError); errors.As(err, &named) {
 			path = under("context.named", named.Name) + ".location"
 		}

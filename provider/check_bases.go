@@ -62,7 +62,11 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 	}
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = c.unknownArgs()
-	bases, certain := buildkit.Bases(ctx, plan)
+	bases, certain, err := buildkit.Bases(ctx, plan)
+	if err != nil {
+		c.fail(c.args.dockerfilePath(), "%v", err)
+		return nil
+	}
 	if !certain && len(plan.UnknownArgs) > 0 {
 		res.Inputs = res.Inputs.Set("baseDigests", unknown())
 		return nil

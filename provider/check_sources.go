@@ -142,6 +142,14 @@ func checkDockerfile(c *checker) {
 	}
 }
 
+// dockerfilePath is the property that says where the Dockerfile is.
+func (a ImageArgs) dockerfilePath() string {
+	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
+		return "dockerfile.inline"
+	}
+	return "dockerfile.location"
+}
+
 // dockerfileText is the text of the Dockerfile and the property that says where it is.
 func (a ImageArgs) dockerfileText(ctx context.Context) (path string, text buildkit.DockerfileText, err error) {
 	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {

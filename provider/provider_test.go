@@ -16,6 +16,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
+	frontend "github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -24,6 +25,9 @@ var update = flag.Bool("update", false, "rewrite schema.json")
 const urn = resource.URN("urn:pulumi:dev::shop::buildkit:index:Image::app")
 
 func TestMain(m *testing.M) {
+	if handled, code := frontend.RunChild(os.Args[1:]); handled {
+		os.Exit(code)
+	}
 	for name, value := range map[string]string{ // and none of the user's
 		"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 	} {

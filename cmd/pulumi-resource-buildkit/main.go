@@ -9,6 +9,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/provider"
 )
@@ -28,6 +29,9 @@ func main() {
 		os.Exit(code)
 	}
 	quietLibraries()
+	if handled, code := dockerfile.RunChild(os.Args[1:]); handled {
+		os.Exit(code)
+	}
 	collectLess()
 	engine := os.Getppid()
 	alive := func() bool { return os.Getppid() == engine }

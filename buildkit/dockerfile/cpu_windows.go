@@ -1,0 +1,24 @@
+package dockerfile
+
+import (
+	"syscall"
+	"time"
+)
+
+// cpuTime is what this process has taken of all cores.
+func cpuTime() time.Duration {
+	self, err := syscall.GetCurrentProcess()
+	if err != nil {
+		return 0
+	}
+	var created, ended, kernel, user syscall.Filetime
+	if syscall.GetProcessTimes(self, &created, &ended, &kernel, &user) != nil {
+		return 0
+	}
+	return since(kernel) + since(user)
+}
+
+// since is a duration that Windows gives as a time, in units of 100 ns.
+func since(t syscall.Filetime) time.Duration {
+	return time.Duration(int64(t.HighDateTime)<<32|int64(t.LowDateTime)) * 100
+}

@@ -1,0 +1,115 @@
+package dockerfile
+
+import (
+	"errors"
+
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
+	"github.com/moby/buildkit/solver/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// send turns a result of the gateway into what the child gets: names for its references.
+func (b *bridge) send(result *gateway.Result) (*gatewaypb.Result, error) {
+	sent := &gatewaypb.Result{Metadata: result.Metadata}
+	if result.Refs == nil {
+		sent.Result = &gatewaypb.Result_Ref{Ref: b.name(result.Ref)}
+	} else {
+		named := &gatewaypb.RefMap{Refs: map[string]*gatewaypb.Ref{}}
+		for key, ref := range result.Refs {
+			named.Refs[key] = b.name(ref)
+		}
+		sent.Result = &gatewaypb.Result_Refs{Refs: named}
+	}
+	for key, list := range result.Attestations {
+		for _, a := range list {
+			attestation, err := gateway.AttestationToPB(&a)
+			if err != nil {
+				return nil, err
+			}
+			attestation.Ref = b.name(a.Ref)
+			if sent.Attestations == nil {
+				sent.Attestations = map[string]*gatewaypb.Attestations{}
+			}
+			if sent.Attestations[key] == nil {
+				sent.Attestations[key] = &gatewaypb.Attestations{}
+			}
+			sent.Attestations[key].Attestation = append(sent.Attestations[key].Attestation, attestation)
+		}
+	}
+	return sent, nil
+}
+
+// receive turns the result of the child into one of the gateway: references for their names.
+func (b *bridge) receive(sent *gatewaypb.Result) (*gateway.Result, error) {
+	result := gateway.NewResult()
+	result.Metadata = sent.GetMetadata()
+	switch refs := sent.GetResult().(type) {
+	case *gatewaypb.Result_Ref:
+		ref, err := b.named(refs.Ref)
+		if err != nil {
+			return nil, err
+		}
+		result.SetRef(ref)
+	case *gatewaypb.Result_Refs:
+		for key, name := range refs.Refs.GetRefs() {
+			ref, err := b.named(name)
+			if err != nil {
+				return nil, err
+			}
+			result.AddRef(key, ref)
+		}
+	default:
+		return nil, errors.New("a result in a form that is not known")
+	}
+	for key, list := range sent.GetAttestations() {
+		for _, a := range list.GetAttestation() {
+			attestation, err := gateway.AttestationFromPB[gateway.Reference](a)
+			if err != nil {
+				return nil, err
+			}
+			if attestation.Ref, err = b.named(a.GetRef()); err != nil {
+				return nil, err
+			}
+			result.AddAttestation(key, *attestation)
+		}
+	}
+	return result, nil
+}
+
+// named is the reference of a name; none for the name "".
+func (b *bridge) named(name *gatewaypb.Ref) (gateway.Reference, error) {
+	if name.GetId() == "" {
+		return nil, nil
+	}
+	return b.ref(name.GetId())
+}
+
+// gatewaypbMeta is what the child gets to know of a source.
+func gatewaypbMeta(meta *sourceresolver.MetaResponse) *gatewaypb.ResolveSourceMetaResponse {
+	resp := &gatewaypb.ResolveSourceMetaResponse{Source: meta.Op}
+	if image := meta.Image; image != nil {
+		resp.Image = &gatewaypb.ResolveSourceImageResponse{Digest: string(image.Digest), Config: image.Config}
+	}
+	if git := meta.Git; git != nil {
+		resp.Git = &gatewaypb.ResolveSourceGitResponse{Checksum: git.Checksum, Ref: git.Ref, CommitChecksum: git.CommitChecksum,
+			CommitObject: git.CommitObject, TagObject: git.TagObject}
+	}
+	if http := meta.HTTP; http != nil {
+		resp.HTTP = &gatewaypb.ResolveSourceHTTPResponse{Checksum: http.Digest.String(), Filename: http.Filename}
+		if http.LastModified != nil {
+			resp.HTTP.LastModified = timestamppb.New(*http.LastModified)
+		}
+	}
+	return resp
+}
+
+func platformOf(p *pb.Platform) *ocispecs.Platform {
+	if p == nil {
+		return nil
+	}
+	spec := p.Spec()
+	return &spec
+}

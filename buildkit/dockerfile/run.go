@@ -1,0 +1,57 @@
+package dockerfile
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/moby/buildkit/frontend/dockerfile/builder"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+)
+
+// Source is what the frontend works on.
+type Source struct {
+	Name   string // of the Dockerfile, as errors show it
+	Text   []byte // of the Dockerfile; nil when only the daemon has it
+	Ignore []byte // the ignore file that the frontend compiles
+	Dry    bool   // true when the gateway answers at once
+}
+
+// Run runs the Dockerfile frontend on a gateway and returns its result.
+//
+// Errors: a *SizeError when the Dockerfile is too long to be parsed; a *BudgetError when the frontend takes more memory or time than it may; a *CrashError when the child process ended
+// unexpectedly; the cause of ctx when it ended; else what the frontend or the gateway said.
+func Run(ctx context.Context, c gateway.Client, s Source) (*gateway.Result, error) {
+	if isForwarded(s, c.BuildOpts().Opts) {
+		return builder.Build(ctx, c)
+	}
+	if err := s.CheckSize(); err != nil {
+		return nil, err
+	}
+	if s.Text != nil && boundOf(s, c.BuildOpts()).small() {
+		here := &ordinaryBases{Client: c, dry: s.Dry}
+		result, err := builder.Build(ctx, here)
+		if !here.met() {
+			return result, err
+		}
+	}
+	return runChild(ctx, c, s)
+}
+
+// isForwarded tells whether the frontend does nothing but have another one do the work, on the daemon.
+func isForwarded(s Source, options map[string]string) bool {
+	if _, mine := options["cmdline"]; mine {
+		return false
+	}
+	_, asked := options["build-arg:BUILDKIT_SYNTAX"]
+	_, _, _, said := parser.DetectSyntax(s.Text)
+	return s.Text != nil && (asked || said)
+}
+
+// CheckSize returns a *SizeError when the Dockerfile is too long to be parsed in this process.
+func (s Source) CheckSize() error {
+	if lines := bytes.Count(s.Text, []byte("\n")); len(s.Text) > SizeLimit || lines > LineLimit {
+		return &SizeError{Name: s.Name, Bytes: len(s.Text), Lines: lines}
+	}
+	return nil
+}
