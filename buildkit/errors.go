@@ -66,7 +66,10 @@ func (s *steps) explain(err error) error {
 		e.Step.Command = "Dockerfile"
 		return e
 	}
-	e.Step, e.Output = state.Step, state.last()
+	e.Step = state.Step
+	for _, line := range state.last() { // again: colors may have been within a secret
+		e.Output = append(e.Output, s.redact.text(line))
+	}
 	var exit *gateway.ExitError
 	if errors.As(err, &exit) && exit.ExitCode != gateway.UnknownExitStatus {
 		e.ExitCode = int(exit.ExitCode)

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
-	"unicode"
 )
 
-// tailWidth bounds a line of output in an error, in bytes: a program may print megabytes without a line break.
-const tailWidth = 500
+// tailWidth bounds a line of output that is kept, in bytes: a program may print megabytes without a line break. Who shows the
+// line may cut it further.
+const tailWidth = 2000
 
 // tail keeps the last lines of a step's output, and no more memory than they need.
 type tail struct {
@@ -37,13 +37,17 @@ func (t *tail) append(more []byte) {
 	if i := bytes.LastIndexByte(bytes.TrimRight(more, "\r"), '\r'); i >= 0 {
 		t.partial, more = t.partial[:0], more[i+1:]
 	}
-	if room := tailWidth*4 - len(t.partial); room > 0 {
+	if room := tailWidth - len(t.partial); room > 0 {
 		t.partial = append(t.partial, more[:min(room, len(more))]...)
 	}
 }
 
 func (t *tail) end() {
-	if line := clean(string(t.partial)); line != "" {
+	line := clean(string(t.partial))
+	if len(t.partial) == tailWidth { // half of its last word, were that a token, would not be known as one
+		line = line[:strings.LastIndexAny(line, " \t")+1] + "…"
+	}
+	if line != "" {
 		t.lines = append(t.lines, line)
 		if len(t.lines) > tailLines {
 			t.lines = t.lines[1:]
@@ -58,20 +62,11 @@ func (t *tail) last() []string {
 	return t.lines
 }
 
-var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[ -/]*[@-~]|\x1b\\][^\x07]*\x07")
+var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]")
 
-// clean is what a terminal would be left with: no escape sequences, only what follows the last carriage return.
+// clean returns what a terminal would be left with: no colors and movements, only what follows the last carriage return. What
+// else is in the line is for whoever shows it to judge.
 func clean(line string) string {
 	line = strings.TrimRight(escapes.ReplaceAllString(line, ""), "\r \t")
-	line = line[strings.LastIndexByte(line, '\r')+1:]
-	line = strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' {
-			return -1
-		}
-		return r
-	}, line), "�")
-	if len(line) > tailWidth {
-		line = strings.ToValidUTF8(line[:tailWidth], "") + " …"
-	}
-	return line
+	return line[strings.LastIndexByte(line, '\r')+1:]
 }

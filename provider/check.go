@@ -114,7 +114,7 @@ func (r *imageResource) fillContextHash(ctx context.Context, urn resource.URN, c
 		return nil
 	}
 	for _, warning := range in.Warnings(ctx, plan) {
-		p.GetLogger(ctx).Warning(warning)
+		loggerOf(ctx).warning(warning)
 	}
 	hash := in.Hash()
 	r.remember(urn, hash, in)

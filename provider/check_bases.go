@@ -72,7 +72,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		return nil
 	}
 	if !certain {
-		p.GetLogger(ctx).Warning("pull: it cannot be told which base images are used, so that a new one is no reason to build. " +
+		loggerOf(ctx).warningf("pull: it cannot be told which base images are used, so that a new one is no reason to build. " +
 			"Say so with baseDigests, or with platforms when their names depend on the platform, or give the Dockerfile of a remote context here")
 	}
 	digests, err := r.resolveBases(ctx, c.args.Registries, bases)

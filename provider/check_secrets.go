@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
 
 // refuse is fail for a reason that quotes no value.
@@ -81,15 +82,26 @@ func checkRevealed(c *checker) {
 	}
 }
 
-// withoutValues takes the property out of failures of which the engine would print the value, a secret: it does so of inputs
-// as a whole, not of what is in them.
+// withoutValues takes the property out of failures of which the engine would print the value, if that is a secret or would do
+// something to the terminal. The engine prints inputs as a whole, not what is in them.
 func withoutValues(raw property.Map, failures []p.CheckFailure) []p.CheckFailure {
 	shown := slices.Clone(failures)
 	for i, f := range shown {
-		if strings.ContainsAny(f.Property, ".[") || f.Property != "secrets" && !raw.Get(f.Property).HasSecrets() {
+		value := raw.Get(f.Property)
+		if strings.ContainsAny(f.Property, ".[") || f.Property != "secrets" && !value.HasSecrets() && isPresentable(value) {
 			continue
 		}
 		shown[i] = p.CheckFailure{Reason: f.Property + ": " + f.Reason}
 	}
 	return shown
+}
+
+// isPresentable is false for a value that the engine should not print: it has control characters, the engine's own markup or a login.
+func isPresentable(value property.Value) bool {
+	for path, leaf := range leaves("", value) {
+		if foreign.Line(path) != path || leaf.IsString() && foreign.Text(leaf.AsString()) != leaf.AsString() {
+			return false
+		}
+	}
+	return true
 }

@@ -70,7 +70,7 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 		failures = misfits
 	}
 	if len(unheard) > 0 {
-		p.GetLogger(ctx).Warningf("the provider has no configuration %s: it is left alone; what there is: %s",
+		loggerOf(ctx).warningf("the provider has no configuration %s: it is left alone; what there is: %s",
 			strings.Join(unheard, ", "), strings.Join(configKeys, ", "))
 	}
 	c := &checker{ctx: ctx, raw: known, args: ImageArgs{Registries: config.Registries}, failures: failures}
@@ -84,7 +84,7 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 	if n := config.MaxParallelBuilds; n != nil && *n < 1 && isKnown(c.raw, "maxParallelBuilds") {
 		c.fail("maxParallelBuilds", "%d images at once would build none: say at least 1, or leave it out", *n)
 	}
-	return infer.CheckResponse[Config]{Inputs: config, Failures: c.failures}, nil
+	return infer.CheckResponse[Config]{Inputs: config, Failures: withoutValues(known, c.failures)}, nil
 }
 
 var roleARN = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:role/.+$`)

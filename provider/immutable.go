@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	p "github.com/pulumi/pulumi-go-provider"
-
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -37,7 +35,7 @@ func (r *imageResource) warnOfTags(ctx context.Context, op operation, digest str
 	ctx, stop := withinLimit(ctx, glance)
 	defer stop()
 	if err := tagsMove(ctx, r.registryClient(op.args.Registries, glance), tags, digest); errors.Is(err, registry.ErrImmutableTag) {
-		p.GetLogger(ctx).Warningf("the update will fail: %v", err)
+		loggerOf(ctx).warningf("the update will fail: %v", err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
@@ -17,7 +16,7 @@ import (
 // them. Nothing is pushed.
 func (r *imageResource) preview(ctx context.Context, op operation) (property.Map, error) {
 	if line := r.whatChanged(op); line != "" {
-		p.GetLogger(ctx).Info(line)
+		loggerOf(ctx).infof("%s", line)
 	}
 	digest, sure := r.reusable(ctx, op)
 	hash := op.appliedHash("")
@@ -25,7 +24,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		built, err := r.build(ctx, op.inPreview(), nil)
 		switch {
 		case err != nil && op.wantsUnknownLogin(err):
-			p.GetLogger(ctx).Infof("not built in this preview, because a login in registries is not known yet: %v", err)
+			loggerOf(ctx).infof("not built in this preview, because a login in registries is not known yet: %v", err)
 		case err != nil:
 			return property.Map{}, err
 		}
@@ -84,7 +83,7 @@ func (r *imageResource) reusable(ctx context.Context, op operation) (digest stri
 	}
 	there, err := alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags))
 	if err != nil {
-		p.GetLogger(ctx).Warningf("the digest will be known in the update only: %v", err)
+		loggerOf(ctx).warningf("the digest will be known in the update only: %v", err)
 	}
 	return there.digest, err == nil
 }

@@ -8,9 +8,8 @@ import (
 	"sync"
 	"time"
 
-	p "github.com/pulumi/pulumi-go-provider"
-
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
@@ -27,7 +26,7 @@ const statusWidth = 100
 // progress shows a person what a build does: at a terminal one status line with the running step and its time, elsewhere
 // one line for each finished step, and for those that take long.
 type progress struct {
-	log         p.Logger
+	log         logger
 	interactive bool
 	interval    time.Duration
 	done        chan struct{}
@@ -49,7 +48,7 @@ type work struct {
 // startProgress begins to show; stop ends it.
 func startProgress(ctx context.Context) *progress {
 	pr := &progress{
-		log:         p.GetLogger(context.WithoutCancel(ctx)), // the last words of a canceled build are shown too
+		log:         loggerOf(context.WithoutCancel(ctx)), // the last words of a canceled build are shown too
 		interactive: atTerminal(),
 		interval:    logInterval,
 		done:        make(chan struct{}),
@@ -60,7 +59,7 @@ func startProgress(ctx context.Context) *progress {
 	if pr.interactive {
 		pr.interval = statusInterval
 	}
-	rescue.Go(func(err error) { pr.log.Warningf("the progress of the build is not shown: it %v", err) }, pr.tick)
+	rescue.Go(func(err error) { pr.log.warningf("the progress of the build is not shown: it %v", err) }, pr.tick)
 	return pr
 }
 
@@ -77,12 +76,12 @@ func (pr *progress) tick() {
 		select {
 		case <-pr.done:
 			if pr.interactive {
-				pr.log.InfoStatus("")
+				pr.log.status("")
 			}
 			return
 		case now := <-ticker.C:
 			if line, is := pr.news(now); is {
-				pr.log.InfoStatus(line)
+				pr.log.status(line)
 			}
 		}
 	}
@@ -126,7 +125,7 @@ func (pr *progress) status(now time.Time) string {
 // report takes an event of the build.
 func (pr *progress) report(e buildkit.Event) {
 	if e.Kind == buildkit.Warned {
-		pr.log.Warning(e.Text)
+		pr.log.warning(e.Text)
 		return
 	}
 	pr.mu.Lock()
@@ -143,7 +142,7 @@ func (pr *progress) report(e buildkit.Event) {
 	pr.mu.Unlock()
 	if e.Kind == buildkit.Finished && !pr.interactive && worthALine(e.Step) && !again {
 		pr.told[e.Step] = true // only this goroutine writes it
-		pr.log.InfoStatus(finished(e))
+		pr.log.status(finished(e))
 	}
 }
 
@@ -152,7 +151,7 @@ func (pr *progress) note(line string) {
 	pr.mu.Lock()
 	pr.noted, pr.shown = line, line
 	pr.mu.Unlock()
-	pr.log.InfoStatus(line)
+	pr.log.status(line)
 }
 
 // worthALine leaves out BuildKit's own small steps, such as loading the Dockerfile.
@@ -173,7 +172,8 @@ func line(s buildkit.Step, time string) string {
 	if s.Position != "" {
 		position = "[" + s.Position + "]"
 	}
-	words := []rune(strings.Join(strings.Fields(strings.Join([]string{s.Platform, position, time, s.Command}, " ")), " "))
+	text := foreign.Line(strings.Join([]string{s.Platform, position, time, s.Command}, " ")) // first: half a token is not known as one
+	words := []rune(strings.Join(strings.Fields(text), " "))
 	if len(words) > statusWidth {
 		words = append(words[:statusWidth-1], '…')
 	}

@@ -12,8 +12,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// guarded serves the protocol as pulumi-go-provider does, but for two things: a panic is the error of the one call and not
-// the end of every other, and customTimeouts hold to the millisecond, where the framework cuts them to whole seconds.
+// guarded serves the protocol as pulumi-go-provider does, but for three things: a panic is the error of the one call and not
+// the end of every other; customTimeouts hold to the millisecond, where the framework cuts them to whole seconds; and texts of
+// others are fit to be shown.
 func guarded(inner p.Provider) p.Provider {
 	out := inner
 	out.CheckConfig = call("CheckConfig", none, inner.CheckConfig)
@@ -43,7 +44,8 @@ func call[Req, Res any](name string, timeout func(*Req) *float64, inner func(con
 		if errors.Is(err, context.Canceled) {
 			err = fmt.Errorf("the %s was canceled: %w", strings.ToLower(name), err)
 		}
-		return res, report(ctx, name, err)
+		showResponse(&res)
+		return res, showError(report(ctx, name, err))
 	}
 }
 
@@ -75,7 +77,7 @@ func report(ctx context.Context, name string, err error) error {
 	if !ok {
 		return err
 	}
-	p.GetLogger(ctx).Debugf("%s: %v\n%s", name, caught.Value, caught.Stack)
+	loggerOf(ctx).debugf("%s: %v\n%s", name, caught.Value, caught.Stack)
 	if direct, ok := err.(*rescue.PanicError); ok { //nolint:errorlint // with words around it, it has a subject already
 		err = fmt.Errorf("%s %w", name, direct)
 	}

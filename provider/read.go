@@ -42,7 +42,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 		}
 	}
 	if err != nil {
-		p.GetLogger(ctx).Warningf("the state is kept as it is, because the registry could not be asked: %v", r.withLoginHint(args, err))
+		loggerOf(ctx).warningf("the state is kept as it is, because the registry could not be asked: %v", r.withLoginHint(args, err))
 		return unchanged, nil
 	}
 	if len(holding) == len(old.refs) {

@@ -26,7 +26,7 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 		return buildkit.Built{}, err
 	}
 	defer builder.release()
-	builder.warnOfProxies(plan, progress.log.Warning)
+	builder.warnOfProxies(plan, progress.log.warning)
 	pushing := s.registryClientWith(keychain, args.pushLimit())
 	a := &attempt{endpoint: builder.endpoint, plan: plan, in: in, progress: progress}
 	if a.access, err = args.access(keychain, pushing); err != nil {
@@ -107,7 +107,7 @@ func (a *attempt) withoutCache(ctx context.Context, silent error) error {
 			return fmt.Errorf("cacheTo: %w; look at the registry or the storage that it goes to, or set ignoreError for it", silent)
 		}
 	}
-	a.progress.log.Warning(fmt.Sprintf("cacheTo: %v; built without", silent))
+	a.progress.log.warningf("cacheTo: %v; built without", silent)
 	a.access.CacheTo = nil
 	return a.solve(ctx)
 }

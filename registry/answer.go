@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
 
 // party is who refused, and what he was given.
@@ -134,9 +136,9 @@ func (s *session) said(e *transport.Error) string {
 // quoted is foreign text fit for our errors: one short line without the credential, should somebody repeat what was sent to him.
 func (s *session) quoted(text string) string { return oneLine(s.login.credential().redacted(text)) }
 
-// oneLine is the beginning of a text on one line.
+// oneLine returns the beginning of a text on one line. It cuts secrets first: a part of one would not be known as one.
 func oneLine(text string) string {
-	text = strings.Join(strings.FieldsFunc(text, isBreak), " ")
+	text = foreign.Line(strings.Join(strings.FieldsFunc(text, isBreak), " "))
 	if len(text) <= maxSaid {
 		return text
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
@@ -144,12 +145,19 @@ func (s *session) configured(ctx context.Context, config digest.Digest) (ocispec
 	return platform, nil
 }
 
+// platformOf returns a platform as the state holds it: what is no name of one, whatever a registry says, is unknown.
 func platformOf(p *ocispec.Platform) string {
 	if p == nil {
 		return "unknown"
 	}
-	return platforms.Format(platforms.Normalize(*p))
+	if name := platforms.Format(platforms.Normalize(*p)); platformName.MatchString(name) {
+		return name
+	}
+	return "unknown"
 }
+
+// platformName matches what containerd's platforms parses.
+var platformName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){1,2}$`)
 
 // isAttestation knows BuildKit's provenance and SBOM manifests.
 func isAttestation(d ocispec.Descriptor) bool {

@@ -1,0 +1,91 @@
+// Package foreign makes text of others fit to be shown, logged and stored: what a registry, a daemon, a step, a Dockerfile or
+// a file's name says. Whoever wrote it must not move a terminal's cursor, must not speak to the Pulumi CLI in its own markup,
+// must not fill a log, and must not repeat a secret that was sent to them.
+//
+// A text passes once, as a whole, where it leaves the provider. A second time changes nothing.
+package foreign
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// lineLimit and textLimit bound what is returned, in runes of a line and in bytes.
+	lineLimit, textLimit = 1000, 32 << 10
+	// inputLimit bounds what is looked at, in bytes.
+	inputLimit = 64 << 10
+)
+
+// Text returns a text of several lines as it may be shown. Control characters, marks that change the direction of writing,
+// invisible characters and invalid UTF-8 are spelled out as \x1b or \u202e; of a line that was overwritten by carriage returns
+// the last state is kept; sequences that color text or move the cursor are dropped. Secrets in known forms are [secret]. The
+// CLI's markup <{% is <\{%. Long lines and long texts are cut, and say by how much. It takes time in proportion to len(s).
+func Text(s string) string {
+	lines := strings.Split(harmless(s), "\n")
+	for i, line := range lines {
+		lines[i] = shortLine(line)
+	}
+	return shortText(lines)
+}
+
+// Line is Text on one line: a line break is a space.
+func Line(s string) string { return shortLine(strings.ReplaceAll(harmless(s), "\n", " ")) }
+
+// harmless is Text before lines and text are cut.
+func harmless(s string) string {
+	return strings.ReplaceAll(withoutSecrets(visible(shortInput(s))), "<{%", `<\{%`)
+}
+
+// shortInput leaves out the middle of what is too long to look at. It cuts between words: half of a token would not be known as one.
+func shortInput(s string) string {
+	if len(s) <= inputLimit {
+		return s
+	}
+	const space = " \t\r\n"
+	head, tail := s[:inputLimit/4*3], s[len(s)-inputLimit/4:]
+	head = head[:strings.LastIndexAny(head, space)+1]
+	if i := strings.IndexAny(tail, space); i >= 0 {
+		tail = tail[i:]
+	} else {
+		tail = ""
+	}
+	return fmt.Sprintf("%s\n[cut %d bytes]\n%s", head, len(s)-len(head)-len(tail), tail)
+}
+
+func shortLine(line string) string {
+	if len(line) <= lineLimit {
+		return line
+	}
+	runes := utf8.RuneCountInString(line)
+	if runes <= lineLimit {
+		return line
+	}
+	kept := 0
+	for range lineLimit - len("… [cut 131072 characters]") {
+		_, size := utf8.DecodeRuneInString(line[kept:])
+		kept += size
+	}
+	if i := strings.LastIndexByte(line[:kept], secret[0]); i >= 0 && strings.HasPrefix(secret, line[i:kept]) {
+		kept = i
+	}
+	return fmt.Sprintf("%s… [cut %d characters]", line[:kept], runes-utf8.RuneCountInString(line[:kept]))
+}
+
+// shortText joins the lines, without those in the middle when there are too many: the first tell what went wrong, and the last
+// of an output why.
+func shortText(lines []string) string {
+	if text := strings.Join(lines, "\n"); len(text) <= textLimit {
+		return text
+	}
+	first, last, room := 0, len(lines), textLimit/4*3-len("\n[cut 131072 lines]\n")
+	for ; first < last && len(lines[first]) < room; first++ {
+		room -= len(lines[first]) + 1
+	}
+	for room = textLimit / 4; first < last && len(lines[last-1]) < room; last-- {
+		room -= len(lines[last-1]) + 1
+	}
+	cut := fmt.Sprintf("[cut %d lines]", last-first)
+	return strings.Join(append(append(lines[:first:first], cut), lines[last:]...), "\n")
+}

@@ -1,0 +1,76 @@
+package foreign
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// secret stands where one was. package buildkit writes the same for the secrets of a build.
+const secret = "[secret]"
+
+// value is what follows a name and a sign: up to white space, a quote, a bracket or the next parameter. Characters that were
+// spelled out are part of it.
+const value = `(?:[^\s"'<>&\\…]|\\[xuU])+`
+
+// start is the beginning of a word.
+const start = `(?:^|[^A-Za-z0-9_]|%26|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})`
+
+// assigned is a sign between a name and its value, as it is, in a URL, or in JSON within a URL.
+const assigned = `(?:=|%3[dD]|\\u003[dD])`
+
+// patterns are what is known of secrets in the text of others. The regular expressions of Go take time in proportion to the
+// text; one is tried only if one of its words, in lower case, is there.
+var patterns = []struct{ words, find, replace string }{
+	// Logins in URLs. A user of SSH is no secret.
+	{`ssh://`, `(?i)((?:ssh|git\+ssh)://[^\s/:@"'<>]*:)[^\s/@"'<>]+@`, `${1}` + secret + `@`},
+	{`://`, `(?i)((?:https?|ftp|git|wss?|tcp|postgres(?:ql)?|mysql|redis|amqps?|mongodb(?:\+srv)?)://)[^\s/?#"'<>]*@`, `${1}` + secret + `@`},
+	// Parameters of signed URLs, whatever comes before them.
+	{`x-amz- x-goog- accesskeyid accessid`, `(?i)((?:x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|` +
+		`awsaccesskeyid|googleaccessid)` + assigned + `)` + value, `${1}` + secret},
+	// Parameters with shorter names begin a word.
+	{`sig token jwt secret passw api aws_`, `(?i)(` + start + `(?:sig|signature|token|jwt|access_token|refresh_token|id_token|identity_token|` +
+		`client_secret|secret|password|passwd|api_?key|aws_access_key_id|aws_secret_access_key|aws_session_token)` +
+		assigned + `["']?)` + value, `${1}` + secret},
+	{`verify=`, `([?&]verify=)` + value, `${1}` + secret}, // of Docker Hub's storage
+	// Fields of JSON.
+	{`token secret passw auth accesskey`, `(?i)(\\?"(?:[a-z_]*token|secret|client_secret|password|passwd|auth|authorization|secretaccesskey|accesskeyid)` +
+		`\\?"\s*:\s*\\?")[^"\\…]+`, `${1}` + secret},
+	// Headers, and the values of one.
+	{`authorization`, `(?i)(authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token|negotiate|digest|aws4-hmac-sha256)\s+)` + value, `${1}` + secret},
+	{`bearer basic`, `(?i)(` + start + `(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]*[0-9+/=_~][A-Za-z0-9._~+/-]{7,}=*`, `${1}` + secret},
+	// Tokens and keys that show what they are.
+	{`eyj`, `eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*`, secret},
+	{`akia asia abia acca`, `(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}`, secret},
+	{`fwogzxivyxdz iqojb3jpz2lu`, `(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9+/=_%-]+`, secret},
+	{`gh github_pat_ glpat- dckr_ npm_ pypi- xox pul- ya29.`, `(?:gh[pousr]_|github_pat_|glpat-|dckr_pat_|dckr_oat_|npm_[A-Za-z0-9]{20}|pypi-AgE|` +
+		`xox[abeprs]-|pul-|ya29\.)[A-Za-z0-9_.-]{16,}`, secret},
+	{`aiza`, `AIza[A-Za-z0-9_-]{30,}`, secret},
+	{`-----begin`, `-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)`, secret},
+}
+
+// pattern is one of patterns, to be used.
+type pattern struct {
+	words   []string
+	find    *regexp.Regexp
+	replace string
+}
+
+var compiled = sync.OnceValue(func() (all []pattern) {
+	for _, p := range patterns {
+		all = append(all, pattern{words: strings.Fields(p.words), find: regexp.MustCompile(p.find), replace: p.replace})
+	}
+	return all
+})
+
+// withoutSecrets returns s with [secret] in place of signatures, tokens, keys and logins in known forms.
+func withoutSecrets(s string) string {
+	lower := strings.ToLower(s)
+	for _, p := range compiled() {
+		if slices.ContainsFunc(p.words, func(word string) bool { return strings.Contains(lower, word) }) {
+			s = p.find.ReplaceAllString(s, p.replace)
+		}
+	}
+	return s
+}

@@ -1,0 +1,68 @@
+package foreign
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// sequences are those that a terminal carries out without showing a character of them: colors, movements, erasures.
+var sequences = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]")
+
+// visible returns s with all that cannot be seen spelled out or dropped. What is left are newlines, tabs and characters
+// that show as themselves.
+func visible(s string) string {
+	if isPlain(s) {
+		return s
+	}
+	var b strings.Builder
+	for i, line := range strings.Split(s, "\n") {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		line = strings.TrimRight(sequences.ReplaceAllString(line, ""), "\r")
+		spell(&b, line[strings.LastIndexByte(line, '\r')+1:])
+	}
+	return b.String()
+}
+
+// isPlain is true for most texts: they have nothing but printable ASCII.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+func spell(b *strings.Builder, line string) {
+	for len(line) > 0 {
+		r, size := utf8.DecodeRuneInString(line)
+		switch {
+		case r == utf8.RuneError && size == 1, r < ' ' && r != '\t', r == '\x7f':
+			fmt.Fprintf(b, `\x%02x`, line[0])
+		case r == '\t' || isVisible(r):
+			b.WriteRune(r)
+		case r < 0x10000:
+			fmt.Fprintf(b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(b, `\U%08x`, r)
+		}
+		line = line[size:]
+	}
+}
+
+// isVisible is false for characters that show nothing or change how others show: controls, formats such as bidirectional
+// overrides and joiners, private ones, and the letters and marks that Unicode has for not being seen.
+func isVisible(r rune) bool {
+	switch {
+	case r == '\u034f', r == '\u115f', r == '\u1160', r == '\u17b4', r == '\u17b5', r == '\u3164', r == '\uffa0':
+		return false
+	case r >= '\u180b' && r <= '\u180f', r >= 0xe0100 && r <= 0xe01ef:
+		return false
+	}
+	return unicode.IsGraphic(r)
+}
