@@ -66,8 +66,8 @@ fuzz: go gcc ## every fuzz target of what strangers write, for FUZZTIME each (1m
 	git grep -oE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's|^(.*)/[^/]+:func (.*)$$|\2 ./\1|' | \
 		xargs -P 2 -L 1 bash -c 'go test -vet=off -run "^$$" -fuzz "^$$0\$$" -fuzztime $(FUZZTIME) -parallel 1 "$$1"'
 
-bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl, sizes of archives
-	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/source
+bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl, steps in both networks, sizes of archives
+	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/source ./buildkit/daemon
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./examples
 	@for file in $(PLATFORMS:%=.cache/dist/%/pulumi-resource-buildkit*) $(PLATFORMS:%=$(DIST)/$(ARCHIVE)-%.tar.gz); do \
 		awk -v bytes=$$(stat -c %s $$file) -v file=$$file 'BEGIN {printf "%6.1f MB  %s\n", bytes / 1e6, file}'; done

@@ -5,11 +5,13 @@ package daemon_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +29,21 @@ const clientRole = "daemon-test-client"
 
 // uidVariable is the user that a client process becomes first.
 const uidVariable = "DAEMON_TEST_UID"
+
+// deviceVariable makes a client process one of a machine without a TUN device: "absent", or the path of a cgroup that forbids it.
+const deviceVariable = "DAEMON_TEST_DEVICE"
+
+// hideDevice puts an empty folder where the machine has its TUN device, for a process in a mount namespace of its own, or
+// moves the process into the cgroup.
+func hideDevice(how string) error {
+	if how == "absent" {
+		return errors.Join(
+			unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+			unix.Mount("tmpfs", "/dev/net", "tmpfs", 0, ""),
+		)
+	}
+	return os.WriteFile(filepath.Join(how, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
+}
 
 func TestMain(m *testing.M) {
 	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
@@ -55,6 +72,12 @@ func client(dir, idle string) int {
 			return 1
 		}
 	}
+	if how := os.Getenv(deviceVariable); how != "" {
+		if err := hideDevice(how); err != nil {
+			fmt.Fprintln(os.Stdout, err)
+			return 1
+		}
+	}
 	var leases [2]*daemon.Lease
 	var errs [2]error
 	var both sync.WaitGroup
@@ -72,12 +95,13 @@ func client(dir, idle string) int {
 		defer lease.Release()
 	}
 	fmt.Fprintln(os.Stdout, leases[0].Endpoint())
+	fmt.Fprintln(os.Stdout, leases[0].Offline())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }
 
 // needsRoot skips a test that starts a daemon. Without root nothing of the daemon is tested.
-func needsRoot(t *testing.T) {
+func needsRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: the embedded daemon needs root: run the tests as root")
@@ -85,7 +109,7 @@ func needsRoot(t *testing.T) {
 }
 
 // folder is a place for a daemon of the test's own, which is told to end when the test does, and leaves nothing.
-func folder(t *testing.T) string {
+func folder(t testing.TB) string {
 	t.Helper()
 	needsRoot(t)
 	dir := filepath.Join(t.TempDir(), "d")
@@ -107,7 +131,7 @@ func folder(t *testing.T) string {
 }
 
 // acquire takes a lease and returns it with the lines of the log.
-func acquire(t *testing.T, o daemon.Options) (*daemon.Lease, []string) {
+func acquire(t testing.TB, o daemon.Options) (*daemon.Lease, []string) {
 	t.Helper()
 	var lines []string
 	o.Log = func(line string) { lines = append(lines, line) }
@@ -139,6 +163,9 @@ func startClient(t *testing.T, dir string, idle time.Duration, environ ...string
 		t.Fatal(err)
 	}
 	cmd.Stderr = os.Stderr
+	if slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, deviceVariable) }) {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +220,7 @@ func running(t *testing.T, dir string) (keeper, daemon int) {
 	return keeper, daemon
 }
 
-func eventually(t *testing.T, limit time.Duration, what string, holds func() bool) {
+func eventually(t testing.TB, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(limit)
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -238,7 +265,7 @@ func mountsOf(dir string) (found []string) {
 }
 
 // cgroups are the cgroups of the daemon of dir, in every hierarchy.
-func cgroups(t *testing.T, dir string) []string {
+func cgroups(t testing.TB, dir string) []string {
 	t.Helper()
 	parent := cgroupParent(t, dir)
 	var found []string
@@ -249,7 +276,7 @@ func cgroups(t *testing.T, dir string) []string {
 	return found
 }
 
-func cgroupParent(t *testing.T, dir string) string {
+func cgroupParent(t testing.TB, dir string) string {
 	t.Helper()
 	config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +22,7 @@ import (
 )
 
 // machineAddress is an address of this machine that is not on its loopback.
-func machineAddress(t *testing.T) string {
+func machineAddress(t testing.TB) string {
 	t.Helper()
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
@@ -95,5 +96,113 @@ func TestRelayThatIsKilled(t *testing.T) {
 	mustRun(t, next.Endpoint(), "true")
 	if err := next.Ended(); err != nil {
 		t.Errorf("the next daemon, which runs: %v", err)
+	}
+}
+
+// A container without a TUN device gets one of the daemon's own, which nobody else sees.
+func TestMachineWithoutADevice(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	c := startClient(t, dir, time.Minute, deviceVariable+"=absent")
+	got := probe(t, c.endpoint(t), llb.Network(llb.NetModeSandbox), "interfaces")
+	wantTexts(t, got, "eth016384 [")
+	if _, err := os.Lstat(dir + "/device/tun"); err == nil {
+		t.Error("the device is seen outside of the daemon's mount namespace")
+	}
+}
+
+// Where it may not have one, steps have no network, and clients are told why. The program may still choose the machine's.
+func TestMachineThatForbidsDevices(t *testing.T) {
+	t.Parallel()
+	dir, group := folder(t), forbidding(t)
+	c := startClient(t, dir, time.Second, deviceVariable+"="+group)
+	endpoint := c.endpoint(t)
+	offline, err := c.output.ReadString('\n')
+	if err != nil || !strings.Contains(offline, "/dev/net/tun: operation not permitted") {
+		t.Errorf("the reason for clients: %q, %v", offline, err)
+	}
+	got := probe(t, endpoint, llb.Network(llb.NetModeSandbox), "tcp 192.0.2.77:80", "interfaces")
+	wantTexts(t, got, "interfaces: lo65536 [127.0.0.1/8 ::1/128]\n", "tcp 192.0.2.77:80: FAILED", "network is unreachable")
+	wantTexts(t, probe(t, endpoint, llb.Network(llb.NetModeHost), "interfaces"), "eth0")
+	if relays := processes("pulumi-buildkit-network relay " + dir); len(relays) > 0 {
+		t.Errorf("relays: %v", relays)
+	}
+}
+
+// forbidding is a cgroup whose processes may not use TUN devices, as a container's. It is gone when the test's daemon is.
+func forbidding(t *testing.T) string {
+	t.Helper()
+	const root = "/sys/fs/cgroup/devices"
+	if _, err := os.Stat(root + "/devices.deny"); err != nil {
+		if _, err = os.Stat(root + "/cgroup.procs"); err != nil {
+			t.Skip("NOT TESTED: this machine has no cgroups of version 1 for devices")
+		}
+	}
+	group := fmt.Sprintf("%s/pulumi-buildkit-test-%d", root, os.Getpid())
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		eventually(t, 10*time.Second, "no process in "+group, func() bool { return os.Remove(group) == nil })
+	})
+	if err := os.WriteFile(group+"/devices.deny", []byte("c 10:200 rwm"), 0); err != nil {
+		t.Fatal(err)
+	}
+	return group
+}
+
+// Steps of foreign platforms have the network too.
+func TestNetworkOfAnEmulatedStep(t *testing.T) {
+	t.Parallel()
+	const arch = "arm64"
+	lease, _ := acquire(t, daemon.Options{Dir: folder(t)})
+	if pkg, missing := daemon.MissingEmulator("linux/" + arch); missing || runtime.GOARCH == arch {
+		t.Skipf("NOT TESTED: install %s on a machine of another architecture", pkg)
+	}
+	listener, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "the machine")
+			_ = conn.Close()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	machine, loopback := "tcp "+machineAddress(t)+":"+port, "tcp 127.0.0.1:"+port
+	got, err := probeOn(t.Context(), lease.Endpoint(), arch, buildProbe(t, arch), llb.Network(llb.NetModeSandbox), machine, loopback)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, got)
+	}
+	wantTexts(t, got, machine+": REACHED the machine", loopback+": FAILED")
+}
+
+// The relay has the rights of nobody, nothing of the client's environment, and limits.
+func TestRightsOfTheRelay(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	startClient(t, dir, time.Minute, "PULUMI_CONFIG_PASSPHRASE=canary").endpoint(t)
+	relays := processes("pulumi-buildkit-network relay " + dir)
+	if len(relays) != 1 {
+		t.Fatalf("relays: %v", relays)
+	}
+	read := func(name string) string {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", relays[0].pid, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(strings.Fields(string(text)), " ")
+	}
+	wantTexts(t, read("status"), "Uid: 65534 65534 65534 65534", "Gid: 65534 65534 65534 65534", "Groups: ", "CapPrm: 0000000000000000",
+		"CapEff: 0000000000000000", "CapInh: 0000000000000000", "CapAmb: 0000000000000000", "NoNewPrivs: 1")
+	wantTexts(t, read("limits"), "Max data size 1073741824 1073741824 bytes", "Max open files 8192 8192 files")
+	if environ := read("environ"); environ != "" {
+		t.Errorf("its environment: %q", environ)
 	}
 }

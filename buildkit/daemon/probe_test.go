@@ -46,13 +46,21 @@ func probe(t testing.TB, endpoint string, network llb.RunOption, attempts ...str
 }
 
 func probeOn(ctx context.Context, endpoint, arch, dir string, network llb.RunOption, attempts ...string) (string, error) {
+	step := probeBase().Run(llb.Args(append([]string{"/probe"}, attempts...)), llb.IgnoreCache, network).Root()
+	return solveProbe(ctx, endpoint, arch, dir, step)
+}
+
+func probeBase() llb.State {
+	return llb.Scratch().File(llb.Copy(llb.Local("probe"), "probe", "/probe"))
+}
+
+// solveProbe runs steps on the program in dir and returns what they printed.
+func solveProbe(ctx context.Context, endpoint, arch, dir string, steps llb.State) (string, error) {
 	local, err := fsutil.NewFS(dir)
 	if err != nil {
 		return "", err
 	}
-	step := llb.Scratch().File(llb.Copy(llb.Local("probe"), "probe", "/probe")).
-		Run(llb.Args(append([]string{"/probe"}, attempts...)), llb.IgnoreCache, network).Root()
-	definition, err := step.Marshal(ctx, llb.Platform(platforms.MustParse("linux/"+arch)))
+	definition, err := steps.Marshal(ctx, llb.Platform(platforms.MustParse("linux/"+arch)))
 	if err != nil {
 		return "", err
 	}

@@ -22,4 +22,10 @@ import (
 // shared is what the tests have in common.
 var shared stack.Suite
 
-func TestMain(m *testing.M) { os.Exit(shared.Main(m, "../..")) }
+func TestMain(m *testing.M) {
+	if err := furnish(); err != nil {
+		_, _ = os.Stderr.WriteString(err.Error() + "\n")
+		os.Exit(1)
+	}
+	os.Exit(shared.Main(m, "../.."))
+}

@@ -1,5 +1,6 @@
 // Command probe tries, from inside a build step, to reach what its arguments name. It prints a line for each: the attempt, and
-// what came of it. It exits with 0 whatever that is: the test reads the lines.
+// what came of it. It exits with 0 whatever that is: the test reads the lines. Attempts are made one after another, or all at
+// once after the argument "together".
 //
 //	tcp ADDRESS       connects and reads what the other side says
 //	udp ADDRESS       sends "probe" and reads an answer
@@ -18,22 +19,42 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
 const limit = 3 * time.Second
 
 func main() {
-	for _, arg := range os.Args[1:] {
-		kind, target, _ := strings.Cut(arg, " ")
-		result, err := attempt(kind, target)
-		if err != nil {
-			result = "FAILED " + err.Error()
+	args := os.Args[1:]
+	together := len(args) > 0 && args[0] == "together"
+	if together {
+		args = args[1:]
+	}
+	results := make([]string, len(args))
+	var all sync.WaitGroup
+	for i, arg := range args {
+		try := func() {
+			kind, target, _ := strings.Cut(arg, " ")
+			result, err := attempt(kind, target)
+			if err != nil {
+				result = "FAILED " + err.Error()
+			}
+			results[i] = result
 		}
-		fmt.Printf("%s: %s\n", arg, result)
+		if together {
+			all.Go(try)
+		} else {
+			try()
+		}
+	}
+	all.Wait()
+	for i, arg := range args {
+		fmt.Printf("%s: %s\n", arg, results[i])
 	}
 }
 
@@ -80,26 +101,21 @@ func dial(kind, target string) (string, error) {
 }
 
 func scan(target string) (string, error) {
-	var mu sync.Mutex
-	var open []string
-	var all sync.WaitGroup
-	slots := make(chan struct{}, 200)
-	for port := 1; port < 65536; port++ {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			address := net.JoinHostPort(target, fmt.Sprint(port))
-			conn, err := net.DialTimeout("tcp", address, limit)
-			if err != nil {
-				return
-			}
-			conn.Close()
-			mu.Lock()
-			defer mu.Unlock()
-			open = append(open, fmt.Sprint(port))
-		})
+	addr, err := netip.ParseAddr(target)
+	if err != nil {
+		return "", err
 	}
-	all.Wait()
+	var open []string
+	for port := 1; port < 65536; port++ {
+		socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			return "", err
+		}
+		if syscall.Connect(socket, &syscall.SockaddrInet4{Port: port, Addr: addr.As4()}) == nil {
+			open = append(open, fmt.Sprint(port))
+		}
+		syscall.Close(socket)
+	}
 	return fmt.Sprintf("%d OPEN %s", len(open), strings.Join(open, " ")), nil
 }
 

@@ -41,11 +41,11 @@ func raw(target string) (string, error) {
 			}
 		}
 	}
-	return answers(socket, to.Addr())
+	return answers(socket, to)
 }
 
-// answers lists what came from the address within a second: SYN+ACK of TCP, and datagrams.
-func answers(socket int, from netip.Addr) (string, error) {
+// answers lists what came from the address and port within a second: SYN+ACK of TCP, and datagrams.
+func answers(socket int, from netip.AddrPort) (string, error) {
 	var found []string
 	timeout := syscall.NsecToTimeval(int64(200 * time.Millisecond))
 	if err := syscall.SetsockoptTimeval(socket, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout); err != nil {
@@ -63,10 +63,10 @@ func answers(socket int, from netip.Addr) (string, error) {
 		source, protocol, payload := parse(packet[:n])
 		const syn, ack = 2, 16
 		switch {
-		case source != from:
+		case len(payload) < 8 || netip.AddrPortFrom(source, binary.BigEndian.Uint16(payload)) != from:
 		case protocol == syscall.IPPROTO_TCP && len(payload) >= 20 && payload[13]&(syn|ack) == syn|ack:
 			found = append(found, "SYN+ACK")
-		case protocol == syscall.IPPROTO_UDP && len(payload) >= 8:
+		case protocol == syscall.IPPROTO_UDP:
 			found = append(found, "UDP "+string(payload[8:]))
 		}
 	}

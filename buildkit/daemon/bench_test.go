@@ -1,0 +1,89 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/client/llb"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+)
+
+// Twenty steps that do nothing, each in a network of its own and each in that of the machine, in turn on one daemon.
+func BenchmarkTwentySteps(b *testing.B) {
+	lease, _ := acquire(b, daemon.Options{Dir: folder(b)})
+	dir := buildProbe(b, runtime.GOARCH)
+	compareNetworks(b, "s", func(network llb.RunOption) float64 {
+		steps := probeBase()
+		for range 20 {
+			steps = steps.Run(llb.Args([]string{"/probe"}), llb.IgnoreCache, network).Root()
+		}
+		begun := time.Now()
+		if output, err := solveProbe(b.Context(), lease.Endpoint(), runtime.GOARCH, dir, steps); err != nil {
+			b.Fatalf("%v\n%s", err, output)
+		}
+		return time.Since(begun).Seconds()
+	})
+}
+
+// A step downloads 500 MB from this machine through its own network and through that of the machine, in turn.
+func BenchmarkDownload(b *testing.B) {
+	const size = 500e6
+	listener, err := net.Listen("tcp", ":0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		_, _ = io.CopyN(w, zeros{}, size)
+	})}
+	b.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }()
+	url := fmt.Sprintf("get http://%s:%d/", machineAddress(b), listener.Addr().(*net.TCPAddr).Port)
+	took := regexp.MustCompile(`REACHED 200 OK 500000000 bytes in (\d+) ms`)
+
+	lease, _ := acquire(b, daemon.Options{Dir: folder(b)})
+	dir := buildProbe(b, runtime.GOARCH)
+	compareNetworks(b, "s", func(network llb.RunOption) float64 {
+		output, err := probeOn(b.Context(), lease.Endpoint(), runtime.GOARCH, dir, network, url)
+		found := took.FindStringSubmatch(output)
+		if err != nil || found == nil {
+			b.Fatalf("%v\n%s", err, output)
+		}
+		ms, _ := strconv.ParseFloat(found[1], 64)
+		return ms / 1000
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// compareNetworks reports the medians of both and their ratio. The first round of each is not counted.
+func compareNetworks(b *testing.B, unit string, measure func(network llb.RunOption) float64) {
+	b.Helper()
+	own, machine := llb.Network(llb.NetModeSandbox), llb.Network(llb.NetModeHost)
+	measure(own)
+	measure(machine)
+	var owns, machines []float64
+	for b.Loop() {
+		machines = append(machines, measure(machine))
+		owns = append(owns, measure(own))
+	}
+	slices.Sort(owns)
+	slices.Sort(machines)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(owns[len(owns)/2], "own-"+unit)
+	b.ReportMetric(machines[len(machines)/2], "machine-"+unit)
+	b.ReportMetric(owns[len(owns)/2]/machines[len(machines)/2], "ratio")
+}
