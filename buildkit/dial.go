@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -35,12 +36,21 @@ func CheckEndpoint(endpoint string) error {
 //
 // The error names the endpoint and what to do when nothing answers there.
 func Dial(ctx context.Context, endpoint string) (*client.Client, error) {
+	return dial(ctx, endpoint)
+}
+
+// DialThrough is Dial over connections that connect makes, which knows better who must answer there.
+func DialThrough(ctx context.Context, endpoint string, connect func(context.Context) (net.Conn, error)) (*client.Client, error) {
+	return dial(ctx, endpoint, client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return connect(ctx) }))
+}
+
+func dial(ctx context.Context, endpoint string, opts ...client.ClientOpt) (*client.Client, error) {
 	if err := CheckEndpoint(endpoint); err != nil {
 		return nil, err
 	}
 	// A daemon that froze or a network that swallows packets would otherwise be waited for without end.
 	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})
-	c, err := client.New(ctx, endpoint, client.WithGRPCDialOption(alive))
+	c, err := client.New(ctx, endpoint, append(opts, client.WithGRPCDialOption(alive))...)
 	if err != nil {
 		return nil, unreachable(endpoint, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/moby/buildkit/client"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -24,6 +26,14 @@ type builder struct {
 	endpoint string
 	release  func()        // the embedded daemon lives at least until then
 	embedded *daemon.Lease // nil: the daemon is another one
+}
+
+// connect returns a client of the daemon, which the caller closes.
+func (b builder) connect(ctx context.Context) (*client.Client, error) {
+	if b.embedded != nil {
+		return buildkit.DialThrough(ctx, b.endpoint, b.embedded.Dial)
+	}
+	return buildkit.Dial(ctx, b.endpoint)
 }
 
 // acquire finds the builder, in this order: the one that was asked for, the environment variable BUILDKIT_HOST, the embedded daemon.

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -72,7 +71,7 @@ func (c *claims) add(digest string, refs []string) {
 }
 
 // holds tells whether the reference was made to hold the digest.
-func (c *claims) holds(ctx context.Context, ref, digest string) bool {
+func (c *claims) holds(ref, digest string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made[ref] == digest {
@@ -90,7 +89,7 @@ func (c *claims) holds(ctx context.Context, ref, digest string) bool {
 	if err != nil || time.Since(info.ModTime()) > claimsLife {
 		return false
 	}
-	made, err := dir.Read(ctx, c.name(ref), claimLimit)
+	made, err := dir.Read(c.name(ref), claimLimit)
 	return err == nil && string(made) == digest
 }
 

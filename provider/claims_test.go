@@ -23,7 +23,7 @@ func TestClaimsAreOfOneRun(t *testing.T) {
 		{"one", "host/app:3", "sha256:1", false},
 		{"two", "host/app:1", "sha256:1", false},
 	} {
-		if got := of(c.engine).holds(t.Context(), c.ref, c.digest); got != c.want {
+		if got := of(c.engine).holds(c.ref, c.digest); got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
 	}
@@ -31,7 +31,7 @@ func TestClaimsAreOfOneRun(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(dir, of("one").name("host/app:1")), old, old); err != nil {
 		t.Fatal(err)
 	}
-	if of("one").holds(t.Context(), "host/app:1", "sha256:1") {
+	if of("one").holds("host/app:1", "sha256:1") {
 		t.Error("a claim of another day counts")
 	}
 }
@@ -44,7 +44,7 @@ func TestClaimsWithoutAnEngine(t *testing.T) {
 		"no folder": {engine: "one", dir: "/dev/null/nowhere", made: map[string]string{}},
 	} {
 		c.add("sha256:1", []string{"host/app:1"})
-		if !c.holds(t.Context(), "host/app:1", "sha256:1") || c.holds(t.Context(), "host/app:2", "sha256:1") {
+		if !c.holds("host/app:1", "sha256:1") || c.holds("host/app:2", "sha256:1") {
 			t.Errorf("%s: its own claim is lost", name)
 		}
 	}

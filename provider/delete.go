@@ -26,7 +26,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	old := stateOf(req.Properties)
 	var failures []error
 	for _, ref := range old.refs {
-		if r.claims.holds(ctx, ref, old.digest) || slices.Contains(old.found, ref) || r.isWanted(ref) {
+		if r.claims.holds(ref, old.digest) || slices.Contains(old.found, ref) || r.isWanted(ref) {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {

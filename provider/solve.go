@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/buildkit/client"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -28,7 +30,7 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 	defer builder.release()
 	builder.warnOfProxies(plan, progress.log.warning)
 	pushing := s.registryClientWith(keychain, args.pushLimit())
-	a := &attempt{endpoint: builder.endpoint, plan: plan, in: in, progress: progress}
+	a := &attempt{connect: builder.connect, plan: plan, in: in, progress: progress}
 	if a.access, err = args.access(keychain, pushing); err != nil {
 		return buildkit.Built{}, err
 	}
@@ -65,7 +67,7 @@ func (a ImageArgs) access(keychain *registry.Keychain, client *registry.Client) 
 
 // attempt is a build that may take several tries for the sake of its push.
 type attempt struct {
-	endpoint string
+	connect  func(context.Context) (*client.Client, error)
 	plan     buildkit.Plan
 	in       *buildkit.Inputs
 	access   buildkit.Access
@@ -90,12 +92,12 @@ func (a *attempt) push(ctx context.Context) error {
 
 // solve dials each time: a push that got stuck may have cost the connection.
 func (a *attempt) solve(ctx context.Context) error {
-	client, err := buildkit.Dial(ctx, a.endpoint)
+	daemon, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = client.Close() }()
-	a.built, err = buildkit.Solve(ctx, client, a.plan, a.in, a.access, a.progress.report)
+	defer func() { _ = daemon.Close() }()
+	a.built, err = buildkit.Solve(ctx, daemon, a.plan, a.in, a.access, a.progress.report)
 	a.plan.NoCache = false // what a failed push leaves to do is the push
 	return err
 }

@@ -1,13 +1,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"time"
 
-	"github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,65 +26,90 @@ func Acquire(ctx context.Context, o Options) (*Lease, error) {
 		return nil, err
 	}
 	if os.Geteuid() != 0 {
-		return nil, unfit(o.Dir)
+		return nil, unfit(place{})
 	}
+	ctx, stop := context.WithTimeoutCause(ctx, o.Limit,
+		fmt.Errorf("the embedded BuildKit daemon was not ready within %s: read %s and %s in %s", o.Limit, daemonLog, keeperLog, o.Dir))
+	defer stop()
 	trusted, err := readTrust(o.Registries)
 	if err != nil {
 		return nil, err
 	}
-	p, err := makePlace(trusted.folder(o.Dir))
-	if err == nil {
-		err = trusted.write(string(p))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the folder of the embedded BuildKit daemon: %w", err)
-	}
-	ctx, stop := context.WithTimeoutCause(ctx, o.Limit,
-		fmt.Errorf("the embedded BuildKit daemon was not ready within %s: read %s and %s", o.Limit, p.path(daemonLog), p.path(keeperLog)))
-	defer stop()
-	if lease, err := p.join(ctx); lease != nil || err != nil {
-		return lease, err
-	}
-	starting, err := takeLock(ctx, p.path(startLock), unix.LOCK_EX)
+	base, err := openPlace(ctx, o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	lease, err := p.start(ctx, o)
+	p, err := trusted.place(ctx, base)
+	if err != nil {
+		return nil, errors.Join(err, base.Close())
+	}
+	lease, err := p.acquire(ctx, o)
+	if errors.Is(err, errAnother) {
+		lease, err = p.acquireBeside(ctx, o, trusted)
+	}
+	// A lease has a handle of its own.
+	return lease, errors.Join(err, p.Close(), base.Close())
+}
+
+// acquire returns a lease on the daemon of the place. The error wraps errAnother while others use one of another version or
+// configuration.
+func (p place) acquire(ctx context.Context, o Options) (*Lease, error) {
+	k, err := newKeeper(p, o.Idle)
+	if err != nil {
+		return nil, cmp.Or(unfit(p), err)
+	}
+	if lease, err := k.join(ctx); lease != nil || err != nil {
+		return lease, err
+	}
+	starting, err := takeLock(ctx, p, startLock, unix.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := k.start(ctx, o)
 	return lease, errors.Join(err, starting.Close())
 }
 
-// join is a lease on the daemon when it answers right now, else nil.
-func (p place) join(ctx context.Context) (*Lease, error) {
-	if !p.hasSocket() {
-		return nil, nil
-	}
-	// First the seat, then the question: a keeper that ends the daemon at its idle time has this lock to itself.
-	seat, err := takeLock(ctx, p.path(clientsLock), unix.LOCK_SH)
+// acquireBeside returns a lease on a daemon in a folder below the place, which has a cache of its own: two versions of the
+// plugin, or two configurations, may build at the same time.
+func (p place) acquireBeside(ctx context.Context, o Options, trusted trust) (*Lease, error) {
+	k, err := newKeeper(p, o.Idle)
 	if err != nil {
 		return nil, err
 	}
-	if !p.answers(ctx) {
-		return nil, seat.Close()
-	}
-	return p.newLease(seat), nil
-}
-
-func (p place) hasSocket() bool {
-	_, err := os.Lstat(p.path(socketFile))
-	return err == nil
-}
-
-func (p place) answers(ctx context.Context) bool {
-	if !p.hasSocket() {
-		return false
-	}
-	ctx, stop := context.WithTimeoutCause(ctx, answerLimit, errors.New("no answer"))
-	defer stop()
-	c, err := client.New(ctx, p.endpoint())
+	text, err := k.configuration()
 	if err != nil {
-		return false
+		return nil, err
 	}
-	defer func() { _ = c.Close() }()
-	_, err = c.Info(ctx)
-	return err == nil
+	beside, err := p.child(ctx, fmt.Sprintf("beside-%x", sha256.Sum256([]byte(text)))[:len("beside-")+8])
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = beside.Close() }()
+	if ok, err := trusted.settle(beside); !ok || err != nil {
+		return nil, cmp.Or(err, fmt.Errorf("the embedded BuildKit daemon in %s: %w", beside.Path(), errAnother))
+	}
+	o.Log(fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon in %s now: "+
+		"this build has one with a cache of its own", p.Path()))
+	lease, err := beside.acquire(ctx, o)
+	if errors.Is(err, errAnother) {
+		err = fmt.Errorf("%w. Try again when they have ended, or set %s to another folder", err, dirVariable)
+	}
+	return lease, err
+}
+
+// join returns a lease on the daemon when the one answers right now that this client would start, else nil.
+func (k keeper) join(ctx context.Context) (*Lease, error) {
+	if !k.hasSocket() {
+		return nil, nil
+	}
+	// First the seat, then the question: a keeper that ends the daemon at its idle time has this lock to itself.
+	seat, err := takeLock(ctx, k.place, clientsLock, unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	heard, err := k.ask(ctx)
+	if err != nil || heard != same {
+		return nil, errors.Join(err, seat.Close())
+	}
+	return k.newLease(seat)
 }

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
 // clear removes what a daemon that was killed has left, and what one that ended has no use for: processes and cgroups of its
@@ -23,36 +24,65 @@ func (p place) clear() error {
 		return err // removing files below a mount would remove what is mounted there
 	}
 	return errors.Join(
-		p.remove(socketFile), p.remove(traceFile), p.remove(relaySocket),
+		p.Remove(socketFile), p.Remove(traceFile), p.Remove(relaySocket),
 		p.clearTemp(),
 		p.clearExecutor(),
 	)
 }
 
-func (p place) remove(name string) error {
-	if err := os.Remove(p.path(name)); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 func (p place) clearTemp() error {
-	return errors.Join(os.RemoveAll(p.path(tempFolder)), os.Mkdir(p.path(tempFolder), 0o700))
+	return errors.Join(p.RemoveAll(tempFolder), p.Mkdir(tempFolder))
 }
 
 // clearExecutor removes the bundles of steps that never ended. The daemon itself never looks at them again.
 func (p place) clearExecutor() error {
-	bundles, err := filepath.Glob(filepath.Join(p.path(rootFolder), "runc-*", "executor", "*"))
+	root, err := p.Sub(rootFolder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	workers, err := root.Entries()
+	if err != nil {
+		return err
+	}
+	for _, worker := range workers {
+		if !strings.HasPrefix(worker.Name(), "runc-") {
+			continue
+		}
+		if err := clearWorker(root, worker.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// clearWorker removes the bundles of the worker name.
+func clearWorker(root *private.Folder, name string) error {
+	worker, err := root.Sub(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = worker.Close() }()
+	executor, err := worker.Sub("executor")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = executor.Close() }()
+	bundles, err := executor.Entries()
 	if err != nil {
 		return err
 	}
 	for _, bundle := range bundles {
 		// An empty folder by now. Were it not, its content would be a snapshot's.
-		if err := os.Remove(filepath.Join(bundle, "rootfs")); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
-			note("left: %v", err)
+		err := executor.Remove(filepath.Join(bundle.Name(), "rootfs"))
+		if err != nil && !errors.Is(err, unix.ENOTDIR) {
+			note("left in %s: %v", executor.Path(), err)
 			continue
 		}
-		if err := os.RemoveAll(bundle); err != nil {
+		if err := executor.RemoveAll(bundle.Name()); err != nil {
 			return err
 		}
 	}
@@ -67,10 +97,10 @@ func (p place) unmount() error {
 		return err
 	}
 	for _, m := range slices.Backward(mounts) {
-		if !strings.HasPrefix(m.target, string(p)+"/") {
+		if !strings.HasPrefix(m.target, p.Path()+"/") {
 			continue
 		}
-		if err := unix.Unmount(m.target, unix.MNT_DETACH); err != nil {
+		if err := unix.Unmount(m.target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 			return fmt.Errorf("unmount %s: %w; run umount -l %s", m.target, err, m.target)
 		}
 	}

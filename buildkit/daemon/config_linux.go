@@ -1,12 +1,15 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
+
+// configTitle is the first line of buildkitd.toml, also of releases that put no marker into the folder.
+const configTitle = "# Written at each start: changes are lost."
 
 // configText is buildkitd.toml with what differs from one place to another left out.
 //
@@ -16,8 +19,7 @@ import (
 // A step has a network of its own, from the CNI plugin. A build may have that of the machine: its client decides, which
 // grants the entitlement only when the program says so. There are no resolvers here: BuildKit would also show them to steps
 // in the network of the machine, which cannot reach the relay.
-const configText = `# Written at each start: changes are lost.
-root = %[1]s
+const configText = `root = %[1]s
 insecure-entitlements = ["network.host"]
 
 [grpc]
@@ -71,24 +73,49 @@ maxUsedSpace = %[7]s
 minFreeSpace = "20%%"
 `
 
+// writeConfig writes what the daemon is told, and what it consists of.
 func (k keeper) writeConfig() error {
-	parent, err := k.cgroupParent()
+	text, err := k.configuration()
 	if err != nil {
 		return err
 	}
-	var disk unix.Statfs_t
-	if err := unix.Statfs(string(k.place), &disk); err != nil {
-		return fmt.Errorf("%s: %w", k.place, err)
+	return errors.Join(k.Write(configFile, []byte(text)), k.writeDigests())
+}
+
+// configuration returns the text of buildkitd.toml. It is the same each time for the same programs and settings, so that a client
+// knows a daemon by it.
+func (k keeper) configuration() (string, error) {
+	identity, err := k.identity()
+	if err != nil {
+		return "", err
 	}
-	size := int64(disk.Blocks) * disk.Bsize
+	parent, err := k.cgroupParent()
+	if err != nil {
+		return "", err
+	}
+	size, err := k.diskSize()
+	if err != nil {
+		return "", err
+	}
 	text := fmt.Sprintf(configText, strconv.Quote(k.path(rootFolder)), strconv.Quote(k.endpoint()), strconv.Quote(k.path(traceFile)),
 		strconv.Quote(k.runc), strconv.Quote(parent), share(size, 10, 10e9), share(size, 80, 100e9),
 		strconv.Quote(k.path(networkConfig)), strconv.Quote(k.path(pluginFolder)))
-	registries, err := registriesConfig(string(k.place))
+	registries, err := k.registriesConfig()
+	return configTitle + "\n" + identity + text + registries, err
+}
+
+// diskSize returns the size in bytes of the file system that the folder is on.
+func (p place) diskSize() (int64, error) {
+	folder, path, err := p.Handle()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return os.WriteFile(k.path(configFile), []byte(text+registries), 0o600)
+	defer func() { _ = folder.Close() }()
+	var disk unix.Statfs_t
+	if err := unix.Statfs(path, &disk); err != nil {
+		return 0, fmt.Errorf("%s: %w", p.Path(), err)
+	}
+	return int64(disk.Blocks) * disk.Bsize, nil
 }
 
 // share is the smaller of a percentage of a disk and a number of bytes, as buildkitd.toml has it.

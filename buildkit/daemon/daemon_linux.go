@@ -20,7 +20,7 @@ import (
 // runDaemon starts the daemon and returns when nothing of it is left. The error says why it ended by itself, or why it was
 // ended: without its relay no step has a network.
 func (k keeper) runDaemon(alive *os.File, signals <-chan os.Signal, steps *relay) error {
-	clients, err := openLock(k.path(clientsLock))
+	clients, err := k.openLock(clientsLock)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (k keeper) untilUnused(clients *os.File, daemon, relay <-chan struct{}, sig
 
 // startDaemon starts the namespaces' init, which becomes buildkitd. The end of ctx terminates it, and kills it after stopLimit.
 func (k keeper) startDaemon(ctx context.Context, alive *os.File) (*exec.Cmd, error) {
-	log, err := os.OpenFile(k.path(daemonLog), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := k.Create(daemonLog)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (k keeper) startDaemon(ctx context.Context, alive *os.File) (*exec.Cmd, err
 		return nil, err
 	}
 	defer func() { _, _ = gate.Close(), open.Close() }()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", initName, string(k.place), k.idle.String(), k.buildkitd, k.runc, k.network)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", k.arguments(initName)...)
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(unix.SIGTERM) }, stopLimit
 	cmd.Dir, cmd.Env = "/", withValue(os.Environ(), "TMPDIR", tempMount)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{alive, gate}
@@ -137,6 +137,16 @@ func (k keeper) becomeDaemon() error {
 }
 
 func (k keeper) mount() error {
+	temp, err := k.Sub(tempFolder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = temp.Close() }()
+	folder, tempPath, err := temp.Handle()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
 	for _, folder := range []string{tempMount, runcMount, cniMount} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return err
@@ -148,7 +158,7 @@ func (k keeper) mount() error {
 		flags                      uintptr
 	}{
 		{source: "proc", target: "/proc", kind: "proc", flags: flags | unix.MS_NOEXEC},
-		{source: k.path(tempFolder), target: tempMount, flags: unix.MS_BIND},
+		{source: tempPath, target: tempMount, flags: unix.MS_BIND},
 		{source: "tmpfs", target: runcMount, kind: "tmpfs", flags: flags, data: "mode=700"},
 		{source: "tmpfs", target: cniMount, kind: "tmpfs", flags: flags, data: "mode=700"},
 	} {

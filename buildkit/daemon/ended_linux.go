@@ -1,28 +1,37 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
+	"sync"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
 // endLimit is what a keeper needs to notice that its daemon has ended, and to leave the reason.
 const endLimit = 2 * time.Second
 
-// newLease returns a lease on the daemon of the place, which runs.
-func (p place) newLease(seat io.Closer) *Lease {
-	lease := newLease(p.endpoint(), seat)
-	reason, _ := os.ReadFile(p.path(offlineFile)) // absent as a rule
-	lease.offline, lease.ended = string(reason), p.readEnd
-	return lease
+// newLease returns a lease on the daemon of the place, which runs. It has the folder open by itself, and closes seat if that
+// fails.
+func (p place) newLease(seat *os.File) (*Lease, error) {
+	folder, err := p.Again()
+	if err != nil {
+		return nil, errors.Join(err, seat.Close())
+	}
+	own := place{folder}
+	reason, _ := own.Read(offlineFile, file.LimitText) // absent as a rule
+	return &Lease{
+		endpoint: p.endpoint(), dial: own.dial, offline: string(reason), ended: own.readEnd,
+		release: sync.OnceValue(func() error { return errors.Join(seat.Close(), own.Close()) }),
+	}, nil
 }
 
 // explainEnd leaves err for clients whose builds the end of the daemon breaks.
 func (p place) explainEnd(err error) error {
-	return errors.Join(err, os.WriteFile(p.path(endFile), fmt.Append(nil, err), 0o600))
+	return errors.Join(err, p.Write(endFile, fmt.Append(nil, err)))
 }
 
 // readEnd returns what the keeper has left. A daemon that listens has not ended.
@@ -31,7 +40,7 @@ func (p place) readEnd() error {
 	tick := time.NewTicker(startPoll)
 	defer tick.Stop()
 	for {
-		if reason, err := os.ReadFile(p.path(endFile)); err == nil && len(reason) > 0 {
+		if reason, err := p.Read(endFile, file.LimitText); err == nil && len(reason) > 0 {
 			return errors.New(string(reason))
 		}
 		if p.listens() {
@@ -46,7 +55,9 @@ func (p place) readEnd() error {
 }
 
 func (p place) listens() bool {
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: p.path(socketFile), Net: "unix"})
+	ctx, stop := context.WithTimeoutCause(context.Background(), endLimit, errors.New("no answer"))
+	defer stop()
+	conn, err := p.dial(ctx)
 	if err != nil {
 		return false
 	}

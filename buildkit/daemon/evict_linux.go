@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +17,26 @@ import (
 // daemon answers hold their lock no longer than answerLimit.
 const aloneLimit = answerLimit + time.Second
 
+// errAnother says that builds use a daemon of another version or configuration.
+var errAnother = errors.New("it is of another version or configuration, and other builds use it")
+
+// dismiss asks the keeper of a daemon of another version or configuration to end it. The error wraps errAnother while other
+// clients hold leases. seat is the caller's shared lock, and exclusive afterwards: nobody may join a daemon that ends.
+func (p place) dismiss(ctx context.Context, seat *os.File) error {
+	keeper, daemon, err := p.pids()
+	if err != nil {
+		return err
+	}
+	alone, stop := context.WithTimeoutCause(ctx, aloneLimit, errAnother)
+	defer stop()
+	if err := waitLock(alone, seat, unix.LOCK_EX); err != nil {
+		return fmt.Errorf("the embedded BuildKit daemon in %s (process %d): %w", p.Path(), daemon, err)
+	}
+	return p.signalKeeper(keeper, unix.SIGTERM)
+}
+
 // evict kills a keeper, and with it the daemon, that is of no use to anybody: it does not answer. While other clients hold
-// leases it is theirs, and the error says what to do. seat is the caller's shared lock, before and after.
+// leases it is theirs, and the error says what to do. seat is the caller's shared lock, and exclusive afterwards.
 func (p place) evict(ctx context.Context, seat *os.File) error {
 	keeper, daemon, err := p.pids()
 	if err != nil {
@@ -29,27 +46,27 @@ func (p place) evict(ctx context.Context, seat *os.File) error {
 	defer stop()
 	if err := waitLock(alone, seat, unix.LOCK_EX); err != nil {
 		return fmt.Errorf("the embedded BuildKit daemon in %s (process %d) does not answer, and other builds use it: "+
-			"end them, or run kill -9 %d, and try again", p, daemon, keeper)
+			"end them, or run kill -9 %d, and try again", p.Path(), daemon, keeper)
 	}
-	if err := p.killKeeper(keeper); err != nil {
-		return err
-	}
-	return waitLock(ctx, seat, unix.LOCK_SH)
+	return p.signalKeeper(keeper, unix.SIGKILL)
 }
 
-// killKeeper ends the process pid unless it is another program, which got the number of a keeper that is gone.
-func (p place) killKeeper(pid int) error {
+// signalKeeper sends a signal to the process pid unless it is another program, which got the number of a keeper that is gone.
+func (p place) signalKeeper(pid int, signal os.Signal) error {
 	handle, err := os.FindProcess(pid) // a handle that stays with the process, not with the number
 	if err != nil || pid == 0 {
 		return nil
 	}
 	defer func() { _ = handle.Release() }()
 	arguments, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-	if err != nil || !bytes.Contains(arguments, []byte("\x00"+keeperName+"\x00"+string(p)+"\x00")) {
+	if err != nil || !bytes.Contains(arguments, []byte("\x00"+keeperName+"\x00"+p.Path()+"\x00")) {
 		return nil
 	}
-	if err := handle.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("the keeper of the embedded BuildKit daemon in %s: kill process %d: %w", p, pid, err)
+	if alive, err := p.Lstat(aliveLock); err != nil || !holds(pid, alive) {
+		return nil // another program, whatever it calls itself
+	}
+	if err := handle.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("the keeper of the embedded BuildKit daemon in %s: end process %d: %w", p.Path(), pid, err)
 	}
 	return nil
 }

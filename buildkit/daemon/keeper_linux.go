@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -52,7 +53,7 @@ func runRole(args []string) error {
 	return k.keep()
 }
 
-// keeper is what the keeper and the init know.
+// keeper is what the keeper and the init know, and a client that starts one or looks for its daemon.
 type keeper struct {
 	place
 	idle      time.Duration
@@ -61,18 +62,23 @@ type keeper struct {
 	network   string // the program that is the CNI plugin and the relay
 }
 
-// keeperArguments are the arguments of a keeper.
-func keeperArguments(p place, idle time.Duration) ([]string, error) {
+// newKeeper returns the keeper that a client would start.
+func newKeeper(p place, idle time.Duration) (keeper, error) {
 	buildkitd, err := findBinary("buildkitd")
 	if err != nil {
-		return nil, err
+		return keeper{}, err
 	}
 	runc, err := findBinary("runc")
 	if err != nil {
-		return nil, err
+		return keeper{}, err
 	}
 	steps, err := findBinary(network.Program)
-	return []string{keeperName, string(p), idle.String(), buildkitd, runc, steps}, err
+	return keeper{place: p, idle: idle, buildkitd: buildkitd, runc: runc, network: steps}, err
+}
+
+// arguments are those of its processes.
+func (k keeper) arguments(role string) []string {
+	return []string{role, k.Path(), k.idle.String(), k.buildkitd, k.runc, k.network}
 }
 
 func parseKeeper(args []string) (keeper, error) {
@@ -80,7 +86,11 @@ func parseKeeper(args []string) (keeper, error) {
 		return keeper{}, errors.New("this is a part of the plugin that it starts itself: run pulumi up instead")
 	}
 	idle, err := time.ParseDuration(args[2])
-	return keeper{place: place(args[1]), idle: idle, buildkitd: args[3], runc: args[4], network: args[5]}, err
+	if err != nil {
+		return keeper{}, err
+	}
+	p, err := openPlace(context.Background(), args[1])
+	return keeper{place: p, idle: idle, buildkitd: args[3], runc: args[4], network: args[5]}, err
 }
 
 // note writes a line that the client that started this keeper passes to Options.Log.
@@ -100,7 +110,7 @@ func (k keeper) keep() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("a mount namespace of its own: %w", err)
 	}
-	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.remove(endFile), k.clear()); err != nil {
+	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), k.clear()); err != nil {
 		return err
 	}
 	foreign := emulate(note)
@@ -126,7 +136,7 @@ func (k keeper) inheritedLock() (*os.File, error) {
 		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; this is a part of the plugin that it starts itself",
 			aliveFD, k.path(aliveLock), err)
 	}
-	named, err := os.Stat(k.path(aliveLock))
+	named, err := k.Lstat(aliveLock)
 	if err != nil || !os.SameFile(passed, named) {
 		return nil, errors.Join(fmt.Errorf("file descriptor %d is not the lock %s", aliveFD, k.path(aliveLock)), err)
 	}

@@ -1,25 +1,25 @@
 package daemon
 
 import (
-	"io"
-	"sync"
+	"context"
+	"net"
 )
 
 // Lease keeps the daemon running. It ends with Release or with the process, however that ends. Its methods are safe for
 // concurrent use.
 type Lease struct {
 	endpoint string
+	dial     func(context.Context) (net.Conn, error)
 	offline  string
 	ended    func() error
 	release  func() error
 }
 
-func newLease(endpoint string, seat io.Closer) *Lease {
-	return &Lease{endpoint: endpoint, ended: func() error { return nil }, release: sync.OnceValue(seat.Close)}
-}
-
 // Endpoint is the daemon's address: unix:///path/to/buildkitd.sock.
 func (l *Lease) Endpoint() string { return l.endpoint }
+
+// Dial connects to the daemon. The error says who else listens at its address.
+func (l *Lease) Dial(ctx context.Context) (net.Conn, error) { return l.dial(ctx) }
 
 // Offline returns why steps of this daemon have no network, or "".
 func (l *Lease) Offline() string { return l.offline }

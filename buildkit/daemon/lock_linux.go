@@ -15,9 +15,13 @@ const lockPoll = 10 * time.Millisecond
 
 // openLock opens a lock file, which is never removed: another process would go on with the removed one. The lock that is put on it
 // belongs to the open file, not to the process: each call is a party of its own, and a child that inherits the file holds
-// the lock too.
-func openLock(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+// the lock too. Another user's file is an error: its owner could hold the lock.
+func (p place) openLock(name string) (*os.File, error) {
+	f, err := p.OpenLock(name)
+	if err != nil {
+		return nil, unusable(p.Path(), planted(p, err))
+	}
+	return f, nil
 }
 
 // tryLock puts the lock how (unix.LOCK_SH, unix.LOCK_EX or unix.LOCK_UN) on f, unless others stand in the way. A lock that f
@@ -52,9 +56,9 @@ func waitLock(ctx context.Context, f *os.File, how int) error {
 	}
 }
 
-// takeLock opens the lock file at path and waits for the lock; closing the file frees it.
-func takeLock(ctx context.Context, path string, how int) (*os.File, error) {
-	f, err := openLock(path)
+// takeLock opens the lock file name and waits for the lock; closing the file frees it.
+func takeLock(ctx context.Context, p place, name string, how int) (*os.File, error) {
+	f, err := p.openLock(name)
 	if err != nil {
 		return nil, err
 	}

@@ -41,13 +41,13 @@ func (k keeper) startNetwork() (*relay, error) {
 		note("steps have no network: %v", err)
 		return &relay{}, errors.Join(
 			k.writeNetworkConfig(network.NewConfig("", "", nil)),
-			os.WriteFile(k.path(offlineFile), []byte(err.Error()), 0o600),
+			k.Write(offlineFile, []byte(err.Error())),
 		)
 	}
 	subnets, err := network.ChooseSubnets()
 	if err == nil {
 		err = errors.Join(
-			k.remove(offlineFile),
+			k.Remove(offlineFile),
 			k.writeNetworkConfig(network.NewConfig(device, k.path(relaySocket), subnets)),
 		)
 	}
@@ -59,14 +59,15 @@ func (k keeper) startNetwork() (*relay, error) {
 
 // linkPlugin makes the folder in which BuildKit finds the plugin, under both of its names.
 func (k keeper) linkPlugin() error {
-	folder := k.path(pluginFolder)
-	if err := errors.Join(os.RemoveAll(folder), os.Mkdir(folder, 0o700)); err != nil {
+	if err := errors.Join(k.RemoveAll(pluginFolder), k.Mkdir(pluginFolder)); err != nil {
 		return err
 	}
-	return errors.Join(
-		os.Symlink(k.network, filepath.Join(folder, network.Program)),
-		os.Symlink(k.network, filepath.Join(folder, "loopback")),
-	)
+	folder, err := k.Sub(pluginFolder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
+	return errors.Join(folder.Symlink(k.network, network.Program), folder.Symlink(k.network, "loopback"))
 }
 
 func (k keeper) writeNetworkConfig(config network.Config) error {
@@ -74,7 +75,7 @@ func (k keeper) writeNetworkConfig(config network.Config) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(k.path(networkConfig), text, 0o600)
+	return k.Write(networkConfig, text)
 }
 
 // findDevice returns the path of a TUN device that works: the machine's, or one in a file system that only the keeper and the
@@ -85,23 +86,33 @@ func (k keeper) findDevice() (string, error) {
 		return network.DefaultDevice, nil
 	}
 	device := filepath.Join(k.path(deviceFolder), "tun")
-	if k.makeDevice(device) != nil || network.TryDevice(device) != nil {
+	if k.makeDevice("tun") != nil || network.TryDevice(device) != nil {
 		return "", failed
 	}
 	return device, nil
 }
 
-func (k keeper) makeDevice(path string) error {
-	folder := filepath.Dir(path)
-	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+// makeDevice makes the TUN device name in the device folder.
+func (k keeper) makeDevice(name string) error {
+	if err := k.Mkdir(deviceFolder); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
+	folder, err := k.Sub(deviceFolder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
+	open, path, err := folder.Handle()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = open.Close() }()
 	// Not in the machine's own /dev, and not where devices may have been switched off.
-	if err := unix.Mount("tmpfs", folder, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=700,size=64k"); err != nil {
+	if err := unix.Mount("tmpfs", path, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=700,size=64k"); err != nil {
 		return err
 	}
 	const major, minor = 10, 200
-	return unix.Mknod(path, unix.S_IFCHR|0o600, int(unix.Mkdev(major, minor)))
+	return unix.Mknod(filepath.Join(k.path(deviceFolder), name), unix.S_IFCHR|0o600, int(unix.Mkdev(major, minor)))
 }
 
 // startRelay starts the process with the socket that it serves. It has nothing of the client's environment, and gives up its
@@ -118,13 +129,13 @@ func (k keeper) startRelay(subnets []netip.Prefix) (*relay, error) {
 		return nil, err
 	}
 	defer func() { _ = socket.Close() }()
-	log, err := os.OpenFile(k.path(relayLog), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := k.Create(relayLog)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
 	ctx, end := context.WithCancelCause(context.Background())
-	arguments := []string{network.RelayRole, string(k.place)}
+	arguments := []string{network.RelayRole, k.Path()}
 	for _, subnet := range subnets {
 		arguments = append(arguments, subnet.String())
 	}

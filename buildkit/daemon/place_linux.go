@@ -1,14 +1,18 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
 // What is in the folder of a daemon.
@@ -16,10 +20,12 @@ const (
 	clientsLock = "clients.lock"
 	startLock   = "start.lock"
 	aliveLock   = "alive.lock"
+	trustLock   = "trust.lock"     // held by a client that looks for the folder of a daemon that trusts other registries
 	pidFile     = "pids"           // of the keeper and of the daemon, a line each
 	socketFile  = "buildkitd.sock" // clients speak to it
 	traceFile   = "otel.sock"      // steps speak to it
 	configFile  = "buildkitd.toml"
+	digestFile  = "digests.json"  // of the programs that a daemon consists of
 	daemonLog   = "buildkitd.log" // begun anew with each daemon
 	keeperLog   = "keeper.log"    // the same
 	rootFolder  = "root"          // BuildKit's state
@@ -37,67 +43,105 @@ const (
 // socketPathLimit is what a sockaddr_un holds, less the zero byte at its end.
 const socketPathLimit = 107
 
-// place is the folder of one daemon.
-type place string
+// place is the folder of one daemon. What this package does in there goes through the open folder and follows no link.
+type place struct{ *private.Folder }
 
-func (p place) path(name string) string { return filepath.Join(string(p), name) }
+func (p place) path(name string) string { return filepath.Join(p.Path(), name) }
 
 func (p place) endpoint() string { return "unix://" + p.path(socketFile) }
 
-// makePlace creates the folder, or makes the one that is there private. The result has no symbolic link in its path.
-func makePlace(dir string) (place, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("%w: set %s to a folder that can be written", err, dirVariable)
-	}
-	dir, err := filepath.EvalSymlinks(dir)
+// openPlace opens the folder dir, which it makes if it is missing. See claim for what may be in there.
+func openPlace(ctx context.Context, dir string) (place, error) {
+	folder, err := private.OpenAny(dir)
 	if err != nil {
-		return "", err
+		return place{}, unusable(dir, err)
 	}
-	info, err := os.Stat(dir)
+	return place{folder}.checked(ctx)
+}
+
+// child opens the folder name below the place for another daemon.
+func (p place) child(ctx context.Context, name string) (place, error) {
+	if err := p.Mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return place{}, unusable(p.path(name), err)
+	}
+	folder, err := p.Sub(name)
 	if err != nil {
-		return "", err
+		return place{}, unusable(p.path(name), err)
 	}
-	if owner := int(info.Sys().(*syscall.Stat_t).Uid); owner != os.Geteuid() {
-		return "", fmt.Errorf("%s belongs to user %d, who would control the daemon: set %s to a folder of user %d",
-			dir, owner, dirVariable, os.Geteuid())
+	return place{folder}.checked(ctx)
+}
+
+func (p place) checked(ctx context.Context) (place, error) {
+	err := p.fits()
+	if err == nil {
+		err = p.claim(ctx)
 	}
-	if info.Mode().Perm() != 0o700 {
-		if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder: 0700 is what private means
-			return "", err
-		}
+	if err != nil {
+		return place{}, errors.Join(unusable(p.Path(), err), p.Close())
 	}
-	return place(dir), place(dir).fits()
+	return p, nil
 }
 
 func (p place) fits() error {
 	if socket := p.path(socketFile); len(socket) > socketPathLimit {
-		return fmt.Errorf("the path of a Unix socket has at most %d bytes, and %s has %d: set %s to a shorter folder",
-			socketPathLimit, socket, len(socket), dirVariable)
+		return remedied{
+			cause: fmt.Errorf("the path of a Unix socket has at most %d bytes, and %s has %d", socketPathLimit, socket, len(socket)),
+			text:  "Set " + dirVariable + " to a shorter folder",
+		}
 	}
 	return nil
+}
+
+// remedied is an error with its remedy.
+type remedied struct {
+	cause error
+	text  string
+}
+
+func (r remedied) Error() string { return r.cause.Error() + ". " + r.text }
+func (r remedied) Unwrap() error { return r.cause }
+
+// unusable says why the folder dir is not used, and what to do.
+func unusable(dir string, cause error) error {
+	if _, ok := errors.AsType[remedied](cause); !ok {
+		cause = remedied{cause: cause, text: folderRemedy(cause)}
+	}
+	return fmt.Errorf("the folder %s of the embedded BuildKit daemon was not used: %w", dir, cause)
+}
+
+func folderRemedy(cause error) string {
+	unsafe, ok := errors.AsType[*private.UnsafeError](cause)
+	switch {
+	case ok && unsafe.Shared:
+		return fmt.Sprintf("Run chmod go-w %s, or chmod +t %s if others need to write there, or set %s to a folder elsewhere",
+			unsafe.Path, unsafe.Path, dirVariable)
+	case ok:
+		return fmt.Sprintf("Set %s to a folder of user %d, below folders that only root and user %d can replace",
+			dirVariable, os.Geteuid(), os.Geteuid())
+	}
+	return "Set " + dirVariable + " to a folder that can be written"
 }
 
 // cgroupParent is the name of the cgroup that holds the steps of this daemon and of no other: it is made of what also
 // identifies the lock files, because containers that see the same cgroups may have equal paths.
 func (p place) cgroupParent() (string, error) {
-	var stat syscall.Stat_t
-	if err := syscall.Stat(string(p), &stat); err != nil {
-		return "", fmt.Errorf("%s: %w", p, err)
+	info, err := p.Stat()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", p.Path(), err)
 	}
-	identity := fnv.New32a()
-	_, _ = fmt.Fprintf(identity, "%d:%d", stat.Dev, stat.Ino)
-	return fmt.Sprintf("pulumi-buildkit-%d-%08x", os.Geteuid(), identity.Sum32()), nil
+	stat := info.Sys().(*syscall.Stat_t)
+	return fmt.Sprintf("pulumi-buildkit-%d-%x-%x", os.Geteuid(), stat.Dev, stat.Ino), nil
 }
 
 func (p place) writePIDs(keeper, daemon int) error {
-	return os.WriteFile(p.path(pidFile), fmt.Appendf(nil, "%d\n%d\n", keeper, daemon), 0o600)
+	return p.Write(pidFile, fmt.Appendf(nil, "%d\n%d\n", keeper, daemon))
 }
 
 // pids are those of the keeper and the daemon that were started last; 0 stands for one that is not known.
 func (p place) pids() (keeper, daemon int, err error) {
-	text, err := os.ReadFile(p.path(pidFile))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0, 0, err
+	text, err := p.Read(pidFile, file.LimitText)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, unusable(p.Path(), err)
 	}
 	lines := strings.Split(string(text)+"\n\n", "\n")
 	keeper, _ = strconv.Atoi(lines[0])

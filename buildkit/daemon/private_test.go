@@ -141,7 +141,7 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 	t.Setenv("PULUMI_BUILDKIT_DAEMON_DIR", filepath.Join(t.TempDir(), strings.Repeat("long", 30)))
 	_, err = daemon.Acquire(t.Context(), daemon.Options{})
 	if err == nil || !strings.Contains(err.Error(), "at most 107 bytes") ||
-		!strings.HasSuffix(err.Error(), "set PULUMI_BUILDKIT_DAEMON_DIR to a shorter folder") {
+		!strings.HasSuffix(err.Error(), "Set PULUMI_BUILDKIT_DAEMON_DIR to a shorter folder") {
 		t.Errorf("error %v", err)
 	}
 	foreign := t.TempDir()
@@ -152,11 +152,12 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "belongs to user 65534") {
 		t.Errorf("error %v", err)
 	}
-	if err := os.WriteFile(foreign+"/file", nil, 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = daemon.Acquire(t.Context(), daemon.Options{Dir: foreign + "/file"})
-	if err == nil || !strings.Contains(err.Error(), "set PULUMI_BUILDKIT_DAEMON_DIR to a folder that can be written") {
+	_, err = daemon.Acquire(t.Context(), daemon.Options{Dir: file})
+	if err == nil || !strings.Contains(err.Error(), "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder that can be written") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -2,16 +2,15 @@ package daemon
 
 import (
 	"io"
-	"os"
 	"strings"
 )
 
 // tailSize is how much of a log's end an error shows, in bytes: about 20 lines.
 const tailSize = 4 << 10
 
-// tail is the end of the text file at path, without a line that is cut off; "" when it cannot be read.
-func tail(path string) string {
-	f, err := os.Open(path)
+// tail returns the end of the text file name, without a line that is cut off; "" when it cannot be read.
+func (p place) tail(name string) string {
+	f, err := p.Open(name)
 	if err != nil {
 		return ""
 	}

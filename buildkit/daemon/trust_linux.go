@@ -1,14 +1,20 @@
 package daemon
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
 // trust is what the daemon is told about registries, by host. It reads that when it starts: one that trusts others is another daemon, in a
@@ -36,21 +42,72 @@ func readTrust(registries map[string]Registry) (trust, error) {
 	return read, nil
 }
 
-// folder is that of a daemon that trusts them.
-func (t trust) folder(dir string) string {
+// place returns the place below base of a daemon that trusts them, with the files that say so. Without any it is base.
+//
+// The name of its folder has a part of a digest only, for the path of a socket is short: the files decide. A folder with others
+// is passed over.
+func (t trust) place(ctx context.Context, base place) (place, error) {
 	if len(t) == 0 {
-		return dir
+		return base, nil
 	}
+	lock, err := takeLock(ctx, base, trustLock, unix.LOCK_EX)
+	if err != nil {
+		return place{}, err
+	}
+	defer func() { _ = lock.Close() }()
+	for name := t.name(); ; name += "-" {
+		p, err := base.child(ctx, name)
+		if err != nil {
+			return place{}, err
+		}
+		ok, err := t.settle(p)
+		if ok && err == nil {
+			return p, nil
+		}
+		if err := errors.Join(err, p.Close()); err != nil {
+			return place{}, unusable(p.Path(), err)
+		}
+	}
+}
+
+func (t trust) name() string {
 	h := sha256.New()
 	for _, host := range slices.Sorted(maps.Keys(t)) {
 		_, _ = fmt.Fprintf(h, "%d:%s%t%d:%s", len(host), host, t[host].plainHTTP, len(t[host].certificates), t[host].certificates)
 	}
-	return filepath.Join(dir, fmt.Sprintf("trust-%x", h.Sum(nil)[:4]))
+	return fmt.Sprintf("trust-%x", h.Sum(nil)[:4])
 }
 
-// write leaves in the folder what the daemon will read. The name of the folder says what that is, so that it may be there already.
-func (t trust) write(dir string) error {
-	text := ""
+// settle writes the files of the trust into the place. It returns false, and writes nothing, if those of another one are there.
+func (t trust) settle(p place) (bool, error) {
+	files := t.files(p)
+	missing := map[string][]byte{}
+	for name, want := range files {
+		have, err := p.Read(name, int64(len(want)))
+		tooLarge, _ := errors.AsType[*file.TooLargeError](err)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			missing[name] = want
+		case tooLarge != nil || err == nil && !bytes.Equal(have, want):
+			return false, nil
+		case err != nil:
+			return false, planted(p, err)
+		}
+	}
+	if _, incomplete := missing[registriesFile]; len(missing) > 0 && !incomplete {
+		return false, nil // the certificates of a daemon that may run
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) { // the certificates before what names them
+		if err := p.Write(name, missing[name]); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// files are what the daemon will read, by name.
+func (t trust) files(p place) map[string][]byte {
+	files, text := map[string][]byte{}, ""
 	for i, host := range slices.Sorted(maps.Keys(t)) {
 		text += fmt.Sprintf("\n[registry.%s]\n", strconv.Quote(host))
 		if t[host].plainHTTP {
@@ -59,25 +116,23 @@ func (t trust) write(dir string) error {
 		if t[host].certificates == nil {
 			continue
 		}
-		file := filepath.Join(dir, fmt.Sprintf("ca-%d.pem", i))
-		if err := os.WriteFile(file, t[host].certificates, 0o600); err != nil {
-			return err
-		}
-		text += fmt.Sprintf("ca = [%s]\n", strconv.Quote(file))
+		name := fmt.Sprintf("ca-%d.pem", i)
+		files[name] = t[host].certificates
+		text += fmt.Sprintf("ca = [%s]\n", strconv.Quote(p.path(name)))
 	}
-	if text == "" {
-		return nil
+	if text != "" {
+		files[registriesFile] = []byte(text)
 	}
-	return os.WriteFile(filepath.Join(dir, registriesFile), []byte(text), 0o600)
+	return files
 }
 
 // registriesFile is the part of buildkitd.toml that is about registries.
 const registriesFile = "registries.toml"
 
 // registriesConfig is that part, or nothing.
-func registriesConfig(dir string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(dir, registriesFile))
-	if errors.Is(err, os.ErrNotExist) {
+func (p place) registriesConfig() (string, error) {
+	text, err := p.Read(registriesFile, file.LimitText)
+	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	return string(text), err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,13 +15,13 @@ import (
 )
 
 // conditions of the embedded daemon. Each tries the real thing in the daemon's folder and returns what is wrong with its remedy.
-var conditions = []func(dir string) error{isRoot, hasBuildkitd, hasRunc, hasNetwork, mayExecute, hasOverlay, hasCgroups}
+var conditions = []func(p place) error{isRoot, hasBuildkitd, hasRunc, hasNetwork, mayExecute, hasOverlay, hasCgroups}
 
-// unfit says everything that keeps the embedded daemon from running in dir, or nil.
-func unfit(dir string) error {
+// unfit says everything that keeps the embedded daemon from running in the place, or nil. Without root there is no place.
+func unfit(p place) error {
 	var wrong []error
 	for _, condition := range conditions {
-		if err := condition(dir); err != nil {
+		if err := condition(p); err != nil {
 			wrong = append(wrong, fmt.Errorf("- %w", err))
 		}
 	}
@@ -33,7 +32,7 @@ func unfit(dir string) error {
 		"input builder.endpoint", errors.Join(wrong...))
 }
 
-func isRoot(string) error {
+func isRoot(place) error {
 	if uid := os.Geteuid(); uid != 0 {
 		return fmt.Errorf("it needs root, and this is user %d: run pulumi as root (sudo -E pulumi up), or start a rootless buildkitd "+
 			"(rootlesskit buildkitd) and set BUILDKIT_HOST=unix://$XDG_RUNTIME_DIR/buildkit/buildkitd.sock", uid)
@@ -41,12 +40,12 @@ func isRoot(string) error {
 	return nil
 }
 
-func hasBuildkitd(string) error {
+func hasBuildkitd(place) error {
 	_, err := findBinary("buildkitd")
 	return err
 }
 
-func hasRunc(string) error {
+func hasRunc(place) error {
 	runc, err := findBinary("runc")
 	if err != nil {
 		return err
@@ -60,35 +59,39 @@ func hasRunc(string) error {
 	return nil
 }
 
-func hasNetwork(string) error {
+func hasNetwork(place) error {
 	_, err := findBinary(network.Program)
 	return err
 }
 
-func mayExecute(dir string) error {
+func mayExecute(p place) error {
+	if p.Folder == nil {
+		return nil
+	}
+	folder, path, err := p.Handle()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
 	var disk unix.Statfs_t
-	if err := unix.Statfs(dir, &disk); err == nil && disk.Flags&unix.ST_NOEXEC != 0 {
+	if err := unix.Statfs(path, &disk); err == nil && disk.Flags&unix.ST_NOEXEC != 0 {
 		return fmt.Errorf("%s is on a file system that was mounted noexec: run mount -o remount,exec on it, or set %s to a folder on "+
-			"another one", dir, dirVariable)
+			"another one", p.Path(), dirVariable)
 	}
 	return nil
 }
 
-// hasOverlay makes an overlay of folders in dir, without mounting it anywhere: nothing is left when this process is killed.
-func hasOverlay(dir string) error {
-	if os.Geteuid() != 0 {
+// hasOverlay makes an overlay of folders in the place, without mounting it anywhere: nothing is left when this process is killed.
+func hasOverlay(p place) error {
+	if p.Folder == nil {
 		return nil // cannot be tried
 	}
-	temp := filepath.Join(dir, tempFolder)
-	trial, err := "", os.MkdirAll(temp, 0o700)
-	if err == nil {
-		trial, err = os.MkdirTemp(temp, "overlay-")
-	}
+	err := p.clearTemp()
 	if err != nil {
 		return fmt.Errorf("%w: set %s to a folder that can be written", err, dirVariable)
 	}
-	defer func() { _ = os.RemoveAll(trial) }()
-	err = makeOverlay(trial)
+	defer func() { _ = p.clearTemp() }()
+	err = p.makeOverlay()
 	switch {
 	case err == nil || errors.Is(err, unix.ENOSYS): // a kernel before 5.2 has no way to try
 		return nil
@@ -98,28 +101,37 @@ func hasOverlay(dir string) error {
 		return errors.New("an overlay may not be mounted: if this is a container, run it with --privileged")
 	}
 	return fmt.Errorf("%s is on a file system that overlayfs cannot use (%w): set %s to a folder on ext4 or xfs; "+
-		"if this is a container, to a volume", dir, err, dirVariable)
+		"if this is a container, to a volume", p.Path(), err, dirVariable)
 }
 
-func makeOverlay(trial string) error {
+func (p place) makeOverlay() error {
+	temp, err := p.Sub(tempFolder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = temp.Close() }()
+	folder, path, err := temp.Handle()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
 	overlay, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = unix.Close(overlay) }()
 	for _, name := range []string{"lowerdir", "upperdir", "workdir"} {
-		folder := filepath.Join(trial, name)
-		if err := os.Mkdir(folder, 0o700); err != nil {
+		if err := temp.Mkdir(name); err != nil {
 			return err
 		}
-		if err := unix.FsconfigSetString(overlay, name, folder); err != nil {
+		if err := unix.FsconfigSetString(overlay, name, path+"/"+name); err != nil {
 			return err
 		}
 	}
 	return unix.FsconfigCreate(overlay)
 }
 
-func hasCgroups(string) error {
+func hasCgroups(place) error {
 	roots, err := cgroupRoots()
 	if err != nil {
 		return err

@@ -107,10 +107,8 @@ func TestDaemonThatDoesNotComeUp(t *testing.T) {
 func TestAnEarlierDaemonsWordsAreNoReason(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	err := os.Mkdir(dir, 0o700)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "buildkitd.log"), []byte("words of an earlier one\n"), 0o600)
-	}
+	_, _ = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}}) // makes the folder
+	err := os.WriteFile(filepath.Join(dir, "buildkitd.log"), []byte("words of an earlier one\n"), 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

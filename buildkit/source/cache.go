@@ -86,12 +86,12 @@ func stateOf(m fileInfo) fileState {
 	return fileState{size: m.size, mtime: m.mtime*int64(time.Second) + m.mtimeN, ctime: m.ctime, inode: m.inode}
 }
 
-func (c *Cache) open(ctx context.Context, context string) *remembered {
+func (c *Cache) open(context string) *remembered {
 	if c == nil {
 		return nil
 	}
 	r := &remembered{cache: c, context: context, news: map[string][]byte{}, listed: map[string]bool{}}
-	data, err := c.read(ctx, cacheName(context))
+	data, err := c.read(cacheName(context))
 	if err == nil {
 		r.blocks = decodeCache(data, context) // nil when it is damaged or about another directory
 	}
@@ -99,13 +99,13 @@ func (c *Cache) open(ctx context.Context, context string) *remembered {
 }
 
 // read returns the content of a file of the cache, unless other users could have written it.
-func (c *Cache) read(ctx context.Context, name string) ([]byte, error) {
+func (c *Cache) read(name string) ([]byte, error) {
 	dir, err := private.Find(c.dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = dir.Close() }()
-	return dir.Read(ctx, name, cacheFileLimit)
+	return dir.Read(name, cacheFileLimit)
 }
 
 // cacheName is the name of the file about a context, which also holds the context's path.

@@ -37,13 +37,13 @@ func TestCacheOfAnotherUser(t *testing.T) {
 			}
 			<-time.After(racy + 100*time.Millisecond)
 			scanPair(t, dir, cache)
-			if cache.open(t.Context(), dir).blocks == nil {
+			if cache.open(dir).blocks == nil {
 				t.Fatal("nothing was remembered")
 			}
 			if err := plant(cache.dir, cache.file(dir)); err != nil {
 				t.Fatal(err)
 			}
-			if cache.open(t.Context(), dir).blocks != nil {
+			if cache.open(dir).blocks != nil {
 				t.Error("it is believed")
 			}
 		})

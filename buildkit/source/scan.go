@@ -47,7 +47,7 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 	if err != nil {
 		return nil, err
 	}
-	remembered := o.Cache.open(ctx, abs)
+	remembered := o.Cache.open(abs)
 	w := &walk{ctx: ctx, root: root, base: base, matchers: pool, remembered: remembered, watch: o.Watch, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
 	w.watch.begin(abs, base)
 	top := &folder{path: "."}

@@ -53,7 +53,7 @@ func checkWriters(path string, info fs.FileInfo) error {
 	if !others || mode.IsDir() && mode&fs.ModeSticky != 0 {
 		return nil
 	}
-	return &UnsafeError{Path: path, Reason: fmt.Sprintf("its mode %04o lets other users write to it", mode.Perm())}
+	return &UnsafeError{Path: path, Reason: fmt.Sprintf("its mode %04o lets other users write to it", mode.Perm()), Shared: true}
 }
 
 // hasPrivateGroup tells whether the group of a file is its owner's own, as Debian, Ubuntu and Fedora make one of the same name

@@ -1,10 +1,10 @@
 package private
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -61,10 +61,24 @@ func (f *Folder) open(name string, flag int) (*os.File, error) {
 }
 
 func checkFile(path string, info fs.FileInfo) error {
+	return errors.Join(checkMade(path, info), checkWriters(path, info))
+}
+
+// checkMade returns an *UnsafeError unless a file is a regular one that this user made, and that has no other name.
+func checkMade(path string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return &UnsafeError{Path: path, Reason: "it is " + kind(info.Mode()) + ", not a regular file"}
 	}
-	return errors.Join(checkOwner(path, info), checkWriters(path, info), checkNames(path, info))
+	return errors.Join(checkOwner(path, info), checkNames(path, info))
+}
+
+// CheckFile returns an *UnsafeError as Open does, but for a file that others may write to: the caller judges who could reach it.
+func (f *Folder) CheckFile(name string) error {
+	info, err := f.root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	return checkMade(filepath.Join(f.path, name), info)
 }
 
 // kind says what a file of the mode is.
@@ -84,14 +98,21 @@ func kind(mode fs.FileMode) string {
 	return "a device"
 }
 
-// Read returns the content of a regular file of limit bytes at most. The errors are those of Open and of file.ReadAll.
-func (f *Folder) Read(ctx context.Context, name string, limit int64) ([]byte, error) {
+// Read returns the content of a regular file. The errors are those of Open, and *file.TooLargeError for more than limit bytes.
+func (f *Folder) Read(name string, limit int64) ([]byte, error) {
 	opened, err := f.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = opened.Close() }()
-	return file.ReadAll(ctx, opened, limit)
+	content, err := io.ReadAll(io.LimitReader(opened, limit+1))
+	if err == nil && int64(len(content)) > limit {
+		err = &fs.PathError{Op: "read", Path: opened.Name(), Err: &file.TooLargeError{Limit: limit}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return content, nil
 }
 
 // Create returns a new file with mode 0600, to be appended to, in place of whatever had its name. A folder is not replaced.

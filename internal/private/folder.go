@@ -15,6 +15,7 @@ import (
 type UnsafeError struct {
 	Path   string
 	Reason string // "it belongs to user 1000"
+	Shared bool   // the mode lets other users write
 }
 
 func (e *UnsafeError) Error() string { return e.Path + ": " + e.Reason }
@@ -96,6 +97,12 @@ func (f *Folder) CheckWriters() error {
 	return checkWriters(f.path, info)
 }
 
+// Again opens the folder once more.
+func (f *Folder) Again() (*Folder, error) {
+	root, err := f.root.OpenRoot(".")
+	return &Folder{root: root, path: f.path}, err
+}
+
 // Path returns the absolute path of the folder, without links.
 func (f *Folder) Path() string { return f.path }
 
@@ -117,6 +124,9 @@ func (f *Folder) Lstat(name string) (fs.FileInfo, error) { return f.root.Lstat(n
 // Mkdir makes a folder with mode 0700.
 func (f *Folder) Mkdir(name string) error { return f.root.Mkdir(name, 0o700) }
 
+// Symlink makes a link to target, for programs that look for it here.
+func (f *Folder) Symlink(target, name string) error { return f.root.Symlink(target, name) }
+
 // Remove removes a file, a link or an empty folder. A missing one is no error.
 func (f *Folder) Remove(name string) error {
 	if err := f.root.Remove(name); !errors.Is(err, fs.ErrNotExist) {
@@ -130,6 +140,12 @@ func (f *Folder) RemoveAll(name string) error { return f.root.RemoveAll(name) }
 
 // Sub opens the folder name. The error is an *UnsafeError if it is none, belongs to another user, or others may write to it.
 func (f *Folder) Sub(name string) (*Folder, error) {
+	sub, err := f.SubAny(name)
+	return sub.orUnsafe(err)
+}
+
+// SubAny is Sub for a folder that others may write to: the caller judges what is in there, and who could reach it.
+func (f *Folder) SubAny(name string) (*Folder, error) {
 	path := filepath.Join(f.path, name)
 	info, err := f.root.Lstat(name)
 	if err != nil {
@@ -138,7 +154,7 @@ func (f *Folder) Sub(name string) (*Folder, error) {
 	if !info.IsDir() {
 		return nil, &UnsafeError{Path: path, Reason: "it is " + kind(info.Mode()) + ", not a folder"}
 	}
-	if err := errors.Join(checkOwner(path, info), checkWriters(path, info)); err != nil {
+	if err := checkOwner(path, info); err != nil {
 		return nil, err
 	}
 	root, err := f.root.OpenRoot(name)

@@ -189,7 +189,7 @@ func TestPlantedEntries(t *testing.T) {
 			must(t, err)
 			defer f.Close()
 			for what, use := range map[string]func() error{
-				"read":   func() error { _, err := f.Read(t.Context(), "file", 100); return err },
+				"read":   func() error { _, err := f.Read("file", 100); return err },
 				"lock":   func() error { _, err := f.OpenLock("file"); return err },
 				"folder": func() error { _, err := f.Sub("file"); return err },
 			} {

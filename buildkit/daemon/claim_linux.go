@@ -1,0 +1,220 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
+)
+
+// markerFile marks the folder of a daemon. Its first line is for us, the others are for people.
+const (
+	markerFile  = "pulumi-buildkit.txt"
+	markerTitle = "pulumi-buildkit daemon folder, format "
+	markerText  = markerTitle + `1
+
+The BuildKit daemon of the Pulumi provider "buildkit" keeps its state and its cache here. The provider makes, replaces and
+removes files in this folder: put nothing else into it. While no build runs, the whole folder may be deleted; the build cache
+is lost then.
+`
+)
+
+// claimLimit bounds the wait for another process that marks the same folder.
+const claimLimit = 5 * time.Second
+
+// claim makes the folder private, and marks it if it is empty or was made by a release that put no marker into it. Nothing is
+// touched if it is anything else, belongs to another user, or has a mode that let other users put something into it.
+func (p place) claim(ctx context.Context) error {
+	info, err := p.Stat()
+	if err != nil {
+		return err
+	}
+	if owner := private.Owner(info); owner != os.Geteuid() {
+		return remedied{
+			cause: fmt.Errorf("it belongs to user %d, who would control the daemon", owner),
+			text:  fmt.Sprintf("Set %s to a folder of user %d", dirVariable, os.Geteuid()),
+		}
+	}
+	marked, err := p.isMarked()
+	if err == nil && !marked {
+		err = p.adopt(ctx)
+	}
+	if err == nil {
+		err = p.checkShared()
+	}
+	if err != nil || info.Mode().Perm() == 0o700 {
+		return err
+	}
+	return p.Restrict()
+}
+
+// checkShared returns an error if other users may put something into the folder.
+func (p place) checkShared() error {
+	info, err := p.Stat()
+	if err != nil || info.Mode().Perm()&0o022 == 0 {
+		return err
+	}
+	return remedied{
+		cause: fmt.Errorf("its mode %04o lets other users write to it, and what they left there would be obeyed", info.Mode().Perm()),
+		text:  fmt.Sprintf("Remove the folder, or set %s to another one", dirVariable),
+	}
+}
+
+// isMarked tells whether the folder has our marker. The error says that somebody else's file has its name, or that a later
+// release marked the folder.
+func (p place) isMarked() (bool, error) {
+	text, err := p.Read(markerFile, file.LimitText)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, planted(p, err)
+	}
+	title, _, _ := strings.Cut(string(text), "\n")
+	ours, _, _ := strings.Cut(markerText, "\n")
+	switch {
+	case title == ours:
+		return true, nil
+	case strings.HasPrefix(title, markerTitle):
+		return false, remedied{
+			cause: errors.New("a later release of the provider made it"),
+			text:  "Update the provider, or set " + dirVariable + " to another folder",
+		}
+	}
+	return false, p.foreign(markerFile)
+}
+
+// foreign is the error for a folder that is somebody else's, as the entry name shows.
+func (p place) foreign(name string) error {
+	return remedied{
+		cause: fmt.Errorf("the provider did not make it, and it is not empty: it has %q. Nothing was changed", name),
+		text:  "Set " + dirVariable + " to a new or an empty folder",
+	}
+}
+
+// planted adds the remedy to the error about an entry that another user may have made.
+func planted(p place, cause error) error {
+	if _, ok := errors.AsType[*private.UnsafeError](cause); !ok {
+		return cause
+	}
+	return remedied{cause: cause, text: fmt.Sprintf("Remove the folder %s: another user may have put something into it", p.Path())}
+}
+
+// adopt marks a folder that has no marker, if nothing of somebody else's is in it.
+func (p place) adopt(ctx context.Context) error {
+	folder, _, err := p.Handle()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
+	ctx, stop := context.WithTimeoutCause(ctx, claimLimit, errors.New("another process holds it for too long"))
+	defer stop()
+	if err := waitLock(ctx, folder, unix.LOCK_EX); err != nil {
+		return err
+	}
+	if marked, err := p.isMarked(); marked || err != nil {
+		return err
+	}
+	entries, err := p.content()
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		err = p.adoptEarlier(entries)
+	} else {
+		err = p.adoptEmpty()
+	}
+	if err != nil {
+		return err
+	}
+	return p.Write(markerFile, []byte(markerText))
+}
+
+// content lists the folder without what is also in an empty one.
+func (p place) content() ([]fs.DirEntry, error) {
+	entries, err := p.Entries()
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return e.Name() == "lost+found" || private.IsTemporary(e.Name())
+	}), err
+}
+
+// adoptEmpty makes an empty folder private. It looks again afterwards, for others may have been able to write.
+func (p place) adoptEmpty() error {
+	if err := p.Restrict(); err != nil {
+		return err
+	}
+	entries, err := p.content()
+	if err == nil && len(entries) > 0 {
+		err = p.foreign(entries[0].Name())
+	}
+	return err
+}
+
+// adoptEarlier returns an error unless a release before the marker made the folder, and kept it private.
+func (p place) adoptEarlier(entries []fs.DirEntry) error {
+	if p.isEarlier(entries) || p.hasEarlier(entries) {
+		return p.checkShared()
+	}
+	for _, e := range entries {
+		if !isOurs(e.Name()) {
+			return p.foreign(e.Name())
+		}
+	}
+	return p.foreign(entries[0].Name())
+}
+
+// earlierNames are those that releases before the marker gave to what they put into the folder.
+var earlierNames = regexp.MustCompile(`^(clients\.lock|start\.lock|alive\.lock|pids|buildkitd\.sock|otel\.sock|buildkitd\.toml|` +
+	`registries\.toml|ca-[0-9]+\.pem|buildkitd\.log|keeper\.log|root|tmp|trust-[0-9a-f]{8})$`)
+
+func isOurs(name string) bool { return earlierNames.MatchString(name) }
+
+// isEarlier tells whether a release before the marker had a daemon in the folder: its three locks, which are empty, and a
+// configuration that begins as ours do. Where no daemon came up, nothing may be there that was not made by us.
+func (p place) isEarlier(entries []fs.DirEntry) bool {
+	for _, name := range []string{clientsLock, startLock, aliveLock} {
+		if text, err := p.Read(name, 0); err != nil || len(text) > 0 {
+			return false
+		}
+	}
+	config, err := p.Read(configFile, file.LimitText)
+	if errors.Is(err, fs.ErrNotExist) {
+		return onlyOurs(entries)
+	}
+	return err == nil && bytes.HasPrefix(config, []byte(configTitle))
+}
+
+// hasEarlier tells whether a release before the marker had daemons below the folder and none in it: those that trust other
+// registries.
+func (p place) hasEarlier(entries []fs.DirEntry) bool {
+	if !onlyOurs(entries) {
+		return false
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		if !strings.HasPrefix(e.Name(), "trust-") {
+			return false
+		}
+		sub, err := p.Sub(e.Name())
+		if err != nil {
+			return false
+		}
+		defer func() { _ = sub.Close() }()
+		below, err := sub.Entries()
+		return err == nil && place{sub}.isEarlier(below)
+	})
+}
+
+func onlyOurs(entries []fs.DirEntry) bool {
+	return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !isOurs(e.Name()) })
+}

@@ -1,0 +1,225 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+)
+
+// stranger is another user: on most machines, nobody.
+const stranger = 65534
+
+// lay writes files below dir; a name that ends in a slash is a folder.
+func lay(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if strings.HasSuffix(name, "/") {
+			must(t, os.MkdirAll(path, 0o755))
+			continue
+		}
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644))
+	}
+}
+
+// must fails the test if one of the steps to prepare it failed.
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// snapshot describes everything below dir, and dir itself.
+func snapshot(t *testing.T, dir string) string {
+	t.Helper()
+	var text strings.Builder
+	must(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		content := ""
+		if info.Mode().IsRegular() {
+			data, _ := os.ReadFile(path)
+			content = string(data)
+		}
+		fmt.Fprintf(&text, "%s %s %s %q\n", path, info.Mode(), info.ModTime(), content)
+		return err
+	}))
+	return text.String()
+}
+
+// wantRefused returns the error of a client that has to refuse the folder dir, which names the folder and the variable.
+func wantRefused(t *testing.T, dir string, texts ...string) {
+	t.Helper()
+	lease, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Idle: time.Second, Limit: 5 * time.Second})
+	if err == nil {
+		_ = lease.Release()
+		t.Fatal("a daemon was started there")
+	}
+	wantTexts(t, err.Error(), append(texts, dir)...)
+}
+
+// What the provider did not make stays as it is, to the last bit of its mode.
+func TestFolderOfSomebodyElsesIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	needsRoot(t)
+	for name, files := range map[string]map[string]string{
+		"a project":                   {"src/main.go": "package main", "tmp/notes": "mine", "buildkitd.log": "mine"},
+		"names of ours":               {"tmp/notes": "mine", "root/runc-x/executor/y/z": "mine", "buildkitd.log": "mine", "keeper.log": "mine"},
+		"a folder trust-":             {"trust-0123abcd/tmp/mine": "mine"},
+		"locks of another program":    {"clients.lock": "7", "start.lock": "7", "alive.lock": "7", "tmp/x": "mine"},
+		"another buildkitd":           {"buildkitd.toml": "root = \"/x\"", "root/buildkitd.lock": "", "buildkitd.sock": ""},
+		"locks and a file of no ours": {"clients.lock": "", "start.lock": "", "alive.lock": "", "mine": "mine"},
+		"a marker of somebody else's": {"pulumi-buildkit.txt": "shopping list", "tmp/x": "mine"},
+		"a later release's":           {"pulumi-buildkit.txt": "pulumi-buildkit daemon folder, format 2\n", "tmp/x": "theirs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "d")
+			must(t, os.Mkdir(dir, 0o755))
+			lay(t, dir, files)
+			before := snapshot(t, dir)
+			wantRefused(t, dir, "PULUMI_BUILDKIT_DAEMON_DIR")
+			if after := snapshot(t, dir); after != before {
+				t.Errorf("it was\n%s\nand is\n%s", before, after)
+			}
+		})
+	}
+}
+
+// Others could have written into the folder or could replace it: it is neither used nor changed.
+func TestFolderThatOthersReach(t *testing.T) {
+	t.Parallel()
+	needsRoot(t)
+	marked := map[string]string{"pulumi-buildkit.txt": "pulumi-buildkit daemon folder, format 1\n"}
+	for name, test := range map[string]struct {
+		files   map[string]string
+		prepare func(dir string) error // of the folder, which is below another one
+		texts   []string
+	}{
+		"a stranger's":              {prepare: func(dir string) error { return os.Chown(dir, stranger, stranger) }, texts: []string{"belongs to user 65534"}},
+		"marked, and for everybody": {files: marked, prepare: func(dir string) error { return os.Chmod(dir, 0o777) }, texts: []string{"its mode 0777 lets other users write"}},
+		"marked, sticky":            {files: marked, prepare: func(dir string) error { return os.Chmod(dir, 0o777|fs.ModeSticky) }, texts: []string{"its mode 0777 lets other users write"}},
+		"marked, and for a group":   {files: marked, prepare: func(dir string) error { return errors.Join(os.Chown(dir, 0, stranger), os.Chmod(dir, 0o770)) }, texts: []string{"its mode 0770"}},
+		"in a stranger's":           {prepare: func(dir string) error { return os.Chown(filepath.Dir(dir), stranger, stranger) }, texts: []string{"belongs to user 65534"}},
+		"in one for everybody":      {prepare: func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o777) }, texts: []string{"its mode 0777 lets", "chmod +t"}},
+		"a marker that is a link":   {prepare: func(dir string) error { return os.Symlink("/etc/hostname", dir+"/pulumi-buildkit.txt") }, texts: []string{"it is a link", "Remove the folder"}},
+		"a marker that is a FIFO":   {prepare: func(dir string) error { return unix.Mkfifo(dir+"/pulumi-buildkit.txt", 0o600) }, texts: []string{"it is a FIFO", "Remove the folder"}},
+		"a marker that is a stranger's": {files: marked, prepare: func(dir string) error { return os.Chown(dir+"/pulumi-buildkit.txt", stranger, stranger) },
+			texts: []string{"belongs to user 65534", "Remove the folder"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "parent", "d")
+			must(t, os.MkdirAll(dir, 0o755))
+			lay(t, dir, test.files)
+			must(t, test.prepare(dir))
+			before := snapshot(t, dir)
+			wantRefused(t, dir, test.texts...)
+			if after := snapshot(t, dir); after != before {
+				t.Errorf("it was\n%s\nand is\n%s", before, after)
+			}
+		})
+	}
+}
+
+// An upgrade keeps the cache: the folder of a release without a marker is taken, and marked.
+func TestFolderOfAnEarlierRelease(t *testing.T) {
+	t.Parallel()
+	needsRoot(t)
+	const config = "# Written at each start: changes are lost.\nroot = \"/x\"\n"
+	files := func(prefix string) map[string]string {
+		return map[string]string{
+			prefix + "clients.lock": "", prefix + "start.lock": "", prefix + "alive.lock": "", prefix + "pids": "1\n2\n",
+			prefix + "buildkitd.toml": config, prefix + "keeper.log": "", prefix + "buildkitd.log": "", prefix + "tmp/": "",
+			prefix + "root/cache.db": "the cache",
+		}
+	}
+	for name, files := range map[string]map[string]string{
+		"with a daemon":                   files(""),
+		"on a disk of its own":            merge(files(""), map[string]string{"lost+found/": ""}),
+		"whose daemon never came up":      {"clients.lock": "", "start.lock": "", "alive.lock": "", "keeper.log": "no", "tmp/": ""},
+		"only with a private authority's": files("trust-0123abcd/"),
+		"a new disk":                      {"lost+found/": ""},
+		"empty":                           {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "d")
+			must(t, os.Mkdir(dir, 0o700))
+			lay(t, dir, files)
+			_, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
+			if err == nil || !strings.Contains(err.Error(), "it ended while it started") {
+				t.Errorf("error %v", err)
+			}
+			if text, err := os.ReadFile(dir + "/pulumi-buildkit.txt"); err != nil || !strings.Contains(string(text), "may be deleted") {
+				t.Errorf("no marker: %q, %v", text, err)
+			}
+			for name, text := range files {
+				if strings.HasSuffix(name, "root/cache.db") {
+					if kept, _ := os.ReadFile(filepath.Join(dir, name)); string(kept) != text {
+						t.Errorf("%s is lost", name)
+					}
+				}
+			}
+		})
+	}
+}
+
+func merge(a, b map[string]string) map[string]string {
+	for k, v := range b {
+		a[k] = v
+	}
+	return a
+}
+
+// A volume of a container is empty and for everybody at first.
+func TestEmptyFolderForEverybody(t *testing.T) {
+	t.Parallel()
+	needsRoot(t)
+	dir := filepath.Join(t.TempDir(), "d")
+	must(t, os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777))
+	_, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
+	if err == nil || !strings.Contains(err.Error(), "it ended while it started") {
+		t.Errorf("error %v", err)
+	}
+	info, err := os.Stat(dir)
+	must(t, err)
+	if info.Mode().Perm() != 0o700 {
+		t.Errorf("mode %o", info.Mode().Perm())
+	}
+}
+
+// Many that start at once on a new folder do not take each other's first files for somebody else's.
+func TestManyClaimAtOnce(t *testing.T) {
+	t.Parallel()
+	needsRoot(t)
+	for range 20 {
+		dir := filepath.Join(t.TempDir(), "d")
+		errs := make(chan error)
+		for range 8 {
+			go func() {
+				_, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
+				errs <- err
+			}()
+		}
+		for range 8 {
+			if err := <-errs; err == nil || !strings.Contains(err.Error(), "it ended while it started") {
+				t.Errorf("error %v", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+)
+
+// identityFormat is raised when a keeper does something else with the same programs and the same configuration.
+const identityFormat = 1
+
+// programs are what a daemon consists of beside this program, which starts it. Two daemons of other programs are not the same.
+func (k keeper) programs() []string {
+	return []string{k.buildkitd, k.runc, k.network}
+}
+
+// identity returns the comments in a daemon's configuration that say what it consists of, so that two daemons are the same if
+// and only if their configurations are.
+func (k keeper) identity() (string, error) {
+	known := k.readDigests()
+	text := fmt.Sprintf("# format %d\n", identityFormat)
+	for _, path := range k.programs() {
+		d, err := known.find(path)
+		if err != nil {
+			return "", err
+		}
+		text += fmt.Sprintf("# %s sha256:%s\n", filepath.Base(path), d.SHA256)
+	}
+	return text, nil
+}
+
+// answer is what a client hears from the socket of a place.
+type answer int
+
+const (
+	noAnswer answer = iota
+	same            // the daemon is the one that this client would start
+	another         // it is of another version or configuration
+)
+
+// ask asks the daemon whether it is the one that this client would start. The configuration is written anew for each daemon,
+// also by releases that know of no identity, and is not before that daemon answers.
+func (k keeper) ask(ctx context.Context) (answer, error) {
+	if !k.answers(ctx) {
+		return noAnswer, nil
+	}
+	want, err := k.configuration()
+	if err != nil {
+		return noAnswer, err
+	}
+	have, err := k.Read(configFile, file.LimitText)
+	if err == nil && string(have) == want {
+		return same, nil
+	}
+	return another, nil
+}
+
+// digests are those of programs, by path. A program of 60 MB takes a tenth of a second, which no build should.
+type digests map[string]digest
+
+type digest struct {
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
+	Size   int64  `json:"size"`
+	MTime  int64  `json:"mtime"`
+	CTime  int64  `json:"ctime"`
+	SHA256 string `json:"sha256"`
+}
+
+// readDigests returns what an earlier keeper noted. What is missing or damaged is computed again.
+func (p place) readDigests() digests {
+	text, err := p.Read(digestFile, file.LimitText)
+	known := digests{}
+	if err == nil && json.Unmarshal(text, &known) != nil {
+		return digests{}
+	}
+	return known
+}
+
+// writeDigests notes the digests of the programs.
+func (k keeper) writeDigests() error {
+	old, now := k.readDigests(), digests{}
+	for _, path := range k.programs() {
+		d, err := old.find(path)
+		if err != nil {
+			return err
+		}
+		// A file of this moment could be written once more and look the same.
+		if time.Since(time.Unix(0, d.CTime)) > 2*time.Second {
+			now[path] = d
+		}
+	}
+	if maps.Equal(old, now) {
+		return nil
+	}
+	text, err := json.MarshalIndent(now, "", "  ")
+	if err != nil {
+		return err
+	}
+	return k.Write(digestFile, text)
+}
+
+// find returns the digest of the file at path, which it reads unless it is known and has not changed.
+func (d digests) find(path string) (digest, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return digest{}, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return digest{}, err
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	now := digest{
+		Device: stat.Dev, Inode: stat.Ino, Size: stat.Size, MTime: stat.Mtim.Nano(), CTime: stat.Ctim.Nano(),
+		SHA256: strings.ToLower(d[path].SHA256),
+	}
+	if now == d[path] && now.SHA256 != "" {
+		return now, nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return digest{}, err
+	}
+	now.SHA256 = hex.EncodeToString(h.Sum(nil))
+	return now, nil
+}

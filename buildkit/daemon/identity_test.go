@@ -1,0 +1,129 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+)
+
+// otherVersion returns a PATH with another runc: that of another version of the plugin.
+func otherVersion(t *testing.T) string {
+	t.Helper()
+	bin := t.TempDir()
+	runc, err := exec.LookPath("runc")
+	must(t, err, os.WriteFile(bin+"/runc", []byte("#!/bin/sh\nexec "+runc+" \"$@\"\n"), 0o755))
+	return "PATH=" + bin + ":" + os.Getenv("PATH")
+}
+
+// An update of the plugin just works: the daemon that idles is ended, and its cache goes to the next one.
+func TestIdleDaemonOfAnotherVersionIsReplaced(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	c := startClient(t, dir, time.Minute, otherVersion(t))
+	c.endpoint(t)
+	_, before := running(t, dir)
+	must(t, c.stdin.Close(), c.cmd.Wait())
+	lease, lines := acquire(t, daemon.Options{Dir: dir})
+	if _, now := running(t, dir); now == before {
+		t.Error("it was joined")
+	}
+	want := "ended the embedded BuildKit daemon of another version or configuration in " + dir
+	if !slices.Contains(lines, want) {
+		t.Errorf("log %q lacks %q", lines, want)
+	}
+	mustRun(t, lease.Endpoint(), "true")
+}
+
+// While the other version builds, this one does as well, in a daemon of its own that further clients join.
+func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	c := startClient(t, dir, time.Minute, otherVersion(t))
+	theirs := c.endpoint(t)
+	_, before := running(t, dir)
+	lease, lines := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
+	if _, now := running(t, dir); now != before {
+		t.Error("it was ended under the build of another client")
+	}
+	if !strings.HasPrefix(lease.Endpoint(), "unix://"+dir+"/beside-") {
+		t.Errorf("endpoint %s", lease.Endpoint())
+	}
+	if text := strings.Join(lines, "\n"); !strings.Contains(text, "another version of the plugin, or another configuration, uses") {
+		t.Errorf("log %q", lines)
+	}
+	for _, endpoint := range []string{theirs, lease.Endpoint()} {
+		mustRun(t, endpoint, "true")
+	}
+	again, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
+	if again.Endpoint() != lease.Endpoint() {
+		t.Errorf("a further client has %s, not %s", again.Endpoint(), lease.Endpoint())
+	}
+}
+
+// A daemon that a release before the identity started writes a configuration without one, whatever an earlier daemon had left.
+func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	lease, _ := acquire(t, daemon.Options{Dir: dir})
+	_, before := running(t, dir)
+	must(t, lease.Release())
+	config := filepath.Join(dir, "buildkitd.toml")
+	text, err := os.ReadFile(config)
+	must(t, err)
+	lines := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(line string) bool { return strings.Contains(line, "sha256:") })
+	must(t, os.WriteFile(config, []byte(strings.Join(lines, "")), 0o600))
+	_, lines = acquire(t, daemon.Options{Dir: dir})
+	if _, now := running(t, dir); now == before || len(lines) == 0 {
+		t.Error("it was joined")
+	}
+}
+
+// The identity covers every program that is run, and is not computed again for each build.
+func TestIdentityCoversThePrograms(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	acquire(t, daemon.Options{Dir: dir})
+	config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))
+	must(t, err)
+	known, err := os.ReadFile(filepath.Join(dir, "digests.json"))
+	must(t, err)
+	for _, name := range []string{"buildkitd", "runc", "pulumi-buildkit-network"} {
+		_, rest, ok := strings.Cut(string(config), "\n# "+name+" sha256:")
+		if sum, _, _ := strings.Cut(rest, "\n"); !ok || len(sum) != 64 || !strings.Contains(string(known), sum) {
+			t.Errorf("%s: %q is not a digest that is known", name, sum)
+		}
+	}
+}
+
+// The name of a folder has a few digits of a digest only. Whoever finds others with the same digits finds another folder.
+func TestTrustOfOthersIsPassedOver(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	options := daemon.Options{
+		Dir: dir, Keeper: []string{"true"},
+		Registries: map[string]daemon.Registry{"registry.example.com": {PlainHTTP: true}},
+	}
+	_, _ = daemon.Acquire(t.Context(), options)
+	found, _ := filepath.Glob(dir + "/trust-*/registries.toml")
+	if len(found) != 1 {
+		t.Fatalf("found %v", found)
+	}
+	const evil = "\n[registry.\"registry.example.com\"]\nca = [\"/evil.pem\"]\n"
+	must(t, os.WriteFile(found[0], []byte(evil), 0o600))
+	_, _ = daemon.Acquire(t.Context(), options)
+	if text, _ := os.ReadFile(found[0]); string(text) != evil {
+		t.Errorf("the configuration of a daemon that may run is %q", text)
+	}
+	next, err := os.ReadFile(filepath.Dir(found[0]) + "-/registries.toml")
+	if err != nil || !strings.Contains(string(next), "http = true") {
+		t.Errorf("%q, %v", next, err)
+	}
+}

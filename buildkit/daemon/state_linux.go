@@ -1,0 +1,54 @@
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
+)
+
+// stateDepth is how deep BuildKit's state is looked at: down to its databases and the folders of its content.
+const stateDepth = 4
+
+// checkState returns an error if BuildKit's state has something that another user may have put there while the folder, or one
+// in it, was open to others: buildkitd would follow it.
+//
+// Modes do not matter below the root folder, which is of mode 0700: BuildKit and containerd make some that are for everybody.
+func (p place) checkState() error {
+	root, err := p.Sub(rootFolder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = checkTree(root, stateDepth)
+	}
+	return planted(p, err)
+}
+
+// checkTree closes the folder.
+func checkTree(folder *private.Folder, depth int) error {
+	defer func() { _ = folder.Close() }()
+	entries, err := folder.Entries()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		switch {
+		case e.Name() == "executor": // folders of steps, which are cleared
+		case e.Name() == "snapshots" && depth < stateDepth-1: // the files of images have other owners
+		case e.IsDir() && depth > 0:
+			sub, err := folder.SubAny(e.Name())
+			if err == nil {
+				err = checkTree(sub, depth-1)
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		case !e.IsDir():
+			if err := folder.CheckFile(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
