@@ -104,11 +104,10 @@ func sentFiles(trees map[string]*Tree, epoch *int64) map[identity]sentFile {
 			if !e.mode.IsRegular() {
 				continue
 			}
-			stat := e.stat(epoch)
-			field = appendField(appendField(field[:0], name), stat.Path)
-			field = binary.BigEndian.AppendUint64(field, uint64(stat.Size))
-			field = binary.BigEndian.AppendUint64(field, uint64(stat.ModTime))
-			field = binary.BigEndian.AppendUint32(field, stat.Mode)
+			field = appendField(appendField(field[:0], name), e.path)
+			field = binary.BigEndian.AppendUint64(field, uint64(e.size))
+			field = binary.BigEndian.AppendUint64(field, uint64(e.modTime(epoch)))
+			field = binary.BigEndian.AppendUint32(field, uint32(e.mode))
 			sum := sha256.Sum256(field)
 			files[identity(sum[:len(identity{})])] = sentFile{content: content(e.sum)}
 		}
@@ -154,12 +153,12 @@ func join(dir *private.Folder, name string, files map[identity]sentFile) (secret
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	limit := int64(recordLength) * int64(4*len(files)+transfersPast)
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	data, err := readUpTo(f, limit)
 	if err != nil {
 		return nil, err
 	}
 	records, ok := bytes.CutPrefix(data, []byte(transfersHeader))
-	if !ok || len(records) < secretLength || int64(len(data)) > limit {
+	if !ok || len(records) < secretLength {
 		return nil, errDamagedTransfers
 	}
 	secret, records = bytes.Clone(records[:secretLength]), records[secretLength:]
@@ -178,6 +177,20 @@ func join(dir *private.Folder, name string, files map[identity]sentFile) (secret
 		return nil, err
 	}
 	return secret, markRecorded(since, files)
+}
+
+// readUpTo returns the content of f, or errDamagedTransfers when it has more bytes than limit.
+func readUpTo(f *os.File, limit int64) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > limit {
+		return nil, errDamagedTransfers
+	}
+	data := make([]byte, info.Size())
+	_, err = io.ReadFull(f, data)
+	return data, err
 }
 
 // markRecorded marks the files that are among the records. It returns errConflict when one is there with another content.
@@ -202,7 +215,13 @@ func markRecorded(records []byte, files map[identity]sentFile) error {
 
 // unrecorded encodes the files that no record is of.
 func unrecorded(files map[identity]sentFile) []byte {
-	var records []byte
+	news := 0
+	for _, f := range files {
+		if !f.recorded {
+			news++
+		}
+	}
+	records := make([]byte, 0, news*recordLength)
 	for id, f := range files {
 		if !f.recorded {
 			records = append(append(records, id[:]...), f.content[:]...)

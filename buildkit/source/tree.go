@@ -150,9 +150,13 @@ func (t *Tree) find(path string) *entry {
 // stat is the entry as BuildKit is told of it: owned by root, hard links flattened, of the given second if there is one. The
 // nanoseconds stay: they are the content.
 func (e *entry) stat(epoch *int64) *types.Stat {
-	stat := &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.mtime, Linkname: e.link}
-	if epoch != nil {
-		stat.ModTime = *epoch*int64(time.Second) + int64(time.Unix(0, e.mtime).Nanosecond())
+	return &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.modTime(epoch), Linkname: e.link}
+}
+
+// modTime returns the modification time that is sent.
+func (e *entry) modTime(epoch *int64) int64 {
+	if epoch == nil {
+		return e.mtime
 	}
-	return stat
+	return *epoch*int64(time.Second) + int64(time.Unix(0, e.mtime).Nanosecond())
 }
