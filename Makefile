@@ -13,6 +13,7 @@ STRIP   := -s -w
 BIN     := $(CURDIR)/bin
 # What is shipped goes into OUT, for GOOS and GOARCH: make dist has one for each platform.
 OUT     := bin
+SHIPS   := pulumi-resource-buildkit pulumi-buildkit-network buildkitd runc
 PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 DIST    := bin/dist
 # No time in an archive is another one than the commit's.
@@ -60,6 +61,11 @@ lint: bin/golangci-lint bin/actionlint ## the rules of .golangci.yml, and workfl
 	bin/actionlint
 	for module in .tools/sdkgen .tools/archive examples/go-server/go; do (cd $$module && $(BIN)/golangci-lint run); done
 
+# It reads the list of known vulnerabilities from https://vuln.go.dev, or from where VULN_DB says.
+vuln: build bin/govulncheck ## known vulnerabilities in the plugin and in what it runs
+	@found=; for program in $(SHIPS); do \
+		echo "$$program:"; bin/govulncheck $(VULN_DB:%=-db %) -mode binary bin/$$program || found=1; done; [ -z "$$found" ]
+
 # Two targets at a time: each has one worker. What is found is written to testdata/fuzz, where it stays as a test.
 FUZZTIME ?= 1m
 fuzz: go gcc ## every fuzz target of what strangers write, for FUZZTIME each (1m)
@@ -92,7 +98,7 @@ dist-%: go
 	@mkdir -p $(DIST)
 	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(MAKE) OUT=.cache/dist/$* VERSION='$(VERSION)' $(if $(filter linux-%,$*),build,plugin)
 	cd .tools/archive && go run . -time $(SOURCE_DATE_EPOCH) -out $(abspath $(DIST))/$(ARCHIVE)-$*.tar.gz \
-		$(if $(filter linux-%,$*),$(addprefix $(CURDIR)/.cache/dist/$*/,pulumi-resource-buildkit pulumi-buildkit-network buildkitd runc),$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe)) $(CURDIR)/LICENSE
+		$(if $(filter linux-%,$*),$(SHIPS:%=$(CURDIR)/.cache/dist/$*/%),$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe)) $(CURDIR)/LICENSE
 
 # buildctl comes with buildkitd: one module, one build.
 $(OUT)/buildkitd: .tools/buildkit/go.mod .tools/buildkit/go.sum | go
@@ -158,4 +164,4 @@ $(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) 
 go gcc seccomp qemu nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin network dist tools fixtures demo test lint fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java
+.PHONY: help build plugin network dist tools fixtures demo test lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java

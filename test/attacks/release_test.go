@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,6 +60,48 @@ func TestAnArchiveThatWasReplacedIsNotInstalled(t *testing.T) {
 				t.Errorf("installed: %v", installed)
 			}
 		})
+	}
+}
+
+var (
+	usesAction   = regexp.MustCompile(`uses: (\S+)(.*)`)
+	pinnedAction = regexp.MustCompile(`^[\w-]+/[\w-]+@[0-9a-f]{40}$`)
+	namedVersion = regexp.MustCompile(`^ # v\d+\.\d+\.\d+$`)
+)
+
+// The attacker has moved a tag of an action. A workflow takes commits, has no rights but those of its jobs, and leaves no
+// login in a checkout for what runs there, but for the one job that pushes a tag.
+func TestAnActionThatWasReplacedIsNotRun(t *testing.T) {
+	t.Parallel()
+	workflows, err := filepath.Glob("../../.github/workflows/*.yml")
+	actions, err2 := filepath.Glob("../../.github/actions/*/action.yml")
+	if err != nil || err2 != nil || len(workflows) < 4 || len(actions) < 1 {
+		t.Fatal(workflows, err, actions, err2)
+	}
+	for _, path := range append(workflows, actions...) {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(content)
+		for _, use := range usesAction.FindAllStringSubmatch(text, -1) {
+			if !strings.HasPrefix(use[1], "./") && !(pinnedAction.MatchString(use[1]) && namedVersion.MatchString(use[2])) {
+				t.Errorf("%s: %s%s is not a commit with its version", path, use[1], use[2])
+			}
+		}
+		if slices.Contains(actions, path) {
+			continue
+		}
+		if !strings.Contains(text, "\npermissions: {}\n") {
+			t.Errorf("%s: a job has rights that it does not ask for", path)
+		}
+		without := strings.Count(text, "actions/checkout@") - strings.Count(text, "persist-credentials: false")
+		if strings.HasSuffix(path, "publish.yml") {
+			without-- // it pushes the Go SDK's tag
+		}
+		if without != 0 {
+			t.Errorf("%s: %d checkouts keep a login", path, without)
+		}
 	}
 }
 
