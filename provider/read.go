@@ -128,7 +128,7 @@ func importImage(ctx context.Context, client *registry.Client, req p.ReadRequest
 	if err != nil {
 		return p.ReadResponse{}, err
 	}
-	image, err := client.Verify(ctx, tag.Repository(), digest)
+	image, err := client.Inspect(ctx, tag.Repository(), digest)
 	if err != nil {
 		return p.ReadResponse{}, err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	p "github.com/pulumi/pulumi-go-provider"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -23,9 +25,12 @@ func alreadyThere(ctx context.Context, client *registry.Client, op operation, re
 	if err != nil || there.digest == "" {
 		return reuse{}, err
 	}
-	there.manifests, err = verify(ctx, client, there.digest, repositories, normalizePlatforms(op.args.Platforms))
+	there.manifests, err = verify(ctx, client, there.digest, repositories, op.args)
 	switch {
-	case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrMismatch):
+	case errors.Is(err, registry.ErrMismatch):
+		p.GetLogger(ctx).Warningf("an image that was there is built again, for it is not what is asked for: %v", err)
+		return reuse{}, nil
+	case errors.Is(err, registry.ErrNotFound):
 		return reuse{}, nil
 	case err != nil:
 		return reuse{}, err

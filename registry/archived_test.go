@@ -63,7 +63,7 @@ func TestArchivedIsNotGone(t *testing.T) {
 				t.Errorf("resolved to %q, %v", held, err)
 			}
 			found, err := client.Exists(t.Context(), tag.Repository(), digest)
-			if gone := !found && err == nil; gone != (test.is == registry.ErrNotFound) {
+			if gone := !found && err == nil; gone != errors.Is(test.is, registry.ErrNotFound) {
 				t.Errorf("exists: %t, %v", found, err)
 			}
 			deleted, err := client.DeleteTag(t.Context(), tag, digest)

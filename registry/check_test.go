@@ -112,7 +112,7 @@ func TestArchivedIsNotThere(t *testing.T) {
 	if found, err := client.Exists(t.Context(), e.Host()+"/app", digest); found || !errors.Is(err, registry.ErrArchived) {
 		t.Errorf("%t, %v", found, err)
 	}
-	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest); !errors.Is(err, registry.ErrNotFound) {
+	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest, registry.Expected{}); !errors.Is(err, registry.ErrNotFound) {
 		t.Error(err)
 	}
 	e.Push(t, "app:1", image)
@@ -129,7 +129,7 @@ func TestRequestsOfATagMove(t *testing.T) {
 	e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	digest := e.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))
 	client := once(amazon(t, e, "one"))
-	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest); err != nil {
+	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest, asked("linux/amd64", "linux/arm64")); err != nil {
 		t.Fatal(err)
 	}
 	before := len(e.Requests())

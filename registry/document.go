@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,17 +21,47 @@ type document struct {
 	digest    digest.Digest
 	mediaType string
 	content   struct {
-		MediaType string               `json:"mediaType"`
-		Config    ocispec.Descriptor   `json:"config"`
-		Layers    []ocispec.Descriptor `json:"layers"`
-		Manifests []ocispec.Descriptor `json:"manifests"`
+		MediaType string             `json:"mediaType"`
+		Config    ocispec.Descriptor `json:"config"`
+		Layers    descriptors        `json:"layers"`
+		Manifests descriptors        `json:"manifests"`
 	}
 }
 
+// maxDescriptors is how many layers or manifests a document may have. Engines take 127 layers.
+const maxDescriptors = 1024
+
+// descriptors are read one by one: each needs a hundred times the memory of the two bytes that it may be in JSON.
+type descriptors []ocispec.Descriptor
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *descriptors) UnmarshalJSON(text []byte) error {
+	*d = nil // of two lists the last counts, as everywhere
+	if string(text) == "null" {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if start, err := decoder.Token(); err != nil || start != json.Delim('[') {
+		return errors.New("it has no list where there should be one")
+	}
+	for decoder.More() {
+		if len(*d) == maxDescriptors {
+			return fmt.Errorf("it lists more than %d things", maxDescriptors)
+		}
+		var one ocispec.Descriptor
+		if err := decoder.Decode(&one); err != nil {
+			return err
+		}
+		*d = append(*d, one)
+	}
+	return nil
+}
+
 var (
-	indexTypes = []string{string(types.OCIImageIndex), string(types.DockerManifestList)}
-	imageTypes = []string{string(types.OCIManifestSchema1), string(types.DockerManifestSchema2)}
-	accepted   = strings.Join(slices.Concat(indexTypes, imageTypes), ",")
+	configTypes = []string{string(types.OCIConfigJSON), string(types.DockerConfigJSON)}
+	indexTypes  = []string{string(types.OCIImageIndex), string(types.DockerManifestList)}
+	imageTypes  = []string{string(types.OCIManifestSchema1), string(types.DockerManifestSchema2)}
+	accepted    = strings.Join(slices.Concat(indexTypes, imageTypes), ",")
 )
 
 func (d document) isIndex() bool { return slices.Contains(indexTypes, d.mediaType) }
@@ -106,14 +138,28 @@ func (s *session) put(ctx context.Context, label string, d document) error {
 
 // parsed reads the bytes of d. What they call themselves counts more than the header.
 func parsed(d document, contentType string) (document, error) {
+	contentType, _, _ = strings.Cut(contentType, ";")
+	contentType = strings.TrimSpace(contentType)
 	if err := json.Unmarshal(d.raw, &d.content); err != nil {
 		return document{}, fmt.Errorf("%w: the registry served no manifest for %s: %w", ErrMismatch, d.digest, err)
 	}
 	d.mediaType = d.content.MediaType
 	if d.mediaType == "" {
-		d.mediaType, _, _ = strings.Cut(contentType, ";")
+		d.mediaType = contentType
 	}
-	return d, nil
+	return d, d.ambiguous(contentType)
+}
+
+// ambiguous is an error about a document that some engines take for an index and others for an image:
+// https://github.com/opencontainers/distribution-spec/security/advisories/GHSA-mc8v-mgrf-8f4m
+func (d document) ambiguous(contentType string) error {
+	asImage := d.content.Config.Digest != "" || len(d.content.Layers) > 0
+	asIndex := len(d.content.Manifests) > 0
+	if asImage && asIndex || asImage && d.isIndex() || asIndex && d.isImage() ||
+		d.isIndex() && slices.Contains(imageTypes, contentType) || d.isImage() && slices.Contains(indexTypes, contentType) {
+		return fmt.Errorf("%w: %s is both an index and an image", ErrMismatch, d.digest)
+	}
+	return nil
 }
 
 // promised compares Docker-Content-Digest, which is optional, with what it stands for: engines believe it when they resolve a tag.

@@ -33,7 +33,7 @@ func TestHiddenFromStrangers(t *testing.T) {
 		"resolve": func(c *registry.Client) (string, error) { return c.Resolve(t.Context(), tag) },
 		"find":    func(c *registry.Client) (string, error) { return c.Find(t.Context(), tag) },
 		"verify": func(c *registry.Client) (string, error) {
-			image, err := c.Verify(t.Context(), tag.Repository(), digest)
+			image, err := c.Inspect(t.Context(), tag.Repository(), digest)
 			return image.Digest, err
 		},
 	} {

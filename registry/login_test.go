@@ -17,7 +17,7 @@ func TestBasicLogin(t *testing.T) {
 	digest := r.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))
 	tag := parseTag(t, r.Host()+"/app:1")
 	client := once(dockerConfig(t, `{}`, registry.Login{Address: "http://" + r.Host() + "/v2/", Username: "user", Password: canary}))
-	if _, err := client.Verify(t.Context(), tag.Repository(), digest); err != nil {
+	if _, err := client.Inspect(t.Context(), tag.Repository(), digest); err != nil {
 		t.Error(err)
 	}
 	if _, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); err != nil {

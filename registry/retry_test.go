@@ -181,7 +181,7 @@ func TestExpiredTokenIsRenewed(t *testing.T) {
 	acts := map[string]func() error{
 		"resolve": func() error { _, err := client.Resolve(t.Context(), tag); return err },
 		"exists":  func() error { _, err := client.Exists(t.Context(), tag.Repository(), digest); return err },
-		"verify":  func() error { _, err := client.Verify(t.Context(), tag.Repository(), digest); return err },
+		"verify":  func() error { _, err := client.Inspect(t.Context(), tag.Repository(), digest); return err },
 		"tags": func() error {
 			_, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag, parseTag(t, e.Host()+"/app:2")})
 			return err

@@ -2,165 +2,203 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Image is what a registry holds under a digest: an index with several manifests, or one manifest alone.
-type Image struct {
-	// Digest is the one that was asked for.
-	Digest string
-	// MediaType is of the index, or of the only manifest.
-	MediaType string
-	// Manifests are the images for a platform, in the order of the index. Attestations are not among them.
-	Manifests []Manifest
+// Expected is what an image was asked to be.
+type Expected struct {
+	// Platforms are normalized, such as linux/arm/v7. Empty stands for one platform, whichever the builder has.
+	Platforms []string
+	// Attested: each image is to have its attestations, a provenance or an SBOM. Else there are none.
+	Attested bool
 }
 
-// Manifest is the image of one platform.
-type Manifest struct {
-	// Platform is normalized: linux/amd64, linux/arm64, linux/arm/v7. An image without one is "unknown".
-	Platform string
-	Digest   string
-	// Size is of its config and layers as they are stored, compressed, in bytes: Amazon ECR's imageSizeInBytes.
-	Size int64
-}
+// isIndex says whether the image is to be an index.
+func (e Expected) isIndex() bool { return e.Attested || len(e.Platforms) > 1 }
 
-// Verify reads back an image by its digest, every manifest of an index side by side, and compares each byte with the digests. What Find has
-// just read of it counts. Layers are not read: the registry checked them when it took the manifest. Errors: ErrMismatch; ErrNotFound if the digest or a manifest of its index
-// is not served; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable.
-func (c *Client) Verify(ctx context.Context, repository, digest string) (Image, error) {
+// Verify reads an image back as Inspect does, and compares it with what was asked for: the platforms of its index and those in the
+// configurations of its images, and that nothing is there besides but the attestations that were asked for. Errors: as Inspect, but
+// ErrMismatch instead of ErrUnsupported, for then it is not what was asked for.
+func (c *Client) Verify(ctx context.Context, repository, digest string, want Expected) (Image, error) {
 	ctx, stop := c.within(ctx)
 	defer stop()
-	image, err := c.verify(ctx, repository, digest)
+	image, err := c.verify(ctx, repository, digest, want)
 	if err != nil {
 		return Image{}, fmt.Errorf("verifying %s@%s: %w", repository, digest, err)
 	}
 	return image, nil
 }
 
-func (c *Client) verify(ctx context.Context, repository, digest string) (Image, error) {
-	want, err := parseDigest(digest)
-	if err != nil {
-		return Image{}, err
-	}
-	s, err := c.session(ctx, repository, pull)
-	if err != nil {
-		return Image{}, err
-	}
-	root, err := s.known(ctx, want)
+func (c *Client) verify(ctx context.Context, repository, digest string, want Expected) (Image, error) {
+	s, root, err := c.root(ctx, repository, digest)
 	if err != nil {
 		return Image{}, err
 	}
 	image := Image{Digest: digest, MediaType: root.mediaType}
-	if root.isIndex() {
-		image.Manifests, err = s.children(ctx, root)
+	switch {
+	case root.isIndex() != want.isIndex():
+		return Image{}, unexpected("it is %s, and %s was asked for", kindOf(root.isIndex()), kindOf(want.isIndex()))
+	case !root.isIndex():
+		only, err := s.verifyImage(ctx, root, want.only())
+		image.Manifests = []Manifest{only}
 		return image, err
 	}
-	only, err := s.described(ctx, root, nil)
-	image.Manifests = []Manifest{only}
+	entries := root.content.Manifests
+	if err := want.check(entries); err != nil {
+		return Image{}, err
+	}
+	found := make([]Manifest, len(entries))
+	err = eachOf(ctx, entries, func(ctx context.Context, i int, entry ocispec.Descriptor) error {
+		d, err := s.child(ctx, entry)
+		switch {
+		case err != nil:
+			return err
+		case isUnknown(entry.Platform):
+			return checkKind(d)
+		}
+		found[i], err = s.verifyImage(ctx, d, want.of(entry))
+		found[i].Platform = platformOf(entry.Platform)
+		return err
+	})
+	for i, entry := range entries {
+		if !isUnknown(entry.Platform) {
+			image.Manifests = append(image.Manifests, found[i])
+		}
+	}
 	return image, err
 }
 
-// children fetches all manifests of an index and lists those that are images for a platform.
-func (s *session) children(ctx context.Context, index document) ([]Manifest, error) {
-	descriptors := index.content.Manifests
-	found := make([]Manifest, len(descriptors))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(concurrency)
-	for i, descriptor := range descriptors {
-		rescue.GoErrGroup(group, func() error {
-			manifest, err := s.child(ctx, descriptor)
-			found[i] = manifest
-			return err
-		})
+func kindOf(index bool) string {
+	if index {
+		return "an index"
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
+	return "a single manifest"
+}
+
+// unexpected is an ErrMismatch with what was asked for.
+func unexpected(format string, args ...any) error {
+	return fmt.Errorf("%w: %s; build and push it again", ErrMismatch, fmt.Sprintf(format, args...))
+}
+
+// only is the platform of an image that is no index; nil is any.
+func (e Expected) only() *ocispec.Platform {
+	if len(e.Platforms) == 0 {
+		return nil
 	}
-	var listed []Manifest
-	for i, descriptor := range descriptors {
-		if !isAttestation(descriptor) {
-			listed = append(listed, found[i])
+	p, err := platforms.Parse(e.Platforms[0])
+	if err != nil {
+		return nil
+	}
+	return &p
+}
+
+// of is the platform that the image of an entry is to have. Where none was asked for, it is the base image's, whatever the entry says.
+func (e Expected) of(entry ocispec.Descriptor) *ocispec.Platform {
+	if len(e.Platforms) == 0 {
+		return nil
+	}
+	return entry.Platform
+}
+
+// check compares the entries of an index with what was asked for, before anything is fetched because of them.
+func (e Expected) check(entries []ocispec.Descriptor) error {
+	var got []string
+	images, attested := map[digest.Digest]bool{}, map[digest.Digest]int{}
+	for _, entry := range entries {
+		switch {
+		case entry.Platform == nil:
+			return unexpected("its index has an entry without a platform, %s", oneLine(entry.Digest.String()))
+		case isUnknown(entry.Platform):
+			attested[attestationOf(entry)]++
+		case images[entry.Digest]:
+			return unexpected("its index has %s twice", oneLine(entry.Digest.String()))
+		default:
+			images[entry.Digest] = true
+			got = append(got, platformOf(entry.Platform))
 		}
 	}
-	return listed, nil
+	if err := e.checkPlatforms(got); err != nil {
+		return err
+	}
+	return e.checkAttestations(images, attested)
 }
 
-func (s *session) child(ctx context.Context, descriptor ocispec.Descriptor) (Manifest, error) {
-	manifest, err := s.checkedChild(ctx, descriptor)
-	if err != nil {
-		return Manifest{}, fmt.Errorf("its manifest for %s, %s: %w", platformOf(descriptor.Platform), descriptor.Digest, err)
+func (e Expected) checkPlatforms(got []string) error {
+	if len(e.Platforms) == 0 && len(got) != 1 {
+		return unexpected("it holds %s and not one platform", oneLine(strings.Join(got, ", ")))
 	}
-	return manifest, nil
+	if len(e.Platforms) > 0 && !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(e.Platforms))) {
+		return unexpected("it holds %s and not %s as asked for", oneLine(strings.Join(got, ", ")), strings.Join(e.Platforms, ", "))
+	}
+	return nil
 }
 
-func (s *session) checkedChild(ctx context.Context, descriptor ocispec.Descriptor) (Manifest, error) {
-	want, err := parseDigest(descriptor.Digest.String())
-	if err != nil {
-		return Manifest{}, fmt.Errorf("%w: %w", ErrMismatch, err)
+// checkAttestations: each image has one manifest with all its attestations, if any were asked for, and there is no other.
+func (e Expected) checkAttestations(images map[digest.Digest]bool, attested map[digest.Digest]int) error {
+	for image, count := range attested {
+		switch {
+		case !e.Attested:
+			return unexpected("it holds attestations, which were not asked for")
+		case !images[image]:
+			return unexpected("it holds something that is neither an image nor the attestation of one in it")
+		case count > 1:
+			return unexpected("it attests %s more than once", oneLine(image.String()))
+		}
 	}
-	d, err := s.manifest(ctx, want)
-	if err != nil {
+	if e.Attested && len(attested) != len(images) {
+		return unexpected("it has no attestations for %d of its images", len(images)-len(attested))
+	}
+	return nil
+}
+
+// attestationOf is the image that an entry attests; "" if it attests none. The annotations are BuildKit's:
+// https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
+func attestationOf(entry ocispec.Descriptor) digest.Digest {
+	if entry.Annotations["vnd.docker.reference.type"] != "attestation-manifest" {
+		return ""
+	}
+	return digest.Digest(entry.Annotations["vnd.docker.reference.digest"])
+}
+
+func checkKind(d document) error {
+	if !d.isImage() {
+		return unexpected("%q is no image manifest", oneLine(d.mediaType))
+	}
+	return nil
+}
+
+// verifyImage compares an image's configuration with its manifest and with a platform; nil is any.
+func (s *session) verifyImage(ctx context.Context, d document, want *ocispec.Platform) (Manifest, error) {
+	if err := checkKind(d); err != nil {
 		return Manifest{}, err
 	}
-	if int64(len(d.raw)) != descriptor.Size {
-		return Manifest{}, fmt.Errorf("%w: it has %d bytes, its index says %d; build and push it again", ErrMismatch, len(d.raw), descriptor.Size)
+	if !slices.Contains(configTypes, d.content.Config.MediaType) {
+		return Manifest{}, unexpected("its configuration is %q and no image's", oneLine(d.content.Config.MediaType))
 	}
-	return s.described(ctx, d, descriptor.Platform)
+	config, err := s.config(ctx, d)
+	switch {
+	case err != nil:
+		return Manifest{}, err
+	case config.OS == "" || config.Architecture == "":
+		return Manifest{}, unexpected("its configuration names no platform")
+	case want != nil && !samePlatform(*want, config.Platform):
+		return Manifest{}, unexpected("its configuration says %s and not %s", oneLine(platformOf(&config.Platform)), platformOf(want))
+	case len(config.RootFS.DiffIDs) != len(d.content.Layers):
+		return Manifest{}, unexpected("it has %d layers, its configuration says %d", len(d.content.Layers), len(config.RootFS.DiffIDs))
+	}
+	return Manifest{Platform: platformOf(&config.Platform), Digest: d.digest.String(), Size: d.size()}, nil
 }
 
-// described is an image with the platform that its index gives, or else its own configuration.
-func (s *session) described(ctx context.Context, d document, platform *ocispec.Platform) (Manifest, error) {
-	if !d.isImage() {
-		return Manifest{}, fmt.Errorf("%w: %q is no image manifest; push images only", ErrUnsupported, d.mediaType)
-	}
-	if platform == nil {
-		configured, err := s.configured(ctx, d.content.Config.Digest)
-		if err != nil {
-			return Manifest{}, err
-		}
-		platform = &configured
-	}
-	return Manifest{Platform: platformOf(platform), Digest: d.digest.String(), Size: d.size()}, nil
-}
-
-// configured is the platform in an image's configuration.
-func (s *session) configured(ctx context.Context, config digest.Digest) (ocispec.Platform, error) {
-	raw, err := s.blob(ctx, config)
-	if err != nil {
-		return ocispec.Platform{}, err
-	}
-	var platform ocispec.Platform
-	if err := json.Unmarshal(raw, &platform); err != nil {
-		return ocispec.Platform{}, fmt.Errorf("%w: the configuration %s is not JSON: %w", ErrMismatch, config, err)
-	}
-	return platform, nil
-}
-
-// platformOf returns a platform as the state holds it: what is no name of one, whatever a registry says, is unknown.
-func platformOf(p *ocispec.Platform) string {
-	if p == nil {
-		return "unknown"
-	}
-	if name := platforms.Format(platforms.Normalize(*p)); platformName.MatchString(name) {
-		return name
-	}
-	return "unknown"
-}
-
-// platformName matches what containerd's platforms parses.
-var platformName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){1,2}$`)
-
-// isAttestation knows BuildKit's provenance and SBOM manifests.
-func isAttestation(d ocispec.Descriptor) bool {
-	return d.Annotations["vnd.docker.reference.type"] != "" ||
-		d.Platform != nil && d.Platform.OS == "unknown" && d.Platform.Architecture == "unknown"
+// samePlatform compares platforms in their normalized form. A configuration without a variant is of none in particular, as those of older
+// images are; and one that needs more than the least variant of its architecture is its base image's doing.
+func samePlatform(want, got ocispec.Platform) bool {
+	unsaid := got.Variant == ""
+	want, got = platforms.Normalize(want), platforms.Normalize(got)
+	return want.OS == got.OS && want.Architecture == got.Architecture && (unsaid || want.Variant == "" || want.Variant == got.Variant)
 }

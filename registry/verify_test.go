@@ -13,6 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
+func asked(platforms ...string) registry.Expected { return registry.Expected{Platforms: platforms} }
+
 // children are the manifests of an index as Verify is to describe them, without attestations.
 func children(t *testing.T, index v1.ImageIndex) []registry.Manifest {
 	t.Helper()
@@ -49,9 +51,9 @@ func sizeOf(t *testing.T, image v1.Image) int64 {
 func TestVerifyIndex(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
-	index := registrytest.Index(t, "linux/amd64", "unknown/unknown", "linux/arm64", "linux/arm/v7")
+	index := registrytest.Index(t, "linux/amd64", "linux/arm64", "linux/arm/v7")
 	digest := r.Push(t, "team/app", index)
-	got, err := anonymous(t).Verify(t.Context(), r.Host()+"/team/app", digest)
+	got, err := anonymous(t).Verify(t.Context(), r.Host()+"/team/app", digest, asked("linux/amd64", "linux/arm64", "linux/arm/v7"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,7 @@ func TestVerifySingleManifest(t *testing.T) {
 			r := registrytest.New(t)
 			image := registrytest.Image(t, platform)
 			digest := r.Push(t, "app", image)
-			got, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest)
+			got, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(want))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +119,7 @@ func TestVerifyConfiguration(t *testing.T) {
 	r.Wrap(registrytest.Intercept("", "/blobs/"+config.String(), func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{}`))
 	}))
-	_, err = anonymous(t).Verify(t.Context(), r.Host()+"/app", digest)
+	_, err = anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
 	expect(t, err, registry.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+
 		"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for "+config.String()+
 		"; push it again, and look at the registry's storage or the proxy before it")
@@ -167,7 +169,7 @@ func TestVerifyFaults(t *testing.T) {
 			index := registrytest.Index(t, "linux/amd64", "linux/arm64")
 			digests := []string{r.Push(t, "app", index), children(t, index)[0].Digest}
 			r.Wrap(registrytest.Intercept(http.MethodGet, digests[test.which], test.fault))
-			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digests[0])
+			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digests[0], asked("linux/amd64", "linux/arm64"))
 			want := strings.NewReplacer("REF", r.Host()+"/app", "INDEX", digests[0], "CHILD", digests[1]).Replace(test.want)
 			expect(t, err, test.is, want)
 		})
@@ -189,19 +191,19 @@ func TestVerifyWrongHeader(t *testing.T) {
 			_, _ = w.Write(answer.Body.Bytes())
 		})
 	})
-	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest)
+	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
 	expect(t, err, registry.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry calls "+digest+
 		" by the digest "+other)
 }
 
-func TestVerifyTakesNoLyingIndex(t *testing.T) {
+func TestInspectTakesNoLyingIndex(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	child := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
 	lie := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":` +
 		`"application/vnd.oci.image.manifest.v1+json","digest":"` + child + `","size":7,"platform":{"os":"linux","architecture":"amd64"}}]}`
 	digest := r.Push(t, "app", raw{lie, "application/vnd.oci.image.index.v1+json"})
-	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest)
+	_, err := anonymous(t).Inspect(t.Context(), r.Host()+"/app", digest)
 	if err == nil || !strings.Contains(err.Error(), "bytes, its index says 7; build and push it again") {
 		t.Error(err)
 	}
@@ -213,11 +215,11 @@ func TestVerifyRefusesNonsense(t *testing.T) {
 		"latest":     `verifying 127.0.0.1:1/app@latest: digest "latest" is not like sha256:<64 hex digits>: invalid checksum digest format`,
 		"sha256:abc": `verifying 127.0.0.1:1/app@sha256:abc: digest "sha256:abc" is not like sha256:<64 hex digits>: invalid checksum digest length`,
 	} {
-		if _, err := anonymous(t).Verify(t.Context(), "127.0.0.1:1/app", digest); err == nil || err.Error() != want {
+		if _, err := anonymous(t).Verify(t.Context(), "127.0.0.1:1/app", digest, registry.Expected{}); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
-	_, err := anonymous(t).Verify(t.Context(), "app", "sha256:"+strings.Repeat("0", 64))
+	_, err := anonymous(t).Verify(t.Context(), "app", "sha256:"+strings.Repeat("0", 64), registry.Expected{})
 	if err == nil || !strings.HasSuffix(err.Error(), `repository "app" has no host; write host/path`) {
 		t.Error(err)
 	}

@@ -1,0 +1,200 @@
+package registry_test
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// entry is one of an index that somebody forges: an image whose configuration names a platform, under another platform perhaps.
+type entry struct {
+	configured string // the platform in the configuration
+	says       string // the platform in the index; "" is none, "same" the one above
+	attests    string // the annotation with what it attests, if any: ENTRY0 is the first entry's digest
+	change     func(d map[string]any)
+	same       bool // the very image of the entry before
+}
+
+const (
+	amd64, arm64, unknown = "linux/amd64", "linux/arm64", "unknown/unknown"
+	indexType             = "application/vnd.oci.image.index.v1+json"
+)
+
+// forge pushes the entries and an index of them.
+func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]any), entries ...entry) (digest string) {
+	t.Helper()
+	var listed []any
+	var digests []string
+	for i, e := range entries {
+		image := registrytest.Image(t, e.configured)
+		content, err := image.RawManifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := map[string]any{"mediaType": string(types.OCIManifestSchema1), "size": len(content), "digest": r.Push(t, "app", image)}
+		if e.same {
+			d = maps.Clone(listed[i-1].(map[string]any))
+		}
+		digests = append(digests, d["digest"].(string))
+		if e.says == "same" {
+			e.says = e.configured
+		}
+		if e.says != "" {
+			os, rest, _ := strings.Cut(e.says, "/")
+			architecture, variant, _ := strings.Cut(rest, "/")
+			d["platform"] = map[string]string{"os": os, "architecture": architecture, "variant": variant}
+		}
+		if e.attests != "" {
+			d["annotations"] = map[string]string{
+				"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": strings.ReplaceAll(e.attests, "ENTRY0", digests[0]),
+			}
+		}
+		if e.change != nil {
+			e.change(d)
+		}
+		listed = append(listed, d)
+	}
+	index := map[string]any{"schemaVersion": 2, "mediaType": indexType, "manifests": listed}
+	if change != nil {
+		change(index)
+	}
+	content, err := json.Marshal(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Push(t, "app", raw{string(content), indexType})
+}
+
+// TestVerifyForgedIndexes: what was not asked for is refused, whoever pushed it.
+func TestVerifyForgedIndexes(t *testing.T) {
+	t.Parallel()
+	a, b := entry{configured: amd64, says: "same"}, entry{configured: arm64, says: "same"}
+	attested := func(of string) entry { return entry{configured: unknown, says: unknown, attests: of} }
+	two, attestedTwo := asked(amd64, arm64), registry.Expected{Platforms: []string{amd64, arm64}, Attested: true}
+	tests := map[string]struct {
+		asked   registry.Expected
+		entries []entry
+		change  func(index map[string]any)
+		want    string // of the error; "" is none
+	}{
+		"as asked":                     {two, []entry{b, a}, nil, ""},
+		"attested as asked":            {registry.Expected{Platforms: []string{amd64}, Attested: true}, []entry{a, attested("ENTRY0")}, nil, ""},
+		"one of any platform attested": {registry.Expected{Attested: true}, []entry{b, attested("ENTRY0")}, nil, ""},
+		"variants in short":            {asked(arm64, "linux/arm/v7"), []entry{{configured: "linux/arm64/v8", says: arm64}, {configured: "linux/arm", says: "linux/arm/v7"}}, nil, ""},
+
+		"another architecture in the configuration": {two, []entry{a, {configured: amd64, says: arm64}}, nil, "its configuration says linux/amd64 and not linux/arm64"},
+		"another variant in the configuration": {asked(amd64, "linux/arm/v6"), []entry{a, {configured: "linux/arm/v7", says: "linux/arm/v6"}}, nil,
+			"its configuration says linux/arm/v7 and not linux/arm/v6"},
+		"another system in the configuration": {two, []entry{{configured: "windows/amd64", says: amd64}, b}, nil, "its configuration says windows/amd64 and not linux/amd64"},
+		"no platform in the configuration":    {two, []entry{{configured: "/", says: amd64}, b}, nil, "its configuration names no platform"},
+		"a second entry for a platform":       {two, []entry{a, b, a}, nil, "it holds linux/amd64, linux/arm64, linux/amd64 and not linux/amd64, linux/arm64 as asked for"},
+		"a second one by another name":        {two, []entry{a, b, {configured: arm64, says: "linux/arm64/v8"}}, nil, "it holds linux/amd64, linux/arm64, linux/arm64 and not"},
+		"an entry without a platform":         {two, []entry{a, b, {configured: amd64}}, nil, "its index has an entry without a platform"},
+		"a platform that nobody asked for":    {two, []entry{a, b, {configured: "windows/amd64", says: "same"}}, nil, "it holds linux/amd64, linux/arm64, windows/amd64 and not"},
+		"a platform that is missing":          {two, []entry{a}, nil, "it holds linux/amd64 and not"},
+		"one image for two platforms":         {two, []entry{a, {configured: arm64, says: arm64, same: true}}, nil, "its index has sha256:"},
+		"attestations that nobody asked for":  {two, []entry{a, b, attested("ENTRY0")}, nil, "it holds attestations, which were not asked for"},
+		"attestations that are missing":       {attestedTwo, []entry{a, b, attested("ENTRY0")}, nil, "it has no attestations for 1 of its images"},
+		"an attestation of something else":    {attestedTwo, []entry{a, b, attested("ENTRY0"), attested("sha256:" + strings.Repeat("0", 64))}, nil, "neither an image nor the attestation of one"},
+		"an attestation of itself":            {attestedTwo, []entry{a, b, attested("ENTRY0"), {configured: unknown, says: unknown}}, nil, "neither an image nor the attestation of one"},
+		"two attestations of one":             {attestedTwo, []entry{a, b, attested("ENTRY0"), attested("ENTRY0")}, nil, "it attests sha256:"},
+		"an image that passes for an attestation": {two, []entry{a, b, {configured: amd64, says: amd64, attests: "ENTRY0"}}, nil,
+			"it holds linux/amd64, linux/arm64, linux/amd64 and not"},
+		"another size":       {two, []entry{a, {configured: arm64, says: arm64, change: func(d map[string]any) { d["size"] = 7 }}}, nil, "bytes, its index says 7"},
+		"another media type": {two, []entry{a, {configured: arm64, says: arm64, change: func(d map[string]any) { d["mediaType"] = indexType }}}, nil, "its index says"},
+		"an index of one":    {asked(amd64), []entry{a}, nil, "it is an index, and a single manifest was asked for"},
+		"more than any":      {registry.Expected{}, []entry{a, b}, nil, "it is an index, and a single manifest was asked for"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			digest := forge(t, r, test.change, test.entries...)
+			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, test.asked)
+			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, registry.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+// TestVerifyNestedIndex: an index in an index is not what engines look for, and nobody builds it.
+func TestVerifyNestedIndex(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	inner := registrytest.Index(t, amd64, arm64)
+	hash, _ := inner.Digest()
+	size, _ := inner.Size()
+	r.Push(t, "app", inner)
+	digest := forge(t, r, func(i map[string]any) {
+		i["manifests"] = append(i["manifests"].([]any), map[string]any{
+			"mediaType": indexType, "digest": hash.String(), "size": size, "platform": map[string]string{"os": "linux", "architecture": "arm64"},
+		})
+	}, entry{configured: amd64, says: amd64})
+	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64))
+	if !errors.Is(err, registry.ErrMismatch) || !strings.Contains(err.Error(), "is no image manifest") {
+		t.Error(err)
+	}
+}
+
+// TestVerifyForgedImages: one manifest is compared with what was asked for as well.
+func TestVerifyForgedImages(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		platform string
+		asked    registry.Expected
+		change   func(t *testing.T, image v1.Image) v1.Image
+		want     string
+	}{
+		"as asked":           {arm64, asked(arm64), nil, ""},
+		"any":                {arm64, registry.Expected{}, nil, ""},
+		"another platform":   {amd64, asked(arm64), nil, "its configuration says linux/amd64 and not linux/arm64"},
+		"no platform":        {"/", registry.Expected{}, nil, "its configuration names no platform"},
+		"an index asked for": {amd64, asked(amd64, arm64), nil, "it is a single manifest, and an index was asked for"},
+		"no image's media type": {amd64, asked(amd64), func(_ *testing.T, image v1.Image) v1.Image {
+			return mutate.ConfigMediaType(image, "application/vnd.cncf.helm.config.v1+json")
+		}, "is \"application/vnd.cncf.helm.config.v1+json\" and no image's"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			image := registrytest.Image(t, test.platform)
+			if test.change != nil {
+				image = test.change(t, image)
+			}
+			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", r.Push(t, "app", image), test.asked)
+			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, registry.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+// TestVerifyAsksLittle: an index with more than was asked for costs no more requests than the index itself.
+func TestVerifyAsksLittle(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	many := make([]entry, 40)
+	for i := range many {
+		many[i] = entry{configured: amd64, says: amd64}
+	}
+	digest := forge(t, r, nil, many...)
+	before := asksFor(r, http.MethodGet)
+	if _, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64)); !errors.Is(err, registry.ErrMismatch) {
+		t.Error(err)
+	}
+	if got := asksFor(r, http.MethodGet) - before; got > 2 { // the ping, the index
+		t.Errorf("%d requests", got)
+	}
+}
