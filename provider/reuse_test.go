@@ -4,8 +4,12 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
 // An image that lost a part is built again. There is no builder here, which is how it shows.
@@ -45,3 +49,36 @@ func TestApplyTellsWhatAPinnedHashStandsFor(t *testing.T) {
 		}
 	}
 }
+
+// An image that somebody else pushed under the tag with the inputs hash, and that is not what is asked for, is no reason not to build. There
+// is no builder here, which is how it shows.
+func TestApplyReusesNoForgedImage(t *testing.T) {
+	t.Parallel()
+	arm := registrytest.Image(t, "linux/arm64")
+	forged := map[string]v1.ImageIndex{
+		"a platform twice":     registrytest.Index(t, "linux/amd64", "linux/arm64", "linux/arm64"),
+		"another architecture": mutate.AppendManifests(registrytest.Index(t, "linux/arm64"), mutate.IndexAddendum{Add: arm, Descriptor: amd64}),
+		"no platform":          mutate.AppendManifests(registrytest.Index(t, "linux/amd64", "linux/arm64"), mutate.IndexAddendum{Add: arm}),
+		"an attestation":       registrytest.Index(t, "linux/amd64", "linux/arm64", "unknown/unknown"),
+	}
+	for name, index := range forged {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := remember(t)
+			r.state = property.Map{}
+			nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
+			inputs := r.inputs(t, "app:{hash}").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
+				Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
+			args, _, err := decode(t.Context(), inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Push(t, "app:"+inputsHash(args), index)
+			if _, err := r.update(inputs); err == nil || !strings.Contains(err.Error(), nowhere) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+var amd64 = v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}

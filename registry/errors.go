@@ -101,7 +101,23 @@ func (s *session) unreachable(err error) error {
 	if text := err.Error(); strings.Contains(text, "proxyconnect") || strings.Contains(text, "Proxy Authentication Required") {
 		return fmt.Errorf("%w: %w; %s", ErrUnreachable, err, proxyRemedy)
 	}
-	return fmt.Errorf("%w: %w; check that %s is right and running", ErrUnreachable, err, s.login.host)
+	return fmt.Errorf("%w: %w; check that %s is right and running", ErrUnreachable, s.foreign(err), s.login.host)
+}
+
+// foreignError is an error whose text holds words of a registry's, such as a header that cannot be read.
+type foreignError struct {
+	error
+	text string
+}
+
+// Error is the beginning of the text on one line, without the queries of URLs.
+func (e *foreignError) Error() string { return e.text }
+
+// Unwrap is for errors.Is.
+func (e *foreignError) Unwrap() error { return e.error }
+
+func (s *session) foreign(err error) error {
+	return &foreignError{err, s.quoted(signed.ReplaceAllString(err.Error(), "$1"))}
 }
 
 // firstLine leaves out the answer of a token server, which go-containerregistry appends.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
@@ -67,6 +68,9 @@ type finding struct {
 }
 
 func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
+	if strings.ContainsFunc(host, func(r rune) bool { return !unicode.IsPrint(r) }) { // a daemon asks for any
+		return finding{}, fmt.Errorf("there are no credentials for %q, which is no host", host)
+	}
 	if login, is := k.login(host); is {
 		return finding{Credential: Credential{Username: login.Username, Password: login.Password}}, nil
 	}

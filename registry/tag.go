@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/distribution/reference"
 )
@@ -40,7 +41,7 @@ func (t Tag) String() string { return t.Repository() + ":" + t.label }
 
 // tagProblems are asked in this order. Each answers with what is wrong and the cure, or with nothing.
 func tagProblems() []func(s string) string {
-	return []func(string) string{emptyTag, spacedTag, loginTag, schemeTag, digestTag, bareTag, capitalTag, emptyLabel, longLabel, oddLabel}
+	return []func(string) string{emptyTag, spacedTag, controlTag, loginTag, schemeTag, digestTag, bareTag, capitalTag, emptyLabel, longLabel, oddLabel}
 }
 
 func emptyTag(s string) string {
@@ -55,6 +56,13 @@ func spacedTag(s string) string {
 		return ""
 	}
 	return "contains white space" + repaired(s)
+}
+
+func controlTag(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return "contains a character that cannot be seen; remove it"
 }
 
 // repaired is the cure of a tag with all that is wrong with it put right, so that what it proposes is not refused next.
