@@ -12,7 +12,8 @@ import (
 
 func (a *ImageArgs) describeSteps(an infer.Annotator) {
 	an.Describe(&a.AddHosts, "Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.")
-	an.Describe(&a.Network, "The network of steps. Defaults to the builder's own.")
+	an.Describe(&a.Network, "The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not "+
+		"to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.")
 	an.Describe(&a.NoCache, "Whether an image that is built is built without the builder's cache, every step again. It is no reason to "+
 		"build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview "+
 		"does not know it. Defaults to false.")
@@ -35,8 +36,9 @@ const (
 // Values are the values of the enum.
 func (NetworkMode) Values() []infer.EnumValue[NetworkMode] {
 	return []infer.EnumValue[NetworkMode]{
-		{Name: "Default", Value: NetworkDefault, Description: "The builder's own."},
-		{Name: "Host", Value: NetworkHost, Description: "That of the machine of the builder, which must allow it (the entitlement `network.host`)."},
+		{Name: "Default", Value: NetworkDefault, Description: "The builder's choice: with the provider's own daemon, a network of the step's own."},
+		{Name: "Host", Value: NetworkHost, Description: "That of the machine of the builder, with all that listens on its loopback, the Pulumi engine " +
+			"included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`)."},
 		{Name: "None", Value: NetworkNone, Description: "None."},
 	}
 }

@@ -129,6 +129,62 @@ func TestMachineThatForbidsDevices(t *testing.T) {
 	}
 }
 
+// A step that opens connections without end and reads nothing gets so many, in bounded memory, and the next one gets its own.
+func TestStepThatFloodsTheRelay(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() { // sends as much as anybody takes
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				for err := error(nil); err == nil; {
+					_, err = conn.Write(make([]byte, 64<<10))
+				}
+			}()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	dir := folder(t)
+	lease, _ := acquire(t, daemon.Options{Dir: dir})
+	address := machineAddress(t) + ":" + port
+	flooded := make(chan string, 1)
+	go func() {
+		output, err := probeOn(t.Context(), lease.Endpoint(), runtime.GOARCH, buildProbe(t, runtime.GOARCH), llb.Network(llb.NetModeSandbox), "flood "+address+" 600")
+		flooded <- fmt.Sprint(output, err)
+	}()
+	eventually(t, 20*time.Second, "a relay", func() bool { return len(processes("pulumi-buildkit-network relay "+dir)) == 1 })
+	relay := processes("pulumi-buildkit-network relay " + dir)[0]
+	var peak int
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		select {
+		case got := <-flooded:
+			tick.Stop()
+			wantTexts(t, got, "flood "+address+" 600: 512 open")
+			if peak == 0 || peak > 300<<10 {
+				t.Errorf("the relay took %d KB", peak)
+			}
+			t.Logf("the relay took %d KB", peak)
+			wantTexts(t, probe(t, lease.Endpoint(), llb.Network(llb.NetModeSandbox), "tcp "+address), "REACHED")
+			return
+		case <-tick.C:
+			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", relay.pid))
+			if _, size, ok := strings.Cut(string(status), "VmRSS:"); ok {
+				var kb int
+				_, _ = fmt.Sscan(size, &kb)
+				peak = max(peak, kb)
+			}
+		}
+	}
+}
+
 // forbidding is a cgroup whose processes may not use TUN devices, as a container's. It is gone when the test's daemon is.
 func forbidding(t *testing.T) string {
 	t.Helper()

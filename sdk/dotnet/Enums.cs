@@ -94,11 +94,11 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// The builder's own.
+        /// The builder's choice: with the provider's own daemon, a network of the step's own.
         /// </summary>
         public static NetworkMode Default { get; } = new NetworkMode("default");
         /// <summary>
-        /// That of the machine of the builder, which must allow it (the entitlement `network.host`).
+        /// That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
         /// </summary>
         public static NetworkMode Host { get; } = new NetworkMode("host");
         /// <summary>

@@ -323,7 +323,7 @@ namespace PulumiBuildkit.Buildkit
         public Input<bool>? Load { get; set; }
 
         /// <summary>
-        /// The network of steps. Defaults to the builder's own.
+        /// The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
         /// </summary>
         [Input("network")]
         public Input<PulumiBuildkit.Buildkit.NetworkMode>? Network { get; set; }

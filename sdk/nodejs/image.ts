@@ -260,7 +260,7 @@ export interface ImageArgs {
      */
     load?: pulumi.Input<boolean>;
     /**
-     * The network of steps. Defaults to the builder's own.
+     * The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
      */
     network?: pulumi.Input<enums.NetworkMode>;
     /**

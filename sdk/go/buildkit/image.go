@@ -132,7 +132,7 @@ type imageArgs struct {
 	Labels map[string]string `pulumi:"labels"`
 	// Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
 	Load *bool `pulumi:"load"`
-	// The network of steps. Defaults to the builder's own.
+	// The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
 	Network *NetworkMode `pulumi:"network"`
 	// Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
 	NoCache *bool `pulumi:"noCache"`
@@ -198,7 +198,7 @@ type ImageArgs struct {
 	Labels pulumi.StringMapInput
 	// Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
 	Load pulumi.BoolPtrInput
-	// The network of steps. Defaults to the builder's own.
+	// The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
 	Network NetworkModePtrInput
 	// Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
 	NoCache pulumi.BoolPtrInput

@@ -353,9 +353,9 @@ func (in *compressionTypePtr) ToCompressionTypePtrOutputWithContext(ctx context.
 type NetworkMode string
 
 const (
-	// The builder's own.
+	// The builder's choice: with the provider's own daemon, a network of the step's own.
 	NetworkModeDefault = NetworkMode("default")
-	// That of the machine of the builder, which must allow it (the entitlement `network.host`).
+	// That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
 	NetworkModeHost = NetworkMode("host")
 	// None.
 	NetworkModeNone = NetworkMode("none")

@@ -51,11 +51,11 @@ class CompressionType(_builtins.str, Enum):
 class NetworkMode(_builtins.str, Enum):
     DEFAULT = "default"
     """
-    The builder's own.
+    The builder's choice: with the provider's own daemon, a network of the step's own.
     """
     HOST = "host"
     """
-    That of the machine of the builder, which must allow it (the entitlement `network.host`).
+    That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
     """
     NONE = "none"
     """

@@ -70,7 +70,7 @@ class ImageArgs:
         :param pulumi.Input[Sequence[pulumi.Input['ExportArgs']]] exports: What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image.
         :param pulumi.Input[_builtins.bool] load: Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
-        :param pulumi.Input['NetworkMode'] network: The network of steps. Defaults to the builder's own.
+        :param pulumi.Input['NetworkMode'] network: The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
         :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
         :param pulumi.Input['ProvenanceArgs'] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
@@ -323,7 +323,7 @@ class ImageArgs:
     @pulumi.getter
     def network(self) -> Optional[pulumi.Input['NetworkMode']]:
         """
-        The network of steps. Defaults to the builder's own.
+        The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
         """
         return pulumi.get(self, "network")
 
@@ -584,7 +584,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]] exports: What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image.
         :param pulumi.Input[_builtins.bool] load: Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
-        :param pulumi.Input['NetworkMode'] network: The network of steps. Defaults to the builder's own.
+        :param pulumi.Input['NetworkMode'] network: The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
         :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
         :param pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.

@@ -38,11 +38,11 @@ export type CompressionType = (typeof CompressionType)[keyof typeof CompressionT
 
 export const NetworkMode = {
     /**
-     * The builder's own.
+     * The builder's choice: with the provider's own daemon, a network of the step's own.
      */
     Default: "default",
     /**
-     * That of the machine of the builder, which must allow it (the entitlement `network.host`).
+     * That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
      */
     Host: "host",
     /**

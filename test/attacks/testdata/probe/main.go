@@ -9,6 +9,7 @@
 //	get URL           downloads, and prints how much
 //	dns NAME          resolves
 //	raw ADDRESS       sends SYN and UDP packets in raw frames, and prints who answered
+//	flood ADDRESS N   opens N connections, reads nothing, and prints how many there are after 2 s
 //	listen ADDRESS    listens and answers until the end of the step
 //	interfaces        prints the network interfaces and their addresses
 package main
@@ -21,6 +22,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -71,6 +73,8 @@ func attempt(kind, target string) (string, error) {
 		return strings.Join(addresses, " "), err
 	case "raw":
 		return raw(target)
+	case "flood":
+		return flood(target)
 	case "listen":
 		return listen(target)
 	case "interfaces":
@@ -128,6 +132,25 @@ func get(url string) (string, error) {
 	defer response.Body.Close()
 	n, err := io.Copy(io.Discard, response.Body)
 	return fmt.Sprintf("REACHED %s %d bytes in %d ms", response.Status, n, time.Since(begun).Milliseconds()), err
+}
+
+func flood(target string) (string, error) {
+	address, number, _ := strings.Cut(target, " ")
+	wanted, err := strconv.Atoi(number)
+	if err != nil {
+		return "", err
+	}
+	var open []net.Conn
+	for range wanted {
+		if conn, err := net.DialTimeout("tcp", address, limit); err == nil {
+			open = append(open, conn)
+		}
+	}
+	time.Sleep(2 * time.Second)
+	for _, conn := range open {
+		conn.Close()
+	}
+	return fmt.Sprint(len(open), " open"), nil
 }
 
 func listen(target string) (string, error) {

@@ -243,14 +243,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The network of steps. Defaults to the builder&#39;s own.
+     * The network of steps. By default each step of the provider&#39;s own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud&#39;s metadata; a builder of yours decides for itself.
      * 
      */
     @Import(name="network")
     private @Nullable Output<NetworkMode> network;
 
     /**
-     * @return The network of steps. Defaults to the builder&#39;s own.
+     * @return The network of steps. By default each step of the provider&#39;s own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud&#39;s metadata; a builder of yours decides for itself.
      * 
      */
     public Optional<Output<NetworkMode>> network() {
@@ -886,7 +886,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param network The network of steps. Defaults to the builder&#39;s own.
+         * @param network The network of steps. By default each step of the provider&#39;s own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud&#39;s metadata; a builder of yours decides for itself.
          * 
          * @return builder
          * 
@@ -897,7 +897,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param network The network of steps. Defaults to the builder&#39;s own.
+         * @param network The network of steps. By default each step of the provider&#39;s own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud&#39;s metadata; a builder of yours decides for itself.
          * 
          * @return builder
          * 

@@ -11,12 +11,12 @@ import java.util.StringJoiner;
     @EnumType
     public enum NetworkMode {
         /**
-         * The builder&#39;s own.
+         * The builder&#39;s choice: with the provider&#39;s own daemon, a network of the step&#39;s own.
          * 
          */
         Default("default"),
         /**
-         * That of the machine of the builder, which must allow it (the entitlement `network.host`).
+         * That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
          * 
          */
         Host("host"),
