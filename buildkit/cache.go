@@ -1,10 +1,11 @@
 package buildkit
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/moby/buildkit/client"
@@ -37,19 +38,25 @@ func (s *solve) cacheEntries(caches []Cache) []client.CacheOptionsEntry {
 	return entries
 }
 
-// cacheImports leaves out folders that hold no cache, as they do before the first build, with a word about it.
-func (s *solve) cacheImports(caches []Cache) []client.CacheOptionsEntry {
+// cacheImports leaves out folders that hold no cache, as they do before the first build, and warns of them.
+func (s *solve) cacheImports(ctx context.Context, caches []Cache) []Cache {
 	var there []Cache
 	for _, c := range caches {
 		if c.Type == "local" {
-			if _, err := os.Stat(filepath.Join(c.Attrs["src"], "index.json")); err != nil {
-				s.steps.warn(fmt.Sprintf("cacheFrom: there is no cache in the folder %s: it is built without", c.Attrs["src"]))
+			digest, err := s.openCache(ctx, c)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("there is no cache in the folder %s", c.Attrs["src"])
+			}
+			if err != nil {
+				s.steps.warn(fmt.Sprintf("cacheFrom: %v: it is built without", err))
 				continue
 			}
+			c.Attrs = maps.Clone(c.Attrs)
+			c.Attrs["digest"] = digest
 		}
 		there = append(there, c)
 	}
-	return s.cacheEntries(there)
+	return there
 }
 
 // cacheTrouble tells of a step that it was about a cache and failed: a build can do without, but should not in silence.

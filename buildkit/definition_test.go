@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
 // A Dockerfile or an ignore file into which somebody has yet to write is refused: nothing waits for it.
@@ -28,6 +31,22 @@ func TestLoadWaitsForNoFIFO(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// What is larger than a Dockerfile or an ignore file can be is not read.
+func TestLoadReadsNoFileWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Dockerfile", "Dockerfile.dockerignore", ".dockerignore", "lib/.dockerignore"} {
+		dir := t.TempDir()
+		write(t, dir, map[string]string{"Dockerfile": "FROM scratch\n", "lib/f": "", name: ""})
+		if err := os.Truncate(filepath.Join(dir, name), 40<<30); err != nil {
+			t.Fatal(err)
+		}
+		files := Files{Context: dir, Dockerfile: filepath.Join(dir, "Dockerfile"), Named: map[string]string{"lib": filepath.Join(dir, "lib")}}
+		if _, err := Load(t.Context(), Plan{Files: files}); !errors.As(err, new(*file.TooLargeError)) {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 

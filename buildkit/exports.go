@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session/filesync"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
@@ -32,21 +32,27 @@ type Sink interface {
 
 // exports are what the daemon is asked for: the image last, because each exporter's digest replaces the one before.
 func (s *solve) exports(ctx context.Context, exports []Export) ([]client.ExportEntry, error) {
+	s.received = &receiver{folders: map[int]*exportedFolder{}, archives: filesync.NewFSSyncTarget()}
 	var entries []client.ExportEntry
-	for _, e := range exports {
+	for number, e := range exports {
 		entry := client.ExportEntry{Type: e.Type, Attrs: maps.Clone(e.Attrs), OutputDir: e.Dir}
 		if e.Open == nil {
-			if err := os.MkdirAll(e.Dir, 0o755); err != nil { //nolint:gosec // it is the user's, as any folder of theirs
+			root, err := s.plan.Files.projectBounds().MakeRoot(e.Dir)
+			if err != nil {
 				return nil, fmt.Errorf("exports: %w", err)
 			}
-		} else {
-			sink, err := e.Open(ctx)
-			if err != nil {
-				return nil, err
-			}
-			s.sinks = append(s.sinks, sink)
-			entry.Output = func(map[string]string) (io.WriteCloser, error) { return open{sink}, nil }
+			mirror := e.Attrs["mode"] == string(client.LocalExporterModeDelete)
+			s.received.folders[number] = &exportedFolder{root: root, mirror: mirror}
+			entries = append(entries, entry)
+			continue
 		}
+		sink, err := e.Open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.sinks = append(s.sinks, sink)
+		entry.Output = func(map[string]string) (io.WriteCloser, error) { return open{sink}, nil }
+		s.received.archives.Add(filesync.WithFSSync(number, entry.Output))
 		entries = append(entries, entry)
 	}
 	return append(entries, s.plan.images()...), nil
@@ -64,6 +70,16 @@ func (open) Close() error { return nil }
 
 // settle ends the sinks, whatever became of the solve. The reason why one took no more says more than what came of it.
 func (s *solve) settle(ctx context.Context, err error) error {
+	if s.received != nil {
+		s.received.close(func(warning string) {
+			if err == nil {
+				s.steps.warn(warning)
+			}
+		})
+	}
+	for _, store := range s.stores {
+		_ = store.root.Close()
+	}
 	for _, sink := range s.sinks {
 		if err == nil {
 			err = sink.Commit()

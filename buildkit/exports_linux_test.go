@@ -20,11 +20,11 @@ import (
 )
 
 func file(path string) func(context.Context) (buildkit.Sink, error) {
-	return func(context.Context) (buildkit.Sink, error) { return buildkit.NewFile(path) }
+	return func(context.Context) (buildkit.Sink, error) { return buildkit.NewFile("", path) }
 }
 
 func folder(path string) func(context.Context) (buildkit.Sink, error) {
-	return func(context.Context) (buildkit.Sink, error) { return buildkit.NewFolder(path) }
+	return func(context.Context) (buildkit.Sink, error) { return buildkit.NewFolder("", path) }
 }
 
 // One build leaves the image in every form, beside the one that it pushes.

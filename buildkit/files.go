@@ -18,12 +18,17 @@ type Files struct {
 	Project string
 }
 
+// projectBounds are where links in the project may lead.
+func (f Files) projectBounds() file.Bounds {
+	if f.Project == "" {
+		return nil
+	}
+	return file.Bounds{f.Project}
+}
+
 // bounds are where links that lead to a file of a context, or beside it, may lead. The context may be remote.
 func (f Files) bounds(context string) file.Bounds {
-	var folders file.Bounds
-	if f.Project != "" {
-		folders = append(folders, f.Project)
-	}
+	folders := f.projectBounds()
 	if !IsRemote(context) {
 		folders = append(folders, context)
 	}
@@ -32,11 +37,7 @@ func (f Files) bounds(context string) file.Bounds {
 
 // open opens the directory of a context. The errors are those of file.Bounds.OpenRoot.
 func (f Files) open(context string) (*os.Root, error) {
-	var folders file.Bounds
-	if f.Project != "" {
-		folders = append(folders, f.Project)
-	}
-	return folders.OpenRoot(context)
+	return f.projectBounds().OpenRoot(context)
 }
 
 // CheckContext returns nil if the directory of a context can be opened, or the error of file.Bounds.OpenRoot.

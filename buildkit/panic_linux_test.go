@@ -24,7 +24,7 @@ func TestAPanicEndsOneBuild(t *testing.T) {
 	plan := s.plan(t, "RUN --mount=type=secret,id=a true")
 	asked := 0
 	for name, broken := range map[string]buildkit.Access{
-		"in a secret": {Secrets: map[string]buildkit.Secret{"a": func() ([]byte, error) {
+		"in a secret": {Secrets: map[string]buildkit.Secret{"a": func(context.Context) ([]byte, error) {
 			if asked++; asked > 1 {
 				panic("in a secret")
 			}

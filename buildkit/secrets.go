@@ -21,7 +21,7 @@ const SecretLimit = secretsprovider.MaxSecretSize
 
 // Secret looks up the value of a secret that steps may mount: RUN --mount=type=secret,id=…. It is called once before the build starts,
 // so that one that is missing ends it at once, and again whenever a step asks. The value goes from memory to the daemon's memory.
-type Secret func() ([]byte, error)
+type Secret func(ctx context.Context) ([]byte, error)
 
 // secretStore hands out the secrets of one solve, and what it hands out is redacted from then on.
 type secretStore struct {
@@ -33,18 +33,18 @@ type secretStore struct {
 }
 
 // fill looks every secret up once. The error names the one that is not there or too long.
-func (s *secretStore) fill(values map[string]Secret) error {
+func (s *secretStore) fill(ctx context.Context, values map[string]Secret) error {
 	s.values, s.missing = values, map[string]bool{}
 	for _, id := range slices.Sorted(maps.Keys(values)) {
-		if _, err := s.lookup(id); err != nil {
+		if _, err := s.lookup(ctx, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *secretStore) lookup(id string) ([]byte, error) {
-	value, err := s.values[id]()
+func (s *secretStore) lookup(ctx context.Context, id string) ([]byte, error) {
+	value, err := s.values[id](ctx)
 	if err == nil && len(value) > SecretLimit {
 		err = fmt.Errorf("it has %d bytes, BuildKit takes %d at most", len(value), SecretLimit)
 	}
@@ -56,9 +56,9 @@ func (s *secretStore) lookup(id string) ([]byte, error) {
 }
 
 // GetSecret answers the daemon.
-func (s *secretStore) GetSecret(_ context.Context, id string) ([]byte, error) {
+func (s *secretStore) GetSecret(ctx context.Context, id string) ([]byte, error) {
 	if s.values[id] != nil {
-		return rescue.Value(func() ([]byte, error) { return s.lookup(id) })
+		return rescue.Value(func() ([]byte, error) { return s.lookup(ctx, id) })
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

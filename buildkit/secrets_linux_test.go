@@ -2,6 +2,7 @@ package buildkit_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,7 @@ const canary = "Canary-Hunter2-/+é"
 func secrets(values map[string]string) buildkit.Access {
 	access := buildkit.Access{Secrets: map[string]buildkit.Secret{}}
 	for id, value := range values {
-		access.Secrets[id] = func() ([]byte, error) { return []byte(value), nil }
+		access.Secrets[id] = func(context.Context) ([]byte, error) { return []byte(value), nil }
 	}
 	return access
 }
@@ -69,7 +70,7 @@ func TestASecretIsSeenNowhere(t *testing.T) {
 	plan.Labels = map[string]string{"a": "b"}
 	access := secrets(map[string]string{"a": canary, "b": canary})
 	asked := 0
-	access.Secrets["a"] = func() ([]byte, error) {
+	access.Secrets["a"] = func(context.Context) ([]byte, error) {
 		asked++
 		wantNoCanary(t, "the processes of this machine", processes(t))
 		return []byte(canary), nil
@@ -152,8 +153,8 @@ func TestASecretThatWasNotGiven(t *testing.T) {
 func TestASecretThatIsNotThereEndsTheBuildAtOnce(t *testing.T) {
 	t.Parallel()
 	for want, secret := range map[string]buildkit.Secret{
-		`the secret "a": no such variable`:                           func() ([]byte, error) { return nil, errors.New("no such variable") },
-		`the secret "a": it has 512001 bytes, BuildKit takes 512000`: func() ([]byte, error) { return make([]byte, buildkit.SecretLimit+1), nil },
+		`the secret "a": no such variable`:                           func(context.Context) ([]byte, error) { return nil, errors.New("no such variable") },
+		`the secret "a": it has 512001 bytes, BuildKit takes 512000`: func(context.Context) ([]byte, error) { return make([]byte, buildkit.SecretLimit+1), nil },
 	} {
 		s := newSteps(t)
 		_, err := s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{Secrets: map[string]buildkit.Secret{"a": secret}})

@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"context"
 	"time"
 
 	"github.com/moby/buildkit/session"
@@ -23,8 +24,8 @@ type Access struct {
 
 // attachables are what the daemon may ask of us during one solve: the recorded trees, credentials, secrets and signatures,
 // nothing else.
-func (s *solve) attachables(access Access) ([]session.Attachable, error) {
-	if err := s.secrets.fill(access.Secrets); err != nil {
+func (s *solve) attachables(ctx context.Context, access Access) ([]session.Attachable, error) {
+	if err := s.secrets.fill(ctx, access.Secrets); err != nil {
 		return nil, err
 	}
 	agents, err := sshAttachables(access.SSH)

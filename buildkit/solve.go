@@ -53,6 +53,8 @@ type solve struct {
 	guard     *guard
 	steps     *steps
 	sinks     []Sink
+	received  *receiver
+	stores    map[string]*cacheStore // by their names for the daemon
 }
 
 func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
@@ -72,22 +74,29 @@ func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
 
 // options are what the daemon is asked for and what it may ask for.
 func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.SolveOpt, error) {
-	attachables, err := s.attachables(access)
+	attachables, err := s.attachables(ctx, access)
 	if err != nil {
 		return client.SolveOpt{}, err
 	}
 	exports, err := s.exports(ctx, access.Exports)
+	if err != nil {
+		return client.SolveOpt{}, err
+	}
+	imports := s.cacheImports(ctx, access.CacheFrom)
+	if err := s.checkCacheFolders(access.CacheTo); err != nil {
+		return client.SolveOpt{}, err
+	}
 	return client.SolveOpt{
 		FrontendAttrs:        s.plan.frontendAttrs(in.Definition),
 		Exports:              exports,
 		Session:              attachables,
-		CacheImports:         s.cacheImports(access.CacheFrom),
+		CacheImports:         s.cacheEntries(imports),
 		CacheExports:         s.cacheEntries(access.CacheTo),
 		SharedKey:            in.transferKey(s.plan.Epoch),
 		AllowedEntitlements:  s.plan.entitlements(),
 		CompatibilityVersion: CompatibilityVersion,
 		SourcePolicy:         s.plan.basePolicy(),
-	}, err
+	}, nil
 }
 
 func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, access Access) (*client.SolveResponse, error) {
@@ -105,7 +114,7 @@ func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, 
 		drain(status)
 	})
 	uncut := cutOff(ctx, c)
-	response, err := c.Build(ctx, opt, "pulumi-buildkit", s.build, status)
+	response, err := s.converse(ctx, c, opt, status)
 	<-drained
 	uncut()
 	if err != nil && ctx.Err() != nil {

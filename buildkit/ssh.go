@@ -8,6 +8,8 @@ import (
 
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
 // SSHAgent is what steps may sign in with: RUN --mount=type=ssh,id=…. Keys never leave this machine: the daemon asks for signatures.
@@ -33,9 +35,21 @@ func sshAttachables(agents []SSHAgent) ([]session.Attachable, error) {
 	return []session.Attachable{provider}, err
 }
 
+// keyLimit is the most bytes that sshprovider reads of a key.
+const keyLimit = 100 << 10
+
+// checkKey wants a socket or a private key: BuildKit opens whatever is there and would wait for the writer of a FIFO.
+func checkKey(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&os.ModeSocket != 0 {
+		return err
+	}
+	return file.Check(path, keyLimit)
+}
+
 func (a SSHAgent) check(config sshprovider.AgentConfig) error {
 	for _, path := range a.Paths {
-		if _, err := os.Stat(path); err != nil {
+		if err := checkKey(path); err != nil {
 			return err
 		}
 	}

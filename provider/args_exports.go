@@ -54,7 +54,8 @@ type ExportLocal struct {
 
 // Annotate documents the type.
 func (e *ExportLocal) Annotate(an infer.Annotator) {
-	an.Describe(e, "The files of an image, in a folder. Several platforms have a folder each in it.")
+	an.Describe(e, "The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid "+
+		"and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.")
 	an.Describe(&e.Dest, "Path of the folder, relative to the program. What is there stays. Keep it out of the build context.")
 }
 

@@ -1,12 +1,14 @@
 package provider
 
 import (
+	"context"
 	"fmt"
 	"os"
 
 	"github.com/pulumi/pulumi-go-provider/infer"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
 func (a *ImageArgs) describeSecrets(an infer.Annotator) {
@@ -35,7 +37,7 @@ func (s *SecretSource) Annotate(an infer.Annotator) {
 func (a ImageArgs) secrets() map[string]buildkit.Secret {
 	all := map[string]buildkit.Secret{}
 	for id, value := range a.Secrets {
-		all[id] = func() ([]byte, error) { return []byte(value), nil }
+		all[id] = func(context.Context) ([]byte, error) { return []byte(value), nil }
 	}
 	for id, source := range a.SecretSources {
 		all[id] = source.read
@@ -44,10 +46,10 @@ func (a ImageArgs) secrets() map[string]buildkit.Secret {
 }
 
 // read looks the secret up. The error names the place.
-func (s SecretSource) read() (value []byte, err error) {
+func (s SecretSource) read(ctx context.Context) (value []byte, err error) {
 	place := "the file " + deref(s.File)
 	if s.Env == nil {
-		value, err = os.ReadFile(*s.File)
+		value, err = file.Read(ctx, *s.File, file.LimitSecret)
 	} else {
 		text, set := os.LookupEnv(*s.Env)
 		if place = "the environment variable " + *s.Env; !set {

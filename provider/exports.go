@@ -162,7 +162,7 @@ func (e export) open(ctx context.Context) (buildkit.Sink, error) {
 	case e.dest == "":
 		return engine.Load(ctx)
 	case e.folder:
-		return buildkit.NewFolder(e.dest)
+		return buildkit.NewFolder(projectFolder(), e.dest)
 	}
-	return buildkit.NewFile(e.dest)
+	return buildkit.NewFile(projectFolder(), e.dest)
 }

@@ -126,6 +126,9 @@ func (a *awsAccess) config(ctx context.Context, p awsPrincipal) (aws.Config, err
 	if known, is := a.configs[p]; is {
 		return known, nil
 	}
+	if err := checkFiles(amazonFiles); err != nil {
+		return aws.Config{}, err
+	}
 	loaded, err := config.LoadDefaultConfig(ctx, p.options()...)
 	if err != nil {
 		return aws.Config{}, err

@@ -87,7 +87,7 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	login, err := c.login(canonicalHost(repository.RegistryStr()))
+	login, err := c.login(ctx, canonicalHost(repository.RegistryStr()))
 	if err != nil {
 		return nil, err
 	}
@@ -123,13 +123,13 @@ func (c *Client) within(ctx context.Context) (context.Context, context.CancelFun
 }
 
 // login is the one of host for the lifetime of the client, so that its helper is asked once.
-func (c *Client) login(host string) (*lateLogin, error) {
+func (c *Client) login(ctx context.Context, host string) (*lateLogin, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if known := c.logins[host]; known != nil {
 		return known, nil
 	}
-	way, err := c.route(host)
+	way, err := c.route(ctx, host)
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +143,9 @@ func (c *Client) login(host string) (*lateLogin, error) {
 var sharedRoutes sync.Map
 
 // route returns the way to host, with the authorities and the permissions that the user gave.
-func (c *Client) route(host string) (*route, error) {
+func (c *Client) route(ctx context.Context, host string) (*route, error) {
 	link, named := c.keychain.link(host), c.keychain.named()
-	transport, err := trusting(c.options.Transport, link)
+	transport, err := trusting(ctx, c.options.Transport, link)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,9 @@ var clouds = []cloud{
 	{
 		domains: []string{"gcr.io", ".gcr.io", ".pkg.dev"},
 		ask: func(ctx context.Context, host string) (Credential, error) {
+			if err := checkFiles(googleFiles); err != nil {
+				return Credential{}, err
+			}
 			return fromKeychain(ctx, google.Keychain, host)
 		},
 	},
@@ -118,6 +121,9 @@ var azureIdentity = sync.OnceValues(func() (azcore.TokenCredential, error) { ret
 const azureScope = "https://containerregistry.azure.net/.default"
 
 func (a azure) credential(ctx context.Context, host string) (Credential, error) {
+	if err := checkFiles(microsoftFiles); err != nil {
+		return Credential{}, err
+	}
 	identity, err := a.identity()
 	if err != nil {
 		return Credential{}, azureError(err)

@@ -180,52 +180,42 @@ func environmentCredential(host string) (Credential, error) {
 	if text == "" {
 		return Credential{}, nil
 	}
-	file, err := config.LoadFromReader(strings.NewReader(text))
+	given, err := config.LoadFromReader(strings.NewReader(text))
 	if err != nil {
 		return Credential{}, fmt.Errorf(`credentials for %s: DOCKER_AUTH_CONFIG is not like {"auths":{"ghcr.io":{"auth":"..."}}}; `+
 			`correct or unset it`, host)
 	}
-	return fileCredential(file.GetAuthConfigs(), host), nil
+	return fileCredential(given.GetAuthConfigs(), host), nil
 }
 
 // dockerCredential asks the helper that config.json names for host, and the file itself where there is no helper or it has nothing.
 func (k *Keychain) dockerCredential(ctx context.Context, host string) (Credential, error) {
-	file, err := config.Load(k.dockerFolder())
+	stored, err := k.dockerConfig(ctx)
 	if err != nil {
 		return Credential{}, fmt.Errorf("credentials for %s: %w; correct or remove that file", host, err)
 	}
-	helper := helperFor(file, host)
+	helper := helperFor(stored, host)
 	if helper == "" {
-		return fileCredential(file.GetAuthConfigs(), host), nil
+		return fileCredential(stored.GetAuthConfigs(), host), nil
 	}
 	found, err := askHelper(ctx, helper, host)
 	if err != nil {
 		return Credential{}, fmt.Errorf("credentials for %s: %w", host, err)
 	}
 	if found.Anonymous() {
-		return fileCredential(file.GetAuthConfigs(), host), nil
+		return fileCredential(stored.GetAuthConfigs(), host), nil
 	}
 	return found, nil
 }
 
-// dockerFolder asks the environment each time: the library remembers its first answer.
-func (k *Keychain) dockerFolder() string {
-	for _, folder := range []string{k.DockerConfig, os.Getenv(config.EnvOverrideConfigDir)} {
-		if folder != "" {
-			return folder
-		}
-	}
-	return config.Dir()
-}
-
 // helperFor is the suffix of the credential helper that is configured for host, or of the one for all hosts, or nothing.
-func helperFor(file *configfile.ConfigFile, host string) string {
-	for _, address := range slices.Sorted(maps.Keys(file.CredentialHelpers)) {
+func helperFor(stored *configfile.ConfigFile, host string) string {
+	for _, address := range slices.Sorted(maps.Keys(stored.CredentialHelpers)) {
 		if canonicalHost(address) == host {
-			return file.CredentialHelpers[address]
+			return stored.CredentialHelpers[address]
 		}
 	}
-	return file.CredentialsStore
+	return stored.CredentialsStore
 }
 
 // fileCredential is the entry for host in auths. An entry under the plain host comes before one under a URL or a path of it.

@@ -56,7 +56,7 @@ func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
 }
 
 func (c *Client) exchange(ctx context.Context, host string, given finding, r TokenRequest) (Token, error) {
-	s, err := c.tokenSession(host, given, r.Scopes)
+	s, err := c.tokenSession(ctx, host, given, r.Scopes)
 	if err != nil {
 		return Token{}, err
 	}
@@ -125,12 +125,12 @@ func tokenServer(realm string) (name.Registry, error) {
 }
 
 // tokenSession is one whose login has been found already.
-func (c *Client) tokenSession(host string, given finding, scopes []string) (*session, error) {
+func (c *Client) tokenSession(ctx context.Context, host string, given finding, scopes []string) (*session, error) {
 	repository, err := parseRepository(host+"/"+scopedRepository(scopes), func(host string) bool { return c.keychain.link(host).Insecure })
 	if err != nil {
 		return nil, err
 	}
-	known, err := c.login(host)
+	known, err := c.login(ctx, host)
 	if err != nil {
 		return nil, err
 	}

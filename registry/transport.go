@@ -1,16 +1,18 @@
 package registry
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
 // trusting is a transport that also trusts the authorities in the link's file.
-func trusting(transport http.RoundTripper, link Login) (http.RoundTripper, error) {
+func trusting(ctx context.Context, transport http.RoundTripper, link Login) (http.RoundTripper, error) {
 	if link.CAFile == "" {
 		return transport, nil
 	}
@@ -18,7 +20,7 @@ func trusting(transport http.RoundTripper, link Login) (http.RoundTripper, error
 	if !is {
 		return nil, fmt.Errorf("the CA file %s of %s needs an http.Transport, not %T", link.CAFile, link.Host(), transport)
 	}
-	certificates, err := os.ReadFile(link.CAFile)
+	certificates, err := file.Read(ctx, link.CAFile, file.LimitText)
 	if err != nil {
 		return nil, fmt.Errorf("the CA file of %s: %w; correct it in registries", link.Host(), err)
 	}

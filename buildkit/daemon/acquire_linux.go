@@ -31,7 +31,7 @@ func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, o.Limit,
 		fmt.Errorf("the embedded BuildKit daemon was not ready within %s: read %s and %s in %s", o.Limit, daemonLog, keeperLog, o.Dir))
 	defer stop()
-	trusted, err := readTrust(o.Registries)
+	trusted, err := readTrust(ctx, o.Registries)
 	if err != nil {
 		return nil, err
 	}

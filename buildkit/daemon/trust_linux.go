@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 
@@ -27,13 +26,13 @@ type trusted struct {
 }
 
 // readTrust reads the files.
-func readTrust(registries map[string]Registry) (trust, error) {
+func readTrust(ctx context.Context, registries map[string]Registry) (trust, error) {
 	read := trust{}
 	for host, r := range registries {
 		one := trusted{plainHTTP: r.PlainHTTP}
 		if r.CAFile != "" {
 			var err error
-			if one.certificates, err = os.ReadFile(r.CAFile); err != nil {
+			if one.certificates, err = file.Read(ctx, r.CAFile, file.LimitText); err != nil {
 				return nil, fmt.Errorf("the CA file of %s: %w; correct it in registries", host, err)
 			}
 		}

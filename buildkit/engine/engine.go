@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/moby/moby/client"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
@@ -31,6 +34,9 @@ var errAborted = errors.New("the build has failed")
 //
 // The error names the engine and what to do when nothing answers there.
 func Load(ctx context.Context) (*Image, error) {
+	if err := checkCertificates(); err != nil {
+		return nil, err
+	}
 	c, err := client.New(client.FromEnv)
 	if err != nil {
 		return nil, fmt.Errorf("docker engine: %w: correct DOCKER_HOST", err)
@@ -55,6 +61,21 @@ func Load(ctx context.Context) (*Image, error) {
 		end(load(ctx, c, reader))
 	})
 	return image, nil
+}
+
+// checkCertificates returns an error for a file of DOCKER_CERT_PATH that is not regular or too large: the client opens them by
+// itself, and would wait for the writer of a FIFO.
+func checkCertificates() error {
+	folder := os.Getenv(client.EnvOverrideCertPath)
+	if folder == "" {
+		return nil
+	}
+	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+		if err := file.Check(filepath.Join(folder, name), file.LimitText); err != nil {
+			return fmt.Errorf("docker engine: %w; correct %s", err, client.EnvOverrideCertPath)
+		}
+	}
+	return nil
 }
 
 func load(ctx context.Context, c *client.Client, archive io.Reader) error {

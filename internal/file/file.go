@@ -56,6 +56,23 @@ func Open(path string) (*os.File, error) {
 	return f, nil
 }
 
+// Check returns nil if the file at path is regular and has limit bytes at most, or if nothing is there. It is for files that a
+// library opens by itself. The errors are those of Read.
+func Check(path string, limit int64) error {
+	f, err := Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() > limit {
+		err = &fs.PathError{Op: "read", Path: path, Err: &TooLargeError{Limit: limit}}
+	}
+	return errors.Join(err, f.Close())
+}
+
 func checkRegular(f *os.File) error {
 	info, err := f.Stat()
 	switch {

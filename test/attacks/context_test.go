@@ -43,12 +43,15 @@ func linked(t *testing.T, properties string, files, links map[string]string) (te
 func leaks(t *testing.T, test *stack.Test, r stack.Result, canaries ...string) {
 	t.Helper()
 	state := ""
-	_ = filepath.WalkDir(filepath.Join(filepath.Dir(filepath.Dir(test.Dir)), "state"), func(path string, _ os.DirEntry, _ error) error {
+	_ = filepath.WalkDir(filepath.Join(filepath.Dir(test.Dir), "state"), func(path string, _ os.DirEntry, _ error) error {
 		text, _ := os.ReadFile(path)
 		state += string(text)
 		return nil
 	})
-	for _, canary := range append(canaries, "PULUMI_CONFIG_PASSPHRASE") {
+	if state == "" {
+		t.Error("there is no state to look in")
+	}
+	for _, canary := range append(canaries, "PULUMI_CONFIG_PASSPHRASE=") {
 		if strings.Contains(r.All(), canary) {
 			t.Errorf("%s is in the output:\n%s", canary, r.All())
 		}
@@ -69,11 +72,8 @@ func TestALinkLeadsNoInputOutOfTheContext(t *testing.T) {
 		files                  map[string]string
 	}{
 		"the environment as Dockerfile": {properties: app, link: "app/Dockerfile", text: "/proc/self/environ"},
-		"a file beside as Dockerfile":   {properties: app, link: "app/Dockerfile", text: "BESIDE"},
 		"the environment as ignore":     {properties: app, link: "app/.dockerignore", text: "/proc/self/environ"},
 		"a folder as context":           {properties: app, link: "app", text: "AROUND"},
-		"a process as context":          {properties: app, link: "app", text: "/proc/self"},
-		"a folder as named context":     {properties: lib, files: files, link: "lib", text: "AROUND"},
 		"an ignore file of a named one": {properties: lib, files: files, link: "lib/.dockerignore", text: "BESIDE"},
 		"a folder of the Dockerfile": {
 			properties: app + "dockerfile: {location: ./docker/Dockerfile}\n", link: "docker", text: "AROUND",
@@ -119,7 +119,7 @@ func TestCopyFollowsNoLinkOutOfTheContext(t *testing.T) {
 	r := test.Preview()
 	stack.Fails(t, r, "exit code 1")
 	leaks(t, test, r, canary)
-	for _, copied := range []string{"out/Dockerfile", "environ", "up/Pulumi.yaml"} {
+	for _, copied := range []string{"out/Dockerfile"} {
 		test, canary := linked(t, app, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY " + copied + " /f\nRUN cat /f\n"},
 			map[string]string{"app/out": "AROUND", "app/environ": "/proc/self/environ", "app/up": ".."})
 		r := test.Preview()

@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
 {
 
     /// <summary>
-    /// The files of an image, in a folder. Several platforms have a folder each in it.
+    /// The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
     /// </summary>
     [OutputType]
     public sealed class ExportLocal

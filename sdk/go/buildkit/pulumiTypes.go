@@ -4238,7 +4238,7 @@ func (o ExportImagePtrOutput) Unpack() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The files of an image, in a folder. Several platforms have a folder each in it.
+// The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
 type ExportLocal struct {
 	// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
 	Dest string `pulumi:"dest"`
@@ -4255,7 +4255,7 @@ type ExportLocalInput interface {
 	ToExportLocalOutputWithContext(context.Context) ExportLocalOutput
 }
 
-// The files of an image, in a folder. Several platforms have a folder each in it.
+// The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
 type ExportLocalArgs struct {
 	// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
 	Dest pulumi.StringInput `pulumi:"dest"`
@@ -4314,7 +4314,7 @@ func (i *exportLocalPtrType) ToExportLocalPtrOutputWithContext(ctx context.Conte
 	return pulumi.ToOutputWithContext(ctx, i).(ExportLocalPtrOutput)
 }
 
-// The files of an image, in a folder. Several platforms have a folder each in it.
+// The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
 type ExportLocalOutput struct{ *pulumi.OutputState }
 
 func (ExportLocalOutput) ElementType() reflect.Type {

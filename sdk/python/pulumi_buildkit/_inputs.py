@@ -2296,7 +2296,7 @@ class ExportImageArgs:
 
 class ExportLocalArgsDict(TypedDict):
     """
-    The files of an image, in a folder. Several platforms have a folder each in it.
+    The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
     """
     dest: pulumi.Input[_builtins.str]
     """
@@ -2308,7 +2308,7 @@ class ExportLocalArgs:
     def __init__(__self__, *,
                  dest: pulumi.Input[_builtins.str]):
         """
-        The files of an image, in a folder. Several platforms have a folder each in it.
+        The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
 
         :param pulumi.Input[_builtins.str] dest: Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
         """

@@ -563,12 +563,12 @@ class ExportImage(dict):
 @pulumi.output_type
 class ExportLocal(dict):
     """
-    The files of an image, in a folder. Several platforms have a folder each in it.
+    The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
     """
     def __init__(__self__, *,
                  dest: _builtins.str):
         """
-        The files of an image, in a folder. Several platforms have a folder each in it.
+        The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
 
         :param _builtins.str dest: Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
         """

@@ -11,7 +11,7 @@ import java.util.Objects;
 
 
 /**
- * The files of an image, in a folder. Several platforms have a folder each in it.
+ * The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
  * 
  */
 public final class ExportLocalArgs extends com.pulumi.resources.ResourceArgs {

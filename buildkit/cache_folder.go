@@ -1,0 +1,161 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/containerd/containerd/v2/core/content"
+	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+)
+
+// cacheStore is a folder with a cache. What is read of it is regular and in the folder, whatever links are there.
+type cacheStore struct {
+	content.Store
+	root *os.Root
+}
+
+// cacheStoreName is what the daemon calls the folder of a cache.
+func cacheStoreName(dir string) string { return "local:" + dir }
+
+// store is the folder at dir, once for both directions.
+func (s *solve) store(dir string, open func(string) (*os.Root, error)) (*cacheStore, error) {
+	if known := s.stores[cacheStoreName(dir)]; known != nil {
+		return known, nil
+	}
+	root, err := open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkCacheFolder(root); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	local, err := contentlocal.NewStore(root.Name())
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if s.stores == nil {
+		s.stores = map[string]*cacheStore{}
+	}
+	store := &cacheStore{Store: local, root: root}
+	s.stores[cacheStoreName(dir)] = store
+	return store, nil
+}
+
+// openCache opens the folder of a cache and returns the digest that its index has under the cache's tag. Where there is no
+// cache the error is fs.ErrNotExist.
+func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
+	dir := c.Attrs["src"]
+	store, err := s.store(dir, s.plan.Files.projectBounds().OpenRoot)
+	if err != nil {
+		return "", err
+	}
+	if known := c.Attrs["digest"]; known != "" {
+		return known, nil
+	}
+	text, err := store.read(ctx, ocispecs.ImageIndexFile)
+	if err != nil {
+		return "", err
+	}
+	tag := "latest"
+	if given, ok := c.Attrs["tag"]; ok {
+		tag = given
+	}
+	found, err := tagged(text, tag)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", filepath.Join(dir, ocispecs.ImageIndexFile), err)
+	}
+	return found, nil
+}
+
+// imageName is the annotation under which containerd keeps a name, which comes before that of OCI.
+const imageName = "io.containerd.image.name"
+
+// tagged is the digest that an index has under a tag. The errors show nothing of the text.
+func tagged(text []byte, tag string) (string, error) {
+	var index ocispecs.Index
+	if json.Unmarshal(text, &index) != nil {
+		return "", errors.New("it is not the index of a cache")
+	}
+	for _, name := range []string{imageName, ocispecs.AnnotationRefName} {
+		for _, m := range index.Manifests {
+			if value, ok := m.Annotations[name]; ok && value == tag {
+				return m.Digest.String(), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("there is no cache with the tag %q in it", tag)
+}
+
+// checkCacheFolders opens the folders that caches are written to.
+func (s *solve) checkCacheFolders(caches []Cache) error {
+	for _, c := range caches {
+		if c.Type != "local" {
+			continue
+		}
+		if _, err := s.store(c.Attrs["dest"], s.plan.Files.projectBounds().MakeRoot); err != nil {
+			return fmt.Errorf("cacheTo: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkCacheFolder wants files and folders where BuildKit's client and containerd's store open, write and make some.
+func checkCacheFolder(root *os.Root) error {
+	kinds := map[string]fs.FileMode{
+		"ingest": fs.ModeDir, "blobs": fs.ModeDir, "blobs/sha256": fs.ModeDir,
+		"index.json": 0, "index.json.lock": 0, "oci-layout": 0,
+	}
+	for _, name := range slices.Sorted(maps.Keys(kinds)) { // a folder before what is in it
+		want := kinds[name]
+		info, err := root.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		path := filepath.Join(root.Name(), name)
+		switch {
+		case err != nil:
+			return err
+		case info.Mode().Type() != want:
+			return fmt.Errorf("%s: it is a link or another kind of file than a cache has. Remove it", path)
+		case want == 0 && info.Size() > file.LimitText:
+			return &fs.PathError{Op: "read", Path: path, Err: &file.TooLargeError{Limit: file.LimitText}}
+		}
+	}
+	return nil
+}
+
+// read returns the text of a file.
+func (s *cacheStore) read(ctx context.Context, name string) ([]byte, error) {
+	f, err := file.Within(s.root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return file.ReadAll(ctx, f, file.LimitText)
+}
+
+func (s *cacheStore) open(d digest.Digest) (*blob, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	f, err := file.Within(s.root, filepath.Join(ocispecs.ImageBlobsDir, d.Algorithm().String(), d.Encoded()))
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &blob{File: f, info: info}, nil
+}
