@@ -15,11 +15,11 @@ import (
 // answerLimit bounds one question to the daemon. It answers this one from memory, in a millisecond.
 const answerLimit = 2 * time.Second
 
-// Acquire returns a lease on the daemon of the folder, which it starts when none answers there. Many goroutines and processes
-// may call it at once: they start one daemon.
+// Acquire returns a lease on the daemon of the folder, which it starts when none answers there. Many goroutines and
+// processes may call it at once: they start one daemon.
 //
-// The wait is bounded by ctx and by o.Limit. Errors: everything that the machine lacks, each with its remedy; why the daemon
-// did not start, with the end of its log; or that it hangs while other builds use it.
+// The wait is bounded by ctx and by o.Limit. Errors: everything that the machine lacks, each with its remedy; why the
+// daemon did not start, with the end of its log; or that it hangs while other builds use it.
 func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	o, err := o.resolved()
 	if err != nil {
@@ -29,7 +29,8 @@ func Acquire(ctx context.Context, o Options) (*Lease, error) {
 		return nil, unfit(place{})
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, o.Limit,
-		fmt.Errorf("the embedded BuildKit daemon was not ready within %s: read %s and %s in %s", o.Limit, daemonLog, keeperLog, o.Dir))
+		fmt.Errorf("the embedded BuildKit daemon was not ready within %s: read %s and %s in %s",
+			o.Limit, daemonLog, keeperLog, o.Dir))
 	defer stop()
 	trusted, err := readTrust(ctx, o.Registries)
 	if err != nil {
@@ -51,8 +52,8 @@ func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	return lease, errors.Join(err, p.Close(), base.Close())
 }
 
-// acquire returns a lease on the daemon of the place. The error wraps errAnother while others use one of another version or
-// configuration.
+// acquire returns a lease on the daemon of the place. The error wraps errAnother while others use one of another
+// version or configuration.
 func (p place) acquire(ctx context.Context, o Options) (*Lease, error) {
 	k, err := newKeeper(p, o.Idle)
 	if err != nil {
@@ -69,8 +70,8 @@ func (p place) acquire(ctx context.Context, o Options) (*Lease, error) {
 	return lease, errors.Join(err, starting.Close())
 }
 
-// acquireBeside returns a lease on a daemon in a folder below the place, which has a cache of its own: two versions of the
-// plugin, or two configurations, may build at the same time.
+// acquireBeside returns a lease on a daemon in a folder below the place, which has a cache of its own: two versions of
+// the plugin, or two configurations, may build at the same time.
 func (p place) acquireBeside(ctx context.Context, o Options, trusted trust) (*Lease, error) {
 	k, err := newKeeper(p, o.Idle)
 	if err != nil {
@@ -88,8 +89,8 @@ func (p place) acquireBeside(ctx context.Context, o Options, trusted trust) (*Le
 	if ok, err := trusted.settle(beside); !ok || err != nil {
 		return nil, cmp.Or(err, fmt.Errorf("the embedded BuildKit daemon in %s: %w", beside.Path(), errAnother))
 	}
-	o.Log(fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon in %s now: "+
-		"this build has one with a cache of its own", p.Path()))
+	o.Log(fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon in %s "+
+		"now: this build has one with a cache of its own", p.Path()))
 	lease, err := beside.acquire(ctx, o)
 	if errors.Is(err, errAnother) {
 		err = fmt.Errorf("%w. Try again when they have ended, or set %s to another folder", err, dirVariable)

@@ -24,17 +24,18 @@ const (
 	markerTitle = "pulumi-buildkit daemon folder, format "
 	markerText  = markerTitle + `1
 
-The BuildKit daemon of the Pulumi provider "buildkit" keeps its state and its cache here. The provider makes, replaces and
-removes files in this folder: put nothing else into it. While no build runs, the whole folder may be deleted; the build cache
-is lost then.
+The BuildKit daemon of the Pulumi provider "buildkit" keeps its state and its cache here. The provider makes, replaces
+and removes files in this folder: put nothing else into it. While no build runs, the whole folder may be deleted; the
+build cache is lost then.
 `
 )
 
 // claimLimit bounds the wait for another process that marks the same folder.
 const claimLimit = 5 * time.Second
 
-// claim makes the folder private, and marks it if it is empty or was made by a release that put no marker into it. Nothing is
-// touched if it is anything else, belongs to another user, or has a mode that let other users put something into it.
+// claim makes the folder private, and marks it if it is empty or was made by a release that put no marker into it.
+// Nothing is touched if it is anything else, belongs to another user, or has a mode that let other users put something
+// into it.
 func (p place) claim(ctx context.Context) error {
 	info, err := p.Stat()
 	if err != nil {
@@ -66,13 +67,13 @@ func (p place) checkShared() error {
 		return err
 	}
 	return remedied{
-		cause: fmt.Errorf("its mode %04o lets other users write to it, and what they left there would be obeyed", info.Mode().Perm()),
+		cause: fmt.Errorf("its mode %04o lets other users write to it, and what they left would be obeyed", info.Mode().Perm()),
 		text:  fmt.Sprintf("Remove the folder, or set %s to another one", dirVariable),
 	}
 }
 
-// isMarked tells whether the folder has our marker. The error says that somebody else's file has its name, or that a later
-// release marked the folder.
+// isMarked tells whether the folder has our marker. The error says that somebody else's file has its name, or that a
+// later release marked the folder.
 func (p place) isMarked() (bool, error) {
 	text, err := p.Read(markerFile, file.LimitText)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,7 +109,10 @@ func planted(p place, cause error) error {
 	if _, ok := errors.AsType[*private.UnsafeError](cause); !ok {
 		return cause
 	}
-	return remedied{cause: cause, text: fmt.Sprintf("Remove the folder %s: another user may have put something into it", p.Path())}
+	return remedied{
+		cause: cause,
+		text:  fmt.Sprintf("Remove the folder %s: another user may have put something into it", p.Path()),
+	}
 }
 
 // adopt marks a folder that has no marker, if nothing of somebody else's is in it.
@@ -175,13 +179,13 @@ func (p place) adoptEarlier(entries []fs.DirEntry) error {
 }
 
 // earlierNames are those that releases before the marker gave to what they put into the folder.
-var earlierNames = regexp.MustCompile(`^(clients\.lock|start\.lock|alive\.lock|pids|buildkitd\.sock|otel\.sock|buildkitd\.toml|` +
-	`registries\.toml|ca-[0-9]+\.pem|buildkitd\.log|keeper\.log|root|tmp|trust-[0-9a-f]{8})$`)
+var earlierNames = regexp.MustCompile(`^(clients\.lock|start\.lock|alive\.lock|pids|buildkitd\.sock|otel\.sock|` +
+	`buildkitd\.toml|registries\.toml|ca-[0-9]+\.pem|buildkitd\.log|keeper\.log|root|tmp|trust-[0-9a-f]{8})$`)
 
 func isOurs(name string) bool { return earlierNames.MatchString(name) }
 
-// isEarlier tells whether a release before the marker had a daemon in the folder: its three locks, which are empty, and a
-// configuration that begins as ours do. Where no daemon came up, nothing may be there that was not made by us.
+// isEarlier tells whether a release before the marker had a daemon in the folder: its three locks, which are empty, and
+// a configuration that begins as ours do. Where no daemon came up, nothing may be there that was not made by us.
 func (p place) isEarlier(entries []fs.DirEntry) bool {
 	for _, name := range []string{clientsLock, startLock, aliveLock} {
 		if text, err := p.Read(name, 0); err != nil || len(text) > 0 {
@@ -195,8 +199,8 @@ func (p place) isEarlier(entries []fs.DirEntry) bool {
 	return err == nil && bytes.HasPrefix(config, []byte(configTitle))
 }
 
-// hasEarlier tells whether a release before the marker had daemons below the folder and none in it: those that trust other
-// registries.
+// hasEarlier tells whether a release before the marker had daemons below the folder and none in it: those that trust
+// other registries.
 func (p place) hasEarlier(entries []fs.DirEntry) bool {
 	if !onlyOurs(entries) {
 		return false

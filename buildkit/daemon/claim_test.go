@@ -110,16 +110,46 @@ func TestFolderThatOthersReach(t *testing.T) {
 		prepare func(dir string) error // of the folder, which is below another one
 		texts   []string
 	}{
-		"a stranger's":              {prepare: func(dir string) error { return os.Chown(dir, stranger, stranger) }, texts: []string{"belongs to user 65534"}},
-		"marked, and for everybody": {files: marked, prepare: func(dir string) error { return os.Chmod(dir, 0o777) }, texts: []string{"its mode 0777 lets other users write"}},
-		"marked, sticky":            {files: marked, prepare: func(dir string) error { return os.Chmod(dir, 0o777|fs.ModeSticky) }, texts: []string{"its mode 0777 lets other users write"}},
-		"marked, and for a group":   {files: marked, prepare: func(dir string) error { return errors.Join(os.Chown(dir, 0, stranger), os.Chmod(dir, 0o770)) }, texts: []string{"its mode 0770"}},
-		"in a stranger's":           {prepare: func(dir string) error { return os.Chown(filepath.Dir(dir), stranger, stranger) }, texts: []string{"belongs to user 65534"}},
-		"in one for everybody":      {prepare: func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o777) }, texts: []string{"its mode 0777 lets", "chmod +t"}},
-		"a marker that is a link":   {prepare: func(dir string) error { return os.Symlink("/etc/hostname", dir+"/pulumi-buildkit.txt") }, texts: []string{"it is a link", "Remove the folder"}},
-		"a marker that is a FIFO":   {prepare: func(dir string) error { return unix.Mkfifo(dir+"/pulumi-buildkit.txt", 0o600) }, texts: []string{"it is a FIFO", "Remove the folder"}},
-		"a marker that is a stranger's": {files: marked, prepare: func(dir string) error { return os.Chown(dir+"/pulumi-buildkit.txt", stranger, stranger) },
-			texts: []string{"belongs to user 65534", "Remove the folder"}},
+		"a stranger's": {
+			prepare: func(dir string) error { return os.Chown(dir, stranger, stranger) },
+			texts:   []string{"belongs to user 65534"},
+		},
+		"marked, and for everybody": {
+			files:   marked,
+			prepare: func(dir string) error { return os.Chmod(dir, 0o777) },
+			texts:   []string{"its mode 0777 lets other users write"},
+		},
+		"marked, sticky": {
+			files:   marked,
+			prepare: func(dir string) error { return os.Chmod(dir, 0o777|fs.ModeSticky) },
+			texts:   []string{"its mode 0777 lets other users write"},
+		},
+		"marked, and for a group": {
+			files:   marked,
+			prepare: func(dir string) error { return errors.Join(os.Chown(dir, 0, stranger), os.Chmod(dir, 0o770)) },
+			texts:   []string{"its mode 0770"},
+		},
+		"in a stranger's": {
+			prepare: func(dir string) error { return os.Chown(filepath.Dir(dir), stranger, stranger) },
+			texts:   []string{"belongs to user 65534"},
+		},
+		"in one for everybody": {
+			prepare: func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o777) },
+			texts:   []string{"its mode 0777 lets", "chmod +t"},
+		},
+		"a marker that is a link": {
+			prepare: func(dir string) error { return os.Symlink("/etc/hostname", dir+"/pulumi-buildkit.txt") },
+			texts:   []string{"it is a link", "Remove the folder"},
+		},
+		"a marker that is a FIFO": {
+			prepare: func(dir string) error { return unix.Mkfifo(dir+"/pulumi-buildkit.txt", 0o600) },
+			texts:   []string{"it is a FIFO", "Remove the folder"},
+		},
+		"a marker that is a stranger's": {
+			files:   marked,
+			prepare: func(dir string) error { return os.Chown(dir+"/pulumi-buildkit.txt", stranger, stranger) },
+			texts:   []string{"belongs to user 65534", "Remove the folder"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

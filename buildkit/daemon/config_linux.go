@@ -13,12 +13,12 @@ const configTitle = "# Written at each start: changes are lost."
 
 // configText is buildkitd.toml with what differs from one place to another left out.
 //
-// No history: it would keep the output of steps on disk. The garbage collection is BuildKit's default but for local sources,
-// which BuildKit drops when they were not used for two days: after a weekend every file would be sent again.
+// No history: it would keep the output of steps on disk. The garbage collection is BuildKit's default but for local
+// sources, which BuildKit drops when they were not used for two days: after a weekend every file would be sent again.
 //
 // A step has a network of its own, from the CNI plugin. A build may have that of the machine: its client decides, which
-// grants the entitlement only when the program says so. There are no resolvers here: BuildKit would also show them to steps
-// in the network of the machine, which cannot reach the relay.
+// grants the entitlement only when the program says so. There are no resolvers here: BuildKit would also show them to
+// steps in the network of the machine, which cannot reach the relay.
 const configText = `root = %[1]s
 insecure-entitlements = ["network.host"]
 
@@ -82,8 +82,8 @@ func (k keeper) writeConfig() error {
 	return errors.Join(k.Write(configFile, []byte(text)), k.writeDigests())
 }
 
-// configuration returns the text of buildkitd.toml. It is the same each time for the same programs and settings, so that a client
-// knows a daemon by it.
+// configuration returns the text of buildkitd.toml. It is the same each time for the same programs and settings, so
+// that a client knows a daemon by it.
 func (k keeper) configuration() (string, error) {
 	identity, err := k.identity()
 	if err != nil {

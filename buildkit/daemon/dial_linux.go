@@ -25,8 +25,8 @@ func (p place) dial(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
-// checkPeer returns an error unless the process is of root's or this user's, and has the alive lock, which only our keeper
-// passes on. One of another PID namespace cannot be looked at: its user has to do.
+// checkPeer returns an error unless the process is of root's or this user's, and has the alive lock, which only our
+// keeper passes on. One of another PID namespace cannot be looked at: its user has to do.
 func (p place) checkPeer(peer *unix.Ucred) error {
 	socket := p.path(socketFile)
 	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {

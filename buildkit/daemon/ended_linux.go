@@ -14,8 +14,8 @@ import (
 // endLimit is what a keeper needs to notice that its daemon has ended, and to leave the reason.
 const endLimit = 2 * time.Second
 
-// newLease returns a lease on the daemon of the place, which runs. It has the folder open by itself, and closes seat if that
-// fails.
+// newLease returns a lease on the daemon of the place, which runs. It has the folder open by itself, and closes seat if
+// that fails.
 func (p place) newLease(seat *os.File) (*Lease, error) {
 	folder, err := p.Again()
 	if err != nil {

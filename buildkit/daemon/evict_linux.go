@@ -20,8 +20,9 @@ const aloneLimit = answerLimit + time.Second
 // errAnother says that builds use a daemon of another version or configuration.
 var errAnother = errors.New("it is of another version or configuration, and other builds use it")
 
-// dismiss asks the keeper of a daemon of another version or configuration to end it. The error wraps errAnother while other
-// clients hold leases. seat is the caller's shared lock, and exclusive afterwards: nobody may join a daemon that ends.
+// dismiss asks the keeper of a daemon of another version or configuration to end it. The error wraps errAnother while
+// other clients hold leases. seat is the caller's shared lock, and exclusive afterwards: nobody may join a daemon that
+// ends.
 func (p place) dismiss(ctx context.Context, seat *os.File) error {
 	keeper, daemon, err := p.pids()
 	if err != nil {
@@ -35,8 +36,8 @@ func (p place) dismiss(ctx context.Context, seat *os.File) error {
 	return p.signalKeeper(keeper, unix.SIGTERM)
 }
 
-// evict kills a keeper, and with it the daemon, that is of no use to anybody: it does not answer. While other clients hold
-// leases it is theirs, and the error says what to do. seat is the caller's shared lock, and exclusive afterwards.
+// evict kills a keeper, and with it the daemon, that is of no use to anybody: it does not answer. While other clients
+// hold leases it is theirs, and the error says what to do. seat is the caller's shared lock, and exclusive afterwards.
 func (p place) evict(ctx context.Context, seat *os.File) error {
 	keeper, daemon, err := p.pids()
 	if err != nil {
@@ -51,7 +52,8 @@ func (p place) evict(ctx context.Context, seat *os.File) error {
 	return p.signalKeeper(keeper, unix.SIGKILL)
 }
 
-// signalKeeper sends a signal to the process pid unless it is another program, which got the number of a keeper that is gone.
+// signalKeeper sends a signal to the process pid unless it is another program, which got the number of a keeper that is
+// gone.
 func (p place) signalKeeper(pid int, signal os.Signal) error {
 	handle, err := os.FindProcess(pid) // a handle that stays with the process, not with the number
 	if err != nil || pid == 0 {

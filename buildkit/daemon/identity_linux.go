@@ -20,13 +20,14 @@ import (
 // identityFormat is raised when a keeper does something else with the same programs and the same configuration.
 const identityFormat = 1
 
-// programs are what a daemon consists of beside this program, which starts it. Two daemons of other programs are not the same.
+// programs are what a daemon consists of beside this program, which starts it. Two daemons of other programs are not
+// the same.
 func (k keeper) programs() []string {
 	return []string{k.buildkitd, k.runc, k.network}
 }
 
-// identity returns the comments in a daemon's configuration that say what it consists of, so that two daemons are the same if
-// and only if their configurations are.
+// identity returns the comments in a daemon's configuration that say what it consists of, so that two daemons are the
+// same if and only if their configurations are.
 func (k keeper) identity() (string, error) {
 	known := k.readDigests()
 	text := fmt.Sprintf("# format %d\n", identityFormat)
@@ -49,8 +50,8 @@ const (
 	another         // it is of another version or configuration
 )
 
-// ask asks the daemon whether it is the one that this client would start. The configuration is written anew for each daemon,
-// also by releases that know of no identity, and is not before that daemon answers.
+// ask asks the daemon whether it is the one that this client would start. The configuration is written anew for each
+// daemon, also by releases that know of no identity, and is not before that daemon answers.
 func (k keeper) ask(ctx context.Context) (answer, error) {
 	if !k.answers(ctx) {
 		return noAnswer, nil

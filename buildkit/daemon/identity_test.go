@@ -68,7 +68,8 @@ func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
 	}
 }
 
-// A daemon that a release before the identity started writes a configuration without one, whatever an earlier daemon had left.
+// A daemon that a release before the identity started writes a configuration without one, whatever an earlier daemon
+// had left.
 func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
@@ -103,7 +104,8 @@ func TestIdentityCoversThePrograms(t *testing.T) {
 	}
 }
 
-// The name of a folder has a few digits of a digest only. Whoever finds others with the same digits finds another folder.
+// The name of a folder has a few digits of a digest only. Whoever finds others with the same digits finds another
+// folder.
 func TestTrustOfOthersIsPassedOver(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)

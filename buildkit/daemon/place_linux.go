@@ -20,7 +20,7 @@ const (
 	clientsLock = "clients.lock"
 	startLock   = "start.lock"
 	aliveLock   = "alive.lock"
-	trustLock   = "trust.lock"     // held by a client that looks for the folder of a daemon that trusts other registries
+	trustLock   = "trust.lock"     // held by a client that looks for the folder of a trust
 	pidFile     = "pids"           // of the keeper and of the daemon, a line each
 	socketFile  = "buildkitd.sock" // clients speak to it
 	traceFile   = "otel.sock"      // steps speak to it
@@ -85,8 +85,9 @@ func (p place) checked(ctx context.Context) (place, error) {
 func (p place) fits() error {
 	if socket := p.path(socketFile); len(socket) > socketPathLimit {
 		return remedied{
-			cause: fmt.Errorf("the path of a Unix socket has at most %d bytes, and %s has %d", socketPathLimit, socket, len(socket)),
-			text:  "Set " + dirVariable + " to a shorter folder",
+			cause: fmt.Errorf("the path of a Unix socket has at most %d bytes, and %s has %d",
+				socketPathLimit, socket, len(socket)),
+			text: "Set " + dirVariable + " to a shorter folder",
 		}
 	}
 	return nil
@@ -113,8 +114,8 @@ func folderRemedy(cause error) string {
 	unsafe, ok := errors.AsType[*private.UnsafeError](cause)
 	switch {
 	case ok && unsafe.Shared:
-		return fmt.Sprintf("Run chmod go-w %s, or chmod +t %s if others need to write there, or set %s to a folder elsewhere",
-			unsafe.Path, unsafe.Path, dirVariable)
+		return fmt.Sprintf("Run chmod go-w %s, or chmod +t %s if others need to write there, or set %s to a folder "+
+			"elsewhere", unsafe.Path, unsafe.Path, dirVariable)
 	case ok:
 		return fmt.Sprintf("Set %s to a folder of user %d, below folders that only root and user %d can replace",
 			dirVariable, os.Geteuid(), os.Geteuid())

@@ -39,7 +39,7 @@ func replace(t *testing.T, dir, name string, plant func(path string) error) {
 var replaced = []string{"keeper.log", "buildkitd.log", "network.log", "buildkitd.toml", "pids", "network.json", "digests.json",
 	"buildkitd.sock", "otel.sock", "network.sock"}
 
-func TestPlantedLinksAreReplaced(t *testing.T) {
+func TestPlantedFilesAreReplaced(t *testing.T) {
 	t.Parallel()
 	for name, plant := range map[string]func(victim string) func(path string) error{
 		"link": func(victim string) func(string) error {
@@ -48,6 +48,7 @@ func TestPlantedLinksAreReplaced(t *testing.T) {
 		"hard link": func(victim string) func(string) error {
 			return func(path string) error { return os.Link(victim, path) }
 		},
+		"FIFO": func(string) func(string) error { return func(path string) error { return unix.Mkfifo(path, 0o600) } },
 		"link to nothing": func(victim string) func(string) error {
 			return func(path string) error { return os.Symlink(victim+"-new-"+filepath.Base(path), path) }
 		},
@@ -96,11 +97,27 @@ func TestPlantedEntriesAreRefused(t *testing.T) {
 		plant  func(path, victim string) error
 		reason string
 	}{
-		"a lock that is a link":           {file: "alive.lock", plant: func(path, victim string) error { return os.Symlink(victim+"/f", path) }, reason: "it is a link"},
-		"a lock that is a hard link":      {file: "start.lock", plant: func(path, victim string) error { return os.Link(victim+"/f", path) }, reason: "2 hard links"},
-		"a lock that is a FIFO":           {file: "clients.lock", plant: func(path, _ string) error { return unix.Mkfifo(path, 0o600) }, reason: "it is a FIFO"},
+		"a lock that is a link": {
+			file:   "alive.lock",
+			plant:  func(path, victim string) error { return os.Symlink(victim+"/f", path) },
+			reason: "it is a link",
+		},
+		"a lock that is a hard link": {
+			file:   "start.lock",
+			plant:  func(path, victim string) error { return os.Link(victim+"/f", path) },
+			reason: "2 hard links",
+		},
+		"a lock that is a FIFO": {
+			file:   "clients.lock",
+			plant:  func(path, _ string) error { return unix.Mkfifo(path, 0o600) },
+			reason: "it is a FIFO",
+		},
 		"a lock that a stranger can hold": {file: "alive.lock", plant: strangers, reason: "belongs to user 65534"},
-		"state elsewhere":                 {file: "root", plant: func(path, victim string) error { return os.Symlink(victim, path) }, reason: "it is a link"},
+		"state elsewhere": {
+			file:   "root",
+			plant:  func(path, victim string) error { return os.Symlink(victim, path) },
+			reason: "it is a link",
+		},
 		"a stranger's state": {file: "root", plant: func(path, _ string) error {
 			return errors.Join(os.Mkdir(path, 0o700), os.Chown(path, stranger, stranger))
 		}, reason: "belongs to user 65534"},

@@ -18,7 +18,8 @@ import (
 // startPoll is how often a client asks whether the daemon that it started is ready, which takes about 0.2 s.
 const startPoll = 20 * time.Millisecond
 
-// start returns a lease on a daemon that somebody else has started meanwhile, or on a new one. The caller holds the start lock.
+// start returns a lease on a daemon that somebody else has started meanwhile, or on a new one. The caller holds the
+// start lock.
 func (k keeper) start(ctx context.Context, o Options) (*Lease, error) {
 	seat, err := takeLock(ctx, k.place, clientsLock, unix.LOCK_SH)
 	if err != nil {
@@ -37,9 +38,10 @@ func (k keeper) start(ctx context.Context, o Options) (*Lease, error) {
 	return k.newLease(seat)
 }
 
-// vacant waits until nothing is left of an earlier keeper and daemon and returns the lock that says so, held. It returns nil
-// when the very daemon answers that this client would start: the client that started it may be gone. One of another version
-// or configuration is ended, and one that answers nobody for a third of the limit is killed, unless others use it.
+// vacant waits until nothing is left of an earlier keeper and daemon and returns the lock that says so, held. It
+// returns nil when the very daemon answers that this client would start: the client that started it may be gone. One of
+// another version or configuration is ended, and one that answers nobody for a third of the limit is killed, unless
+// others use it.
 func (k keeper) vacant(ctx context.Context, seat *os.File, o Options) (*os.File, error) {
 	alive, err := k.openLock(aliveLock)
 	if err != nil {

@@ -10,10 +10,11 @@ import (
 // stateDepth is how deep BuildKit's state is looked at: down to its databases and the folders of its content.
 const stateDepth = 4
 
-// checkState returns an error if BuildKit's state has something that another user may have put there while the folder, or one
-// in it, was open to others: buildkitd would follow it.
+// checkState returns an error if BuildKit's state has something that another user may have put there while the folder,
+// or one in it, was open to others: buildkitd would follow it.
 //
-// Modes do not matter below the root folder, which is of mode 0700: BuildKit and containerd make some that are for everybody.
+// Modes do not matter below the root folder, which is of mode 0700: BuildKit and containerd make some that are for
+// everybody.
 func (p place) checkState() error {
 	root, err := p.Sub(rootFolder)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -16,8 +16,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// trust is what the daemon is told about registries, by host. It reads that when it starts: one that trusts others is another daemon, in a
-// folder of its own below the one of all.
+// trust is what the daemon is told about registries, by host. It reads that when it starts: one that trusts others is
+// another daemon, in a folder of its own below the one of all.
 type trust map[string]trusted
 
 type trusted struct {
@@ -43,8 +43,8 @@ func readTrust(ctx context.Context, registries map[string]Registry) (trust, erro
 
 // place returns the place below base of a daemon that trusts them, with the files that say so. Without any it is base.
 //
-// The name of its folder has a part of a digest only, for the path of a socket is short: the files decide. A folder with others
-// is passed over.
+// The name of its folder has a part of a digest only, for the path of a socket is short: the files decide. A folder
+// with others is passed over.
 func (t trust) place(ctx context.Context, base place) (place, error) {
 	if len(t) == 0 {
 		return base, nil
@@ -77,7 +77,8 @@ func (t trust) name() string {
 	return fmt.Sprintf("trust-%x", h.Sum(nil)[:4])
 }
 
-// settle writes the files of the trust into the place. It returns false, and writes nothing, if those of another one are there.
+// settle writes the files of the trust into the place. It returns false, and writes nothing, if those of another one
+// are there.
 func (t trust) settle(p place) (bool, error) {
 	files := t.files(p)
 	missing := map[string][]byte{}

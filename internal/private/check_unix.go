@@ -27,13 +27,14 @@ func checkUser(path string, uid int) error {
 	if uid == 0 || uid == os.Geteuid() || uid == homeOwner() {
 		return nil
 	}
-	return &UnsafeError{Path: path, Reason: fmt.Sprintf("it belongs to user %d, not to root or user %d", uid, os.Geteuid())}
+	reason := fmt.Sprintf("it belongs to user %d, not to root or user %d", uid, os.Geteuid())
+	return &UnsafeError{Path: path, Reason: reason}
 }
 
 // homeOwner returns the user whose home folder this process uses, or -1.
 //
-// With sudo -E and in the containers of some CI services root works in another user's home. That user decides there which
-// plugins the Pulumi CLI runs, and which credential helpers Docker's and AWS's configurations name.
+// With sudo -E and in the containers of some CI services root works in another user's home. That user decides there
+// which plugins the Pulumi CLI runs, and which credential helpers Docker's and AWS's configurations name.
 func homeOwner() int {
 	home := os.Getenv("HOME")
 	if !filepath.IsAbs(home) {
@@ -53,11 +54,13 @@ func checkWriters(path string, info fs.FileInfo) error {
 	if !others || mode.IsDir() && mode&fs.ModeSticky != 0 {
 		return nil
 	}
-	return &UnsafeError{Path: path, Reason: fmt.Sprintf("its mode %04o lets other users write to it", mode.Perm()), Shared: true}
+	reason := fmt.Sprintf("its mode %04o lets other users write to it", mode.Perm())
+	return &UnsafeError{Path: path, Reason: reason, Shared: true}
 }
 
-// hasPrivateGroup tells whether the group of a file is its owner's own, as Debian, Ubuntu and Fedora make one of the same name
-// for each user: a umask of 002 makes folders writable for it. The group of root is none: its members are not all root.
+// hasPrivateGroup tells whether the group of a file is its owner's own, as Debian, Ubuntu and Fedora make one of the
+// same name for each user: a umask of 002 makes folders writable for it. The group of root is none: its members are not
+// all root.
 func hasPrivateGroup(info fs.FileInfo) bool {
 	stat := info.Sys().(*syscall.Stat_t)
 	if stat.Gid == 0 {

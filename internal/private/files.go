@@ -19,8 +19,8 @@ const tempPrefix = ".new-"
 // IsTemporary tells whether name is that of a file that Write has not completed.
 func IsTemporary(name string) bool { return strings.HasPrefix(name, tempPrefix) }
 
-// Open opens a regular file for reading. The error is an *UnsafeError if it is none, belongs to another user, has another
-// name as well, or others may write to it.
+// Open opens a regular file for reading. The error is an *UnsafeError if it is none, belongs to another user, has
+// another name as well, or others may write to it.
 func (f *Folder) Open(name string) (*os.File, error) { return f.open(name, os.O_RDONLY) }
 
 // OpenLock opens a file for reading and writing, after it made a missing one. The errors are those of Open.
@@ -72,7 +72,8 @@ func checkMade(path string, info fs.FileInfo) error {
 	return errors.Join(checkOwner(path, info), checkNames(path, info))
 }
 
-// CheckFile returns an *UnsafeError as Open does, but for a file that others may write to: the caller judges who could reach it.
+// CheckFile returns an *UnsafeError as Open does, but for a file that others may write to: the caller judges who could
+// reach it.
 func (f *Folder) CheckFile(name string) error {
 	info, err := f.root.Lstat(name)
 	if err != nil {
@@ -98,7 +99,8 @@ func kind(mode fs.FileMode) string {
 	return "a device"
 }
 
-// Read returns the content of a regular file. The errors are those of Open, and *file.TooLargeError for more than limit bytes.
+// Read returns the content of a regular file. The errors are those of Open, and *file.TooLargeError for more than limit
+// bytes.
 func (f *Folder) Read(name string, limit int64) ([]byte, error) {
 	opened, err := f.Open(name)
 	if err != nil {
@@ -115,7 +117,8 @@ func (f *Folder) Read(name string, limit int64) ([]byte, error) {
 	return content, nil
 }
 
-// Create returns a new file with mode 0600, to be appended to, in place of whatever had its name. A folder is not replaced.
+// Create returns a new file with mode 0600, to be appended to, in place of whatever had its name. A folder is not
+// replaced.
 func (f *Folder) Create(name string) (*os.File, error) {
 	if err := f.Remove(name); err != nil {
 		return nil, err

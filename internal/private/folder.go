@@ -28,8 +28,9 @@ type Folder struct {
 
 // Open opens the folder at the absolute path, after it made what is missing of it with mode 0700.
 //
-// The error is an *UnsafeError when the folder, one of its parents or a link on the way belongs to another user, or when
-// other users may write to one of them. Such a parent is fine if its sticky bit keeps them from replacing our entry.
+// The error is an *UnsafeError when the folder, one of its parents or a link on the way belongs to another user, or
+// when other users may write to one of them. Such a parent is fine if its sticky bit keeps them from replacing our
+// entry.
 func Open(path string) (*Folder, error) {
 	f, err := open(path, true)
 	return f.orUnsafe(err)
@@ -41,7 +42,8 @@ func Find(path string) (*Folder, error) {
 	return f.orUnsafe(err)
 }
 
-// OpenAny is Open for a folder that other users may write to: the caller judges what is in there. Its parents are checked.
+// OpenAny is Open for a folder that other users may write to: the caller judges what is in there. Its parents are
+// checked.
 func OpenAny(path string) (*Folder, error) { return open(path, true) }
 
 func open(path string, create bool) (*Folder, error) {
@@ -138,7 +140,8 @@ func (f *Folder) Remove(name string) error {
 // RemoveAll removes an entry with everything below it. Links are removed, not followed.
 func (f *Folder) RemoveAll(name string) error { return f.root.RemoveAll(name) }
 
-// Sub opens the folder name. The error is an *UnsafeError if it is none, belongs to another user, or others may write to it.
+// Sub opens the folder name. The error is an *UnsafeError if it is none, belongs to another user, or others may write
+// to it.
 func (f *Folder) Sub(name string) (*Folder, error) {
 	sub, err := f.SubAny(name)
 	return sub.orUnsafe(err)

@@ -61,10 +61,19 @@ func TestOpenChecksTheWholePath(t *testing.T) {
 		unsafe  string // the part that is; "": none
 		reason  string
 	}{
-		"new, below a new one":     {open: "a/b/c"},
-		"through links of root's":  {prepare: func(dir string) error { return os.Symlink("../a", dir+"/a/link") }, open: "a/link/b"},
-		"through an absolute link": {prepare: func(dir string) error { return os.Symlink(dir+"/a", dir+"/a/link") }, open: "a/link/b"},
-		"sticky parent":            {prepare: func(dir string) error { return os.Chmod(dir+"/a", 0o777|fs.ModeSticky) }, open: "a/b"},
+		"new, below a new one": {open: "a/b/c"},
+		"through links of root's": {
+			prepare: func(dir string) error { return os.Symlink("../a", dir+"/a/link") },
+			open:    "a/link/b",
+		},
+		"through an absolute link": {
+			prepare: func(dir string) error { return os.Symlink(dir+"/a", dir+"/a/link") },
+			open:    "a/link/b",
+		},
+		"sticky parent": {
+			prepare: func(dir string) error { return os.Chmod(dir+"/a", 0o777|fs.ModeSticky) },
+			open:    "a/b",
+		},
 		"parent of a stranger": {
 			prepare: func(dir string) error { return os.Chown(dir+"/a", stranger, stranger) }, open: "a/b",
 			unsafe: "a", reason: "belongs to user 65534",
@@ -168,14 +177,31 @@ func TestPlantedEntries(t *testing.T) {
 		plant  func(path, victim string) error
 		reason string
 	}{
-		"link":            {plant: func(path, victim string) error { return os.Symlink(victim, path) }, reason: "it is a link"},
-		"link to nothing": {plant: func(path, victim string) error { return os.Symlink(victim+"-new", path) }, reason: "it is a link"},
-		"hard link":       {plant: func(path, victim string) error { return os.Link(victim, path) }, reason: "2 hard links"},
-		"FIFO":            {plant: func(path, _ string) error { return unix.Mkfifo(path, 0o600) }, reason: "it is a FIFO"},
+		"link": {
+			plant:  func(path, victim string) error { return os.Symlink(victim, path) },
+			reason: "it is a link",
+		},
+		"link to nothing": {
+			plant:  func(path, victim string) error { return os.Symlink(victim+"-new", path) },
+			reason: "it is a link",
+		},
+		"hard link": {
+			plant:  func(path, victim string) error { return os.Link(victim, path) },
+			reason: "2 hard links",
+		},
+		"FIFO": {
+			plant:  func(path, _ string) error { return unix.Mkfifo(path, 0o600) },
+			reason: "it is a FIFO",
+		},
 		"a stranger's": {plant: func(path, _ string) error {
 			return errors.Join(os.WriteFile(path, nil, 0o600), os.Chown(path, stranger, stranger))
 		}, reason: "belongs to"},
-		"for everybody": {plant: func(path, _ string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666)) }, reason: "its mode 0666"},
+		"for everybody": {
+			plant: func(path, _ string) error {
+				return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666))
+			},
+			reason: "its mode 0666",
+		},
 		"a link within it": {plant: func(path, _ string) error {
 			return errors.Join(os.WriteFile(path+"-other", nil, 0o600), os.Symlink(filepath.Base(path)+"-other", path))
 		}, reason: "it is a link"},

@@ -9,8 +9,8 @@ import (
 // noWait is empty: opening a file on Windows waits for nobody.
 const noWait = 0
 
-// enter opens the folder at path and with create makes what is missing. Windows keeps other users out of a user's profile by its access
-// lists, which no mode bits show.
+// enter opens the folder at path and with create makes what is missing. Windows keeps other users out of a user's
+// profile by its access lists, which no mode bits show.
 func enter(path string, create bool) (folder *os.File, resolved string, err error) {
 	if create {
 		err = os.MkdirAll(path, 0o700)

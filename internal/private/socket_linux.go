@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dial connects to the Unix socket name and returns who listened there. The error is an *UnsafeError if it is no socket, or
-// belongs to another user. The caller judges the peer: a socket may have been moved here.
+// Dial connects to the Unix socket name and returns who listened there. The error is an *UnsafeError if it is no
+// socket, or belongs to another user. The caller judges the peer: a socket may have been moved here.
 func (f *Folder) Dial(ctx context.Context, name string) (*net.UnixConn, *unix.Ucred, error) {
 	socket, err := f.openSocket(name)
 	if err != nil {
@@ -60,12 +60,14 @@ func peerOf(conn *net.UnixConn) (*unix.Ucred, error) {
 		return nil, err
 	}
 	var peer *unix.Ucred
-	called := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	called := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
 	return peer, errors.Join(called, err)
 }
 
-// Handle returns the open folder, and a path to it that no other process can redirect. The path holds in this process, as
-// long as the folder is open.
+// Handle returns the open folder, and a path to it that no other process can redirect. The path holds in this process,
+// as long as the folder is open.
 func (f *Folder) Handle() (folder *os.File, path string, err error) {
 	if folder, err = f.root.Open("."); err != nil {
 		return nil, "", err

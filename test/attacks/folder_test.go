@@ -3,27 +3,14 @@
 package attacks
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	controlapi "github.com/moby/buildkit/api/services/control"
-	types "github.com/moby/buildkit/api/types"
-	"github.com/moby/buildkit/session"
-	"github.com/moby/buildkit/session/grpchijack"
-	"github.com/moby/buildkit/session/secrets"
-	"github.com/moby/buildkit/solver/pb"
-	"google.golang.org/grpc"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
 )
@@ -32,110 +19,6 @@ import (
 
 // nobody is that user.
 const nobody = 65534
-
-// impostorVariable makes the test binary the attacker's process: its value is the socket that it listens on.
-const impostorVariable = "ATTACKS_IMPOSTOR"
-
-func init() {
-	if socket := os.Getenv(impostorVariable); socket != "" {
-		fmt.Println(impersonate(socket))
-		os.Exit(0)
-	}
-}
-
-// impostor answers as buildkitd does, and asks whoever opens a session for the build's secret.
-type impostor struct {
-	controlapi.UnimplementedControlServer
-	sessions *session.Manager
-}
-
-// impersonate serves the socket as nobody, and prints the secrets that it is told.
-func impersonate(socket string) error {
-	if err := syscall.Setuid(nobody); err != nil {
-		return err
-	}
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		return err
-	}
-	sessions, err := session.NewManager()
-	if err != nil {
-		return err
-	}
-	server := grpc.NewServer()
-	controlapi.RegisterControlServer(server, impostor{sessions: sessions})
-	fmt.Println("listening")
-	return server.Serve(listener)
-}
-
-func (i impostor) Info(context.Context, *controlapi.InfoRequest) (*controlapi.InfoResponse, error) {
-	return &controlapi.InfoResponse{}, nil
-}
-
-func (i impostor) ListWorkers(context.Context, *controlapi.ListWorkersRequest) (*controlapi.ListWorkersResponse, error) {
-	return &controlapi.ListWorkersResponse{Record: []*types.WorkerRecord{{ID: "worker", Platforms: []*pb.Platform{{OS: "linux", Architecture: "amd64"}}}}}, nil
-}
-
-func (i impostor) Status(_ *controlapi.StatusRequest, stream controlapi.Control_StatusServer) error {
-	<-stream.Context().Done()
-	return nil
-}
-
-func (i impostor) Session(stream controlapi.Control_SessionServer) error {
-	conn, closed, opts := grpchijack.Hijack(stream)
-	defer conn.Close()
-	ctx, cancel := context.WithCancelCause(stream.Context())
-	go func() {
-		<-closed
-		cancel(errors.New("closed"))
-	}()
-	go func() {
-		caller, err := i.sessions.Get(ctx, opts["x-docker-expose-session-uuid"][0], false)
-		if err != nil {
-			return
-		}
-		secret, err := secrets.GetSecret(ctx, caller, "token")
-		fmt.Printf("stole %q (%v)\n", secret, err)
-	}()
-	return i.sessions.HandleConn(ctx, conn, opts)
-}
-
-func (i impostor) Solve(ctx context.Context, _ *controlapi.SolveRequest) (*controlapi.SolveResponse, error) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(3 * time.Second): // meanwhile the secret is asked for
-	}
-	return nil, errors.New("no")
-}
-
-// startImpostor starts the attacker's process, and returns what it prints from then on.
-func startImpostor(t *testing.T, socket string) <-chan string {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), impostorVariable+"="+socket)
-	output, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	lines := make(chan string, 100)
-	go func() {
-		defer close(lines)
-		for scanner := bufio.NewScanner(output); scanner.Scan(); {
-			lines <- scanner.Text()
-		}
-	}()
-	if line := <-lines; line != "listening" {
-		t.Fatalf("the attacker's process printed %q", line)
-	}
-	return lines
-}
 
 // daemonFolder is a folder of the test's that other users can reach.
 func daemonFolder(t *testing.T) string {
@@ -154,9 +37,11 @@ func daemonFolder(t *testing.T) string {
 	return filepath.Join(dir, "d")
 }
 
-const withSecret = `platforms: [linux/amd64]
+const smallest = `platforms: [linux/amd64]
 tags: ["REPO:1"]
-secrets: { token: SECRET }`
+`
+
+const withSecret = smallest + "secrets: { token: SECRET }"
 
 // The folder was open for a while: a daemon of another user's listens there, and is told no secret.
 func TestPlantedSocketIsToldNoSecret(t *testing.T) {
@@ -193,18 +78,22 @@ func TestPlantedSocketIsToldNoSecret(t *testing.T) {
 func TestFolderOfTheUserIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	dir := daemonFolder(t)
-	files := map[string]string{"tmp/notes": "mine", "root/runc-x/executor/y/z": "mine", "buildkitd.log": "mine", "src/main.go": "mine"}
+	files := map[string]string{
+		"tmp/notes": "mine", "root/runc-x/executor/y/z": "mine", "buildkitd.log": "mine", "src/main.go": "mine",
+	}
 	for name, text := range files {
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644))
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	test := stack.New(t, stack.Config{
 		Bin: shared.Bin, Daemon: dir, Idle: time.Second,
-		Program: shared.Project(t, "platforms: [linux/amd64]\ntags: [\"REPO:1\"]", map[string]string{"Dockerfile": "FROM BUSYBOX\n"}),
+		Program: shared.Project(t, smallest, map[string]string{"Dockerfile": "FROM BUSYBOX\n"}),
 	})
-	stack.Fails(t, test.Up("--skip-preview"), dir, "Nothing was changed", "Set PULUMI_BUILDKIT_DAEMON_DIR to a new or an empty folder")
+	stack.Fails(t, test.Up("--skip-preview"), dir, "Nothing was changed",
+		"Set PULUMI_BUILDKIT_DAEMON_DIR to a new or an empty folder")
 	for name, text := range files {
 		if left, _ := os.ReadFile(filepath.Join(dir, name)); string(left) != text {
 			t.Errorf("%s is %q", name, left)
@@ -231,7 +120,7 @@ func TestFolderBelowAnotherUsersIsRefused(t *testing.T) {
 			}
 			test := stack.New(t, stack.Config{
 				Bin: shared.Bin, Daemon: filepath.Join(dir, "b"), Idle: time.Second,
-				Program: shared.Project(t, "platforms: [linux/amd64]\ntags: [\"REPO:1\"]", map[string]string{"Dockerfile": "FROM BUSYBOX\n"}),
+				Program: shared.Project(t, smallest, map[string]string{"Dockerfile": "FROM BUSYBOX\n"}),
 			})
 			stack.Fails(t, test.Up("--skip-preview"), dir, "PULUMI_BUILDKIT_DAEMON_DIR")
 		})
@@ -242,5 +131,7 @@ func TestFolderBelowAnotherUsersIsRefused(t *testing.T) {
 func plantLink(parent string, user int) error {
 	victim := filepath.Join(filepath.Dir(parent), "victim")
 	link := filepath.Join(parent, "b")
-	return errors.Join(os.Mkdir(victim, 0o700), os.Chmod(parent, 0o777|fs.ModeSticky), os.Symlink(victim, link), os.Lchown(link, user, user))
+	return errors.Join(
+		os.Mkdir(victim, 0o700), os.Chmod(parent, 0o777|fs.ModeSticky), os.Symlink(victim, link), os.Lchown(link, user, user),
+	)
 }
