@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
@@ -222,5 +224,21 @@ func TestVerifyRefusesNonsense(t *testing.T) {
 	_, err := anonymous(t).Verify(t.Context(), "app", "sha256:"+strings.Repeat("0", 64), registry.Expected{})
 	if err == nil || !strings.HasSuffix(err.Error(), `repository "app" has no host; write host/path`) {
 		t.Error(err)
+	}
+}
+
+// The platform of an index goes into the state: what is no name of one stays out of it.
+func TestAPlatformThatIsNoneIsUnknown(t *testing.T) {
+	t.Parallel()
+	for _, os := range []string{"<{%x%}>", "lin\x1b[2Jux", "linux\u202e", strings.Repeat("x", 100)} {
+		r := registrytest.New(t)
+		digest := r.Push(t, "app", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{
+			Add:        registrytest.Image(t, "linux/amd64"),
+			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: os, Architecture: "amd64"}},
+		}))
+		image, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest)
+		if err != nil || len(image.Manifests) != 1 || image.Manifests[0].Platform != "unknown" {
+			t.Errorf("%q: %+v, %v", os, image.Manifests, err)
+		}
 	}
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"flag"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/sirupsen/logrus"
 
@@ -17,6 +19,29 @@ func quietLibraries() {
 	if os.Getenv("PULUMI_BUILDKIT_DEBUG") != "" {
 		logrus.SetOutput(shown{os.Stderr})
 	}
+}
+
+// verboseLimit is the level of Pulumi's SDK from which on it logs each property that comes and goes, secrets in plain text.
+const verboseLimit = 9
+
+// keepSecrets keeps Pulumi's SDK in this process from logging and tracing what it is sent: with --logflow the engine passes its
+// -v on, and with --tracing its tracer, which gets whole requests. What the engine logs and traces itself is not ours.
+func keepSecrets() error {
+	if level := flag.Lookup("v"); level != nil {
+		level.Value = limitedLevel{level.Value}
+	}
+	return os.Setenv("PULUMI_TRACING_NO_PAYLOADS", "true")
+}
+
+// limitedLevel is the value of the flag -v, below verboseLimit.
+type limitedLevel struct{ flag.Value }
+
+// Set implements flag.Value.
+func (l limitedLevel) Set(text string) error {
+	if level, err := strconv.Atoi(text); err == nil {
+		text = strconv.Itoa(min(level, verboseLimit-1))
+	}
+	return l.Value.Set(text)
 }
 
 // shown writes messages of libraries, which have texts of others in them, as they may be shown.

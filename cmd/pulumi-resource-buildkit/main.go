@@ -36,7 +36,11 @@ func main() {
 	engine := os.Getppid()
 	alive := func() bool { return os.Getppid() == engine }
 	rescue.Go(stopped, func() { exitWithEngine(alive) })
-	if err := p.RunProvider(context.Background(), provider.Name, version, provider.New(alive)); err != nil {
+	err := keepSecrets()
+	if err == nil {
+		err = p.RunProvider(context.Background(), provider.Name, version, provider.New(alive))
+	}
+	if err != nil {
 		_, _ = os.Stderr.WriteString("pulumi-resource-buildkit: " + err.Error() + "\n")
 		os.Exit(1)
 	}
