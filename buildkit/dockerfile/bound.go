@@ -17,6 +17,9 @@ const (
 	smallDryCost   = 32 << 20
 	smallBuildCost = 128 << 20
 
+	// namedCost is the bound from which on an instruction is not named any more: the earlier ones take enough.
+	namedCost = 4 << 30
+
 	// hugeCost stands for what has no bound that is worth computing.
 	hugeCost = 1 << 40
 
@@ -99,8 +102,9 @@ func newWeigher(s Source, opts gateway.BuildOpts) *weigher {
 // add adds the cost of the instruction at node.
 func (w *weigher) add(node *parser.Node, cost int64) {
 	cost = saturate(cost, w.platforms)
+	over := w.sum.cost > namedCost
 	w.sum.cost = min(hugeCost, w.sum.cost+cost)
-	if cost > w.highest {
+	if cost > w.highest && !over {
 		w.highest, w.sum.line, w.sum.text = cost, node.StartLine, node.Original
 	}
 }
