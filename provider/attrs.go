@@ -45,6 +45,9 @@ func (a attrs) writing(c CacheWriting) attrs {
 // parseRaw reads what docker's command line takes: type=registry,ref=a,"name=b,c". The type is taken out of the options; it is
 // "" when there is no option at all, only a value.
 func parseRaw(text string) (kind string, options attrs, err error) {
+	if err := rawLines(text); err != nil {
+		return "", nil, err
+	}
 	fields, err := csv.NewReader(strings.NewReader(text)).Read()
 	if err != nil && err != io.EOF {
 		return "", nil, fmt.Errorf("%q: %w", text, err)

@@ -35,6 +35,9 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	for _, check := range checks {
 		check(c)
 	}
+	for _, warning := range c.warnings {
+		p.GetLogger(ctx).Warning(warning)
+	}
 	if err := r.fillContextHash(ctx, req.Urn, c, &res); err != nil {
 		return res, err
 	}
@@ -139,6 +142,12 @@ type checker struct {
 	raw      property.Map    // to ask what is unknown
 	args     ImageArgs       // where unknown values are zero
 	failures []p.CheckFailure
+	warnings []string
+}
+
+// warn keeps a warning, which Check logs. It quotes no secret.
+func (c *checker) warn(format string, args ...any) {
+	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
 }
 
 // checks are all that is checked. Each reports under the path of the property that is wrong, never under a secret's.
@@ -168,6 +177,8 @@ var checks = []func(*checker){
 	checkBuilder,
 	checkWatch,
 	checkBaseDigests,
+	checkNames,
+	checkNUL,
 }
 
 func (c *checker) fail(path, format string, args ...any) {

@@ -59,7 +59,7 @@ func checkCacheFrom(c *checker) {
 		case from.AZBlob != nil && !c.unknownIn("cacheFrom", i, "azblob"):
 			c.wanted(path+".azblob.name", from.AZBlob.Name, "the name of the cache")
 		case from.Raw != nil && !c.unknownIn("cacheFrom", i, "raw"):
-			c.rawCache(path+".raw", *from.Raw)
+			c.rawCache("cacheFrom", path+".raw", *from.Raw)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func checkCacheTo(c *checker) {
 			c.wanted(path+".azblob.name", to.AZBlob.Name, "the name of the cache")
 			c.cacheMode(path+".azblob", to.AZBlob.CacheWriting)
 		case to.Raw != nil && !c.unknownIn("cacheTo", i, "raw"):
-			c.rawCache(path+".raw", *to.Raw)
+			c.rawCache("cacheTo", path+".raw", *to.Raw)
 		}
 	}
 }
@@ -140,8 +140,14 @@ func (c *checker) compression(path string, given LayerCompression) {
 	}
 }
 
-func (c *checker) rawCache(path, text string) {
-	if _, err := rawCache(text); err != nil {
-		c.fail(path, "%v", err)
+func (c *checker) rawCache(input, path, text string) {
+	cache, err := rawCache(text)
+	if err == nil {
+		err = rawCacheMistake(input, cache.Type, cache.Attrs)
 	}
+	if err != nil {
+		c.fail(path, "%v", err)
+		return
+	}
+	c.warnOfCredentials(path, cache.Attrs)
 }

@@ -2,8 +2,11 @@ package provider
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 func checkExports(c *checker) {
@@ -50,6 +53,11 @@ func (e Export) layers() (none LayerCompression) {
 }
 
 func (c *checker) exportMistake(e export) error {
+	for _, name := range slices.Sorted(maps.Keys(e.attrs)) {
+		if strings.HasPrefix(name, "annotation") && (strings.HasSuffix(name, ".") || strings.ContainsFunc(name, unicode.IsSpace) || hasControl(name)) {
+			return fmt.Errorf("annotations: %q cannot be the name of an annotation: write one without white space", strings.TrimPrefix(name, "annotation."))
+		}
+	}
 	switch e.kind {
 	case "tar", "local", "oci":
 		if e.dest == "" || e.dest == "-" {
@@ -58,6 +66,9 @@ func (c *checker) exportMistake(e export) error {
 	case "docker":
 		return c.severalPlatforms()
 	case "image", "registry":
+		if err := rawImageMistake(e.attrs); err != nil {
+			return err
+		}
 		return c.imageMistake(e)
 	case "cacheonly":
 	default:
@@ -69,19 +80,20 @@ func (c *checker) exportMistake(e export) error {
 // imageMistake finds options that other inputs decide on.
 func (c *checker) imageMistake(e export) error {
 	push := pushes(c.raw)
-	asked, given := e.attrs["push"]
+	_, given := e.attrs["push"]
+	asked := e.attrs.isOn("push")
 	switch {
 	case e.attrs["name"] != "":
 		return errors.New("names: the image goes to tags: put the references there")
-	case e.attrs["push-by-digest"] == "true":
+	case e.attrs.isOn("push-by-digest"):
 		return errors.New("pushByDigest: every image is pushed by digest first: leave it out")
-	case e.attrs["registry.insecure"] == "true":
+	case e.attrs.isOn("registry.insecure"):
 		return errors.New("insecure: set it in registries, for the host that it is about")
 	case e.attrs["oci-mediatypes"] == "false" && (len(c.args.Annotations) > 0 || c.args.Provenance != nil || c.args.SBOM != nil):
 		return errors.New("ociMediaTypes: annotations, provenance and sbom need the media types of OCI: leave it out")
 	case !isKnown(c.raw, "push", "tags"):
 		return nil
-	case given && asked != "true" && push, given && asked == "true" && !push:
+	case given && asked != push:
 		return errors.New("push: the input push says whether the image is pushed: leave it out here")
 	case e.kind == "registry" && !push:
 		return errors.New("a registry export is pushed: add tags and leave push at true, or say image instead of registry")

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/distribution/reference"
 
@@ -75,7 +76,7 @@ func checkTestTargets(c *checker) {
 
 func checkAnnotations(c *checker) {
 	for _, name := range slices.Sorted(maps.Keys(c.args.Annotations)) {
-		if name == "" || strings.ContainsAny(name, " \t\n\r") {
+		if name == "" || strings.ContainsFunc(name, unicode.IsSpace) || hasControl(name) {
 			c.fail(under("annotations", name), "%q cannot be the name of an annotation: write one without white space, such as org.opencontainers.image.source", name)
 		}
 	}

@@ -12,13 +12,20 @@ import (
 )
 
 func checkPlatforms(c *checker) {
+	seen := map[string]string{}
 	for i, platform := range c.args.Platforms {
 		if c.unknownAt(key("platforms"), index(i)) {
 			continue
 		}
-		if _, err := normalizePlatform(platform); err != nil {
+		normal, err := normalizePlatform(platform)
+		if err != nil {
 			c.fail(fmt.Sprintf("platforms[%d]", i), "%v", err)
+			continue
 		}
+		if other, twice := seen[normal]; twice && !c.isSecret("platforms") {
+			c.warn("platforms[%d]: %q and %q are one platform, %s, which is built once: keep one of them", i, platform, other, normal)
+		}
+		seen[normal] = platform
 	}
 }
 
