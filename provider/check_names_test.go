@@ -30,7 +30,7 @@ func TestCheckJudgesNames(t *testing.T) {
 		"a broken agent":          {`"ssh": [{"id": "a\nb"}]`, "ssh[0].id", "has a control character"},
 		"a NUL in a key":          {`"ssh": [{"id": "a", "paths": ["x\u0000"]}]`, "ssh[0].paths[0]", "it has a NUL character"},
 		"a broken host":           {`"addHosts": ["a\u0000b:10.0.0.1"]`, "addHosts[0]", "has a control character"},
-		"a NUL in a context":      {`"contextHash": "x\u0000"`, "contextHash", "it has a NUL character"},
+		"a NUL in a context":      {`"contextHash": "x\u0000"`, "", "contextHash: it has a NUL character"},
 		"two lines of a cache":    {`"cacheTo": [{"raw": "type=registry,ref=a.io/b\ntype=local,dest=/etc"}]`, "cacheTo[0].raw", "write all options in one line"},
 		"two lines of an export":  {`"exports": [{"raw": "type=local,dest=a\nx"}]`, "exports[0].raw", "write all options in one line"},
 		"a NUL in a cache":        {`"cacheFrom": [{"raw": "type=local,src=a\u0000"}]`, "cacheFrom[0].raw", "write all options in one line"},

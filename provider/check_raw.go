@@ -35,9 +35,11 @@ func rawCacheMistake(input string, kind string, options attrs) error {
 }
 
 // credentials are the options of caches that should be in no state as plain text, with the inputs that keep them.
-var credentials = map[string]string{
-	"secret_access_key": "s3.secretAccessKey or azblob.secretAccessKey", "session_token": "s3.sessionToken", "token": "gha, which takes it from the environment",
-	"ghtoken": "gha, which takes it from the environment",
+var credentials = map[string]string{ //nolint:gosec // names of options
+	"secret_access_key": "s3.secretAccessKey or azblob.secretAccessKey",
+	"session_token":     "s3.sessionToken",
+	"token":             "gha, which takes it from the environment",
+	"ghtoken":           "gha, which takes it from the environment",
 }
 
 // warnOfCredentials warns of a login among the options of a cache that is no secret.

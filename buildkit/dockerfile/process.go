@@ -98,7 +98,7 @@ func (p *process) result(ctx context.Context, b *bridge, s Source) (*gateway.Res
 	select {
 	case <-b.returned:
 		_ = p.cmd.Process.Kill() // it has ended, or waits for the answer
-		_ = <-exited             // killed, or done
+		err = <-exited
 	case err = <-exited:
 	}
 	server.Stop()

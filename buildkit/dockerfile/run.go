@@ -28,6 +28,7 @@ func Run(ctx context.Context, c gateway.Client, s Source) (*gateway.Result, erro
 	if err := s.CheckSize(); err != nil {
 		return nil, err
 	}
+	c = &fewWarnings{Client: c}
 	if s.Text != nil && boundOf(s, c.BuildOpts()).small() {
 		here := &ordinaryBases{Client: c, dry: s.Dry}
 		result, err := builder.Build(ctx, here)

@@ -130,14 +130,18 @@ func TestBudgetOfBaseImages(t *testing.T) {
 
 func TestWarningsAreFew(t *testing.T) {
 	t.Parallel()
-	s := newStub(big + "FROM scratch\n" + strings.Repeat("ENV A $B\n", 3*WarningLimit))
-	for _, dry := range []bool{true, false} {
-		s.warned, s.source.Dry = 0, dry
-		if _, err := runChild(t.Context(), s, s.source); err != nil {
+	warnings := strings.Repeat("ENV A $B\n", WarningLimit)
+	for _, text := range []string{"FROM scratch\n" + warnings, big + "FROM scratch\n" + warnings} { // in this process, in a child
+		s := newStub(text)
+		if _, err := Run(t.Context(), s, s.source); err != nil {
 			t.Fatal(err)
 		}
-		if want := map[bool]int{true: 0, false: WarningLimit + 1}[dry]; s.warned != want {
-			t.Errorf("%d warnings came through, want %d", s.warned, want)
+		if s.warned != WarningLimit+1 || s.last != "the Dockerfile has more warnings: only the first 100 are shown" {
+			t.Errorf("%d warnings came through, the last: %s", s.warned, s.last)
+		}
+		s.warned, s.source.Dry = 0, true
+		if _, err := runChild(t.Context(), s, s.source); err != nil || s.warned != 0 {
+			t.Errorf("%d warnings of a dry run came through, %v", s.warned, err)
 		}
 	}
 }

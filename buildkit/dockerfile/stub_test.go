@@ -33,6 +33,7 @@ type stub struct {
 	options map[string]string
 	config  dockerspec.DockerOCIImageConfig
 	warned  int
+	last    string
 	solved  []string
 }
 
@@ -79,8 +80,9 @@ func (s *stub) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, _ sourc
 	return &sourceresolver.MetaResponse{Op: op}, nil
 }
 
-func (s *stub) Warn(context.Context, digest.Digest, string, gateway.WarnOpts) error {
+func (s *stub) Warn(_ context.Context, _ digest.Digest, text string, _ gateway.WarnOpts) error {
 	s.warned++
+	s.last = text
 	return nil
 }
 
