@@ -85,7 +85,7 @@ func TestAnActionThatWasReplacedIsNotRun(t *testing.T) {
 		}
 		text := string(content)
 		for _, use := range usesAction.FindAllStringSubmatch(text, -1) {
-			if !strings.HasPrefix(use[1], "./") && !(pinnedAction.MatchString(use[1]) && namedVersion.MatchString(use[2])) {
+			if !strings.HasPrefix(use[1], "./") && (!pinnedAction.MatchString(use[1]) || !namedVersion.MatchString(use[2])) {
 				t.Errorf("%s: %s%s is not a commit with its version", path, use[1], use[2])
 			}
 		}
@@ -125,4 +125,3 @@ func pluginArchive(t *testing.T, script string) []byte {
 	}
 	return archive.Bytes()
 }
-
