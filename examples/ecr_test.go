@@ -95,7 +95,7 @@ tags: ["HOST/app:{hash}", "HOST/app:latest"]
 `
 
 // In a repository whose tags are written once, all but latest, {hash} makes each image its own. Going back a commit and a second machine
-// need no builder, and the second machine asks twice before it moves a tag.
+// need no builder, and the second machine asks three times before it moves a tag: for the index, its manifests and their configurations.
 func TestHashTagsInAnImmutableRepository(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)
@@ -124,8 +124,9 @@ func TestHashTagsInAnImmutableRepository(t *testing.T) {
 	ok(t, other.Up("--skip-preview"), "+ 2 created")
 	requests := a.since(asked)
 	before := requests[:slices.IndexFunc(requests, func(r string) bool { return strings.HasPrefix(r, http.MethodHead) })] // of the tags
-	if len(before) != 1+2 || len(starting("GET /v2/app/manifests/sha256:", before)) != 2 {
-		t.Errorf("before the tags: %v, want the index by its tag, then its two manifests side by side", before)
+	manifests, configs := starting("GET /v2/app/manifests/sha256:", before), starting("GET /v2/app/blobs/sha256:", before)
+	if len(before) != 1+2+2 || len(manifests) != 2 || len(configs) != 2 {
+		t.Errorf("before the tags: %v, want the index by its tag, then its two manifests side by side, then their configurations", before)
 	}
 	if a.Tags("app")["latest-2"] != first {
 		t.Errorf("the tags are %v", a.Tags("app"))

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -51,6 +52,9 @@ func (s *session) refusal(e *transport.Error) refusal {
 // unnamed are a registry's words without the repository's path, which may hold any of them. A path of one segment may itself be one of the
 // words, as token is, or part of one, as auth is: it is meant only where it is quoted or part of a reference.
 func unnamed(words, path string) string {
+	if !utf8.ValidString(path) { // it is no repository's
+		return words
+	}
 	if strings.Contains(path, "/") {
 		return strings.ReplaceAll(words, path, "REPOSITORY")
 	}

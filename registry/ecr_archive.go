@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -51,13 +52,18 @@ func (a *ecrAPI) restoration(id types.ImageIdentifier) string {
 // ErrDenied.
 func (a *ecrAPI) describe(ctx context.Context, id types.ImageIdentifier) (digest.Digest, types.ImageStatus, error) {
 	var answer *ecr.DescribeImagesOutput
+	status := 0
 	err := a.call(ctx, func(ctx context.Context) (err error) {
 		answer, err = a.client.DescribeImages(ctx, &ecr.DescribeImagesInput{
 			RegistryId: a.account, RepositoryName: &a.repository, ImageIds: []types.ImageIdentifier{id},
 			Filter: &types.DescribeImagesFilter{ImageStatus: types.ImageStatusFilterAny}, // without it those that are served
 		})
+		status = statusOf(err)
 		return err
 	})
+	if status >= http.StatusInternalServerError { // whatever it says: a service that is broken knows nothing
+		return "", "", errors.New(unreadable(status))
+	}
 	if err != nil {
 		return "", "", err
 	}
