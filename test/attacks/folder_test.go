@@ -23,7 +23,7 @@ const nobody = 65534
 // daemonFolder is a folder of the test's that other users can reach.
 func daemonFolder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "folder-")
+	dir, err := os.MkdirTemp("", "folder-") //nolint:usetesting // short enough for the path of a socket
 	if err == nil {
 		err = os.Chmod(dir, 0o755)
 	}

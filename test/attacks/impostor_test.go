@@ -28,7 +28,7 @@ const impostorVariable = "ATTACKS_IMPOSTOR"
 
 func init() {
 	if socket := os.Getenv(impostorVariable); socket != "" {
-		fmt.Println(impersonate(socket))
+		fmt.Fprintln(os.Stdout, impersonate(socket))
 		os.Exit(0)
 	}
 }
@@ -54,7 +54,7 @@ func impersonate(socket string) error {
 	}
 	server := grpc.NewServer()
 	controlapi.RegisterControlServer(server, impostor{sessions: sessions})
-	fmt.Println("listening")
+	fmt.Fprintln(os.Stdout, "listening")
 	return server.Serve(listener)
 }
 
@@ -88,7 +88,7 @@ func (i impostor) Session(stream controlapi.Control_SessionServer) error {
 			return
 		}
 		secret, err := secrets.GetSecret(ctx, caller, "token")
-		fmt.Printf("stole %q (%v)\n", secret, err)
+		fmt.Fprintf(os.Stdout, "stole %q (%v)\n", secret, err)
 	}()
 	return i.sessions.HandleConn(ctx, conn, opts)
 }
