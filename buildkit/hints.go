@@ -11,6 +11,8 @@ import (
 var hints = []struct{ text, hint string }{
 	{"no SSH key ", "give the agent or keys with this id in ssh (default, for a mount without one)"},
 	{"granting entitlement network.host is not allowed", "start the builder with --allow-insecure-entitlement network.host, or leave network at its default"},
+	{"network.host is not allowed", "a step of the Dockerfile asks for the network of the machine: take --network=host out of its RUN or, if you trust it " +
+		"with everything that listens there, set network: host in the program"},
 }
 
 // pullHints are about base images. What a push needs, package registry knows better.

@@ -12,21 +12,26 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
-// explainNetwork adds to the error of a build what the network of steps has to do with it: that steps have none on this
-// machine, or that the embedded daemon has ended because that network had.
+// explainNetwork adds to the error of a build what the network of steps has to do with it.
 func (b builder) explainNetwork(plan buildkit.Plan, err error) error {
 	if err == nil || b.embedded == nil {
 		return err
 	}
-	if ended := b.embedded.Ended(); ended != nil {
+	return networkError(plan, err, b.embedded.Ended(), b.embedded.Offline())
+}
+
+// networkError returns err with a remedy when the embedded daemon has ended meanwhile, for the reason ended, or when a step
+// failed on a machine where steps have no network, for the reason offline.
+func networkError(plan buildkit.Plan, err, ended error, offline string) error {
+	if ended != nil {
 		return fmt.Errorf("the embedded BuildKit daemon ended during the build: %w. Run it again. The build itself ended with: %w", ended, err)
 	}
 	step, ok := errors.AsType[*buildkit.StepError](err)
-	if !ok || step.ExitCode == 0 || plan.Network != "" || b.embedded.Offline() == "" {
+	if !ok || step.ExitCode == 0 || plan.Network != "" || offline == "" {
 		return err
 	}
 	return fmt.Errorf("%w\nsteps have no network on this machine: %s. Run modprobe tun, or start a container with --device /dev/net/tun "+
-		"or --privileged; or set network: host, which gives steps the network of the machine", err, b.embedded.Offline())
+		"or --privileged; or set network: host, which gives steps the network of the machine", err, offline)
 }
 
 // warnOfProxies warns of build arguments that name a proxy on the loopback of the machine, which steps do not reach.

@@ -1,6 +1,38 @@
 package provider
 
-import "testing"
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+func TestNetworkInTheErrorOfABuild(t *testing.T) {
+	t.Parallel()
+	step, other := &buildkit.StepError{ExitCode: 1}, errors.New("something else")
+	const offline = "/dev/net/tun: operation not permitted"
+	for name, c := range map[string]struct {
+		network    string
+		err, ended error
+		offline    string
+		want       string // "" is the error itself
+	}{
+		"a step":                            {err: step},
+		"a step without a network":          {err: step, offline: offline, want: "steps have no network on this machine: " + offline + ". Run modprobe tun"},
+		"a step that wanted none":           {err: step, offline: offline, network: "none"},
+		"a step in the machine's network":   {err: step, offline: offline, network: "host"},
+		"no step":                           {err: other, offline: offline},
+		"a step that did not come to run":   {err: &buildkit.StepError{Reason: "x"}, offline: offline},
+		"a daemon that is gone":             {err: other, ended: errors.New("killed"), want: "ended during the build: killed. Run it again. The build itself ended with: something else"},
+		"a daemon that is gone with a step": {err: step, ended: errors.New("killed"), want: "ended during the build: killed."},
+	} {
+		got := networkError(buildkit.Plan{Network: c.network}, c.err, c.ended, c.offline)
+		if !errors.Is(got, c.err) || c.want == "" && got != c.err || !strings.Contains(got.Error(), c.want) { //nolint:errorlint // unchanged
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
 
 func TestProxyOnTheLoopback(t *testing.T) {
 	t.Parallel()

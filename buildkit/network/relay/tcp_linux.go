@@ -69,7 +69,33 @@ func accept(request *tcp.ForwarderRequest, buffer int64) (innerConn, error) {
 	}
 	endpoint.SocketOptions().SetSendBufferSize(buffer, true)
 	endpoint.SocketOptions().SetReceiveBufferSize(buffer, true)
+	if err := keepAlive(endpoint); err != nil {
+		endpoint.Abort()
+		return innerConn{}, err
+	}
 	return innerConn{TCPConn: gonet.NewTCPConn(&queue, endpoint), endpoint: endpoint}, nil
+}
+
+// How long a connection is silent before the step is asked whether it still has it, and how often.
+const (
+	probeAfter = 15 * time.Second
+	probes     = 3
+)
+
+// keepAlive ends connections that a step has forged, or has left behind in a namespace that the next step got: its kernel
+// answers that it knows them not.
+func keepAlive(endpoint tcpip.Endpoint) error {
+	idle, interval := tcpip.KeepaliveIdleOption(probeAfter), tcpip.KeepaliveIntervalOption(probeAfter)
+	for _, option := range []tcpip.SettableSocketOption{&idle, &interval} {
+		if err := endpoint.SetSockOpt(option); err != nil {
+			return fmt.Errorf("%T: %v", option, err)
+		}
+	}
+	if err := endpoint.SetSockOptInt(tcpip.KeepaliveCountOption, probes); err != nil {
+		return fmt.Errorf("keep-alive: %v", err)
+	}
+	endpoint.SocketOptions().SetKeepAlive(true)
+	return nil
 }
 
 // halfConn is one of two connections that are joined.
