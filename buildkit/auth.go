@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue/wire"
 )
 
 // Credential answers a registry's challenge. Empty is anonymous.
@@ -51,7 +51,7 @@ type registryAuth struct {
 
 // Register implements session.Attachable.
 func (a *registryAuth) Register(server *grpc.Server) {
-	auth.RegisterAuthServer(rescue.Services{ServiceRegistrar: server}, a)
+	auth.RegisterAuthServer(wire.Services{ServiceRegistrar: server}, a)
 }
 
 // Credentials implements auth.AuthServer, for registries that want a login with each request.

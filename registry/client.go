@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue/wire"
 )
 
 // concurrency is how many requests one call sends to a registry side by side.
@@ -171,5 +171,5 @@ func (c *Client) asksForLogin(host string) bool {
 // rules is the way of every request, logins and redirects included. go-containerregistry sends pings in goroutines of its own.
 func (c *Client) rules(login *lateLogin) http.RoundTripper {
 	watched := retryAfterWatch{challengeWatch{login.way, login}}
-	return transport.NewUserAgent(rescue.Transport{Next: watched}, "pulumi-buildkit")
+	return transport.NewUserAgent(wire.Transport{Next: watched}, "pulumi-buildkit")
 }

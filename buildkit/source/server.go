@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue/wire"
 )
 
 // Server sends trees to a BuildKit daemon over a session, under the names of its local sources ("context", "dockerfile",
@@ -35,7 +36,7 @@ func NewServer(trees map[string]*Tree) *Server { return &Server{trees: trees} }
 
 // Register makes the server part of a session.
 func (s *Server) Register(g *grpc.Server) {
-	filesync.RegisterFileSyncServer(rescue.Services{ServiceRegistrar: g}, s)
+	filesync.RegisterFileSyncServer(wire.Services{ServiceRegistrar: g}, s)
 }
 
 // Err is the first reason for which a tree could not be sent as it was recorded, nil if there was none. It names the path;
