@@ -52,6 +52,18 @@ func BaseName(ref string) (string, error) {
 	return reference.TagNameOnly(named).String(), nil
 }
 
+// sourcePolicy are the rules for what the daemon fetches: base images by their digests, and logins from the session.
+func (p Plan) sourcePolicy(l *logins) *spb.Policy {
+	policy := p.basePolicy()
+	if rules := l.rules(p.Files); len(rules) > 0 {
+		if policy == nil {
+			policy = &spb.Policy{Version: 1}
+		}
+		policy.Rules = append(policy.Rules, rules...)
+	}
+	return policy
+}
+
 // basePolicy has the daemon take each base image by its digest, whichever frontend asks for it. Daemons know such policies since
 // BuildKit v0.11 (docs/build-repro.md of BuildKit).
 func (p Plan) basePolicy() *spb.Policy {

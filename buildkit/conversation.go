@@ -22,7 +22,7 @@ func (s *solve) converse(
 		close(status)
 		return nil, err
 	}
-	for _, a := range append(opt.Session, s.received) {
+	for _, a := range append(opt.Session, s.received, opt.SourcePolicyProvider) { // a shared session gets no policy from the client
 		own.Allow(a)
 	}
 	if len(s.stores) > 0 {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -19,6 +21,9 @@ const dialLimit = 20 * time.Second
 // are understood.
 func CheckEndpoint(endpoint string) error {
 	scheme, rest, ok := strings.Cut(endpoint, "://")
+	if plain, found := CutLogin(endpoint); found {
+		return fmt.Errorf("%q: an endpoint has no user and no password: BuildKit's protocol would not send them", plain)
+	}
 	switch {
 	case !ok || rest == "":
 		return fmt.Errorf("%q is not an endpoint: write unix:///run/buildkit/buildkitd.sock or tcp://host:port", endpoint)
@@ -32,10 +37,87 @@ func CheckEndpoint(endpoint string) error {
 	return nil
 }
 
+// InsecureTCPError says that a daemon on another machine was to be reached without TLS.
+type InsecureTCPError struct{ Endpoint, Address string }
+
+func (e *InsecureTCPError) Error() string {
+	return fmt.Sprintf("%s: it was not dialed: %s is another machine, and without TLS everybody on the way reads the secrets of the build "+
+		"and may change what is built", e.Endpoint, e.Address)
+}
+
+// CheckLocal returns an *InsecureTCPError when the text of an endpoint alone says that it is on another machine: tcp:// with
+// an address. Of a name only Dial can tell.
+func CheckLocal(endpoint string) error {
+	hostPort, isTCP := strings.CutPrefix(endpoint, "tcp://")
+	if host, _, err := net.SplitHostPort(hostPort); isTCP && err == nil {
+		if addr, ok := parseAddress(host); ok && !isLoopback(addr) {
+			return &InsecureTCPError{Endpoint: endpoint, Address: addr.String()}
+		}
+	}
+	return nil
+}
+
+func isLoopback(addr netip.Addr) bool { return addr.Unmap().IsLoopback() }
+
+// localDialer dials what leads to this machine and nothing else: what it judges is the very address that it dials.
+type localDialer struct {
+	endpoint string
+
+	mu      sync.Mutex
+	refused error
+}
+
+func (d *localDialer) dial(ctx context.Context, hostPort string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	for _, addr := range addrs {
+		if !isLoopback(addr) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.refused = &InsecureTCPError{Endpoint: d.endpoint, Address: addr.String()}
+			return nil, d.refused
+		}
+	}
+	for _, addr := range addrs {
+		var conn net.Conn
+		if conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(addr.String(), port)); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}
+
+func (d *localDialer) err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.refused
+}
+
 // Dial connects to the daemon at endpoint and waits for its first answer, 20 s at most. The caller closes the client.
 //
-// The error names the endpoint and what to do when nothing answers there.
+// The error names the endpoint and what to do when nothing answers there. It is an *InsecureTCPError for tcp:// to another
+// machine than this one; DialInsecure reaches those too.
 func Dial(ctx context.Context, endpoint string) (*client.Client, error) {
+	local := &localDialer{endpoint: endpoint}
+	var opts []client.ClientOpt
+	if strings.HasPrefix(endpoint, "tcp://") {
+		opts = append(opts, client.WithContextDialer(local.dial))
+	}
+	c, err := dial(ctx, endpoint, opts...)
+	if refused := local.err(); err != nil && refused != nil {
+		return nil, refused
+	}
+	return c, err
+}
+
+// DialInsecure is Dial for any machine.
+func DialInsecure(ctx context.Context, endpoint string) (*client.Client, error) {
 	return dial(ctx, endpoint)
 }
 

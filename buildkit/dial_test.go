@@ -56,3 +56,34 @@ func TestDialEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Without TLS only this machine is dialed, whatever name it has, and nothing is sent to another.
+func TestDialWithoutTLS(t *testing.T) {
+	t.Parallel()
+	for _, endpoint := range []string{"tcp://192.0.2.1:1", "tcp://[2001:db8::1]:1", "tcp://0.0.0.0:1", "tcp://169.254.1.1:1", "tcp://[::ffff:192.0.2.1]:1"} {
+		if _, err := Dial(t.Context(), endpoint); !isInsecureTCP(err) {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+		if err := CheckLocal(endpoint); !isInsecureTCP(err) {
+			t.Errorf("%s is not judged before it is dialed: %v", endpoint, err)
+		}
+	}
+	for _, endpoint := range []string{"tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1", "unix:///nowhere"} {
+		if _, err := Dial(t.Context(), endpoint); err == nil || isInsecureTCP(err) || CheckLocal(endpoint) != nil {
+			t.Errorf("%s: %v, %v", endpoint, err, CheckLocal(endpoint))
+		}
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	if _, err := DialInsecure(ctx, "tcp://192.0.2.1:1"); err == nil || isInsecureTCP(err) {
+		t.Errorf("it is allowed: %v", err)
+	}
+	if err := CheckEndpoint("tcp://me:t0ken@127.0.0.1:1"); err == nil || strings.Contains(err.Error(), "t0ken") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func isInsecureTCP(err error) bool {
+	_, is := errors.AsType[*InsecureTCPError](err)
+	return is
+}

@@ -21,6 +21,7 @@ type frontend struct {
 	source    dockerfile.Source
 	platforms *stepPlatforms
 	guard     *guard
+	policy    *sourcePolicy
 	options   map[string]string
 	silent    bool // the same warnings come again
 }
@@ -60,7 +61,7 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 // buildTargets runs the frontend for every test target, whose steps run to their end, and then for the image.
 func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	options := c.BuildOpts().Opts
-	here := frontend{Client: c, source: s.source, platforms: s.platforms, guard: s.guard}
+	here := frontend{Client: c, source: s.source, platforms: s.platforms, guard: s.guard, policy: s.policy}
 	for _, target := range s.plan.TestTargets {
 		if err := here.test(ctx, target, options); err != nil {
 			return nil, err
@@ -130,9 +131,12 @@ func (f frontend) Warn(ctx context.Context, step digest.Digest, text string, opt
 	return f.Client.Warn(ctx, step, text, opts)
 }
 
-// Solve passes a definition on unless it reads what was not hashed.
+// Solve passes a definition on unless it reads what was not hashed, or another frontend is to run that nobody allowed.
 func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
 	err := rescue.Call(func() error { // the frontend calls this in goroutines of its own
+		if err := f.policy.checkFrontend(req.Frontend, req.FrontendOpt); err != nil {
+			return err
+		}
 		if err := f.guard.check(req); err != nil {
 			return err
 		}

@@ -24,8 +24,10 @@ type Inputs struct {
 	trees map[string]*source.Tree // by local source
 	reads Reads                   // nil: whole contexts
 	dirs  map[string]localContext // by local source
-	urls  map[string]string       // of contexts that the daemon fetches, by local source
-	base  string                  // see sharedKey
+	urls  map[string]string       // of contexts that the daemon fetches, by local source, without logins
+	// keepsLogins is true when Hash covers the logins of locations; see Recognize.
+	keepsLogins bool
+	base        string // see sharedKey
 
 	keyed sync.Once
 	key   string // after keyed
@@ -52,7 +54,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		return nil, err
 	}
 	in := &Inputs{
-		Definition: d, files: plan.Files, dirs: map[string]localContext{}, urls: plan.Files.remotes(),
+		Definition: d, files: plan.Files, dirs: map[string]localContext{}, urls: plan.Files.withoutLogins().remotes(),
 		trees: map[string]*source.Tree{definitionSource: source.Files(d.files())},
 	}
 	if !plan.WatchAll {
@@ -150,6 +152,10 @@ func (in *Inputs) readsOf(name string) bool {
 // contexts and the locations of those that the daemon fetches. A context that the build does not read has no say in it. It is
 // the same on every machine and in every checkout.
 func (in *Inputs) Hash() string {
+	urls := in.urls
+	if in.keepsLogins {
+		urls = in.files.remotes()
+	}
 	h := sha256.New()
 	field := func(s string) { source.WriteField(h, []byte(s)) }
 	field("pulumi-buildkit inputs v1")
@@ -163,15 +169,24 @@ func (in *Inputs) Hash() string {
 		field(name)
 		source.WriteField(h, tree[:])
 	}
-	for _, name := range slices.Sorted(maps.Keys(in.urls)) {
+	for _, name := range slices.Sorted(maps.Keys(urls)) {
 		if !in.readsOf(name) {
 			continue
 		}
 		field("location")
 		field(name)
-		field(in.urls[name])
+		field(urls[name])
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Recognize keeps a hash of the same inputs from before logins were no part of it, so that an upgrade builds nothing. A hash
+// of anything else is ignored.
+func (in *Inputs) Recognize(hash string) {
+	if in.files.hasLogins() && in.Hash() != hash {
+		in.keepsLogins = true
+		in.keepsLogins = in.Hash() == hash
+	}
 }
 
 // transferKey returns the key under which a daemon is to keep what it receives of these inputs: of the base and of a secret,

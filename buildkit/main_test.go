@@ -18,6 +18,7 @@ var (
 	shared daemontest.Daemon // of the tests in this package
 	quiet  daemontest.Daemon // of those that count what is sent
 	stuck  daemontest.Daemon // of those in which pushes get stuck
+	alone  daemontest.Daemon // of those in which servers get stuck: what others read would be headway
 )
 
 func TestMain(m *testing.M) {
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 	if handled, code := runOrdinaryUser(flag.Args()); handled {
 		os.Exit(code)
 	}
-	os.Exit(daemontest.Main(m, &shared, &quiet, &stuck))
+	os.Exit(daemontest.Main(m, &shared, &quiet, &stuck, &alone))
 }
 
 // daemonClient is connected to it.

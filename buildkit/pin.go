@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,11 +53,11 @@ func pin(ctx context.Context, location string) (string, error) {
 	}
 	repository, _, _ := strings.Cut(location, "#")
 	if strings.Contains(repository, "?") {
-		return "", fmt.Errorf("%s: with pull, name the branch or tag behind #, not in a query", location)
+		return "", fmt.Errorf("%s: with pull, name the branch or tag behind #, not in a query", HideLogins(location))
 	}
 	found, err := lsRemote(ctx, git.Remote, git.Ref)
 	if err != nil {
-		return "", fmt.Errorf("%s: the commit is not known: %w", location, err)
+		return "", fmt.Errorf("%s: the commit is not known: %w", HideLogins(location), err)
 	}
 	if git.SubDir != "" {
 		found += ":" + git.SubDir
@@ -64,19 +65,37 @@ func pin(ctx context.Context, location string) (string, error) {
 	return repository + "#" + found, nil
 }
 
+// gitLogin takes the login out of a git URL and returns it as variables of git's environment, which no other user of the
+// machine can read, unlike arguments. They come after the configuration in such variables that the environment has already.
+func gitLogin(remote string) (plain string, variables []string) {
+	plain, user, found := splitLogin(remote)
+	who := loginOf(user)
+	if !found || !who.hasPassword || strings.HasPrefix(plain, "ssh://") {
+		return plain, nil
+	}
+	count, _ := strconv.Atoi(os.Getenv("GIT_CONFIG_COUNT"))
+	return plain, []string{
+		fmt.Sprintf("GIT_CONFIG_COUNT=%d", count+1),
+		fmt.Sprintf("GIT_CONFIG_KEY_%d=http.%s.extraHeader", count, plain),
+		fmt.Sprintf("GIT_CONFIG_VALUE_%d=Authorization: %s", count, who.basic()),
+	}
+}
+
 // lsRemote is the commit behind a branch or tag, or behind HEAD when ref is "".
 func lsRemote(ctx context.Context, remote, ref string) (string, error) {
+	remote, auth := gitLogin(remote)
 	ctx, stop := context.WithTimeoutCause(ctx, pinLimit, fmt.Errorf("git did not answer within %s", pinLimit))
 	defer stop()
 	var out, complaint bytes.Buffer
 	cmd := exec.CommandContext(ctx, "git", "ls-remote", "--", remote)
 	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_SSH_COMMAND=ssh -oBatchMode=yes")
+	cmd.Env = append(cmd.Env, auth...)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &complaint, time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		return "", fmt.Errorf("git ls-remote: %w: %s", err, strings.TrimSpace(complaint.String()))
+		return "", fmt.Errorf("git ls-remote: %w: %s", err, HideLogins(strings.TrimSpace(complaint.String())))
 	}
 	refs := map[string]string{}
 	for lines := bufio.NewScanner(&out); lines.Scan(); {

@@ -73,10 +73,10 @@ func inside(encoding *base64.Encoding, value string, before int) string {
 	return digits[(before*8+5)/6 : (before+len(value))*8/6]
 }
 
-// text is s without secrets.
+// text is s without secrets, and without the logins and tokens of the URLs in it.
 func (r *redaction) text(s string) string {
 	shown, _ := r.scan([]byte(s), true)
-	return string(shown)
+	return HideLogins(string(shown))
 }
 
 // scan takes secrets out of data. What could be the beginning of one is held back until more is there, unless this is all.

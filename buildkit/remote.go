@@ -3,13 +3,13 @@ package buildkit
 import (
 	"strings"
 
-	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
 )
 
 // IsRemote tells whether a main context is fetched by the daemon itself: a git repository, as BuildKit recognizes one
 // (https://host/repo.git#branch:folder, git://…, git@host:repo), or an archive at an http or https URL.
 func IsRemote(location string) bool {
-	if _, isGit, _ := dockerui.DetectGitContext(location, nil); isGit {
+	if _, isGit, _ := dfgitutil.ParseGitRef(location); isGit {
 		return true
 	}
 	return strings.HasPrefix(location, "http://") || strings.HasPrefix(location, "https://")
@@ -20,8 +20,9 @@ func IsRemoteNamed(location string) bool {
 	return strings.HasPrefix(location, "docker-image://") || IsRemote(location) && strings.Contains(location, "://")
 }
 
-// remoteAttrs are the frontend's options for contexts that the daemon fetches.
+// remoteAttrs are the frontend's options for contexts that the daemon fetches, without their logins.
 func (f Files) remoteAttrs(attrs map[string]string) {
+	f = f.withoutLogins()
 	if IsRemote(f.Context) {
 		attrs["context"] = f.Context
 		if f.ownDockerfile() {

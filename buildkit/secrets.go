@@ -27,6 +27,7 @@ type Secret func(ctx context.Context) ([]byte, error)
 type secretStore struct {
 	values map[string]Secret // by id
 	redact *redaction
+	logins *logins // of URLs
 
 	mu      sync.Mutex
 	missing map[string]bool // ids that were asked for and are not there
@@ -59,6 +60,9 @@ func (s *secretStore) lookup(ctx context.Context, id string) ([]byte, error) {
 func (s *secretStore) GetSecret(ctx context.Context, id string) ([]byte, error) {
 	if s.values[id] != nil {
 		return rescue.Value(func() ([]byte, error) { return s.lookup(ctx, id) })
+	}
+	if value, ok := s.logins.secret(id); ok {
+		return value, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

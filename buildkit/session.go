@@ -16,10 +16,14 @@ type Access struct {
 	CacheFrom   []Cache
 	CacheTo     []Cache
 	Exports     []Export
+	Guard       *Guard        // nil: the builder is somebody else's, who decides what it may run and reach
 	Silence     time.Duration // of a registry, before the solve fails; 0: 2 minutes
 	// Written is how many bytes the daemon has written so far, to whomever, if that can be told. A daemon does not tell how many bytes
 	// of a layer have gone, and so without it all layers together get 30 times the Silence.
 	Written func() (bytes int64, known bool)
+	// Read is how many bytes the daemon and its git processes have read so far, if that can be told. Without it a git server or a
+	// server of files gets 30 times the Silence. Layers that are pulled are counted by the daemon itself.
+	Read func() (bytes int64, known bool)
 }
 
 // attachables are what the daemon may ask of us during one solve: the recorded trees, credentials, secrets and signatures,

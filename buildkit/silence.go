@@ -18,8 +18,13 @@ const (
 	defaultSilence = 2 * time.Minute
 	// blindFactor is how many times longer all layers may take where nobody can tell what the daemon sends.
 	blindFactor = 30
+	// chunkFactor is how many times longer a layer may take that is pulled where nobody can tell what the daemon reads: it tells of
+	// a layer MiB by MiB.
+	chunkFactor = 5
 	// trickle is no headway, in bytes in each second of the silence: a daemon always answers those who ask whether it is well.
 	trickle = 512
+	// bookkeeping is what a daemon reads from its own disk to tell how far a layer is, in bytes each second.
+	bookkeeping = 2 << 10
 	// looks are how often within the silence a daemon's bytes are counted.
 	looks = 8
 )
@@ -35,12 +40,15 @@ func (e *SilentCacheError) Error() string {
 type silenceWatch struct {
 	silence      time.Duration
 	written      func() (bytes int64, known bool)
+	read         func() (bytes int64, known bool)
 	repositories []string
+	files        Files // whose remote contexts are fetched
 	end          context.CancelCauseFunc
 
 	mu     sync.Mutex
 	phases map[phaseKey]*phase
-	pushed map[string]bool // repositories that are done with
+	names  map[digest.Digest]string // of steps
+	pushed map[string]bool          // repositories that are done with
 }
 
 // phaseKey is what a daemon calls a phase of a push.
@@ -54,7 +62,8 @@ type phase struct {
 	exchange
 	timer   *time.Timer
 	headway time.Time // when there was some
-	written int64     // by the daemon at that time
+	moved   int64     // by the daemon at that time: bytes written, or read for a fetch
+	pulled  int64     // of a layer
 }
 
 // exchange is what a daemon does with a registry: it pushes the manifests or the layers of a repository, writes a cache, or asks for a base
@@ -63,18 +72,24 @@ type exchange struct {
 	repository string // that is pushed to
 	base       string // image
 	large      bool   // it takes longer than an answer: the daemon's bytes are counted
+	fetch      *SilentSourceError
 }
 
 // newSilenceWatch watches the solve that runs on the context.
-func newSilenceWatch(ctx context.Context, access Access, repositories []string) (context.Context, *silenceWatch) {
+func newSilenceWatch(ctx context.Context, access Access, plan Plan) (context.Context, *silenceWatch) {
 	w := &silenceWatch{
-		silence: access.Silence, written: access.Written, repositories: repositories, phases: map[phaseKey]*phase{}, pushed: map[string]bool{},
+		silence: access.Silence, written: access.Written, read: access.Read, repositories: plan.Repositories, files: plan.Files,
+		phases: map[phaseKey]*phase{}, pushed: map[string]bool{}, names: map[digest.Digest]string{},
 	}
 	if w.silence == 0 {
 		w.silence = defaultSilence
 	}
+	unknown := func() (int64, bool) { return 0, false }
 	if w.written == nil {
-		w.written = func() (int64, bool) { return 0, false }
+		w.written = unknown
+	}
+	if w.read == nil {
+		w.read = unknown
 	}
 	ctx, w.end = context.WithCancelCause(ctx)
 	return ctx, w
@@ -97,21 +112,39 @@ func (w *silenceWatch) status(s *client.VertexStatus) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.noteHeadway(s)
 	if what, is := w.about(s.ID); is {
 		w.pushed[what.repository] = w.pushed[what.repository] || s.Completed != nil && !what.large
 		w.follow(phaseKey{s.Vertex, s.ID}, what, s.Completed != nil)
 	}
 }
 
-// vertex takes a step, which may be that of asking for a base image: its manifest and its configuration, no layers.
+// vertex takes a step, which may be that of asking for a base image – its manifest and its configuration, no layers – or that
+// of fetching something.
 func (w *silenceWatch) vertex(v *client.Vertex) {
-	base, is := strings.CutPrefix(v.Name, "[internal] load metadata for ")
-	if w == nil || !is || v.Started == nil {
+	if w == nil || v.Started == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.follow(phaseKey{v.Digest, v.Name}, exchange{base: base}, v.Completed != nil)
+	w.names[v.Digest] = v.Name
+	what, ok := asking(v.Name)
+	if !ok {
+		what, ok = w.fetching(v.Name)
+	}
+	if ok {
+		w.follow(phaseKey{v.Digest, v.Name}, what, v.Completed != nil)
+	}
+}
+
+// asking is about a step that asks a registry what an image is.
+func asking(step string) (exchange, bool) {
+	for _, prefix := range []string{"load metadata for ", "resolve image config for docker-image://"} {
+		if before, base, ok := strings.Cut(step, prefix); ok && (before == "" || strings.HasPrefix(before, "[")) {
+			return exchange{base: base}, true
+		}
+	}
+	return exchange{}, false
 }
 
 // follow begins to watch a phase, or ends it.
@@ -121,7 +154,7 @@ func (w *silenceWatch) follow(key phaseKey, what exchange, completed bool) {
 		w.leave(key)
 	case w.phases[key] == nil:
 		p := &phase{exchange: what, headway: time.Now()}
-		p.written, _ = w.written()
+		p.moved, _ = w.count(p)
 		p.timer = rescue.AfterFunc(w.silence/looks, w.end, func() { w.look(key, p) })
 		w.phases[key] = p
 	}
@@ -142,8 +175,11 @@ func (w *silenceWatch) look(key phaseKey, p *phase) {
 		return // it has just ended
 	}
 	limit := w.silence
-	if p.large {
-		limit = w.limitByBytes(p)
+	switch {
+	case p.large:
+		limit = w.limitByBytes(p, blindFactor)
+	case p.fetch != nil:
+		limit = w.limitByBytes(p, chunkFactor)
 	}
 	if time.Since(p.headway) < limit {
 		p.timer.Reset(w.silence / looks)
@@ -152,14 +188,23 @@ func (w *silenceWatch) look(key phaseKey, p *phase) {
 	w.end(p.stuck(limit))
 }
 
-// limitByBytes notes whether the daemon has sent something since the last headway.
-func (w *silenceWatch) limitByBytes(p *phase) time.Duration {
-	written, known := w.written()
-	if !known {
-		return blindFactor * w.silence
+// count is what the daemon has moved for such a phase, in bytes.
+func (w *silenceWatch) count(p *phase) (bytes int64, known bool) {
+	if p.fetch != nil {
+		return w.read()
 	}
-	if float64(written-p.written) > trickle*w.silence.Seconds() {
-		p.headway, p.written = time.Now(), written
+	return w.written()
+}
+
+// limitByBytes notes whether the daemon has moved something since the last headway. Where that is not known, the limit is so
+// many times longer.
+func (w *silenceWatch) limitByBytes(p *phase, blind time.Duration) time.Duration {
+	moved, known := w.count(p)
+	if !known {
+		return blind * w.silence
+	}
+	if float64(moved-p.moved) > w.trickle(p)*w.silence.Seconds() {
+		p.headway, p.moved = time.Now(), moved
 	}
 	return w.silence
 }
@@ -167,6 +212,10 @@ func (w *silenceWatch) limitByBytes(p *phase) time.Duration {
 // stuck is the error about a push in a daemon's words, which package registry reads: nobody knows whether it would have come right.
 func (e exchange) stuck(limit time.Duration) error {
 	switch {
+	case e.fetch != nil:
+		silent := *e.fetch
+		silent.Limit = limit
+		return &silent
 	case e.base != "":
 		return fmt.Errorf("the registry of the base image %s does not answer: it has been silent for %s", e.base, limit)
 	case e.repository == "":

@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -18,7 +19,8 @@ import (
 // one goroutine, while the build runs, and must not block for long. When ctx ends and the daemon does not end the build
 // soon after, c is closed.
 //
-// Errors: an *UnhashedError when it reads more than was hashed; a *StepError when a step of the Dockerfile failed; a
+// Errors: an *UnhashedError when it reads more than was hashed; a *FrontendError or a *ReachError when it asks for what
+// access.Guard does not allow; a *StepError when a step of the Dockerfile failed; a
 // *SilentCacheError when a cache could not be written; an error that names the path when a local input is not what was
 // recorded, or the secret or the keys that are not there; the cause of ctx when it ended; else what the daemon or a registry said.
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
@@ -36,6 +38,7 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access 
 		return Built{}, err
 	}
 	s.steps.warnOfCaches()
+	s.warnOfLogins()
 	digest := response.ExporterResponse[exptypes.ExporterImageDigestKey]
 	if digest == "" {
 		return Built{}, errors.New("the daemon finished the build but named no image digest: its image exporter is older than BuildKit v0.11, use a newer one")
@@ -55,6 +58,7 @@ type solve struct {
 	sinks     []Sink
 	received  *receiver
 	stores    map[string]*cacheStore // by their names for the daemon
+	policy    *sourcePolicy
 }
 
 func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
@@ -63,12 +67,14 @@ func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
 		plan:      plan,
 		source:    in.source(),
 		files:     source.NewServer(in.trees),
-		secrets:   &secretStore{redact: redact},
+		secrets:   &secretStore{redact: redact, logins: newLogins(redact)},
 		platforms: platforms,
 		guard:     &guard{reads: in.reads},
 		steps:     newSteps(platforms, redact, report),
 	}
 	s.files.Epoch = plan.Epoch
+	s.policy = &sourcePolicy{plan: plan, logins: s.secrets.logins, stop: s.guard.stop}
+	s.secrets.logins.learn(string(in.Dockerfile)) // an error may show a line of it
 	return s
 }
 
@@ -77,6 +83,12 @@ func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.
 	attachables, err := s.attachables(ctx, access)
 	if err != nil {
 		return client.SolveOpt{}, err
+	}
+	s.policy.guard, s.secrets.logins.given = access.Guard, access.Secrets
+	for _, c := range slices.Concat(access.CacheFrom, access.CacheTo) {
+		for _, value := range c.Attrs {
+			s.secrets.logins.learn(value)
+		}
 	}
 	exports, err := s.exports(ctx, access.Exports)
 	if err != nil {
@@ -95,14 +107,15 @@ func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.
 		SharedKey:            in.transferKey(s.plan.Epoch),
 		AllowedEntitlements:  s.plan.entitlements(),
 		CompatibilityVersion: CompatibilityVersion,
-		SourcePolicy:         s.plan.basePolicy(),
+		SourcePolicy:         s.plan.sourcePolicy(s.secrets.logins),
+		SourcePolicyProvider: s.policy.provider(),
 	}, nil
 }
 
 func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, access Access) (*client.SolveResponse, error) {
 	status := make(chan *client.SolveStatus)
 	drained := make(chan struct{})
-	ctx, watch := newSilenceWatch(ctx, access, s.plan.Repositories)
+	ctx, watch := newSilenceWatch(ctx, access, s.plan)
 	defer watch.stop()
 	s.steps.watch = watch
 	// To the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve.
@@ -163,6 +176,9 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	if silent, is := errors.AsType[*SilentCacheError](err); is {
 		return silent
 	}
+	if silent, is := errors.AsType[*SilentSourceError](err); is {
+		return silent
+	}
 	if local := s.files.Err(); local != nil {
 		return local
 	}
@@ -170,4 +186,12 @@ func (s *solve) explain(ctx context.Context, err error) error {
 		return unhashed
 	}
 	return withHint(s.secrets.explain(s.steps.explain(err)))
+}
+
+// warnOfLogins tells which URLs of the Dockerfile have a login: its text is kept as it is.
+func (s *solve) warnOfLogins() {
+	for _, location := range s.secrets.logins.named() {
+		s.steps.warn("the Dockerfile writes a login into the URL " + location + ": whoever reads the Dockerfile, or a provenance of mode max, has it. " +
+			"Write the URL without it, and give the login as a secret, GIT_AUTH_TOKEN.<host> for git or HTTP_AUTH_TOKEN_<host> for files")
+	}
 }

@@ -18,16 +18,22 @@ import (
 // its connections: so far, the other side has taken it. That is known of a daemon that listens on a Unix socket of this machine, by
 // proc_pid_io(5), and belongs to this user, or anybody where this user is root.
 func Written(ctx context.Context, endpoint string) func() (bytes int64, known bool) {
-	path, local := strings.CutPrefix(endpoint, "unix://")
-	if !local {
-		return nil
-	}
-	pid, err := listener(ctx, path)
-	if err != nil || pid == 0 { // in another namespace
+	pid, ok := localDaemon(ctx, endpoint)
+	if !ok {
 		return nil
 	}
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
 	return func() (int64, bool) { return written(proc) }
+}
+
+// localDaemon is the process of the daemon at an endpoint of this machine.
+func localDaemon(ctx context.Context, endpoint string) (pid int, ok bool) {
+	path, local := strings.CutPrefix(endpoint, "unix://")
+	if !local {
+		return 0, false
+	}
+	pid, err := listener(ctx, path)
+	return pid, err == nil && pid != 0 // 0: in another namespace
 }
 
 // listener is the process that listens on a Unix socket.

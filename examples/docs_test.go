@@ -105,7 +105,7 @@ var (
 // What troubleshooting.md calls an error's text is in the source, or is what the tools say that it builds with.
 func TestDocumentedErrors(t *testing.T) {
 	t.Parallel()
-	source := sources(t, "../provider", "../registry", "../buildkit")
+	source := sources(t, "../provider", "../registry", "../buildkit", "../internal")
 	page, err := os.ReadFile("../docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)

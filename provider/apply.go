@@ -89,13 +89,14 @@ func (r *imageResource) build(ctx context.Context, op operation, repositories []
 		if in, err = r.walks.Load(ctx, plan); err != nil {
 			return image{}, err
 		}
+		in.Recognize(deref(op.args.ContextHash))
 	}
 	if err := op.honest(in.Hash()); err != nil {
 		return image{}, err
 	}
 	progress := startProgress(ctx)
 	defer progress.stop()
-	built, err := r.solve(ctx, op.args, plan, in, progress)
+	built, err := r.solve(ctx, op, plan, in, progress)
 	return image{digest: built.Digest, hash: in.Hash(), inputs: in}, err
 }
 

@@ -29,12 +29,15 @@ type builder struct {
 }
 
 // connect returns a client of the daemon, which the caller closes.
-func (b builder) connect(ctx context.Context) (*client.Client, error) {
-	if b.embedded != nil {
+func (b builder) connect(ctx context.Context, config Config) (*client.Client, error) {
+	if b.own() {
 		return buildkit.DialThrough(ctx, b.endpoint, b.embedded.Dial)
 	}
-	return buildkit.Dial(ctx, b.endpoint)
+	return config.dial(ctx, b.endpoint)
 }
+
+// own tells whether the provider started the builder: what strangers write must not make it do more than the program says.
+func (b builder) own() bool { return b.embedded != nil }
 
 // acquire finds the builder, in this order: the one that was asked for, the environment variable BUILDKIT_HOST, the embedded daemon.
 func acquire(ctx context.Context, asked string, embedded daemon.Options) (builder, error) {

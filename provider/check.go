@@ -31,14 +31,14 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if len(misfits) > 0 { // the same in words, and in detail
 		failures = misfits
 	}
-	c := &checker{ctx: ctx, raw: req.Inputs, args: args, failures: failures}
+	c := &checker{ctx: ctx, raw: req.Inputs, args: args, config: r.get(), failures: failures}
 	for _, check := range checks {
 		check(c)
 	}
 	for _, warning := range c.warnings {
 		p.GetLogger(ctx).Warning(warning)
 	}
-	if err := r.fillContextHash(ctx, req.Urn, c, &res); err != nil {
+	if err := r.fillContextHash(ctx, req, c, &res); err != nil {
 		return res, err
 	}
 	if err := r.fillBaseDigests(ctx, c, &res); err != nil {
@@ -83,7 +83,8 @@ func keepUnknown(raw, checked property.Map) property.Map {
 }
 
 // fillContextHash records and hashes the local inputs, unless the hash was given or cannot be known yet.
-func (r *imageResource) fillContextHash(ctx context.Context, urn resource.URN, c *checker, res *p.CheckResponse) error {
+func (r *imageResource) fillContextHash(ctx context.Context, req p.CheckRequest, c *checker, res *p.CheckResponse) error {
+	urn := req.Urn
 	switch {
 	case !c.raw.Get("contextHash").IsNull():
 		r.remember(urn, "", nil)
@@ -116,7 +117,8 @@ func (r *imageResource) fillContextHash(ctx context.Context, urn resource.URN, c
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
 	}
-	for _, warning := range in.Warnings(ctx, plan) {
+	in.Recognize(text(req.State, "contextHash"))
+	for _, warning := range append(in.Warnings(ctx, plan), loginWarnings(plan.Files)...) {
 		loggerOf(ctx).warning(warning)
 	}
 	hash := in.Hash()
@@ -141,6 +143,7 @@ type checker struct {
 	ctx      context.Context //nolint:containedctx // lives as long as one Check
 	raw      property.Map    // to ask what is unknown
 	args     ImageArgs       // where unknown values are zero
+	config   Config          // of the provider
 	failures []p.CheckFailure
 	warnings []string
 }
@@ -182,7 +185,7 @@ var checks = []func(*checker){
 }
 
 func (c *checker) fail(path, format string, args ...any) {
-	reason := fmt.Sprintf(format, args...)
+	reason := buildkit.HideLogins(fmt.Sprintf(format, args...))
 	if c.isSecret(path) {
 		reason = "this is not valid; why is not shown, because the value is a secret"
 	}

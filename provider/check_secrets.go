@@ -96,10 +96,14 @@ func withoutValues(raw property.Map, failures []p.CheckFailure) []p.CheckFailure
 	return shown
 }
 
+func isShowable(text string) bool {
+	return foreign.Text(text) == text && buildkit.HideLogins(text) == text
+}
+
 // isPresentable is false for a value that the engine should not print: it has control characters, the engine's own markup or a login.
 func isPresentable(value property.Value) bool {
 	for path, leaf := range leaves("", value) {
-		if foreign.Line(path) != path || leaf.IsString() && foreign.Text(leaf.AsString()) != leaf.AsString() {
+		if foreign.Line(path) != path || leaf.IsString() && !isShowable(leaf.AsString()) {
 			return false
 		}
 	}

@@ -103,8 +103,26 @@ func checkBuilder(c *checker) {
 	if c.args.Builder == nil || c.args.Builder.Endpoint == nil || c.unknownAt(key("builder")) {
 		return
 	}
-	if err := buildkit.CheckEndpoint(*c.args.Builder.Endpoint); err != nil {
-		c.fail("builder.endpoint", "%v", err)
+	checkEndpoint(c, "builder.endpoint", *c.args.Builder.Endpoint, c.config.allowsInsecureTCP())
+}
+
+// checkEndpoint validates the address of a daemon as far as its text says what is wrong.
+func checkEndpoint(c *checker, path, endpoint string, insecure bool) {
+	err := buildkit.CheckEndpoint(endpoint)
+	if err == nil && !insecure {
+		err = withRefusal(buildkit.CheckLocal(endpoint), Config{})
+	}
+	if err != nil {
+		c.fail(path, "%v", err)
+	}
+}
+
+// checkFrontends wants references.
+func checkFrontends(c *checker, frontends []string) {
+	for i, entry := range frontends {
+		if err := buildkit.CheckFrontend(entry); err != nil && !c.unknownAt(key("frontends"), index(i)) {
+			c.fail(fmt.Sprintf("frontends[%d]", i), "%q is no reference of an image, such as ghcr.io/acme/frontend or ghcr.io/acme/frontend:1: %v", entry, err)
+		}
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -25,6 +24,8 @@ type Config struct {
 	Registries        []Registry `pulumi:"registries,optional"`
 	ECR               *ECR       `pulumi:"ecr,optional"`
 	MaxParallelBuilds *int       `pulumi:"maxParallelBuilds,optional"`
+	Frontends         []string   `pulumi:"frontends,optional"`
+	AllowInsecureTCP  *bool      `pulumi:"allowInsecureTcp,optional"`
 }
 
 // ECR is who the provider is at Amazon ECR.
@@ -56,6 +57,11 @@ func (c *Config) Annotate(an infer.Annotator) {
 	an.Describe(&c.ECR, "Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.")
 	an.Describe(&c.MaxParallelBuilds, "How many images build at once; the others wait. At least 1. Defaults to no limit but that of "+
 		"`pulumi up --parallel`.")
+	an.Describe(&c.Frontends, "Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and "+
+		"`docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that "+
+		"decides what is built, so others are refused on the provider's own builder.")
+	an.Describe(&c.AllowInsecureTCP, "Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a "+
+		"build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.")
 }
 
 // Check validates the configuration, all of it at once. It reads no file, asks no credential helper and dials nothing.
@@ -76,10 +82,9 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 	c := &checker{ctx: ctx, raw: known, args: ImageArgs{Registries: config.Registries}, failures: failures}
 	checkRegistries(c)
 	if config.Host != nil && isKnown(c.raw, "host") {
-		if err := buildkit.CheckEndpoint(*config.Host); err != nil {
-			c.fail("host", "%v", err)
-		}
+		checkEndpoint(c, "host", *config.Host, config.allowsInsecureTCP() || !isKnown(c.raw, "allowInsecureTcp"))
 	}
+	checkFrontends(c, config.Frontends)
 	checkECR(c, config.ECR)
 	if n := config.MaxParallelBuilds; n != nil && *n < 1 && isKnown(c.raw, "maxParallelBuilds") {
 		c.fail("maxParallelBuilds", "%d images at once would build none: say at least 1, or leave it out", *n)
@@ -115,7 +120,7 @@ type settings struct {
 }
 
 // configKeys are the properties of Config.
-var configKeys = []string{"ecr", "host", "maxParallelBuilds", "registries"}
+var configKeys = []string{"allowInsecureTcp", "ecr", "frontends", "host", "maxParallelBuilds", "registries"}
 
 // ofConfig parts what a Config holds from what another version of the provider may know. What the engine adds is neither.
 func ofConfig(m property.Map) (known property.Map, unheard []string) {

@@ -16,7 +16,8 @@ import (
 )
 
 // solve builds the plan on the builder that was asked for, and pushes again what is likely to come right.
-func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan, in *buildkit.Inputs, progress *progress) (buildkit.Built, error) {
+func (s *settings) solve(ctx context.Context, op operation, plan buildkit.Plan, in *buildkit.Inputs, progress *progress) (buildkit.Built, error) {
+	args := op.args
 	leave, err := s.place(ctx, func() { progress.note("waiting: as many images build as maxParallelBuilds allows") })
 	if err != nil {
 		return buildkit.Built{}, err
@@ -30,16 +31,21 @@ func (s *settings) solve(ctx context.Context, args ImageArgs, plan buildkit.Plan
 	defer builder.release()
 	builder.warnOfProxies(plan, progress.log.warning)
 	pushing := s.registryClientWith(keychain, args.pushLimit())
-	a := &attempt{connect: builder.connect, plan: plan, in: in, progress: progress}
+	connect := func(ctx context.Context) (*client.Client, error) { return builder.connect(ctx, s.get()) }
+	a := &attempt{connect: connect, plan: plan, in: in, progress: progress}
 	if a.access, err = args.access(keychain, pushing); err != nil {
 		return buildkit.Built{}, err
 	}
 	a.access.Silence, a.access.Written = cmp.Or(s.silence, args.silence()), buildkit.Written(ctx, builder.endpoint)
+	a.access.Read = buildkit.Read(ctx, builder.endpoint)
+	if builder.own() {
+		a.access.Guard = s.guard(op, a.access)
+	}
 	err = pushing.Push(ctx, progress.note, a.push)
 	if a.failed != nil {
 		err = a.failed
 	}
-	return a.built, withEmulatorHint(builder.explainNetwork(plan, err))
+	return a.built, withEmulatorHint(builder.explainNetwork(plan, withRefusal(err, s.get())))
 }
 
 // silence is how long a registry may be silent: 2 minutes, and in proportion more where more time is given to the push than by default,

@@ -31,6 +31,9 @@ func canonicalHost(address string) string {
 	return host
 }
 
+// Host returns the host of a registry's address, in any form docker takes: lower case, with its port if there is one.
+func Host(address string) string { return canonicalHost(address) }
+
 // isLoopback says whether host, with or without port, is this machine without asking DNS. It is BuildKit's rule, so that a registry is
 // plain http for both of us or for none.
 func isLoopback(host string) bool {

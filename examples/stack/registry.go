@@ -91,3 +91,6 @@ func listening(ctx context.Context, log io.Reader) (string, error) {
 		return "", context.Cause(ctx)
 	}
 }
+
+// Dir returns the folder of what the registry holds.
+func (r *Registry) Dir() string { return r.dir }

@@ -49,10 +49,28 @@ namespace PulumiBuildkit.Buildkit
     public sealed class ProviderArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
+        /// Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+        /// </summary>
+        [Input("allowInsecureTcp", json: true)]
+        public Input<bool>? AllowInsecureTcp { get; set; }
+
+        /// <summary>
         /// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
         /// </summary>
         [Input("ecr", json: true)]
         public Input<Inputs.ECRArgs>? Ecr { get; set; }
+
+        [Input("frontends", json: true)]
+        private InputList<string>? _frontends;
+
+        /// <summary>
+        /// Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+        /// </summary>
+        public InputList<string> Frontends
+        {
+            get => _frontends ?? (_frontends = new InputList<string>());
+            set => _frontends = value;
+        }
 
         /// <summary>
         /// The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).

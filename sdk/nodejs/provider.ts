@@ -38,7 +38,9 @@ export class Provider extends pulumi.ProviderResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         {
+            resourceInputs["allowInsecureTcp"] = pulumi.output(args?.allowInsecureTcp).apply(JSON.stringify);
             resourceInputs["ecr"] = pulumi.output(args?.ecr).apply(JSON.stringify);
+            resourceInputs["frontends"] = pulumi.output(args?.frontends).apply(JSON.stringify);
             resourceInputs["host"] = args?.host;
             resourceInputs["maxParallelBuilds"] = pulumi.output(args?.maxParallelBuilds).apply(JSON.stringify);
             resourceInputs["registries"] = pulumi.output(args?.registries).apply(JSON.stringify);
@@ -53,9 +55,17 @@ export class Provider extends pulumi.ProviderResource {
  */
 export interface ProviderArgs {
     /**
+     * Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+     */
+    allowInsecureTcp?: pulumi.Input<boolean>;
+    /**
      * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
      */
     ecr?: pulumi.Input<inputs.ECRArgs>;
+    /**
+     * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+     */
+    frontends?: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
      */

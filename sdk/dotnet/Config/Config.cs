@@ -32,6 +32,16 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly global::Pulumi.Config __config = new global::Pulumi.Config("buildkit");
 
+        private static readonly __Value<bool?> _allowInsecureTcp = new __Value<bool?>(() => __config.GetBoolean("allowInsecureTcp"));
+        /// <summary>
+        /// Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+        /// </summary>
+        public static bool? AllowInsecureTcp
+        {
+            get => _allowInsecureTcp.Get();
+            set => _allowInsecureTcp.Set(value);
+        }
+
         private static readonly __Value<Types.ECR?> _ecr = new __Value<Types.ECR?>(() => __config.GetObject<Types.ECR>("ecr"));
         /// <summary>
         /// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
@@ -40,6 +50,16 @@ namespace PulumiBuildkit.Buildkit
         {
             get => _ecr.Get();
             set => _ecr.Set(value);
+        }
+
+        private static readonly __Value<ImmutableArray<string>> _frontends = new __Value<ImmutableArray<string>>(() => __config.GetObject<ImmutableArray<string>>("frontends"));
+        /// <summary>
+        /// Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+        /// </summary>
+        public static ImmutableArray<string> Frontends
+        {
+            get => _frontends.Get();
+            set => _frontends.Set(value);
         }
 
         private static readonly __Value<string?> _host = new __Value<string?>(() => __config.Get("host"));

@@ -35,8 +35,12 @@ func NewProvider(ctx *pulumi.Context,
 }
 
 type providerArgs struct {
+	// Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+	AllowInsecureTcp *bool `pulumi:"allowInsecureTcp"`
 	// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
 	Ecr *ECR `pulumi:"ecr"`
+	// Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+	Frontends []string `pulumi:"frontends"`
 	// The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
 	Host *string `pulumi:"host"`
 	// How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
@@ -47,8 +51,12 @@ type providerArgs struct {
 
 // The set of arguments for constructing a Provider resource.
 type ProviderArgs struct {
+	// Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+	AllowInsecureTcp pulumi.BoolPtrInput
 	// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
 	Ecr ECRPtrInput
+	// Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+	Frontends pulumi.StringArrayInput
 	// The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
 	Host pulumi.StringPtrInput
 	// How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.

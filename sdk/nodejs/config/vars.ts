@@ -11,12 +11,34 @@ declare var exports: any;
 const __config = new pulumi.Config("buildkit");
 
 /**
+ * Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+ */
+export declare const allowInsecureTcp: boolean | undefined;
+Object.defineProperty(exports, "allowInsecureTcp", {
+    get() {
+        return __config.getObject<boolean>("allowInsecureTcp");
+    },
+    enumerable: true,
+});
+
+/**
  * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
  */
 export declare const ecr: outputs.ECR | undefined;
 Object.defineProperty(exports, "ecr", {
     get() {
         return __config.getObject<outputs.ECR>("ecr");
+    },
+    enumerable: true,
+});
+
+/**
+ * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+ */
+export declare const frontends: string[] | undefined;
+Object.defineProperty(exports, "frontends", {
+    get() {
+        return __config.getObject<string[]>("frontends");
     },
     enumerable: true,
 });

@@ -20,26 +20,46 @@ __all__ = ['ProviderArgs', 'Provider']
 @pulumi.input_type
 class ProviderArgs:
     def __init__(__self__, *,
+                 allow_insecure_tcp: Optional[pulumi.Input[_builtins.bool]] = None,
                  ecr: Optional[pulumi.Input['ECRArgs']] = None,
+                 frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]] = None):
         """
         The set of arguments for constructing a Provider resource.
 
+        :param pulumi.Input[_builtins.bool] allow_insecure_tcp: Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
         :param pulumi.Input['ECRArgs'] ecr: Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
         :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
         :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, for every image. One of an image's own for the same host comes first.
         """
+        if allow_insecure_tcp is not None:
+            pulumi.set(__self__, "allow_insecure_tcp", allow_insecure_tcp)
         if ecr is not None:
             pulumi.set(__self__, "ecr", ecr)
+        if frontends is not None:
+            pulumi.set(__self__, "frontends", frontends)
         if host is not None:
             pulumi.set(__self__, "host", host)
         if max_parallel_builds is not None:
             pulumi.set(__self__, "max_parallel_builds", max_parallel_builds)
         if registries is not None:
             pulumi.set(__self__, "registries", registries)
+
+    @_builtins.property
+    @pulumi.getter(name="allowInsecureTcp")
+    def allow_insecure_tcp(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+        """
+        return pulumi.get(self, "allow_insecure_tcp")
+
+    @allow_insecure_tcp.setter
+    def allow_insecure_tcp(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "allow_insecure_tcp", value)
 
     @_builtins.property
     @pulumi.getter
@@ -52,6 +72,18 @@ class ProviderArgs:
     @ecr.setter
     def ecr(self, value: Optional[pulumi.Input['ECRArgs']]):
         pulumi.set(self, "ecr", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def frontends(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+        """
+        return pulumi.get(self, "frontends")
+
+    @frontends.setter
+    def frontends(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "frontends", value)
 
     @_builtins.property
     @pulumi.getter
@@ -96,7 +128,9 @@ class Provider(pulumi.ProviderResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 allow_insecure_tcp: Optional[pulumi.Input[_builtins.bool]] = None,
                  ecr: Optional[pulumi.Input[Union['ECRArgs', 'ECRArgsDict']]] = None,
+                 frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
@@ -106,7 +140,9 @@ class Provider(pulumi.ProviderResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param pulumi.Input[_builtins.bool] allow_insecure_tcp: Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
         :param pulumi.Input[Union['ECRArgs', 'ECRArgsDict']] ecr: Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
         :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, for every image. One of an image's own for the same host comes first.
@@ -135,7 +171,9 @@ class Provider(pulumi.ProviderResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 allow_insecure_tcp: Optional[pulumi.Input[_builtins.bool]] = None,
                  ecr: Optional[pulumi.Input[Union['ECRArgs', 'ECRArgsDict']]] = None,
+                 frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
@@ -148,7 +186,9 @@ class Provider(pulumi.ProviderResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ProviderArgs.__new__(ProviderArgs)
 
+            __props__.__dict__["allow_insecure_tcp"] = pulumi.Output.from_input(allow_insecure_tcp).apply(pulumi.runtime.to_json) if allow_insecure_tcp is not None else None
             __props__.__dict__["ecr"] = pulumi.Output.from_input(ecr).apply(pulumi.runtime.to_json) if ecr is not None else None
+            __props__.__dict__["frontends"] = pulumi.Output.from_input(frontends).apply(pulumi.runtime.to_json) if frontends is not None else None
             __props__.__dict__["host"] = host
             __props__.__dict__["max_parallel_builds"] = pulumi.Output.from_input(max_parallel_builds).apply(pulumi.runtime.to_json) if max_parallel_builds is not None else None
             __props__.__dict__["registries"] = pulumi.Output.from_input(registries).apply(pulumi.runtime.to_json) if registries is not None else None

@@ -11,9 +11,19 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
+// Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+func GetAllowInsecureTcp(ctx *pulumi.Context) bool {
+	return config.GetBool(ctx, "buildkit:allowInsecureTcp")
+}
+
 // Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
 func GetEcr(ctx *pulumi.Context) string {
 	return config.Get(ctx, "buildkit:ecr")
+}
+
+// Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+func GetFrontends(ctx *pulumi.Context) string {
+	return config.Get(ctx, "buildkit:frontends")
 }
 
 // The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).

@@ -15,9 +15,19 @@ else:
 from .. import _utilities
 from .. import outputs as _root_outputs
 
+allowInsecureTcp: Optional[bool]
+"""
+Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+"""
+
 ecr: Optional[str]
 """
 Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+"""
+
+frontends: Optional[str]
+"""
+Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
 """
 
 host: Optional[str]

@@ -22,11 +22,25 @@ __config__ = pulumi.Config('buildkit')
 
 class _ExportableConfig(types.ModuleType):
     @_builtins.property
+    def allow_insecure_tcp(self) -> Optional[bool]:
+        """
+        Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+        """
+        return __config__.get_bool('allowInsecureTcp')
+
+    @_builtins.property
     def ecr(self) -> Optional[str]:
         """
         Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
         """
         return __config__.get('ecr')
+
+    @_builtins.property
+    def frontends(self) -> Optional[str]:
+        """
+        Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+        """
+        return __config__.get('frontends')
 
     @_builtins.property
     def host(self) -> Optional[str]:

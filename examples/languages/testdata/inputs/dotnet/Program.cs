@@ -8,6 +8,7 @@ return await Deployment.RunAsync(() =>
 {
     var configured = new Buildkit.Provider("configured", new()
     {
+        AllowInsecureTcp = true,
         Ecr = new Buildkit.Inputs.ECRArgs
         {
             Endpoint = "endpoint",
@@ -18,6 +19,10 @@ return await Deployment.RunAsync(() =>
             Profile = "profile",
             Region = "region",
             RoleArn = "roleArn",
+        },
+        Frontends = new[]
+        {
+            "frontends",
         },
         Host = "host",
         MaxParallelBuilds = 1,

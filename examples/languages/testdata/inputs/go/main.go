@@ -9,6 +9,7 @@ import (
 func main() {
 	pulumi.Run(func(ctx *pulumi.Context) error {
 		_, err := buildkit.NewProvider(ctx, "configured", &buildkit.ProviderArgs{
+			AllowInsecureTcp: pulumi.Bool(true),
 			Ecr: &buildkit.ECRArgs{
 				Endpoint: pulumi.String("endpoint"),
 				Hosts: pulumi.StringArray{
@@ -17,6 +18,9 @@ func main() {
 				Profile: pulumi.String("profile"),
 				Region:  pulumi.String("region"),
 				RoleArn: pulumi.String("roleArn"),
+			},
+			Frontends: pulumi.StringArray{
+				pulumi.String("frontends"),
 			},
 			Host:              pulumi.String("host"),
 			MaxParallelBuilds: pulumi.Int(1),

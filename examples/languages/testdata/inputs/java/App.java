@@ -53,6 +53,7 @@ public class App {
 
     public static void stack(Context ctx) {
         var configured = new Provider("configured", ProviderArgs.builder()
+            .allowInsecureTcp(true)
             .ecr(ECRArgs.builder()
                 .endpoint("endpoint")
                 .hosts("hosts")
@@ -60,6 +61,7 @@ public class App {
                 .region("region")
                 .roleArn("roleArn")
                 .build())
+            .frontends("frontends")
             .host("host")
             .maxParallelBuilds(1)
             .registries(RegistryArgs.builder()

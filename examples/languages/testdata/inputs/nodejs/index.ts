@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as buildkit from "@pulumi-buildkit/buildkit";
 
 const configured = new buildkit.Provider("configured", {
+    allowInsecureTcp: true,
     ecr: {
         endpoint: "endpoint",
         hosts: ["hosts"],
@@ -10,6 +11,7 @@ const configured = new buildkit.Provider("configured", {
         region: "region",
         roleArn: "roleArn",
     },
+    frontends: ["frontends"],
     host: "host",
     maxParallelBuilds: 1,
     registries: [{

@@ -3,6 +3,7 @@ import pulumi
 import pulumi_buildkit as buildkit
 
 configured = buildkit.Provider("configured",
+    allow_insecure_tcp=True,
     ecr={
         "endpoint": "endpoint",
         "hosts": ["hosts"],
@@ -10,6 +11,7 @@ configured = buildkit.Provider("configured",
         "region": "region",
         "role_arn": "roleArn",
     },
+    frontends=["frontends"],
     host="host",
     max_parallel_builds=1,
     registries=[{

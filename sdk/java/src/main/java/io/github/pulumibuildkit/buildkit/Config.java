@@ -7,6 +7,7 @@ import com.pulumi.core.TypeShape;
 import com.pulumi.core.internal.Codegen;
 import io.github.pulumibuildkit.buildkit.inputs.ECR;
 import io.github.pulumibuildkit.buildkit.inputs.Registry;
+import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.List;
@@ -16,11 +17,25 @@ public final class Config {
 
     private static final com.pulumi.Config config = com.pulumi.Config.of("buildkit");
 /**
+ * Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+ * 
+ */
+    public Optional<Boolean> allowInsecureTcp() {
+        return Codegen.booleanProp("allowInsecureTcp").config(config).get();
+    }
+/**
  * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
  * 
  */
     public Optional<ECR> ecr() {
         return Codegen.objectProp("ecr", ECR.class).config(config).get();
+    }
+/**
+ * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+ * 
+ */
+    public Optional<List<String>> frontends() {
+        return Codegen.objectProp("frontends", TypeShape.<List<String>>builder(List.class).addParameter(String.class).build()).config(config).get();
     }
 /**
  * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).

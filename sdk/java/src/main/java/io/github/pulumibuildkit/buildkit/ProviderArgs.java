@@ -7,6 +7,7 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.pulumibuildkit.buildkit.inputs.ECRArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
+import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.List;
@@ -18,6 +19,21 @@ import javax.annotation.Nullable;
 public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final ProviderArgs Empty = new ProviderArgs();
+
+    /**
+     * Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+     * 
+     */
+    @Import(name="allowInsecureTcp", json=true)
+    private @Nullable Output<Boolean> allowInsecureTcp;
+
+    /**
+     * @return Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+     * 
+     */
+    public Optional<Output<Boolean>> allowInsecureTcp() {
+        return Optional.ofNullable(this.allowInsecureTcp);
+    }
 
     /**
      * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
@@ -32,6 +48,21 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<ECRArgs>> ecr() {
         return Optional.ofNullable(this.ecr);
+    }
+
+    /**
+     * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+     * 
+     */
+    @Import(name="frontends", json=true)
+    private @Nullable Output<List<String>> frontends;
+
+    /**
+     * @return Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+     * 
+     */
+    public Optional<Output<List<String>>> frontends() {
+        return Optional.ofNullable(this.frontends);
     }
 
     /**
@@ -82,7 +113,9 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     private ProviderArgs() {}
 
     private ProviderArgs(ProviderArgs $) {
+        this.allowInsecureTcp = $.allowInsecureTcp;
         this.ecr = $.ecr;
+        this.frontends = $.frontends;
         this.host = $.host;
         this.maxParallelBuilds = $.maxParallelBuilds;
         this.registries = $.registries;
@@ -107,6 +140,27 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param allowInsecureTcp Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder allowInsecureTcp(@Nullable Output<Boolean> allowInsecureTcp) {
+            $.allowInsecureTcp = allowInsecureTcp;
+            return this;
+        }
+
+        /**
+         * @param allowInsecureTcp Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder allowInsecureTcp(Boolean allowInsecureTcp) {
+            return allowInsecureTcp(Output.of(allowInsecureTcp));
+        }
+
+        /**
          * @param ecr Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
          * 
          * @return builder
@@ -125,6 +179,37 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder ecr(ECRArgs ecr) {
             return ecr(Output.of(ecr));
+        }
+
+        /**
+         * @param frontends Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder frontends(@Nullable Output<List<String>> frontends) {
+            $.frontends = frontends;
+            return this;
+        }
+
+        /**
+         * @param frontends Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder frontends(List<String> frontends) {
+            return frontends(Output.of(frontends));
+        }
+
+        /**
+         * @param frontends Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder frontends(String... frontends) {
+            return frontends(List.of(frontends));
         }
 
         /**

@@ -1,0 +1,60 @@
+package buildkit
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/distribution/reference"
+)
+
+// official are the frontends that run unasked. The part before the first slash is the registry's host, so no other registry
+// can stand in for it.
+var official = []string{"docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream"}
+
+// FrontendError says that a build asked for a frontend that was not allowed.
+type FrontendError struct{ Reference string }
+
+func (e *FrontendError) Error() string {
+	return fmt.Sprintf("frontend %s: it was not run: a # syntax= line, or BUILDKIT_SYNTAX, asks for a program that decides what is built, "+
+		"and only docker/dockerfile runs unasked", e.Reference)
+}
+
+// CheckFrontend tells what is wrong with an entry of the frontends that are allowed.
+func CheckFrontend(entry string) error {
+	_, err := reference.ParseNormalizedNamed(entry)
+	return err
+}
+
+// frontendIsAllowed tells whether a frontend may run: an official one, or one of a list of references. An entry without a
+// tag and a digest allows all of a repository. A daemon that has resolved a reference adds the digest to its tag; resolved
+// says that this is such a one.
+func frontendIsAllowed(source string, allowed []string, resolved bool) bool {
+	asked, err := reference.ParseNormalizedNamed(source)
+	if err != nil {
+		return false
+	}
+	return slices.Contains(official, asked.Name()) || slices.ContainsFunc(allowed, func(entry string) bool {
+		known, err := reference.ParseNormalizedNamed(entry)
+		return err == nil && covers(known, asked, resolved)
+	})
+}
+
+// covers tells whether an entry stands for a reference. Of a tag and a digest the digest decides what is pulled.
+func covers(entry, asked reference.Named, resolved bool) bool {
+	if entry.Name() != asked.Name() {
+		return false
+	}
+	digested, hasDigest := asked.(reference.Digested)
+	if fixed, ok := entry.(reference.Digested); ok {
+		return hasDigest && digested.Digest() == fixed.Digest()
+	}
+	tagged, ok := entry.(reference.Tagged)
+	if !ok {
+		return true
+	}
+	if hasDigest && !resolved {
+		return false
+	}
+	named, ok := reference.TagNameOnly(asked).(reference.Tagged)
+	return ok && named.Tag() == tagged.Tag()
+}

@@ -1,0 +1,241 @@
+package buildkit
+
+import (
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
+	"github.com/moby/buildkit/solver/pb"
+	spb "github.com/moby/buildkit/sourcepolicy/pb"
+	"github.com/moby/buildkit/util/gitutil"
+)
+
+// logins takes the logins out of URLs before a daemon sees them. They travel as the secrets that BuildKit asks for when it
+// fetches from git and http servers (https://docs.docker.com/build/building/secrets/#git-authentication-for-remote-contexts).
+//
+// The names of these secrets cannot be guessed: whoever writes the Dockerfile could mount a secret with a known name in a
+// step, or fetch something else from the same host with it.
+type logins struct {
+	given  map[string]Secret // the program's own secrets, which come first
+	redact *redaction
+
+	mu     sync.Mutex
+	values map[string]string // by the id of the secret
+	random string            // of this solve, for git
+	rounds int               // of the hash that names a login for files
+	urls   map[string]bool   // without their logins, of sources that the Dockerfile named with one
+}
+
+func newLogins(redact *redaction) *logins {
+	return &logins{redact: redact, values: map[string]string{}, urls: map[string]bool{}, random: rand.Text(), rounds: 200_000}
+}
+
+// secret is the login that a daemon asks for by the id of a secret.
+func (l *logins) secret(id string) (value []byte, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v, ok := l.values[id]
+	return []byte(v), ok
+}
+
+func (l *logins) learn(text string) {
+	for _, value := range secretsIn(text) {
+		l.redact.learn(value)
+	}
+}
+
+// keep remembers a login for the URL that it was cut from, which is a git repository's or a file's, and returns the
+// attribute of the source that names it. It returns "" when the program gave a secret for the host, or when the login is
+// none to git: a user without a password.
+func (l *logins) keep(plain, user string, git bool) (attr, value string) {
+	u, err := url.Parse(plain)
+	if err != nil {
+		return "", ""
+	}
+	who := loginOf(user)
+	l.redact.learn(who.basic())
+	for _, value := range loginSecrets(user) {
+		l.redact.learn(value)
+	}
+	if git {
+		return l.keepGit(u, who)
+	}
+	if l.given[httpHeader+u.Hostname()] != nil || l.given[httpToken+u.Hostname()] != nil {
+		return "", ""
+	}
+	id := httpHeader + l.stableName(who, u.Host)
+	l.set(id, who.basic())
+	return pb.AttrHTTPAuthHeaderSecret, id
+}
+
+// keepGit is keep for git. BuildKit appends the host to the name in the attribute (source/git, authSecretNames).
+func (l *logins) keepGit(u *url.URL, who login) (attr, value string) {
+	if u.Scheme != "http" && u.Scheme != "https" || !who.hasPassword ||
+		l.given[llb.GitAuthHeaderKey+"."+u.Host] != nil || l.given[llb.GitAuthTokenKey+"."+u.Host] != nil {
+		return "", ""
+	}
+	sum := sha256.Sum256([]byte(u.String()))
+	id := llb.GitAuthHeaderKey + "_" + l.random + hex.EncodeToString(sum[:4])
+	l.set(id+"."+u.Host, who.basic())
+	return pb.AttrAuthHeaderSecret, id
+}
+
+func (l *logins) set(id, value string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.values[id] = value
+}
+
+// Prefixes of the secrets that BuildKit asks for when it fetches from http servers (source/http).
+const (
+	httpHeader = "HTTP_AUTH_HEADER_"
+	httpToken  = "HTTP_AUTH_TOKEN_" //nolint:gosec // a name
+)
+
+// stableName is the same for the same login in every build: the name is part of the key of BuildKit's cache. Only who knows
+// the password can tell it, and to guess the password from it is slow.
+func (l *logins) stableName(who login, host string) string {
+	key, err := pbkdf2.Key(sha256.New, who.user+":"+who.password, []byte("pulumi-buildkit login "+host), l.rounds, 16)
+	if err != nil {
+		return rand.Text()
+	}
+	return hex.EncodeToString(key)
+}
+
+// withoutLogins are the files with the logins cut from the locations that the daemon fetches.
+func (f Files) withoutLogins() Files {
+	f.Named = maps.Clone(f.Named)
+	f.Context, _ = CutLogin(f.Context)
+	for name, location := range f.Named {
+		f.Named[name], _ = CutLogin(location)
+	}
+	return f
+}
+
+// Logins are the secrets that would stand in for the logins in the URLs of contexts, by the name of the context; "" is the
+// main one.
+func (f Files) Logins() map[string]string {
+	found := map[string]string{}
+	for source, location := range f.remotes() {
+		plain, has := CutLogin(location)
+		u, err := url.Parse(plain)
+		if !has || err != nil {
+			continue
+		}
+		name, _ := strings.CutPrefix(source, localName(""))
+		if source == contextSource {
+			name = ""
+		}
+		found[name] = httpToken + u.Hostname()
+		if _, isGit, _ := dfgitutil.ParseGitRef(plain); isGit {
+			found[name] = llb.GitAuthTokenKey + "." + u.Host
+		}
+	}
+	return found
+}
+
+// hasLogins tells whether any of these locations has a login.
+func (f Files) hasLogins() bool {
+	found := false
+	for _, location := range f.remotes() {
+		_, has := CutLogin(location)
+		found = found || has
+	}
+	return found
+}
+
+// rules have the daemon ask for the logins of the locations that the program names. Every daemon since BuildKit v0.11 knows
+// such rules, which older ones than v0.26 need: they do not ask the session.
+func (l *logins) rules(files Files) []*spb.Rule {
+	var rules []*spb.Rule
+	for _, location := range slices.Sorted(maps.Values(files.remotes())) {
+		l.learn(location)
+		plain, user, found := splitLogin(location)
+		if !found {
+			continue
+		}
+		git, isGit, err := dfgitutil.ParseGitRef(plain)
+		isGit = isGit && err == nil
+		remote := plain
+		if isGit {
+			remote = git.Remote
+		}
+		attr, id := l.keep(remote, user, isGit)
+		if attr == "" {
+			continue
+		}
+		for _, identifier := range identifiers(plain, git, isGit) {
+			rules = append(rules, &spb.Rule{
+				Action:   spb.PolicyAction_CONVERT,
+				Selector: &spb.Selector{Identifier: identifier, MatchType: spb.MatchType_EXACT},
+				Updates:  &spb.Update{Identifier: identifier, Attrs: map[string]string{attr: id}},
+			})
+		}
+	}
+	return rules
+}
+
+// identifiers are the names of a location in BuildKit's definitions (client/llb, Git, and source/git, GitIdentifier.String).
+func identifiers(location string, git *dfgitutil.GitRef, isGit bool) []string {
+	if !isGit {
+		return []string{location}
+	}
+	remote, err := gitutil.ParseURL(git.Remote)
+	if err != nil {
+		return nil
+	}
+	id := "git://" + remote.Host + "/" + strings.TrimLeft(remote.Path, "/")
+	if git.Ref != "" || git.SubDir != "" {
+		id += "#" + git.Ref
+	}
+	if git.SubDir != "" {
+		id += ":" + git.SubDir
+	}
+	return []string{id}
+}
+
+// cut takes the login out of a source that a daemon is about to fetch, and tells whether there was one.
+func (l *logins) cut(op *pb.SourceOp) bool {
+	l.learn(op.Identifier)
+	remote, git := op.Attrs[pb.AttrFullRemoteURL], true
+	if remote == "" {
+		remote, git = op.Identifier, false
+	}
+	l.learn(remote)
+	plain, user, found := splitLogin(remote)
+	scheme, _, _ := strings.Cut(remote, "://")
+	if !found || user == "" || scheme == "docker-image" || scheme == "oci-layout" || scheme == "local" {
+		return false
+	}
+	op.Attrs = maps.Clone(op.Attrs)
+	if op.Attrs == nil {
+		op.Attrs = map[string]string{}
+	}
+	if git {
+		op.Attrs[pb.AttrFullRemoteURL] = plain
+	} else {
+		op.Identifier = plain
+	}
+	if attr, id := l.keep(plain, user, git); attr != "" {
+		op.Attrs[attr] = id
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.urls[HideLogins(plain)] = true
+	return true
+}
+
+// named are the URLs that the Dockerfile named with a login.
+func (l *logins) named() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.urls))
+}

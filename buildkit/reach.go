@@ -1,0 +1,184 @@
+package buildkit
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/util/gitutil"
+	"golang.org/x/net/idna"
+)
+
+// Guard says what a build may do on a builder of ours that strangers could misuse: which frontends it may run beside the
+// official ones, and which hosts the program itself names. The daemon fetches from this machine and from the metadata
+// services of clouds only when the program names the host.
+type Guard struct {
+	Frontends []string // references of frontends that may run; see CheckFrontend
+	Hosts     []string // "host" or "host:port" of registries that the program names
+	// References of tags and caches that the program names: their registries are named with them.
+	References []string
+	// OpenRegistries allows base images from any registry of this machine: in a preview not all tags may be known.
+	OpenRegistries bool
+	// Resolve looks up the addresses of a host; nil: the machine's resolver.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+
+	once    sync.Once
+	mu      sync.Mutex
+	answers map[string]reachResult // by host
+}
+
+type reachResult struct {
+	addr netip.Addr
+	near nearness
+}
+
+// ReachError says that a build asked for something on this machine or of a metadata service that the program does not name.
+type ReachError struct {
+	Location string // what was to be fetched, without a login
+	Host     string // "host:port"
+	Address  netip.Addr
+	Image    bool // a base image, else a file or a git repository
+}
+
+func (e *ReachError) Error() string {
+	what := "this machine itself"
+	if near(e.Address) == cloudService {
+		what = "a link-local address, where clouds serve credentials"
+	}
+	return fmt.Sprintf("%s: it was not fetched: %s is %s (%s), and the Dockerfile asks for it, not the program", e.Location, e.Host, what, e.Address)
+}
+
+// lookupLimit bounds the question for the addresses of a host.
+const lookupLimit = 2 * time.Second
+
+// CheckImage returns a *ReachError when the registry of an image leads to this machine or to a metadata service and the
+// program does not name it.
+func (g *Guard) CheckImage(ctx context.Context, plan Plan, ref string) error {
+	return g.check(ctx, imageScheme+ref, registryHost(ref), g.named(plan), true)
+}
+
+// check judges the address of a "host:port". named are those that the program names.
+func (g *Guard) check(ctx context.Context, location, hostPort string, named []string, image bool) error {
+	if hostPort == "" || slices.Contains(named, hostPort) {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		host = hostPort
+	}
+	found := g.find(ctx, host)
+	if found.near == elsewhere || found.near == thisMachine && image && g.OpenRegistries {
+		return nil
+	}
+	return &ReachError{Location: HideLogins(location), Host: hostPort, Address: found.addr, Image: image}
+}
+
+// find resolves a host once and returns the address that leads nearest. A host that cannot be resolved is not near: the
+// daemon does not reach it either, or reaches it by a proxy.
+func (g *Guard) find(ctx context.Context, host string) reachResult {
+	g.once.Do(func() { g.answers = map[string]reachResult{} })
+	g.mu.Lock()
+	known, ok := g.answers[host]
+	g.mu.Unlock()
+	if ok {
+		return known
+	}
+	found := reachResult{}
+	for _, addr := range g.addresses(ctx, host) {
+		if n := near(addr); n > found.near {
+			found = reachResult{addr: addr, near: n}
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answers[host] = found
+	return found
+}
+
+func (g *Guard) addresses(ctx context.Context, host string) []netip.Addr {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		host = ascii
+	}
+	if addr, ok := parseAddress(host); ok {
+		return []netip.Addr{addr}
+	}
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	}
+	if host == "docker.io" || host == "registry-1.docker.io" {
+		return nil
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, lookupLimit, fmt.Errorf("the addresses of %s were not known within %s", host, lookupLimit))
+	defer stop()
+	resolve := g.Resolve
+	if resolve == nil {
+		resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	found, err := resolve(ctx, host)
+	if err != nil {
+		return nil
+	}
+	return found
+}
+
+// named are the hosts that the program names, as "host:port".
+func (g *Guard) named(plan Plan) []string {
+	var hosts []string
+	for _, host := range g.Hosts {
+		hosts = append(hosts, withPort(host, "443"))
+	}
+	for _, ref := range slices.Concat(g.References, plan.Repositories) {
+		hosts = append(hosts, registryHost(ref))
+	}
+	for _, location := range plan.Files.remotes() {
+		if ref, isImage := strings.CutPrefix(location, imageScheme); isImage {
+			hosts = append(hosts, registryHost(ref))
+			continue
+		}
+		hosts = append(hosts, urlHost(location))
+	}
+	return hosts
+}
+
+// registryHost is the "host:port" of a reference's registry.
+func registryHost(ref string) string {
+	host, _, ok := strings.Cut(ref, "/")
+	if !ok || host != "localhost" && !strings.ContainsAny(host, ".:[") {
+		host = "docker.io"
+	}
+	return withPort(host, "443")
+}
+
+// defaultPorts are those of URLs without one.
+var defaultPorts = map[string]string{"http": "80", "https": "443", "git": "9418", "ssh": "22"}
+
+// urlHost is the "host:port" of a URL, or of a git repository in the form user@host:path.
+func urlHost(location string) string {
+	if u, err := gitutil.ParseURL(location); err == nil {
+		return withPort(u.Host, defaultPorts[u.Scheme])
+	}
+	if u, err := url.Parse(location); err == nil {
+		return withPort(u.Host, defaultPorts[u.Scheme])
+	}
+	return ""
+}
+
+func withPort(host, port string) string {
+	host = strings.ToLower(host)
+	if host == "" {
+		return ""
+	}
+	if name, given, err := net.SplitHostPort(host); err == nil && given != "" {
+		return net.JoinHostPort(name, given)
+	}
+	return net.JoinHostPort(strings.Trim(strings.TrimSuffix(host, ":"), "[]"), port)
+}

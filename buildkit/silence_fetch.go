@@ -1,0 +1,141 @@
+package buildkit
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/client"
+)
+
+// SilentSourceError says that a server stopped in the middle of what a build fetches from it.
+type SilentSourceError struct {
+	What  string // what is fetched: "base image X", "build context X", "ADD X", "cache X"
+	Host  string // who was silent; "" when the daemon does not tell
+	Limit time.Duration
+}
+
+func (e *SilentSourceError) Error() string {
+	who := "its server"
+	if e.Host != "" {
+		who = e.Host
+	}
+	return fmt.Sprintf("%s: %s has sent nothing for %s. Look at that server, or at the network between it and the builder, and try again",
+		e.What, who, e.Limit)
+}
+
+// layerID is what a daemon calls a layer that it pulls.
+var layerID = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// fromStep is how BuildKit names the step of a base image, and of a named context that is an image.
+var fromStep = regexp.MustCompile(`^\[(?:context [^\]]+|[^\]]*\d+/\d+)\] (?:FROM )?(\S+)$`)
+
+// remoteSource is a URL or a git repository among the arguments of ADD.
+var remoteSource = regexp.MustCompile(`(?:^|\s)((?:https?|git|ssh)://\S+|[\w.-]+@[\w.-]+:\S+)`)
+
+// fetching is about a step that fetches something large. The names are those of BuildKit's frontend (frontend/dockerui and
+// frontend/dockerfile/dockerfile2llb).
+func (w *silenceWatch) fetching(step string) (exchange, bool) {
+	found := func(what, host string) (exchange, bool) {
+		return exchange{large: true, fetch: &SilentSourceError{What: HideLogins(what), Host: host}}, true
+	}
+	if location, ok := strings.CutPrefix(step, "[internal] load git source "); ok {
+		return found("build context "+location, hostOf(location))
+	}
+	if step == "[internal] load remote build context" {
+		location := w.archives()
+		return found("build context "+location, hostOf(location))
+	}
+	if ref, ok := strings.CutPrefix(step, "importing cache manifest from "); ok {
+		return found("cache "+ref, hostOf("https://"+ref))
+	}
+	if ref := fromStep.FindStringSubmatch(step); ref != nil && ref[1] != "scratch" {
+		return found("base image "+ref[1], registryName(ref[1]))
+	}
+	if arguments, ok := strings.CutPrefix(parseStep(step).Command, "ADD "); ok {
+		if source := remoteSource.FindStringSubmatch(arguments); source != nil {
+			return found("ADD "+source[1], hostOf(source[1]))
+		}
+	}
+	return exchange{}, false
+}
+
+// archives are the contexts that are neither git repositories nor images: a daemon does not say which one it fetches.
+func (w *silenceWatch) archives() string {
+	var found []string
+	for _, location := range slices.Sorted(maps.Values(w.files.withoutLogins().remotes())) {
+		if strings.HasPrefix(location, "http") {
+			found = append(found, HideLogins(location))
+		}
+	}
+	return strings.Join(found, " or ")
+}
+
+// hostOf is the host of a URL without the port that goes without saying.
+func hostOf(location string) string {
+	host := urlHost(location)
+	for _, port := range defaultPorts {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return host
+}
+
+// registryName is the registry of a reference as people write it.
+func registryName(ref string) string { return strings.TrimSuffix(registryHost(ref), ":443") }
+
+// noteHeadway takes what a daemon tells of a fetch: of layers that it pulls, how many bytes it has. Layers wait for each other,
+// so that one that moves is headway of all.
+func (w *silenceWatch) noteHeadway(s *client.VertexStatus) {
+	if !layerID.MatchString(s.ID) {
+		return
+	}
+	key := phaseKey{s.Vertex, s.ID}
+	p, complete := w.phases[key], s.Completed != nil || s.Total > 0 && s.Current >= s.Total
+	switch {
+	case p == nil && !complete:
+		w.followLayer(key, s.Current)
+	case p != nil && complete:
+		w.leave(key)
+		w.renew()
+	case p != nil && s.Current > p.pulled:
+		p.pulled = s.Current
+		w.renew()
+	}
+}
+
+// followLayer begins to watch a layer of which so many bytes are there.
+func (w *silenceWatch) followLayer(key phaseKey, bytes int64) {
+	what, ok := w.fetching(w.names[key.vertex])
+	if !ok {
+		what.fetch = &SilentSourceError{What: "layer " + key.id, Host: "its registry"}
+	}
+	what.large = false
+	w.follow(key, what, false)
+	w.phases[key].pulled = bytes
+}
+
+// renew is headway of everything that is fetched.
+func (w *silenceWatch) renew() {
+	for _, p := range w.phases {
+		if p.fetch != nil {
+			p.headway = time.Now()
+		}
+	}
+}
+
+// trickle is what a daemon moves without any headway, in bytes per second.
+func (w *silenceWatch) trickle(p *phase) float64 {
+	if p.fetch == nil {
+		return trickle
+	}
+	pulling := 0
+	for _, other := range w.phases {
+		if other.fetch != nil && !other.large {
+			pulling++
+		}
+	}
+	return trickle + float64(pulling*bookkeeping)
+}

@@ -1,0 +1,260 @@
+package buildkit_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+const patienceOfTests = 1500 * time.Millisecond
+
+// noise is content that cannot be compressed, another in each run.
+func noise(size int) []byte {
+	content := make([]byte, size)
+	seed := [32]byte{}
+	copy(seed[:], time.Now().String())
+	_, _ = rand.NewChaCha8(seed).Read(content)
+	return content
+}
+
+// paced answers with the first part of a body, and then with nothing, or slowly with the rest.
+type paced struct {
+	http.ResponseWriter
+	req   *http.Request
+	after int           // bytes
+	pause time.Duration // before each further 16 KiB; 0: for ever
+	sent  int
+}
+
+func (p *paced) Write(data []byte) (n int, err error) {
+	for len(data) > 0 {
+		part := data[:min(len(data), 16<<10)]
+		if p.sent >= p.after {
+			_ = http.NewResponseController(p.ResponseWriter).Flush()
+			var after <-chan time.Time
+			if p.pause > 0 {
+				after = time.After(p.pause)
+			}
+			select {
+			case <-after:
+			case <-p.req.Context().Done():
+				return n, p.req.Context().Err()
+			}
+		}
+		if _, err := p.ResponseWriter.Write(part); err != nil {
+			return n, err
+		}
+		p.sent, n, data = p.sent+len(part), n+len(part), data[len(part):]
+	}
+	return n, nil
+}
+
+// pacedServer serves files and git repositories of a folder, paced after so many bytes of an answer.
+func pacedServer(t *testing.T, dir string, after int, pause time.Duration) *httptest.Server {
+	t.Helper()
+	backend, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	git := &cgi.Handler{
+		Path: filepath.Join(strings.TrimSpace(string(backend)), "git-http-backend"),
+		Env:  []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + dir, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+	}
+	files := http.FileServer(http.Dir(dir))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		slow := &paced{ResponseWriter: w, req: req, after: after, pause: pause}
+		if strings.Contains(req.URL.Path, ".git/") {
+			git.ServeHTTP(slow, req)
+			return
+		}
+		files.ServeHTTP(slow, req)
+	}))
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	return server
+}
+
+// repositoryOf makes a bare git repository with a Dockerfile and a large file.
+func repositoryOf(t *testing.T, dir string) {
+	t.Helper()
+	work := t.TempDir()
+	for name, content := range map[string][]byte{"Dockerfile": []byte("FROM scratch\nCOPY big /\n"), "big": noise(1 << 20)} {
+		if err := os.WriteFile(filepath.Join(work, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."}, {"commit", "-qm", "x"}, {"clone", "-q", "--bare", ".", filepath.Join(dir, "repo.git")}} {
+		cmd := exec.Command("git", append([]string{"-C", work, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+	}
+}
+
+// archiveOf makes a context of which most is noise.
+func archiveOf(t *testing.T, dir string) {
+	t.Helper()
+	work := t.TempDir()
+	alike(t, work, map[string]string{"Dockerfile": "FROM scratch\nCOPY big /\n", "big": string(noise(1 << 20))})
+	tar, err := exec.Command("tar", "-C", work, "-cf", "-", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(tar); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "app.tar.gz"), packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// solveAlone builds on the daemon whose traffic is that of one test only.
+func solveAlone(t *testing.T, b *builds, plan buildkit.Plan, access buildkit.Access) error {
+	t.Helper()
+	ctx, stop := context.WithTimeoutCause(t.Context(), caseLimit, errors.New("nobody ended the wait"))
+	defer stop()
+	inputs, err := buildkit.Load(ctx, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	access.Credentials, access.Silence, access.Read = noCredentials, patienceOfTests, buildkit.Read(ctx, alone.Endpoint(t))
+	_, err = buildkit.Solve(ctx, b.c, plan, inputs, access, func(buildkit.Event) {})
+	return err
+}
+
+// A server of a context that stops in the middle is given up by name. One that is slow is not.
+func TestAServerThatStopsInAContextIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBuildsOn(t, &alone)
+	sources := map[string]struct {
+		location, dockerfile string
+		make                 func(*testing.T, string)
+	}{
+		"archive": {"/app.tar.gz", "", archiveOf},
+		"git":     {"/repo.git#main", "", repositoryOf},
+		"ADD":     {"/app.tar.gz", "FROM scratch\nADD %s /\n", archiveOf},
+		"ADD git": {"/repo.git#main", "FROM scratch\nADD %s /\n", repositoryOf},
+	}
+	for name, s := range sources { //nolint:paralleltest // what one reads would be headway of another
+		for pace, pause := range map[string]time.Duration{"silent": 0, "slow": 50 * time.Millisecond} {
+			t.Run(name+" "+pace, func(t *testing.T) {
+				dir := t.TempDir()
+				s.make(t, dir)
+				server := pacedServer(t, dir, 64<<10, pause)
+				plan := buildkit.Plan{Files: buildkit.Files{Context: server.URL + s.location}}
+				if s.dockerfile != "" {
+					plan = inline(t.TempDir(), fmt.Sprintf(s.dockerfile, server.URL+s.location))
+				}
+				err := solveAlone(t, b, plan, buildkit.Access{})
+				silent, is := errors.AsType[*buildkit.SilentSourceError](err)
+				if pause > 0 && err != nil || pause == 0 && (!is || silent.Host != strings.TrimPrefix(server.URL, "http://")) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+	}
+}
+
+// A registry that stops in the middle of a base image's layer, or before its first byte, is given up by name.
+func TestARegistryThatStopsInABaseImageIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBuildsOn(t, &alone)
+	cases := map[string]struct {
+		after int
+		pause time.Duration
+	}{"at once": {0, 0}, "in the middle": {64 << 10, 0}, "slow": {64 << 10, 50 * time.Millisecond}}
+	for name, c := range cases { //nolint:paralleltest // what one reads would be headway of another
+		t.Run(name, func(t *testing.T) {
+			registry := registrytest.New(t)
+			base, size := largeImage(t, registry.Host())
+			registry.Inject(registrytest.Rule{Method: http.MethodGet, Path: "/blobs/", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+				after := c.after
+				if !strings.HasSuffix(req.URL.Path, size) {
+					after = 1 << 30
+				} else if after == 0 {
+					<-req.Context().Done()
+					return
+				}
+				next.ServeHTTP(&paced{ResponseWriter: w, req: req, after: after, pause: c.pause}, req)
+			}})
+			plan := inline(t.TempDir(), "FROM "+base+"\nCOPY a /\n")
+			alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
+			plan.Platforms, plan.Repositories = []string{"linux/amd64"}, []string{registrytest.New(t).Host() + "/image"}
+			err := solveAlone(t, b, plan, buildkit.Access{})
+			silent, is := errors.AsType[*buildkit.SilentSourceError](err)
+			if c.pause > 0 && err != nil || c.pause == 0 && (!is || silent.Host != registry.Host() || !strings.HasPrefix(silent.What, "base image "+registry.Host()+"/base:1")) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// largeImage pushes an image with one large layer, and returns its reference and the layer's digest.
+func largeImage(t *testing.T, host string) (ref, layer string) {
+	t.Helper()
+	var archive bytes.Buffer
+	work := t.TempDir()
+	alike(t, work, map[string]string{"big": string(noise(1 << 20))})
+	cmd := exec.Command("tar", "-C", work, "-cf", "-", "big")
+	cmd.Stdout = &archive
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	content := static.NewLayer(archive.Bytes(), types.OCIUncompressedLayer)
+	image, err := mutate.AppendLayers(mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1), content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.NewTag(host + "/base:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(tag, image); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := content.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tag.Name(), digest.String()
+}
+
+// A step that says nothing for longer than any server may be silent runs to its end.
+func TestASilentStepIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	base, err := busybox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBuildsOn(t, &alone)
+	plan := inline(t.TempDir(), "FROM "+base+"\nRUN sleep 4 # "+fmt.Sprint(time.Now().UnixNano())+"\n")
+	if err := solveAlone(t, b, plan, buildkit.Access{}); err != nil {
+		t.Error(err)
+	}
+}
+
+var _ io.Writer = (*paced)(nil)

@@ -1,0 +1,136 @@
+//go:build linux
+
+package attacks
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// The attacker writes the Dockerfile, and names a frontend of his own: a program that the builder runs and that decides what
+// is built.
+
+// evilFrontend is a registry with an image that is asked for as a frontend.
+func evilFrontend(t *testing.T) (registry *registrytest.Registry, ref string) {
+	t.Helper()
+	registry = registrytest.New(t)
+	if _, err := stack.PushBusybox(t.Context(), "../../.cache/fixtures", registry.Host()); err != nil {
+		t.Fatal(err)
+	}
+	return registry, registry.Host() + "/busybox:latest"
+}
+
+// pulls are the requests that the registry has answered since it was filled.
+func pulls(registry *registrytest.Registry) (n int) {
+	for _, r := range registry.Requests() {
+		if r.Method == http.MethodGet {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAFrontendThatNobodyAllowed(t *testing.T) {
+	t.Parallel()
+	const local = "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+	plain := map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
+	cases := map[string]struct {
+		properties string
+		files      map[string]string
+	}{
+		"syntax":       {local, map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch\nCOPY Dockerfile /\n"}},
+		"slashes":      {local, map[string]string{"Dockerfile": "// syntax=EVIL\nFROM scratch\n"}},
+		"json":         {local, map[string]string{"Dockerfile": `{"syntax": "EVIL"}`}},
+		"shebang":      {local, map[string]string{"Dockerfile": "#!/usr/bin/env x\n# syntax=EVIL\nFROM scratch\n"}},
+		"words":        {local, map[string]string{"Dockerfile": "# syntax=EVIL docker/dockerfile:1\nFROM scratch\n"}},
+		"its own name": {local, map[string]string{"Dockerfile": "# syntax=HOST/docker/dockerfile:1\nFROM scratch\n"}},
+		"argument":     {local + "buildArgs: { BUILDKIT_SYNTAX: EVIL }\n", plain},
+		"provenance":   {local + "provenance: { mode: max }\n", map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch\nCOPY Dockerfile /\n"}},
+		"inline":       {local + "dockerfile: { inline: \"# syntax=EVIL\\nFROM scratch\\n\" }\n", plain},
+		"a test":       {local + "testTargets: [x]\n", map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch AS x\n"}},
+		"git":          {"context: { location: \"GIT\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", nil},
+		"git, max":     {"context: { location: \"GIT\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\nprovenance: { mode: max }\n", nil},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			evil, ref := evilFrontend(t)
+			before := pulls(evil)
+			replace := strings.NewReplacer("EVIL", ref, "HOST", evil.Host())
+			files := map[string]string{}
+			for path, text := range c.files {
+				files[path] = replace.Replace(text)
+			}
+			properties := replace.Replace(c.properties)
+			if strings.Contains(properties, "GIT") {
+				site := gitServer(t, map[string]string{"Dockerfile": "# syntax=" + ref + "\nFROM scratch\n"}, "", nil)
+				properties = strings.ReplaceAll(properties, "GIT", site+"/repo.git#main")
+			}
+			s := shared.Open(t, shared.Project(t, properties, files))
+			want := []string{"it was not run", "pulumi config set --path 'buildkit:frontends[0]' " + evil.Host() + "/"}
+			stack.Fails(t, s.Preview(), want...)
+			if name == "syntax" {
+				stack.Fails(t, s.Up("--skip-preview"), want...)
+			}
+			if n := pulls(evil) - before; n != 0 {
+				t.Errorf("the registry of the frontend was asked %d times", n)
+			}
+		})
+	}
+}
+
+// The line that the refusal shows is the one that allows it, and a named context is the program's word.
+func TestAFrontendThatTheProgramAllows(t *testing.T) {
+	t.Parallel()
+	evil, ref := evilFrontend(t)
+	files := map[string]string{"Dockerfile": "# syntax=" + ref + "\nFROM scratch\nCOPY Dockerfile /\n"}
+	const local = "context: { location: ., NAMED }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\nregistries: [{ address: \"HOST\" }]\n"
+	const ran = "exit code: 1" // of busybox, which is no frontend
+	s := shared.Open(t, shared.Project(t, strings.NewReplacer(", NAMED", "", "HOST", evil.Host()).Replace(local), files))
+	result, err := s.Run(t.Context(), "config", "set", "--path", "buildkit:frontends[0]", ref, "--stack", "dev")
+	if err != nil || result.Code != 0 {
+		t.Fatal(err, result.All())
+	}
+	allowed := s.Preview()
+	stack.Fails(t, allowed, ran)
+	named := strings.NewReplacer("NAMED", "named: { \""+ref+"\": { location: \"docker-image://"+ref+"\" } }", "HOST", evil.Host()).Replace(local)
+	replaced := shared.Open(t, shared.Project(t, named, files)).Preview()
+	for _, r := range []stack.Result{allowed, replaced} {
+		if strings.Contains(r.All(), "it was not run") {
+			t.Errorf("it did not run:\n%s", r.All())
+		}
+	}
+}
+
+// gitServer serves a repository with these files on the branch main, by git's dumb protocol. With a login it wants that.
+// asked is called with each request.
+func gitServer(t *testing.T, files map[string]string, login string, asked func(*http.Request)) (url string) {
+	t.Helper()
+	dir, work := t.TempDir(), t.TempDir()
+	for path, text := range files {
+		if err := os.WriteFile(filepath.Join(work, path), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	git(t, work, "init", "-q", "-b", "main")
+	git(t, work, "add", ".")
+	git(t, work, "commit", "-qm", "x")
+	git(t, work, "clone", "-q", "--bare", ".", filepath.Join(dir, "repo.git"))
+	git(t, filepath.Join(dir, "repo.git"), "update-server-info")
+	return serve(t, http.FileServer(http.Dir(dir)), login, asked)
+}
+
+func git(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git %v: %v: %s", args, err, out)
+	}
+}

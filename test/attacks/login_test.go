@@ -1,0 +1,170 @@
+//go:build linux
+
+package attacks
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+)
+
+// Another user of the machine, and whoever gets the image, the state or the log, looks for the login in a URL.
+
+// arguments collects the arguments of all processes until stop is called.
+func arguments(t *testing.T) (stop func() string) {
+	t.Helper()
+	end, all := make(chan struct{}), make(chan string)
+	go func() { // ends with stop
+		seen := map[string]bool{}
+		for {
+			lists, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+			for _, list := range lists {
+				text, _ := os.ReadFile(list)
+				seen[string(text)] = true
+			}
+			select {
+			case <-end:
+				var b strings.Builder
+				for text := range seen {
+					b.WriteString(text + "\n")
+				}
+				all <- b.String()
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+	}()
+	return func() string { close(end); return <-all }
+}
+
+// inFolder names the files of a folder that have a text in them.
+func inFolder(t *testing.T, dir, text string) (found []string) {
+	t.Helper()
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil //nolint:nilerr // it may have gone
+		}
+		if content, err := os.ReadFile(path); err == nil && bytes.Contains(content, []byte(text)) {
+			found = append(found, path)
+		}
+		return nil
+	})
+	return found
+}
+
+func archive(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for name, text := range files {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestALoginInAURLIsSeenNowhere(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
+	packed := archive(t, files)
+	cases := map[string]struct {
+		canary     string
+		site       func(t *testing.T, login string) string
+		properties string
+	}{
+		"git": {"gitCANARYt0ken", func(t *testing.T, login string) string {
+			t.Helper()
+			return gitServer(t, files, login, nil)
+		}, "context: { location: { \"fn::secret\": \"SITE/repo.git#main\" } }\npull: true\nprovenance: { mode: max }\n"},
+		"archive": {"tgzCANARYt0ken", func(t *testing.T, login string) string {
+			t.Helper()
+			return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(packed) }), login, nil)
+		}, "context: { location: \"SITE/app.tar?access_token=qCANARYuery\" }\nprovenance: { mode: max }\n"},
+		"named": {"namCANARYt0ken", func(t *testing.T, login string) string {
+			t.Helper()
+			return gitServer(t, files, login, nil)
+		}, "context: { location: ., named: { src: { location: \"SITE/repo.git#main\" } } }\nprovenance: { mode: max }\n"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site := strings.Replace(c.site(t, "me:"+c.canary), "http://", "http://me:"+c.canary+"@", 1)
+			properties := strings.ReplaceAll(c.properties, "SITE", site) + "platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+			s := shared.Open(t, shared.Project(t, properties, map[string]string{"Dockerfile": "FROM scratch\nCOPY --from=src Dockerfile /\n"}))
+			stop := arguments(t)
+			up := s.Up("--skip-preview")
+			seen := stop()
+			stack.Succeeds(t, up, "its URL has a login")
+			if strings.Contains(seen, c.canary) {
+				t.Error("the login is in the arguments of a process")
+			}
+			again := s.Up("--expect-no-changes")
+			stack.Succeeds(t, again)
+			for _, canary := range []string{c.canary, "qCANARYuery", base64.StdEncoding.EncodeToString([]byte("me:" + c.canary))} {
+				if strings.Contains(up.All()+again.All(), canary) {
+					t.Errorf("%s is in the output:\n%s", canary, up.All())
+				}
+				for _, r := range s.Export() {
+					if text := fmt.Sprint(r.Outputs); strings.Contains(text, canary) {
+						t.Errorf("%s is in the outputs: %s", canary, text)
+					}
+				}
+				if canary == "qCANARYuery" {
+					continue // BuildKit records the URL with its query: the daemon's disk and provenance have it
+				}
+				for _, dir := range []string{shared.Daemon, shared.Registry.Dir()} {
+					if found := inFolder(t, dir, canary); len(found) > 0 {
+						t.Errorf("%s is in %v", canary, found)
+					}
+				}
+			}
+			stack.Succeeds(t, s.Destroy("--skip-preview"))
+		})
+	}
+}
+
+// A login that the server refuses is not shown either, and neither is one of the Dockerfile.
+func TestALoginInAnErrorIsNotShown(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct{ location, dockerfile, pull string }{
+		"git":           {"SITE/repo.git#main", "", "false"},
+		"git, pinned":   {"SITE/repo.git#main", "", "true"},
+		"archive":       {"SITE/app.tar?sig=errCANARYt0ken", "", "false"},
+		"no URL":        {"http://me:errCANARYt0ken@127.0.0.1:no/repo.git", "", "false"},
+		"no URL pinned": {"http://me:errCANARYt0ken@127.0.0.1:no/repo.git", "", "true"},
+		"Dockerfile":    {".", "FROM scratch\nADD SITE/repo.git#main /\n", "false"},
+		"a bad line":    {".", "FROM scratch\nADD --nothing SITE/repo.git#main /\n", "false"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site := gitServer(t, map[string]string{"Dockerfile": "FROM scratch\n"}, "me:another", nil)
+			site = strings.Replace(site, "http://", "http://me:errCANARYt0ken@", 1)
+			replace := strings.NewReplacer("SITE", site)
+			properties := "context: { location: \"" + replace.Replace(c.location) + "\" }\npull: " + c.pull + "\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+			s := shared.Open(t, shared.Project(t, properties, map[string]string{"Dockerfile": replace.Replace(c.dockerfile)}))
+			failed := s.Preview()
+			stack.Fails(t, failed)
+			if strings.Contains(failed.All(), "CANARY") || strings.Contains(failed.All(), base64.StdEncoding.EncodeToString([]byte("me:errCANARYt0ken"))) {
+				t.Errorf("the output has the login:\n%s", failed.All())
+			}
+		})
+	}
+}
