@@ -145,9 +145,15 @@ func (d Definition) files() map[string][]byte {
 	return files
 }
 
+// patternLimit is how many patterns an ignore file may have. Each is a regular expression, and is tried on each path.
+const patternLimit = 10_000
+
 // patterns are those of an ignore file.
 func patterns(ignore []byte, dir string) ([]string, error) {
 	list, err := ignorefile.ReadAll(bytes.NewReader(ignore))
+	if err == nil && len(list) > patternLimit {
+		err = fmt.Errorf("it has %d patterns: %d are the most. Ignore whole folders", len(list), patternLimit)
+	}
 	if err == nil {
 		_, err = patternmatcher.New(list)
 	}

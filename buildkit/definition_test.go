@@ -86,3 +86,16 @@ func TestWhatIsNoFileIsNoIgnoreFile(t *testing.T) {
 		}
 	}
 }
+
+// A million patterns would be a million regular expressions.
+func TestLoadRefusesTooManyPatterns(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{patternLimit: "", patternLimit + 1: "it has 10001 patterns: 10000 are the most"} {
+		dir := t.TempDir()
+		write(t, dir, map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n", ".dockerignore": strings.Repeat("*?a*\n", n)})
+		_, err := Load(t.Context(), Plan{Files: Files{Context: dir, Dockerfile: filepath.Join(dir, "Dockerfile")}})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%d patterns: %v", n, err)
+		}
+	}
+}

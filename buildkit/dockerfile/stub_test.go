@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/moby/buildkit/client/llb"
@@ -32,9 +33,11 @@ type stub struct {
 	source  Source
 	options map[string]string
 	config  dockerspec.DockerOCIImageConfig
-	warned  int
-	last    string
-	solved  []string
+
+	mu     sync.Mutex
+	warned int
+	last   string
+	solved []string
 }
 
 func newStub(text string) *stub {
@@ -63,6 +66,8 @@ func (s *stub) BuildOpts() gateway.BuildOpts {
 }
 
 func (s *stub) Solve(_ context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.solved = append(s.solved, req.Frontend)
 	result := gateway.NewResult()
 	result.SetRef(&stubRef{text: s.source.Text})
@@ -81,6 +86,8 @@ func (s *stub) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, _ sourc
 }
 
 func (s *stub) Warn(_ context.Context, _ digest.Digest, text string, _ gateway.WarnOpts) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.warned++
 	s.last = text
 	return nil
