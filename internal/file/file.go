@@ -31,7 +31,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("it has more than %d bytes, the most that such a file may have", e.Limit)
 }
 
-// Read returns the content of the regular file at path, which has limit bytes at most. It follows links.
+// Read returns the content of the regular file at path, which has limit bytes at most. It follows links. The null device counts
+// as an empty file.
 //
 // Errors are of type *fs.PathError. They wrap fs.ErrNotExist, syscall.EISDIR, ErrNotRegular, *TooLargeError, or the cause of
 // ctx when that ended.
@@ -80,10 +81,16 @@ func checkRegular(f *os.File) error {
 		return err
 	case info.IsDir():
 		return &fs.PathError{Op: "read", Path: f.Name(), Err: syscall.EISDIR}
-	case !info.Mode().IsRegular():
+	case !info.Mode().IsRegular() && !isNull(info):
 		return &fs.PathError{Op: "read", Path: f.Name(), Err: ErrNotRegular}
 	}
 	return nil
+}
+
+// isNull reports whether a file is the null device, by which people say "no file": AWS_CONFIG_FILE=/dev/null. It is empty.
+func isNull(info fs.FileInfo) bool {
+	null, err := os.Stat(os.DevNull)
+	return err == nil && os.SameFile(info, null)
 }
 
 // ReadAll returns what is left to read of f, which is limit bytes at most. The errors are those of Read.

@@ -70,3 +70,11 @@ func TestRead(t *testing.T) {
 		})
 	}
 }
+
+func TestTheNullDeviceIsAnEmptyFile(t *testing.T) {
+	t.Parallel()
+	content, err := file.Read(t.Context(), os.DevNull, 10)
+	if err != nil || len(content) > 0 || file.Check(os.DevNull, 10) != nil {
+		t.Errorf("%q, %v", content, err)
+	}
+}
