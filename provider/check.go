@@ -36,7 +36,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 		check(c)
 	}
 	for _, warning := range c.warnings {
-		p.GetLogger(ctx).Warning(warning)
+		loggerOf(ctx).warning(warning)
 	}
 	if err := r.fillContextHash(ctx, req, c, &res); err != nil {
 		return res, err

@@ -33,7 +33,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	}
 	holding, archived, err := stillHolding(ctx, client, old)
 	if archived != nil {
-		p.GetLogger(ctx).Warningf("the image is kept in the state, but nobody can pull it: %v", archived)
+		loggerOf(ctx).warningf("the image is kept in the state, but nobody can pull it: %v", archived)
 	}
 	if err == nil && len(holding) == 0 {
 		var gone bool

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	p "github.com/pulumi/pulumi-go-provider"
-
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -28,7 +26,7 @@ func alreadyThere(ctx context.Context, client *registry.Client, op operation, re
 	there.manifests, err = verify(ctx, client, there.digest, repositories, op.args)
 	switch {
 	case errors.Is(err, registry.ErrMismatch):
-		p.GetLogger(ctx).Warningf("an image that was there is built again, for it is not what is asked for: %v", err)
+		loggerOf(ctx).warningf("an image that was there is built again, for it is not what is asked for: %v", err)
 		return reuse{}, nil
 	case errors.Is(err, registry.ErrNotFound):
 		return reuse{}, nil

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // route is the way to one registry, and to where it sends us: by redirects, and by the token server that it names. What a registry says is
@@ -52,7 +54,7 @@ func (r *route) guarded(base *http.Transport, login bool) *http.Transport {
 	own := base.Clone()
 	own.MaxResponseHeaderBytes = maxHeader
 	own.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return r.dial(ctx, network, address, login)
+		return rescue.Value(func() (net.Conn, error) { return r.dial(ctx, network, address, login) }) // in a goroutine of own
 	}
 	if base.Proxy != nil {
 		own.Proxy = func(req *http.Request) (*url.URL, error) {
@@ -84,7 +86,7 @@ func (r *route) dial(ctx context.Context, network, address string, login bool) (
 			if err != nil {
 				return err
 			}
-			return r.judge(address, to.Addr(), login)
+			return rescue.Call(func() error { return r.judge(address, to.Addr(), login) }) // two addresses are dialed side by side
 		}
 	}
 	return dialer.DialContext(ctx, network, address)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
@@ -129,5 +130,21 @@ func TestTextsAreBounded(t *testing.T) {
 	text := foreign.Text("first\n" + strings.Repeat("middle\n", 100_000) + "last")
 	if !strings.HasPrefix(text, "first\n") || !strings.HasSuffix(text, "\nlast") {
 		t.Error("the ends of a long text are gone")
+	}
+}
+
+// Whoever writes a text for this one place to choke on finds that it does not.
+func TestTextTakesTimeInProportion(t *testing.T) {
+	t.Parallel()
+	for _, piece := range []string{"eyJ", "eyJaaaaaa.", `"token":`, `\"token\"`, "basic ", "basic a0", "https://", "https://a", "ssh://:", "-----BEGIN PRIVATE KEY", "-----BEGIN ",
+		"AKIA", "ghp_a ", "authorization:bearer ", "sig=", "&sig%3", `\x00`, "x-amz-", "\r", "\x1b[", "\x1b[0", "<{%", "\xff", "a\r\n"} {
+		text := strings.Repeat(piece, 60<<10/len(piece))
+		began := time.Now()
+		for range 4 {
+			foreign.Text(text + " end")
+		}
+		if took := time.Since(began); took > 8*time.Second { // 4 times 50 ms and less on an idle machine
+			t.Errorf("%q: %s", piece, took)
+		}
 	}
 }
