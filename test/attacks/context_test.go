@@ -61,11 +61,12 @@ func leaks(t *testing.T, test *stack.Test, r stack.Result, canaries ...string) {
 	}
 }
 
-const app = "context: {location: ./app}\n"
+// app is a context, and a tag by which the program names the registry of the base image.
+const app = "tags: [\"REPO:1\"]\ncontext: {location: ./app}\n"
 
 func TestALinkLeadsNoInputOutOfTheContext(t *testing.T) {
 	t.Parallel()
-	const lib = "context: {location: ./app, named: {lib: {location: ./lib}}}\n"
+	const lib = "tags: [\"REPO:1\"]\ncontext: {location: ./app, named: {lib: {location: ./lib}}}\n"
 	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY --from=lib . /x/\n", "lib/f": ""}
 	for name, attack := range map[string]struct {
 		properties, link, text string

@@ -52,7 +52,7 @@ func planted(t *testing.T, properties, kind string) (*stack.Test, string) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "planted")
-	properties = strings.NewReplacer("PATH", path, "HOST", shared.Registry.Host).Replace("context: {location: ./app}\n" + properties)
+	properties = strings.NewReplacer("PATH", path, "HOST", shared.Registry.Host).Replace(app + properties)
 	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x\nRUN true\n"}
 	if strings.Contains(properties, "./cache") {
 		files["cache/x"] = ""
