@@ -60,7 +60,7 @@ const lookupLimit = 2 * time.Second
 // CheckImage returns a *ReachError when the registry of an image leads to this machine or to a metadata service and the
 // program does not name it.
 func (g *Guard) CheckImage(ctx context.Context, plan Plan, ref string) error {
-	return g.check(ctx, imageScheme+ref, registryHost(ref), g.named(plan), true)
+	return g.check(ctx, ref, registryHost(ref), g.named(plan), true)
 }
 
 // check judges the address of a "host:port". named are those that the program names.

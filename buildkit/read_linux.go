@@ -48,13 +48,13 @@ func throughput(pid int) int64 {
 }
 
 func command(pid int) string {
-	name, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm")) // gone: no name
+	name, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm")) //nolint:forbidigo // the kernel's; gone: no name
 	return strings.TrimSpace(string(name))
 }
 
 // ioOf is a line of proc_pid_io(5).
 func ioOf(pid int, field string) (n int64, known bool) {
-	io, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "io"))
+	io, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "io")) //nolint:forbidigo // the kernel's
 	if err != nil {
 		return 0, false
 	}
@@ -71,7 +71,7 @@ func children(pid int) []int {
 	lists, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "children")) // the pattern is a good one
 	var found []int
 	for _, list := range lists {
-		text, err := os.ReadFile(list)
+		text, err := os.ReadFile(list) //nolint:forbidigo // the kernel's
 		if err != nil {
 			continue
 		}

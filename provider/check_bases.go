@@ -75,6 +75,10 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		loggerOf(ctx).warningf("pull: it cannot be told which base images are used, so that a new one is no reason to build. " +
 			"Say so with baseDigests, or with platforms when their names depend on the platform, or give the Dockerfile of a remote context here")
 	}
+	if err := r.checkReach(ctx, c, plan, bases); err != nil {
+		c.fail("pull", "%v", err)
+		return nil
+	}
 	digests, err := r.resolveBases(ctx, c.args.Registries, bases)
 	switch {
 	case ctx.Err() != nil:
@@ -85,6 +89,18 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		c.fail("pull", "%v; without pull the builder takes the base images that it has", err)
 	case len(digests) > 0:
 		res.Inputs = res.Inputs.Set("baseDigests", property.New(digests))
+	}
+	return nil
+}
+
+// checkReach returns an error for a base image whose registry is this machine, or a metadata service, only because the
+// Dockerfile says so: this process asks it, whoever builds.
+func (r *imageResource) checkReach(ctx context.Context, c *checker, plan buildkit.Plan, bases []string) error {
+	guard := r.guard(operation{inputs: c.raw, args: c.args})
+	for _, base := range bases {
+		if err := guard.CheckImage(ctx, plan, base); err != nil {
+			return withRefusal(err, r.get())
+		}
 	}
 	return nil
 }

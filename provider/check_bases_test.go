@@ -29,9 +29,9 @@ func tagBase(t *testing.T, r *registrytest.Registry, image v1.Image) string {
 	return digest.String()
 }
 
-// from is a Dockerfile on base:1, and more inputs.
+// from is a Dockerfile on base:1, and more inputs. The program names the registry.
 func from(r *registrytest.Registry, more string) string {
-	return `{"context": {"location": "APP"}, "dockerfile": {"inline": "ARG V=1\nFROM ` + r.Host() + `/base:$V\nCOPY . /\n"}, ` + more + `}`
+	return `{"context": {"location": "APP"}, "cacheFrom": [{"registry": {"ref": "` + r.Host() + `/cache"}}], "dockerfile": {"inline": "ARG V=1\nFROM ` + r.Host() + `/base:$V\nCOPY . /\n"}, ` + more + `}`
 }
 
 func TestPullFillsBaseDigests(t *testing.T) {
@@ -97,7 +97,7 @@ func TestPullNamesTheBaseThatCannotBeFound(t *testing.T) {
 	for inputs, want := range map[string]string{
 		from(registrytest.New(t), `"pull": true`): "base image: resolving ",
 		from(closed, `"pull": true`):              "base:1: 401 unauthorized: no credentials",
-		`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 127.0.0.1:1/base\n"}, "pull": true}`: "127.0.0.1:1/base:latest",
+		`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 127.0.0.1:1/base\n"}, "pull": true}`: "127.0.0.1:1/base:latest: it was not fetched",
 	} {
 		res := check(t, inputs)
 		if len(res.Failures) != 1 || res.Failures[0].Property != "pull" || !strings.Contains(res.Failures[0].Reason, want) {

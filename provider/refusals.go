@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/moby/buildkit/client"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -29,7 +30,7 @@ func (c Config) dial(ctx context.Context, endpoint string) (*client.Client, erro
 
 // guard is what a build may do on a builder of ours: the frontends of the configuration, and the hosts that the program
 // names in tags, registries and caches. The contexts are part of the plan.
-func (s *settings) guard(op operation, access buildkit.Access) *buildkit.Guard {
+func (s *settings) guard(op operation) *buildkit.Guard {
 	config := s.get()
 	g := &buildkit.Guard{
 		Frontends:      config.Frontends,
@@ -43,12 +44,30 @@ func (s *settings) guard(op operation, access buildkit.Access) *buildkit.Guard {
 			g.References = append(g.References, tag.Repository())
 		}
 	}
-	for _, c := range slices.Concat(access.CacheFrom, access.CacheTo) {
-		if ref := c.Attrs["ref"]; c.Type == "registry" && ref != "" {
-			g.References = append(g.References, ref)
+	g.References = append(g.References, cacheReferences(op.inputs)...)
+	return g
+}
+
+// cacheReferences are the images that caches are kept as. A preview writes no caches, but what the program names is named.
+func cacheReferences(inputs property.Map) (refs []string) {
+	for _, key := range []string{"cacheFrom", "cacheTo"} {
+		list := inputs.Get(key)
+		if !list.IsArray() {
+			continue
+		}
+		for _, entry := range list.AsArray().All {
+			if !entry.IsMap() {
+				continue
+			}
+			if raw, err := rawCache(text(entry.AsMap(), "raw")); err == nil {
+				refs = append(refs, raw.Attrs["ref"])
+			}
+			if cache := entry.AsMap().Get("registry"); cache.IsMap() {
+				refs = append(refs, text(cache.AsMap(), "ref"))
+			}
 		}
 	}
-	return g
+	return slices.DeleteFunc(refs, func(ref string) bool { return ref == "" })
 }
 
 // withRefusal adds to the error of a build that asked for too much how the program allows it.

@@ -39,7 +39,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan buildkit.Plan, 
 	a.access.Silence, a.access.Written = cmp.Or(s.silence, args.silence()), buildkit.Written(ctx, builder.endpoint)
 	a.access.Read = buildkit.Read(ctx, builder.endpoint)
 	if builder.own() {
-		a.access.Guard = s.guard(op, a.access)
+		a.access.Guard = s.guard(op)
 	}
 	err = pushing.Push(ctx, progress.note, a.push)
 	if a.failed != nil {

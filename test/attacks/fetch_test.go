@@ -44,6 +44,7 @@ func TestTheDaemonFetchesNothingOfThisMachine(t *testing.T) {
 		"git":               {"FROM scratch\nADD http://HOST/x.git#main /\n", "named: { download: { location: "},
 		"a number":          {"FROM scratch\nADD http://2130706433:PORT/x.git#main /\n", "named: { download: { location: "},
 		"an image":          {"FROM HOST/x\n", "registries: [{ address: "},
+		"a pulled image":    {"FROM HOST/x\n", "registries: [{ address: "},
 		"an image to copy":  {"FROM scratch\nCOPY --from=HOST/x / /\n", "registries: [{ address: "},
 		"an image to mount": {"FROM BUSYBOX\nRUN --mount=from=HOST/x,target=/x true\n", "registries: [{ address: "},
 		"metadata":          {"FROM scratch\nADD http://169.254.169.254/latest/meta-data/ /\n", "where clouds serve credentials"},
@@ -53,6 +54,9 @@ func TestTheDaemonFetchesNothingOfThisMachine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			properties := "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+			if name == "a pulled image" {
+				properties += "pull: true\n"
+			}
 			var asked atomic.Int32
 			url := serve(t, http.NotFoundHandler(), "", func(*http.Request) { asked.Add(1) })
 			host := strings.TrimPrefix(url, "http://")
