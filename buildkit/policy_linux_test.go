@@ -1,0 +1,30 @@
+package buildkit_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/moby/buildkit/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// A frontend that another frontend calls inside the daemon does not pass this process, but the daemon asks about it all the
+// same.
+func TestAFrontendThatAnotherFrontendCalls(t *testing.T) {
+	t.Parallel()
+	ref, err := busybox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, _, _ := strings.Cut(ref, "/")
+	for want, frontends := range map[string][]string{"not allowed by policy": nil, "exit code: 1": {ref}} { // busybox is no frontend
+		_, err := daemonClient(t).Solve(t.Context(), nil, client.SolveOpt{
+			Frontend: "gateway.v0", FrontendAttrs: map[string]string{"source": ref},
+			SourcePolicyProvider: buildkit.PolicyOf(&buildkit.Guard{Hosts: []string{host}, Frontends: frontends}),
+		}, nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("allowed %q: got %v, want %q", frontends, err, want)
+		}
+	}
+}
