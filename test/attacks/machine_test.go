@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -126,11 +125,12 @@ type listeners struct {
 // listen starts them. They end with the test.
 func listen(t *testing.T) *listeners {
 	t.Helper()
-	l := &listeners{abstract: "@attack-" + filepath.Base(t.TempDir())}
 	stream, err := net.Listen("tcp", ":0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	port := stream.Addr().(*net.TCPAddr).Port
+	l := &listeners{tcp: port, abstract: fmt.Sprint("@attack-", port)}
 	datagrams, err := net.ListenPacket("udp", ":0")
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func listen(t *testing.T) *listeners {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _, _ = stream.Close(), datagrams.Close(), hidden.Close() })
-	l.tcp, l.udp = stream.Addr().(*net.TCPAddr).Port, datagrams.LocalAddr().(*net.UDPAddr).Port
+	l.udp = datagrams.LocalAddr().(*net.UDPAddr).Port
 	go l.acceptAll(stream)
 	go l.acceptAll(hidden)
 	go func() {
