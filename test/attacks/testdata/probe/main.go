@@ -115,12 +115,24 @@ func scan(target string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if syscall.Connect(socket, &syscall.SockaddrInet4{Port: port, Addr: addr.As4()}) == nil {
+		target := &syscall.SockaddrInet4{Port: port, Addr: addr.As4()}
+		if syscall.Connect(socket, target) == nil && !isItself(socket, target) {
 			open = append(open, fmt.Sprint(port))
 		}
 		syscall.Close(socket)
 	}
 	return fmt.Sprintf("%d OPEN %s", len(open), strings.Join(open, " ")), nil
+}
+
+// isItself reports whether a socket is connected to itself: the kernel may choose the very port that is tried as the source,
+// and TCP then connects the two ends of one socket although nobody listens.
+func isItself(socket int, target *syscall.SockaddrInet4) bool {
+	own, err := syscall.Getsockname(socket)
+	if err != nil {
+		return false
+	}
+	from, ok := own.(*syscall.SockaddrInet4)
+	return ok && from.Port == target.Port && from.Addr == target.Addr
 }
 
 func get(url string) (string, error) {
