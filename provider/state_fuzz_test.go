@@ -19,7 +19,9 @@ import (
 // nobody is a transport to registries that do not answer.
 type nobody struct{}
 
-func (nobody) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("nobody answers") }
+func (nobody) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("nobody answers")
+}
 
 // FuzzState: whatever is in a state, also one that somebody edited or another version wrote, no call of the engine panics, what
 // a registry could not confirm is not gone, and a difference names inputs only.
