@@ -70,7 +70,7 @@ vuln: build bin/govulncheck ## known vulnerabilities in the plugin and in what i
 FUZZTIME ?= 1m
 fuzz: go gcc ## every fuzz target of what strangers write, for FUZZTIME each (1m)
 	git grep -oE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's|^(.*)/[^/]+:func (.*)$$|\2 ./\1|' | \
-		xargs -P 2 -L 1 bash -c 'go test -vet=off -run "^$$" -fuzz "^$$0\$$" -fuzztime $(FUZZTIME) -parallel 1 "$$1"'
+		xargs -P 2 -L 1 bash -c 'go test -vet=off -run "^$$" -fuzz "^$$0\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 "$$1"'
 
 bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl, steps in both networks, sizes of archives
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/source ./buildkit/daemon
