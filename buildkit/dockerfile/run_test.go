@@ -74,6 +74,7 @@ func TestChildReturnsTheErrorOfTheFrontend(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
+	measuresMemory(t)
 	t.Parallel()
 	for _, c := range []struct{ name, text, want string }{
 		{"ENV", "FROM scratch\nENV A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ENV A=$A$A\n", 34), `("ENV A=$A$A"): the Dockerfile frontend needs more than 256 MiB`},
@@ -103,6 +104,7 @@ func TestBudget(t *testing.T) {
 
 // What a base image adds counts as well.
 func TestBudgetOfBaseImages(t *testing.T) {
+	measuresMemory(t)
 	t.Parallel()
 	for name, hostile := range map[string]func(*stub){
 		"ONBUILD": func(s *stub) {

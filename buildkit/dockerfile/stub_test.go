@@ -110,3 +110,11 @@ func (r *stubRef) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, 
 func (r *stubRef) StatFile(_ context.Context, req gateway.StatRequest) (*fstypes.Stat, error) {
 	return &fstypes.Stat{Path: req.Path, Size: int64(len(r.text))}, nil
 }
+
+// measuresMemory skips a test under the race detector, which takes memory and time of its own. make test runs it without.
+func measuresMemory(t *testing.T) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("run without -race, as make test does too")
+	}
+}
