@@ -2,9 +2,10 @@ package buildkit
 
 import (
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/address"
 )
 
 // nearness says where an address leads.
@@ -16,9 +17,10 @@ const (
 	cloudService // link-local addresses and the metadata services of clouds
 )
 
-// parseAddress reads an address in any of the forms that the C library takes: git reaches 127.0.0.1 as 2130706433, 0x7f.1
-// or 0177.0.0.1 (inet_aton(3)).
-func parseAddress(host string) (netip.Addr, bool) {
+// parseAddress reads an address in any form that the C library takes (inet_aton(3)). ok is false for anything else.
+//
+// Git reaches 127.0.0.1 as 2130706433, 0x7f.1 or 0177.0.0.1 too.
+func parseAddress(host string) (addr netip.Addr, ok bool) {
 	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return addr.WithZone(""), true
 	}
@@ -48,31 +50,12 @@ func parseAddress(host string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}), true
 }
 
-// metadataServices are the metadata services outside of the link-local ranges: of Amazon by IPv6, Azure and Alibaba.
-var metadataServices = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("100.100.100.200"),
-}
-
-// embedding are the ranges of IPv6 whose last four bytes are an address of IPv4: mapped, compatible, translated (RFC 6052).
-var embedding = []netip.Prefix{
-	netip.MustParsePrefix("::ffff:0:0/96"), netip.MustParsePrefix("::/96"), netip.MustParsePrefix("::ffff:0:0:0/96"),
-	netip.MustParsePrefix("64:ff9b::/96"),
-}
-
-// near tells where an address leads.
+// near returns where an address leads.
 func near(addr netip.Addr) nearness {
-	if addr.Is6() && !addr.IsLoopback() && !addr.IsUnspecified() {
-		for _, prefix := range embedding {
-			if prefix.Contains(addr) || addr.Is4In6() {
-				b := addr.As16()
-				return near(netip.AddrFrom4([4]byte(b[12:])))
-			}
-		}
-	}
-	switch {
-	case addr.IsLoopback(), addr.Is4() && addr.As4()[0] == 0, addr.IsUnspecified():
+	switch address.KindOf(addr) {
+	case address.Loopback:
 		return thisMachine
-	case addr.IsLinkLocalUnicast(), addr.IsLinkLocalMulticast(), slices.Contains(metadataServices, addr):
+	case address.LinkLocal, address.Metadata:
 		return cloudService
 	}
 	return elsewhere

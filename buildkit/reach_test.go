@@ -38,6 +38,8 @@ func TestWhatADockerfileMayReach(t *testing.T) {
 		source("http://2130706433/x"), source("http://0x7f.1/x"), source("http://0177.0.0.1/x"), source("http://127.1/x"),
 		source("http://169.254.169.254/latest"), source("http://[fe80::1%25eth0]/x"), source("http://[fd00:ec2::254]/x"),
 		source("http://168.63.129.16/x"), source("http://100.100.100.200/x"), source("http://2852039166/latest"),
+		source("http://192.0.0.192/opc/v2"), source("http://[fd20:ce::254]/x"), source("http://[fd00:42::42]/x"), source("http://[fd00:ec2::23]/x"),
+		source("http://[2002:a9fe:a9fe::]/x"), source("http://[64:ff9b:1::7f00:1]/x"),
 		source("http://here.example/x"), source("http://cloud.example/x"), source("http://six.example/x"), source("http://127.0.0.1:9009/x"),
 		git("https://127.0.0.1/x.git"), git("git@127.0.0.1:x.git"), git("git@here.example:x.git"), git("ssh://git@localhost/x.git"), git("git://cloud.example/x"),
 		git("http://0x7f000001/x.git"),
