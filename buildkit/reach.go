@@ -16,15 +16,14 @@ import (
 )
 
 // Guard says what a build may do on a builder of ours that strangers could misuse: which frontends it may run beside the
-// official ones, and which hosts the program itself names. The daemon fetches from this machine and from the metadata
-// services of clouds only when the program names the host.
+// official ones, and which hosts the program itself names. The daemon fetches files and git repositories from this machine, and
+// anything from the metadata services of clouds, only when the program names the host. Images come from registries of this
+// machine too: that is where people have their mirrors and caches.
 type Guard struct {
 	Frontends []string // references of frontends that may run; see CheckFrontend
 	Hosts     []string // "host" or "host:port" of registries that the program names
 	// References of tags and caches that the program names: their registries are named with them.
 	References []string
-	// OpenRegistries allows base images from any registry of this machine: in a preview not all tags may be known.
-	OpenRegistries bool
 	// Resolve looks up the addresses of a host; nil: the machine's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 
@@ -57,8 +56,7 @@ func (e *ReachError) Error() string {
 // lookupLimit bounds the question for the addresses of a host.
 const lookupLimit = 2 * time.Second
 
-// CheckImage returns a *ReachError when the registry of an image leads to this machine or to a metadata service and the
-// program does not name it.
+// CheckImage returns a *ReachError when the registry of an image leads to a metadata service that the program does not name.
 func (g *Guard) CheckImage(ctx context.Context, plan Plan, ref string) error {
 	return g.check(ctx, ref, registryHost(ref), g.named(plan), true)
 }
@@ -73,7 +71,7 @@ func (g *Guard) check(ctx context.Context, location, hostPort string, named []st
 		host = hostPort
 	}
 	found := g.find(ctx, host)
-	if found.near == elsewhere || found.near == thisMachine && image && g.OpenRegistries {
+	if found.near == elsewhere || found.near == thisMachine && image {
 		return nil
 	}
 	return &ReachError{Location: HideLogins(location), Host: hostPort, Address: found.addr, Image: image}

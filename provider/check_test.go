@@ -66,7 +66,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		"one name twice":        {`{"context": {"location": "APP", "named": {"a": {"location": "APP"}, "a:latest": {"location": "APP"}}}}`, `context.named["a:latest"]`, "are one name"},
 		"odd context name":      {`{"context": {"location": "APP", "named": {"GO!": {"location": "APP"}}}}`, `context.named["GO!"]`, "cannot be the name of a context"},
 		"no Dockerfile":         {`{"context": {"location": "APP"}, "dockerfile": {"location": "APP/nope"}}`, "dockerfile.location", "no Dockerfile at "},
-		"a device":              {`{"context": {"location": "APP"}, "dockerfile": {"location": "/dev/null"}}`, "dockerfile.location", "read /dev/null: it is a FIFO, a socket or a device: it has to be a regular file"},
+		"a device":              {`{"context": {"location": "APP"}, "dockerfile": {"location": "/dev/zero"}}`, "dockerfile.location", "read /dev/zero: it is a FIFO, a socket or a device: it has to be a regular file"},
 		"both forms":            {`{"context": {"location": "APP"}, "dockerfile": {"location": "a", "inline": "b"}}`, "dockerfile", "either location or inline, not both"},
 		"syntax error":          {`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM scratch\nRUNN x"}}`, "dockerfile.inline", "line 2: unknown instruction: RUNN (did you mean RUN?)"},
 		"no such stage":         {`{"context": {"location": "APP"}, "target": "ap"}`, "target", `no stage "ap": it has app`},

@@ -32,10 +32,7 @@ func (c Config) dial(ctx context.Context, endpoint string) (*client.Client, erro
 // names in tags, registries and caches. The contexts are part of the plan.
 func (s *settings) guard(op operation) *buildkit.Guard {
 	config := s.get()
-	g := &buildkit.Guard{
-		Frontends:      config.Frontends,
-		OpenRegistries: !isKnown(op.inputs, "tags", "registries", "cacheFrom", "cacheTo"),
-	}
+	g := &buildkit.Guard{Frontends: config.Frontends}
 	for _, r := range append(logins(op.args.Registries), logins(config.Registries)...) {
 		g.Hosts = append(g.Hosts, registry.Host(r.Address))
 	}

@@ -43,10 +43,10 @@ func TestTheDaemonFetchesNothingOfThisMachine(t *testing.T) {
 		"mapped":            {"FROM scratch\nADD http://[::ffff:127.0.0.1]:PORT/x /\n", "named: { download: { location: "},
 		"git":               {"FROM scratch\nADD http://HOST/x.git#main /\n", "named: { download: { location: "},
 		"a number":          {"FROM scratch\nADD http://2130706433:PORT/x.git#main /\n", "named: { download: { location: "},
-		"an image":          {"FROM HOST/x\n", "registries: [{ address: "},
-		"a pulled image":    {"FROM HOST/x\n", "registries: [{ address: "},
-		"an image to copy":  {"FROM scratch\nCOPY --from=HOST/x / /\n", "registries: [{ address: "},
-		"an image to mount": {"FROM BUSYBOX\nRUN --mount=from=HOST/x,target=/x true\n", "registries: [{ address: "},
+		"metadata as image": {"FROM 169.254.169.254/x\n", "where clouds serve credentials"},
+		"as a pulled image": {"FROM 169.254.169.254/x\n", "where clouds serve credentials"},
+		"as one to copy":    {"FROM scratch\nCOPY --from=169.254.169.254/x / /\n", "where clouds serve credentials"},
+		"as one to mount":   {"FROM BUSYBOX\nRUN --mount=from=169.254.169.254/x,target=/x true\n", "where clouds serve credentials"},
 		"metadata":          {"FROM scratch\nADD http://169.254.169.254/latest/meta-data/ /\n", "where clouds serve credentials"},
 		"metadata by git":   {"FROM scratch\nADD http://2852039166/x.git /\n", "where clouds serve credentials"},
 	}
@@ -54,7 +54,7 @@ func TestTheDaemonFetchesNothingOfThisMachine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			properties := "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
-			if name == "a pulled image" {
+			if name == "as a pulled image" {
 				properties += "pull: true\n"
 			}
 			var asked atomic.Int32
