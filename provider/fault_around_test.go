@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
@@ -32,7 +33,7 @@ func TestAMissingRepository(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaulty(t)
+			f := newFaultyWithin(t, 20*time.Second) // BuildKit waits up to 4 s before it tries a cut connection again
 			test.meet(t, f)
 			_, err := f.apply(t, "FROM scratch", f.Host()+"/nowhere:1")
 			if got := fmt.Sprint(err); test.want != "" && !strings.Contains(got, strings.ReplaceAll(test.want, "HOST", f.Host())) || test.want == "" && err != nil {

@@ -29,10 +29,16 @@ type faulty struct {
 
 func newFaulty(t *testing.T, logins ...string) faulty {
 	t.Helper()
+	return newFaultyWithin(t, 2*time.Second, logins...)
+}
+
+// newFaultyWithin is newFaulty with a provider that gives a daemon up after so much silence.
+func newFaultyWithin(t *testing.T, silence time.Duration, logins ...string) faulty {
+	t.Helper()
 	f := faulty{ECR: registrytest.NewECR(t)}
 	f.Repository("app", "")
 	f.old = f.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-	settings := &settings{silence: 2 * time.Second, registry: registry.Options{
+	settings := &settings{silence: silence, registry: registry.Options{
 		Timeout: 2 * time.Second, RetryWaits: slices.Repeat([]time.Duration{10 * time.Millisecond}, 12),
 	}}
 	f.wire = dial(t, newProvider(settings), `{"host": "`+machines[0].Endpoint(t)+`", "ecr": {"endpoint": "`+f.Endpoint()+`", "region": "eu-west-1", "hosts": ["`+f.Host()+`"]},
