@@ -48,12 +48,12 @@ var ranges = []struct {
 	{Group, Prefixes("224.0.0.0/3", "ff00::/8")},
 	// Systems connect to this machine when they are asked for no address.
 	{Loopback, Prefixes("0.0.0.0/8", "127.0.0.0/8", "::/128", "::1/128")},
-	{Private, Prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "192.0.0.0/24",
-		"fc00::/7", "fec0::/10")},
+	{Private, Prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15",
+		"192.0.0.0/24", "fc00::/7", "fec0::/10")},
 }
 
-// embeddings are the prefixes of IPv6 addresses that hold an IPv4 address, and the byte at which that begins. Package netip
-// knows those that are mapped.
+// embeddings are the prefixes of IPv6 addresses that hold an IPv4 address, and the byte at which that begins. Package
+// netip knows those that are mapped.
 var embeddings = []struct {
 	prefix netip.Prefix
 	at     int

@@ -13,11 +13,11 @@ import (
 )
 
 // Bounds are folders whose content somebody else may have written, such as a build context. A link in one of them is
-// followed only where it leads into one of them. What lies outside belongs to the machine, and so do its links; a path that
-// a program writes may lead there.
+// followed only where it leads into one of them. What lies outside belongs to the machine, and so do its links; a path
+// that a program writes may lead there.
 //
-// Every path is walked step by step, and its end is opened through the descriptor of the folder that it was found in, so
-// that a link that is planted meanwhile leads nowhere else. The zero Bounds judge no link but those beside a file.
+// Every path is walked step by step, and its end is opened through the descriptor of the folder that it was found in,
+// so that a link that is planted meanwhile leads nowhere else. The zero Bounds judge no link but those beside a file.
 type Bounds []string
 
 // LinkError says that a link leads out of all bounds. It tells nothing about what is there.
@@ -37,8 +37,8 @@ type Found struct {
 	Link  string // the first link within the bounds that was followed, "" if there was none
 }
 
-// Open opens the regular file at path without waiting for anybody. A file outside of the bounds may be a link into its own
-// folder, or into the bounds.
+// Open opens the regular file at path without waiting for anybody. A file outside of the bounds may be a link into its
+// own folder, or into the bounds.
 //
 // Errors are those of Read, or a *LinkError.
 func (b Bounds) Open(path string) (*Found, error) {
@@ -142,8 +142,8 @@ type bound struct {
 // maxLinks is how many links a path may lead over.
 const maxLinks = 255
 
-// walker follows one path at a time. It stands at a place that is no link: at the path at in the folder in or, when that is
-// nil, at the absolute path at.
+// walker follows one path at a time. It stands at a place that is no link: at the path at in the folder in or, when
+// that is nil, at the absolute path at.
 type walker struct {
 	bounds []*bound
 	scoped bool // the one bound is the root of everything
@@ -161,7 +161,7 @@ func (w *walker) close() {
 	}
 }
 
-// place is the absolute path at which the walker stands.
+// place returns the absolute path at which the walker stands.
 func (w *walker) place() string {
 	if w.in == nil {
 		return w.at

@@ -1,6 +1,6 @@
-// Package file reads the files that a program, an environment variable or a convention names. Somebody else may have put
-// anything there: a FIFO that nobody writes to, a device without an end, a sparse file of a terabyte. A read never waits for
-// a writer, never takes more memory than its limit, and ends with its context.
+// Package file reads the files that a program, an environment variable or a convention names. Somebody else may have
+// put anything there: a FIFO that nobody writes to, a device without an end, a sparse file of a terabyte. A read never
+// waits for a writer, never takes more memory than its limit, and ends with its context.
 package file
 
 import (
@@ -31,11 +31,11 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("it has more than %d bytes, the most that such a file may have", e.Limit)
 }
 
-// Read returns the content of the regular file at path, which has limit bytes at most. It follows links. The null device counts
-// as an empty file.
+// Read returns the content of the regular file at path, which has limit bytes at most. It follows links. The null
+// device counts as an empty file.
 //
-// Errors are of type *fs.PathError. They wrap fs.ErrNotExist, syscall.EISDIR, ErrNotRegular, *TooLargeError, or the cause of
-// ctx when that ended.
+// Errors are of type *fs.PathError. They wrap fs.ErrNotExist, syscall.EISDIR, ErrNotRegular, *TooLargeError, or the
+// cause of ctx when that ended.
 func Read(ctx context.Context, path string, limit int64) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -57,8 +57,8 @@ func Open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// Check returns nil if the file at path is regular and has limit bytes at most, or if nothing is there. It is for files that a
-// library opens by itself. The errors are those of Read.
+// Check returns nil if the file at path is regular and has limit bytes at most, or if nothing is there. It is for files
+// that a library opens by itself. The errors are those of Read.
 func Check(path string, limit int64) error {
 	f, err := Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +87,8 @@ func checkRegular(f *os.File) error {
 	return nil
 }
 
-// isNull reports whether a file is the null device, by which people say "no file": AWS_CONFIG_FILE=/dev/null. It is empty.
+// isNull reports whether a file is the null device, by which people say "no file": AWS_CONFIG_FILE=/dev/null. It is
+// empty.
 func isNull(info fs.FileInfo) bool {
 	null, err := os.Stat(os.DevNull)
 	return err == nil && os.SameFile(info, null)

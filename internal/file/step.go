@@ -96,7 +96,7 @@ func (w *walker) lstat(name string) (os.FileInfo, error) {
 		return os.Lstat(filepath.Join(w.at, name))
 	}
 	info, err := w.in.root.Lstat(filepath.Join(w.at, name))
-	return info, w.named(err)
+	return info, w.withFullPath(err)
 }
 
 func (w *walker) readlink(name string) (string, error) {
@@ -104,7 +104,7 @@ func (w *walker) readlink(name string) (string, error) {
 		return os.Readlink(filepath.Join(w.at, name))
 	}
 	text, err := w.in.root.Readlink(filepath.Join(w.at, name))
-	return text, w.named(err)
+	return text, w.withFullPath(err)
 }
 
 // mkdir makes a folder. It returns a *LinkError where a link led out of the bounds.
@@ -113,7 +113,7 @@ func (w *walker) mkdir(name string) (os.FileInfo, error) {
 	switch {
 	case err != nil:
 	case w.in != nil:
-		err = w.named(w.in.root.Mkdir(path, 0o755))
+		err = w.withFullPath(w.in.root.Mkdir(path, 0o755))
 	default:
 		err = os.Mkdir(path, 0o755) //nolint:gosec // it is the user's, as any folder of theirs
 	}
@@ -128,7 +128,7 @@ func (w *walker) openFile() (*os.File, error) {
 		return os.OpenFile(w.at, os.O_RDONLY|noWait|noFollow, 0)
 	}
 	f, err := w.in.root.OpenFile(w.at, os.O_RDONLY|noWait, 0)
-	return f, w.named(err)
+	return f, w.withFullPath(err)
 }
 
 func (w *walker) openRoot() (*os.Root, error) {
@@ -136,11 +136,11 @@ func (w *walker) openRoot() (*os.Root, error) {
 		return os.OpenRoot(w.at)
 	}
 	root, err := w.in.root.OpenRoot(w.at)
-	return root, w.named(err)
+	return root, w.withFullPath(err)
 }
 
-// named puts the whole path into an error of a folder.
-func (w *walker) named(err error) error {
+// withFullPath puts the whole path into an error of a folder.
+func (w *walker) withFullPath(err error) error {
 	pathErr := new(fs.PathError)
 	if !errors.As(err, &pathErr) {
 		return err

@@ -1,6 +1,6 @@
-// Package foreign makes text of others fit to be shown, logged and stored: what a registry, a daemon, a step, a Dockerfile or
-// a file's name says. Whoever wrote it must not move a terminal's cursor, must not speak to the Pulumi CLI in its own markup,
-// must not fill a log, and must not repeat a secret that was sent to them.
+// Package foreign makes text of others fit to be shown, logged and stored: what a registry, a daemon, a step, a
+// Dockerfile or a file's name says. Whoever wrote it must not move a terminal's cursor, must not speak to the Pulumi
+// CLI in its own markup, must not fill a log, and must not repeat a secret that was sent to them.
 //
 // A text passes once, as a whole, where it leaves the provider. A second time changes nothing.
 package foreign
@@ -18,27 +18,29 @@ const (
 	inputLimit = 64 << 10
 )
 
-// Text returns a text of several lines as it may be shown. Control characters, marks that change the direction of writing,
-// invisible characters and invalid UTF-8 are spelled out as \x1b or \u202e; of a line that was overwritten by carriage returns
-// the last state is kept; sequences that color text or move the cursor are dropped. Secrets in known forms are [secret]. The
-// CLI's markup <{% is <\{%. Long lines and long texts are cut, and say by how much. It takes time in proportion to len(s).
+// Text returns a text of several lines as it may be shown. Control characters, marks that change the direction of
+// writing, invisible characters and invalid UTF-8 are spelled out as \x1b or \u202e; of a line that was overwritten by
+// carriage returns the last state is kept; sequences that color text or move the cursor are dropped. Secrets in known
+// forms are [secret]. The CLI's markup <{% is <\{%. Long lines and long texts are cut, and say by how much. It takes
+// time in proportion to len(s).
 func Text(s string) string {
-	lines := strings.Split(harmless(s), "\n")
+	lines := strings.Split(neutralize(s), "\n")
 	for i, line := range lines {
 		lines[i] = shortLine(line)
 	}
 	return shortText(lines)
 }
 
-// Line is Text on one line: a line break is a space.
-func Line(s string) string { return shortLine(strings.ReplaceAll(harmless(s), "\n", " ")) }
+// Line returns s as Text does, on one line: a line break becomes a space.
+func Line(s string) string { return shortLine(strings.ReplaceAll(neutralize(s), "\n", " ")) }
 
-// harmless is Text before lines and text are cut.
-func harmless(s string) string {
-	return strings.ReplaceAll(withoutSecrets(visible(shortInput(s))), "<{%", `<\{%`)
+// neutralize is Text without the cuts of lines and text.
+func neutralize(s string) string {
+	return strings.ReplaceAll(withoutSecrets(makeVisible(shortInput(s))), "<{%", `<\{%`)
 }
 
-// shortInput leaves out the middle of what is too long to look at. It cuts between words: half of a token would not be known as one.
+// shortInput leaves out the middle of what is too long to look at. It cuts between words: half of a token would not be
+// known as one.
 func shortInput(s string) string {
 	if len(s) <= inputLimit {
 		return s
@@ -73,8 +75,8 @@ func shortLine(line string) string {
 	return fmt.Sprintf("%s… [cut %d characters]", line[:kept], runes-utf8.RuneCountInString(line[:kept]))
 }
 
-// shortText joins the lines, without those in the middle when there are too many: the first tell what went wrong, and the last
-// of an output why.
+// shortText joins the lines, without those in the middle when there are too many: the first tell what went wrong, and
+// the last of an output why.
 func shortText(lines []string) string {
 	if text := strings.Join(lines, "\n"); len(text) <= textLimit {
 		return text

@@ -11,9 +11,9 @@ import (
 // sequences are those that a terminal carries out without showing a character of them: colors, movements, erasures.
 var sequences = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]")
 
-// visible returns s with all that cannot be seen spelled out or dropped. What is left are newlines, tabs and characters
-// that show as themselves.
-func visible(s string) string {
+// makeVisible returns s with all that cannot be seen spelled out or dropped. What is left are newlines, tabs and
+// characters that show as themselves.
+func makeVisible(s string) string {
 	if isPlain(s) {
 		return s
 	}
@@ -28,7 +28,7 @@ func visible(s string) string {
 	return b.String()
 }
 
-// isPlain is true for most texts: they have nothing but printable ASCII.
+// isPlain reports whether s has nothing but printable ASCII, as most texts do.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
@@ -55,8 +55,8 @@ func spell(b *strings.Builder, line string) {
 	}
 }
 
-// isVisible is false for characters that show nothing or change how others show: controls, formats such as bidirectional
-// overrides and joiners, private ones, and the letters and marks that Unicode has for not being seen.
+// isVisible returns false for characters that show nothing or change how others show: controls, formats such as
+// bidirectional overrides and joiners, private ones, and the letters and marks that Unicode has for not being seen.
 func isVisible(r rune) bool {
 	switch {
 	case r == '\u034f', r == '\u115f', r == '\u1160', r == '\u17b4', r == '\u17b5', r == '\u3164', r == '\uffa0':

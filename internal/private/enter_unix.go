@@ -64,7 +64,7 @@ func enter(path string, create bool) (folder *os.File, resolved string, err erro
 	return w.pop(), resolved, nil
 }
 
-// components are the names in a path, ".." included.
+// components returns the names in a path, ".." included.
 func components(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 }

@@ -36,14 +36,14 @@ func Open(path string) (*Folder, error) {
 	return f.orUnsafe(err)
 }
 
-// Find is Open for a folder that is there. It makes nothing; the error for a missing folder wraps fs.ErrNotExist.
+// Find opens a folder as Open does. It makes nothing; the error for a missing folder wraps fs.ErrNotExist.
 func Find(path string) (*Folder, error) {
 	f, err := open(path, false)
 	return f.orUnsafe(err)
 }
 
-// OpenAny is Open for a folder that other users may write to: the caller judges what is in there. Its parents are
-// checked.
+// OpenAny does what Open does, for a folder that other users may write to: the caller judges what is in there. Its
+// parents are checked.
 func OpenAny(path string) (*Folder, error) { return open(path, true) }
 
 func open(path string, create bool) (*Folder, error) {
@@ -147,7 +147,8 @@ func (f *Folder) Sub(name string) (*Folder, error) {
 	return sub.orUnsafe(err)
 }
 
-// SubAny is Sub for a folder that others may write to: the caller judges what is in there, and who could reach it.
+// SubAny does what Sub does, for a folder that others may write to: the caller judges what is in there, and who could
+// reach it.
 func (f *Folder) SubAny(name string) (*Folder, error) {
 	path := filepath.Join(f.path, name)
 	info, err := f.root.Lstat(name)

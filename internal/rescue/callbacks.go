@@ -17,7 +17,7 @@ func GoErrGroup(group *errgroup.Group, f func() error) {
 	group.Go(func() error { return Call(f) }) //nolint:forbidigo // this is what others are to call
 }
 
-// AfterFunc is time.AfterFunc, and passes a panic of f to fail.
+// AfterFunc calls f as time.AfterFunc does, and passes a panic of f to fail.
 func AfterFunc(d time.Duration, fail func(error), f func()) *time.Timer {
 	return time.AfterFunc(d, func() { //nolint:forbidigo // this is what others are to call
 		defer Recover(func(caught *PanicError) { fail(caught) })

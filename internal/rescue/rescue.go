@@ -1,5 +1,5 @@
-// Package rescue keeps a panic from ending the process. A panic in a goroutine ends every operation of the plugin, whatever
-// its caller defers; here it ends the one operation that the goroutine works for.
+// Package rescue keeps a panic from ending the process. A panic in a goroutine ends every operation of the plugin,
+// whatever its caller defers; here it ends the one operation that the goroutine works for.
 package rescue
 
 import (
@@ -35,7 +35,7 @@ func Go(fail func(error), f func()) {
 	}()
 }
 
-// GoGroup is Go for a goroutine that group waits for.
+// GoGroup does what Go does, in a goroutine that group waits for.
 func GoGroup(group *sync.WaitGroup, fail func(error), f func()) {
 	group.Go(func() { //nolint:forbidigo // this is what others are to call
 		defer Recover(func(caught *PanicError) { fail(caught) })

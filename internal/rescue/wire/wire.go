@@ -1,5 +1,5 @@
-// Package wire is package rescue for servers of gRPC and clients of HTTP. It is apart because those take megabytes, which the
-// program that is the network of build steps would carry too.
+// Package wire is package rescue for servers of gRPC and clients of HTTP. It is apart because those take megabytes,
+// which the program that is the network of build steps would carry too.
 package wire
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Services registers gRPC services on a server whose interceptors are somebody else's. A panic of a handler is the error of
-// its call.
+// Services registers gRPC services on a server whose interceptors are somebody else's. A panic of a handler is the
+// error of its call.
 type Services struct{ grpc.ServiceRegistrar }
 
 // RegisterService implements grpc.ServiceRegistrar.
@@ -21,21 +21,25 @@ func (s Services) RegisterService(desc *grpc.ServiceDesc, implementation any) {
 	guarded.Methods, guarded.Streams = nil, nil
 	for _, method := range desc.Methods {
 		handle := method.Handler
-		method.Handler = func(srv any, ctx context.Context, decode func(any) error, around grpc.UnaryServerInterceptor) (any, error) {
+		method.Handler = func(
+			srv any, ctx context.Context, decode func(any) error, around grpc.UnaryServerInterceptor,
+		) (any, error) {
 			return rescue.Value(func() (any, error) { return handle(srv, ctx, decode, around) })
 		}
 		guarded.Methods = append(guarded.Methods, method)
 	}
 	for _, stream := range desc.Streams {
 		handle := stream.Handler
-		stream.Handler = func(srv any, s grpc.ServerStream) error { return rescue.Call(func() error { return handle(srv, s) }) }
+		stream.Handler = func(srv any, s grpc.ServerStream) error {
+			return rescue.Call(func() error { return handle(srv, s) })
+		}
 		guarded.Streams = append(guarded.Streams, stream)
 	}
 	s.ServiceRegistrar.RegisterService(&guarded, implementation)
 }
 
-// Transport is an http.RoundTripper for libraries that send requests in goroutines of their own. A panic of Next is an error
-// of its request.
+// Transport is an http.RoundTripper for libraries that send requests in goroutines of their own. A panic of Next is an
+// error of its request.
 type Transport struct{ Next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
