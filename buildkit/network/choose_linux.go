@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// ChooseSubnets returns a subnet for IPv4 and, where the machine has IPv6, one for IPv6. They overlap no route of any routing
-// table of this network namespace. It fails when the tables cannot be read, or when every candidate is taken.
+// ChooseSubnets returns a subnet for IPv4 and, where the machine has IPv6, one for IPv6. They overlap no route of any
+// routing table of this network namespace. It fails when the tables cannot be read, or when every candidate is taken.
 func ChooseSubnets() ([]netip.Prefix, error) {
 	taken, err := readRoutes()
 	if err != nil {
@@ -17,14 +17,16 @@ func ChooseSubnets() ([]netip.Prefix, error) {
 	}
 	v4, ok := pick(candidates4, taken)
 	if !ok {
-		return nil, fmt.Errorf("each subnet that steps could have overlaps a route of this machine: free one of %v", candidates4)
+		return nil, fmt.Errorf("each subnet that steps could have overlaps a route of this machine: free one of %v",
+			candidates4)
 	}
 	if !hasIPv6(taken) {
 		return []netip.Prefix{v4}, nil
 	}
 	v6, ok := pick(candidates6, taken)
 	if !ok {
-		return nil, fmt.Errorf("each subnet that steps could have overlaps a route of this machine: free one of %v", candidates6)
+		return nil, fmt.Errorf("each subnet that steps could have overlaps a route of this machine: free one of %v",
+			candidates6)
 	}
 	return []netip.Prefix{v4, v6}, nil
 }

@@ -19,7 +19,8 @@ type Config struct {
 	CNIVersion string `json:"cniVersion"`
 	Name       string `json:"name"`
 	Type       string `json:"type"` // the name of the plugin's program
-	// Device is the path of the TUN device. It is empty on a machine without a usable one: a step then has its own loopback only.
+	// Device is the path of the TUN device. It is empty on a machine without a usable one: a step then has its own
+	// loopback only.
 	Device  string         `json:"device,omitempty"`
 	Socket  string         `json:"socket,omitempty"` // where the relay listens
 	Subnets []netip.Prefix `json:"subnets,omitempty"`
@@ -27,7 +28,9 @@ type Config struct {
 
 // NewConfig returns the configuration of a network whose relay listens at socket.
 func NewConfig(device, socket string, subnets []netip.Prefix) Config {
-	return Config{CNIVersion: "1.0.0", Name: "pulumi-buildkit", Type: Program, Device: device, Socket: socket, Subnets: subnets}
+	return Config{
+		CNIVersion: "1.0.0", Name: "pulumi-buildkit", Type: Program, Device: device, Socket: socket, Subnets: subnets,
+	}
 }
 
 // Text returns the content of the file.

@@ -14,8 +14,8 @@ import (
 // DefaultDevice is where a machine has its TUN device.
 const DefaultDevice = "/dev/net/tun"
 
-// OpenDevice creates a TUN device in the network namespace of this thread: it lives until the last descriptor is closed.
-// Packets of it begin with the header of IP. A TUN device has no Ethernet, so that a step can forge no ARP.
+// OpenDevice creates a TUN device in the network namespace of this thread: it lives until the last descriptor is
+// closed. Packets of it begin with the header of IP. A TUN device has no Ethernet, so that a step can forge no ARP.
 func OpenDevice(path, name string) (*os.File, error) {
 	descriptor, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -32,7 +32,8 @@ func OpenDevice(path, name string) (*os.File, error) {
 	return os.NewFile(uintptr(descriptor), path), nil
 }
 
-// TryDevice returns why steps cannot have the TUN device at path, or nil. It creates one in a namespace that ends at once.
+// TryDevice returns why steps cannot have the TUN device at path, or nil. It creates one in a namespace that ends at
+// once.
 func TryDevice(path string) error {
 	result := make(chan error, 1)
 	rescue.Go(func(err error) { result <- err }, func() {

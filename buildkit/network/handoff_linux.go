@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A plugin connects to the relay for one request: "attach ID", with the descriptor of a device, or "detach ID". The reply is
-// "ok" or the text of an error. The socket keeps the boundaries of messages (SOCK_SEQPACKET).
+// A plugin connects to the relay for one request: "attach ID", with the descriptor of a device, or "detach ID". The
+// reply is "ok" or the text of an error. The socket keeps the boundaries of messages (SOCK_SEQPACKET).
 
 const (
 	attachVerb, detachVerb = "attach", "detach"
@@ -109,8 +109,11 @@ func receivedFile(control []byte) (*os.File, error) {
 		return nil, err
 	}
 	descriptors, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(descriptors) != 1 {
-		return nil, fmt.Errorf("%d descriptors, want 1: %w", len(descriptors), errors.Join(err))
+	if err != nil {
+		return nil, err
+	}
+	if len(descriptors) != 1 {
+		return nil, fmt.Errorf("%d descriptors, want 1", len(descriptors))
 	}
 	// Go's poller waits for a descriptor that does not block, where another would take a thread.
 	if err := unix.SetNonblock(descriptors[0], true); err != nil {

@@ -1,5 +1,5 @@
-// Command pulumi-buildkit-network is the network of build steps: the CNI plugin that BuildKit runs, and the relay that the
-// keeper of the embedded daemon runs. People do not start it.
+// Command pulumi-buildkit-network is the network of build steps: the CNI plugin that BuildKit runs, and the relay that
+// the keeper of the embedded daemon runs. People do not start it.
 package main
 
 import (
@@ -17,6 +17,7 @@ func main() {
 	case len(os.Args) > 1 && os.Args[1] == network.RelayRole:
 		os.Exit(relay.Run(os.Args[2:]))
 	}
-	_, _ = os.Stderr.WriteString(network.Program + ": this is a part of the plugin that it starts itself: run pulumi up instead\n")
+	_, _ = os.Stderr.WriteString(network.Program + ": this is a part of the plugin that it starts itself: run pulumi " +
+		"up instead\n")
 	os.Exit(2)
 }

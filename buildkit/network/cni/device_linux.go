@@ -56,8 +56,8 @@ func configure(name string, subnets []netip.Prefix) error {
 	return nil
 }
 
-// quietIPv6 keeps the kernel from asking for routers that are not there. Without a subnet of IPv6 it switches IPv6 off. Where
-// /proc/sys cannot be written the kernel asks in vain, which does no harm.
+// quietIPv6 keeps the kernel from asking for routers that are not there. Without a subnet of IPv6 it switches IPv6 off.
+// Where /proc/sys cannot be written the kernel asks in vain, which does no harm.
 func quietIPv6(name string, used bool) {
 	setting, value := "disable_ipv6", "1"
 	if used {

@@ -1,5 +1,5 @@
-// Package cni is the CNI plugin of package network. BuildKit runs it for each new network namespace, twice: under the name
-// "loopback", which brings lo up, and under its own, which makes eth0 and hands it to the relay.
+// Package cni is the CNI plugin of package network. BuildKit runs it for each new network namespace, twice: under the
+// name "loopback", which brings lo up, and under its own, which makes eth0 and hands it to the relay.
 package cni
 
 import (

@@ -19,8 +19,8 @@ var translation = netip.MustParsePrefix("64:ff9b::/96")
 
 // mayDial reports whether the relay may dial addr for a step. own are the subnets of the steps themselves.
 //
-// Of the IPv6 addresses that hold an IPv4 address it dials only those of the well-known translation. Who translates the others,
-// and to what, is not known here.
+// Of the IPv6 addresses that hold an IPv4 address it dials only those of the well-known translation. Who translates the
+// others, and to what, is not known here.
 func mayDial(addr netip.Addr, own []netip.Prefix) bool {
 	v4, ok := address.Embedded(addr)
 	if ok {

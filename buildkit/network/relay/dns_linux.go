@@ -76,8 +76,8 @@ func (s *step) answerStream(inner innerConn) {
 	}
 }
 
-// exchange asks the machine's resolvers and returns the first answer. The next resolver is asked too when those before it
-// have been silent for a second, or have failed. Only questions pass: no update or transfer of control.
+// exchange asks the machine's resolvers and returns the first answer. The next resolver is asked too when those before
+// it have been silent for a second, or have failed. Only questions pass: no update or transfer of control.
 func (s *step) exchange(protocol string, question []byte) ([]byte, error) {
 	if !isQuestion(question) {
 		return nil, errors.New("not a question")
@@ -99,13 +99,14 @@ func (s *step) exchange(protocol string, question []byte) ([]byte, error) {
 			server := servers[0]
 			servers = servers[1:]
 			pending++
-			rescue.Go(func(err error) { answers <- reply{err: err} }, func() { answers <- ask(ctx, protocol, server, question) })
+			fail := func(err error) { answers <- reply{err: err} }
+			rescue.Go(fail, func() { answers <- ask(ctx, protocol, server, question) })
 			next = time.After(nextResolver)
 		}
 		select {
 		case answer := <-answers:
 			pending--
-			if answer.err == nil && !answer.failed() {
+			if answer.err == nil && !answer.isFailure() {
 				return answer.message, nil
 			}
 			if answer.err == nil || refusal.message == nil {
@@ -127,8 +128,8 @@ type reply struct {
 	err     error
 }
 
-// failed reports whether the resolver could not or would not find out: another may.
-func (r reply) failed() bool {
+// isFailure reports whether the resolver could not or would not find out: another may.
+func (r reply) isFailure() bool {
 	const serverFailure, refused = 2, 5
 	code := r.message[3] & 0xf
 	return code == serverFailure || code == refused

@@ -1,5 +1,5 @@
-// Package relay is the process that dials for build steps: see package network. It runs in the network of the machine, as a
-// user without privileges, and takes each step's device from the CNI plugin.
+// Package relay is the process that dials for build steps: see package network. It runs in the network of the machine,
+// as a user without privileges, and takes each step's device from the CNI plugin.
 //
 //	run_linux.go         the process: socket, limits, privileges, end                 (Run, privileges_linux.go)
 //	relay_linux.go       which steps it serves                                         (Attach, Detach)
@@ -13,6 +13,6 @@
 //	resolvers_linux.go   the machine's resolvers
 //	flows.go             how much of each a step may have
 //
-// A step decides what arrives here, down to single bits: it has CAP_NET_RAW in its namespace. Everything that it can make the
-// relay keep (connections, buffers, questions) is bounded, for each step and for all.
+// A step decides what arrives here, down to single bits: it has CAP_NET_RAW in its namespace. Everything that it can
+// make the relay keep (connections, buffers, questions) is bounded, for each step and for all.
 package relay

@@ -27,8 +27,8 @@ type stepFlows struct {
 	used  int // guarded by all.mu
 }
 
-// take adds one, and returns how many there are now in the step and in all. It is false when the step or all have reached
-// their limit.
+// take adds one, and returns how many there are now in the step and in all. It is false when the step or all have
+// reached their limit.
 func (s *stepFlows) take() (step, all int, ok bool) {
 	s.all.mu.Lock()
 	defer s.all.mu.Unlock()

@@ -54,15 +54,16 @@ func protocolOf(packet []byte) (tcpip.NetworkProtocolNumber, bool) {
 	return 0, false
 }
 
-// pingsElsewhere reports whether a packet is an echo request to an address that is not the relay's. The stack would answer
-// for every address, as if it were reached.
+// pingsElsewhere reports whether a packet is an echo request to an address that is not the relay's. The stack would
+// answer for every address, as if it were reached.
 func (s *step) pingsElsewhere(packet []byte) bool {
 	var destination tcpip.Address
 	switch header.IPVersion(packet) {
 	case header.IPv4Version:
 		ip := header.IPv4(packet)
 		size := int(ip.HeaderLength())
-		if ip.Protocol() != uint8(header.ICMPv4ProtocolNumber) || len(packet) <= size || packet[size] != byte(header.ICMPv4Echo) {
+		if ip.Protocol() != uint8(header.ICMPv4ProtocolNumber) || len(packet) <= size ||
+			packet[size] != byte(header.ICMPv4Echo) {
 			return false
 		}
 		destination = ip.DestinationAddress()
@@ -75,5 +76,6 @@ func (s *step) pingsElsewhere(packet []byte) bool {
 		destination = ip.DestinationAddress()
 	}
 	addr, _ := netip.AddrFromSlice(destination.AsSlice())
-	return !slices.ContainsFunc(s.relay.subnets, func(subnet netip.Prefix) bool { return network.RelayAddr(subnet) == addr })
+	isRelay := func(subnet netip.Prefix) bool { return network.RelayAddr(subnet) == addr }
+	return !slices.ContainsFunc(s.relay.subnets, isRelay)
 }

@@ -32,8 +32,8 @@ func limit() error {
 	return nil
 }
 
-// dropPrivileges makes all threads those of a user that owns nothing. The kernel then drops every capability, and no other
-// process of that user may trace this one.
+// dropPrivileges makes all threads those of a user that owns nothing. The kernel then drops every capability, and no
+// other process of that user may trace this one.
 func dropPrivileges() error {
 	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
 		return fmt.Errorf("no new privileges: %w", errno)

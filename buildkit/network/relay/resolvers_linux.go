@@ -13,7 +13,8 @@ import (
 // networks that a machine is in.
 type resolvers struct {
 	file string
-	// upstream names the resolvers behind one of systemd's. BuildKit shows these to steps when file names only that one.
+	// upstream names the resolvers behind one of systemd's. BuildKit shows these to steps when file names only that
+	// one.
 	upstream string
 }
 
@@ -36,8 +37,8 @@ func (r resolvers) list() []netip.Addr {
 	return []netip.Addr{local}
 }
 
-// mean reports whether a step that asks addr means the machine's resolvers: addr is the relay's, one of theirs, or one that
-// BuildKit shows instead of theirs.
+// mean reports whether a step that asks addr means the machine's resolvers: addr is the relay's, one of theirs, or one
+// that BuildKit shows instead of theirs.
 func (r resolvers) mean(addr netip.Addr, subnets []netip.Prefix) bool {
 	if slices.ContainsFunc(subnets, func(subnet netip.Prefix) bool { return network.RelayAddr(subnet) == addr }) {
 		return true
@@ -53,7 +54,7 @@ func (r resolvers) mean(addr netip.Addr, subnets []netip.Prefix) bool {
 	return slices.ContainsFunc(public, same) || slices.ContainsFunc(nameservers(r.upstream), same)
 }
 
-// nameservers are those of a file in the form of resolv.conf(5). What cannot be read names none.
+// nameservers returns those of a file in the form of resolv.conf(5). What cannot be read names none.
 func nameservers(file string) []netip.Addr {
 	text, err := os.ReadFile(file)
 	if err != nil {

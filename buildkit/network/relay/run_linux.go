@@ -15,9 +15,9 @@ import (
 // listenerFD is the socket that the keeper opened.
 const listenerFD = 3
 
-// Run is the relay process, and returns its exit code. Its arguments are the daemon's folder, for those who read a list of
-// processes, and the subnets of steps. Its file descriptor 3 is the socket for the plugin. It ends when its standard input
-// does: a pipe from the keeper.
+// Run runs the relay process and returns its exit code. Its arguments are the daemon's folder, for those who read a
+// list of processes, and the subnets of steps. Its file descriptor 3 is the socket for the plugin. It ends when its
+// standard input does: a pipe from the keeper.
 func Run(args []string) int {
 	if err := run(args); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)

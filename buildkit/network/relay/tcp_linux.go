@@ -82,8 +82,8 @@ const (
 	probes     = 3
 )
 
-// keepAlive ends connections that a step has forged, or has left behind in a namespace that the next step got: its kernel
-// answers that it knows them not.
+// keepAlive ends connections that a step has forged, or has left behind in a namespace that the next step got: its
+// kernel answers that it knows them not.
 func keepAlive(endpoint tcpip.Endpoint) error {
 	idle, interval := tcpip.KeepaliveIdleOption(probeAfter), tcpip.KeepaliveIntervalOption(probeAfter)
 	for _, option := range []tcpip.SettableSocketOption{&idle, &interval} {
@@ -146,8 +146,8 @@ func join(ctx context.Context, a, b halfConn) {
 	_, _ = a.Close(), b.Close()
 }
 
-// awaitClosed returns when the stack has let go of a connection that was closed. Until then the step has not taken what was
-// sent to it, and it counts.
+// awaitClosed returns when the stack has let go of a connection that was closed. Until then the step has not taken what
+// was sent to it, and it counts.
 func (s *step) awaitClosed(conn innerConn) {
 	tick := time.NewTicker(closedPoll)
 	defer tick.Stop()

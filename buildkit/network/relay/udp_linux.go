@@ -21,8 +21,8 @@ const (
 	silence       = time.Minute // after which an exchange of datagrams is over
 )
 
-// acceptUDP serves the datagrams between a port of the step and a destination. It is called with the first, and must not wait.
-// It is false when the step must not send there: the stack then answers that the port is unreachable.
+// acceptUDP serves the datagrams between a port of the step and a destination. It is called with the first, and must
+// not wait. It is false when the step must not send there: the stack then answers that the port is unreachable.
 func (s *step) acceptUDP(request *udp.ForwarderRequest) bool {
 	to, ok := s.destinationOf(request.ID())
 	if !ok {
@@ -95,9 +95,11 @@ func carryDatagrams(to, from net.Conn, last *atomic.Int64) {
 	}
 }
 
-// refuseBroadcast undoes what Go sets on each UDP socket: the kernel then refuses the broadcast addresses of the machine's
-// networks, which only it knows.
+// refuseBroadcast undoes what Go sets on each UDP socket: the kernel then refuses the broadcast addresses of the
+// machine's networks, which only it knows.
 func refuseBroadcast(_, _ string, conn syscall.RawConn) (err error) {
-	failed := conn.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 0) })
+	failed := conn.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 0)
+	})
 	return errors.Join(err, failed)
 }
