@@ -24,8 +24,8 @@ const (
 // base is what the bound assumes of a base image.
 type base struct{ bytes, variables int64 }
 
-// baseOf returns what images in builds are held to, or what the stubs of dry runs have: the environment of these, a few bytes
-// for each name in the Dockerfile, is added by the weigher.
+// baseOf returns the most that a base image of a build may have, or what the stub of a dry run has. The weigher adds the
+// environment of a stub, which is a few bytes for each name in the Dockerfile.
 func baseOf(dry bool) base {
 	if dry {
 		return base{bytes: 128, variables: 16} // PATH and the frontend's own arguments
@@ -36,8 +36,8 @@ func baseOf(dry bool) base {
 // errUnordinary ends a run in this process. It never leaves the package.
 var errUnordinary = errors.New("the base image adds more to the Dockerfile than was assumed")
 
-// ordinaryBases is a gateway that refuses the configurations of base images that add more to a Dockerfile than the bound
-// assumes.
+// ordinaryBases is a gateway that refuses the configurations of base images that add more to a Dockerfile than the
+// bound assumes.
 type ordinaryBases struct {
 	gateway.Client
 	dry     bool // the gateway's own stubs are as the bound assumes
@@ -48,7 +48,9 @@ type ordinaryBases struct {
 func (o *ordinaryBases) met() bool { return o.refused.Load() }
 
 // ResolveImageConfig passes on what the gateway says of an ordinary image.
-func (o *ordinaryBases) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+func (o *ordinaryBases) ResolveImageConfig(
+	ctx context.Context, ref string, opt sourceresolver.Opt,
+) (string, digest.Digest, []byte, error) {
 	resolved, sum, config, err := o.Client.ResolveImageConfig(ctx, ref, opt)
 	if err == nil {
 		err = o.check(config)
@@ -57,7 +59,9 @@ func (o *ordinaryBases) ResolveImageConfig(ctx context.Context, ref string, opt 
 }
 
 // ResolveSourceMetadata passes on what the gateway says of an ordinary image, and of everything else.
-func (o *ordinaryBases) ResolveSourceMetadata(ctx context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+func (o *ordinaryBases) ResolveSourceMetadata(
+	ctx context.Context, op *pb.SourceOp, opt sourceresolver.Opt,
+) (*sourceresolver.MetaResponse, error) {
 	meta, err := o.Client.ResolveSourceMetadata(ctx, op, opt)
 	if err == nil && meta != nil && meta.Image != nil {
 		err = o.check(meta.Image.Config)
@@ -73,8 +77,8 @@ func (o *ordinaryBases) check(config []byte) error {
 	return errUnordinary
 }
 
-// isOrdinary tells whether an image adds no more to a Dockerfile than the bound assumes. A configuration that cannot be read
-// is ordinary: the frontend refuses it.
+// isOrdinary tells whether an image adds no more to a Dockerfile than the bound assumes. A configuration that cannot be
+// read is ordinary: the frontend refuses it.
 func isOrdinary(config []byte) bool {
 	if len(config) > baseConfig {
 		return false
@@ -90,5 +94,6 @@ func isOrdinary(config []byte) bool {
 	for _, text := range image.Config.Shell {
 		bytes += len(text)
 	}
-	return bytes <= baseBytes && len(image.Config.Env) <= baseEnv && len(image.History) <= baseHistory && len(image.Config.OnBuild) == 0
+	return bytes <= baseBytes && len(image.Config.Env) <= baseEnv &&
+		len(image.History) <= baseHistory && len(image.Config.OnBuild) == 0
 }

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// The frontend runs in this process up to these bounds. A Dockerfile of 50 instructions has about 1 MB in a dry run and, with
-	// what a base image may add, 6 MB in a build.
+	// The frontend runs in this process up to these bounds. A Dockerfile of 50 instructions has about 1 MB in a dry run
+	// and, with what a base image may add, 6 MB in a build.
 	smallDryCost   = 32 << 20
 	smallBuildCost = 128 << 20
 
@@ -42,10 +42,12 @@ type bound struct {
 
 func (b bound) small() bool { return b.cost <= b.most }
 
-// boundOf computes the bound of a run of the frontend. A text that the frontend cannot parse has the cost of parsing it.
+// boundOf computes the bound of a run of the frontend. A text that the frontend cannot parse has the cost of parsing
+// it.
 //
-// The stages are not told apart: each variable has the length of the longest value that it could have in any stage so far,
-// which is at least what a base image could give it. The frontend expands each $ of the text a constant number of times.
+// The stages are not told apart: each variable has the length of the longest value that it could have in any stage so
+// far, which is at least what a base image could give it. The frontend expands each $ of the text a constant number of
+// times.
 func boundOf(s Source, opts gateway.BuildOpts) bound {
 	w := newWeigher(s, opts)
 	if !utf8.Valid(s.Text) { // values would grow, and the frontend writes to stderr
@@ -95,7 +97,9 @@ func newWeigher(s Source, opts gateway.BuildOpts) *weigher {
 	}
 	w.platforms += int64(strings.Count(opts.Opts["platform"], ","))
 	w.env += w.names.sentinels
-	w.sum.cost = saturate(w.platforms, textCost*int64(len(s.Text))+lineCost*int64(bytes.Count(s.Text, []byte("\n")))+patternCost*w.ignore+textCost*w.around)
+	lines := int64(bytes.Count(s.Text, []byte("\n")))
+	w.sum.cost = saturate(w.platforms,
+		textCost*int64(len(s.Text))+lineCost*lines+patternCost*w.ignore+textCost*w.around)
 	return w
 }
 
@@ -113,7 +117,8 @@ func (w *weigher) instruction(node *parser.Node) {
 	text := expandedText(node)
 	x := w.names.expand(text)
 	name := strings.ToLower(node.Value)
-	cost := instructionCost + textCost*x.all + x.patterns + textCost*heredocBytes(node) + saturate(x.refs, w.touch()) + saturate(x.named, w.env)/4
+	cost := instructionCost + textCost*x.all + x.patterns + textCost*heredocBytes(node) +
+		saturate(x.refs, w.touch()) + saturate(x.named, w.env)/4
 	switch name {
 	case command.From:
 		cost += 8*w.touch() + 4*(w.dir+w.user+w.shell) + saturate(w.instructions, 512)
@@ -141,16 +146,16 @@ func (w *weigher) instruction(node *parser.Node) {
 	w.add(node, cost)
 }
 
-// touch is the cost of looking at the environment once.
+// touch returns the cost of looking at the environment once.
 func (w *weigher) touch() int64 { return saturate(w.assigns, assignCost) + w.env }
 
-// step is the cost of an operation of LLB: it repeats the environment, the working directory, the user, the shell and the
-// options.
+// step returns the cost of an operation of LLB: it repeats the environment, the working directory, the user, the shell
+// and the options.
 func (w *weigher) step(x expansion) int64 {
 	return min(hugeCost, 4*w.touch()+textCost/2*(w.env+w.dir+w.user+w.shell+w.around)+textCost*x.all)
 }
 
-// operand is the cost of a source or a mount: it repeats its destination, and with it the working directory.
+// operand returns the cost of a source or a mount: it repeats its destination, and with it the working directory.
 func (w *weigher) operand(x expansion) int64 {
 	return min(hugeCost, operandCost+4*(w.dir+w.user+x.all))
 }
@@ -187,7 +192,8 @@ func (w *weigher) assign(name string, x expansion) {
 	w.env = min(hugeCost, w.env+int64(len(name))+x.all)
 }
 
-// exposeCost is the cost of the ports of an EXPOSE. A base image whose variables could be ranges of ports is not ordinary.
+// exposeCost returns the cost of the ports of an EXPOSE. A base image whose variables could be ranges of ports is not
+// ordinary.
 func exposeCost(text string, x expansion) int64 {
 	if !strings.ContainsAny(text, "-$") {
 		return 0
@@ -196,8 +202,8 @@ func exposeCost(text string, x expansion) int64 {
 	return saturate(max(1, x.own/shortest), portRangeCost)
 }
 
-// expandedText is the part of an instruction that is expanded. Of the inline files of RUN that is the first line, which goes
-// into the name of the step.
+// expandedText returns the part of an instruction that is expanded. Of the inline files of RUN that is the first line,
+// which goes into the name of the step.
 func expandedText(node *parser.Node) string {
 	var text strings.Builder
 	text.WriteString(node.Original)
@@ -219,7 +225,7 @@ func heredocBytes(node *parser.Node) (sum int64) {
 	return sum
 }
 
-// saturate is a product, or hugeCost when it is larger.
+// saturate returns the product of a and b, or hugeCost when that is smaller.
 func saturate(a, b int64) int64 {
 	if a > 0 && b > hugeCost/a {
 		return hugeCost

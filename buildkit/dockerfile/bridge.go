@@ -3,8 +3,6 @@ package dockerfile
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
 	"sync"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
@@ -43,9 +41,11 @@ func (b *bridge) task(quiet bool) task {
 	return task{Options: opts.Opts, Session: opts.SessionID, Product: opts.Product, Workers: opts.Workers, Quiet: quiet}
 }
 
-// server is a gRPC server of the bridge. A panic in the gateway ends the call.
+// server returns a gRPC server of the bridge. A panic in the gateway ends the call.
 func (b *bridge) server() *grpc.Server {
-	rescued := func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
+	rescued := func(
+		ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
+	) (resp any, err error) {
 		caught := rescue.Call(func() error {
 			resp, err = handle(ctx, req)
 			return nil
@@ -82,13 +82,13 @@ func (b *bridge) outcome() (*gateway.Result, error) {
 func (b *bridge) Ping(context.Context, *gatewaypb.PingRequest) (*gatewaypb.PongResponse, error) {
 	opts := b.client.BuildOpts()
 	return &gatewaypb.PongResponse{
-		FrontendAPICaps: supported(opts.Caps, gatewaypb.Caps.All()),
-		LLBCaps:         supported(opts.LLBCaps, pb.Caps.All()),
+		FrontendAPICaps: enabledCaps(opts.Caps, gatewaypb.Caps.All()),
+		LLBCaps:         enabledCaps(opts.LLBCaps, pb.Caps.All()),
 	}, nil
 }
 
-// supported are the capabilities among all that are in a set.
-func supported(set apicaps.CapSet, all []*apicaps.PBCap) (list []*apicaps.PBCap) {
+// enabledCaps returns the capabilities among all that are in a set, and marks them as enabled.
+func enabledCaps(set apicaps.CapSet, all []*apicaps.PBCap) (list []*apicaps.PBCap) {
 	for _, c := range all {
 		if set.Supports(apicaps.CapID(c.ID)) == nil {
 			c.Enabled = true
@@ -99,21 +99,29 @@ func supported(set apicaps.CapSet, all []*apicaps.PBCap) (list []*apicaps.PBCap)
 }
 
 // ResolveImageConfig asks the gateway for the configuration of an image.
-func (b *bridge) ResolveImageConfig(ctx context.Context, req *gatewaypb.ResolveImageConfigRequest) (*gatewaypb.ResolveImageConfigResponse, error) {
+func (b *bridge) ResolveImageConfig(
+	ctx context.Context, req *gatewaypb.ResolveImageConfigRequest,
+) (*gatewaypb.ResolveImageConfigResponse, error) {
 	ref, sum, config, err := b.client.ResolveImageConfig(ctx, req.GetRef(), sourceresolver.Opt{
 		LogName:        req.GetLogName(),
 		SourcePolicies: req.GetSourcePolicies(),
-		ImageOpt:       &sourceresolver.ResolveImageOpt{ResolveMode: req.GetResolveMode(), Platform: platformOf(req.GetPlatform())},
+		ImageOpt: &sourceresolver.ResolveImageOpt{
+			ResolveMode: req.GetResolveMode(), Platform: platformOf(req.GetPlatform()),
+		},
 	})
 	return &gatewaypb.ResolveImageConfigResponse{Ref: ref, Digest: string(sum), Config: config}, err
 }
 
 // ResolveSourceMeta asks the gateway about a source: an image or the commit of a git repository.
-func (b *bridge) ResolveSourceMeta(ctx context.Context, req *gatewaypb.ResolveSourceMetaRequest) (*gatewaypb.ResolveSourceMetaResponse, error) {
+func (b *bridge) ResolveSourceMeta(
+	ctx context.Context, req *gatewaypb.ResolveSourceMetaRequest,
+) (*gatewaypb.ResolveSourceMetaResponse, error) {
 	opt := sourceresolver.Opt{
 		LogName:        req.GetLogName(),
 		SourcePolicies: req.GetSourcePolicies(),
-		ImageOpt:       &sourceresolver.ResolveImageOpt{ResolveMode: req.GetResolveMode(), Platform: platformOf(req.GetPlatform())},
+		ImageOpt: &sourceresolver.ResolveImageOpt{
+			ResolveMode: req.GetResolveMode(), Platform: platformOf(req.GetPlatform()),
+		},
 	}
 	if git := req.GetGit(); git != nil {
 		opt.GitOpt = &sourceresolver.ResolveGitOpt{ReturnObject: git.GetReturnObject()}
@@ -197,19 +205,23 @@ func (b *bridge) ReadDir(ctx context.Context, req *gatewaypb.ReadDirRequest) (*g
 	if err != nil {
 		return nil, err
 	}
-	entries, err := ref.ReadDir(ctx, gateway.ReadDirRequest{Path: req.GetDirPath(), IncludePattern: req.GetIncludePattern()})
+	entries, err := ref.ReadDir(ctx, gateway.ReadDirRequest{
+		Path: req.GetDirPath(), IncludePattern: req.GetIncludePattern(),
+	})
 	return &gatewaypb.ReadDirResponse{Entries: entries}, err
 }
 
 // Warn passes a warning on.
 func (b *bridge) Warn(ctx context.Context, req *gatewaypb.WarnRequest) (*gatewaypb.WarnResponse, error) {
-	return &gatewaypb.WarnResponse{}, b.client.Warn(ctx, digest.Digest(req.GetDigest()), string(req.GetShort()), gateway.WarnOpts{
+	opts := gateway.WarnOpts{
 		Level:      int(req.GetLevel()),
 		SourceInfo: req.GetInfo(),
 		Range:      req.GetRanges(),
 		Detail:     req.GetDetail(),
 		URL:        req.GetUrl(),
-	})
+	}
+	step, text := digest.Digest(req.GetDigest()), string(req.GetShort())
+	return &gatewaypb.WarnResponse{}, b.client.Warn(ctx, step, text, opts)
 }
 
 // Return ends the run with what the frontend has to say.
@@ -221,27 +233,4 @@ func (b *bridge) Return(_ context.Context, req *gatewaypb.ReturnRequest) (*gatew
 	result, err := b.receive(req.GetResult())
 	b.finish(result, err)
 	return &gatewaypb.ReturnResponse{}, err
-}
-
-// ref finds a reference that was sent to the child.
-func (b *bridge) ref(id string) (gateway.Reference, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	ref, ok := b.refs[id]
-	if !ok {
-		return nil, fmt.Errorf("no result has the name %q", id)
-	}
-	return ref, nil
-}
-
-// name gives a reference a name that the child can send back.
-func (b *bridge) name(ref gateway.Reference) *gatewaypb.Ref {
-	if ref == nil {
-		return &gatewaypb.Ref{}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	id := strconv.Itoa(len(b.refs) + 1)
-	b.refs[id] = ref
-	return &gatewaypb.Ref{Id: id}
 }

@@ -28,8 +28,8 @@ const (
 	childVariable = "PULUMI_BUILDKIT_FRONTEND_CHILD" // set in the child, which starts no child of its own
 )
 
-// RunChild is the body of the child process; main calls it first thing with the arguments after the program's name, and exits
-// with exitCode when they were handled.
+// RunChild runs the frontend if this process is a child. Main calls it first, with the arguments after the program's
+// name, and exits with exitCode if handled is true.
 func RunChild(args []string) (handled bool, exitCode int) {
 	if len(args) == 0 || args[0] != childName {
 		return false, 0
@@ -51,7 +51,8 @@ type task struct {
 	Quiet   bool // nobody reads warnings
 }
 
-// serveParent runs the frontend on the gateway of the parent. The result, or the error of the frontend, goes to the parent.
+// serveParent runs the frontend on the gateway of the parent. The result, or the error of the frontend, goes to the
+// parent.
 func serveParent(ctx context.Context, conn net.Conn) error {
 	var t task
 	if err := readTask(conn, &t); err != nil {
@@ -67,7 +68,8 @@ func serveParent(ctx context.Context, conn net.Conn) error {
 		return err
 	}
 	returned := false
-	_ = c.Run(ctx, func(ctx context.Context, c gateway.Client) (*gateway.Result, error) { // its error is the frontend's, which the parent has
+	// Its error is the frontend's, which the parent has.
+	_ = c.Run(ctx, func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		returned = true
 		var result *gateway.Result
 		err := rescue.Call(func() (err error) {
@@ -88,14 +90,15 @@ func dialParent(conn net.Conn) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithUnaryInterceptor(grpcerrors.UnaryClientInterceptor),
 		grpc.WithStreamInterceptor(grpcerrors.StreamClientInterceptor),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MessageLimit+slack), grpc.MaxCallSendMsgSize(MessageLimit+slack)))
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(MessageLimit+slack), grpc.MaxCallSendMsgSize(MessageLimit+slack)))
 }
 
 // slack is what a message may have around a text of MessageLimit.
 const slack = 1 << 20
 
-// parentGateway asks for image configurations as the frontend does in the process of the parent. BuildKit's client would ask
-// for them as source metadata, past what the parent does on the way.
+// parentGateway asks for image configurations as the frontend does in the process of the parent. BuildKit's client
+// would ask for them as source metadata, past what the parent does on the way.
 type parentGateway struct {
 	gateway.Client
 	bridge   gatewaypb.LLBBridgeClient
@@ -112,7 +115,9 @@ func (g *parentGateway) Warn(ctx context.Context, step digest.Digest, text strin
 }
 
 // ResolveImageConfig asks the parent.
-func (g *parentGateway) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+func (g *parentGateway) ResolveImageConfig(
+	ctx context.Context, ref string, opt sourceresolver.Opt,
+) (string, digest.Digest, []byte, error) {
 	if opt.ImageOpt == nil {
 		return g.Client.ResolveImageConfig(ctx, ref, opt)
 	}
@@ -150,7 +155,7 @@ func readTask(r io.Reader, t *task) error {
 	return json.Unmarshal(data, t)
 }
 
-// writeTask is what readTask reads.
+// writeTask writes a task as readTask reads it.
 func writeTask(w io.Writer, t task) error {
 	data, err := json.Marshal(t)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// cpuTime is what this process has taken of all cores.
+// cpuTime returns the CPU time that this process has taken of all cores.
 func cpuTime() time.Duration {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {

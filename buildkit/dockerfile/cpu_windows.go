@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// cpuTime is what this process has taken of all cores.
+// cpuTime returns the CPU time that this process has taken of all cores.
 func cpuTime() time.Duration {
 	self, err := syscall.GetCurrentProcess()
 	if err != nil {
@@ -18,7 +18,7 @@ func cpuTime() time.Duration {
 	return since(kernel) + since(user)
 }
 
-// since is a duration that Windows gives as a time, in units of 100 ns.
+// since returns a duration that Windows gives as a time, in units of 100 ns.
 func since(t syscall.Filetime) time.Duration {
 	return time.Duration(int64(t.HighDateTime)<<32|int64(t.LowDateTime)) * 100
 }

@@ -18,7 +18,8 @@ func (e *BudgetError) Error() string {
 	const remedy = "Shorten it: a variable that is appended to itself doubles or grows with each line"
 	switch {
 	case e.Bases:
-		return fmt.Sprintf("%s: the Dockerfile frontend needs more than %s with what the base images add (ONBUILD, ENV). Use another base image",
+		return fmt.Sprintf("%s: the Dockerfile frontend needs more than %s with what the base images add (ONBUILD, "+
+			"ENV). Use another base image",
 			e.Name, e.Resource)
 	case e.Line == 0:
 		return fmt.Sprintf("%s: the Dockerfile frontend needs more than %s for it. %s", e.Name, e.Resource, remedy)
@@ -34,7 +35,8 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s: the Dockerfile has %d bytes in %d lines: %d bytes in %d lines are the most. Move inline files into the build context",
+	return fmt.Sprintf("%s: the Dockerfile has %d bytes in %d lines: %d bytes in %d lines are the most. Move inline "+
+		"files into the build context",
 		e.Name, e.Bytes, e.Lines, SizeLimit, LineLimit)
 }
 
@@ -45,11 +47,12 @@ type CrashError struct {
 }
 
 func (e *CrashError) Error() string {
-	return fmt.Sprintf("%s: the process of the Dockerfile frontend ended without a result: %s. Simplify the Dockerfile, and report it as a bug",
+	return fmt.Sprintf("%s: the process of the Dockerfile frontend ended without a result: %s. Simplify the "+
+		"Dockerfile, and report it as a bug",
 		e.Name, e.Reason)
 }
 
-// cut is the beginning of a text.
+// cut returns the beginning of a text.
 func cut(text string) string {
 	const shown = 60
 	text = strings.ToValidUTF8(text, "?")

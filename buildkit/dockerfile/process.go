@@ -23,7 +23,8 @@ var dry, building = make(chan struct{}, dryProcesses), make(chan struct{}, build
 // runChild runs the frontend in a child process. What it returns is the result of the child, with the references of c.
 func runChild(ctx context.Context, c gateway.Client, s Source) (*gateway.Result, error) {
 	if os.Getenv(childVariable) != "" {
-		return nil, &CrashError{Name: s.Name, Reason: "the program that was started as " + childName + " does not know this argument"}
+		return nil, &CrashError{Name: s.Name, Reason: "the program that was started as " + childName + " does not " +
+			"know this argument"}
 	}
 	free := building
 	if s.Dry {
@@ -66,7 +67,7 @@ func startChild(ctx context.Context) (*process, error) {
 	return p, p.cmd.Start()
 }
 
-// executable is this program. On Linux it is found also when an upgrade has replaced its file.
+// executable returns the path of this program. On Linux it is found also when an upgrade has replaced its file.
 func executable() (string, error) {
 	if runtime.GOOS == "linux" {
 		return "/proc/self/exe", nil
@@ -121,7 +122,8 @@ func (p *process) explain(ctx context.Context, err error, b *bridge, s Source) e
 		code = exit.ExitCode()
 	}
 	switch {
-	case code == exitMemory, p.stderr.says("out of memory"), p.stderr.says("stack exceeds"), p.stderr.says("cannot allocate memory"):
+	case code == exitMemory, p.stderr.says("out of memory"), p.stderr.says("stack exceeds"),
+		p.stderr.says("cannot allocate memory"):
 		return s.budgetError(b.client.BuildOpts(), fmt.Sprintf("%d MiB of memory", MemoryLimit>>20))
 	case code == exitTime:
 		return s.budgetError(b.client.BuildOpts(), fmt.Sprintf("%s of CPU time", CPULimit))

@@ -2,6 +2,8 @@ package dockerfile
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -48,14 +50,14 @@ func (b *bridge) receive(sent *gatewaypb.Result) (*gateway.Result, error) {
 	result.Metadata = sent.GetMetadata()
 	switch refs := sent.GetResult().(type) {
 	case *gatewaypb.Result_Ref:
-		ref, err := b.named(refs.Ref)
+		ref, err := b.findRef(refs.Ref)
 		if err != nil {
 			return nil, err
 		}
 		result.SetRef(ref)
 	case *gatewaypb.Result_Refs:
 		for key, name := range refs.Refs.GetRefs() {
-			ref, err := b.named(name)
+			ref, err := b.findRef(name)
 			if err != nil {
 				return nil, err
 			}
@@ -70,7 +72,7 @@ func (b *bridge) receive(sent *gatewaypb.Result) (*gateway.Result, error) {
 			if err != nil {
 				return nil, err
 			}
-			if attestation.Ref, err = b.named(a.GetRef()); err != nil {
+			if attestation.Ref, err = b.findRef(a.GetRef()); err != nil {
 				return nil, err
 			}
 			result.AddAttestation(key, *attestation)
@@ -79,23 +81,25 @@ func (b *bridge) receive(sent *gatewaypb.Result) (*gateway.Result, error) {
 	return result, nil
 }
 
-// named is the reference of a name; none for the name "".
-func (b *bridge) named(name *gatewaypb.Ref) (gateway.Reference, error) {
+// findRef returns the reference of a name, nil for the name "".
+func (b *bridge) findRef(name *gatewaypb.Ref) (gateway.Reference, error) {
 	if name.GetId() == "" {
 		return nil, nil
 	}
 	return b.ref(name.GetId())
 }
 
-// gatewaypbMeta is what the child gets to know of a source.
+// gatewaypbMeta returns what the child gets to know of a source.
 func gatewaypbMeta(meta *sourceresolver.MetaResponse) *gatewaypb.ResolveSourceMetaResponse {
 	resp := &gatewaypb.ResolveSourceMetaResponse{Source: meta.Op}
 	if image := meta.Image; image != nil {
 		resp.Image = &gatewaypb.ResolveSourceImageResponse{Digest: string(image.Digest), Config: image.Config}
 	}
 	if git := meta.Git; git != nil {
-		resp.Git = &gatewaypb.ResolveSourceGitResponse{Checksum: git.Checksum, Ref: git.Ref, CommitChecksum: git.CommitChecksum,
-			CommitObject: git.CommitObject, TagObject: git.TagObject}
+		resp.Git = &gatewaypb.ResolveSourceGitResponse{
+			Checksum: git.Checksum, Ref: git.Ref, CommitChecksum: git.CommitChecksum,
+			CommitObject: git.CommitObject, TagObject: git.TagObject,
+		}
 	}
 	if http := meta.HTTP; http != nil {
 		resp.HTTP = &gatewaypb.ResolveSourceHTTPResponse{Checksum: http.Digest.String(), Filename: http.Filename}
@@ -112,4 +116,27 @@ func platformOf(p *pb.Platform) *ocispecs.Platform {
 	}
 	spec := p.Spec()
 	return &spec
+}
+
+// ref finds a reference that was sent to the child.
+func (b *bridge) ref(id string) (gateway.Reference, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ref, ok := b.refs[id]
+	if !ok {
+		return nil, fmt.Errorf("no result has the name %q", id)
+	}
+	return ref, nil
+}
+
+// name gives a reference a name that the child can send back.
+func (b *bridge) name(ref gateway.Reference) *gatewaypb.Ref {
+	if ref == nil {
+		return &gatewaypb.Ref{}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	id := strconv.Itoa(len(b.refs) + 1)
+	b.refs[id] = ref
+	return &gatewaypb.Ref{Id: id}
 }

@@ -19,8 +19,9 @@ type Source struct {
 
 // Run runs the Dockerfile frontend on a gateway and returns its result.
 //
-// Errors: a *SizeError when the Dockerfile is too long to be parsed; a *BudgetError when the frontend takes more memory or time than it may; a *CrashError when the child process ended
-// unexpectedly; the cause of ctx when it ended; else what the frontend or the gateway said.
+// Errors: a *SizeError when the Dockerfile is too long to be parsed; a *BudgetError when the frontend takes more memory
+// or time than it may; a *CrashError when the child process ended unexpectedly; the cause of ctx when it ended; else
+// what the frontend or the gateway said.
 func Run(ctx context.Context, c gateway.Client, s Source) (*gateway.Result, error) {
 	if isForwarded(s, c.BuildOpts().Opts) {
 		return builder.Build(ctx, c)

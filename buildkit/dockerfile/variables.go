@@ -58,8 +58,8 @@ func (v *variables) raise(name string, x expansion) {
 	v.longest.all, v.longest.own = max(v.longest.all, x.all), max(v.longest.own, x.own)
 }
 
-// expand bounds the expansion of a text. Every $ in it counts as a reference, in quotes and after an escape too, so that it
-// does not matter how the frontend splits the text into words.
+// expand bounds the expansion of a text. Every $ in it counts as a reference, in quotes and after an escape too, so
+// that it does not matter how the frontend splits the text into words.
 func (v *variables) expand(text string) expansion {
 	x := expansion{all: int64(len(text)), own: int64(len(text))}
 	if strings.Contains(text, `\u`) && strings.Contains(text, "[") { // a $ of JSON
@@ -87,14 +87,14 @@ func (v *variables) reference(x *expansion, rest string) {
 	x.refs++
 	x.named += int64(len(name))
 	if braced {
-		value = v.modified(value, rest[len(name):], x)
+		value = v.modify(value, rest[len(name):], x)
 	}
 	x.all, x.own = min(hugeCost, x.all+value.all), min(hugeCost, x.own+value.own)
 }
 
-// modified bounds the value of a variable after a modifier that matches a pattern: %, # or /. The pattern and what replaces
-// it have to be plain text, or there is no bound.
-func (v *variables) modified(value expansion, rest string, x *expansion) expansion {
+// modify bounds the value of a variable after a modifier that matches a pattern: %, # or /. The pattern and what
+// replaces it have to be plain text, or there is no bound.
+func (v *variables) modify(value expansion, rest string, x *expansion) expansion {
 	if rest != "" && !strings.ContainsRune("%#/", firstRune(rest)) && isNameOrModifier(rest) {
 		return value
 	}
@@ -121,8 +121,8 @@ func firstRune(text string) rune {
 	return r
 }
 
-// leadingName is the name of a variable that a text begins with, as BuildKit's shell.Lex reads it: letters, digits and
-// underscores, digits alone, or one special character.
+// leadingName returns the name of a variable that a text begins with, as BuildKit's shell.Lex reads it: letters, digits
+// and underscores, digits alone, or one special character.
 func leadingName(text string) string {
 	for i, r := range text {
 		switch {
@@ -136,7 +136,8 @@ func leadingName(text string) string {
 	return text
 }
 
-// isPlain tells whether a name of a variable has ASCII letters, digits and underscores only, and does not begin with a digit.
+// isPlain tells whether a name of a variable has ASCII letters, digits and underscores only, and does not begin with a
+// digit.
 func isPlain(name string) bool {
 	for i, r := range name {
 		letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'

@@ -9,7 +9,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// fewWarnings is a gateway that passes the first warnings on, and one more that says so: each carries the whole Dockerfile.
+// fewWarnings is a gateway that passes the first warnings on, and one more that says so: each carries the whole
+// Dockerfile.
 type fewWarnings struct {
 	gateway.Client
 	seen atomic.Int64
