@@ -14,7 +14,7 @@ const (
 	public    place = iota // the internet
 	private                // a network of the user's
 	loopback               // this machine
-	linkLocal              // this link alone: neighbors, and the service by which a cloud gives its machines credentials
+	linkLocal              // this link alone, a cloud's metadata service, or several machines
 )
 
 // String names the place in errors.
@@ -24,7 +24,8 @@ func (p place) String() string {
 	}[p]
 }
 
-// placeOf returns where an address leads. Nobody serves an image from a group, from everybody or from a reserved address.
+// placeOf returns where an address leads. Nobody serves an image from a group, from everybody or from a reserved
+// address.
 func placeOf(ip netip.Addr) place {
 	switch address.KindOf(ip) {
 	case address.Public:

@@ -34,7 +34,7 @@ func TestPlaceOf(t *testing.T) {
 func TestRouteNotesTheLeastSensitivePlace(t *testing.T) {
 	t.Parallel()
 	r := newRoute(nil, "registry.example.com", false, nil)
-	if r.located() || r.place() != public {
+	if r.isLocated() || r.place() != public {
 		t.Errorf("at first it is %s", r.place())
 	}
 	for _, step := range []struct {
@@ -45,7 +45,7 @@ func TestRouteNotesTheLeastSensitivePlace(t *testing.T) {
 			t.Errorf("after %s it is %s, want %s", step.from, r.place(), step.want)
 		}
 	}
-	if named := newRoute(nil, "127.0.0.1:5000", false, nil); !named.located() || named.place() != loopback {
+	if named := newRoute(nil, "127.0.0.1:5000", false, nil); !named.isLocated() || named.place() != loopback {
 		t.Error("an address is where it is")
 	}
 }

@@ -38,7 +38,7 @@ func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted
 func (c *Client) deleteTag(ctx context.Context, s *session, tag Tag, want string) (bool, error) {
 	held, err := s.resolve(ctx, tag.label, digest.Canonical)
 	if errors.Is(err, ErrNotFound) {
-		held, err = c.archived(ctx, tag.Repository(), types.ImageIdentifier{ImageTag: &tag.label}, err)
+		held, err = c.checkArchive(ctx, tag.Repository(), types.ImageIdentifier{ImageTag: &tag.label}, err)
 	}
 	if errors.Is(err, ErrArchived) { // it can be deleted all the same
 		err = nil

@@ -12,10 +12,12 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// archived finds out whether what the registry does not serve is gone. Amazon ECR answers 404 for an image in its archive, and lists it. The
-// error is ErrArchived, with the digest, if it does; absent, what the registry said, if it does not, or if nobody may ask; or another one,
-// after which nothing is known.
-func (c *Client) archived(ctx context.Context, repository string, id types.ImageIdentifier, absent error) (digest.Digest, error) {
+// checkArchive asks Amazon ECR whether an image that it does not serve is in its archive. absent is the error of the
+// registry. checkArchive returns the digest and ErrArchived if the image is archived. It returns absent if the image is
+// not listed, or if these credentials may not ask. After any other error it is not known whether the image is gone.
+func (c *Client) checkArchive(
+	ctx context.Context, repository string, id types.ImageIdentifier, absent error,
+) (digest.Digest, error) {
 	if errors.Is(absent, ErrNoRepository) {
 		return "", absent
 	}
@@ -38,25 +40,27 @@ func (c *Client) archived(ctx context.Context, repository string, id types.Image
 // errUnserved is a 404 of which it is not known whether it means that something is gone.
 var errUnserved = errors.New("404 of an image that may be there; try again")
 
-// restoration is what brings an image back from the archive.
+// restoration returns what brings an image back from the archive.
 func (a *ecrAPI) restoration(id types.ImageIdentifier) string {
 	name := "imageDigest=" + aws.ToString(id.ImageDigest)
 	if id.ImageTag != nil {
 		name = "imageTag=" + *id.ImageTag
 	}
-	return fmt.Sprintf("restore it with aws ecr update-image-storage-class --repository-name %s --image-id %s --target-storage-class STANDARD, "+
+	return fmt.Sprintf("restore it with aws ecr update-image-storage-class --repository-name %s --image-id %s "+
+		"--target-storage-class STANDARD, "+
 		"or push it again", a.repository, name)
 }
 
-// describe returns the digest and the status of an image, archived or not. It needs the right to ecr:DescribeImages. Errors: ErrNotFound;
-// ErrDenied.
+// describe returns the digest and the status of an image, archived or not. It needs the right to ecr:DescribeImages. It
+// returns ErrNotFound or ErrDenied, or another error when ECR cannot tell.
 func (a *ecrAPI) describe(ctx context.Context, id types.ImageIdentifier) (digest.Digest, types.ImageStatus, error) {
 	var answer *ecr.DescribeImagesOutput
 	status := 0
 	err := a.call(ctx, func(ctx context.Context) (err error) {
 		answer, err = a.client.DescribeImages(ctx, &ecr.DescribeImagesInput{
 			RegistryId: a.account, RepositoryName: &a.repository, ImageIds: []types.ImageIdentifier{id},
-			Filter: &types.DescribeImagesFilter{ImageStatus: types.ImageStatusFilterAny}, // without it those that are served
+			// Without it those that are served.
+			Filter: &types.DescribeImagesFilter{ImageStatus: types.ImageStatusFilterAny},
 		})
 		status = statusOf(err)
 		return err

@@ -10,8 +10,8 @@ import (
 // maxRedirects is how often a request may be sent elsewhere. A registry needs one redirect, to where it stores blobs.
 const maxRedirects = 5
 
-// RoundTrip implements http.RoundTripper with the rules for all that a registry makes us do, redirects included. They stand here, and not in
-// an http.Client, because the library has clients of its own.
+// RoundTrip implements http.RoundTripper with the rules for all that a registry makes us do, redirects included. They
+// stand here, and not in an http.Client, because the library has clients of its own.
 func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := r.check(req); err != nil {
 		if req.Body != nil {
@@ -51,10 +51,13 @@ func (r *route) check(req *http.Request) error {
 	case to.User != nil:
 		return ruleErrorf("%s sends us to %s with a login of its own: refused", r.host, to.Host)
 	case to.Scheme == "http" && !r.allowsHTTP(req):
-		return ruleErrorf("plain http to %s refused: it is used for loopback hosts only; serve the registry over https", to.Host)
+		return ruleErrorf("plain http to %s refused: it is used for loopback hosts only; serve the registry over https",
+			to.Host)
 	}
 	if at, _ := placeOfHost(to.Host); !r.permits(to.Host, at, carriesLogin(req) && !r.owns(to.Host)) {
-		return &addressError{registry: r.host, host: withoutDefaultPort(to.Host), address: withoutPort(to.Host), at: at, login: at == private}
+		return &addressError{
+			registry: r.host, host: withoutDefaultPort(to.Host), address: withoutPort(to.Host), at: at, login: at == private,
+		}
 	}
 	return r.checkRedirect(req)
 }
@@ -76,8 +79,8 @@ func (r *route) checkRedirect(req *http.Request) error {
 	return nil
 }
 
-// allowsHTTP says whether a request may go over plain HTTP: to this machine; to the registry if the user said so, and then to the token
-// server that it names; and without a login to another host of which the user said so.
+// allowsHTTP says whether a request may go over plain HTTP: to this machine; to the registry if the user said so, and
+// then to the token server that it names; and without a login to another host of which the user said so.
 func (r *route) allowsHTTP(req *http.Request) bool {
 	to, login := req.URL.Host, carriesLogin(req)
 	realm := r.insecure && req.Response == nil

@@ -32,10 +32,10 @@ type Manifest struct {
 	Size int64
 }
 
-// Inspect reads an image that anybody may have pushed, every manifest of an index side by side, and compares each byte with the digests.
-// What Find has just read of it counts. Layers are not read: the registry checked them when it took the manifest. Errors: ErrMismatch;
-// ErrNotFound if the digest or a manifest of its index is not served; ErrUnsupported if one is no image; ErrNoRepository,
-// ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable.
+// Inspect reads an image that anybody may have pushed, every manifest of an index side by side, and compares each byte
+// with the digests. What Find has just read of it counts. Layers are not read: the registry checked them when it took
+// the manifest. Errors: ErrMismatch; ErrNotFound if the digest or a manifest of its index is not served; ErrUnsupported
+// if one is no image; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable.
 func (c *Client) Inspect(ctx context.Context, repository, digest string) (Image, error) {
 	ctx, stop := c.within(ctx)
 	defer stop()
@@ -53,7 +53,7 @@ func (c *Client) inspect(ctx context.Context, repository, digest string) (Image,
 	}
 	image := Image{Digest: digest, MediaType: root.mediaType}
 	if !root.isIndex() {
-		only, err := s.described(ctx, root, nil)
+		only, err := s.readManifest(ctx, root, nil)
 		image.Manifests = []Manifest{only}
 		return image, err
 	}
@@ -62,7 +62,7 @@ func (c *Client) inspect(ctx context.Context, repository, digest string) (Image,
 	err = eachOf(ctx, entries, func(ctx context.Context, i int, entry ocispec.Descriptor) error {
 		d, err := s.child(ctx, entry)
 		if err == nil {
-			found[i], err = s.described(ctx, d, entry.Platform)
+			found[i], err = s.readManifest(ctx, d, entry.Platform)
 		}
 		return err
 	})
@@ -89,7 +89,10 @@ func (c *Client) root(ctx context.Context, repository, digest string) (*session,
 }
 
 // eachOf runs do for the entries of an index, side by side. Its error names the entry.
-func eachOf(ctx context.Context, entries []ocispec.Descriptor, do func(ctx context.Context, i int, entry ocispec.Descriptor) error) error {
+func eachOf(
+	ctx context.Context, entries []ocispec.Descriptor,
+	do func(ctx context.Context, i int, entry ocispec.Descriptor) error,
+) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
 	for i, entry := range entries {
@@ -114,17 +117,20 @@ func (s *session) child(ctx context.Context, entry ocispec.Descriptor) (document
 	case err != nil:
 		return document{}, err
 	case int64(len(d.raw)) != entry.Size:
-		return document{}, fmt.Errorf("%w: it has %d bytes, its index says %d; build and push it again", ErrMismatch, len(d.raw), entry.Size)
+		return document{}, fmt.Errorf("%w: it has %d bytes, its index says %d; build and push it again",
+			ErrMismatch, len(d.raw), entry.Size)
 	case entry.MediaType != "" && entry.MediaType != d.mediaType:
-		return document{}, fmt.Errorf("%w: it is %q, its index says %q; build and push it again", ErrMismatch, oneLine(d.mediaType), oneLine(entry.MediaType))
+		return document{}, fmt.Errorf("%w: it is %q, its index says %q; build and push it again",
+			ErrMismatch, oneLine(d.mediaType), oneLine(entry.MediaType))
 	}
 	return d, nil
 }
 
-// described is an image with the platform that its index gives, or else its own configuration.
-func (s *session) described(ctx context.Context, d document, platform *ocispec.Platform) (Manifest, error) {
+// readManifest returns an image with the platform that its index gives, or else its own configuration.
+func (s *session) readManifest(ctx context.Context, d document, platform *ocispec.Platform) (Manifest, error) {
 	if !d.isImage() {
-		return Manifest{}, fmt.Errorf("%w: %q is no image manifest; push images only", ErrUnsupported, oneLine(d.mediaType))
+		return Manifest{}, fmt.Errorf("%w: %q is no image manifest; push images only",
+			ErrUnsupported, oneLine(d.mediaType))
 	}
 	if platform == nil {
 		config, err := s.config(ctx, d)
@@ -144,11 +150,13 @@ func (s *session) config(ctx context.Context, d document) (ocispec.Image, error)
 		return ocispec.Image{}, err
 	}
 	if int64(len(raw)) != of.Size {
-		return ocispec.Image{}, fmt.Errorf("%w: the configuration %s has %d bytes, its manifest says %d", ErrMismatch, of.Digest, len(raw), of.Size)
+		return ocispec.Image{}, fmt.Errorf("%w: the configuration %s has %d bytes, its manifest says %d",
+			ErrMismatch, of.Digest, len(raw), of.Size)
 	}
 	var config ocispec.Image
 	if err := json.Unmarshal(raw, &config); err != nil {
-		return ocispec.Image{}, fmt.Errorf("%w: the configuration %s is not an image's: %w", ErrMismatch, of.Digest, err)
+		return ocispec.Image{}, fmt.Errorf("%w: the configuration %s is not an image's: %w",
+			ErrMismatch, of.Digest, err)
 	}
 	return config, nil
 }

@@ -21,7 +21,7 @@ func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
 	}
 	held, err := s.resolve(ctx, tag.label, digest.Canonical)
 	if errors.Is(err, ErrNotFound) {
-		held, err = c.archived(ctx, tag.Repository(), types.ImageIdentifier{ImageTag: &tag.label}, err)
+		held, err = c.checkArchive(ctx, tag.Repository(), types.ImageIdentifier{ImageTag: &tag.label}, err)
 	}
 	if err != nil {
 		return held.String(), fmt.Errorf("resolving %s: %w", tag, err)
@@ -68,7 +68,7 @@ func (c *Client) exists(ctx context.Context, repository, digest string) (bool, e
 	}
 	held, err := s.resolve(ctx, digest, want.Algorithm())
 	if errors.Is(err, ErrNotFound) {
-		_, err = c.archived(ctx, repository, types.ImageIdentifier{ImageDigest: &digest}, err)
+		_, err = c.checkArchive(ctx, repository, types.ImageIdentifier{ImageDigest: &digest}, err)
 	}
 	switch {
 	case errors.Is(err, ErrNotFound):

@@ -17,16 +17,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// route is the way to one registry, and to where it sends us: by redirects, and by the token server that it names. What a registry says is
-// no reason to reach services of this machine or to give them a login. So each address is judged when it is dialed, after its name was
-// resolved.
+// route is the way to one registry, and to where it sends us: by redirects, and by the token server that it names. What
+// a registry says is no reason to reach services of this machine or to give them a login. So each address is judged
+// when it is dialed, after its name was resolved.
 type route struct {
 	host     string          // canonical, the registry's
 	insecure bool            // the user allows plain HTTP for it
-	named    map[string]bool // the other hosts in the user's list of registries, and whether plain HTTP is allowed for them
+	named    map[string]bool // the other hosts in registries, and whether plain HTTP is allowed for them
 
-	// open carries what holds no login, and all that goes to the registry itself. trusted carries logins to token servers. Each has
-	// connections of its own, for a connection is judged once.
+	// open carries what holds no login, and all that goes to the registry itself. trusted carries logins to token
+	// servers. Each has connections of its own, for a connection is judged once.
 	open, trusted http.RoundTripper
 	proxy         func(*http.Request) (*url.URL, error) // nil if nobody knows
 	proxies       sync.Map                              // addresses, host:port
@@ -35,12 +35,12 @@ type route struct {
 	seen atomic.Int32
 }
 
-// newRoute builds the route to the registry at host. transport is the common one; where it is no *http.Transport, addresses are judged by what is
-// written in URLs alone.
+// newRoute builds the route to the registry at host. transport is the common one; where it is no *http.Transport,
+// addresses are judged by what is written in URLs alone.
 func newRoute(transport http.RoundTripper, host string, insecure bool, named map[string]bool) *route {
 	r := &route{host: host, insecure: insecure, named: named, open: transport, trusted: transport}
 	if base, ok := transport.(*http.Transport); ok {
-		r.open, r.trusted = r.guarded(base, false), r.guarded(base, true)
+		r.open, r.trusted = r.guardTransport(base, false), r.guardTransport(base, true)
 		r.proxy = base.Proxy
 	}
 	return r
@@ -49,12 +49,13 @@ func newRoute(transport http.RoundTripper, host string, insecure bool, named map
 // maxHeader bounds the header of a response, in bytes. The default of Go is 10 MB.
 const maxHeader = 256 << 10
 
-// guarded returns a copy of base whose connections are judged when they are dialed.
-func (r *route) guarded(base *http.Transport, login bool) *http.Transport {
+// guardTransport returns a copy of base whose connections are judged when they are dialed.
+func (r *route) guardTransport(base *http.Transport, login bool) *http.Transport {
 	own := base.Clone()
 	own.MaxResponseHeaderBytes = maxHeader
 	own.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return rescue.Value(func() (net.Conn, error) { return r.dial(ctx, network, address, login) }) // in a goroutine of own
+		// Package http calls this in a goroutine of its own.
+		return rescue.Value(func() (net.Conn, error) { return r.dial(ctx, network, address, login) })
 	}
 	if base.Proxy != nil {
 		own.Proxy = func(req *http.Request) (*url.URL, error) {
@@ -77,7 +78,8 @@ func proxyAddress(proxy *url.URL) string {
 	return net.JoinHostPort(proxy.Hostname(), port)
 }
 
-// dial connects to address unless it leads to where the registry may not send us. A proxy is named by the user, wherever it is.
+// dial connects to address unless it leads to where the registry may not send us. A proxy is named by the user,
+// wherever it is.
 func (r *route) dial(ctx context.Context, network, address string, login bool) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
 	if _, ok := r.proxies.Load(address); !ok {
@@ -86,7 +88,8 @@ func (r *route) dial(ctx context.Context, network, address string, login bool) (
 			if err != nil {
 				return err
 			}
-			return rescue.Call(func() error { return r.judge(address, to.Addr(), login) }) // two addresses are dialed side by side
+			// Two addresses are dialed side by side.
+			return rescue.Call(func() error { return r.judge(address, to.Addr(), login) })
 		}
 	}
 	return dialer.DialContext(ctx, network, address)
@@ -95,13 +98,16 @@ func (r *route) dial(ctx context.Context, network, address string, login bool) (
 // judge returns an *addressError if host, as the registry wrote it, leads to an address that it may not send us to.
 func (r *route) judge(host string, to netip.Addr, login bool) error {
 	if at := placeOf(to); !r.permits(host, at, login) {
-		return &addressError{registry: r.host, host: withoutDefaultPort(host), address: to.String(), at: at, login: at == private}
+		return &addressError{
+			registry: r.host, host: withoutDefaultPort(host), address: to.String(), at: at, login: at == private,
+		}
 	}
 	return nil
 }
 
-// permits says whether host may be dialed at a place. It may if the registry is there as well, or if the user named the host. A login is
-// not given to a private address on the registry's word. Only who writes an address of the link, not a name for it, has named that.
+// permits says whether host may be dialed at a place. It may if the registry is there as well, or if the user named the
+// host. A login is not given to a private address on the registry's word. Only who writes an address of the link, not a
+// name for it, has named that.
 func (r *route) permits(host string, at place, login bool) bool {
 	named := r.owns(host) || r.isNamed(host)
 	_, literal := placeOfHost(host)
@@ -129,7 +135,7 @@ func withoutDefaultPort(host string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80")
 }
 
-// place is where the registry is: by its name, or else by the addresses from which it has answered.
+// place returns where the registry is: by its name, or else by the addresses from which it has answered.
 func (r *route) place() place {
 	if at, literal := placeOfHost(r.host); literal || at == loopback {
 		return at
@@ -137,13 +143,14 @@ func (r *route) place() place {
 	return place(max(r.seen.Load()-1, 0))
 }
 
-// located says whether it is known where the registry is.
-func (r *route) located() bool {
+// isLocated says whether it is known where the registry is.
+func (r *route) isLocated() bool {
 	at, literal := placeOfHost(r.host)
 	return literal || at == loopback || r.seen.Load() > 0
 }
 
-// send passes a request on, and notes from where the registry answers. It is never noted behind a proxy, whose address says nothing.
+// send passes a request on, and notes from where the registry answers. It is never noted behind a proxy, whose address
+// says nothing.
 func (r *route) send(req *http.Request) (*http.Response, error) {
 	if !r.owns(req.URL.Host) {
 		if carriesLogin(req) {
@@ -155,7 +162,9 @@ func (r *route) send(req *http.Request) (*http.Response, error) {
 		return r.open.RoundTrip(req)
 	}
 	var from atomic.Value
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { from.Store(info.Conn.RemoteAddr().String()) }}
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		from.Store(info.Conn.RemoteAddr().String())
+	}}
 	resp, err := r.open.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if address, ok := from.Load().(string); ok && err == nil {
 		r.note(address)
@@ -171,7 +180,8 @@ func (r *route) isProxied(req *http.Request) bool {
 	return proxy != nil || err != nil
 }
 
-// note remembers the least sensitive place: a name that leads to this machine today and elsewhere tomorrow is not on this machine.
+// note remembers the least sensitive place: a name that leads to this machine today and elsewhere tomorrow is not on
+// this machine.
 func (r *route) note(address string) {
 	from, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -200,9 +210,11 @@ func (e *addressError) Error() string {
 		to += " (" + e.address + ")"
 	}
 	if e.login {
-		return fmt.Sprintf("%s wants the login to be sent to %s, which is %s: refused; name %s in registries to allow it", e.registry, to, e.at, e.host)
+		return fmt.Sprintf("%s wants the login to be sent to %s, which is %s: refused; "+
+			"name %s in registries to allow it", e.registry, to, e.at, e.host)
 	}
-	return fmt.Sprintf("%s sends us to %s, which is %s: refused; name %s in registries to allow it", e.registry, to, e.at, e.host)
+	return fmt.Sprintf("%s sends us to %s, which is %s: refused; name %s in registries to allow it",
+		e.registry, to, e.at, e.host)
 }
 
 // NonRetriable tells Azure's library not to try again.

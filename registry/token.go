@@ -84,7 +84,7 @@ func (c *Client) exchange(ctx context.Context, host string, given finding, r Tok
 
 // locate finds out where the registry is, and says whether that was not known: its token server may be in the same private network.
 func (s *session) locate(ctx context.Context) bool {
-	if s.login.way.located() {
+	if s.login.way.isLocated() {
 		return false
 	}
 	ctx, stop := s.bounded(ctx)
@@ -99,7 +99,7 @@ func (s *session) locate(ctx context.Context) bool {
 		return false
 	}
 	_ = resp.Body.Close()
-	return s.login.way.located()
+	return s.login.way.isLocated()
 }
 
 // longestToken is how long a token is kept at most, whatever its server says.

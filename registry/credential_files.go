@@ -8,8 +8,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// Files that the clouds' libraries read by themselves, by the variable that names each, and where they are without it in the
-// home folder. A FIFO there would be waited for, and a device read until memory ends.
+// Files that the clouds' libraries read by themselves, by the variable that names each, and where they are without it
+// in the home folder. A FIFO there would be waited for, and a device read until memory ends.
 var (
 	amazonFiles = map[string]string{
 		"AWS_CONFIG_FILE": ".aws/config", "AWS_SHARED_CREDENTIALS_FILE": ".aws/credentials", "AWS_CA_BUNDLE": "",
