@@ -20,10 +20,10 @@ import (
 	"time"
 )
 
-// A canary is a value that may be in its own place and in nobody's hands but those of whom it is for. Each stack has three
-// that nothing may ever need: a variable of the environment, the passphrase of the state, and a file beside the program. Tests
-// make more of them with Canary, as passwords, secrets and tokens. What a command prints, what a stack, a daemon and a
-// registry leave on disk, and the arguments of every process are searched for all of them.
+// A canary is a value that may be in its own place and in nobody's hands but those of whom it is for. Each stack has
+// three that nothing may ever need: a variable of the environment, the passphrase of the state, and a file beside the
+// program. Tests make more of them with Canary, as passwords, secrets and tokens. What a command prints, what a stack,
+// a daemon and a registry leave on disk, and the arguments of every process are searched for all of them.
 
 // canaryMark begins each canary, so that one search finds all.
 const canaryMark = "pbCanary7"
@@ -101,8 +101,8 @@ func lookInStream(where string, r io.Reader) {
 	}
 }
 
-// lookInFolder notes each canary in the files below root, and in what gzip has compressed there. except are paths that are
-// left out. Files that vanish meanwhile are no leak.
+// lookInFolder notes each canary in the files below root, and in what gzip has compressed there. except are paths that
+// are left out. Files that vanish meanwhile are no leak.
 func lookInFolder(root string, except ...string) {
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {

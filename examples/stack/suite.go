@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Suite is what the tests of one package share, because isolation is not their point: a registry with one base image, and a
-// daemon.
+// Suite is what the tests of one package share, because isolation is not their point: a registry with one base image,
+// and a daemon.
 type Suite struct {
 	Bin      string    // absolute folder of the tools
 	Fixtures string    // folder with the busybox binaries
@@ -27,8 +27,8 @@ type Suite struct {
 	Daemon   string    // folder of the embedded daemon
 }
 
-// Main is the body of TestMain: it prepares the suite, runs the tests and ends what it started. root is the folder of the
-// repository, relative to that of the tests. Main returns the exit code.
+// Main is the body of TestMain: it prepares the suite, runs the tests and ends what it started. root is the folder of
+// the repository, relative to that of the tests. Main returns the exit code.
 func (s *Suite) Main(m *testing.M, root string) int {
 	code, err := s.run(m, root)
 	if err != nil {
@@ -39,12 +39,14 @@ func (s *Suite) Main(m *testing.M, root string) int {
 }
 
 func (s *Suite) run(m *testing.M, root string) (code int, err error) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, fmt.Errorf("preparing the tests took over a minute"))
+	tooSlow := errors.New("preparing the tests took over a minute")
+	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, tooSlow)
 	defer cancel()
 	if s.Bin, err = filepath.Abs(filepath.Join(root, "bin")); err != nil {
 		return 1, err
 	}
-	for _, binary := range []string{"pulumi", "pulumi-language-yaml", "pulumi-resource-buildkit", "buildkitd", "runc", "registry"} {
+	binaries := []string{"pulumi", "pulumi-language-yaml", "pulumi-resource-buildkit", "buildkitd", "runc", "registry"}
+	for _, binary := range binaries {
 		if _, err := os.Stat(filepath.Join(s.Bin, binary)); err != nil {
 			return 1, fmt.Errorf("%w: run `make build tools fixtures`, or `make test`", err)
 		}
@@ -78,8 +80,8 @@ func (s *Suite) runWatched(m *testing.M) int {
 	return m.Run()
 }
 
-// Project returns a program of one Image. Properties are lines of YAML; BUSYBOX in a file is the base image, REPO in the
-// properties the repository that belongs to the test alone.
+// Project returns a program of one Image. Properties are lines of YAML; BUSYBOX in a file is the base image, REPO in
+// the properties the repository that belongs to the test alone.
 func (s *Suite) Project(t testing.TB, properties string, files map[string]string) fs.FS {
 	t.Helper()
 	indented := strings.ReplaceAll(strings.TrimSpace(properties), "\n", "\n      ")
