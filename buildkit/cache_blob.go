@@ -47,7 +47,7 @@ func (s *cacheStore) Info(_ context.Context, d digest.Digest) (content.Info, err
 	})
 }
 
-// absentBlob is an error as containerd's stores have it.
+// absentBlob returns err, or errdefs.ErrNotFound for a missing file, as containerd's stores do.
 func absentBlob(d digest.Digest, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("content %s: %w", d, errdefs.ErrNotFound)

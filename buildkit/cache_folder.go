@@ -25,10 +25,10 @@ type cacheStore struct {
 	root *os.Root
 }
 
-// cacheStoreName is what the daemon calls the folder of a cache.
+// cacheStoreName returns the name by which the daemon asks for the folder of a cache.
 func cacheStoreName(dir string) string { return "local:" + dir }
 
-// store is the folder at dir, once for both directions.
+// store opens the folder at dir, once for both directions.
 func (s *solve) store(dir string, open func(string) (*os.Root, error)) (*cacheStore, error) {
 	if known := s.stores[cacheStoreName(dir)]; known != nil {
 		return known, nil
@@ -52,8 +52,8 @@ func (s *solve) store(dir string, open func(string) (*os.Root, error)) (*cacheSt
 	return store, nil
 }
 
-// openCache opens the folder of a cache and returns the digest that its index has under the cache's tag. Where there is no
-// cache the error is fs.ErrNotExist.
+// openCache opens the folder of a cache and returns the digest that its index has under the cache's tag. Where there is
+// no cache the error is fs.ErrNotExist.
 func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
 	dir := c.Attrs["src"]
 	store, err := s.store(dir, s.plan.Files.projectBounds().OpenRoot)
@@ -71,7 +71,7 @@ func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
 	if given, ok := c.Attrs["tag"]; ok {
 		tag = given
 	}
-	found, err := tagged(text, tag)
+	found, err := findTag(text, tag)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", filepath.Join(dir, ocispecs.ImageIndexFile), err)
 	}
@@ -81,8 +81,8 @@ func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
 // imageName is the annotation under which containerd keeps a name, which comes before that of OCI.
 const imageName = "io.containerd.image.name"
 
-// tagged is the digest that an index has under a tag. The errors show nothing of the text.
-func tagged(text []byte, tag string) (string, error) {
+// findTag returns the digest that an index has under a tag. The errors show nothing of the text.
+func findTag(text []byte, tag string) (string, error) {
 	var index ocispecs.Index
 	if json.Unmarshal(text, &index) != nil {
 		return "", errors.New("it is not the index of a cache")

@@ -12,8 +12,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// converse solves with a session of our own. BuildKit's client would answer the daemon by itself when it writes exports and
-// reads or writes caches in folders: it makes device files, and opens whatever is in a cache.
+// converse solves with a session of our own. BuildKit's client would answer the daemon by itself when it writes exports
+// and reads or writes caches in folders: it makes device files, and opens whatever is in a cache.
 func (s *solve) converse(
 	ctx context.Context, c *client.Client, opt client.SolveOpt, status chan *client.SolveStatus,
 ) (*client.SolveResponse, error) {
@@ -22,7 +22,8 @@ func (s *solve) converse(
 		close(status)
 		return nil, err
 	}
-	for _, a := range append(opt.Session, s.received, opt.SourcePolicyProvider) { // a shared session gets no policy from the client
+	// A shared session gets no policy from the client.
+	for _, a := range append(opt.Session, s.received, opt.SourcePolicyProvider) {
 		own.Allow(a)
 	}
 	if len(s.stores) > 0 {

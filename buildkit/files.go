@@ -13,12 +13,12 @@ type Files struct {
 	Named      map[string]string // directories of the named contexts, or what IsRemoteNamed knows
 	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
 	Inline     []byte            // nil, too, for the Dockerfile of a remote context
-	// Project is the folder that links in it and in contexts may lead into; "" is none. Where a link leads out of both, the
-	// build fails with a *file.LinkError.
+	// Project is the folder that links in it and in contexts may lead into; "" is none. Where a link leads out of both,
+	// the build fails with a *file.LinkError.
 	Project string
 }
 
-// projectBounds are where links in the project may lead.
+// projectBounds returns where links in the project may lead.
 func (f Files) projectBounds() file.Bounds {
 	if f.Project == "" {
 		return nil
@@ -26,7 +26,7 @@ func (f Files) projectBounds() file.Bounds {
 	return file.Bounds{f.Project}
 }
 
-// bounds are where links that lead to a file of a context, or beside it, may lead. The context may be remote.
+// bounds returns where links that lead to a file of a context, or beside it, may lead. The context may be remote.
 func (f Files) bounds(context string) file.Bounds {
 	folders := f.projectBounds()
 	if !IsRemote(context) {

@@ -7,15 +7,16 @@ import (
 	"github.com/distribution/reference"
 )
 
-// official are the frontends that run unasked. The part before the first slash is the registry's host, so no other registry
-// can stand in for it.
+// official are the frontends that run unasked. The part before the first slash is the registry's host, so no other
+// registry can stand in for it.
 var official = []string{"docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream"}
 
 // FrontendError says that a build asked for a frontend that was not allowed.
 type FrontendError struct{ Reference string }
 
 func (e *FrontendError) Error() string {
-	return fmt.Sprintf("frontend %s: it was not run: a # syntax= line, or BUILDKIT_SYNTAX, asks for a program that decides what is built, "+
+	return fmt.Sprintf("frontend %s: it was not run: a # syntax= line, or BUILDKIT_SYNTAX, asks for a program that "+
+		"decides what is built, "+
 		"and only docker/dockerfile runs unasked", e.Reference)
 }
 
@@ -25,9 +26,8 @@ func CheckFrontend(entry string) error {
 	return err
 }
 
-// frontendIsAllowed tells whether a frontend may run: an official one, or one of a list of references. An entry without a
-// tag and a digest allows all of a repository. A daemon that has resolved a reference adds the digest to its tag; resolved
-// says that this is such a one.
+// frontendIsAllowed tells whether a frontend may run: an official one, or one of a list of references. An entry without
+// a tag and a digest allows all of a repository. resolved says that a daemon has added the digest to the tag of source.
 func frontendIsAllowed(source string, allowed []string, resolved bool) bool {
 	asked, err := reference.ParseNormalizedNamed(source)
 	if err != nil {

@@ -14,13 +14,13 @@ type login struct {
 	hasPassword    bool
 }
 
-// basic is the value of an Authorization header.
+// basic returns the value of an Authorization header.
 func (l login) basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(l.user+":"+l.password))
 }
 
-// CutLogin returns a location without the login in its URL, and whether it had one. The user of an ssh:// URL is no login;
-// ssh takes no password from there, so one is cut. The URL does not have to be valid.
+// CutLogin returns a location without the login in its URL, and whether it had one. The user of an ssh:// URL is no
+// login; ssh takes no password from there, so one is cut. The URL does not have to be valid.
 func CutLogin(location string) (plain string, found bool) {
 	plain, user, found := splitLogin(location)
 	return plain, found && user != ""
@@ -48,7 +48,7 @@ func splitLogin(location string) (plain, user string, found bool) {
 	return scheme + "://" + rest, user, true
 }
 
-// loginOf is the login in the user information of a URL.
+// loginOf returns the login in the user information of a URL.
 func loginOf(user string) login {
 	name, password, has := strings.Cut(user, ":")
 	return login{user: unescape(name), password: unescape(password), hasPassword: has}
@@ -82,7 +82,7 @@ func HideLogins(text string) string {
 	return tokenInText.ReplaceAllString(text, "${1}"+redacted)
 }
 
-// secretsIn are the values in a text's URLs that nobody else should see, as they are written and as they are sent.
+// secretsIn returns the values in a text's URLs that nobody else should see, as they are written and as they are sent.
 func secretsIn(text string) []string {
 	var found []string
 	for _, match := range loginInText.FindAllString(text, -1) {
@@ -97,7 +97,8 @@ func secretsIn(text string) []string {
 	return slices.DeleteFunc(found, func(s string) bool { return strings.HasPrefix(s, "$") }) // a variable's name
 }
 
-// loginSecrets are the secret parts of the user information of a URL: the password, or a user without one, which may be a token.
+// loginSecrets returns the secret parts of the user information of a URL: the password, or a user without one, which
+// may be a token.
 func loginSecrets(user string) []string {
 	l := loginOf(user)
 	if !l.hasPassword {

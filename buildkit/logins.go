@@ -18,11 +18,12 @@ import (
 	"github.com/moby/buildkit/util/gitutil"
 )
 
-// logins takes the logins out of URLs before a daemon sees them. They travel as the secrets that BuildKit asks for when it
-// fetches from git and http servers (https://docs.docker.com/build/building/secrets/#git-authentication-for-remote-contexts).
+// logins takes the logins out of URLs before a daemon sees them. They travel as the secrets that BuildKit asks for when
+// it fetches from git and http servers
+// (https://docs.docker.com/build/building/secrets/#git-authentication-for-remote-contexts).
 //
-// The names of these secrets cannot be guessed: whoever writes the Dockerfile could mount a secret with a known name in a
-// step, or fetch something else from the same host with it.
+// The names of these secrets cannot be guessed: whoever writes the Dockerfile could mount a secret with a known name in
+// a step, or fetch something else from the same host with it.
 type logins struct {
 	given  map[string]Secret // the program's own secrets, which come first
 	redact *redaction
@@ -35,10 +36,12 @@ type logins struct {
 }
 
 func newLogins(redact *redaction) *logins {
-	return &logins{redact: redact, values: map[string]string{}, urls: map[string]bool{}, random: rand.Text(), rounds: 200_000}
+	return &logins{
+		redact: redact, values: map[string]string{}, urls: map[string]bool{}, random: rand.Text(), rounds: 200_000,
+	}
 }
 
-// secret is the login that a daemon asks for by the id of a secret.
+// secret returns the login that a daemon asks for by the id of a secret.
 func (l *logins) secret(id string) (value []byte, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,9 +55,9 @@ func (l *logins) learn(text string) {
 	}
 }
 
-// keep remembers a login for the URL that it was cut from, which is a git repository's or a file's, and returns the
-// attribute of the source that names it. It returns "" when the program gave a secret for the host, or when the login is
-// none to git: a user without a password.
+// keep remembers the login that was cut from a URL, and returns the attribute by which a source names it. git tells
+// whether the URL is a git repository's or a file's. The attribute is "" when the program gave a secret for the host,
+// or when git would not use the login because it has no password.
 func (l *logins) keep(plain, user string, git bool) (attr, value string) {
 	u, err := url.Parse(plain)
 	if err != nil {
@@ -76,7 +79,8 @@ func (l *logins) keep(plain, user string, git bool) (attr, value string) {
 	return pb.AttrHTTPAuthHeaderSecret, id
 }
 
-// keepGit is keep for git. BuildKit appends the host to the name in the attribute (source/git, authSecretNames).
+// keepGit does what keep does, for git. BuildKit appends the host to the name in the attribute (source/git,
+// authSecretNames).
 func (l *logins) keepGit(u *url.URL, who login) (attr, value string) {
 	if u.Scheme != "http" && u.Scheme != "https" || !who.hasPassword ||
 		l.given[llb.GitAuthHeaderKey+"."+u.Host] != nil || l.given[llb.GitAuthTokenKey+"."+u.Host] != nil {
@@ -100,8 +104,8 @@ const (
 	httpToken  = "HTTP_AUTH_TOKEN_" //nolint:gosec // a name
 )
 
-// stableName is the same for the same login in every build: the name is part of the key of BuildKit's cache. Only who knows
-// the password can tell it, and to guess the password from it is slow.
+// stableName returns the name of a login's secret. It is the same in every build, because BuildKit's cache has it in its
+// keys. It cannot be computed without the password, and guessing the password from it is slow.
 func (l *logins) stableName(who login, host string) string {
 	key, err := pbkdf2.Key(sha256.New, who.user+":"+who.password, []byte("pulumi-buildkit login "+host), l.rounds, 16)
 	if err != nil {
@@ -110,7 +114,7 @@ func (l *logins) stableName(who login, host string) string {
 	return hex.EncodeToString(key)
 }
 
-// withoutLogins are the files with the logins cut from the locations that the daemon fetches.
+// withoutLogins returns the files with the logins cut from the locations that the daemon fetches.
 func (f Files) withoutLogins() Files {
 	f.Named = maps.Clone(f.Named)
 	f.Context, _ = CutLogin(f.Context)
@@ -120,8 +124,8 @@ func (f Files) withoutLogins() Files {
 	return f
 }
 
-// Logins are the secrets that would stand in for the logins in the URLs of contexts, by the name of the context; "" is the
-// main one.
+// Logins returns the secrets that would stand in for the logins in the URLs of contexts, by the name of the context; ""
+// is the main one.
 func (f Files) Logins() map[string]string {
 	found := map[string]string{}
 	for source, location := range f.remotes() {
@@ -152,8 +156,8 @@ func (f Files) hasLogins() bool {
 	return found
 }
 
-// rules have the daemon ask for the logins of the locations that the program names. Every daemon since BuildKit v0.11 knows
-// such rules, which older ones than v0.26 need: they do not ask the session.
+// rules have the daemon ask for the logins of the locations that the program names. Every daemon since BuildKit v0.11
+// knows such rules, which older ones than v0.26 need: they do not ask the session.
 func (l *logins) rules(files Files) []*spb.Rule {
 	var rules []*spb.Rule
 	for _, location := range slices.Sorted(maps.Values(files.remotes())) {
@@ -183,7 +187,8 @@ func (l *logins) rules(files Files) []*spb.Rule {
 	return rules
 }
 
-// identifiers are the names of a location in BuildKit's definitions (client/llb, Git, and source/git, GitIdentifier.String).
+// identifiers returns the names of a location in BuildKit's definitions (client/llb, Git, and source/git,
+// GitIdentifier.String).
 func identifiers(location string, git *dfgitutil.GitRef, isGit bool) []string {
 	if !isGit {
 		return []string{location}
@@ -233,8 +238,8 @@ func (l *logins) cut(op *pb.SourceOp) bool {
 	return true
 }
 
-// named are the URLs that the Dockerfile named with a login.
-func (l *logins) named() []string {
+// urlsWithLogins returns the URLs that the Dockerfile named with a login.
+func (l *logins) urlsWithLogins() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Sorted(maps.Keys(l.urls))

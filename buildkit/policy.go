@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// sourcePolicy is asked by the daemon about each source before it is fetched, whichever frontend names it. It takes logins
-// out of URLs; under a guard it refuses frontends and hosts that nobody allowed.
+// sourcePolicy is asked by the daemon about each source before it is fetched, whichever frontend names it. It takes
+// logins out of URLs; under a guard it refuses frontends and hosts that nobody allowed.
 type sourcePolicy struct {
 	guard  *Guard // nil: the builder is somebody else's
 	plan   Plan
@@ -23,7 +23,7 @@ type sourcePolicy struct {
 	stop   func(error) error // remembers why: an error that passes the daemon comes back as text
 }
 
-// provider is the policy as a part of the session.
+// provider returns the policy as a part of the session.
 func (p *sourcePolicy) provider() *policysession.PolicyProvider {
 	return policysession.NewPolicyProvider(p.decide)
 }
@@ -31,7 +31,8 @@ func (p *sourcePolicy) provider() *policysession.PolicyProvider {
 func (p *sourcePolicy) decide(ctx context.Context, req *policysession.CheckPolicyRequest) (
 	*policysession.DecisionResponse, *gateway.ResolveSourceMetaRequest, error,
 ) {
-	decision, err := rescue.Value(func() (*policysession.DecisionResponse, error) { // the session calls this in goroutines of its own
+	// The session calls this in goroutines of its own.
+	decision, err := rescue.Value(func() (*policysession.DecisionResponse, error) {
 		return p.judge(ctx, req.GetSource().GetSource())
 	})
 	return decision, nil, err
@@ -58,7 +59,7 @@ func (p *sourcePolicy) check(ctx context.Context, op *pb.SourceOp) error {
 		return nil
 	}
 	scheme, rest, _ := strings.Cut(op.GetIdentifier(), "://")
-	named := p.guard.named(p.plan)
+	named := p.guard.namedHosts(p.plan)
 	switch scheme {
 	case "docker-image", "docker-image+blob":
 		if op.Attrs[pb.AttrImageRecordType] == "frontend" && !frontendIsAllowed(rest, p.guard.Frontends, true) {
@@ -91,8 +92,8 @@ func (p *sourcePolicy) checkBundle(ctx context.Context, op *pb.SourceOp, named [
 	return p.guard.check(ctx, ref, registryHost(ref), named, true)
 }
 
-// checkFrontend returns a *FrontendError for a frontend that a build of ours is about to run and nobody allowed. A named
-// context of a frontend's name is the program's word.
+// checkFrontend returns a *FrontendError for a frontend that a build of ours is about to run and nobody allowed. A
+// named context of a frontend's name is the program's word.
 func (p *sourcePolicy) checkFrontend(name string, options map[string]string) error {
 	if p.guard == nil || name == "" {
 		return nil

@@ -15,10 +15,10 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Guard says what a build may do on a builder of ours that strangers could misuse: which frontends it may run beside the
-// official ones, and which hosts the program itself names. The daemon fetches files and git repositories from this machine, and
-// anything from the metadata services of clouds, only when the program names the host. Images come from registries of this
-// machine too: that is where people have their mirrors and caches.
+// Guard says what a build may do on a builder of ours that strangers could misuse: which frontends it may run beside
+// the official ones, and which hosts the program itself names. The daemon fetches files and git repositories from this
+// machine, and anything from the metadata services of clouds, only when the program names the host. Images come from
+// registries of this machine too: that is where people have their mirrors and caches.
 type Guard struct {
 	Frontends []string // references of frontends that may run; see CheckFrontend
 	Hosts     []string // "host" or "host:port" of registries that the program names
@@ -37,7 +37,8 @@ type reachResult struct {
 	near nearness
 }
 
-// ReachError says that a build asked for something on this machine or of a metadata service that the program does not name.
+// ReachError says that a build asked for something on this machine or of a metadata service that the program does not
+// name.
 type ReachError struct {
 	Location string // what was to be fetched, without a login
 	Host     string // "host:port"
@@ -50,15 +51,17 @@ func (e *ReachError) Error() string {
 	if near(e.Address) == cloudService {
 		what = "a link-local address, where clouds serve credentials"
 	}
-	return fmt.Sprintf("%s: it was not fetched: %s is %s (%s), and the Dockerfile asks for it, not the program", e.Location, e.Host, what, e.Address)
+	return fmt.Sprintf("%s: it was not fetched: %s is %s (%s), and the Dockerfile asks for it, not the program",
+		e.Location, e.Host, what, e.Address)
 }
 
 // lookupLimit bounds the question for the addresses of a host.
 const lookupLimit = 2 * time.Second
 
-// CheckImage returns a *ReachError when the registry of an image leads to a metadata service that the program does not name.
+// CheckImage returns a *ReachError when the registry of an image leads to a metadata service that the program does not
+// name.
 func (g *Guard) CheckImage(ctx context.Context, plan Plan, ref string) error {
-	return g.check(ctx, ref, registryHost(ref), g.named(plan), true)
+	return g.check(ctx, ref, registryHost(ref), g.namedHosts(plan), true)
 }
 
 // check judges the address of a "host:port". named are those that the program names.
@@ -113,7 +116,8 @@ func (g *Guard) addresses(ctx context.Context, host string) []netip.Addr {
 	if host == "docker.io" || host == "registry-1.docker.io" {
 		return nil
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, lookupLimit, fmt.Errorf("the addresses of %s were not known within %s", host, lookupLimit))
+	ctx, stop := context.WithTimeoutCause(ctx, lookupLimit, fmt.Errorf("the addresses of %s were not known within %s",
+		host, lookupLimit))
 	defer stop()
 	resolve := g.Resolve
 	if resolve == nil {
@@ -128,8 +132,8 @@ func (g *Guard) addresses(ctx context.Context, host string) []netip.Addr {
 	return found
 }
 
-// named are the hosts that the program names, as "host:port".
-func (g *Guard) named(plan Plan) []string {
+// namedHosts returns the hosts that the program names, as "host:port".
+func (g *Guard) namedHosts(plan Plan) []string {
 	var hosts []string
 	for _, host := range g.Hosts {
 		hosts = append(hosts, withPort(host, "443"))
@@ -147,7 +151,7 @@ func (g *Guard) named(plan Plan) []string {
 	return hosts
 }
 
-// registryHost is the "host:port" of a reference's registry.
+// registryHost returns the "host:port" of a reference's registry.
 func registryHost(ref string) string {
 	host, _, ok := strings.Cut(ref, "/")
 	if !ok || host != "localhost" && !strings.ContainsAny(host, ".:[") {
@@ -159,7 +163,7 @@ func registryHost(ref string) string {
 // defaultPorts are those of URLs without one.
 var defaultPorts = map[string]string{"http": "80", "https": "443", "git": "9418", "ssh": "22"}
 
-// urlHost is the "host:port" of a URL, or of a git repository in the form user@host:path.
+// urlHost returns the "host:port" of a URL, or of a git repository in the form user@host:path.
 func urlHost(location string) string {
 	if u, err := gitutil.ParseURL(location); err == nil {
 		return withPort(u.Host, defaultPorts[u.Scheme])

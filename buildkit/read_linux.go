@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Read tells how many bytes the daemon at an endpoint and the git programs that it runs have read so far, from whomever. It is
-// known where Written is.
+// Read returns a function that tells how many bytes the daemon at an endpoint and its git programs have read so far. It
+// returns nil where Written does.
 func Read(ctx context.Context, endpoint string) func() (bytes int64, known bool) {
 	pid, ok := localDaemon(ctx, endpoint)
 	if !ok {
@@ -19,7 +19,8 @@ func Read(ctx context.Context, endpoint string) func() (bytes int64, known bool)
 	return func() (int64, bool) { return readBy(pid) }
 }
 
-// readBy is what a daemon has read. Its git programs pass on by pipes what they receive by calls that the kernel does not count.
+// readBy returns how many bytes a daemon has read. Git receives by calls that the kernel does not count, and passes the
+// data on by pipes, which it does count.
 func readBy(daemon int) (n int64, known bool) {
 	if command(daemon) != "buildkitd" {
 		return 0, false
@@ -36,7 +37,7 @@ func readBy(daemon int) (n int64, known bool) {
 	return n, true
 }
 
-// throughput is what a process and those that it has started have read and written.
+// throughput returns how many bytes a process and its children have read and written.
 func throughput(pid int) int64 {
 	read, _ := ioOf(pid, "rchar")
 	written, _ := ioOf(pid, "wchar")
@@ -47,12 +48,14 @@ func throughput(pid int) int64 {
 	return n
 }
 
+// command returns the name of a process, "" when it has ended.
 func command(pid int) string {
-	name, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm")) //nolint:forbidigo // the kernel's; gone: no name
+	path := filepath.Join("/proc", strconv.Itoa(pid), "comm")
+	name, _ := os.ReadFile(path) //nolint:forbidigo // the kernel's
 	return strings.TrimSpace(string(name))
 }
 
-// ioOf is a line of proc_pid_io(5).
+// ioOf returns the number that a line of proc_pid_io(5) has.
 func ioOf(pid int, field string) (n int64, known bool) {
 	io, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "io")) //nolint:forbidigo // the kernel's
 	if err != nil {
@@ -66,9 +69,10 @@ func ioOf(pid int, field string) (n int64, known bool) {
 	return 0, false
 }
 
-// children are the processes that the threads of a process have started.
+// children returns the processes that the threads of a process have started.
 func children(pid int) []int {
-	lists, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "children")) // the pattern is a good one
+	pattern := filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "children")
+	lists, _ := filepath.Glob(pattern) // the only error is one of the pattern
 	var found []int
 	for _, list := range lists {
 		text, err := os.ReadFile(list) //nolint:forbidigo // the kernel's

@@ -76,7 +76,8 @@ func (f *exportedFolder) receive(stream filesync.FileSend_DiffCopyServer, all bo
 	opt := fsutil.ReceiveOpt{Merge: !f.mirror, Filter: f.plain}
 	if f.mirror {
 		if !all {
-			return fmt.Errorf("the daemon does not know mode=%s of a local export: use a newer one", client.LocalExporterModeDelete)
+			return fmt.Errorf("the daemon does not know mode=%s of a local export: use a newer one",
+				client.LocalExporterModeDelete)
 		}
 		opt.Differ = fsutil.DiffNone // every file is asked for
 	}
@@ -131,5 +132,6 @@ func (f *exportedFolder) warning() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("local export to %s: plain files only were written: %s. Export tar to keep them", f.root.Name(), strings.Join(parts, "; "))
+	return fmt.Sprintf("local export to %s: plain files only were written: %s. Export tar to keep them",
+		f.root.Name(), strings.Join(parts, "; "))
 }

@@ -130,7 +130,7 @@ func (w *silenceWatch) vertex(v *client.Vertex) {
 	w.names[v.Digest] = v.Name
 	what, ok := asking(v.Name)
 	if !ok {
-		what, ok = w.fetching(v.Name)
+		what, ok = w.describeFetch(v.Name)
 	}
 	if ok {
 		w.follow(phaseKey{v.Digest, v.Name}, what, v.Completed != nil)

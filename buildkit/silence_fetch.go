@@ -23,7 +23,8 @@ func (e *SilentSourceError) Error() string {
 	if e.Host != "" {
 		who = e.Host
 	}
-	return fmt.Sprintf("%s: %s has sent nothing for %s. Look at that server, or at the network between it and the builder, and try again",
+	return fmt.Sprintf("%s: %s has sent nothing for %s. Look at that server, or at the network between it and the "+
+		"builder, and try again",
 		e.What, who, e.Limit)
 }
 
@@ -36,9 +37,9 @@ var fromStep = regexp.MustCompile(`^\[(?:context [^\]]+|[^\]]*\d+/\d+)\] (?:FROM
 // remoteSource is a URL or a git repository among the arguments of ADD.
 var remoteSource = regexp.MustCompile(`(?:^|\s)((?:https?|git|ssh)://\S+|[\w.-]+@[\w.-]+:\S+)`)
 
-// fetching is about a step that fetches something large. The names are those of BuildKit's frontend (frontend/dockerui and
-// frontend/dockerfile/dockerfile2llb).
-func (w *silenceWatch) fetching(step string) (exchange, bool) {
+// describeFetch returns what a step fetches. ok is false for a step that fetches nothing large. The names are those of
+// BuildKit's frontend (frontend/dockerui and frontend/dockerfile/dockerfile2llb).
+func (w *silenceWatch) describeFetch(step string) (exchange, bool) {
 	found := func(what, host string) (exchange, bool) {
 		return exchange{large: true, fetch: &SilentSourceError{What: HideLogins(what), Host: host}}, true
 	}
@@ -63,7 +64,8 @@ func (w *silenceWatch) fetching(step string) (exchange, bool) {
 	return exchange{}, false
 }
 
-// archives are the contexts that are neither git repositories nor images: a daemon does not say which one it fetches.
+// archives returns the contexts that are neither git repositories nor images: a daemon does not say which one it
+// fetches.
 func (w *silenceWatch) archives() string {
 	var found []string
 	for _, location := range slices.Sorted(maps.Values(w.files.withoutLogins().remotes())) {
@@ -74,7 +76,7 @@ func (w *silenceWatch) archives() string {
 	return strings.Join(found, " or ")
 }
 
-// hostOf is the host of a URL without the port that goes without saying.
+// hostOf returns the host of a URL, without a default port.
 func hostOf(location string) string {
 	host := urlHost(location)
 	for _, port := range defaultPorts {
@@ -83,11 +85,11 @@ func hostOf(location string) string {
 	return host
 }
 
-// registryName is the registry of a reference as people write it.
+// registryName returns the registry of a reference as people write it.
 func registryName(ref string) string { return strings.TrimSuffix(registryHost(ref), ":443") }
 
-// noteHeadway takes what a daemon tells of a fetch: of layers that it pulls, how many bytes it has. Layers wait for each other,
-// so that one that moves is headway of all.
+// noteHeadway takes what a daemon tells of a fetch: of layers that it pulls, how many bytes it has. Layers wait for
+// each other, so that one that moves is headway of all.
 func (w *silenceWatch) noteHeadway(s *client.VertexStatus) {
 	if !layerID.MatchString(s.ID) {
 		return
@@ -108,7 +110,7 @@ func (w *silenceWatch) noteHeadway(s *client.VertexStatus) {
 
 // followLayer begins to watch a layer of which so many bytes are there.
 func (w *silenceWatch) followLayer(key phaseKey, bytes int64) {
-	what, ok := w.fetching(w.names[key.vertex])
+	what, ok := w.describeFetch(w.names[key.vertex])
 	if !ok {
 		what.fetch = &SilentSourceError{What: "layer " + key.id, Host: "its registry"}
 	}
@@ -117,7 +119,7 @@ func (w *silenceWatch) followLayer(key phaseKey, bytes int64) {
 	w.phases[key].pulled = bytes
 }
 
-// renew is headway of everything that is fetched.
+// renew notes headway of everything that is fetched.
 func (w *silenceWatch) renew() {
 	for _, p := range w.phases {
 		if p.fetch != nil {
@@ -126,7 +128,7 @@ func (w *silenceWatch) renew() {
 	}
 }
 
-// trickle is what a daemon moves without any headway, in bytes per second.
+// trickle returns what a daemon moves without any headway, in bytes per second.
 func (w *silenceWatch) trickle(p *phase) float64 {
 	if p.fetch == nil {
 		return trickle

@@ -67,8 +67,9 @@ func (p place) checkShared() error {
 		return err
 	}
 	return remedied{
-		cause: fmt.Errorf("its mode %04o lets other users write to it, and what they left would be obeyed", info.Mode().Perm()),
-		text:  fmt.Sprintf("Remove the folder, or set %s to another one", dirVariable),
+		cause: fmt.Errorf("its mode %04o lets other users write to it, and what they left would be obeyed",
+			info.Mode().Perm()),
+		text: fmt.Sprintf("Remove the folder, or set %s to another one", dirVariable),
 	}
 }
 
@@ -80,7 +81,7 @@ func (p place) isMarked() (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, planted(p, err)
+		return false, explainPlanted(p, err)
 	}
 	title, _, _ := strings.Cut(string(text), "\n")
 	ours, _, _ := strings.Cut(markerText, "\n")
@@ -93,19 +94,19 @@ func (p place) isMarked() (bool, error) {
 			text:  "Update the provider, or set " + dirVariable + " to another folder",
 		}
 	}
-	return false, p.foreign(markerFile)
+	return false, p.foreignError(markerFile)
 }
 
-// foreign is the error for a folder that is somebody else's, as the entry name shows.
-func (p place) foreign(name string) error {
+// foreignError returns the error for a folder that is somebody else's, as the entry name shows.
+func (p place) foreignError(name string) error {
 	return remedied{
 		cause: fmt.Errorf("the provider did not make it, and it is not empty: it has %q. Nothing was changed", name),
 		text:  "Set " + dirVariable + " to a new or an empty folder",
 	}
 }
 
-// planted adds the remedy to the error about an entry that another user may have made.
-func planted(p place, cause error) error {
+// explainPlanted adds the remedy to the error about an entry that another user may have made.
+func explainPlanted(p place, cause error) error {
 	if _, ok := errors.AsType[*private.UnsafeError](cause); !ok {
 		return cause
 	}
@@ -160,7 +161,7 @@ func (p place) adoptEmpty() error {
 	}
 	entries, err := p.content()
 	if err == nil && len(entries) > 0 {
-		err = p.foreign(entries[0].Name())
+		err = p.foreignError(entries[0].Name())
 	}
 	return err
 }
@@ -172,10 +173,10 @@ func (p place) adoptEarlier(entries []fs.DirEntry) error {
 	}
 	for _, e := range entries {
 		if !isOurs(e.Name()) {
-			return p.foreign(e.Name())
+			return p.foreignError(e.Name())
 		}
 	}
-	return p.foreign(entries[0].Name())
+	return p.foreignError(entries[0].Name())
 }
 
 // earlierNames are those that releases before the marker gave to what they put into the folder.

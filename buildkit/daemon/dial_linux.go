@@ -25,8 +25,8 @@ func (p place) dial(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
-// checkPeer returns an error unless the process is of root's or this user's, and has the alive lock, which only our
-// keeper passes on. One of another PID namespace cannot be looked at: its user has to do.
+// checkPeer returns an error unless the process belongs to root or this user and has the alive lock, which only our
+// keeper passes on. Of a process in another PID namespace only the user is checked.
 func (p place) checkPeer(peer *unix.Ucred) error {
 	socket := p.path(socketFile)
 	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
@@ -40,7 +40,8 @@ func (p place) checkPeer(peer *unix.Ucred) error {
 		return err
 	}
 	if !holds(int(peer.Pid), alive) {
-		return fmt.Errorf("%s: process %d listens there, which is not the daemon that a keeper started", socket, peer.Pid)
+		return fmt.Errorf("%s: process %d listens there, which is not the daemon that a keeper started",
+			socket, peer.Pid)
 	}
 	return nil
 }
@@ -48,11 +49,11 @@ func (p place) checkPeer(peer *unix.Ucred) error {
 // holds tells whether a process has the file open.
 func holds(pid int, file os.FileInfo) bool {
 	open := filepath.Join("/proc", strconv.Itoa(pid), "fd")
-	is := func(fd string) bool {
+	matches := func(fd string) bool {
 		info, err := os.Stat(filepath.Join(open, fd))
 		return err == nil && os.SameFile(info, file)
 	}
-	if is(strconv.Itoa(aliveFD)) {
+	if matches(strconv.Itoa(aliveFD)) {
 		return true
 	}
 	fds, err := os.ReadDir(open)
@@ -60,7 +61,7 @@ func holds(pid int, file os.FileInfo) bool {
 		return false
 	}
 	for _, fd := range fds {
-		if is(fd.Name()) {
+		if matches(fd.Name()) {
 			return true
 		}
 	}

@@ -19,7 +19,7 @@ const lockPoll = 10 * time.Millisecond
 func (p place) openLock(name string) (*os.File, error) {
 	f, err := p.OpenLock(name)
 	if err != nil {
-		return nil, unusable(p.Path(), planted(p, err))
+		return nil, unusable(p.Path(), explainPlanted(p, err))
 	}
 	return f, nil
 }

@@ -30,8 +30,8 @@ func (r *relay) stop() {
 	}
 }
 
-// startNetwork makes what a daemon needs to give its steps networks. Without a usable TUN device it writes the reason for
-// clients into the offline file; steps then have their own loopback only.
+// startNetwork makes what a daemon needs to give its steps networks. Without a usable TUN device it writes the reason
+// for clients into the offline file; steps then have their own loopback only.
 func (k keeper) startNetwork() (*relay, error) {
 	if err := k.linkPlugin(); err != nil {
 		return nil, err
@@ -78,8 +78,8 @@ func (k keeper) writeNetworkConfig(config network.Config) error {
 	return k.Write(networkConfig, text)
 }
 
-// findDevice returns the path of a TUN device that works: the machine's, or one in a file system that only the keeper and the
-// daemon see, for a container that has none but may use it.
+// findDevice returns the path of a TUN device that works: the machine's, or one in a file system that only the keeper
+// and the daemon see, for a container that has none but may use it.
 func (k keeper) findDevice() (string, error) {
 	failed := network.TryDevice(network.DefaultDevice)
 	if failed == nil {
@@ -115,8 +115,8 @@ func (k keeper) makeDevice(name string) error {
 	return unix.Mknod(filepath.Join(k.path(deviceFolder), name), unix.S_IFCHR|0o600, int(unix.Mkdev(major, minor)))
 }
 
-// startRelay starts the process with the socket that it serves. It has nothing of the client's environment, and gives up its
-// privileges itself. It ends when the pipe to it closes, so it does not outlive the keeper.
+// startRelay starts the process with the socket that it serves. It has nothing of the client's environment, and gives
+// up its privileges itself. It ends when the pipe to it closes, so it does not outlive the keeper.
 func (k keeper) startRelay(subnets []netip.Prefix) (*relay, error) {
 	listener, err := network.Listen(k.path(relaySocket))
 	if err != nil {

@@ -23,7 +23,7 @@ func (p place) checkState() error {
 	if err == nil {
 		err = checkTree(root, stateDepth)
 	}
-	return planted(p, err)
+	return explainPlanted(p, err)
 }
 
 // checkTree closes the folder.

@@ -91,7 +91,7 @@ func (t trust) settle(p place) (bool, error) {
 		case tooLarge != nil || err == nil && !bytes.Equal(have, want):
 			return false, nil
 		case err != nil:
-			return false, planted(p, err)
+			return false, explainPlanted(p, err)
 		}
 	}
 	if _, incomplete := missing[registriesFile]; len(missing) > 0 && !incomplete {

@@ -17,17 +17,17 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// Transfers remembers on this machine which contents daemons may have received, so that no two files that a daemon cannot
-// tell apart are ever sent under one key. The package comment says why.
+// Transfers remembers on this machine which contents daemons may have received, so that no two files that a daemon
+// cannot tell apart are ever sent under one key. The package comment says why.
 //
-// Each base key has a file of its own: a header, 32 random bytes that become part of the key, and one record for each file
-// that was sent. Records are appended before anything is sent, and compared with all others after that: of two processes
-// that do so at the same time at least one sees the other's. Whatever is damaged, missing or cannot be written costs a new
-// key, and with it one transfer of everything, but never a wrong file.
+// Each base key has a file of its own: a header, 32 random bytes that become part of the key, and one record for each
+// file that was sent. Records are appended before anything is sent, and compared with all others after that: of two
+// processes that do so at the same time at least one sees the other's. Whatever is damaged, missing or cannot be
+// written costs a new key, and with it one transfer of everything, but never a wrong file.
 type Transfers struct{ dir string }
 
-// Bounds of the files of Transfers: how many and how many bytes there are in all, and how many records of files that are no
-// longer there one has before it begins anew.
+// Bounds of the files of Transfers: how many and how many bytes there are in all, and how many records of files that
+// are no longer there one has before it begins anew.
 const (
 	transfersFiles = 1000
 	transfersBytes = 1 << 30
@@ -56,9 +56,9 @@ func UserTransfers() *Transfers {
 	return NewTransfers(filepath.Join(base, "pulumi-buildkit", "transfers"))
 }
 
-// Key returns the key under which a daemon is to keep what it receives of the trees, by the names of their local sources. It
-// stays the same for an equal base as long as no file has the stat, but not the content, of one that was sent under it.
-// Nil Transfers return a new key each time.
+// Key returns the key under which a daemon is to keep what it receives of the trees, by the names of their local
+// sources. It stays the same for an equal base as long as no file has the stat, but not the content, of one that was
+// sent under it. Nil Transfers return a new key each time.
 func (t *Transfers) Key(base string, trees map[string]*Tree, epoch *int64) string {
 	secret, err := t.claim(base, sentFiles(trees, epoch))
 	if err != nil {
@@ -76,8 +76,8 @@ func newSecret() []byte {
 	return secret
 }
 
-// identity is a digest of all that a daemon compares of a file, and of its place. It may be cut: two identities that are
-// equal by chance or by intent cost a new key.
+// identity is a digest of all that a daemon compares of a file, and of its place. It may be cut: two identities that
+// are equal by chance or by intent cost a new key.
 type identity [16]byte
 
 type content [sha256.Size]byte
@@ -141,11 +141,11 @@ func begin(dir *private.Folder, name string, files map[identity]sentFile) ([]byt
 		files[id] = sentFile{content: f.content}
 	}
 	secret := newSecret()
-	return secret, dir.Write(name, slices.Concat([]byte(transfersHeader), secret, unrecorded(files)))
+	return secret, dir.Write(name, slices.Concat([]byte(transfersHeader), secret, encodeUnrecorded(files)))
 }
 
-// join records the files in a file that is there. It returns errConflict when another content has the stat of one of them,
-// errDamagedTransfers when it cannot be read or has too many records of files that are not there any more.
+// join records the files in a file that is there. It returns errConflict when another content has the stat of one of
+// them, errDamagedTransfers when it cannot be read or has too many records of files that are not there any more.
 func join(dir *private.Folder, name string, files map[identity]sentFile) (secret []byte, err error) {
 	f, err := dir.OpenAppend(name)
 	if err != nil {
@@ -165,7 +165,7 @@ func join(dir *private.Folder, name string, files map[identity]sentFile) (secret
 	if err := markRecorded(records, files); err != nil {
 		return nil, err
 	}
-	news := unrecorded(files)
+	news := encodeUnrecorded(files)
 	if len(news) == 0 {
 		return secret, nil
 	}
@@ -193,7 +193,8 @@ func readUpTo(f *os.File, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// markRecorded marks the files that are among the records. It returns errConflict when one is there with another content.
+// markRecorded marks the files that are among the records. It returns errConflict when one is there with another
+// content.
 func markRecorded(records []byte, files map[identity]sentFile) error {
 	if len(records)%recordLength != 0 {
 		return errDamagedTransfers // also while another process is writing
@@ -213,8 +214,8 @@ func markRecorded(records []byte, files map[identity]sentFile) error {
 	return nil
 }
 
-// unrecorded encodes the files that no record is of.
-func unrecorded(files map[identity]sentFile) []byte {
+// encodeUnrecorded encodes the files that no record is of.
+func encodeUnrecorded(files map[identity]sentFile) []byte {
 	news := 0
 	for _, f := range files {
 		if !f.recorded {
