@@ -18,7 +18,8 @@ func checkNames(c *checker) {
 	checkKeys(c, "secretSources", c.args.SecretSources, idMistake)
 	for id := range c.args.SecretSources {
 		if env := deref(c.args.SecretSources[id].Env); strings.ContainsAny(env, "=\x00") {
-			c.refuse(under("secretSources", id)+".env", "this cannot be the name of an environment variable: write it without =")
+			c.refuse(under("secretSources", id)+".env", "this cannot be the name of an environment variable: write "+
+				"it without =")
 		}
 	}
 	for i, s := range c.args.SSH {
@@ -64,9 +65,11 @@ func buildArgMistake(name string) string {
 		return "a build argument needs a name, that of an ARG in the Dockerfile"
 	case strings.Contains(name, "="):
 		key, value, _ := strings.Cut(name, "=")
-		return fmt.Sprintf("%q cannot be the name of a build argument: write the name and the value apart, as %q: %q", name, key, value)
+		return fmt.Sprintf("%q cannot be the name of a build argument: write the name and the value apart, as %q: %q",
+			name, key, value)
 	case strings.ContainsFunc(name, unicode.IsSpace), hasControl(name):
-		return fmt.Sprintf("%q cannot be the name of a build argument: write it without white space and control characters", name)
+		return fmt.Sprintf("%q cannot be the name of a build argument: write it without white space and control "+
+			"characters", name)
 	}
 	return ""
 }
@@ -84,17 +87,20 @@ func labelMistake(name string) string {
 
 func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }
 
-// mayHaveNUL are the inputs of which the content is not looked at: a secret may be binary, a comment of a Dockerfile anything.
+// mayHaveNUL are the inputs of which the content is not looked at: a secret may be binary, a comment of a Dockerfile
+// anything.
 var mayHaveNUL = []string{"secrets", "dockerfile", "registries"}
 
-// checkNUL refuses NUL characters, which no path, argument, variable or name can have. It comes last: other checks say more.
+// checkNUL refuses NUL characters, which no path, argument, variable or name can have. It comes last: other checks say
+// more.
 func checkNUL(c *checker) {
 	for name, value := range c.raw.AllStable {
 		if !slices.Contains(mayHaveNUL, name) {
 			c.withoutNUL(name, value)
 		}
 	}
-	if d := c.args.Dockerfile; d != nil && strings.Contains(deref(d.Location), "\x00") && !c.failed("dockerfile.location") {
+	d := c.args.Dockerfile
+	if d != nil && strings.Contains(deref(d.Location), "\x00") && !c.failed("dockerfile.location") {
 		c.refuse("dockerfile.location", "it has a NUL character: leave it out")
 	}
 }

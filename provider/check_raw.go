@@ -12,7 +12,9 @@ import (
 )
 
 // cacheTypes are the caches that BuildKit knows, with the option that each needs.
-var cacheTypes = map[string]string{"registry": "ref", "local": "", "s3": "bucket", "gha": "", "azblob": "", "inline": ""}
+var cacheTypes = map[string]string{
+	"registry": "ref", "local": "", "s3": "bucket", "gha": "", "azblob": "", "inline": "",
+}
 
 // rawCacheMistake says what is wrong with a cache that is given as options.
 func rawCacheMistake(input string, kind string, options attrs) error {
@@ -46,7 +48,8 @@ var credentials = map[string]string{ //nolint:gosec // names of options
 func (c *checker) warnOfCredentials(path string, options attrs) {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if better, ok := credentials[name]; ok && options[name] != "" && !c.isSecret(path) {
-			c.warn("%s: %s is stored as plain text in the state: make the whole of it a secret, or use %s", path, name, better)
+			c.warn("%s: %s is stored as plain text in the state: make the whole of it a secret, or use %s",
+				path, name, better)
 		}
 	}
 }
@@ -73,7 +76,8 @@ func (a attrs) isOn(name string) bool {
 // rawLines refuses text that is not one line: what follows the first would be ignored.
 func rawLines(text string) error {
 	if hasControl(text) {
-		return errors.New("it has a control character, such as a line break: write all options in one line, separated by commas")
+		return errors.New("it has a control character, such as a line break: write all options in one line, " +
+			"separated by commas")
 	}
 	return nil
 }

@@ -5,11 +5,11 @@ import (
 	"path/filepath"
 )
 
-// projectFolder is the folder that links in build contexts may lead into: the repository around the project, or the project
-// when there is none. It is "" when that is the whole machine.
+// projectFolder returns the folder that links in build contexts may lead into: the repository around the project, or
+// the project when there is none. It is "" when that is the whole machine.
 //
-// The engine starts the plugin in the folder of the program, which is that of Pulumi.yaml or, with main, one below it. A
-// repository that is the whole home directory or the whole machine is not taken: it holds more than the project.
+// The engine starts the plugin in the folder of the program, which is that of Pulumi.yaml or, with main, one below it.
+// A repository that is the whole home directory or the whole machine is not taken: it holds more than the project.
 func projectFolder() string {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -19,7 +19,8 @@ func projectFolder() string {
 	if project == "" {
 		project = dir
 	}
-	if repository := above(project, ".git"); repository != "" && !isHome(repository) && filepath.Dir(repository) != repository {
+	repository := above(project, ".git")
+	if repository != "" && !isHome(repository) && filepath.Dir(repository) != repository {
 		return repository
 	}
 	if filepath.Dir(project) == project {
@@ -28,7 +29,7 @@ func projectFolder() string {
 	return project
 }
 
-// above is dir or the nearest folder above it that has something of one of the names; "" when none has.
+// above returns dir or the nearest folder above it that has something of one of the names; "" when none has.
 func above(dir string, names ...string) string {
 	for {
 		for _, name := range names {

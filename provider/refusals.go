@@ -17,7 +17,10 @@ import (
 
 // allowsInsecureTCP tells whether a daemon of another machine may be reached without TLS.
 func (c Config) allowsInsecureTCP() bool {
-	return deref(c.AllowInsecureTCP) || c.AllowInsecureTCP == nil && os.Getenv("PULUMI_BUILDKIT_ALLOW_INSECURE_TCP") == "1"
+	if c.AllowInsecureTCP != nil {
+		return *c.AllowInsecureTCP
+	}
+	return os.Getenv("PULUMI_BUILDKIT_ALLOW_INSECURE_TCP") == "1"
 }
 
 // dial connects to a daemon. The error names the input when it must not be reached without TLS.
@@ -28,8 +31,8 @@ func (c Config) dial(ctx context.Context, endpoint string) (*client.Client, erro
 	return buildkit.Dial(ctx, endpoint)
 }
 
-// guard is what a build may do on a builder of ours: the frontends of the configuration, and the hosts that the program
-// names in tags, registries and caches. The contexts are part of the plan.
+// guard returns what a build may do on a builder of ours: the frontends of the configuration, and the hosts that the
+// program names in tags, registries and caches. The contexts are part of the plan.
 func (s *settings) guard(op operation) *buildkit.Guard {
 	config := s.get()
 	g := &buildkit.Guard{Frontends: config.Frontends}
@@ -45,7 +48,8 @@ func (s *settings) guard(op operation) *buildkit.Guard {
 	return g
 }
 
-// cacheReferences are the images that caches are kept as. A preview writes no caches, but what the program names is named.
+// cacheReferences returns the images that caches are kept as. A preview writes no caches, but what the program names is
+// named.
 func cacheReferences(inputs property.Map) (refs []string) {
 	for _, key := range []string{"cacheFrom", "cacheTo"} {
 		list := inputs.Get(key)
@@ -70,22 +74,25 @@ func cacheReferences(inputs property.Map) (refs []string) {
 // withRefusal adds to the error of a build that asked for too much how the program allows it.
 func withRefusal(err error, config Config) error {
 	if tcp, ok := errors.AsType[*buildkit.InsecureTCPError](err); ok {
-		return fmt.Errorf("%w. Reach it through an SSH tunnel (ssh -N -L 1234:localhost:1234 HOST, then tcp://localhost:1234), "+
-			"or set allowInsecureTcp in the configuration of the provider, or PULUMI_BUILDKIT_ALLOW_INSECURE_TCP=1", tcp)
+		return fmt.Errorf("%w. Reach it through an SSH tunnel (ssh -N -L 1234:localhost:1234 HOST, then "+
+			"tcp://localhost:1234), or set allowInsecureTcp in the configuration of the provider, "+
+			"or PULUMI_BUILDKIT_ALLOW_INSECURE_TCP=1", tcp)
 	}
 	if frontend, ok := errors.AsType[*buildkit.FrontendError](err); ok {
 		return fmt.Errorf("%w. If you trust it, allow it in the configuration of the provider: "+
 			"pulumi config set --path 'buildkit:frontends[%d]' %s", frontend, len(config.Frontends), frontend.Reference)
 	}
 	if reach, ok := errors.AsType[*buildkit.ReachError](err); ok && reach.Image {
-		return fmt.Errorf("%w. If it is meant, name the registry in the program: registries: [{ address: %q }]", reach, reach.Host)
+		return fmt.Errorf("%w. If it is meant, name the registry in the program: registries: [{ address: %q }]",
+			reach, reach.Host)
 	} else if ok {
-		return fmt.Errorf("%w. If it is meant, name it in the program: context: { named: { download: { location: %q } } }", reach, reach.Location)
+		return fmt.Errorf("%w. If it is meant, name it in the program: "+
+			"context: { named: { download: { location: %q } } }", reach, reach.Location)
 	}
 	return err
 }
 
-// loginWarnings are about locations with a login in their URL.
+// loginWarnings returns warnings about locations with a login in their URL.
 func loginWarnings(files buildkit.Files) []string {
 	var warnings []string
 	logins := files.Logins()
@@ -94,7 +101,8 @@ func loginWarnings(files buildkit.Files) []string {
 		if name != "" {
 			path = under("context.named", name) + ".location"
 		}
-		warnings = append(warnings, fmt.Sprintf("%s: its URL has a login, which everybody reads who reads the program or its state. "+
+		warnings = append(warnings, fmt.Sprintf("%s: its URL has a login, which everybody reads who reads the "+
+			"program or its state. "+
 			"Write the URL without it, and give the token in secrets, as %s", path, logins[name]))
 	}
 	return warnings

@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
 
-// What a person sees of the provider leaves it in this file. Errors, reasons and messages have texts of others in them: of
-// registries, daemons, steps, Dockerfiles and names of files. Each passes through package foreign as a whole.
+// What a person sees of the provider leaves it in this file. Errors, reasons and messages have texts of others in them:
+// of registries, daemons, steps, Dockerfiles and names of files. Each passes through package foreign as a whole.
 
 // logger shows messages of the operation that a context belongs to.
 type logger struct{ to p.Logger }
@@ -57,13 +57,16 @@ func showError(err error) error {
 	return err
 }
 
-// showResponse changes the texts of a response, of which the argument is a pointer. Those of a partial state are stored.
+// showResponse changes the texts of a response, of which the argument is a pointer. Those of a partial state are
+// stored.
 func showResponse(res any) {
 	var partial *p.InitializationFailed
 	switch res := res.(type) {
 	case *p.CheckResponse:
 		for i, failure := range res.Failures {
-			res.Failures[i] = p.CheckFailure{Property: foreign.Line(failure.Property), Reason: foreign.Text(failure.Reason)}
+			res.Failures[i] = p.CheckFailure{
+				Property: foreign.Line(failure.Property), Reason: foreign.Text(failure.Reason),
+			}
 		}
 	case *p.CreateResponse:
 		partial = res.PartialState

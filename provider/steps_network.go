@@ -20,17 +20,19 @@ func (b builder) explainNetwork(plan buildkit.Plan, err error) error {
 	return networkError(plan, err, b.embedded.Ended(), b.embedded.Offline())
 }
 
-// networkError returns err with a remedy when the embedded daemon has ended meanwhile, for the reason ended, or when a step
-// failed on a machine where steps have no network, for the reason offline.
+// networkError returns err with a remedy when the embedded daemon has ended meanwhile, for the reason ended, or when a
+// step failed on a machine where steps have no network, for the reason offline.
 func networkError(plan buildkit.Plan, err, ended error, offline string) error {
 	if ended != nil {
-		return fmt.Errorf("the embedded BuildKit daemon ended during the build: %w. Run it again. The build itself ended with: %w", ended, err)
+		return fmt.Errorf("the embedded BuildKit daemon ended during the build: %w. Run it again. The build itself "+
+			"ended with: %w", ended, err)
 	}
 	step, ok := errors.AsType[*buildkit.StepError](err)
 	if !ok || step.ExitCode == 0 || plan.Network != "" || offline == "" {
 		return err
 	}
-	return fmt.Errorf("%w\nsteps have no network on this machine: %s. Run modprobe tun, or start a container with --device /dev/net/tun "+
+	return fmt.Errorf("%w\nsteps have no network on this machine: %s. Run modprobe tun, or start a container with "+
+		"--device /dev/net/tun "+
 		"or --privileged; or set network: host, which gives steps the network of the machine", err, offline)
 }
 
@@ -41,7 +43,8 @@ func (b builder) warnOfProxies(plan buildkit.Plan, warn func(string)) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(plan.BuildArgs)) {
 		if host, ok := loopbackProxy(name, plan.BuildArgs[name]); ok {
-			warn(fmt.Sprintf("buildArgs: %s names a proxy on %s, where steps reach only themselves: write another address of this "+
+			warn(fmt.Sprintf("buildArgs: %s names a proxy on %s, where steps reach only themselves: write another "+
+				"address of this "+
 				"machine, on which the proxy must listen, or set network: host", name, host))
 		}
 	}
