@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,14 +51,26 @@ func (e *InsecureTCPError) Error() string {
 func CheckLocal(endpoint string) error {
 	hostPort, isTCP := strings.CutPrefix(endpoint, "tcp://")
 	if host, _, err := net.SplitHostPort(hostPort); isTCP && err == nil {
-		if addr, ok := parseAddress(host); ok && !isLoopback(addr) {
+		if addr, ok := parseAddress(host); ok && !isHere(addr) {
 			return &InsecureTCPError{Endpoint: endpoint, Address: addr.String()}
 		}
 	}
 	return nil
 }
 
-func isLoopback(addr netip.Addr) bool { return addr.Unmap().IsLoopback() }
+// isHere reports whether what is sent to addr stays on this machine: a loopback address, the one by which people say "this
+// machine" when they copy it from a daemon's arguments (0.0.0.0), or one of an interface of its own.
+func isHere(addr netip.Addr) bool {
+	addr = addr.Unmap()
+	if addr.IsLoopback() || addr.IsUnspecified() {
+		return true
+	}
+	own, _ := net.InterfaceAddrs() // without them only the loopback is known
+	return slices.ContainsFunc(own, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr().Unmap() == addr.WithZone("")
+	})
+}
 
 // localDialer dials what leads to this machine and nothing else: what it judges is the very address that it dials.
 type localDialer struct {
@@ -72,12 +85,15 @@ func (d *localDialer) dial(ctx context.Context, hostPort string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
+	if host == "" {
+		host = "localhost"
+	}
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil, err
 	}
 	for _, addr := range addrs {
-		if !isLoopback(addr) {
+		if !isHere(addr) {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.refused = &InsecureTCPError{Endpoint: d.endpoint, Address: addr.String()}

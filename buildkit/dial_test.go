@@ -60,7 +60,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 // Without TLS only this machine is dialed, whatever name it has, and nothing is sent to another.
 func TestDialWithoutTLS(t *testing.T) {
 	t.Parallel()
-	for _, endpoint := range []string{"tcp://192.0.2.1:1", "tcp://[2001:db8::1]:1", "tcp://0.0.0.0:1", "tcp://169.254.1.1:1", "tcp://[::ffff:192.0.2.1]:1"} {
+	for _, endpoint := range []string{"tcp://192.0.2.1:1", "tcp://[2001:db8::1]:1", "tcp://169.254.1.1:1", "tcp://[::ffff:192.0.2.1]:1"} {
 		if _, err := Dial(t.Context(), endpoint); !isInsecureTCP(err) {
 			t.Errorf("%s: %v", endpoint, err)
 		}
@@ -68,7 +68,17 @@ func TestDialWithoutTLS(t *testing.T) {
 			t.Errorf("%s is not judged before it is dialed: %v", endpoint, err)
 		}
 	}
-	for _, endpoint := range []string{"tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1", "unix:///nowhere"} {
+	here := []string{"tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://:1", "unix:///nowhere"}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range own {
+		if ip := addr.(*net.IPNet).IP; !ip.IsLinkLocalUnicast() {
+			here = append(here, "tcp://"+net.JoinHostPort(ip.String(), "1"))
+		}
+	}
+	for _, endpoint := range here {
 		if _, err := Dial(t.Context(), endpoint); err == nil || isInsecureTCP(err) || CheckLocal(endpoint) != nil {
 			t.Errorf("%s: %v, %v", endpoint, err, CheckLocal(endpoint))
 		}

@@ -21,7 +21,7 @@ func (s *step) readDevice() {
 			return
 		}
 		protocol, ok := protocolOf(packet[:n])
-		if !ok || s.pingsElsewhere(packet[:n]) {
+		if !ok || isFragment(packet[:n]) || s.pingsElsewhere(packet[:n]) {
 			continue
 		}
 		copied := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet[:n])})
@@ -52,6 +52,20 @@ func protocolOf(packet []byte) (tcpip.NetworkProtocolNumber, bool) {
 		return header.IPv6ProtocolNumber, len(packet) >= header.IPv6MinimumSize
 	}
 	return 0, false
+}
+
+// isFragment reports whether a packet is a part of a larger one, or may hide that it is. The stack would keep 4 MiB of parts
+// for each step, for others that never come. Connections have no fragments: they know the MTU.
+func isFragment(packet []byte) bool {
+	if header.IPVersion(packet) == header.IPv4Version {
+		ip := header.IPv4(packet)
+		return ip.More() || ip.FragmentOffset() > 0
+	}
+	switch tcpip.TransportProtocolNumber(header.IPv6(packet).NextHeader()) {
+	case header.TCPProtocolNumber, header.UDPProtocolNumber, header.ICMPv6ProtocolNumber:
+		return false
+	}
+	return true // a header of a fragment, or one before it
 }
 
 // pingsElsewhere reports whether a packet is an echo request to an address that is not the relay's. The stack would

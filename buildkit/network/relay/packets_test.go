@@ -136,3 +136,36 @@ func FuzzPackets(f *testing.F) {
 		}
 	})
 }
+
+// Parts of packets are dropped: the stack would keep them, for each step, until the others come.
+func TestFragmentsAreDropped(t *testing.T) {
+	t.Parallel()
+	four := func(flags uint8, offset uint16) []byte {
+		packet := make([]byte, header.IPv4MinimumSize+8)
+		header.IPv4(packet).Encode(&header.IPv4Fields{TotalLength: uint16(len(packet)), Flags: flags, FragmentOffset: offset, TTL: 1, Protocol: 17})
+		return packet
+	}
+	six := func(next uint8) []byte {
+		packet := make([]byte, header.IPv6MinimumSize+8)
+		packet[0], packet[6] = 6<<4, next
+		return packet
+	}
+	for name, c := range map[string]struct {
+		packet []byte
+		want   bool
+	}{
+		"whole":                   {four(0, 0), false},
+		"whole, not to be parted": {four(header.IPv4FlagDontFragment, 0), false},
+		"the first part":          {four(header.IPv4FlagMoreFragments, 0), true},
+		"the last part":           {four(0, 8), true},
+		"UDP":                     {six(17), false},
+		"TCP":                     {six(6), false},
+		"ICMP":                    {six(58), false},
+		"a part of IPv6":          {six(44), true},
+		"options before it":       {six(0), true},
+	} {
+		if got := isFragment(c.packet); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
