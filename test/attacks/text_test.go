@@ -77,7 +77,8 @@ func TestTextOfOthersAtTheTerminal(t *testing.T) {
 		},
 		"a git server": {dockerfile: "FROM BUSYBOX\n", properties: "context: {location: '" + server.URL + "/git/evil.git'}\npull: true"},
 		"a stage":      {dockerfile: "FROM BUSYBOX\n", properties: `target: "` + escaped + `"`},
-		"inputs": {dockerfile: "FROM BUSYBOX\n", properties: `tags: ["REPO:` + escaped + `"]
+		"inputs": {dockerfile: "FROM BUSYBOX\n", properties: `context: {location: app}
+tags: ["REPO:` + escaped + `"]
 buildArgs: {"` + escaped + `": a, "A=B": b}
 secretSources: {a: {file: "/` + escaped + `"}}`},
 		"a path": {dockerfile: "FROM BUSYBOX\n", properties: `dockerfile: {location: "` + escaped + `"}`},
