@@ -1,8 +1,6 @@
 package buildkit
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +13,8 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
 // pinLimit bounds the question to a git server.
@@ -86,28 +86,44 @@ func lsRemote(ctx context.Context, remote, ref string) (string, error) {
 	remote, auth := gitLogin(remote)
 	ctx, stop := context.WithTimeoutCause(ctx, pinLimit, fmt.Errorf("git did not answer within %s", pinLimit))
 	defer stop()
-	var out, complaint bytes.Buffer
-	cmd := exec.CommandContext(ctx, "git", "ls-remote", "--", remote)
-	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_SSH_COMMAND=ssh -oBatchMode=yes")
-	cmd.Env = append(cmd.Env, auth...)
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &complaint, time.Second
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
-		}
-		return "", fmt.Errorf("git ls-remote: %w: %s", err, HideLogins(strings.TrimSpace(complaint.String())))
-	}
-	refs := map[string]string{}
-	for lines := bufio.NewScanner(&out); lines.Scan(); {
-		if sum, name, ok := strings.Cut(lines.Text(), "\t"); ok {
-			refs[name] = sum
-		}
-	}
 	if ref == "" {
 		ref = "HEAD"
 	}
-	// A tag that is an object of its own is followed to its commit.
-	for _, name := range []string{"refs/heads/" + ref, "refs/tags/" + ref + "^{}", "refs/tags/" + ref, ref} {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"ls-remote", "--", remote}, refNames(ref)...)...)
+	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_SSH_COMMAND=ssh -oBatchMode=yes")
+	cmd.Env = append(cmd.Env, auth...)
+	out, complaint, err := subprocess.Output(cmd)
+	switch {
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case errors.Is(err, subprocess.ErrLimit):
+		return "", fmt.Errorf("git ls-remote: %w; that is no list of branches and tags: check the server and the git program",
+			err)
+	case err != nil:
+		return "", fmt.Errorf("git ls-remote: %w: %s", err, HideLogins(strings.TrimSpace(string(complaint))))
+	}
+	return commitOf(out, ref)
+}
+
+// refNames are the full names that a branch or tag may have, in the order in which they count. A tag that is an object of
+// its own is followed to its commit. Git is asked for no others: a large repository has more of them than we read.
+func refNames(ref string) []string {
+	names := []string{"refs/heads/" + ref, "refs/tags/" + ref + "^{}", "refs/tags/" + ref}
+	if ref == "HEAD" || strings.HasPrefix(ref, "refs/") {
+		names = append(names, ref)
+	}
+	return names
+}
+
+// commitOf finds a branch or tag in what git ls-remote printed.
+func commitOf(list []byte, ref string) (string, error) {
+	refs := map[string]string{}
+	for line := range strings.Lines(string(list)) {
+		if sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t"); ok {
+			refs[name] = sum
+		}
+	}
+	for _, name := range refNames(ref) {
 		if sum := refs[name]; sum != "" {
 			return sum, nil
 		}

@@ -41,6 +41,11 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 			return p.ReadResponse{}, nil
 		}
 	}
+	if errors.Is(err, registry.ErrUndetermined) {
+		loggerOf(ctx).warningf("the state is kept as it is, because nobody could tell whether the image is gone: %v. "+
+			"If it is gone, build it again with pulumi up --replace '%s'", err, req.Urn)
+		return unchanged, nil
+	}
 	if err != nil {
 		loggerOf(ctx).warningf("the state is kept as it is, because the registry could not be asked: %v", r.withLoginHint(args, err))
 		return unchanged, nil
@@ -66,6 +71,10 @@ func stillHolding(ctx context.Context, client *registry.Client, old state) (hold
 				holding, archived = append(holding, tag), err
 			}
 		case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrNoRepository):
+		case errors.Is(err, registry.ErrUndetermined):
+			if served, _ := client.Exists(ctx, tag.Repository(), old.digest); !served {
+				return nil, nil, err
+			} // what is served is not archived, and so the tag does not hold it
 		case err != nil:
 			return nil, nil, err
 		case digest == old.digest:

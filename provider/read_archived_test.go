@@ -2,6 +2,7 @@ package provider
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
@@ -37,6 +38,56 @@ func TestReadKeepsAnArchivedImage(t *testing.T) {
 			}
 			if tags := texts(unpacked(t, read.GetProperties()), "tags"); !gone && !slices.Equal(tags, texts(outputs, "tags")) {
 				t.Errorf("tags %v", tags)
+			}
+		})
+	}
+}
+
+// Where nobody may ask whether an image is archived or gone, the state stays, also of one that is gone, and a warning names the right. A tag
+// that somebody took away is drift nevertheless, as long as the image is served.
+func TestReadKeepsWhatCannotBeDetermined(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(f faulty, digest string)
+		drift  bool
+	}{
+		"archived":    {func(f faulty, digest string) { f.Archive("team", digest) }, false},
+		"gone":        {func(f faulty, _ string) { f.Repository("team", registrytest.Mutable) }, false},
+		"a tag moved": {func(f faulty, _ string) { f.Archive("team", f.Push(t, "team:2", registrytest.Image(t, "linux/amd64"))) }, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFaulty(t)
+			f.Repository("team", registrytest.Mutable)
+			first, second := f.Host()+"/team:1", f.Host()+"/team:2"
+			outputs, err := f.apply(t, "FROM scratch", first, second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Deny("ecr:DescribeImages")
+			test.change(f, text(outputs, "digest"))
+			inputs := props(t, `{"platforms": ["linux/amd64"]}`).Set("tags", outputs.Get("tags"))
+			read, err := f.Read(t.Context(), &pulumirpc.ReadRequest{
+				Id: "app", Urn: string(urn), Properties: packed(t, outputs), Inputs: packed(t, inputs),
+			})
+			if err != nil || read.GetId() != "app" {
+				t.Fatalf("%q, %v", read.GetId(), err)
+			}
+			want := []string{first, second}
+			if test.drift {
+				want = want[:1]
+			}
+			if tags := texts(unpacked(t, read.GetProperties()), "tags"); !slices.Equal(tags, want) {
+				t.Errorf("tags %v, want %v", tags, want)
+			}
+			logs := f.logs()
+			for _, text := range []string{
+				"WARNING the state is kept as it is", "allow ecr:DescribeImages in the IAM policy", "pulumi up --replace '" + string(urn),
+			} {
+				if strings.Contains(logs, text) == test.drift {
+					t.Errorf("%q: %t, in\n%s", text, !test.drift, logs)
+				}
 			}
 		})
 	}

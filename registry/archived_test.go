@@ -31,7 +31,7 @@ func TestSetTagsArchived(t *testing.T) {
 	}
 }
 
-// TestArchivedIsNotGone: an image in the archive is listed and not served. Who may not ask takes the registry's word.
+// TestArchivedIsNotGone: an image in the archive is listed and not served. Where we may not ask, nothing is gone.
 func TestArchivedIsNotGone(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -41,7 +41,8 @@ func TestArchivedIsNotGone(t *testing.T) {
 	}{
 		"archived":       {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest) }, true, registry.ErrArchived},
 		"on its way":     {func(e *registrytest.ECR, digest string) { e.Activate("team/app", digest) }, true, registry.ErrArchived},
-		"nobody may ask": {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest); e.Deny("ecr:DescribeImages") }, false, registry.ErrNotFound},
+		"nobody may ask": {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest); e.Deny("ecr:DescribeImages") }, false, registry.ErrUndetermined},
+		"gone":           {func(e *registrytest.ECR, _ string) { e.Repository("team/app", registrytest.Mutable) }, false, registry.ErrNotFound},
 		"AWS is silent": {func(e *registrytest.ECR, digest string) {
 			e.Archive("team/app", digest)
 			e.Inject(registrytest.Rule{Operation: "DescribeImages", Fault: registrytest.Reset(0)})
@@ -63,15 +64,60 @@ func TestArchivedIsNotGone(t *testing.T) {
 				t.Errorf("resolved to %q, %v", held, err)
 			}
 			found, err := client.Exists(t.Context(), tag.Repository(), digest)
-			if gone := !found && err == nil; gone != errors.Is(test.is, registry.ErrNotFound) {
+			if gone := !found && err == nil; gone != errors.Is(test.is, registry.ErrNotFound) || test.is != nil && !found && err != nil && !errors.Is(err, test.is) {
 				t.Errorf("exists: %t, %v", found, err)
 			}
 			deleted, err := client.DeleteTag(t.Context(), tag, digest)
-			if left := e.Tags("team/app"); deleted != test.archived || (len(left) == 0) != test.archived || (err != nil) != (test.is == nil) {
+			left := e.Tags("team/app")
+			if gone := test.archived || name == "gone"; deleted != test.archived || (len(left) == 0) != gone || (err != nil) != (test.is == nil) {
 				t.Errorf("deleted: %t, %v, left %v", deleted, err, left)
 			}
-			if _, err := client.Resolve(t.Context(), parseTag(t, e.Host()+"/team/app:absent")); test.is != nil && !errors.Is(err, registry.ErrNotFound) {
+			absent := registry.ErrNotFound
+			if !test.archived && test.is != nil {
+				absent = test.is
+			}
+			if _, err := client.Resolve(t.Context(), parseTag(t, e.Host()+"/team/app:absent")); test.is != nil && !errors.Is(err, absent) {
 				t.Errorf("a tag that is not there: %v", err)
+			}
+		})
+	}
+}
+
+// TestUndeterminedNamesTheRight: the error tells whoever may not ask, or has no AWS credentials but a plain login, what would tell. It blames
+// no login of the registry's.
+func TestUndeterminedNamesTheRight(t *testing.T) {
+	t.Parallel()
+	for profile, want := range map[string]string{
+		"one": "AWS: User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:DescribeImages on resource: " +
+			"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:DescribeImages action; " +
+			"allow ecr:DescribeImages in the IAM policy of that user",
+		"nothing": `AWS: no credentials in the environment, in profile "nothing" or from this machine; run aws configure, or name a profile ` +
+			`that has some with ecr.profile or AWS_PROFILE`,
+		"absent": `AWS: there is no profile "absent" in ~/.aws; correct ecr.profile or AWS_PROFILE`,
+	} {
+		t.Run(profile, func(t *testing.T) {
+			t.Parallel()
+			e := registrytest.NewECR(t)
+			e.Repository("app", registrytest.Mutable)
+			digest := e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
+			e.Archive("app", digest)
+			e.Deny("ecr:DescribeImages")
+			client := once(amazonOr(t, e, profile, `{}`, registry.Login{Address: e.Host(), Username: "AWS", Password: e.Token()}))
+			tag := parseTag(t, e.Host()+"/app:1")
+			_, err := client.Resolve(t.Context(), tag)
+			expect(t, err, registry.ErrUndetermined, "resolving "+tag.String()+": it is archived or gone, which is not known: only AWS credentials "+
+				"with the right to ecr:DescribeImages in "+tag.Repository()+" can tell: "+want)
+			if errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrDenied) || errors.Is(err, registry.ErrNotFound) {
+				t.Errorf("%v is more than that", err)
+			}
+			if found, err := client.Exists(t.Context(), tag.Repository(), digest); found || !errors.Is(err, registry.ErrUndetermined) {
+				t.Errorf("exists: %t, %v", found, err)
+			}
+			if deleted, err := client.DeleteTag(t.Context(), tag, digest); deleted || err != nil {
+				t.Errorf("deleted: %t, %v", deleted, err)
+			}
+			if _, err := client.Find(t.Context(), tag); !errors.Is(err, registry.ErrNotFound) {
+				t.Errorf("it is reused: %v", err)
 			}
 		})
 	}

@@ -11,8 +11,9 @@ import (
 )
 
 // DeleteTag removes a tag if it still points to digest, and says whether it did. A tag that is gone, or that holds something else by now,
-// is left alone and no error. It never deletes by digest: other tags may hold it. Amazon ECR is asked through its API, with the right to
-// ecr:BatchDeleteImage, and deletes an image with its last tag; of an index its images stay, without tags.
+// is left alone and no error, and so is one that is not served where we may not ask whether it is archived. It never deletes by digest:
+// other tags may hold it. Amazon ECR is asked through its API, with the right to ecr:BatchDeleteImage, and deletes an image with its last
+// tag; of an index its images stay, without tags.
 //
 // UNFORTUNATELY there is a moment between looking and deleting in which somebody may move the tag; it is deleted then.
 //
@@ -40,8 +41,11 @@ func (c *Client) deleteTag(ctx context.Context, s *session, tag Tag, want string
 	if errors.Is(err, ErrNotFound) {
 		held, err = c.checkArchive(ctx, tag.Repository(), types.ImageIdentifier{ImageTag: &tag.label}, err)
 	}
-	if errors.Is(err, ErrArchived) { // it can be deleted all the same
+	switch {
+	case errors.Is(err, ErrArchived): // it can be deleted all the same
 		err = nil
+	case errors.Is(err, ErrUndetermined): // it may hold another image: only what is ours is deleted
+		return false, nil
 	}
 	if err != nil || held.String() != want {
 		return false, err

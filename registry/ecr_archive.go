@@ -14,7 +14,8 @@ import (
 
 // checkArchive asks Amazon ECR whether an image that it does not serve is in its archive. absent is the error of the
 // registry. checkArchive returns the digest and ErrArchived if the image is archived. It returns absent if the image is
-// not listed, or if these credentials may not ask. After any other error it is not known whether the image is gone.
+// not listed, and ErrUndetermined if these credentials may not ask. After any other error it is not known either whether
+// the image is gone.
 func (c *Client) checkArchive(
 	ctx context.Context, repository string, id types.ImageIdentifier, absent error,
 ) (digest.Digest, error) {
@@ -22,13 +23,18 @@ func (c *Client) checkArchive(
 		return "", absent
 	}
 	api, err := c.ecrAPI(ctx, repository)
-	if api == nil || err != nil {
-		return "", absent // nobody can be asked
+	if err != nil {
+		return "", undetermined(repository, err)
+	}
+	if api == nil {
+		return "", absent // there is no archive
 	}
 	held, status, err := api.describe(ctx, id)
 	switch {
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrDenied), errors.Is(err, ErrUnauthorized):
+	case errors.Is(err, ErrNotFound):
 		return "", absent
+	case errors.Is(err, ErrDenied), errors.Is(err, ErrUnauthorized):
+		return "", undetermined(repository, err)
 	case err != nil:
 		return "", fmt.Errorf("%w; whether it is archived: %w", errUnserved, err)
 	case status == types.ImageStatusActive: // it came back a moment ago
@@ -39,6 +45,12 @@ func (c *Client) checkArchive(
 
 // errUnserved is a 404 of which it is not known whether it means that something is gone.
 var errUnserved = errors.New("404 of an image that may be there; try again")
+
+// undetermined names the right that is missing. It is no ErrDenied or ErrUnauthorized: the registry's login may be good.
+func undetermined(repository string, err error) error {
+	return fmt.Errorf("%w: only AWS credentials with the right to ecr:DescribeImages in %s can tell: %s",
+		ErrUndetermined, repository, err.Error())
+}
 
 // restoration returns what brings an image back from the archive.
 func (a *ecrAPI) restoration(id types.ImageIdentifier) string {

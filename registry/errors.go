@@ -23,6 +23,8 @@ var (
 	ErrNoRepository error = noRepository{}
 	// ErrArchived: the registry lists the image and does not serve it until it is restored. It is not gone.
 	ErrArchived = errors.New("archived")
+	// ErrUndetermined: the registry does not serve the image, and we may not ask whether it is archived or gone.
+	ErrUndetermined = errors.New("it is archived or gone, which is not known")
 	// ErrUnauthorized: there are no credentials, or they are wrong or expired.
 	ErrUnauthorized = errors.New("401 unauthorized")
 	// ErrDenied: the credentials are good and may not do this.

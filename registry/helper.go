@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
 // helperTimeout leaves a person time to unlock a key store.
@@ -30,6 +32,9 @@ func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
 		return Credential{}, context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
 		return Credential{}, fmt.Errorf("%s is not on PATH; install it, or remove it from docker's config.json", program)
+	case errors.Is(err, subprocess.ErrLimit):
+		return Credential{}, fmt.Errorf(`%s: %w; it should answer with {"Username":..., "Secret":...}: update it, or remove it from `+
+			`docker's config.json`, program, err)
 	case err != nil && hasNothing(output):
 		return Credential{}, nil
 	case err != nil:
@@ -41,9 +46,8 @@ func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
 func runHelper(ctx context.Context, program, address string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, "get")
 	cmd.Stdin = strings.NewReader(address)
-	// A killed helper may leave a child that holds its stdout open.
-	cmd.WaitDelay = time.Second
-	return cmd.Output()
+	output, _, err := subprocess.Output(cmd)
+	return output, err
 }
 
 func decodeHelper(program string, output []byte) (Credential, error) {

@@ -24,6 +24,7 @@ var helpers = map[string]string{
 	"broken":  `echo '{"Secret":"` + canary + `"}'; echo '` + canary + `' >&2; exit 3`,
 	"garbled": `echo 'Secret: ` + canary + `'`,
 	"slow":    `exec sleep 60`,
+	"endless": `while :; do printf '` + canary + `%01024d' 0; done`,
 }
 
 func TestMain(m *testing.M) {
@@ -114,6 +115,10 @@ func TestKeychainErrors(t *testing.T) {
 		{
 			"garbled helper", `{"credsStore":"garbled"}`,
 			`credentials for ghcr.io: docker-credential-garbled did not answer with {"Username":..., "Secret":...}; update it`,
+		},
+		{
+			"endless helper", `{"credsStore":"endless"}`, "credentials for ghcr.io: docker-credential-endless: it printed more than 1 MiB " +
+				`and was ended; it should answer with {"Username":..., "Secret":...}: update it, or remove it from docker's config.json`,
 		},
 		{
 			"no helper", `{"credsStore":"absent"}`, "credentials for ghcr.io: docker-credential-absent is not on PATH; " +

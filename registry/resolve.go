@@ -11,7 +11,8 @@ import (
 )
 
 // Resolve says which digest a tag holds now. Errors: ErrNotFound if the registry says that there is no such tag, the only "gone";
-// ErrArchived, with the digest, if the tag is there and its image cannot be had; ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others, after which nothing is known about the tag.
+// ErrArchived, with the digest, if the tag is there and its image cannot be had; ErrUndetermined if it is not served, and we may not ask
+// whether it is there; ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others, after which nothing is known about the tag.
 func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
 	ctx, stop := c.within(ctx)
 	defer stop()
@@ -46,7 +47,8 @@ func (c *Client) Find(ctx context.Context, tag Tag) (string, error) {
 }
 
 // Exists says whether the registry serves a digest; whether it serves all that belongs to it, Verify says. Errors as Resolve, but for
-// ErrNotFound, which is false; ErrArchived if the registry has the digest all the same; ErrMismatch if the registry answers with another digest.
+// ErrNotFound, which is false; ErrArchived if the registry has the digest all the same; ErrUndetermined if it may;
+// ErrMismatch if the registry answers with another digest.
 func (c *Client) Exists(ctx context.Context, repository, digest string) (bool, error) {
 	ctx, stop := c.within(ctx)
 	defer stop()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/network"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
 // conditions of the embedded daemon. Each tries the real thing in the daemon's folder and returns what is wrong with its remedy.
@@ -52,9 +53,9 @@ func hasRunc(place) error {
 	}
 	ctx, stop := context.WithTimeoutCause(context.Background(), 10*time.Second, errors.New("no answer within 10 s"))
 	defer stop()
-	if output, err := exec.CommandContext(ctx, runc, "--version").CombinedOutput(); err != nil {
+	if _, complaint, err := subprocess.Output(exec.CommandContext(ctx, runc, "--version")); err != nil {
 		return fmt.Errorf("%s --version: %w %s: replace it by one for this machine: install the whole plugin archive, or in a checkout "+
-			"run make build", runc, err, strings.TrimSpace(string(output)))
+			"run make build", runc, err, strings.TrimSpace(string(complaint)))
 	}
 	return nil
 }

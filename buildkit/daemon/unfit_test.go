@@ -51,6 +51,16 @@ func TestRuncThatDoesNotRun(t *testing.T) {
 	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ", "exec format error", "run make build")
 }
 
+// TestRuncThatPrintsWithoutEnd: it is ended, and costs no memory.
+func TestRuncThatPrintsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	if err := os.WriteFile(bin+"/runc", []byte("#!/bin/sh\nwhile :; do printf '%01024d' 0; done\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- "+bin+"/runc --version: it printed more than 1 MiB and was ended", "run make build")
+}
+
 func TestWithoutRoot(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
