@@ -97,7 +97,8 @@ func TestPullNamesTheBaseThatCannotBeFound(t *testing.T) {
 	for inputs, want := range map[string]string{
 		from(registrytest.New(t), `"pull": true`): "base image: resolving ",
 		from(closed, `"pull": true`):              "base:1: 401 unauthorized: no credentials",
-		`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 127.0.0.1:1/base\n"}, "pull": true}`: "127.0.0.1:1/base:latest: it was not fetched",
+		`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 127.0.0.1:1/base\n"}, "pull": true}`:     "127.0.0.1:1/base:latest",
+		`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 169.254.169.254/base\n"}, "pull": true}`: "169.254.169.254/base:latest: it was not fetched",
 	} {
 		res := check(t, inputs)
 		if len(res.Failures) != 1 || res.Failures[0].Property != "pull" || !strings.Contains(res.Failures[0].Reason, want) {
