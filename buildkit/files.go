@@ -20,10 +20,7 @@ type Files struct {
 
 // projectBounds returns where links in the project may lead.
 func (f Files) projectBounds() file.Bounds {
-	if f.Project == "" {
-		return nil
-	}
-	return file.Bounds{f.Project}
+	return file.Project(f.Project)
 }
 
 // bounds returns where links that lead to a file of a context, or beside it, may lead. The context may be remote.

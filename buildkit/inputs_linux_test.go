@@ -98,7 +98,7 @@ func TestAgentsThatCannotBeUsed(t *testing.T) {
 	}{
 		"none":               {nil, "no SSH key \"\" forwarded from the client"},
 		"what to do then":    {nil, "give the agent or keys with this id in ssh (default, for a mount without one)"},
-		"no such key":        {[]buildkit.SSHAgent{{ID: "default", Paths: []string{"/nowhere/key"}}}, `ssh "default": stat /nowhere/key: no such file or directory`},
+		"no such key":        {[]buildkit.SSHAgent{{ID: "default", Paths: []string{"/nowhere/key"}}}, `ssh "default": open /nowhere/key: no such file or directory`},
 		"a locked key":       {[]buildkit.SSHAgent{{ID: "default", Paths: []string{locked}}}, "this private key is passphrase protected; a key with a passphrase can be used through an agent (ssh-add)"},
 		"something else":     {[]buildkit.SSHAgent{{ID: "default", Paths: []string{nokey}}}, `ssh "default": ["` + nokey + `"]: ssh: no key found`},
 		"two of one id":      {[]buildkit.SSHAgent{{ID: "a", Paths: []string{key(t, "")}}, {ID: "a", Paths: []string{key(t, "")}}}, `duplicate agent ID "a"`},

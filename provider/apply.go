@@ -148,6 +148,9 @@ func logins(given []Registry) []registry.Login {
 		out[i] = registry.Login{
 			Address: r.Address, Username: deref(r.Username), Password: deref(r.Password), CAFile: deref(r.CAFile), Insecure: deref(r.Insecure),
 		}
+		if r.CAFile != nil {
+			out[i].Project = projectFolder()
+		}
 	}
 	return out
 }

@@ -49,7 +49,8 @@ func (a ImageArgs) secrets() map[string]buildkit.Secret {
 func (s SecretSource) read(ctx context.Context) (value []byte, err error) {
 	place := "the file " + deref(s.File)
 	if s.Env == nil {
-		value, err = file.Read(ctx, *s.File, file.LimitSecret)
+		value, err = file.Project(projectFolder()).ReadNamed(ctx, *s.File, file.LimitSecret)
+		err = withTarget(err, "secretSources")
 	} else {
 		text, set := os.LookupEnv(*s.Env)
 		if place = "the environment variable " + *s.Env; !set {

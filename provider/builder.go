@@ -16,7 +16,7 @@ import (
 func links(keychain *registry.Keychain) map[string]daemon.Registry {
 	registries := map[string]daemon.Registry{}
 	for host, link := range keychain.Links() {
-		registries[host] = daemon.Registry{CAFile: link.CAFile, PlainHTTP: link.Insecure}
+		registries[host] = daemon.Registry{CAFile: link.CAFile, Project: link.Project, PlainHTTP: link.Insecure}
 	}
 	return registries
 }

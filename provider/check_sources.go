@@ -95,14 +95,6 @@ func isFile(path string, err error) bool {
 	return err == nil && !info.IsDir()
 }
 
-// withTarget adds to the error about a link which input may name the link's target.
-func withTarget(err error, input string) error {
-	if !errors.As(err, new(*file.LinkError)) {
-		return err
-	}
-	return fmt.Errorf("%w: nothing of it was read. Write the path of its target in %s, or link to a file in the project", err, input)
-}
-
 func checkDockerfile(c *checker) {
 	d := c.args.Dockerfile
 	if d != nil && d.Location != nil && d.Inline != nil && isKnown(c.raw, "dockerfile") {

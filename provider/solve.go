@@ -105,7 +105,7 @@ func (a *attempt) solve(ctx context.Context) error {
 	defer func() { _ = daemon.Close() }()
 	a.built, err = buildkit.Solve(ctx, daemon, a.plan, a.in, a.access, a.progress.report)
 	a.plan.NoCache = false // what a failed push leaves to do is the push
-	return withTarget(err, "dest")
+	return withTargetOfBuild(err)
 }
 
 // withoutCache builds again when all caches are such that their errors are to be ignored.

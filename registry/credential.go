@@ -41,6 +41,8 @@ type Login struct {
 	Password string
 	// CAFile is a file with the PEM certificates of the authorities that sign for the registry, besides those that this machine knows.
 	CAFile string
+	// Project is the folder in which links to the CAFile have to stay; "" is none.
+	Project string
 	// Insecure speaks plain http with the registry, password included. Loopback hosts need no such permission.
 	Insecure bool
 }

@@ -87,3 +87,21 @@ func TestCAFileErrors(t *testing.T) {
 		}
 	}
 }
+
+// A CA file that is a link out of the project is not read. A path that the program writes may lead anywhere.
+func TestCAFileThatIsALink(t *testing.T) {
+	t.Parallel()
+	host, caFile := trusted(t)
+	project := t.TempDir()
+	link := filepath.Join(project, "ca.pem")
+	if err := os.Symlink(caFile, link); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{caFile: "", link: "write the path of its target in registries"} {
+		login := registry.Login{Address: host, Username: "user", Password: canary, CAFile: path, Project: project}
+		_, err := once(dockerConfig(t, `{}`, login)).Resolve(t.Context(), parseTag(t, host+"/app:1"))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

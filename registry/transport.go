@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,7 +21,10 @@ func trusting(ctx context.Context, transport http.RoundTripper, link Login) (htt
 	if !is {
 		return nil, fmt.Errorf("the CA file %s of %s needs an http.Transport, not %T", link.CAFile, link.Host(), transport)
 	}
-	certificates, err := file.Read(ctx, link.CAFile, file.LimitText)
+	certificates, err := file.Project(link.Project).ReadNamed(ctx, link.CAFile, file.LimitText)
+	if errors.As(err, new(*file.LinkError)) {
+		return nil, fmt.Errorf("the CA file of %s: %w; write the path of its target in registries", link.Host(), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the CA file of %s: %w; correct it in registries", link.Host(), err)
 	}

@@ -39,6 +39,8 @@ type Options struct {
 type Registry struct {
 	// CAFile has the certificates, PEM, of those who sign for the registry beside the machine's own; "" is nobody.
 	CAFile string
+	// Project is the folder in which links to the CAFile have to stay; "" is none.
+	Project string
 	// PlainHTTP speaks http without TLS.
 	PlainHTTP bool
 }

@@ -32,13 +32,25 @@ func readTrust(ctx context.Context, registries map[string]Registry) (trust, erro
 		one := trusted{plainHTTP: r.PlainHTTP}
 		if r.CAFile != "" {
 			var err error
-			if one.certificates, err = file.Read(ctx, r.CAFile, file.LimitText); err != nil {
-				return nil, fmt.Errorf("the CA file of %s: %w; correct it in registries", host, err)
+			if one.certificates, err = r.certificates(ctx); err != nil {
+				return nil, fmt.Errorf("the CA file of %s: %w", host, err)
 			}
 		}
 		read[host] = one
 	}
 	return read, nil
+}
+
+// certificates are the content of the CAFile.
+func (r Registry) certificates(ctx context.Context) ([]byte, error) {
+	content, err := file.Project(r.Project).ReadNamed(ctx, r.CAFile, file.LimitText)
+	if errors.As(err, new(*file.LinkError)) {
+		return nil, fmt.Errorf("%w; write the path of its target in registries", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; correct it in registries", err)
+	}
+	return content, nil
 }
 
 // place returns the place below base of a daemon that trusts them, with the files that say so. Without any it is base.

@@ -24,9 +24,13 @@ type Bounds []string
 type LinkError struct {
 	Link   string // path of the link
 	Target string // its text
+	Socket bool   // it leads to a socket, wherever that is
 }
 
 func (e *LinkError) Error() string {
+	if e.Socket {
+		return fmt.Sprintf("%s: it is a link to %q, and no link of the project is followed to a socket", e.Link, e.Target)
+	}
 	return fmt.Sprintf("%s: it is a link to %q, out of the build context and the project", e.Link, e.Target)
 }
 

@@ -77,6 +77,7 @@ func TestNothingIsWrittenThroughALinkOutOfTheProject(t *testing.T) {
 		"local":          {properties: "exports: [{local: {dest: ./out/new}}]\n", link: "out"},
 		"tar":            {properties: "exports: [{tar: {dest: ./out/new.tar}}]\n", link: "out"},
 		"layout":         {properties: "exports: [{oci: {dest: ./out, tar: false}}]\n", link: "out"},
+		"cache":          {properties: "cacheTo: [{local: {dest: ./out/new}}]\n", link: "out"},
 		"blobs of cache": {properties: "cacheTo: [{local: {dest: ./cache}}]\n", link: "cache/blobs"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,6 +89,9 @@ func TestNothingIsWrittenThroughALinkOutOfTheProject(t *testing.T) {
 			}
 			r := test.Up()
 			stack.Fails(t, r, filepath.Join(test.Dir, attack.link))
+			if attack.link == "out" {
+				stack.Says(t, r, "nothing was written. Write the path of its target in dest")
+			}
 			if entries, err := os.ReadDir(around); err != nil || len(entries) > 0 {
 				t.Errorf("outside there is %v, %v", entries, err)
 			}

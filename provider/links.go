@@ -1,0 +1,50 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+)
+
+// linkError is the error about a link, with what became of it and what to do.
+type linkError struct {
+	cause  error
+	remedy string
+}
+
+func (e *linkError) Error() string { return e.cause.Error() + ": " + e.remedy }
+
+func (e *linkError) Unwrap() error { return e.cause }
+
+// withTarget adds to the error about a link which input may name the link's target. An error that says so already stays as it is.
+func withTarget(err error, input string) error {
+	link, is := errors.AsType[*file.LinkError](err)
+	if !is {
+		return err
+	}
+	instead := ", or link to a file in the project"
+	if link.Socket {
+		instead = ""
+	}
+	return withRemedy(err, fmt.Sprintf("nothing of it was read. Write the path of its target in %s%s", input, instead))
+}
+
+// withTargetOfBuild does the same for what a build opens: SSH keys and agents, and otherwise what it writes.
+func withTargetOfBuild(err error) error {
+	switch {
+	case errors.As(err, new(*buildkit.AgentError)):
+		return withTarget(err, "ssh.paths")
+	case errors.As(err, new(*file.LinkError)):
+		return withRemedy(err, "nothing was written. Write the path of its target in dest, or let the link lead into the project")
+	}
+	return err
+}
+
+func withRemedy(err error, remedy string) error {
+	if errors.As(err, new(*linkError)) {
+		return err
+	}
+	return &linkError{cause: err, remedy: remedy}
+}
