@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,8 @@ type Definition struct {
 	Ignore     []byte            // the ignore file in force for the main context; nil when there is none
 	IgnorePath string            // where that one was found
 	Named      map[string][]byte // those of the named contexts; nil for one that has none
+
+	links []string // warnings about ignore files that are links to nothing that BuildKit sees
 }
 
 // readDefinition reads the texts of a plan. The main context is taken by <Dockerfile>.dockerignore or, when there is none, by
@@ -40,22 +43,23 @@ func readDefinition(ctx context.Context, files Files) (Definition, error) {
 			return d, err
 		}
 		d.Dockerfile, d.IgnorePath = text.Text, files.Dockerfile+ignoreFile
-		if d.Ignore, err = files.readOptional(ctx, filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
+		if d.Ignore, err = d.readOptional(ctx, files, filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
 			return d, err
 		}
 	}
 	var err error
 	if d.Ignore == nil && !IsRemote(files.Context) {
 		d.IgnorePath = filepath.Join(files.Context, ignoreFile)
-		if d.Ignore, err = files.readOptional(ctx, files.Context, ignoreFile); err != nil {
+		if d.Ignore, err = d.readOptional(ctx, files, files.Context, ignoreFile); err != nil {
 			return d, err
 		}
 	}
-	for name, dir := range files.Named {
+	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
+		dir := files.Named[name]
 		if IsRemoteNamed(dir) {
 			continue
 		}
-		if d.Named[name], err = files.readOptional(ctx, dir, ignoreFile); err != nil {
+		if d.Named[name], err = d.readOptional(ctx, files, dir, ignoreFile); err != nil {
 			return d, err
 		}
 	}
@@ -84,12 +88,13 @@ func ReadDockerfile(ctx context.Context, files Files) (read DockerfileText, err 
 	return read, err
 }
 
-// readOptional reads a file of a directory that need not exist: nil then, and never nil for an empty one. Links are followed
-// as BuildKit follows them, as if the directory were the root of everything. What they leave it for may be in the project.
-// A file that is there and cannot be read is an error: without it the build would take what it excludes.
-func (f Files) readOptional(ctx context.Context, dir, name string) ([]byte, error) {
-	found, err := f.openOptional(dir, name)
+// readOptional reads an ignore file of a directory that need not exist: nil then, and never nil for an empty one. Links are
+// followed as BuildKit follows them, as if the directory were the root of everything: what they leave it for is not there, of
+// which a warning is kept. A file that is there and cannot be read is an error: without it the build would take what it excludes.
+func (d *Definition) readOptional(ctx context.Context, files Files, dir, name string) ([]byte, error) {
+	found, err := files.openOptional(dir, name)
 	if isAbsent(err) {
+		d.warnOfLink(dir, name)
 		return nil, nil
 	}
 	if err != nil {
@@ -106,15 +111,25 @@ func (f Files) openOptional(dir, name string) (*os.File, error) {
 		return nil, err
 	}
 	defer func() { _ = root.Close() }()
-	inside, err := file.Within(root, name)
-	if !isAbsent(err) {
-		return inside, err
-	}
-	elsewhere, err := f.bounds(dir).Open(filepath.Join(dir, name))
+	return file.Within(root, name)
+}
+
+// warnOfLink keeps a warning if an ignore file that is not there for BuildKit is a link to a place outside of its directory.
+func (d *Definition) warnOfLink(dir, name string) {
+	path := filepath.Join(dir, name)
+	target, err := os.Readlink(path)
 	if err != nil {
-		return nil, err
+		return
 	}
-	return elsewhere.File, nil
+	f, err := file.Bounds{dir}.Open(path)
+	if err == nil { // an absolute path: to BuildKit that is one in the directory
+		_ = f.Close()
+	}
+	if err == nil || errors.As(err, new(*file.LinkError)) {
+		d.links = append(d.links, fmt.Sprintf("the ignore file %s has no effect: it is a link to %q, out of %s, which BuildKit does not follow. "+
+			"Put a copy there, or give the Dockerfile an ignore file of its own (<Dockerfile>.dockerignore) inside the build context",
+			path, target, dir))
+	}
 }
 
 // isAbsent tells whether an error says that there is no file of that name: nothing, a folder, or a link that leads nowhere.

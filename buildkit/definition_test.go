@@ -81,7 +81,7 @@ func TestWhatIsNoFileIsNoIgnoreFile(t *testing.T) {
 		if err := os.Symlink(text, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
-		if data, err := (Files{Context: dir}).readOptional(t.Context(), dir, name); data != nil || err != nil {
+		if data, err := new(Definition).readOptional(t.Context(), Files{Context: dir}, dir, name); data != nil || err != nil {
 			t.Errorf("%s: %q, %v", name, data, err)
 		}
 	}

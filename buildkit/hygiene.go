@@ -19,9 +19,9 @@ const (
 )
 
 // Warnings tell a person what is odd about the recorded inputs of a plan: files that BuildKit cannot send, and big contexts
-// most of which the build does not read, with their biggest folders and what to do.
+// most of which the build does not read, with their biggest folders and what to do, and ignore files without effect.
 func (in *Inputs) Warnings(ctx context.Context, plan Plan) []string {
-	var warnings []string
+	warnings := slices.Clone(in.links)
 	for _, name := range slices.Sorted(maps.Keys(in.dirs)) {
 		tree, dir := in.trees[name], in.dirs[name].dir
 		if skipped := tree.Skipped(); len(skipped) > 0 {

@@ -16,8 +16,7 @@ import (
 func TestLoadFollowsNoLinkOutOfContextAndProject(t *testing.T) {
 	t.Parallel()
 	links := map[string]string{
-		"Dockerfile": "p/app/Dockerfile", "Dockerfile.dockerignore": "p/app/Dockerfile.dockerignore", ".dockerignore": "p/app/.dockerignore",
-		"of a named context": "p/lib/.dockerignore", "context": "p/app", "named context": "p/lib",
+		"Dockerfile": "p/app/Dockerfile", "context": "p/app", "named context": "p/lib",
 	}
 	for name, link := range links {
 		for _, target := range []string{"relative", "absolute", "process"} {
@@ -53,15 +52,63 @@ func TestLoadFollowsNoLinkOutOfContextAndProject(t *testing.T) {
 	}
 }
 
-// Links within the project are what monorepos share Dockerfiles and ignore files by.
+// An ignore file that is a link out of its folder is not there, as for BuildKit, and a warning says so. It is not even read.
+func TestIgnoreFilesThatAreLinksOutOfTheirFolder(t *testing.T) {
+	t.Parallel()
+	for _, link := range []string{"p/app/.dockerignore", "p/app/Dockerfile.dockerignore", "p/lib/.dockerignore"} {
+		for text, warned := range map[string]bool{
+			"../shared": true, "../../secret": true, "/proc/self/environ": true, "../gone": true, "TOP/p/app/f": true, "../..": true,
+			"gone": false, "f": false, "/f": false, "../f": false,
+		} {
+			t.Run(link+" "+text, func(t *testing.T) {
+				t.Parallel()
+				top := t.TempDir()
+				write(t, top, map[string]string{
+					"p/app/Dockerfile": "FROM scratch\nCOPY --from=lib . .\nCOPY . .\n", "p/app/f": "x\n", "p/lib/f": "x\n", "p/app/g": "", "p/lib/g": "",
+					"p/shared": "g\n", "secret": "g\n!CANARY\n",
+				})
+				text := strings.ReplaceAll(text, "TOP", top)
+				if err := os.Symlink(text, filepath.Join(top, link)); err != nil {
+					t.Fatal(err)
+				}
+				files := Files{
+					Context: filepath.Join(top, "p/app"), Dockerfile: filepath.Join(top, "p/app/Dockerfile"),
+					Named: map[string]string{"lib": filepath.Join(top, "p/lib")}, Project: filepath.Join(top, "p"),
+				}
+				in, err := Load(t.Context(), Plan{Files: files})
+				if err != nil {
+					t.Fatal(err)
+				}
+				warnings := strings.Join(in.Warnings(t.Context(), Plan{Files: files}), "\n")
+				says := strings.Count(warnings, filepath.Join(top, link)+" has no effect: it is a link to \""+text+"\"") == 1 &&
+					strings.Contains(warnings, "Put a copy there")
+				if says != warned || !warned && warnings != "" || strings.Contains(warnings, "CANARY") {
+					t.Errorf("warnings %q, want one: %v", warnings, warned)
+				}
+				context := "p/app"
+				if strings.HasPrefix(link, "p/lib") {
+					context = "p/lib"
+				}
+				for name, tree := range in.trees {
+					paths := strings.Join(tree.Paths(), " ")
+					if in.dirs[name].dir == filepath.Join(top, context) && !strings.Contains(paths, "g") {
+						t.Errorf("the ignore file is in force: %s", paths)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Links within the project are what monorepos share Dockerfiles by.
 func TestLoadFollowsLinksWithinTheProject(t *testing.T) {
 	t.Parallel()
 	top := t.TempDir()
 	write(t, top, map[string]string{
-		"p/shared/Dockerfile": "FROM scratch\nCOPY . .\n", "p/shared/ignore": "f\n", "p/apps/one/f": "", "p/apps/one/g": "",
+		"p/shared/Dockerfile": "FROM scratch\nCOPY . .\n", "p/apps/one/f": "", "p/apps/one/g": "",
 	})
 	for link, text := range map[string]string{
-		"p/apps/one/Dockerfile": "../../shared/Dockerfile", "p/apps/one/.dockerignore": "../../shared/ignore", "p/current": "apps/one",
+		"p/apps/one/Dockerfile": "../../shared/Dockerfile", "p/current": "apps/one",
 	} {
 		if err := os.Symlink(text, filepath.Join(top, link)); err != nil {
 			t.Fatal(err)
@@ -73,8 +120,8 @@ func TestLoadFollowsLinksWithinTheProject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if paths := in.trees[contextSource].Paths(); string(in.Ignore) != "f\n" || strings.Join(paths, " ") != ".dockerignore Dockerfile g" {
-			t.Errorf("%s: ignore file %q, context %q", context, in.Ignore, paths)
+		if paths := in.trees[contextSource].Paths(); strings.Join(paths, " ") != "Dockerfile f g" {
+			t.Errorf("%s: context %q", context, paths)
 		}
 		read, err := ReadDockerfile(t.Context(), files)
 		if want := filepath.Join(top, "p/shared/Dockerfile"); err != nil || read.Linked != want {

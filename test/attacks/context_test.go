@@ -3,9 +3,12 @@
 package attacks
 
 import (
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
@@ -73,9 +76,8 @@ func TestALinkLeadsNoInputOutOfTheContext(t *testing.T) {
 		files                  map[string]string
 	}{
 		"the environment as Dockerfile": {properties: app, link: "app/Dockerfile", text: "/proc/self/environ"},
-		"the environment as ignore":     {properties: app, link: "app/.dockerignore", text: "/proc/self/environ"},
 		"a folder as context":           {properties: app, link: "app", text: "AROUND"},
-		"an ignore file of a named one": {properties: lib, files: files, link: "lib/.dockerignore", text: "BESIDE"},
+		"a named context":               {properties: lib, files: files, link: "lib", text: "AROUND"},
 		"a folder of the Dockerfile": {
 			properties: app + "dockerfile: {location: ./docker/Dockerfile}\n", link: "docker", text: "AROUND",
 		},
@@ -90,10 +92,87 @@ func TestALinkLeadsNoInputOutOfTheContext(t *testing.T) {
 	}
 }
 
+// BuildKit does not see such an ignore file, and never did: a program that did not change must not change.
+func TestAnIgnoreFileThatIsALinkOutOfTheContextHasNoEffect(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"/proc/self/environ", "BESIDE", "../shared/ignore"} {
+		t.Run(target, func(t *testing.T) {
+			t.Parallel()
+			test, canary := linked(t, app, map[string]string{
+				"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/no\n", "shared/ignore": "no\n", "app/no": "",
+			}, map[string]string{"app/.dockerignore": target})
+			r := test.Preview()
+			stack.Succeeds(t, r)
+			stack.Says(t, r, "app/.dockerignore has no effect", "Put a copy there")
+			if _, summary, _ := strings.Cut(r.All(), "Diagnostics:"); strings.Count(summary, "has no effect") != 1 {
+				t.Errorf("the warning does not come once:\n%s", summary)
+			}
+			leaks(t, test, r, canary)
+		})
+	}
+}
+
+// The program names a file of the repository, and whoever writes the repository makes it a link.
+func TestALinkLeadsNoSecretAndNoKeyOutOfTheProject(t *testing.T) {
+	t.Parallel()
+	const secret, ssh = app + "secretSources: {b: {file: ./env}}\n", app + "ssh: [{id: default, paths: [./key]}]\n"
+	const tell = "FROM BUSYBOX\nRUN --mount=type=secret,id=b tr '\\0' '\\n' </run/secrets/b | tr A-Z a-z; exit 1\n"
+	const sign = "FROM BUSYBOX\nRUN --mount=type=ssh,required=true test ! -S \"$SSH_AUTH_SOCK\"\n"
+	const ca = app + "registries: [{address: HOST, caFile: ./ca.pem}]\n"
+	agent, asked := listeningAgent(t)
+	for name, attack := range map[string]struct{ properties, dockerfile, link, text, remedy string }{
+		"the environment as a secret": {secret, tell, "env", "/proc/self/environ", "Write the path of its target in secretSources"},
+		"a file beside as a secret":   {secret, tell, "env", "BESIDE", "Write the path of its target in secretSources"},
+		"an agent as a key":           {ssh, sign, "key", agent, "Write the path of its target in ssh.paths"},
+		"a key beside":                {ssh, sign, "key", "BESIDE", "Write the path of its target in ssh.paths"},
+		"authorities":                 {ca, "FROM BUSYBOX\n", "ca.pem", "BESIDE", "write the path of its target in registries"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			properties := strings.ReplaceAll(attack.properties, "HOST", shared.Registry.Host)
+			test, canary := linked(t, properties, map[string]string{"app/Dockerfile": attack.dockerfile}, map[string]string{attack.link: attack.text})
+			r := test.Preview()
+			stack.Fails(t, r, filepath.Join(test.Dir, attack.link), "it is a link to", attack.remedy)
+			leaks(t, test, r, canary, strings.ToLower(canary), "pulumi_config_passphrase=")
+		})
+	}
+	t.Cleanup(func() {
+		if n := asked.Load(); n > 0 {
+			t.Errorf("the agent was asked %d times", n)
+		}
+	})
+}
+
+// listeningAgent is the socket of an agent that counts who asks it.
+func listeningAgent(t *testing.T) (path string, asked *atomic.Int64) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "a") //nolint:usetesting // a short path
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, asked = filepath.Join(dir, "agent"), &atomic.Int64{}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(listener.Close(), os.RemoveAll(dir)) })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			asked.Add(1)
+			_ = conn.Close()
+		}
+	}()
+	return path, asked
+}
+
 func TestALinkWithinTheProjectIsFollowed(t *testing.T) {
 	t.Parallel()
-	test, _ := linked(t, app, map[string]string{"shared/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/f && ! test -e /x/no\n", "shared/ignore": "no\n", "app/no": ""},
-		map[string]string{"app/Dockerfile": "../shared/Dockerfile", "app/.dockerignore": "../shared/ignore"})
+	test, _ := linked(t, app, map[string]string{"shared/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/f\n"},
+		map[string]string{"app/Dockerfile": "../shared/Dockerfile"})
 	stack.Succeeds(t, test.Preview())
 
 	test, _ = linked(t, app, map[string]string{".env": "CANARY_of_the_project\n"}, map[string]string{"app/Dockerfile": "../.env"})
