@@ -13,6 +13,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // dialLimit bounds the wait for a daemon's first answer.
@@ -169,5 +171,5 @@ func dial(ctx context.Context, endpoint string, opts ...client.ClientOpt) (*clie
 
 func unreachable(endpoint string, cause error) error {
 	return fmt.Errorf("no BuildKit daemon answers at %s: %w; start one there (buildkitd --addr %s), "+
-		"or correct builder.endpoint or BUILDKIT_HOST", endpoint, cause, endpoint)
+		"or correct builder.endpoint or BUILDKIT_HOST", endpoint, cause, shell.Quote(endpoint))
 }

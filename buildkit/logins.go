@@ -87,7 +87,7 @@ func (l *logins) keepGit(u *url.URL, who login) (attr, value string) {
 		return "", ""
 	}
 	sum := sha256.Sum256([]byte(u.String()))
-	id := llb.GitAuthHeaderKey + "_" + l.random + hex.EncodeToString(sum[:4])
+	id := llb.GitAuthHeaderKey + "_" + l.random + hex.EncodeToString(sum[:])
 	l.set(id+"."+u.Host, who.basic())
 	return pb.AttrAuthHeaderSecret, id
 }
@@ -129,21 +129,19 @@ func (f Files) withoutLogins() Files {
 func (f Files) Logins() map[string]string {
 	found := map[string]string{}
 	for source, location := range f.remotes() {
-		plain, has := CutLogin(location)
-		u, err := url.Parse(plain)
-		if !has || err != nil {
-			continue
-		}
-		name, _ := strings.CutPrefix(source, localName(""))
-		if source == contextSource {
-			name = ""
-		}
-		found[name] = httpToken + u.Hostname()
-		if _, isGit, _ := dfgitutil.ParseGitRef(plain); isGit {
-			found[name] = llb.GitAuthTokenKey + "." + u.Host
+		if plain, has := CutLogin(location); has {
+			found[sourceContext(source)] = secretFor(plain)
 		}
 	}
 	return found
+}
+
+// sourceContext returns the name of the context of a source; "" is the main one.
+func sourceContext(source string) string {
+	if source == contextSource {
+		return ""
+	}
+	return strings.TrimPrefix(source, localName(""))
 }
 
 // hasLogins tells whether any of these locations has a login.

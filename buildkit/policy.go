@@ -65,7 +65,7 @@ func (p *sourcePolicy) check(ctx context.Context, op *pb.SourceOp) error {
 		if op.Attrs[pb.AttrImageRecordType] == "frontend" && !frontendIsAllowed(rest, p.guard.Frontends, true) {
 			return &FrontendError{Reference: rest}
 		}
-		return p.guard.check(ctx, rest, registryHost(rest), named, true)
+		return p.guard.check(ctx, rest, registryHost(rest), named, imageSource)
 	case "git":
 		remote := op.Attrs[pb.AttrFullRemoteURL]
 		if remote == "" {
@@ -74,9 +74,9 @@ func (p *sourcePolicy) check(ctx context.Context, op *pb.SourceOp) error {
 		if err := p.checkBundle(ctx, op, named); err != nil {
 			return err
 		}
-		return p.guard.check(ctx, remote, urlHost(remote), named, false)
+		return p.guard.check(ctx, remote, urlHost(remote), named, gitSource)
 	case "http", "https":
-		return p.guard.check(ctx, op.GetIdentifier(), urlHost(op.GetIdentifier()), named, false)
+		return p.guard.check(ctx, op.GetIdentifier(), urlHost(op.GetIdentifier()), named, fileSource)
 	case "local", "oci-layout", "oci-layout+blob":
 		return nil
 	}
@@ -89,7 +89,7 @@ func (p *sourcePolicy) checkBundle(ctx context.Context, op *pb.SourceOp, named [
 	if !isImage {
 		return nil
 	}
-	return p.guard.check(ctx, ref, registryHost(ref), named, true)
+	return p.guard.check(ctx, ref, registryHost(ref), named, imageSource)
 }
 
 // checkFrontend returns a *FrontendError for a frontend that a build of ours is about to run and nobody allowed. A

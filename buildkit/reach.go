@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -35,6 +36,7 @@ type Guard struct {
 type reachResult struct {
 	addr netip.Addr
 	near nearness
+	err  error // the addresses are not known
 }
 
 // ReachError says that a build asked for something on this machine or of a metadata service that the program does not
@@ -44,9 +46,17 @@ type ReachError struct {
 	Host     string // "host:port"
 	Address  netip.Addr
 	Image    bool // a base image, else a file or a git repository
+	// Cause is why the addresses of the host are not known; nil: Address is one of them.
+	Cause error
 }
 
+func (e *ReachError) Unwrap() error { return e.Cause }
+
 func (e *ReachError) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("%s: it was not fetched: %s may be this machine or a metadata service, because its addresses could "+
+			"not be looked up: %v. Correct its name or this machine's DNS, and try again", e.Location, e.Host, e.Cause)
+	}
 	what := "this machine itself"
 	if near(e.Address) == cloudService {
 		what = "a link-local address, where clouds serve credentials"
@@ -56,16 +66,25 @@ func (e *ReachError) Error() string {
 }
 
 // lookupLimit bounds the question for the addresses of a host.
-const lookupLimit = 2 * time.Second
+const lookupLimit = 10 * time.Second
 
 // CheckImage returns a *ReachError when the registry of an image leads to a metadata service that the program does not
 // name.
 func (g *Guard) CheckImage(ctx context.Context, plan Plan, ref string) error {
-	return g.check(ctx, ref, registryHost(ref), g.namedHosts(plan), true)
+	return g.check(ctx, ref, registryHost(ref), g.namedHosts(plan), imageSource)
 }
 
+// sourceKind is what the daemon fetches.
+type sourceKind int
+
+const (
+	imageSource sourceKind = iota
+	fileSource
+	gitSource
+)
+
 // check judges the address of a "host:port". named are those that the program names.
-func (g *Guard) check(ctx context.Context, location, hostPort string, named []string, image bool) error {
+func (g *Guard) check(ctx context.Context, location, hostPort string, named []string, kind sourceKind) error {
 	if hostPort == "" || slices.Contains(named, hostPort) {
 		return nil
 	}
@@ -74,14 +93,21 @@ func (g *Guard) check(ctx context.Context, location, hostPort string, named []st
 		host = hostPort
 	}
 	found := g.find(ctx, host)
-	if found.near == elsewhere || found.near == thisMachine && image {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if found.err != nil && !hasProxy(location, hostPort, kind) {
+		return &ReachError{Location: HideLogins(location), Host: hostPort, Image: kind == imageSource, Cause: found.err}
+	}
+	if found.near == elsewhere || found.near == thisMachine && kind == imageSource {
 		return nil
 	}
-	return &ReachError{Location: HideLogins(location), Host: hostPort, Address: found.addr, Image: image}
+	return &ReachError{Location: HideLogins(location), Host: hostPort, Address: found.addr, Image: kind == imageSource}
 }
 
-// find resolves a host once and returns the address that leads nearest. A host that cannot be resolved is not near: the
-// daemon does not reach it either, or reaches it by a proxy.
+// find resolves a host once and returns the address that leads nearest. A host that does not exist is not near: the
+// daemon does not reach it either, or reaches it by a proxy. After any other failure nothing is known of it: whoever runs
+// its name server can be slow to us, and then quick to the daemon.
 func (g *Guard) find(ctx context.Context, host string) reachResult {
 	g.once.Do(func() { g.answers = map[string]reachResult{} })
 	g.mu.Lock()
@@ -90,11 +116,15 @@ func (g *Guard) find(ctx context.Context, host string) reachResult {
 	if ok {
 		return known
 	}
-	found := reachResult{}
-	for _, addr := range g.addresses(ctx, host) {
+	addrs, err := g.addresses(ctx, host)
+	found := reachResult{err: err}
+	for _, addr := range addrs {
 		if n := near(addr); n > found.near {
 			found = reachResult{addr: addr, near: n}
 		}
+	}
+	if ctx.Err() != nil {
+		return found // of a build that ends
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -102,34 +132,38 @@ func (g *Guard) find(ctx context.Context, host string) reachResult {
 	return found
 }
 
-func (g *Guard) addresses(ctx context.Context, host string) []netip.Addr {
+// addresses returns the addresses of a host, none if there is no such host. It returns an error when they are not known.
+func (g *Guard) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
 		host = ascii
 	}
 	if addr, ok := parseAddress(host); ok {
-		return []netip.Addr{addr}
+		return []netip.Addr{addr}, nil
 	}
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
 	}
 	if host == "docker.io" || host == "registry-1.docker.io" {
-		return nil
+		return nil, nil
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, lookupLimit, fmt.Errorf("the addresses of %s were not known within %s",
-		host, lookupLimit))
+	ctx, stop := context.WithTimeoutCause(ctx, lookupLimit, fmt.Errorf("no answer within %s", lookupLimit))
 	defer stop()
 	resolve := g.Resolve
 	if resolve == nil {
 		resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+			strict := &net.Resolver{StrictErrors: true} // no answer to one of two questions is not "no such host"
+			return strict.LookupNetIP(ctx, "ip", host)
 		}
 	}
 	found, err := resolve(ctx, host)
-	if err != nil {
-		return nil
+	if failed, ok := errors.AsType[*net.DNSError](err); ok && failed.IsNotFound {
+		return nil, nil
 	}
-	return found
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return found, err
 }
 
 // namedHosts returns the hosts that the program names, as "host:port".
@@ -183,4 +217,17 @@ func withPort(host, port string) string {
 		return net.JoinHostPort(name, given)
 	}
 	return net.JoinHostPort(strings.Trim(strings.TrimSuffix(host, ":"), "[]"), port)
+}
+
+// NamedLocation returns the location as a named context takes it: of a git repository in the form user@host:path, the URL.
+func (e *ReachError) NamedLocation() string {
+	if strings.Contains(e.Location, "://") {
+		return e.Location
+	}
+	u, err := gitutil.ParseURL(e.Location)
+	if err != nil {
+		return e.Location
+	}
+	plain := url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: "/" + strings.TrimLeft(u.Path, "/")}
+	return plain.String()
 }

@@ -2,7 +2,7 @@ package buildkit
 
 import (
 	"context"
-	"errors"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -20,7 +20,7 @@ func TestWhatADockerfileMayReach(t *testing.T) {
 		if addr, ok := addrs[host]; ok {
 			return []netip.Addr{netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr(addr)}, nil
 		}
-		return nil, errors.New("no such host")
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	files := Files{Context: "https://me:t0ken@127.0.0.1:9000/app.git", Named: map[string]string{
 		"file": "http://127.0.0.1:9001/x.tgz", "image": "docker-image://127.0.0.1:9002/x",

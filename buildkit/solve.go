@@ -191,7 +191,8 @@ func (s *solve) explain(ctx context.Context, err error) error {
 // warnOfLogins tells which URLs of the Dockerfile have a login: its text is kept as it is.
 func (s *solve) warnOfLogins() {
 	for _, location := range s.secrets.logins.urlsWithLogins() {
-		s.steps.warn("the Dockerfile writes a login into the URL " + location + ": whoever reads the Dockerfile, or a provenance of mode max, has it. " +
+		s.steps.warn("the Dockerfile writes a login into the URL " + location + ": whoever reads the Dockerfile has it, and " +
+			"everybody who pulls the image, whose history and provenance have the line. " +
 			"Write the URL without it, and give the login as a secret, GIT_AUTH_TOKEN.<host> for git or HTTP_AUTH_TOKEN_<host> for files")
 	}
 }

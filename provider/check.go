@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -118,7 +119,7 @@ func (r *imageResource) fillContextHash(ctx context.Context, req p.CheckRequest,
 		return nil
 	}
 	in.Recognize(text(req.State, "contextHash"))
-	for _, warning := range append(in.Warnings(ctx, plan), loginWarnings(plan.Files)...) {
+	for _, warning := range slices.Concat(in.Warnings(ctx, plan), loginWarnings(plan.Files), tokenWarnings(plan.Files)) {
 		loggerOf(ctx).warning(warning)
 	}
 	hash := in.Hash()

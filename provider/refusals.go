@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 
 	"github.com/moby/buildkit/client"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -79,17 +81,64 @@ func withRefusal(err error, config Config) error {
 			"or PULUMI_BUILDKIT_ALLOW_INSECURE_TCP=1", tcp)
 	}
 	if frontend, ok := errors.AsType[*buildkit.FrontendError](err); ok {
-		return fmt.Errorf("%w. If you trust it, allow it in the configuration of the provider: "+
-			"pulumi config set --path 'buildkit:frontends[%d]' %s", frontend, len(config.Frontends), frontend.Reference)
+		return fmt.Errorf("%w. %s", frontend, frontendRemedy(frontend.Reference, len(config.Frontends)))
 	}
-	if reach, ok := errors.AsType[*buildkit.ReachError](err); ok && reach.Image {
-		return fmt.Errorf("%w. If it is meant, name the registry in the program: registries: [{ address: %q }]",
-			reach, reach.Host)
-	} else if ok {
-		return fmt.Errorf("%w. If it is meant, name it in the program: "+
-			"context: { named: { download: { location: %q } } }", reach, reach.Location)
+	if reach, ok := errors.AsType[*buildkit.ReachError](err); ok {
+		return fmt.Errorf("%w. %s", reach, reachRemedy(reach))
 	}
 	return err
+}
+
+// frontendRemedy tells how to allow a frontend, as the entry with this index. The Dockerfile names the frontend, and people
+// copy what an error tells them to run: a command is shown for a valid reference only.
+func frontendRemedy(ref string, index int) string {
+	if buildkit.CheckFrontend(ref) != nil {
+		return "It is no valid reference of an image, and cannot be allowed: correct the # syntax= line or BUILDKIT_SYNTAX"
+	}
+	return fmt.Sprintf("If you trust it, allow it in the configuration of the provider: "+
+		"pulumi config set --path 'buildkit:frontends[%d]' %s", index, shell.Quote(ref))
+}
+
+// inProgram matches text that is plain data in a string of any language: it has no quotes, and nothing that Pulumi YAML,
+// a template or a shell replaces.
+var inProgram = regexp.MustCompile(`^[A-Za-z0-9:/?#@!&*+,;=._~%()\[\]-]+$`)
+
+// reachRemedy tells how the program names what the builder may fetch. The Dockerfile wrote that: a line to copy is shown
+// only if no program acts on what is in it.
+func reachRemedy(reach *buildkit.ReachError) string {
+	if reach.Image {
+		if !inProgram.MatchString(reach.Host) {
+			return "If it is meant, correct the name of its registry, and name that in registries of the program"
+		}
+		return fmt.Sprintf("If it is meant, name the registry in the program: registries: [{ address: %q }]", reach.Host)
+	}
+	location := reach.NamedLocation()
+	if !inProgram.MatchString(location) {
+		return "If it is meant, name a file or repository of that host in the program, as the location of a named context"
+	}
+	return fmt.Sprintf("If it is meant, name it in the program: "+
+		"context: { named: { download: { location: %q } } }", location)
+}
+
+// locationPath returns the property path of a context's location; "" is the main one.
+func locationPath(name string) string {
+	if name == "" {
+		return "context.location"
+	}
+	return under("context.named", name) + ".location"
+}
+
+// tokenWarnings returns warnings about locations with a token in the query of their URL. It cannot be cut as a login is:
+// it is part of what the location names.
+func tokenWarnings(files buildkit.Files) []string {
+	var warnings []string
+	tokens := files.QueryTokens()
+	for _, name := range slices.Sorted(maps.Keys(tokens)) {
+		warnings = append(warnings, fmt.Sprintf("%s: the query of its URL seems to have a token, which becomes a part of "+
+			"the provenance that is pushed, of what the builder keeps on its disk, and of contextHash. Write the URL without it, "+
+			"and give the token in secrets, as %s, or download the file in a step with a secret mount", locationPath(name), tokens[name]))
+	}
+	return warnings
 }
 
 // loginWarnings returns warnings about locations with a login in their URL.
@@ -97,10 +146,7 @@ func loginWarnings(files buildkit.Files) []string {
 	var warnings []string
 	logins := files.Logins()
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
-		path := "context.location"
-		if name != "" {
-			path = under("context.named", name) + ".location"
-		}
+		path := locationPath(name)
 		warnings = append(warnings, fmt.Sprintf("%s: its URL has a login, which everybody reads who reads the "+
 			"program or its state. "+
 			"Write the URL without it, and give the token in secrets, as %s", path, logins[name]))

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // party is who refused, and what he was given.
@@ -104,7 +105,8 @@ func (p party) answered(a answer, said string) error {
 }
 
 func (p party) filled(remedy, said string) string {
-	return strings.NewReplacer("HOST", p.host, "REPOSITORY", p.repository, "ACTION", deniedAction(said)).Replace(remedy)
+	return strings.NewReplacer("docker login HOST", "docker login "+shell.Quote(p.host), "HOST", p.host,
+		"REPOSITORY", p.repository, "ACTION", deniedAction(said)).Replace(remedy)
 }
 
 var iamDenial = regexp.MustCompile(`is not authorized to perform: (\S+)`)

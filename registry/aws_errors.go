@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // awsCause is a way in which AWS fails: one of the codes of its API, or one of the phrases of the SDK, whose own errors have no types. An
@@ -135,7 +137,8 @@ func (p awsPrincipal) filled(c awsCause, words string) string {
 		words = c.said
 	}
 	said := oneLine(words)
-	replaced := strings.NewReplacer("$profile", p.profileName(), "$role", p.role, "$action", deniedAction(said), "$clock", clockOf(said))
+	profile := p.profileName()
+	replaced := strings.NewReplacer("--profile $profile", "--profile "+shell.Quote(profile), "$profile", profile, "$role", p.role, "$action", deniedAction(said), "$clock", clockOf(said))
 	return replaced.Replace(said + "; " + c.cure)
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // checkArchive asks Amazon ECR whether an image that it does not serve is in its archive. absent is the error of the
@@ -60,7 +62,7 @@ func (a *ecrAPI) restoration(id types.ImageIdentifier) string {
 	}
 	return fmt.Sprintf("restore it with aws ecr update-image-storage-class --repository-name %s --image-id %s "+
 		"--target-storage-class STANDARD, "+
-		"or push it again", a.repository, name)
+		"or push it again", shell.Quote(a.repository), shell.Quote(name))
 }
 
 // describe returns the digest and the status of an image, archived or not. It needs the right to ecr:DescribeImages. It

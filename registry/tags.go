@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // SetTags points tags, all of one repository, at a digest that the registry serves there, side by side, and reads each of them back by its
@@ -146,9 +147,9 @@ func (s *session) move(ctx context.Context, d document, tag Tag) error {
 func (s *session) unserved(tag Tag) error {
 	cure := "restore that image or delete the tag, and try again"
 	if s.party().ecr {
-		cure = fmt.Sprintf("restore it with aws ecr update-image-storage-class --repository-name %[1]s --image-id imageTag=%[2]s "+
-			"--target-storage-class STANDARD, or delete the tag with aws ecr batch-delete-image --repository-name %[1]s --image-ids imageTag=%[2]s, "+
-			"and try again", s.repository.RepositoryStr(), tag.label)
+		cure = fmt.Sprintf("restore it with aws ecr update-image-storage-class --repository-name %[1]s --image-id %[2]s "+
+			"--target-storage-class STANDARD, or delete the tag with aws ecr batch-delete-image --repository-name %[1]s --image-ids %[2]s, "+
+			"and try again", shell.Quote(s.repository.RepositoryStr()), shell.Quote("imageTag="+tag.label))
 	}
 	return fmt.Errorf("%w: it holds an image that %s does not serve, since it is archived or its content is gone; %s", ErrImmutableTag, tag.Host(), cure)
 }

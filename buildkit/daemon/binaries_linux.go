@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // findBinary is the absolute path of a program that ships with the plugin: beside the executable, else on PATH.
@@ -19,7 +21,7 @@ func findBinary(name string) (string, error) {
 	shipped := filepath.Join(filepath.Dir(self), name)
 	switch info, err := os.Stat(shipped); {
 	case err == nil && info.Mode().Perm()&0o111 == 0:
-		return "", fmt.Errorf("%s may not be executed: run chmod 755 %s", shipped, shipped)
+		return "", fmt.Errorf("%s may not be executed: run chmod 755 %s", shipped, shell.Quote(shipped))
 	case err == nil:
 		return shipped, nil
 	case !errors.Is(err, os.ErrNotExist):

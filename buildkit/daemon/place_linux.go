@@ -13,6 +13,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // What is in the folder of a daemon.
@@ -115,7 +116,7 @@ func folderRemedy(cause error) string {
 	switch {
 	case ok && unsafe.Shared:
 		return fmt.Sprintf("Run chmod go-w %s, or chmod +t %s if others need to write there, or set %s to a folder "+
-			"elsewhere", unsafe.Path, unsafe.Path, dirVariable)
+			"elsewhere", shell.Quote(unsafe.Path), shell.Quote(unsafe.Path), dirVariable)
 	case ok:
 		return fmt.Sprintf("Set %s to a folder of user %d, below folders that only root and user %d can replace",
 			dirVariable, os.Geteuid(), os.Geteuid())

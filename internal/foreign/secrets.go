@@ -14,6 +14,9 @@ const secret = "[secret]"
 // were spelled out are part of it.
 const value = `(?:[^\s"'<>&\\…]|\\[xuU])+`
 
+// literal is a value that is no variable and no command of a shell.
+const literal = `(?:[^\s"'<>&\\…$]|\\[xuU])(?:[^\s"'<>&\\…]|\\[xuU])*`
+
 // start is the beginning of a word.
 const start = `(?:^|[^A-Za-z0-9_]|%26|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})`
 
@@ -33,12 +36,16 @@ var patterns = []struct{ words, find, replace string }{
 	{`sig token jwt secret passw api aws_`, `(?i)(` + start + `(?:sig|signature|token|jwt|access_token|refresh_token|id_token|identity_token|` +
 		`client_secret|secret|password|passwd|api_?key|aws_access_key_id|aws_secret_access_key|aws_session_token)` +
 		assigned + `["']?)` + value, `${1}` + secret},
+	// Variables and longer names of parameters, such as GITHUB_TOKEN=. What a shell puts in, $(cat /run/secrets/x), is no secret.
+	{`token _secret _passw`, `(?i)(` + start + `[a-z0-9_]*(?:token|_secret|_password|_passwd)` + assigned + `["']?)` + literal, `${1}` + secret},
 	{`verify=`, `([?&]verify=)` + value, `${1}` + secret}, // of Docker Hub's storage
 	// Fields of JSON.
 	{`token secret passw auth accesskey`, `(?i)(\\?"(?:[a-z_]*token|secret|client_secret|password|passwd|auth|authorization|secretaccesskey|accesskeyid)` +
 		`\\?"\s*:\s*\\?")[^"\\…]+`, `${1}` + secret},
 	// Headers, and the values of one.
 	{`authorization`, `(?i)(authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token|negotiate|digest|aws4-hmac-sha256)\s+)` + value, `${1}` + secret},
+	{`-token api-key`, `(?i)(` + start + `(?:x-[a-z0-9-]*(?:token|api-key)|(?:private|job|deploy)-token)\\?["']?[ \t]*:[ \t]*\\?["']?)` +
+		literal, `${1}` + secret},
 	{`bearer basic`, `(?i)(` + start + `(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]*[0-9+/=_~][A-Za-z0-9._~+/-]{7,}=*`, `${1}` + secret},
 	// Tokens and keys that show what they are.
 	{`eyj`, `eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*`, secret},

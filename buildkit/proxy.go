@@ -1,0 +1,25 @@
+package buildkit
+
+import (
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/http/httpproxy"
+)
+
+// hasProxy tells whether the daemon fetches a location by a proxy of the environment, which it inherits. The proxy then
+// looks up the addresses of the host, and this machine may not be able to.
+//
+// A git repository over plain HTTP has none: git takes other variables than the daemon.
+func hasProxy(location, hostPort string, kind sourceKind) bool {
+	u := &url.URL{Scheme: "https", Host: hostPort}
+	if kind != imageSource {
+		scheme, _, _ := strings.Cut(location, "://")
+		u.Scheme = strings.ToLower(scheme)
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || kind == gitSource) {
+		return false
+	}
+	proxy, err := httpproxy.FromEnvironment().ProxyFunc()(u)
+	return err == nil && proxy != nil
+}
