@@ -152,8 +152,9 @@ func (g *Guard) addresses(ctx context.Context, host string) ([]netip.Addr, error
 	resolve := g.Resolve
 	if resolve == nil {
 		resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			strict := &net.Resolver{StrictErrors: true} // no answer to one of two questions is not "no such host"
-			return strict.LookupNetIP(ctx, "ip", host)
+			// Addresses of one family will do: many name servers keep quiet about IPv6, and who serves a name could change it
+			// after this anyway.
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
 	found, err := resolve(ctx, host)
