@@ -48,7 +48,7 @@ func (in *Inputs) waste(ctx context.Context, plan Plan, c localContext) string {
 		return "because it cannot be told for certain which of them the Dockerfile reads. Name what it does not need in .dockerignore, as perhaps: " +
 			folders(names)
 	}
-	scope, err := c.scope(in.files, reads)
+	scope, err := c.scope(ctx, in.files, reads)
 	if err != nil || scope.Includes == nil {
 		return ""
 	}

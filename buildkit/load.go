@@ -67,7 +67,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		all.fields = append(all.fields, []byte("epoch"))
 	}
 	for _, c := range contexts(plan.Files, d) {
-		scope, err := c.scope(plan.Files, in.reads)
+		scope, err := c.scope(ctx, plan.Files, in.reads)
 		if err != nil {
 			return nil, c.named(err)
 		}
@@ -124,7 +124,7 @@ func contexts(files Files, d Definition) []localContext {
 
 // scope is the part of a context that the build reads; nil reads are all of it. The ignore file of a context that is not
 // read is not looked at, whatever it says: BuildKit does not either.
-func (c localContext) scope(files Files, reads Reads) (source.Scope, error) {
+func (c localContext) scope(ctx context.Context, files Files, reads Reads) (source.Scope, error) {
 	paths, read := reads[c.source]
 	if reads != nil && !read {
 		return source.Scope{Includes: []string{}}, nil
@@ -138,7 +138,7 @@ func (c localContext) scope(files Files, reads Reads) (source.Scope, error) {
 		return source.Scope{}, err
 	}
 	defer func() { _ = root.Close() }()
-	includes, err := source.FollowLinks(root, paths)
+	includes, err := source.FollowLinks(ctx, root, paths)
 	return source.Scope{Excludes: excludes, Includes: includes}, err
 }
 

@@ -46,20 +46,37 @@ func localRequests(def *pb.Definition) ([]localRequest, error) {
 	return requests, nil
 }
 
+// How many paths of a source are told apart, in all and with wildcards. Each is compared with every file. A build that names
+// more, of which no real one is known, reads the whole source.
+const pathLimit, wildcardLimit = 2000, 500
+
 // add makes a request part of what is read.
 func (r Reads) add(request localRequest) {
 	if request.internal {
 		return
 	}
 	known, asked := r[request.name]
-	switch {
-	case len(request.paths) == 0 || asked && known == nil:
+	if len(request.paths) == 0 || asked && known == nil {
 		r[request.name] = nil
-	default:
-		known = append(slices.Clone(known), request.paths...)
-		slices.Sort(known)
-		r[request.name] = slices.Compact(known)
+		return
 	}
+	known = append(slices.Clone(known), request.paths...)
+	slices.Sort(known)
+	if known = slices.Compact(known); known.areMany() {
+		known = nil
+	}
+	r[request.name] = known
+}
+
+// areMany reports whether there are too many paths to tell them apart.
+func (p Paths) areMany() bool {
+	wildcards := 0
+	for _, path := range p {
+		if strings.ContainsAny(path, "*?[") {
+			wildcards++
+		}
+	}
+	return len(p) > pathLimit || wildcards > wildcardLimit
 }
 
 // covers is nil when a request asks for nothing that is not in r; else it says what.

@@ -39,7 +39,7 @@ func FuzzScope(f *testing.F) {
 				t.Fatal(err)
 			}
 			defer func() { _ = root.Close() }()
-			scope.Includes, followErr = FollowLinks(root, lines(includes))
+			scope.Includes, followErr = FollowLinks(t.Context(), root, lines(includes))
 		}
 		want, wantErr := filtered(t, dir, opt)
 		scanned, err := Scan(t.Context(), dir, scope, Options{})

@@ -14,14 +14,18 @@ import (
 )
 
 // FollowLinks turns paths below dir, as a Dockerfile gives them, into patterns for a Scope: the paths themselves and
-// whatever links in them lead to, as BuildKit follows them. Nil is everything: a path leads to the root.
-func FollowLinks(dir *os.Root, paths []string) ([]string, error) {
-	return fsutil.FollowLinks(linkFS{dir}, paths)
+// whatever links in them lead to, as BuildKit follows them. Nil is everything: a path leads to the root. It ends with ctx.
+func FollowLinks(ctx context.Context, dir *os.Root, paths []string) ([]string, error) {
+	return fsutil.FollowLinks(linkFS{ctx: ctx, root: dir, listings: map[string][]fs.DirEntry{}}, paths)
 }
 
 // linkFS shows fsutil.FollowLinks single entries and the children of single folders. It follows no link, and nothing outside
 // of root exists.
-type linkFS struct{ root *os.Root }
+type linkFS struct {
+	ctx      context.Context //nolint:containedctx // lives as long as one call of FollowLinks, which passes none on
+	root     *os.Root
+	listings map[string][]fs.DirEntry // of folders: each wildcard asks for one again
+}
 
 // Walk calls fn for target, unless that is the root, and then for its children when it is a folder.
 func (l linkFS) Walk(_ context.Context, target string, fn fs.WalkDirFunc) error {
@@ -34,12 +38,8 @@ func (l linkFS) Walk(_ context.Context, target string, fn fs.WalkDirFunc) error 
 			return unlessAbsent(err)
 		}
 	}
-	dir, err := l.root.Open(target)
+	children, err := l.list(target)
 	if err != nil {
-		return err
-	}
-	children, err := dir.ReadDir(-1)
-	if err := errors.Join(err, dir.Close()); err != nil {
 		return err
 	}
 	for _, child := range children {
@@ -49,6 +49,26 @@ func (l linkFS) Walk(_ context.Context, target string, fn fs.WalkDirFunc) error 
 		}
 	}
 	return nil
+}
+
+// list returns the children of a folder.
+func (l linkFS) list(target string) ([]fs.DirEntry, error) {
+	if l.ctx.Err() != nil {
+		return nil, context.Cause(l.ctx)
+	}
+	if known, ok := l.listings[target]; ok {
+		return known, nil
+	}
+	dir, err := l.root.Open(target)
+	if err != nil {
+		return nil, err
+	}
+	children, err := dir.ReadDir(-1)
+	if err := errors.Join(err, dir.Close()); err != nil {
+		return nil, err
+	}
+	l.listings[target] = children
+	return children, nil
 }
 
 // unlessAbsent returns no error for what is to be skipped or is not there, as fsutil's own walks do.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
@@ -49,6 +50,7 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 	}
 	remembered := o.Cache.open(abs)
 	w := &walk{ctx: ctx, root: root, base: base, matchers: pool, remembered: remembered, watch: o.Watch, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	w.patterns = len(scope.Includes) + len(scope.Excludes)
 	w.watch.begin(abs, base)
 	top := &folder{path: "."}
 	w.visit(top)
@@ -70,6 +72,9 @@ type walk struct {
 	remembered *remembered
 	watch      *Watch
 	slots      chan struct{} // one for each goroutine beside the caller's
+
+	patterns int          // of the scope
+	judging  atomic.Int64 // nanoseconds that costly patterns have taken
 
 	mu      sync.Mutex
 	err     error

@@ -22,6 +22,8 @@ type matchers struct {
 	// A directory that is not taken itself can be left out as a whole when no pattern could match below it; patterns with
 	// wildcards could match anywhere.
 	literalIncludes, literalExceptions bool
+	// costly is true for patterns so many or so intricate that the time they take is counted: see judgeLimit.
+	costly bool
 }
 
 // verdict is about one path: whether it is taken and, for a directory, what its children need to know.
@@ -42,7 +44,7 @@ func (s Scope) pool() (*sync.Pool, error) {
 }
 
 func (s Scope) matchers() (*matchers, error) {
-	m := &matchers{literalIncludes: true, literalExceptions: true}
+	m := &matchers{literalIncludes: true, literalExceptions: true, costly: s.isCostly()}
 	var err error
 	if s.Includes != nil {
 		if m.include, err = patternmatcher.New(s.Includes); err != nil {

@@ -80,6 +80,10 @@ func (w *walk) look(f *folder, dir *os.File, children []fs.DirEntry, known *know
 			return nil
 		}
 		one, err := w.lookAt(f, dir, child, m, known)
+		if costly, ok := errors.AsType[*PatternsError](err); ok {
+			w.fail(costly)
+			return nil
+		}
 		if err != nil {
 			w.fail(at(path.Join(f.path, child.Name()), err))
 			return nil
@@ -94,7 +98,7 @@ func (w *walk) look(f *folder, dir *os.File, children []fs.DirEntry, known *know
 // lookAt judges one child and, when it or something below it can be taken, records it.
 func (w *walk) lookAt(f *folder, dir *os.File, child fs.DirEntry, m *matchers, known *knownFolder) (found, error) {
 	name := path.Join(f.path, child.Name())
-	v, err := m.judge(name, child.IsDir(), f.verdict)
+	v, err := w.judge(m, name, child.IsDir(), f.verdict)
 	if err != nil || !v.taken && (!child.IsDir() || v.prune) {
 		return found{}, err
 	}
