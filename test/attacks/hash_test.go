@@ -24,6 +24,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
+// inApp is a program's context; the tags are the test's.
+const inApp = "context: {location: ./app}\n"
+
 // The attacker writes the Dockerfile and the build context of one build, such as the preview of a pull request. He wants
 // another build, of inputs that are not his, to give his image.
 
@@ -33,7 +36,7 @@ func TestAnImageUnderTheBeginningOfAHashIsNotTaken(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"app/Dockerfile": "FROM scratch\nCOPY f /\n", "app/f": "ours\n"}
 	at := func(repository, mark string) *stack.Test {
-		return shared.Open(t, shared.Project(t, app+"platforms: [linux/amd64]\ntags: [\""+repository+":"+mark+"\"]\n", files))
+		return shared.Open(t, shared.Project(t, inApp+"platforms: [linux/amd64]\ntags: [\""+repository+":"+mark+"\"]\n", files))
 	}
 	first := at("REPO", "{hash}")
 	stack.Succeeds(t, first.Up("--skip-preview"))
@@ -70,7 +73,7 @@ func TestAFileThatLooksTheSameToTheDaemonIsNotTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			files := map[string]string{"app/Dockerfile": "FROM scratch\nCOPY f /\n", "app/f": ""}
-			test := shared.Open(t, shared.Project(t, app+attack.properties+"platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", files))
+			test := shared.Open(t, shared.Project(t, inApp+attack.properties+"platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", files))
 			write := func(text string) {
 				err := test.Write("app/f", text)
 				if at := time.Unix(attack.second, 0); err == nil && attack.second > 0 {
