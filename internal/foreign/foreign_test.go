@@ -65,7 +65,7 @@ func TestSecretsAreCut(t *testing.T) {
 		"https://production.cloudflare.docker.com/data?verify=1700000000-%s%%3D",
 		"token=%s", "?token=%s&a=b", `--token="%s"`, "--password=%s", "access_token=%s;", "AWS_SECRET_ACCESS_KEY=%s AWS_SESSION_TOKEN=%s",
 		`{"token":"%s","access_token": "%s","refresh_token":"%s"}`, `body: {\"token\":\"%s\"}`, `{"auths":{"a":{"auth":"%s"}}}`,
-		"GITHUB_TOKEN=%s", "export NPM_TOKEN='%s'", "env: MY_APP_TOKEN=%s;", "//registry.npmjs.org/:_authToken=%s", "?private_token=%s", "DB_PASSWORD=%s",
+		"GITHUB_TOKEN=%s", "export NPM_TOKEN='%s'", "env: MY_APP_TOKEN=%s;", "//npm.example.com/:_authToken=%s", "?private_token=%s", "DB_PASSWORD=%s",
 		"X-Auth-Token: %s", `{"X-Vault-Token":"%s"}`, "> x-api-key: %s", "PRIVATE-TOKEN: %s", `-H \"X-Auth-Token: %s\"`,
 		"Authorization: Bearer %s", "authorization: Basic %s==", `"Authorization":"Bearer %s"`, "got Bearer %s from", "Basic %s=",
 		"https://user:%s@registry.example/v2/", "https://%s@github.com/a/b.git", "HTTPS://a:%s@h", "http://u:%s@proxy:3128", "ssh://git:%s@h/r", "git+https://x:%s@h/r",
@@ -97,7 +97,7 @@ func TestOrdinaryTextsStay(t *testing.T) {
 	for _, text := range []string{
 		"pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
 		`Bearer realm="https://auth.docker.io/token",service="registry.docker.io"`, "the registry wants Basic authentication, or Bearer tokens",
-		"docker-image://alpine@sha256:abc", "ssh://git@github.com/a/b", "git@github.com:a/b", "https://registry.npmjs.org/@scope/name",
+		"docker-image://alpine@sha256:abc", "ssh://git@github.com/a/b", "git@github.com:a/b", "https://npm.example.com/@scope/name",
 		"RUN --mount=type=secret,id=token cat /run/secrets/token", "https://example.com/?a=b&c=d", "the token: it has expired", "basic_auth and bearer_token",
 		"GET https://registry.example/v2/app/manifests/1: 404 Not Found", "[secret] and --token=[secret]", "npm_config_cache_directory=/x",
 		"RUN NPM_TOKEN=$(cat /run/secrets/npm) npm ci", "RUN --mount=type=secret,id=GITHUB_TOKEN,env=GITHUB_TOKEN true", "GITHUB_TOKEN is not set", "tokens=5",
