@@ -19,9 +19,10 @@ func main() {
 	source := flag.String("schema", "schema.json", "the schema without a version, as the provider serves it")
 	out := flag.String("out", "sdk", "folder whose sub-folders, one for each language, are replaced")
 	programs := flag.String("programs", "programs", "folder of a program in each language that uses every input, with sub-folders that are replaced")
+	page := flag.String("reference", "reference.md", "the page of the reference, which is replaced")
 	version := flag.String("version", "0.0.0", "semantic version of the SDKs and of the plugin that they ask for")
 	flag.Parse()
-	if err := errors.Join(run(*source, *out, *version), runPrograms(*source, *programs)); err != nil {
+	if err := errors.Join(run(*source, *out, *version), runPrograms(*source, *programs), writeReference(*source, *page)); err != nil {
 		fmt.Fprintln(os.Stderr, "sdkgen:", err)
 		os.Exit(1)
 	}
