@@ -85,6 +85,8 @@ schema: go ## write schema.json
 # A release sets the version. It is not committed: 0.0.0 is what is built from this tree, and the Go SDK has that of its tag.
 SDK_VERSION ?= 0.0.0
 sdk: schema ## write schema.json, and from it the SDKs of all languages into sdk/ and docs/reference.md
+	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -examples $(CURDIR)/provider/image_examples.md
+	$(MAKE) schema
 	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION) -programs $(CURDIR)/examples/languages/testdata/inputs -reference $(CURDIR)/docs/reference.md
 
 clean: ## remove bin/ and .cache/

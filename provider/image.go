@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"sync"
 
@@ -16,11 +17,16 @@ import (
 // this type; imageResource answers the engine.
 type Image struct{}
 
+// imageExamples are programs in every language. make sdk writes them.
+//
+//go:embed image_examples.md
+var imageExamples string
+
 // Annotate documents the resource.
 func (i *Image) Annotate(an infer.Annotator) {
 	an.Describe(i, "A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.\n\n"+
 		"It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build "+
-		"context that no ignore file leaves out, a build argument, the target, the platforms or the labels.")
+		"context that no ignore file leaves out, a build argument, the target, the platforms or the labels.\n\n"+imageExamples)
 }
 
 // Create is what infer wants a resource to have. No request comes here: imageResource answers them all.

@@ -60,11 +60,11 @@ func generateDotnet(pkg *schema.Package) (map[string][]byte, error) {
 	return dotnet.GeneratePackage(tool, pkg, nil, nil)
 }
 
-// generateDotnetProgram corrects the name of the provider's class, which the generator looks for in a namespace of its own.
+// generateDotnetProgram corrects the names of classes, which the generator looks for in a namespace of the module's.
 func generateDotnetProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
 	files, diagnostics, err := dotnet.GenerateProgram(program)
 	for name, text := range files {
-		files[name] = bytes.ReplaceAll(text, []byte("Buildkit.Index.Provider("), []byte("Buildkit.Provider("))
+		files[name] = bytes.ReplaceAll(text, []byte("Buildkit.Index."), []byte("Buildkit."))
 	}
 	return files, diagnostics, err
 }

@@ -20,12 +20,22 @@ func main() {
 	out := flag.String("out", "sdk", "folder whose sub-folders, one for each language, are replaced")
 	programs := flag.String("programs", "programs", "folder of a program in each language that uses every input, with sub-folders that are replaced")
 	page := flag.String("reference", "reference.md", "the page of the reference, which is replaced")
+	examples := flag.String("examples", "", "the examples of a resource's description; nothing else is written if it is set")
 	version := flag.String("version", "0.0.0", "semantic version of the SDKs and of the plugin that they ask for")
 	flag.Parse()
-	if err := errors.Join(run(*source, *out, *version), runPrograms(*source, *programs), writeReference(*source, *page)); err != nil {
+	if *examples != "" {
+		exit(writeExamples(*source, *examples))
+	}
+	exit(errors.Join(run(*source, *out, *version), runPrograms(*source, *programs), writeReference(*source, *page)))
+}
+
+// exit ends the process, with the error if there is one.
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "sdkgen:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
 
 func run(source, out, version string) error {
@@ -60,7 +70,7 @@ func runPrograms(source, out string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", source, err)
 		}
-		files, err := translate(pkg, l.program)
+		files, err := translate(pkg, everyInput(pkg), l.program)
 		if err != nil {
 			return fmt.Errorf("generate the program in %s: %w", l.folder, err)
 		}

@@ -77,9 +77,11 @@ func object(t *schema.ObjectType) string {
 }
 
 // translate makes a program of the language.
-func translate(pkg *schema.Package, generate func(*pcl.Program) (map[string][]byte, hcl.Diagnostics, error)) (map[string][]byte, error) {
+func translate(
+	pkg *schema.Package, text string, generate func(*pcl.Program) (map[string][]byte, hcl.Diagnostics, error),
+) (map[string][]byte, error) {
 	parser := syntax.NewParser()
-	if err := parser.ParseFile(bytes.NewReader([]byte(everyInput(pkg))), "main.pp"); err != nil {
+	if err := parser.ParseFile(bytes.NewReader([]byte(text)), "main.pp"); err != nil {
 		return nil, err
 	}
 	if parser.Diagnostics.HasErrors() {

@@ -14,6 +14,106 @@ namespace PulumiBuildkit.Buildkit
     /// A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.
     /// 
     /// It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
+    /// 
+    /// ## Example Usage
+    /// 
+    /// ### An image for two platforms, pushed to a registry
+    /// 
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using System.Linq;
+    /// using Pulumi;
+    /// using Buildkit = PulumiBuildkit.Buildkit;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt; 
+    /// {
+    ///     var app = new Buildkit.Image("app", new()
+    ///     {
+    ///         Context = new Buildkit.Inputs.BuildContextArgs
+    ///         {
+    ///             Location = "./app",
+    ///         },
+    ///         Platforms = new[]
+    ///         {
+    ///             "linux/amd64",
+    ///             "linux/arm64",
+    ///         },
+    ///         Tags = new[]
+    ///         {
+    ///             "registry.example.com/shop/app:latest",
+    ///         },
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["image"] = app.RepoDigest,
+    ///     };
+    /// });
+    /// ```
+    /// ### Tests before the push, a cache in the registry, and a secret that is in no state
+    /// 
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using System.Linq;
+    /// using Pulumi;
+    /// using Buildkit = PulumiBuildkit.Buildkit;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt; 
+    /// {
+    ///     var api = new Buildkit.Image("api", new()
+    ///     {
+    ///         Context = new Buildkit.Inputs.BuildContextArgs
+    ///         {
+    ///             Location = "./api",
+    ///         },
+    ///         BuildArgs = 
+    ///         {
+    ///             { "VERSION", "1.4.2" },
+    ///         },
+    ///         SecretSources = 
+    ///         {
+    ///             { "npm", new Buildkit.Inputs.SecretSourceArgs
+    ///             {
+    ///                 Env = "NPM_TOKEN",
+    ///             } },
+    ///         },
+    ///         TestTargets = new[]
+    ///         {
+    ///             "test",
+    ///         },
+    ///         CacheFrom = new[]
+    ///         {
+    ///             new Buildkit.Inputs.CacheFromArgs
+    ///             {
+    ///                 Registry = new Buildkit.Inputs.CacheFromRegistryArgs
+    ///                 {
+    ///                     Ref = "registry.example.com/shop/api:cache",
+    ///                 },
+    ///             },
+    ///         },
+    ///         CacheTo = new[]
+    ///         {
+    ///             new Buildkit.Inputs.CacheToArgs
+    ///             {
+    ///                 Registry = new Buildkit.Inputs.CacheToRegistryArgs
+    ///                 {
+    ///                     Ref = "registry.example.com/shop/api:cache",
+    ///                 },
+    ///             },
+    ///         },
+    ///         Tags = new[]
+    ///         {
+    ///             "registry.example.com/shop/api:1.4.2",
+    ///             "registry.example.com/shop/api:{hash}",
+    ///         },
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["image"] = api.RepoDigest,
+    ///     };
+    /// });
+    /// ```
     /// </summary>
     [BuildkitResourceType("buildkit:index:Image")]
     public partial class Image : global::Pulumi.CustomResource

@@ -11,6 +11,63 @@ import * as utilities from "./utilities";
  * A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.
  *
  * It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
+ *
+ * ## Example Usage
+ *
+ * ### An image for two platforms, pushed to a registry
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as buildkit from "@pulumi-buildkit/buildkit";
+ *
+ * const app = new buildkit.Image("app", {
+ *     context: {
+ *         location: "./app",
+ *     },
+ *     platforms: [
+ *         "linux/amd64",
+ *         "linux/arm64",
+ *     ],
+ *     tags: ["registry.example.com/shop/app:latest"],
+ * });
+ * export const image = app.repoDigest;
+ * ```
+ * ### Tests before the push, a cache in the registry, and a secret that is in no state
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as buildkit from "@pulumi-buildkit/buildkit";
+ *
+ * const api = new buildkit.Image("api", {
+ *     context: {
+ *         location: "./api",
+ *     },
+ *     buildArgs: {
+ *         VERSION: "1.4.2",
+ *     },
+ *     secretSources: {
+ *         npm: {
+ *             env: "NPM_TOKEN",
+ *         },
+ *     },
+ *     testTargets: ["test"],
+ *     cacheFrom: [{
+ *         registry: {
+ *             ref: "registry.example.com/shop/api:cache",
+ *         },
+ *     }],
+ *     cacheTo: [{
+ *         registry: {
+ *             ref: "registry.example.com/shop/api:cache",
+ *         },
+ *     }],
+ *     tags: [
+ *         "registry.example.com/shop/api:1.4.2",
+ *         "registry.example.com/shop/api:{hash}",
+ *     ],
+ * });
+ * export const image = api.repoDigest;
+ * ```
  */
 export class Image extends pulumi.CustomResource {
     /**

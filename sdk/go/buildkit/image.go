@@ -14,6 +14,101 @@ import (
 // A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.
 //
 // It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
+//
+// ## Example Usage
+//
+// ### An image for two platforms, pushed to a registry
+//
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			app, err := buildkit.NewImage(ctx, "app", &buildkit.ImageArgs{
+//				Context: &buildkit.BuildContextArgs{
+//					Location: pulumi.String("./app"),
+//				},
+//				Platforms: pulumi.StringArray{
+//					pulumi.String("linux/amd64"),
+//					pulumi.String("linux/arm64"),
+//				},
+//				Tags: pulumi.StringArray{
+//					pulumi.String("registry.example.com/shop/app:latest"),
+//				},
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("image", app.RepoDigest)
+//			return nil
+//		})
+//	}
+//
+// ```
+// ### Tests before the push, a cache in the registry, and a secret that is in no state
+//
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			api, err := buildkit.NewImage(ctx, "api", &buildkit.ImageArgs{
+//				Context: &buildkit.BuildContextArgs{
+//					Location: pulumi.String("./api"),
+//				},
+//				BuildArgs: pulumi.StringMap{
+//					"VERSION": pulumi.String("1.4.2"),
+//				},
+//				SecretSources: buildkit.SecretSourceMap{
+//					"npm": &buildkit.SecretSourceArgs{
+//						Env: pulumi.String("NPM_TOKEN"),
+//					},
+//				},
+//				TestTargets: pulumi.StringArray{
+//					pulumi.String("test"),
+//				},
+//				CacheFrom: buildkit.CacheFromArray{
+//					&buildkit.CacheFromArgs{
+//						Registry: &buildkit.CacheFromRegistryArgs{
+//							Ref: pulumi.String("registry.example.com/shop/api:cache"),
+//						},
+//					},
+//				},
+//				CacheTo: buildkit.CacheToArray{
+//					&buildkit.CacheToArgs{
+//						Registry: &buildkit.CacheToRegistryArgs{
+//							Ref: pulumi.String("registry.example.com/shop/api:cache"),
+//						},
+//					},
+//				},
+//				Tags: pulumi.StringArray{
+//					pulumi.String("registry.example.com/shop/api:1.4.2"),
+//					pulumi.String("registry.example.com/shop/api:{hash}"),
+//				},
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("image", api.RepoDigest)
+//			return nil
+//		})
+//	}
+//
+// ```
 type Image struct {
 	pulumi.CustomResourceState
 

@@ -567,6 +567,61 @@ class Image(pulumi.CustomResource):
 
         It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
 
+        ## Example Usage
+
+        ### An image for two platforms, pushed to a registry
+
+        ```python
+        import pulumi
+        import pulumi_buildkit as buildkit
+
+        app = buildkit.Image("app",
+            context={
+                "location": "./app",
+            },
+            platforms=[
+                "linux/amd64",
+                "linux/arm64",
+            ],
+            tags=["registry.example.com/shop/app:latest"])
+        pulumi.export("image", app.repo_digest)
+        ```
+        ### Tests before the push, a cache in the registry, and a secret that is in no state
+
+        ```python
+        import pulumi
+        import pulumi_buildkit as buildkit
+
+        api = buildkit.Image("api",
+            context={
+                "location": "./api",
+            },
+            build_args={
+                "VERSION": "1.4.2",
+            },
+            secret_sources={
+                "npm": {
+                    "env": "NPM_TOKEN",
+                },
+            },
+            test_targets=["test"],
+            cache_from=[{
+                "registry": {
+                    "ref": "registry.example.com/shop/api:cache",
+                },
+            }],
+            cache_to=[{
+                "registry": {
+                    "ref": "registry.example.com/shop/api:cache",
+                },
+            }],
+            tags=[
+                "registry.example.com/shop/api:1.4.2",
+                "registry.example.com/shop/api:{hash}",
+            ])
+        pulumi.export("image", api.repo_digest)
+        ```
+
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -612,6 +667,61 @@ class Image(pulumi.CustomResource):
         A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.
 
         It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
+
+        ## Example Usage
+
+        ### An image for two platforms, pushed to a registry
+
+        ```python
+        import pulumi
+        import pulumi_buildkit as buildkit
+
+        app = buildkit.Image("app",
+            context={
+                "location": "./app",
+            },
+            platforms=[
+                "linux/amd64",
+                "linux/arm64",
+            ],
+            tags=["registry.example.com/shop/app:latest"])
+        pulumi.export("image", app.repo_digest)
+        ```
+        ### Tests before the push, a cache in the registry, and a secret that is in no state
+
+        ```python
+        import pulumi
+        import pulumi_buildkit as buildkit
+
+        api = buildkit.Image("api",
+            context={
+                "location": "./api",
+            },
+            build_args={
+                "VERSION": "1.4.2",
+            },
+            secret_sources={
+                "npm": {
+                    "env": "NPM_TOKEN",
+                },
+            },
+            test_targets=["test"],
+            cache_from=[{
+                "registry": {
+                    "ref": "registry.example.com/shop/api:cache",
+                },
+            }],
+            cache_to=[{
+                "registry": {
+                    "ref": "registry.example.com/shop/api:cache",
+                },
+            }],
+            tags=[
+                "registry.example.com/shop/api:1.4.2",
+                "registry.example.com/shop/api:{hash}",
+            ])
+        pulumi.export("image", api.repo_digest)
+        ```
 
 
         :param str resource_name: The name of the resource.

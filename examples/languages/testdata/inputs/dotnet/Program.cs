@@ -39,7 +39,7 @@ return await Deployment.RunAsync(() =>
         },
     });
 
-    var image = new Buildkit.Index.Image("image", new()
+    var image = new Buildkit.Image("image", new()
     {
         AddHosts = new[]
         {

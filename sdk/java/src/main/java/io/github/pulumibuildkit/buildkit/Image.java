@@ -26,6 +26,111 @@ import javax.annotation.Nullable;
  * 
  * It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
  * 
+ * ## Example Usage
+ * 
+ * ### An image for two platforms, pushed to a registry
+ * 
+ * <pre>
+ * {@code
+ * package program;
+ * 
+ * import com.pulumi.Context;
+ * import com.pulumi.Pulumi;
+ * import com.pulumi.core.Output;
+ * import io.github.pulumibuildkit.buildkit.Image;
+ * import io.github.pulumibuildkit.buildkit.ImageArgs;
+ * import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+ * import io.github.pulumibuildkit.buildkit.enums.*;
+ * import io.github.pulumibuildkit.buildkit.inputs.*;
+ * import java.util.List;
+ * import java.util.ArrayList;
+ * import java.util.Map;
+ * import java.io.File;
+ * import java.nio.file.Files;
+ * import java.nio.file.Paths;
+ * 
+ * public class App {
+ *     public static void main(String[] args) {
+ *         Pulumi.run(App::stack);
+ *     }
+ * 
+ *     public static void stack(Context ctx) {
+ *         var app = new Image("app", ImageArgs.builder()
+ *             .context(BuildContextArgs.builder()
+ *                 .location("./app")
+ *                 .build())
+ *             .platforms(            
+ *                 "linux/amd64",
+ *                 "linux/arm64")
+ *             .tags("registry.example.com/shop/app:latest")
+ *             .build());
+ * 
+ *         ctx.export("image", app.repoDigest());
+ *     }
+ * }
+ * }
+ * </pre>
+ * ### Tests before the push, a cache in the registry, and a secret that is in no state
+ * 
+ * <pre>
+ * {@code
+ * package program;
+ * 
+ * import com.pulumi.Context;
+ * import com.pulumi.Pulumi;
+ * import com.pulumi.core.Output;
+ * import io.github.pulumibuildkit.buildkit.Image;
+ * import io.github.pulumibuildkit.buildkit.ImageArgs;
+ * import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+ * import io.github.pulumibuildkit.buildkit.inputs.CacheFromArgs;
+ * import io.github.pulumibuildkit.buildkit.inputs.CacheFromRegistryArgs;
+ * import io.github.pulumibuildkit.buildkit.inputs.CacheToArgs;
+ * import io.github.pulumibuildkit.buildkit.inputs.CacheToRegistryArgs;
+ * import io.github.pulumibuildkit.buildkit.enums.*;
+ * import io.github.pulumibuildkit.buildkit.inputs.*;
+ * import java.util.List;
+ * import java.util.ArrayList;
+ * import java.util.Map;
+ * import java.io.File;
+ * import java.nio.file.Files;
+ * import java.nio.file.Paths;
+ * 
+ * public class App {
+ *     public static void main(String[] args) {
+ *         Pulumi.run(App::stack);
+ *     }
+ * 
+ *     public static void stack(Context ctx) {
+ *         var api = new Image("api", ImageArgs.builder()
+ *             .context(BuildContextArgs.builder()
+ *                 .location("./api")
+ *                 .build())
+ *             .buildArgs(Map.of("VERSION", "1.4.2"))
+ *             .secretSources(Map.of("npm", SecretSourceArgs.builder()
+ *                 .env("NPM_TOKEN")
+ *                 .build()))
+ *             .testTargets("test")
+ *             .cacheFrom(CacheFromArgs.builder()
+ *                 .registry(CacheFromRegistryArgs.builder()
+ *                     .ref("registry.example.com/shop/api:cache")
+ *                     .build())
+ *                 .build())
+ *             .cacheTo(CacheToArgs.builder()
+ *                 .registry(CacheToRegistryArgs.builder()
+ *                     .ref("registry.example.com/shop/api:cache")
+ *                     .build())
+ *                 .build())
+ *             .tags(            
+ *                 "registry.example.com/shop/api:1.4.2",
+ *                 "registry.example.com/shop/api:{hash}")
+ *             .build());
+ * 
+ *         ctx.export("image", api.repoDigest());
+ *     }
+ * }
+ * }
+ * </pre>
+ * 
  */
 @ResourceType(type="buildkit:index:Image")
 public class Image extends com.pulumi.resources.CustomResource {
