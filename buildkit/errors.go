@@ -1,27 +1,28 @@
 package buildkit
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
-
-	gateway "github.com/moby/buildkit/frontend/gateway/pb"
-	"github.com/moby/buildkit/solver/errdefs"
-	"github.com/opencontainers/go-digest"
-	"google.golang.org/grpc/status"
+	"time"
 )
 
-// StepError is a step of the Dockerfile that failed. Its text is all that a person needs: the platform, the step, what
-// became of it, where it stands in the Dockerfile and the last lines that it printed.
+// StepError is a step of the Dockerfile that failed, or a part of the Dockerfile that cannot be built. Its text is all
+// that a person needs: the platform, the step, what became of it, where it stands in the Dockerfile and the last lines
+// that it printed.
 type StepError struct {
 	Step     Step
 	ExitCode int      // of the step's process; 0 when it did not come to run
 	Reason   string   // when there is no exit code
+	Fault    Fault    // what Reason says, if it is known
 	Excerpt  string   // the Dockerfile around the step; "" when it is not known
 	Output   []string // the last lines, 20 at most
+
+	// MissingSecrets are the ids of secrets that the build asked for and that were not given. Without "required" a
+	// mount of one that is not there is left out, and the step fails in a way of its own.
+	MissingSecrets []string
 }
 
+// Error returns the failure, its place and its output.
 func (e *StepError) Error() string {
 	var b strings.Builder
 	if e.Step.Platform != "" {
@@ -54,70 +55,60 @@ func (e *StepError) outcome() string {
 	return e.Reason
 }
 
-// explain turns the error of a solve into the one of the step that failed, when there is such a step.
-func (s *steps) explain(err error) error {
-	state := s.failing(err)
-	excerpt, reason := s.redact.text(excerptOf(err)), s.redact.text(plain(err))
-	if state == nil && excerpt == "" {
-		return errors.New(reason)
-	}
-	e := &StepError{Excerpt: excerpt, Reason: reason}
-	if state == nil {
-		e.Step.Command = "Dockerfile"
-		return e
-	}
-	e.Step = state.Step
-	for _, line := range state.last() { // again: colors may have been within a secret
-		e.Output = append(e.Output, s.redact.text(line))
-	}
-	var exit *gateway.ExitError
-	if errors.As(err, &exit) && exit.ExitCode != gateway.UnknownExitStatus {
-		e.ExitCode = int(exit.ExitCode)
-	}
-	return e
+// PushError is a push that failed after the image was built.
+type PushError struct {
+	Repository string        // host/path, as in Plan.Repositories
+	Text       string        // what the daemon says of it, most of it the registry's words; "" when it stalled
+	Stalled    time.Duration // how long the registry did not answer, before the push was ended; 0 when it did not stall
 }
 
-// failing is the step that the error names or, when it names none, the only one that failed.
-func (s *steps) failing(err error) *stepState {
-	var vertex *errdefs.VertexError
-	if errors.As(err, &vertex) {
-		if state := s.seen[digest.Digest(vertex.GetDigest())]; state != nil {
-			return state
-		}
+// Error names the repository and what the daemon says.
+func (e *PushError) Error() string {
+	if e.Stalled > 0 {
+		return fmt.Sprintf("pushing to %s: no answer within %s", e.Repository, e.Stalled)
 	}
-	var failed []*stepState
-	for _, state := range s.seen {
-		if state.failed && state.Position != "" {
-			failed = append(failed, state)
-		}
-	}
-	if len(failed) == 0 {
-		return nil
-	}
-	// Steps that were canceled because another one failed have failed too; only the culprit has printed something.
-	return slices.MaxFunc(failed, func(a, b *stepState) int { return len(a.tail.lines) - len(b.tail.lines) })
+	return fmt.Sprintf("pushing to %s: %s", e.Repository, e.Text)
 }
 
-func excerptOf(err error) string {
-	var b strings.Builder
-	for _, src := range errdefs.Sources(err) {
-		_ = src.Print(&b) // a strings.Builder does not fail
-	}
-	return b.String()
+// BaseImageError is an image that a build needs and the builder did not get: the one of FROM, COPY --from, RUN
+// --mount=from or a named context, or a frontend.
+type BaseImageError struct {
+	Ref      string // canonical, such as "docker.io/library/alpine:3.20"
+	Platform string // that was wanted, as "linux/arm64"; "" when the daemon chose it
+	Frontend bool   // it is the image of a frontend
+	Fault    Fault  // what Text says, if it is known
+	Text     string // what the daemon says of it, some of it the registry's words
+	Excerpt  string // the Dockerfile around the line that asks for it; "" when it is not known
 }
 
-// plain is the innermost text of an error that came through gRPC, without the layers that each say "failed to".
-func plain(err error) string {
-	text := err.Error()
-	if st, ok := status.FromError(err); ok {
-		text = st.Message()
+// NotFound reports whether the registry said that it has no such image.
+func (e *BaseImageError) NotFound() bool { return e.Fault == NotFound }
+
+// Host returns the host of the registry.
+func (e *BaseImageError) Host() string { return registryName(e.Ref) }
+
+// Error names the image, the platform if the daemon had to find one, what the daemon says and the Dockerfile's line.
+func (e *BaseImageError) Error() string {
+	what := "base image "
+	if e.Frontend {
+		what = "frontend "
 	}
-	for _, layer := range []string{"failed to run Build function: ", "failed to solve: ", "rpc error: code = Unknown desc = "} {
-		text = strings.ReplaceAll(text, layer, "")
+	text := what + e.Ref
+	if e.Fault == NoPlatform && e.Platform != "" {
+		text += " for " + e.Platform
 	}
-	text = notThere.ReplaceAllString(text, "$1 is not there")
-	if !strings.Contains(text, "failed to push") { // whose words package registry reads
-		text = unanswered.ReplaceAllString(text, "$1 does not answer: ")
+	text += ": " + strings.TrimPrefix(e.Text, e.Ref+": ")
+	if e.Excerpt != "" {
+		text += "\n" + strings.TrimRight(e.Excerpt, "\n")
 	}
 	return text
 }
+
+// DaemonError is what the daemon says when it names no step, image or push.
+type DaemonError struct {
+	Fault Fault // what Text says, if it is known
+	Text  string
+}
+
+// Error returns the daemon's text.
+func (e *DaemonError) Error() string { return e.Text }

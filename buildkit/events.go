@@ -68,6 +68,8 @@ type steps struct {
 
 type stepState struct {
 	Step
+	name    string // as the daemon writes it
+	trouble string // what the daemon says of its failure
 	running bool
 	since   time.Time // of the start that was reported last
 	failed  bool
@@ -149,6 +151,7 @@ func (s *stepState) last() []string {
 
 func (s *steps) vertex(v *client.Vertex) {
 	state := s.state(v.Digest)
+	state.name = v.Name
 	state.Step = parseStep(s.redact.text(v.Name))
 	if state.Position != "" && state.Platform == "" {
 		state.Platform = s.platforms.of(v.Digest)
@@ -162,6 +165,7 @@ func (s *steps) vertex(v *client.Vertex) {
 	}
 	state.running = false
 	if state.failed = v.Error != ""; state.failed {
+		state.trouble = v.Error
 		s.report(Event{Kind: Failed, Step: state.Step})
 		if trouble, ok := cacheTrouble(v.Name, v.Error); ok {
 			s.caches = append(s.caches, s.redact.text(trouble))

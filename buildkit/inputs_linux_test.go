@@ -97,7 +97,6 @@ func TestAgentsThatCannotBeUsed(t *testing.T) {
 		want   string
 	}{
 		"none":               {nil, "no SSH key \"\" forwarded from the client"},
-		"what to do then":    {nil, "give the agent or keys with this id in ssh (default, for a mount without one)"},
 		"no such key":        {[]buildkit.SSHAgent{{ID: "default", Paths: []string{"/nowhere/key"}}}, `ssh "default": open /nowhere/key: no such file or directory`},
 		"a locked key":       {[]buildkit.SSHAgent{{ID: "default", Paths: []string{locked}}}, "this private key is passphrase protected; a key with a passphrase can be used through an agent (ssh-add)"},
 		"something else":     {[]buildkit.SSHAgent{{ID: "default", Paths: []string{nokey}}}, `ssh "default": ["` + nokey + `"]: ssh: no key found`},
@@ -111,6 +110,9 @@ func TestAgentsThatCannotBeUsed(t *testing.T) {
 			_, err := s.solve(t.Context(), s.plan(t, mount), buildkit.Access{SSH: c.agents})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v\nwant %s", err, c.want)
+			}
+			if step, ok := errors.AsType[*buildkit.StepError](err); len(c.agents) == 0 && (!ok || step.Fault != buildkit.NoKey) {
+				t.Errorf("%T: %+v", err, step)
 			}
 		})
 	}

@@ -72,18 +72,15 @@ func (s *secretStore) GetSecret(ctx context.Context, id string) ([]byte, error) 
 
 func (s *secretStore) attachable() session.Attachable { return secretsprovider.NewSecretProvider(s) }
 
-// explain adds to the error of a failed step which secrets were asked for in vain. Without "required" a mount of one that is
-// not there is left out, and the step fails in a way of its own.
+// explain notes in the error of a failed step which secrets were asked for in vain.
 func (s *secretStore) explain(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var step *StepError
-	if !errors.As(err, &step) {
-		return err
-	}
-	for _, id := range slices.Sorted(maps.Keys(s.missing)) {
-		if !isSourceCredential(id) {
-			err = fmt.Errorf("%w\na step asks for the secret %q, which was not given: add it to secrets, or correct its id in the Dockerfile", err, id)
+	if step, ok := errors.AsType[*StepError](err); ok {
+		for _, id := range slices.Sorted(maps.Keys(s.missing)) {
+			if !isSourceCredential(id) {
+				step.MissingSecrets = append(step.MissingSecrets, id)
+			}
 		}
 	}
 	return err

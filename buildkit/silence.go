@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -28,13 +27,6 @@ const (
 	// looks are how often within the silence a daemon's bytes are counted.
 	looks = 8
 )
-
-// SilentCacheError says that nothing moved for too long while a cache was written. The image is not concerned.
-type SilentCacheError struct{ Limit time.Duration }
-
-func (e *SilentCacheError) Error() string {
-	return fmt.Sprintf("writing the cache: nothing of it was taken within %s", e.Limit)
-}
 
 // silenceWatch ends a solve that waits for a registry that is silent: a daemon does so for ever. Nil watches nothing.
 type silenceWatch struct {
@@ -71,6 +63,7 @@ type phase struct {
 type exchange struct {
 	repository string // that is pushed to
 	base       string // image
+	frontend   bool   // the image is a frontend's
 	large      bool   // it takes longer than an answer: the daemon's bytes are counted
 	fetch      *SilentSourceError
 }
@@ -137,11 +130,14 @@ func (w *silenceWatch) vertex(v *client.Vertex) {
 	}
 }
 
+// frontendPrefix is how a daemon names the step that asks for the image of a frontend.
+const frontendPrefix = "resolve image config for docker-image://"
+
 // asking is about a step that asks a registry what an image is.
 func asking(step string) (exchange, bool) {
-	for _, prefix := range []string{"load metadata for ", "resolve image config for docker-image://"} {
+	for _, prefix := range []string{"load metadata for ", frontendPrefix} {
 		if before, base, ok := strings.Cut(step, prefix); ok && (before == "" || strings.HasPrefix(before, "[")) {
-			return exchange{base: base}, true
+			return exchange{base: base, frontend: prefix == frontendPrefix}, true
 		}
 	}
 	return exchange{}, false
@@ -207,21 +203,6 @@ func (w *silenceWatch) limitByBytes(p *phase, blind time.Duration) time.Duration
 		p.headway, p.moved = time.Now(), moved
 	}
 	return w.silence
-}
-
-// stuck is the error about a push in a daemon's words, which package registry reads: nobody knows whether it would have come right.
-func (e exchange) stuck(limit time.Duration) error {
-	switch {
-	case e.fetch != nil:
-		silent := *e.fetch
-		silent.Limit = limit
-		return &silent
-	case e.base != "":
-		return fmt.Errorf("the registry of the base image %s does not answer: it has been silent for %s", e.base, limit)
-	case e.repository == "":
-		return &SilentCacheError{limit}
-	}
-	return fmt.Errorf("failed to push %s: failed to do request: Put \"\": i/o timeout: no answer within %s", e.repository, limit)
 }
 
 // about tells what a status by this name is about, if it is a push. These are the names that BuildKit gives

@@ -20,9 +20,11 @@ import (
 // soon after, c is closed.
 //
 // Errors: an *UnhashedError when it reads more than was hashed; a *FrontendError or a *ReachError when it asks for what
-// access.Guard does not allow; a *StepError when a step of the Dockerfile failed; a
-// *SilentCacheError when a cache could not be written; an error that names the path when a local input is not what was
-// recorded, or the secret or the keys that are not there; the cause of ctx when it ended; else what the daemon or a registry said.
+// access.Guard does not allow; a *PushError when the image was built and not pushed; a *BaseImageError when
+// an image could not be had that the build begins from, copies from or needs as a frontend; a *StepError when a step of the
+// Dockerfile failed; a *DaemonError for what else the daemon says; a *SilentSourceError when a server stopped in the middle
+// of what the build fetches; a *SilentCacheError when a cache could not be written; an error that names the path when a local input is not what was
+// recorded, or the secret or the keys that are not there; the cause of ctx when it ended.
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
 	s := newSolve(plan, in, report)
@@ -173,10 +175,7 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	if bug, ok := errors.AsType[*rescue.PanicError](err); ok {
 		return bug
 	}
-	if silent, is := errors.AsType[*SilentCacheError](err); is {
-		return silent
-	}
-	if silent, is := errors.AsType[*SilentSourceError](err); is {
+	if silent := silenceError(err); silent != nil {
 		return silent
 	}
 	if local := s.files.Err(); local != nil {
@@ -185,7 +184,7 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	if unhashed := s.guard.err(); unhashed != nil {
 		return unhashed
 	}
-	return withHint(s.secrets.explain(s.steps.explain(err)))
+	return s.secrets.explain(s.steps.explain(err, s.plan))
 }
 
 // warnOfLogins tells which URLs of the Dockerfile have a login: its text is kept as it is.

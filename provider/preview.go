@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
@@ -58,17 +57,10 @@ func known[T any](given property.Value, decoded []T) (complete []T) {
 	return complete
 }
 
-// refusals are how daemons say that a registry wants a login, or another one.
-var refusals = []string{"401 Unauthorized", "403 Forbidden", "authorization failed", "unauthorized", "access denied"}
-
-// wantsUnknownLogin tells whether a build failed for want of a login that is not known yet. A step that ran and failed did
-// not.
+// wantsUnknownLogin reports whether a build failed for want of a login that is not known yet.
 func (op operation) wantsUnknownLogin(err error) bool {
-	var step *buildkit.StepError
-	if isKnown(op.inputs, "registries") || errors.As(err, &step) && step.ExitCode != 0 {
-		return false
-	}
-	return slices.ContainsFunc(refusals, func(text string) bool { return strings.Contains(err.Error(), text) })
+	base, ok := errors.AsType[*buildkit.BaseImageError](err)
+	return !isKnown(op.inputs, "registries") && (isRefused(err) || ok && base.Fault == buildkit.Denied)
 }
 
 // reusable asks, as apply will, whether the image is there already; "" when it is not. It is not sure when that depends on

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -42,10 +41,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan buildkit.Plan, 
 		a.access.Guard = s.guard(op)
 	}
 	err = pushing.Push(ctx, progress.note, a.push)
-	if a.failed != nil {
-		err = a.failed
-	}
-	return a.built, withEmulatorHint(builder.explainNetwork(plan, withRefusal(err, s.get())))
+	return a.built, builder.explainNetwork(plan, withRefusal(explainBuild(err), s.get()))
 }
 
 // silence is how long a registry may be silent: 2 minutes, and in proportion more where more time is given to the push than by default,
@@ -79,8 +75,7 @@ type attempt struct {
 	access   buildkit.Access
 	progress *progress
 
-	built  buildkit.Built
-	failed error // of a step, whose output may say anything
+	built buildkit.Built
 }
 
 // push builds and pushes.
@@ -89,9 +84,25 @@ func (a *attempt) push(ctx context.Context) error {
 	if silent, is := errors.AsType[*buildkit.SilentCacheError](err); is {
 		err = a.withoutCache(ctx, silent)
 	}
-	if step, is := errors.AsType[*buildkit.StepError](err); is && step.ExitCode != 0 {
-		a.failed = err
-		return errors.New("a step failed")
+	return saidByDaemon(err)
+}
+
+// saidByDaemon returns the error of a build as package registry reads it. What a step printed, and what the Dockerfile
+// says, are not part of what it reads.
+func saidByDaemon(err error) error {
+	if pushed, ok := errors.AsType[*buildkit.PushError](err); ok {
+		return &registry.DaemonError{
+			Repository: pushed.Repository, Text: pushed.Text, Stalled: pushed.Stalled, Cause: err,
+		}
+	}
+	if base, ok := errors.AsType[*buildkit.BaseImageError](err); ok {
+		return &registry.DaemonError{Text: base.Text, Cause: err}
+	}
+	if step, ok := errors.AsType[*buildkit.StepError](err); ok && step.ExitCode == 0 {
+		return &registry.DaemonError{Text: step.Reason, Cause: err}
+	}
+	if other, ok := errors.AsType[*buildkit.DaemonError](err); ok {
+		return &registry.DaemonError{Text: other.Text, Cause: err}
 	}
 	return err
 }
@@ -118,18 +129,4 @@ func (a *attempt) withoutCache(ctx context.Context, silent error) error {
 	a.progress.log.warningf("cacheTo: %v; built without", silent)
 	a.access.CacheTo = nil
 	return a.solve(ctx)
-}
-
-// withEmulatorHint says what to install when a step is for a platform that the machine cannot run.
-func withEmulatorHint(err error) error {
-	var step *buildkit.StepError
-	if !errors.As(err, &step) || !strings.Contains(strings.Join(append(step.Output, step.Reason), "\n"), "exec format error") {
-		return err
-	}
-	pkg, missing := daemon.MissingEmulator(step.Step.Platform)
-	if !missing {
-		return err
-	}
-	return fmt.Errorf("%w\n%s cannot run on this machine: install %s (on Debian and Ubuntu: apt-get install %s), "+
-		"or build for it on $BUILDPLATFORM", err, step.Step.Platform, pkg, pkg)
 }

@@ -138,35 +138,46 @@ func (c *Client) missing(ctx context.Context, failure *PushError) *PushError {
 	return failure
 }
 
-// ExplainPush reads what a daemon says about a push that failed, in BuildKit's words, and returns it as a *PushError with cause and cure.
-// An error of Keychain.Lookup on its way back is returned as it was. Any other, one of the build for example, is not touched.
+// ExplainPush reads a *DaemonError about a push that failed, in BuildKit's words, and returns it as a *PushError with cause
+// and cure. An error of Keychain.Lookup on its way back from the daemon is returned as it was. It returns any other cause of a
+// *DaemonError, one of the build for example, and any other error as they are.
 func (c *Client) ExplainPush(err error) error {
-	if err == nil {
-		return nil
-	}
-	host, told := c.keychain.told(err.Error()) // what we told the daemon ourselves, when it asked for credentials
-	pushed, is := parsePush(err.Error())
-	switch {
-	case !is && told != nil:
-		failure := &PushError{Repository: host}
-		failure.explainTold(told, c.party(host))
-		if failure.Temporary || failure.Refused {
-			return failure
-		}
-		return told
-	case !is:
+	said, ok := errors.AsType[*DaemonError](err)
+	if !ok {
 		return err
 	}
-	failure, p := &PushError{Repository: pushed.repository}, c.party(pushed.repository)
+	host, told := c.keychain.told(said.Text) // what we told the daemon ourselves, when it asked for credentials
+	if said.Repository == "" {
+		return c.explainLogin(said, host, told)
+	}
+	failure, p := &PushError{Repository: said.Repository}, c.party(said.Repository)
+	pushed := parsePush(said.Text)
 	switch {
 	case told != nil:
 		failure.explainTold(told, p)
+	case said.Stalled > 0:
+		failure.cause = fmt.Errorf("%w: no answer within %s; %s", ErrUnreachable, said.Stalled, p.filled(brokenConnection, ""))
+		failure.Temporary = true
 	case pushed.answered:
 		explainRefusedPush(failure, p, pushed)
 	default:
 		explainBrokenPush(failure, p, pushed)
 	}
 	return failure
+}
+
+// explainLogin returns the error of what was no push. told is the error that the daemon got when it asked for a login of
+// host, nil if it was none.
+func (c *Client) explainLogin(said *DaemonError, host string, told error) error {
+	if told == nil {
+		return said.Cause
+	}
+	failure := &PushError{Repository: host}
+	failure.explainTold(told, c.party(host))
+	if failure.Temporary || failure.Refused {
+		return failure
+	}
+	return told
 }
 
 // explainTold is about a login that we failed at ourselves: its own tries are over, the push's need not be.

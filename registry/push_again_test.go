@@ -60,7 +60,7 @@ func TestExplainPushKnowsItsOwnWords(t *testing.T) {
 	t.Parallel()
 	keychain := dockerConfig(t, `{"credsStore":"broken"}`)
 	_, own := keychain.Lookup(t.Context(), "ghcr.io")
-	err := once(keychain).Push(t.Context(), untold, func(context.Context) error { return errors.New("failed to solve: rpc error: " + own.Error()) })
+	err := once(keychain).Push(t.Context(), untold, func(context.Context) error { return said("", "rpc error: "+own.Error()) })
 	if !errors.Is(err, own) {
 		t.Errorf("%v is not %v", err, own)
 	}
@@ -149,7 +149,7 @@ func TestPushKeepsToItsBudget(t *testing.T) {
 			began, tries := time.Now(), 0
 			err := client.Push(t.Context(), untold, func(context.Context) error {
 				tries++
-				return errors.New("failed to push " + r.Host() + "/app: " + strings.ReplaceAll(test.said, "HOST", r.Host()))
+				return said(r.Host()+"/app", strings.ReplaceAll(test.said, "HOST", r.Host()))
 			})
 			if took := time.Since(began); tries < 2 || took > 5*time.Second || !strings.Contains(fmt.Sprint(err), fmt.Sprintf("(tried %d times in ", tries)) {
 				t.Errorf("%d tries in %s: %v", tries, took, err)
@@ -171,7 +171,7 @@ func TestPushEnds(t *testing.T) {
 	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{0, 0, time.Hour}})
 	err = client.Push(t.Context(), untold, func(context.Context) error {
 		tries++
-		return errors.New(`failed to push ghcr.io/acme/app: unexpected status from PUT request to https://ghcr.io/v2/acme/app/manifests/x: 503 Service Unavailable`)
+		return said("ghcr.io/acme/app", `unexpected status from PUT request to https://ghcr.io/v2/acme/app/manifests/x: 503 Service Unavailable`)
 	})
 	want := regexp.MustCompile(`^pushing to ghcr.io/acme/app: 503 service unavailable; the fault is in ghcr.io; try again later \(tried 3 times in 0s\)$`)
 	if !want.MatchString(fmt.Sprint(err)) || tries != 3 {
@@ -181,7 +181,7 @@ func TestPushEnds(t *testing.T) {
 	ctx, leave := context.WithCancelCause(t.Context())
 	err = registry.New(dockerConfig(t, `{}`), registry.Options{}).Push(ctx, untold, func(context.Context) error {
 		time.AfterFunc(10*time.Millisecond, func() { leave(gone) })
-		return errors.New(`failed to push ghcr.io/acme/app: failed to do request: Put "https://ghcr.io/x": EOF`)
+		return said("ghcr.io/acme/app", `failed to do request: Put "https://ghcr.io/x": EOF`)
 	})
 	if !errors.Is(err, gone) {
 		t.Error(err)

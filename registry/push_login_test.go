@@ -2,8 +2,6 @@ package registry_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -24,7 +22,7 @@ func TestPushOutlivesATokenServer(t *testing.T) {
 		tries++
 		_, err := impatient.Token(ctx, registry.TokenRequest{Host: r.Host(), Realm: "http://" + r.Host() + registrytest.TokenPath, Scopes: []string{"repository:app:pull,push"}})
 		if err != nil {
-			return fmt.Errorf("failed to push %s/app: failed to authorize: %w", r.Host(), err)
+			return said(r.Host()+"/app", "failed to authorize: "+err.Error())
 		}
 		return nil
 	})
@@ -66,7 +64,7 @@ func TestPushRenewsEveryToken(t *testing.T) {
 		if _, err := keychain.Lookup(ctx, host); err != nil {
 			return err
 		}
-		return errors.New("failed to push " + host + "/app: denied: Your authorization token has expired. Reauthenticate and try again.")
+		return said(host+"/app", "denied: Your authorization token has expired. Reauthenticate and try again.")
 	})
 	if err != nil || tries != 3 {
 		t.Errorf("%d tries: %v", tries, err)

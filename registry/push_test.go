@@ -3,7 +3,6 @@ package registry_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -121,7 +120,7 @@ func TestExplainPush(t *testing.T) {
 var pushers = map[string]func(context.Context, *testing.T, *registry.Keychain, string, v1.Image) error{
 	"daemon": daemonPush,
 	"whole": func(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image) error {
-		return fmt.Errorf("failed to push %s: %w", repository, containerdPush(ctx, t, keychain, repository, image))
+		return said(repository, containerdPush(ctx, t, keychain, repository, image).Error())
 	},
 }
 
@@ -164,13 +163,16 @@ func TestExplainPushOfNothing(t *testing.T) {
 	t.Parallel()
 	client := anonymous(t)
 	for _, text := range []string{
-		"process \"/bin/sh -c make\" did not complete successfully: exit code: 1", "failed to push",
+		"process \"/bin/sh -c make\" did not complete successfully: exit code: 1", "failed to push ghcr.io/acme/app: denied: no",
 		"docker.io/library/nowhere:latest: failed to resolve source metadata for docker.io/library/nowhere:latest: unexpected status from HEAD " +
 			"request to https://registry-1.docker.io/v2/library/nowhere/manifests/latest: 429 Too Many Requests",
 	} {
 		err := errors.New(text)
 		if got := client.ExplainPush(err); got != err { //nolint:errorlint // the very same
 			t.Errorf("%s became %v", text, got)
+		}
+		if got := client.ExplainPush(&registry.DaemonError{Text: text, Cause: err}); got != err { //nolint:errorlint // the very same
+			t.Errorf("%s of a daemon became %v", text, got)
 		}
 	}
 	if err := client.ExplainPush(nil); err != nil {
@@ -184,8 +186,8 @@ func TestExplainPushToUnreachable(t *testing.T) {
 	push := func(repository string) error {
 		return daemonPush(t.Context(), t, dockerConfig(t, `{}`), repository, registrytest.Image(t, "linux/amd64"))
 	}
-	said := func(words string) error {
-		return fmt.Errorf(`failed to solve: failed to push ghcr.io/acme/app: failed to do request: Head "https://ghcr.io/v2/acme/app/blobs/x": %s`, words)
+	broken := func(words string) error {
+		return said("ghcr.io/acme/app", `failed to do request: Head "https://ghcr.io/v2/acme/app/blobs/x": `+words)
 	}
 	tests := []struct {
 		name, host string
@@ -194,22 +196,22 @@ func TestExplainPushToUnreachable(t *testing.T) {
 	}{
 		{"refused", "127.0.0.1:1", push("127.0.0.1:1/app"), "unreachable: dial tcp 127.0.0.1:1: connect: connection refused; " +
 			"check that HOST is right and running, and that the builder reaches it"},
-		{"by address", "[::1]:1", errors.New(`failed to push [::1]:1/app: failed to do request: Head "http://[::1]:1/v2/app": dial tcp [::1]:1: connect: connection refused`),
+		{"by address", "[::1]:1", said("[::1]:1/app", `failed to do request: Head "http://[::1]:1/v2/app": dial tcp [::1]:1: connect: connection refused`),
 			"unreachable: dial tcp [::1]:1: connect: connection refused; check that HOST is right and running, and that the builder reaches it"},
 		{"proxy", "registry.invalid", push("registry.invalid/app"), "Forbidden"},
-		{"no such host", "ghcr.io", said("dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host"),
+		{"no such host", "ghcr.io", broken("dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host"),
 			"unreachable: dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host; correct the name of HOST, or the DNS of the builder"},
-		{"authority", "ghcr.io", said("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+		{"authority", "ghcr.io", broken("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
 			"unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority; " +
 				"give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
 				"ca in its buildkitd.toml for another"},
-		{"a certificate of tomorrow", "ghcr.io", said("tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z"),
+		{"a certificate of tomorrow", "ghcr.io", broken("tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z"),
 			"unreachable: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z; " +
 				"correct the builder's clock, or renew HOST's certificate"},
-		{"plain http", "ghcr.io", said("http: server gave HTTP response to HTTPS client"),
+		{"plain http", "ghcr.io", broken("http: server gave HTTP response to HTTPS client"),
 			"unreachable: http: server gave HTTP response to HTTPS client; HOST speaks plain http: serve it over https, " +
 				"or set insecure for it in registries"},
-		{"proxy's password", "ghcr.io", said("Proxy Authentication Required"),
+		{"proxy's password", "ghcr.io", broken("Proxy Authentication Required"),
 			"unreachable: Proxy Authentication Required; correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY, here and at the builder"},
 	}
 	for _, test := range tests {

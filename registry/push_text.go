@@ -8,25 +8,38 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
+// DaemonError is what a daemon says of its work with registries. Client.Push and Client.ExplainPush make something of it.
+type DaemonError struct {
+	Repository string        // host/path of the push that failed; "" when it was no push
+	Text       string        // what the daemon says
+	Stalled    time.Duration // how long the registry did not answer to the push, before it was ended; 0 when it did
+	Cause      error         // the whole error
+}
+
+// Error returns the text of the whole error.
+func (e *DaemonError) Error() string { return e.Cause.Error() }
+
+// Unwrap returns the whole error.
+func (e *DaemonError) Unwrap() error { return e.Cause }
+
 // pushText is what a daemon says about a push that failed. Types do not survive the way from the daemon, and so the words are all there is.
-// BuildKit says "failed to push", and after it one of these of containerd's:
+// BuildKit passes on one of these of containerd's:
 //
 //	unexpected status from PUT request to https://...: 403 Forbidden    the registry answered, not in JSON
 //	denied: requested access to the resource is denied                  it answered in JSON; method, status and most codes are lost
 //	failed to do request: Put "https://...": EOF                        it did not answer
 type pushText struct {
-	refusal           // of the registry, if it answered
-	answered   bool   // it did
-	repository string // host/path
-	rest       string // without what is not for the user: URLs may be signed
+	refusal         // of the registry, if it answered
+	answered bool   // it did
+	rest     string // without what is not for the user: URLs may be signed
 }
 
 var (
-	pushedTo       = regexp.MustCompile(`failed to push ((?:\[[0-9a-fA-F:.]+\]|[^\s:@\[]+)(?::\d+)?/[^\s:@]+)\S*: `)
 	answeredStatus = regexp.MustCompile(`unexpected status from (\w+) request to \S+: (\d{3})[^\n]*`)
 	notSent        = regexp.MustCompile(`failed to do request: \w+ "[^"]*": `)
 	committing     = regexp.MustCompile(`failed commit on ref "[^"]*": `)
@@ -35,13 +48,9 @@ var (
 	registryWords = regexp.MustCompile(`(?m)^(unknown|unsupported|unauthorized|denied|unavailable|toomanyrequests): (.*)$`)
 )
 
-// parsePush finds a push in an error's text.
-func parsePush(text string) (pushText, bool) {
-	found := pushedTo.FindStringSubmatchIndex(text)
-	if found == nil {
-		return pushText{}, false
-	}
-	p := pushText{repository: text[found[2]:found[3]], rest: committing.ReplaceAllString(text[found[1]:], "")}
+// parsePush reads a daemon's text about a push.
+func parsePush(text string) pushText {
+	p := pushText{rest: committing.ReplaceAllString(text, "")}
 	p.words = p.rest
 	if status := answeredStatus.FindStringSubmatchIndex(p.rest); status != nil {
 		p.method = p.rest[status[2]:status[3]]
@@ -53,7 +62,7 @@ func parsePush(text string) (pushText, bool) {
 	at := registryWords.FindStringIndex(p.words)
 	p.answered = p.status != 0 || at != nil && at[0] == 0
 	p.rest = signed.ReplaceAllString(notSent.ReplaceAllString(p.rest, ""), "$1")
-	return p, true
+	return p
 }
 
 // registrySaid reads the registry's lines.
@@ -90,6 +99,9 @@ type brokenPush struct {
 	cure      string
 }
 
+// brokenConnection is the remedy of a connection that ends, or over which nothing comes.
+const brokenConnection = "the connection to HOST breaks: check the network between it and the builder, and try again"
+
 // brokenPushes are asked in this order.
 var brokenPushes = []brokenPush{
 	{phrases: []string{"certificate has expired or is not yet valid"}, cure: "correct the builder's clock, or renew HOST's certificate"},
@@ -105,7 +117,7 @@ var brokenPushes = []brokenPush{
 	{phrases: []string{"connection reset by peer", "broken pipe", ": EOF", "unexpected EOF", "use of closed network connection",
 		"i/o timeout", "TLS handshake timeout", "Client.Timeout", "context deadline exceeded", "server misbehaving", "GOAWAY",
 		"stream error: stream ID", "server closed idle connection"},
-		temporary: true, cure: "the connection to HOST breaks: check the network between it and the builder, and try again"},
+		temporary: true, cure: brokenConnection},
 }
 
 // explainBrokenPush is about a registry that did not answer.

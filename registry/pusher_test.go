@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"testing"
 
@@ -76,9 +75,14 @@ func daemonPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, 
 		err = answered
 	}
 	if err != nil {
-		return fmt.Errorf("failed to solve: failed to push %s: %w", repository, err)
+		return said(repository, err.Error())
 	}
 	return nil
+}
+
+// said is a daemon's error about a push.
+func said(repository, text string) error {
+	return &registry.DaemonError{Repository: repository, Text: text, Cause: errors.New("pushing to " + repository + ": " + text)}
 }
 
 func containerdPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image) error {

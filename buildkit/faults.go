@@ -1,0 +1,83 @@
+package buildkit
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Fault is a kind of failure. Types do not survive the way from a daemon, and so most are known by its words alone.
+type Fault int
+
+// The faults of images, and below them those of steps and of the daemon itself.
+const (
+	Unexplained  Fault = iota
+	NotFound           // the registry has no such image
+	Incomplete         // the registry has the image, and not all that belongs to it
+	Denied             // the registry wants a login, or another one
+	RateLimited        // the registry limits how often images are pulled
+	Unreachable        // the registry does not answer
+	PlainHTTP          // the registry speaks plain http
+	Untrusted          // nobody whom the builder trusts signed the registry's certificate
+	NoPlatform         // the image is there, for other platforms
+	OldManifest        // the image has a manifest of schema 1
+	BrokenServer       // the registry answers 5xx
+
+	NoSource         // COPY or ADD names a file that is not there
+	NoKey            // a step or a git source asks for an SSH agent that was not given
+	NetworkHost      // a step asks for the network of the machine
+	NetworkRefused   // the daemon gives nobody the network of the machine
+	SecurityInsecure // a step asks for all privileges
+	SecurityRefused  // the daemon gives nobody all privileges
+	DiskFull         // no space is left on the daemon's disk
+	NoRuntime        // runc could not start the step
+	LostCache        // the daemon lost what it had kept
+)
+
+// wording is how a daemon, or a registry through it, tells a fault.
+type wording struct {
+	fault Fault
+	text  *regexp.Regexp
+}
+
+// imageWordings are asked in this order about an image that the builder did not get.
+var imageWordings = []wording{
+	{DiskFull, regexp.MustCompile(`: no space left on device$`)},
+	{NoPlatform, regexp.MustCompile(`\bno match for platform in manifest\b[^\n]*: not found$`)},
+	{OldManifest, regexp.MustCompile(`\bmanifest version 2, schema 1 has been removed\b|\bschema 1 not supported$`)},
+	{NotFound, regexp.MustCompile(`^(?:failed to resolve source metadata for \S+: )?[^\s"]+: not found$`)},
+	{Incomplete, regexp.MustCompile(`: not found$`)},
+	{RateLimited, regexp.MustCompile(`: 429 Too Many Requests\b|(?m)^toomanyrequests: `)},
+	{Denied, regexp.MustCompile(`: 40[13] (?:Unauthorized|Forbidden)\b|\bauthorization failed\b`)},
+	{Denied, regexp.MustCompile(`(?m)^(?:unauthorized|denied): `)},
+	{PlainHTTP, regexp.MustCompile(`: http: server gave HTTP response to HTTPS client$`)},
+	{Untrusted, regexp.MustCompile(`: tls: failed to verify certificate: `)},
+	{BrokenServer, regexp.MustCompile(`\bunexpected status from \w+ request to \S+: 5\d\d\b`)},
+	{Unreachable, regexp.MustCompile(`\bfailed to do request: |: (?:i/o timeout|EOF|connection reset by peer)$`)},
+}
+
+// stepWordings are asked in this order about steps, and about what is neither a step nor an image nor a push.
+var stepWordings = []wording{
+	{NoSource, regexp.MustCompile(`\bfailed to calculate checksum of ref \S+ "(?:[^"\\]|\\.)*": not found$`)},
+	{NoKey, regexp.MustCompile(`(?:^|: )no SSH key "(?:[^"\\]|\\.)*" forwarded from the client$`)},
+	{NetworkRefused, regexp.MustCompile(`(?:^|: )granting entitlement network\.host is not allowed\b`)},
+	{NetworkHost, regexp.MustCompile(`(?:^|: )network\.host is not allowed$`)},
+	{SecurityRefused, regexp.MustCompile(`(?:^|: )granting entitlement security\.insecure is not allowed\b`)},
+	{SecurityInsecure, regexp.MustCompile(`(?:^|: )security\.insecure is not allowed$`)},
+	{DiskFull, regexp.MustCompile(`: no space left on device$`)},
+	{LostCache, regexp.MustCompile(`\bfailed to load cache key: |: lease does not exist: not found$`)},
+	{NoRuntime, regexp.MustCompile(`\brunc run failed: |\bOCI runtime create failed: |\bfailed to create shim task: `)},
+}
+
+// stepCommand matches the process of a step, whose words are the Dockerfile's and prove nothing.
+var stepCommand = regexp.MustCompile(`process "(?:[^"\\]|\\.)*" did not complete successfully: `)
+
+// classify returns the first fault that the daemon's text is worded as.
+func classify(wordings []wording, text string) Fault {
+	text = strings.TrimSpace(stepCommand.ReplaceAllString(text, ""))
+	for _, w := range wordings {
+		if w.text.MatchString(text) {
+			return w.fault
+		}
+	}
+	return Unexplained
+}

@@ -1,0 +1,56 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+)
+
+// explainBuild adds to the error of a build what to do about it, on lines of its own: the error may show a Dockerfile.
+func explainBuild(err error) error {
+	if base, ok := errors.AsType[*buildkit.BaseImageError](err); ok {
+		return withLines(err, imageRemedies[base.Fault])
+	}
+	if step, ok := errors.AsType[*buildkit.StepError](err); ok {
+		return withLines(err, append(secretRemedies(step), stepRemedies[step.Fault], emulatorRemedy(step))...)
+	}
+	if other, ok := errors.AsType[*buildkit.DaemonError](err); ok {
+		return withLines(err, stepRemedies[other.Fault])
+	}
+	return err
+}
+
+// withLines returns err with the remedies that are not empty below it.
+func withLines(err error, remedies ...string) error {
+	for _, remedy := range remedies {
+		if remedy != "" {
+			err = fmt.Errorf("%w\n%s", err, remedy)
+		}
+	}
+	return err
+}
+
+// secretRemedies are about the secrets that a failed step asked for in vain.
+func secretRemedies(step *buildkit.StepError) (remedies []string) {
+	for _, id := range step.MissingSecrets {
+		remedies = append(remedies, fmt.Sprintf("a step asks for the secret %q, which was not given: add it to secrets, "+
+			"or correct its id in the Dockerfile", id))
+	}
+	return remedies
+}
+
+// emulatorRemedy names what to install when a step is for a platform that the machine cannot run; "" when it can.
+func emulatorRemedy(step *buildkit.StepError) string {
+	if !strings.Contains(strings.Join(append(step.Output, step.Reason), "\n"), "exec format error") {
+		return ""
+	}
+	pkg, missing := daemon.MissingEmulator(step.Step.Platform)
+	if !missing {
+		return ""
+	}
+	return fmt.Sprintf("%s cannot run on this machine: install %s (on Debian and Ubuntu: apt-get install %s), "+
+		"or build for it on $BUILDPLATFORM", step.Step.Platform, pkg, pkg)
+}
