@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
@@ -16,6 +17,9 @@ type Files struct {
 	// Project is the folder that links in it and in contexts may lead into; "" is none. Where a link leads out of both,
 	// the build fails with a *file.LinkError.
 	Project string
+	// Reserved are left out of every context. A context that is one of them, or lies in one, is refused where they say so, with a
+	// *source.ReservedError.
+	Reserved []source.Reserved
 }
 
 // projectBounds returns where links in the project may lead.

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,11 +31,11 @@ func NewHistory(dir string) *History { return &History{dir: dir} }
 
 // UserHistory is the one in the user's cache folder; nil when the user has none.
 func UserHistory() *History {
-	base, err := os.UserCacheDir()
+	base, err := private.CacheFolder()
 	if err != nil {
 		return nil
 	}
-	return NewHistory(filepath.Join(base, "pulumi-buildkit", "history"))
+	return NewHistory(filepath.Join(base, "history"))
 }
 
 // Remember keeps what the inputs with this hash are.

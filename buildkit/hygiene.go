@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -35,6 +36,19 @@ func (in *Inputs) Warnings(ctx context.Context, plan Plan) []string {
 		}
 	}
 	return warnings
+}
+
+// LeftOut returns the absolute paths of what plan.Files.Reserved kept out of the contexts.
+func (in *Inputs) LeftOut() []string {
+	var all []string
+	for name := range in.dirs {
+		tree := in.trees[name]
+		for _, path := range tree.LeftOut() {
+			all = append(all, filepath.Join(tree.Root(), filepath.FromSlash(path)))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // waste tells why most of a big context is not read, and what to do; "" when it is small or read.

@@ -72,7 +72,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 			return nil, c.named(err)
 		}
 		in.dirs[c.source] = c
-		if in.trees[c.source], err = w.scan(ctx, plan.Files.open, c.dir, scope); err != nil {
+		if in.trees[c.source], err = w.scan(ctx, plan.Files, c.dir, scope); err != nil {
 			return nil, c.named(err)
 		}
 		if in.readsOf(c.source) {

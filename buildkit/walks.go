@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"os"
 	"slices"
 	"sync"
 
@@ -34,13 +33,10 @@ type walk struct {
 	watch *source.Watch // of the tree
 }
 
-// opener opens the directory of a context.
-type opener = func(dir string) (*os.Root, error)
-
 // scan records the part of a directory, or returns the record of it that still holds. Who asks while it is being walked waits.
-func (w *Walks) scan(ctx context.Context, open opener, dir string, scope source.Scope) (*source.Tree, error) {
+func (w *Walks) scan(ctx context.Context, files Files, dir string, scope source.Scope) (*source.Tree, error) {
 	if w == nil {
-		return source.Scan(ctx, dir, scope, source.Options{Cache: source.UserCache(), Open: open})
+		return source.Scan(ctx, dir, scope, source.Options{Cache: source.UserCache(), Open: files.open, Reserved: files.Reserved})
 	}
 	key := newKey()
 	key.add(localContext{dir: dir}, scope) // under whatever name the images know the directory
@@ -55,14 +51,16 @@ func (w *Walks) scan(ctx context.Context, open opener, dir string, scope source.
 	if last.watch.Unchanged() {
 		return last.tree, nil
 	}
-	return last.again(ctx, open, dir, scope)
+	return last.again(ctx, files, dir, scope)
 }
 
 // again walks.
-func (l *walk) again(ctx context.Context, open opener, dir string, scope source.Scope) (tree *source.Tree, err error) {
+func (l *walk) again(ctx context.Context, files Files, dir string, scope source.Scope) (tree *source.Tree, err error) {
 	l.watch.Close()
 	l.watch = source.NewWatch()
-	l.tree, err = source.Scan(ctx, dir, scope, source.Options{Cache: source.UserCache(), Watch: l.watch, Open: open})
+	l.tree, err = source.Scan(ctx, dir, scope, source.Options{
+		Cache: source.UserCache(), Watch: l.watch, Open: files.open, Reserved: files.Reserved,
+	})
 	if err != nil {
 		l.watch.Close()
 	}

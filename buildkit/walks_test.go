@@ -163,7 +163,7 @@ func TestWhoWaitsForAWalkCanLeave(t *testing.T) {
 	why := errors.New("the user went away")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	if _, err := walks.scan(ctx, os.OpenRoot, files.Context, source.Scope{}); !errors.Is(err, why) {
+	if _, err := walks.scan(ctx, files, files.Context, source.Scope{}); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
 	<-walks.kept[0].turn

@@ -86,7 +86,7 @@ func (r *imageResource) build(ctx context.Context, op operation, repositories []
 	in := r.recorded(op)
 	if in == nil {
 		var err error
-		if in, err = r.walks.Load(ctx, plan); err != nil {
+		if in, err = r.load(ctx, plan); err != nil {
 			return image{}, err
 		}
 		in.Recognize(deref(op.args.ContextHash))

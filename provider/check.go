@@ -98,7 +98,7 @@ func (r *imageResource) fillContextHash(ctx context.Context, req p.CheckRequest,
 	}
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = c.unknownArgs()
-	in, err := r.walks.Load(ctx, plan)
+	in, err := r.load(ctx, plan)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

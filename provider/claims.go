@@ -43,8 +43,8 @@ func newClaims() *claims {
 	if err != nil {
 		return c
 	}
-	if base, err := os.UserCacheDir(); err == nil {
-		c.engine, c.dir = fmt.Sprintf("%d at %s", os.Getppid(), address), filepath.Join(base, "pulumi-buildkit", "claims")
+	if base, err := private.CacheFolder(); err == nil {
+		c.engine, c.dir = fmt.Sprintf("%d at %s", os.Getppid(), address), filepath.Join(base, "claims")
 	}
 	return c
 }

@@ -40,6 +40,8 @@ type imageResource struct {
 	*settings
 	walks  buildkit.Walks // of the contexts of all of them
 	claims *claims        // what Delete spares
+	// leftOut are the absolute paths of which it was told that no build context has them.
+	leftOut sync.Map
 
 	mu     sync.Mutex
 	loaded map[resource.URN]loaded   // what Check recorded: the build sends that very record

@@ -15,7 +15,7 @@ func projectFolder() string {
 	if err != nil {
 		return ""
 	}
-	project := above(dir, "Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
+	project := above(dir, projectNames...)
 	if project == "" {
 		project = dir
 	}

@@ -18,9 +18,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// markerFile marks the folder of a daemon. Its first line is for us, the others are for people.
+// The text of the marker.
 const (
-	markerFile  = "pulumi-buildkit.txt"
 	markerTitle = "pulumi-buildkit daemon folder, format "
 	markerText  = markerTitle + `1
 

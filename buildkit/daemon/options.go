@@ -6,6 +6,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
 const (
@@ -70,6 +72,25 @@ func (o Options) resolved() (Options, error) {
 	return o, nil
 }
 
+// markerFile marks the folder of a daemon. Its first line is for us, the others are for people.
+const markerFile = "pulumi-buildkit.txt"
+
+// Folder returns the folder of the daemon of the zero Options. It returns "" if there is none, or if it holds something and
+// is not marked as a daemon's.
+func Folder() string {
+	dir, err := resolveDir("")
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Lstat(filepath.Join(dir, markerFile)); err == nil {
+		return dir
+	}
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return ""
+	}
+	return dir
+}
+
 func resolveDir(dir string) (string, error) {
 	if dir == "" {
 		dir = os.Getenv(dirVariable)
@@ -77,15 +98,15 @@ func resolveDir(dir string) (string, error) {
 	if dir != "" {
 		return filepath.Abs(dir)
 	}
-	cache, err := os.UserCacheDir()
+	cache, err := private.CacheFolder()
 	if err != nil { // a bare environment, as services have it
 		account, unknown := user.Current()
 		if unknown != nil || account.HomeDir == "" {
 			return "", fmt.Errorf("no folder for the embedded BuildKit daemon: %w; set %s", err, dirVariable)
 		}
-		cache = filepath.Join(account.HomeDir, ".cache")
+		cache = filepath.Join(account.HomeDir, ".cache", "pulumi-buildkit")
 	}
-	return filepath.Join(cache, "pulumi-buildkit", "buildkitd"), nil
+	return filepath.Join(cache, "buildkitd"), nil
 }
 
 func resolveIdle(idle time.Duration) (time.Duration, error) {

@@ -45,11 +45,11 @@ func NewCache(dir string) *Cache { return &Cache{dir: dir} }
 // user has no such folder, or on Windows, where lstat tells neither change time nor inode: a change that keeps size and
 // modification time would be missed.
 func UserCache() *Cache {
-	base, err := os.UserCacheDir()
+	base, err := private.CacheFolder()
 	if err != nil || os.Getenv(cacheVariable) == "off" || !hasChangeTimes {
 		return nil
 	}
-	return NewCache(filepath.Join(base, "pulumi-buildkit", "stat"))
+	return NewCache(filepath.Join(base, "stat"))
 }
 
 // remembered is what the cache knows of one context during one scan. Nil knows nothing.

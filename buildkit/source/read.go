@@ -19,6 +19,7 @@ type fileInfo struct {
 	mtimeN       int64  // nanoseconds of it
 	ctime, inode int64  // 0 where the system has none
 	links        uint64 // hard links; 0 where the system does not tell
+	device       uint64 // 0 where the system does not tell
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}

@@ -20,12 +20,15 @@ type Options struct {
 	Watch *Watch
 	// Open opens the directory, for the scan and for each transfer of the tree; nil is os.OpenRoot.
 	Open func(dir string) (*os.Root, error)
+	// Reserved are left out.
+	Reserved []Reserved
 }
 
 // Scan records the part of dir that scope takes: exactly what BuildKit would ask for. Directories are listed and files read
 // side by side. Links are recorded, never followed, and nothing outside dir is read.
 //
-// Errors name the path. A file that cannot be read is an error, not an empty file.
+// Errors name the path. A file that cannot be read is an error, not an empty file. It is a *ReservedError for a dir that is
+// reserved, or lies in one that is.
 func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -48,8 +51,15 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 	if err != nil {
 		return nil, err
 	}
+	reserved, err := findReserved(root.Name(), o.Reserved)
+	if err != nil {
+		return nil, err
+	}
 	remembered := o.Cache.open(abs)
-	w := &walk{ctx: ctx, root: root, base: base, matchers: pool, remembered: remembered, watch: o.Watch, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	w := &walk{
+		ctx: ctx, root: root, base: base, matchers: pool, reserved: reserved, remembered: remembered, watch: o.Watch,
+		slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1),
+	}
 	w.patterns = len(scope.Includes) + len(scope.Excludes)
 	w.watch.begin(abs, base)
 	top := &folder{path: "."}
@@ -60,7 +70,9 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 	w.watch.end()
 	remembered.save(ctx)
 	slices.Sort(w.skipped)
-	return &Tree{root: abs, open: o.Open, entries: top.flatten(make([]entry, 0, top.tally())), skipped: w.skipped}, nil
+	slices.Sort(w.leftOut)
+	entries := top.flatten(make([]entry, 0, top.tally()))
+	return &Tree{root: abs, open: o.Open, entries: entries, skipped: w.skipped, leftOut: w.leftOut}, nil
 }
 
 // walk is one scan in progress.
@@ -69,6 +81,7 @@ type walk struct {
 	root       *os.Root
 	base       *os.File   // its directory
 	matchers   *sync.Pool // of *matchers
+	reserved   reservedPaths
 	remembered *remembered
 	watch      *Watch
 	slots      chan struct{} // one for each goroutine beside the caller's
@@ -79,6 +92,7 @@ type walk struct {
 	mu      sync.Mutex
 	err     error
 	skipped []string
+	leftOut []string
 }
 
 // folder is one directory: what was found in it, in order, with the folders among it.
@@ -88,6 +102,9 @@ type folder struct {
 	verdict verdict
 	parts   [][]found // one for each chunk of names
 	total   int       // entries here and below, after tally
+
+	reserved map[string]bool // see reservedPaths.names
+	leads    bool            // to what is reserved: it is taken only for what else is in it
 }
 
 // found is one child that is taken, or a folder that has children that are.
@@ -143,6 +160,8 @@ func (f *folder) tally() int {
 			if sub := part[i].folder; sub != nil && sub.tally() > 0 {
 				part[i].taken = true // a directory that is not taken itself is there when something below it is
 				f.total += sub.total
+			} else if sub != nil && sub.leads {
+				part[i].taken = false
 			}
 			if part[i].taken {
 				f.total++

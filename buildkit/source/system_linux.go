@@ -26,6 +26,6 @@ func openDir(root *os.Root, base *os.File, name string) (*os.File, error) {
 func infoOf(st *unix.Stat_t) fileInfo {
 	return fileInfo{
 		mode: fileMode(st.Mode), size: st.Size, mtime: int64(st.Mtim.Sec), mtimeN: int64(st.Mtim.Nsec), //nolint:unconvert // 32 bits elsewhere
-		ctime: st.Ctim.Nano(), inode: int64(st.Ino), links: uint64(st.Nlink), //nolint:unconvert // 32 bits elsewhere
+		ctime: st.Ctim.Nano(), inode: int64(st.Ino), links: uint64(st.Nlink), device: uint64(st.Dev), //nolint:unconvert // 32 bits elsewhere
 	}
 }

@@ -46,6 +46,16 @@ func lstat(dir *os.File, child fs.DirEntry) (fileInfo, error) {
 	return infoOf(&st), nil
 }
 
+// identify returns what identifies the directory at a path, through links. It returns false if there is none.
+func identify(name string) (fileID, bool) {
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Stat(name, &st) }); err != nil {
+		return fileID{}, false
+	}
+	info := infoOf(&st)
+	return fileID{device: info.device, inode: info.inode}, info.mode.IsDir()
+}
+
 func openAt(dir *os.File, name string) (*os.File, error) {
 	var fd int
 	err := retry(func() (err error) {

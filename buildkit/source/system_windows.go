@@ -28,6 +28,9 @@ func lstat(_ *os.File, child fs.DirEntry) (fileInfo, error) {
 	return fileInfo{mode: mode, size: info.Size(), mtime: info.ModTime().Unix(), mtimeN: int64(info.ModTime().Nanosecond())}, nil
 }
 
+// identify returns false: on Windows a folder is known by its path.
+func identify(string) (fileID, bool) { return fileID{}, false }
+
 func openAt(dir *os.File, name string) (*os.File, error) {
 	return os.Open(filepath.Join(dir.Name(), name))
 }

@@ -49,11 +49,11 @@ func NewTransfers(dir string) *Transfers { return &Transfers{dir: dir} }
 
 // UserTransfers returns the Transfers in the user's cache folder; nil when the user has none.
 func UserTransfers() *Transfers {
-	base, err := os.UserCacheDir()
+	base, err := private.CacheFolder()
 	if err != nil {
 		return nil
 	}
-	return NewTransfers(filepath.Join(base, "pulumi-buildkit", "transfers"))
+	return NewTransfers(filepath.Join(base, "transfers"))
 }
 
 // Key returns the key under which a daemon is to keep what it receives of the trees, by the names of their local

@@ -22,6 +22,7 @@ type Tree struct {
 	content map[string][]byte // of the files in memory
 	entries []entry           // in the order of fsutil.ComparePath
 	skipped []string
+	leftOut []string
 
 	digested sync.Once
 	sum      [sha256.Size]byte // after digested

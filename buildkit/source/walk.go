@@ -28,6 +28,7 @@ func (w *walk) visit(f *folder) {
 		return
 	}
 	w.watch.folder(f, dir)
+	f.reserved, f.leads = w.reserved.names[f.path], w.leadTo(f)
 	children, err := dir.ReadDir(-1)
 	if err != nil {
 		_ = dir.Close()
@@ -102,6 +103,10 @@ func (w *walk) lookAt(f *folder, dir *os.File, child fs.DirEntry, m *matchers, k
 	if err != nil || !v.taken && (!child.IsDir() || v.prune) {
 		return found{}, err
 	}
+	if own, ok := f.reserved[child.Name()]; ok {
+		w.leaveOut(name, own)
+		return found{}, nil
+	}
 	if !sendable(child.Type()) {
 		w.skip(name)
 		return found{}, nil
@@ -115,6 +120,12 @@ func (w *walk) lookAt(f *folder, dir *os.File, child fs.DirEntry, m *matchers, k
 	}
 	if info.links > 1 && !info.mode.IsDir() { // it may change by a name elsewhere
 		w.watch.lose()
+	}
+	if info.mode.IsDir() {
+		if own, ok := w.reserved.ids[fileID{device: info.device, inode: info.inode}]; ok {
+			w.leaveOut(name, own)
+			return found{}, nil
+		}
 	}
 	one := found{taken: v.taken, entry: entry{path: name, mode: info.mode, mtime: time.Unix(info.mtime, 0).UnixNano()}}
 	switch {

@@ -26,6 +26,7 @@ type Config struct {
 	Idle    time.Duration     // how long the daemon outlives its last use; default 2 s
 	Env     []string          // further variables; a later one replaces an earlier one
 	Output  io.Writer         // also gets what the CLI prints; default: nobody
+	Inside  bool              // state, Pulumi's home, caches and daemon are folders of the program
 }
 
 // Stack is one program on one file backend. Its methods may be used from one goroutine at a time; Close ends it.
@@ -55,6 +56,12 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	}
 	if c.Idle == 0 {
 		c.Idle = 2 * time.Second
+	}
+	if c.Inside {
+		s.Daemon = filepath.Join(s.Dir, "build/daemon")
+		c.Env = append([]string{
+			"PULUMI_BACKEND_URL=file://.", "PULUMI_HOME=" + s.pulumiHome(true), "XDG_CACHE_HOME=" + filepath.Join(s.Dir, ".cache"),
+		}, c.Env...)
 	}
 	s.env = append(environment(c.Bin, root, s.Daemon, c.Idle), c.Env...)
 	if err := s.lay(ctx, c); err != nil {
@@ -89,7 +96,21 @@ func (s *Stack) lay(ctx context.Context, c Config) error {
 	if err := os.CopyFS(filepath.Join(s.root, "state"), born.state); err != nil {
 		return err
 	}
-	return s.Write("Pulumi.dev.yaml", born.salt+configFile(s.project, c.Values))
+	if c.Inside {
+		err = errors.Join(
+			os.Rename(s.pulumiHome(false), s.pulumiHome(true)),
+			os.Rename(filepath.Join(s.root, "state/.pulumi"), filepath.Join(s.Dir, ".pulumi")),
+		)
+	}
+	return errors.Join(err, s.Write("Pulumi.dev.yaml", born.salt+configFile(s.project, c.Values)))
+}
+
+// pulumiHome returns the folder of Pulumi's plugins and credentials.
+func (s *Stack) pulumiHome(inside bool) string {
+	if inside {
+		return filepath.Join(s.Dir, ".home")
+	}
+	return filepath.Join(s.root, "home/.pulumi")
 }
 
 // Write replaces a file of the program; name is relative to its folder.

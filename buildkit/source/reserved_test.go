@@ -1,0 +1,125 @@
+//go:build linux
+
+package source
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// wantPaths scans dir without what is reserved.
+func wantPaths(t *testing.T, dir string, scope Scope, reserved []Reserved, want, leftOut []string) {
+	t.Helper()
+	scanned, err := Scan(t.Context(), dir, scope, Options{Reserved: reserved})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := scanned.Paths(); !slices.Equal(got, want) {
+		t.Errorf("paths %q, want %q", got, want)
+	}
+	if got := scanned.LeftOut(); !slices.Equal(got, leftOut) {
+		t.Errorf("left out %q, want %q", got, leftOut)
+	}
+}
+
+// What is reserved is known by where it is, not by its name, and a folder that holds nothing else is not in the tree either,
+// whether or not it is there already.
+func TestReservedFoldersAreNotInTheTree(t *testing.T) {
+	t.Parallel()
+	all := []string{"app", ".cache", ".cache/ours", ".cache/ours/log", "lib", "lib/.cache", "lib/.cache/ours", "lib/.cache/ours/log"}
+	others := []string{"lib", "lib/.cache", "lib/.cache/ours", "lib/.cache/ours/log"}
+	for name, test := range map[string]struct {
+		files    []string
+		link     string // to the context, by which it is scanned
+		reserved string
+		scope    Scope
+		want     []string
+		leftOut  []string
+	}{
+		"nothing":                  {want: append([]string{".cache", ".cache/ours", ".cache/ours/log", "app"}, others...)},
+		"in a folder of its own":   {reserved: ".cache/ours", want: append([]string{"app"}, others...), leftOut: []string{".cache/ours"}},
+		"beside something else":    {files: []string{".cache/theirs"}, reserved: ".cache/ours", leftOut: []string{".cache/ours"}, want: append([]string{".cache", ".cache/theirs", "app"}, others...)},
+		"a context by a link":      {link: "link", reserved: ".cache/ours", want: append([]string{"app"}, others...), leftOut: []string{".cache/ours"}},
+		"reserved by a link":       {reserved: "../way/.cache/ours", want: append([]string{"app"}, others...), leftOut: []string{".cache/ours"}},
+		"not there yet":            {files: []string{"empty/"}, reserved: "empty/new/ours", want: append([]string{".cache", ".cache/ours", ".cache/ours/log", "app"}, others...)},
+		"a file":                   {reserved: ".cache/ours/log", want: append([]string{"app"}, others...), leftOut: []string{".cache/ours/log"}},
+		"ignored as it was before": {reserved: ".cache/ours", scope: Scope{Excludes: []string{".cache/*", "lib"}}, want: []string{".cache", "app"}},
+		"elsewhere":                {reserved: "../elsewhere", want: append([]string{".cache", ".cache/ours", ".cache/ours/log", "app"}, others...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := t.TempDir()
+			dir := filepath.Join(base, "context")
+			for _, file := range append(test.files, all...) {
+				path := filepath.Join(dir, file)
+				err := os.MkdirAll(filepath.Dir(path), 0o755)
+				if filepath.Base(file) == "app" || filepath.Base(file) == "log" || filepath.Base(file) == "theirs" {
+					err = errors.Join(err, os.WriteFile(path, nil, 0o644))
+				} else {
+					err = errors.Join(err, os.MkdirAll(path, 0o755))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(os.Symlink(dir, filepath.Join(base, "way")), os.Symlink(dir, filepath.Join(base, "link"))); err != nil {
+				t.Fatal(err)
+			}
+			var reserved []Reserved
+			if test.reserved != "" {
+				reserved = []Reserved{{Path: filepath.Join(dir, test.reserved)}}
+			}
+			if test.link != "" {
+				dir = filepath.Join(base, test.link)
+			}
+			wantPaths(t, dir, test.scope, reserved, test.want, test.leftOut)
+		})
+	}
+}
+
+// A mount shows a folder at a path that no link leads to.
+func TestAReservedFolderIsKnownBehindAMount(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: only root mounts: run the tests as root")
+	}
+	dir, ours := tree(t, map[string]string{"a/there/": "", "app": ""}), tree(t, map[string]string{"log": ""})
+	shown := filepath.Join(dir, "a/there")
+	if err := errors.Join(os.MkdirAll(shown, 0o755), unix.Mount(ours, shown, "", unix.MS_BIND, "")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(shown, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	wantPaths(t, dir, Scope{}, []Reserved{{Path: ours}}, []string{"a", "app"}, []string{"a/there"})
+}
+
+// A context that is a folder of ours, or lies in one, would be another one with each build.
+func TestAReservedFolderIsNoContext(t *testing.T) {
+	t.Parallel()
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := filepath.Join(base, "ours")
+	if err := errors.Join(os.MkdirAll(filepath.Join(ours, "in"), 0o755), os.Symlink(ours, filepath.Join(base, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	for dir, at := range map[string]string{"ours": "ours", "ours/in": "ours/in", "link": "ours", "link/in": "ours/in"} {
+		_, err := Scan(t.Context(), filepath.Join(base, dir), Scope{}, Options{Reserved: []Reserved{{Path: ours, Own: true}}})
+		refused, ok := errors.AsType[*ReservedError](err)
+		if want := (ReservedError{Dir: filepath.Join(base, at), Folder: ours}); !ok || *refused != want {
+			t.Errorf("%s: error %v, want %v", dir, err, &want)
+		}
+		if _, err := Scan(t.Context(), filepath.Join(base, dir), Scope{}, Options{Reserved: []Reserved{{Path: ours}}}); err != nil {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+)
+
+// bookkeeping is the name of the folder in which Pulumi keeps what is its own: the state on a file backend, and its home.
+const bookkeeping = ".pulumi"
+
+// projectNames are the names that the file of a project may have.
+var projectNames = []string{"Pulumi.yaml", "Pulumi.yml", "Pulumi.json"}
+
+// stateFolder returns the folder in which the backend of this run keeps its state, or "" if that is not a file backend.
+func stateFolder(ctx context.Context) string {
+	rest, ok := strings.CutPrefix(backendURL(ctx), "file://")
+	if !ok {
+		return ""
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	if strings.HasPrefix(rest, "~") {
+		account, err := user.Current()
+		if err != nil {
+			return ""
+		}
+		rest = filepath.Join(account.HomeDir, rest[min(2, len(rest)):])
+	}
+	if !filepath.IsAbs(rest) {
+		rest = filepath.Join(commandFolder(), rest)
+	}
+	// The CLI makes a URL of the path again, and opens what that says.
+	if parsed, err := url.Parse("file://" + filepath.ToSlash(filepath.Clean(rest))); err == nil && filepath.Separator == '/' {
+		rest = parsed.Path
+	}
+	return filepath.Join(rest, bookkeeping)
+}
+
+// backendURL returns where the state of this run is, as the CLI finds it, or "" for the service that nobody has to name.
+// What cannot be read is not there: without it the CLI would not have come this far.
+func backendURL(ctx context.Context) string {
+	if named := os.Getenv("PULUMI_BACKEND_URL"); named != "" {
+		return named
+	}
+	var project struct {
+		Backend struct {
+			URL string `yaml:"url"`
+		} `yaml:"backend"`
+	}
+	if text, err := file.Read(ctx, projectFile(), file.LimitText); err == nil && yaml.Unmarshal(text, &project) == nil && project.Backend.URL != "" {
+		return project.Backend.URL
+	}
+	var credentials struct {
+		Current string `json:"current"`
+	}
+	if text, err := file.Read(ctx, credentialsFile(), file.LimitText); err == nil {
+		_ = json.Unmarshal(text, &credentials) // a damaged file names no backend
+	}
+	return credentials.Current
+}
+
+// projectFile returns the path of the file of the project that runs, or "" if there is none.
+func projectFile() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	dir = above(dir, projectNames...)
+	for _, name := range projectNames {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); dir != "" && err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// commandFolder returns the folder in which the CLI runs, to which it takes the path of a backend as relative. Where the
+// system does not tell, that is the folder of the project.
+func commandFolder() string {
+	if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", os.Getppid())); err == nil {
+		return dir
+	}
+	return filepath.Dir(projectFile())
+}
+
+// pulumiHome returns the folder of plugins and credentials, or "" if the user has none.
+func pulumiHome() string {
+	if dir := os.Getenv("PULUMI_HOME"); dir != "" {
+		return dir
+	}
+	account, err := user.Current()
+	if err != nil || account.HomeDir == "" {
+		return ""
+	}
+	return filepath.Join(account.HomeDir, bookkeeping)
+}
+
+// credentialsFile returns the path of the file in which the CLI keeps its logins.
+func credentialsFile() string {
+	dir := os.Getenv("PULUMI_CREDENTIALS_PATH")
+	if dir == "" {
+		dir = pulumiHome()
+	}
+	return filepath.Join(dir, "credentials.json")
+}

@@ -1,0 +1,56 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
+)
+
+// reserved returns what no build context has: the folders of this provider, which change with each build, the state of the
+// backend, which changes with each run, and Pulumi's plugins and credentials.
+func reserved(ctx context.Context) []source.Reserved {
+	var all []source.Reserved
+	add := func(path string, own bool) {
+		if abs, err := filepath.Abs(path); path != "" && err == nil {
+			all = append(all, source.Reserved{Path: abs, Own: own})
+		}
+	}
+	if cache, err := private.CacheFolder(); err == nil {
+		add(cache, true)
+	}
+	add(daemon.Folder(), true)
+	add(stateFolder(ctx), false)
+	add(pulumiHome(), false)
+	add(credentialsFile(), false) // also where the home is the context itself
+	return all
+}
+
+// load records the local inputs of a plan. The errors have their remedies. Nobody is told twice in a run what is left out.
+func (r *imageResource) load(ctx context.Context, plan buildkit.Plan) (*buildkit.Inputs, error) {
+	plan.Files.Reserved = reserved(ctx)
+	in, err := r.walks.Load(ctx, plan)
+	if err != nil {
+		return nil, withContextRemedy(err)
+	}
+	for _, path := range in.LeftOut() {
+		if _, told := r.leftOut.LoadOrStore(path, true); !told {
+			loggerOf(ctx).infof("%s is left out of the build context: Pulumi keeps its state, plugins or credentials there", path)
+		}
+	}
+	return in, nil
+}
+
+// withContextRemedy adds what to do to an error about the files of a build context.
+func withContextRemedy(err error) error {
+	if own, ok := errors.AsType[*source.ReservedError](err); ok {
+		return fmt.Errorf("%w. Its files change with each build: build another folder, or set XDG_CACHE_HOME or "+
+			"PULUMI_BUILDKIT_DAEMON_DIR to a folder elsewhere", own)
+	}
+	return err
+}
