@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // change does one random thing to the project and says what. Some things cannot be done everywhere: "" then.
@@ -90,14 +88,6 @@ func (d dice) changeFile(full string, info fs.FileInfo) string {
 	}
 }
 
-// attribute sets an extended attribute: a valid capability, or one of the user's own.
-func (d dice) attribute(full string) error {
-	if d.oneIn(3) {
-		return unix.Lsetxattr(full, "trusted.note", []byte("x"), 0)
-	}
-	return unix.Lsetxattr(full, "security.capability", []byte("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0)
-}
-
 func (d dice) changeDir(full string, info fs.FileInfo) string {
 	child := filepath.Join(full, d.name())
 	if _, err := os.Lstat(child); err == nil {
@@ -149,8 +139,7 @@ func (d dice) changeAny(dir, full string, info fs.FileInfo) string {
 		}
 		return "changed its owner"
 	case 1, 2:
-		stamp := unix.NsecToTimespec(time.Unix(1_600_000_000, d.Int64N(1e9)).UnixNano())
-		must(unix.UtimesNanoAt(unix.AT_FDCWD, full, []unix.Timespec{stamp, stamp}, unix.AT_SYMLINK_NOFOLLOW))
+		must(touchLink(full, time.Unix(1_600_000_000, d.Int64N(1e9))))
 		return "touched"
 	case 3:
 		must(os.RemoveAll(full))

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -161,7 +160,7 @@ func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
 		"grown":        {func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'x'}, size+1), 0o644) }, "it grew past 1048576 bytes"},
 		"deleted":      {os.Remove, "no such file"},
 		"now a link":   {func(p string) error { return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p)) }, ""},
-		"now a FIFO":   {func(p string) error { return errors.Join(os.Remove(p), syscall.Mkfifo(p, 0o644)) }, ""},
+		"now a FIFO":   {func(p string) error { return errors.Join(os.Remove(p), makeFIFO(p)) }, ""},
 		"now a folder": {func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) }, "is a directory"},
 	}
 	for name, c := range changes {
@@ -169,7 +168,9 @@ func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
 			t.Parallel()
 			dir := tree(t, map[string]string{"sub/big": strings.Repeat("x", size), "other": "y"})
 			server := serving(t, dir)
-			if err := c.change(filepath.Join(dir, "sub", "big")); err != nil {
+			if err := c.change(filepath.Join(dir, "sub", "big")); errors.Is(err, errors.ErrUnsupported) {
+				t.Skip("NOT TESTED: " + err.Error())
+			} else if err != nil {
 				t.Fatal(err)
 			}
 			if _, err := receive(t, server, filesync.FSSendRequestOpt{Name: "context"}); err == nil {

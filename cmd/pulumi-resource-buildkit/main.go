@@ -33,8 +33,7 @@ func main() {
 		os.Exit(code)
 	}
 	collectLess()
-	engine := os.Getppid()
-	alive := func() bool { return os.Getppid() == engine }
+	alive := watchEngine()
 	rescue.Go(stopped, func() { exitWithEngine(alive) })
 	err := keepSecrets()
 	if err == nil {

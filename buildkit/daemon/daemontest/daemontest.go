@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,9 +24,12 @@ type Daemon struct {
 	err   error
 }
 
-// Endpoint is where it listens. Without root the test is skipped.
+// Endpoint starts the daemon and returns where it listens. It skips the test with -short, and without root.
 func (d *Daemon) Endpoint(t testing.TB) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT TESTED: -short leaves out what needs a daemon")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: the embedded daemon needs root: run the tests as root")
 	}
@@ -54,10 +56,10 @@ func (d *Daemon) end() error {
 	if _, scanned := fmt.Sscan(string(text), &keeper, &builder); err != nil || scanned != nil {
 		return errors.Join(err, scanned)
 	}
-	_ = syscall.Kill(keeper, syscall.SIGTERM)
+	terminate(keeper)
 	tick, limit := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
 	defer tick.Stop()
-	for syscall.Kill(builder, 0) == nil || os.RemoveAll(d.Dir) != nil { // the keeper still clears up
+	for isRunning(builder) || os.RemoveAll(d.Dir) != nil { // the keeper still clears up
 		select {
 		case <-tick.C:
 		case <-limit:

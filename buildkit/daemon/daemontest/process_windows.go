@@ -1,0 +1,7 @@
+package daemontest
+
+// The embedded daemon runs on Linux only: there is never a process to end.
+
+func terminate(int) {}
+
+func isRunning(int) bool { return false }
