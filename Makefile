@@ -56,6 +56,12 @@ test: build tools fixtures languages ## every test: unit, in-process engine, end
 	go test -vet=off -ldflags='-s -w' -run 'Bound|Budget' ./buildkit/dockerfile # they measure memory, of which the race detector takes much
 	go test -race -shuffle=on -vet=off -ldflags='-s -w' -timeout 15m ./...
 
+# Unit tests of every package, on any operating system, by any user: what needs root, a daemon or a tool is skipped, and says so with -v.
+CHECKED := ./cmd/... ./provider/... ./buildkit/... ./registry/... ./internal/...
+check: ## the tests that need Go and nothing else, in two minutes: no root, no tools, no network but for Go modules
+	go vet $(CHECKED)
+	go test -short -vet=off $(CHECKED)
+
 # sdk/ is generated, and a module that this does not visit.
 lint: bin/golangci-lint bin/actionlint ## the rules of .golangci.yml, and workflows
 	bin/golangci-lint run
@@ -167,4 +173,4 @@ $(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) 
 go gcc seccomp qemu nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin network dist tools fixtures demo test lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java
+.PHONY: help build plugin network dist tools fixtures demo check test lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java

@@ -25,6 +25,9 @@ import (
 // A word in double quotes is a Go string.
 func TestPairs(t *testing.T) {
 	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: files change their owners and lose their permissions: run the tests as root")
+	}
 	files, err := filepath.Glob("testdata/pairs/*.txtar")
 	if err != nil || len(files) < 30 {
 		t.Fatalf("%d pairs, %v", len(files), err)

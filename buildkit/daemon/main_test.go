@@ -100,9 +100,12 @@ func client(dir, idle string) int {
 	return 0
 }
 
-// needsRoot skips a test that starts a daemon. Without root nothing of the daemon is tested.
+// needsRoot skips a test that starts a daemon, with -short and without root.
 func needsRoot(t testing.TB) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT TESTED: -short leaves out what needs a daemon")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: the embedded daemon needs root: run the tests as root")
 	}

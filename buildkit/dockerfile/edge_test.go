@@ -83,6 +83,9 @@ func numbered(n int, format string) string {
 // What is just small enough for this process takes no more than the bound says, whatever it is that grows.
 func TestBoundHoldsAtItsEdge(t *testing.T) { //nolint:paralleltest // it counts what this process allocates
 	measuresMemory(t)
+	if testing.Short() {
+		t.Skip("NOT TESTED: -short leaves out what takes long")
+	}
 	for name, text := range growing { //nolint:paralleltest // the same
 		for _, dry := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, dry %v", name, dry), func(t *testing.T) {

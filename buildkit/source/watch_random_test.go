@@ -95,6 +95,9 @@ func mapAndWrite(path string) error {
 func TestWatchIsNeverWrong(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: folders lose their permissions: run the tests as root")
+	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	f := field{root: filepath.Join(t.TempDir(), "root"), random: rand.New(rand.NewPCG(seed, seed))}
