@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -61,19 +62,44 @@ func checkTag(given string) error {
 				given, mark, hashMark, hashDigits, formerMark, shortestHash, longestShort)
 		}
 	}
-	if len(marks) > 0 && !strings.Contains(lastSegment(given[:strings.Index(given, marks[0])]), ":") {
+	if len(marks) > 0 && !strings.Contains(afterHost(given[:strings.Index(given, marks[0])]), ":") {
 		return fmt.Errorf("tag %q has %s in its repository: it can stand only after the colon, as in ghcr.io/acme/app:%s",
 			given, marks[0], marks[0])
 	}
 	_, err := tagFor(given, strings.Repeat("0", hashDigits))
 	if err == nil || !strings.Contains(given, hashMark) {
-		return err
+		return withMarks(err, marks)
 	}
 	if _, short := tagFor(shortened(given), strings.Repeat("0", hashDigits)); short == nil {
 		return fmt.Errorf("tag %q is too long: %s stands for %d digits, and a tag has at most 128 characters. "+
 			"Shorten its text, or write %s for a short hash, which no build is skipped for", given, hashMark, hashDigits, formerMark)
 	}
-	return err
+	return withMarks(err, marks)
+}
+
+// withMarks returns err with the marks again where it quotes the zeros that stood for them.
+func withMarks(err error, marks []string) error {
+	if err == nil || len(marks) == 0 {
+		return err
+	}
+	text := err.Error()
+	for _, mark := range slices.SortedFunc(slices.Values(marks), func(a, b string) int { return digitsFor(b) - digitsFor(a) }) {
+		text = strings.ReplaceAll(text, strings.Repeat("0", digitsFor(mark)), mark)
+	}
+	return errors.New(text)
+}
+
+func digitsFor(mark string) int {
+	n, _ := digitsOf(mark) // checkTag has refused what is no number
+	return n
+}
+
+// afterHost returns what stands behind the host of a reference, or all of it when it has none.
+func afterHost(ref string) string {
+	if _, rest, found := strings.Cut(ref, "/"); found {
+		return rest
+	}
+	return ref
 }
 
 // shortened is a tag with {hash} standing for as many digits as an earlier version took for it.

@@ -40,6 +40,9 @@ func TestCheckOfHashTags(t *testing.T) {
 		"a.io/x:" + strings.Repeat("v", 65) + "{hash}":     "write {hash:12} for a short hash",
 		"a.io/x:" + strings.Repeat("v", 116) + "{hash:12}": "",
 		"a.io/x:" + strings.Repeat("v", 120) + "{hash}":    "shorten them to 128",
+		"a.io/x:feature/{hash}":                            `tag "a.io/x:feature/{hash}" has "/" after the colon, where only letters, digits, _ . and - may stand; write a.io/x:feature-{hash}`,
+		"a.io/x:1+{hash:12}":                               "write a.io/x:1-{hash:12}",
+		"a.io:5000/x:{hash}/{hash:12}":                     "write a.io:5000/x:{hash}-{hash:12}",
 		"a.io/x:{hash}{hash}-":                             "write {hash:12} for a short hash",
 	}
 	for tag, want := range cases {

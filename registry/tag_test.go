@@ -37,6 +37,9 @@ func TestParseTag(t *testing.T) {
 	}
 }
 
+// label is in the refusal of what stands after the colon.
+const label = ", where only letters, digits, _ . and - may stand; write "
+
 // bare is in the cure for a tag without a host.
 const bare = " for your own Docker Hub repository, registry.example.com/"
 
@@ -73,14 +76,32 @@ var refusedTags = []struct{ name, tag, want string }{
 	},
 	{
 		"odd", "user/app:a+b",
-		`tag "user/app:a+b" has other characters after the colon than letters, digits, _ . and -, or begins with . or -; replace them`,
+		`tag "user/app:a+b" has "+" after the colon` + label + `user/app:a-b`,
 	},
+	{"slash", "ghcr.io/acme/app:feature/x", `tag "ghcr.io/acme/app:feature/x" has "/" after the colon` + label + `ghcr.io/acme/app:feature-x`},
+	{"slash and port", "localhost:5000/app:feature/a/B", `tag "localhost:5000/app:feature/a/B" has "/" after the colon` + label + `localhost:5000/app:feature-a-B`},
+	{"slash, IPv6", "[::1]:5000/app:a/b", `tag "[::1]:5000/app:a/b" has "/" after the colon` + label + `[::1]:5000/app:a-b`},
+	{
+		"slash without a host", "app:feature/x",
+		`tag "app:feature/x" has "/" after the colon, where only letters, digits, _ . and - may stand; write host/path:tag, such as ghcr.io/acme/app:1`,
+	},
+	{"two colons", "ghcr.io/acme/app:1:2", `tag "ghcr.io/acme/app:1:2" has ":" after the colon` + label + `ghcr.io/acme/app:1-2`},
+	{"at", "ghcr.io/acme/app:1@2", `tag "ghcr.io/acme/app:1@2" has "@" after the colon` + label + `ghcr.io/acme/app:1-2`},
+	{"SemVer", "ghcr.io/acme/app:1.0.0-rc.1+build.5", `tag "ghcr.io/acme/app:1.0.0-rc.1+build.5" has "+" after the colon` + label + `ghcr.io/acme/app:1.0.0-rc.1-build.5`},
+	{"several", "ghcr.io/acme/app:+a~b+", `tag "ghcr.io/acme/app:+a~b+" has "+" and "~" after the colon` + label + `ghcr.io/acme/app:a-b-`},
+	{"nothing left", "ghcr.io/acme/app:++", `tag "ghcr.io/acme/app:++" has "+" after the colon` + label + `ghcr.io/acme/app:latest`},
+	{"letters", "ghcr.io/acme/app:größe", `tag "ghcr.io/acme/app:größe" has "ö" and "ß" after the colon` + label + `ghcr.io/acme/app:gr--e`},
+	{"leading dash", "user/app:-1", `tag "user/app:-1" begins with "-" after the colon, where a letter, a digit or _ must stand; write user/app:1`},
 	{
 		"leading dot", "user/app:.1",
-		`tag "user/app:.1" has other characters after the colon than letters, digits, _ . and -, or begins with . or -; replace them`,
+		`tag "user/app:.1" begins with "." after the colon, where a letter, a digit or _ must stand; write user/app:1`,
 	},
 	{
-		"odd repository", "ghcr.io/acme/a$b:1", `tag "ghcr.io/acme/a$b:1" is not a reference: invalid reference format; ` +
+		"odd repository", "ghcr.io/acme/a$b:1", `tag "ghcr.io/acme/a$b:1" has "$" in its repository, where only small letters, digits, ` +
+			". _ - and / may stand; write ghcr.io/acme/a-b:1",
+	},
+	{
+		"odd separators", "ghcr.io/acme/a..b:1", `tag "ghcr.io/acme/a..b:1" is not a reference: invalid reference format; ` +
 			"write host/path:tag, the path in lower-case letters and digits with single . _ - between them",
 	},
 	{
@@ -110,6 +131,7 @@ func TestParseTagHidesAPassword(t *testing.T) {
 	for _, s := range []string{
 		"https://me:hunter2@ghcr.io/acme/app:1", "me:hunter2@ghcr.io/acme/app", "me:hunter2@shared.example.com", " me:hunter2@ghcr.io/x",
 		"me:hunter2@ghcr.io/app@sha256:" + strings.Repeat("a", 64),
+		"me:hunter2@app", "me:a/hunter2@app", "me:a/b:hunter2@app", "https://me/x:hunter2@app",
 	} {
 		_, err := registry.ParseTag(s)
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
