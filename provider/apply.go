@@ -128,7 +128,7 @@ func setTags(ctx context.Context, client *registry.Client, digest string, tags [
 		moved, err := client.SetTags(ctx, repository, digest, tagsOf(repository, tags))
 		holding = append(holding, moved...)
 		if err != nil {
-			return inOrder(tags, holding), err
+			return inOrder(tags, holding), explainRegistry(err)
 		}
 	}
 	return inOrder(tags, holding), nil

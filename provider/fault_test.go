@@ -91,6 +91,15 @@ func unchallenged(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 	http.Error(w, "Not Authorized", http.StatusUnauthorized)
 }
 
+const harborQuota = "adding 1.2 MiB of storage resource, which when updated to current usage of 9.1 MiB will exceed the configured upper limit of 10.0 MiB."
+
+// page answers as a proxy does.
+func page(status int) registrytest.Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "<html>"+http.StatusText(status)+"</html>", status)
+	}
+}
+
 func slow(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	select {
 	case <-time.After(time.Second):
@@ -158,6 +167,22 @@ var faults = map[string]struct {
 	"no key":                       {inject(http.MethodPut, uploads, 0, kms), []string{"KmsException", "kms:GenerateDataKey"}},
 	"a policy of the organization": {inject(http.MethodPut, byDigest, 0, forbidden), []string{"a policy of your AWS organization forbids it"}},
 	"no token":                     {deny("ecr:GetAuthorizationToken"), []string{"allow ecr:GetAuthorizationToken in the IAM policy"}},
+	"Harbor's quota": {inject(http.MethodPut, byDigest, 0, registrytest.Status(http.StatusForbidden, "DENIED", harborQuota, "")),
+		[]string{"pushing to HOST/app: over a quota: adding 1.2 MiB of storage", "other credentials do not help: delete old images there"}},
+	"413 of a proxy": {inject(http.MethodPut, uploads, 0, page(http.StatusRequestEntityTooLarge)),
+		[]string{"pushing to HOST/app: 413 too large: request entity too large; ", "nginx: client_max_body_size 0"}},
+	"415": {inject(http.MethodPut, byDigest, 0, page(http.StatusUnsupportedMediaType)),
+		[]string{"pushing to HOST/app: manifest refused: unsupported media type; ", "exports: [{ image: { ociMediaTypes: false } }]"}},
+	"no OCI": {inject(http.MethodPut, byDigest, 0, registrytest.Status(http.StatusBadRequest, "MANIFEST_INVALID", "manifest invalid", "")),
+		[]string{"pushing to HOST/app: manifest refused: manifest invalid; ", "exports: [{ image: { ociMediaTypes: false } }]"}},
+	"no OCI tag": {inject(http.MethodPut, byTag, 0, registrytest.Status(http.StatusBadRequest, "MANIFEST_INVALID", "manifest invalid", "")),
+		[]string{"tagging HOST/app:1: manifest refused: manifest invalid; ", "exports: [{ image: { ociMediaTypes: false } }]"}},
+	"the registry's disk is full": {inject(http.MethodPut, uploads, 0, registrytest.Status(http.StatusInternalServerError, "UNKNOWN", "write x: no space left on device", "")),
+		[]string{"pushing to HOST/app: the registry has no space left: write x: no space left on device; ", "not that of the builder: free space there"}},
+	"read-only": {inject(http.MethodPut, byDigest, 0, registrytest.Status(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported.", "")),
+		[]string{"pushing to HOST/app: unsupported by the registry; the registry takes no push"}},
+	"ECR's limit": {inject(http.MethodPut, byTag, 0, registrytest.Status(http.StatusForbidden, "DENIED", "it has the maximum allowed number of tags", "")),
+		[]string{"tagging HOST/app:1: over a limit: ", "have AWS raise the quota"}},
 	"somebody else moves the tag": {func(t *testing.T, f faulty) {
 		moved := registrytest.Image(t, "linux/amd64")
 		f.Inject(registrytest.Rule{Method: http.MethodGet, Path: byTag, Times: 1, Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {

@@ -20,7 +20,7 @@ func explainBuild(err error) error {
 	if other, ok := errors.AsType[*buildkit.DaemonError](err); ok {
 		return withLines(err, stepRemedies[other.Fault])
 	}
-	return err
+	return explainRegistry(err)
 }
 
 // withLines returns err with the remedies that are not empty below it.

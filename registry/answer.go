@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -75,7 +76,7 @@ func (p party) explain(r refusal) error {
 		return fmt.Errorf("%d %s; %s", r.status, r.said, p.filled(brokenRemedy, ""))
 	}
 	if r.status == 0 {
-		return errors.New(r.said)
+		return errors.New(cmp.Or(r.said, "an error that it did not explain"))
 	}
 	return fmt.Errorf("%d %s", r.status, r.said)
 }

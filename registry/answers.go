@@ -2,6 +2,7 @@ package registry
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,7 +17,9 @@ type answer struct {
 	status int
 	code   transport.ErrorCode
 	phrase string
-	remedy string
+	// pattern is as good as phrase, where registries word it in several ways.
+	pattern *regexp.Regexp
+	remedy  string
 	// atECR is the remedy at Amazon ECR, where it is another.
 	atECR string
 	// needsLogin: without credentials the cure is to log in.
@@ -53,9 +56,14 @@ var answers = []answer{
 		is: ErrImmutableTag, method: http.MethodPut, phrase: "immutab",
 		remedy: "use a tag that changes with its content, such as REPOSITORY:{hash}, or let the repository move tags",
 	},
+	{is: ErrLimit, pattern: limitWords},
+	{is: ErrQuota, pattern: quotaWords},
+	{is: ErrTooLarge, status: http.StatusRequestEntityTooLarge, pattern: tooLargeWords},
+	{is: ErrNoStorage, status: http.StatusInsufficientStorage, pattern: noStorageWords},
+	{is: ErrReadOnly, pattern: readOnlyWords},
 	{
-		is: ErrLimit, phrase: "maximum allowed number of",
-		remedy: "delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota",
+		is: ErrManifestRefused, method: http.MethodPut, status: http.StatusUnsupportedMediaType,
+		code: transport.ManifestInvalidErrorCode, pattern: manifestWords,
 	},
 	{
 		is: ErrRateLimited, status: http.StatusTooManyRequests, code: transport.TooManyRequestsErrorCode,
@@ -115,5 +123,6 @@ func (r refusal) is(a answer) bool {
 	}
 	return a.status != 0 && a.status == r.status ||
 		a.code != "" && slices.Contains(r.codes, a.code) ||
-		a.phrase != "" && strings.Contains(r.words, a.phrase)
+		a.phrase != "" && strings.Contains(r.words, a.phrase) ||
+		a.pattern != nil && a.pattern.MatchString(r.words)
 }

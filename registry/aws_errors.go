@@ -85,6 +85,7 @@ var awsCauses = []awsCause{
 		is: ErrRateLimited, codes: []string{"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"},
 		cure: "wait some minutes and try again, with fewer images at once",
 	},
+	{is: ErrLimit, codes: []string{"LimitExceededException"}},
 	{is: ErrNotFound, codes: []string{"ImageNotFoundException"}, cure: "push it again"},
 	{is: ErrNoRepository, codes: []string{"RepositoryNotFoundException"}, cure: "create it with aws.ecr.Repository, or correct the account and the region in its name"},
 }
@@ -139,6 +140,9 @@ func (p awsPrincipal) filled(c awsCause, words string) string {
 	said := oneLine(words)
 	profile := p.profileName()
 	replaced := strings.NewReplacer("--profile $profile", "--profile "+shell.Quote(profile), "$profile", profile, "$role", p.role, "$action", deniedAction(said), "$clock", clockOf(said))
+	if c.cure == "" {
+		return said
+	}
 	return replaced.Replace(said + "; " + c.cure)
 }
 

@@ -33,8 +33,18 @@ var (
 	ErrImmutableTag = errors.New("immutable tag")
 	// ErrInUse: the registry keeps what something else in it refers to.
 	ErrInUse = errors.New("in use")
-	// ErrLimit: a quota of the registry is used up, of tags or images for example. Waiting does not help.
+	// ErrLimit: Amazon ECR holds no more tags or images there. Waiting does not help.
 	ErrLimit = errors.New("over a limit")
+	// ErrQuota: the storage that the repository's owner may use is used up. Waiting does not help.
+	ErrQuota = errors.New("over a quota")
+	// ErrTooLarge: the registry, or most often a proxy before it, takes no request of this size.
+	ErrTooLarge = errors.New("413 too large")
+	// ErrManifestRefused: the registry takes no manifest of this form, such as one of OCI.
+	ErrManifestRefused = errors.New("manifest refused")
+	// ErrNoStorage: the registry's own disk is full.
+	ErrNoStorage = errors.New("the registry has no space left")
+	// ErrReadOnly: the registry takes no push from anybody now.
+	ErrReadOnly = errors.New("read-only registry")
 	// ErrUnsupported: the registry cannot do this for anybody.
 	ErrUnsupported = errors.New("unsupported by the registry")
 	// ErrRateLimited: too many requests, also after retries.

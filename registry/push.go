@@ -202,6 +202,12 @@ func hostOf(repository string) string {
 	return host
 }
 
+// lasts reports whether an answer stays the same for as long as nobody changes something at the registry.
+func lasts(err error) bool {
+	return slices.ContainsFunc([]error{ErrLimit, ErrQuota, ErrTooLarge, ErrNoStorage, ErrReadOnly, ErrManifestRefused},
+		func(lasting error) bool { return errors.Is(err, lasting) })
+}
+
 // explainRefusedPush is about an answer of the registry.
 func explainRefusedPush(failure *PushError, p party, pushed pushText) {
 	pushed.said = oneLine(p.given.redacted(pushed.said))
@@ -215,6 +221,9 @@ func explainRefusedPush(failure *PushError, p party, pushed pushText) {
 	wordless := errors.Is(failure.cause, ErrDenied) && pushed.words == ""
 	failure.Refused = p.given.renewable && (errors.Is(failure.cause, ErrUnauthorized) || wordless)
 	failure.doubtful = !known && pushed.isUnknown() && !pushed.isLost()
+	if lasts(failure.cause) {
+		return
+	}
 	failure.Temporary = errors.Is(failure.cause, ErrRateLimited) || isPassing(pushed.status) || slices.Contains(pushed.codes, transport.UnavailableErrorCode) ||
 		pushed.isLost() || failure.doubtful
 }

@@ -28,6 +28,15 @@ const (
 	refused    = "HOST refused the credentials; check its account and region, and docker login or registries if they are from there"
 )
 
+const harborQuota = "adding 1.2 MiB of storage resource, which when updated to current usage of 9.1 MiB will exceed the configured upper limit of 10.0 MiB."
+
+// page413 is what nginx answers to what is longer than its client_max_body_size.
+func page413(method string) registrytest.Rule {
+	return registrytest.Rule{Method: method, Path: "/blobs/", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "<html><center><h1>413 Request Entity Too Large</h1></center></html>", http.StatusRequestEntityTooLarge)
+	}}
+}
+
 func put(status int, code, message string) registrytest.Rule {
 	return registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Status(status, code, message, "")}
 }
@@ -67,9 +76,30 @@ var explainedPushes = []struct {
 	{"artifact", put(405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"), "",
 		registry.ErrUnsupported, false, "unsupported by the registry: Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'", ""},
 	{"tags", put(403, "DENIED", tagLimit), "", registry.ErrLimit, false,
-		"over a limit: " + tagLimit + "; delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota", ""},
+		"over a limit: " + tagLimit, ""},
 	{"images", put(403, "DENIED", imageLimit), "", registry.ErrLimit, false,
-		"over a limit: " + imageLimit + "; delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota", ""},
+		"over a limit: " + imageLimit, ""},
+	{"Harbor's quota", put(403, "DENIED", harborQuota), "", registry.ErrQuota, false, "over a quota: " + harborQuota, ""},
+	{"another quota", put(403, "DENIED", "Quota has been exceeded on namespace"), "", registry.ErrQuota, false,
+		"over a quota: Quota has been exceeded on namespace", ""},
+	{"ECR's limit", put(400, "UNKNOWN", "LimitExceededException: it would have exceeded a service limit for your account"), "", registry.ErrLimit, false,
+		"over a limit: LimitExceededException: it would have exceeded a service limit for your account", ""},
+	{"413 of nginx", page413(http.MethodPost), "", registry.ErrTooLarge, false, "413 too large: request entity too large", ""},
+	{"413 of nginx to a layer", page413(http.MethodPut), "", registry.ErrTooLarge, false, "413 too large: request entity too large", ""},
+	{"413 in JSON", put(413, "UNKNOWN", "Request body too large"), "", registry.ErrTooLarge, false, "413 too large: Request body too large", ""},
+	{"415", put(415, "MANIFEST_INVALID", "unsupported manifest media type"), "", registry.ErrManifestRefused, false,
+		"manifest refused: unsupported manifest media type", ""},
+	{"415, a page", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "<h1>Unsupported</h1>", http.StatusUnsupportedMediaType)
+	}}, "", registry.ErrManifestRefused, false, "manifest refused: unsupported media type", ""},
+	{"manifest invalid", put(400, "MANIFEST_INVALID", "manifest invalid"), "", registry.ErrManifestRefused, false, "manifest refused: manifest invalid", ""},
+	{"507", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "<h1>Full</h1>", http.StatusInsufficientStorage)
+	}}, "", registry.ErrNoStorage, false, "the registry has no space left: insufficient storage", ""},
+	{"a full disk", put(500, "UNKNOWN", "write /var/lib/registry/x: no space left on device"), "", registry.ErrNoStorage, false,
+		"the registry has no space left: write /var/lib/registry/x: no space left on device", ""},
+	{"read-only Harbor", put(403, "DENIED", "The system is in read only mode. Any modification is prohibited."), "", registry.ErrReadOnly, false,
+		"read-only registry: The system is in read only mode. Any modification is prohibited.", ""},
 	{"KMS", put(403, "DENIED", "KmsException: key is disabled"), "", registry.ErrDenied, false,
 		"403 denied: KmsException: key is disabled; let that user use the KMS key of app: kms:GenerateDataKey and kms:Decrypt", ""},
 	{"upload denied", registrytest.Rule{}, "InitiateLayerUpload", registry.ErrDenied, false,
@@ -177,6 +207,27 @@ func TestExplainPushOfNothing(t *testing.T) {
 	}
 	if err := client.ExplainPush(nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestExplainPushOfBareCodes: a daemon leaves a message out that is the usual one of its code.
+func TestExplainPushOfBareCodes(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]string{
+		"denied":          "403 denied: give the user of ghcr.io access to acme/app, or log in as another",
+		"unauthorized":    "401 unauthorized: ghcr.io refused the credentials; log in again with docker login ghcr.io or correct registries",
+		"toomanyrequests": "429 rate limited: wait some minutes and try again, with fewer images at once",
+		"unsupported":     "unsupported by the registry",
+		"unknown":         "an error that it did not explain",
+	} {
+		err := anonymous(t).ExplainPush(said("ghcr.io/acme/app", code))
+		failure, ok := errors.AsType[*registry.PushError](err)
+		if !ok || failure.Temporary != (code == "toomanyrequests" || code == "unknown") {
+			t.Errorf("%s: %T %v", code, err, err)
+		}
+		if err.Error() != "pushing to ghcr.io/acme/app: "+want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
 	}
 }
 

@@ -44,8 +44,9 @@ var (
 	notSent        = regexp.MustCompile(`failed to do request: \w+ "[^"]*": `)
 	committing     = regexp.MustCompile(`failed commit on ref "[^"]*": `)
 	signed         = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
-	// registryWords is a line of the registry's, after the codes that containerd knows.
-	registryWords = regexp.MustCompile(`(?m)^(unknown|unsupported|unauthorized|denied|unavailable|toomanyrequests): (.*)$`)
+	// registryWords is a line of the registry's, after the codes that containerd knows. It leaves a message out that is
+	// the usual one of its code.
+	registryWords = regexp.MustCompile(`(?m)^(unknown|unsupported|unauthorized|denied|unavailable|toomanyrequests)(?:: (.*))?$`)
 )
 
 // parsePush reads a daemon's text about a push.
