@@ -167,23 +167,12 @@ func TestAFolderHasItsModeOfNow(t *testing.T) {
 func TestOnBuildReadsNothingThatWasNotHashed(t *testing.T) {
 	t.Parallel()
 	b, dir := newBuilds(t), t.TempDir()
-	registry := registrytest.New(t)
-	image := registrytest.Image(t, "linux/amd64")
-	config, err := image.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config = config.DeepCopy()
-	config.Config.OnBuild = []string{"COPY secret /stolen"}
-	if image, err = mutate.ConfigFile(image, config); err != nil {
-		t.Fatal(err)
-	}
-	registry.Push(t, "base:1", image)
+	base := baseWithOnBuild(t, "COPY secret /stolen")
 	const big = 4 << 20
 	alike(t, dir, map[string]string{"a": strings.Repeat("0123", big/4), "secret": "hidden"})
-	plan := inline(dir, fmt.Sprintf("FROM %s/base:1\nCOPY a /a", registry.Host()))
+	plan := inline(dir, fmt.Sprintf("FROM %s\nCOPY a /a", base))
 	before := b.written.Load()
-	_, err = b.build(t.Context(), plan)
+	_, err := b.build(t.Context(), plan)
 	if err == nil || !strings.HasPrefix(err.Error(), "the build reads secret of the build context") || !strings.Contains(err.Error(), "Set watch to all") {
 		t.Errorf("got %v", err)
 	}
@@ -192,4 +181,22 @@ func TestOnBuildReadsNothingThatWasNotHashed(t *testing.T) {
 	}
 	plan.WatchAll = true
 	b.wantContent(t, plan, map[string]string{"stolen": "hidden", "a": string(bytes.Repeat([]byte("0123"), big/4))})
+}
+
+// baseWithOnBuild pushes an image whose ONBUILD is an instruction.
+func baseWithOnBuild(t *testing.T, instruction string) (reference string) {
+	t.Helper()
+	registry := registrytest.New(t)
+	image := registrytest.Image(t, "linux/amd64")
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.DeepCopy()
+	config.Config.OnBuild = []string{instruction}
+	if image, err = mutate.ConfigFile(image, config); err != nil {
+		t.Fatal(err)
+	}
+	registry.Push(t, "base:1", image)
+	return registry.Host() + "/base:1"
 }

@@ -34,12 +34,12 @@ func (in *Inputs) sections() map[string][]byte {
 	return all
 }
 
-// read are the trees of the contexts on this machine that are read.
+// read are the trees of the contexts on this machine that are read, without what every use of them excludes.
 func (in *Inputs) read() map[string]*source.Tree {
 	trees := map[string]*source.Tree{}
 	for name := range in.dirs {
 		if in.readsOf(name) {
-			trees[name] = in.trees[name]
+			trees[name] = in.trees[name].Used(in.usesOf(name))
 		}
 	}
 	return trees
@@ -111,6 +111,7 @@ func (h *History) Changes(before string, in *Inputs) ([]source.Change, bool) {
 	if !ok {
 		return nil, false
 	}
+	edited := len(all) > 0
 	told := texts.Paths() // the Dockerfile may stand in the context too
 	for _, c := range all {
 		told = append(told, c.Path)
@@ -126,8 +127,27 @@ func (h *History) Changes(before string, in *Inputs) ([]source.Change, bool) {
 		all = append(all, shown(name, changes, told)...)
 	}
 	all = append(all, in.moved(was)...)
+	if !edited {
+		all = in.withoutExcluded(all)
+	}
 	slices.SortStableFunc(all, func(a, b source.Change) int { return cmp.Compare(a.Path, b.Path) })
 	return all, true
+}
+
+// withoutExcluded drops what an earlier version counted although every use excludes it, which is not what a person changed. It
+// returns all changes if there are no others.
+func (in *Inputs) withoutExcluded(all []source.Change) []source.Change {
+	others := slices.DeleteFunc(slices.Clone(all), func(c source.Change) bool {
+		name, path := contextSource, c.Path
+		if context, inside, named := strings.Cut(c.Path, ":"); named && in.trees[localName(context)] != nil {
+			name, path = localName(context), inside
+		}
+		return c.Kind == source.Unread && in.trees[name].Has(path)
+	})
+	if len(others) == 0 {
+		return all
+	}
+	return others
 }
 
 // shown are the changes in a context with the paths as a person knows them, without those of the main one that are told already.

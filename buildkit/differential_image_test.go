@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -46,6 +49,35 @@ func (d differential) sameImage(ctx context.Context, p project, inputs *buildkit
 		return fmt.Errorf("other files in the image, BuildKit's -> ours:\n%s", difference)
 	}
 	return nil
+}
+
+// excludes reports whether an instruction leaves out what it asks for.
+func (p project) excludes() bool {
+	dockerfile, err := os.ReadFile(p.plan.Files.Dockerfile)
+	must(err)
+	return strings.Contains(string(dockerfile), "--exclude=")
+}
+
+// judgeImages judges a case in which BuildKit receives something else under one hash: the images must be equal. The project as
+// it was before the change is made again from its seed.
+func (d differential) judgeImages(ctx context.Context, seed uint64, after project, unequal verdict) verdict {
+	root := after.root + "-before"
+	must(os.Mkdir(root, 0o755))
+	defer os.RemoveAll(root)
+	before := newDice(seed).project(root)
+	var images []record
+	for _, p := range []project{before, after} {
+		image, err := d.solveImage(ctx, p.oracle(newRecorder(p.sources())))
+		if err != nil {
+			return fault(unequal.text, err)
+		}
+		images = append(images, image)
+	}
+	if difference := diff(images[0], images[1]); difference != "" {
+		unequal.text += "other files in the image:\n" + difference
+		return unequal
+	}
+	return verdict{kind: leftOut}
 }
 
 // solveImage solves with the daemon's own frontend, and returns the files of the image.
@@ -142,4 +174,12 @@ func addLayer(files record, prefix string, layer v1.Layer) error {
 		capability := strings.TrimSpace(h.PAXRecords["SCHILY.xattr.security.capability"])
 		files[place] = fmt.Sprintf("%c %v %d:%d %q %x %x", h.Typeflag, h.FileInfo().Mode(), h.Uid, h.Gid, h.Linkname, hash.Sum(nil)[:6], capability)
 	}
+}
+
+func (p project) ignoreFiles() (files []string) {
+	for _, dir := range p.sources() {
+		files = append(files, filepath.Join(dir, ".dockerignore"))
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
 }

@@ -60,6 +60,17 @@ func (g *dryGateway) reads() Reads {
 	return sum
 }
 
+// uses are those of the requests in sum.
+func (g *dryGateway) uses() Uses {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sum := Uses{}
+	for _, r := range g.requests {
+		sum.add(r)
+	}
+	return sum.sorted()
+}
+
 // Solve notes the local sources of a definition. The result can be read from as far as the frontend does.
 // The frontend calls it in goroutines of its own, as it does ResolveSourceMetadata.
 func (g *dryGateway) Solve(_ context.Context, req gateway.SolveRequest) (*gateway.Result, error) {

@@ -60,11 +60,11 @@ func placeOf(name string) string { return imageScheme + fmt.Sprintf("x%x.invalid
 // hide returns the options with the named contexts that were not hashed out of reach: an ONBUILD of a base image could ask for them.
 // Those on this machine are nowhere to be had but from us.
 func (g *guard) hide(options map[string]string) map[string]string {
-	if g.reads == nil {
+	if g.hashed.Reads == nil {
 		return options
 	}
 	hashed := map[string]bool{}
-	for source := range g.reads {
+	for source := range g.hashed.Reads {
 		name, _ := strings.CutPrefix(source, localName(""))
 		hashed[contextName(name)] = true
 	}

@@ -51,7 +51,7 @@ func TestAFetchedContextThatWasNotHashedIsOutOfReach(t *testing.T) {
 	d := Definition{Name: "Dockerfile", Dockerfile: []byte("FROM scratch\nCOPY --from=img / /"), Named: map[string][]byte{}}
 	run := func(reads Reads) error {
 		g := newDryGateway(plan, d, "linux/amd64")
-		_, err := frontend{Client: g, source: d.source(), platforms: &stepPlatforms{}, guard: &guard{reads: reads}, policy: &sourcePolicy{}}.build(t.Context(), g.attrs)
+		_, err := frontend{Client: g, source: d.source(), platforms: &stepPlatforms{}, guard: &guard{hashed: Prediction{Reads: reads}}, policy: &sourcePolicy{}}.build(t.Context(), g.attrs)
 		return err
 	}
 	for name, reads := range map[string]Reads{"hashed": {localName("img:latest"): nil}, "all of it hashed": nil} {

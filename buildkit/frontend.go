@@ -29,13 +29,13 @@ type frontend struct {
 // guard lets nothing be sent that was not hashed, and remembers why it stopped a build: an error that passes the daemon
 // comes back as text.
 type guard struct {
-	reads Reads // what was hashed; nil: whole contexts
+	hashed Prediction
 
 	mu      sync.Mutex
 	stopped error
 }
 
-func (g *guard) check(req gateway.SolveRequest) error { return g.stop(g.reads.guard(req)) }
+func (g *guard) check(req gateway.SolveRequest) error { return g.stop(g.hashed.check(req)) }
 
 // stop remembers the first error and returns its own.
 func (g *guard) stop(err error) error {

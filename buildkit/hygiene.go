@@ -54,15 +54,15 @@ func (in *Inputs) LeftOut() []string {
 // waste tells why most of a big context is not read, and what to do; "" when it is small or read.
 func (in *Inputs) waste(ctx context.Context, plan Plan, c localContext) string {
 	all, names := in.trees[c.source].Weight()
-	if in.reads != nil || !isBig(all) {
+	if in.predicted.Reads != nil || !isBig(all) {
 		return ""
 	}
-	reads, certain, err := Predict(ctx, plan, in.Definition)
+	predicted, certain, err := Predict(ctx, plan, in.Definition)
 	if !certain || err != nil {
 		return "because it cannot be told for certain which of them the Dockerfile reads. Name what it does not need in .dockerignore, as perhaps: " +
 			folders(names)
 	}
-	scope, err := c.scope(ctx, in.files, reads)
+	scope, err := c.scope(ctx, in.files, predicted.Reads)
 	if err != nil || scope.Includes == nil {
 		return ""
 	}

@@ -20,14 +20,13 @@ type Inputs struct {
 	// Certain is false when it could not be told what the Dockerfile reads, so that whole contexts were taken.
 	Certain bool
 
-	files Files                   // with git contexts pinned
-	trees map[string]*source.Tree // by local source
-	reads Reads                   // nil: whole contexts
-	dirs  map[string]localContext // by local source
-	urls  map[string]string       // of contexts that the daemon fetches, by local source, without logins
-	// keepsLogins is true when Hash covers the logins of locations; see Recognize.
-	keepsLogins bool
-	base        string // see sharedKey
+	files     Files                   // with git contexts pinned
+	trees     map[string]*source.Tree // by local source
+	predicted Prediction
+	dirs      map[string]localContext // by local source
+	urls      map[string]string       // of contexts that the daemon fetches, by local source, without logins
+	former    former
+	base      string // see sharedKey
 
 	keyed sync.Once
 	key   string // after keyed
@@ -58,7 +57,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		trees: map[string]*source.Tree{definitionSource: source.Files(d.files())},
 	}
 	if !plan.WatchAll {
-		if in.reads, in.Certain, err = Predict(ctx, plan, d); err != nil {
+		if in.predicted, in.Certain, err = Predict(ctx, plan, d); err != nil {
 			return nil, err
 		}
 	}
@@ -67,7 +66,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		all.fields = append(all.fields, []byte("epoch"))
 	}
 	for _, c := range contexts(plan.Files, d) {
-		scope, err := c.scope(ctx, plan.Files, in.reads)
+		scope, err := c.scope(ctx, plan.Files, in.predicted.Reads)
 		if err != nil {
 			return nil, c.named(err)
 		}
@@ -144,16 +143,24 @@ func (c localContext) scope(ctx context.Context, files Files, reads Reads) (sour
 
 // readsOf tells whether the build may read a source at all.
 func (in *Inputs) readsOf(name string) bool {
-	_, read := in.reads[name]
-	return read || in.reads == nil
+	_, read := in.predicted.Reads[name]
+	return read || in.predicted.Reads == nil
+}
+
+// usesOf returns how the build uses a local source, as far as the hash heeds it.
+func (in *Inputs) usesOf(name string) []source.Use {
+	if in.former.excluded {
+		return nil
+	}
+	return in.predicted.Uses[name]
 }
 
 // Hash is the digest of the inputs, 64 hexadecimal digits: the text of the Dockerfile and, by name, the trees of local
-// contexts and the locations of those that the daemon fetches. A context that the build does not read has no say in it. It is
-// the same on every machine and in every checkout.
+// contexts and the locations of those that the daemon fetches. A context that the build does not read has no say in it, nor
+// has a file that every use of its context excludes. It is the same on every machine and in every checkout.
 func (in *Inputs) Hash() string {
 	urls := in.urls
-	if in.keepsLogins {
+	if in.former.logins {
 		urls = in.files.remotes()
 	}
 	h := sha256.New()
@@ -164,7 +171,7 @@ func (in *Inputs) Hash() string {
 		if !in.readsOf(name) {
 			continue
 		}
-		tree := in.trees[name].Digest()
+		tree := in.trees[name].DigestOf(in.usesOf(name))
 		field("directory")
 		field(name)
 		source.WriteField(h, tree[:])
@@ -180,13 +187,21 @@ func (in *Inputs) Hash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Recognize keeps a hash of the same inputs from before logins were no part of it, so that an upgrade builds nothing. A hash
-// of anything else is ignored.
+// former is what a hash of an earlier version covers and a hash of this one does not.
+type former struct {
+	logins   bool // of locations
+	excluded bool // files that every use of their context excludes
+}
+
+// Recognize keeps a hash of the same inputs by an earlier version, so that an upgrade builds nothing. A hash of anything else
+// is ignored.
 func (in *Inputs) Recognize(hash string) {
-	if in.files.hasLogins() && in.Hash() != hash {
-		in.keepsLogins = true
-		in.keepsLogins = in.Hash() == hash
+	for _, in.former = range []former{{}, {logins: true}, {excluded: true}, {logins: true, excluded: true}} {
+		if in.Hash() == hash {
+			return
+		}
 	}
+	in.former = former{}
 }
 
 // transferKey returns the key under which a daemon is to keep what it receives of these inputs: of the base and of a secret,

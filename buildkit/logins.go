@@ -144,16 +144,6 @@ func sourceContext(source string) string {
 	return strings.TrimPrefix(source, localName(""))
 }
 
-// hasLogins tells whether any of these locations has a login.
-func (f Files) hasLogins() bool {
-	found := false
-	for _, location := range f.remotes() {
-		_, has := CutLogin(location)
-		found = found || has
-	}
-	return found
-}
-
 // rules have the daemon ask for the logins of the locations that the program names. Every daemon since BuildKit v0.11
 // knows such rules, which older ones than v0.26 need: they do not ask the session.
 func (l *logins) rules(files Files) []*spb.Rule {

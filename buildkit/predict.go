@@ -18,6 +18,12 @@ type Reads map[string]Paths
 // root of the source, links in them to be followed, wildcards allowed. Nil is the whole source.
 type Paths []string
 
+// Prediction is what a build will read.
+type Prediction struct {
+	Reads Reads // nil: whole contexts
+	Uses  Uses
+}
+
 // errUncertain ends a prediction that would be a guess.
 var errUncertain = errors.New("uncertain")
 
@@ -33,32 +39,38 @@ var errUncertain = errors.New("uncertain")
 // The stages of TestTargets are built too: what they read is read.
 //
 // Errors: a *dockerfile.BudgetError when the frontend takes more memory or time than it may, a *dockerfile.CrashError.
-func Predict(ctx context.Context, plan Plan, d Definition) (reads Reads, certain bool, err error) {
-	all := Reads{}
+func Predict(ctx context.Context, plan Plan, d Definition) (p Prediction, certain bool, err error) {
+	p = Prediction{Reads: Reads{}, Uses: Uses{}}
 	plan.Provenance = "" // reads nothing of the contexts; the scan of the image for its SBOM may
 	for _, part := range append(plan.tests(), plan) {
-		reads, certain, err := predictTarget(ctx, part, d)
+		target, certain, err := predictTarget(ctx, part, d)
 		if !certain {
-			return nil, false, err
+			return Prediction{}, false, err
 		}
-		for name, paths := range reads {
-			all.add(localRequest{name: name, paths: paths})
+		for name, paths := range target.Reads {
+			p.Reads.add(localRequest{name: name, paths: paths})
 		}
+		p.Uses.merge(target.Uses)
 	}
-	return all, true, nil
+	p.Uses = p.Uses.excluding()
+	return p, true, nil
 }
 
-func predictTarget(ctx context.Context, plan Plan, d Definition) (reads Reads, certain bool, err error) {
+func predictTarget(ctx context.Context, plan Plan, d Definition) (p Prediction, certain bool, err error) {
 	one, other := dryRuns(plan, d)
 	if ended, err := runBoth(ctx, one, other); !ended || !maps.EqualFunc(one.reads(), other.reads(), slices.Equal[Paths]) {
-		return nil, false, err
+		return Prediction{}, false, err
+	}
+	uses, agreed := one.uses().common(other.uses())
+	if !agreed && len(plan.UnknownArgs) > 0 { // one of them may decide what is left out
+		return Prediction{}, false, nil
 	}
 	fetched, certain, err := plan.fetched(ctx, d)
-	reads = one.reads()
+	p = Prediction{Reads: one.reads(), Uses: uses}
 	for _, name := range fetched {
-		reads[name] = nil
+		p.Reads[name], p.Uses[name] = nil, nil
 	}
-	return reads, certain, err
+	return p, certain, err
 }
 
 // dryRuns are two of the same build, the second on another machine, where every name that the Dockerfile could take from

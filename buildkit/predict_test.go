@@ -14,7 +14,7 @@ func predicted(t *testing.T, plan Plan, dockerfile string) string {
 	for name := range plan.Files.Named {
 		d.Named[name] = nil
 	}
-	reads, certain, err := Predict(t.Context(), plan, d)
+	p, certain, err := Predict(t.Context(), plan, d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,10 +22,10 @@ func predicted(t *testing.T, plan Plan, dockerfile string) string {
 		return "?"
 	}
 	var sources []string
-	for _, name := range slices.Sorted(maps.Keys(reads)) {
+	for _, name := range slices.Sorted(maps.Keys(p.Reads)) {
 		paths := "*"
-		if reads[name] != nil {
-			paths = strings.Join(reads[name], " ")
+		if p.Reads[name] != nil {
+			paths = strings.Join(p.Reads[name], " ")
 		}
 		sources = append(sources, name+": "+paths)
 	}

@@ -2,6 +2,7 @@ package buildkit_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
+
+var excluding = flag.Int("excluding", 4, "one in so many COPY instructions of random Dockerfiles leaves something out")
 
 // project is a random build: a context, perhaps named contexts, a Dockerfile in the context or beside it.
 type project struct {
@@ -148,9 +151,9 @@ func (w *writer) instruction(stage int) {
 	}
 	switch roll := w.IntN(16); {
 	case roll < 8:
-		w.line("%sCOPY%s%s %s", onBuild, from, w.flags(), w.quoted(w.sources(dir), destination))
+		w.line("%sCOPY%s%s %s", onBuild, from, w.flags(dir), w.quoted(w.sources(dir), destination))
 	case roll == 8:
-		w.line("%sADD%s %s", onBuild, pick(w.dice, "", " --link", " --exclude=*.go"), w.quoted(w.sources(w.project.plan.Files.Context), destination))
+		w.line("%sADD%s %s", onBuild, pick(w.dice, "", " --link", w.exclude(w.project.plan.Files.Context)), w.quoted(w.sources(w.project.plan.Files.Context), destination))
 	case roll == 9:
 		w.line("ADD %s /unpacked/", pick(w.dice, "*.tar", "t*"))
 	case roll == 10:
@@ -158,32 +161,46 @@ func (w *writer) instruction(stage int) {
 	case roll == 11:
 		w.line("ARG TARGETARCH\nCOPY%s ${TARGETARCH}* src* /arch/", from)
 	case roll == 12 && stage > 0:
-		w.line("COPY --from=s%d%s %s", w.IntN(stage), w.flags(), pick(w.dice, "/o* /copied/", "/ /copied/"))
+		w.line("COPY --from=s%d%s %s", w.IntN(stage), w.flags(dir), pick(w.dice, "/o* /copied/", "/ /copied/"))
 	case roll == 13:
 		w.line("ENV P=%s\nWORKDIR /work\nCOPY%s $P* ./", pick(w.dice, plainNames...), from)
 	case roll == 14:
 		w.line("COPY <<EOF /here\ntext\nEOF")
 	default:
-		w.line("COPY%s%s . %s", from, w.flags(), destination)
+		w.line("COPY%s%s . %s", from, w.flags(dir), destination)
 	}
 }
 
-func (w *writer) flags() string {
+func (w *writer) flags(dir string) string {
 	flags := pick(w.dice, "", "", "", "", "", " --link", " --parents", " --chmod=755", " --chown=1:2")
-	if w.oneIn(6) {
-		flags += " --exclude=" + w.pattern()
+	if w.oneIn(*excluding) {
+		flags += w.exclude(dir)
 	}
 	return flags
 }
 
-// pattern is what an instruction leaves out, with or without an exception to it.
-func (w *writer) pattern() string {
-	plain := pick(w.dice, plainNames...)
-	pattern := pick(w.dice, "*.go", "**/*.md", "src", "**/a", "src/x*", plain, plain+"*", "**/"+plain)
-	if w.oneIn(2) {
-		pattern += " --exclude=!" + path.Join(plain, pick(w.dice, plainNames...))
+// exclude leaves out one to three patterns, some of them with an exception.
+func (w *writer) exclude(dir string) (flags string) {
+	for range 1 + w.IntN(2)*w.IntN(3) {
+		pattern := w.pattern(dir)
+		flags += " --exclude=" + pattern
+		if w.oneIn(3) {
+			exception := pick(w.dice, w.pattern(dir), path.Join(pattern, pick(w.dice, plainNames...)))
+			flags += " --exclude=!" + exception
+		}
 	}
-	return pattern
+	return flags
+}
+
+// pattern is what an instruction leaves out: often something that is there.
+func (w *writer) pattern(dir string) string {
+	target := pick(w.dice, plainNames...)
+	known := slices.DeleteFunc(entries(dir), func(path string) bool { return strings.ContainsAny(path, " \t\n\"\\!$#") })
+	if len(known) > 0 && w.IntN(4) > 0 {
+		target = pick(w.dice, known...)
+	}
+	return pick(w.dice, target, target, target+"/**", target+"/*", "**/"+path.Base(target), path.Base(target), "/"+target, path.Dir(target), "*"+path.Ext(target),
+		"**/*"+path.Ext(target), path.Join("*", path.Base(target)), target[:1]+"*", "*.go", "**/*.md", "src/x*", "*", "**")
 }
 
 // sources are one to three paths of dir, some as wildcards, seldom one that is not there. None begins with !, for which

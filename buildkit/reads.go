@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
 // ignoreFile is the name of the file that leaves things out of a build context.
@@ -17,33 +19,49 @@ const ignoreFile = ".dockerignore"
 type localRequest struct {
 	name  string // of the source
 	paths Paths
+	uses  []source.Use // of what the source holds; nil: of all of it
 	// internal is true when the frontend itself reads: the Dockerfile or an ignore file, which are sent apart.
 	internal bool
 }
 
 // localRequests are the local sources of a definition.
 func localRequests(def *pb.Definition) ([]localRequest, error) {
-	var requests []localRequest
-	for _, data := range def.GetDef() {
-		var op pb.Op
-		if err := op.UnmarshalVT(data); err != nil {
+	ops := make([]*pb.Op, len(def.GetDef()))
+	for i, data := range def.GetDef() {
+		ops[i] = new(pb.Op)
+		if err := ops[i].UnmarshalVT(data); err != nil {
 			return nil, err
 		}
-		name, isLocal := strings.CutPrefix(op.GetSource().GetIdentifier(), "local://")
-		if !isLocal {
-			continue
+	}
+	var requests []localRequest
+	for i, data := range def.GetDef() {
+		request, isLocal, err := localRequestOf(ops[i])
+		if err != nil {
+			return nil, err
 		}
-		r := localRequest{name: name}
-		attrs := op.GetSource().GetAttrs()
-		if paths := attrs[pb.AttrFollowPaths]; paths != "" {
-			if err := json.Unmarshal([]byte(paths), &r.paths); err != nil {
-				return nil, fmt.Errorf("the paths of the local source %s: %w", name, err)
-			}
+		if isLocal {
+			request.uses = usesOf(digest.FromBytes(data), ops)
+			requests = append(requests, request)
 		}
-		r.internal = name == definitionSource || strings.HasSuffix(attrs[pb.AttrSharedKeyHint], "-"+ignoreFile)
-		requests = append(requests, r)
 	}
 	return requests, nil
+}
+
+// localRequestOf returns the request that an operation is, without its uses, if it is a local source.
+func localRequestOf(op *pb.Op) (request localRequest, isLocal bool, err error) {
+	name, isLocal := strings.CutPrefix(op.GetSource().GetIdentifier(), "local://")
+	if !isLocal {
+		return localRequest{}, false, nil
+	}
+	r := localRequest{name: name}
+	attrs := op.GetSource().GetAttrs()
+	if paths := attrs[pb.AttrFollowPaths]; paths != "" {
+		if err := json.Unmarshal([]byte(paths), &r.paths); err != nil {
+			return r, true, fmt.Errorf("the paths of the local source %s: %w", name, err)
+		}
+	}
+	r.internal = name == definitionSource || strings.HasSuffix(attrs[pb.AttrSharedKeyHint], "-"+ignoreFile)
+	return r, true, nil
 }
 
 // How many paths of a source are told apart, in all and with wildcards. Each is compared with every file. A build that names
@@ -100,27 +118,10 @@ func (r Reads) covers(request localRequest) error {
 type UnhashedError struct{ Source, Path string }
 
 func (e *UnhashedError) Error() string {
-	source := "the build context"
+	place := "the build context"
 	if name, named := strings.CutPrefix(e.Source, localName("")); named {
-		source = "the named context " + name
+		place = "the named context " + name
 	}
 	return fmt.Sprintf("the build reads %s of %s, which the Dockerfile itself does not: an ONBUILD instruction of a base image does. "+
-		"Set watch to all, so that the whole context is hashed and sent; nothing was sent or pushed", e.Path, source)
-}
-
-// guard lets nothing be sent that was not hashed: it sees each definition before the daemon does.
-func (r Reads) guard(req gateway.SolveRequest) error {
-	if r == nil || req.Definition == nil { // nil: everything was hashed
-		return nil
-	}
-	requests, err := localRequests(req.Definition)
-	if err != nil {
-		return err
-	}
-	for _, request := range requests {
-		if err := r.covers(request); err != nil {
-			return err
-		}
-	}
-	return nil
+		"Set watch to all, so that the whole context is hashed and sent; nothing was sent or pushed", e.Path, place)
 }

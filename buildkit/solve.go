@@ -71,7 +71,7 @@ func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
 		files:     source.NewServer(in.trees),
 		secrets:   &secretStore{redact: redact, logins: newLogins(redact)},
 		platforms: platforms,
-		guard:     &guard{reads: in.reads},
+		guard:     &guard{hashed: in.predicted},
 		steps:     newSteps(platforms, redact, report),
 	}
 	s.files.Epoch = plan.Epoch

@@ -22,6 +22,9 @@
 // the owner, at which the kernel drops security.capability, so that no image ever has it from a build context. Sockets,
 // FIFOs and devices are neither hashed nor sent.
 //
+// DigestOf is the digest of the part of a tree that has a say in the image, see Use: COPY --exclude leaves out files that the
+// daemon asks for all the same. They are recorded, sent and verified as all others are.
+//
 // # What a daemon takes for the same file
 //
 // A daemon keeps what it received under a key, and asks for the content of a file only if path, type, size, modification time

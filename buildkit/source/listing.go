@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"os"
 	"strings"
-
-	"github.com/tonistiigi/fsutil"
 )
 
 // ChangeKind says how an entry differs between two trees.
@@ -75,7 +73,7 @@ func (t *Tree) Changes(listing []byte, exists func(path string) bool) (changes [
 		if d.broken {
 			return nil, false
 		}
-		for ; len(rest) > 0 && fsutil.ComparePath(rest[0].path, was.path) < 0; rest = rest[1:] {
+		for ; len(rest) > 0 && comparePaths(rest[0].path, was.path) < 0; rest = rest[1:] {
 			changes = append(changes, Change{Kind: Added, Path: rest[0].path})
 		}
 		kind := Removed

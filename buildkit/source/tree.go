@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
 )
 
@@ -20,12 +19,15 @@ type Tree struct {
 	root    string // "" when every file is in memory
 	open    func(root string) (*os.Root, error)
 	content map[string][]byte // of the files in memory
-	entries []entry           // in the order of fsutil.ComparePath
+	entries []entry           // in the order of comparePaths
 	skipped []string
 	leftOut []string
 
 	digested sync.Once
 	sum      [sha256.Size]byte // after digested
+
+	mu   sync.Mutex
+	sums map[string][sha256.Size]byte // of what uses read; see DigestOf
 }
 
 // entry is one file, directory or link as it was recorded.
@@ -45,7 +47,7 @@ func Files(content map[string][]byte) *Tree {
 		sum := sha256.Sum256(data)
 		t.entries = append(t.entries, entry{path: path, mode: 0o644, size: int64(len(data)), sum: sum, mtime: contentTime(time.Unix(0, 0), sum)})
 	}
-	slices.SortFunc(t.entries, func(a, b entry) int { return fsutil.ComparePath(a.path, b.path) })
+	slices.SortFunc(t.entries, func(a, b entry) int { return comparePaths(a.path, b.path) })
 	return t
 }
 
@@ -57,6 +59,9 @@ func (t *Tree) Paths() []string {
 	}
 	return paths
 }
+
+// Has reports whether there is an entry at a path. A nil tree has none.
+func (t *Tree) Has(path string) bool { return t != nil && t.find(path) != nil }
 
 // Len is the number of entries, directories included.
 func (t *Tree) Len() int { return len(t.entries) }
@@ -141,11 +146,30 @@ func (t *Tree) DirModes() []byte {
 
 // find is the entry at path, nil when the tree has none.
 func (t *Tree) find(path string) *entry {
-	i, found := slices.BinarySearchFunc(t.entries, path, func(e entry, path string) int { return fsutil.ComparePath(e.path, path) })
+	i, found := t.index(path)
 	if !found {
 		return nil
 	}
 	return &t.entries[i]
+}
+
+// index is the place of the entry at path.
+func (t *Tree) index(path string) (i int, found bool) {
+	return slices.BinarySearchFunc(t.entries, path, func(e entry, path string) int { return comparePaths(e.path, path) })
+}
+
+// comparePaths orders paths part by part, on every system as fsutil.ComparePath does where slashes separate them.
+func comparePaths(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		switch {
+		case a[i] == b[i]:
+			continue
+		case a[i] == '/', b[i] != '/' && a[i] < b[i]:
+			return -1
+		}
+		return 1
+	}
+	return len(a) - len(b)
 }
 
 // stat is the entry as BuildKit is told of it: owned by root, hard links flattened, of the given second if there is one. The

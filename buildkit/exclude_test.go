@@ -1,0 +1,77 @@
+package buildkit_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// A file that COPY leaves out is sent all the same, as it is now: an instruction that takes it later finds no older one at the
+// daemon, although nothing but its bytes has changed and the hash has not.
+func TestAFileThatIsLeftOutIsNeverStale(t *testing.T) {
+	t.Parallel()
+	b, dir := newBuilds(t), t.TempDir()
+	without := inline(dir, "FROM scratch\nCOPY --exclude=*.md . /x/")
+	hashes := map[string]bool{}
+	for _, content := range []string{"AAAA", "BBBB", "CCCC", "AAAA"} {
+		alike(t, dir, map[string]string{"README.md": content, "main.go": "main"})
+		files, err := b.build(t.Context(), without)
+		if err != nil || files["x/main.go"] == "" || files["x/README.md"] != "" {
+			t.Fatalf("%v, %v", files, err)
+		}
+		b.wantContent(t, inline(dir, "FROM scratch\nCOPY . /x/"), map[string]string{"x/README.md": content})
+		b.wantContent(t, inline(dir, "FROM scratch\nCOPY --exclude=*.go . /x/"), map[string]string{"x/README.md": content})
+		inputs, err := buildkit.Load(t.Context(), without)
+		must(err)
+		hashes[inputs.Hash()] = true
+	}
+	if len(hashes) != 1 {
+		t.Errorf("%d hashes of one image", len(hashes))
+	}
+}
+
+// Builds with one hash make one image, to the byte, on a daemon that takes nothing from its cache.
+func TestOneHashIsOneImage(t *testing.T) {
+	t.Parallel()
+	b, dir, epoch := newBuilds(t), t.TempDir(), int64(1_600_000_000)
+	plan := inline(dir, "FROM scratch\nCOPY --exclude=docs --exclude=!docs/man --exclude=**/*.md . /x/\nCOPY --exclude=*.md docs/man /man/\nADD --exclude=* docs /d/")
+	plan.Epoch, plan.NoCache, plan.Repositories = &epoch, true, []string{b.repository}
+	hash, digest := "", ""
+	for i, left := range []map[string]string{{}, {"README.md": "one"}, {"README.md": "other", "docs/a.txt": "a", "src/x.md": "x"}} {
+		alike(t, dir, map[string]string{"src/main.go": "main", "docs/man/1": "page"})
+		alike(t, dir, left)
+		inputs, err := buildkit.Load(t.Context(), plan)
+		must(err)
+		built, err := buildkit.Solve(t.Context(), b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 && (inputs.Hash() != hash || built.Digest != digest) {
+			t.Errorf("with %v: %s of %s, want %s of %s", left, built.Digest, inputs.Hash(), digest, hash)
+		}
+		hash, digest = inputs.Hash(), built.Digest
+	}
+}
+
+// An ONBUILD that takes what the Dockerfile leaves out is stopped. One that leaves out the same is not.
+func TestOnBuildTakesNothingThatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	b, dir := newBuilds(t), t.TempDir()
+	alike(t, dir, map[string]string{"main.go": "main", "README.md": "read"})
+	for instruction, want := range map[string]string{
+		"COPY . /y/":                "the build reads . of the build context",
+		"COPY README.md /y/":        "the build reads README.md of the build context",
+		"ADD --exclude=*.go . /y/":  "the build reads . of the build context",
+		"COPY --exclude=*.md . /y/": "",
+	} {
+		plan := inline(dir, fmt.Sprintf("FROM %s\nCOPY --exclude=*.md . /x/", baseWithOnBuild(t, instruction)))
+		_, err := b.build(t.Context(), plan)
+		if (err == nil) != (want == "") || err != nil && (!strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "Set watch to all")) {
+			t.Errorf("%s: got %v, want %q", instruction, err, want)
+		}
+		plan.WatchAll = true
+		b.wantContent(t, plan, map[string]string{"x/main.go": "main"})
+	}
+}
