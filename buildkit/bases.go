@@ -22,21 +22,48 @@ var errFixed = errors.New("it names a digest already")
 // It returns false when it cannot be sure: another frontend interprets the Dockerfile, its text is not here, or a name depends
 // on an argument that is not known yet or on the daemon's platform. The errors are those of Predict.
 func Bases(ctx context.Context, plan Plan) (bases []string, certain bool, err error) {
-	d, err := readDefinition(ctx, plan.Files)
+	return plan.allBases(ctx, func(g *dryGateway) map[string]bool { return g.images })
+}
+
+// BaseImages is Bases with the images that are named by their digest, as "docker.io/library/alpine@sha256:…". What
+// Plan.BaseDigests pins is named by that digest.
+func BaseImages(ctx context.Context, plan Plan) (images []string, certain bool, err error) {
+	return plan.allBases(ctx, func(g *dryGateway) map[string]bool {
+		all := maps.Clone(g.fixed)
+		for ref := range g.images {
+			all[plan.pinned(ref)] = true
+		}
+		return all
+	})
+}
+
+// allBases returns what is noted in the dry runs of all targets.
+func (p Plan) allBases(ctx context.Context, noted func(*dryGateway) map[string]bool) (_ []string, certain bool, _ error) {
+	d, err := readDefinition(ctx, p.Files)
 	if err != nil || len(d.Dockerfile) == 0 {
 		return nil, false, nil
 	}
-	plan.Provenance, plan.SBOM = "", ""
+	p.Provenance, p.SBOM = "", ""
 	all := map[string]bool{}
-	for _, target := range plan.targets() {
-		plan.Target = target
-		one, other := dryRuns(plan, d)
-		if ended, err := runBoth(ctx, one, other); !ended || !maps.Equal(one.images, other.images) {
+	for _, target := range p.targets() {
+		p.Target = target
+		one, other := dryRuns(p, d)
+		if ended, err := runBoth(ctx, one, other); !ended || !maps.Equal(noted(one), noted(other)) {
 			return nil, false, err
 		}
-		maps.Copy(all, one.images)
+		maps.Copy(all, noted(one))
 	}
 	return slices.Sorted(maps.Keys(all)), true, nil
+}
+
+// pinned returns what the daemon takes for a base image.
+func (p Plan) pinned(ref string) string {
+	digest, ok := p.BaseDigests[ref]
+	named, err := reference.ParseNormalizedNamed(ref)
+	if !ok || err != nil {
+		return ref
+	}
+	return named.Name() + "@" + digest
 }
 
 // BaseName is the canonical form of a reference to a base image. The error says what is wrong with it: it is no reference, or it
@@ -87,9 +114,13 @@ func (g *dryGateway) note(source string) {
 	defer g.mu.Unlock()
 	g.asked.WriteString(source)
 	ref, isImage := strings.CutPrefix(source, imageScheme)
-	name, err := BaseName(ref)
+	named, err := reference.ParseNormalizedNamed(ref)
 	if !isImage || err != nil {
 		return
 	}
-	g.images[name] = true
+	if fixed, ok := named.(reference.Digested); ok {
+		g.fixed[named.Name()+"@"+fixed.Digest().String()] = true
+		return
+	}
+	g.images[reference.TagNameOnly(named).String()] = true
 }

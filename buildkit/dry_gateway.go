@@ -32,11 +32,13 @@ type dryGateway struct {
 	mu       sync.Mutex
 	requests []localRequest
 	images   map[string]bool // by canonical reference, without those by digest
+	fixed    map[string]bool // those, without a tag
 	asked    bytes.Buffer    // all definitions and references, one after the other
 }
 
 func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway {
-	g := &dryGateway{attrs: plan.frontendAttrs(d), platform: platforms.MustParse(builderPlatform), images: map[string]bool{}}
+	g := &dryGateway{attrs: plan.frontendAttrs(d), platform: platforms.MustParse(builderPlatform)}
+	g.images, g.fixed = map[string]bool{}, map[string]bool{}
 	g.files = map[string]map[string][]byte{definitionSource: d.files(), contextSource: {}}
 	g.source = d.source()
 	g.source.Dry = true

@@ -38,6 +38,7 @@ func withinLimit(ctx context.Context, limit time.Duration) (context.Context, con
 // A failure before any tag moved returns an applied without tags; after it, one with the tags that did; one that is unsure
 // when that could not be seen.
 func (r *imageResource) apply(ctx context.Context, op operation) (applied, error) {
+	r.notes.endPreview()
 	tags, err := op.tags()
 	if err != nil {
 		return applied{}, err

@@ -32,12 +32,9 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if len(misfits) > 0 { // the same in words, and in detail
 		failures = misfits
 	}
-	c := &checker{ctx: ctx, raw: req.Inputs, args: args, config: r.get(), failures: failures}
+	c := &checker{ctx: ctx, raw: req.Inputs, args: args, config: r.get(), failures: failures, promised: r.notes.promised(req.Urn)}
 	for _, check := range checks {
 		check(c)
-	}
-	for _, warning := range c.warnings {
-		loggerOf(ctx).warning(warning)
 	}
 	if err := r.fillContextHash(ctx, req, c, &res); err != nil {
 		return res, err
@@ -45,9 +42,14 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if err := r.fillBaseDigests(ctx, c, &res); err != nil {
 		return res, err
 	}
-	r.want(operation{urn: req.Urn, inputs: res.Inputs, args: args.filled(res.Inputs)})
+	op := operation{urn: req.Urn, inputs: res.Inputs, args: args.filled(res.Inputs)}
+	r.want(op)
 	if !imported(req) {
+		r.checkUses(c, op)
 		res.Failures = withoutValues(req.Inputs, c.failures)
+	}
+	for _, warning := range c.warnings {
+		loggerOf(ctx).warning(warning)
 	}
 	return res, nil
 }
@@ -93,6 +95,9 @@ func (r *imageResource) fillContextHash(ctx context.Context, req p.CheckRequest,
 	case !isKnown(c.raw, "context", "dockerfile", "watch", "pull", "target", "testTargets", "platforms"), c.raw.Get("buildArgs").IsComputed():
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
+	case c.awaited:
+		res.Inputs = res.Inputs.Set("contextHash", unknown())
+		return nil
 	case c.failed("context"), c.failed("dockerfile"), c.failed("target"), c.failed("testTargets"), c.failed("platforms"), c.failed("watch"):
 		return nil
 	}
@@ -112,6 +117,10 @@ func (r *imageResource) fillContextHash(ctx context.Context, req p.CheckRequest,
 			path = under("context.named", named.Name) + ".location"
 		}
 		c.fail(path, "the build context cannot be read: %v", withTarget(err, path))
+		return nil
+	}
+	if c.awaitedOf(in) {
+		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
 	}
 	if len(plan.UnknownArgs) > 0 && !in.Certain && !plan.WatchAll { // an argument may decide which files are read
@@ -147,6 +156,8 @@ type checker struct {
 	config   Config          // of the provider
 	failures []p.CheckFailure
 	warnings []string
+	promised promised // what other images of this preview will make
+	awaited  bool     // a file or folder that decides on contextHash is one of those
 }
 
 // warn keeps a warning, which Check logs. It quotes no secret.
@@ -156,6 +167,7 @@ func (c *checker) warn(format string, args ...any) {
 
 // checks are all that is checked. Each reports under the path of the property that is wrong, never under a secret's.
 var checks = []func(*checker){
+	checkAwaited,
 	checkContext,
 	checkNamedContexts,
 	checkDockerfile,

@@ -52,7 +52,7 @@ func (a ImageArgs) baseDigests() map[string]string {
 func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.CheckResponse) error {
 	switch {
 	case !isKnown(c.raw, "pull"), deref(c.args.Pull) && !isKnown(c.raw, "context", "dockerfile", "target", "testTargets", "platforms"),
-		deref(c.args.Pull) && c.raw.Get("buildArgs").IsComputed():
+		deref(c.args.Pull) && (c.awaited || c.raw.Get("buildArgs").IsComputed()):
 		if c.raw.Get("baseDigests").IsNull() {
 			res.Inputs = res.Inputs.Set("baseDigests", unknown())
 		}
@@ -79,7 +79,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		c.fail("pull", "%v", err)
 		return nil
 	}
-	digests, err := r.resolveBases(ctx, c.args.Registries, bases)
+	digests, err := r.resolveBases(ctx, c.args.Registries, bases, c.promised)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -109,14 +109,19 @@ func isRefused(err error) bool {
 	return errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrDenied)
 }
 
-// resolveBases asks for all of them side by side.
-func (r *imageResource) resolveBases(ctx context.Context, logins []Registry, bases []string) (map[string]property.Value, error) {
+// resolveBases asks for all of them side by side, but for those that another image of the program will push first.
+func (r *imageResource) resolveBases(
+	ctx context.Context, logins []Registry, bases []string, promised promised,
+) (map[string]property.Value, error) {
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
 	client := r.registryClient(logins, previewLimit)
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {
+		if _, ok := promised.tag(base); ok {
+			continue
+		}
 		rescue.GoErrGroup(group, func() error {
 			tag, err := registry.ParseTag(base)
 			if err != nil {
@@ -134,6 +139,12 @@ func (r *imageResource) resolveBases(ctx context.Context, logins []Registry, bas
 	digests := map[string]property.Value{}
 	for i, base := range bases {
 		digests[base] = property.New(found[i])
+		switch by, ok := promised.tag(base); {
+		case ok && by.Digest == "":
+			digests[base] = unknown()
+		case ok:
+			digests[base] = property.New(by.Digest)
+		}
 	}
 	return digests, nil
 }

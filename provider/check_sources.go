@@ -20,7 +20,7 @@ func checkContext(c *checker) {
 	if c.unknownAt(key("context"), key("location")) {
 		return
 	}
-	if buildkit.IsRemote(c.args.contextDir()) {
+	if buildkit.IsRemote(c.args.contextDir()) || c.awaits(c.args.contextDir()) {
 		return
 	}
 	if err := c.args.checkDirectory(c.args.contextDir()); err != nil {
@@ -51,7 +51,7 @@ func checkNamedContexts(c *checker) {
 			c.fail(path+".location", "a named context needs a location, such as ./lib")
 			continue
 		}
-		if buildkit.IsRemoteNamed(location) {
+		if buildkit.IsRemoteNamed(location) || c.awaits(location) {
 			continue
 		}
 		if err := c.args.checkDirectory(location); err != nil {
@@ -76,7 +76,7 @@ func (a ImageArgs) checkDirectory(dir string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%q: no such directory: there is no %s", dir, abs)
+		return fmt.Errorf("%q: no such directory: there is no %s. %s", dir, abs, madeElsewhere)
 	case isFile(abs, err):
 		return fmt.Errorf("%q: %s is not a directory", dir, abs)
 	}
@@ -105,6 +105,9 @@ func checkDockerfile(c *checker) {
 		return // the remote context's own
 	}
 	if !isKnown(c.raw, "dockerfile") || d == nil && c.unknownAt(key("context"), key("location")) {
+		return
+	}
+	if file := c.args.files().Dockerfile; file != "" && c.awaits(file) {
 		return
 	}
 	path, text, err := c.args.dockerfileText(c.ctx)
@@ -151,7 +154,7 @@ func (a ImageArgs) dockerfileText(ctx context.Context) (path string, text buildk
 	text, err = buildkit.ReadDockerfile(ctx, files)
 	if errors.Is(err, fs.ErrNotExist) {
 		abs, _ := filepath.Abs(files.Dockerfile)
-		err = fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline", abs)
+		err = fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline. %s", abs, madeElsewhere)
 	}
 	return "dockerfile.location", text, withTarget(err, "dockerfile.location")
 }

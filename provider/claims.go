@@ -3,10 +3,6 @@ package provider
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -14,8 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// Bounds of the claims on the disk: how many there are before the oldest are dropped, and how long one counts. In containers
-// the engine's process id is the same in every run, and its port may be once in a while.
+// Bounds of the claims on the disk: how many there are before the oldest are dropped, and how long one counts.
 const (
 	claimsKept = 4096
 	claimsLife = 24 * time.Hour
@@ -36,17 +31,10 @@ type claims struct {
 	made map[string]string // reference → digest
 }
 
-// newClaims are those of the engine that started this process with its address as the last argument.
+// newClaims are those of the engine that started this process.
 func newClaims() *claims {
-	c := &claims{made: map[string]string{}}
-	address, err := netip.ParseAddrPort(os.Args[len(os.Args)-1])
-	if err != nil {
-		return c
-	}
-	if base, err := private.CacheFolder(); err == nil {
-		c.engine, c.dir = fmt.Sprintf("%d at %s", os.Getppid(), address), filepath.Join(base, "claims")
-	}
-	return c
+	engine, dir := runOfEngine("claims")
+	return &claims{engine: engine, dir: dir, made: map[string]string{}}
 }
 
 // add notes that the references hold the digest. What cannot be written is known to this process only.

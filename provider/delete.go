@@ -20,6 +20,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	if err != nil {
 		return err
 	}
+	r.notes.endPreview()
 	ctx, stop := withinLimit(ctx, deleteLimit)
 	defer stop()
 	client := r.registryClient(args.Registries, deleteLimit)

@@ -69,6 +69,7 @@ func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffRespon
 	}
 	if len(changes) == 0 {
 		r.wantAsWell(req.Urn, texts(req.State, "refs"))
+		r.notes.keepsState(req.Urn)
 	}
 	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
 }

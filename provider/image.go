@@ -40,6 +40,7 @@ type imageResource struct {
 	*settings
 	walks  buildkit.Walks // of the contexts of all of them
 	claims *claims        // what Delete spares
+	notes  *notes         // of the images of the program
 	// leftOut are the absolute paths of which it was told that no build context has them.
 	leftOut sync.Map
 
@@ -59,6 +60,7 @@ func newImageResource(settings *settings) *imageResource {
 		InferredResource: infer.Resource(&Image{}),
 		settings:         settings,
 		claims:           newClaims(),
+		notes:            newNotes(),
 		loaded:           map[resource.URN]loaded{},
 		wanted:           map[resource.URN][]string{},
 	}

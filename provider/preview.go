@@ -18,21 +18,19 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		loggerOf(ctx).infof("%s", line)
 	}
 	digest, sure := r.reusable(ctx, op)
-	hash := op.appliedHash("")
-	if digest == "" && (sure || op.knownDigest() == "") && op.buildable() {
-		built, err := r.build(ctx, op.inPreview(), nil)
-		switch {
-		case err != nil && op.wantsUnknownLogin(err):
-			loggerOf(ctx).infof("not built in this preview, because a login in registries is not known yet: %v", err)
-		case err != nil:
+	hash, builds := op.appliedHash(""), digest == ""
+	if digest == "" && (sure || op.knownDigest() == "") && op.buildsOnPreview() {
+		built, err := r.previewBuild(ctx, op)
+		if err != nil {
 			return property.Map{}, err
 		}
 		hash = op.appliedHash(built.hash)
-		if digest = built.digest; !sure || op.args.varies() || !isKnown(op.inputs, "cacheTo") {
+		if digest = built.digest; !sure {
 			digest = ""
 		}
 	}
 	r.warnOfTags(ctx, op, digest)
+	r.notes.promise(op.urn, op.promise(digest, builds))
 	out := op.previewOutputs(digest)
 	switch {
 	case op.pinned && digest == "":
@@ -41,6 +39,27 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		out = out.Set("contextHash", property.New(hash))
 	}
 	return out, nil
+}
+
+// previewBuild builds as far as a preview can, or says in a line why not. The digest is "" unless the update will make the
+// same.
+func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, error) {
+	reason, sure := r.obstacle(ctx, op)
+	if reason != "" {
+		loggerOf(ctx).infof("not built in this preview: %s", reason)
+		return image{}, nil
+	}
+	built, err := r.build(ctx, op.inPreview(), nil)
+	switch {
+	case err != nil && op.wantsUnknownLogin(err):
+		loggerOf(ctx).infof("not built in this preview, because a login in registries is not known yet: %v", err)
+	case err != nil:
+		return image{}, err
+	}
+	if !sure || op.args.varies() || !isKnown(op.inputs, "cacheTo") {
+		built.digest = ""
+	}
+	return built, nil
 }
 
 // known are the elements of a list of which everything is known. A build can do without the others: caches only save time,
@@ -93,11 +112,9 @@ func (op operation) unchanged() bool {
 	return op.old.digest != ""
 }
 
-// buildable tells whether the preview is to build and knows all that a build needs. Tags, logins and caches are not needed:
-// the repository may be created in the same update.
-func (op operation) buildable() bool {
-	needed := append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "builder")
-	return isKnown(op.inputs, needed...) && (op.args.BuildOnPreview == nil || *op.args.BuildOnPreview)
+// buildsOnPreview tells whether the preview is to build.
+func (op operation) buildsOnPreview() bool {
+	return op.args.BuildOnPreview == nil || *op.args.BuildOnPreview
 }
 
 // inPreview is the operation without what it would leave behind, and without logins and caches that are not known yet. How

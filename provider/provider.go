@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"context"
+
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi-go-provider/middleware/schema"
@@ -17,14 +19,18 @@ func New(engineAlive func() bool) p.Provider {
 }
 
 func newProvider(settings *settings) p.Provider {
+	images := newImageResource(settings)
 	provider := infer.Provider(infer.Options{
 		Metadata:  metadata(),
 		Config:    infer.Config(Config{}),
-		Resources: []infer.InferredResource{newImageResource(settings)},
+		Resources: []infer.InferredResource{images},
 		ModuleMap: map[tokens.ModuleName]tokens.ModuleName{"provider": "index"},
 	})
 	provider.DiffConfig = updateOnly(provider.DiffConfig)
-	provider.Configure = settings.configure
+	provider.Configure = func(ctx context.Context, req p.ConfigureRequest) error {
+		images.notes.forget()
+		return settings.configure(ctx, req)
+	}
 	return guarded(provider)
 }
 

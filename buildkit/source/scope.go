@@ -117,3 +117,27 @@ func withoutTrailingGlob(p *patternmatcher.Pattern) string {
 	text = strings.TrimSuffix(text, string(filepath.Separator)+"**")
 	return strings.TrimSuffix(text, string(filepath.Separator)+"*")
 }
+
+// MayTake tells whether something at a path, or below it, would be taken if it were there. Patterns with wildcards may
+// take anything.
+func (s Scope) MayTake(path string) bool {
+	m, err := s.matchers()
+	if err != nil {
+		return true
+	}
+	var parent verdict
+	for i := 0; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' {
+			continue
+		}
+		v, err := m.judge(path[:i], true, parent)
+		if err != nil {
+			return true
+		}
+		if v.prune {
+			return false
+		}
+		parent = v
+	}
+	return true
+}

@@ -1,0 +1,148 @@
+package provider
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/distribution/reference"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+)
+
+// uses are what an image puts in a place where there is one only: the last of two images that is applied would have it.
+type uses struct {
+	Inputs string   // see operation.identity
+	Of     []string // see use.key
+}
+
+// use is one such place, and the input that names it.
+type use struct {
+	kind useKind
+	name string // canonical
+	path string // of the input
+}
+
+// useKind says what kind of place it is, for a sentence.
+type useKind string
+
+// The kinds of places.
+const (
+	useTag   useKind = "tag"
+	useFile  useKind = "file of exports"
+	useCache useKind = "cache"
+)
+
+// key identifies the place to other processes. It is a digest: what is in the program is not all for the disk.
+func (u use) key() string { return digestOf(string(u.kind), u.name) }
+
+func digestOf(texts ...string) string {
+	h := sha256.New()
+	for _, text := range texts {
+		source.WriteField(h, []byte(text))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// checkUses notes the places of an image, and reports those that another image of the program has too: a tag is a mistake,
+// a file or a cache deserves a warning.
+func (r *imageResource) checkUses(c *checker, op operation) {
+	if len(c.failures) > 0 {
+		return
+	}
+	wanted := op.uses()
+	for _, shared := range r.notes.use(op.urn, op.identity(), wanted) {
+		if shared.kind == useTag {
+			c.fail(shared.path, "%s", shared.text(op.urn))
+			continue
+		}
+		if c.isSecret(shared.path) {
+			shared.name = "that is a secret"
+		}
+		c.warn("%s: %s", shared.path, shared.text(op.urn))
+	}
+}
+
+// shared is a use that another image has too.
+type shared struct {
+	use
+	by resource.URN
+}
+
+// text names both images, always in the same order.
+func (s shared) text(urn resource.URN) string {
+	both := sorted([]string{s.by.Name(), urn.Name()})
+	if len(both) == 1 { // below different parents
+		both = sorted([]string{string(s.by), string(urn)})
+	}
+	if s.kind == useTag {
+		return fmt.Sprintf("%s is a tag of two images of this program, %s and %s, and would stand for the one that is pushed last. "+
+			"Give each image a tag of its own", s.name, printable(both[0]), printable(both[1]))
+	}
+	return fmt.Sprintf("two images of this program, %s and %s, write the %s %s, and the one that is built last overwrites it. "+
+		"Give each image one of its own", printable(both[0]), printable(both[1]), s.kind, printable(s.name))
+}
+
+// use notes the places that an image has, in place of those that it had, and returns those that other images of other
+// inputs have too.
+func (n *notes) use(urn resource.URN, identity string, wanted []use) (common []shared) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	mine := uses{Inputs: identity}
+	for _, u := range wanted {
+		mine.Of = append(mine.Of, u.key())
+	}
+	if len(mine.Of) > 0 || n.images[urn].Uses != nil {
+		n.add(note{URN: urn, Uses: &mine})
+	}
+	n.refresh() // after the note: of two processes one at least sees the other's
+	for _, u := range wanted {
+		for _, other := range n.urns() {
+			theirs := n.images[other].Uses
+			if other != urn && theirs != nil && theirs.Inputs != identity && slices.Contains(theirs.Of, u.key()) {
+				common = append(common, shared{u, other})
+				break
+			}
+		}
+	}
+	return common
+}
+
+// identity tells images apart that are not made of the same inputs, also where their content is not known yet. Two of the
+// same inputs are one image, and may share all.
+func (op operation) identity() string {
+	hash := inputsHash(op.args)
+	if isKnown(op.inputs, "contextHash") {
+		return hash
+	}
+	files := op.args.files()
+	return digestOf(hash, files.Context, files.Dockerfile, string(files.Inline))
+}
+
+// uses are the places that are known so far, in the order of the inputs.
+func (op operation) uses() (all []use) {
+	tags := op.knownTags()
+	for _, i := range slices.Sorted(maps.Keys(tags)) {
+		all = append(all, use{useTag, tags[i].String(), fmt.Sprintf("tags[%d]", i)})
+	}
+	for i, entry := range op.args.Exports {
+		form, err := entry.form()
+		archive := slices.Contains([]string{"tar", "oci", "docker"}, form.kind) && form.dest != ""
+		abs, absErr := filepath.Abs(form.dest)
+		if err == nil && absErr == nil && archive && !deref(entry.Disabled) && isKnown(op.inputs, "exports") {
+			all = append(all, use{useFile, abs, fmt.Sprintf("exports[%d]", i)})
+		}
+	}
+	for i, entry := range op.args.CacheTo {
+		cache, err := entry.cache()
+		named, refErr := reference.ParseNormalizedNamed(cache.Attrs["ref"])
+		if err == nil && refErr == nil && cache.Type == "registry" && !deref(entry.Disabled) {
+			all = append(all, use{useCache, reference.TagNameOnly(named).String(), fmt.Sprintf("cacheTo[%d]", i)})
+		}
+	}
+	return all
+}

@@ -1,0 +1,149 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// obstaclesShown is how many inputs are named that are not known yet.
+const obstaclesShown = 5
+
+// needed are the inputs that a preview must know to build. Tags, logins and caches are not among them: the repository may
+// be created in the same update.
+var needed = append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "builder")
+
+// derived are the inputs that Check fills in.
+var derived = []string{"contextHash", "baseDigests"}
+
+// obstacle says why a preview cannot build; "" when nothing is in the way. It is not sure when the build of the preview could
+// be of other base images than that of the update.
+func (r *imageResource) obstacle(ctx context.Context, op operation) (reason string, sure bool) {
+	if unknown := op.unknownInputs(); len(unknown) > 0 {
+		return namesOf(unknown) + " not known yet", true
+	}
+	promised := r.notes.promised(op.urn)
+	if by, dest, ok := op.awaitedFile(promised); ok {
+		return fmt.Sprintf("it reads %s, which the image %s of this update writes", printable(relative(dest)), printable(by.URN.Name())), true
+	}
+	by, base, sure := r.awaitedBase(ctx, op, promised)
+	if base != "" {
+		return fmt.Sprintf("its base image %s is made by the image %s of this update", base, printable(by.URN.Name())), true
+	}
+	if !isKnown(op.inputs, derived...) {
+		return namesOf(slices.DeleteFunc(slices.Clone(derived), func(key string) bool { return isKnown(op.inputs, key) })) + " not known yet", true
+	}
+	return "", sure
+}
+
+// unknownInputs are the paths of what the program does not know yet and a build needs.
+func (op operation) unknownInputs() (paths []string) {
+	for _, name := range append(slices.Clone(needed), "pull", "watch") {
+		if slices.Contains(derived, name) {
+			continue
+		}
+		for path, leaf := range leaves(name, op.inputs.Get(name)) {
+			if leaf.IsComputed() {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return sorted(paths)
+}
+
+// namesOf is a list for a sentence, with its verb.
+func namesOf(paths []string) string {
+	switch more := len(paths) - obstaclesShown; {
+	case len(paths) == 1:
+		return printable(paths[0]) + " is"
+	case more > 0:
+		return fmt.Sprintf("%s and %d more are", strings.Join(paths[:obstaclesShown], ", "), more)
+	}
+	last := len(paths) - 1
+	return strings.Join(paths[:last], ", ") + " and " + paths[last] + " are"
+}
+
+// relative is a path as the program would write it.
+func relative(path string) string {
+	here, err := filepath.Abs(".")
+	if err != nil {
+		return path
+	}
+	if inside, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(inside) {
+		return inside
+	}
+	return path
+}
+
+// awaitedFile returns the promise to write a file or folder that the build needs, and what it writes.
+func (op operation) awaitedFile(promised promised) (by promise, dest string, ok bool) {
+	files := op.args.files()
+	var paths []string
+	if !isKnown(op.inputs, "contextHash") {
+		paths = append(localContexts(files), files.Dockerfile)
+	}
+	for _, id := range slices.Sorted(maps.Keys(op.args.SecretSources)) {
+		paths = append(paths, deref(op.args.SecretSources[id].File))
+	}
+	for _, agent := range op.args.SSH {
+		paths = append(paths, agent.Paths...)
+	}
+	for _, path := range paths {
+		if by, dest, ok = promised.writer(path); ok && path != "" {
+			return by, dest, true
+		}
+	}
+	return promise{}, "", false
+}
+
+// awaitedBase returns the promise to push a base image of the build that the registry does not have, or has another of, and
+// its reference. It is not sure when it cannot be told which base images are used, and any of the promised ones may be.
+func (r *imageResource) awaitedBase(ctx context.Context, op operation, promised promised) (by promise, base string, sure bool) {
+	if !slices.ContainsFunc(promised, func(p promise) bool { return len(p.Refs) > 0 }) {
+		return promise{}, "", true
+	}
+	plan := op.args.plan(nil)
+	maps.DeleteFunc(plan.BaseDigests, func(_, digest string) bool { return digest == "" }) // not known yet
+	bases, certain, err := buildkit.BaseImages(ctx, plan)
+	if err != nil || !certain {
+		return promise{}, "", false
+	}
+	client := r.registryClient(op.inPreview().args.Registries, previewLimit)
+	for _, base := range bases {
+		if by, ok := promised.base(base); ok && !isThere(ctx, client, base, by.Digest) {
+			return by, base, true
+		}
+	}
+	return promise{}, "", true
+}
+
+// base returns the promise to push a base image, as buildkit.BaseImages names it.
+func (all promised) base(ref string) (promise, bool) {
+	if repository, digest, ok := strings.Cut(ref, "@"); ok {
+		return all.image(repository, digest)
+	}
+	return all.tag(ref)
+}
+
+// isThere tells whether a reference stands for a digest already. What a registry does not tell is not there.
+func isThere(ctx context.Context, client *registry.Client, ref, digest string) bool {
+	if digest == "" {
+		return false
+	}
+	if repository, digest, ok := strings.Cut(ref, "@"); ok {
+		there, err := client.Exists(ctx, repository, digest)
+		return err == nil && there
+	}
+	tag, err := registry.ParseTag(ref)
+	if err != nil {
+		return false
+	}
+	held, err := client.Resolve(ctx, tag)
+	return err == nil && held == digest
+}
