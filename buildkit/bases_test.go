@@ -51,3 +51,43 @@ func TestBases(t *testing.T) {
 		})
 	}
 }
+
+// Those of a digest are named by it alone, and so are those that are pinned.
+func TestBaseImages(t *testing.T) {
+	t.Parallel()
+	zeros, ones := "sha256:"+strings.Repeat("0", 64), "sha256:"+strings.Repeat("1", 64)
+	for name, c := range map[string]struct {
+		dockerfile string
+		plan       Plan
+		want       string
+	}{
+		"a tag":              {dockerfile: "FROM alpine:3", want: "docker.io/library/alpine:3"},
+		"a digest":           {dockerfile: "FROM a/b@" + zeros, want: "docker.io/a/b@" + zeros},
+		"a tag and a digest": {dockerfile: "FROM a/b:1@" + zeros, want: "docker.io/a/b@" + zeros},
+		"an argument": {
+			dockerfile: "ARG P\nFROM $P", plan: Plan{BuildArgs: map[string]string{"P": "x.io/b@" + zeros}}, want: "x.io/b@" + zeros,
+		},
+		"a copy": {dockerfile: "FROM scratch\nCOPY --from=x.io/b@" + zeros + " /a /", want: "x.io/b@" + zeros},
+		"a named context": {
+			dockerfile: "FROM parent", want: "x.io/b@" + zeros,
+			plan: Plan{Files: Files{Named: map[string]string{"parent": "docker-image://x.io/b@" + zeros}}},
+		},
+		"pinned": {
+			dockerfile: "FROM a/b:1\nCOPY --from=a/b:2 /a /", want: "docker.io/a/b:2 docker.io/a/b@" + ones,
+			plan: Plan{BaseDigests: map[string]string{"docker.io/a/b:1": ones}},
+		},
+		"of a platform": {dockerfile: "ARG TARGETARCH\nFROM a/b:$TARGETARCH", want: "?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.plan.Files.Inline, c.plan.Files.Context = []byte(c.dockerfile), t.TempDir()
+			got := "?"
+			if images, certain, _ := BaseImages(t.Context(), c.plan); certain {
+				got = strings.Join(images, " ")
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -22,6 +22,7 @@ import (
 // What the programs in the documentation build.
 var documented = fstest.MapFS{
 	"app/Dockerfile":             {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
+	"base/Dockerfile":            {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
 	"services/api/Dockerfile":    {Data: []byte("FROM scratch AS test\nCOPY services/api/Dockerfile /test\nFROM scratch\nCOPY services/api/Dockerfile /\n")},
 	"services/worker/Dockerfile": {Data: []byte("FROM scratch\nCOPY services/worker/Dockerfile /\n")},
 }

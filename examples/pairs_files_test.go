@@ -94,7 +94,7 @@ func TestWhatNobodyMakesFailsThePreview(t *testing.T) {
 		"a base":       {"dockerfile: { inline: \"FROM REPO/nobody:1\\n\" }", "nobody:1"},
 		"a folder":     {"context: { location: nowhere }", remedy},
 		"a Dockerfile": {"dockerfile: { location: nowhere }", remedy},
-		"a file":       {"dockerfile: { inline: \"FROM scratch\\nCOPY nowhere /\\n\" }", "is not there"},
+		"a file":       {"dockerfile: { inline: \"FROM scratch\\nCOPY nowhere /\\n\" }", remedy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

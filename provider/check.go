@@ -2,10 +2,8 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -83,69 +81,6 @@ func keepUnknown(raw, checked property.Map) property.Map {
 		}
 	}
 	return checked
-}
-
-// fillContextHash records and hashes the local inputs, unless the hash was given or cannot be known yet.
-func (r *imageResource) fillContextHash(ctx context.Context, req p.CheckRequest, c *checker, res *p.CheckResponse) error {
-	urn := req.Urn
-	switch {
-	case !c.raw.Get("contextHash").IsNull():
-		r.remember(urn, "", nil)
-		return nil
-	case !isKnown(c.raw, "context", "dockerfile", "watch", "pull", "target", "testTargets", "platforms"), c.raw.Get("buildArgs").IsComputed():
-		res.Inputs = res.Inputs.Set("contextHash", unknown())
-		return nil
-	case c.awaited:
-		res.Inputs = res.Inputs.Set("contextHash", unknown())
-		return nil
-	case c.failed("context"), c.failed("dockerfile"), c.failed("target"), c.failed("testTargets"), c.failed("platforms"), c.failed("watch"):
-		return nil
-	}
-	plan := c.args.plan(nil)
-	plan.UnknownArgs = c.unknownArgs()
-	in, err := r.load(ctx, plan)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		path := "context"
-		if buildkit.IsOverBudget(err) {
-			c.fail(c.args.dockerfilePath(), "%v", err)
-			return nil
-		}
-		if named := new(buildkit.NamedContextError); errors.As(err, &named) {
-			path = under("context.named", named.Name) + ".location"
-		}
-		c.fail(path, "the build context cannot be read: %v", withTarget(err, path))
-		return nil
-	}
-	if c.awaitedOf(in) {
-		res.Inputs = res.Inputs.Set("contextHash", unknown())
-		return nil
-	}
-	if len(plan.UnknownArgs) > 0 && !in.Certain && !plan.WatchAll { // an argument may decide which files are read
-		res.Inputs = res.Inputs.Set("contextHash", unknown())
-		return nil
-	}
-	in.Recognize(text(req.State, "contextHash"))
-	for _, warning := range slices.Concat(in.Warnings(ctx, plan), loginWarnings(plan.Files), tokenWarnings(plan.Files)) {
-		loggerOf(ctx).warning(warning)
-	}
-	hash := in.Hash()
-	r.remember(urn, hash, in)
-	res.Inputs = res.Inputs.Set("contextHash", property.New(hash))
-	return nil
-}
-
-// unknownArgs are the build arguments whose values are not known yet.
-func (c *checker) unknownArgs() []string {
-	var names []string
-	for name := range c.args.BuildArgs {
-		if c.unknownAt(key("buildArgs"), key(name)) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // checker collects what is wrong with inputs.

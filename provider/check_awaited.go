@@ -11,8 +11,8 @@ import (
 )
 
 // madeElsewhere is the remedy for a file or folder that is missing because nothing has made it yet.
-const madeElsewhere = "If another resource makes it, take the path from an output of that resource: it is then unknown " +
-	"until it is there"
+const madeElsewhere = "If another resource makes it, take the path from an output of that resource: it is then " +
+	"unknown until it is there"
 
 // checkAwaited notes that another image of this preview will write what decides on contextHash: the Dockerfile, or a
 // folder that is not there yet. It comes first: what is awaited is no mistake.

@@ -48,8 +48,8 @@ func digestOf(texts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// checkUses notes the places of an image, and reports those that another image of the program has too: a tag is a mistake,
-// a file or a cache deserves a warning.
+// checkUses notes the places of an image, and reports those that another image of the program has too: a tag is a
+// mistake, a file or a cache deserves a warning.
 func (r *imageResource) checkUses(c *checker, op operation) {
 	if len(c.failures) > 0 {
 		return
@@ -80,11 +80,11 @@ func (s shared) text(urn resource.URN) string {
 		both = sorted([]string{string(s.by), string(urn)})
 	}
 	if s.kind == useTag {
-		return fmt.Sprintf("%s is a tag of two images of this program, %s and %s, and would stand for the one that is pushed last. "+
-			"Give each image a tag of its own", s.name, printable(both[0]), printable(both[1]))
+		return fmt.Sprintf("%s is a tag of two images of this program, %s and %s, and would stand for the one that is "+
+			"pushed last. Give each image a tag of its own", s.name, printable(both[0]), printable(both[1]))
 	}
-	return fmt.Sprintf("two images of this program, %s and %s, write the %s %s, and the one that is built last overwrites it. "+
-		"Give each image one of its own", printable(both[0]), printable(both[1]), s.kind, printable(s.name))
+	return fmt.Sprintf("two images of this program, %s and %s, write the %s %s, and the one that is built last "+
+		"overwrites it. Give each image one of its own", printable(both[0]), printable(both[1]), s.kind, printable(s.name))
 }
 
 // use notes the places that an image has, in place of those that it had, and returns those that other images of other
@@ -112,8 +112,8 @@ func (n *notes) use(urn resource.URN, identity string, wanted []use) (common []s
 	return common
 }
 
-// identity tells images apart that are not made of the same inputs, also where their content is not known yet. Two of the
-// same inputs are one image, and may share all.
+// identity tells images apart that are not made of the same inputs, also where their content is not known yet. Two of
+// the same inputs are one image, and may share all.
 func (op operation) identity() string {
 	hash := inputsHash(op.args)
 	if isKnown(op.inputs, "contextHash") {

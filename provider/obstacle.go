@@ -2,11 +2,14 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/distribution/reference"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -15,29 +18,32 @@ import (
 // obstaclesShown is how many inputs are named that are not known yet.
 const obstaclesShown = 5
 
-// needed are the inputs that a preview must know to build. Tags, logins and caches are not among them: the repository may
-// be created in the same update.
-var needed = append(slices.Clone(shaping), "buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "builder")
+// needed are the inputs that a preview must know to build. Tags, logins and caches are not among them: the repository
+// may be created in the same update.
+var needed = append(slices.Clone(shaping),
+	"buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "builder")
 
 // derived are the inputs that Check fills in.
 var derived = []string{"contextHash", "baseDigests"}
 
-// obstacle says why a preview cannot build; "" when nothing is in the way. It is not sure when the build of the preview could
-// be of other base images than that of the update.
+// obstacle says why a preview cannot build; "" when nothing is in the way. It is not sure when the build of the preview
+// could be of other base images than that of the update.
 func (r *imageResource) obstacle(ctx context.Context, op operation) (reason string, sure bool) {
-	if unknown := op.unknownInputs(); len(unknown) > 0 {
-		return namesOf(unknown) + " not known yet", true
+	if inputs := op.unknownInputs(); len(inputs) > 0 {
+		return namesOf(inputs) + " not known yet", true
 	}
 	promised := r.notes.promised(op.urn)
 	if by, dest, ok := op.awaitedFile(promised); ok {
-		return fmt.Sprintf("it reads %s, which the image %s of this update writes", printable(relative(dest)), printable(by.URN.Name())), true
+		path := printable(relative(dest))
+		return fmt.Sprintf("it reads %s, which the image %s of this update writes", path, by.name()), true
 	}
 	by, base, sure := r.awaitedBase(ctx, op, promised)
 	if base != "" {
-		return fmt.Sprintf("its base image %s is made by the image %s of this update", base, printable(by.URN.Name())), true
+		return fmt.Sprintf("its base image %s is made by the image %s of this update", base, by.name()), true
 	}
-	if !isKnown(op.inputs, derived...) {
-		return namesOf(slices.DeleteFunc(slices.Clone(derived), func(key string) bool { return isKnown(op.inputs, key) })) + " not known yet", true
+	unknown := slices.DeleteFunc(slices.Clone(derived), func(key string) bool { return isKnown(op.inputs, key) })
+	if len(unknown) > 0 {
+		return namesOf(unknown) + " not known yet", true
 	}
 	return "", sure
 }
@@ -102,9 +108,12 @@ func (op operation) awaitedFile(promised promised) (by promise, dest string, ok 
 	return promise{}, "", false
 }
 
-// awaitedBase returns the promise to push a base image of the build that the registry does not have, or has another of, and
-// its reference. It is not sure when it cannot be told which base images are used, and any of the promised ones may be.
-func (r *imageResource) awaitedBase(ctx context.Context, op operation, promised promised) (by promise, base string, sure bool) {
+// awaitedBase returns the promise to push a base image of the build that the registry does not have, or has another of,
+// and its reference. It is not sure when it cannot be told which base images are used, and any of the promised ones may
+// be.
+func (r *imageResource) awaitedBase(
+	ctx context.Context, op operation, promised promised,
+) (by promise, base string, sure bool) {
 	if !slices.ContainsFunc(promised, func(p promise) bool { return len(p.Refs) > 0 }) {
 		return promise{}, "", true
 	}
@@ -129,6 +138,25 @@ func (all promised) base(ref string) (promise, bool) {
 		return all.image(repository, digest)
 	}
 	return all.tag(ref)
+}
+
+// explains tells whether a build failed for want of a base image that was promised: of some builds it cannot be told
+// before which base images they use.
+func (all promised) explains(err error) bool {
+	missing, ok := errors.AsType[*buildkit.BaseImageError](err)
+	if !ok || !missing.NotFound() {
+		return false
+	}
+	named, err := reference.ParseNormalizedNamed(missing.Ref)
+	if err != nil {
+		return false
+	}
+	if fixed, ok := named.(reference.Digested); ok {
+		_, ok = all.image(named.Name(), fixed.Digest().String())
+		return ok
+	}
+	_, ok = all.tag(reference.TagNameOnly(named).String())
+	return ok
 }
 
 // isThere tells whether a reference stands for a digest already. What a registry does not tell is not there.

@@ -51,6 +51,8 @@ func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, 
 	}
 	built, err := r.build(ctx, op.inPreview(), nil)
 	switch {
+	case err != nil && r.notes.promised(op.urn).explains(err):
+		loggerOf(ctx).infof("not built in this preview: another image of this update makes what it needs: %v", err)
 	case err != nil && op.wantsUnknownLogin(err):
 		loggerOf(ctx).infof("not built in this preview, because a login in registries is not known yet: %v", err)
 	case err != nil:

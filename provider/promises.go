@@ -20,6 +20,9 @@ type promise struct {
 	Paths  []string     // absolute, of the files and folders that its exports write
 }
 
+// name is that of the image, for a sentence.
+func (p promise) name() string { return printable(p.URN.Name()) }
+
 // promised are the promises of a run, sorted by the images that made them.
 type promised []promise
 
@@ -72,7 +75,8 @@ func (all promised) tag(ref string) (promise, bool) {
 // image returns the promise to push a digest to a repository.
 func (all promised) image(repository, digest string) (promise, bool) {
 	return all.find(func(p promise) bool {
-		return p.Digest == digest && slices.ContainsFunc(p.Refs, func(ref string) bool { return inRepository(ref, repository) })
+		pushed := slices.ContainsFunc(p.Refs, func(ref string) bool { return inRepository(ref, repository) })
+		return pushed && p.Digest == digest
 	})
 }
 

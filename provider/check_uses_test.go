@@ -1,0 +1,124 @@
+package provider
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+)
+
+// Two images of one program with one tag are a mistake, unless they are one image or one of them is not pushed.
+func TestOneTagIsOfOneImage(t *testing.T) {
+	t.Parallel()
+	const message = "is a tag of two images of this program, a and b, and would stand for the one that is pushed last. " +
+		"Give each image a tag of its own"
+	for name, c := range map[string]struct{ a, b, want string }{
+		"the same":         {`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/app:1"]`, "tags[0]: ghcr.io/x/app:1 " + message},
+		"the second":       {`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/b:1", "ghcr.io/x/app:1"]`, "tags[1]: ghcr.io/x/app:1 " + message},
+		"Docker Hub":       {`"tags": ["docker.io/user/app:1"], "target": "one"`, `"tags": ["user/app:1"]`, "tags[0]: docker.io/user/app:1 " + message},
+		"latest":           {`"tags": ["user/app:latest"], "target": "one"`, `"tags": ["user/app"]`, "tags[0]: docker.io/user/app:latest " + message},
+		"unknown contents": {`"tags": ["user/app:1"], "context": {"location": "?"}`, `"tags": ["user/app:1"]`, "tags[0]: docker.io/user/app:1 " + message},
+		"another tag":      {`"tags": ["user/app:1"], "target": "one"`, `"tags": ["user/app:2"]`, ""},
+		"unknown":          {`"tags": ["?"], "target": "one"`, `"tags": ["user/app:2", "?"]`, ""},
+		"not pushed":       {`"tags": ["user/app:1"], "target": "one", "push": false`, `"tags": ["user/app:1"]`, ""},
+		"of the hash":      {`"tags": ["user/app:{hash}"]`, `"tags": ["user/app:{hash}"]`, ""},
+		"of two hashes":    {`"tags": ["user/app:{hash}"], "target": "one"`, `"tags": ["user/app:{hash}"]`, ""},
+		"one image":        {`"tags": ["user/app:1"]`, `"tags": ["user/app:1"]`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := serve(t)
+			check := func(urn, inputs string) string {
+				t.Helper()
+				text := `{"dockerfile": {"inline": "FROM scratch AS one\nFROM one\n"}, "context": {"location": "APP"}, ` + inputs + `}`
+				given := props(t, strings.ReplaceAll(text, "APP", app(t)))
+				res, err := server.Check(p.CheckRequest{Urn: urnOf(urn), Inputs: given})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var failures []string
+				for _, f := range res.Failures {
+					failures = append(failures, f.Property+": "+f.Reason)
+				}
+				return strings.Join(failures, "\n")
+			}
+			for range 2 { // a replacement checks twice
+				if got := check("a", c.a); got != "" {
+					t.Fatalf("a: %s", got)
+				}
+			}
+			if got := check("b", c.b); got != c.want {
+				t.Errorf("b: got %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+// Whoever comes first and in whichever process, the same two are named, and one at least hears of it.
+func TestUsesOfTwoProcesses(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		dir := t.TempDir()
+		found := make([][]shared, 2)
+		var both sync.WaitGroup
+		for i, n := range []*notes{process("one", dir), process("one", dir)} {
+			both.Go(func() {
+				urn := urnOf(fmt.Sprintf("image%d", i))
+				found[i] = n.use(urn, string(urn), []use{{useTag, "host/app:1", "tags[0]"}, {useFile, fmt.Sprint("/", i), "exports[0]"}})
+			})
+		}
+		both.Wait()
+		if len(found[0])+len(found[1]) == 0 {
+			t.Fatal("neither hears of the other")
+		}
+		for i, common := range found {
+			for _, s := range common {
+				const want = "host/app:1 is a tag of two images of this program, image0 and image1, "
+				if got := s.text(urnOf(fmt.Sprintf("image%d", i))); !strings.HasPrefix(got, want) {
+					t.Errorf("got %s", got)
+				}
+			}
+		}
+	}
+}
+
+// What an image does not want any more is free for others.
+func TestUsesAreThoseOfTheLastCheck(t *testing.T) {
+	t.Parallel()
+	n := process("", "")
+	tag := []use{{useTag, "host/app:1", "tags[0]"}}
+	n.use(urnOf("a"), "a", tag)
+	n.use(urnOf("a"), "a", nil)
+	if got := n.use(urnOf("b"), "b", tag); len(got) > 0 {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Files of exports and caches that two images write deserve a warning.
+func TestWarningsOfSharedFilesAndCaches(t *testing.T) {
+	t.Parallel()
+	w := dial(t, impatient(), `{}`)
+	for _, name := range []string{"a", "b"} {
+		given := `{"context": {"location": "` + app(t) + `"}, "buildArgs": {"NAME": "` + name + `"},
+			"exports": [{"tar": {"dest": "out.tar"}}, {"local": {"dest": "out"}}],
+			"cacheTo": [{"inline": {}}, {"registry": {"ref": "user/cache"}}, {"raw": "type=registry,ref=docker.io/user/cache:latest"}]}`
+		res, err := w.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urnOf(name)), News: packed(t, props(t, given))})
+		if err != nil || len(res.GetFailures()) > 0 {
+			t.Fatal(err, res.GetFailures())
+		}
+	}
+	const names = ": two images of this program, a and b, write the "
+	for _, want := range []string{
+		"exports[0]" + names + "file of exports ", "cacheTo[1]" + names + "cache docker.io/user/cache:latest", "cacheTo[2]" + names,
+	} {
+		if !strings.Contains(w.logs(), want) {
+			t.Errorf("no warning says %q:\n%s", want, w.logs())
+		}
+	}
+	if strings.Contains(w.logs(), "exports[1]") {
+		t.Errorf("a folder may be shared:\n%s", w.logs())
+	}
+}

@@ -1,0 +1,120 @@
+package provider
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+)
+
+// process returns the notes of a process of one run of the engine.
+func process(engine, dir string) *notes {
+	return &notes{engine: engine, dir: dir, read: map[string]int64{}, images: map[resource.URN]note{}}
+}
+
+// urnOf is the URN of an image of the program.
+func urnOf(name string) resource.URN {
+	return "urn:pulumi:dev::shop::buildkit:index:Image::" + resource.URN(name)
+}
+
+// Two processes of one run of the engine know of each other's promises, those of two runs do not.
+func TestPromisesAreOfOneRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	one, other, later := process("one", dir), process("one", dir), process("two", dir)
+	one.promise(urnOf("base"), promise{Digest: "sha256:1", Refs: []string{"host.io/base:1"}, Paths: []string{"/out/site"}})
+	for name, reader := range map[string]*notes{"the same process": one, "another process": other} {
+		all := reader.promised(urnOf("app"))
+		if by, ok := all.tag("host.io/base:1"); !ok || by.Digest != "sha256:1" || by.URN != urnOf("base") {
+			t.Errorf("%s: got %v", name, all)
+		}
+		if _, ok := all.image("host.io/base", "sha256:1"); !ok {
+			t.Errorf("%s: the digest is not promised", name)
+		}
+		for path, want := range map[string]bool{
+			"/out/site": true, "/out": true, "/out/site/nested": true, "/": true, "/out/sites": false, "/out/other": false,
+		} {
+			if _, _, ok := all.writer(path); ok != want {
+				t.Errorf("%s: written at, below or above %s: %v", name, path, ok)
+			}
+		}
+		for _, ref := range []string{"host.io/base:2", "host.io/base"} {
+			if _, ok := all.tag(ref); ok {
+				t.Errorf("%s: %s is promised", name, ref)
+			}
+		}
+	}
+	if got := one.promised(urnOf("base")); len(got) > 0 {
+		t.Errorf("its own promise keeps an image waiting: %v", got)
+	}
+	if got := later.promised(urnOf("app")); len(got) > 0 {
+		t.Errorf("another run has %v", got)
+	}
+}
+
+// A promise ends with the preview, whichever process has the first call of an update, and when its image stays as it is.
+func TestPromisesEnd(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(maker, other *notes){
+		"its process updates an image": func(maker, _ *notes) { maker.endPreview() },
+		"another process does":         func(_, other *notes) { other.endPreview() },
+		"the image stays as it is":     func(maker, _ *notes) { maker.keepsState(urnOf("base")) },
+		"the promise is another":       func(maker, _ *notes) { maker.promise(urnOf("base"), promise{Refs: []string{"host.io/base:2"}}) },
+	} {
+		dir := t.TempDir()
+		maker, other := process("one", dir), process("one", dir)
+		maker.promise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
+		if _, ok := other.promised("").tag("host.io/base:1"); !ok {
+			t.Fatalf("%s: it is not promised", name)
+		}
+		end(maker, other)
+		for _, reader := range []*notes{maker, other, process("one", dir)} {
+			if _, ok := reader.promised("").tag("host.io/base:1"); ok {
+				t.Errorf("%s: it is promised still", name)
+			}
+		}
+		maker.promise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
+		if _, ok := other.promised("").tag("host.io/base:1"); !ok {
+			t.Errorf("%s: it cannot be promised again", name)
+		}
+	}
+}
+
+// Notes without a place are those of the process, until it is configured anew. Those that cannot be read are none.
+func TestNotesWithoutAFolder(t *testing.T) {
+	t.Parallel()
+	alone, nowhere := process("", ""), process("one", "/dev/null/nowhere")
+	for _, n := range []*notes{alone, nowhere} {
+		n.promise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
+		if len(n.promised("")) != 1 {
+			t.Errorf("its own promise is lost: %v", n.promised(""))
+		}
+		n.forget()
+	}
+	if len(alone.promised("")) != 0 || len(nowhere.promised("")) != 1 {
+		t.Error("a process that serves many runs must forget, and one of a run must not")
+	}
+	dir := t.TempDir()
+	broken := filepath.Join(dir, process("one", dir).prefix()+"x")
+	if err := os.WriteFile(broken, []byte("{\n{\"URN\":\"u\",\"Promise\":{\"Refs\":[\"a\"]},\"At\":\""+
+		time.Now().Format(time.RFC3339Nano)+"\"}\n{\"URN\":"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := process("one", dir).promised(""); len(got) != 1 || !slices.Equal(got[0].Refs, []string{"a"}) {
+		t.Errorf("a broken line costs others: %v", got)
+	}
+}
+
+// The start of the engine is a part of the name of its run.
+func TestStartOfAProcess(t *testing.T) {
+	t.Parallel()
+	if got := startOf(os.Getpid()); got != startOf(os.Getpid()) {
+		t.Errorf("it changes: %q", got)
+	}
+	if got := startOf(-1); got != "" {
+		t.Errorf("no process: %q", got)
+	}
+}

@@ -1,0 +1,118 @@
+package provider
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi-go-provider/integration"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// What a preview promises is unknown to what needs it, and no mistake. An update waits for nobody: even if both were one
+// process and one run, its first call ends all promises.
+func TestPromisesInCheck(t *testing.T) {
+	t.Parallel()
+	r, out := registrytest.New(t), filepath.Join(t.TempDir(), "out")
+	server := serve(t)
+	checked := func(inputs string) string {
+		t.Helper()
+		res, err := server.Check(p.CheckRequest{Urn: urnOf("app"), Inputs: props(t, inputs)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(res.Failures) > 0 {
+			return res.Failures[0].Property + ": " + res.Failures[0].Reason
+		}
+		shown := func(v property.Value) string {
+			if v.IsComputed() {
+				return "?"
+			}
+			return v.AsString()
+		}
+		if bases := res.Inputs.Get("baseDigests"); bases.IsMap() {
+			return shown(bases.AsMap().Get(r.Host() + "/base:1"))
+		}
+		return shown(res.Inputs.Get("contextHash"))
+	}
+	based := strings.ReplaceAll(from(r, `"pull": true`), "APP", app(t))
+	file := `{"dockerfile": {"inline": "FROM scratch\nCOPY a /\n"}, "context": {"location": "` + out + `"}}`
+	recipe := `{"dockerfile": {"location": "` + out + `/Dockerfile"}, "context": {"location": "` + app(t) + `"}}`
+	expect := func(when string, want map[string]string) {
+		t.Helper()
+		for inputs, text := range want {
+			if got := checked(inputs); !strings.Contains(got, text) {
+				t.Errorf("%s: got %s, want %s", when, got, text)
+			}
+		}
+	}
+	missing := map[string]string{
+		based: "pull: base image: ", file: "no such directory: there is no " + out + ". " + madeElsewhere, recipe: madeElsewhere,
+	}
+	expect("before", missing)
+	previewBase(t, server, `{"contextHash": "c", "buildOnPreview": false, "tags": ["`+r.Host()+`/base:1"], "exports": [{"local": {"dest": "`+out+`"}}]}`)
+	expect("in the preview", map[string]string{based: "?", file: "?", recipe: "?"})
+	tagBase(t, r, registrytest.Image(t, "linux/amd64"))
+	expect("although there is one", map[string]string{based: "?"})
+	if err := server.Delete(p.DeleteRequest{ID: "gone", Urn: urnOf("gone")}); err != nil {
+		t.Fatal(err)
+	}
+	delete(missing, based)
+	expect("in the update", missing)
+	expect("in the update", map[string]string{based: tagBase(t, r, registrytest.Image(t, "linux/amd64"))})
+}
+
+// previewBase previews the image base.
+func previewBase(t *testing.T, server integration.Server, inputs string) {
+	t.Helper()
+	if _, err := server.Create(p.CreateRequest{Urn: urnOf("base"), Properties: props(t, inputs), DryRun: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A preview that does not build says why, in one line.
+func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
+	t.Parallel()
+	r, dir := registrytest.New(t), app(t)
+	old := tagBase(t, r, registrytest.Image(t, "linux/amd64"))
+	base := r.Host() + "/base"
+	for name, c := range map[string]struct{ base, inputs, want string }{
+		"one input":     {``, `"buildArgs": {"A": "?", "B": "1"}`, "buildArgs.A is not known yet"},
+		"two inputs":    {``, `"buildArgs": {"A": "?"}, "secrets": {"npm": "?"}`, "buildArgs.A and secrets.npm are not known yet"},
+		"many inputs":   {``, `"labels": {"a": "?", "b": "?", "c": "?", "d": "?", "e": "?", "f": "?"}`, "labels.a, labels.b, labels.c, labels.d, labels.e and 1 more are not known yet"},
+		"its hash":      {``, `"contextHash": "?"`, "contextHash is not known yet"},
+		"another base":  {`, "tags": ["` + base + `:1"]`, `"buildArgs": {}`, "its base image " + base + ":1 is made by the image base of this update"},
+		"a pinned base": {`, "tags": ["` + base + `:1"]`, `"baseDigests": {"` + base + `:1": "?"}`, "its base image " + base + ":1 is made by the image base of this update"},
+		"a secret": {`, "exports": [{"local": {"dest": "` + dir + `/out"}}]`, `"secretSources": {"npm": {"file": "` + dir + `/out/token"}}`,
+			"it reads " + dir + "/out, which the image base of this update writes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := dial(t, impatient(), `{}`)
+			w.preview(t, "base", `{"contextHash": "c", "buildOnPreview": false`+c.base+`}`)
+			out := w.preview(t, "app", `{"contextHash": "c", "context": {"location": "`+dir+`"}, "dockerfile": {"inline": "FROM `+base+`:1\n"}, `+c.inputs+`}`)
+			if lines := strings.Count(w.logs(), "not built in this preview: "); lines != 1 || !strings.Contains(w.logs(), "INFO not built in this preview: "+c.want) {
+				t.Errorf("want one line that says %q:\n%s", c.want, w.logs())
+			}
+			if !out.Get("digest").IsComputed() || text(out, "digest") == old {
+				t.Errorf("the preview claims a digest: %v", out.Get("digest"))
+			}
+		})
+	}
+}
+
+// preview creates an image in a preview, and returns its outputs.
+func (w *wire) preview(t *testing.T, name, inputs string) property.Map {
+	t.Helper()
+	res, err := w.Create(t.Context(), &pulumirpc.CreateRequest{
+		Urn: string(urnOf(name)), Preview: true, Properties: packed(t, props(t, inputs)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return unpacked(t, res.GetProperties())
+}
