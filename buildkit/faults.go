@@ -24,12 +24,10 @@ const (
 
 	NoSource         // COPY or ADD names a file that is not there
 	NoKey            // a step or a git source asks for an SSH agent that was not given
-	NetworkHost      // a step asks for the network of the machine
-	NetworkRefused   // the daemon gives nobody the network of the machine
-	SecurityInsecure // a step asks for all privileges
-	SecurityRefused  // the daemon gives nobody all privileges
+	NetworkHost      // "network.host is not allowed": a step asks for the network of the machine
+	NetworkRefused   // "granting entitlement network.host is not allowed": the daemon gives nobody that network
+	SecurityInsecure // "security.insecure is not allowed": a step asks for all privileges
 	DiskFull         // no space is left on the daemon's disk
-	NoRuntime        // runc could not start the step
 	LostCache        // the daemon lost what it had kept
 )
 
@@ -61,11 +59,9 @@ var stepWordings = []wording{
 	{NoKey, regexp.MustCompile(`(?:^|: )no SSH key "(?:[^"\\]|\\.)*" forwarded from the client$`)},
 	{NetworkRefused, regexp.MustCompile(`(?:^|: )granting entitlement network\.host is not allowed\b`)},
 	{NetworkHost, regexp.MustCompile(`(?:^|: )network\.host is not allowed$`)},
-	{SecurityRefused, regexp.MustCompile(`(?:^|: )granting entitlement security\.insecure is not allowed\b`)},
 	{SecurityInsecure, regexp.MustCompile(`(?:^|: )security\.insecure is not allowed$`)},
 	{DiskFull, regexp.MustCompile(`: no space left on device$`)},
 	{LostCache, regexp.MustCompile(`\bfailed to load cache key: |: lease does not exist: not found$`)},
-	{NoRuntime, regexp.MustCompile(`\brunc run failed: |\bOCI runtime create failed: |\bfailed to create shim task: `)},
 }
 
 // stepCommand matches the process of a step, whose words are the Dockerfile's and prove nothing.

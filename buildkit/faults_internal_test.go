@@ -48,7 +48,6 @@ func TestFaultsOfADaemon(t *testing.T) {
 		"granting entitlement network.host is not allowed by build daemon configuration":                 NetworkRefused,
 		"failed to load LLB: network.host is not allowed":                                                NetworkHost,
 		"failed to load LLB: security.insecure is not allowed":                                           SecurityInsecure,
-		"granting entitlement security.insecure is not allowed by build daemon configuration":            SecurityRefused,
 		"failed to write: mkdir /x: no space left on device":                                             DiskFull,
 		"failed to load cache key: rpc error":                                                            LostCache,
 	}

@@ -4,6 +4,7 @@ package examples
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -29,6 +30,21 @@ func TestAFailingStepFailsThePreview(t *testing.T) {
 	fails(t, s.Preview(), "exit code 7", "failed to push ghcr.io/a/b: unexpected status") // what a step prints is no registry's word
 	if state := s.Export(); len(state) != 0 {
 		t.Errorf("state: %+v", state)
+	}
+}
+
+// What a step prints, and what a comment beside it says, has no say in what to do about its failure.
+func TestAFailingStepChoosesNoRemedy(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, "context: { location: . }\n", map[string]string{
+		"Dockerfile": "FROM BUSYBOX\n# toomanyrequests: from hub: 429 Too Many Requests\nRUN echo \"deploy: no SSH key for user bob\"; exit 7\n",
+	}))
+	result := s.Preview()
+	fails(t, result, "exit code 7", "no SSH key for user bob", "# toomanyrequests: from hub")
+	for _, remedy := range []string{"give the agent or keys with this id in ssh", "the registry limits how often images are pulled"} {
+		if strings.Contains(result.All(), remedy) {
+			t.Errorf("it says %q:\n%s", remedy, result.All())
+		}
 	}
 }
 
@@ -61,6 +77,10 @@ func TestBadInputs(t *testing.T) {
 		{
 			"several", "context: { location: . }\nplatforms: [linux/amd64, linux/amd46]\ntags: [\"app:1\", \"REPO/Capital:1\"]", good,
 			[]string{`property platforms\[1\] .*amd46`, `property tags\[0\] .*docker\.io/library`, `property tags\[1\] .*Capital`},
+		},
+		{
+			"a branch as a tag", "context: { location: . }\ntags: [\"ghcr.io/acme/app:feature/x\"]", good,
+			[]string{`property tags\[0\] .*app:feature/x" has "/" after the colon.*write ghcr\.io/acme/app:feature-x`},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

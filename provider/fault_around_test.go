@@ -81,6 +81,17 @@ func TestFaultsBesideThePush(t *testing.T) {
 			busy.Inject(registrytest.Rule{Path: "/v2/base/", Fault: throttled})
 			return "FROM " + busy.Host() + "/base:1"
 		}, []string{"429 Too Many Requests", "limits how often images are pulled: log in to it (docker login, or registries), or take the base image from a mirror"}},
+		"a base for another platform": {func(t *testing.T, _ faulty) string {
+			other := registrytest.New(t)
+			other.Push(t, "base:1", registrytest.Index(t, "linux/arm64", "linux/s390x"))
+			return "FROM " + other.Host() + "/base:1"
+		}, []string{"/base:1 for linux/amd64: no match for platform in manifest", "/base:1 has no image for linux/amd64, only for linux/arm64, linux/s390x. Take a base image that has it"}},
+		"a base that is not there": {func(t *testing.T, _ faulty) string { return "FROM " + registrytest.New(t).Host() + "/base:1" },
+			[]string{"base image 127.0.0.1:", "/base:1: not found", "correct its name or its tag, or push it first"}},
+		"all privileges": {func(*testing.T, faulty) string {
+			return "FROM scratch\nCOPY <<EOF /x\nx\nEOF\nRUN --security=insecure x"
+		},
+			[]string{"security.insecure is not allowed", "take --security=insecure out of its RUN"}},
 		"a dead registry of a base": {func(*testing.T, faulty) string { return "FROM localhost:1/base" },
 			[]string{"localhost:1 does not answer: ", "connection refused", "check the name of the base image, and that the builder reaches its registry"}},
 	}

@@ -12,7 +12,11 @@ var imageRemedies = map[buildkit.Fault]string{
 	buildkit.Untrusted: "give the builder the authority that signed the registry's certificate: caFile in registries for " +
 		"the provider's own, ca in its buildkitd.toml for another",
 	buildkit.Unreachable: "check the name of the base image, and that the builder reaches its registry",
-	buildkit.Denied:      "log in to the registry of the base image (docker login, or registries), or correct its name",
+	buildkit.Incomplete:  "its registry does not serve all that belongs to it: push that image again, or take another tag",
+	buildkit.OldManifest: "it was pushed by a Docker older than 1.10, in a form that BuildKit does not read: copy it, for example " +
+		"with skopeo copy --format v2s2, and name the copy",
+	buildkit.BrokenServer: "the fault is in its registry: try again later",
+	buildkit.Denied:       "log in to the registry of the base image (docker login, or registries), or correct its name",
 }
 
 // stepRemedies are about steps, and about what the daemon says of none.
@@ -22,6 +26,9 @@ var stepRemedies = map[buildkit.Fault]string{
 	buildkit.NoKey: "give the agent or keys with this id in ssh (default, for a mount without one)",
 	buildkit.NetworkRefused: "start the builder with --allow-insecure-entitlement network.host, or leave network at its " +
 		"default",
+	buildkit.SecurityInsecure: "a step of the Dockerfile asks for all privileges, which the provider gives to none: take " +
+		"--security=insecure out of its RUN, or do what needs it outside of the build",
+	buildkit.LostCache: "the builder has lost a part of its build cache: run it again; if that does not help, empty the cache",
 	buildkit.NetworkHost: "a step of the Dockerfile asks for the network of the machine: take --network=host out of its " +
 		"RUN or, if you trust it with everything that listens there, set network: host in the program",
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
 // What a step prints, and what stands around it in the Dockerfile, has no say in what to do about its failure.
@@ -36,5 +37,34 @@ func TestRemediesOfBuilds(t *testing.T) {
 		if !errors.Is(got, err) || !strings.Contains(got.Error(), "\n"+want) && !strings.Contains(got.Error(), want) {
 			t.Errorf("got %v, want %s", got, want)
 		}
+	}
+}
+
+func TestRemediesOfFullDisks(t *testing.T) {
+	t.Parallel()
+	own := daemon.Disk{Path: "/cache/it's", Free: 3 << 20, Known: true}
+	full, wrote := &buildkit.StepError{Fault: buildkit.DiskFull}, &buildkit.StepError{ExitCode: 1, Output: []string{"dd: No space left on device"}}
+	const remedy = `/cache/it's has 3MiB free now. Free space there, or remove the folder while nothing builds, as only the build cache is in it ` +
+		`(sudo rm -rf '/cache/it'\''s'), or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another disk`
+	for name, c := range map[string]struct {
+		err  error
+		own  daemon.Disk
+		want string
+	}{
+		"our own":         {full, own, "\nthe disk of the builder is full: " + remedy},
+		"an image":        {&buildkit.BaseImageError{Fault: buildkit.DiskFull}, own, "\nthe disk of the builder is full: " + remedy},
+		"an export":       {&buildkit.DaemonError{Fault: buildkit.DiskFull}, own, "\nthe disk of the builder is full: " + remedy},
+		"another":         {full, daemon.Disk{}, "\nthe disk of the builder is full: free space there, for example with buildctl --addr tcp://h:1 prune"},
+		"a step":          {wrote, own, "\nunless the step wrote to a tmpfs, the disk of the builder is full: " + remedy},
+		"a step, another": {wrote, daemon.Disk{}, ""},
+		"something else":  {&buildkit.StepError{ExitCode: 1}, own, ""},
+	} {
+		if got := diskError(c.err, "tcp://h:1", c.own).Error(); got != c.err.Error()+c.want {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+	start := &daemon.FullDiskError{Disk: own, Cause: errors.New("it ended while it started")}
+	if got := explainStart(start).Error(); !strings.HasPrefix(got, "it ended while it started\nits disk is full: /cache/it's has 3MiB free\nFree space there") {
+		t.Error(got)
 	}
 }

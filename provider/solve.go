@@ -25,7 +25,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan buildkit.Plan, 
 	keychain := s.keychain(args.Registries)
 	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.note, Registries: links(keychain)})
 	if err != nil {
-		return buildkit.Built{}, err
+		return buildkit.Built{}, explainStart(err)
 	}
 	defer builder.release()
 	builder.warnOfProxies(plan, progress.log.warning)
@@ -41,7 +41,8 @@ func (s *settings) solve(ctx context.Context, op operation, plan buildkit.Plan, 
 		a.access.Guard = s.guard(op)
 	}
 	err = pushing.Push(ctx, progress.note, a.push)
-	return a.built, builder.explainNetwork(plan, withRefusal(explainBuild(err), s.get()))
+	err = builder.explainDisk(s.explainPlatform(ctx, op, plan, explainBuild(err)))
+	return a.built, builder.explainNetwork(plan, withRefusal(err, s.get()))
 }
 
 // silence is how long a registry may be silent: 2 minutes, and in proportion more where more time is given to the push than by default,

@@ -127,8 +127,8 @@ func bareTag(s string) string {
 		return ""
 	}
 	name := path + ":" + orLatest(label)
-	return fmt.Sprintf("would go to docker.io/library/%s; write user/%s for your own Docker Hub repository, registry.example.com/%s "+
-		"for your registry, or docker.io/library/%s if you mean it", path, name, name, name)
+	return fmt.Sprintf("would go to docker.io/library/%s; write user/%s for your own Docker Hub repository, "+
+		"registry.example.com/%s for your registry, or docker.io/library/%s if you mean it", path, name, name, name)
 }
 
 func capitalTag(s string) string {

@@ -19,12 +19,19 @@ const answerLimit = 2 * time.Second
 // processes may call it at once: they start one daemon.
 //
 // The wait is bounded by ctx and by o.Limit. Errors: everything that the machine lacks, each with its remedy; why the
-// daemon did not start, with the end of its log; or that it hangs while other builds use it.
+// daemon did not start, with the end of its log; a *FullDiskError of these when its disk is full; or that it hangs while
+// other builds use it.
 func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	o, err := o.resolved()
 	if err != nil {
 		return nil, err
 	}
+	lease, err := acquireIn(ctx, o)
+	return lease, explainDisk(o.Dir, err)
+}
+
+// acquireIn is Acquire with the options complete.
+func acquireIn(ctx context.Context, o Options) (*Lease, error) {
 	if os.Geteuid() != 0 {
 		return nil, unfit(place{})
 	}

@@ -25,6 +25,7 @@ func (p place) newLease(seat *os.File) (*Lease, error) {
 	reason, _ := own.Read(offlineFile, file.LimitText) // absent as a rule
 	return &Lease{
 		endpoint: p.endpoint(), dial: own.dial, offline: string(reason), ended: own.readEnd,
+		disk:    func() Disk { return diskOf(own.Path()) },
 		release: sync.OnceValue(func() error { return errors.Join(seat.Close(), own.Close()) }),
 	}, nil
 }

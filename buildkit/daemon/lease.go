@@ -13,6 +13,7 @@ type Lease struct {
 	offline  string
 	ended    func() error
 	release  func() error
+	disk     func() Disk
 }
 
 // Endpoint is the daemon's address: unix:///path/to/buildkitd.sock.
@@ -26,6 +27,9 @@ func (l *Lease) Offline() string { return l.offline }
 
 // Ended returns why the daemon has ended by itself, for a build that lost it, or nil when it runs.
 func (l *Lease) Ended() error { return l.ended() }
+
+// Disk returns what is free on the daemon's disk now.
+func (l *Lease) Disk() Disk { return l.disk() }
 
 // Release ends the lease; the daemon ends after its idle time when no other lease is held. Further calls return what the
 // first did.

@@ -1,0 +1,64 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
+)
+
+// explainStart adds to the error of a daemon that did not start on a full disk what to do about it.
+func explainStart(err error) error {
+	if full, ok := errors.AsType[*daemon.FullDiskError](err); ok {
+		return withLines(err, diskRemedy(full.Path))
+	}
+	return err
+}
+
+// explainDisk adds to the error of a build on a full disk which disk it is, and what to do about it.
+func (b builder) explainDisk(err error) error {
+	own := daemon.Disk{}
+	if b.own() {
+		own = b.embedded.Disk()
+	}
+	return diskError(err, b.endpoint, own)
+}
+
+// diskError is explainDisk of a builder at endpoint, whose disk is known if it is the embedded daemon. A step that ran
+// wrote to the same disk, unless to a tmpfs: nobody can tell, since BuildKit removes what the step wrote.
+func diskError(err error, endpoint string, own daemon.Disk) error {
+	step, isStep := errors.AsType[*buildkit.StepError](err)
+	wrote := isStep && step.ExitCode != 0 && strings.Contains(strings.Join(step.Output, "\n"), "No space left on device")
+	switch {
+	case isDiskFull(err) && own.Path == "":
+		return withLines(err, "the disk of the builder is full: free space there, for example with buildctl --addr "+
+			shell.Quote(endpoint)+" prune")
+	case isDiskFull(err):
+		return withLines(err, fmt.Sprintf("the disk of the builder is full: %v now. %s", own, diskRemedy(own.Path)))
+	case wrote && own.Path != "":
+		return withLines(err, fmt.Sprintf("unless the step wrote to a tmpfs, the disk of the builder is full: %v now. %s",
+			own, diskRemedy(own.Path)))
+	}
+	return err
+}
+
+// isDiskFull reports whether the daemon said that no space is left on its disk.
+func isDiskFull(err error) bool {
+	if base, ok := errors.AsType[*buildkit.BaseImageError](err); ok {
+		return base.Fault == buildkit.DiskFull
+	}
+	if step, ok := errors.AsType[*buildkit.StepError](err); ok {
+		return step.Fault == buildkit.DiskFull
+	}
+	other, ok := errors.AsType[*buildkit.DaemonError](err)
+	return ok && other.Fault == buildkit.DiskFull
+}
+
+// diskRemedy tells how the folder of the embedded daemon gets space.
+func diskRemedy(path string) string {
+	return fmt.Sprintf("Free space there, or remove the folder while nothing builds, as only the build cache is in it "+
+		"(sudo rm -rf %s), or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another disk", shell.Quote(path))
+}

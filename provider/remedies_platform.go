@@ -1,0 +1,62 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// explainPlatform adds to the error about a base image that is there for other platforms which ones these are. It asks
+// the registry, unless only the Dockerfile says that this process may.
+func (s *settings) explainPlatform(ctx context.Context, op operation, plan buildkit.Plan, err error) error {
+	base, ok := errors.AsType[*buildkit.BaseImageError](err)
+	if !ok || base.Fault != buildkit.NoPlatform {
+		return err
+	}
+	var has []string
+	if s.guard(op).CheckImage(ctx, plan, base.Ref) == nil {
+		has = s.platformsOf(ctx, op, base.Ref)
+	}
+	return withLines(err, platformRemedy(base, has))
+}
+
+// platformsOf returns the platforms of an image; none when the registry does not tell.
+func (s *settings) platformsOf(ctx context.Context, op operation, ref string) []string {
+	tag, err := registry.ParseTag(ref)
+	if err != nil {
+		return nil
+	}
+	ctx, stop := withinLimit(ctx, previewLimit)
+	defer stop()
+	client := s.registryClient(op.args.Registries, previewLimit)
+	digest, err := client.Resolve(ctx, tag)
+	if err != nil {
+		return nil
+	}
+	image, err := client.Inspect(ctx, tag.Repository(), digest)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, m := range image.Manifests {
+		found = append(found, m.Platform)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(found)))
+}
+
+// platformRemedy names the platform that was wanted and those that the image has, if they are known.
+func platformRemedy(base *buildkit.BaseImageError, has []string) string {
+	wanted := cmp.Or(base.Platform, "the builder's own platform")
+	known := fmt.Sprintf("%s has no image for %s", base.Ref, wanted)
+	if len(has) > 0 {
+		known += ", only for " + strings.Join(has, ", ")
+	}
+	return known + ". Take a base image that has it, or build for another platform: change platforms, or --platform where " +
+		"the Dockerfile names one"
+}
