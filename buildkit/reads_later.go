@@ -38,6 +38,6 @@ func (c localContext) mayRead(ctx context.Context, in *Inputs, dir, path string)
 	if strings.HasPrefix(inside, "../") {
 		return false
 	}
-	scope, err := c.scope(ctx, in.files, in.reads)
+	scope, err := c.scope(ctx, in.files, in.predicted.Reads)
 	return err != nil || scope.MayTake(inside)
 }
