@@ -39,8 +39,7 @@ func (p Plan) frontendAttrs(d Definition) map[string]string {
 	p.Files.remoteAttrs(attrs)
 	p.stepAttrs(attrs)
 	p.attestationAttrs(attrs)
-	_, other := p.BuildArgs["BUILDKIT_SYNTAX"]
-	if syntax, ok := officialSyntax(d.Dockerfile); ok && !other {
+	if syntax, ok := p.servedSyntax(d.Dockerfile); ok {
 		attrs["cmdline"] = syntax
 	}
 	return attrs
@@ -100,8 +99,11 @@ func contextName(name string) string {
 }
 
 // images are the image, pushed by digest to all repositories: twice where the daemon has to be told to be less strict with some of them,
-// because it then is with all of one export.
+// because it then is with all of one export. There are none when nobody gets the image.
 func (p Plan) images() []client.ExportEntry {
+	if p.WithoutImage {
+		return nil
+	}
 	strict := slices.DeleteFunc(slices.Clone(p.Repositories), func(r string) bool { return slices.Contains(p.Insecure, r) })
 	if len(strict) == len(p.Repositories) {
 		return []client.ExportEntry{p.image(strict)}
@@ -129,7 +131,7 @@ func (p Plan) image(repositories []string) client.ExportEntry {
 	}
 	for name, value := range p.Annotations {
 		attrs[exptypes.AnnotationManifestKey(nil, name)] = value
-		if len(p.Platforms) > 1 || p.attests() { // BuildKit refuses annotations of an index that is none
+		if p.IsIndex() { // BuildKit refuses annotations of an index that is none
 			attrs[exptypes.AnnotationIndexKey(name)] = value
 		}
 	}

@@ -89,3 +89,42 @@ func BenchmarkOneChangedFile(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 }
+
+// One file changes in a context of 64 MB, all of which is copied: built for nobody, as cacheonly and what is not pushed are, and then
+// made an image, which compresses the layer.
+func BenchmarkWithoutImage(b *testing.B) {
+	builds, dir := newBuildsOn(b, &quiet), b.TempDir()
+	content, noise := make([]byte, 1<<20), rand.NewChaCha8([32]byte{3})
+	for file := range 64 {
+		_, _ = noise.Read(content) // never fails
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(file)), content, 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	plan := inline(dir, "FROM scratch\nCOPY . /\n")
+	solve := func() time.Duration {
+		b.Helper()
+		started := time.Now()
+		in, err := buildkit.Load(b.Context(), plan)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := buildkit.Solve(b.Context(), builds.c, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {}); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(started)
+	}
+	var without, image time.Duration
+	for round := 0; b.Loop(); round++ {
+		if err := os.WriteFile(filepath.Join(dir, "0"), []byte(strconv.Itoa(round)), 0o644); err != nil {
+			b.Fatal(err)
+		}
+		plan.WithoutImage = true
+		without += solve()
+		plan.WithoutImage = false
+		image += solve()
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(without.Seconds()/float64(b.N), "without-s")
+	b.ReportMetric(image.Seconds()/float64(b.N), "image-s")
+}

@@ -30,6 +30,20 @@ func anotherDaemon(t *testing.T) *client.Client {
 	return c
 }
 
+// cacheKind is a cache that one daemon writes and another reads.
+type cacheKind struct {
+	to, from buildkit.Cache
+	argument map[string]string // of the build that writes it
+}
+
+// access writes the cache, unless the argument does.
+func (k cacheKind) access() (a buildkit.Access) {
+	if k.to.Type != "" {
+		a.CacheTo = []buildkit.Cache{k.to}
+	}
+	return a
+}
+
 // What one daemon wrote into a cache another one takes from there: the step does not run again.
 func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 	t.Parallel()
@@ -37,9 +51,7 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 	folder := t.TempDir()
 	registry := registrytest.New(t)
 	ref := registry.Host() + "/cache:app"
-	kinds := map[string]struct {
-		to, from buildkit.Cache
-	}{
+	kinds := map[string]cacheKind{
 		"a folder": {
 			to:   buildkit.Cache{Type: "local", Attrs: map[string]string{"dest": folder, "mode": "max"}},
 			from: buildkit.Cache{Type: "local", Attrs: map[string]string{"src": folder}},
@@ -52,19 +64,24 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 			to:   buildkit.Cache{Type: "inline"},
 			from: buildkit.Cache{Type: "registry"}, // the image
 		},
+		"an argument": {
+			argument: map[string]string{"BUILDKIT_INLINE_CACHE": "1"},
+			from:     buildkit.Cache{Type: "registry"}, // the image
+		},
 	}
 	here, there := s.c, anotherDaemon(t)
 	for name, c := range kinds {
 		plan := s.plan(t, "RUN : "+name+"; cat /proc/sys/kernel/random/uuid >/uuid")
 		s.c = here
-		first, err := s.solve(t.Context(), plan, buildkit.Access{CacheTo: []buildkit.Cache{c.to}})
+		plan.BuildArgs = c.argument
+		first, err := s.solve(t.Context(), plan, c.access())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if c.from.Attrs == nil {
 			c.from.Attrs = map[string]string{"ref": s.tag(t, first, strings.ReplaceAll(name, " ", "-"))}
 		}
-		s.c = there
+		s.c, plan.BuildArgs = there, nil
 		second, err := s.solve(t.Context(), plan, buildkit.Access{CacheFrom: []buildkit.Cache{c.from}})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -27,6 +27,9 @@ type Plan struct {
 	Repositories []string          // "host/path": pushed by digest to each; none: the image stays with the daemon
 	Insecure     []string          // those of Repositories that are pushed to over plain http or to whoever answers
 
+	// WithoutImage: all steps run, but no image is made of them. Exports get what they ask for.
+	WithoutImage bool
+
 	// UnknownArgs are names of BuildArgs whose values are not known yet. Such a plan can be recorded but not solved.
 	UnknownArgs []string
 }
@@ -56,7 +59,7 @@ func (p Plan) tests() []Plan {
 
 // Built is what a daemon made of a plan.
 type Built struct {
-	Digest string // "sha256:…": of the index, or of the manifest when there is one platform
+	Digest string // "sha256:…": of the index, or of the manifest when there is one platform; "" WithoutImage
 }
 
 // Names of local sources, by which the frontend asks for them.

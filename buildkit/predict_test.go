@@ -93,6 +93,8 @@ var predictions = map[string]struct {
 	"a named context unused": {dockerfile: "FROM b\nCOPY f /f", plan: Plan{Files: Files{Named: libContext}}, want: "context: f"},
 	"the official syntax":    {dockerfile: "# syntax=docker/dockerfile:1\nFROM b\nCOPY f /x", want: "context: f"},
 	"another syntax":         {dockerfile: "# syntax=example.com/fe:1\nFROM b\nCOPY f /x", want: "?"},
+	"a scan by argument":     {dockerfile: "ARG BUILDKIT_SBOM_SCAN_CONTEXT=false\nFROM scratch", plan: Plan{SBOM: "scanner", BuildArgs: map[string]string{"BUILDKIT_SBOM_SCAN_CONTEXT": "true"}}, want: "context: *"},
+	"our own by argument":    {dockerfile: "# syntax=example.com/fe:1\nFROM b\nCOPY f /x", plan: Plan{BuildArgs: map[string]string{"BUILDKIT_SYNTAX": "dockerfile.v0"}}, want: "context: f"},
 	"a syntax by argument":   {dockerfile: "FROM b\nCOPY f /x", plan: Plan{BuildArgs: map[string]string{"BUILDKIT_SYNTAX": "example.com/fe:1"}}, want: "?"},
 	"lower case":             {dockerfile: "from b\ncopy f /x", want: "context: f"},
 	"odd names":              {dockerfile: "FROM b\nCOPY [\"ünï dir\", \"p%20q\", \"/x/\"]", want: "context: p%20q ünï dir"},

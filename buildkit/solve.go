@@ -42,7 +42,7 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access 
 	s.steps.warnOfCaches()
 	s.warnOfLogins()
 	digest := response.ExporterResponse[exptypes.ExporterImageDigestKey]
-	if digest == "" {
+	if digest == "" && !plan.WithoutImage {
 		return Built{}, errors.New("the daemon finished the build but named no image digest: its image exporter is older than BuildKit v0.11, use a newer one")
 	}
 	return Built{Digest: digest}, nil
@@ -105,7 +105,7 @@ func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.
 		Exports:              exports,
 		Session:              attachables,
 		CacheImports:         s.cacheEntries(imports),
-		CacheExports:         s.cacheEntries(access.CacheTo),
+		CacheExports:         s.cacheEntries(s.plan.caches(access.CacheTo)),
 		SharedKey:            in.transferKey(s.plan.Epoch),
 		AllowedEntitlements:  s.plan.entitlements(),
 		CompatibilityVersion: CompatibilityVersion,

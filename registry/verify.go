@@ -17,10 +17,12 @@ type Expected struct {
 	Platforms []string
 	// Attested: each image is to have its attestations, a provenance or an SBOM. Else there are none.
 	Attested bool
+	// Index: it is to be an index, whatever the number of platforms.
+	Index bool
 }
 
 // isIndex says whether the image is to be an index.
-func (e Expected) isIndex() bool { return e.Attested || len(e.Platforms) > 1 }
+func (e Expected) isIndex() bool { return e.Attested || e.Index || len(e.Platforms) > 1 }
 
 // Verify reads an image back as Inspect does, and compares it with what was asked for: the platforms of its index and those in the
 // configurations of its images, and that nothing is there besides but the attestations that were asked for. Errors: as Inspect, but

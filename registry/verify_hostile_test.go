@@ -90,6 +90,8 @@ func TestVerifyForgedIndexes(t *testing.T) {
 		"as asked":                     {two, []entry{b, a}, nil, ""},
 		"attested as asked":            {registry.Expected{Platforms: []string{amd64}, Attested: true}, []entry{a, attested("ENTRY0")}, nil, ""},
 		"one of any platform attested": {registry.Expected{Attested: true}, []entry{b, attested("ENTRY0")}, nil, ""},
+		"one in an index as asked":     {registry.Expected{Platforms: []string{amd64}, Index: true}, []entry{a}, nil, ""},
+		"any one in an index as asked": {registry.Expected{Index: true}, []entry{b}, nil, ""},
 		"variants in short":            {asked(arm64, "linux/arm/v7"), []entry{{configured: "linux/arm64/v8", says: arm64}, {configured: "linux/arm", says: "linux/arm/v7"}}, nil, ""},
 
 		"another architecture in the configuration": {two, []entry{a, {configured: amd64, says: arm64}}, nil, "its configuration says linux/amd64 and not linux/arm64"},

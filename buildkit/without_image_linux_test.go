@@ -1,0 +1,89 @@
+package buildkit_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// ran are the names of the steps that began.
+func (s *steps) ran() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, e := range s.events {
+		if e.Kind == buildkit.Started {
+			names = append(names, e.Step.Command)
+		}
+	}
+	return strings.Join(names, "\n")
+}
+
+// The steps run, what is asked for is left, and no image is exported beside it.
+func TestWithoutAnImage(t *testing.T) {
+	t.Parallel()
+	const dockerfile = "FROM base AS test\nRUN echo tested\nFROM base\nRUN echo made >/made\n"
+	cases := map[string]struct {
+		change func(p *buildkit.Plan)
+		export func(dir string) buildkit.Export
+	}{
+		"nothing": {},
+		"files":   {export: func(dir string) buildkit.Export { return buildkit.Export{Type: "local", Dir: dir} }},
+		"an archive": {export: func(dir string) buildkit.Export {
+			return buildkit.Export{Type: "tar", Open: file(filepath.Join(dir, "made"))}
+		}},
+		"provenance":                {change: func(p *buildkit.Plan) { p.Provenance = "max" }},
+		"provenance of the files":   {func(p *buildkit.Plan) { p.Provenance = "max" }, func(dir string) buildkit.Export { return buildkit.Export{Type: "local", Dir: dir} }},
+		"a cache for it":            {change: func(p *buildkit.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_INLINE_CACHE": "1"} }},
+		"an index of one platform":  {change: func(p *buildkit.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_MULTI_PLATFORM": "1"} }},
+		"annotations and an epoch":  {change: func(p *buildkit.Plan) { p.Annotations, p.Epoch = map[string]string{"a": "b"}, new(int64) }},
+		"what an image was made of": {change: func(p *buildkit.Plan) { p.WithoutImage = false }},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, dir := newSteps(t), t.TempDir()
+			plan, access := s.plan(t, dockerfile), buildkit.Access{}
+			plan.Repositories, plan.WithoutImage, plan.TestTargets = nil, true, []string{"test"}
+			if c.change != nil {
+				c.change(&plan)
+			}
+			if c.export != nil {
+				access.Exports = []buildkit.Export{c.export(dir)}
+			}
+			built, err := s.solve(t.Context(), plan, access)
+			if err != nil {
+				t.Fatal(err)
+			}
+			exported := strings.Contains(s.ran(), "exporting to image")
+			if exported == plan.WithoutImage || (built.Digest == "") != plan.WithoutImage {
+				t.Errorf("digest %q after\n%s", built.Digest, s.ran())
+			}
+			if !strings.Contains(s.ran(), "RUN echo tested") || !strings.Contains(s.ran(), "RUN echo made") {
+				t.Errorf("not all steps ran:\n%s", s.ran())
+			}
+			if _, err := os.Stat(filepath.Join(dir, "made")); (err == nil) != (c.export != nil) {
+				t.Errorf("what was asked for: %v", err)
+			}
+		})
+	}
+}
+
+// Nobody gets the image, and yet each step must come right.
+func TestAStepFailsWithoutAnImage(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	for _, dockerfile := range []string{"RUN exit 3", "FROM base AS test\nRUN exit 3\nFROM base"} {
+		plan := s.plan(t, dockerfile)
+		plan.Repositories, plan.WithoutImage = nil, true
+		if strings.Contains(dockerfile, "test") {
+			plan.TestTargets = []string{"test"}
+		}
+		if _, err := s.solve(t.Context(), plan, buildkit.Access{}); err == nil || !strings.Contains(err.Error(), "exit code 3") {
+			t.Errorf("%s: %v", dockerfile, err)
+		}
+	}
+}
