@@ -49,10 +49,11 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 		return applied{}, err
 	}
 	result := applied{digest: there.digest, hash: op.appliedHash(""), manifests: there.manifests, found: there.found, builds: op.old.builds}
-	if result.digest == "" {
+	if !there.ok {
 		if err := r.checkTags(ctx, client, op, tags); err != nil {
 			return applied{}, err
 		}
+		op.tellWithoutImage(ctx)
 		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
 			return applied{}, err
@@ -65,7 +66,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	}
 	ctx, stop := withinLimit(ctx, op.args.pushLimit())
 	defer stop()
-	if there.digest == "" {
+	if !there.ok {
 		result.manifests, err = verify(ctx, client, result.digest, repositories(tags), op.args)
 		if err != nil {
 			return result, err
@@ -80,9 +81,11 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	return result, err
 }
 
-// build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed.
+// build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed. The digest
+// is empty when nobody gets the image.
 func (r *imageResource) build(ctx context.Context, op operation, repositories []string) (image, error) {
 	plan := op.args.plan(repositories)
+	plan.WithoutImage = !op.makesImage
 	plan.Insecure = r.keychain(op.args.Registries).Insecure(repositories)
 	in := r.recorded(op)
 	if in == nil {
@@ -103,7 +106,7 @@ func (r *imageResource) build(ctx context.Context, op operation, repositories []
 
 // image is what was built, and of which inputs.
 type image struct {
-	digest string
+	digest string // "" when nobody gets it
 	hash   string // of the inputs
 	inputs *buildkit.Inputs
 }
@@ -111,7 +114,11 @@ type image struct {
 // verify reads the image back from every repository: a registry that took it and kept nothing, or has something else than was asked for,
 // is found out before a tag moves. It returns the manifests of the platforms.
 func verify(ctx context.Context, client *registry.Client, digest string, repositories []string, args ImageArgs) (found []registry.Manifest, err error) {
-	want := registry.Expected{Platforms: normalizePlatforms(args.Platforms), Attested: args.provenance() != "" || args.sbom() != ""}
+	want := registry.Expected{
+		Platforms: normalizePlatforms(args.Platforms),
+		Attested:  args.provenance() != "" || args.sbom() != "",
+		Index:     args.plan(nil).IsIndex(),
+	}
 	for _, repository := range repositories {
 		held, err := client.Verify(ctx, repository, digest, want)
 		if err != nil {

@@ -48,14 +48,15 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 		"takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: "+
 		"when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. "+
 		"`{hash:12}` is the beginning of that hash, for people to read: a tag like any other.")
-	an.Describe(&a.Push, "Whether to push the image. Defaults to true when there are tags.")
+	an.Describe(&a.Push, "Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported "+
+		"is not made: the steps run, and `digest` is empty.")
 	an.Describe(&a.PushTimeout, "Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or "+
 		"wants a new login. The build is not repeated. Defaults to 300.")
 	an.Describe(&a.BuildOnPreview, "Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing "+
 		"step shows there. A preview never pushes. Defaults to true.")
 	an.Describe(&a.Target, "The stage of the Dockerfile to build. Defaults to the last.")
 	an.Describe(&a.BuildArgs, "Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret "+
-		"among them is refused.")
+		"among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.")
 	an.Describe(&a.Labels, "Labels of the image.")
 	a.describeImage(an)
 	a.describeSteps(an)

@@ -25,13 +25,13 @@ type Export struct {
 // Annotate documents the type.
 func (e *Export) Annotate(an infer.Annotator) {
 	an.Describe(e, "Something that a build leaves: one of its members.")
-	an.Describe(&e.Tar, "The files of the image, as an archive.")
-	an.Describe(&e.Local, "The files of the image, in a folder.")
+	an.Describe(&e.Tar, "The files of the image, as an archive. For these alone no image is made.")
+	an.Describe(&e.Local, "The files of the image, in a folder. For these alone no image is made.")
 	an.Describe(&e.Registry, "How the image is written that is pushed to `tags`.")
-	an.Describe(&e.Image, "How the image is written, whether it is pushed or not.")
+	an.Describe(&e.Image, "How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.")
 	an.Describe(&e.OCI, "The image in the layout of OCI, as an archive or a folder.")
 	an.Describe(&e.Docker, "The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.")
-	an.Describe(&e.CacheOnly, "Nothing: the build fills caches only. What an image without `tags` does anyway.")
+	an.Describe(&e.CacheOnly, "Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.")
 	an.Describe(&e.Raw, "An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.")
 	an.Describe(&e.Disabled, "Whether to leave this entry out. Defaults to false.")
 }

@@ -9,7 +9,7 @@ func (a *ImageArgs) describeImage(an infer.Annotator) {
 		"them without pulling the image.")
 	an.Describe(&a.SourceDateEpoch, "Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the "+
 		"build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. "+
-		"Steps see it as the build argument `SOURCE_DATE_EPOCH`.")
+		"Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.")
 	an.Describe(&a.Provenance, "Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and "+
 		"with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.")
 	an.Describe(&a.SBOM, "Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.")

@@ -128,7 +128,7 @@ var checks = []func(*checker){
 	checkBuilder,
 	checkWatch,
 	checkBaseDigests,
-	checkNames,
+	checkNames, checkArguments,
 	checkNUL,
 }
 

@@ -86,6 +86,9 @@ func checkCacheTo(c *checker) {
 		case to.Raw != nil && !c.unknownIn("cacheTo", i, "raw"):
 			c.rawCache("cacheTo", path+".raw", *to.Raw)
 		}
+		if cache, err := to.cache(); err == nil && cache.Type == "inline" && c.makesNoImage() {
+			c.warn("%s: an inline cache has no effect, because no image is made that could carry it: %s", path, imageRemedy)
+		}
 	}
 }
 

@@ -121,7 +121,7 @@ func checkDockerfile(c *checker) {
 	if !c.unknownAt(key("target")) {
 		target = deref(c.args.Target)
 	}
-	if _, other := c.args.BuildArgs["BUILDKIT_SYNTAX"]; other {
+	if c.args.hasOtherFrontend() {
 		return // another frontend's to judge
 	}
 	err = buildkit.CheckDockerfile(text.Text, target)

@@ -56,7 +56,7 @@ func checkTestTargets(c *checker) {
 		return
 	}
 	_, text, err := c.args.dockerfileText(c.ctx)
-	if _, other := c.args.BuildArgs["BUILDKIT_SYNTAX"]; err != nil || other { // another frontend's to judge
+	if err != nil || c.args.hasOtherFrontend() { // another frontend's to judge
 		return
 	}
 	for i, target := range c.args.TestTargets {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 )
@@ -20,6 +22,9 @@ type export struct {
 
 // isImage tells whether it is about the image that is pushed rather than something beside it.
 func (e export) isImage() bool { return e.kind == "image" || e.kind == "registry" }
+
+// isFiles tells whether it leaves the files of the image, or nothing, and so needs no image.
+func (e export) isFiles() bool { return e.kind == "tar" || e.kind == "local" || e.kind == "cacheonly" }
 
 // form is the member that is given.
 func (e Export) form() (export, error) {
@@ -123,6 +128,26 @@ var storing = []string{"dangling-name-prefix", "name-canonical", "unpack", "stor
 // leaves tells whether something is left beside the pushed image, of which nobody remembers whether it is still there.
 func (a ImageArgs) leaves() bool {
 	return slices.ContainsFunc(a.forms(), func(e export) bool { return !e.isImage() && e.kind != "cacheonly" })
+}
+
+// imageRemedy says how somebody gets an image.
+const imageRemedy = "give tags to push it to, set load, or add an export of an image, such as image: {}"
+
+// makesImage tells whether somebody gets the image: a registry, a Docker Engine, the builder or a file. What is not known yet
+// counts.
+func (a ImageArgs) makesImage(inputs property.Map) bool {
+	return pushes(inputs) || !isKnown(inputs, "push", "tags", "exports", "load") ||
+		slices.ContainsFunc(a.forms(), func(e export) bool { return !e.isFiles() })
+}
+
+// makesNoImage tells whether it is known that nobody gets the image.
+func (c *checker) makesNoImage() bool { return !c.args.makesImage(c.raw) }
+
+// tellWithoutImage says that a build makes no image, unless the program asks for something else.
+func (op operation) tellWithoutImage(ctx context.Context) {
+	if !op.makesImage && len(op.args.forms()) == 0 {
+		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: %s", imageRemedy)
+	}
 }
 
 // exports are what a build leaves beside the image.

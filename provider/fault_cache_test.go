@@ -11,8 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// A cache that a registry takes and does not answer to is left out when its errors are to be ignored, and named when they are not. The
-// daemon is the embedded one, whose bytes can be counted, and nobody else's: what it sends for others would be headway.
+// A cache that a registry takes and does not answer to is left out when its errors are to be ignored, and named when they are not. That in
+// the image is none of them. The daemon is the embedded one, whose bytes can be counted, and nobody else's: what it sends for others would be headway.
 func TestASilentCache(t *testing.T) {
 	t.Parallel()
 	embedded.Endpoint(t)
@@ -24,7 +24,7 @@ func TestASilentCache(t *testing.T) {
 			checked, err := w.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urn), News: packed(t, props(t, `{
 				"platforms": ["linux/amd64"], "tags": ["`+good.Host()+`/app:1"], "context": {"location": "`+t.TempDir()+`"},
 				"dockerfile": {"inline": "FROM scratch\nCOPY <<EOF /a\n`+t.Name()+`\nEOF\n"},
-				"cacheTo": [{"registry": {"ref": "`+bad.Host()+`/cache", "ignoreError": `+ignored+`}}]}`))})
+				"cacheTo": [{"inline": {}}, {"registry": {"ref": "`+bad.Host()+`/cache", "ignoreError": `+ignored+`}}]}`))})
 			if err != nil || len(checked.GetFailures()) > 0 {
 				t.Fatal(err, checked.GetFailures())
 			}

@@ -15,7 +15,7 @@ type state struct {
 	builds  []build
 }
 
-// build is one image that was made: with these inputs, this digest.
+// build is one that was made: with these inputs, an image of this digest, or "" when nobody got an image.
 type build struct{ inputs, digest string }
 
 // memoryKey holds the builds in the outputs. The engine keeps keys that begin with __ out of diffs and off the screen, and
@@ -35,12 +35,15 @@ func stateOf(outputs property.Map) state {
 		if !e.IsMap() {
 			continue
 		}
-		if b := (build{inputs: text(e.AsMap(), "inputs"), digest: text(e.AsMap(), "digest")}); b.inputs != "" && b.digest != "" {
+		if b := (build{inputs: text(e.AsMap(), "inputs"), digest: text(e.AsMap(), "digest")}); b.inputs != "" {
 			s.builds = append(s.builds, b)
 		}
 	}
 	return s
 }
+
+// isApplied tells whether there is a state at all. The digest of an image that nobody gets is empty.
+func (s state) isApplied() bool { return !s.outputs.Get("digest").IsNull() || len(s.refs) > 0 }
 
 // digestFor is the image that was made of these inputs, "" when none is remembered.
 func (s state) digestFor(inputs string) string {
@@ -52,8 +55,16 @@ func (s state) digestFor(inputs string) string {
 	return ""
 }
 
-// remembering is the memory with one more build, the latest first.
+// hasBuilt tells whether a build of these inputs is remembered.
+func (s state) hasBuilt(inputs string) bool {
+	return slices.ContainsFunc(s.builds, func(b build) bool { return b.inputs == inputs })
+}
+
+// remembering is the memory with one more build, the latest first. A build without an image leaves the image that is known.
 func (s state) remembering(b build) []build {
+	if b.digest == "" {
+		b.digest = s.digestFor(b.inputs)
+	}
 	builds := slices.DeleteFunc(slices.Clone(s.builds), func(old build) bool { return old.inputs == b.inputs })
 	builds = append([]build{b}, builds...)
 	return builds[:min(len(builds), memoryLimit)]

@@ -45,6 +45,9 @@ func (c *command) made(i int, e *entry) {
 	if refs := c.tags(e); !slices.Equal(refs, v.wants()) {
 		broken("outputs are what was wanted", "%s wants %v and has refs %v", e.name, v.wants(), refs)
 	}
+	if (e.digest() == "") != (len(v.wants()) == 0) {
+		broken("an image that nobody gets is not made", "%s wants %v and has digest %q", e.name, v.wants(), e.digest())
+	}
 	for _, tag := range c.tags(e) {
 		if held := c.front.holds(tag); held != e.digest() {
 			broken("the state is true", "%s was to set %s to %s; it holds %s", e.name, tag, short(e.digest()), short(held))
@@ -55,7 +58,7 @@ func (c *command) made(i int, e *entry) {
 	if len(c.tags(e)) > 0 {
 		c.reproducible(e.digest())
 	}
-	if !v.pinned {
+	if !v.pinned && e.digest() != "" {
 		e.was[v.content()] = e.digest()
 	}
 }
@@ -64,7 +67,7 @@ func (c *command) made(i int, e *entry) {
 // very inputs that the state has known; "" when there is none. The state remembers 20 of them.
 func (c *command) promised(v *wish, old *entry) string {
 	digest := old.was[v.content()]
-	if c.preview || v.pinned || digest == "" || len(old.was) >= memoryLimit {
+	if c.preview || v.pinned || v.unpushed || digest == "" || len(old.was) >= memoryLimit {
 		return ""
 	}
 	for _, tag := range v.wants() {

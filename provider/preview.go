@@ -17,23 +17,24 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 	if line := r.whatChanged(op); line != "" {
 		loggerOf(ctx).infof("%s", line)
 	}
-	digest, sure := r.reusable(ctx, op)
-	hash, builds := op.appliedHash(""), digest == ""
-	if digest == "" && (sure || op.knownDigest() == "") && op.buildsOnPreview() {
+	there, sure := r.reusable(ctx, op)
+	digest, hash, settled := there.digest, op.appliedHash(""), there.ok
+	if !there.ok && (sure || op.knownDigest() == "") && op.buildsOnPreview() {
 		built, err := r.previewBuild(ctx, op)
 		if err != nil {
 			return property.Map{}, err
 		}
-		hash = op.appliedHash(built.hash)
+		hash, settled = op.appliedHash(built.hash), built.hash != ""
 		if digest = built.digest; !sure {
 			digest = ""
 		}
+		settled = settled && (digest != "" || !op.makesImage)
 	}
 	r.warnOfTags(ctx, op, digest)
-	r.notes.promise(op.urn, op.promise(digest, builds))
+	r.notes.promise(op.urn, op.promise(digest, !there.ok))
 	out := op.previewOutputs(digest)
 	switch {
-	case op.pinned && digest == "":
+	case op.pinned && !settled:
 		out = out.Set("contextHash", unknown())
 	case op.pinned:
 		out = out.Set("contextHash", property.New(hash))
@@ -49,6 +50,7 @@ func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, 
 		loggerOf(ctx).infof("not built in this preview: %s", reason)
 		return image{}, nil
 	}
+	op.tellWithoutImage(ctx)
 	built, err := r.build(ctx, op.inPreview(), nil)
 	switch {
 	case err != nil && r.notes.promised(op.urn).explains(err):
@@ -84,21 +86,24 @@ func (op operation) wantsUnknownLogin(err error) bool {
 	return !isKnown(op.inputs, "registries") && (isRefused(err) || ok && base.Fault == buildkit.Denied)
 }
 
-// reusable asks, as apply will, whether the image is there already; "" when it is not. It is not sure when that depends on
+// reusable asks, as apply will, whether the image is there already. It is not sure when that depends on
 // what is not known yet, or when nobody told: a build could then give another digest than the one that apply reuses.
-func (r *imageResource) reusable(ctx context.Context, op operation) (digest string, sure bool) {
+func (r *imageResource) reusable(ctx context.Context, op operation) (there reuse, sure bool) {
 	if !isKnown(op.inputs, shaping...) {
-		return "", true
+		return reuse{}, true
+	}
+	if !op.makesImage {
+		return reuse{ok: op.isBuilt()}, true
 	}
 	tags, err := op.tags()
 	if err != nil || !op.tagsKnown() || !isKnown(op.inputs, "registries") {
-		return "", op.knownDigest() == "" && len(op.hashTags()) == 0
+		return reuse{}, op.knownDigest() == "" && len(op.hashTags()) == 0
 	}
-	there, err := alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags))
+	there, err = alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags))
 	if err != nil {
 		loggerOf(ctx).warningf("the digest will be known in the update only: %v", err)
 	}
-	return there.digest, err == nil
+	return there, err == nil
 }
 
 // unchanged tells whether nothing that shapes the image is other than what was applied.
@@ -111,7 +116,7 @@ func (op operation) unchanged() bool {
 			return false
 		}
 	}
-	return op.old.digest != ""
+	return op.old.isApplied()
 }
 
 // buildsOnPreview tells whether the preview is to build.
@@ -135,6 +140,9 @@ func (op operation) inPreview() operation {
 
 func (op operation) previewOutputs(digest string) property.Map {
 	out := mirror(op.inputs)
+	if !op.makesImage {
+		return named(out, "", nil, nil).Set("manifests", manifests(nil, nil))
+	}
 	for _, key := range []string{"digest", "ref", "repoDigest", "refs", "manifests"} {
 		out = out.Set(key, unknown())
 	}

@@ -94,7 +94,7 @@ func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
 			t.Parallel()
 			w := dial(t, impatient(), `{}`)
 			w.preview(t, "base", `{"contextHash": "c", "buildOnPreview": false`+c.base+`}`)
-			out := w.preview(t, "app", `{"contextHash": "c", "context": {"location": "`+dir+`"}, "dockerfile": {"inline": "FROM `+base+`:1\n"}, `+c.inputs+`}`)
+			out := w.preview(t, "app", `{"contextHash": "c", "exports": [{"image": {}}], "context": {"location": "`+dir+`"}, "dockerfile": {"inline": "FROM `+base+`:1\n"}, `+c.inputs+`}`)
 			if lines := strings.Count(w.logs(), "not built in this preview: "); lines != 1 || !strings.Contains(w.logs(), "INFO not built in this preview: "+c.want) {
 				t.Errorf("want one line that says %q:\n%s", c.want, w.logs())
 			}

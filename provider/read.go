@@ -24,7 +24,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	}
 	client := r.registryClient(args.Registries, readLimit)
 	old := stateOf(req.Properties)
-	if old.digest == "" && len(old.refs) == 0 {
+	if !old.isApplied() {
 		return importImage(ctx, client, req)
 	}
 	unchanged := p.ReadResponse{ID: req.ID, Inputs: req.Inputs, Properties: req.Properties}

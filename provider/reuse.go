@@ -10,7 +10,8 @@ import (
 
 // reuse is an image that need not be built.
 type reuse struct {
-	digest    string
+	ok        bool   // nothing is to be built
+	digest    string // "" when nobody gets the image
 	manifests []registry.Manifest
 	found     []string // references with {hash} that somebody else has pushed: theirs to delete
 }
@@ -19,6 +20,9 @@ type reuse struct {
 // none. What is not to be pushed need not be anywhere. What cannot be determined is an error: a build could give another
 // digest than the one that the preview has shown.
 func alreadyThere(ctx context.Context, client *registry.Client, op operation, repositories []string) (reuse, error) {
+	if !op.makesImage {
+		return reuse{ok: op.isBuilt()}, nil
+	}
 	there, err := op.candidate(ctx, client)
 	if err != nil || there.digest == "" {
 		return reuse{}, err
@@ -33,12 +37,13 @@ func alreadyThere(ctx context.Context, client *registry.Client, op operation, re
 	case err != nil:
 		return reuse{}, err
 	}
+	there.ok = true
 	return there, nil
 }
 
 // candidate is the image that was applied, else the one behind a tag with the inputs hash, else one that is remembered.
 func (op operation) candidate(ctx context.Context, client *registry.Client) (reuse, error) {
-	if !op.unchanged() && !op.args.leaves() {
+	if !op.hasImage() && !op.args.leaves() {
 		if tagged, err := hashTagged(ctx, client, op); err != nil || tagged.digest != "" {
 			return tagged, err
 		}
@@ -68,13 +73,21 @@ func hashTagged(ctx context.Context, client *registry.Client, op operation) (the
 // knownDigest is the image that was made of these very inputs: the one that is applied now, or one that is remembered. The
 // first also knows what memory does not, images under a contextHash that was given by hand.
 func (op operation) knownDigest() string {
-	if op.unchanged() {
+	if op.hasImage() {
 		return op.old.digest
 	}
 	if op.args.leaves() { // what is to be left beside the image only a build leaves
 		return ""
 	}
 	return op.old.digestFor(inputsHash(op.args))
+}
+
+// hasImage tells whether the image that is applied was made of these very inputs.
+func (op operation) hasImage() bool { return op.old.digest != "" && op.unchanged() }
+
+// isBuilt tells, where nobody gets an image, whether a build of these very inputs has done what it is to do.
+func (op operation) isBuilt() bool {
+	return op.unchanged() || !op.args.leaves() && op.old.hasBuilt(inputsHash(op.args))
 }
 
 // foundKey holds, in the outputs, the references that are somebody else's. Like memoryKey it is seen by no diff and no SDK.

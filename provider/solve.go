@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -122,12 +123,13 @@ func (a *attempt) solve(ctx context.Context) error {
 
 // withoutCache builds again when all caches are such that their errors are to be ignored.
 func (a *attempt) withoutCache(ctx context.Context, silent error) error {
+	inline := func(c buildkit.Cache) bool { return c.Type == "inline" } // is written with the image
 	for _, c := range a.access.CacheTo {
-		if c.Attrs["ignore-error"] != "true" {
+		if c.Attrs["ignore-error"] != "true" && !inline(c) {
 			return fmt.Errorf("cacheTo: %w; look at the registry or the storage that it goes to, or set ignoreError for it", silent)
 		}
 	}
 	a.progress.log.warningf("cacheTo: %v; built without", silent)
-	a.access.CacheTo = nil
+	a.access.CacheTo = slices.DeleteFunc(a.access.CacheTo, func(c buildkit.Cache) bool { return !inline(c) })
 	return a.solve(ctx)
 }

@@ -46,7 +46,8 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 	an.Describe(&s.Exports, "What was left beside the image, and how it was written.")
 	an.Describe(&s.Load, "Whether the image was loaded into a Docker Engine.")
 	an.Describe(&s.ContextHash, "The digest of everything that the build read from this machine.")
-	an.Describe(&s.Digest, "The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.")
+	an.Describe(&s.Digest, "The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. "+
+		"Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.")
 	an.Describe(&s.Ref, "The first tag with the digest: `host/repository:tag@sha256:…`. Empty when nothing was pushed.")
 	an.Describe(&s.RepoDigest, "The first repository with the digest: `host/repository@sha256:…`, which is what a deployment should "+
 		"name. Empty when nothing was pushed.")

@@ -143,7 +143,7 @@ namespace PulumiBuildkit.Buildkit
         public Output<string> ContextHash { get; private set; } = null!;
 
         /// <summary>
-        /// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
+        /// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
         /// </summary>
         [Output("digest")]
         public Output<string> Digest { get; private set; } = null!;
@@ -330,7 +330,7 @@ namespace PulumiBuildkit.Buildkit
         private InputMap<string>? _buildArgs;
 
         /// <summary>
-        /// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
+        /// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
         /// </summary>
         public InputMap<string> BuildArgs
         {
@@ -459,7 +459,7 @@ namespace PulumiBuildkit.Buildkit
         public Input<bool>? Pull { get; set; }
 
         /// <summary>
-        /// Whether to push the image. Defaults to true when there are tags.
+        /// Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
         /// </summary>
         [Input("push")]
         public Input<bool>? Push { get; set; }
@@ -517,7 +517,7 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+        /// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.
         /// </summary>
         [Input("sourceDateEpoch")]
         public Input<int>? SourceDateEpoch { get; set; }

@@ -113,7 +113,7 @@ export class Image extends pulumi.CustomResource {
      */
     declare public readonly contextHash: pulumi.Output<string>;
     /**
-     * The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
+     * The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
      */
     declare public /*out*/ readonly digest: pulumi.Output<string>;
     /**
@@ -273,7 +273,7 @@ export interface ImageArgs {
      */
     baseDigests?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
+     * Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
      */
     buildArgs?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
@@ -337,7 +337,7 @@ export interface ImageArgs {
      */
     pull?: pulumi.Input<boolean>;
     /**
-     * Whether to push the image. Defaults to true when there are tags.
+     * Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
      */
     push?: pulumi.Input<boolean>;
     /**
@@ -361,7 +361,7 @@ export interface ImageArgs {
      */
     secrets?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+     * Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.
      */
     sourceDateEpoch?: pulumi.Input<number>;
     /**

@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class ExportArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Nothing: the build fills caches only. What an image without `tags` does anyway.
+        /// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
         /// </summary>
         [Input("cacheonly")]
         public Input<Inputs.ExportCacheOnlyArgs>? Cacheonly { get; set; }
@@ -35,13 +35,13 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<Inputs.ExportDockerArgs>? Docker { get; set; }
 
         /// <summary>
-        /// How the image is written, whether it is pushed or not.
+        /// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
         /// </summary>
         [Input("image")]
         public Input<Inputs.ExportImageArgs>? Image { get; set; }
 
         /// <summary>
-        /// The files of the image, in a folder.
+        /// The files of the image, in a folder. For these alone no image is made.
         /// </summary>
         [Input("local")]
         public Input<Inputs.ExportLocalArgs>? Local { get; set; }
@@ -65,7 +65,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<Inputs.ExportRegistryArgs>? Registry { get; set; }
 
         /// <summary>
-        /// The files of the image, as an archive.
+        /// The files of the image, as an archive. For these alone no image is made.
         /// </summary>
         [Input("tar")]
         public Input<Inputs.ExportTarArgs>? Tar { get; set; }

@@ -18,7 +18,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
     public sealed class Export
     {
         /// <summary>
-        /// Nothing: the build fills caches only. What an image without `tags` does anyway.
+        /// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
         /// </summary>
         public readonly Outputs.ExportCacheOnly? Cacheonly;
         /// <summary>
@@ -30,11 +30,11 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly Outputs.ExportDocker? Docker;
         /// <summary>
-        /// How the image is written, whether it is pushed or not.
+        /// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
         /// </summary>
         public readonly Outputs.ExportImage? Image;
         /// <summary>
-        /// The files of the image, in a folder.
+        /// The files of the image, in a folder. For these alone no image is made.
         /// </summary>
         public readonly Outputs.ExportLocal? Local;
         /// <summary>
@@ -50,7 +50,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly Outputs.ExportRegistry? Registry;
         /// <summary>
-        /// The files of the image, as an archive.
+        /// The files of the image, as an archive. For these alone no image is made.
         /// </summary>
         public readonly Outputs.ExportTar? Tar;
 

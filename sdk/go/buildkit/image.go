@@ -120,7 +120,7 @@ type Image struct {
 	BuildArgs pulumi.StringMapOutput `pulumi:"buildArgs"`
 	// The digest of everything that the build read from this machine.
 	ContextHash pulumi.StringOutput `pulumi:"contextHash"`
-	// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
+	// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
 	Digest pulumi.StringOutput `pulumi:"digest"`
 	// What was left beside the image, and how it was written.
 	Exports ExportArrayOutput `pulumi:"exports"`
@@ -205,7 +205,7 @@ type imageArgs struct {
 	Annotations map[string]string `pulumi:"annotations"`
 	// The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
 	BaseDigests map[string]string `pulumi:"baseDigests"`
-	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
+	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
 	BuildArgs map[string]string `pulumi:"buildArgs"`
 	// Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
 	BuildOnPreview *bool `pulumi:"buildOnPreview"`
@@ -237,7 +237,7 @@ type imageArgs struct {
 	Provenance *Provenance `pulumi:"provenance"`
 	// Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
 	Pull *bool `pulumi:"pull"`
-	// Whether to push the image. Defaults to true when there are tags.
+	// Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
 	Push *bool `pulumi:"push"`
 	// Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
 	PushTimeout *int `pulumi:"pushTimeout"`
@@ -249,7 +249,7 @@ type imageArgs struct {
 	SecretSources map[string]SecretSource `pulumi:"secretSources"`
 	// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
 	Secrets map[string]string `pulumi:"secrets"`
-	// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+	// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.
 	SourceDateEpoch *int `pulumi:"sourceDateEpoch"`
 	// What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
 	Ssh []SSH `pulumi:"ssh"`
@@ -271,7 +271,7 @@ type ImageArgs struct {
 	Annotations pulumi.StringMapInput
 	// The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
 	BaseDigests pulumi.StringMapInput
-	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused.
+	// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
 	BuildArgs pulumi.StringMapInput
 	// Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
 	BuildOnPreview pulumi.BoolPtrInput
@@ -303,7 +303,7 @@ type ImageArgs struct {
 	Provenance ProvenancePtrInput
 	// Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
 	Pull pulumi.BoolPtrInput
-	// Whether to push the image. Defaults to true when there are tags.
+	// Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
 	Push pulumi.BoolPtrInput
 	// Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
 	PushTimeout pulumi.IntPtrInput
@@ -315,7 +315,7 @@ type ImageArgs struct {
 	SecretSources SecretSourceMapInput
 	// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
 	Secrets pulumi.StringMapInput
-	// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+	// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.
 	SourceDateEpoch pulumi.IntPtrInput
 	// What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
 	Ssh SSHArrayInput
@@ -436,7 +436,7 @@ func (o ImageOutput) ContextHash() pulumi.StringOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringOutput { return v.ContextHash }).(pulumi.StringOutput)
 }
 
-// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
+// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
 func (o ImageOutput) Digest() pulumi.StringOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringOutput { return v.Digest }).(pulumi.StringOutput)
 }

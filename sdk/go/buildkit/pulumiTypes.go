@@ -3306,15 +3306,15 @@ func (o ECRPtrOutput) RoleArn() pulumi.StringPtrOutput {
 
 // Something that a build leaves: one of its members.
 type Export struct {
-	// Nothing: the build fills caches only. What an image without `tags` does anyway.
+	// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
 	Cacheonly *ExportCacheOnly `pulumi:"cacheonly"`
 	// Whether to leave this entry out. Defaults to false.
 	Disabled *bool `pulumi:"disabled"`
 	// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
 	Docker *ExportDocker `pulumi:"docker"`
-	// How the image is written, whether it is pushed or not.
+	// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
 	Image *ExportImage `pulumi:"image"`
-	// The files of the image, in a folder.
+	// The files of the image, in a folder. For these alone no image is made.
 	Local *ExportLocal `pulumi:"local"`
 	// The image in the layout of OCI, as an archive or a folder.
 	Oci *ExportOCI `pulumi:"oci"`
@@ -3322,7 +3322,7 @@ type Export struct {
 	Raw *string `pulumi:"raw"`
 	// How the image is written that is pushed to `tags`.
 	Registry *ExportRegistry `pulumi:"registry"`
-	// The files of the image, as an archive.
+	// The files of the image, as an archive. For these alone no image is made.
 	Tar *ExportTar `pulumi:"tar"`
 }
 
@@ -3339,15 +3339,15 @@ type ExportInput interface {
 
 // Something that a build leaves: one of its members.
 type ExportArgs struct {
-	// Nothing: the build fills caches only. What an image without `tags` does anyway.
+	// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
 	Cacheonly ExportCacheOnlyPtrInput `pulumi:"cacheonly"`
 	// Whether to leave this entry out. Defaults to false.
 	Disabled pulumi.BoolPtrInput `pulumi:"disabled"`
 	// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
 	Docker ExportDockerPtrInput `pulumi:"docker"`
-	// How the image is written, whether it is pushed or not.
+	// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
 	Image ExportImagePtrInput `pulumi:"image"`
-	// The files of the image, in a folder.
+	// The files of the image, in a folder. For these alone no image is made.
 	Local ExportLocalPtrInput `pulumi:"local"`
 	// The image in the layout of OCI, as an archive or a folder.
 	Oci ExportOCIPtrInput `pulumi:"oci"`
@@ -3355,7 +3355,7 @@ type ExportArgs struct {
 	Raw pulumi.StringPtrInput `pulumi:"raw"`
 	// How the image is written that is pushed to `tags`.
 	Registry ExportRegistryPtrInput `pulumi:"registry"`
-	// The files of the image, as an archive.
+	// The files of the image, as an archive. For these alone no image is made.
 	Tar ExportTarPtrInput `pulumi:"tar"`
 }
 
@@ -3411,7 +3411,7 @@ func (o ExportOutput) ToExportOutputWithContext(ctx context.Context) ExportOutpu
 	return o
 }
 
-// Nothing: the build fills caches only. What an image without `tags` does anyway.
+// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
 func (o ExportOutput) Cacheonly() ExportCacheOnlyPtrOutput {
 	return o.ApplyT(func(v Export) *ExportCacheOnly { return v.Cacheonly }).(ExportCacheOnlyPtrOutput)
 }
@@ -3426,12 +3426,12 @@ func (o ExportOutput) Docker() ExportDockerPtrOutput {
 	return o.ApplyT(func(v Export) *ExportDocker { return v.Docker }).(ExportDockerPtrOutput)
 }
 
-// How the image is written, whether it is pushed or not.
+// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
 func (o ExportOutput) Image() ExportImagePtrOutput {
 	return o.ApplyT(func(v Export) *ExportImage { return v.Image }).(ExportImagePtrOutput)
 }
 
-// The files of the image, in a folder.
+// The files of the image, in a folder. For these alone no image is made.
 func (o ExportOutput) Local() ExportLocalPtrOutput {
 	return o.ApplyT(func(v Export) *ExportLocal { return v.Local }).(ExportLocalPtrOutput)
 }
@@ -3451,7 +3451,7 @@ func (o ExportOutput) Registry() ExportRegistryPtrOutput {
 	return o.ApplyT(func(v Export) *ExportRegistry { return v.Registry }).(ExportRegistryPtrOutput)
 }
 
-// The files of the image, as an archive.
+// The files of the image, as an archive. For these alone no image is made.
 func (o ExportOutput) Tar() ExportTarPtrOutput {
 	return o.ApplyT(func(v Export) *ExportTar { return v.Tar }).(ExportTarPtrOutput)
 }

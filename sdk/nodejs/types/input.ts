@@ -417,7 +417,7 @@ export interface ECRArgs {
  */
 export interface ExportArgs {
     /**
-     * Nothing: the build fills caches only. What an image without `tags` does anyway.
+     * Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
      */
     cacheonly?: pulumi.Input<inputs.ExportCacheOnlyArgs>;
     /**
@@ -429,11 +429,11 @@ export interface ExportArgs {
      */
     docker?: pulumi.Input<inputs.ExportDockerArgs>;
     /**
-     * How the image is written, whether it is pushed or not.
+     * How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
      */
     image?: pulumi.Input<inputs.ExportImageArgs>;
     /**
-     * The files of the image, in a folder.
+     * The files of the image, in a folder. For these alone no image is made.
      */
     local?: pulumi.Input<inputs.ExportLocalArgs>;
     /**
@@ -449,7 +449,7 @@ export interface ExportArgs {
      */
     registry?: pulumi.Input<inputs.ExportRegistryArgs>;
     /**
-     * The files of the image, as an archive.
+     * The files of the image, as an archive. For these alone no image is made.
      */
     tar?: pulumi.Input<inputs.ExportTarArgs>;
 }

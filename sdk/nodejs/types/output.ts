@@ -37,7 +37,7 @@ export interface ECR {
  */
 export interface Export {
     /**
-     * Nothing: the build fills caches only. What an image without `tags` does anyway.
+     * Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
      */
     cacheonly?: outputs.ExportCacheOnly;
     /**
@@ -49,11 +49,11 @@ export interface Export {
      */
     docker?: outputs.ExportDocker;
     /**
-     * How the image is written, whether it is pushed or not.
+     * How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
      */
     image?: outputs.ExportImage;
     /**
-     * The files of the image, in a folder.
+     * The files of the image, in a folder. For these alone no image is made.
      */
     local?: outputs.ExportLocal;
     /**
@@ -69,7 +69,7 @@ export interface Export {
      */
     registry?: outputs.ExportRegistry;
     /**
-     * The files of the image, as an archive.
+     * The files of the image, as an archive. For these alone no image is made.
      */
     tar?: outputs.ExportTar;
 }

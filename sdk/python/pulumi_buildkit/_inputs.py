@@ -2814,7 +2814,7 @@ class ExportArgsDict(TypedDict):
     """
     cacheonly: NotRequired[pulumi.Input['ExportCacheOnlyArgsDict']]
     """
-    Nothing: the build fills caches only. What an image without `tags` does anyway.
+    Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
     """
     disabled: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2826,11 +2826,11 @@ class ExportArgsDict(TypedDict):
     """
     image: NotRequired[pulumi.Input['ExportImageArgsDict']]
     """
-    How the image is written, whether it is pushed or not.
+    How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
     """
     local: NotRequired[pulumi.Input['ExportLocalArgsDict']]
     """
-    The files of the image, in a folder.
+    The files of the image, in a folder. For these alone no image is made.
     """
     oci: NotRequired[pulumi.Input['ExportOCIArgsDict']]
     """
@@ -2846,7 +2846,7 @@ class ExportArgsDict(TypedDict):
     """
     tar: NotRequired[pulumi.Input['ExportTarArgsDict']]
     """
-    The files of the image, as an archive.
+    The files of the image, as an archive. For these alone no image is made.
     """
 
 @pulumi.input_type
@@ -2864,15 +2864,15 @@ class ExportArgs:
         """
         Something that a build leaves: one of its members.
 
-        :param pulumi.Input['ExportCacheOnlyArgs'] cacheonly: Nothing: the build fills caches only. What an image without `tags` does anyway.
+        :param pulumi.Input['ExportCacheOnlyArgs'] cacheonly: Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
         :param pulumi.Input[_builtins.bool] disabled: Whether to leave this entry out. Defaults to false.
         :param pulumi.Input['ExportDockerArgs'] docker: The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
-        :param pulumi.Input['ExportImageArgs'] image: How the image is written, whether it is pushed or not.
-        :param pulumi.Input['ExportLocalArgs'] local: The files of the image, in a folder.
+        :param pulumi.Input['ExportImageArgs'] image: How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+        :param pulumi.Input['ExportLocalArgs'] local: The files of the image, in a folder. For these alone no image is made.
         :param pulumi.Input['ExportOCIArgs'] oci: The image in the layout of OCI, as an archive or a folder.
         :param pulumi.Input[_builtins.str] raw: An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
         :param pulumi.Input['ExportRegistryArgs'] registry: How the image is written that is pushed to `tags`.
-        :param pulumi.Input['ExportTarArgs'] tar: The files of the image, as an archive.
+        :param pulumi.Input['ExportTarArgs'] tar: The files of the image, as an archive. For these alone no image is made.
         """
         if cacheonly is not None:
             pulumi.set(__self__, "cacheonly", cacheonly)
@@ -2897,7 +2897,7 @@ class ExportArgs:
     @pulumi.getter
     def cacheonly(self) -> Optional[pulumi.Input['ExportCacheOnlyArgs']]:
         """
-        Nothing: the build fills caches only. What an image without `tags` does anyway.
+        Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
         """
         return pulumi.get(self, "cacheonly")
 
@@ -2933,7 +2933,7 @@ class ExportArgs:
     @pulumi.getter
     def image(self) -> Optional[pulumi.Input['ExportImageArgs']]:
         """
-        How the image is written, whether it is pushed or not.
+        How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
         """
         return pulumi.get(self, "image")
 
@@ -2945,7 +2945,7 @@ class ExportArgs:
     @pulumi.getter
     def local(self) -> Optional[pulumi.Input['ExportLocalArgs']]:
         """
-        The files of the image, in a folder.
+        The files of the image, in a folder. For these alone no image is made.
         """
         return pulumi.get(self, "local")
 
@@ -2993,7 +2993,7 @@ class ExportArgs:
     @pulumi.getter
     def tar(self) -> Optional[pulumi.Input['ExportTarArgs']]:
         """
-        The files of the image, as an archive.
+        The files of the image, as an archive. For these alone no image is made.
         """
         return pulumi.get(self, "tar")
 

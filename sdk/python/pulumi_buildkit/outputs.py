@@ -122,15 +122,15 @@ class Export(dict):
         """
         Something that a build leaves: one of its members.
 
-        :param 'ExportCacheOnly' cacheonly: Nothing: the build fills caches only. What an image without `tags` does anyway.
+        :param 'ExportCacheOnly' cacheonly: Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
         :param _builtins.bool disabled: Whether to leave this entry out. Defaults to false.
         :param 'ExportDocker' docker: The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
-        :param 'ExportImage' image: How the image is written, whether it is pushed or not.
-        :param 'ExportLocal' local: The files of the image, in a folder.
+        :param 'ExportImage' image: How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+        :param 'ExportLocal' local: The files of the image, in a folder. For these alone no image is made.
         :param 'ExportOCI' oci: The image in the layout of OCI, as an archive or a folder.
         :param _builtins.str raw: An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
         :param 'ExportRegistry' registry: How the image is written that is pushed to `tags`.
-        :param 'ExportTar' tar: The files of the image, as an archive.
+        :param 'ExportTar' tar: The files of the image, as an archive. For these alone no image is made.
         """
         if cacheonly is not None:
             pulumi.set(__self__, "cacheonly", cacheonly)
@@ -155,7 +155,7 @@ class Export(dict):
     @pulumi.getter
     def cacheonly(self) -> Optional['outputs.ExportCacheOnly']:
         """
-        Nothing: the build fills caches only. What an image without `tags` does anyway.
+        Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
         """
         return pulumi.get(self, "cacheonly")
 
@@ -179,7 +179,7 @@ class Export(dict):
     @pulumi.getter
     def image(self) -> Optional['outputs.ExportImage']:
         """
-        How the image is written, whether it is pushed or not.
+        How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
         """
         return pulumi.get(self, "image")
 
@@ -187,7 +187,7 @@ class Export(dict):
     @pulumi.getter
     def local(self) -> Optional['outputs.ExportLocal']:
         """
-        The files of the image, in a folder.
+        The files of the image, in a folder. For these alone no image is made.
         """
         return pulumi.get(self, "local")
 
@@ -219,7 +219,7 @@ class Export(dict):
     @pulumi.getter
     def tar(self) -> Optional['outputs.ExportTar']:
         """
-        The files of the image, as an archive.
+        The files of the image, as an archive. For these alone no image is made.
         """
         return pulumi.get(self, "tar")
 

@@ -191,14 +191,14 @@ public class Image extends com.pulumi.resources.CustomResource {
         return this.contextHash;
     }
     /**
-     * The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
+     * The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
      * 
      */
     @Export(name="digest", refs={String.class}, tree="[0]")
     private Output<String> digest;
 
     /**
-     * @return The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`.
+     * @return The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
      * 
      */
     public Output<String> digest() {

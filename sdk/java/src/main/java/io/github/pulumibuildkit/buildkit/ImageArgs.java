@@ -78,14 +78,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused.
+     * Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
      * 
      */
     @Import(name="buildArgs")
     private @Nullable Output<Map<String,String>> buildArgs;
 
     /**
-     * @return Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused.
+     * @return Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
      * 
      */
     public Optional<Output<Map<String,String>>> buildArgs() {
@@ -318,14 +318,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to push the image. Defaults to true when there are tags.
+     * Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
      * 
      */
     @Import(name="push")
     private @Nullable Output<Boolean> push;
 
     /**
-     * @return Whether to push the image. Defaults to true when there are tags.
+     * @return Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
      * 
      */
     public Optional<Output<Boolean>> push() {
@@ -408,14 +408,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+     * Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image&#39;s configuration and not those of its files.
      * 
      */
     @Import(name="sourceDateEpoch")
     private @Nullable Output<Integer> sourceDateEpoch;
 
     /**
-     * @return Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+     * @return Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image&#39;s configuration and not those of its files.
      * 
      */
     public Optional<Output<Integer>> sourceDateEpoch() {
@@ -625,7 +625,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused.
+         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
          * 
          * @return builder
          * 
@@ -636,7 +636,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused.
+         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
          * 
          * @return builder
          * 
@@ -1001,7 +1001,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param push Whether to push the image. Defaults to true when there are tags.
+         * @param push Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
          * 
          * @return builder
          * 
@@ -1012,7 +1012,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param push Whether to push the image. Defaults to true when there are tags.
+         * @param push Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
          * 
          * @return builder
          * 
@@ -1137,7 +1137,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image&#39;s configuration and not those of its files.
          * 
          * @return builder
          * 
@@ -1148,7 +1148,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`.
+         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image&#39;s configuration and not those of its files.
          * 
          * @return builder
          * 

@@ -28,14 +28,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     public static final ExportArgs Empty = new ExportArgs();
 
     /**
-     * Nothing: the build fills caches only. What an image without `tags` does anyway.
+     * Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
      * 
      */
     @Import(name="cacheonly")
     private @Nullable Output<ExportCacheOnlyArgs> cacheonly;
 
     /**
-     * @return Nothing: the build fills caches only. What an image without `tags` does anyway.
+     * @return Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
      * 
      */
     public Optional<Output<ExportCacheOnlyArgs>> cacheonly() {
@@ -73,14 +73,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How the image is written, whether it is pushed or not.
+     * How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
      * 
      */
     @Import(name="image")
     private @Nullable Output<ExportImageArgs> image;
 
     /**
-     * @return How the image is written, whether it is pushed or not.
+     * @return How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
      * 
      */
     public Optional<Output<ExportImageArgs>> image() {
@@ -88,14 +88,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The files of the image, in a folder.
+     * The files of the image, in a folder. For these alone no image is made.
      * 
      */
     @Import(name="local")
     private @Nullable Output<ExportLocalArgs> local;
 
     /**
-     * @return The files of the image, in a folder.
+     * @return The files of the image, in a folder. For these alone no image is made.
      * 
      */
     public Optional<Output<ExportLocalArgs>> local() {
@@ -148,14 +148,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The files of the image, as an archive.
+     * The files of the image, as an archive. For these alone no image is made.
      * 
      */
     @Import(name="tar")
     private @Nullable Output<ExportTarArgs> tar;
 
     /**
-     * @return The files of the image, as an archive.
+     * @return The files of the image, as an archive. For these alone no image is made.
      * 
      */
     public Optional<Output<ExportTarArgs>> tar() {
@@ -195,7 +195,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheonly Nothing: the build fills caches only. What an image without `tags` does anyway.
+         * @param cacheonly Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
          * 
          * @return builder
          * 
@@ -206,7 +206,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheonly Nothing: the build fills caches only. What an image without `tags` does anyway.
+         * @param cacheonly Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
          * 
          * @return builder
          * 
@@ -258,7 +258,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param image How the image is written, whether it is pushed or not.
+         * @param image How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
          * 
          * @return builder
          * 
@@ -269,7 +269,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param image How the image is written, whether it is pushed or not.
+         * @param image How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
          * 
          * @return builder
          * 
@@ -279,7 +279,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param local The files of the image, in a folder.
+         * @param local The files of the image, in a folder. For these alone no image is made.
          * 
          * @return builder
          * 
@@ -290,7 +290,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param local The files of the image, in a folder.
+         * @param local The files of the image, in a folder. For these alone no image is made.
          * 
          * @return builder
          * 
@@ -363,7 +363,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tar The files of the image, as an archive.
+         * @param tar The files of the image, as an archive. For these alone no image is made.
          * 
          * @return builder
          * 
@@ -374,7 +374,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tar The files of the image, as an archive.
+         * @param tar The files of the image, as an archive. For these alone no image is made.
          * 
          * @return builder
          * 

@@ -20,7 +20,7 @@ import javax.annotation.Nullable;
 @CustomType
 public final class Export {
     /**
-     * @return Nothing: the build fills caches only. What an image without `tags` does anyway.
+     * @return Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
      * 
      */
     private @Nullable ExportCacheOnly cacheonly;
@@ -35,12 +35,12 @@ public final class Export {
      */
     private @Nullable ExportDocker docker;
     /**
-     * @return How the image is written, whether it is pushed or not.
+     * @return How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
      * 
      */
     private @Nullable ExportImage image;
     /**
-     * @return The files of the image, in a folder.
+     * @return The files of the image, in a folder. For these alone no image is made.
      * 
      */
     private @Nullable ExportLocal local;
@@ -60,14 +60,14 @@ public final class Export {
      */
     private @Nullable ExportRegistry registry;
     /**
-     * @return The files of the image, as an archive.
+     * @return The files of the image, as an archive. For these alone no image is made.
      * 
      */
     private @Nullable ExportTar tar;
 
     private Export() {}
     /**
-     * @return Nothing: the build fills caches only. What an image without `tags` does anyway.
+     * @return Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
      * 
      */
     public Optional<ExportCacheOnly> cacheonly() {
@@ -88,14 +88,14 @@ public final class Export {
         return Optional.ofNullable(this.docker);
     }
     /**
-     * @return How the image is written, whether it is pushed or not.
+     * @return How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
      * 
      */
     public Optional<ExportImage> image() {
         return Optional.ofNullable(this.image);
     }
     /**
-     * @return The files of the image, in a folder.
+     * @return The files of the image, in a folder. For these alone no image is made.
      * 
      */
     public Optional<ExportLocal> local() {
@@ -123,7 +123,7 @@ public final class Export {
         return Optional.ofNullable(this.registry);
     }
     /**
-     * @return The files of the image, as an archive.
+     * @return The files of the image, as an archive. For these alone no image is made.
      * 
      */
     public Optional<ExportTar> tar() {

@@ -1,0 +1,166 @@
+package provider
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// argumentRule looks at the value of a build argument that BuildKit acts on. It returns what cannot be built, and what a
+// build would ignore.
+type argumentRule func(c *checker, value string) (failure, warning string)
+
+// argumentRules are the build arguments that BuildKit acts on, whether a Dockerfile declares them or not
+// (https://github.com/moby/buildkit/blob/master/frontend/dockerfile/docs/reference.md#buildkit-built-in-build-args).
+var argumentRules = map[string]argumentRule{
+	"BUILDKIT_BUILD_NAME":           anyValue,
+	"BUILDKIT_CACHE_MOUNT_NS":       anyValue,
+	"BUILDKIT_CONTEXT_KEEP_GIT_DIR": ignoredUnlessBool,
+	"BUILDKIT_DISABLE_FILEOP":       disableFileOp,
+	"BUILDKIT_DOCKERFILE_CHECK":     dockerfileCheck,
+	"BUILDKIT_GIT_ADVICE":           failsUnlessBool,
+	"BUILDKIT_INLINE_CACHE":         inlineCache,
+	"BUILDKIT_MULTI_PLATFORM":       multiPlatform,
+	"BUILDKIT_SANDBOX_HOSTNAME":     anyValue,
+	"BUILDKIT_SBOM_SCAN_CONTEXT":    sbomScan("BUILDKIT_SBOM_SCAN_CONTEXT"),
+	"BUILDKIT_SBOM_SCAN_STAGE":      sbomScan("BUILDKIT_SBOM_SCAN_STAGE"),
+	"BUILDKIT_SYNTAX":               syntaxArgument,
+	"BUILDKIT_ATTEST_PROVENANCE":    useInput("provenance: { mode: max }"),
+	"BUILDKIT_ATTEST_SBOM":          useInput("sbom: { generator: docker/buildkit-syft-scanner:stable-1 }"),
+}
+
+// checkArguments looks at the build arguments that BuildKit acts on, and warns of names that look like one of them.
+func checkArguments(c *checker) {
+	for _, name := range slices.Sorted(maps.Keys(c.args.BuildArgs)) {
+		path := under("buildArgs", name)
+		if !strings.HasPrefix(name, "BUILDKIT_") || c.unknownAt(key("buildArgs"), key(name)) || c.isSecret(path) || c.failed(path) {
+			continue
+		}
+		rule, ok := argumentRules[name]
+		if !ok {
+			rule = unknownArgument(name)
+		}
+		failure, warning := rule(c, c.args.BuildArgs[name])
+		if failure != "" {
+			c.fail(path, "%s", failure)
+		}
+		if warning != "" {
+			c.warn("%s: %s", path, warning)
+		}
+	}
+}
+
+func anyValue(*checker, string) (failure, warning string) { return "", "" }
+
+// readBool returns the value as BuildKit reads it. Empty is false; ok tells whether it is either.
+func readBool(value string) (on, ok bool) {
+	on, err := strconv.ParseBool(value)
+	return on, err == nil || value == ""
+}
+
+func ignoredUnlessBool(_ *checker, value string) (failure, warning string) {
+	if _, ok := readBool(value); !ok {
+		return "", fmt.Sprintf("%q is neither true nor false, and is ignored: write 1 or 0", value)
+	}
+	return "", ""
+}
+
+func failsUnlessBool(_ *checker, value string) (failure, warning string) {
+	if _, ok := readBool(value); !ok {
+		return fmt.Sprintf("%q is neither true nor false: write 1 or 0", value), ""
+	}
+	return "", ""
+}
+
+func disableFileOp(_ *checker, value string) (failure, warning string) {
+	if on, _ := readBool(value); on {
+		return "BuildKit 0.11 and later cannot do without its file operations: leave it out", ""
+	}
+	return "", ""
+}
+
+func dockerfileCheck(_ *checker, value string) (failure, warning string) {
+	if err := buildkit.CheckLint(value); err != nil {
+		return fmt.Sprintf("%v: write skip=<rule>,<rule> or skip=all, and error=true to fail", err), ""
+	}
+	return "", ""
+}
+
+func inlineCache(c *checker, value string) (failure, warning string) {
+	if on, _ := readBool(value); on && c.makesNoImage() {
+		return "", "it has no effect, because no image is made that could carry the cache: " + imageRemedy
+	}
+	return ignoredUnlessBool(c, value)
+}
+
+// multiPlatform finds what an index does not go with, and several platforms without one.
+func multiPlatform(c *checker, value string) (failure, warning string) {
+	on, ok := readBool(value)
+	intoEngine := slices.ContainsFunc(c.args.forms(), func(e export) bool { return e.kind == "docker" })
+	switch {
+	case !ok || value == "":
+		return failsUnlessBool(c, value)
+	case on && intoEngine:
+		return "it makes an index, and load and docker exports take an image of one platform that is none: leave one of the two out", ""
+	case !on && isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1:
+		return "several platforms are always an index: leave it out, or build for one platform", ""
+	}
+	return "", ""
+}
+
+func syntaxArgument(_ *checker, value string) (failure, warning string) {
+	if strings.TrimSpace(value) == "" {
+		return "it names no frontend: leave it out, or write dockerfile.v0 for BuildKit's own", ""
+	}
+	return "", ""
+}
+
+// sbomScan warns of an argument that overrides an ARG of the Dockerfile, of which there is none, or for an SBOM that is not made.
+func sbomScan(name string) argumentRule {
+	return func(c *checker, _ string) (failure, warning string) {
+		switch {
+		case c.args.SBOM == nil && c.raw.Get("sbom").IsNull():
+			return "", "it has no effect, because no SBOM is made: set sbom too, or leave it out"
+		case c.dockerfileLacks(name):
+			return "", "it has no effect, because it overrides an ARG of this name, and the Dockerfile has none: declare it there"
+		}
+		return "", ""
+	}
+}
+
+// useInput refuses an argument that has an input of its own, which previews and the registry's check take into account.
+func useInput(input string) argumentRule {
+	return func(*checker, string) (failure, warning string) {
+		return "an input of its own does this: leave it out, and write " + input, ""
+	}
+}
+
+// unknownArgument warns of a name that BuildKit does not know and the Dockerfile does not mention: it may be a mistake.
+func unknownArgument(name string) argumentRule {
+	return func(c *checker, _ string) (failure, warning string) {
+		if !c.dockerfileLacks(name) {
+			return "", ""
+		}
+		return "", "neither BuildKit nor the Dockerfile knows this argument. BuildKit's documentation names those that it knows: " +
+			"https://docs.docker.com/reference/dockerfile/#buildkit-built-in-build-args"
+	}
+}
+
+// dockerfileLacks tells whether the Dockerfile is here and does not mention a name.
+func (c *checker) dockerfileLacks(name string) bool {
+	if !isKnown(c.raw, "dockerfile", "context") || c.args.hasOtherFrontend() {
+		return false
+	}
+	_, text, err := c.args.dockerfileText(c.ctx)
+	return err == nil && text.Text != nil && !strings.Contains(string(text.Text), name)
+}
+
+// hasOtherFrontend tells whether BUILDKIT_SYNTAX has another frontend judge the Dockerfile.
+func (a ImageArgs) hasOtherFrontend() bool {
+	syntax, ok := a.BuildArgs["BUILDKIT_SYNTAX"]
+	return ok && !buildkit.IsOwnSyntax(syntax)
+}
