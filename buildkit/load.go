@@ -72,7 +72,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		}
 		in.dirs[c.source] = c
 		if in.trees[c.source], err = w.scan(ctx, plan.Files, c.dir, scope); err != nil {
-			return nil, c.named(err)
+			return nil, c.named(c.withIgnoreFile(err, d))
 		}
 		if in.readsOf(c.source) {
 			all.add(c, scope)

@@ -51,6 +51,7 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access 
 // solve is one conversation with a daemon about a plan.
 type solve struct {
 	plan      Plan
+	inputs    *Inputs
 	source    dockerfile.Source
 	files     *source.Server
 	secrets   *secretStore
@@ -67,6 +68,7 @@ func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
 	platforms, redact := &stepPlatforms{}, &redaction{}
 	s := &solve{
 		plan:      plan,
+		inputs:    in,
 		source:    in.source(),
 		files:     source.NewServer(in.trees),
 		secrets:   &secretStore{redact: redact, logins: newLogins(redact)},
@@ -179,7 +181,7 @@ func (s *solve) explain(ctx context.Context, err error) error {
 		return silent
 	}
 	if local := s.files.Err(); local != nil {
-		return local
+		return s.inputs.withIgnoreFile(local)
 	}
 	if unhashed := s.guard.err(); unhashed != nil {
 		return unhashed

@@ -52,5 +52,23 @@ func withContextRemedy(err error) error {
 		return fmt.Errorf("%w. Its files change with each build: build another folder, or set XDG_CACHE_HOME or "+
 			"PULUMI_BUILDKIT_DAEMON_DIR to a folder elsewhere", own)
 	}
+	if changed, ok := errors.AsType[*buildkit.ChangedFileError](err); ok {
+		return fmt.Errorf("%w. %s", err, changedRemedy(changed))
+	}
 	return err
+}
+
+// changedRemedy tells what to do about a file that changed meanwhile. Nobody knows who wrote it: an editor is done by now, a
+// program that keeps a log or a database is not.
+func changedRemedy(changed *buildkit.ChangedFileError) string {
+	line := fmt.Sprintf("the line %s to %s", changed.Pattern, changed.IgnoreFile)
+	switch changed.Change {
+	case source.Unreadable:
+		return "Let this user read it, or add " + line
+	case source.Vanished:
+		return "If a program makes and removes it again and again, add " + line + "; otherwise run pulumi up again"
+	case source.Grew:
+		return "If a program keeps writing to it, as to a log, add " + line + "; otherwise run pulumi up again"
+	}
+	return "If a program keeps writing it, add " + line + "; otherwise run pulumi up again"
 }

@@ -43,7 +43,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan buildkit.Plan, 
 	}
 	err = pushing.Push(ctx, progress.note, a.push)
 	err = builder.explainDisk(s.explainPlatform(ctx, op, plan, explainBuild(err)))
-	return a.built, builder.explainNetwork(plan, withRefusal(err, s.get()))
+	return a.built, builder.explainNetwork(plan, withRefusal(withContextRemedy(err), s.get()))
 }
 
 // silence is how long a registry may be silent: 2 minutes, and in proportion more where more time is given to the push than by default,

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,7 +49,7 @@ func (e *entry) readFile(ctx context.Context, dir *os.File, name string, info fi
 		return err
 	}
 	if !now.Mode().IsRegular() {
-		return errors.New("changed while the build context was read: no longer a file")
+		return &ChangedError{Path: e.path, Change: Replaced, Hashing: true, cause: errNoFile}
 	}
 	content := &digestReader{ctx: ctx, r: f, h: sha256.New()}
 	buffer := buffers.Get().(*[]byte)
@@ -59,7 +58,10 @@ func (e *entry) readFile(ctx context.Context, dir *os.File, name string, info fi
 		return err
 	}
 	if content.n != info.size {
-		return fmt.Errorf("changed while the build context was read: %d bytes became %d", info.size, content.n)
+		return &ChangedError{
+			Path: e.path, Change: (&sizeError{was: info.size, is: content.n}).change(), Hashing: true,
+			cause: fmt.Errorf("%d bytes became %d", info.size, content.n),
+		}
 	}
 	e.sum = content.sum()
 	return nil

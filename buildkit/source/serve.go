@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -103,12 +102,13 @@ func openFile(root *os.Root, name string) (*os.File, error) {
 
 func (s *sentFS) broken(name string, cause error) io.ReadCloser {
 	err := changed(name, cause)
+	if s.root != nil && err.Change == Unreadable { // also what a link that leads out of the root is
+		if info, failed := s.root.Lstat(filepath.FromSlash(name)); failed == nil && !info.Mode().IsRegular() {
+			err.Change = Replaced
+		}
+	}
 	s.fail(err)
 	return brokenFile{err}
-}
-
-func changed(name string, cause error) error {
-	return fmt.Errorf("%s changed between hashing and sending (%w): nothing was pushed, run the update again", name, cause)
 }
 
 type brokenFile struct{ err error }
@@ -132,9 +132,9 @@ func (v *verifiedFile) Read(p []byte) (n int, err error) {
 func (v *verifiedFile) readVerified(p []byte) (int, error) {
 	n, err := v.content.Read(p)
 	if cause := v.differs(err); cause != nil {
-		cause = changed(v.entry.path, cause)
-		v.fs.fail(cause)
-		return 0, cause
+		err := changed(v.entry.path, cause)
+		v.fs.fail(err)
+		return 0, err
 	}
 	return n, err
 }
@@ -144,15 +144,15 @@ func (v *verifiedFile) differs(err error) error {
 	size := v.entry.size
 	switch {
 	case v.content.n > size:
-		return fmt.Errorf("it grew past %d bytes", size)
+		return &sizeError{was: size, is: v.content.n}
 	case err == nil:
 		return nil
 	case err != io.EOF: //nolint:errorlint // io.Reader returns the bare value
 		return err
 	case v.content.n < size:
-		return fmt.Errorf("it shrank from %d to %d bytes", size, v.content.n)
+		return &sizeError{was: size, is: v.content.n}
 	case v.content.sum() != v.entry.sum:
-		return fmt.Errorf("other content in the same %d bytes", size)
+		return &sizeError{was: size, is: size}
 	}
 	return nil
 }

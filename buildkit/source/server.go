@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -63,14 +64,14 @@ func (s *Server) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	if !ok {
 		return status.Errorf(codes.NotFound, "the build asks for a local source %q that it was not given", req.name)
 	}
-	return s.send(stream, tree, req.only())
+	return s.send(stream, req.name, tree, req.only())
 }
 
 // send streams tree and ends the stream itself when a file is not what was recorded: fsutil's receiver would wait for ever
 // for the rest of it. The sender, left behind, ends with the stream's context.
-func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filter *fsutil.FilterOpt) error {
+func (s *Server) send(stream filesync.FileSync_DiffCopyServer, name string, tree *Tree, filter *fsutil.FilterOpt) error {
 	failed := make(chan error, 1)
-	sent := &sentFS{ctx: stream.Context(), tree: tree, epoch: s.Epoch, fail: func(err error) { s.fail(err, failed) }}
+	sent := &sentFS{ctx: stream.Context(), tree: tree, epoch: s.Epoch, fail: func(err error) { s.fail(inSource(err, name), failed) }}
 	closeRoot, err := sent.open()
 	if err != nil {
 		s.fail(fmt.Errorf("the build context cannot be opened any more: %w", err), failed)
@@ -97,6 +98,17 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, tree *Tree, filte
 	case <-stream.Context().Done():
 		return context.Cause(stream.Context())
 	}
+}
+
+// inSource notes in the error about a file in which local source it is.
+func inSource(err error, name string) error {
+	file, ok := errors.AsType[*ChangedError](err)
+	if !ok {
+		return err
+	}
+	known := *file
+	known.Source = name
+	return &known
 }
 
 // onceJudged opens whatever its walk took. fsutil's filter judges a path again when it opens it, by another reading of an

@@ -158,15 +158,16 @@ func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
 	changes := map[string]struct {
 		change func(path string) error
 		cause  string
+		kind   FileChange
 	}{
-		"other bytes":  {func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'y'}, size), 0o644) }, "other content in the same"},
-		"truncated":    {func(p string) error { return os.Truncate(p, size/2) }, "it shrank from 1048576 to 524288 bytes"},
-		"emptied":      {func(p string) error { return os.Truncate(p, 0) }, "it shrank from 1048576 to 0 bytes"},
-		"grown":        {func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'x'}, size+1), 0o644) }, "it grew past 1048576 bytes"},
-		"deleted":      {os.Remove, "no such file"},
-		"now a link":   {func(p string) error { return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p)) }, ""},
-		"now a FIFO":   {func(p string) error { return errors.Join(os.Remove(p), makeFIFO(p)) }, ""},
-		"now a folder": {func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) }, "is a directory"},
+		"other bytes":  {func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'y'}, size), 0o644) }, "other content in the same", Rewritten},
+		"truncated":    {func(p string) error { return os.Truncate(p, size/2) }, "it shrank from 1048576 to 524288 bytes", Shrank},
+		"emptied":      {func(p string) error { return os.Truncate(p, 0) }, "it shrank from 1048576 to 0 bytes", Shrank},
+		"grown":        {func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'x'}, size+1), 0o644) }, "it grew past 1048576 bytes", Grew},
+		"deleted":      {os.Remove, "no such file", Vanished},
+		"now a link":   {func(p string) error { return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p)) }, "", Replaced},
+		"now a FIFO":   {func(p string) error { return errors.Join(os.Remove(p), makeFIFO(p)) }, "", ""},
+		"now a folder": {func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) }, "is a directory", Replaced},
 	}
 	for name, c := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -183,6 +184,10 @@ func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
 			}
 			if err := server.Err(); err == nil || !strings.HasPrefix(err.Error(), "sub/big changed between hashing and sending") || !strings.Contains(err.Error(), c.cause) {
 				t.Errorf("got %v", err)
+			}
+			file, ok := errors.AsType[*ChangedError](server.Err())
+			if !ok || file.Path != "sub/big" || file.Source != "context" || c.kind != "" && file.Change != c.kind {
+				t.Errorf("%+v, want %s", file, c.kind)
 			}
 		})
 	}

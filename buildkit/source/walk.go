@@ -149,6 +149,9 @@ func sendable(m fs.FileMode) bool { return m.IsRegular() || m.IsDir() || m&fs.Mo
 
 // at names the path of an error once, quoted where it could be misread.
 func at(name string, err error) error {
+	if errors.As(err, new(*ChangedError)) {
+		return err
+	}
 	var known *fs.PathError
 	if errors.As(err, &known) {
 		err = known.Err
