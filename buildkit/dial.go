@@ -144,13 +144,24 @@ func DialThrough(ctx context.Context, endpoint string, connect func(context.Cont
 	return dial(ctx, endpoint, client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return connect(ctx) }))
 }
 
+// anyAddress stands for a path that the dialer knows. A client takes its address for a URL, and what a path has in it may be
+// none, or another path: /a%2Fb.
+const anyAddress = "unix:///buildkitd.sock"
+
 func dial(ctx context.Context, endpoint string, opts ...client.ClientOpt) (*client.Client, error) {
 	if err := CheckEndpoint(endpoint); err != nil {
 		return nil, err
 	}
 	// A daemon that froze or a network that swallows packets would otherwise be waited for without end.
 	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})
-	c, err := client.New(ctx, endpoint, append(opts, client.WithGRPCDialOption(alive))...)
+	address := endpoint
+	if path, ok := strings.CutPrefix(endpoint, "unix://"); ok {
+		address = anyAddress
+		opts = append([]client.ClientOpt{client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return dialSocket(ctx, path)
+		})}, opts...)
+	}
+	c, err := client.New(ctx, address, append(opts, client.WithGRPCDialOption(alive))...)
 	if err != nil {
 		return nil, unreachable(endpoint, err)
 	}

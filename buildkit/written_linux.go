@@ -38,7 +38,9 @@ func localDaemon(ctx context.Context, endpoint string) (pid int, ok bool) {
 
 // listener is the process that listens on a Unix socket.
 func listener(ctx context.Context, path string) (pid int, err error) {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
+	ctx, stop := context.WithTimeoutCause(ctx, time.Second, errors.New("nobody took the connection within a second"))
+	defer stop()
+	conn, err := dialSocket(ctx, path)
 	if err != nil {
 		return 0, err
 	}

@@ -42,6 +42,11 @@ func (c *checker) unknownIn(input string, i int, member string) bool {
 	return c.unknownAt(key(input), index(i), key(member))
 }
 
+// isHeader tells whether text is printable ASCII, as the headers of gRPC are.
+func isHeader(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
 func checkCacheFrom(c *checker) {
 	paths := c.one("cacheFrom", len(c.args.CacheFrom), "registry", "local", "s3", "gha", "azblob", "raw")
 	for _, i := range slices.Sorted(maps.Keys(paths)) {
@@ -73,6 +78,10 @@ func checkCacheTo(c *checker) {
 			c.registryCache(path+".registry", *to.Registry)
 		case to.Local != nil && !c.unknownIn("cacheTo", i, "local"):
 			c.wanted(path+".local.dest", to.Local.Dest, "the path of a folder")
+			if !isHeader(to.Local.Dest) && !deref(to.Local.IgnoreError) {
+				c.fail(path+".local.dest", "%q: BuildKit takes the path of a cache in printable ASCII only: name another folder, or write a "+
+					"relative path", to.Local.Dest)
+			}
 			c.compression(path+".local", to.Local.LayerCompression)
 			c.cacheMode(path+".local", to.Local.CacheWriting)
 		case to.S3 != nil && !c.unknownIn("cacheTo", i, "s3"):

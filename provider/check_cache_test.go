@@ -21,6 +21,7 @@ func TestCheckOfCaches(t *testing.T) {
 		"two, one not known":    {`"cacheTo": [{"inline": {}, "registry": {"ref": "?"}}]`, "cacheTo[0]", "it is one of registry, inline"},
 		"no reference":          {`"cacheFrom": [{"registry": {"ref": "A"}}]`, "cacheFrom[0].registry.ref", `"A" is not a reference`},
 		"no reference, written": {`"cacheTo": [{"registry": {"ref": ""}}]`, "cacheTo[0].registry.ref", "is not a reference"},
+		"no header":             {`"cacheTo": [{"local": {"dest": "caché"}}]`, "cacheTo[0].local.dest", "printable ASCII only: name another folder"},
 		"no folder":             {`"cacheFrom": [{"local": {"src": ""}}]`, "cacheFrom[0].local.src", "give the path of a folder"},
 		"no digest":             {`"cacheFrom": [{"local": {"src": "a", "digest": "b"}}]`, "cacheFrom[0].local.digest", `"b" is not a digest`},
 		"no bucket":             {`"cacheTo": [{"s3": {"bucket": ""}}]`, "cacheTo[0].s3.bucket", "give the name of the bucket"},

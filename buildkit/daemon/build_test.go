@@ -16,7 +16,7 @@ import (
 )
 
 // run executes the shell script in a step of the platform, over busybox with all its applets, and returns what it printed.
-func run(ctx context.Context, t *testing.T, endpoint, platform, script string) (string, error) {
+func run(ctx context.Context, t *testing.T, endpoint, platform, script string, opts ...bk.ClientOpt) (string, error) {
 	t.Helper()
 	parsed := platforms.MustParse(platform)
 	dir := filepath.Join("../../.cache/fixtures", "busybox-"+parsed.Architecture)
@@ -35,7 +35,7 @@ func run(ctx context.Context, t *testing.T, endpoint, platform, script string) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := bk.New(ctx, endpoint)
+	c, err := bk.New(ctx, endpoint, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,10 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -97,11 +100,35 @@ func (k keeper) configuration() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf(configText, strconv.Quote(k.path(rootFolder)), strconv.Quote(k.endpoint()), strconv.Quote(k.path(traceFile)),
-		strconv.Quote(k.runc), strconv.Quote(parent), share(size, 10, 10e9), share(size, 80, 100e9),
-		strconv.Quote(k.path(networkConfig)), strconv.Quote(k.path(pluginFolder)))
+	text := fmt.Sprintf(configText, quote(inDaemon(rootFolder)), quote("unix://"+inDaemon(socketFile)), quote(inDaemon(traceFile)),
+		quote(k.runcPath()), quote(parent), share(size, 10, 10e9), share(size, 80, 100e9),
+		quote(inDaemon(networkConfig)), quote(inDaemon(pluginFolder)))
 	registries, err := k.registriesConfig()
 	return configTitle + "\n" + identity + text + registries, err
+}
+
+// runcPath returns the path of runc in the configuration, which is UTF-8: that of a link where its own is not.
+func (k keeper) runcPath() string {
+	if utf8.ValidString(k.runc) {
+		return k.runc
+	}
+	return inDaemon(filepath.Join(pluginFolder, "runc"))
+}
+
+// quote returns a basic string of TOML. The text is UTF-8.
+func quote(text string) string {
+	quoted := []byte{'"'}
+	for _, r := range text {
+		switch {
+		case r == '"' || r == '\\':
+			quoted = append(quoted, '\\', byte(r))
+		case unicode.IsPrint(r):
+			quoted = utf8.AppendRune(quoted, r)
+		default:
+			quoted = fmt.Appendf(quoted, "\\U%08X", r)
+		}
+	}
+	return string(append(quoted, '"'))
 }
 
 // diskSize returns the size in bytes of the file system that the folder is on.
@@ -121,7 +148,7 @@ func (p place) diskSize() (int64, error) {
 // share is the smaller of a percentage of a disk and a number of bytes, as buildkitd.toml has it.
 func share(disk, percentage, limit int64) string {
 	if disk/100*percentage > limit {
-		return strconv.Quote(strconv.FormatInt(limit, 10))
+		return quote(strconv.FormatInt(limit, 10))
 	}
-	return strconv.Quote(strconv.FormatInt(percentage, 10) + "%")
+	return quote(strconv.FormatInt(percentage, 10) + "%")
 }

@@ -116,9 +116,10 @@ func withValue(environ []string, name, value string) []string {
 
 // Where the daemon's namespace has folders of its own, whatever the host has there.
 const (
-	tempMount = "/run/pulumi-buildkit" // tempFolder: a short path, for steps get Unix sockets in it
-	runcMount = "/run/runc"            // runc's list of containers
-	cniMount  = "/var/lib/cni"         // libcni's list of networks
+	tempMount  = "/run/pulumi-buildkit"        // tempFolder: a short path, for steps get Unix sockets in it
+	placeMount = "/run/pulumi-buildkit-daemon" // the daemon's folder: see inDaemon
+	runcMount  = "/run/runc"                   // runc's list of containers
+	cniMount   = "/var/lib/cni"                // libcni's list of networks
 )
 
 // becomeDaemon runs as process 1 of its namespaces. It returns only errors.
@@ -142,12 +143,17 @@ func (k keeper) mount() error {
 		return err
 	}
 	defer func() { _ = temp.Close() }()
-	folder, tempPath, err := temp.Handle()
+	tempFolder, tempPath, err := temp.Handle()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = folder.Close() }()
-	for _, folder := range []string{tempMount, runcMount, cniMount} {
+	defer func() { _ = tempFolder.Close() }()
+	own, ownPath, err := k.Handle()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = own.Close() }()
+	for _, folder := range []string{tempMount, placeMount, runcMount, cniMount} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return err
 		}
@@ -159,6 +165,7 @@ func (k keeper) mount() error {
 	}{
 		{source: "proc", target: "/proc", kind: "proc", flags: flags | unix.MS_NOEXEC},
 		{source: tempPath, target: tempMount, flags: unix.MS_BIND},
+		{source: ownPath, target: placeMount, flags: unix.MS_BIND | unix.MS_REC}, // with the mounts in it
 		{source: "tmpfs", target: runcMount, kind: "tmpfs", flags: flags, data: "mode=700"},
 		{source: "tmpfs", target: cniMount, kind: "tmpfs", flags: flags, data: "mode=700"},
 	} {

@@ -68,6 +68,10 @@ func holds(pid int, file os.FileInfo) bool {
 	return false
 }
 
+// anyAddress stands for the address of a daemon where the dialer knows it: a client understands it as a URL, and a path may
+// be none.
+const anyAddress = "unix:///" + socketFile
+
 // answers tells whether the daemon of this place answers right now.
 func (p place) answers(ctx context.Context) bool {
 	if !p.hasSocket() {
@@ -76,7 +80,7 @@ func (p place) answers(ctx context.Context) bool {
 	ctx, stop := context.WithTimeoutCause(ctx, answerLimit, errors.New("no answer"))
 	defer stop()
 	dial := func(ctx context.Context, _ string) (net.Conn, error) { return p.dial(ctx) }
-	c, err := client.New(ctx, p.endpoint(), client.WithContextDialer(dial))
+	c, err := client.New(ctx, anyAddress, client.WithContextDialer(dial))
 	if err != nil {
 		return false
 	}

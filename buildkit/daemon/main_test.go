@@ -116,6 +116,13 @@ func folder(t testing.TB) string {
 	t.Helper()
 	needsRoot(t)
 	dir := filepath.Join(t.TempDir(), "d")
+	endsWith(t, dir)
+	return dir
+}
+
+// endsWith tells the daemon of dir to end when the test does.
+func endsWith(t testing.TB, dir string) {
+	t.Helper()
 	t.Cleanup(func() {
 		for _, p := range processes(dir) {
 			if strings.Contains(p.arguments, "daemon-keeper") {
@@ -130,7 +137,6 @@ func folder(t testing.TB) string {
 			t.Errorf("cgroups are left: %v", left)
 		}
 	})
-	return dir
 }
 
 // acquire takes a lease and returns it with the lines of the log.
@@ -259,7 +265,7 @@ func mountsOf(dir string) (found []string) {
 	for _, path := range tables {
 		table, _ := os.ReadFile(path)
 		for line := range strings.Lines(string(table)) {
-			if strings.Contains(line, dir+"/") {
+			if strings.Contains(line, dir+"/") || strings.Contains(line, dir+" ") {
 				found = append(found, path+": "+line)
 			}
 		}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -48,7 +49,7 @@ func (k keeper) startNetwork() (*relay, error) {
 	if err == nil {
 		err = errors.Join(
 			k.Remove(offlineFile),
-			k.writeNetworkConfig(network.NewConfig(device, k.path(relaySocket), subnets)),
+			k.writeNetworkConfig(network.NewConfig(device, inDaemon(relaySocket), subnets)),
 		)
 	}
 	if err != nil {
@@ -67,7 +68,10 @@ func (k keeper) linkPlugin() error {
 		return err
 	}
 	defer func() { _ = folder.Close() }()
-	return errors.Join(folder.Symlink(k.network, network.Program), folder.Symlink(k.network, "loopback"))
+	return errors.Join(
+		folder.Symlink(k.network, network.Program), folder.Symlink(k.network, "loopback"),
+		folder.Symlink(k.runc, "runc"), // see runcPath
+	)
 }
 
 func (k keeper) writeNetworkConfig(config network.Config) error {
@@ -78,18 +82,18 @@ func (k keeper) writeNetworkConfig(config network.Config) error {
 	return k.Write(networkConfig, text)
 }
 
-// findDevice returns the path of a TUN device that works: the machine's, or one in a file system that only the keeper
+// findDevice returns the path, for the daemon, of a TUN device that works: the machine's, or one in a file system that only the keeper
 // and the daemon see, for a container that has none but may use it.
 func (k keeper) findDevice() (string, error) {
 	failed := network.TryDevice(network.DefaultDevice)
 	if failed == nil {
 		return network.DefaultDevice, nil
 	}
-	device := filepath.Join(k.path(deviceFolder), "tun")
-	if k.makeDevice("tun") != nil || network.TryDevice(device) != nil {
+	device := filepath.Join(deviceFolder, "tun")
+	if k.makeDevice("tun") != nil || network.TryDevice(k.path(device)) != nil {
 		return "", failed
 	}
-	return device, nil
+	return inDaemon(device), nil
 }
 
 // makeDevice makes the TUN device name in the device folder.
@@ -115,10 +119,20 @@ func (k keeper) makeDevice(name string) error {
 	return unix.Mknod(filepath.Join(k.path(deviceFolder), name), unix.S_IFCHR|0o600, int(unix.Mkdev(major, minor)))
 }
 
+// listen opens the relay's socket, by a path of which the length does not matter.
+func (k keeper) listen() (*net.UnixListener, error) {
+	folder, path, err := k.Handle()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = folder.Close() }()
+	return network.Listen(filepath.Join(path, relaySocket))
+}
+
 // startRelay starts the process with the socket that it serves. It has nothing of the client's environment, and gives
 // up its privileges itself. It ends when the pipe to it closes, so it does not outlive the keeper.
 func (k keeper) startRelay(subnets []netip.Prefix) (*relay, error) {
-	listener, err := network.Listen(k.path(relaySocket))
+	listener, err := k.listen()
 	if err != nil {
 		return nil, err
 	}

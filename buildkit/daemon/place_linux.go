@@ -41,13 +41,14 @@ const (
 	endFile       = "ended"        // why the last daemon ended by itself; absent when it did not
 )
 
-// socketPathLimit is what a sockaddr_un holds, less the zero byte at its end.
-const socketPathLimit = 107
-
 // place is the folder of one daemon. What this package does in there goes through the open folder and follows no link.
 type place struct{ *private.Folder }
 
 func (p place) path(name string) string { return filepath.Join(p.Path(), name) }
+
+// inDaemon returns the path of an entry for the daemon, which has the folder at a path of its own: whatever characters are
+// in the folder's name, and however long it is, the options of mounts, URLs and Unix sockets take this one.
+func inDaemon(name string) string { return filepath.Join(placeMount, name) }
 
 func (p place) endpoint() string { return "unix://" + p.path(socketFile) }
 
@@ -73,25 +74,10 @@ func (p place) child(ctx context.Context, name string) (place, error) {
 }
 
 func (p place) checked(ctx context.Context) (place, error) {
-	err := p.fits()
-	if err == nil {
-		err = p.claim(ctx)
-	}
-	if err != nil {
+	if err := p.claim(ctx); err != nil {
 		return place{}, errors.Join(unusable(p.Path(), err), p.Close())
 	}
 	return p, nil
-}
-
-func (p place) fits() error {
-	if socket := p.path(socketFile); len(socket) > socketPathLimit {
-		return remedied{
-			cause: fmt.Errorf("the path of a Unix socket has at most %d bytes, and %s has %d",
-				socketPathLimit, socket, len(socket)),
-			text: "Set " + dirVariable + " to a shorter folder",
-		}
-	}
-	return nil
 }
 
 // remedied is an error with its remedy.

@@ -138,12 +138,6 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	t.Setenv("PULUMI_BUILDKIT_DAEMON_IDLE", "")
-	t.Setenv("PULUMI_BUILDKIT_DAEMON_DIR", filepath.Join(t.TempDir(), strings.Repeat("long", 30)))
-	_, err = daemon.Acquire(t.Context(), daemon.Options{})
-	if err == nil || !strings.Contains(err.Error(), "at most 107 bytes") ||
-		!strings.HasSuffix(err.Error(), "Set PULUMI_BUILDKIT_DAEMON_DIR to a shorter folder") {
-		t.Errorf("error %v", err)
-	}
 	foreign := t.TempDir()
 	if err := os.Chown(foreign, 65534, 65534); err != nil {
 		t.Fatal(err)

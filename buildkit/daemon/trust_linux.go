@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"strconv"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -121,7 +121,7 @@ func (t trust) settle(p place) (bool, error) {
 func (t trust) files(p place) map[string][]byte {
 	files, text := map[string][]byte{}, ""
 	for i, host := range slices.Sorted(maps.Keys(t)) {
-		text += fmt.Sprintf("\n[registry.%s]\n", strconv.Quote(host))
+		text += fmt.Sprintf("\n[registry.%s]\n", quote(host))
 		if t[host].plainHTTP {
 			text += "http = true\n"
 		}
@@ -130,12 +130,21 @@ func (t trust) files(p place) map[string][]byte {
 		}
 		name := fmt.Sprintf("ca-%d.pem", i)
 		files[name] = t[host].certificates
-		text += fmt.Sprintf("ca = [%s]\n", strconv.Quote(p.path(name)))
+		text += fmt.Sprintf("ca = [%s]\n", quote(certificatePath(p, name)))
 	}
 	if text != "" {
 		files[registriesFile] = []byte(text)
 	}
 	return files
+}
+
+// certificatePath returns the path of a file in the configuration. It is the one that earlier releases wrote, or their daemons'
+// folders would be taken for those of other registries.
+func certificatePath(p place, name string) string {
+	if path := p.path(name); utf8.ValidString(path) {
+		return path
+	}
+	return inDaemon(name)
 }
 
 // registriesFile is the part of buildkitd.toml that is about registries.
