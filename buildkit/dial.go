@@ -13,8 +13,6 @@ import (
 	"github.com/moby/buildkit/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // dialLimit bounds the wait for a daemon's first answer.
@@ -119,7 +117,7 @@ func (d *localDialer) err() error {
 
 // Dial connects to the daemon at endpoint and waits for its first answer, 20 s at most. The caller closes the client.
 //
-// The error names the endpoint and what to do when nothing answers there. It is an *InsecureTCPError for tcp:// to another
+// The error is a *NoDaemonError when nothing answers there, and an *InsecureTCPError for tcp:// to another
 // machine than this one; DialInsecure reaches those too.
 func Dial(ctx context.Context, endpoint string) (*client.Client, error) {
 	local := &localDialer{endpoint: endpoint}
@@ -180,7 +178,20 @@ func dial(ctx context.Context, endpoint string, opts ...client.ClientOpt) (*clie
 	return c, nil
 }
 
+// NoDaemonError says that no daemon answers at an endpoint.
+type NoDaemonError struct {
+	Endpoint string
+	Cause    error
+}
+
+// Error names the endpoint and the cause.
+func (e *NoDaemonError) Error() string {
+	return fmt.Sprintf("no BuildKit daemon answers at %s: %v", e.Endpoint, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *NoDaemonError) Unwrap() error { return e.Cause }
+
 func unreachable(endpoint string, cause error) error {
-	return fmt.Errorf("no BuildKit daemon answers at %s: %w; start one there (buildkitd --addr %s), "+
-		"or correct builder.endpoint or BUILDKIT_HOST", endpoint, cause, shell.Quote(endpoint))
+	return &NoDaemonError{Endpoint: endpoint, Cause: cause}
 }

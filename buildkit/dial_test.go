@@ -31,11 +31,11 @@ func TestCheckEndpoint(t *testing.T) {
 	}
 }
 
-func TestDialSaysWhatToDoWhenNothingAnswers(t *testing.T) {
+func TestDialSaysWhenNothingAnswers(t *testing.T) {
 	t.Parallel()
 	endpoint := "unix://" + filepath.Join(t.TempDir(), "b.sock")
 	_, err := Dial(t.Context(), endpoint)
-	if err == nil || !strings.Contains(err.Error(), "no BuildKit daemon answers at "+endpoint) || !strings.Contains(err.Error(), "buildkitd --addr "+endpoint) {
+	if err == nil || !strings.Contains(err.Error(), "no BuildKit daemon answers at "+endpoint) || !errors.As(err, new(*NoDaemonError)) {
 		t.Errorf("got %v", err)
 	}
 }

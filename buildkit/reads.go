@@ -117,11 +117,12 @@ func (r Reads) covers(request localRequest) error {
 // UnhashedError says that a build asks for something that its inputs hash does not cover.
 type UnhashedError struct{ Source, Path string }
 
+// Error names the path and whose it is.
 func (e *UnhashedError) Error() string {
 	place := "the build context"
 	if name, named := strings.CutPrefix(e.Source, localName("")); named {
 		place = "the named context " + name
 	}
-	return fmt.Sprintf("the build reads %s of %s, which the Dockerfile itself does not: an ONBUILD instruction of a base image does. "+
-		"Set watch to all, so that the whole context is hashed and sent; nothing was sent or pushed", e.Path, place)
+	return fmt.Sprintf("the build reads %s of %s, which the Dockerfile itself does not: an ONBUILD instruction of a base "+
+		"image does. Nothing was sent or pushed", e.Path, place)
 }

@@ -18,14 +18,13 @@ type SilentSourceError struct {
 	Limit time.Duration
 }
 
+// Error names what is fetched and the server.
 func (e *SilentSourceError) Error() string {
 	who := "its server"
 	if e.Host != "" {
 		who = e.Host
 	}
-	return fmt.Sprintf("%s: %s has sent nothing for %s. Look at that server, or at the network between it and the "+
-		"builder, and try again",
-		e.What, who, e.Limit)
+	return fmt.Sprintf("%s: %s has sent nothing for %s", e.What, who, e.Limit)
 }
 
 // layerID is what a daemon calls a layer that it pulls.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // explainBuild adds to the error of a build what to do about it, on lines of its own: the error may show a Dockerfile.
@@ -19,6 +20,16 @@ func explainBuild(err error) error {
 	}
 	if other, ok := errors.AsType[*buildkit.DaemonError](err); ok {
 		return withLines(err, stepRemedies[other.Fault])
+	}
+	if absent, ok := errors.AsType[*buildkit.NoDaemonError](err); ok {
+		return fmt.Errorf("%w; start one there (buildkitd --addr %s), or correct builder.endpoint or BUILDKIT_HOST",
+			err, shell.Quote(absent.Endpoint))
+	}
+	if errors.As(err, new(*buildkit.UnhashedError)) {
+		return fmt.Errorf("%w. Set watch to all, so that the whole context is hashed and sent", err)
+	}
+	if errors.As(err, new(*buildkit.SilentSourceError)) {
+		return fmt.Errorf("%w. Look at that server, or at the network between it and the builder, and try again", err)
 	}
 	return explainRegistry(err)
 }
