@@ -29,6 +29,7 @@ const (
 	Failed        // or was canceled because another step failed
 	Moved         // Text is what a running step is at, as "pushing layers" or "transferring context 12MiB"; "" when that is over
 	Warned        // Text is a warning about the Dockerfile
+	Pushing       // a push has begun: from here on a registry may have a part of the image
 )
 
 // Event is something that a person may want to see while a build runs.
@@ -64,6 +65,7 @@ type steps struct {
 	seen      map[digest.Digest]*stepState
 	caches    []string // what went wrong with them
 	watch     *silenceWatch
+	waiting   *waiting
 }
 
 type stepState struct {
@@ -87,9 +89,13 @@ func (s *steps) follow(status <-chan *client.SolveStatus) {
 	for update := range status {
 		for _, v := range update.Vertexes {
 			s.vertex(v)
+			s.waiting.vertex(v, s.state(v.Digest).Step)
 			s.watch.vertex(v)
 		}
 		for _, status := range update.Statuses {
+			if s.waiting.status(status) {
+				s.report(Event{Kind: Pushing})
+			}
 			s.watch.status(status)
 			s.activity(status)
 		}

@@ -8,6 +8,9 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/opencontainers/go-digest"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
@@ -24,7 +27,8 @@ import (
 // an image could not be had that the build begins from, copies from or needs as a frontend; a *StepError when a step of the
 // Dockerfile failed; a *DaemonError for what else the daemon says; a *SilentSourceError when a server stopped in the middle
 // of what the build fetches; a *SilentCacheError when a cache could not be written; an error that names the path when a local input is not what was
-// recorded, or the secret or the keys that are not there; the cause of ctx when it ended.
+// recorded, or the secret or the keys that are not there; a *StoppedError when
+// ctx ended or the daemon did.
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
 	plan.Files = in.files // what was hashed is what is fetched
 	s := newSolve(plan, in, report)
@@ -122,6 +126,10 @@ func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, 
 	ctx, watch := newSilenceWatch(ctx, access, s.plan)
 	defer watch.stop()
 	s.steps.watch = watch
+	s.steps.waiting = &waiting{
+		stopped: func() bool { return ctx.Err() != nil }, watch: watch, caches: access.CacheTo, exports: access.Exports,
+		open: map[digest.Digest]*waitingVertex{},
+	}
 	// To the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve.
 	rescue.Go(watch.end, func() {
 		defer close(drained)
@@ -172,7 +180,7 @@ func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
 // explain puts the error first that says most: why we stopped, which local file changed, which step failed.
 func (s *solve) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return s.stopped(context.Cause(ctx))
 	}
 	if bug, ok := errors.AsType[*rescue.PanicError](err); ok {
 		return bug
@@ -186,7 +194,16 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	if unhashed := s.guard.err(); unhashed != nil {
 		return unhashed
 	}
-	return s.secrets.explain(s.steps.explain(err, s.plan))
+	explained := s.secrets.explain(s.steps.explain(err, s.plan))
+	if _, other := errors.AsType[*DaemonError](explained); other && status.Code(err) == codes.Unavailable { // the daemon has gone
+		return s.stopped(explained)
+	}
+	return explained
+}
+
+// stopped returns a *StoppedError with what the solve was waiting for.
+func (s *solve) stopped(cause error) error {
+	return &StoppedError{Waits: s.steps.waiting.waits(s.steps.redact.text), Cause: cause}
 }
 
 // warnOfLogins tells which URLs of the Dockerfile have a login: its text is kept as it is.

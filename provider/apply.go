@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -29,7 +28,7 @@ func (a ImageArgs) pushLimit() time.Duration {
 
 // withinLimit bounds what is asked of registries.
 func withinLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("the registry took longer than %s", limit))
+	return context.WithTimeoutCause(ctx, limit, &limitError{limit: limit})
 }
 
 // apply makes the registry hold what the operation wants: is it there already? → build and push by digest → verify → tags
@@ -43,7 +42,8 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	if err != nil {
 		return applied{}, err
 	}
-	client := r.registryClient(op.args.Registries, op.args.pushLimit())
+	client := r.registryClient(op.waits, op.args.Registries, op.args.pushLimit())
+	op.waits.enter("looking for the image in its registries")
 	there, err := alreadyThere(ctx, client, op, repositories(tags))
 	if err != nil {
 		return applied{}, err
@@ -64,21 +64,33 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 			buildkit.UserHistory().Remember(built.hash, built.inputs)
 		}
 	}
-	ctx, stop := withinLimit(ctx, op.args.pushLimit())
+	limit := op.args.pushLimit()
+	ctx, stop := context.WithTimeoutCause(ctx, limit, &limitError{limit: limit, input: "pushTimeout"})
 	defer stop()
-	if !there.ok {
+	defer op.waits.bind(ctx)()
+	err = r.point(ctx, client, op, &result, tags, !there.ok)
+	return result, op.waits.explain(err, result.outcome(op, err))
+}
+
+// point verifies a new image and points the tags at it. What came of that is in result.
+func (r *imageResource) point(
+	ctx context.Context, client *registry.Client, op operation, result *applied, tags []registry.Tag, isNew bool,
+) (err error) {
+	if isNew {
+		op.waits.enter("verifying the image")
 		result.manifests, err = verify(ctx, client, result.digest, repositories(tags), op.args)
 		if err != nil {
-			return result, err
+			return err
 		}
 	}
 	if r.engineAlive != nil && !r.engineAlive() {
-		return result, errors.New("the engine that asked for this is gone: no tag was moved")
+		return errors.New("the engine that asked for this is gone: no tag was moved")
 	}
+	op.waits.enter("moving tags")
 	result.tags, err = setTags(ctx, client, result.digest, tags)
 	result.unsure = errors.Is(err, registry.ErrUnsure) && len(result.tags) == 0 && op.old.digest != ""
 	r.claims.add(result.digest, references(result.tags))
-	return result, err
+	return err
 }
 
 // build solves the plan and pushes it by digest to every repository; to none in a preview or when nothing is pushed. The digest
@@ -86,11 +98,15 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 func (r *imageResource) build(ctx context.Context, op operation, repositories []string) (image, error) {
 	plan := op.args.plan(repositories)
 	plan.WithoutImage = !op.makesImage
-	plan.Insecure = r.keychain(op.args.Registries).Insecure(repositories)
+	plan.Insecure = r.keychain(op.waits, op.args.Registries).Insecure(repositories)
+	op.waits.enter(stageBuilding)
 	in := r.recorded(op)
 	if in == nil {
 		var err error
-		if in, err = r.load(ctx, plan); err != nil {
+		end := op.waits.begin(readingContext(plan))
+		in, err = r.load(ctx, plan)
+		end()
+		if err != nil {
 			return image{}, err
 		}
 		in.Recognize(deref(op.args.ContextHash))

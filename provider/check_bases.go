@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,12 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 	}
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = c.unknownArgs()
+	w := newWaits(ctx)
+	w.enter("looking for the base images of the Dockerfile")
 	bases, certain, err := buildkit.Bases(ctx, plan)
+	if ctx.Err() != nil {
+		return w.explain(context.Cause(ctx), "")
+	}
 	if err != nil {
 		c.fail(c.args.dockerfilePath(), "%v", err)
 		return nil
@@ -75,14 +81,19 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		loggerOf(ctx).warningf("pull: it cannot be told which base images are used, so that a new one is no reason to build. " +
 			"Say so with baseDigests, or with platforms when their names depend on the platform, or give the Dockerfile of a remote context here")
 	}
-	if err := r.checkReach(ctx, c, plan, bases); err != nil {
+	w.enter("looking up the registries of the base images")
+	err = r.checkReach(ctx, c, plan, bases)
+	if ctx.Err() != nil {
+		return w.explain(context.Cause(ctx), "")
+	}
+	if err != nil {
 		c.fail("pull", "%v", err)
 		return nil
 	}
 	digests, err := r.resolveBases(ctx, c.args.Registries, bases, c.promised)
 	switch {
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return cmp.Or(err, context.Cause(ctx))
 	case err != nil && isRefused(err) && !isKnown(c.raw, "registries"):
 		res.Inputs = res.Inputs.Set("baseDigests", unknown())
 	case err != nil:
@@ -115,7 +126,9 @@ func (r *imageResource) resolveBases(
 ) (map[string]property.Value, error) {
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
-	client := r.registryClient(logins, previewLimit)
+	w := newWaits(ctx)
+	w.enter("asking what the base images are")
+	client := r.registryClient(w, logins, previewLimit)
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {
@@ -134,7 +147,7 @@ func (r *imageResource) resolveBases(
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, w.explain(err, "")
 	}
 	digests := map[string]property.Value{}
 	for i, base := range bases {

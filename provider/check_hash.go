@@ -30,9 +30,11 @@ func (r *imageResource) fillContextHash(
 	}
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = c.unknownArgs()
+	w := newWaits(ctx)
+	w.enter(readingContext(plan))
 	in, err := r.load(ctx, plan)
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return w.explain(context.Cause(ctx), "")
 	}
 	if err != nil {
 		path := "context"

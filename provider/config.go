@@ -161,8 +161,8 @@ func (s *settings) get() Config {
 }
 
 // keychain finds credentials among an image's own logins, then those of the configuration, then where the cloud and the user
-// keep them.
-func (s *settings) keychain(own []Registry) *registry.Keychain {
+// keep them. The waits for them are noted in w.
+func (s *settings) keychain(w *waits, own []Registry) *registry.Keychain {
 	config := s.get()
 	keychain := registry.NewKeychain(append(logins(own), logins(config.Registries)...))
 	if e := config.ECR; e != nil {
@@ -170,17 +170,18 @@ func (s *settings) keychain(own []Registry) *registry.Keychain {
 			Profile: deref(e.Profile), RoleARN: deref(e.RoleArn), Region: deref(e.Region), Endpoint: deref(e.Endpoint), Hosts: e.Hosts,
 		}
 	}
+	keychain.Watch = w.watch
 	return keychain
 }
 
 // registryClient talks to registries for one operation. Each call of it is tried again for as long as the budget lasts.
-func (s *settings) registryClient(own []Registry, budget time.Duration) *registry.Client {
-	return s.registryClientWith(s.keychain(own), budget)
+func (s *settings) registryClient(w *waits, own []Registry, budget time.Duration) *registry.Client {
+	return s.registryClientWith(w, s.keychain(w, own), budget)
 }
 
-func (s *settings) registryClientWith(keychain *registry.Keychain, budget time.Duration) *registry.Client {
+func (s *settings) registryClientWith(w *waits, keychain *registry.Keychain, budget time.Duration) *registry.Client {
 	options := s.registry
-	options.Budget = budget
+	options.Budget, options.Watch = budget, w.watch
 	return registry.New(keychain, options)
 }
 

@@ -23,18 +23,23 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	r.notes.endPreview()
 	ctx, stop := withinLimit(ctx, deleteLimit)
 	defer stop()
-	client := r.registryClient(args.Registries, deleteLimit)
+	w := newWaits(ctx)
+	w.enter("deleting tags")
+	client := r.registryClient(w, args.Registries, deleteLimit)
 	old := stateOf(req.Properties)
 	var failures []error
+	var deleted []string
 	for _, ref := range old.refs {
 		if r.claims.holds(ref, old.digest) || slices.Contains(old.found, ref) || r.isWanted(ref) {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {
 			failures = append(failures, r.withLoginHint(args, err))
+			continue
 		}
+		deleted = append(deleted, ref)
 	}
-	return withWayOut(errors.Join(failures...))
+	return w.explain(withWayOut(errors.Join(failures...)), deletedText(deleted))
 }
 
 // withLoginHint says where the refused logins come from: what the engine does without the program, it does with the ones in

@@ -74,9 +74,10 @@ func (r *imageResource) Create(ctx context.Context, req p.CreateRequest) (p.Crea
 	}
 	if req.DryRun {
 		outputs, err := r.preview(ctx, op)
-		return p.CreateResponse{ID: req.Urn.Name(), Properties: outputs}, err
+		return p.CreateResponse{ID: req.Urn.Name(), Properties: outputs}, op.waits.explain(err, "")
 	}
 	result, err := r.apply(ctx, op)
+	err = op.waits.explain(err, result.outcome(op, err))
 	return p.CreateResponse{ID: req.Urn.Name(), Properties: result.outputs(op), PartialState: result.partial(err)}, err
 }
 
@@ -92,9 +93,10 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 	}
 	if req.DryRun {
 		outputs, err := r.preview(ctx, op)
-		return p.UpdateResponse{Properties: outputs}, err
+		return p.UpdateResponse{Properties: outputs}, op.waits.explain(err, "")
 	}
 	result, err := r.apply(ctx, op)
+	err = op.waits.explain(err, result.outcome(op, err))
 	return p.UpdateResponse{Properties: result.outputs(op), PartialState: result.partial(err)}, err
 }
 

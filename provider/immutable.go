@@ -34,7 +34,7 @@ func (r *imageResource) warnOfTags(ctx context.Context, op operation, digest str
 	}
 	ctx, stop := withinLimit(ctx, glance)
 	defer stop()
-	if err := tagsMove(ctx, r.registryClient(op.args.Registries, glance), tags, digest); errors.Is(err, registry.ErrImmutableTag) {
+	if err := tagsMove(ctx, r.registryClient(nil, op.args.Registries, glance), tags, digest); errors.Is(err, registry.ErrImmutableTag) {
 		loggerOf(ctx).warningf("the update will fail: %v", err)
 	}
 }

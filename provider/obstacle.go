@@ -123,7 +123,7 @@ func (r *imageResource) awaitedBase(
 	if err != nil || !certain {
 		return promise{}, "", false
 	}
-	client := r.registryClient(op.inPreview().args.Registries, previewLimit)
+	client := r.registryClient(op.waits, op.inPreview().args.Registries, previewLimit)
 	for _, base := range bases {
 		if by, ok := promised.base(base); ok && !isThere(ctx, client, base, by.Digest) {
 			return by, base, true

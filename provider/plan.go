@@ -23,6 +23,7 @@ type operation struct {
 	inputs property.Map
 	args   ImageArgs
 	old    state
+	waits  *waits
 
 	makesImage bool // somebody gets the image, or it is not known yet whether anybody does
 	pinned     bool // contextHash is in ignoreChanges: its value is the old one, whatever the files are by now
@@ -30,7 +31,7 @@ type operation struct {
 
 func newOperation(ctx context.Context, urn resource.URN, inputs property.Map, old state) (operation, error) {
 	args, err := decodeStored(ctx, inputs)
-	return operation{urn: urn, inputs: inputs, args: args, old: old, makesImage: args.makesImage(inputs)}, err
+	return operation{urn: urn, inputs: inputs, args: args, old: old, waits: newWaits(ctx), makesImage: args.makesImage(inputs)}, err
 }
 
 // appliedHash is the contextHash that the outputs repeat. built is the one of what was built, "" when nothing was.

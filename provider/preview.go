@@ -99,7 +99,8 @@ func (r *imageResource) reusable(ctx context.Context, op operation) (there reuse
 	if err != nil || !op.tagsKnown() || !isKnown(op.inputs, "registries") {
 		return reuse{}, op.knownDigest() == "" && len(op.hashTags()) == 0
 	}
-	there, err = alreadyThere(ctx, r.registryClient(op.args.Registries, previewLimit), op, repositories(tags))
+	op.waits.enter("looking for the image in its registries")
+	there, err = alreadyThere(ctx, r.registryClient(op.waits, op.args.Registries, previewLimit), op, repositories(tags))
 	if err != nil {
 		loggerOf(ctx).warningf("the digest will be known in the update only: %v", err)
 	}

@@ -41,7 +41,7 @@ func call[Req, Res any](name string, timeout func(*Req) *float64, inner func(con
 		ctx, stop := within(ctx, name, timeout(&req))
 		defer stop()
 		res, err = rescue.Value(func() (Res, error) { return inner(ctx, req) })
-		if errors.Is(err, context.Canceled) {
+		if _, told := errors.AsType[*stoppedError](err); !told && errors.Is(err, context.Canceled) {
 			err = fmt.Errorf("the %s was canceled: %w", strings.ToLower(name), err)
 		}
 		showResponse(&res)
@@ -68,7 +68,7 @@ func within(ctx context.Context, name string, seconds *float64) (context.Context
 	}
 	limit := time.Duration(*seconds * float64(time.Second))
 	*seconds = 0
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than customTimeouts.%s allows, which is %s", name, limit))
+	return context.WithTimeoutCause(ctx, limit, &limitError{limit: limit, input: "customTimeouts." + name})
 }
 
 // report turns a panic into an error that says where it happened and where to send it.

@@ -22,10 +22,12 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	if err != nil {
 		return p.ReadResponse{}, err
 	}
-	client := r.registryClient(args.Registries, readLimit)
+	w := newWaits(ctx)
+	client := r.registryClient(w, args.Registries, readLimit)
 	old := stateOf(req.Properties)
 	if !old.isApplied() {
-		return importImage(ctx, client, req)
+		res, err := importImage(ctx, client, req)
+		return res, w.explain(err, "")
 	}
 	unchanged := p.ReadResponse{ID: req.ID, Inputs: req.Inputs, Properties: req.Properties}
 	if len(old.refs) == 0 { // never pushed: no registry to ask
@@ -41,6 +43,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 			return p.ReadResponse{}, nil
 		}
 	}
+	err = w.explain(err, "")
 	if errors.Is(err, registry.ErrUndetermined) {
 		loggerOf(ctx).warningf("the state is kept as it is, because nobody could tell whether the image is gone: %v. "+
 			"If it is gone, build it again with pulumi up --replace '%s'", err, req.Urn)

@@ -34,7 +34,7 @@ func (s *settings) platformsOf(ctx context.Context, op operation, ref string) []
 	}
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
-	client := s.registryClient(op.args.Registries, previewLimit)
+	client := s.registryClient(op.waits, op.args.Registries, previewLimit)
 	digest, err := client.Resolve(ctx, tag)
 	if err != nil {
 		return nil

@@ -18,22 +18,32 @@ import (
 // solve builds the plan on the builder that was asked for, and pushes again what is likely to come right.
 func (s *settings) solve(ctx context.Context, op operation, plan buildkit.Plan, in *buildkit.Inputs, progress *progress) (buildkit.Built, error) {
 	args := op.args
-	leave, err := s.place(ctx, func() { progress.note("waiting: as many images build as maxParallelBuilds allows") })
+	end := func() {}
+	leave, err := s.place(ctx, func() {
+		progress.note("waiting: as many images build as maxParallelBuilds allows")
+		end = op.waits.begin("waiting for its turn, as many images build as maxParallelBuilds allows,")
+	})
+	end()
 	if err != nil {
 		return buildkit.Built{}, err
 	}
 	defer leave()
-	keychain := s.keychain(args.Registries)
+	keychain := s.keychain(op.waits, args.Registries)
+	end = op.waits.begin("waiting for the embedded BuildKit daemon to start")
 	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.note, Registries: links(keychain)})
+	end()
 	if err != nil {
 		return buildkit.Built{}, explainStart(err)
 	}
 	defer builder.release()
 	builder.warnOfProxies(plan, progress.log.warning)
-	pushing := s.registryClientWith(keychain, args.pushLimit())
-	connect := func(ctx context.Context) (*client.Client, error) { return builder.connect(ctx, s.get()) }
-	a := &attempt{connect: connect, plan: plan, in: in, progress: progress}
-	if a.access, err = args.access(keychain, pushing); err != nil {
+	pushing := s.registryClientWith(op.waits, keychain, args.pushLimit())
+	connect := func(ctx context.Context) (*client.Client, error) {
+		defer op.waits.begin("waiting for the BuildKit daemon at " + builder.endpoint + " to answer")()
+		return builder.connect(ctx, s.get())
+	}
+	a := &attempt{connect: connect, plan: plan, in: in, progress: progress, waits: op.waits}
+	if a.access, err = args.access(op.waits, keychain, pushing); err != nil {
 		return buildkit.Built{}, err
 	}
 	a.access.Silence, a.access.Written = cmp.Or(s.silence, args.silence()), buildkit.Written(ctx, builder.endpoint)
@@ -53,7 +63,7 @@ func (a ImageArgs) silence() time.Duration {
 }
 
 // access is what a build may use beside its inputs.
-func (a ImageArgs) access(keychain *registry.Keychain, client *registry.Client) (access buildkit.Access, err error) {
+func (a ImageArgs) access(w *waits, keychain *registry.Keychain, client *registry.Client) (access buildkit.Access, err error) {
 	access = buildkit.Access{
 		Credentials: func(ctx context.Context, host string) (buildkit.Credential, error) {
 			c, err := keychain.Lookup(ctx, host)
@@ -63,7 +73,7 @@ func (a ImageArgs) access(keychain *registry.Keychain, client *registry.Client) 
 			token, err := client.Token(ctx, registry.TokenRequest(r))
 			return token.Token, token.ExpiresIn, err
 		},
-		Secrets: a.secrets(), SSH: a.agents(), Exports: a.exports(),
+		Secrets: a.secrets(), SSH: a.agents(), Exports: w.exports(a.exports()),
 	}
 	access.CacheFrom, access.CacheTo, err = a.caches()
 	return access, err
@@ -76,6 +86,7 @@ type attempt struct {
 	in       *buildkit.Inputs
 	access   buildkit.Access
 	progress *progress
+	waits    *waits
 
 	built buildkit.Built
 }
@@ -116,9 +127,18 @@ func (a *attempt) solve(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = daemon.Close() }()
-	a.built, err = buildkit.Solve(ctx, daemon, a.plan, a.in, a.access, a.progress.report)
+	a.built, err = buildkit.Solve(ctx, daemon, a.plan, a.in, a.access, a.report)
 	a.plan.NoCache = false // what a failed push leaves to do is the push
 	return withTargetOfBuild(err)
+}
+
+// report takes an event of the build.
+func (a *attempt) report(e buildkit.Event) {
+	if e.Kind == buildkit.Pushing {
+		a.waits.pushed()
+		return
+	}
+	a.progress.report(e)
 }
 
 // withoutCache builds again when all caches are such that their errors are to be ignored.

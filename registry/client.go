@@ -32,6 +32,8 @@ type Options struct {
 	// RetryWaits are the pauses before each further try after 408, 429, 5xx, a broken or a silent connection. The registry's Retry-After
 	// makes one longer. The default is growing pauses of up to 30 s as long as the budget lasts; an empty list that is not nil means one try.
 	RetryWaits []time.Duration
+	// Watch is told what calls wait for. The waits for logins are those of Keychain.Watch.
+	Watch Watch
 }
 
 // Client acts on registries with the credentials of one operation. Make a new one for each operation: it keeps what it logged in with.
@@ -91,7 +93,10 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, seen: &c.seen}
+	s := &session{
+		repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, watch: c.options.Watch,
+		seen: &c.seen,
+	}
 	if c.asksForLogin(login.host) {
 		s.client = &http.Client{Transport: basicLogin{c.rules(login), login, repository.RegistryStr()}}
 		return s, nil
@@ -170,6 +175,6 @@ func (c *Client) asksForLogin(host string) bool {
 
 // rules is the way of every request, logins and redirects included. go-containerregistry sends pings in goroutines of its own.
 func (c *Client) rules(login *lateLogin) http.RoundTripper {
-	watched := retryAfterWatch{challengeWatch{login.way, login}}
+	watched := waitWatch{next: retryAfterWatch{challengeWatch{login.way, login}}, watch: c.options.Watch, registry: login.host}
 	return transport.NewUserAgent(wire.Transport{Next: watched}, "pulumi-buildkit")
 }

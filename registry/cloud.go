@@ -61,11 +61,23 @@ var environment = []cloud{{
 // fromClouds is what the cloud that host belongs to gives. The zero Credential means nothing, and so does an error.
 func fromClouds(ctx context.Context, clouds []cloud, host string) (Credential, error) {
 	for _, c := range clouds {
-		if slices.ContainsFunc(c.domains, func(domain string) bool { return host == domain || domain[0] == '.' && strings.HasSuffix(host, domain) }) {
+		if c.has(host) {
 			return bounded(ctx, host, c.ask)
 		}
 	}
 	return Credential{}, nil
+}
+
+// has tells whether a host is a registry of the cloud.
+func (c cloud) has(host string) bool {
+	return slices.ContainsFunc(c.domains, func(domain string) bool {
+		return host == domain || domain[0] == '.' && strings.HasSuffix(host, domain)
+	})
+}
+
+// isOf tells whether a host is a registry of one of the clouds.
+func isOf(clouds []cloud, host string) bool {
+	return slices.ContainsFunc(clouds, func(c cloud) bool { return c.has(host) })
 }
 
 // bounded leaves a library that does not heed its context to itself after a while.

@@ -22,6 +22,8 @@ type ecrAPI struct {
 	repository string
 	waits      waits
 	timeout    time.Duration // of one try
+	watch      Watch
+	host       string // of the registry
 }
 
 // ecrAPI is nil where the repository is not in Amazon ECR, or in its public gallery.
@@ -41,7 +43,7 @@ func (c *Client) ecrAPI(ctx context.Context, repository string) (*ecrAPI, error)
 	}
 	api := &ecrAPI{
 		client: principal.ecrClient(config, oneTry), principal: principal, repository: path,
-		waits: c.options.RetryWaits, timeout: c.options.Timeout,
+		waits: c.options.RetryWaits, timeout: c.options.Timeout, watch: c.options.Watch, host: host,
 	}
 	if known.account != "" {
 		api.account = &known.account
@@ -49,10 +51,11 @@ func (c *Client) ecrAPI(ctx context.Context, repository string) (*ecrAPI, error)
 	return api, nil
 }
 
-// call repeats a call of the API as long as its failure is likely to pass.
-func (a *ecrAPI) call(ctx context.Context, do func(context.Context) error) error {
+// call repeats a call of the API as long as its failure is likely to pass. operation is its name.
+func (a *ecrAPI) call(ctx context.Context, operation string, do func(context.Context) error) error {
 	standard := retry.NewStandard()
-	return persist(ctx, a.waits, func(ctx context.Context) (error, bool) {
+	return persist(ctx, a.waits, a.watch.pausing(a.host), func(ctx context.Context) (error, bool) {
+		defer a.watch.begin(Wait{Host: "Amazon ECR", Registry: a.host, Request: operation})()
 		bounded, stop := context.WithTimeoutCause(ctx, a.timeout, silent(a.timeout))
 		defer stop()
 		err := do(bounded)
@@ -66,7 +69,7 @@ func (a *ecrAPI) call(ctx context.Context, do func(context.Context) error) error
 // deleteTag removes a tag, and says whether it was there. Its image goes with its last tag.
 func (a *ecrAPI) deleteTag(ctx context.Context, label string) (deleted bool, err error) {
 	var answer *ecr.BatchDeleteImageOutput
-	err = a.call(ctx, func(ctx context.Context) (err error) {
+	err = a.call(ctx, "BatchDeleteImage", func(ctx context.Context) (err error) {
 		answer, err = a.client.BatchDeleteImage(ctx, &ecr.BatchDeleteImageInput{
 			RegistryId: a.account, RepositoryName: &a.repository, ImageIds: []types.ImageIdentifier{{ImageTag: &label}},
 		})
@@ -105,7 +108,7 @@ type mutability struct {
 // mutability asks for the settings of the repository. Errors: ErrNoRepository.
 func (a *ecrAPI) mutability(ctx context.Context) (mutability, error) {
 	var answer *ecr.DescribeRepositoriesOutput
-	err := a.call(ctx, func(ctx context.Context) (err error) {
+	err := a.call(ctx, "DescribeRepositories", func(ctx context.Context) (err error) {
 		answer, err = a.client.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{
 			RegistryId: a.account, RepositoryNames: []string{a.repository},
 		})

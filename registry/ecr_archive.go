@@ -70,7 +70,7 @@ func (a *ecrAPI) restoration(id types.ImageIdentifier) string {
 func (a *ecrAPI) describe(ctx context.Context, id types.ImageIdentifier) (digest.Digest, types.ImageStatus, error) {
 	var answer *ecr.DescribeImagesOutput
 	status := 0
-	err := a.call(ctx, func(ctx context.Context) (err error) {
+	err := a.call(ctx, "DescribeImages", func(ctx context.Context) (err error) {
 		answer, err = a.client.DescribeImages(ctx, &ecr.DescribeImagesInput{
 			RegistryId: a.account, RepositoryName: &a.repository, ImageIds: []types.ImageIdentifier{id},
 			// Without it those that are served.

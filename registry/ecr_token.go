@@ -19,7 +19,7 @@ func (a *awsAccess) mint(ctx context.Context, p awsPrincipal, pauses waits) ecrT
 		pauses = mintWaits
 	}
 	var fresh ecrToken
-	err := persist(ctx, pauses, func(ctx context.Context) (error, bool) {
+	err := persist(ctx, pauses, nil, func(ctx context.Context) (error, bool) {
 		ctx, stop := context.WithTimeoutCause(ctx, mintTimeout, silent(mintTimeout))
 		defer stop()
 		var err error

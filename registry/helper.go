@@ -22,7 +22,7 @@ const helperToken = "<token>"
 // askHelper runs docker-credential-<suffix> with docker's protocol: the address on stdin, JSON on stdout. A helper that says it has
 // nothing gives the zero Credential. Nothing that it prints is in the error: it may be the secret.
 func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
-	program := "docker-credential-" + suffix
+	program := helperProgram(suffix)
 	ctx, cancel := context.WithTimeoutCause(ctx, helperTimeout,
 		fmt.Errorf("%s did not answer within %s; unlock its key store and try again", program, helperTimeout))
 	defer cancel()
@@ -42,6 +42,9 @@ func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
 	}
 	return decodeHelper(program, output)
 }
+
+// helperProgram is the name of a credential helper.
+func helperProgram(suffix string) string { return "docker-credential-" + suffix }
 
 func runHelper(ctx context.Context, program, address string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, "get")

@@ -25,6 +25,8 @@ type Keychain struct {
 	DockerConfig string
 	// ECR says who we are at Amazon ECR. Set it before the first use.
 	ECR ECR
+	// Watch is told of the waits for logins. Set it before the first use.
+	Watch Watch
 
 	mu     sync.Mutex
 	handed map[string]handout // what was given last, by host
@@ -155,6 +157,9 @@ func (k *Keychain) Links() map[string]Login {
 
 func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential, error) {
 	known, is := k.ECR.host(host)
+	if is || isOf(clouds, host) {
+		defer k.Watch.begin(Wait{Kind: WaitCloud, Host: host})()
+	}
 	if !is {
 		return fromClouds(ctx, clouds, host)
 	}
@@ -198,7 +203,13 @@ func (k *Keychain) dockerCredential(ctx context.Context, host string) (Credentia
 	if helper == "" {
 		return fileCredential(stored.GetAuthConfigs(), host), nil
 	}
+	wait := Wait{Kind: WaitHelper, Host: host, Helper: helperProgram(helper)}
+	end := k.Watch.begin(wait)
 	found, err := askHelper(ctx, helper, host)
+	end()
+	if err != nil && ctx.Err() != nil {
+		return Credential{}, &waitError{wait: wait, cause: err}
+	}
 	if err != nil {
 		return Credential{}, fmt.Errorf("credentials for %s: %w", host, err)
 	}

@@ -97,6 +97,7 @@ func (t *pushTries) next(ctx context.Context, failure *PushError) error {
 		return failure
 	}
 	t.tell(fmt.Sprintf("%v; trying again in %s", failure, wait.Round(time.Second/10)))
+	defer t.client.options.Watch.pausing(hostOf(failure.Repository))(failure, wait)()
 	return pause(ctx, wait)
 }
 

@@ -28,7 +28,15 @@ const (
 
 // persist repeats what attempt does while its failure is likely to pass: all that this package sends may be repeated. It ends when the next
 // pause would outlast ctx.
-func persist(ctx context.Context, pauses waits, attempt func(context.Context) (failure error, passes bool)) error {
+//
+// pausing is told of each pause, and returns what is called after it; nil is told nothing.
+func persist(
+	ctx context.Context, pauses waits, pausing func(failure error, pause time.Duration) (end func()),
+	attempt func(context.Context) (failure error, passes bool),
+) error {
+	if pausing == nil {
+		pausing = Watch(nil).pausing("")
+	}
 	began := time.Now()
 	var last error
 	for tries := 1; ; tries++ {
@@ -50,7 +58,10 @@ func persist(ctx context.Context, pauses waits, attempt func(context.Context) (f
 		if !again || outlasts(ctx, wait) {
 			return &exhausted{last, tries, time.Since(began), asked.value()}
 		}
-		if err := pause(ctx, wait); err != nil {
+		end := pausing(failure, wait)
+		err := pause(ctx, wait)
+		end()
+		if err != nil {
 			return err
 		}
 	}
@@ -58,7 +69,7 @@ func persist(ctx context.Context, pauses waits, attempt func(context.Context) (f
 
 // persist tries until it succeeds. try is given a context with the time limit of one try; its errors are those of the HTTP client.
 func (s *session) persist(ctx context.Context, try func(context.Context) error) error {
-	return persist(ctx, s.waits, func(ctx context.Context) (error, bool) {
+	return persist(ctx, s.waits, s.watch.pausing(s.login.host), func(ctx context.Context) (error, bool) {
 		bounded, stop := s.bounded(ctx)
 		defer stop()
 		err := try(bounded)

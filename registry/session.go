@@ -36,6 +36,7 @@ type session struct {
 	client     *http.Client
 	timeout    time.Duration // of one try
 	waits      waits
+	watch      Watch
 	seen       *sync.Map // of documents, by repository@digest, for the lifetime of the client
 }
 

@@ -136,7 +136,10 @@ func (c *Client) tokenSession(ctx context.Context, host string, given finding, s
 	}
 	login := &lateLogin{keychain: c.keychain, host: host, way: known.way, asked: true, answer: given}
 	login.challenged.Store(true)
-	return &session{repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, seen: &c.seen}, nil
+	return &session{
+		repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, watch: c.options.Watch,
+		seen: &c.seen,
+	}, nil
 }
 
 // scopedRepository is the first repository that scopes are about, for errors to name.

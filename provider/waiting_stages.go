@@ -1,0 +1,95 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// stageBuilding is the stage of a build, of which the waits say enough.
+const stageBuilding = "building"
+
+// readingContext is what an operation is at that hashes the files of a build.
+func readingContext(plan buildkit.Plan) string {
+	return "reading the build context " + buildkit.HideLogins(plan.Files.Context)
+}
+
+// outcome says what came of an operation that was stopped, as far as that is known; "" if it was to push nothing.
+func (a applied) outcome(op operation, err error) string {
+	tags, _ := op.tags()
+	if len(tags) == 0 {
+		return ""
+	}
+	others := references(slices.DeleteFunc(slices.Clone(tags), func(t registry.Tag) bool { return slices.Contains(a.tags, t) }))
+	switch {
+	case len(others) == 0:
+		return "every tag holds the image"
+	case errors.Is(err, registry.ErrUnsure):
+		return held(a.tags) + "whether others moved is not known: " + strings.Join(others, ", ")
+	case len(a.tags) > 0:
+		return held(a.tags) + "not moved: " + strings.Join(others, ", ")
+	case a.digest != "" && op.waits.hasPushed():
+		return "the image was pushed and no tag moved"
+	case op.waits.hasPushed():
+		return "a part of the image may have been pushed, and no tag moved"
+	}
+	return "nothing was pushed and no tag moved"
+}
+
+// held says which tags hold the image.
+func held(tags []registry.Tag) string {
+	if len(tags) == 0 {
+		return ""
+	}
+	return "moved: " + strings.Join(references(tags), ", ") + "; "
+}
+
+// deletedText says which tags are deleted.
+func deletedText(refs []string) string {
+	if len(refs) == 0 {
+		return "no tag is known to be deleted"
+	}
+	return "deleted: " + strings.Join(refs, ", ")
+}
+
+// exports are exports whose waits are noted.
+func (w *waits) exports(all []buildkit.Export) []buildkit.Export {
+	for i, e := range all {
+		if e.Open == nil {
+			continue
+		}
+		doing := "writing the " + e.Type + " export"
+		if e.Type == "docker" {
+			doing = "giving the image to Docker or to its archive"
+		}
+		all[i].Open = func(ctx context.Context) (buildkit.Sink, error) {
+			defer w.begin(doing)()
+			sink, err := e.Open(ctx)
+			return watchedSink{sink, w, doing}, err
+		}
+	}
+	return all
+}
+
+// watchedSink notes the wait for what takes an archive.
+type watchedSink struct {
+	buildkit.Sink
+	waits *waits
+	doing string
+}
+
+// Write implements io.Writer.
+func (s watchedSink) Write(data []byte) (int, error) {
+	defer s.waits.begin(s.doing)()
+	return s.Sink.Write(data)
+}
+
+// Commit implements buildkit.Sink.
+func (s watchedSink) Commit() error {
+	defer s.waits.begin(s.doing)()
+	return s.Sink.Commit()
+}

@@ -1,0 +1,232 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// limitError is the cause of a context whose time is over.
+type limitError struct {
+	limit time.Duration
+	input string // that sets the limit; "" if it cannot be set
+}
+
+// Error names the limit.
+func (e *limitError) Error() string {
+	if e.input == "" {
+		return fmt.Sprintf("the registry took longer than %s", e.limit)
+	}
+	return fmt.Sprintf("it took longer than %s allows, which is %s", e.input, e.limit)
+}
+
+// stoppedError says what an operation waited for when it was stopped.
+type stoppedError struct {
+	text  string
+	cause error
+}
+
+// Error is the sentence.
+func (e *stoppedError) Error() string { return e.text }
+
+// Unwrap is what the operation returned.
+func (e *stoppedError) Unwrap() error { return e.cause }
+
+// explain returns an error that says what the operation waited for when it was stopped or when its daemon ended, and
+// what came of it. An error of an operation that was not stopped stays as it is.
+func (w *waits) explain(err error, outcome string) error {
+	if err == nil {
+		return nil
+	}
+	if _, done := errors.AsType[*stoppedError](err); done {
+		return err
+	}
+	cause, now := w.stopped()
+	lost, isStopped := errors.AsType[*buildkit.StoppedError](err)
+	if cause == nil && !(isStopped && len(lost.Waits) > 0) {
+		return err
+	}
+	var all []wait
+	stage := ""
+	if cause != nil {
+		all, stage = w.current()
+	}
+	if isStopped {
+		for _, one := range lost.Waits {
+			all = append(all, buildWait(one))
+		}
+	}
+	if cause == nil {
+		text := fmt.Sprintf("%v. The build was %s%s", err, activity(all, stage, now), withOutcome(outcome))
+		return &stoppedError{text, err}
+	}
+	head, remedy := stopText(cause, now.Sub(w.began))
+	text := fmt.Sprintf("%s: it was %s%s", head, activity(all, stage, now), withOutcome(outcome))
+	if !isEnd(err, cause) {
+		text += "; the last error was: " + foreign.Line(err.Error())
+	}
+	return &stoppedError{text + remedy, err}
+}
+
+// isEnd tells whether an error says no more than that the context has ended.
+func isEnd(err, cause error) bool {
+	return errors.Is(err, cause) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func withOutcome(outcome string) string {
+	if outcome == "" {
+		return ""
+	}
+	return "; " + outcome
+}
+
+// stopText returns the beginning of the sentence and the remedy after it.
+func stopText(cause error, took time.Duration) (head, remedy string) {
+	over, ok := errors.AsType[*limitError](cause)
+	switch {
+	case !ok:
+		return "canceled after " + shortDuration(took), ""
+	case over.input == "":
+		return fmt.Sprintf("stopped after %s, which is all that registries are given here", over.limit), ""
+	}
+	return fmt.Sprintf("stopped after %s (%s)", over.limit, over.input),
+		fmt.Sprintf(". Raise %s if it only needs more time", over.input)
+}
+
+// activity says what was under way: the waits that took longest, else the stage.
+func activity(all []wait, stage string, now time.Time) string {
+	first, more := longestFirst(all)
+	if len(first) == 0 {
+		if stage == "" {
+			return "at its beginning"
+		}
+		return stage
+	}
+	var texts []string
+	for _, one := range first {
+		texts = append(texts, fmt.Sprintf("%s for %s%s", shortLine(one.doing), shortDuration(max(0, now.Sub(one.since))), one.after))
+	}
+	if more > 0 {
+		texts = append(texts, fmt.Sprintf("%d more", more))
+	}
+	text := texts[0]
+	if last := len(texts) - 1; last > 0 {
+		text = strings.Join(texts[:last], ", ") + " and " + texts[last]
+	}
+	if stage == "" || stage == stageBuilding {
+		return text
+	}
+	return stage + ", " + text
+}
+
+// shortDuration is a duration as a person says it.
+func shortDuration(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(time.Second / 10).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// longDigest is cut to its beginning in a sentence.
+var longDigest = regexp.MustCompile(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
+
+// shortLine is a text of others as a part of a sentence.
+func shortLine(text string) string {
+	const width = 160
+	words := []rune(strings.Join(strings.Fields(longDigest.ReplaceAllString(foreign.Line(text), "$1…")), " "))
+	if len(words) > width {
+		words = append(words[:width-1], '…')
+	}
+	return string(words)
+}
+
+// registryWait is what a call of package registry waits for.
+func registryWait(w registry.Wait) wait {
+	switch w.Kind {
+	case registry.WaitHelper:
+		return wait{doing: fmt.Sprintf("waiting for %s to give the login for %s", w.Helper, w.Host)}
+	case registry.WaitCloud:
+		return wait{doing: "waiting for the login of the cloud for " + w.Host}
+	case registry.WaitPause:
+		return wait{
+			doing: fmt.Sprintf("waiting to ask %s again", w.Host),
+			after: fmt.Sprintf(" of %s, because: %s", shortDuration(w.Pause), shortLine(w.Failure.Error())),
+		}
+	}
+	doing := fmt.Sprintf("waiting for %s to answer %s", w.Host, w.Request)
+	if w.Registry != "" {
+		doing += ", for " + w.Registry
+	}
+	return wait{doing: doing}
+}
+
+// buildWait is what a build waits for.
+func buildWait(w buildkit.Wait) wait {
+	return wait{doing: buildText(w) + amount(w), since: w.Since}
+}
+
+func buildText(w buildkit.Wait) string {
+	switch w.Phase {
+	case buildkit.Asking:
+		return fmt.Sprintf("asking %s for the base image %s", w.Host, w.What)
+	case buildkit.Fetching:
+		if w.Host == "" {
+			return "fetching " + w.What
+		}
+		return fmt.Sprintf("fetching %s from %s", w.What, w.Host)
+	case buildkit.Sending:
+		return fmt.Sprintf("sending %s to the builder", w.What)
+	case buildkit.ImportingCache:
+		return "importing the cache " + w.What
+	case buildkit.ExportingCache:
+		return "exporting the cache to " + w.What
+	case buildkit.PushingLayers:
+		return "pushing layers to " + w.What
+	case buildkit.PushingManifest:
+		return "pushing the manifest to " + w.What
+	}
+	if w.Phase == buildkit.Exporting && w.What != "" {
+		return "exporting files to " + w.What
+	}
+	if w.Phase == buildkit.Exporting {
+		return w.Step.Command
+	}
+	if w.Step.Position == "" {
+		return "running the builder's step " + w.Step.Command
+	}
+	text := fmt.Sprintf("running step [%s] %s", w.Step.Position, shortLine(w.Step.Command))
+	if w.Step.Platform != "" {
+		text += " (" + w.Step.Platform + ")"
+	}
+	return text
+}
+
+// amount says in parentheses how far a build is with what it waits for, as far as that is known.
+func amount(w buildkit.Wait) string {
+	text := w.Detail
+	switch {
+	case w.Phase == buildkit.PushingLayers || w.Phase == buildkit.PushingManifest || w.Phase == buildkit.Stepping:
+		text = ""
+	case strings.HasPrefix(text, "sha256:"):
+		text = "layer " + text
+	}
+	if w.Bytes > 0 {
+		text = strings.TrimSpace(text + " " + units.BytesSize(float64(w.Bytes)))
+	}
+	if w.Bytes > 0 && w.Total > 0 {
+		text += " of " + units.BytesSize(float64(w.Total))
+	}
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
+}

@@ -1,0 +1,134 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// WaitKind says what a call of this package waits for.
+type WaitKind int
+
+// The kinds of waits.
+const (
+	WaitAnswer WaitKind = iota // the answer to a request
+	WaitHelper                 // a credential helper
+	WaitCloud                  // a cloud, for a login to its registry
+	WaitPause                  // the time to ask again
+)
+
+// Wait is something that a call of this package waits for. It holds no secret and no query of a URL.
+type Wait struct {
+	Kind     WaitKind
+	Host     string        // that is asked, now or after the pause; of a login, the registry
+	Registry string        // whose token server or storage Host is; "" if Host is the registry
+	Request  string        // such as "HEAD /v2/app/manifests/1"; of another host than the registry, the method alone
+	Helper   string        // the program
+	Pause    time.Duration // how long it takes from its begin
+	Failure  error         // for which there is a pause
+}
+
+// Watch is told of a wait that begins, from any goroutine, and returns what is called when it has ended, once or more
+// often. Nil watches nothing.
+type Watch func(Wait) (end func())
+
+func (w Watch) begin(wait Wait) (end func()) {
+	if w == nil {
+		return func() {}
+	}
+	return w(wait)
+}
+
+// pausing returns the watch of the pauses before host is asked again.
+func (w Watch) pausing(host string) func(failure error, pause time.Duration) (end func()) {
+	return func(failure error, pause time.Duration) (end func()) {
+		return w.begin(Wait{Kind: WaitPause, Host: host, Pause: pause, Failure: failure})
+	}
+}
+
+// waitError says what a call was waiting for when its context ended.
+type waitError struct {
+	wait  Wait
+	cause error
+}
+
+// Error names the wait and its cause.
+func (e *waitError) Error() string {
+	switch w := e.wait; {
+	case w.Kind == WaitHelper:
+		return fmt.Sprintf("%s was asked for a login: %v", w.Helper, e.cause)
+	case w.Registry != "":
+		return fmt.Sprintf("%s to %s, where %s leads: %v", w.Request, w.Host, w.Registry, e.cause)
+	default:
+		return fmt.Sprintf("%s: %v", w.Request, e.cause)
+	}
+}
+
+// Unwrap is the cause.
+func (e *waitError) Unwrap() error { return e.cause }
+
+// waitWatch tells of the requests that are under way. An error of one that its context ended is a *waitError.
+type waitWatch struct {
+	next     http.RoundTripper
+	watch    Watch
+	registry string // host
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w waitWatch) RoundTrip(req *http.Request) (*http.Response, error) {
+	wait := Wait{Host: canonicalHost(req.URL.Host), Request: req.Method}
+	switch {
+	case wait.Host != w.registry:
+		wait.Registry = w.registry
+	case strings.HasPrefix(req.URL.Path, "/v2/"):
+		wait.Request += " " + req.URL.Path
+	}
+	end := sync.OnceFunc(w.watch.begin(wait))
+	resp, err := w.next.RoundTrip(req)
+	if err != nil {
+		end()
+		return resp, wait.explain(req.Context(), err)
+	}
+	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: req.Context(), wait: wait, end: end}
+	return resp, nil
+}
+
+// explain returns a *waitError when ctx has ended, else err.
+func (w Wait) explain(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return &waitError{wait: w, cause: err}
+}
+
+// watchedBody ends a wait when it has been read or closed.
+type watchedBody struct {
+	io.ReadCloser
+	ctx  context.Context //nolint:containedctx // of the request
+	wait Wait
+	end  func()
+}
+
+// Read implements io.Reader.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF { //nolint:errorlint // io.Reader returns the bare value
+		b.end()
+		return n, err
+	}
+	if err != nil {
+		b.end()
+		err = b.wait.explain(b.ctx, err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *watchedBody) Close() error {
+	b.end()
+	return b.ReadCloser.Close()
+}
