@@ -3,14 +3,17 @@
 package examples
 
 import (
+	"cmp"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,25 +21,34 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// Wherever an update is, Ctrl-C ends it within 5 s, moves no tag and leaves no state of an image that is not there.
-// A step of the Dockerfile has its own test.
+// Wherever an update is, Ctrl-C ends it within 5 s, says what it waited for, moves no tag and leaves no state of an
+// image that is not there. A step of the Dockerfile has its own test.
 func TestCtrlCEndsEveryPhase(t *testing.T) {
 	t.Parallel()
 	phases := map[string]func(t *testing.T) *phase{
-		"hashing":   hashing,
-		"dialing":   dialing,
-		"sending":   sending,
-		"pushing":   atRequest(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/uploads/") }),
-		"verifying": atRequest(func(r *http.Request) bool { return r.Method == http.MethodGet && digestPath(r) }),
-		"tagging": atRequest(func(r *http.Request) bool {
-			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/1")
-		}),
+		"hashing": hashing,
+		"dialing": dialing,
+		"sending": sending,
+		"pushing": atRequest("it was pushing layers to HOST/app for [^;]*; a part of the image may have been pushed, and no tag moved",
+			func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/uploads/") }),
+		"verifying": atRequest("it was verifying the image, waiting for HOST to answer GET /v2/app/manifests/sha256:[0-9a-f]{12}… for "+
+			"[^;]*; the image was pushed and no tag moved",
+			func(r *http.Request) bool { return r.Method == http.MethodGet && digestPath(r) }),
+		"tagging": atRequest("it was moving tags, waiting for HOST to answer PUT /v2/app/manifests/1 for "+
+			"[^;]*; the image was pushed and no tag moved", puttingTheTag),
+		"asking":  asking,
+		"pulling": pulling,
+		"helper":  helping,
+		"pausing": pausing,
 	}
 	for name, prepare := range phases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := prepare(t)
-			s := open(t, project(t, at.properties, map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n"}))
+			s := stack.New(t, stack.Config{
+				Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: at.env,
+				Program: project(t, at.properties, map[string]string{"Dockerfile": cmp.Or(at.dockerfile, "FROM scratch\nCOPY . /\n")}),
+			})
 			if at.files != nil {
 				at.files(t, s.Dir)
 			}
@@ -53,6 +65,9 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 			if took := time.Since(pressed); err != nil || result.Code <= 0 || took > 5*time.Second {
 				t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err, result.All())
 			}
+			if !regexp.MustCompile(`error: canceled after [^:]*: ` + strings.ReplaceAll(at.said, "DIR", regexp.QuoteMeta(s.Dir))).MatchString(result.All()) {
+				t.Errorf("the output lacks %q:\n%s", at.said, result.All())
+			}
 			if left := s.Export(); len(left) != 0 {
 				t.Errorf("state: %+v", left)
 			}
@@ -68,6 +83,9 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 // phase is a place where an update waits until it is interrupted.
 type phase struct {
 	properties string
+	dockerfile string   // "" is one that reads the context
+	env        []string // of the CLI
+	said       string   // a pattern; DIR is the folder of the program
 	files      func(t *testing.T, dir string)
 	reached    func(s *stack.Test) bool
 	registry   *registrytest.Registry
@@ -87,6 +105,7 @@ func hashing(*testing.T) *phase {
 				t.Fatal(err)
 			}
 		},
+		said: "it was reading the build context DIR",
 		reached: func(s *stack.Test) bool {
 			return slices.ContainsFunc(s.Plugins(), func(p stack.Proc) bool { return p.Holds(filepath.Join(s.Dir, "sparse")) })
 		},
@@ -113,6 +132,8 @@ func dialing(t *testing.T) *phase {
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"REPO:1\"]\nbuilder: { endpoint: \"tcp://" + listener.Addr().String() + "\" }",
 		reached:    closed(taken),
+		said: "it was waiting for the BuildKit daemon at tcp://" + listener.Addr().String() + " to answer for [^;]*; " +
+			"nothing was pushed and no tag moved",
 	}
 }
 
@@ -143,6 +164,7 @@ func sending(t *testing.T) *phase {
 			}
 		},
 		reached: closed(stalled),
+		said:    `it was sending DIR to the builder \([0-9.]+[kM]?i?B arrived\) for [^;]*; nothing was pushed and no tag moved`,
 	}
 }
 
@@ -162,27 +184,106 @@ func relay(from net.Conn, address string, stall func()) {
 	_, _ = io.Copy(from, to)
 }
 
-// atRequest is at the first request of a kind that a registry never answers.
-func atRequest(kind func(*http.Request) bool) func(t *testing.T) *phase {
+// atRequest is at the first request of a kind that a registry never answers. HOST in said is the registry.
+func atRequest(said string, kind func(*http.Request) bool) func(t *testing.T) *phase {
 	return func(t *testing.T) *phase {
 		registry := registrytest.New(t)
-		asked := make(chan struct{})
-		once := sync.OnceFunc(func() { close(asked) })
-		registry.Wrap(func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if !kind(r) {
-					next.ServeHTTP(w, r)
-					return
-				}
-				once()
-				<-r.Context().Done()
-			})
-		})
 		return &phase{
 			properties: "context: { location: . }\ntags: [\"" + registry.Host() + "/app:1\"]",
-			reached:    closed(asked),
+			reached:    closed(meeting(registry, kind, silence)),
 			registry:   registry,
+			said:       strings.ReplaceAll(said, "HOST", regexp.QuoteMeta(registry.Host())),
 		}
+	}
+}
+
+// silence answers nothing until the client is gone.
+func silence(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
+
+// meeting puts a fault before a registry, for requests of a kind. What it returns is closed at the first of them.
+func meeting(registry *registrytest.Registry, kind func(*http.Request) bool, fault registrytest.Fault) <-chan struct{} {
+	met := make(chan struct{})
+	once := sync.OnceFunc(func() { close(met) })
+	registry.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !kind(r) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			once()
+			fault(w, r, next)
+		})
+	})
+	return met
+}
+
+// puttingTheTag is the request that moves the tag.
+func puttingTheTag(r *http.Request) bool {
+	return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/1")
+}
+
+// asking is at a registry that does not say what a base image is.
+func asking(t *testing.T) *phase {
+	registry := registrytest.New(t)
+	base := registry.Host() + "/base:1"
+	return &phase{
+		properties: "context: { location: . }\ntags: [\"REPO:1\"]",
+		dockerfile: "FROM " + base + "\n",
+		reached:    closed(meeting(registry, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/") }, registrytest.Stall)),
+		said:       "it was asking " + registry.Host() + " for the base image " + base + " for [^;]*; nothing was pushed and no tag moved",
+	}
+}
+
+// pulling is at a registry that does not serve the layers of a base image.
+func pulling(t *testing.T) *phase {
+	registry := registrytest.New(t)
+	registry.Push(t, "base:1", registrytest.Image(t, "linux/amd64"))
+	base := registry.Host() + "/base:1"
+	var seen atomic.Int32
+	layer := func(r *http.Request) bool {
+		return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") && seen.Add(1) > 1 // the first is the configuration
+	}
+	return &phase{
+		properties: "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]",
+		dockerfile: "FROM " + base + "\nCOPY Dockerfile /\n",
+		reached:    closed(meeting(registry, layer, registrytest.Stall)),
+		said: "it was fetching base image " + base + "@sha256:[0-9a-f]{12}… from " + registry.Host() +
+			".* for [^;]*; nothing was pushed and no tag moved",
+	}
+}
+
+// helping is at a credential helper that hangs, which the daemon waits for before it pulls.
+func helping(t *testing.T) *phase {
+	registry := registrytest.New(t, registrytest.Login("user", "password"))
+	folder := t.TempDir()
+	asked := filepath.Join(folder, "asked")
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("docker-credential-hanging", "#!/bin/sh\ntouch "+asked+"\nexec sleep 60\n")
+	write("config.json", `{"credHelpers": {"`+registry.Host()+`": "hanging"}}`)
+	return &phase{
+		properties: "context: { location: . }\ntags: [\"REPO:1\"]",
+		dockerfile: "FROM " + registry.Host() + "/base:1\n",
+		env:        []string{"DOCKER_CONFIG=" + folder, "PATH=" + folder + ":" + os.Getenv("PATH")},
+		reached:    func(*stack.Test) bool { _, err := os.Stat(asked); return err == nil },
+		said: "it was asking " + registry.Host() + " for the base image " + registry.Host() + "/base:1 for [^;]* and " +
+			"waiting for docker-credential-hanging to give the login for " + registry.Host() + " for [^;]*; nothing was pushed and no tag moved",
+	}
+}
+
+// pausing is at a registry that wants to be left alone.
+func pausing(t *testing.T) *phase {
+	registry := registrytest.New(t)
+	busy := registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")
+	return &phase{
+		properties: "context: { location: . }\ntags: [\"" + registry.Host() + "/app:1\"]",
+		registry:   registry,
+		reached:    closed(meeting(registry, puttingTheTag, busy)),
+		said: "it was moving tags, waiting to ask " + registry.Host() + " again for [^;]* of 1m0s, because: 429 rate limited: " +
+			"slow down.*; the image was pushed and no tag moved",
 	}
 }
 

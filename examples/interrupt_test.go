@@ -3,6 +3,8 @@
 package examples
 
 import (
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +36,7 @@ func TestCtrlCEndsALongStep(t *testing.T) {
 	if took := time.Since(pressed); err != nil || result.Code == 0 || took > 5*time.Second {
 		t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err, result.All())
 	}
+	says(t, result, ": it was running step [2/2] RUN "+step+" (linux/amd64) for ", "; nothing was pushed and no tag moved")
 	if err := stack.Until(t.Context(), 2*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
 		t.Errorf("the step still runs: %v", stack.Running(step))
 	}
@@ -43,6 +46,52 @@ func TestCtrlCEndsALongStep(t *testing.T) {
 	if state := s.Export(); len(state) != 0 {
 		t.Errorf("state: %+v", state)
 	}
+}
+
+// A build whose daemon is lost says what it was at.
+func TestALostDaemonNamesTheStep(t *testing.T) {
+	t.Parallel()
+	const step = "sleep 86455"
+	_, endpoint := buildkitd(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := make(chan struct{})
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go cutLater(conn, strings.TrimPrefix(endpoint, "tcp://"), cut)
+		}
+	}()
+	s := open(t, project(t, long+"builder: { endpoint: \"tcp://"+listener.Addr().String()+"\" }\n",
+		map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	p := s.StartUp("--skip-preview")
+	awaitStep(t, step)
+	_ = listener.Close()
+	close(cut)
+	result, err := p.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails(t, result, ". The build was running step [2/2] RUN "+step+" (linux/amd64) for ", "; nothing was pushed and no tag moved")
+}
+
+// cutLater passes everything on in both directions until it is told to end.
+func cutLater(from net.Conn, address string, cut <-chan struct{}) {
+	defer from.Close()
+	to, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	go func() { _, _ = io.Copy(to, from) }()
+	go func() { _, _ = io.Copy(from, to) }()
+	<-cut
 }
 
 // Nothing can be told to a process that gets kill -9, and nothing it started may need to be told.

@@ -17,7 +17,8 @@ func TestACustomTimeoutEndsALongStep(t *testing.T) {
 	text := readProgram(t, project(t, long, nil))
 	s := open(t, project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	edit(t, s.Write("Pulumi.yaml", strings.Replace(text, "    properties:\n", "    options: { customTimeouts: { create: 300ms } }\n    properties:\n", 1)))
-	fails(t, s.Up("--skip-preview"), "longer than customTimeouts.create allows, which is 300ms")
+	fails(t, s.Up("--skip-preview"), "stopped after 300ms (customTimeouts.create): it was ",
+		"; nothing was pushed and no tag moved. Raise customTimeouts.create if it only needs more time")
 	if err := stack.Until(t.Context(), 5*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
 		t.Errorf("the step still runs: %v", stack.Running(step))
 	}

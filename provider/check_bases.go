@@ -63,8 +63,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 	}
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = c.unknownArgs()
-	w := newWaits(ctx)
-	w.enter("looking for the base images of the Dockerfile")
+	w := newStage(ctx, "looking for the base images of the Dockerfile")
 	bases, certain, err := buildkit.Bases(ctx, plan)
 	if ctx.Err() != nil {
 		return w.explain(context.Cause(ctx), "")
@@ -126,8 +125,7 @@ func (r *imageResource) resolveBases(
 ) (map[string]property.Value, error) {
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
-	w := newWaits(ctx)
-	w.enter("asking what the base images are")
+	w := newStage(ctx, "asking what the base images are")
 	client := r.registryClient(w, logins, previewLimit)
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)

@@ -30,8 +30,7 @@ func (r *imageResource) fillContextHash(
 	}
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = c.unknownArgs()
-	w := newWaits(ctx)
-	w.enter(readingContext(plan))
+	w := newStage(ctx, readingContext(plan))
 	in, err := r.load(ctx, plan)
 	if ctx.Err() != nil {
 		return w.explain(context.Cause(ctx), "")

@@ -23,8 +23,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	r.notes.endPreview()
 	ctx, stop := withinLimit(ctx, deleteLimit)
 	defer stop()
-	w := newWaits(ctx)
-	w.enter("deleting tags")
+	w := newStage(ctx, "deleting tags")
 	client := r.registryClient(w, args.Registries, deleteLimit)
 	old := stateOf(req.Properties)
 	var failures []error

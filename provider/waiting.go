@@ -36,9 +36,16 @@ func newWaits(ctx context.Context) *waits {
 	return &waits{began: time.Now(), ctx: ctx, open: map[*wait]struct{}{}}
 }
 
+// newStage begins to follow the operation of ctx, which is at a stage.
+func newStage(ctx context.Context, stage string) *waits {
+	w := newWaits(ctx)
+	w.enter(stage)
+	return w
+}
+
 // bind follows a part of the operation, which has a context of its own: when that ends, the operation is stopped. The
 // caller calls unbind before it ends that context itself.
-func (w *waits) bind(ctx context.Context) (unbind func()) {
+func (w *waits) bind(ctx context.Context) (unbind func()) { //nolint:contextcheck // the context of the whole is put back
 	if w == nil {
 		return func() {}
 	}
@@ -109,10 +116,10 @@ func (w *waits) hasPushed() bool {
 }
 
 // stopped returns why and when the operation was stopped; cause is nil if it was not, and at is now.
-func (w *waits) stopped() (cause error, at time.Time) {
+func (w *waits) stopped() (at time.Time, cause error) {
 	at = time.Now()
 	if w == nil {
-		return nil, at
+		return at, nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -122,7 +129,7 @@ func (w *waits) stopped() (cause error, at time.Time) {
 	if deadline, ok := w.ctx.Deadline(); ok && errors.Is(w.ctx.Err(), context.DeadlineExceeded) {
 		at = deadline
 	}
-	return context.Cause(w.ctx), at
+	return at, context.Cause(w.ctx)
 }
 
 // longestFirst sorts waits and returns how many there are beside the first few.

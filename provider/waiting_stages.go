@@ -15,7 +15,7 @@ const stageBuilding = "building"
 
 // readingContext is what an operation is at that hashes the files of a build.
 func readingContext(plan buildkit.Plan) string {
-	return "reading the build context " + buildkit.HideLogins(plan.Files.Context)
+	return "reading the build context " + buildkit.HideLogins(folderText(plan.Files.Context))
 }
 
 // outcome says what came of an operation that was stopped, as far as that is known; "" if it was to push nothing.
@@ -29,7 +29,7 @@ func (a applied) outcome(op operation, err error) string {
 	case len(others) == 0:
 		return "every tag holds the image"
 	case errors.Is(err, registry.ErrUnsure):
-		return held(a.tags) + "whether others moved is not known: " + strings.Join(others, ", ")
+		return held(a.tags) + "whether these moved is not known: " + strings.Join(others, ", ")
 	case len(a.tags) > 0:
 		return held(a.tags) + "not moved: " + strings.Join(others, ", ")
 	case a.digest != "" && op.waits.hasPushed():

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,9 +52,9 @@ func (w *waits) explain(err error, outcome string) error {
 	if _, done := errors.AsType[*stoppedError](err); done {
 		return err
 	}
-	cause, now := w.stopped()
+	now, cause := w.stopped()
 	lost, isStopped := errors.AsType[*buildkit.StoppedError](err)
-	if cause == nil && !(isStopped && len(lost.Waits) > 0) {
+	if cause == nil && (!isStopped || len(lost.Waits) == 0) {
 		return err
 	}
 	var all []wait
@@ -130,6 +132,9 @@ func activity(all []wait, stage string, now time.Time) string {
 
 // shortDuration is a duration as a person says it.
 func shortDuration(d time.Duration) string {
+	if d < time.Second/10 {
+		return d.Round(time.Millisecond).String()
+	}
 	if d < 10*time.Second {
 		return d.Round(time.Second / 10).String()
 	}
@@ -184,7 +189,7 @@ func buildText(w buildkit.Wait) string {
 		}
 		return fmt.Sprintf("fetching %s from %s", w.What, w.Host)
 	case buildkit.Sending:
-		return fmt.Sprintf("sending %s to the builder", w.What)
+		return fmt.Sprintf("sending %s to the builder", folderText(w.What))
 	case buildkit.ImportingCache:
 		return "importing the cache " + w.What
 	case buildkit.ExportingCache:
@@ -210,11 +215,21 @@ func buildText(w buildkit.Wait) string {
 	return text
 }
 
+// folderText is a folder of this machine; "." is said in full.
+func folderText(folder string) string {
+	if abs, err := filepath.Abs(folder); folder == "." && err == nil {
+		return abs
+	}
+	return folder
+}
+
 // amount says in parentheses how far a build is with what it waits for, as far as that is known.
 func amount(w buildkit.Wait) string {
 	text := w.Detail
 	switch {
-	case w.Phase == buildkit.PushingLayers || w.Phase == buildkit.PushingManifest || w.Phase == buildkit.Stepping:
+	case w.Phase == buildkit.Sending && w.Bytes > 0:
+		return fmt.Sprintf(" (%s arrived)", units.BytesSize(float64(w.Bytes)))
+	case !slices.Contains([]buildkit.Phase{buildkit.Fetching, buildkit.ExportingCache, buildkit.Exporting}, w.Phase):
 		text = ""
 	case strings.HasPrefix(text, "sha256:"):
 		text = "layer " + text

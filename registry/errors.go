@@ -79,10 +79,7 @@ func page(r response, err error) error {
 // explain turns an error of the HTTP client into one of this package. URLs are left out: they may be signed.
 func (s *session) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		if waited, ok := errors.AsType[*waitError](err); ok {
-			return &waitError{wait: waited.wait, cause: context.Cause(ctx)}
-		}
-		return context.Cause(ctx)
+		return explainEnd(ctx, err)
 	}
 	if lookup, is := errors.AsType[lookupError](err); is {
 		return lookup.error

@@ -175,14 +175,14 @@ func stalled(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() 
 
 func TestNoAnswer(t *testing.T) {
 	t.Parallel()
-	for _, suffix := range []string{"/v2/", "/manifests/1"} {
+	for suffix, request := range map[string]string{"/v2/": "GET /v2/", "/manifests/1": "HEAD /v2/app/manifests/1"} {
 		t.Run(suffix, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			r.Wrap(registrytest.Intercept("", suffix, stalled))
 			client := registry.New(dockerConfig(t, `{}`), registry.Options{Timeout: 200 * time.Millisecond, RetryWaits: []time.Duration{}})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-			expect(t, err, registry.ErrUnreachable, "resolving "+r.Host()+"/app:1: unreachable: no answer from "+r.Host()+
+			expect(t, err, registry.ErrUnreachable, "resolving "+r.Host()+"/app:1: "+request+": unreachable: no answer from "+r.Host()+
 				" within 200ms; check the network and try again")
 		})
 	}

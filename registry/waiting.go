@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -103,6 +104,17 @@ func (w Wait) explain(ctx context.Context, err error) error {
 		return err
 	}
 	return &waitError{wait: w, cause: err}
+}
+
+// explainEnd returns the cause of a context that has ended, with what err says that its call was waiting for.
+func explainEnd(ctx context.Context, err error) error {
+	if lookup, ok := errors.AsType[lookupError](err); ok {
+		err = lookup.error
+	}
+	if waited, ok := errors.AsType[*waitError](err); ok {
+		return &waitError{wait: waited.wait, cause: context.Cause(ctx)}
+	}
+	return context.Cause(ctx)
 }
 
 // watchedBody ends a wait when it has been read or closed.

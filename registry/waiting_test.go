@@ -1,0 +1,137 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// watched keeps the waits that are under way.
+type watched struct {
+	mu    sync.Mutex
+	open  map[int]registry.Wait
+	count int
+	begun chan registry.Wait
+}
+
+func (w *watched) watch(wait registry.Wait) (end func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count++
+	number := w.count
+	w.open[number] = wait
+	select {
+	case w.begun <- wait:
+	default:
+	}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.open, number)
+	}
+}
+
+// TestWatch holds that the wait that is under way is told while it is, and is over afterwards.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	throttled := registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")
+	cases := map[string]struct {
+		config  string
+		prepare func(r *registrytest.Registry)
+		want    registry.Wait // HOST is the registry
+		failure string
+	}{
+		"a request": {
+			config: `{}`, prepare: func(r *registrytest.Registry) { r.Wrap(registrytest.Intercept("", "/manifests/1", stalled)) },
+			want: registry.Wait{Host: "HOST", Request: "HEAD /v2/app/manifests/1"},
+		},
+		"a token server": {
+			config: `{"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}}}`, prepare: func(r *registrytest.Registry) {
+				r.AskForTokens("", "user", "pass")
+				r.Wrap(registrytest.Intercept("", registrytest.TokenPath, stalled))
+			},
+			want: registry.Wait{Host: "HOST", Request: "GET"},
+		},
+		"a helper": {
+			config: `{"credsStore":"slow"}`, prepare: func(r *registrytest.Registry) { r.AskForTokens("", "user", "pass") },
+			want: registry.Wait{Kind: registry.WaitHelper, Host: "HOST", Helper: "docker-credential-slow"},
+		},
+		"a pause": {
+			config: `{}`, prepare: func(r *registrytest.Registry) { r.Inject(registrytest.Rule{Path: "/manifests/1", Fault: throttled}) },
+			want: registry.Wait{Kind: registry.WaitPause, Host: "HOST", Pause: time.Minute}, failure: "429 rate limited: ",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			c.prepare(r)
+			w := &watched{open: map[int]registry.Wait{}, begun: make(chan registry.Wait, 20)}
+			keychain := dockerConfig(t, strings.ReplaceAll(c.config, "HOST", r.Host()))
+			keychain.Watch = w.watch
+			c.want.Host = strings.ReplaceAll(c.want.Host, "HOST", r.Host())
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			done := make(chan error, 1)
+			go func() {
+				_, err := registry.New(keychain, registry.Options{Watch: w.watch}).Resolve(ctx, parseTag(t, r.Host()+"/app:1"))
+				done <- err
+			}()
+			for got := range w.begun {
+				failure := got.Failure
+				if got.Failure = nil; got != c.want {
+					continue
+				}
+				if c.failure != "" && !strings.HasPrefix(failure.Error(), c.failure) {
+					t.Errorf("the failure is %v", failure)
+				}
+				break
+			}
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if len(w.open) > 0 {
+				t.Errorf("never ended: %v", w.open)
+			}
+		})
+	}
+}
+
+// TestABudgetNamesWhatItWasSpentOn holds that a limit of time says which request or helper took it.
+func TestABudgetNamesWhatItWasSpentOn(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		config string
+		fault  http.HandlerFunc // of the tag
+		want   string
+	}{
+		"a request": {`{}`, stalled, "resolving HOST/app:1: HEAD /v2/app/manifests/1: unreachable: the registry took longer than 300ms"},
+		"a helper":  {`{"credsStore":"slow"}`, nil, "resolving HOST/app:1: docker-credential-slow was asked for a login: unreachable: the registry took longer than 300ms"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := registrytest.New(t)
+			if c.fault == nil {
+				r.AskForTokens("", "user", "pass")
+			} else {
+				r.Wrap(registrytest.Intercept("", "/manifests/1", c.fault))
+			}
+			client := registry.New(dockerConfig(t, c.config), registry.Options{Budget: 300 * time.Millisecond})
+			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
+			if err == nil || !strings.HasPrefix(err.Error(), strings.ReplaceAll(c.want, "HOST", r.Host())) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
