@@ -67,7 +67,7 @@ func (c *command) made(i int, e *entry) {
 // very inputs that the state has known; "" when there is none. The state remembers 20 of them.
 func (c *command) promised(v *wish, old *entry) string {
 	digest := old.was[v.content()]
-	if c.preview || v.pinned || v.unpushed || digest == "" || len(old.was) >= memoryLimit {
+	if c.preview || v.pinned || len(v.wants()) == 0 || digest == "" || len(old.was) >= memoryLimit {
 		return ""
 	}
 	for _, tag := range v.wants() {
