@@ -48,6 +48,7 @@ var imageWordings = []wording{
 	{Denied, regexp.MustCompile(`: 40[13] (?:Unauthorized|Forbidden)\b|\bauthorization failed\b`)},
 	{Denied, regexp.MustCompile(`(?m)^(?:unauthorized|denied): `)},
 	{PlainHTTP, regexp.MustCompile(`: http: server gave HTTP response to HTTPS client$`)},
+	{PlainHTTP, regexp.MustCompile(`: tls: first record does not look like a TLS handshake$`)},
 	{Untrusted, regexp.MustCompile(`: tls: failed to verify certificate: `)},
 	{BrokenServer, regexp.MustCompile(`\bunexpected status from \w+ request to \S+: 5\d\d\b`)},
 	{Unreachable, regexp.MustCompile(`\bfailed to do request: |: (?:i/o timeout|EOF|connection reset by peer)$`)},

@@ -34,6 +34,7 @@ func TestFaultsOfADaemon(t *testing.T) {
 		`failed to do request: Head "https://a.example/v2/": http: server gave HTTP response to HTTPS client`:                                  PlainHTTP,
 		`failed to do request: Head "https://a.example/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority`: Untrusted,
 		`failed to do request: Head "https://a.example/v2/": dial tcp: lookup a.example: no such host`:                                         Unreachable,
+		`failed to do request: Head "https://a.example/v2/": tls: first record does not look like a TLS handshake`:                             PlainHTTP,
 		"support Docker Image manifest version 2, schema 1 has been removed. More information at https://docs.docker.com/go/":                  OldManifest,
 		"failed to copy: write /var/lib/x: no space left on device":                                                                            DiskFull,
 	}

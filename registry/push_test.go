@@ -262,6 +262,9 @@ func TestExplainPushToUnreachable(t *testing.T) {
 		{"plain http", "ghcr.io", broken("http: server gave HTTP response to HTTPS client"),
 			"unreachable: http: server gave HTTP response to HTTPS client; HOST speaks plain http: serve it over https, " +
 				"or set insecure for it in registries"},
+		{"plain, but not http", "ghcr.io", broken("tls: first record does not look like a TLS handshake"),
+			"unreachable: tls: first record does not look like a TLS handshake; HOST speaks plain http: serve it over https, " +
+				"or set insecure for it in registries"},
 		{"proxy's password", "ghcr.io", broken("Proxy Authentication Required"),
 			"unreachable: Proxy Authentication Required; correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY, here and at the builder"},
 	}

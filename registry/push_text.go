@@ -109,7 +109,7 @@ var brokenPushes = []brokenPush{
 	{phrases: []string{"x509: ", "tls: failed to verify certificate"},
 		cure: "give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
 			"ca in its buildkitd.toml for another"},
-	{phrases: []string{"server gave HTTP response to HTTPS client"},
+	{phrases: []string{"server gave HTTP response to HTTPS client", "first record does not look like a TLS handshake"},
 		cure: "HOST speaks plain http: serve it over https, or set insecure for it in registries"},
 	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, cure: proxyRemedy},
 	{phrases: []string{"no such host"}, cure: "correct the name of HOST, or the DNS of the builder"},
