@@ -3,6 +3,7 @@ package buildkit
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
@@ -10,7 +11,7 @@ import (
 
 // Files names what a build reads.
 type Files struct {
-	Context    string            // directory of the main build context, or a URL; see IsRemote
+	Context    string            // directory of the main build context, or a URL; see IsRemote and LocateContext
 	Named      map[string]string // directories of the named contexts, or what IsRemoteNamed knows
 	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
 	Inline     []byte            // nil, too, for the Dockerfile of a remote context
@@ -20,6 +21,26 @@ type Files struct {
 	// Reserved are left out of every context. A context that is one of them, or lies in one, is refused where they say so, with a
 	// *source.ReservedError.
 	Reserved []source.Reserved
+}
+
+// The names of a Dockerfile that nobody named, as BuildKit looks for them.
+const defaultName, lowerName = "Dockerfile", "dockerfile"
+
+// FindDockerfile returns path or, if path ends with Dockerfile and nothing has that name, the path of the dockerfile in lower case
+// beside it. docker build has the same rule (handleLowercaseDockerfile in build/opt.go of docker/buildx).
+func FindDockerfile(path string) string {
+	if !strings.HasSuffix(path, defaultName) || filepath.Base(path) != defaultName || exists(path) {
+		return path
+	}
+	if lower := filepath.Join(filepath.Dir(path), lowerName); exists(lower) {
+		return lower
+	}
+	return path
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // projectBounds returns where links in the project may lead.

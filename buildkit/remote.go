@@ -1,6 +1,8 @@
 package buildkit
 
 import (
+	"os"
+	"regexp"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
@@ -13,6 +15,24 @@ func IsRemote(location string) bool {
 		return true
 	}
 	return strings.HasPrefix(location, "http://") || strings.HasPrefix(location, "https://")
+}
+
+// hasScheme matches locations that are remote whatever is on this machine.
+var hasScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+
+// LocateContext returns the location of a main context in the form in which IsRemote knows it for what it is. A folder that is there
+// is a folder, also where its name could be that of a git repository: github.com/acme/app becomes ./github.com/acme/app. Anything
+// else stays as it is: a location with a scheme, and the name of a file or of nothing.
+//
+// docker build has the same rule (IsLocalDir before IsRemoteURL in build/opt.go of docker/buildx).
+func LocateContext(location string) string {
+	if hasScheme.MatchString(location) || !IsRemote(location) {
+		return location
+	}
+	if info, err := os.Stat(location); err != nil || !info.IsDir() {
+		return location
+	}
+	return "./" + location
 }
 
 // IsRemoteNamed tells the same of a named context, which can be an image too: docker-image://reference.

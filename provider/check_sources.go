@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,7 +22,7 @@ func checkContext(c *checker) {
 	if buildkit.IsRemote(c.args.contextDir()) || c.awaits(c.args.contextDir()) {
 		return
 	}
-	if err := c.args.checkDirectory(c.args.contextDir()); err != nil {
+	if err := c.args.checkDirectory(c.args.contextDir(), "context.location"); err != nil {
 		c.fail("context.location", "%v", withTarget(err, "context.location"))
 	}
 }
@@ -54,15 +53,15 @@ func checkNamedContexts(c *checker) {
 		if buildkit.IsRemoteNamed(location) || c.awaits(location) {
 			continue
 		}
-		if err := c.args.checkDirectory(location); err != nil {
+		if err := c.args.checkDirectory(location, path+".location"); err != nil {
 			c.fail(path+".location", "%v", withTarget(err, path+".location"))
 		}
 	}
 }
 
 // checkDirectory wants a directory that is there. The error shows the absolute path, because what a relative one is
-// relative to is the first thing to ask.
-func (a ImageArgs) checkDirectory(dir string) error {
+// relative to is the first thing to ask. input is the property that names it.
+func (a ImageArgs) checkDirectory(dir, input string) error {
 	if scheme, _, ok := strings.Cut(dir, "://"); ok {
 		return fmt.Errorf("%q: a build context is a directory, a git repository or the http(s) URL of an archive, and a named one may be "+
 			"docker-image://reference; %s:// is not known", dir, scheme)
@@ -75,6 +74,11 @@ func (a ImageArgs) checkDirectory(dir string) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(dir, "~"):
+		return tildeError(dir, input)
+	case errors.Is(err, fs.ErrNotExist) && buildkit.IsRemote(dir):
+		return fmt.Errorf("%q: no such directory: there is no %s. If a git repository is meant, write its URL with the scheme: "+
+			"https://… or ssh://…", dir, abs)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%q: no such directory: there is no %s. %s", dir, abs, madeElsewhere)
 	case isFile(abs, err):
@@ -95,75 +99,12 @@ func isFile(path string, err error) bool {
 	return err == nil && !info.IsDir()
 }
 
-func checkDockerfile(c *checker) {
-	d := c.args.Dockerfile
-	if d != nil && d.Location != nil && d.Inline != nil && isKnown(c.raw, "dockerfile") {
-		c.fail("dockerfile", "give either location or inline, not both")
-		return
-	}
-	if d == nil && buildkit.IsRemote(c.args.contextDir()) {
-		return // the remote context's own
-	}
-	if !isKnown(c.raw, "dockerfile") || d == nil && c.unknownAt(key("context"), key("location")) {
-		return
-	}
-	if file := c.args.files().Dockerfile; file != "" && c.awaits(file) {
-		return
-	}
-	path, text, err := c.args.dockerfileText(c.ctx)
-	if err != nil {
-		if !c.failed("context.location") || d != nil { // without a context its Dockerfile is not a second mistake
-			c.fail(path, "%v", err)
-		}
-		return
-	}
-	target := ""
-	if !c.unknownAt(key("target")) {
-		target = deref(c.args.Target)
-	}
-	if c.args.hasOtherFrontend() {
-		return // another frontend's to judge
-	}
-	err = buildkit.CheckDockerfile(text.Text, target)
-	var noStage *buildkit.TargetError
-	switch {
-	case errors.As(err, &noStage):
-		c.fail("target", "%v", err)
-	case err != nil && text.Linked != "":
-		c.fail(path, "%s is not a valid Dockerfile. What is wrong is not shown, because a link out of the build context leads there; "+
-			"write its path in dockerfile.location to see it", text.Linked)
-	case err != nil:
-		c.fail(path, "%v", err)
-	}
-}
-
-// dockerfilePath is the property that says where the Dockerfile is.
-func (a ImageArgs) dockerfilePath() string {
-	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
-		return "dockerfile.inline"
-	}
-	return "dockerfile.location"
-}
-
-// dockerfileText is the text of the Dockerfile and the property that says where it is.
-func (a ImageArgs) dockerfileText(ctx context.Context) (path string, text buildkit.DockerfileText, err error) {
-	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
-		return "dockerfile.inline", buildkit.DockerfileText{Text: []byte(*a.Dockerfile.Inline)}, nil
-	}
-	files := a.files()
-	text, err = buildkit.ReadDockerfile(ctx, files)
-	if errors.Is(err, fs.ErrNotExist) {
-		abs, _ := filepath.Abs(files.Dockerfile)
-		err = fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline. %s", abs, madeElsewhere)
-	}
-	return "dockerfile.location", text, withTarget(err, "dockerfile.location")
-}
-
+// contextDir returns the location of the main context: a folder that is there, or else perhaps a remote one.
 func (a ImageArgs) contextDir() string {
 	if a.Context == nil || a.Context.Location == nil || *a.Context.Location == "" {
 		return "."
 	}
-	return *a.Context.Location
+	return buildkit.LocateContext(*a.Context.Location)
 }
 
 // files are the local inputs of the build.
@@ -172,10 +113,10 @@ func (a ImageArgs) files() buildkit.Files {
 	switch {
 	case a.Dockerfile != nil && a.Dockerfile.Inline != nil:
 		f.Inline = []byte(*a.Dockerfile.Inline)
-	case a.Dockerfile != nil && a.Dockerfile.Location != nil:
-		f.Dockerfile = *a.Dockerfile.Location
+	case a.namesDockerfile():
+		f.Dockerfile = buildkit.FindDockerfile(*a.Dockerfile.Location)
 	case !buildkit.IsRemote(f.Context):
-		f.Dockerfile = filepath.Join(f.Context, "Dockerfile")
+		f.Dockerfile = buildkit.FindDockerfile(filepath.Join(f.Context, "Dockerfile"))
 	}
 	if a.Context != nil {
 		for name, named := range a.Context.Named {

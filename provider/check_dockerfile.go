@@ -1,0 +1,161 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// checkDockerfile reports what is wrong with the text of the Dockerfile, or that there is none.
+func checkDockerfile(c *checker) {
+	d := c.args.Dockerfile
+	if d != nil && d.Location != nil && d.Inline != nil && isKnown(c.raw, "dockerfile") {
+		c.fail("dockerfile", "give either location or inline, not both")
+		return
+	}
+	given := c.args.namesDockerfile() || d != nil && d.Inline != nil
+	if !given && buildkit.IsRemote(c.args.contextDir()) {
+		return // the remote context's own
+	}
+	if !isKnown(c.raw, "dockerfile") || !given && c.unknownAt(key("context"), key("location")) {
+		return
+	}
+	if file := c.args.files().Dockerfile; file != "" && c.awaits(file) {
+		return
+	}
+	path, text, err := c.args.dockerfileText(c.ctx)
+	if err != nil {
+		if !c.failed("context.location") || given { // without a context its Dockerfile is not a second mistake
+			c.fail(path, "%v", err)
+		}
+		return
+	}
+	target := ""
+	if !c.unknownAt(key("target")) {
+		target = deref(c.args.Target)
+	}
+	if c.args.hasOtherFrontend() {
+		return // another frontend's to judge
+	}
+	err = buildkit.CheckDockerfile(text.Text, target)
+	var noStage *buildkit.TargetError
+	switch {
+	case errors.As(err, &noStage):
+		c.fail("target", "%v", err)
+	case err != nil && text.Linked != "":
+		c.fail(path, "%s is not a valid Dockerfile. What is wrong is not shown, because a link out of the build context leads there; "+
+			"write its path in dockerfile.location to see it", text.Linked)
+	case err != nil:
+		c.fail(path, "%v", err)
+	}
+}
+
+// dockerfilePath is the property that says where the Dockerfile is.
+func (a ImageArgs) dockerfilePath() string {
+	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
+		return "dockerfile.inline"
+	}
+	return "dockerfile.location"
+}
+
+// dockerfileText is the text of the Dockerfile and the property that says where it is.
+func (a ImageArgs) dockerfileText(ctx context.Context) (path string, text buildkit.DockerfileText, err error) {
+	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
+		return "dockerfile.inline", buildkit.DockerfileText{Text: []byte(*a.Dockerfile.Inline)}, nil
+	}
+	files := a.files()
+	text, err = buildkit.ReadDockerfile(ctx, files)
+	return "dockerfile.location", text, withTarget(a.explainDockerfile(files, err), "dockerfile.location")
+}
+
+// namesDockerfile tells whether the program says where the Dockerfile is.
+func (a ImageArgs) namesDockerfile() bool {
+	return a.Dockerfile != nil && deref(a.Dockerfile.Location) != ""
+}
+
+// explainDockerfile returns err or, if there is no file at files.Dockerfile, an error that says what is there and what to write.
+func (a ImageArgs) explainDockerfile(files buildkit.Files, err error) error {
+	absent := []error{fs.ErrNotExist, syscall.EISDIR, syscall.ENOTDIR}
+	if !slices.ContainsFunc(absent, func(kind error) bool { return errors.Is(err, kind) }) {
+		return err
+	}
+	path := files.Dockerfile
+	abs, _ := filepath.Abs(path)
+	if a.namesDockerfile() {
+		if mistake := dockerfileMistake(path, abs); mistake != nil {
+			return mistake
+		}
+	}
+	podman := filepath.Join(filepath.Dir(path), "Containerfile")
+	switch {
+	case isFolder(abs):
+		return folderError(abs, path)
+	case filepath.Base(path) == "Dockerfile" && isRegular(podman):
+		return fmt.Errorf("no Dockerfile at %s, but a Containerfile, which docker build does not take by itself: "+
+			"set dockerfile.location to %s", abs, podman)
+	case a.namesDockerfile() && buildkit.IsRemote(files.Context):
+		return fmt.Errorf("no Dockerfile at %s: dockerfile.location is a path on this machine, not in the remote context. "+
+			"Leave it out to take the Dockerfile of that one; the folder after # is its root (#main:folder)", abs)
+	}
+	return fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline. %s", abs, madeElsewhere)
+}
+
+// dockerfileMistake says what is wrong with a dockerfile.location that leads to no file; nil is nothing.
+func dockerfileMistake(location, abs string) error {
+	plain := strings.TrimRight(location, `/\`)
+	switch {
+	case location == "-":
+		return errors.New(`"-": there is no standard input here to read a Dockerfile from. Give its text in dockerfile.inline, ` +
+			"or write its path in dockerfile.location")
+	case strings.Contains(location, "://"):
+		return fmt.Errorf("%q: a Dockerfile cannot be fetched from a URL yet. Download it and write its path in "+
+			"dockerfile.location, or give its text in dockerfile.inline", location)
+	case strings.HasPrefix(location, "~"):
+		return tildeError(location, "dockerfile.location")
+	case plain != location && isRegular(abs):
+		return fmt.Errorf("%q: %s is a file. Leave out what follows its name: %s", location, abs, plain)
+	case isFolder(abs):
+		return folderError(location, plain)
+	}
+	return nil
+}
+
+// folderError says that a folder was named for a Dockerfile, with the Dockerfile in it.
+func folderError(shown, folder string) error {
+	inside := buildkit.FindDockerfile(filepath.Join(folder, "Dockerfile"))
+	if podman := filepath.Join(folder, "Containerfile"); !isRegular(inside) && isRegular(podman) {
+		inside = podman
+	}
+	if !isRegular(inside) {
+		return fmt.Errorf("%q is a folder, and has no Dockerfile. Write the path of a file in dockerfile.location", shown)
+	}
+	return fmt.Errorf("%q is a folder. Write the path of the file in dockerfile.location: %s", shown, inside)
+}
+
+// tildeError says that nobody expands ~, and what to write.
+func tildeError(location, input string) error {
+	instead := "the path of the home directory"
+	home, err := os.UserHomeDir()
+	if rest, own := strings.CutPrefix(location, "~/"); own && err == nil {
+		instead = filepath.Join(home, rest)
+	}
+	return fmt.Errorf("%q: only a shell replaces ~ by the home directory. Write %s in %s", location, instead, input)
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
