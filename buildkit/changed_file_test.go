@@ -30,7 +30,7 @@ func TestIgnorePatternMatchesThePath(t *testing.T) {
 		if pattern != want {
 			t.Errorf("%q: %q, want %q", path, pattern, want)
 		}
-		list, err := patterns([]byte(pattern+"\n"), ".")
+		list, err := patterns([]byte(pattern+"\n"), ".", ignoreFile)
 		if err != nil {
 			t.Errorf("%q: %v", path, err)
 			continue

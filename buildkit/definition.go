@@ -163,9 +163,12 @@ func (d Definition) files() map[string][]byte {
 // patternLimit is how many patterns an ignore file may have. Each is a regular expression, and is tried on each path.
 const patternLimit = 10_000
 
-// patterns are those of an ignore file.
-func patterns(ignore []byte, dir string) ([]string, error) {
+// patterns are those of the ignore file at path of a directory. The error is an *EncodingError, or tells what is wrong with a pattern.
+func patterns(ignore []byte, dir, path string) ([]string, error) {
 	list, err := ignorefile.ReadAll(bytes.NewReader(ignore))
+	if wrong := checkIgnore(ignore, list, path); wrong != nil {
+		return nil, wrong
+	}
 	if err == nil && len(list) > patternLimit {
 		err = fmt.Errorf("it has %d patterns: %d are the most. Ignore whole folders", len(list), patternLimit)
 	}

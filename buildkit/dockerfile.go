@@ -15,7 +15,13 @@ import (
 
 // CheckDockerfile tells what is wrong with the text of a Dockerfile without building it: its syntax, with the line, and
 // whether target is one of its stages. A Dockerfile for another frontend is that frontend's to judge.
+//
+// Errors: an *EncodingError when the text cannot be parsed because it is not UTF-8; a *dockerfile.SizeError; a *TargetError;
+// what the parser says.
 func CheckDockerfile(text []byte, target string) error {
+	if marked := markedEncoding(text); marked != nil {
+		return marked
+	}
 	if _, _, _, other := parser.DetectSyntax(text); other {
 		if _, served := officialSyntax(text); !served {
 			return nil
@@ -29,11 +35,11 @@ func CheckDockerfile(text []byte, target string) error {
 	}
 	parsed, err := parser.Parse(bytes.NewReader(text))
 	if err != nil {
-		return newer(text, atLine(err))
+		return explainSyntax(text, lineOf(err), newer(text, atLine(err)))
 	}
 	stages, _, err := instructions.Parse(parsed.AST, nil)
 	if err != nil {
-		return newer(text, atLine(err))
+		return explainSyntax(text, lineOf(err), newer(text, atLine(err)))
 	}
 	if len(stages) == 0 {
 		return errors.New("the Dockerfile has no stage: it needs at least a FROM")
@@ -79,13 +85,21 @@ func newer(text []byte, err error) error {
 		err, frontendMinor, frontendMinor+1)
 }
 
-// atLine puts the line in front, once.
-func atLine(err error) error {
+// lineOf returns the line of the Dockerfile that an error of the parser is about, 0 if it names none.
+func lineOf(err error) int {
 	var located *parser.LocationError
 	if !errors.As(err, &located) || len(located.Locations) == 0 || len(located.Locations[0]) == 0 {
+		return 0
+	}
+	return located.Locations[0][0].Start.Line
+}
+
+// atLine puts the line in front, once.
+func atLine(err error) error {
+	line := lineOf(err)
+	if line == 0 {
 		return err
 	}
-	line := located.Locations[0][0].Start.Line
 	text := strings.TrimPrefix(err.Error(), fmt.Sprintf("dockerfile parse error on line %d: ", line))
 	return fmt.Errorf("line %d: %s", line, text)
 }

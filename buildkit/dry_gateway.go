@@ -24,6 +24,7 @@ import (
 // Nothing is built.
 type dryGateway struct {
 	source   dockerfile.Source
+	of       Files // of the plan
 	attrs    map[string]string
 	files    map[string]map[string][]byte // of local sources that the frontend itself reads from, by source
 	baseEnv  []string                     // of every base image
@@ -34,10 +35,11 @@ type dryGateway struct {
 	images   map[string]bool // by canonical reference, without those by digest
 	fixed    map[string]bool // those, without a tag
 	asked    bytes.Buffer    // all definitions and references, one after the other
+	nul      bool            // a step has a NUL byte: see runsNUL
 }
 
 func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway {
-	g := &dryGateway{attrs: plan.frontendAttrs(d), platform: platforms.MustParse(builderPlatform)}
+	g := &dryGateway{of: plan.Files, attrs: plan.frontendAttrs(d), platform: platforms.MustParse(builderPlatform)}
 	g.images, g.fixed = map[string]bool{}, map[string]bool{}
 	g.files = map[string]map[string][]byte{definitionSource: d.files(), contextSource: {}}
 	g.source = d.source()
@@ -73,6 +75,16 @@ func (g *dryGateway) uses() Uses {
 	return sum.sorted()
 }
 
+// wrongByte returns an error if the Dockerfile has a NUL byte that reaches a step, or nil.
+func (g *dryGateway) wrongByte() *EncodingError {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.nul {
+		return nil
+	}
+	return wrongLine(g.source.Text, hasNUL)
+}
+
 // Solve notes the local sources of a definition. The result can be read from as far as the frontend does.
 // The frontend calls it in goroutines of its own, as it does ResolveSourceMetadata.
 func (g *dryGateway) Solve(_ context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
@@ -94,6 +106,7 @@ func (g *dryGateway) solve(req gateway.SolveRequest) (*gateway.Result, error) {
 	g.mu.Lock()
 	g.requests = append(g.requests, requests...)
 	g.asked.Write(bytes.Join(req.Definition.GetDef(), nil))
+	g.nul = g.nul || bytes.IndexByte(g.source.Text, 0) >= 0 && runsNUL(req.Definition)
 	g.mu.Unlock()
 	result := gateway.NewResult()
 	result.SetRef(ref)

@@ -25,6 +25,9 @@ func (in *Inputs) Warnings(ctx context.Context, plan Plan) []string {
 	warnings := slices.Clone(in.links)
 	for _, name := range slices.Sorted(maps.Keys(in.dirs)) {
 		tree, dir := in.trees[name], in.dirs[name].dir
+		if warning := warnOfPattern(in.dirs[name].ignore, in.dirs[name].ignorePath); warning != "" && in.readsOf(name) {
+			warnings = append(warnings, warning)
+		}
 		if skipped := tree.Skipped(); len(skipped) > 0 {
 			warnings = append(warnings, fmt.Sprintf("build context %s: %s: BuildKit cannot send sockets, FIFOs and devices, so the build goes without. "+
 				"Add them to .dockerignore to be rid of this warning", dir, few(skipped)))

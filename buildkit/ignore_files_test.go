@@ -40,6 +40,9 @@ func TestIgnoreFilesMeanWhatTheyMeanToBuildKit(t *testing.T) {
 		"of a context, wrong, not needed": {"Dockerfile": all, "../lib/.dockerignore": "!\n", "../lib/f": ""},
 		"a link that is all that is read": {"Dockerfile": "FROM scratch\nCOPY .dockerignore /x/\n", ".dockerignore": "->d/keep", "d/keep": "d\n!d/keep\n**/d\n"},
 		"all but one, in part":            {"Dockerfile": part, ".dockerignore": "*\n!d/x.log\n"},
+		"with byte order marks":           {"Dockerfile": "\ufeff" + all, ".dockerignore": "\ufeff**/*.log\n"},
+		"with byte order marks, in part":  {"Dockerfile": "\ufeff" + part, ".dockerignore": "\ufeff**/*.log\n"},
+		"in Latin-1":                      {"Dockerfile": "# caf\xe9\n" + all + "LABEL a=\xe9\n", ".dockerignore": "# caf\xe9\n**/*.log\ncaf\xe9\n"},
 		"one that is taken back":          {"Dockerfile": all, ".dockerignore": "d\n!d/x.log\n**/d\n"},
 		"one that is taken back, in part": {"Dockerfile": part, ".dockerignore": "d\n!d/x.log\n**/d\n"},
 	}

@@ -35,7 +35,7 @@ type Inputs struct {
 // Load reads and records the local inputs of a plan: of each context what its ignore file leaves in and, unless the plan
 // says otherwise, what the Dockerfile reads; the whole of it when that cannot be told for certain.
 //
-// Errors name the path that could not be read.
+// Errors name the path that could not be read; an *EncodingError names a text that is not UTF-8.
 func Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	return (*Walks)(nil).Load(ctx, plan)
 }
@@ -56,10 +56,8 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		Definition: d, files: plan.Files, dirs: map[string]localContext{}, urls: plan.Files.withoutLogins().remotes(),
 		trees: map[string]*source.Tree{definitionSource: source.Files(d.files())},
 	}
-	if !plan.WatchAll {
-		if in.predicted, in.Certain, err = Predict(ctx, plan, d); err != nil {
-			return nil, err
-		}
+	if err := in.predict(ctx, plan); err != nil {
+		return nil, err
 	}
 	all := newKey()
 	if plan.Epoch != nil { // or images with and without one would send the context anew by turns
@@ -87,6 +85,7 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 type localContext struct {
 	source, name, dir string // name is "" for the main context
 	ignore            []byte
+	ignorePath        string
 }
 
 // NamedContextError is an error about a named context.
@@ -109,13 +108,14 @@ func (c localContext) named(err error) error {
 
 // contexts are the main context and then the named ones by their names, without those that the daemon fetches.
 func contexts(files Files, d Definition) []localContext {
-	all := []localContext{{source: contextSource, dir: files.Context, ignore: d.Ignore}}
+	all := []localContext{{source: contextSource, dir: files.Context, ignore: d.Ignore, ignorePath: d.IgnorePath}}
 	if IsRemote(files.Context) {
 		all = nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
 		if !IsRemoteNamed(files.Named[name]) {
-			all = append(all, localContext{source: localName(name), name: name, dir: files.Named[name], ignore: d.Named[name]})
+			dir := files.Named[name]
+			all = append(all, localContext{source: localName(name), name: name, dir: dir, ignore: d.Named[name], ignorePath: filepath.Join(dir, ignoreFile)})
 		}
 	}
 	return all
@@ -128,7 +128,7 @@ func (c localContext) scope(ctx context.Context, files Files, reads Reads) (sour
 	if reads != nil && !read {
 		return source.Scope{Includes: []string{}}, nil
 	}
-	excludes, err := patterns(c.ignore, c.dir)
+	excludes, err := patterns(c.ignore, c.dir, c.ignorePath)
 	if err != nil || paths == nil {
 		return source.Scope{Excludes: excludes}, err
 	}

@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -38,7 +39,8 @@ var errUncertain = errors.New("uncertain")
 //
 // The stages of TestTargets are built too: what they read is read.
 //
-// Errors: a *dockerfile.BudgetError when the frontend takes more memory or time than it may, a *dockerfile.CrashError.
+// Errors: a *dockerfile.BudgetError when the frontend takes more memory or time than it may, a *dockerfile.CrashError, an
+// *EncodingError when no daemon could be sent what the frontend makes of the Dockerfile.
 func Predict(ctx context.Context, plan Plan, d Definition) (p Prediction, certain bool, err error) {
 	p = Prediction{Reads: Reads{}, Uses: Uses{}}
 	plan.Provenance = "" // reads nothing of the contexts; the scan of the image for its SBOM may
@@ -54,6 +56,20 @@ func Predict(ctx context.Context, plan Plan, d Definition) (p Prediction, certai
 	}
 	p.Uses = p.Uses.excluding()
 	return p, true, nil
+}
+
+// predict fills in what the build reads, unless the whole of it is taken. A text with odd bytes is tried all the same.
+func (in *Inputs) predict(ctx context.Context, plan Plan) (err error) {
+	if !plan.WatchAll {
+		in.predicted, in.Certain, err = Predict(ctx, plan, in.Definition)
+		return err
+	}
+	if _, odd := wrongByte(in.Dockerfile); odd {
+		if _, _, err = Predict(ctx, plan, in.Definition); errors.As(err, new(*EncodingError)) {
+			return err
+		}
+	}
+	return nil
 }
 
 func predictTarget(ctx context.Context, plan Plan, d Definition) (p Prediction, certain bool, err error) {
@@ -84,18 +100,25 @@ func dryRuns(plan Plan, d Definition) (one, other *dryGateway) {
 	return one, other
 }
 
-// runBoth runs the frontend on both gateways and tells whether it came to its end. The error says that it took too much.
+// runBoth runs the frontend on both gateways and tells whether it came to its end. The error says that it took too much, or that
+// the bytes of the Dockerfile are wrong on both machines: on one alone they may be in a stage that only it builds.
 func runBoth(ctx context.Context, one, other *dryGateway) (ended bool, err error) {
-	for _, g := range []*dryGateway{one, other} {
+	ended = true
+	var wrong [2]*EncodingError
+	for i, g := range []*dryGateway{one, other} {
 		_, err := dockerfile.Run(ctx, g, g.source)
 		if IsOverBudget(err) {
 			return false, err
 		}
-		if err != nil {
-			return false, nil //nolint:nilerr // the build says it again, with the line
+		wrong[i] = cmp.Or(encodingOf(err, g.source.Text), g.wrongByte()).of(g.of)
+		if ended = ended && err == nil; !ended && wrong[i] == nil {
+			return false, nil // the build says it again, with the line
 		}
 	}
-	return true, nil
+	if wrong[0] != nil && wrong[1] != nil {
+		return false, wrong[0]
+	}
+	return ended, nil
 }
 
 // IsOverBudget tells whether the Dockerfile frontend took more memory or time than it may, or its process crashed.

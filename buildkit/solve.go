@@ -26,7 +26,8 @@ import (
 // access.Guard does not allow; a *PushError when the image was built and not pushed; a *BaseImageError when
 // an image could not be had that the build begins from, copies from or needs as a frontend; a *StepError when a step of the
 // Dockerfile failed; a *DaemonError for what else the daemon says; a *SilentSourceError when a server stopped in the middle
-// of what the build fetches; a *SilentCacheError when a cache could not be written; an error that names the path when a local input is not what was
+// of what the build fetches; a *SilentCacheError when a cache could not be written; an
+// *EncodingError when the Dockerfile is not UTF-8; an error that names the path when a local input is not what was
 // recorded, or the secret or the keys that are not there; a *StoppedError when
 // ctx ended or the daemon did.
 func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
@@ -193,6 +194,9 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	}
 	if unhashed := s.guard.err(); unhashed != nil {
 		return unhashed
+	}
+	if wrong := s.encoding(err); wrong != nil {
+		return wrong
 	}
 	explained := s.secrets.explain(s.steps.explain(err, s.plan))
 	if _, other := errors.AsType[*DaemonError](explained); other && status.Code(err) == codes.Unavailable { // the daemon has gone

@@ -107,7 +107,7 @@ func (r *imageResource) build(ctx context.Context, op operation, repositories []
 		in, err = r.load(ctx, plan)
 		end()
 		if err != nil {
-			return image{}, err
+			return image{}, explainBuild(err)
 		}
 		in.Recognize(deref(op.args.ContextHash))
 	}

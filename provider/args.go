@@ -106,7 +106,8 @@ func (c *BuildContext) Annotate(an infer.Annotator) {
 	an.Describe(c, "Where a build reads files from.")
 	an.Describe(&c.Location, "A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is "+
 		"neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the "+
-		"URL of an archive; it counts by its URL. Defaults to `.`.")
+		"URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as "+
+		"`github.com/acme/app`. Defaults to `.`.")
 	an.Describe(&c.Named, "Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.")
 }
 
@@ -131,7 +132,8 @@ type Dockerfile struct {
 // Annotate documents the type.
 func (d *Dockerfile) Annotate(an infer.Annotator) {
 	an.Describe(d, "The Dockerfile: one of `location` and `inline`.")
-	an.Describe(&d.Location, "Path of the Dockerfile, relative to the program.")
+	an.Describe(&d.Location, "Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else "+
+		"`dockerfile`.")
 	an.Describe(&d.Inline, "Text of the Dockerfile.")
 }
 

@@ -53,6 +53,7 @@ func checkDockerfile(c *checker) {
 	case err != nil && text.Linked != "":
 		c.fail(path, "%s is not a valid Dockerfile. What is wrong is not shown, because a link out of the build context leads there; "+
 			"write its path in dockerfile.location to see it", text.Linked)
+	case c.failEncoding(err, c.args.files()):
 	case err != nil:
 		c.fail(path, "%v", err)
 	}

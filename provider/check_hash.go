@@ -36,15 +36,7 @@ func (r *imageResource) fillContextHash(
 		return w.explain(context.Cause(ctx), "")
 	}
 	if err != nil {
-		path := "context"
-		if buildkit.IsOverBudget(err) {
-			c.fail(c.args.dockerfilePath(), "%v", err)
-			return nil
-		}
-		if named := new(buildkit.NamedContextError); errors.As(err, &named) {
-			path = under("context.named", named.Name) + ".location"
-		}
-		c.fail(path, "the build context cannot be read: %v", withTarget(err, path))
+		c.failLoad(err, plan.Files)
 		return nil
 	}
 	if c.awaitedOf(in) {
@@ -63,6 +55,22 @@ func (r *imageResource) fillContextHash(
 	r.remember(urn, hash, in)
 	res.Inputs = res.Inputs.Set("contextHash", property.New(hash))
 	return nil
+}
+
+// failLoad reports why the inputs of a build cannot be read, under the input that names what is wrong.
+func (c *checker) failLoad(err error, files buildkit.Files) {
+	named, isNamed := errors.AsType[*buildkit.NamedContextError](err)
+	path := "context"
+	switch {
+	case c.failEncoding(err, files):
+		return
+	case buildkit.IsOverBudget(err):
+		c.fail(c.args.dockerfilePath(), "%v", err)
+		return
+	case isNamed:
+		path = under("context.named", named.Name) + ".location"
+	}
+	c.fail(path, "the build context cannot be read: %v", withTarget(err, path))
 }
 
 // unknownArgs are the build arguments whose values are not known yet.

@@ -18,6 +18,9 @@ func explainBuild(err error) error {
 	if step, ok := errors.AsType[*buildkit.StepError](err); ok {
 		return withLines(err, append(secretRemedies(step), stepRemedies[step.Fault], emulatorRemedy(step))...)
 	}
+	if wrong, ok := errors.AsType[*buildkit.EncodingError](err); ok {
+		return withLines(err, encodingRemedy(wrong))
+	}
 	if other, ok := errors.AsType[*buildkit.DaemonError](err); ok {
 		return withLines(err, stepRemedies[other.Fault])
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerfile/builder"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
@@ -76,13 +78,27 @@ func serveParent(ctx context.Context, conn net.Conn) error {
 			result, err = builder.Build(ctx, &parentGateway{Client: c, bridge: bridge, quiet: t.Quiet})
 			return err
 		})
-		return result, err
+		return result, sendable(err)
 	})
 	if !returned {
 		return io.ErrUnexpectedEOF
 	}
 	return nil
 }
+
+// sendable returns an error that can be sent: gRPC sends no text that is not UTF-8, such as a line of a Dockerfile.
+func sendable(err error) error {
+	if err == nil || utf8.ValidString(err.Error()) {
+		return err
+	}
+	return &validError{cause: err}
+}
+
+// validError is an error whose text is not UTF-8.
+type validError struct{ cause error }
+
+func (e *validError) Error() string { return foreign.Text(e.cause.Error()) }
+func (e *validError) Unwrap() error { return e.cause }
 
 func dialParent(conn net.Conn) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///parent",

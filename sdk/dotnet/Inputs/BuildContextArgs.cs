@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class BuildContextArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+        /// A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
         /// </summary>
         [Input("location")]
         public Input<string>? Location { get; set; }

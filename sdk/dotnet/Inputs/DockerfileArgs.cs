@@ -23,7 +23,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string>? Inline { get; set; }
 
         /// <summary>
-        /// Path of the Dockerfile, relative to the program.
+        /// Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         /// </summary>
         [Input("location")]
         public Input<string>? Location { get; set; }

@@ -15,7 +15,7 @@ var _ = internal.GetEnvOrDefault
 
 // Where a build reads files from.
 type BuildContext struct {
-	// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+	// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
 	Location *string `pulumi:"location"`
 	// Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
 	Named map[string]NamedContext `pulumi:"named"`
@@ -34,7 +34,7 @@ type BuildContextInput interface {
 
 // Where a build reads files from.
 type BuildContextArgs struct {
-	// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+	// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
 	Location pulumi.StringPtrInput `pulumi:"location"`
 	// Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
 	Named NamedContextMapInput `pulumi:"named"`
@@ -118,7 +118,7 @@ func (o BuildContextOutput) ToBuildContextPtrOutputWithContext(ctx context.Conte
 	}).(BuildContextPtrOutput)
 }
 
-// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
 func (o BuildContextOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v BuildContext) *string { return v.Location }).(pulumi.StringPtrOutput)
 }
@@ -152,7 +152,7 @@ func (o BuildContextPtrOutput) Elem() BuildContextOutput {
 	}).(BuildContextOutput)
 }
 
-// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
 func (o BuildContextPtrOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *BuildContext) *string {
 		if v == nil {
@@ -2933,7 +2933,7 @@ func (o CacheToS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
 type Dockerfile struct {
 	// Text of the Dockerfile.
 	Inline *string `pulumi:"inline"`
-	// Path of the Dockerfile, relative to the program.
+	// Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
 	Location *string `pulumi:"location"`
 }
 
@@ -2952,7 +2952,7 @@ type DockerfileInput interface {
 type DockerfileArgs struct {
 	// Text of the Dockerfile.
 	Inline pulumi.StringPtrInput `pulumi:"inline"`
-	// Path of the Dockerfile, relative to the program.
+	// Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
 	Location pulumi.StringPtrInput `pulumi:"location"`
 }
 
@@ -3039,7 +3039,7 @@ func (o DockerfileOutput) Inline() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Dockerfile) *string { return v.Inline }).(pulumi.StringPtrOutput)
 }
 
-// Path of the Dockerfile, relative to the program.
+// Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
 func (o DockerfileOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Dockerfile) *string { return v.Location }).(pulumi.StringPtrOutput)
 }
@@ -3078,7 +3078,7 @@ func (o DockerfilePtrOutput) Inline() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Path of the Dockerfile, relative to the program.
+// Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
 func (o DockerfilePtrOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Dockerfile) *string {
 		if v == nil {

@@ -11,7 +11,7 @@ import * as enums from "../types/enums";
  */
 export interface BuildContextArgs {
     /**
-     * A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+     * A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
      */
     location?: pulumi.Input<string>;
     /**
@@ -381,7 +381,7 @@ export interface DockerfileArgs {
      */
     inline?: pulumi.Input<string>;
     /**
-     * Path of the Dockerfile, relative to the program.
+     * Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
      */
     location?: pulumi.Input<string>;
 }

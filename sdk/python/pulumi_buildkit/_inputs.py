@@ -86,7 +86,7 @@ class BuildContextArgsDict(TypedDict):
     """
     location: NotRequired[pulumi.Input[_builtins.str]]
     """
-    A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+    A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
     """
     named: NotRequired[pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgsDict']]]]
     """
@@ -101,7 +101,7 @@ class BuildContextArgs:
         """
         Where a build reads files from.
 
-        :param pulumi.Input[_builtins.str] location: A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+        :param pulumi.Input[_builtins.str] location: A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
         :param pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgs']]] named: Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
         """
         if location is not None:
@@ -113,7 +113,7 @@ class BuildContextArgs:
     @pulumi.getter
     def location(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+        A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
         """
         return pulumi.get(self, "location")
 
@@ -1673,7 +1673,7 @@ class DockerfileArgsDict(TypedDict):
     """
     location: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Path of the Dockerfile, relative to the program.
+    Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
     """
 
 @pulumi.input_type
@@ -1685,7 +1685,7 @@ class DockerfileArgs:
         The Dockerfile: one of `location` and `inline`.
 
         :param pulumi.Input[_builtins.str] inline: Text of the Dockerfile.
-        :param pulumi.Input[_builtins.str] location: Path of the Dockerfile, relative to the program.
+        :param pulumi.Input[_builtins.str] location: Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         """
         if inline is not None:
             pulumi.set(__self__, "inline", inline)
@@ -1708,7 +1708,7 @@ class DockerfileArgs:
     @pulumi.getter
     def location(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Path of the Dockerfile, relative to the program.
+        Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         """
         return pulumi.get(self, "location")
 

@@ -22,14 +22,14 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
     public static final BuildContextArgs Empty = new BuildContextArgs();
 
     /**
-     * A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+     * A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository&#39;s, as `github.com/acme/app`. Defaults to `.`.
      * 
      */
     @Import(name="location")
     private @Nullable Output<String> location;
 
     /**
-     * @return A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+     * @return A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository&#39;s, as `github.com/acme/app`. Defaults to `.`.
      * 
      */
     public Optional<Output<String>> location() {
@@ -77,7 +77,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+         * @param location A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository&#39;s, as `github.com/acme/app`. Defaults to `.`.
          * 
          * @return builder
          * 
@@ -88,7 +88,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. Defaults to `.`.
+         * @param location A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository&#39;s, as `github.com/acme/app`. Defaults to `.`.
          * 
          * @return builder
          * 

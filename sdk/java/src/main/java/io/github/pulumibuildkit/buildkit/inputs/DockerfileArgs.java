@@ -35,14 +35,14 @@ public final class DockerfileArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Path of the Dockerfile, relative to the program.
+     * Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
      * 
      */
     @Import(name="location")
     private @Nullable Output<String> location;
 
     /**
-     * @return Path of the Dockerfile, relative to the program.
+     * @return Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
      * 
      */
     public Optional<Output<String>> location() {
@@ -96,7 +96,7 @@ public final class DockerfileArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location Path of the Dockerfile, relative to the program.
+         * @param location Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
          * 
          * @return builder
          * 
@@ -107,7 +107,7 @@ public final class DockerfileArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location Path of the Dockerfile, relative to the program.
+         * @param location Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
          * 
          * @return builder
          * 

@@ -1,0 +1,57 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
+)
+
+// encodingRemedy says how a text becomes one that BuildKit reads.
+func encodingRemedy(e *buildkit.EncodingError) string {
+	from, guess := e.Encoding, ""
+	switch {
+	case from == "" && e.Byte < 0x80 && e.Line > 0:
+		return "leave it out, and save the file as plain UTF-8"
+	case from == "":
+		from, guess = "WINDOWS-1252", ", if it is one of these,"
+	case e.Mark: // iconv then leaves the mark out
+		from = strings.TrimRight(from, "LBE")
+	}
+	if e.File == "" {
+		return "save it as UTF-8"
+	}
+	file := shell.Quote(e.File)
+	return fmt.Sprintf("save it as UTF-8, with an editor or%s with: iconv -f %s -t UTF-8 %s >%s && mv %[4]s %[3]s",
+		guess, from, file, shell.Quote(e.File+".utf8"))
+}
+
+// failEncoding reports an error about the encoding of a text, if err is one, under the input that the text is of.
+func (c *checker) failEncoding(err error, files buildkit.Files) bool {
+	wrong, ok := errors.AsType[*buildkit.EncodingError](err)
+	if !ok {
+		return false
+	}
+	shown := *wrong
+	if shown.File == "" && !shown.Remote {
+		shown.File = files.Dockerfile
+	}
+	c.fail(c.args.textPath(err, &shown), "%v. %s", &shown, upperFirst(encodingRemedy(&shown)))
+	return true
+}
+
+// textPath returns the input that says where a text is.
+func (a ImageArgs) textPath(err error, wrong *buildkit.EncodingError) string {
+	named, ok := errors.AsType[*buildkit.NamedContextError](err)
+	switch {
+	case ok:
+		return under("context.named", named.Name) + ".location"
+	case wrong.Ignore && wrong.File != a.files().Dockerfile+".dockerignore":
+		return "context.location"
+	}
+	return a.dockerfilePath()
+}
+
+func upperFirst(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
