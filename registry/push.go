@@ -91,9 +91,14 @@ func (t *pushTries) next(ctx context.Context, failure *PushError) error {
 	if failure.doubtful {
 		budget = min(budget, doubtfulBudget)
 	}
-	wait, again := waits(t.client.options.RetryWaits).after(t.count, max(failure.asked, t.client.pauseAsked(ctx, failure)))
+	asked := max(failure.asked, t.client.pauseAsked(ctx, failure))
+	wait, again := waits(t.client.options.RetryWaits).after(t.count, asked)
 	if !failure.Temporary || !again || time.Since(t.failed)+wait > budget {
-		failure.cause = &exhausted{error: failure.cause, tries: t.count, took: time.Since(t.failed)}
+		over := &exhausted{error: failure.cause, tries: t.count, took: time.Since(t.failed)}
+		if failure.Temporary && again && asked > 0 {
+			over.tooLong = wait
+		}
+		failure.cause = over
 		return failure
 	}
 	t.tell(fmt.Sprintf("%v; trying again in %s", failure, wait.Round(time.Second/10)))

@@ -56,7 +56,11 @@ func persist(
 		last = failure
 		wait, again := pauses.after(tries, asked.value())
 		if !again || outlasts(ctx, wait) {
-			return &exhausted{last, tries, time.Since(began), asked.value()}
+			over := &exhausted{error: last, tries: tries, took: time.Since(began), asked: asked.value()}
+			if again && over.asked > 0 {
+				over.tooLong = wait
+			}
+			return over
 		}
 		end := pausing(failure, wait)
 		err := pause(ctx, wait)
@@ -85,16 +89,32 @@ type exhausted struct {
 	error
 	tries int
 	took  time.Duration
-	asked time.Duration // for a pause that was too long
+	asked time.Duration // for a pause
+	// tooLong is the pause that was asked for, if less time is left.
+	tooLong time.Duration
 }
 
+// Error is the last failure, with what was done about it and why there is no further try.
 func (e *exhausted) Error() string {
-	if e.tries == 1 {
+	switch {
+	case e.tooLong > 0:
+		return fmt.Sprintf("%v (tried %s: the next try may begin in %s, and less time is left)", e.error, e.tried(),
+			e.tooLong.Round(time.Second/10))
+	case e.tries == 1:
 		return e.error.Error()
 	}
-	return fmt.Sprintf("%v (tried %d times in %s)", e.error, e.tries, e.took.Round(time.Second/10))
+	return fmt.Sprintf("%v (tried %s)", e.error, e.tried())
 }
 
+// tried says how often, and for how long.
+func (e *exhausted) tried() string {
+	if e.tries == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times in %s", e.tries, e.took.Round(time.Second/10))
+}
+
+// Unwrap is the last failure.
 func (e *exhausted) Unwrap() error { return e.error }
 
 // waits are the pauses after the first, second, ... try. Nil means growing ones without an end.

@@ -119,7 +119,7 @@ func TestRetryAfter(t *testing.T) {
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 			said := map[string]string{"request": "too many requests", "ping": "Rate exceeded"}[name] // a HEAD has no words
 			expect(t, err, registry.ErrRateLimited, "resolving "+r.Host()+"/app:1: 429 rate limited: "+said+
-				"; wait some minutes and try again, with fewer images at once")
+				"; wait some minutes and try again, with fewer images at once (tried once: the next try may begin in 1h0m0s, and less time is left)")
 		})
 	}
 }
