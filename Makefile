@@ -46,7 +46,7 @@ fixtures: $(BUSYBOX) qemu ## what base images of the tests are made of, into .ca
 languages: $(HOSTS) $(addprefix .cache/languages/,nodejs.built python.built java.built) ## language hosts, toolchains and the built SDKs, into .cache/
 
 demo: build tools qemu ## a real pulumi up for two platforms: push, pull back, run, change, destroy
-	@go run ./examples/demo
+	@go run ./test/e2e/demo
 
 # The example is a module of its own. Then one invocation, so that packages compile once and run side by side. vet is make lint's: here it would
 # visit every dependency. Without symbols for debuggers the tests are linked in half the time.
@@ -81,7 +81,7 @@ fuzz: go gcc ## every fuzz target of what strangers write, for FUZZTIME each (1m
 
 bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl, steps in both networks, sizes of archives
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/source ./buildkit/daemon
-	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./examples
+	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./test/e2e
 	@for file in $(PLATFORMS:%=.cache/dist/%/pulumi-resource-buildkit*) $(PLATFORMS:%=$(DIST)/$(ARCHIVE)-%.tar.gz); do \
 		awk -v bytes=$$(stat -c %s $$file) -v file=$$file 'BEGIN {printf "%6.1f MB  %s\n", bytes / 1e6, file}'; done
 
@@ -93,7 +93,7 @@ SDK_VERSION ?= 0.0.0
 sdk: schema ## write schema.json, and from it the SDKs of all languages into sdk/ and docs/reference.md
 	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -examples $(CURDIR)/provider/image_examples.md
 	$(MAKE) schema
-	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION) -programs $(CURDIR)/examples/languages/testdata/inputs -reference $(CURDIR)/docs/reference.md
+	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION) -programs $(CURDIR)/test/e2e/languages/testdata/inputs -reference $(CURDIR)/docs/reference.md
 
 clean: ## remove bin/ and .cache/
 	rm -rf bin .cache

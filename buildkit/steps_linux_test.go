@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
-	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 

@@ -16,7 +16,7 @@ import (
 )
 
 // These tests apply inputs whose image the state remembers, so that they need no builder: what they are about is what
-// happens to names. The builds themselves are tested end to end, in examples/.
+// happens to names. The builds themselves are tested end to end, in test/e2e.
 
 // remembered is a registry that holds an image as app@digest, without a tag, and the state that remembers it.
 type remembered struct {

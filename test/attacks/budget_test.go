@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // The attacker writes the Dockerfile, and wants the memory and the time of the machine that previews it.

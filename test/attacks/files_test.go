@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // The attacker writes the files that inputs and conventions name, and wants the plugin to wait or to eat the machine's memory.

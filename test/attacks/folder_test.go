@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // The attacker is another user of the same machine, who could write into the daemon's folder for a while.

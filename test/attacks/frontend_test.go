@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 

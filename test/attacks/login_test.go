@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // Another user of the machine, and whoever gets the image, the state or the log, looks for the login in a URL.

@@ -16,7 +16,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // shared is what the tests have in common.

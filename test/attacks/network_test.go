@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // The attacker writes the Dockerfile, and wants what listens on the machine that builds it.

@@ -21,7 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/examples/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // Somebody reads the logs of CI. With these flags the engine has its plugins log everything that they are sent, to stderr, to

@@ -1,0 +1,94 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source/sourcetest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// A preview that finds nothing changed in a context of 200,000 files and 1 GB, all of them watched, beside the preview of an
+// empty program. The context is not in the program's folder, which the language host of YAML itself searches at each command.
+func BenchmarkNoChangePreview(b *testing.B) {
+	const watched = `
+context: { location: ../app }
+platforms: [linux/amd64]
+tags: ["REPO:1"]
+watch: all
+`
+	s := asUsersDo(b, project(b, watched, nil))
+	must(b, s.Write("../app/Dockerfile", "FROM scratch\nCOPY d0 /\n"))
+	must(b, sourcetest.Fill(filepath.Join(s.Dir, "../app")))
+	empty := asUsersDo(b, program(b, "outputs: { nothing: none }\n", nil))
+	ok(b, empty.Up("--skip-preview"))
+	ok(b, s.Up("--skip-preview"))
+	ok(b, s.Preview("--expect-no-changes"))
+
+	var ours, theirs []time.Duration
+	for b.Loop() {
+		theirs = append(theirs, preview(b, empty))
+		ours = append(ours, preview(b, s))
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(ours).Seconds(), "big-s")
+	b.ReportMetric(median(theirs).Seconds(), "empty-s")
+	b.ReportMetric((median(ours) - median(theirs)).Seconds(), "over-empty-s")
+	b.ReportMetric(pluginMemory(b, func() { preview(b, s) }), "plugin-MB")
+	ok(b, s.Destroy("--skip-preview"))
+}
+
+// asUsersDo is a stack whose processes collect garbage as they do for users, not as is best for many short tests.
+func asUsersDo(b *testing.B, program fs.FS) *stack.Test {
+	b.Helper()
+	return stack.New(b, stack.Config{Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: []string{"GOGC="}})
+}
+
+// pluginMemory is the most that a plugin held while run ran, by what the kernel says of it every 20 ms.
+func pluginMemory(b *testing.B, run func()) (most float64) {
+	b.Helper()
+	var group sync.WaitGroup
+	done := make(chan struct{})
+	group.Go(func() {
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
+			select {
+			case <-done:
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			for _, plugin := range stack.Running("pulumi-resource-buildkit 127.0.0.1") {
+				status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", plugin.PID)) // it may have ended
+				if match := peak.FindSubmatch(status); match != nil {
+					kilobytes, _ := strconv.ParseFloat(string(match[1]), 64)
+					most = max(most, kilobytes/1000)
+				}
+			}
+		}
+	})
+	run()
+	close(done)
+	group.Wait()
+	if most == 0 {
+		b.Error("no plugin was seen to run")
+	}
+	return most
+}
+
+var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
+func preview(b *testing.B, s *stack.Test) time.Duration {
+	b.Helper()
+	started := time.Now()
+	ok(b, s.Preview("--expect-no-changes"))
+	return time.Since(started)
+}

@@ -1,0 +1,98 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// One changed file, built for two platforms and pushed, by the provider (what the engine says the update took) and by buildctl with
+// the same options, on the same daemon, in turn.
+func BenchmarkBuildAndPush(b *testing.B) {
+	s := stack.New(b, stack.Config{
+		Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second,
+		Program: project(b, both, map[string]string{"Dockerfile": forks, "greeting": "hello\n", ".dockerignore": "Pulumi*.yaml\n"}),
+	})
+	ok(b, s.Up("--skip-preview"))
+	var provider, buildctl []time.Duration
+	for i := 0; b.Loop(); i++ {
+		must(b, s.Write("greeting", fmt.Sprint("provider ", i)))
+		provider = append(provider, updateTime(b, s.Up("--skip-preview")))
+		must(b, s.Write("greeting", fmt.Sprint("buildctl ", i)))
+		buildctl = append(buildctl, runBuildctl(b, s))
+	}
+	ours, theirs := median(provider), median(buildctl)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(ours.Seconds(), "provider-s")
+	b.ReportMetric(theirs.Seconds(), "buildctl-s")
+	b.ReportMetric(ours.Seconds()/theirs.Seconds(), "ratio")
+	ok(b, s.Destroy("--skip-preview"))
+}
+
+// From the start of the plugin's process to the port that it tells the engine.
+func BenchmarkPluginStart(b *testing.B) {
+	for b.Loop() {
+		plugin := exec.CommandContext(b.Context(), filepath.Join(shared.Bin, "pulumi-resource-buildkit"), "127.0.0.1:1")
+		stdout, err := plugin.StdoutPipe()
+		must(b, err)
+		must(b, plugin.Start())
+		port, err := bufio.NewReader(stdout).ReadString('\n')
+		if err != nil || strings.TrimSpace(port) == "" {
+			b.Errorf("the plugin said %q: %v", port, err)
+		}
+		b.StopTimer()
+		must(b, plugin.Process.Kill())
+		_ = plugin.Wait()
+		b.StartTimer()
+	}
+}
+
+var updated = regexp.MustCompile(`buildkit:index:Image image updated \((\d+(?:\.\d+)?m?s)\)`)
+
+func updateTime(b *testing.B, result stack.Result) time.Duration {
+	b.Helper()
+	ok(b, result)
+	match := updated.FindStringSubmatch(result.Stdout)
+	if match == nil {
+		b.Fatalf("the output names no update and its time:\n%s", result.All())
+	}
+	took, err := time.ParseDuration(match[1])
+	must(b, err)
+	return took
+}
+
+func runBuildctl(b *testing.B, s *stack.Test) time.Duration {
+	b.Helper()
+	socket := filepath.Join(s.Daemon, "buildkitd.sock")
+	started := time.Now()
+	out, err := exec.CommandContext(b.Context(), filepath.Join(shared.Bin, "buildctl"), "--addr", "unix://"+socket, "build",
+		"--frontend", "dockerfile.v0", "--local", "context="+s.Dir, "--local", "dockerfile="+s.Dir,
+		"--opt", "platform=linux/amd64,linux/arm64",
+		"--output", "type=image,push=true,oci-mediatypes=true,name="+repository(b)+":buildctl").CombinedOutput()
+	if err != nil {
+		b.Fatalf("buildctl: %v: %s", err, out)
+	}
+	return time.Since(started)
+}
+
+func median(times []time.Duration) time.Duration {
+	slices.Sort(times)
+	return times[len(times)/2]
+}
+
+func must(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}

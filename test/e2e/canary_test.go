@@ -1,0 +1,91 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// One password is a secret of the configuration, one a plain text of the program, and one the provider's.
+const withCanaries = `config: { password: { type: string } }
+resources:
+  own:
+    type: pulumi:providers:buildkit
+    properties: { registries: [{ address: HOST, username: me, password: "${password}" }] }
+  one:
+    type: buildkit:Image
+    options: { provider: "${own}" }
+    properties: { platforms: [linux/amd64], tags: ["HOST/app:one"] }
+  two:
+    type: buildkit:Image
+    properties: { platforms: [linux/amd64], tags: ["HOST/app:two"], registries: [{ address: HOST, username: me, password: "${password}" }] }
+  three:
+    type: buildkit:Image
+    properties: { platforms: [linux/amd64], tags: ["REPO:three"], registries: [{ address: HOST, username: me, password: LINEN }] }
+outputs:
+  digest: ${two.digest}
+  ref: ${two.ref}
+`
+
+// A password is nowhere but in the registry's hands, and makes no output a secret: not in what a person reads, not in the
+// state and its backups, not in a plan, not in any file of the run or of the daemon.
+func TestPasswordsAreNowhere(t *testing.T) {
+	t.Parallel()
+	canary, plain := stack.Canary("password"), stack.Canary("plain-password")
+	registry := newPrivate(t, canary)
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, strings.ReplaceAll(at(registry.Host(), withCanaries), "LINEN", plain), map[string]string{
+		"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x",
+	})}) // its own daemon: nobody else writes into its folder
+	cli(t, s, "config", "set", "--secret", "password", canary)
+	root := filepath.Dir(s.Dir)
+	said := s.Preview("--diff", "--save-plan", filepath.Join(root, "tmp", "plan.json"))
+	ok(t, said)
+	up := s.Up("--skip-preview", "--diff")
+	ok(t, up, "digest: \"sha256:", "ref   : \""+registry.Host())
+	edit(t, s.Write("file", "y"))
+	again := s.Up("--json")
+	ok(t, again)
+	for _, r := range []stack.Result{said, up, again} {
+		if linesWith(r.All(), canary)+linesWith(r.All(), plain) > 0 {
+			t.Errorf("a password is shown:\n%s", r.All())
+		}
+	}
+	for name, r := range exported(s) {
+		if digest, _ := r.Outputs["digest"].(string); name != "own" && !strings.HasPrefix(digest, "sha256:") {
+			t.Errorf("%s: output digest is %v", name, r.Outputs["digest"])
+		}
+	}
+	if got, want := filesWith(t, root, canary, plain), []string{filepath.Join(s.Dir, "Pulumi.yaml")}; !slices.Equal(got, want) {
+		t.Errorf("a password is in %v, want the program alone", got)
+	}
+}
+
+// filesWith are the regular files below root that contain one of the texts.
+func filesWith(t *testing.T, root string, texts ...string) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return nil //nolint:nilerr // what a running daemon takes away is no leak
+		}
+		content, _ := os.ReadFile(path)
+		for _, text := range texts {
+			if bytes.Contains(content, []byte(text)) {
+				found = append(found, path)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

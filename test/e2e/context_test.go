@@ -1,0 +1,124 @@
+//go:build linux
+
+package e2e
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+const fromScratch = `
+context: { location: . }
+platforms: [linux/amd64, linux/arm64]
+tags: ["REPO:1"]
+`
+
+// Only what the Dockerfile reads decides, and what it reads is seen. The preview names it.
+func TestWhatTheDockerfileDoesNotReadDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, fromScratch, map[string]string{
+		"Dockerfile":  "FROM scratch\nARG TARGETARCH\nCOPY bin/$TARGETARCH /app\nCOPY etc /etc\n",
+		"bin/amd64":   "amd64",
+		"bin/arm64":   "arm64",
+		"bin/riscv64": "riscv64",
+		"etc/conf":    "1",
+		"README.md":   "read me",
+	}))
+	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	edit(t, s.Write("README.md", "changed"))
+	edit(t, s.Write("bin/riscv64", "changed"))
+	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+	edit(t, s.Write("bin/arm64", "other"))
+	edit(t, s.Write("etc/new", ""))
+	ok(t, s.Preview(), "contextHash changed: modified bin/arm64, added etc/new", "~ 1 to update")
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	ok(t, s.Destroy("--skip-preview"))
+}
+
+// A context that the builder fetches: a git repository and an archive.
+func TestRemoteContexts(t *testing.T) {
+	t.Parallel()
+	site := httptest.NewServer(http.FileServer(http.Dir(remoteSources(t))))
+	t.Cleanup(site.Close) // after the parallel subtests
+	for name, location := range map[string]string{"git": site.URL + "/repo.git#main", "archive": site.URL + "/app.tar.gz"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, project(t, "context: { location: \""+location+"\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]", nil))
+			ok(t, s.Up("--skip-preview"), "+ 2 created")
+			if served(t, repository(t)+":1") == nil {
+				t.Error("nothing was pushed")
+			}
+			ok(t, s.Up("--expect-no-changes"))
+			ok(t, s.Destroy("--skip-preview"))
+		})
+	}
+}
+
+// With pull a new commit on the branch is a new image, without it the URL is all that counts.
+func TestPullSeesANewCommit(t *testing.T) {
+	t.Parallel()
+	dir := remoteSources(t)
+	site := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(site.Close)
+	properties := "context: { location: \"" + site.URL + "/repo.git#main\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+	plain, pulled := open(t, project(t, properties, nil)), open(t, project(t, properties+"pull: true\n", nil))
+	ok(t, plain.Up("--skip-preview"))
+	ok(t, pulled.Up("--skip-preview"))
+	ok(t, pulled.Up("--expect-no-changes"))
+	commitTo(t, filepath.Join(dir, "repo.git"))
+	ok(t, plain.Up("--expect-no-changes"))
+	ok(t, pulled.Up("--skip-preview"), "~ 1 updated")
+	ok(t, pulled.Destroy("--skip-preview"))
+}
+
+// commitTo puts a new commit on main of a bare repository.
+func commitTo(t *testing.T, bare string) {
+	t.Helper()
+	script := `set -e; work=$(mktemp -d); git clone -q "$0" "$work"; cd "$work"; echo again >hello
+		git -c user.name=t -c user.email=t@example.com commit -qam two; git push -q origin main; git --git-dir="$0" update-server-info; rm -rf "$work"`
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script, bare).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// remoteSources is a folder with repo.git, as a web server without any knowledge of git serves it, and app.tar.gz.
+func remoteSources(t *testing.T) string {
+	t.Helper()
+	dir, work := t.TempDir(), t.TempDir()
+	const dockerfile = "FROM scratch\nCOPY hello /\n"
+	for name, text := range map[string]string{"Dockerfile": dockerfile, "hello": "hello"} {
+		edit(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o644))
+	}
+	git := func(args ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", work, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+	}
+	git("init", "-q", "-b", "main")
+	git("add", ".")
+	git("commit", "-q", "-m", "one")
+	git("clone", "-q", "--bare", work, filepath.Join(dir, "repo.git"))
+	git("--git-dir="+filepath.Join(dir, "repo.git"), "update-server-info")
+
+	file, err := os.Create(filepath.Join(dir, "app.tar.gz"))
+	edit(t, err)
+	z := gzip.NewWriter(file)
+	archive := tar.NewWriter(z)
+	for name, text := range map[string]string{"Dockerfile": dockerfile, "hello": "hello"} {
+		edit(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}))
+		_, err := archive.Write([]byte(text))
+		edit(t, err)
+	}
+	edit(t, archive.Close())
+	edit(t, z.Close())
+	edit(t, file.Close())
+	return dir
+}

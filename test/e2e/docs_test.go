@@ -1,0 +1,157 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/snippets"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// What the programs in the documentation build.
+var documented = fstest.MapFS{
+	"app/Dockerfile":             {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
+	"base/Dockerfile":            {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
+	"services/api/Dockerfile":    {Data: []byte("FROM scratch AS test\nCOPY services/api/Dockerfile /test\nFROM scratch\nCOPY services/api/Dockerfile /\n")},
+	"services/worker/Dockerfile": {Data: []byte("FROM scratch\nCOPY services/worker/Dockerfile /\n")},
+}
+
+// What it sets where a program has no default.
+var settings = map[string]string{"registryPassword": "secret", "image": "registry.example.com/shop/app@sha256:" + strings.Repeat("0", 64)}
+
+var (
+	section = regexp.MustCompile(`(?m)^(config|resources|outputs):\n((?:(?:  .*)?\n)+)`)
+	titled  = regexp.MustCompile(`(?m)^  (\w+):`)
+	used    = regexp.MustCompile(`\$\{(\w+)\.`)
+)
+
+// merged is one program with the sections of all: starting the CLI for each would take longer than all that they do. Resources and outputs get
+// their program's number, repositories too; what is configured is shared.
+func merged(programs []snippets.Block) string {
+	sections := map[string]string{}
+	for i, program := range programs {
+		number := fmt.Sprint(i)
+		text := strings.ReplaceAll(program.Text, "registry.example.com/", "registry.example.com/"+number+"/")
+		text = strings.ReplaceAll(used.ReplaceAllString(text, "$${${1}"+number+"."), "registry.example.com", shared.Registry.Host)
+		for _, found := range section.FindAllStringSubmatch(text+"\n", -1) {
+			if found[1] == "config" {
+				sections["config"] += found[2]
+				continue
+			}
+			sections[found[1]] += titled.ReplaceAllString(found[2], "  ${1}"+number+":")
+		}
+	}
+	return "name: documented\nruntime: yaml\nconfig:\n" + sections["config"] + "resources:\n" + sections["resources"] + "outputs:\n" + sections["outputs"]
+}
+
+// Every YAML program of the documentation is one that the CLI takes and previews, with a build. Those with resources of other providers,
+// which are not here, are left out.
+func TestDocumentedPrograms(t *testing.T) {
+	t.Parallel()
+	programs := slices.DeleteFunc(blocks(t), func(b snippets.Block) bool {
+		return b.Language != "yaml" || !strings.Contains(b.Text, "runtime: yaml") || strings.Contains(b.Text, "type: aws:")
+	})
+	images := 0
+	for _, program := range programs {
+		images += strings.Count(program.Text, "type: buildkit:Image")
+	}
+	tree := fstest.MapFS{"Pulumi.yaml": {Data: []byte(merged(programs))}}
+	maps.Copy(tree, documented)
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: tree, Daemon: shared.Daemon, Idle: 5 * time.Second})
+	for name, value := range settings {
+		cli(t, s, "config", "set", "--secret", name, value)
+	}
+	ok(t, s.Preview(), fmt.Sprintf("+ %d to create", images+1))
+	if images < 10 {
+		t.Errorf("only %d images were found", images)
+	}
+}
+
+// Jobs of GitHub Actions are what actionlint takes.
+func TestDocumentedWorkflows(t *testing.T) {
+	t.Parallel()
+	tested := 0
+	for _, block := range blocks(t) {
+		if block.Language != "yaml" || !strings.Contains(block.Text, "runs-on:") {
+			continue
+		}
+		tested++
+		cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "actionlint"), "-")
+		cmd.Stdin = strings.NewReader(block.Text)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v:\n%s", block.Place, err, out)
+		}
+	}
+	if tested == 0 {
+		t.Error("no workflow was found")
+	}
+}
+
+var (
+	quoted  = regexp.MustCompile("`([^`]+)`")
+	wrapped = regexp.MustCompile(`" ?\+\s*"`)
+)
+
+// What troubleshooting.md calls an error's text is in the source, or is what the tools say that it builds with.
+func TestDocumentedErrors(t *testing.T) {
+	t.Parallel()
+	source := sources(t, "../../provider", "../../registry", "../../buildkit", "../../internal")
+	page, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tested := 0
+	for line := range strings.Lines(string(page)) {
+		if !strings.HasPrefix(line, "### ") && !strings.HasPrefix(line, "- `") {
+			continue
+		}
+		tested++
+		for part := range strings.SplitSeq(quoted.FindStringSubmatch(line)[1], "…") {
+			if !strings.Contains(source, strings.TrimSpace(part)) {
+				t.Errorf("no error says %q", part)
+			}
+		}
+	}
+	if tested < 20 {
+		t.Errorf("only %d texts were found", tested)
+	}
+}
+
+func sources(t *testing.T, folders ...string) string {
+	t.Helper()
+	var text strings.Builder
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, _ os.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := os.ReadFile(path)
+			text.Write(file)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return wrapped.ReplaceAllString(text.String(), "")
+}
+
+func blocks(t *testing.T) []snippets.Block {
+	t.Helper()
+	all, err := snippets.All("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

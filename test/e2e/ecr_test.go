@@ -1,0 +1,177 @@
+//go:build linux
+
+package e2e
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+const inNewRepository = `resources:
+  repository:
+    type: aws:ecr:Repository
+    properties: { name: team/app }
+  image:
+    type: buildkit:Image
+    properties:
+      platforms: [linux/amd64, linux/arm64]
+      tags: ["${repository.repositoryUrl}:1"]
+outputs:
+  digest: ${image.digest}
+`
+
+// From the first preview, before there is a repository, to the destroy, with tokens that expire and an access key that is replaced.
+func TestAnImageInAmazonECR(t *testing.T) {
+	t.Parallel()
+	a := newAmazon(t)
+	s := a.open(t, program(t, inNewRepository, map[string]string{"Dockerfile": "FROM BUSYBOX\nCOPY big /\nCOPY file /\n", "big": strings.Repeat("big", 1e5), "file": "one"}), "AKIAFIRST")
+	said := s.Preview()
+	ok(t, said, `digest: "sha256:`)
+	if asked := a.Requests(); len(asked) > 0 {
+		t.Errorf("the preview asked %v", asked)
+	}
+	ok(t, s.Up("--skip-preview"), "+ 3 created")
+	first := a.Tags("team/app")["1"]
+	if digest := exported(s)["image"].Outputs["digest"]; first == "" || first != digest || linesWith(said.All(), first) == 0 {
+		t.Errorf("the tag holds %q, the state %v; the preview said\n%s", first, digest, said.All())
+	}
+
+	asked := len(a.Requests())
+	ok(t, s.Up("--expect-no-changes"), "3 unchanged")
+	if again := a.Requests()[asked:]; len(again) > 0 {
+		t.Errorf("an update without changes asked %v", again)
+	}
+
+	a.Advance(13 * time.Hour) // between operations
+	edit(t, s.Write("file", "two"))
+	asked = len(a.Requests())
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	requests := a.since(asked)
+	if puts := starting("PUT /v2/team/app/manifests/", requests); len(puts) != 4 || len(slices.Compact(slices.Sorted(slices.Values(puts)))) != 4 {
+		t.Errorf("wrote %v, want two manifests, their index and the tag, once each", puts)
+	}
+	// Two platforms share no configuration, and the layer with the file.
+	if uploads := starting("PUT /v2/team/app/blobs/", requests); len(uploads) != 3 {
+		t.Errorf("uploaded %d blobs, want a layer and two configurations: %v", len(uploads), uploads)
+	}
+
+	a.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Times: 1, Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		a.Advance(13 * time.Hour) // in the middle of the daemon's push
+		next.ServeHTTP(w, req)
+	}})
+	a.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1, Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		a.Advance(13 * time.Hour) // and of ours
+		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
+	}})
+	edit(t, s.Write("file", "three"))
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	if held, digest := a.Tags("team/app")["1"], exported(s)["image"].Outputs["digest"]; held != digest {
+		t.Errorf("the tag holds %q, want %v", held, digest)
+	}
+
+	a.revoke("AKIAFIRST")
+	ok(t, s.Refresh("--skip-preview"), "the state is kept as it is", "The security token included in the request is invalid")
+	a.login(t, s, "AKIASECOND")
+	ok(t, s.Refresh("--expect-no-changes"))
+	ok(t, s.Destroy("--skip-preview"), "- 3 deleted")
+	if left := a.Tags("team/app"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if got := filesWith(t, shared.Daemon, registrytest.TokenMark, secretKey); len(got) > 0 {
+		t.Errorf("tokens are in %v", got)
+	}
+}
+
+const immutable = `
+context: { location: . }
+platforms: [linux/amd64, linux/arm64]
+tags: ["HOST/app:{hash}", "HOST/app:latest"]
+`
+
+// In a repository whose tags are written once, all but latest, {hash} makes each image its own. Going back a commit and a second machine
+// need no builder, and the second machine asks three times before it moves a tag: for the index, its manifests and their configurations.
+func TestHashTagsInAnImmutableRepository(t *testing.T) {
+	t.Parallel()
+	a := newAmazon(t)
+	a.Repository("app", registrytest.ImmutableWithExclusion, "latest*")
+	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}
+	s := a.open(t, project(t, at(a.Host(), immutable), files), "AKIAONE")
+	ok(t, s.Up("--skip-preview"))
+	first := a.Tags("app")["latest"]
+	edit(t, s.Write("file", "two"))
+	ok(t, s.Up("--skip-preview"))
+	second := a.Tags("app")["latest"]
+	if second == first || len(a.Tags("app")) != 3 {
+		t.Errorf("the tags are %v", a.Tags("app"))
+	}
+
+	edit(t, s.Write("file", "one"))
+	rewrite(t, s, project(t, at(a.Host(), immutable+noBuilder), nil))
+	ok(t, s.Up(), "~ 1 updated")
+	if held := a.Tags("app")["latest"]; held != first {
+		t.Errorf("after the rollback latest holds %s, want %s", held, first)
+	}
+
+	other := a.open(t, project(t, at(a.Host(), strings.ReplaceAll(immutable, ":latest", ":latest-2")+noBuilder), files), "AKIAOTHER")
+	asked := len(a.Requests())
+	a.Wrap(sideBySide(2, "/v2/app/manifests/sha256:"))
+	ok(t, other.Up("--skip-preview"), "+ 2 created")
+	requests := a.since(asked)
+	before := requests[:slices.IndexFunc(requests, func(r string) bool { return strings.HasPrefix(r, http.MethodHead) })] // of the tags
+	manifests, configs := starting("GET /v2/app/manifests/sha256:", before), starting("GET /v2/app/blobs/sha256:", before)
+	if len(before) != 1+2+2 || len(manifests) != 2 || len(configs) != 2 {
+		t.Errorf("before the tags: %v, want the index by its tag, then its two manifests side by side, then their configurations", before)
+	}
+	if a.Tags("app")["latest-2"] != first {
+		t.Errorf("the tags are %v", a.Tags("app"))
+	}
+}
+
+// sideBySide lets GET requests below a path through in groups of n, and fails those that come alone.
+func sideBySide(n int, path string) func(http.Handler) http.Handler {
+	var group sync.WaitGroup
+	group.Add(n)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodGet && strings.HasPrefix(req.URL.Path, path) {
+				group.Done()
+				group.Wait()
+			}
+			next.ServeHTTP(w, req)
+		})
+	}
+}
+
+// A tag that cannot move is found out in the preview, and in the update before anything is uploaded; with the same image it is no error, not
+// even for a state that knows nothing of it.
+func TestAnImmutableTagIsSeenBeforeThePush(t *testing.T) {
+	t.Parallel()
+	a := newAmazon(t)
+	a.Repository("app", registrytest.Immutable)
+	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}
+	s := a.open(t, project(t, at(a.Host(), "platforms: [linux/amd64]\ntags: [\"HOST/app:1.0\"]"), files), "AKIAONE")
+	ok(t, s.Up("--skip-preview"))
+	held := a.Tags("app")["1.0"]
+	cli(t, s, "state", "delete", named("image"), "--yes")
+	ok(t, s.Up("--skip-preview"), "+ 1 created")
+
+	edit(t, s.Write("file", "two"))
+	said := s.Preview()
+	inTheWay := "tag " + a.Host() + "/app:1.0: immutable tag: it holds " + held + ", not sha256:"
+	cure := "use a tag that changes with its content, such as " + a.Host() + "/app:{hash}"
+	ok(t, said, "warning: the update will fail: "+inTheWay, cure)
+	asked := len(a.Requests())
+	fails(t, s.Up("--skip-preview"), inTheWay, cure)
+	if uploads := append(starting("POST", a.since(asked)), starting("PUT", a.since(asked))...); len(uploads) > 0 {
+		t.Errorf("uploaded: %v", uploads)
+	}
+	if a.Tags("app")["1.0"] != held || image(t, s).Outputs["digest"] != held {
+		t.Errorf("the tags are %v, the state has %v", a.Tags("app"), image(t, s).Outputs["digest"])
+	}
+}

@@ -1,0 +1,146 @@
+//go:build linux
+
+package e2e
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestAStepThatFailsOnOnePlatformMovesNoTag(t *testing.T) {
+	t.Parallel()
+	dockerfile := `FROM BUSYBOX
+RUN echo fine
+RUN echo first words; test "$(uname -m)" = x86_64 || { echo last words; exit 42; }
+`
+	s := open(t, project(t, both+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
+	fails(t, s.Up(), "linux/arm64", "exit code 42", "last words", "Dockerfile:3", ">>> RUN echo first words")
+	if moved := served(t, repository(t)+":1"); moved != nil {
+		t.Errorf("the tag is at %s", moved.Digest)
+	}
+	if state := s.Export(); len(state) != 0 {
+		t.Errorf("state: %+v", state)
+	}
+}
+
+func TestAFailingStepFailsThePreview(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, both, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN echo \"failed to push ghcr.io/a/b: unexpected status from PUT request to https://ghcr.io/v2/: 503\"; exit 7\n"}))
+	fails(t, s.Preview(), "exit code 7", "failed to push ghcr.io/a/b: unexpected status") // what a step prints is no registry's word
+	if state := s.Export(); len(state) != 0 {
+		t.Errorf("state: %+v", state)
+	}
+}
+
+// What a step prints, and what a comment beside it says, has no say in what to do about its failure.
+func TestAFailingStepChoosesNoRemedy(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, "context: { location: . }\n", map[string]string{
+		"Dockerfile": "FROM BUSYBOX\n# toomanyrequests: from hub: 429 Too Many Requests\nRUN echo \"deploy: no SSH key for user bob\"; exit 7\n",
+	}))
+	result := s.Preview()
+	fails(t, result, "exit code 7", "no SSH key for user bob", "# toomanyrequests: from hub")
+	for _, remedy := range []string{"give the agent or keys with this id in ssh", "the registry limits how often images are pulled"} {
+		if strings.Contains(result.All(), remedy) {
+			t.Errorf("it says %q:\n%s", remedy, result.All())
+		}
+	}
+}
+
+func TestASourceThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, both, map[string]string{"Dockerfile": "FROM scratch\nCOPY hello.txt /\n"}))
+	fails(t, s.Preview(), `"/hello.txt" is not there`, "COPY and ADD take files of the build context, without those that .dockerignore leaves out", "Dockerfile:2")
+}
+
+// Each mistake is reported under its own path, all at once, before anything runs.
+func TestBadInputs(t *testing.T) {
+	t.Parallel()
+	const good = "FROM scratch\nCOPY . /\n"
+	for _, c := range []struct {
+		name, properties string
+		dockerfile       string
+		want             []string // patterns
+	}{
+		{"no such context", "context: { location: ./nowhere }", good, []string{`property context\.location .*nowhere`}},
+		{"no Dockerfile", "context: { location: . }", "", []string{`property dockerfile.*no Dockerfile at .*/program/Dockerfile`}},
+		{
+			"a syntax error", "context: { location: . }", "FROM scratch\n\nCOPPY . /\n",
+			[]string{`property dockerfile.*line 3.*COPPY`},
+		},
+		{
+			"both forms of Dockerfile", "context: { location: . }\ndockerfile: { location: Dockerfile, inline: FROM scratch }", good,
+			[]string{`property dockerfile .*location.*inline`},
+		},
+		{"push without tags", "context: { location: . }\npush: true", good, []string{`property push .*tags`}},
+		{
+			"several", "context: { location: . }\nplatforms: [linux/amd64, linux/amd46]\ntags: [\"app:1\", \"REPO/Capital:1\"]", good,
+			[]string{`property platforms\[1\] .*amd46`, `property tags\[0\] .*docker\.io/library`, `property tags\[1\] .*Capital`},
+		},
+		{
+			"a branch as a tag", "context: { location: . }\ntags: [\"ghcr.io/acme/app:feature/x\"]", good,
+			[]string{`property tags\[0\] .*app:feature/x" has "/" after the colon.*write ghcr\.io/acme/app:feature-x`},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			files := map[string]string{"other": "x"}
+			if c.dockerfile != "" {
+				files["Dockerfile"] = c.dockerfile
+			}
+			s := open(t, project(t, c.properties, files))
+			result := s.Preview()
+			fails(t, result)
+			for _, pattern := range c.want {
+				if !regexp.MustCompile(pattern).MatchString(result.All()) {
+					t.Errorf("the output lacks %s:\n%s", pattern, result.All())
+				}
+			}
+		})
+	}
+}
+
+// What another resource will have made is neither missing nor empty nor wrong while a preview does not know it.
+func TestUnknownInputsAreNoMistake(t *testing.T) {
+	t.Parallel()
+	s := open(t, program(t, `resources:
+  first:
+    type: buildkit:Image
+    properties:
+      context: { location: . }
+      platforms: [linux/amd64]
+      buildOnPreview: false
+      tags: ["REPO:first"]
+  second:
+    type: buildkit:Image
+    properties:
+      context: { location: . }
+      platforms: [linux/amd64]
+      buildArgs: { FROM: "${first.ref}" }
+      tags: ["REPO:${hex}"]
+variables:
+  hex:
+    fn::select: [1, { fn::split: [":", "${first.digest}"] }]
+outputs:
+  first: ${first.digest}
+  second: ${second.ref}
+`, map[string]string{"Dockerfile": "FROM BUSYBOX\nARG FROM=nothing\nRUN echo $FROM > /from\n"}))
+	ok(t, s.Preview(), "+ 3 to create")
+	ok(t, s.Up("--skip-preview"), "+ 3 created")
+	var first, second map[string]any
+	for _, resource := range s.Export() {
+		if regexp.MustCompile(`::first$`).MatchString(resource.URN) {
+			first = resource.Outputs
+		} else {
+			second = resource.Outputs
+		}
+	}
+	hex, _ := first["digest"].(string)
+	hex = hex[len("sha256:"):]
+	if pushed := served(t, repository(t)+":"+hex); pushed == nil || pushed.Digest.String() != second["digest"] {
+		t.Errorf("tag %s: the registry serves %v, the output is %v", hex, pushed, second["digest"])
+	}
+	ok(t, s.Up("--expect-no-changes"), "3 unchanged")
+	ok(t, s.Destroy("--skip-preview"), "- 3 deleted")
+}

@@ -1,0 +1,109 @@
+//go:build linux
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// otherwise has for every input of Image one value and another, in YAML.
+var otherwise = map[string][2]string{
+	"context":         {"{ location: src }", "{ location: other, named: { lib: { location: src } } }"},
+	"dockerfile":      {"{ location: src/Dockerfile }", `{ inline: "FROM scratch\nCOPY . /all\n" }`},
+	"platforms":       {"[linux/amd64]", "[linux/amd64, linux/arm64]"},
+	"tags":            {`["REPO:1"]`, `["REPO:2", "REPO:{hash}"]`},
+	"push":            {"true", "false"},
+	"pushTimeout":     {"100", "200"},
+	"buildOnPreview":  {"false", "true"},
+	"target":          {"one", "two"},
+	"testTargets":     {"null", "[two]"},
+	"buildArgs":       {"{ A: a }", "{ A: b, B: c }"},
+	"labels":          {"{ a: a }", `{ a: b, "x.y": c }`},
+	"annotations":     {"{ a: a }", `{ a: b, "x.y": c }`},
+	"addHosts":        {`["a:127.0.0.1"]`, `["a:127.0.0.2"]`},
+	"network":         {"none", "host"},
+	"noCache":         {"false", "true"},
+	"ssh":             {"null", "[{ id: default, paths: [key] }]"},
+	"sourceDateEpoch": {"1", "2"},
+	"provenance":      {"null", "{ mode: max }"},
+	"sbom":            {"null", "{ generator: docker/buildkit-syft-scanner:stable-1 }"},
+	"secrets":         {"{ a: one }", "{ a: two, b: two }"},
+	"secretSources":   {"{ c: { env: HOME } }", "{ c: { env: PATH }, d: { file: src/file } }"},
+	"cacheFrom":       {"null", "[{ registry: { ref: localhost/cache } }]"},
+	"cacheTo":         {"null", "[{ registry: { ref: localhost/cache, mode: max } }]"},
+	"exports":         {"null", "[{ local: { dest: out } }]"},
+	"load":            {"false", "true"},
+	"registries":      {"[{ address: 127.0.0.1, username: me, password: one }]", "[{ address: localhost, username: you, password: two }]"},
+	"builder":         {"null", `{ endpoint: "unix:///nowhere/b.sock" }`},
+	"watch":           {"auto", "all"},
+	"pull":            {"false", "true"},
+	"baseDigests":     {"null", `{ alpine: "sha256:0000000000000000000000000000000000000000000000000000000000000000" }`},
+	"contextHash":     {"null", "by-hand"},
+}
+
+// inputs are those of Image in the schema, sorted.
+func inputs(t testing.TB) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Resources map[string]struct{ InputProperties map[string]any }
+	}
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(schema.Resources["buildkit:index:Image"].InputProperties))
+}
+
+// with is a program of one Image that has the first or the second value of every input.
+func with(t testing.TB, second int, options string) string {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("resources:\n  image:\n    type: buildkit:Image\n    options: " + options + "\n    properties:\n")
+	for _, input := range inputs(t) {
+		values, listed := otherwise[input]
+		if !listed {
+			t.Fatalf("the input %s is new: give it two values in the table", input)
+		}
+		if values[second] != "null" {
+			fmt.Fprintf(&text, "      %s: %s\n", input, values[second])
+		}
+	}
+	return text.String()
+}
+
+// Whatever is in ignoreChanges stays as it is: every input at once, contextHash, which nobody wrote, alone, and a part of one.
+func TestIgnoreChangesOnEveryInput(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"src/Dockerfile": "FROM scratch AS one\nCOPY file /\nFROM one AS two\n", "src/file": "1", "other/file": "2"}
+	s := open(t, program(t, with(t, 0, "{}"), files))
+	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	before := image(t, s)
+
+	edit(t, s.Write("src/file", "3"))
+	ignore := "{ ignoreChanges: [" + strings.Join(inputs(t), ", ") + "] }"
+	rewrite(t, s, program(t, with(t, 1, ignore), nil))
+	planned(t, previewed(t, s), map[string]string{})
+	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+	if after := image(t, s); fmt.Sprint(after.Outputs) != fmt.Sprint(before.Outputs) {
+		t.Errorf("outputs: %v, were %v", after.Outputs, before.Outputs)
+	}
+
+	// One of them, the one that is computed.
+	rewrite(t, s, program(t, with(t, 0, "{ ignoreChanges: [contextHash] }"), nil))
+	ok(t, s.Preview("--expect-no-changes"))
+	// A part of one.
+	rewrite(t, s, program(t, strings.Replace(with(t, 0, `{ ignoreChanges: [contextHash, labels.a, "buildArgs['A']"] }`), " labels: { a: a }", " labels: { a: b, c: d }", 1), nil))
+	step := previewed(t, s)["image"]
+	if got := step.changes(); !slices.Equal(got, []string{"labels.c"}) {
+		t.Errorf("with parts ignored, the preview shows %v, want labels.c", got)
+	}
+}

@@ -1,0 +1,48 @@
+//go:build linux
+
+package e2e
+
+import (
+	"net"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+const overPlainHTTP = `config: { insecure: { type: boolean, default: false } }
+resources:
+  image:
+    type: buildkit:Image
+    properties:
+      platforms: [linux/amd64, linux/arm64]
+      buildOnPreview: false
+      tags: ["HOST/app:1", "REPO:1"]
+      registries: [{ address: HOST, username: me, password: swordfish, insecure: "${insecure}" }]
+`
+
+// A registry that is not this machine's and speaks plain http gets an image, and the password, when the user says so, and gives it back
+// as a base image.
+func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
+	t.Parallel()
+	registry, err := registrytest.Start(net.JoinHostPort(registrytest.OwnAddress(t), "0"), registrytest.Login("me", "swordfish"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = registry.Close() })
+	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, at(registry.Host(), overPlainHTTP), files)})
+	fails(t, s.Up("--skip-preview"), "pushing to "+registry.Host()+"/app: unreachable: http: server gave HTTP response to HTTPS client",
+		"set insecure for it in registries")
+	cli(t, s, "config", "set", "insecure", "true")
+	ok(t, s.Up("--skip-preview"), "+ 1 created")
+	if held := served(t, repository(t)+":1"); held == nil || held.Digest.String() != image(t, s).Outputs["digest"] {
+		t.Errorf("the other registry holds %v, want %v", held, image(t, s).Outputs["digest"])
+	}
+	edit(t, s.Write("Dockerfile", "FROM "+registry.Host()+"/app:1\nCOPY file /again\n"))
+	cli(t, s, "config", "set", "insecure", "false")
+	fails(t, s.Up("--skip-preview"), registry.Host()+" does not answer: ", "the registry speaks plain http: serve it over https, or set insecure for it in registries")
+	cli(t, s, "config", "set", "insecure", "true")
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	ok(t, s.Destroy("--skip-preview"))
+}

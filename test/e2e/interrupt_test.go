@@ -1,0 +1,162 @@
+//go:build linux
+
+package e2e
+
+import (
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+const long = `
+context: { location: . }
+platforms: [linux/amd64]
+tags: ["REPO:1"]
+buildOnPreview: false
+`
+
+func TestCtrlCEndsALongStep(t *testing.T) {
+	t.Parallel()
+	const step = "sleep 86411"
+	s := open(t, project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	p := s.StartUp("--skip-preview")
+	awaitStep(t, step)
+
+	defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // a failure is soon enough then
+	pressed := time.Now()
+	if err := p.Interrupt(); err != nil {
+		t.Fatal(err)
+	}
+	result, err := p.Wait()
+	if took := time.Since(pressed); err != nil || result.Code == 0 || took > 5*time.Second {
+		t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err, result.All())
+	}
+	says(t, result, ": it was running step [2/2] RUN "+step+" (linux/amd64) for ", "; nothing was pushed and no tag moved")
+	if err := stack.Until(t.Context(), 2*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
+		t.Errorf("the step still runs: %v", stack.Running(step))
+	}
+	if moved := served(t, repository(t)+":1"); moved != nil {
+		t.Errorf("the tag is at %s", moved.Digest)
+	}
+	if state := s.Export(); len(state) != 0 {
+		t.Errorf("state: %+v", state)
+	}
+}
+
+// A build whose daemon is lost says what it was at.
+func TestALostDaemonNamesTheStep(t *testing.T) {
+	t.Parallel()
+	const step = "sleep 86455"
+	_, endpoint := buildkitd(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := make(chan struct{})
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go cutLater(conn, strings.TrimPrefix(endpoint, "tcp://"), cut)
+		}
+	}()
+	s := open(t, project(t, long+"builder: { endpoint: \"tcp://"+listener.Addr().String()+"\" }\n",
+		map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	p := s.StartUp("--skip-preview")
+	awaitStep(t, step)
+	_ = listener.Close()
+	close(cut)
+	result, err := p.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails(t, result, ". The build was running step [2/2] RUN "+step+" (linux/amd64) for ", "; nothing was pushed and no tag moved")
+}
+
+// cutLater passes everything on in both directions until it is told to end.
+func cutLater(from net.Conn, address string, cut <-chan struct{}) {
+	defer from.Close()
+	to, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	go func() { _, _ = io.Copy(to, from) }()
+	go func() { _, _ = io.Copy(from, to) }()
+	<-cut
+}
+
+// Nothing can be told to a process that gets kill -9, and nothing it started may need to be told.
+func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
+	t.Parallel()
+	const step = "sleep 86422"
+	s := stack.New(t, stack.Config{
+		Bin: shared.Bin, Idle: 3 * time.Second,
+		Program: project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}),
+	})
+	p := s.StartUp("--skip-preview")
+	awaitStep(t, step)
+
+	stack.Kill(s.Plugins())
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := stack.DaemonGone(t.Context(), s.Daemon); err != nil {
+		t.Error(err)
+	}
+	if left := stack.Running(step); len(left) > 0 {
+		t.Errorf("the step still runs: %v", left)
+	}
+
+	if err := s.Write("Dockerfile", "FROM "+shared.Base+"\nRUN echo awake\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(t.Context(), "cancel", "--yes", "--stack", "dev"); err != nil { // the killed CLI left its lock on the backend
+		t.Fatal(err)
+	}
+	ok(t, s.Up("--skip-preview"), "+ 1 created") // the stack resource was there before the kill
+	ok(t, s.Destroy("--skip-preview"))
+}
+
+// A CLI that gets kill -9 leaves its language host running. The build and the plugin end with it.
+func TestAKilledCLIEndsTheBuild(t *testing.T) {
+	t.Parallel()
+	const step = "sleep 86433"
+	s := open(t, project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	p := s.StartUp("--skip-preview")
+	awaitStep(t, step)
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := stack.Until(t.Context(), 5*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
+		t.Errorf("the step still runs: %v", stack.Running(step))
+	}
+	plugin := func() bool {
+		return slices.ContainsFunc(s.Plugins(), func(p stack.Proc) bool { return strings.Contains(p.Command, "pulumi-resource-buildkit") })
+	}
+	if err := stack.Until(t.Context(), 5*time.Second, func() bool { return !plugin() }); err != nil {
+		t.Errorf("the plugin outlives its engine: %v", s.Plugins())
+	}
+	stack.Kill(s.Plugins()) // the language host is Pulumi's own
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if moved := served(t, repository(t)+":1"); moved != nil {
+		t.Errorf("the tag is at %s", moved.Digest)
+	}
+}
+
+func awaitStep(t *testing.T, step string) {
+	t.Helper()
+	if err := stack.Until(t.Context(), time.Minute, func() bool { return len(stack.Running(step)) > 0 }); err != nil {
+		t.Fatalf("the step %q did not start: %v", step, err)
+	}
+}

@@ -1,0 +1,144 @@
+//go:build linux
+
+package languages
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/snippets"
+)
+
+// What every SDK is checked with, by the language's own compiler or type checker: a program that uses every input and reads every
+// output, which make sdk makes from the schema; the program of the example; and those of the documentation. make languages has built
+// the SDKs themselves.
+func TestPrograms(t *testing.T) {
+	t.Parallel()
+	for language, check := range map[string]func(*testing.T){
+		"TypeScript": checkTypeScript, "Python": checkPython, "Go": checkGo, "Java": checkJava, "C#": checkCSharp,
+	} {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			check(t)
+		})
+	}
+}
+
+func inRepo(elements ...string) string {
+	return filepath.Join(append([]string{shared.repo}, elements...)...)
+}
+
+func inToolchain(elements ...string) string {
+	return filepath.Join(append([]string{shared.toolchain}, elements...)...)
+}
+
+const inputs = "test/e2e/languages/testdata/inputs"
+
+// The compiler looks for packages upwards from the file that imports them.
+func checkTypeScript(t *testing.T) {
+	folder := inToolchain("check-nodejs")
+	for name, source := range map[string]string{"inputs.ts": inputs + "/nodejs/index.ts", "server.ts": "examples/go-server/typescript/index.ts"} {
+		link(t, inRepo(source), filepath.Join(folder, name))
+	}
+	args := []string{"--strict", "--noEmit", "--incremental", "--tsBuildInfoFile", "checked", "--preserveSymlinks", "--skipLibCheck",
+		"--target", "es2020", "--module", "commonjs", "--moduleResolution", "node", "--types", "node", "inputs.ts", "server.ts"}
+	tool(t, folder, inToolchain("node_modules/.bin/tsc"), append(args, documented(t, "typescript", folder)...)...)
+}
+
+// link replaces what is there from an earlier run.
+func link(t *testing.T, target, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Remove(path)
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Both programs are called __main__.py, of which the checker takes one at a time.
+func checkPython(t *testing.T) {
+	tool(t, shared.repo, inToolchain("venv/bin/python"), "-m", "compileall", "-q", "sdk/python")
+	for name, source := range map[string]string{"inputs.py": inputs + "/python/__main__.py", "server.py": "examples/go-server/python/__main__.py"} {
+		link(t, inRepo(source), inToolchain("check-python", name))
+	}
+	args := []string{"--strict", "--cache-dir", "checked", "inputs.py", "server.py"}
+	tool(t, inToolchain("check-python"), inToolchain("venv/bin/mypy"), append(args, documented(t, "python", inToolchain("check-python"))...)...)
+}
+
+// The example's module has the SDK of this tree.
+func checkGo(t *testing.T) {
+	tool(t, inRepo("examples/go-server/go"), "go", "vet", ".")
+	for _, file := range append(documented(t, "go", t.TempDir()), inRepo(inputs, "go/main.go")) {
+		tool(t, inRepo("examples/go-server/go"), "go", "vet", file)
+	}
+}
+
+func checkJava(t *testing.T) {
+	jars := javaPath(t)
+	args := []string{"-proc:none", "-Xlint:all,-path,-classfile", "-Werror", "-d", t.TempDir(), "-cp", jars,
+		inputs + "/java/App.java", "examples/go-server/java/src/main/java/goserver/App.java"}
+	tool(t, shared.repo, "javac", append(args, documented(t, "java", t.TempDir())...)...)
+	// How the CLI asks which plugins it has to install.
+	if asked := tool(t, shared.repo, "java", "-cp", jars, "com.pulumi.bootstrap.internal.Main", "packages"); !strings.Contains(asked, `"name":"buildkit"`) {
+		t.Errorf("the SDK does not say which plugin it needs: %s", asked)
+	}
+}
+
+func javaPath(t *testing.T) string {
+	t.Helper()
+	var jars []string
+	for _, pattern := range []string{"sdk-java/target/*.jar", "maven/com/pulumi/pulumi/*/*.jar", "maven/com/google/code/gson/gson/*/*.jar", "maven/com/google/guava/*/*/*.jar"} {
+		found, err := filepath.Glob(inToolchain(pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		jars = append(jars, found...)
+	}
+	return strings.Join(jars, ":")
+}
+
+// There is no .NET here: a parser and a look-up of names and kinds stand in for its compiler.
+func checkCSharp(t *testing.T) {
+	folder := t.TempDir()
+	documented(t, "csharp", folder)
+	tool(t, shared.toolchain, "node", inRepo(".tools/languages/csharp.mjs"), inRepo("sdk/dotnet"), inRepo(inputs, "dotnet"),
+		inRepo("examples/go-server/csharp"), folder)
+}
+
+var (
+	extensions = map[string]string{"typescript": ".ts", "python": ".py", "go": ".go", "java": ".java", "csharp": ".cs"}
+	javaClass  = regexp.MustCompile(`public class (\w+)`)
+)
+
+// documented writes the documentation's programs in the language into folder. In Java the name of a file is its class's.
+func documented(t *testing.T, language, folder string) (files []string) {
+	t.Helper()
+	blocks, err := snippets.All(shared.repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, block := range blocks {
+		if block.Language != language {
+			continue
+		}
+		name := fmt.Sprintf("doc%d", i)
+		if class := javaClass.FindStringSubmatch(block.Text); class != nil {
+			name = class[1]
+		}
+		file := filepath.Join(folder, name+extensions[language])
+		if err := os.WriteFile(file, []byte(block.Text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	if len(files) == 0 {
+		t.Errorf("the documentation has nothing in %s", language)
+	}
+	return files
+}

@@ -1,0 +1,42 @@
+//go:build linux
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// listing fails a build, and shows what is in the folder /app, unless that are these files.
+const listing = `RUN ["/bin/busybox", "sh", "-c", "cd /app; is=$(/bin/busybox find . | /bin/busybox sort | /bin/busybox tr '\\n' ' ');` +
+	` [ \"$is\" = 'FILES ' ] || { echo \"$is\"; exit 1; }"]` + "\n"
+
+// The provider's cache, its daemon, Pulumi's state and its home may all lie in the build context: none of it gets into the
+// image, and the second update finds nothing to do. Folders with the same names that are somebody else's are part of it.
+func TestFoldersOfProgramsAreInNoContext(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"main.go": "package main\n", "lib/.pulumi/meta.yaml": "theirs\n", "lib/.cache/pulumi-buildkit/note": "theirs\n"}
+	const want = ". ./Dockerfile ./Pulumi.dev.yaml ./Pulumi.yaml ./lib ./lib/.cache ./lib/.cache/pulumi-buildkit " +
+		"./lib/.cache/pulumi-buildkit/note ./lib/.pulumi ./lib/.pulumi/meta.yaml ./main.go"
+	files["Dockerfile"] = "FROM BUSYBOX\nCOPY . /app\n" + strings.ReplaceAll(listing, "FILES", want)
+	tree := project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", files)
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: tree, Inside: true})
+	first := s.Up("--skip-preview")
+	ok(t, first, "+ 2 created", "/.pulumi is left out of the build context: Pulumi keeps its state", "/.home is left out")
+	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+	edit(t, s.Write("main.go", "package main // changed\n"))
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	ok(t, s.Destroy("--skip-preview"))
+}
+
+// A folder of ours is no context: it would be another one with each build.
+func TestOurOwnFolderIsNoContext(t *testing.T) {
+	t.Parallel()
+	tree := project(t, "context: { location: ./.cache/pulumi-buildkit }\ndockerfile: { inline: \"FROM scratch\\nCOPY . /\" }\npush: false\n",
+		map[string]string{".cache/pulumi-buildkit/stat/file": "cache\n"})
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: tree, Inside: true})
+	stack.Fails(t, s.Preview(), "/.cache/pulumi-buildkit is a folder that the provider keeps for itself. Its files change with each build: "+
+		"build another folder, or set XDG_CACHE_HOME or PULUMI_BUILDKIT_DAEMON_DIR to a folder elsewhere")
+}

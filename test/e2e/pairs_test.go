@@ -1,0 +1,174 @@
+//go:build linux
+
+package e2e
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// pairs are images that need what other images of the program make.
+const pairs = `resources:
+  base:
+    type: buildkit:Image
+    properties: { context: { location: base }, platforms: [linux/amd64], tags: ["REPO/base:1", "REPO/base:{hash}"] }
+  configured: { type: "pulumi:providers:buildkit", properties: { maxParallelBuilds: 4 } }
+  argument:
+    type: buildkit:Image
+    properties:
+      dockerfile: { inline: "ARG PARENT\nFROM $PARENT\nCOPY Pulumi.yaml /argument\n" }
+      buildArgs: { PARENT: "${base.repoDigest}" }
+      platforms: [linux/amd64]
+      tags: ["REPO/argument:1"]
+  process:
+    type: buildkit:Image
+    properties:
+      dockerfile: { inline: "FROM ${base.ref}\nCOPY Pulumi.yaml /process\n" }
+      platforms: [linux/amd64]
+      tags: ["REPO/process:1"]
+    options: { provider: "${configured}" }
+  named:
+    type: buildkit:Image
+    properties:
+      context: { location: base, named: { parent: { location: "docker-image://${base.repoDigest}" } } }
+      dockerfile: { inline: "FROM scratch\nCOPY --from=parent file /named\n" }
+      platforms: [linux/amd64]
+      tags: ["REPO/named:1"]
+  copied:
+    type: buildkit:Image
+    properties:
+      dockerfile: { inline: "FROM scratch\nCOPY --from=${base.repoDigest} file /copied\n" }
+      platforms: [linux/amd64]
+      tags: ["REPO/copied:1"]
+  tagged:
+    type: buildkit:Image
+    properties:
+      dockerfile: { inline: "FROM REPO/base:1\nCOPY Pulumi.yaml /tagged\n" }
+      pull: true
+      platforms: [linux/amd64]
+      tags: ["REPO/tagged:1"]
+    options: { dependsOn: ["${base}"] }
+  third:
+    type: buildkit:Image
+    properties:
+      dockerfile: { inline: "FROM REPO/tagged:1\nCOPY Pulumi.yaml /third\n" }
+      pull: true
+      platforms: [linux/amd64]
+      tags: ["REPO/third:1"]
+    options: { dependsOn: ["${tagged}"], provider: "${configured}" }
+  fourth:
+    type: buildkit:Image
+    properties:
+      dockerfile: { inline: "ARG PARENT\nFROM $PARENT\nCOPY Pulumi.yaml /fourth\n" }
+      buildArgs: { PARENT: "${third.repoDigest}" }
+      platforms: [linux/amd64]
+      tags: ["REPO/fourth:1"]
+`
+
+// A preview does not build on what its update will make first: it says which image makes it, and the update builds that
+// first.
+func TestImagesBuiltFromImages(t *testing.T) {
+	t.Parallel()
+	s := open(t, program(t, pairs, map[string]string{"base/Dockerfile": "FROM scratch\nCOPY file /\n", "base/file": "one"}))
+	up := s.Up()
+	ok(t, up, "+ 10 created")
+	saysWhyNotBuilt(t, up)
+	differentRuns(t, s)
+	ok(t, s.Up("--expect-no-changes"))
+
+	edit(t, s.Write("base/file", "two"))
+	steps := previewed(t, s)
+	digest := steps["argument"].input("buildArgs", "PARENT").(string)
+	digest = digest[strings.Index(digest, "sha256:"):]
+	for path, want := range map[string]any{
+		"tagged": digest, "third": unknown,
+	} {
+		base := map[string]string{"tagged": "base:1", "third": "tagged:1"}[path]
+		if got := steps[path].input("baseDigests", repository(t)+"/"+base); got != want {
+			t.Errorf("the preview says that the base of %s is %v, want %v", path, got, want)
+		}
+	}
+	if got := steps["fourth"].input("buildArgs", "PARENT"); got != unknown {
+		t.Errorf("the preview says that the base of fourth is %v", got)
+	}
+	up = s.Up()
+	ok(t, up, "~ 8 updated")
+	saysWhyNotBuilt(t, up)
+	if got := held(t, repository(t)+"/base:1"); got != digest {
+		t.Errorf("the preview said that the base will be %s, it is %s", digest, got)
+	}
+	ok(t, s.Up("--expect-no-changes"))
+}
+
+// diagnostics is what the preview of an update prints below the table.
+func diagnostics(up stack.Result) string {
+	preview, _, _ := strings.Cut(up.Stdout, "Updating (dev)")
+	_, text, _ := strings.Cut(preview, "Diagnostics:")
+	return text
+}
+
+// saysWhyNotBuilt wants one line for each image of pairs that stands on another.
+func saysWhyNotBuilt(t *testing.T, up stack.Result) {
+	t.Helper()
+	text := diagnostics(up)
+	byDigest := "not built in this preview: its base image " + repository(t) + "/base@sha256:"
+	for line, want := range map[string]int{
+		byDigest: 5,
+		"not built in this preview: its base image " + repository(t) + "/tagged:1 is made by the image tagged of this update": 1,
+		"not built in this preview: buildArgs.PARENT is not known yet":                                                        1,
+		" is made by the image base of this update":                                                                           5,
+		"not built": 7,
+	} {
+		if got := strings.Count(text, line); got != want {
+			t.Errorf("%d lines say %q, want %d:\n%s", got, line, want, text)
+		}
+	}
+}
+
+// differentRuns fails the test if the preview and the update of pulumi up left notes as one run: a promise of the preview
+// could then be one of the update.
+func differentRuns(t *testing.T, s *stack.Test) {
+	t.Helper()
+	runs := map[string]bool{}
+	files, _ := filepath.Glob(filepath.Join(s.Dir, "../home/.cache/pulumi-buildkit/notes/*"))
+	for _, file := range files {
+		run, _, _ := strings.Cut(filepath.Base(file), "-")
+		runs[run] = true
+	}
+	if len(runs) != 2 || len(files) != 4 {
+		t.Errorf("%d processes in %d runs left notes, want 4 in 2: %v", len(files), len(runs), files)
+	}
+}
+
+// twins are two images of one tag, each of a provider of its own.
+const twins = `resources:
+  configured: { type: "pulumi:providers:buildkit", properties: { maxParallelBuilds: 4 } }
+  one:
+    type: buildkit:Image
+    properties: { dockerfile: { inline: "FROM scratch\nCOPY Pulumi.yaml /one\n" }, platforms: [linux/amd64], tags: ["REPO:TAG1"] }
+  two:
+    type: buildkit:Image
+    properties: { dockerfile: { inline: "FROM scratch\nCOPY Pulumi.yaml /two\n" }, platforms: [linux/amd64], tags: ["REPO:TAG2"] }
+    options: { provider: "${configured}" }
+`
+
+// One tag cannot stand for two images of a program. A tag may go from one to the other.
+func TestTwoImagesOfOneTag(t *testing.T) {
+	t.Parallel()
+	tagged := func(one, two string) fs.FS {
+		return program(t, strings.NewReplacer("TAG1", one, "TAG2", two).Replace(twins), nil)
+	}
+	s := open(t, tagged("latest", "latest"))
+	fails(t, s.Preview(), "tags[0]", repository(t)+":latest is a tag of two images of this program, one and two, and would stand for the one that is pushed last")
+	rewrite(t, s, tagged("1", "2"))
+	ok(t, s.Up("--skip-preview"), "+ 4 created")
+	rewrite(t, s, tagged("3", "1"))
+	ok(t, s.Up(), "~ 2 updated")
+	rewrite(t, s, tagged("1", "3"))
+	ok(t, s.Up("--skip-preview"), "~ 2 updated")
+	ok(t, s.Up("--expect-no-changes"))
+}

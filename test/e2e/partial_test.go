@@ -1,0 +1,120 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// A tag that is refused leaves a state that knows of the other one, and the next update finishes without a build.
+func TestTheNextUpdateFinishesWhatOneBegan(t *testing.T) {
+	t.Parallel()
+	registry := newPrivate(t, "")
+	var open2 atomic.Bool
+	registry.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/2", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		if open2.Load() {
+			next.ServeHTTP(w, req)
+			return
+		}
+		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "not this tag")
+	}})
+	s := open(t, project(t, at(registry.Host(), twoTags), fromScratchFiles))
+	fails(t, s.Up("--skip-preview"), "tagging "+registry.Host()+"/app:2: 403 denied")
+	digest := registry.held(t, "app:1")
+	outputs := image(t, s).Outputs
+	if digest == "" || outputs["digest"] != digest || fmt.Sprint(outputs["refs"]) != "["+registry.Host()+"/app:1]" {
+		t.Errorf("tag 1 holds %q, the state has %v", digest, outputs)
+	}
+
+	open2.Store(true)
+	rewrite(t, s, project(t, at(registry.Host(), twoTags+noBuilder), nil))
+	ok(t, s.Up(), "[diff: ~tags]", "~ 1 updated")
+	if got := registry.held(t, "app:2"); got != digest {
+		t.Errorf("tag 2 holds %q, want %s", got, digest)
+	}
+	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+
+	// In an update the inputs in the state stay the old ones, and a refresh forgets that it failed.
+	open2.Store(false)
+	rewrite(t, s, project(t, at(registry.Host(), twoTags), nil))
+	edit(t, s.Write("src/file", "changed"))
+	fails(t, s.Up("--skip-preview"), "/app:2: 403 denied")
+	open2.Store(true)
+	ok(t, s.Refresh("--skip-preview"))
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	if one, two := registry.held(t, "app:1"), registry.held(t, "app:2"); one == digest || one != two || one != image(t, s).Outputs["digest"] {
+		t.Errorf("the tags hold %s and %s, before the change %s", one, two, digest)
+	}
+}
+
+// Of a plugin that is killed between push and tag nothing is known; the next update makes it good.
+func TestAPluginKilledBetweenPushAndTag(t *testing.T) {
+	t.Parallel()
+	registry := newPrivate(t, "")
+	tagging, gone := make(chan struct{}), make(chan struct{})
+	registry.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1, Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		close(tagging)
+		registrytest.Stall(w, req, next)
+		close(gone)
+	}})
+	s := open(t, project(t, at(registry.Host(), twoTags), fromScratchFiles))
+	p := s.StartUp("--skip-preview")
+	if err := stack.Until(t.Context(), time.Minute, func() bool { return closed(tagging)(s) }); err != nil {
+		t.Fatal(err)
+	}
+	stack.Kill(slices.DeleteFunc(s.Plugins(), func(p stack.Proc) bool { return !strings.Contains(p.Command, "pulumi-resource-buildkit") }))
+	<-gone
+	result, err := p.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails(t, result)
+	if got := registry.held(t, "app:1"); got != "" || len(s.Export()) != 0 {
+		t.Errorf("the tag holds %q, the state is %v", got, s.Export())
+	}
+
+	ok(t, s.Up("--skip-preview"), "+ 1 created")
+	for _, tag := range []string{"app:1", "app:2"} {
+		if got := registry.held(t, tag); got != image(t, s).Outputs["digest"] {
+			t.Errorf("%s holds %q", tag, got)
+		}
+	}
+}
+
+// Where a tag is written once a change is refused, with the reason and the cure, and the state stays; the same image is
+// no change.
+func TestATagThatIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	registry := newPrivate(t, "")
+	var first sync.Once
+	registry.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		written := true
+		first.Do(func() { written = false; next.ServeHTTP(w, req) })
+		if written {
+			registrytest.Refuse(w, http.StatusBadRequest, "TAG_INVALID", "The image tag '1' already exists in the 'app' repository and cannot be overwritten because the tag is immutable.")
+		}
+	}})
+	s := open(t, project(t, at(registry.Host(), "context: { location: src }\nplatforms: [linux/amd64]\ntags: [\"HOST/app:1\"]"), fromScratchFiles))
+	ok(t, s.Up("--skip-preview"))
+	before := image(t, s).Outputs
+	cli(t, s, "state", "delete", named("image"), "--yes")
+	ok(t, s.Up("--skip-preview"), "+ 1 created")
+
+	edit(t, s.Write("src/file", "changed"))
+	fails(t, s.Up("--skip-preview"), "tagging "+registry.Host()+"/app:1: immutable tag", "it holds "+before["digest"].(string), "use a tag that changes with its content")
+	if after := image(t, s).Outputs; fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("the state is %v, was %v", after, before)
+	}
+	edit(t, s.Write("src/file", "x"))
+	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+}

@@ -1,0 +1,23 @@
+//go:build linux
+
+package e2e
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// A plan holds an update to what the preview said, down to the files of the context and the digests that follow from them.
+func TestAPlanIsKept(t *testing.T) {
+	t.Parallel()
+	s := open(t, watched(t, `tags: ["REPO:1"]`))
+	plan := filepath.Join(t.TempDir(), "plan.json")
+	ok(t, s.Preview("--save-plan", plan))
+	edit(t, s.Write("src/file", "edited since"))
+	fails(t, s.Up("--skip-preview", "--plan", plan), "violates plan", "contextHash")
+	if got := held(t, repository(t)+":1"); got != "" {
+		t.Errorf("the tag is at %s", got)
+	}
+	edit(t, s.Write("src/file", "one"))
+	ok(t, s.Up("--skip-preview", "--plan", plan), "2 created")
+}

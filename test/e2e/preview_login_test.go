@@ -1,0 +1,43 @@
+//go:build linux
+
+package e2e
+
+import (
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// A login that is not known in a preview – of the repository that the same update creates – keeps nothing from being built
+// but what it is needed for. The first image stands for what is not known: its digest.
+func TestPreviewWithALoginThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	locked := registrytest.New(t, registrytest.Login("robot", "hunter2"))
+	cases := map[string]struct {
+		dockerfile, login string
+		judge             func(t testing.TB, r stack.Result, texts ...string)
+		says              []string
+	}{
+		"a base that needs none": {"FROM BUSYBOX\nCOPY Pulumi.yaml /\n", "{ address: \"${first.digest}\", username: u, password: p }", ok, []string{"+ 3 to create"}},
+		"a step that fails":      {"FROM BUSYBOX\nRUN exit 3\n", "{ address: \"${first.digest}\", username: u, password: p }", fails, []string{"exit code 3"}},
+		"a base that needs it": {"FROM " + locked.Host() + "/base:1\nCOPY Pulumi.yaml /\n", "{ address: " + locked.Host() + ", username: robot, password: \"${first.digest}\" }",
+			ok, []string{"+ 3 to create", "not built in this preview, because a login in registries is not known yet"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, program(t, `resources:
+  first:
+    type: buildkit:Image
+    properties: { dockerfile: { inline: FROM scratch }, buildOnPreview: false }
+  image:
+    type: buildkit:Image
+    properties:
+      tags: ["${first.digest}/app:1"]
+      registries: [`+c.login+`]
+`, map[string]string{"Dockerfile": c.dockerfile}))
+			c.judge(t, s.Preview(), c.says...)
+		})
+	}
+}

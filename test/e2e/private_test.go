@@ -1,0 +1,93 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// private is a registry of the test's own that asks for a password, which can change.
+type private struct {
+	*registrytest.Registry
+	password atomic.Pointer[string]
+}
+
+func newPrivate(t testing.TB, password string) *private {
+	t.Helper()
+	p := &private{Registry: registrytest.New(t)}
+	p.password.Store(&password)
+	p.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if _, given, _ := req.BasicAuth(); given != *p.password.Load() {
+				w.Header().Set("Www-Authenticate", `Basic realm="private"`)
+				registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+				return
+			}
+			next.ServeHTTP(w, req)
+		})
+	})
+	return p
+}
+
+func (p *private) reference(t testing.TB, text string) (name.Reference, []remote.Option) {
+	t.Helper()
+	ref, err := name.ParseReference(p.Host() + "/" + text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	login := &authn.Basic{Username: "test", Password: *p.password.Load()}
+	return ref, []remote.Option{remote.WithContext(t.Context()), remote.WithAuth(login)}
+}
+
+// held is the digest that a tag such as "app:1" holds, "" when there is none.
+func (p *private) held(t testing.TB, tag string) string {
+	t.Helper()
+	ref, options := p.reference(t, tag)
+	descriptor, err := remote.Head(ref, options...)
+	if isNotFound(err) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return descriptor.Digest.String()
+}
+
+// remove deletes a tag, "app:1", or an image with all its tags, "app@sha256:...", as somebody else does.
+func (p *private) remove(t testing.TB, reference string) {
+	t.Helper()
+	ref, options := p.reference(t, reference)
+	if err := remote.Delete(ref, options...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// push makes a tag another image, as somebody else does.
+func (p *private) push(t testing.TB, tag string) {
+	t.Helper()
+	ref, options := p.reference(t, tag)
+	if err := remote.Write(ref, registrytest.Image(t, "linux/amd64"), options...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cli runs any other command of the CLI, which must succeed.
+func cli(t testing.TB, s *stack.Test, args ...string) stack.Result {
+	t.Helper()
+	result, err := s.Run(context.WithoutCancel(t.Context()), append(args, "--stack", "dev")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok(t, result)
+	return result
+}

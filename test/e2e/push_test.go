@@ -1,0 +1,77 @@
+//go:build linux
+
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// busy is for how many requests the registry is: the daemon itself repeats one five times, at once.
+const busy = 8
+
+const dated = `FROM BUSYBOX
+COPY Dockerfile /
+RUN date +%s%N > /built
+`
+
+// A registry that is busy for a while costs time and no second build, not even with noCache.
+func TestAPushThatFailsIsRepeatedAndTheBuildIsNot(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.New(t)
+	var refused atomic.Int32
+	var pushed sync.Map // digests of manifests
+	registry.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/sha256:") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			pushed.Store(r.URL.Path, true)
+			if refused.Add(1) <= busy {
+				registrytest.Refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down")
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\nnoCache: true\nbuildOnPreview: false\ntags: [\""+registry.Host()+"/app:1\"]",
+		map[string]string{"Dockerfile": dated}))
+	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	var images []any
+	pushed.Range(func(path, _ any) bool { images = append(images, path); return true })
+	if len(images) != 1 {
+		t.Errorf("the step ran again: %v", images)
+	}
+	if refused.Load() <= busy {
+		t.Errorf("%d manifests were pushed, want a push after those that were refused", refused.Load())
+	}
+	ok(t, s.Destroy("--skip-preview"))
+}
+
+// What is missing is said at once, with the cure, and moves no tag.
+func TestAPushThatCannotSucceedEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.New(t)
+	registry.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/blobs/uploads/") {
+				registrytest.Refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "The repository with name 'app' does not exist in the registry with id '123456789012'")
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\nbuildOnPreview: false\ntags: [\""+registry.Host()+"/app:1\"]",
+		map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
+	result := s.Up("--skip-preview")
+	fails(t, result, "pushing to "+registry.Host()+"/app", "no such repository", "create it with aws.ecr.Repository")
+	if len(s.Export()) != 0 {
+		t.Errorf("state: %+v", s.Export())
+	}
+}

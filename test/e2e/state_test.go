@@ -1,0 +1,49 @@
+//go:build linux
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// A state that another version of the provider wrote, with more in it and less, is no reason to do anything.
+func TestAStateOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, detailed, detailedFiles))
+	ok(t, s.Up("--skip-preview"))
+	var state map[string]any
+	if err := json.Unmarshal([]byte(cli(t, s, "stack", "export").Stdout), &state); err != nil {
+		t.Fatal(err)
+	}
+	for _, resource := range state["deployment"].(map[string]any)["resources"].([]any) {
+		r := resource.(map[string]any)
+		if r["type"] != "buildkit:index:Image" {
+			continue
+		}
+		inputs, outputs := r["inputs"].(map[string]any), r["outputs"].(map[string]any)
+		inputs["attestation"] = map[string]any{"mode": "later"}
+		outputs["signature"] = map[string]any{"of": "later"}
+		for _, earlier := range []string{"__builds", "manifests", "repoDigest"} {
+			delete(outputs, earlier)
+		}
+	}
+	text, err := json.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "state.json")
+	edit(t, os.WriteFile(file, text, 0o600))
+	cli(t, s, "stack", "import", "--file", file)
+
+	ok(t, s.Preview("--expect-no-changes"))
+	ok(t, s.Refresh("--skip-preview", "--expect-no-changes"))
+	edit(t, s.Write("src/file", "y"))
+	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	ok(t, s.Destroy("--skip-preview"), "- 2 deleted")
+	if left := held(t, repository(t)+":1"); left != "" {
+		t.Errorf("destroy left %s", left)
+	}
+}

@@ -1,0 +1,113 @@
+//go:build linux
+
+package e2e
+
+import (
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// step is what a preview says of one resource.
+type step struct {
+	Op       string
+	URN      string
+	NewState struct {
+		Type   string
+		Inputs map[string]any
+	}
+	DetailedDiff map[string]struct{ Kind string }
+}
+
+// unknown stands in a preview for a value that is not known yet. It is the engine's own.
+const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+// previewed is what pulumi preview plans, by the name of the resource; without the stack and the default provider.
+func previewed(t testing.TB, s *stack.Test, args ...string) map[string]step {
+	t.Helper()
+	result := s.Preview(append([]string{"--json"}, args...)...)
+	ok(t, result)
+	var planned struct{ Steps []step }
+	if err := json.Unmarshal([]byte(result.Stdout), &planned); err != nil {
+		t.Fatalf("%v in what pulumi preview --json printed:\n%s", err, result.All())
+	}
+	steps := map[string]step{}
+	for _, step := range planned.Steps {
+		name := step.URN[strings.LastIndex(step.URN, "::")+2:]
+		if step.NewState.Type != "pulumi:pulumi:Stack" && name != "default" {
+			steps[name] = step
+		}
+	}
+	return steps
+}
+
+// input is the value at a path of keys and indexes in what a preview will give to a resource.
+func (s step) input(path ...string) any {
+	var value any = s.NewState.Inputs
+	for _, key := range path {
+		switch holder := value.(type) {
+		case map[string]any:
+			value = holder[key]
+		case []any:
+			i, _ := strconv.Atoi(key)
+			value = holder[i]
+		default:
+			return nil
+		}
+	}
+	return value
+}
+
+// changes are the paths in the step's detailed diff, sorted.
+func (s step) changes() []string { return slices.Sorted(maps.Keys(s.DetailedDiff)) }
+
+// planned fails the test unless the steps are these and no others.
+func planned(t testing.TB, steps map[string]step, want map[string]string) {
+	t.Helper()
+	got := map[string]string{}
+	for name, step := range steps {
+		got[name] = step.Op
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the preview plans %v, want %v", got, want)
+	}
+}
+
+// rewrite makes the stack's program another one.
+func rewrite(t testing.TB, s *stack.Test, program fs.FS) {
+	t.Helper()
+	text, err := fs.ReadFile(program, "Pulumi.yaml")
+	if err == nil {
+		err = s.Write("Pulumi.yaml", string(text))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exported is the state of the resources by name.
+func exported(s *stack.Test) map[string]stack.Resource {
+	byName := map[string]stack.Resource{}
+	for _, r := range s.Export() {
+		byName[r.URN[strings.LastIndex(r.URN, "::")+2:]] = r
+	}
+	return byName
+}
+
+// held is the digest that a tag of the shared registry holds, "" when there is no such tag.
+func held(t testing.TB, reference string) string {
+	t.Helper()
+	if descriptor := served(t, reference); descriptor != nil {
+		return descriptor.Digest.String()
+	}
+	return ""
+}
+
+// at puts a host into a program that says HOST.
+func at(host, text string) string { return strings.ReplaceAll(text, "HOST", host) }

@@ -1,0 +1,28 @@
+//go:build linux
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// customTimeouts below a second hold, and the error names them.
+func TestACustomTimeoutEndsALongStep(t *testing.T) {
+	t.Parallel()
+	const step = "sleep 86444"
+	text := readProgram(t, project(t, long, nil))
+	s := open(t, project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	edit(t, s.Write("Pulumi.yaml", strings.Replace(text, "    properties:\n", "    options: { customTimeouts: { create: 300ms } }\n    properties:\n", 1)))
+	fails(t, s.Up("--skip-preview"), "stopped after 300ms (customTimeouts.create): it was ",
+		"; nothing was pushed and no tag moved. Raise customTimeouts.create if it only needs more time")
+	if err := stack.Until(t.Context(), 5*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
+		t.Errorf("the step still runs: %v", stack.Running(step))
+	}
+	if got := held(t, repository(t)+":1"); got != "" || len(s.Export()) != 0 {
+		t.Errorf("the tag holds %q, the state is %v", got, s.Export())
+	}
+}

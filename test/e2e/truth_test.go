@@ -1,0 +1,87 @@
+//go:build linux
+
+package e2e
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+)
+
+// watched is an Image and another that repeats its outputs as labels: what a preview gives to dependents.
+func watched(t testing.TB, properties string) fs.FS {
+	t.Helper()
+	return program(t, `resources:
+  image:
+    type: buildkit:Image
+    properties:
+      context: { location: src }
+      platforms: [linux/amd64]
+      `+strings.ReplaceAll(strings.TrimSpace(properties), "\n", "\n      ")+`
+  watcher:
+    type: buildkit:Image
+    properties:
+      dockerfile: { inline: "FROM scratch\nCOPY mark /\n" }
+      buildOnPreview: false
+      labels:
+        digest: ${image.digest}
+        ref: ${image.ref}
+        repoDigest: ${image.repoDigest}
+        refs: ${image.refs[0]}
+        manifest: ${image.manifests["linux/amd64"].repoDigest}
+        contextHash: ${image.contextHash}
+`, map[string]string{"src/Dockerfile": "FROM scratch\nCOPY file /\n", "src/file": "one", "mark": ""})
+}
+
+// What a preview says of an image, an update makes true: unchanged outputs are known and stay, changed ones are unknown
+// unless the preview built and knows them.
+func TestWhatAPreviewSaysTheUpdateMakesTrue(t *testing.T) {
+	t.Parallel()
+	const quiet = "buildOnPreview: false\n"
+	s := open(t, watched(t, `tags: ["REPO:1"]`))
+	ok(t, s.Up("--skip-preview"), "+ 3 created")
+	ok(t, s.Preview("--expect-no-changes"))
+	first := exported(s)["image"].Outputs
+
+	// Built in the preview: the update makes the very same.
+	edit(t, s.Write("src/file", "two"))
+	steps := previewed(t, s)
+	planned(t, steps, map[string]string{"image": "update", "watcher": "update"})
+	ok(t, s.Up("--skip-preview"), "~ 2 updated")
+	second := exported(s)["image"].Outputs
+	if second["digest"] == first["digest"] || second["digest"] != held(t, repository(t)+":1") {
+		t.Fatalf("the digest is %v, was %v; the tag holds %s", second["digest"], first["digest"], held(t, repository(t)+":1"))
+	}
+	for _, output := range []string{"digest", "ref", "repoDigest", "contextHash"} {
+		if said := steps["watcher"].input("labels", output); said != second[output] {
+			t.Errorf("the preview said %s is %v, the update made it %v", output, said, second[output])
+		}
+	}
+	if said := steps["watcher"].input("labels", "manifest"); said != unknown && said != second["repoDigest"] {
+		t.Errorf("the preview said %v of the manifest", said)
+	}
+
+	// Not built in the preview: what will change is unknown, what will not is known.
+	rewrite(t, s, watched(t, quiet+`tags: ["REPO:1"]`))
+	edit(t, s.Write("src/file", "three"))
+	steps = previewed(t, s)
+	for output, want := range map[string]any{"digest": unknown, "ref": unknown, "repoDigest": unknown, "manifest": unknown, "refs": repository(t) + ":1"} {
+		if said := steps["watcher"].input("labels", output); said != want {
+			t.Errorf("without a build the preview said %s is %v, want %v", output, said, want)
+		}
+	}
+
+	// Another name for the same image: nothing is built to know it.
+	edit(t, s.Write("src/file", "two"))
+	rewrite(t, s, watched(t, quiet+`tags: ["REPO:1", "REPO:2"]`))
+	planned(t, previewed(t, s), map[string]string{"image": "update"})
+	// Gone back to: the earlier digest.
+	edit(t, s.Write("src/file", "one"))
+	if said := previewed(t, s)["watcher"].input("labels", "digest"); said != first["digest"] {
+		t.Errorf("going back, the preview said %v, want %v", said, first["digest"])
+	}
+	ok(t, s.Up("--skip-preview"))
+	if got := held(t, repository(t)+":2"); got != first["digest"] {
+		t.Errorf("the new tag holds %s, want %s", got, first["digest"])
+	}
+}

@@ -1,0 +1,162 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/pulumi/providertest"
+	"github.com/pulumi/providertest/grpclog"
+	"github.com/pulumi/providertest/optproviderupgrade"
+	"github.com/pulumi/providertest/pulumitest"
+	"github.com/pulumi/providertest/pulumitest/assertpreview"
+	"github.com/pulumi/providertest/pulumitest/optnewstack"
+	"github.com/pulumi/providertest/pulumitest/opttest"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+)
+
+var record = flag.String("record", "", "the version of which TestUpgrade records the state anew, with the plugin as it is now")
+
+// recordings have a folder for each version: its program, the state that it left and what it said to the engine.
+//
+// For a new version copy the program of the one before, add to it what is new, and
+//
+//	go test ./test/e2e -run TestUpgrade -record 1.2.3
+const recordings = "testdata/upgrade"
+
+// elsewhere is the registry of recorded programs. Nobody answers there, and a preview of nothing must not ask.
+const elsewhere = "registry.example.com"
+
+// What an earlier version has made is up to date: who updates the plugin has nothing to do.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	versions, err := os.ReadDir(recordings)
+	if err != nil || len(versions) == 0 {
+		t.Fatalf("no recordings: %v", err)
+	}
+	for _, version := range versions {
+		t.Run(version.Name(), func(t *testing.T) {
+			t.Parallel()
+			folder := filepath.Join(recordings, version.Name())
+			if *record == version.Name() {
+				recordState(t, folder)
+			}
+			preview := previewOver(t, filepath.Join(folder, "program"), folder)
+			assertpreview.HasNoChanges(t, preview)
+			if same := preview.ChangeSummary["same"]; same < 4 {
+				t.Errorf("%d resources are the same:\n%s", same, preview.StdOut)
+			}
+		})
+	}
+}
+
+// previewOver previews a program over the state in a folder; what is not there yet is recorded first.
+func previewOver(t *testing.T, program, recorded string) auto.PreviewResult {
+	t.Helper()
+	cli, err := auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: filepath.Dir(shared.Bin), SkipVersionCheck: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin := opttest.LocalProviderPath("buildkit", shared.Bin)
+	test := pulumitest.NewPulumiTest(t, program, plugin,
+		opttest.SkipInstall(),
+		opttest.NewStackOptions(optnewstack.DisableAutoDestroy()),
+		opttest.WorkspaceOptions(auto.Pulumi(cli), auto.PulumiHome(t.TempDir())),
+		opttest.Env("PULUMI_SKIP_UPDATE_CHECK", "true"),
+		opttest.Env("PULUMI_BUILDKIT_DAEMON_DIR", shared.Daemon),
+		opttest.Env("PULUMI_BUILDKIT_DAEMON_IDLE", "5s"),
+	)
+	return providertest.PreviewProviderUpgrade(t, test, "buildkit", "recorded",
+		optproviderupgrade.CacheDir(recorded), optproviderupgrade.BaselineOpts(plugin))
+}
+
+// recordState runs the program against the tests' registry and keeps what comes of it, as if it had been the one elsewhere.
+func recordState(t *testing.T, folder string) {
+	t.Helper()
+	program, fresh := filepath.Join(t.TempDir(), "program"), t.TempDir()
+	if err := os.CopyFS(program, os.DirFS(filepath.Join(folder, "program"))); err != nil {
+		t.Fatal(err)
+	}
+	here := []byte(shared.Registry.Host)
+	rewriteFile(t, filepath.Join(program, "Pulumi.yaml"), func(text []byte) []byte { return bytes.ReplaceAll(text, []byte(elsewhere), here) })
+	assertpreview.HasNoChanges(t, previewOver(t, program, fresh))
+	keepResources(t, filepath.Join(fresh, "grpc.json"))
+	rewriteFile(t, filepath.Join(fresh, "stack.json"), func(text []byte) []byte { return withoutPositions(t, text) })
+	for _, name := range []string{"stack.json", "grpc.json"} {
+		rewriteFile(t, filepath.Join(fresh, name), func(text []byte) []byte {
+			text = bytes.ReplaceAll(text, here, []byte(elsewhere))
+			text = statusServer.ReplaceAll(text, nil)
+			if found := local.Find(text); found != nil {
+				t.Fatalf("%s is about this machine: %s", name, found)
+			}
+			return text
+		})
+		if err := os.Rename(filepath.Join(fresh, name), filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// statusServer is where and how the engine of the recording could be told about views.
+var statusServer = regexp.MustCompile(`"resourceStatus(Address|Token)":"[^"]*",`)
+
+// local is what means something on one machine only.
+var local = regexp.MustCompile(`.*(127\.0\.0\.1|/tmp/|/home/|/root/).*`)
+
+// keepResources leaves in a log the calls about resources. All else is about ports and folders.
+func keepResources(t *testing.T, path string) {
+	t.Helper()
+	log, err := grpclog.LoadLog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := []grpclog.Method{grpclog.Check, grpclog.Diff, grpclog.Create, grpclog.Update, grpclog.Read}
+	log.Entries = slices.DeleteFunc(log.Entries, func(e grpclog.GrpcLogEntry) bool {
+		return len(e.Response) == 0 || !slices.Contains(kept, grpclog.Method(e.Method)) // without a response it is the beginning of a call
+	})
+	if err := log.WriteTo(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// withoutPositions drops from a state where in its own sources the language host was.
+func withoutPositions(t *testing.T, state []byte) []byte {
+	t.Helper()
+	var deployment struct {
+		Version    int            `json:"version"`
+		Deployment map[string]any `json:"deployment"`
+	}
+	if err := json.Unmarshal(state, &deployment); err != nil {
+		t.Fatal(err)
+	}
+	resources, _ := deployment.Deployment["resources"].([]any)
+	for _, resource := range resources {
+		if fields, is := resource.(map[string]any); is {
+			delete(fields, "sourcePosition")
+			delete(fields, "stackTrace")
+		}
+	}
+	text, err := json.MarshalIndent(deployment, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(text, '\n')
+}
+
+func rewriteFile(t *testing.T, path string, change func([]byte) []byte) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, change(text), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
