@@ -119,25 +119,38 @@ func (a *awsAccess) forget(p awsPrincipal, refused Credential) {
 	}
 }
 
-// config reads ~/.aws and the environment and calls nobody.
+// config returns the configuration of a principal, which it reads from ~/.aws and the environment. It calls nobody.
 func (a *awsAccess) config(ctx context.Context, p awsPrincipal) (aws.Config, error) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if known, is := a.configs[p]; is {
+	known, ok := a.configs[p]
+	a.mu.Unlock()
+	if ok {
 		return known, nil
 	}
+	loaded, err := p.loadConfig(ctx)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known, ok := a.configs[p]; ok { // somebody was faster; credentials are kept in it
+		return known, nil
+	}
+	a.configs[p] = loaded
+	return loaded, nil
+}
+
+// loadConfig reads the configuration of a principal.
+func (p awsPrincipal) loadConfig(ctx context.Context) (aws.Config, error) {
 	if err := checkFiles(amazonFiles); err != nil {
 		return aws.Config{}, err
 	}
 	loaded, err := config.LoadDefaultConfig(ctx, p.options()...)
-	if err != nil {
-		return aws.Config{}, err
+	if err != nil || p.role == "" {
+		return loaded, err
 	}
-	if p.role != "" {
-		assumed := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), p.role)
-		loaded.Credentials = aws.NewCredentialsCache(assumed)
-	}
-	a.configs[p] = loaded
+	assumed := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), p.role)
+	loaded.Credentials = aws.NewCredentialsCache(assumed)
 	return loaded, nil
 }
 

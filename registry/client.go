@@ -130,13 +130,19 @@ func (c *Client) within(ctx context.Context) (context.Context, context.CancelFun
 // login is the one of host for the lifetime of the client, so that its helper is asked once.
 func (c *Client) login(ctx context.Context, host string) (*lateLogin, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known := c.logins[host]; known != nil {
+	known := c.logins[host]
+	c.mu.Unlock()
+	if known != nil {
 		return known, nil
 	}
-	way, err := c.route(ctx, host)
+	way, err := c.route(ctx, host) // it may read a file
 	if err != nil {
 		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.logins[host]; known != nil { // somebody was faster
+		return known, nil
 	}
 	login := &lateLogin{keychain: c.keychain, host: host, way: way}
 	login.challenged.Store(c.asksForLogin(host))

@@ -67,7 +67,10 @@ type awsPrincipal struct {
 }
 
 func (e ECR) principal(h ecrHost) awsPrincipal {
-	return awsPrincipal{e.Profile, e.RoleARN, e.Endpoint, h.region, h.public, h.fips, h.dualStack}
+	return awsPrincipal{
+		profile: e.Profile, role: e.RoleARN, endpoint: e.Endpoint, region: h.region, public: h.public, fips: h.fips,
+		dualStack: h.dualStack,
+	}
 }
 
 // noECRLogin is a private host of Amazon ECR for which nobody has credentials.

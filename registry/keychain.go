@@ -88,7 +88,7 @@ func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 	known, amazon := k.ECR.host(host)
 	switch {
 	case amazon && !known.public && stored.Anonymous() && ctx.Err() == nil:
-		return finding{}, &noECRLogin{host, ownErr, err}
+		return finding{}, &noECRLogin{host: host, aws: ownErr, docker: err}
 	case err != nil:
 		return finding{}, err
 	}

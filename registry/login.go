@@ -16,8 +16,9 @@ type lateLogin struct {
 	host       string
 	way        *route // to that host, and to where it redirects
 	challenged atomic.Bool
+	lookups    sharedCall[finding]
 
-	mu     sync.Mutex
+	mu     sync.Mutex // is not held over a lookup
 	asked  bool
 	failed bool // a lookup did that nobody had asked for
 	answer finding
@@ -44,18 +45,32 @@ func (l *lateLogin) AuthorizationContext(ctx context.Context) (*authn.AuthConfig
 	}, nil
 }
 
+// lookup returns the credential that was found, or looks for it. All who need it share one lookup.
 func (l *lateLogin) lookup(ctx context.Context) (Credential, error) {
+	if found, ok := l.known(); ok {
+		return found.Credential, nil
+	}
+	found, err := l.lookups.do(ctx, func(ctx context.Context) (finding, error) {
+		if found, ok := l.known(); ok { // since this caller asked
+			return found, nil
+		}
+		found, err := l.keychain.lookup(ctx, l.host)
+		if err != nil {
+			return finding{}, err
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.asked, l.answer = true, found
+		return found, nil
+	})
+	return found.Credential, err
+}
+
+// known returns what a lookup found. ok is false when none has succeeded.
+func (l *lateLogin) known() (found finding, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.asked {
-		return l.answer.Credential, nil
-	}
-	found, err := l.keychain.lookup(ctx, l.host)
-	if err != nil {
-		return Credential{}, err
-	}
-	l.asked, l.answer = true, found
-	return found.Credential, nil
+	return l.answer, l.asked
 }
 
 // offer logs in unasked if there is something to log in with, and says whether it did. Where the lookup fails it is the registry's word that

@@ -25,7 +25,7 @@ func ParseTag(s string) (Tag, error) {
 		return Tag{}, fmt.Errorf("tag %q is not a reference: %s; write host/path:tag, the path in lower-case letters and digits "+
 			"with single . _ - between them", s, reason(err))
 	}
-	return Tag{reference.Domain(named), reference.Path(named), orLatest(label)}, nil
+	return Tag{host: reference.Domain(named), path: reference.Path(named), label: orLatest(label)}, nil
 }
 
 // Repository is the canonical host/path, the name under which BuildKit's exporter pushes.
