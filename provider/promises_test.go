@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/integration"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
@@ -64,6 +66,88 @@ func TestPromisesInCheck(t *testing.T) {
 	delete(missing, based)
 	expect("in the update", missing)
 	expect("in the update", map[string]string{based: tagBase(t, r, registrytest.Image(t, "linux/amd64"))})
+}
+
+// The first call that only an update makes ends all promises; an image that stays as it is ends its own.
+func TestWhatEndsPromises(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(integration.Server, property.Map){
+		"a creation": func(s integration.Server, _ property.Map) {
+			_, _ = s.Create(p.CreateRequest{Urn: urnOf("other"), Properties: props(t, `{"builder": {"endpoint": "unix:///nowhere"}}`)})
+		},
+		"an update": func(s integration.Server, _ property.Map) {
+			_, _ = s.Update(p.UpdateRequest{Urn: urnOf("other"), Inputs: props(t, `{"builder": {"endpoint": "unix:///nowhere"}}`)})
+		},
+		"a deletion": func(s integration.Server, _ property.Map) { _ = s.Delete(p.DeleteRequest{Urn: urnOf("other")}) },
+		"no change": func(s integration.Server, inputs property.Map) {
+			_, _ = s.Diff(p.DiffRequest{Urn: urnOf("base"), State: inputs, Inputs: inputs})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, out := serve(t), filepath.Join(t.TempDir(), "out")
+			base := `{"contextHash": "c", "buildOnPreview": false, "exports": [{"local": {"dest": "` + out + `"}}]}`
+			previewBase(t, server, base)
+			failures := func() int {
+				given := props(t, `{"dockerfile": {"inline": "FROM scratch\n"}, "context": {"location": "`+out+`"}}`)
+				res, err := server.Check(p.CheckRequest{Urn: urnOf("app"), Inputs: given})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return len(res.Failures)
+			}
+			if failures() > 0 {
+				t.Fatal("nothing is promised")
+			}
+			if end(server, props(t, base)); failures() == 0 {
+				t.Error("it is promised still")
+			}
+		})
+	}
+}
+
+// A preview builds on a promised base only if the registry has the promised digest already.
+func TestAPromisedBaseThatIsThere(t *testing.T) {
+	t.Parallel()
+	r, req := pushed(t)
+	tag, err := name.NewTag(r.Host() + "/app:2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs := req.Inputs.Set("tags", list([]string{tag.Name()}))
+	if _, err := r.server.Update(p.UpdateRequest{Urn: urnOf("base"), State: req.Properties, Inputs: inputs, DryRun: true}); err != nil {
+		t.Fatal(err)
+	}
+	builds := func(from string) bool {
+		_, err := r.server.Create(p.CreateRequest{Urn: urnOf("app"), DryRun: true, Properties: props(t, `{"contextHash": "c",
+			"context": {"location": "`+app(t)+`"}, "dockerfile": {"inline": "FROM `+from+`\n"}, "builder": {"endpoint": "unix:///nowhere"}}`)})
+		return err != nil && strings.Contains(err.Error(), "/nowhere")
+	}
+	if builds(tag.Name()) {
+		t.Error("it builds on what is not there")
+	}
+	if err := remote.Write(tag, registrytest.Image(t, "linux/amd64"), remote.WithContext(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if builds(tag.Name()) {
+		t.Error("it builds on what the tag was before")
+	}
+	held, err := name.NewDigest(r.Host() + "/app@" + r.digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := remote.Get(held, remote.WithContext(t.Context()))
+	if err == nil {
+		err = remote.Tag(tag, image, remote.WithContext(t.Context()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{tag.Name(), held.Name()} {
+		if !builds(from) {
+			t.Errorf("it does not build on %s, which is there", from)
+		}
+	}
 }
 
 // previewBase previews the image base.
