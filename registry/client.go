@@ -181,6 +181,6 @@ func (c *Client) asksForLogin(host string) bool {
 
 // rules is the way of every request, logins and redirects included. go-containerregistry sends pings in goroutines of its own.
 func (c *Client) rules(login *lateLogin) http.RoundTripper {
-	watched := waitWatch{next: retryAfterWatch{challengeWatch{login.way, login}}, watch: c.options.Watch, registry: login.host}
+	watched := waitWatch{next: retryAfterTransport{challengeWatch{login.way, login}}, watch: c.options.Watch, registry: login.host}
 	return transport.NewUserAgent(wire.Transport{Next: watched}, "pulumi-buildkit")
 }

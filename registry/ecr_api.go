@@ -54,15 +54,15 @@ func (c *Client) ecrAPI(ctx context.Context, repository string) (*ecrAPI, error)
 // call repeats a call of the API as long as its failure is likely to pass. operation is its name.
 func (a *ecrAPI) call(ctx context.Context, operation string, do func(context.Context) error) error {
 	standard := retry.NewStandard()
-	return persist(ctx, a.waits, a.watch.pausing(a.host), func(ctx context.Context) (error, bool) {
+	return persist(ctx, a.waits, a.watch.pausing(a.host), func(ctx context.Context) (bool, error) {
 		defer a.watch.begin(Wait{Host: "Amazon ECR", Registry: a.host, Request: operation})()
 		bounded, stop := context.WithTimeoutCause(ctx, a.timeout, silent(a.timeout))
 		defer stop()
 		err := do(bounded)
 		if err == nil {
-			return nil, false
+			return false, nil
 		}
-		return a.principal.explain(bounded, err), bounded.Err() != nil || standard.IsErrorRetryable(err)
+		return bounded.Err() != nil || standard.IsErrorRetryable(err), a.principal.explain(bounded, err)
 	})
 }
 

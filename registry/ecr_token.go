@@ -19,14 +19,14 @@ func (a *awsAccess) mint(ctx context.Context, p awsPrincipal, pauses waits) ecrT
 		pauses = mintWaits
 	}
 	var fresh ecrToken
-	err := persist(ctx, pauses, nil, func(ctx context.Context) (error, bool) {
+	err := persist(ctx, pauses, nil, func(ctx context.Context) (bool, error) {
 		ctx, stop := context.WithTimeoutCause(ctx, mintTimeout, silent(mintTimeout))
 		defer stop()
 		var err error
 		if fresh, err = a.mintOnce(ctx, p); err == nil {
-			return nil, false
+			return false, nil
 		}
-		return p.explain(ctx, err), ctx.Err() != nil || passesAtAWS(err)
+		return ctx.Err() != nil || passesAtAWS(err), p.explain(ctx, err)
 	})
 	if err != nil {
 		fresh.err = err

@@ -112,14 +112,14 @@ func (c *Client) pauseAsked(ctx context.Context, failure *PushError) time.Durati
 	if !errors.Is(failure, ErrRateLimited) {
 		return 0
 	}
-	asked := &retryAfter{}
 	c = c.glancing()
-	ctx, stop := c.within(context.WithValue(ctx, retryAfterKey{}, asked))
+	ctx, stop := c.within(ctx)
 	defer stop()
-	if s, err := c.session(ctx, failure.Repository, pull); err == nil {
-		_, _ = s.send(ctx, request{method: http.MethodHead, path: "manifests/latest", accept: accepted}) // whatever it answers
+	s, err := c.session(ctx, failure.Repository, pull)
+	if err == nil {
+		_, err = s.send(ctx, request{method: http.MethodHead, path: "manifests/latest", accept: accepted})
 	}
-	return asked.value()
+	return pauseAskedBy(err)
 }
 
 // glanceLimit is how long a question may take whose answer only helps.

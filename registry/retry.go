@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -26,13 +25,15 @@ const (
 	tooShort = 100 * time.Millisecond
 )
 
-// persist repeats what attempt does while its failure is likely to pass: all that this package sends may be repeated. It ends when the next
-// pause would outlast ctx.
+// attempt is one try. It returns whether its error is likely to pass.
+type attempt func(context.Context) (passes bool, err error)
+
+// persist repeats an attempt while its failure is likely to pass: all that this package sends may be repeated. It ends
+// when the next pause would outlast ctx, with an *exhausted after more than one try.
 //
 // pausing is told of each pause, and returns what is called after it; nil is told nothing.
 func persist(
-	ctx context.Context, pauses waits, pausing func(failure error, pause time.Duration) (end func()),
-	attempt func(context.Context) (failure error, passes bool),
+	ctx context.Context, pauses waits, pausing func(failure error, pause time.Duration) (end func()), try attempt,
 ) error {
 	if pausing == nil {
 		pausing = Watch(nil).pausing("")
@@ -40,11 +41,7 @@ func persist(
 	began := time.Now()
 	var last error
 	for tries := 1; ; tries++ {
-		asked := &retryAfter{}
-		failure, passes := attempt(context.WithValue(ctx, retryAfterKey{}, asked))
-		if outer, is := ctx.Value(retryAfterKey{}).(*retryAfter); is {
-			outer.atLeast(asked.value())
-		}
+		passes, failure := try(ctx)
 		switch {
 		case failure == nil:
 			return nil
@@ -54,10 +51,11 @@ func persist(
 			return failure
 		}
 		last = failure
-		wait, again := pauses.after(tries, asked.value())
+		asked := pauseAskedBy(failure)
+		wait, again := pauses.after(tries, asked)
 		if !again || outlasts(ctx, wait) {
-			over := &exhausted{error: last, tries: tries, took: time.Since(began), asked: asked.value()}
-			if again && over.asked > 0 {
+			over := &exhausted{error: last, tries: tries, took: time.Since(began), asked: asked}
+			if again && asked > 0 {
 				over.tooLong = wait
 			}
 			return over
@@ -71,16 +69,21 @@ func persist(
 	}
 }
 
-// persist tries until it succeeds. try is given a context with the time limit of one try; its errors are those of the HTTP client.
+// persist tries until it succeeds. try is given a context with the time limit of one try; its errors are those of the
+// HTTP client. The error of persist is one of this package.
 func (s *session) persist(ctx context.Context, try func(context.Context) error) error {
-	return persist(ctx, s.waits, s.watch.pausing(s.login.host), func(ctx context.Context) (error, bool) {
+	return persist(ctx, s.waits, s.watch.pausing(s.login.host), func(ctx context.Context) (bool, error) {
 		bounded, stop := s.bounded(ctx)
 		defer stop()
 		err := try(bounded)
 		if err == nil {
-			return nil, false
+			return false, nil
 		}
-		return s.explain(bounded, err), bounded.Err() != nil || passing(err)
+		passes, asked := bounded.Err() != nil || passing(err), pauseAskedBy(err)
+		if err = s.explain(bounded, err); asked > 0 {
+			err = &pauseError{error: err, pause: asked}
+		}
+		return passes, err
 	})
 }
 
@@ -180,37 +183,47 @@ func passing(err error) bool {
 		slices.ContainsFunc(passingWords, func(words string) bool { return strings.Contains(err.Error(), words) })
 }
 
-// retryAfter is the longest pause that the answers to one try asked for: to the request itself, the ping or the login before it.
-type retryAfter struct {
-	mu   sync.Mutex
-	wait time.Duration
+// pauseError is a failure after which a registry wants to be left alone for a while.
+type pauseError struct {
+	error
+	pause time.Duration
 }
 
-type retryAfterKey struct{}
+// Unwrap returns the failure.
+func (e *pauseError) Unwrap() error { return e.error }
 
-func (r *retryAfter) value() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.wait
+// pauseAskedBy returns the pause that the registry asked for in a failure; 0 if it asked for none.
+func pauseAskedBy(err error) time.Duration {
+	if asked, ok := errors.AsType[*pauseError](err); ok {
+		return asked.pause
+	}
+	return 0
 }
 
-func (r *retryAfter) atLeast(wait time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.wait = max(r.wait, wait)
-}
-
-// retryAfterWatch notes Retry-After, which go-containerregistry's errors do not hold.
-type retryAfterWatch struct{ next http.RoundTripper }
+// retryAfterTransport makes answers with Retry-After a *pauseError: the errors that go-containerregistry makes of answers
+// do not hold it, and it makes requests of its own for pings and logins.
+type retryAfterTransport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (w retryAfterWatch) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := w.next.RoundTrip(req)
-	noted, is := req.Context().Value(retryAfterKey{}).(*retryAfter)
-	if err == nil && is && isPassing(resp.StatusCode) {
-		noted.atLeast(parseRetryAfter(resp.Header.Get("Retry-After")))
+func (t retryAfterTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	if err != nil || !isPassing(resp.StatusCode) {
+		return resp, err
 	}
-	return resp, err
+	wait := parseRetryAfter(resp.Header.Get("Retry-After"))
+	if wait == 0 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body := io.LimitReader(resp.Body, maxErrorBody)
+	return nil, &pauseError{error: transport.CheckError(withBody(resp, body)), pause: wait}
+}
+
+// withBody returns a copy of a response with another body.
+func withBody(resp *http.Response, body io.Reader) *http.Response {
+	other := *resp
+	other.Body = io.NopCloser(body)
+	return &other
 }
 
 // longestPause is as long as any pause that a registry may ask for. No budget has room for it.

@@ -98,9 +98,8 @@ func (s *session) once(ctx context.Context, r request) (response, error) {
 	if err != nil {
 		return answer, &url.Error{Op: r.method, Err: err}
 	}
-	again := *resp
-	again.Body = io.NopCloser(bytes.NewReader(answer.body[:min(len(answer.body), maxErrorBody)]))
-	err = transport.CheckError(&again, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent)
+	again := withBody(resp, bytes.NewReader(answer.body[:min(len(answer.body), maxErrorBody)]))
+	err = transport.CheckError(again, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent)
 	return answer, page(answer, err)
 }
 
