@@ -67,11 +67,11 @@ func (a ImageArgs) access(w *waits, keychain *registry.Keychain, client *registr
 	access = buildkit.Access{
 		Credentials: func(ctx context.Context, host string) (buildkit.Credential, error) {
 			c, err := keychain.Lookup(ctx, host)
-			return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, err
+			return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, registry.ForDaemon(err)
 		},
 		Tokens: func(ctx context.Context, r buildkit.TokenRequest) (string, time.Duration, error) {
 			token, err := client.Token(ctx, registry.TokenRequest(r))
-			return token.Token, token.ExpiresIn, err
+			return token.Token, token.ExpiresIn, registry.ForDaemon(err)
 		},
 		Secrets: a.secrets(), SSH: a.agents(), Exports: w.exports(a.exports()),
 	}

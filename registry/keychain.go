@@ -29,12 +29,12 @@ type Keychain struct {
 	Watch Watch
 
 	mu     sync.Mutex
-	handed map[string]handout // what was given last, by host
+	handed map[string]lastCredential // by host
 }
 
 // NewKeychain keeps logins; of two for one host the first counts. It reads nothing.
 func NewKeychain(logins []Login) *Keychain {
-	return &Keychain{logins: slices.Clone(logins), handed: map[string]handout{}}
+	return &Keychain{logins: slices.Clone(logins), handed: map[string]lastCredential{}}
 }
 
 // Format implements fmt.Formatter: fmt would otherwise print the logins, since it asks no method of an unexported field.
@@ -57,7 +57,7 @@ func (k *Keychain) Lookup(ctx context.Context, host string) (Credential, error) 
 func (k *Keychain) find(ctx context.Context, host string) (finding, error) {
 	found, err := k.lookup(ctx, host)
 	if ctx.Err() == nil {
-		k.handOut(host, handout{found, err})
+		err = k.record(host, found, err)
 	}
 	return found, err
 }

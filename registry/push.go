@@ -145,14 +145,14 @@ func (c *Client) missing(ctx context.Context, failure *PushError) *PushError {
 }
 
 // ExplainPush reads a *DaemonError about a push that failed, in BuildKit's words, and returns it as a *PushError with cause
-// and cure. An error of Keychain.Lookup on its way back from the daemon is returned as it was. It returns any other cause of a
+// and cure. An error of Keychain.Lookup or Client.Token that the daemon was given with ForDaemon is returned as it was. It returns any other cause of a
 // *DaemonError, one of the build for example, and any other error as they are.
 func (c *Client) ExplainPush(err error) error {
 	said, ok := errors.AsType[*DaemonError](err)
 	if !ok {
 		return err
 	}
-	host, told := c.keychain.told(said.Text) // what we told the daemon ourselves, when it asked for credentials
+	host, told := c.keychain.matchError(said.Text)
 	if said.Repository == "" {
 		return c.explainLogin(said, host, told)
 	}

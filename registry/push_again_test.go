@@ -55,14 +55,19 @@ func TestExplainPushWithoutCredentials(t *testing.T) {
 		"there or has expired; log in with aws sso login --profile sso; or log in with docker login, whose config.json has none either")
 }
 
-// TestExplainPushKnowsItsOwnWords: BuildKit returns an error of the session without those around it.
-func TestExplainPushKnowsItsOwnWords(t *testing.T) {
+// TestExplainPushKnowsItsOwnErrors: BuildKit returns an error of the session without those around it, and another error
+// with the same words is not one of ours.
+func TestExplainPushKnowsItsOwnErrors(t *testing.T) {
 	t.Parallel()
 	keychain := dockerConfig(t, `{"credsStore":"broken"}`)
 	_, own := keychain.Lookup(t.Context(), "ghcr.io")
-	err := once(keychain).Push(t.Context(), untold, func(context.Context) error { return said("", "rpc error: "+own.Error()) })
+	err := once(keychain).Push(t.Context(), untold, func(context.Context) error { return said("", "rpc error: "+registry.ForDaemon(own).Error()) })
 	if !errors.Is(err, own) {
 		t.Errorf("%v is not %v", err, own)
+	}
+	err = once(keychain).Push(t.Context(), untold, func(context.Context) error { return said("", own.Error()) })
+	if errors.Is(err, own) {
+		t.Errorf("%v is %v", err, own)
 	}
 }
 

@@ -22,7 +22,7 @@ func TestPushOutlivesATokenServer(t *testing.T) {
 		tries++
 		_, err := impatient.Token(ctx, registry.TokenRequest{Host: r.Host(), Realm: "http://" + r.Host() + registrytest.TokenPath, Scopes: []string{"repository:app:pull,push"}})
 		if err != nil {
-			return said(r.Host()+"/app", "failed to authorize: "+err.Error())
+			return said(r.Host()+"/app", "failed to authorize: "+registry.ForDaemon(err).Error())
 		}
 		return nil
 	})

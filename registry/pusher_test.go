@@ -90,7 +90,7 @@ func containerdPush(ctx context.Context, t *testing.T, keychain *registry.Keycha
 	s, manifest, layers := stored(t, image)
 	credentials := func(host string) (string, string, error) {
 		found, err := keychain.Lookup(ctx, host)
-		return found.Username, found.Password, err
+		return found.Username, found.Password, registry.ForDaemon(err)
 	}
 	resolver := docker.NewResolver(docker.ResolverOptions{Hosts: docker.ConfigureDefaultRegistries(
 		docker.WithPlainHTTP(docker.MatchLocalhost),

@@ -38,7 +38,7 @@ func (t Token) Format(f fmt.State, _ rune) { redact(f, mask) }
 // Token logs in at a token server on behalf of a daemon, which gets no password: with the rules for every request of this package, the
 // authorities and the permission for plain http of the registry's login included, and as often as it takes, up to 45 s.
 //
-// The error is one of this package's, and ExplainPush knows it again when it comes back from the daemon.
+// The error is a *LoginError, unless ctx ended.
 func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
 	host := canonicalHost(r.Host)
 	ctx, stop := context.WithTimeoutCause(ctx, tokenBudget, fmt.Errorf("%w: its token server took longer than %s", ErrUnreachable, tokenBudget))
@@ -49,8 +49,7 @@ func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
 	}
 	token, err := c.exchange(ctx, host, given, r)
 	if err != nil {
-		err = fmt.Errorf("logging in to %s: %w", host, err)
-		c.keychain.handOut(host, handout{given, err})
+		err = c.keychain.record(host, given, fmt.Errorf("logging in to %s: %w", host, err))
 	}
 	return token, err
 }

@@ -1,0 +1,90 @@
+package registry
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// lastCredential is what Lookup returned last for a host. err is why it failed, or Token.
+type lastCredential struct {
+	finding
+	err *LoginError
+}
+
+// LoginError is a failed login that a daemon asked for. Types do not survive the way through the daemon: ForDaemon gives
+// the error an ID, by which ExplainPush finds it in the daemon's text.
+type LoginError struct {
+	id    string
+	cause error
+}
+
+// Error returns the text of the cause.
+func (e *LoginError) Error() string { return e.cause.Error() }
+
+// Unwrap returns the cause.
+func (e *LoginError) Unwrap() error { return e.cause }
+
+// ForDaemon returns the error of Lookup or Token as it is to reach a daemon. It returns any other error as it is.
+func ForDaemon(err error) error {
+	login, ok := errors.AsType[*LoginError](err)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("login error %s: %w", login.id, err)
+}
+
+// record keeps what is given for host. It returns err as a *LoginError.
+func (k *Keychain) record(host string, given finding, err error) error {
+	last := lastCredential{finding: given}
+	if err != nil {
+		last.err = &LoginError{id: rand.Text(), cause: err}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.handed[host] = last
+	if err == nil {
+		return nil
+	}
+	return last.err
+}
+
+// last returns what was given last for host. ok is false when nobody asked.
+func (k *Keychain) last(host string) (given lastCredential, ok bool) {
+	if k == nil {
+		return lastCredential{}, false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	given, ok = k.handed[host]
+	return given, ok
+}
+
+// matchError returns the error of Lookup or Token whose ID is in a daemon's text, and its host; nil if there is none.
+func (k *Keychain) matchError(text string) (host string, err error) {
+	if k == nil {
+		return "", nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for host, given := range k.handed {
+		if given.err != nil && strings.Contains(text, given.err.id) {
+			return host, given.err
+		}
+	}
+	return "", nil
+}
+
+// Invalidate says that host refused what Lookup gave last for it. A token that was kept is not given out again.
+func (k *Keychain) Invalidate(host string) {
+	host = canonicalHost(host)
+	given, _ := k.last(host)
+	k.invalidate(host, given.Credential)
+}
+
+func (k *Keychain) invalidate(host string, refused Credential) {
+	if known, ok := k.ECR.host(host); ok {
+		sharedAccess.forget(k.ECR.principal(known), refused)
+	}
+}
