@@ -30,7 +30,7 @@ func TestPreviewWithALoginThatIsNotKnown(t *testing.T) {
 			s := open(t, program(t, `resources:
   first:
     type: buildkit:Image
-    properties: { dockerfile: { inline: FROM scratch }, buildOnPreview: false }
+    properties: { dockerfile: { inline: FROM scratch }, buildOnPreview: false, tags: ["REPO:first"] }
   image:
     type: buildkit:Image
     properties:
