@@ -83,3 +83,14 @@ func TestPushesThatFail(t *testing.T) {
 		t.Errorf("%T: %v", err, err)
 	}
 }
+
+// A step is a step, whatever words are in it: those of a daemon that asks for a base image make it no image.
+func TestAStepThatSpeaksOfMetadataIsAStep(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	_, err := s.solve(t.Context(), s.plan(t, "RUN echo load metadata for docker.io/library/a:1; exit 3"), buildkit.Access{})
+	step, ok := errors.AsType[*buildkit.StepError](err)
+	if !ok || step.ExitCode != 3 || len(step.Output) != 1 {
+		t.Errorf("%T: %v", err, err)
+	}
+}

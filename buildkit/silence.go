@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -133,12 +134,17 @@ func (w *silenceWatch) vertex(v *client.Vertex) {
 // frontendPrefix is how a daemon names the step that asks for the image of a frontend.
 const frontendPrefix = "resolve image config for docker-image://"
 
+// metadataStep is how BuildKit's frontend names the step that asks for a base image (frontend/dockerfile/dockerfile2llb and
+// frontend/dockerui). A step of the Dockerfile begins with its number, and may have these words behind it.
+var metadataStep = regexp.MustCompile(`^(?:\[(?:(?:\S+ )?internal|context [^\]]+)\] )?load metadata for (.+)$`)
+
 // asking is about a step that asks a registry what an image is.
 func asking(step string) (exchange, bool) {
-	for _, prefix := range []string{"load metadata for ", frontendPrefix} {
-		if before, base, ok := strings.Cut(step, prefix); ok && (before == "" || strings.HasPrefix(before, "[")) {
-			return exchange{base: base, frontend: prefix == frontendPrefix}, true
-		}
+	if base, ok := strings.CutPrefix(step, frontendPrefix); ok {
+		return exchange{base: base, frontend: true}, true
+	}
+	if m := metadataStep.FindStringSubmatch(step); m != nil {
+		return exchange{base: m[1]}, true
 	}
 	return exchange{}, false
 }
