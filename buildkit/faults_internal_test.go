@@ -11,6 +11,8 @@ func TestWordsOfOthersAreNoFault(t *testing.T) {
 		"dockerfile parse error on line 2: unknown instruction: toomanyrequests: from",
 		`failed to parse stage name "no SSH key ": invalid reference format`,
 		"deploy: no SSH key for user bob",
+		`failed to process "\"${X:?a: no space left on device}\"": X: a: no space left on device`,
+		`failed to process "${X:?network.host is not allowed}": X: network.host is not allowed`,
 	} {
 		if fault := classify(stepWordings, text); fault != Unexplained {
 			t.Errorf("%s: fault %d", text, fault)
