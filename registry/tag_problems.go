@@ -11,8 +11,8 @@ import (
 // tagProblems are asked in this order. Each answers with what is wrong and the cure, or with nothing.
 func tagProblems() []func(s string) string {
 	return []func(string) string{
-		emptyTag, spacedTag, controlTag, loginTag, schemeTag, digestTag, slashTag, bareTag, capitalTag, oddPath, emptyLabel,
-		longLabel, oddLabel,
+		emptyTag, spacedTag, controlTag, loginTag, schemeTag, digestTag, slashTag, capitalTag, oddPath, emptyLabel, longLabel,
+		oddLabel, bareTag,
 	}
 }
 
@@ -119,7 +119,8 @@ func labelStart(s string) int {
 	return start + colon
 }
 
-// bareTag refuses what docker silently sends to docker.io/library, where only Docker's own images are.
+// bareTag refuses what docker silently sends to docker.io/library, where only Docker's own images are. It comes last: it
+// repeats path and label.
 func bareTag(s string) string {
 	base, label := splitLabel(s)
 	host, path := splitHost(base)

@@ -67,6 +67,12 @@ var refusedTags = []struct{ name, tag, want string }{
 		"bare with host", "docker.io/app:1", `tag "docker.io/app:1" would go to docker.io/library/app; write user/app:1` + bare +
 			"app:1 for your registry, or docker.io/library/app:1 if you mean it",
 	},
+	{"bare, capitals", "App:1", `tag "App:1" has capitals in its repository; write host/path:tag, such as ghcr.io/acme/app:1`},
+	{"bare, odd", "app:1+2", `tag "app:1+2" has "+" after the colon` + label + `host/path:tag, such as ghcr.io/acme/app:1`},
+	{
+		"bare, odd path", `ghcr.io\a:1`, `tag "ghcr.io\\a:1" has "\\" in its repository, where only small letters, digits, ` +
+			". _ - and / may stand; write host/path:tag, such as ghcr.io/acme/app:1",
+	},
 	{"capitals", "ghcr.io/Acme/App:V1", `tag "ghcr.io/Acme/App:V1" has capitals in its repository; write ghcr.io/acme/app:V1`},
 	{"capitals at Docker Hub", "User/app:1", `tag "User/app:1" has capitals in its repository; write user/app:1`},
 	{"nothing after the colon", "user/app:", `tag "user/app:" has nothing after the colon; write user/app:latest`},
