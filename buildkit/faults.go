@@ -68,9 +68,15 @@ var stepWordings = []wording{
 // stepCommand matches the process of a step, whose words are the Dockerfile's and prove nothing.
 var stepCommand = regexp.MustCompile(`process "(?:[^"\\]|\\.)*" did not complete successfully: `)
 
+// ownWords begin an error of the frontend that repeats words of the Dockerfile, such as those of ${NAME:?words}.
+const ownWords = `failed to process "`
+
 // classify returns the first fault that the daemon's text is worded as.
 func classify(wordings []wording, text string) Fault {
 	text = strings.TrimSpace(stepCommand.ReplaceAllString(text, ""))
+	if strings.HasPrefix(text, ownWords) {
+		return Unexplained
+	}
 	for _, w := range wordings {
 		if w.text.MatchString(text) {
 			return w.fault
