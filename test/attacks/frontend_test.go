@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // The attacker writes the Dockerfile, and names a frontend of his own: a program that the builder runs and that decides what

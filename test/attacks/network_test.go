@@ -81,7 +81,7 @@ func TestStepOnAMachine(t *testing.T) {
 		return
 	}
 	resolve(t)
-	t.Run("does not find the plugin", pluginIsNotFound)
+	t.Run("does not find the plugin", pluginIsNotFound) //nolint:paralleltest // its scan reaches what listens for the others
 	t.Run("does not reach it", machineIsNotReached)
 	t.Run("does not see another step", stepsAreApart)
 	t.Run("reaches the network", networkIsReached)

@@ -65,7 +65,7 @@ func TestAnArchiveThatWasReplacedIsNotInstalled(t *testing.T) {
 
 var (
 	usesAction   = regexp.MustCompile(`uses: (\S+)(.*)`)
-	pinnedAction = regexp.MustCompile(`^[\w-]+/[\w-]+@[0-9a-f]{40}$`)
+	pinnedAction = regexp.MustCompile(`^[\w-]+/[\w-]+(?:/[\w-]+)*@[0-9a-f]{40}$`)
 	namedVersion = regexp.MustCompile(`^ # v\d+\.\d+\.\d+$`)
 )
 

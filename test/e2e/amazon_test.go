@@ -25,8 +25,8 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // amazon is Amazon ECR as a test's programs see it: through provider aws as through ours.

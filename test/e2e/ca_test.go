@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 const overTLS = `resources:

@@ -6,8 +6,8 @@ import (
 	"net"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 const overPlainHTTP = `config: { insecure: { type: boolean, default: false } }

@@ -5,8 +5,8 @@ package e2e
 import (
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // A login that is not known in a preview – of the repository that the same update creates – keeps nothing from being built

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // proxy passes requests on to where they are for, for those who know its password, and keeps who they were.

@@ -62,7 +62,7 @@ func StartRegistry(ctx context.Context, bin string) (*Registry, error) {
 // Close ends the registry and removes its folder.
 func (r *Registry) Close() error {
 	_ = r.cmd.Process.Kill() // it may have ended by itself
-	<-r.ended                //nolint:errcheck // it is "signal: killed"
+	<-r.ended                // "signal: killed"
 	return os.RemoveAll(r.dir)
 }
 
