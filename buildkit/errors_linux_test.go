@@ -84,6 +84,17 @@ func TestPushesThatFail(t *testing.T) {
 	}
 }
 
+// A source that is not to be had is no cache that was lost.
+func TestASourceThatIsNotThereIsNoLostCache(t *testing.T) {
+	t.Parallel()
+	s := newSteps(t)
+	_, err := s.solve(t.Context(), s.plan(t, "ADD http://127.0.0.1:1/a /"), buildkit.Access{})
+	step, ok := errors.AsType[*buildkit.StepError](err)
+	if !ok || step.Fault != buildkit.Unexplained || strings.Contains(err.Error(), "cache key") {
+		t.Errorf("%T: %v", err, err)
+	}
+}
+
 // A step is a step, whatever words are in it: those of a daemon that asks for a base image make it no image.
 func TestAStepThatSpeaksOfMetadataIsAStep(t *testing.T) {
 	t.Parallel()

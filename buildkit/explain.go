@@ -138,8 +138,11 @@ func innermost(err error) string {
 	return innerText(err.Error())
 }
 
-// outerLayers are what BuildKit's packages put before each other's errors.
-var outerLayers = []string{"failed to run Build function: ", "failed to solve: ", "rpc error: code = Unknown desc = "}
+// outerLayers are what BuildKit's packages put before each other's errors. The one about a cache key stands before any
+// error of a source, such as a git server that does not answer (solver/edge.go).
+var outerLayers = []string{
+	"failed to run Build function: ", "failed to solve: ", "failed to load cache key: ", "rpc error: code = Unknown desc = ",
+}
 
 // innerText returns a text of the daemon's without the layers that each say "failed to".
 func innerText(text string) string {

@@ -62,7 +62,7 @@ var stepWordings = []wording{
 	{NetworkHost, regexp.MustCompile(`(?:^|: )network\.host is not allowed$`)},
 	{SecurityInsecure, regexp.MustCompile(`(?:^|: )security\.insecure is not allowed$`)},
 	{DiskFull, regexp.MustCompile(`: no space left on device$`)},
-	{LostCache, regexp.MustCompile(`\bfailed to load cache key: |: lease does not exist: not found$`)},
+	{LostCache, regexp.MustCompile(`: lease does not exist: not found$`)},
 }
 
 // stepCommand matches the process of a step, whose words are the Dockerfile's and prove nothing.

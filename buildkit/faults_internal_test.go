@@ -11,6 +11,7 @@ func TestWordsOfOthersAreNoFault(t *testing.T) {
 		"dockerfile parse error on line 2: unknown instruction: toomanyrequests: from",
 		`failed to parse stage name "no SSH key ": invalid reference format`,
 		"deploy: no SSH key for user bob",
+		"failed to load cache key: invalid response status 404",
 		`failed to process "\"${X:?a: no space left on device}\"": X: a: no space left on device`,
 		`failed to process "${X:?network.host is not allowed}": X: network.host is not allowed`,
 	} {
@@ -52,7 +53,7 @@ func TestFaultsOfADaemon(t *testing.T) {
 		"failed to load LLB: network.host is not allowed":                                                NetworkHost,
 		"failed to load LLB: security.insecure is not allowed":                                           SecurityInsecure,
 		"failed to write: mkdir /x: no space left on device":                                             DiskFull,
-		"failed to load cache key: rpc error":                                                            LostCache,
+		"failed to prepare x: lease does not exist: not found":                                           LostCache,
 	}
 	for text, want := range steps {
 		if fault := classify(stepWordings, text); fault != want {
