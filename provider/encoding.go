@@ -23,9 +23,13 @@ func encodingRemedy(e *buildkit.EncodingError) string {
 	if e.File == "" {
 		return "save it as UTF-8"
 	}
-	file := shell.Quote(e.File)
+	path := e.File
+	if strings.HasPrefix(path, "-") { // which is no option
+		path = "./" + path
+	}
+	file := shell.Quote(path)
 	return fmt.Sprintf("save it as UTF-8, with an editor or%s with: iconv -f %s -t UTF-8 %s >%s && mv %[4]s %[3]s",
-		guess, from, file, shell.Quote(e.File+".utf8"))
+		guess, from, file, shell.Quote(path+".utf8"))
 }
 
 // failEncoding reports an error about the encoding of a text, if err is one, under the input that the text is of.

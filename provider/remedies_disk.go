@@ -39,8 +39,8 @@ func diskError(err error, endpoint string, own daemon.Disk) error {
 	case isDiskFull(err):
 		return withLines(err, fmt.Sprintf("the disk of the builder is full: %v now. %s", own, diskRemedy(own.Path)))
 	case wrote && own.Path != "":
-		return withLines(err, fmt.Sprintf("unless the step wrote to a tmpfs, the disk of the builder is full: %v now. %s",
-			own, diskRemedy(own.Path)))
+		return withLines(err, fmt.Sprintf("the step says that a disk is full. Unless that is a tmpfs, or a disk "+
+			"elsewhere, it is that of the builder: %v now. %s", own, diskRemedy(own.Path)))
 	}
 	return err
 }

@@ -47,6 +47,15 @@ func TestRemediesOfBuilds(t *testing.T) {
 	}
 }
 
+// The name of a file is no option of the command that a remedy shows.
+func TestRemediesOfEncodingsRun(t *testing.T) {
+	t.Parallel()
+	got := encodingRemedy(&buildkit.EncodingError{File: "-app/Dockerfile", Encoding: "UTF-16LE", Mark: true})
+	if want := "iconv -f UTF-16 -t UTF-8 ./-app/Dockerfile >./-app/Dockerfile.utf8 && mv ./-app/Dockerfile.utf8 ./-app/Dockerfile"; !strings.HasSuffix(got, want) {
+		t.Error(got)
+	}
+}
+
 func TestRemediesOfFullDisks(t *testing.T) {
 	t.Parallel()
 	own := daemon.Disk{Path: "/cache/it's", Free: 3 << 20, Known: true}
@@ -62,7 +71,7 @@ func TestRemediesOfFullDisks(t *testing.T) {
 		"an image":        {&buildkit.BaseImageError{Fault: buildkit.DiskFull}, own, "\nthe disk of the builder is full: " + remedy},
 		"an export":       {&buildkit.DaemonError{Fault: buildkit.DiskFull}, own, "\nthe disk of the builder is full: " + remedy},
 		"another":         {full, daemon.Disk{}, "\nthe disk of the builder is full: free space there, for example with buildctl --addr tcp://h:1 prune"},
-		"a step":          {wrote, own, "\nunless the step wrote to a tmpfs, the disk of the builder is full: " + remedy},
+		"a step":          {wrote, own, "\nthe step says that a disk is full. Unless that is a tmpfs, or a disk elsewhere, it is that of the builder: " + remedy},
 		"a step, another": {wrote, daemon.Disk{}, ""},
 		"something else":  {&buildkit.StepError{ExitCode: 1}, own, ""},
 	} {
