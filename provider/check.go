@@ -97,7 +97,7 @@ type checker struct {
 
 // warn keeps a warning, which Check logs. It quotes no secret.
 func (c *checker) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+	c.warnings = append(c.warnings, fmt.Sprintf(format, withRemedies(args)...))
 }
 
 // checks are all that is checked. Each reports under the path of the property that is wrong, never under a secret's.
@@ -133,7 +133,7 @@ var checks = []func(*checker){
 }
 
 func (c *checker) fail(path, format string, args ...any) {
-	reason := buildkit.HideLogins(fmt.Sprintf(format, args...))
+	reason := buildkit.HideLogins(fmt.Sprintf(format, withRemedies(args)...))
 	if c.isSecret(path) {
 		reason = "this is not valid; why is not shown, because the value is a secret"
 	}

@@ -33,7 +33,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {
-			failures = append(failures, r.withLoginHint(args, err))
+			failures = append(failures, r.withLoginHint(args, explainRegistry(err)))
 			continue
 		}
 		deleted = append(deleted, ref)
@@ -48,7 +48,7 @@ func (s *settings) withLoginHint(args ImageArgs, err error) error {
 	if !refused || len(args.Registries)+len(s.get().Registries) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w; these are the logins of the last update, so give new ones to pulumi up first", err)
+	return fmt.Errorf("%w; these are the logins of the last update, so give new ones to pulumi up first", explainRegistry(err))
 }
 
 // withWayOut says how to be rid of an image whose tags nobody deletes here: Docker Hub and ghcr.io delete none, elsewhere it may be a matter

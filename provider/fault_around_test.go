@@ -16,7 +16,7 @@ import (
 
 // missing is what Amazon ECR says of a repository.
 const missing = "The repository with name 'nowhere' does not exist in the registry with id '123456789012'; create it with aws.ecr.Repository, or " +
-	"correct the account and the region in "
+	"correct the account and the region in its name"
 
 // A repository that is not there is found before the build by those who may ask, and by others at the push, however the registry says it.
 func TestAMissingRepository(t *testing.T) {
@@ -25,8 +25,8 @@ func TestAMissingRepository(t *testing.T) {
 		meet func(*testing.T, faulty)
 		want string
 	}{
-		"asked":      {func(*testing.T, faulty) {}, "repository HOST/nowhere: AWS: " + missing + "its name"},
-		"not found":  {deny("ecr:DescribeRepositories"), "pushing to HOST/nowhere: no such repository: " + missing + "HOST"},
+		"asked":      {func(*testing.T, faulty) {}, "repository HOST/nowhere: AWS: " + missing},
+		"not found":  {deny("ecr:DescribeRepositories"), "pushing to HOST/nowhere: no such repository: " + missing},
 		"cut off":    {func(t *testing.T, f faulty) { deny("ecr:DescribeRepositories")(t, f); f.CutOffMissing() }, "pushing to HOST/nowhere: no such repository: "},
 		"made by it": {func(_ *testing.T, f faulty) { f.CreateOnPush("ROOT") }, ""},
 	}

@@ -131,7 +131,7 @@ var faults = map[string]struct {
 	"429 to HEAD of a tag":     {inject(http.MethodHead, byTag, 5, throttled), nil},
 	"429 to PUT of a tag":      {inject(http.MethodPut, byTag, 5, throttled), nil},
 	"429 with Retry-After":     {inject(http.MethodPut, byTag, 1, throttle1), nil},
-	"429 for ever":             {inject(http.MethodPut, byDigest, 0, throttled), []string{"pushing to HOST/app: 429 rate limited: Rate exceeded; wait some minutes", "(tried 13 times in "}},
+	"429 for ever":             {inject(http.MethodPut, byDigest, 0, throttled), []string{"pushing to HOST/app: 429 rate limited: Rate exceeded (tried 13 times in ", "; wait some minutes and try again, with fewer images at once", "(tried 13 times in "}},
 	"429 for ever to a tag":    {inject(http.MethodPut, byTag, 0, throttled), []string{"tagging HOST/app:1: 429 rate limited: Rate exceeded", "(tried 13 times in "}},
 	"429 of AWS": {func(_ *testing.T, f faulty) {
 		f.Inject(registrytest.Rule{Operation: "DescribeRepositories", Times: 2, Fault: throttled})

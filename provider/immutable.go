@@ -43,7 +43,7 @@ func (r *imageResource) warnOfTags(ctx context.Context, op operation, digest str
 func tagsMove(ctx context.Context, client *registry.Client, tags []registry.Tag, digest string) error {
 	var inTheWay []error
 	for _, repository := range repositories(tags) {
-		inTheWay = append(inTheWay, client.CheckTags(ctx, repository, tagsOf(repository, tags), digest))
+		inTheWay = append(inTheWay, explainRegistry(client.CheckTags(ctx, repository, tagsOf(repository, tags), digest)))
 	}
 	return errors.Join(inTheWay...)
 }

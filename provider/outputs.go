@@ -48,7 +48,7 @@ func (a applied) partial(err error) *p.InitializationFailed {
 	if err == nil || len(a.tags) == 0 && !a.unsure {
 		return nil
 	}
-	return &p.InitializationFailed{Reasons: []string{err.Error()}}
+	return &p.InitializationFailed{Reasons: []string{explainRegistry(err).Error()}}
 }
 
 // mirror are the inputs that outputs repeat.

@@ -1,41 +1,107 @@
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// registryRemedies are about what a registry refuses.
-var registryRemedies = []struct {
-	is     error
+// remediedError is an error with what to do about it. Its own errors need no further remedy.
+type remediedError struct {
+	error
 	remedy string
-}{
-	{registry.ErrLimit, "delete old tags or images, for example with a lifecycle policy, or have AWS raise the quota"},
-	{registry.ErrQuota, "other credentials do not help: delete old images there and have the registry collect its garbage, or " +
-		"have its administrator raise the quota"},
-	{registry.ErrTooLarge, "a proxy before the registry, or the registry, limits how large a request may be: raise that limit " +
-		"(nginx: client_max_body_size 0; ingress-nginx: proxy-body-size \"0\"), push to an address behind the proxy, or split " +
-		"what the largest layer copies into several steps"},
-	{registry.ErrNoStorage, "the disk of the registry is full, not that of the builder: free space there"},
-	{registry.ErrReadOnly, "have its administrator end the read-only mode, or push to the registry that this one mirrors"},
-	{registry.ErrManifestRefused, "the registry may be too old for images of OCI: write the media types of Docker with " +
-		"exports: [{ image: { ociMediaTypes: false } }], which annotations, provenance and sbom cannot be used with"},
-	{registry.ErrUnsupported, "the registry takes no push, as a mirror or one in read-only mode does, or not this kind of " +
-		"image: leave annotations, provenance and sbom out, or write the media types of Docker with " +
-		"exports: [{ image: { ociMediaTypes: false } }]"},
 }
 
-// explainRegistry adds to the error of a push, or of tags that were to move, what to do about it.
+// Error returns the error and the remedy.
+func (e *remediedError) Error() string { return fmt.Sprintf("%v; %s", e.error, e.remedy) }
+
+// Unwrap returns the error without the remedy.
+func (e *remediedError) Unwrap() error { return e.error }
+
+// explainRegistry adds to an error what to do about the faults of package registry in it: to each of several errors its
+// own. A fault that has its remedy gets no other one, however often explainRegistry is called.
 func explainRegistry(err error) error {
-	if err == nil {
-		return nil
+	if failures, ok := err.(*registry.TagErrors); ok { //nolint:errorlint // one that is wrapped has words around it
+		var all []error
+		for _, failure := range failures.Each {
+			all = append(all, explainRegistry(failure))
+		}
+		return errors.Join(all...)
 	}
-	for _, r := range registryRemedies {
-		if errors.Is(err, r.is) {
-			return fmt.Errorf("%w; %s", err, r.remedy)
+	remedies := remediesOf(err)
+	if len(remedies) == 0 {
+		return err
+	}
+	return &remediedError{error: err, remedy: strings.Join(remedies, "; ")}
+}
+
+// remediesOf returns the remedies of the faults in an error, each once: first those of its causes, then its own, then
+// that of the other failure that led to it.
+func remediesOf(err error) (remedies []string) {
+	add := func(more ...string) {
+		for _, remedy := range more {
+			if remedy != "" && !slices.Contains(remedies, remedy) {
+				remedies = append(remedies, remedy)
+			}
 		}
 	}
-	return err
+	switch err := err.(type) { //nolint:errorlint // it walks the tree
+	case nil, *remediedError:
+	case *registry.Error:
+		for _, cause := range err.Unwrap() {
+			add(remediesOf(cause)...)
+		}
+		add(registryRemedy(err))
+		add(remediesOf(err.Reason)...)
+	case interface{ Unwrap() []error }:
+		for _, cause := range err.Unwrap() {
+			add(remediesOf(cause)...)
+		}
+	case interface{ Unwrap() error }:
+		add(remediesOf(err.Unwrap())...)
+	}
+	return remedies
+}
+
+// registryRemedy returns the remedy of a fault; "" if there is none.
+func registryRemedy(e *registry.Error) string {
+	remedy := cmp.Or(registryRemedies[e.Fault], contentRemedies[e.Fault], loginRemedies[e.Fault], tagRemedies[e.Fault])
+	if e.Amazon {
+		remedy = cmp.Or(amazonRemedies[e.Fault], remedy)
+	}
+	if e.Daemon {
+		remedy = cmp.Or(daemonRemedies[e.Fault], remedy)
+	}
+	if e.Fault == registry.TagText && e.Proposal != "" {
+		remedy = "write $proposal"
+	}
+	image := "imageTag=" + e.Label
+	if e.Label == "" {
+		image = "imageDigest=" + e.Digest
+	}
+	var words []string
+	for name, fact := range map[string]string{
+		"$host": e.Host, "$repository": e.Repository, "$image": image, "$profile": e.Profile, "$role": e.Role,
+		"$address": e.Address, "$program": e.Program, "$action": e.Action, "$clock": e.Clock, "$proposal": e.Proposal,
+		"$region": fmt.Sprintf("%q", e.Region),
+	} {
+		words = append(words, "'"+name+"'", shell.Quote(fact), name, fact) // '$host' is one word of a shell
+	}
+	return strings.NewReplacer(words...).Replace(remedy)
+}
+
+// withRemedies returns values to be shown, of which the errors have their remedies.
+func withRemedies(values []any) []any {
+	shown := slices.Clone(values)
+	for i, value := range shown {
+		if err, ok := value.(error); ok {
+			shown[i] = explainRegistry(err)
+		}
+	}
+	return shown
 }

@@ -21,17 +21,17 @@ func loggerOf(ctx context.Context) logger {
 }
 
 func (l logger) debugf(format string, values ...any) {
-	l.to.Debug(foreign.Text(fmt.Sprintf(format, values...)))
+	l.to.Debug(foreign.Text(fmt.Sprintf(format, withRemedies(values)...)))
 }
 
 func (l logger) infof(format string, values ...any) {
-	l.to.Info(foreign.Text(fmt.Sprintf(format, values...)))
+	l.to.Info(foreign.Text(fmt.Sprintf(format, withRemedies(values)...)))
 }
 
 func (l logger) warning(text string) { l.warningf("%s", text) }
 
 func (l logger) warningf(format string, values ...any) {
-	l.to.Warning(foreign.Text(fmt.Sprintf(format, values...)))
+	l.to.Warning(foreign.Text(fmt.Sprintf(format, withRemedies(values)...)))
 }
 
 // status replaces the line that is shown beside the resource.
@@ -46,11 +46,13 @@ type shownError struct {
 func (e *shownError) Error() string { return e.text }
 func (e *shownError) Unwrap() error { return e.cause }
 
-// showError returns err, with another text if a part of it should not be shown as it is.
+// showError returns err with the remedies of package registry's faults, and with another text if a part of it should not
+// be shown as it is.
 func showError(err error) error {
 	if err == nil {
 		return nil
 	}
+	err = explainRegistry(err)
 	if text := foreign.Text(err.Error()); text != err.Error() {
 		return &shownError{text, err}
 	}

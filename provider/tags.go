@@ -82,7 +82,7 @@ func withMarks(err error, marks []string) error {
 	if err == nil || len(marks) == 0 {
 		return err
 	}
-	text := err.Error()
+	text := explainRegistry(err).Error()
 	for _, mark := range slices.SortedFunc(slices.Values(marks), func(a, b string) int { return digitsFor(b) - digitsFor(a) }) {
 		text = strings.ReplaceAll(text, strings.Repeat("0", digitsFor(mark)), mark)
 	}

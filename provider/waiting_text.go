@@ -52,6 +52,7 @@ func (w *waits) explain(err error, outcome string) error {
 	if _, done := errors.AsType[*stoppedError](err); done {
 		return err
 	}
+	err = explainRegistry(err)
 	now, cause := w.stopped()
 	lost, isStopped := errors.AsType[*buildkit.StoppedError](err)
 	if cause == nil && (!isStopped || len(lost.Waits) == 0) {

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // party is who refused, and what he was given.
@@ -22,6 +21,7 @@ type party struct {
 	host, repository string
 	ecr              bool // Amazon's
 	anonymous        bool // nothing was given
+	daemon           bool // asked, and not we
 	given            finding
 }
 
@@ -63,7 +63,14 @@ func unnamed(words, path string) string {
 	return regexp.MustCompile("(['\"`/:=(\\[])"+regexp.QuoteMeta(path)+`\b`).ReplaceAllString(words, "${1}REPOSITORY")
 }
 
-// explain puts the sentinel first, then the registry's words, then the remedy.
+// newError returns an error with what is known of the peer.
+func (p party) newError(fault Fault, text string, causes ...error) *Error {
+	e := newError(fault, text, causes...)
+	e.Host, e.Repository, e.Amazon, e.Daemon = p.host, p.repository, p.ecr, p.daemon
+	return e
+}
+
+// explain returns the error that a refusal is: the sentinel first, then the registry's words.
 func (p party) explain(r refusal) error {
 	if class, is := r.class(); is {
 		return p.answered(class, r.said)
@@ -73,7 +80,7 @@ func (p party) explain(r refusal) error {
 		return p.answered(answer{is: ErrNotFound}, r.said)
 	}
 	if r.status >= http.StatusInternalServerError {
-		return fmt.Errorf("%d %s; %s", r.status, r.said, p.filled(brokenRemedy, ""))
+		return p.newError(BrokenServer, fmt.Sprintf("%d %s", r.status, r.said))
 	}
 	if r.status == 0 {
 		return errors.New(cmp.Or(r.said, "an error that it did not explain"))
@@ -81,33 +88,40 @@ func (p party) explain(r refusal) error {
 	return fmt.Errorf("%d %s", r.status, r.said)
 }
 
-// answered: who did not log in needs no other remedy, and who logged in otherwise than he would have liked to hears why. That somebody
-// without a login is unauthorized needs no words of the registry's; why it denies him something may be a matter of more than the login.
+// answered returns the error of a class. To callers without a login its fault is that they have none, and the registry's
+// words are left out where they say no more. To others it tells why a login is not the cloud's.
 func (p party) answered(a answer, said string) error {
-	remedy := a.remedy
-	if p.ecr && a.atECR != "" {
-		remedy = a.atECR
-	}
+	fault, action := a.fault, deniedAction(said)
 	if a.needsLogin && p.anonymous {
-		remedy = anonymousRemedy
+		fault = NoCredentials
 		if !errors.Is(a.is, ErrDenied) || said == strings.ToLower(http.StatusText(http.StatusForbidden)) {
 			said = ""
 		}
 	}
-	parts := []string{said, p.filled(remedy, said)}
-	if a.needsLogin && p.given.instead != nil {
-		parts = append(parts, p.given.instead.Error())
+	parts := []string{a.is.Error()}
+	if said != "" && said != parts[0] {
+		parts = append(parts, said)
 	}
-	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" || part == a.is.Error() })
-	if len(parts) == 0 {
-		return a.is
+	switch fault {
+	case NoCredentials:
+		parts = append(parts, "no credentials for "+p.host)
+	case CredentialsRefused:
+		parts = append(parts, p.host+" refused the credentials")
 	}
-	return fmt.Errorf("%w: %s", a.is, strings.Join(parts, "; "))
-}
-
-func (p party) filled(remedy, said string) string {
-	return strings.NewReplacer("docker login HOST", "docker login "+shell.Quote(p.host), "HOST", p.host,
-		"REPOSITORY", p.repository, "ACTION", deniedAction(said)).Replace(remedy)
+	instead := p.given.instead
+	if !a.needsLogin {
+		instead = nil
+	}
+	if instead != nil {
+		parts = append(parts, instead.Error())
+	}
+	text := parts[0]
+	if len(parts) > 1 {
+		text += ": " + strings.Join(parts[1:], "; ")
+	}
+	e := p.newError(fault, text, a.is)
+	e.Action, e.Reason = action, instead
+	return e
 }
 
 var iamDenial = regexp.MustCompile(`is not authorized to perform: (\S+)`)

@@ -22,10 +22,7 @@ func TestSetTagsArchived(t *testing.T) {
 	fixed, mutable := parseTag(t, e.Host()+"/team/app:0123456789ab"), parseTag(t, e.Host()+"/team/app:latest")
 	client := once(amazon(t, e, "one"))
 	moved, err := client.SetTags(t.Context(), fixed.Repository(), digest, []registry.Tag{fixed, mutable})
-	expect(t, err, registry.ErrImmutableTag, "tagging "+fixed.String()+": immutable tag: it holds an image that "+e.Host()+" does not serve, since it is "+
-		"archived or its content is gone; restore it with aws ecr update-image-storage-class --repository-name team/app --image-id "+
-		"imageTag=0123456789ab --target-storage-class STANDARD, or delete the tag with aws ecr batch-delete-image --repository-name team/app --image-ids "+
-		"imageTag=0123456789ab, and try again")
+	expect(t, err, registry.ErrImmutableTag, "tagging "+fixed.String()+": immutable tag: it holds an image that "+e.Host()+" does not serve, since it is archived or its content is gone")
 	if !slices.Equal(moved, []registry.Tag{mutable}) {
 		t.Errorf("moved %v", moved)
 	}
@@ -88,12 +85,9 @@ func TestArchivedIsNotGone(t *testing.T) {
 func TestUndeterminedNamesTheRight(t *testing.T) {
 	t.Parallel()
 	for profile, want := range map[string]string{
-		"one": "AWS: User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:DescribeImages on resource: " +
-			"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:DescribeImages action; " +
-			"allow ecr:DescribeImages in the IAM policy of that user",
-		"nothing": `AWS: no credentials in the environment, in profile "nothing" or from this machine; run aws configure, or name a profile ` +
-			`that has some with ecr.profile or AWS_PROFILE`,
-		"absent": `AWS: there is no profile "absent" in ~/.aws; correct ecr.profile or AWS_PROFILE`,
+		"one":     "AWS: User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:DescribeImages on resource: arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:DescribeImages action",
+		"nothing": `AWS: no credentials in the environment, in profile "nothing" or from this machine`,
+		"absent":  `AWS: there is no profile "absent" in ~/.aws`,
 	} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
@@ -105,8 +99,7 @@ func TestUndeterminedNamesTheRight(t *testing.T) {
 			client := once(amazonOr(t, e, profile, `{}`, registry.Login{Address: e.Host(), Username: "AWS", Password: e.Token()}))
 			tag := parseTag(t, e.Host()+"/app:1")
 			_, err := client.Resolve(t.Context(), tag)
-			expect(t, err, registry.ErrUndetermined, "resolving "+tag.String()+": it is archived or gone, which is not known: only AWS credentials "+
-				"with the right to ecr:DescribeImages in "+tag.Repository()+" can tell: "+want)
+			expect(t, err, registry.ErrUndetermined, "resolving "+tag.String()+": it is archived or gone, which is not known: "+want, registry.ImageMaybe)
 			if errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrDenied) || errors.Is(err, registry.ErrNotFound) {
 				t.Errorf("%v is more than that", err)
 			}
@@ -148,8 +141,7 @@ func TestCheckTagsArchived(t *testing.T) {
 	client := once(amazon(t, e, "one"))
 	for _, other := range []string{"", "sha256:" + strings.Repeat("0", 64)} {
 		err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, other)
-		expect(t, err, registry.ErrImmutableTag, "tag "+tag.String()+": immutable tag: archived: restore it with aws ecr update-image-storage-class "+
-			"--repository-name app --image-id imageTag=1 --target-storage-class STANDARD, or push it again")
+		expect(t, err, registry.ErrImmutableTag, "tag "+tag.String()+": immutable tag: archived", registry.ImageArchived)
 	}
 	if err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, digest); err != nil {
 		t.Error(err)

@@ -15,20 +15,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
-// awsCause is a way in which AWS fails: one of the codes of its API, or one of the phrases of the SDK, whose own errors have no types. An
-// operation narrows it. In said and cure, $profile, $role and $action, which IAM does
-// not allow, are replaced.
+// awsCause is a way in which AWS fails: one of the codes of its API, or one of the phrases of the SDK, whose own errors
+// have no types. An operation narrows it. In said, $profile is replaced.
 type awsCause struct {
 	is        error
 	operation string
 	codes     []string
 	phrases   []string
 	said      string // in place of AWS's words
-	cure      string
+	fault     Fault
 }
 
 // noMetadata: no service of the machine's knows credentials, most often because it is none of Amazon's.
@@ -38,71 +35,68 @@ const noMetadata = "no EC2 IMDS role found"
 var awsCauses = []awsCause{
 	{
 		is: ErrUnauthorized, phrases: []string{"get shared config profile"},
-		said: `there is no profile "$profile" in ~/.aws`, cure: "correct ecr.profile or AWS_PROFILE",
+		said: `there is no profile "$profile" in ~/.aws`, fault: AWSProfile,
 	},
 	{
 		is: ErrUnauthorized, phrases: []string{"SSO session", "SSO token", "operation error SSO"},
-		said: `the SSO session of profile "$profile" is not there or has expired`, cure: "log in with aws sso login --profile $profile",
+		said: `the SSO session of profile "$profile" is not there or has expired`, fault: AWSSSO,
 	},
 	{
 		is: ErrUnauthorized, phrases: []string{"please reauthenticate"},
-		said: `the login session of profile "$profile" is not there or has expired`, cure: "log in with aws login --profile $profile",
+		said: `the login session of profile "$profile" is not there or has expired`, fault: AWSSession,
 	},
 	{
 		is: ErrUnauthorized, phrases: []string{noMetadata},
-		said: `no credentials in the environment, in profile "$profile" or from this machine`,
-		cure: "run aws configure, or name a profile that has some with ecr.profile or AWS_PROFILE",
+		said: `no credentials in the environment, in profile "$profile" or from this machine`, fault: AWSNothing,
 	},
-	{
-		is: ErrUnauthorized, phrases: []string{"credential_process"},
-		cure: "see what it says with aws sts get-caller-identity --profile $profile",
-	},
+	{is: ErrUnauthorized, phrases: []string{"credential_process"}, fault: AWSProcess},
 	{
 		is: ErrUnauthorized, phrases: []string{"AssumeRoleTokenProvider"},
-		said: `profile "$profile" asks for a second factor, and nobody can be asked for it here`,
-		cure: "log in before, or name a role that needs none with ecr.roleArn",
+		said: `profile "$profile" asks for a second factor, and nobody can be asked for it here`, fault: AWSFactor,
 	},
 	{
 		is: ErrUnauthorized, codes: []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"},
-		cure: `get new credentials for profile "$profile", or unset AWS_SESSION_TOKEN and its companions if they are left over`,
+		fault: AWSExpired,
 	},
 	{
 		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"RequestTimeTooSkewed"},
-		cure: "set this machine's clock, which $clock",
+		fault: AWSClock,
 	},
 	{
-		is: ErrUnauthorized, codes: []string{
-			"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidSignatureException", "SignatureDoesNotMatch",
+		is: ErrUnauthorized, fault: AWSKey, codes: []string{
+			"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidSignatureException",
+			"SignatureDoesNotMatch",
 		},
-		cure: `correct the access key of profile "$profile"`,
 	},
+	{is: ErrDenied, operation: "AssumeRole", codes: []string{"AccessDenied"}, fault: AWSTrust},
+	{is: ErrDenied, codes: []string{"AccessDeniedException", "AccessDenied"}, fault: ActionDenied},
 	{
-		is: ErrDenied, operation: "AssumeRole", codes: []string{"AccessDenied"},
-		cure: "let the trust policy of $role name that user, and that user's policy sts:AssumeRole",
+		is: ErrRateLimited, fault: RateLimited,
+		codes: []string{"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"},
 	},
-	{is: ErrDenied, codes: []string{"AccessDeniedException", "AccessDenied"}, cure: "allow $action in the IAM policy of that user"},
-	{
-		is: ErrRateLimited, codes: []string{"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"},
-		cure: "wait some minutes and try again, with fewer images at once",
-	},
-	{is: ErrLimit, codes: []string{"LimitExceededException"}},
-	{is: ErrNotFound, codes: []string{"ImageNotFoundException"}, cure: "push it again"},
-	{is: ErrNoRepository, codes: []string{"RepositoryNotFoundException"}, cure: "create it with aws.ecr.Repository, or correct the account and the region in its name"},
+	{is: ErrLimit, codes: []string{"LimitExceededException"}, fault: LimitReached},
+	{is: ErrNotFound, codes: []string{"ImageNotFoundException"}, fault: ImageGone},
+	{is: ErrNoRepository, codes: []string{"RepositoryNotFoundException"}, fault: RepositoryMissing},
 }
 
-// awsError is what became of a request to AWS, with its cure. It is one of our sentinels without saying so: its words are AWS's.
-type awsError struct {
-	is   error
-	text string
+// newError returns an error of AWS with what is known of the principal. It is the sentinel without saying so: its words
+// are AWS's.
+func (p awsPrincipal) newError(fault Fault, text string, sentinel error) *Error {
+	e := newError(fault, "AWS: "+text)
+	if sentinel != nil {
+		e.causes = []error{sentinel}
+	}
+	e.Amazon, e.Profile, e.Role, e.Region = true, p.profileName(), p.role, p.region
+	return e
 }
-
-func (e *awsError) Error() string        { return "AWS: " + e.text }
-func (e *awsError) Is(target error) bool { return e.is != nil && errors.Is(e.is, target) }
 
 // explain turns an error of the AWS SDK into one that a person can act on.
 func (p awsPrincipal) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if own, ok := errors.AsType[*Error](err); ok {
+		return own
 	}
 	words := err.Error()
 	code := ""
@@ -119,7 +113,7 @@ func (p awsPrincipal) explain(ctx context.Context, err error) error {
 	}
 	for _, cause := range awsCauses {
 		if cause.matches(operation, code, text) {
-			return &awsError{cause.is, p.filled(cause, words)}
+			return p.newErrorOf(cause, words)
 		}
 	}
 	return p.unexplained(code, words, err)
@@ -133,17 +127,15 @@ func (c awsCause) matches(operation, code, text string) bool {
 		slices.ContainsFunc(c.phrases, func(phrase string) bool { return strings.Contains(text, phrase) })
 }
 
-func (p awsPrincipal) filled(c awsCause, words string) string {
+// newErrorOf returns the error of a cause, with AWS's words or those that stand for them.
+func (p awsPrincipal) newErrorOf(c awsCause, words string) *Error {
 	if c.said != "" {
-		words = c.said
+		words = strings.ReplaceAll(c.said, "$profile", p.profileName())
 	}
 	said := oneLine(words)
-	profile := p.profileName()
-	replaced := strings.NewReplacer("--profile $profile", "--profile "+shell.Quote(profile), "$profile", profile, "$role", p.role, "$action", deniedAction(said), "$clock", clockOf(said))
-	if c.cure == "" {
-		return said
-	}
-	return replaced.Replace(said + "; " + c.cure)
+	e := p.newError(c.fault, said, c.is)
+	e.Action, e.Clock = deniedAction(said), clockOf(said)
+	return e
 }
 
 // unexplained keeps the words of AWS, or of the network on the way there.
@@ -153,16 +145,21 @@ func (p awsPrincipal) unexplained(code, words string, err error) error {
 		if address, wrong := url.Parse(sent.URL); wrong == nil {
 			host = address.Host
 		}
-		return &awsError{ErrUnreachable, fmt.Sprintf("unreachable: %s; check that %s is right%s", sent.Err, host, p.regionHint(err))}
+		e := p.newError(AWSUnreachable, fmt.Sprintf("unreachable: %s", sent.Err), ErrUnreachable)
+		if errors.As(err, new(*net.DNSError)) { // a region that is not one has no address
+			e.Fault = AWSRegion
+		}
+		e.Host = host
+		return e
 	}
 	_, garbled := errors.AsType[*smithy.DeserializationError](err)
 	switch status := statusOf(err); {
 	case code != "":
 		words = code + ": " + words
 	case status != 0 && (garbled || strings.Contains(words, unnamedCode)):
-		words = unreadable(status)
+		return unreadable(status)
 	}
-	return &awsError{nil, oneLine(words)}
+	return p.newError(Unexplained, oneLine(words), nil)
 }
 
 // unnamedCode is what the SDK makes of an error without a code.
@@ -176,13 +173,13 @@ func statusOf(err error) int {
 	return 0
 }
 
-// unreadable is about an answer that is not as AWS writes them: from a balancer or a proxy before it.
-func unreadable(status int) string {
-	text := fmt.Sprintf("%d %s", status, strings.ToLower(http.StatusText(status)))
+// unreadable returns the error of an answer that is not as AWS writes them: from a balancer or a proxy before it.
+func unreadable(status int) *Error {
+	text := fmt.Sprintf("AWS: %d %s", status, strings.ToLower(http.StatusText(status)))
 	if status >= http.StatusInternalServerError {
-		return text + "; the fault is in AWS or a proxy before it; try again later"
+		return newError(AWSBroken, text)
 	}
-	return text + ", which is no answer of AWS's; check ecr.endpoint and the proxy"
+	return newError(AWSOther, text+", which is no answer of AWS's")
 }
 
 // passesAtAWS says whether a failure is likely to pass: an answer that says so, or a broken connection, but to what only Amazon's machines have.
@@ -201,13 +198,5 @@ var passingAnswers = retry.IsErrorRetryables{
 
 // silent is the cause of a context whose time is over.
 func silent(limit time.Duration) error {
-	return fmt.Errorf("%w: AWS did not answer within %s; check the network and try again", ErrUnreachable, limit)
-}
-
-// regionHint: a region that is not one has no address.
-func (p awsPrincipal) regionHint(err error) string {
-	if _, unknown := errors.AsType[*net.DNSError](err); unknown {
-		return fmt.Sprintf(", that %q is a region, and the network", p.region)
-	}
-	return " and the network"
+	return newError(Silent, fmt.Sprintf("%v: AWS did not answer within %s", ErrUnreachable, limit), ErrUnreachable)
 }

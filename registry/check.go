@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -20,7 +19,7 @@ const checkTimeout = 15 * time.Second
 // Only Amazon ECR can be asked. Nil means that nothing is in the way or that it could not be found out, for want of the rights to
 // ecr:DescribeRepositories for example: what does not stop a push is no error here.
 //
-// Errors, one per tag, joined: ErrImmutableTag; ErrNoRepository.
+// Errors, one per tag: ErrImmutableTag; ErrNoRepository.
 func (c *Client) CheckTags(ctx context.Context, repository string, tags []Tag, digest string) error {
 	if err := ofRepository(repository, tags); err != nil {
 		return err
@@ -63,7 +62,7 @@ func (c *Client) checkTags(ctx context.Context, m mutability, tags []Tag, want s
 			inTheWay = append(inTheWay, heldTag(tag, digest.Digest(held), digest.Digest(want)))
 		}
 	}
-	return errors.Join(inTheWay...)
+	return joinErrors(inTheWay)
 }
 
 // heldTag is an immutable tag that holds another digest than it should.
@@ -72,6 +71,7 @@ func heldTag(tag Tag, held, want digest.Digest) error {
 	if want != "" {
 		reason = fmt.Sprintf("it holds %s, not %s, and its repository does not let it move", held, want)
 	}
-	return fmt.Errorf("tag %s: %w: %s; use a tag that changes with its content, such as %s:{hash}", tag, ErrImmutableTag, reason,
-		strings.TrimSuffix(tag.String(), ":"+tag.label))
+	e := newError(TagFixed, fmt.Sprintf("tag %s: %v: %s", tag, ErrImmutableTag, reason), ErrImmutableTag)
+	e.Host, e.Repository, e.Label = tag.host, tag.path, tag.label
+	return e
 }

@@ -123,8 +123,8 @@ func (s *session) unopened(err error) error {
 
 // within ends with ctx or after the budget of one call.
 func (c *Client) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, c.options.Budget, fmt.Errorf("%w: the registry took longer than %s; check the network and try again",
-		ErrUnreachable, c.options.Budget))
+	late := fmt.Sprintf("%v: the registry took longer than %s", ErrUnreachable, c.options.Budget)
+	return context.WithTimeoutCause(ctx, c.options.Budget, newError(Silent, late, ErrUnreachable))
 }
 
 // login is the one of host for the lifetime of the client, so that its helper is asked once.

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,13 +40,16 @@ func refusal(status int, code, message string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { registrytest.Refuse(w, status, code, message) }
 }
 
-func expect(t *testing.T, err, sentinel error, want string) {
+func expect(t *testing.T, err, sentinel error, want string, faults ...registry.Fault) {
 	t.Helper()
 	if !errors.Is(err, sentinel) {
 		t.Errorf("%v is no %v", err, sentinel)
 	}
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if len(faults) > 0 && !slices.Equal(faultsOf(err), faults) {
+		t.Errorf("%v has the faults %v, not %v", err, faultsOf(err), faults)
 	}
 }
 
@@ -70,4 +74,28 @@ func (r raw) MediaType() (types.MediaType, error) { return r.mediaType, nil }
 func (r raw) Digest() (v1.Hash, error) {
 	h, _, err := v1.SHA256(strings.NewReader(r.content))
 	return h, err
+}
+
+// faultsOf returns the faults in an error, from the outermost.
+func faultsOf(err error) (faults []registry.Fault) {
+	for _, fault := range errorsOf(err) {
+		faults = append(faults, fault.Fault)
+	}
+	return faults
+}
+
+// errorsOf returns the errors with faults in an error, from the outermost.
+func errorsOf(err error) (found []*registry.Error) {
+	if fault, ok := err.(*registry.Error); ok { //nolint:errorlint // it walks the tree
+		found = append(found, fault)
+	}
+	switch err := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() []error }:
+		for _, cause := range err.Unwrap() {
+			found = append(found, errorsOf(cause)...)
+		}
+	case interface{ Unwrap() error }:
+		found = append(found, errorsOf(err.Unwrap())...)
+	}
+	return found
 }

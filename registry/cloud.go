@@ -82,8 +82,8 @@ func isOf(clouds []cloud, host string) bool {
 
 // bounded leaves a library that does not heed its context to itself after a while.
 func bounded(ctx context.Context, host string, ask func(context.Context, string) (Credential, error)) (Credential, error) {
-	ctx, stop := context.WithTimeoutCause(ctx, cloudTimeout, fmt.Errorf("%w: no credential for %s within %s; check the network and try again",
-		ErrUnreachable, host, cloudTimeout))
+	late := fmt.Sprintf("%v: no credential for %s within %s", ErrUnreachable, host, cloudTimeout)
+	ctx, stop := context.WithTimeoutCause(ctx, cloudTimeout, newError(Silent, late, ErrUnreachable))
 	defer stop()
 	type answer struct {
 		credential Credential
@@ -160,6 +160,11 @@ func (a azure) credential(ctx context.Context, host string) (Credential, error) 
 	return Credential{IdentityToken: *answer.RefreshToken}, nil
 }
 
+// azureError returns the error of an exchange with Azure.
 func azureError(err error) error {
-	return fmt.Errorf("Azure: %s; log in with az login", oneLine(fmt.Sprint(err))) //nolint:staticcheck // a name
+	e := newError(AzureRefused, "Azure: "+oneLine(fmt.Sprint(err)))
+	if refused, ok := errors.AsType[*addressError](err); ok {
+		e.Fault, e.Host = UnnamedHost, refused.host
+	}
+	return e
 }

@@ -62,7 +62,7 @@ func TestAzureLogin(t *testing.T) {
 		return entra{errors.New("DefaultAzureCredential: failed to acquire a token.\nAttempted credentials:\n\tAzureCLICredential: az not found")}, nil
 	}
 	_, err = a.credential(t.Context(), "acme.azurecr.io")
-	want := "Azure: DefaultAzureCredential: failed to acquire a token. Attempted credentials: AzureCLICredential: az not found; log in with az login"
+	want := "Azure: DefaultAzureCredential: failed to acquire a token. Attempted credentials: AzureCLICredential: az not found"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -62,8 +62,8 @@ func (c *Client) deleteTag(ctx context.Context, s *session, tag Tag, want string
 
 func (s *session) deleteTag(ctx context.Context, tag Tag) (bool, error) {
 	_, err := s.do(ctx, request{method: http.MethodDelete, path: "manifests/" + tag.label})
-	if errors.Is(err, ErrUnsupported) {
-		return false, fmt.Errorf("%w; delete it with the tools of %s", err, tag.Host())
+	if refused, ok := errors.AsType[*Error](err); ok && refused.Fault == RequestNotOffered {
+		refused.Fault = TagsNotDeleted
 	}
 	return err == nil, err
 }

@@ -172,8 +172,7 @@ func promised(resp response, got digest.Digest) error {
 }
 
 func mismatch(want, got digest.Digest) error {
-	return fmt.Errorf("%w: the registry served %s for %s; push it again, and look at the registry's storage or the proxy before it",
-		ErrMismatch, got, want)
+	return newError(ContentOther, fmt.Sprintf("%v: the registry served %s for %s", ErrMismatch, got, want), ErrMismatch)
 }
 
 func parseDigest(s string) (digest.Digest, error) {

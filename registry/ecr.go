@@ -73,18 +73,13 @@ func (e ECR) principal(h ecrHost) awsPrincipal {
 	}
 }
 
-// noECRLogin is a private host of Amazon ECR for which nobody has credentials.
-type noECRLogin struct {
-	host        string
-	aws, docker error // docker is nil where its config.json merely has none
-}
-
-func (e *noECRLogin) Error() string {
-	if e.docker != nil {
-		return fmt.Sprintf("%s; and %s", e.docker, e.aws)
+// noECRLogin returns the error of a private host of Amazon ECR for which nobody has credentials. docker is nil where its
+// config.json merely has none.
+func noECRLogin(host string, aws, docker error) error {
+	if docker != nil {
+		return newError(Unexplained, fmt.Sprintf("%s; and %s", docker, aws), ErrUnauthorized, docker, aws)
 	}
-	return fmt.Sprintf("credentials for %s: %s; or log in with docker login, whose config.json has none either", e.host, e.aws)
+	e := newError(NoStoredLogin, fmt.Sprintf("credentials for %s: %s", host, aws), ErrUnauthorized, aws)
+	e.Host = host
+	return e
 }
-
-func (e *noECRLogin) Unwrap() []error      { return []error{e.aws, e.docker} }
-func (e *noECRLogin) Is(target error) bool { return target == ErrUnauthorized }

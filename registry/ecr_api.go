@@ -94,7 +94,8 @@ func failureOf(failure types.ImageFailure) error {
 	case types.ImageFailureCodeImageNotFound:
 		return nil
 	case types.ImageFailureCodeImageReferencedByManifestList:
-		return fmt.Errorf("%w: %s; it is the last tag of an image that an index refers to, delete the tags of that index first", ErrInUse, reason)
+		text := fmt.Sprintf("%v: %s; it is the last tag of an image that an index refers to", ErrInUse, reason)
+		return newError(TagInUse, text, ErrInUse)
 	}
 	return fmt.Errorf("AWS: %s: %s", failure.FailureCode, reason)
 }

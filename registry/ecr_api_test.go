@@ -54,16 +54,16 @@ func TestDeleteTagAtECRErrors(t *testing.T) {
 		want    string
 	}{
 		"child of an index": {func(*registrytest.ECR) {}, nil, "one", registry.ErrInUse, "in use: Requested image referenced by manifest list: [INDEX]; " +
-			"it is the last tag of an image that an index refers to, delete the tags of that index first"},
+			"it is the last tag of an image that an index refers to"},
 		"denied": {func(e *registrytest.ECR) { e.Deny("ecr:BatchDeleteImage") }, nil, "one", registry.ErrDenied, "AWS: " + user +
-			"; allow ecr:BatchDeleteImage in the IAM policy of that user"},
+			""},
 		"another failure": {func(e *registrytest.ECR) {
 			e.Inject(registrytest.Rule{Operation: "BatchDeleteImage", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 				_, _ = w.Write([]byte(`{"failures":[{"imageId":{"imageTag":"1"},"failureCode":"KmsError","failureReason":"the key is gone"}]}`))
 			}})
 		}, nil, "one", nil, "AWS: KmsError: the key is gone"},
 		"no AWS": {func(*registrytest.ECR) {}, []registry.Login{{Username: "AWS"}}, "sso", registry.ErrUnauthorized,
-			`AWS: the SSO session of profile "sso" is not there or has expired; log in with aws sso login --profile sso`},
+			`AWS: the SSO session of profile "sso" is not there or has expired`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -121,8 +121,7 @@ func TestECRAPIRetries(t *testing.T) {
 	digest := e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	e.Inject(registrytest.Rule{Operation: "BatchDeleteImage", Fault: apiFault("ThrottlingException", "Rate exceeded")})
 	_, err := patient(amazon(t, e, "one")).DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), digest)
-	if !errors.Is(err, registry.ErrRateLimited) || !strings.Contains(err.Error(), "AWS: Rate exceeded; wait some minutes and try again, "+
-		"with fewer images at once (tried 9 times in ") {
+	if !errors.Is(err, registry.ErrRateLimited) || !strings.Contains(err.Error(), "AWS: Rate exceeded (tried 9 times in ") {
 		t.Error(err)
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/opencontainers/go-digest"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // checkArchive asks Amazon ECR whether an image that it does not serve is in its archive. absent is the error of the
@@ -42,27 +40,26 @@ func (c *Client) checkArchive(
 	case status == types.ImageStatusActive: // it came back a moment ago
 		return "", errUnserved
 	}
-	return held, fmt.Errorf("%w: %s", ErrArchived, api.restoration(id))
+	return held, api.newError(ImageArchived, id, ErrArchived.Error(), ErrArchived)
 }
 
 // errUnserved is a 404 of which it is not known whether it means that something is gone.
-var errUnserved = errors.New("404 of an image that may be there; try again")
+var errUnserved = newError(ImageUnserved, "404 of an image that may be there")
 
-// undetermined names the right that is missing. It is no ErrDenied or ErrUnauthorized: the registry's login may be good.
+// undetermined returns that it is not known whether an image is archived. It is no ErrDenied or ErrUnauthorized: the
+// registry's login may be good.
 func undetermined(repository string, err error) error {
-	return fmt.Errorf("%w: only AWS credentials with the right to ecr:DescribeImages in %s can tell: %s",
-		ErrUndetermined, repository, err.Error())
+	e := newError(ImageMaybe, fmt.Sprintf("%v: %v", ErrUndetermined, err), ErrUndetermined)
+	e.Repository, e.Reason = repository, err
+	return e
 }
 
-// restoration returns what brings an image back from the archive.
-func (a *ecrAPI) restoration(id types.ImageIdentifier) string {
-	name := "imageDigest=" + aws.ToString(id.ImageDigest)
-	if id.ImageTag != nil {
-		name = "imageTag=" + *id.ImageTag
-	}
-	return fmt.Sprintf("restore it with aws ecr update-image-storage-class --repository-name %s --image-id %s "+
-		"--target-storage-class STANDARD, "+
-		"or push it again", shell.Quote(a.repository), shell.Quote(name))
+// newError returns an error about an image.
+func (a *ecrAPI) newError(fault Fault, id types.ImageIdentifier, text string, causes ...error) *Error {
+	e := newError(fault, text, causes...)
+	e.Host, e.Repository, e.Amazon = a.host, a.repository, true
+	e.Label, e.Digest = aws.ToString(id.ImageTag), aws.ToString(id.ImageDigest)
+	return e
 }
 
 // describe returns the digest and the status of an image, archived or not. It needs the right to ecr:DescribeImages. It
@@ -80,7 +77,7 @@ func (a *ecrAPI) describe(ctx context.Context, id types.ImageIdentifier) (digest
 		return err
 	})
 	if status >= http.StatusInternalServerError { // whatever it says: a service that is broken knows nothing
-		return "", "", errors.New(unreadable(status))
+		return "", "", unreadable(status)
 	}
 	if err != nil {
 		return "", "", err

@@ -55,9 +55,9 @@ func TestECRTokenBurst(t *testing.T) {
 func TestECRTokenBurstThatLasts(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
-		"503 page":          "503 service unavailable; the fault is in AWS or a proxy before it; try again later",
-		"500 without words": "500 internal server error; the fault is in AWS or a proxy before it; try again later",
-		"throttled":         "Rate exceeded; wait some minutes and try again, with fewer images at once",
+		"503 page":          "503 service unavailable",
+		"500 without words": "500 internal server error",
+		"throttled":         "Rate exceeded",
 	}
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestECRTokenBurstThatLasts(t *testing.T) {
 			keychain := amazon(t, e, "one")
 			keychain.ECR.RetryWaits = make([]time.Duration, 2)
 			_, err := keychain.Lookup(t.Context(), e.Host())
-			told := regexp.MustCompile("^credentials for " + e.Host() + ": AWS: " + want + ` \(tried 3 times in \S+\); or log in with docker login`)
+			told := regexp.MustCompile("^credentials for " + e.Host() + ": AWS: " + want + ` \(tried 3 times in \S+\)$`)
 			if !told.MatchString(fmt.Sprint(err)) {
 				t.Errorf("got  %v\nwant %s", err, told)
 			}
@@ -86,8 +86,7 @@ func TestECRProxyPage(t *testing.T) {
 		http.Error(w, "<h1>who are you?</h1>", http.StatusForbidden)
 	}})
 	_, err := amazon(t, e, "one").Lookup(t.Context(), e.Host())
-	expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": AWS: 403 forbidden, which is no answer of AWS's; check ecr.endpoint and "+
-		"the proxy; or log in with docker login, whose config.json has none either")
+	expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": AWS: 403 forbidden, which is no answer of AWS's")
 }
 
 // TestECRRoleBurst: nor are STS's bad minutes anything to remember.

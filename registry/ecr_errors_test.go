@@ -13,46 +13,40 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// TestECRErrors: nobody has credentials, and the error names both places with the cure for each.
+// TestECRErrors: nobody has credentials. What is wrong with the clock is a fact beside the text.
 func TestECRErrors(t *testing.T) {
 	t.Parallel()
-	const docker = "; or log in with docker login, whose config.json has none either"
 	tests := []struct {
 		profile string
 		fault   registrytest.Fault
 		want    string
+		is      registry.Fault
 	}{
-		{"sso", nil, `AWS: the SSO session of profile "sso" is not there or has expired; log in with aws sso login --profile sso`},
-		{"login", nil, `AWS: the login session of profile "login" is not there or has expired; log in with aws login --profile login`},
-		{"absent", nil, `AWS: there is no profile "absent" in ~/.aws; correct ecr.profile or AWS_PROFILE`},
-		{"nothing", nil, `AWS: no credentials in the environment, in profile "nothing" or from this machine; ` +
-			`run aws configure, or name a profile that has some with ecr.profile or AWS_PROFILE`},
-		{"process", nil, "AWS: failed to refresh cached credentials, process provider error: error in credential_process: exit status 1; " +
-			"see what it says with aws sts get-caller-identity --profile process"},
-		{"second-factor", nil, `AWS: profile "second-factor" asks for a second factor, and nobody can be asked for it here; ` +
-			`log in before, or name a role that needs none with ecr.roleArn`},
+		{"sso", nil, `AWS: the SSO session of profile "sso" is not there or has expired`, registry.AWSSSO},
+		{"login", nil, `AWS: the login session of profile "login" is not there or has expired`, registry.AWSSession},
+		{"absent", nil, `AWS: there is no profile "absent" in ~/.aws`, registry.AWSProfile},
+		{"nothing", nil, `AWS: no credentials in the environment, in profile "nothing" or from this machine`, registry.AWSNothing},
+		{"process", nil, "AWS: failed to refresh cached credentials, process provider error: error in credential_process: exit status 1", registry.AWSProcess},
+		{"second-factor", nil, `AWS: profile "second-factor" asks for a second factor, and nobody can be asked for it here`, registry.AWSFactor},
 		{"one", apiFault("ExpiredTokenException", "The security token included in the request is expired"),
-			`AWS: The security token included in the request is expired; get new credentials for profile "one", ` +
-				`or unset AWS_SESSION_TOKEN and its companions if they are left over`},
+			"AWS: The security token included in the request is expired", registry.AWSExpired},
 		{"one", apiFault("InvalidSignatureException", "Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z"),
-			"AWS: Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which is 25 minutes behind that of AWS"},
+			"AWS: Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; is 25 minutes behind that of AWS", registry.AWSClock},
 		{"one", apiFault("InvalidSignatureException", "Signature not yet current: 20261120T104510Z is still later than 20261120T104010Z (20261120T102510Z + 15 min.)"),
-			"AWS: Signature not yet current: 20261120T104510Z is still later than 20261120T104010Z (20261120T102510Z + 15 min.); " +
-				"set this machine's clock, which is 20 minutes ahead of that of AWS"},
+			"AWS: Signature not yet current: 20261120T104510Z is still later than 20261120T104010Z (20261120T102510Z + 15 min.); is 20 minutes ahead of that of AWS", registry.AWSClock},
 		{"one", apiFault("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
-			"AWS: The difference between the request time and the current time is too large.; set this machine's clock, which AWS finds wrong"},
+			"AWS: The difference between the request time and the current time is too large.; AWS finds wrong", registry.AWSClock},
 		{"one", apiFault("UnrecognizedClientException", "The security token included in the request is invalid."),
-			`AWS: The security token included in the request is invalid.; correct the access key of profile "one"`},
+			"AWS: The security token included in the request is invalid.", registry.AWSKey},
 		{"one", apiFault("AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_dev/me is not authorized to perform: "+
 			"ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action"),
-			"AWS: User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_dev/me is not authorized to perform: ecr:GetAuthorizationToken " +
-				"on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action; allow ecr:GetAuthorizationToken in the IAM policy of that user"},
+			"AWS: User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_dev/me is not authorized to perform: ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action", registry.ActionDenied},
 		{"one", apiFault("OptInRequired", "The AWS Access Key Id needs a subscription for the service"),
-			"AWS: OptInRequired: The AWS Access Key Id needs a subscription for the service"},
+			"AWS: OptInRequired: The AWS Access Key Id needs a subscription for the service", registry.Unexplained},
 		{"one", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			_, _ = w.Write([]byte(`{"authorizationData":[]}`))
 		},
-			"AWS: GetAuthorizationToken did not answer with base64 of user:password; check ecr.endpoint"},
+			"AWS: GetAuthorizationToken did not answer with base64 of user:password", registry.AWSTokenFormat},
 	}
 	for _, test := range tests {
 		t.Run(test.profile+" "+test.want[5:20], func(t *testing.T) {
@@ -62,12 +56,26 @@ func TestECRErrors(t *testing.T) {
 				e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: test.fault})
 			}
 			_, err := amazon(t, e, test.profile).Lookup(t.Context(), e.Host())
-			expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": "+test.want+docker)
+			want, clock, _ := strings.Cut(test.want, "; ")
+			expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": "+want, registry.NoStoredLogin, test.is)
+			if clock != "" && clockOf(err) != clock {
+				t.Errorf("the clock %s, want %s", clockOf(err), clock)
+			}
 			if strings.Contains(fmt.Sprint(err), canary) {
 				t.Error("the error holds the secret key")
 			}
 		})
 	}
+}
+
+// clockOf returns how far an error says that the clock is off.
+func clockOf(err error) string {
+	for _, fault := range errorsOf(err) {
+		if fault.Fault == registry.AWSClock {
+			return fault.Clock
+		}
+	}
+	return ""
 }
 
 // apiFault is an error of Amazon ECR's API.
@@ -90,9 +98,8 @@ func TestECRFallsBackToDocker(t *testing.T) {
 		}
 	}
 	_, err := amazonOr(t, e, "sso", `{"credsStore":"broken"}`).Lookup(t.Context(), e.Host())
-	expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": docker-credential-broken: exit status 3; see what it says with: echo "+
-		e.Host()+` | docker-credential-broken get; and AWS: the SSO session of profile "sso" is not there or has expired; `+
-		"log in with aws sso login --profile sso")
+	expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": docker-credential-broken: exit status 3; and "+
+		`AWS: the SSO session of profile "sso" is not there or has expired`)
 }
 
 // TestECRLetsGo: a lookup ends with its context, however long AWS takes, and those who wait on still get the token.

@@ -97,7 +97,7 @@ func decodeToken(token string) (Credential, error) {
 	decoded, err := base64.StdEncoding.DecodeString(token)
 	username, password, found := strings.Cut(string(decoded), ":")
 	if err != nil || !found {
-		return Credential{}, errors.New("GetAuthorizationToken did not answer with base64 of user:password; check ecr.endpoint")
+		return Credential{}, newError(AWSTokenFormat, "AWS: GetAuthorizationToken did not answer with base64 of user:password")
 	}
 	return Credential{Username: username, Password: password}, nil
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// What a registry may answer. Ask with errors.Is; the texts around them name the reference, the registry's words and the remedy.
+// What a registry may answer. Ask with errors.Is. The texts around them name the reference and the registry's words; an
+// *Error among them has the facts that a remedy needs.
 var (
 	// ErrNotFound: the registry knows its repositories and says that this manifest or tag is not there. The only "gone".
 	ErrNotFound = errors.New("not found")
@@ -84,36 +85,47 @@ func (s *session) explain(ctx context.Context, err error) error {
 	if lookup, is := errors.AsType[lookupError](err); is {
 		return lookup.error
 	}
-	if stale, is := errors.AsType[x509.CertificateInvalidError](err); is && stale.Reason == x509.Expired {
-		return fmt.Errorf("%w: %w; correct this machine's clock, or renew %s's certificate", ErrUnreachable, stale, s.login.host)
+	if stale, ok := errors.AsType[x509.CertificateInvalidError](err); ok && stale.Reason == x509.Expired {
+		return s.newError(ExpiredCertificate, ErrUnreachable, stale)
 	}
-	if untrusted, is := errors.AsType[*tls.CertificateVerificationError](err); is {
-		return fmt.Errorf("%w: %w; add the authority that signed %s's certificate to this machine's, or "+
-			"name its file in registries", ErrUnreachable, untrusted.Err, s.login.host)
+	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return s.newError(UntrustedCertificate, ErrUnreachable, untrusted.Err)
 	}
 	if errors.Is(err, errNotARegistry) {
-		return fmt.Errorf("%w; check that %s is a registry and the proxy lets us reach it", errNotARegistry, s.login.host)
+		return s.newError(NotARegistry, errNotARegistry)
 	}
 	if refused, ok := errors.AsType[*addressError](err); ok {
-		return fmt.Errorf("%w: %w", ErrUnreachable, refused)
+		e := s.newError(UnnamedHost, ErrUnreachable, refused)
+		e.Host = refused.host
+		return e
 	}
-	if answered, is := errors.AsType[*transport.Error](err); is {
+	if answered, ok := errors.AsType[*transport.Error](err); ok {
 		return s.explainAnswer(answered)
 	}
-	if sent, is := errors.AsType[*url.Error](err); is {
+	if sent, ok := errors.AsType[*url.Error](err); ok {
 		return s.unreachable(sent.Err)
 	}
 	return fmt.Errorf("logging in to %s: %s", s.login.host, s.quoted(firstLine(err)))
 }
 
+// newError returns an error with what is known of the session. Its text is that of the causes.
+func (s *session) newError(fault Fault, causes ...error) *Error {
+	var texts []string
+	for _, cause := range causes {
+		texts = append(texts, cause.Error())
+	}
+	return s.party().newError(fault, strings.Join(texts, ": "), causes...)
+}
+
+// unreachable returns the error of a request that got no answer.
 func (s *session) unreachable(err error) error {
 	if broken, ok := errors.AsType[*ruleError](err); ok {
-		return fmt.Errorf("%w: %w", ErrUnreachable, broken)
+		return s.newError(broken.fault, ErrUnreachable, broken)
 	}
 	if text := err.Error(); strings.Contains(text, "proxyconnect") || strings.Contains(text, "Proxy Authentication Required") {
-		return fmt.Errorf("%w: %w; %s", ErrUnreachable, err, proxyRemedy)
+		return s.newError(ProxyRefused, ErrUnreachable, err)
 	}
-	return fmt.Errorf("%w: %w; check that %s is right and running", ErrUnreachable, s.foreign(err), s.login.host)
+	return s.newError(Unreachable, ErrUnreachable, s.foreign(err))
 }
 
 // foreignError is an error whose text holds words of a registry's, such as a header that cannot be read.

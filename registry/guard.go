@@ -32,9 +32,14 @@ func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // ruleError is a request that a registry made us want to send and that breaks a rule.
-type ruleError struct{ text string }
+type ruleError struct {
+	text  string
+	fault Fault
+}
 
-func ruleErrorf(format string, args ...any) error { return &ruleError{fmt.Sprintf(format, args...)} }
+func ruleErrorf(format string, args ...any) error {
+	return &ruleError{text: fmt.Sprintf(format, args...)}
+}
 
 // Error says what was refused.
 func (e *ruleError) Error() string { return e.text }
@@ -51,8 +56,8 @@ func (r *route) check(req *http.Request) error {
 	case to.User != nil:
 		return ruleErrorf("%s sends us to %s with a login of its own: refused", r.host, to.Host)
 	case to.Scheme == "http" && !r.allowsHTTP(req):
-		return ruleErrorf("plain http to %s refused: it is used for loopback hosts only; serve the registry over https",
-			to.Host)
+		text := fmt.Sprintf("plain http to %s refused: it is used for loopback hosts only", to.Host)
+		return &ruleError{text: text, fault: PlainHTTPRefused}
 	}
 	if at, _ := placeOfHost(to.Host); !r.permits(to.Host, at, carriesLogin(req) && !r.owns(to.Host)) {
 		return &addressError{

@@ -23,24 +23,32 @@ const helperToken = "<token>"
 // nothing gives the zero Credential. Nothing that it prints is in the error: it may be the secret.
 func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
 	program := helperProgram(suffix)
+	fail := func(fault Fault, text string, causes ...error) *Error {
+		e := newError(fault, program+text, causes...)
+		e.Program, e.Address = program, helperAddress(host)
+		return e
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, helperTimeout,
-		fmt.Errorf("%s did not answer within %s; unlock its key store and try again", program, helperTimeout))
+		fail(HelperSilent, fmt.Sprintf(" did not answer within %s", helperTimeout)))
 	defer cancel()
 	output, err := runHelper(ctx, program, helperAddress(host))
 	switch {
 	case ctx.Err() != nil:
 		return Credential{}, context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
-		return Credential{}, fmt.Errorf("%s is not on PATH; install it, or remove it from docker's config.json", program)
+		return Credential{}, fail(HelperMissing, " is not on PATH")
 	case errors.Is(err, subprocess.ErrLimit):
-		return Credential{}, fmt.Errorf(`%s: %w; it should answer with {"Username":..., "Secret":...}: update it, or remove it from `+
-			`docker's config.json`, program, err)
+		return Credential{}, fail(HelperEndless, fmt.Sprintf(`: %v; it should answer with {"Username":..., "Secret":...}`, err), err)
 	case err != nil && hasNothing(output):
 		return Credential{}, nil
 	case err != nil:
-		return Credential{}, fmt.Errorf("%s: %w; see what it says with: echo %s | %s get", program, err, helperAddress(host), program)
+		return Credential{}, fail(HelperFailed, fmt.Sprintf(": %v", err), err)
 	}
-	return decodeHelper(program, output)
+	found, ok := decodeHelper(output)
+	if !ok {
+		return Credential{}, fail(HelperGarbled, ` did not answer with {"Username":..., "Secret":...}`)
+	}
+	return found, nil
 }
 
 // helperProgram is the name of a credential helper.
@@ -53,15 +61,16 @@ func runHelper(ctx context.Context, program, address string) ([]byte, error) {
 	return output, err
 }
 
-func decodeHelper(program string, output []byte) (Credential, error) {
+// decodeHelper reads the answer of a helper. ok is false when it is none.
+func decodeHelper(output []byte) (found Credential, ok bool) {
 	var answer struct{ Username, Secret string }
 	if err := json.Unmarshal(output, &answer); err != nil {
-		return Credential{}, fmt.Errorf(`%s did not answer with {"Username":..., "Secret":...}; update it`, program)
+		return Credential{}, false
 	}
 	if answer.Username == helperToken {
-		return Credential{IdentityToken: answer.Secret}, nil
+		return Credential{IdentityToken: answer.Secret}, true
 	}
-	return Credential{Username: answer.Username, Password: answer.Secret}, nil
+	return Credential{Username: answer.Username, Password: answer.Secret}, true
 }
 
 // hasNothing knows the one sentence by which helpers say that there is no entry.

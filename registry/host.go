@@ -50,7 +50,7 @@ func isLoopback(host string) bool {
 func parseRepository(s string, insecure func(host string) bool) (name.Repository, error) {
 	host, _, found := strings.Cut(s, "/")
 	if !found || host == "" {
-		return name.Repository{}, fmt.Errorf("repository %q has no host; write host/path", s)
+		return name.Repository{}, fmt.Errorf("repository %q has no host", s)
 	}
 	var options []name.Option
 	if isLoopback(host) || insecure(host) {

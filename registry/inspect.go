@@ -117,11 +117,9 @@ func (s *session) child(ctx context.Context, entry ocispec.Descriptor) (document
 	case err != nil:
 		return document{}, err
 	case int64(len(d.raw)) != entry.Size:
-		return document{}, fmt.Errorf("%w: it has %d bytes, its index says %d; build and push it again",
-			ErrMismatch, len(d.raw), entry.Size)
+		return document{}, unexpected("it has %d bytes, its index says %d", len(d.raw), entry.Size)
 	case entry.MediaType != "" && entry.MediaType != d.mediaType:
-		return document{}, fmt.Errorf("%w: it is %q, its index says %q; build and push it again",
-			ErrMismatch, oneLine(d.mediaType), oneLine(entry.MediaType))
+		return document{}, unexpected("it is %q, its index says %q", oneLine(d.mediaType), oneLine(entry.MediaType))
 	}
 	return d, nil
 }
@@ -129,8 +127,8 @@ func (s *session) child(ctx context.Context, entry ocispec.Descriptor) (document
 // readManifest returns an image with the platform that its index gives, or else its own configuration.
 func (s *session) readManifest(ctx context.Context, d document, platform *ocispec.Platform) (Manifest, error) {
 	if !d.isImage() {
-		return Manifest{}, fmt.Errorf("%w: %q is no image manifest; push images only",
-			ErrUnsupported, oneLine(d.mediaType))
+		text := fmt.Sprintf("%v: %q is no image manifest", ErrUnsupported, oneLine(d.mediaType))
+		return Manifest{}, newError(NotAnImage, text, ErrUnsupported)
 	}
 	if platform == nil {
 		config, err := s.config(ctx, d)

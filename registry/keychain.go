@@ -88,7 +88,7 @@ func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 	known, amazon := k.ECR.host(host)
 	switch {
 	case amazon && !known.public && stored.Anonymous() && ctx.Err() == nil:
-		return finding{}, &noECRLogin{host: host, aws: ownErr, docker: err}
+		return finding{}, noECRLogin(host, ownErr, err)
 	case err != nil:
 		return finding{}, err
 	}
@@ -187,8 +187,8 @@ func environmentCredential(host string) (Credential, error) {
 	}
 	given, err := config.LoadFromReader(strings.NewReader(text))
 	if err != nil {
-		return Credential{}, fmt.Errorf(`credentials for %s: DOCKER_AUTH_CONFIG is not like {"auths":{"ghcr.io":{"auth":"..."}}}; `+
-			`correct or unset it`, host)
+		return Credential{}, newError(DockerAuth,
+			"credentials for "+host+`: DOCKER_AUTH_CONFIG is not like {"auths":{"ghcr.io":{"auth":"..."}}}`)
 	}
 	return fileCredential(given.GetAuthConfigs(), host), nil
 }
@@ -197,7 +197,7 @@ func environmentCredential(host string) (Credential, error) {
 func (k *Keychain) dockerCredential(ctx context.Context, host string) (Credential, error) {
 	stored, err := k.dockerConfig(ctx)
 	if err != nil {
-		return Credential{}, fmt.Errorf("credentials for %s: %w; correct or remove that file", host, err)
+		return Credential{}, newError(DockerConfig, fmt.Sprintf("credentials for %s: %v", host, err), err)
 	}
 	helper := helperFor(stored, host)
 	if helper == "" {

@@ -109,25 +109,23 @@ func TestKeychainErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, config, want string }{
 		{
-			"broken helper", `{"credsStore":"broken"}`, "credentials for ghcr.io: docker-credential-broken: exit status 3; " +
-				"see what it says with: echo ghcr.io | docker-credential-broken get",
+			"broken helper", `{"credsStore":"broken"}`, "credentials for ghcr.io: docker-credential-broken: exit status 3",
 		},
 		{
 			"garbled helper", `{"credsStore":"garbled"}`,
-			`credentials for ghcr.io: docker-credential-garbled did not answer with {"Username":..., "Secret":...}; update it`,
+			`credentials for ghcr.io: docker-credential-garbled did not answer with {"Username":..., "Secret":...}`,
 		},
 		{
 			"endless helper", `{"credsStore":"endless"}`, "credentials for ghcr.io: docker-credential-endless: it printed more than 1 MiB " +
-				`and was ended; it should answer with {"Username":..., "Secret":...}: update it, or remove it from docker's config.json`,
+				`and was ended; it should answer with {"Username":..., "Secret":...}`,
 		},
 		{
-			"no helper", `{"credsStore":"absent"}`, "credentials for ghcr.io: docker-credential-absent is not on PATH; " +
-				"install it, or remove it from docker's config.json",
+			"no helper", `{"credsStore":"absent"}`, "credentials for ghcr.io: docker-credential-absent is not on PATH",
 		},
-		{"broken file", `{"auths":`, "credentials for ghcr.io: parsing config file (FILE): unexpected EOF; correct or remove that file"},
+		{"broken file", `{"auths":`, "credentials for ghcr.io: parsing config file (FILE): unexpected EOF"},
 		{
 			"broken entry", `{"auths":{"ghcr.io":{"auth":"` + canary + `"}}}`,
-			"credentials for ghcr.io: parsing config file (FILE): illegal base64 data at input byte 6; correct or remove that file",
+			"credentials for ghcr.io: parsing config file (FILE): illegal base64 data at input byte 6",
 		},
 	}
 	for _, test := range tests {
@@ -199,7 +197,7 @@ func TestKeychainEnvironment(t *testing.T) {
 	}
 	t.Setenv("DOCKER_AUTH_CONFIG", canary)
 	_, err := keychain.Lookup(t.Context(), "ghcr.io")
-	want := `credentials for ghcr.io: DOCKER_AUTH_CONFIG is not like {"auths":{"ghcr.io":{"auth":"..."}}}; correct or unset it`
+	want := `credentials for ghcr.io: DOCKER_AUTH_CONFIG is not like {"auths":{"ghcr.io":{"auth":"..."}}}`
 	if err == nil || err.Error() != want {
 		t.Error(err)
 	}

@@ -94,14 +94,12 @@ func TestLateChallenge(t *testing.T) {
 func TestLoginErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, config, want string }{
-		{"none", `{}`, "401 unauthorized: no credentials for HOST; log in with docker login or set registries"},
+		{"none", `{}`, "401 unauthorized: no credentials for HOST"},
 		{
-			"wrong", `{"credsStore":"canary"}`, "401 unauthorized: authentication required; HOST refused the credentials; " +
-				"log in again with docker login HOST or correct registries",
+			"wrong", `{"credsStore":"canary"}`, "401 unauthorized: authentication required; HOST refused the credentials",
 		},
 		{
-			"broken helper", `{"credsStore":"broken"}`, "credentials for HOST: docker-credential-broken: exit status 3; " +
-				"see what it says with: echo HOST | docker-credential-broken get",
+			"broken helper", `{"credsStore":"broken"}`, "credentials for HOST: docker-credential-broken: exit status 3",
 		},
 	}
 	for _, test := range tests {
@@ -132,8 +130,7 @@ func TestEchoedCredentials(t *testing.T) {
 	})
 	client := once(dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary}))
 	_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-	expect(t, err, registry.ErrDenied, "resolving "+r.Host()+"/app:1: 403 denied: you sent Basic [credential], that is [credential]; "+
-		"give the user of "+r.Host()+" access to app, or log in as another")
+	expect(t, err, registry.ErrDenied, "resolving "+r.Host()+"/app:1: 403 denied: you sent Basic [credential], that is [credential]", registry.AccessDenied)
 }
 
 // tokens is the OAuth half of a registry: it exchanges the identity token, and lets nobody in without what it gave for it.
@@ -173,8 +170,7 @@ func TestTokenServerErrors(t *testing.T) {
 	const wrong = "wrong-4712"
 	tests := []struct{ name, config, answer, want string }{
 		{
-			"refused", `{"auths":{"HOST":{"identitytoken":"` + wrong + `"}}}`, "", "401 unauthorized: bad token [credential]; " +
-				"HOST refused the credentials; log in again with docker login HOST or correct registries",
+			"refused", `{"auths":{"HOST":{"identitytoken":"` + wrong + `"}}}`, "", "401 unauthorized: bad token [credential]; HOST refused the credentials",
 		},
 		{"no token", `{"credsStore":"token"}`, `{"refresh_token":"` + wrong + `"}`, "logging in to HOST: no token in bearer response:"},
 	}

@@ -38,8 +38,7 @@ func TestNamesThatAreWords(t *testing.T) {
 			missing := registrytest.NewECR(t)
 			err = pushOnce(t, amazon(t, missing, "one"), missing.Host()+"/"+name)
 			expect(t, err, registry.ErrNoRepository, "pushing to "+missing.Host()+"/"+name+": no such repository: The repository with name '"+name+
-				"' does not exist in the registry with id '123456789012'; create it with aws.ecr.Repository, or correct the account and the region in "+
-				missing.Host())
+				"' does not exist in the registry with id '123456789012'", registry.RepositoryMissing)
 		})
 	}
 }

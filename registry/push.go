@@ -31,7 +31,7 @@ type PushError struct {
 // doubtfulBudget is how long a push is repeated that may fail for ever, in the hope that the registry was merely restarting.
 const doubtfulBudget = 30 * time.Second
 
-// Error says where, why and what to do about it.
+// Error says where and why.
 func (e *PushError) Error() string {
 	if !strings.Contains(e.Repository, "/") {
 		return e.cause.Error()
@@ -144,8 +144,7 @@ func (c *Client) missing(ctx context.Context, failure *PushError) *PushError {
 	return failure
 }
 
-// ExplainPush reads a *DaemonError about a push that failed, in BuildKit's words, and returns it as a *PushError with cause
-// and cure. An error of Keychain.Lookup or Client.Token that the daemon was given with ForDaemon is returned as it was. It returns any other cause of a
+// ExplainPush reads a *DaemonError about a push that failed, in BuildKit's words, and returns it as a *PushError. An error of Keychain.Lookup or Client.Token that the daemon was given with ForDaemon is returned as it was. It returns any other cause of a
 // *DaemonError, one of the build for example, and any other error as they are.
 func (c *Client) ExplainPush(err error) error {
 	said, ok := errors.AsType[*DaemonError](err)
@@ -162,7 +161,8 @@ func (c *Client) ExplainPush(err error) error {
 	case told != nil:
 		failure.explainTold(told, p)
 	case said.Stalled > 0:
-		failure.cause = fmt.Errorf("%w: no answer within %s; %s", ErrUnreachable, said.Stalled, p.filled(brokenConnection, ""))
+		text := fmt.Sprintf("%v: no answer within %s", ErrUnreachable, said.Stalled)
+		failure.cause = p.newError(BrokenConnection, text, ErrUnreachable)
 		failure.Temporary = true
 	case pushed.answered:
 		explainRefusedPush(failure, p, pushed)
@@ -200,7 +200,10 @@ func (c *Client) party(repository string) party {
 	host, path, _ := strings.Cut(repository, "/")
 	host = canonicalHost(host)
 	given, asked := c.keychain.last(host)
-	return party{host: host, repository: path, ecr: c.keychain.isECR(host), anonymous: asked && given.Anonymous(), given: given.finding}
+	return party{
+		host: host, repository: path, ecr: c.keychain.isECR(host), anonymous: asked && given.Anonymous(),
+		given: given.finding, daemon: true,
+	}
 }
 
 func hostOf(repository string) string {
@@ -220,7 +223,8 @@ func explainRefusedPush(failure *PushError, p party, pushed pushText) {
 	pushed.words = unnamed(pushed.words, p.repository)
 	failure.cause = p.explain(pushed.refusal)
 	if pushed.isLost() {
-		failure.cause = fmt.Errorf("%w; %s does not have what it was given a moment ago: look at its storage", failure.cause, p.host)
+		text := fmt.Sprintf("%v; %s does not have what it was given a moment ago", failure.cause, p.host)
+		failure.cause = p.newError(ContentLost, text, failure.cause)
 	}
 	_, known := pushed.class()
 	// The answer to a HEAD has no words: what looks like a missing right may be an expired token.

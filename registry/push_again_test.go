@@ -34,7 +34,7 @@ func TestExplainPushOfMissing(t *testing.T) {
 				return daemonPush(ctx, t, keychain, e.Host()+"/team/app", registrytest.Image(t, "linux/amd64"))
 			})
 			expect(t, err, registry.ErrNoRepository, "pushing to "+e.Host()+"/team/app: no such repository: The repository with name 'team/app' does "+
-				"not exist in the registry with id '123456789012'; create it with aws.ecr.Repository, or correct the account and the region in "+e.Host())
+				"not exist in the registry with id '123456789012'", registry.RepositoryMissing)
 			if tries != 1 {
 				t.Errorf("%d tries", tries)
 			}
@@ -51,8 +51,7 @@ func TestExplainPushWithoutCredentials(t *testing.T) {
 	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
 		return daemonPush(ctx, t, keychain, e.Host()+"/app", registrytest.Image(t, "linux/amd64"))
 	})
-	expect(t, err, registry.ErrUnauthorized, "pushing to "+e.Host()+"/app: credentials for "+e.Host()+`: AWS: the SSO session of profile "sso" is not `+
-		"there or has expired; log in with aws sso login --profile sso; or log in with docker login, whose config.json has none either")
+	expect(t, err, registry.ErrUnauthorized, "pushing to "+e.Host()+"/app: credentials for "+e.Host()+`: AWS: the SSO session of profile "sso" is not there or has expired`)
 }
 
 // TestExplainPushKnowsItsOwnErrors: BuildKit returns an error of the session without those around it, and another error
@@ -178,7 +177,7 @@ func TestPushEnds(t *testing.T) {
 		tries++
 		return said("ghcr.io/acme/app", `unexpected status from PUT request to https://ghcr.io/v2/acme/app/manifests/x: 503 Service Unavailable`)
 	})
-	want := regexp.MustCompile(`^pushing to ghcr.io/acme/app: 503 service unavailable; the fault is in ghcr.io; try again later \(tried 3 times in 0s\)$`)
+	want := regexp.MustCompile(`^pushing to ghcr.io/acme/app: 503 service unavailable \(tried 3 times in 0s\)$`)
 	if !want.MatchString(fmt.Sprint(err)) || tries != 3 {
 		t.Errorf("%v after %d tries", err, tries)
 	}

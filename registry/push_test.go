@@ -24,8 +24,8 @@ const (
 	tagLimit  = "Adding tag 'x' to an image in the repository with name 'app' in registry with id '123456789012' exceeds the maximum " +
 		"allowed number of tags per image which is '1000'"
 	imageLimit = "The repository with name 'app' in registry with id '123456789012' already has the maximum allowed number of images which is '100000'"
-	breaks     = "; the connection to HOST breaks: check the network between it and the builder, and try again"
-	refused    = "HOST refused the credentials; check its account and region, and docker login or registries if they are from there"
+	breaks     = ""
+	refused    = "HOST refused the credentials"
 )
 
 const harborQuota = "adding 1.2 MiB of storage resource, which when updated to current usage of 9.1 MiB will exceed the configured upper limit of 10.0 MiB."
@@ -51,15 +51,15 @@ var explainedPushes = []struct {
 	whole     string // when the daemon tells all that containerd says
 }{
 	{"429", put(429, "TOOMANYREQUESTS", "Rate exceeded"), "", registry.ErrRateLimited, true,
-		"429 rate limited: Rate exceeded; wait some minutes and try again, with fewer images at once", ""},
+		"429 rate limited: Rate exceeded", ""},
 	{"429 to HEAD", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")}, "",
-		registry.ErrRateLimited, true, "429 rate limited: too many requests; wait some minutes and try again, with fewer images at once", ""},
-	{"500", put(500, "UNKNOWN", "disk full"), "", nil, true, "disk full", "500 disk full; the fault is in HOST; try again later"},
+		registry.ErrRateLimited, true, "429 rate limited: too many requests", ""},
+	{"500", put(500, "UNKNOWN", "disk full"), "", nil, true, "disk full", "500 disk full"},
 	{"502, a page", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
-	}}, "", nil, true, "502 bad gateway; the fault is in HOST; try again later", ""},
+	}}, "", nil, true, "502 bad gateway", ""},
 	{"503 to POST", registrytest.Rule{Method: http.MethodPost, Path: "/blobs/", Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, "",
-		nil, true, "later", "503 later; the fault is in HOST; try again later"},
+		nil, true, "later", "503 later"},
 	{"reset", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Reset(0)}, "", registry.ErrUnreachable, true,
 		"unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
 	{"reset in a layer", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Reset(10)}, "",
@@ -69,10 +69,10 @@ var explainedPushes = []struct {
 	{"silence", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall}, "", registry.ErrUnreachable, true,
 		"unreachable: context deadline exceeded" + breaks, ""},
 	{"201 and nothing stored", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Lose}, "", nil, true,
-		"blob unknown to registry; HOST does not have what it was given a moment ago: look at its storage",
-		"400 blob unknown to registry; HOST does not have what it was given a moment ago: look at its storage"},
+		"blob unknown to registry; HOST does not have what it was given a moment ago",
+		"400 blob unknown to registry; HOST does not have what it was given a moment ago"},
 	{"another digest", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Digest(zero)}, "",
-		registry.ErrMismatch, false, "content mismatch: got digest " + zero + ", expected DIGEST; look at the registry's storage or the proxy before it", ""},
+		registry.ErrMismatch, false, "content mismatch: got digest " + zero + ", expected DIGEST", ""},
 	{"artifact", put(405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"), "",
 		registry.ErrUnsupported, false, "unsupported by the registry: Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'", ""},
 	{"tags", put(403, "DENIED", tagLimit), "", registry.ErrLimit, false,
@@ -101,13 +101,13 @@ var explainedPushes = []struct {
 	{"read-only Harbor", put(403, "DENIED", "The system is in read only mode. Any modification is prohibited."), "", registry.ErrReadOnly, false,
 		"read-only registry: The system is in read only mode. Any modification is prohibited.", ""},
 	{"KMS", put(403, "DENIED", "KmsException: key is disabled"), "", registry.ErrDenied, false,
-		"403 denied: KmsException: key is disabled; let that user use the KMS key of app: kms:GenerateDataKey and kms:Decrypt", ""},
+		"403 denied: KmsException: key is disabled", ""},
 	{"upload denied", registrytest.Rule{}, "InitiateLayerUpload", registry.ErrDenied, false,
-		"403 denied: USER; allow ecr:InitiateLayerUpload in the IAM policy of that user", ""},
+		"403 denied: USER", ""},
 	{"layer denied", registrytest.Rule{}, "CompleteLayerUpload", registry.ErrDenied, false,
-		"403 denied: USER; allow ecr:CompleteLayerUpload in the IAM policy of that user", ""},
+		"403 denied: USER", ""},
 	{"image denied", registrytest.Rule{}, "PutImage", registry.ErrDenied, false,
-		"403 denied: USER; allow ecr:PutImage in the IAM policy of that user", ""},
+		"403 denied: USER", ""},
 	{"expired", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Status(403, "DENIED",
 		"Your authorization token has expired. Reauthenticate and try again.", "")}, "", registry.ErrUnauthorized, false,
 		"401 unauthorized: Your authorization token has expired. Reauthenticate and try again.; " + refused, ""},
@@ -214,9 +214,9 @@ func TestExplainPushOfNothing(t *testing.T) {
 func TestExplainPushOfBareCodes(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]string{
-		"denied":          "403 denied: give the user of ghcr.io access to acme/app, or log in as another",
-		"unauthorized":    "401 unauthorized: ghcr.io refused the credentials; log in again with docker login ghcr.io or correct registries",
-		"toomanyrequests": "429 rate limited: wait some minutes and try again, with fewer images at once",
+		"denied":          "403 denied",
+		"unauthorized":    "401 unauthorized: ghcr.io refused the credentials",
+		"toomanyrequests": "429 rate limited",
 		"unsupported":     "unsupported by the registry",
 		"unknown":         "an error that it did not explain",
 	} {
@@ -245,28 +245,22 @@ func TestExplainPushToUnreachable(t *testing.T) {
 		err        error
 		want       string
 	}{
-		{"refused", "127.0.0.1:1", push("127.0.0.1:1/app"), "unreachable: dial tcp 127.0.0.1:1: connect: connection refused; " +
-			"check that HOST is right and running, and that the builder reaches it"},
+		{"refused", "127.0.0.1:1", push("127.0.0.1:1/app"), "unreachable: dial tcp 127.0.0.1:1: connect: connection refused"},
 		{"by address", "[::1]:1", said("[::1]:1/app", `failed to do request: Head "http://[::1]:1/v2/app": dial tcp [::1]:1: connect: connection refused`),
-			"unreachable: dial tcp [::1]:1: connect: connection refused; check that HOST is right and running, and that the builder reaches it"},
+			"unreachable: dial tcp [::1]:1: connect: connection refused"},
 		{"proxy", "registry.invalid", push("registry.invalid/app"), "Forbidden"},
 		{"no such host", "ghcr.io", broken("dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host"),
-			"unreachable: dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host; correct the name of HOST, or the DNS of the builder"},
+			"unreachable: dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host"},
 		{"authority", "ghcr.io", broken("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
-			"unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority; " +
-				"give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
-				"ca in its buildkitd.toml for another"},
+			"unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
 		{"a certificate of tomorrow", "ghcr.io", broken("tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z"),
-			"unreachable: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z; " +
-				"correct the builder's clock, or renew HOST's certificate"},
+			"unreachable: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z"},
 		{"plain http", "ghcr.io", broken("http: server gave HTTP response to HTTPS client"),
-			"unreachable: http: server gave HTTP response to HTTPS client; HOST speaks plain http: serve it over https, " +
-				"or set insecure for it in registries"},
+			"unreachable: http: server gave HTTP response to HTTPS client"},
 		{"plain, but not http", "ghcr.io", broken("tls: first record does not look like a TLS handshake"),
-			"unreachable: tls: first record does not look like a TLS handshake; HOST speaks plain http: serve it over https, " +
-				"or set insecure for it in registries"},
+			"unreachable: tls: first record does not look like a TLS handshake"},
 		{"proxy's password", "ghcr.io", broken("Proxy Authentication Required"),
-			"unreachable: Proxy Authentication Required; correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY, here and at the builder"},
+			"unreachable: Proxy Authentication Required"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -95,43 +94,42 @@ func (p pushText) isLost() bool {
 
 // brokenPush is a way in which a registry was not reached, or broke off, by the words of Go's network packages.
 type brokenPush struct {
-	phrases   []string
-	temporary bool
-	cure      string
+	phrases []string
+	fault   Fault
 }
 
-// brokenConnection is the remedy of a connection that ends, or over which nothing comes.
-const brokenConnection = "the connection to HOST breaks: check the network between it and the builder, and try again"
-
-// brokenPushes are asked in this order.
+// brokenPushes are asked in this order. A broken connection is temporary.
 var brokenPushes = []brokenPush{
-	{phrases: []string{"certificate has expired or is not yet valid"}, cure: "correct the builder's clock, or renew HOST's certificate"},
-	{phrases: []string{"x509: ", "tls: failed to verify certificate"},
-		cure: "give the builder the authority that signed HOST's certificate: caFile in registries for the provider's own, " +
-			"ca in its buildkitd.toml for another"},
-	{phrases: []string{"server gave HTTP response to HTTPS client", "first record does not look like a TLS handshake"},
-		cure: "HOST speaks plain http: serve it over https, or set insecure for it in registries"},
-	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, cure: proxyRemedy},
-	{phrases: []string{"no such host"}, cure: "correct the name of HOST, or the DNS of the builder"},
-	{phrases: []string{"connection refused", "no route to host", "network is unreachable"},
-		cure: "check that HOST is right and running, and that the builder reaches it"},
-	{phrases: []string{"connection reset by peer", "broken pipe", ": EOF", "unexpected EOF", "use of closed network connection",
-		"i/o timeout", "TLS handshake timeout", "Client.Timeout", "context deadline exceeded", "server misbehaving", "GOAWAY",
-		"stream error: stream ID", "server closed idle connection"},
-		temporary: true, cure: brokenConnection},
+	{phrases: []string{"certificate has expired or is not yet valid"}, fault: ExpiredCertificate},
+	{phrases: []string{"x509: ", "tls: failed to verify certificate"}, fault: UntrustedCertificate},
+	{
+		phrases: []string{"server gave HTTP response to HTTPS client", "first record does not look like a TLS handshake"},
+		fault:   PlainHTTP,
+	},
+	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, fault: ProxyRefused},
+	{phrases: []string{"no such host"}, fault: UnknownHost},
+	{phrases: []string{"connection refused", "no route to host", "network is unreachable"}, fault: Unreachable},
+	{
+		phrases: []string{
+			"connection reset by peer", "broken pipe", ": EOF", "unexpected EOF", "use of closed network connection",
+			"i/o timeout", "TLS handshake timeout", "Client.Timeout", "context deadline exceeded", "server misbehaving",
+			"GOAWAY", "stream error: stream ID", "server closed idle connection",
+		},
+		fault: BrokenConnection,
+	},
 }
 
 // explainBrokenPush is about a registry that did not answer.
 func explainBrokenPush(failure *PushError, p party, pushed pushText) {
 	rest := oneLine(p.given.redacted(pushed.rest))
 	if strings.Contains(rest, "got digest ") {
-		failure.cause = fmt.Errorf("%w: %s; look at the registry's storage or the proxy before it", ErrMismatch, rest)
+		failure.cause = p.newError(ContentOther, ErrMismatch.Error()+": "+rest, ErrMismatch)
 		return
 	}
 	for _, broken := range brokenPushes {
 		if slices.ContainsFunc(broken.phrases, func(phrase string) bool { return strings.Contains(pushed.words, phrase) }) {
-			failure.cause = fmt.Errorf("%w: %s; %s", ErrUnreachable, rest, p.filled(broken.cure, ""))
-			failure.Temporary = broken.temporary
+			failure.cause = p.newError(broken.fault, ErrUnreachable.Error()+": "+rest, ErrUnreachable)
+			failure.Temporary = broken.fault == BrokenConnection
 			failure.unsaid = strings.HasSuffix(pushed.words, "EOF") && strings.Contains(pushed.words, "/blobs/uploads/")
 			return
 		}

@@ -73,7 +73,7 @@ func TestRetriesEnd(t *testing.T) {
 	r.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE", "disk full", "")})
 	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: make([]time.Duration, 8)})
 	_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-	want := regexp.MustCompile(`^resolving .*/app:1: 503 service unavailable; the fault is in .*; try again later \(tried 9 times in [\d.]+m?s\)$`)
+	want := regexp.MustCompile(`^resolving .*/app:1: 503 service unavailable \(tried 9 times in [\d.]+m?s\)$`)
 	if !want.MatchString(fmt.Sprint(err)) {
 		t.Error(err)
 	}
@@ -119,7 +119,7 @@ func TestRetryAfter(t *testing.T) {
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 			said := map[string]string{"request": "too many requests", "ping": "Rate exceeded"}[name] // a HEAD has no words
 			expect(t, err, registry.ErrRateLimited, "resolving "+r.Host()+"/app:1: 429 rate limited: "+said+
-				"; wait some minutes and try again, with fewer images at once (tried once: the next try may begin in 1h0m0s, and less time is left)")
+				" (tried once: the next try may begin in 1h0m0s, and less time is left)")
 		})
 	}
 }
@@ -131,8 +131,8 @@ func TestBudget(t *testing.T) {
 		fault registrytest.Fault
 		want  string
 	}{
-		"answers": {registrytest.Status(http.StatusBadGateway, "UNKNOWN", "no", ""), `502 bad gateway; .* \(tried [2-9] times in .*\)$`},
-		"silence": {registrytest.Stall, `unreachable: no answer from .* within 200ms; .* \(tried [2-9] times in .*\)$`},
+		"answers": {registrytest.Status(http.StatusBadGateway, "UNKNOWN", "no", ""), `502 bad gateway \(tried [2-9] times in .*\)$`},
+		"silence": {registrytest.Stall, `unreachable: no answer from .* within 200ms \(tried [2-9] times in .*\)$`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestRefusedTokenIsRenewedOnce(t *testing.T) {
 	e.Inject(registrytest.Rule{Path: "/v2/app", Fault: registrytest.Status(http.StatusUnauthorized, "UNAUTHORIZED", "not you", "")})
 	_, err := once(amazon(t, e, "one")).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
 	expect(t, err, registry.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: not you; "+e.Host()+
-		" refused the credentials; check its account and region, and docker login or registries if they are from there")
+		" refused the credentials")
 	if asked := e.Calls("GetAuthorizationToken"); asked > 3 {
 		t.Errorf("%d tokens", asked)
 	}
@@ -223,6 +223,5 @@ func TestStaleDockerLogin(t *testing.T) {
 	keychain := amazonOr(t, e, "sso", `{"auths":{"`+e.Host()+`":{"auth":"dXNlcjpwYXNz"}}}`)
 	_, err := once(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
 	expect(t, err, registry.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: unauthorized; "+e.Host()+
-		` refused the credentials; check its account and region, and docker login or registries if they are from there; `+
-		`AWS: the SSO session of profile "sso" is not there or has expired; log in with aws sso login --profile sso`)
+		` refused the credentials; AWS: the SSO session of profile "sso" is not there or has expired`)
 }

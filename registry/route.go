@@ -203,18 +203,17 @@ type addressError struct {
 	login                   bool // without one it would be allowed
 }
 
-// Error names the host and the remedy.
+// Error names the host.
 func (e *addressError) Error() string {
 	to := e.host
 	if to != e.address && withoutPort(to) != e.address {
 		to += " (" + e.address + ")"
 	}
 	if e.login {
-		return fmt.Sprintf("%s wants the login to be sent to %s, which is %s: refused; "+
-			"name %s in registries to allow it", e.registry, to, e.at, e.host)
+		return fmt.Sprintf("%s wants the login to be sent to %s, which is %s: refused",
+			e.registry, to, e.at)
 	}
-	return fmt.Sprintf("%s sends us to %s, which is %s: refused; name %s in registries to allow it",
-		e.registry, to, e.at, e.host)
+	return fmt.Sprintf("%s sends us to %s, which is %s: refused", e.registry, to, e.at)
 }
 
 // NonRetriable tells Azure's library not to try again.

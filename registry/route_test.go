@@ -5,6 +5,7 @@ package registry_test
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -163,8 +164,9 @@ func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is
 				asked, logins := servers[test.target].count()
 				switch {
 				case test.refused != "":
-					if want := test.refused; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), ": refused; name ") {
-						t.Errorf("got %v, want a refusal of %s", err, want)
+					refused, ok := errors.AsType[*registry.Error](err)
+					if !ok || refused.Fault != registry.UnnamedHost || refused.Host != test.refused || !strings.Contains(err.Error(), test.refused) {
+						t.Errorf("got %v, want a refusal of %s", err, test.refused)
 					}
 					if asked+logins != 0 && test.target != test.from {
 						t.Errorf("it was asked %d times, with %d logins", asked, logins)

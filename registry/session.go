@@ -98,7 +98,7 @@ func (s *session) once(ctx context.Context, r request) (response, error) {
 	if err != nil {
 		return answer, &url.Error{Op: r.method, Err: err}
 	}
-	again := withBody(resp, bytes.NewReader(answer.body[:min(len(answer.body), maxErrorBody)]))
+	again := withBody(resp, bytes.NewReader(answer.body[:min(len(answer.body), maxErrorBody)])) //nolint:bodyclose // in memory
 	err = transport.CheckError(again, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent)
 	return answer, page(answer, err)
 }
@@ -134,6 +134,6 @@ func (s *session) httpRequest(ctx context.Context, r request) (*http.Request, er
 
 // bounded ends with ctx or after the time limit of one try, with a cause that is fit for the user.
 func (s *session) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, s.timeout,
-		fmt.Errorf("%w: no answer from %s within %s; check the network and try again", ErrUnreachable, s.login.host, s.timeout))
+	late := fmt.Sprintf("%v: no answer from %s within %s", ErrUnreachable, s.login.host, s.timeout)
+	return context.WithTimeoutCause(ctx, s.timeout, newError(Silent, late, ErrUnreachable))
 }

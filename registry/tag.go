@@ -11,19 +11,19 @@ import (
 type Tag struct{ host, path, label string }
 
 // ParseTag reads a tag as docker and BuildKit do: without a host it is Docker Hub's, without ":tag" it is ":latest". It refuses what
-// would be pushed elsewhere than its author expects. Each error quotes s, says what is wrong and what to write instead.
+// would be pushed elsewhere than its author expects. Each error is an *Error that quotes s and says what is wrong.
 func ParseTag(s string) (Tag, error) {
 	for _, problem := range tagProblems() {
-		if cure := problem(s); cure != "" {
-			return Tag{}, fmt.Errorf("tag %q %s", withoutLogin(s), cure)
+		if found := problem(s); found != nil {
+			found.Text = fmt.Sprintf("tag %q %s", withoutLogin(s), found.Text)
+			return Tag{}, found
 		}
 	}
 	base, label := splitLabel(s)
 	host, path := splitHost(base)
 	named, err := reference.ParseNormalizedNamed(strings.ToLower(host) + "/" + path)
 	if err != nil {
-		return Tag{}, fmt.Errorf("tag %q is not a reference: %s; write host/path:tag, the path in lower-case letters and digits "+
-			"with single . _ - between them", s, reason(err))
+		return Tag{}, newError(TagPath, fmt.Sprintf("tag %q is not a reference: %s", s, reason(err)))
 	}
 	return Tag{host: reference.Domain(named), path: reference.Path(named), label: orLatest(label)}, nil
 }

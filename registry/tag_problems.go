@@ -8,36 +8,43 @@ import (
 	"unicode"
 )
 
-// tagProblems are asked in this order. Each answers with what is wrong and the cure, or with nothing.
-func tagProblems() []func(s string) string {
-	return []func(string) string{
+// tagProblems are asked in this order. Each returns what is wrong with a tag, or nil.
+func tagProblems() []func(s string) *Error {
+	return []func(string) *Error{
 		emptyTag, spacedTag, controlTag, loginTag, schemeTag, digestTag, slashTag, capitalTag, oddPath, emptyLabel, longLabel,
 		oddLabel, bareTag,
 	}
 }
 
-func emptyTag(s string) string {
+func emptyTag(s string) *Error {
 	if s != "" {
-		return ""
+		return nil
 	}
-	return "is empty; write host/path:tag, such as ghcr.io/acme/app:1"
+	return newError(TagText, "is empty")
 }
 
-func spacedTag(s string) string {
+func spacedTag(s string) *Error {
 	if !strings.ContainsAny(s, " \t\r\n\v\f") {
-		return ""
+		return nil
 	}
-	return "contains white space" + repaired(s)
+	return repairable(s, "contains white space")
 }
 
-func controlTag(s string) string {
+func controlTag(s string) *Error {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return ""
+		return nil
 	}
-	return "contains a character that cannot be seen; remove it"
+	return newError(TagInvisible, "contains a character that cannot be seen")
 }
 
-// repaired is the cure of a tag with all that is wrong with it put right, so that what it proposes is not refused next.
+// repairable returns an error about a tag that proposes the repaired one.
+func repairable(s, text string) *Error {
+	e := newError(TagText, text)
+	e.Proposal = repaired(s)
+	return e
+}
+
+// repaired returns a tag with all that is wrong with it put right, so that it is not refused next; "" if that is not known.
 func repaired(s string) string {
 	s = strings.Join(strings.Fields(s), "")
 	if _, rest, found := strings.Cut(s, "://"); found {
@@ -54,9 +61,9 @@ func repaired(s string) string {
 		s = repairedBase(base)
 	}
 	if _, err := ParseTag(s); err != nil {
-		return "; write host/path:tag, such as ghcr.io/acme/app:1"
+		return ""
 	}
-	return "; write " + s
+	return s
 }
 
 // repairedLabel returns a label with - for each character that cannot stand there.
@@ -78,34 +85,34 @@ func repairedBase(base string) string {
 }
 
 // loginTag comes before all that repeat the tag: what stands before the @ of a host may be a password.
-func loginTag(s string) string {
+func loginTag(s string) *Error {
 	if withoutLogin(s) == s {
-		return ""
+		return nil
 	}
-	return "had a user name or password before it; remove it and log in with docker login or set registries"
+	return newError(TagLogin, "had a user name or password before it")
 }
 
-func schemeTag(s string) string {
+func schemeTag(s string) *Error {
 	if !strings.Contains(s, "://") {
-		return ""
+		return nil
 	}
-	return "begins with a scheme" + repaired(s)
+	return repairable(s, "begins with a scheme")
 }
 
-func digestTag(s string) string {
+func digestTag(s string) *Error {
 	if !strings.Contains(s, "@") || strayAt.MatchString(s) {
-		return ""
+		return nil
 	}
-	return "contains a digest, which is known only after the build" + repaired(s)
+	return repairable(s, "contains a digest, which is known only after the build")
 }
 
 // slashTag refuses a slash or a colon in what is meant as the tag, such as the name of a branch.
-func slashTag(s string) string {
+func slashTag(s string) *Error {
 	at := labelStart(s)
 	if at < 0 {
-		return ""
+		return nil
 	}
-	return "has " + quotedOf(notInLabel, s[at+1:]) + " after the colon" + allowedInLabel + repaired(s)
+	return repairable(s, "has "+quotedOf(notInLabel, s[at+1:])+" after the colon"+allowedInLabel)
 }
 
 // labelStart returns where the colon of a tag stands that has a slash or another colon behind it, which is neither a
@@ -119,64 +126,64 @@ func labelStart(s string) int {
 	return start + colon
 }
 
-// bareTag refuses what docker silently sends to docker.io/library, where only Docker's own images are. It comes last: it
-// repeats path and label.
-func bareTag(s string) string {
+// bareTag refuses what docker silently sends to docker.io/library, where only Docker's own images are.
+func bareTag(s string) *Error {
 	base, label := splitLabel(s)
 	host, path := splitHost(base)
 	if host != dockerHub || path == "" || strings.Contains(path, "/") {
-		return ""
+		return nil
 	}
 	name := path + ":" + orLatest(label)
-	return fmt.Sprintf("would go to docker.io/library/%s; write user/%s for your own Docker Hub repository, "+
-		"registry.example.com/%s for your registry, or docker.io/library/%s if you mean it", path, name, name, name)
+	e := newError(TagBare, "would go to docker.io/library/"+path)
+	e.Proposal = name
+	return e
 }
 
-func capitalTag(s string) string {
+func capitalTag(s string) *Error {
 	base, _ := splitLabel(s)
 	_, path := splitHost(base)
 	if path == strings.ToLower(path) {
-		return ""
+		return nil
 	}
-	return "has capitals in its repository" + repaired(s)
+	return repairable(s, "has capitals in its repository")
 }
 
-func emptyLabel(s string) string {
+func emptyLabel(s string) *Error {
 	if !strings.HasSuffix(s, ":") {
-		return ""
+		return nil
 	}
-	return "has nothing after the colon" + repaired(s)
+	return repairable(s, "has nothing after the colon")
 }
 
-func longLabel(s string) string {
+func longLabel(s string) *Error {
 	_, label := splitLabel(s)
 	if len(label) <= maxLabel {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("has %d characters after the colon; shorten them to %d", len(label), maxLabel)
+	return newError(TagLong, fmt.Sprintf("has %d characters after the colon", len(label)))
 }
 
 // oddPath names the characters that no repository has.
-func oddPath(s string) string {
+func oddPath(s string) *Error {
 	base, _ := splitLabel(s)
 	_, path := splitHost(base)
 	odd := quotedOf(notInPath, path)
 	if odd == "" {
-		return ""
+		return nil
 	}
-	return "has " + odd + " in its repository, where only small letters, digits, . _ - and / may stand" + repaired(s)
+	return repairable(s, "has "+odd+" in its repository, where only small letters, digits, . _ - and / may stand")
 }
 
 // oddLabel names the characters after the colon that no tag has.
-func oddLabel(s string) string {
+func oddLabel(s string) *Error {
 	_, label := splitLabel(s)
 	if label == "" || labelPattern.MatchString(label) {
-		return ""
+		return nil
 	}
 	if odd := quotedOf(notInLabel, label); odd != "" {
-		return "has " + odd + " after the colon" + allowedInLabel + repaired(s)
+		return repairable(s, "has "+odd+" after the colon"+allowedInLabel)
 	}
-	return fmt.Sprintf("begins with %q after the colon, where a letter, a digit or _ must stand", label[:1]) + repaired(s)
+	return repairable(s, fmt.Sprintf("begins with %q after the colon, where a letter, a digit or _ must stand", label[:1]))
 }
 
 // quotedOf returns what matches in s, each once and in quotes.

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // SetTags points tags, all of one repository, at a digest that the registry serves there, side by side, and reads each of them back by its
@@ -21,7 +20,7 @@ import (
 // UNFORTUNATELY a registry has no compare-and-swap: of two that tag at once one may lose without an error, in the moment after it has read
 // its tag back.
 //
-// Errors, one per tag, joined: ErrUnsure if it may have moved or not; ErrNotFound if the digest is not there; ErrImmutableTag; ErrMismatch if a tag holds something else after
+// Errors, of one tag or one per tag: ErrUnsure if it may have moved or not; ErrNotFound if the digest is not there; ErrImmutableTag; ErrMismatch if a tag holds something else after
 // all; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrUnsupported, ErrRateLimited, ErrUnreachable.
 func (c *Client) SetTags(ctx context.Context, repository, digest string, tags []Tag) (moved []Tag, err error) {
 	ctx, stop := c.within(ctx)
@@ -39,13 +38,13 @@ func (c *Client) SetTags(ctx context.Context, repository, digest string, tags []
 			moved = append(moved, tag)
 		}
 	}
-	return moved, errors.Join(failures...)
+	return moved, joinErrors(failures)
 }
 
 func ofRepository(repository string, tags []Tag) error {
 	for _, tag := range tags {
 		if tag.Repository() != repository {
-			return fmt.Errorf("tagging %s: it is not in %s, where the image is; push the image to each repository", tag, repository)
+			return fmt.Errorf("tagging %s: it is not in %s, where the image is", tag, repository)
 		}
 	}
 	return nil
@@ -134,7 +133,9 @@ func (s *session) move(ctx context.Context, d document, tag Tag) error {
 	held, unknown := s.fetch(ctx, tag.label, d.digest.Algorithm())
 	switch {
 	case errors.Is(unknown, ErrNotFound):
-		return s.unserved(tag)
+		// Other tags, whose images are served, would not bring back this one.
+		text := fmt.Sprintf("it holds an image that %s does not serve, since it is archived or its content is gone", tag.Host())
+		return s.tagError(TagFixedUnserved, tag, ErrImmutableTag, text)
 	case unknown != nil:
 		return err
 	case held.digest == d.digest:
@@ -143,27 +144,24 @@ func (s *session) move(ctx context.Context, d document, tag Tag) error {
 	return fmt.Errorf("%w (it holds %s, not %s)", err, held.digest, d.digest)
 }
 
-// unserved is an immutable tag of what cannot be had: other tags, whose images are served, would not bring back this one.
-func (s *session) unserved(tag Tag) error {
-	cure := "restore that image or delete the tag, and try again"
-	if s.party().ecr {
-		cure = fmt.Sprintf("restore it with aws ecr update-image-storage-class --repository-name %[1]s --image-id %[2]s "+
-			"--target-storage-class STANDARD, or delete the tag with aws ecr batch-delete-image --repository-name %[1]s --image-ids %[2]s, "+
-			"and try again", shell.Quote(s.repository.RepositoryStr()), shell.Quote("imageTag="+tag.label))
-	}
-	return fmt.Errorf("%w: it holds an image that %s does not serve, since it is archived or its content is gone; %s", ErrImmutableTag, tag.Host(), cure)
+// tagError returns an error about a tag. It is the sentinel.
+func (s *session) tagError(fault Fault, tag Tag, sentinel error, text string) error {
+	e := s.party().newError(fault, fmt.Sprintf("%v: %s", sentinel, text), sentinel)
+	e.Label = tag.label
+	return e
 }
 
 func (s *session) readBack(ctx context.Context, want digest.Digest, tag Tag) error {
 	held, err := s.fetch(ctx, tag.label, want.Algorithm())
 	if errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("%w: the registry took the tag and does not serve it; try again, and look at the registry's storage", ErrMismatch)
+		return s.tagError(TagLost, tag, ErrMismatch, "the registry took the tag and does not serve it")
 	}
 	if err != nil {
 		return fmt.Errorf("reading it back: %w", err)
 	}
 	if held.digest != want {
-		return fmt.Errorf("%w: it holds %s and not %s, somebody else moved it meanwhile; try again", ErrMismatch, held.digest, want)
+		text := fmt.Sprintf("it holds %s and not %s, somebody else moved it meanwhile", held.digest, want)
+		return s.tagError(TagTaken, tag, ErrMismatch, text)
 	}
 	return nil
 }

@@ -22,18 +22,20 @@ func trusting(ctx context.Context, transport http.RoundTripper, link Login) (htt
 		return nil, fmt.Errorf("the CA file %s of %s needs an http.Transport, not %T", link.CAFile, link.Host(), transport)
 	}
 	certificates, err := file.Project(link.Project).ReadNamed(ctx, link.CAFile, file.LimitText)
-	if errors.As(err, new(*file.LinkError)) {
-		return nil, fmt.Errorf("the CA file of %s: %w; write the path of its target in registries", link.Host(), err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("the CA file of %s: %w; correct it in registries", link.Host(), err)
+		fault := CAFile
+		if errors.As(err, new(*file.LinkError)) {
+			fault = CAFileLink
+		}
+		return nil, newError(fault, fmt.Sprintf("the CA file of %s: %v", link.Host(), err), err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool() // a machine without authorities of its own
 	}
 	if !pool.AppendCertsFromPEM(certificates) {
-		return nil, fmt.Errorf("the CA file %s of %s holds no PEM certificate; correct it in registries", link.CAFile, link.Host())
+		text := fmt.Sprintf("the CA file %s of %s holds no PEM certificate", link.CAFile, link.Host())
+		return nil, newError(CAFile, text)
 	}
 	own := base.Clone()
 	if own.TLSClientConfig == nil {
@@ -43,7 +45,7 @@ func trusting(ctx context.Context, transport http.RoundTripper, link Login) (htt
 	return own, nil
 }
 
-// challenges are the answers to which logging in may be the cure. Some registries let everybody read and refuse a write with 403.
+// challenges are the answers that a login may change. Some registries let everybody read and refuse a write with 403.
 var challenges = []int{http.StatusUnauthorized, http.StatusForbidden}
 
 // challengeWatch tells a login that the registry wants one.

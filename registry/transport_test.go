@@ -45,7 +45,7 @@ func TestPlainHTTPForLoopbackOnly(t *testing.T) {
 			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: nobody})
 			_, err := client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
 			expect(t, err, registry.ErrUnreachable,
-				"resolving "+host+"/app:1: unreachable: nobody there; check that "+host+" is right and running")
+				"resolving "+host+"/app:1: unreachable: nobody there")
 			if want := []string{"https://" + host}; !slices.Equal(nobody.asked(), want) {
 				t.Errorf("asked %v, want %v", nobody.asked(), want)
 			}
@@ -83,27 +83,25 @@ func redirect(location string) func(*http.Request) (*http.Response, error) {
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	const (
-		host  = "registry.example.com"
-		here  = "this machine itself: refused; name"
-		link  = "an address of this machine's link or cloud: refused; name"
-		allow = " in registries to allow it"
+		host = "registry.example.com"
+		here = "this machine itself: refused"
+		link = "an address of this machine's link or cloud: refused"
 	)
 	tests := map[string]string{
-		"http://storage.example.com/x?signature=" + canary: "plain http to storage.example.com refused: " +
-			"it is used for loopback hosts only; serve the registry over https",
-		"https://127.0.0.1/x":                  host + " sends us to 127.0.0.1, which is " + here + " 127.0.0.1" + allow,
-		"http://localhost:6443/x":              host + " sends us to localhost:6443, which is " + here + " localhost:6443" + allow,
-		"https://[::ffff:127.0.0.1]/x":         host + " sends us to [::ffff:127.0.0.1], which is " + here + " [::ffff:127.0.0.1]" + allow,
-		"https://0.0.0.0:10250/x":              host + " sends us to 0.0.0.0:10250, which is " + here + " 0.0.0.0:10250" + allow,
-		"https://169.254.169.254/x":            host + " sends us to 169.254.169.254, which is " + link + " 169.254.169.254" + allow,
-		"https://[fd00:ec2::254]/x":            host + " sends us to [fd00:ec2::254], which is " + link + " [fd00:ec2::254]" + allow,
-		"https://168.63.129.16/x":              host + " sends us to 168.63.129.16, which is " + link + " 168.63.129.16" + allow,
-		"https://[64:ff9b::169.254.169.254]/x": host + " sends us to [64:ff9b::169.254.169.254], which is " + link + " [64:ff9b::169.254.169.254]" + allow,
-		"https://[::1]:5000/x":                 host + " sends us to [::1]:5000, which is " + here + " [::1]:5000" + allow,
-		"file:///etc/passwd":                   host + ` sends us to a "file" URL: refused`,
-		"gopher://storage.example.com/x":       host + ` sends us to a "gopher" URL: refused`,
-		"https://u:p@storage.example.com/x":    host + " sends us to storage.example.com with a login of its own: refused",
-		"/v2/app/manifests/elsewhere":          "more than 5 redirects",
+		"http://storage.example.com/x?signature=" + canary: "plain http to storage.example.com refused: it is used for loopback hosts only",
+		"https://127.0.0.1/x":                              host + " sends us to 127.0.0.1, which is " + here,
+		"http://localhost:6443/x":                          host + " sends us to localhost:6443, which is " + here,
+		"https://[::ffff:127.0.0.1]/x":                     host + " sends us to [::ffff:127.0.0.1], which is " + here,
+		"https://0.0.0.0:10250/x":                          host + " sends us to 0.0.0.0:10250, which is " + here,
+		"https://169.254.169.254/x":                        host + " sends us to 169.254.169.254, which is " + link,
+		"https://[fd00:ec2::254]/x":                        host + " sends us to [fd00:ec2::254], which is " + link,
+		"https://168.63.129.16/x":                          host + " sends us to 168.63.129.16, which is " + link,
+		"https://[64:ff9b::169.254.169.254]/x":             host + " sends us to [64:ff9b::169.254.169.254], which is " + link,
+		"https://[::1]:5000/x":                             host + " sends us to [::1]:5000, which is " + here,
+		"file:///etc/passwd":                               host + ` sends us to a "file" URL: refused`,
+		"gopher://storage.example.com/x":                   host + ` sends us to a "gopher" URL: refused`,
+		"https://u:p@storage.example.com/x":                host + " sends us to storage.example.com with a login of its own: refused",
+		"/v2/app/manifests/elsewhere":                      "more than 5 redirects",
 	}
 	for location, want := range tests {
 		t.Run(location, func(t *testing.T) {

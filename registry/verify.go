@@ -85,7 +85,7 @@ func kindOf(index bool) string {
 
 // unexpected is an ErrMismatch with what was asked for.
 func unexpected(format string, args ...any) error {
-	return fmt.Errorf("%w: %s; build and push it again", ErrMismatch, fmt.Sprintf(format, args...))
+	return newError(ImageOther, fmt.Sprintf("%v: %s", ErrMismatch, fmt.Sprintf(format, args...)), ErrMismatch)
 }
 
 // only is the platform of an image that is no index; nil is any.

