@@ -51,7 +51,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan buildkit.Plan, 
 	if builder.own() {
 		a.access.Guard = s.guard(op)
 	}
-	err = pushing.Push(ctx, progress.note, a.push)
+	err = a.pushWithRetry(ctx, pushing)
 	err = builder.explainDisk(s.explainPlatform(ctx, op, plan, explainBuild(err)))
 	return a.built, builder.explainNetwork(plan, withRefusal(withContextRemedy(err), s.get()))
 }
@@ -91,8 +91,28 @@ type attempt struct {
 	built buildkit.Built
 }
 
-// push builds and pushes.
-func (a *attempt) push(ctx context.Context) error {
+// pushWithRetry builds and pushes, as often as client allows. The daemon still has what it built: only the push is repeated.
+func (a *attempt) pushWithRetry(ctx context.Context, client *registry.Client) error {
+	for retry := client.PushRetry(); ; {
+		err := a.buildOnce(ctx)
+		if err == nil {
+			return nil
+		}
+		pause, err := retry.Next(ctx, err)
+		if err != nil {
+			return err
+		}
+		if line := pause.String(); line != "" {
+			a.progress.note(line)
+		}
+		if err := pause.Wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// buildOnce builds and pushes.
+func (a *attempt) buildOnce(ctx context.Context) error {
 	err := a.solve(ctx)
 	if silent, is := errors.AsType[*buildkit.SilentCacheError](err); is {
 		err = a.withoutCache(ctx, silent)

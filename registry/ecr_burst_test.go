@@ -41,7 +41,7 @@ func TestECRTokenBurst(t *testing.T) {
 				keychain.ECR.RetryWaits = make([]time.Duration, 6)
 				_, err := once(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
 				if pushed {
-					err = once(keychain).Push(t.Context(), untold, func(ctx context.Context) error { return daemonPush(ctx, t, keychain, e.Host()+"/app", image) })
+					err = pushWithRetry(t.Context(), once(keychain), untold, func(ctx context.Context) error { return daemonPush(ctx, t, keychain, e.Host()+"/app", image) })
 				}
 				if err != nil {
 					t.Error(err)

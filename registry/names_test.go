@@ -46,7 +46,7 @@ func TestNamesThatAreWords(t *testing.T) {
 func pushOnce(t *testing.T, keychain *registry.Keychain, repository string) error {
 	t.Helper()
 	image := registrytest.Image(t, "linux/amd64")
-	return patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error { return daemonPush(ctx, t, keychain, repository, image) })
+	return pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error { return daemonPush(ctx, t, keychain, repository, image) })
 }
 
 // TestNamesThatAreNoAnswer: a repository that is called like an answer gets another one nevertheless.

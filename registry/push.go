@@ -42,68 +42,89 @@ func (e *PushError) Error() string {
 // Unwrap is for errors.Is.
 func (e *PushError) Unwrap() error { return e.cause }
 
-// Push runs push, by which a daemon uploads, and runs it again as long as it fails for a reason that is likely to pass: 429, 5xx, a broken
-// connection, a token that expired, which Push has renewed. What push built the daemon still has, so that only the upload is repeated.
-// The pauses are those of Options; after the first failure Push begins no further try when Options.Budget is over. tell gets a line before
-// each pause.
-//
-// Errors: a *PushError; what push returned, if that was not about a push.
-func (c *Client) Push(ctx context.Context, tell func(line string), push func(context.Context) error) error {
-	tries := pushTries{client: c, tell: tell, renewed: map[string]bool{}}
-	for {
-		err := c.ExplainPush(push(ctx))
-		failure, is := errors.AsType[*PushError](err)
-		if !is {
-			return err
-		}
-		if err := tries.next(ctx, failure); err != nil {
-			return err
-		}
-	}
-}
-
-// pushTries are the failures so far.
-type pushTries struct {
+// PushRetry decides whether a push that failed is to be tried again. It remembers the failures of one push.
+type PushRetry struct {
 	client  *Client
-	tell    func(line string)
-	count   int
+	count   int             // of the failures so far
 	failed  time.Time       // for the first time
 	renewed map[string]bool // hosts
 }
 
-// next waits until the next try may begin, or says why there is none.
-func (t *pushTries) next(ctx context.Context, failure *PushError) error {
+// PushRetry begins to count the failures of a push. After the first one there is no further try when Options.Budget is over.
+func (c *Client) PushRetry() *PushRetry {
+	return &PushRetry{client: c, renewed: map[string]bool{}}
+}
+
+// Next returns the pause before the next try of a push that failed for a reason that is likely to pass: 429, 5xx, a broken
+// connection, or a token that expired, which Next has renewed. The daemon still has what it built, and only uploads again.
+// The pauses are those of Options.
+//
+// When there is to be no further try, the error is a *PushError, or failure itself if that is not about a push.
+func (r *PushRetry) Next(ctx context.Context, failure error) (PushPause, error) {
+	failure = r.client.ExplainPush(failure)
+	pushed, ok := errors.AsType[*PushError](failure)
+	if !ok {
+		return PushPause{}, failure
+	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return PushPause{}, context.Cause(ctx)
 	}
-	if t.count++; t.count == 1 {
-		t.failed = time.Now()
+	if r.count++; r.count == 1 {
+		r.failed = time.Now()
 	}
-	if host := hostOf(failure.Repository); failure.Refused && !t.renewed[host] {
-		t.renewed[host] = true
-		t.client.keychain.Invalidate(host)
-		return nil
+	if host := hostOf(pushed.Repository); pushed.Refused && !r.renewed[host] {
+		r.renewed[host] = true
+		r.client.keychain.Invalidate(host)
+		return PushPause{}, nil
 	}
+	return r.pauseAfter(ctx, pushed)
+}
+
+// pauseAfter returns the pause after a failure that no other credentials would mend. It returns the failure when there is
+// to be no further try.
+func (r *PushRetry) pauseAfter(ctx context.Context, failure *PushError) (PushPause, error) {
 	if failure.unsaid {
-		failure = t.client.missing(ctx, failure)
+		failure = r.client.missing(ctx, failure)
 	}
-	budget := t.client.options.Budget
+	budget := r.client.options.Budget
 	if failure.doubtful {
 		budget = min(budget, doubtfulBudget)
 	}
-	asked := max(failure.asked, t.client.pauseAsked(ctx, failure))
-	wait, again := waits(t.client.options.RetryWaits).after(t.count, asked)
-	if !failure.Temporary || !again || time.Since(t.failed)+wait > budget {
-		over := &exhausted{error: failure.cause, tries: t.count, took: time.Since(t.failed)}
-		if failure.Temporary && again && asked > 0 {
-			over.tooLong = wait
-		}
-		failure.cause = over
-		return failure
+	asked := max(failure.asked, r.client.pauseAsked(ctx, failure))
+	wait, again := waits(r.client.options.RetryWaits).after(r.count, asked)
+	if failure.Temporary && again && time.Since(r.failed)+wait <= budget {
+		return PushPause{failure: failure, length: wait, watch: r.client.options.Watch}, nil
 	}
-	t.tell(fmt.Sprintf("%v; trying again in %s", failure, wait.Round(time.Second/10)))
-	defer t.client.options.Watch.pausing(hostOf(failure.Repository))(failure, wait)()
-	return pause(ctx, wait)
+	over := &exhausted{error: failure.cause, tries: r.count, took: time.Since(r.failed)}
+	if failure.Temporary && again && asked > 0 {
+		over.tooLong = wait
+	}
+	failure.cause = over
+	return PushPause{}, failure
+}
+
+// PushPause is the time before a further try of a push.
+type PushPause struct {
+	failure *PushError // nil: there is no pause
+	length  time.Duration
+	watch   Watch
+}
+
+// String says what failed and when the next try is, "" when that is at once.
+func (p PushPause) String() string {
+	if p.failure == nil {
+		return ""
+	}
+	return fmt.Sprintf("%v; trying again in %s", p.failure, p.length.Round(time.Second/10))
+}
+
+// Wait waits until the next try may begin. Its error is why ctx ended.
+func (p PushPause) Wait(ctx context.Context) error {
+	if p.failure == nil {
+		return nil
+	}
+	defer p.watch.pausing(hostOf(p.failure.Repository))(p.failure, p.length)()
+	return pause(ctx, p.length)
 }
 
 // pauseAsked is how long a registry that is asked too often wants to be left alone. A daemon does not pass its Retry-After on, and so it

@@ -18,6 +18,26 @@ import (
 
 func untold(string) {}
 
+// pushWithRetry pushes as often as a client allows. tell gets a line before each pause.
+func pushWithRetry(ctx context.Context, c *registry.Client, tell func(line string), try func(context.Context) error) error {
+	for retry := c.PushRetry(); ; {
+		err := try(ctx)
+		if err == nil {
+			return nil
+		}
+		pause, err := retry.Next(ctx, err)
+		if err != nil {
+			return err
+		}
+		if line := pause.String(); line != "" {
+			tell(line)
+		}
+		if err := pause.Wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // TestExplainPushOfMissing: a repository that is not there, in both ways in which Amazon ECR says so, and without waiting.
 func TestExplainPushOfMissing(t *testing.T) {
 	t.Parallel()
@@ -29,7 +49,7 @@ func TestExplainPushOfMissing(t *testing.T) {
 				e.CutOffMissing()
 			}
 			keychain, tries := amazon(t, e, "one"), 0
-			err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+			err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 				tries++
 				return daemonPush(ctx, t, keychain, e.Host()+"/team/app", registrytest.Image(t, "linux/amd64"))
 			})
@@ -48,7 +68,7 @@ func TestExplainPushWithoutCredentials(t *testing.T) {
 	e := registrytest.NewECR(t)
 	e.Repository("app", "")
 	keychain := amazon(t, e, "sso")
-	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 		return daemonPush(ctx, t, keychain, e.Host()+"/app", registrytest.Image(t, "linux/amd64"))
 	})
 	expect(t, err, registry.ErrUnauthorized, "pushing to "+e.Host()+"/app: credentials for "+e.Host()+`: AWS: the SSO session of profile "sso" is not there or has expired`)
@@ -60,11 +80,11 @@ func TestExplainPushKnowsItsOwnErrors(t *testing.T) {
 	t.Parallel()
 	keychain := dockerConfig(t, `{"credsStore":"broken"}`)
 	_, own := keychain.Lookup(t.Context(), "ghcr.io")
-	err := once(keychain).Push(t.Context(), untold, func(context.Context) error { return said("", "rpc error: "+registry.ForDaemon(own).Error()) })
+	err := pushWithRetry(t.Context(), once(keychain), untold, func(context.Context) error { return said("", "rpc error: "+registry.ForDaemon(own).Error()) })
 	if !errors.Is(err, own) {
 		t.Errorf("%v is not %v", err, own)
 	}
-	err = once(keychain).Push(t.Context(), untold, func(context.Context) error { return said("", own.Error()) })
+	err = pushWithRetry(t.Context(), once(keychain), untold, func(context.Context) error { return said("", own.Error()) })
 	if errors.Is(err, own) {
 		t.Errorf("%v is %v", err, own)
 	}
@@ -89,7 +109,7 @@ func TestPushAgain(t *testing.T) {
 			keychain, tries := amazon(t, e, "one"), 0
 			image := registrytest.Image(t, "linux/amd64")
 			var told []string
-			err := patient(keychain).Push(t.Context(), func(line string) { told = append(told, line) }, func(ctx context.Context) error {
+			err := pushWithRetry(t.Context(), patient(keychain), func(line string) { told = append(told, line) }, func(ctx context.Context) error {
 				tries++
 				return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
 			})
@@ -125,7 +145,7 @@ func TestPushWaitsAsLongAsTheRegistryAsks(t *testing.T) {
 	}})
 	keychain, tries := amazon(t, e, "one"), 0
 	image := registrytest.Image(t, "linux/amd64")
-	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 		tries++
 		return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
 	})
@@ -151,7 +171,7 @@ func TestPushKeepsToItsBudget(t *testing.T) {
 			r.Inject(registrytest.Rule{Path: "/v2/", Fault: test.fault})
 			client := registry.New(dockerConfig(t, `{}`), registry.Options{Budget: 4 * time.Second})
 			began, tries := time.Now(), 0
-			err := client.Push(t.Context(), untold, func(context.Context) error {
+			err := pushWithRetry(t.Context(), client, untold, func(context.Context) error {
 				tries++
 				return said(r.Host()+"/app", strings.ReplaceAll(test.said, "HOST", r.Host()))
 			})
@@ -167,13 +187,13 @@ func TestPushEnds(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("exit code: 1")
 	tries := 0
-	err := patient(dockerConfig(t, `{}`)).Push(t.Context(), untold, func(context.Context) error { tries++; return broken })
+	err := pushWithRetry(t.Context(), patient(dockerConfig(t, `{}`)), untold, func(context.Context) error { tries++; return broken })
 	if !errors.Is(err, broken) || tries != 1 {
 		t.Errorf("%v after %d tries", err, tries)
 	}
 	tries = 0
 	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{0, 0, time.Hour}})
-	err = client.Push(t.Context(), untold, func(context.Context) error {
+	err = pushWithRetry(t.Context(), client, untold, func(context.Context) error {
 		tries++
 		return said("ghcr.io/acme/app", `unexpected status from PUT request to https://ghcr.io/v2/acme/app/manifests/x: 503 Service Unavailable`)
 	})
@@ -183,7 +203,7 @@ func TestPushEnds(t *testing.T) {
 	}
 	gone := errors.New("the user is gone")
 	ctx, leave := context.WithCancelCause(t.Context())
-	err = registry.New(dockerConfig(t, `{}`), registry.Options{}).Push(ctx, untold, func(context.Context) error {
+	err = pushWithRetry(ctx, registry.New(dockerConfig(t, `{}`), registry.Options{}), untold, func(context.Context) error {
 		time.AfterFunc(10*time.Millisecond, func() { leave(gone) })
 		return said("ghcr.io/acme/app", `failed to do request: Put "https://ghcr.io/x": EOF`)
 	})

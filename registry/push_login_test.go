@@ -18,7 +18,7 @@ func TestPushOutlivesATokenServer(t *testing.T) {
 	keychain := dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary})
 	impatient := registry.New(keychain, registry.Options{RetryWaits: []time.Duration{time.Millisecond}})
 	tries := 0
-	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 		tries++
 		_, err := impatient.Token(ctx, registry.TokenRequest{Host: r.Host(), Realm: "http://" + r.Host() + registrytest.TokenPath, Scopes: []string{"repository:app:pull,push"}})
 		if err != nil {
@@ -40,7 +40,7 @@ func TestPushOutlivesAWS(t *testing.T) {
 	keychain, tries := amazon(t, e, "one"), 0
 	keychain.ECR.RetryWaits = make([]time.Duration, 1)
 	image := registrytest.Image(t, "linux/amd64")
-	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 		tries++
 		return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
 	})
@@ -56,7 +56,7 @@ func TestPushRenewsEveryToken(t *testing.T) {
 	e := registrytest.NewECR(t)
 	keychain, tries := amazon(t, e, "one"), 0
 	keychain.ECR.Hosts = append(keychain.ECR.Hosts, expired...)
-	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 		if tries++; tries > len(expired) {
 			return nil
 		}
@@ -78,7 +78,7 @@ func TestPushRenewsTheToken(t *testing.T) {
 	e.Repository("app", "")
 	keychain, tries := amazon(t, e, "one"), 0
 	image := registrytest.Image(t, "linux/amd64")
-	err := patient(keychain).Push(t.Context(), untold, func(ctx context.Context) error {
+	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 		if tries++; tries == 1 {
 			if _, err := keychain.Lookup(ctx, e.Host()); err != nil {
 				return err

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// DaemonError is what a daemon says of its work with registries. Client.Push and Client.ExplainPush make something of it.
+// DaemonError is what a daemon says of its work with registries. Client.PushRetry and Client.ExplainPush make something of it.
 type DaemonError struct {
 	Repository string        // host/path of the push that failed; "" when it was no push
 	Text       string        // what the daemon says
