@@ -127,7 +127,9 @@ func (op operation) identity() string {
 func (op operation) uses() (all []use) {
 	tags := op.knownTags()
 	for _, i := range slices.Sorted(maps.Keys(tags)) {
-		all = append(all, use{useTag, tags[i].String(), fmt.Sprintf("tags[%d]", i)})
+		if isKnown(op.inputs, "push") { // or it may be no push
+			all = append(all, use{useTag, tags[i].String(), fmt.Sprintf("tags[%d]", i)})
+		}
 	}
 	for i, entry := range op.args.Exports {
 		form, err := entry.form()

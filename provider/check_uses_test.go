@@ -24,6 +24,7 @@ func TestOneTagIsOfOneImage(t *testing.T) {
 		"another tag":      {`"tags": ["user/app:1"], "target": "one"`, `"tags": ["user/app:2"]`, ""},
 		"unknown":          {`"tags": ["?"], "target": "one"`, `"tags": ["user/app:2", "?"]`, ""},
 		"not pushed":       {`"tags": ["user/app:1"], "target": "one", "push": false`, `"tags": ["user/app:1"]`, ""},
+		"push unknown":     {`"tags": ["user/app:1"], "target": "one", "push": "?"`, `"tags": ["user/app:1"]`, ""},
 		"of the hash":      {`"tags": ["user/app:{hash}"]`, `"tags": ["user/app:{hash}"]`, ""},
 		"of two hashes":    {`"tags": ["user/app:{hash}"], "target": "one"`, `"tags": ["user/app:{hash}"]`, ""},
 		"one image":        {`"tags": ["user/app:1"]`, `"tags": ["user/app:1"]`, ""},

@@ -20,11 +20,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// Bounds of the files of notes: how many there are before the oldest are dropped, and bytes that are read of one at
-// once.
+// Bounds of the files of notes: how many there are, and bytes in them, before the oldest are dropped, and bytes that are
+// read of one at once.
 const (
-	notesKept = 256
-	noteLimit = 4 << 20
+	notesKept  = 256
+	notesBytes = 64 << 20
+	noteLimit  = 4 << 20
 )
 
 // notes are what is known of the images of a program in one run of the engine: what each uses that only one can have,
@@ -92,7 +93,7 @@ func (n *notes) begin() {
 	defer func() { _ = dir.Close() }()
 	n.name = n.prefix() + rand.Text()
 	if n.own, err = dir.Create(n.name); err == nil {
-		source.KeepNewest(dir, notesKept, 0)
+		source.KeepNewest(dir, notesKept, notesBytes)
 	}
 }
 

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,5 +117,28 @@ func TestStartOfAProcess(t *testing.T) {
 	}
 	if got := startOf(-1); got != "" {
 		t.Errorf("no process: %q", got)
+	}
+}
+
+// Notes of earlier runs are dropped, the oldest first, when they are many bytes.
+func TestNotesAreBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i, name := range []string{"old", "new"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		written := time.Now().Add(time.Duration(i-2) * time.Hour)
+		if err := errors.Join(os.Truncate(path, notesBytes*2/3), os.Chtimes(path, written, written)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := process("one", dir)
+	n.promise(urnOf("base"), promise{})
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 || !slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() == n.name }) ||
+		!slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() == "new" }) {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }

@@ -119,6 +119,9 @@ func isIn(path, folder string) bool {
 // writes no exports.
 func (op operation) promise(digest string, builds bool) promise {
 	made := promise{Digest: digest}
+	if !isKnown(op.inputs, "push") { // the references may keep what they hold
+		made.Digest = ""
+	}
 	tags := op.knownTags()
 	for _, i := range slices.Sorted(maps.Keys(tags)) {
 		made.Refs = append(made.Refs, tags[i].String())

@@ -158,6 +158,20 @@ func previewBase(t *testing.T, server integration.Server, inputs string) {
 	}
 }
 
+// Where it is not known whether an image will be pushed, nobody can tell what its references will hold.
+func TestNothingIsPromisedOfAPushThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for push, want := range map[string]string{`true`: "sha256:1", `"?"`: ""} {
+		op, err := newOperation(t.Context(), urnOf("base"), props(t, `{"tags": ["user/base:1"], "push": `+push+`}`), state{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := op.promise("sha256:1", true); got.Digest != want || len(got.Refs) != 1 {
+			t.Errorf("push is %s: got %+v", push, got)
+		}
+	}
+}
+
 // A preview that does not build says why, in one line.
 func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
 	t.Parallel()
