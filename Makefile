@@ -80,7 +80,7 @@ fuzz: go gcc ## every fuzz target of what strangers write, for FUZZTIME each (1m
 		xargs -P 2 -L 1 bash -c 'go test -vet=off -run "^$$" -fuzz "^$$0\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 "$$1"'
 
 bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl, steps in both networks, sizes of archives
-	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/source ./buildkit/daemon
+	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/inputs ./buildkit/source ./buildkit/daemon
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./test/e2e
 	@for file in $(PLATFORMS:%=.cache/dist/%/pulumi-resource-buildkit*) $(PLATFORMS:%=$(DIST)/$(ARCHIVE)-%.tar.gz); do \
 		awk -v bytes=$$(stat -c %s $$file) -v file=$$file 'BEGIN {printf "%6.1f MB  %s\n", bytes / 1e6, file}'; done

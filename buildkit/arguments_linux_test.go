@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // inlineCacheKey is where BuildKit keeps an inline cache in the configuration of an image.
@@ -113,7 +114,7 @@ func TestDockerfileCheckByArgument(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for value, wrong := range map[string]bool{"": false, "skip=a,b;error=1": false, "error=maybe": true, "all": true} {
-		if err := buildkit.CheckLint(value); (err != nil) != wrong || err != nil && !errors.As(err, new(*buildkit.LintError)) {
+		if err := inputs.CheckLint(value); (err != nil) != wrong || err != nil && !errors.As(err, new(*inputs.LintError)) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
@@ -148,7 +149,7 @@ func TestGitFolderByArgument(t *testing.T) {
 	t.Parallel()
 	s, url := newSteps(t), gitSite(t, "FROM scratch\nCOPY . /\n")
 	for value, want := range map[string]bool{"1": true, "true": true, "0": false, "": false} {
-		plan := buildkit.Plan{Files: buildkit.Files{Context: url}, Repositories: []string{s.repository},
+		plan := inputs.Plan{Files: inputs.Files{Context: url}, Repositories: []string{s.repository},
 			BuildArgs: map[string]string{"BUILDKIT_CONTEXT_KEEP_GIT_DIR": value, "BUILDKIT_GIT_ADVICE": value, "BUILDKIT_BUILD_NAME": "x"}}
 		if got := s.has(t, s.built(t, plan), ".git/HEAD"); got != want {
 			t.Errorf("%q: .git is there: %t", value, got)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -110,7 +111,7 @@ func TestProvenanceReadsNothingThatWasNotHashed(t *testing.T) {
 	plan.Provenance, plan.Repositories = "min", []string{s.repository}
 	alike(t, plan.Files.Context, map[string]string{"a": "a", "secret": "hidden"})
 	_, err = s.solve(t.Context(), plan, buildkit.Access{})
-	if unhashed := new(buildkit.UnhashedError); !errors.As(err, &unhashed) || unhashed.Path != "secret" {
+	if unhashed := new(inputs.UnhashedError); !errors.As(err, &unhashed) || unhashed.Path != "secret" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -139,7 +140,7 @@ func TestSBOMIsMadeByTheGenerator(t *testing.T) {
 	plan.Files.Inline = []byte("FROM scratch\nCOPY a /inside\n")
 	alike(t, plan.Files.Context, map[string]string{"a": "a", "other": "not read"})
 	plan.SBOM = s.repository + "@" + scanner.Digest
-	in, err := buildkit.Load(t.Context(), plan)
+	in, err := inputs.Load(t.Context(), plan)
 	if err != nil || !in.Certain {
 		t.Errorf("the generator makes it uncertain what is read: %v", err)
 	}
@@ -149,11 +150,11 @@ func TestSBOMIsMadeByTheGenerator(t *testing.T) {
 	}
 	plan.Files.Inline = []byte("ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch\nCOPY <<EOF /here\nhere\nEOF\n")
 	before := s.built(t, plan) // what is scanned was hashed
-	if in, err = buildkit.Load(t.Context(), plan); err != nil {
+	if in, err = inputs.Load(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
 	alike(t, plan.Files.Context, map[string]string{"other": "scanned"})
-	if changed, err := buildkit.Load(t.Context(), plan); err != nil || changed.Hash() == in.Hash() || before.Digest == "" {
+	if changed, err := inputs.Load(t.Context(), plan); err != nil || changed.Hash() == in.Hash() || before.Digest == "" {
 		t.Errorf("the hash does not know of what is scanned: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source/sourcetest"
 )
 
@@ -20,10 +21,10 @@ func BenchmarkFiftyImages(b *testing.B) {
 	if err := sourcetest.Fill(dir); err != nil {
 		b.Fatal(err)
 	}
-	load := func(walks *buildkit.Walks, image int) {
+	load := func(walks *inputs.Walks, image int) {
 		b.Helper()
-		files := buildkit.Files{Context: dir, Inline: fmt.Appendf(nil, "FROM scratch\nCOPY d%d /\n", image)}
-		in, err := walks.Load(b.Context(), buildkit.Plan{Files: files, WatchAll: true})
+		files := inputs.Files{Context: dir, Inline: fmt.Appendf(nil, "FROM scratch\nCOPY d%d /\n", image)}
+		in, err := walks.Load(b.Context(), inputs.Plan{Files: files, WatchAll: true})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -33,10 +34,10 @@ func BenchmarkFiftyImages(b *testing.B) {
 	var one, fifty time.Duration
 	for b.Loop() {
 		started := time.Now()
-		load(&buildkit.Walks{}, 0)
+		load(&inputs.Walks{}, 0)
 		one += time.Since(started)
 		started = time.Now()
-		shared := &buildkit.Walks{}
+		shared := &inputs.Walks{}
 		for image := range 50 {
 			load(shared, image)
 		}
@@ -69,7 +70,7 @@ func BenchmarkOneChangedFile(b *testing.B) {
 		b.Helper()
 		builds.rest(b)
 		before := builds.written.Load()
-		in, err := buildkit.Load(b.Context(), plan)
+		in, err := inputs.Load(b.Context(), plan)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -105,7 +106,7 @@ func BenchmarkWithoutImage(b *testing.B) {
 	solve := func() time.Duration {
 		b.Helper()
 		started := time.Now()
-		in, err := buildkit.Load(b.Context(), plan)
+		in, err := inputs.Load(b.Context(), plan)
 		if err != nil {
 			b.Fatal(err)
 		}

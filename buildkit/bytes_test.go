@@ -20,6 +20,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -63,11 +64,11 @@ func (c *countedConn) Write(p []byte) (int, error) {
 }
 
 // build loads and builds, and returns the files of the image.
-func (b *builds) build(ctx context.Context, plan buildkit.Plan) (record, error) {
+func (b *builds) build(ctx context.Context, plan inputs.Plan) (record, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("the build took too long"))
 	defer stop()
 	plan.Repositories = []string{b.repository}
-	inputs, err := buildkit.Load(ctx, plan)
+	inputs, err := inputs.Load(ctx, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func (b *builds) build(ctx context.Context, plan buildkit.Plan) (record, error) 
 }
 
 // wantContent builds, and looks for files of the image by name and content.
-func (b *builds) wantContent(t *testing.T, plan buildkit.Plan, want map[string]string) {
+func (b *builds) wantContent(t *testing.T, plan inputs.Plan, want map[string]string) {
 	t.Helper()
 	files, err := b.build(t.Context(), plan)
 	if err != nil {
@@ -105,8 +106,8 @@ func alike(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-func inline(dir, dockerfile string) buildkit.Plan {
-	return buildkit.Plan{Files: buildkit.Files{Context: dir, Inline: []byte(dockerfile)}}
+func inline(dir, dockerfile string) inputs.Plan {
+	return inputs.Plan{Files: inputs.Files{Context: dir, Inline: []byte(dockerfile)}}
 }
 
 // A daemon compares sizes, times and modes only: two folders that are alike in them get their own bytes each.
@@ -173,7 +174,7 @@ func TestOnBuildReadsNothingThatWasNotHashed(t *testing.T) {
 	plan := inline(dir, fmt.Sprintf("FROM %s\nCOPY a /a", base))
 	before := b.written.Load()
 	_, err := b.build(t.Context(), plan)
-	if err == nil || !strings.HasPrefix(err.Error(), "the build reads secret of the build context") || !errors.As(err, new(*buildkit.UnhashedError)) {
+	if err == nil || !strings.HasPrefix(err.Error(), "the build reads secret of the build context") || !errors.As(err, new(*inputs.UnhashedError)) {
 		t.Errorf("got %v", err)
 	}
 	if n := b.written.Load() - before; n > 100<<10 {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // Cache is a place where the results of steps are kept for other builders
@@ -17,6 +19,15 @@ import (
 type Cache struct {
 	Type  string            // "registry", "local", "s3", "gha", "azblob" or "inline"
 	Attrs map[string]string // by BuildKit's names
+}
+
+// writtenCaches are those that the build writes. BUILDKIT_INLINE_CACHE asks for one inside the image: the frontend leaves that to
+// its client, as docker build does it.
+func writtenCaches(plan inputs.Plan, to []Cache) []Cache {
+	if plan.HasInlineCache() { // BuildKit takes two inline caches for one
+		to = append(to[:len(to):len(to)], Cache{Type: "inline"})
+	}
+	return to
 }
 
 // secretAttrs are the attributes of caches that nobody is shown.

@@ -56,7 +56,7 @@ func (s *solve) store(dir string, open func(string) (*os.Root, error)) (*cacheSt
 // no cache the error is fs.ErrNotExist.
 func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
 	dir := c.Attrs["src"]
-	store, err := s.store(dir, s.plan.Files.projectBounds().OpenRoot)
+	store, err := s.store(dir, s.plan.Files.ProjectBounds().OpenRoot)
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +103,7 @@ func (s *solve) checkCacheFolders(caches []Cache) error {
 		if c.Type != "local" {
 			continue
 		}
-		if _, err := s.store(c.Attrs["dest"], s.plan.Files.projectBounds().MakeRoot); err != nil {
+		if _, err := s.store(c.Attrs["dest"], s.plan.Files.ProjectBounds().MakeRoot); err != nil {
 			return fmt.Errorf("cacheTo: %w", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
@@ -39,13 +40,13 @@ func TestACacheOfSomebodyElse(t *testing.T) {
 	} {
 		top := t.TempDir()
 		dir := filepath.Join(top, "cache")
-		write(t, top, map[string]string{
+		writeFiles(t, top, map[string]string{
 			"secret": "CANARY", "cache/index.json": strings.Replace(index, "DIGEST", sum, 1), "cache/blobs/sha256/" + sum: "blob",
 		})
 		if err := plant.do(dir); err != nil {
 			t.Fatal(err)
 		}
-		s := newSolve(Plan{}, &Inputs{}, func(Event) {})
+		s := newSolve(inputs.Plan{}, &inputs.Inputs{}, func(Event) {})
 		_, err := s.openCache(t.Context(), Cache{Type: "local", Attrs: map[string]string{"src": dir}})
 		if err == nil {
 			err = readBlob(t.Context(), s.stores[cacheStoreName(dir)], digest.FromString("blob"))

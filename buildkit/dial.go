@@ -13,6 +13,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // dialLimit bounds the wait for a daemon's first answer.
@@ -22,7 +24,7 @@ const dialLimit = 20 * time.Second
 // are understood.
 func CheckEndpoint(endpoint string) error {
 	scheme, rest, ok := strings.Cut(endpoint, "://")
-	if plain, found := CutLogin(endpoint); found {
+	if plain, found := login.Cut(endpoint); found {
 		return fmt.Errorf("%q: an endpoint has no user and no password: BuildKit's protocol would not send them", plain)
 	}
 	switch {

@@ -19,6 +19,7 @@ import (
 	"github.com/moby/buildkit/client"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 func noCredentials(context.Context, string) (buildkit.Credential, error) {
@@ -28,7 +29,7 @@ func noCredentials(context.Context, string) (buildkit.Credential, error) {
 // sameImage builds the project as we do and as BuildKit does, and compares the files of the images. Only we use what the
 // daemon remembers of other builds. Where we send whole contexts, BuildKit gets them whole too: an instruction that asks for
 // less than it reads, as COPY */x does when x is a link, takes what is there.
-func (d differential) sameImage(ctx context.Context, p project, inputs *buildkit.Inputs) error {
+func (d differential) sameImage(ctx context.Context, p project, inputs *inputs.Inputs) error {
 	repository := d.registry.Host() + "/image"
 	p.plan.Repositories = []string{repository}
 	built, err := buildkit.Solve(ctx, d.c, p.plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})

@@ -19,7 +19,7 @@ import (
 	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/session"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -162,7 +162,7 @@ func fault(report string, err error) verdict {
 
 // observation is a project at one moment: our view of it and BuildKit's.
 type observation struct {
-	inputs  *buildkit.Inputs
+	inputs  *inputs.Inputs
 	built   bool
 	record  record
 	emptied bool // BuildKit's own client would have sent less
@@ -199,7 +199,7 @@ func (d differential) observe(ctx context.Context, p project) (observation, erro
 	if ctx.Err() != nil {
 		return observation{}, context.Cause(ctx)
 	}
-	inputs, err := buildkit.Load(ctx, p.plan)
+	inputs, err := inputs.Load(ctx, p.plan)
 	if buildErr != nil {
 		return observation{}, nil //nolint:nilerr // a Dockerfile that cannot be built is no case
 	}

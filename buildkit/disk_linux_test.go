@@ -13,6 +13,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // smallDaemon is connected to a daemon on a disk of 24 MiB.
@@ -55,7 +56,7 @@ func TestAFullDiskUnderTheDaemon(t *testing.T) {
 		if err := os.WriteFile(plan.Files.Context+"/a", make([]byte, 32<<20), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		inputs, err := buildkit.Load(t.Context(), plan)
+		inputs, err := inputs.Load(t.Context(), plan)
 		if err != nil {
 			t.Fatal(err)
 		}

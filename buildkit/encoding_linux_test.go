@@ -10,10 +10,11 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // served is an archive with one Dockerfile, which only the daemon reads.
-func served(t *testing.T, dockerfile string) buildkit.Plan {
+func served(t *testing.T, dockerfile string) inputs.Plan {
 	t.Helper()
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		archive := tar.NewWriter(w)
@@ -22,7 +23,7 @@ func served(t *testing.T, dockerfile string) buildkit.Plan {
 		_ = archive.Close()
 	}))
 	t.Cleanup(site.Close)
-	return buildkit.Plan{Files: buildkit.Files{Context: site.URL + "/app.tar"}}
+	return inputs.Plan{Files: inputs.Files{Context: site.URL + "/app.tar"}}
 }
 
 // What is wrong with the bytes of a Dockerfile that only the daemon has can be read when it builds.
@@ -54,11 +55,11 @@ func TestTheEncodingIsNamedByTheBuild(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
 	plan := s.plan(t, "FROM base AS x-"+runtime.GOARCH+"\nRUN echo caf\xe9\nFROM x-$BUILDARCH\n")
-	if _, err := buildkit.Load(t.Context(), plan); err != nil {
+	if _, err := inputs.Load(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.solve(t.Context(), plan, buildkit.Access{})
-	if e, ok := errors.AsType[*buildkit.EncodingError](err); !ok || e.Line != 5 || e.Byte != 0xe9 {
+	if e, ok := errors.AsType[*inputs.EncodingError](err); !ok || e.Line != 5 || e.Byte != 0xe9 {
 		t.Errorf("got %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -43,7 +44,7 @@ func TestImagesThatAreNotToBeHad(t *testing.T) {
 			if c.named != "" {
 				plan.Files.Named = map[string]string{"base": c.named}
 			}
-			inputs, err := buildkit.Load(t.Context(), plan)
+			inputs, err := inputs.Load(t.Context(), plan)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +74,7 @@ func TestPushesThatFail(t *testing.T) {
 	plan := inline(t.TempDir(), "FROM scratch\nCOPY a /")
 	put(plan.Files.Context+"/a", t.Name())
 	plan.Repositories = []string{r.Host() + "/app", r.Host() + "/app-2"}
-	inputs, err := buildkit.Load(t.Context(), plan)
+	inputs, err := inputs.Load(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // A file that COPY leaves out is sent all the same, as it is now: an instruction that takes it later finds no older one at the
@@ -24,7 +25,7 @@ func TestAFileThatIsLeftOutIsNeverStale(t *testing.T) {
 		}
 		b.wantContent(t, inline(dir, "FROM scratch\nCOPY . /x/"), map[string]string{"x/README.md": content})
 		b.wantContent(t, inline(dir, "FROM scratch\nCOPY --exclude=*.go . /x/"), map[string]string{"x/README.md": content})
-		inputs, err := buildkit.Load(t.Context(), without)
+		inputs, err := inputs.Load(t.Context(), without)
 		must(err)
 		hashes[inputs.Hash()] = true
 	}
@@ -43,7 +44,7 @@ func TestOneHashIsOneImage(t *testing.T) {
 	for i, left := range []map[string]string{{}, {"README.md": "one"}, {"README.md": "other", "docs/a.txt": "a", "src/x.md": "x"}} {
 		alike(t, dir, map[string]string{"src/main.go": "main", "docs/man/1": "page"})
 		alike(t, dir, left)
-		inputs, err := buildkit.Load(t.Context(), plan)
+		inputs, err := inputs.Load(t.Context(), plan)
 		must(err)
 		built, err := buildkit.Solve(t.Context(), b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
 		if err != nil {
@@ -69,7 +70,7 @@ func TestOnBuildTakesNothingThatIsLeftOut(t *testing.T) {
 	} {
 		plan := inline(dir, fmt.Sprintf("FROM %s\nCOPY --exclude=*.md . /x/", baseWithOnBuild(t, instruction)))
 		_, err := b.build(t.Context(), plan)
-		if (err == nil) != (want == "") || err != nil && (!strings.HasPrefix(err.Error(), want) || !errors.As(err, new(*buildkit.UnhashedError))) {
+		if (err == nil) != (want == "") || err != nil && (!strings.HasPrefix(err.Error(), want) || !errors.As(err, new(*inputs.UnhashedError))) {
 			t.Errorf("%s: got %v, want %q", instruction, err, want)
 		}
 		plan.WatchAll = true

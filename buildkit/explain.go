@@ -10,11 +10,13 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/opencontainers/go-digest"
 	"google.golang.org/grpc/status"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // explain turns the daemon's error of a solve into a *PushError, a *BaseImageError, a *StepError or, when it is about
 // none of these, a *DaemonError.
-func (s *steps) explain(err error, plan Plan) error {
+func (s *steps) explain(err error, plan inputs.Plan) error {
 	said := innermost(err)
 	if failure, ok := s.pushError(said, plan.Repositories); ok {
 		return failure

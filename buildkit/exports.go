@@ -37,7 +37,7 @@ func (s *solve) exports(ctx context.Context, exports []Export) ([]client.ExportE
 	for number, e := range exports {
 		entry := client.ExportEntry{Type: e.Type, Attrs: maps.Clone(e.Attrs), OutputDir: e.Dir}
 		if e.Open == nil {
-			root, err := s.plan.Files.projectBounds().MakeRoot(e.Dir)
+			root, err := s.plan.Files.ProjectBounds().MakeRoot(e.Dir)
 			if err != nil {
 				return nil, fmt.Errorf("exports: %w", err)
 			}
@@ -55,7 +55,7 @@ func (s *solve) exports(ctx context.Context, exports []Export) ([]client.ExportE
 		s.received.archives.Add(filesync.WithFSSync(number, entry.Output))
 		entries = append(entries, entry)
 	}
-	return append(entries, s.plan.images()...), nil
+	return append(entries, imageExports(s.plan)...), nil
 }
 
 // open is a sink that stays open when the daemon has sent what there is: whether that is all shows when the solve returns.

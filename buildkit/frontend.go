@@ -6,11 +6,13 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/moby/buildkit/client/llb/sourceresolver"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
@@ -29,13 +31,13 @@ type frontend struct {
 // guard lets nothing be sent that was not hashed, and remembers why it stopped a build: an error that passes the daemon
 // comes back as text.
 type guard struct {
-	hashed Prediction
+	hashed inputs.Prediction
 
 	mu      sync.Mutex
 	stopped error
 }
 
-func (g *guard) check(req gateway.SolveRequest) error { return g.stop(g.hashed.check(req)) }
+func (g *guard) check(req gateway.SolveRequest) error { return g.stop(g.hashed.Check(req)) }
 
 // stop remembers the first error and returns its own.
 func (g *guard) stop(err error) error {
@@ -75,9 +77,9 @@ func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Re
 
 // build is the frontend's work with these options. What it returns is not solved before somebody wants it.
 func (f frontend) build(ctx context.Context, options map[string]string) (*gateway.Result, error) {
-	f.options = f.guard.hide(options)
+	f.options = f.guard.hashed.HideUnread(options)
 	result, err := dockerfile.Run(ctx, f, f.source)
-	if IsOverBudget(err) {
+	if inputs.IsOverBudget(err) {
 		err = f.guard.stop(err)
 	}
 	return result, err
@@ -147,4 +149,12 @@ func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway
 		return nil, f.guard.stop(err)
 	}
 	return f.Client.Solve(ctx, req)
+}
+
+// ResolveImageConfig stops a build that asks for a named context that was not hashed.
+func (f frontend) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	if err := inputs.CheckHidden(f.options, ref); err != nil {
+		return "", "", nil, f.guard.stop(err)
+	}
+	return f.Client.ResolveImageConfig(ctx, ref, opt)
 }

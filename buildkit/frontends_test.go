@@ -1,6 +1,10 @@
 package buildkit
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+)
 
 func TestWhichFrontendsRun(t *testing.T) {
 	t.Parallel()
@@ -40,7 +44,7 @@ func TestWhichFrontendsRun(t *testing.T) {
 // A named context of a frontend's name is the program's word; a frontend that is none of an image is nobody's.
 func TestAFrontendThatTheProgramReplaces(t *testing.T) {
 	t.Parallel()
-	p := &sourcePolicy{guard: &Guard{}, plan: Plan{Files: Files{Named: map[string]string{"evil.example/f:1": "docker-image://good.example/f"}}}}
+	p := &sourcePolicy{guard: &Guard{}, plan: inputs.Plan{Files: inputs.Files{Named: map[string]string{"evil.example/f:1": "docker-image://good.example/f"}}}}
 	cases := []struct {
 		frontend, source string
 		refused          bool

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -74,7 +74,7 @@ func special(t *testing.T, files map[string]string) project {
 	t.Helper()
 	root := t.TempDir()
 	context := filepath.Join(root, "context")
-	p := project{root: root, plan: buildkit.Plan{Files: buildkit.Files{Context: context, Dockerfile: filepath.Join(context, "Dockerfile"), Named: map[string]string{}}}}
+	p := project{root: root, plan: inputs.Plan{Files: inputs.Files{Context: context, Dockerfile: filepath.Join(context, "Dockerfile"), Named: map[string]string{}}}}
 	for name, content := range map[string]string{"d/keep": "keep", "d/x.log": "log"} {
 		put(filepath.Join(context, name), content)
 	}

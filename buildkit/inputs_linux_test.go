@@ -22,11 +22,12 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
 // built is what the plan makes without any access.
-func (s *steps) built(t *testing.T, plan buildkit.Plan) buildkit.Built {
+func (s *steps) built(t *testing.T, plan inputs.Plan) buildkit.Built {
 	t.Helper()
 	built, err := s.solve(t.Context(), plan, buildkit.Access{})
 	if err != nil {
@@ -39,7 +40,7 @@ func TestStepsKnowTheHosts(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
 	plan := s.plan(t, "RUN grep -v localhost /etc/hosts >/hosts")
-	plan.Hosts = []buildkit.Host{{Name: "db.test", IP: netip.MustParseAddr("10.0.0.1")}, {Name: "six.test", IP: netip.MustParseAddr("fd00::1")}}
+	plan.Hosts = []inputs.Host{{Name: "db.test", IP: netip.MustParseAddr("10.0.0.1")}, {Name: "six.test", IP: netip.MustParseAddr("fd00::1")}}
 	if got := s.file(t, s.built(t, plan), "hosts"); !strings.Contains(got, "10.0.0.1\tdb.test") || !strings.Contains(got, "fd00::1\tsix.test") {
 		t.Errorf("/etc/hosts: %q", got)
 	}
@@ -184,9 +185,9 @@ func TestTestTargetsComeFirst(t *testing.T) {
 	}
 }
 
-func hashed(t *testing.T, plan buildkit.Plan) string {
+func hashed(t *testing.T, plan inputs.Plan) string {
 	t.Helper()
-	in, err := buildkit.Load(t.Context(), plan)
+	in, err := inputs.Load(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}

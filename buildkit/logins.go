@@ -16,6 +16,9 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	"github.com/moby/buildkit/util/gitutil"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // logins takes the logins out of URLs before a daemon sees them. They travel as the secrets that BuildKit asks for when
@@ -50,7 +53,7 @@ func (l *logins) secret(id string) (value []byte, ok bool) {
 }
 
 func (l *logins) learn(text string) {
-	for _, value := range secretsIn(text) {
+	for _, value := range login.SecretsIn(text) {
 		l.redact.learn(value)
 	}
 }
@@ -63,32 +66,32 @@ func (l *logins) keep(plain, user string, git bool) (attr, value string) {
 	if err != nil {
 		return "", ""
 	}
-	who := loginOf(user)
-	l.redact.learn(who.basic())
-	for _, value := range loginSecrets(user) {
+	who := login.Parse(user)
+	l.redact.learn(who.Basic())
+	for _, value := range login.Secrets(user) {
 		l.redact.learn(value)
 	}
 	if git {
 		return l.keepGit(u, who)
 	}
-	if l.given[httpHeader+u.Hostname()] != nil || l.given[httpToken+u.Hostname()] != nil {
+	if l.given[httpHeaderPrefix+u.Hostname()] != nil || l.given[inputs.HTTPTokenPrefix+u.Hostname()] != nil {
 		return "", ""
 	}
-	id := httpHeader + l.stableName(who, u.Host)
-	l.set(id, who.basic())
+	id := httpHeaderPrefix + l.stableName(who, u.Host)
+	l.set(id, who.Basic())
 	return pb.AttrHTTPAuthHeaderSecret, id
 }
 
 // keepGit does what keep does, for git. BuildKit appends the host to the name in the attribute (source/git,
 // authSecretNames).
-func (l *logins) keepGit(u *url.URL, who login) (attr, value string) {
-	if u.Scheme != "http" && u.Scheme != "https" || !who.hasPassword ||
+func (l *logins) keepGit(u *url.URL, who login.Login) (attr, value string) {
+	if u.Scheme != "http" && u.Scheme != "https" || !who.HasPassword ||
 		l.given[llb.GitAuthHeaderKey+"."+u.Host] != nil || l.given[llb.GitAuthTokenKey+"."+u.Host] != nil {
 		return "", ""
 	}
 	sum := sha256.Sum256([]byte(u.String()))
 	id := llb.GitAuthHeaderKey + "_" + l.random + hex.EncodeToString(sum[:])
-	l.set(id+"."+u.Host, who.basic())
+	l.set(id+"."+u.Host, who.Basic())
 	return pb.AttrAuthHeaderSecret, id
 }
 
@@ -98,59 +101,26 @@ func (l *logins) set(id, value string) {
 	l.values[id] = value
 }
 
-// Prefixes of the secrets that BuildKit asks for when it fetches from http servers (source/http).
-const (
-	httpHeader = "HTTP_AUTH_HEADER_"
-	httpToken  = "HTTP_AUTH_TOKEN_" //nolint:gosec // a name
-)
+// httpHeaderPrefix begins the names of secrets that BuildKit asks for when it fetches from http servers (source/http), as httpToken does.
+const httpHeaderPrefix = "HTTP_AUTH_HEADER_"
 
 // stableName returns the name of a login's secret. It is the same in every build, because BuildKit's cache has it in its
 // keys. It cannot be computed without the password, and guessing the password from it is slow.
-func (l *logins) stableName(who login, host string) string {
-	key, err := pbkdf2.Key(sha256.New, who.user+":"+who.password, []byte("pulumi-buildkit login "+host), l.rounds, 16)
+func (l *logins) stableName(who login.Login, host string) string {
+	key, err := pbkdf2.Key(sha256.New, who.User+":"+who.Password, []byte("pulumi-buildkit login "+host), l.rounds, 16)
 	if err != nil {
 		return rand.Text()
 	}
 	return hex.EncodeToString(key)
 }
 
-// withoutLogins returns the files with the logins cut from the locations that the daemon fetches.
-func (f Files) withoutLogins() Files {
-	f.Named = maps.Clone(f.Named)
-	f.Context, _ = CutLogin(f.Context)
-	for name, location := range f.Named {
-		f.Named[name], _ = CutLogin(location)
-	}
-	return f
-}
-
-// Logins returns the secrets that would stand in for the logins in the URLs of contexts, by the name of the context; ""
-// is the main one.
-func (f Files) Logins() map[string]string {
-	found := map[string]string{}
-	for source, location := range f.remotes() {
-		if plain, has := CutLogin(location); has {
-			found[sourceContext(source)] = secretFor(plain)
-		}
-	}
-	return found
-}
-
-// sourceContext returns the name of the context of a source; "" is the main one.
-func sourceContext(source string) string {
-	if source == contextSource {
-		return ""
-	}
-	return strings.TrimPrefix(source, localName(""))
-}
-
 // rules have the daemon ask for the logins of the locations that the program names. Every daemon since BuildKit v0.11
 // knows such rules, which older ones than v0.26 need: they do not ask the session.
-func (l *logins) rules(files Files) []*spb.Rule {
+func (l *logins) rules(files inputs.Files) []*spb.Rule {
 	var rules []*spb.Rule
-	for _, location := range slices.Sorted(maps.Values(files.remotes())) {
+	for _, location := range slices.Sorted(maps.Values(files.Remotes())) {
 		l.learn(location)
-		plain, user, found := splitLogin(location)
+		plain, user, found := login.Split(location)
 		if !found {
 			continue
 		}
@@ -203,7 +173,7 @@ func (l *logins) cut(op *pb.SourceOp) bool {
 		remote, git = op.Identifier, false
 	}
 	l.learn(remote)
-	plain, user, found := splitLogin(remote)
+	plain, user, found := login.Split(remote)
 	scheme, _, _ := strings.Cut(remote, "://")
 	if !found || user == "" || scheme == "docker-image" || scheme == "oci-layout" || scheme == "local" {
 		return false
@@ -222,7 +192,7 @@ func (l *logins) cut(op *pb.SourceOp) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.urls[HideLogins(plain)] = true
+	l.urls[login.Hide(plain)] = true
 	return true
 }
 

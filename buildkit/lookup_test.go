@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 
 	"github.com/moby/buildkit/solver/pb"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // silent is a name server that does not answer.
@@ -103,7 +105,7 @@ func TestNamedLocation(t *testing.T) {
 		"http://127.0.0.1:80/x.tgz": "http://127.0.0.1:80/x.tgz",
 	} {
 		got := (&ReachError{Location: location}).NamedLocation()
-		if got != want || !IsRemoteNamed(got) || urlHost(got) != urlHost(location) {
+		if got != want || !inputs.IsRemoteNamed(got) || urlHost(got) != urlHost(location) {
 			t.Errorf("%s: got %s, want %s", location, got, want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -30,11 +31,11 @@ func TestAFileThatChangesAfterTheHashEndsTheBuild(t *testing.T) {
 			t.Parallel()
 			reg, dir := registrytest.New(t), t.TempDir()
 			put(filepath.Join(dir, "sub", "big"), strings.Repeat("x", size))
-			plan := buildkit.Plan{
-				Files:        buildkit.Files{Context: dir, Inline: []byte("FROM scratch\nCOPY sub /sub\n")},
+			plan := inputs.Plan{
+				Files:        inputs.Files{Context: dir, Inline: []byte("FROM scratch\nCOPY sub /sub\n")},
 				Repositories: []string{reg.Host() + "/app"},
 			}
-			in, err := buildkit.Load(t.Context(), plan)
+			in, err := inputs.Load(t.Context(), plan)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // ordinaryRole makes the test binary an ordinary user's process that loads and builds a folder: see ordinary.
@@ -60,7 +61,7 @@ func (o ordinary) run(ctx context.Context) (string, error) {
 	if o.LoadFiles != 0 {
 		limitFiles(max(0, o.LoadFiles))
 	}
-	inputs, err := buildkit.Load(ctx, plan)
+	inputs, err := inputs.Load(ctx, plan)
 	if err != nil || o.Endpoint == "" {
 		return hashOf(inputs), err
 	}
@@ -82,7 +83,7 @@ func (o ordinary) run(ctx context.Context) (string, error) {
 	return inputs.Hash(), err
 }
 
-func hashOf(inputs *buildkit.Inputs) string {
+func hashOf(inputs *inputs.Inputs) string {
 	if inputs == nil {
 		return ""
 	}

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // Each file of testdata/pairs holds two builds, of which it says in its first line whether their hashes are equal or
@@ -63,7 +63,7 @@ func half(t *testing.T, archive *txtar.Archive, script, side string) string {
 			must(os.WriteFile(path, f.Data, 0o644))
 		}
 	}
-	plan := buildkit.Plan{Files: buildkit.Files{Context: filepath.Join(root, "context"), Dockerfile: filepath.Join(root, "context", "Dockerfile"), Named: map[string]string{}}}
+	plan := inputs.Plan{Files: inputs.Files{Context: filepath.Join(root, "context"), Dockerfile: filepath.Join(root, "context", "Dockerfile"), Named: map[string]string{}}}
 	for line := range strings.Lines(script) {
 		words := words(t, line)
 		if len(words) < 3 || words[0] != side && words[0] != "both" {
@@ -84,7 +84,7 @@ func half(t *testing.T, archive *txtar.Archive, script, side string) string {
 			plan.Files.Named[f.Name()] = filepath.Join(root, f.Name())
 		}
 	}
-	inputs, err := buildkit.Load(t.Context(), plan)
+	inputs, err := inputs.Load(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
@@ -36,7 +37,7 @@ func TestAPanicEndsOneBuild(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	in, err := buildkit.Load(t.Context(), plan)
+	in, err := inputs.Load(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	"github.com/moby/buildkit/sourcepolicy/policysession"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
@@ -18,7 +20,7 @@ import (
 // logins out of URLs; under a guard it refuses frontends and hosts that nobody allowed.
 type sourcePolicy struct {
 	guard  *Guard // nil: the builder is somebody else's
-	plan   Plan
+	plan   inputs.Plan
 	logins *logins
 	stop   func(error) error // remembers why: an error that passes the daemon comes back as text
 }
@@ -80,7 +82,7 @@ func (p *sourcePolicy) check(ctx context.Context, op *pb.SourceOp) error {
 	case "local", "oci-layout", "oci-layout+blob":
 		return nil
 	}
-	return fmt.Errorf("%s: it was not fetched: nobody here knows such a source", HideLogins(op.GetIdentifier()))
+	return fmt.Errorf("%s: it was not fetched: nobody here knows such a source", login.Hide(op.GetIdentifier()))
 }
 
 // checkBundle judges the registry that a git repository is taken from as a bundle.
@@ -102,10 +104,8 @@ func (p *sourcePolicy) checkFrontend(name string, options map[string]string) err
 	if name != "gateway.v0" {
 		return &FrontendError{Reference: name}
 	}
-	for named := range p.plan.Files.Named {
-		if contextName(named) == contextName(source) {
-			return nil
-		}
+	if p.plan.Files.HasNamed(source) {
+		return nil
 	}
 	if !frontendIsAllowed(source, p.guard.Frontends, false) {
 		return &FrontendError{Reference: source}

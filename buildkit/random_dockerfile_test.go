@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 var excluding = flag.Int("excluding", 4, "one in so many COPY instructions of random Dockerfiles leaves something out")
@@ -19,7 +19,7 @@ var excluding = flag.Int("excluding", 4, "one in so many COPY instructions of ra
 // project is a random build: a context, perhaps named contexts, a Dockerfile in the context or beside it.
 type project struct {
 	root string // of all its folders
-	plan buildkit.Plan
+	plan inputs.Plan
 }
 
 // sources are the directories by the names of the oracle's local sources.
@@ -32,7 +32,7 @@ func (p project) sources() map[string]string {
 }
 
 func (d dice) project(root string) project {
-	p := project{root: root, plan: buildkit.Plan{Files: buildkit.Files{Context: filepath.Join(root, "context"), Named: map[string]string{}}}}
+	p := project{root: root, plan: inputs.Plan{Files: inputs.Files{Context: filepath.Join(root, "context"), Named: map[string]string{}}}}
 	folders := []string{p.plan.Files.Context}
 	for _, name := range []string{"lib", "other.name"}[:d.IntN(3)] {
 		p.plan.Files.Named[name] = filepath.Join(root, name)

@@ -14,6 +14,9 @@ import (
 
 	"github.com/moby/buildkit/util/gitutil"
 	"golang.org/x/net/idna"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // Guard says what a build may do on a builder of ours that strangers could misuse: which frontends it may run beside
@@ -70,7 +73,7 @@ const lookupLimit = 10 * time.Second
 
 // CheckImage returns a *ReachError when the registry of an image leads to a metadata service that the program does not
 // name.
-func (g *Guard) CheckImage(ctx context.Context, plan Plan, ref string) error {
+func (g *Guard) CheckImage(ctx context.Context, plan inputs.Plan, ref string) error {
 	return g.check(ctx, ref, registryHost(ref), g.namedHosts(plan), imageSource)
 }
 
@@ -97,12 +100,12 @@ func (g *Guard) check(ctx context.Context, location, hostPort string, named []st
 		return context.Cause(ctx)
 	}
 	if found.err != nil && !hasProxy(location, hostPort, kind) {
-		return &ReachError{Location: HideLogins(location), Host: hostPort, Image: kind == imageSource, Cause: found.err}
+		return &ReachError{Location: login.Hide(location), Host: hostPort, Image: kind == imageSource, Cause: found.err}
 	}
 	if found.near == elsewhere || found.near == thisMachine && kind == imageSource {
 		return nil
 	}
-	return &ReachError{Location: HideLogins(location), Host: hostPort, Address: found.addr, Image: kind == imageSource}
+	return &ReachError{Location: login.Hide(location), Host: hostPort, Address: found.addr, Image: kind == imageSource}
 }
 
 // find resolves a host once and returns the address that leads nearest. A host that does not exist is not near: the
@@ -168,7 +171,7 @@ func (g *Guard) addresses(ctx context.Context, host string) ([]netip.Addr, error
 }
 
 // namedHosts returns the hosts that the program names, as "host:port".
-func (g *Guard) namedHosts(plan Plan) []string {
+func (g *Guard) namedHosts(plan inputs.Plan) []string {
 	var hosts []string
 	for _, host := range g.Hosts {
 		hosts = append(hosts, withPort(host, "443"))
@@ -176,8 +179,8 @@ func (g *Guard) namedHosts(plan Plan) []string {
 	for _, ref := range slices.Concat(g.References, plan.Repositories) {
 		hosts = append(hosts, registryHost(ref))
 	}
-	for _, location := range plan.Files.remotes() {
-		if ref, isImage := strings.CutPrefix(location, imageScheme); isImage {
+	for _, location := range plan.Files.Remotes() {
+		if ref, isImage := strings.CutPrefix(location, inputs.ImageScheme); isImage {
 			hosts = append(hosts, registryHost(ref))
 			continue
 		}

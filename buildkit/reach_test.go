@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/moby/buildkit/solver/pb"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // What a Dockerfile may have the daemon of ours fetch, in every way of writing it.
@@ -22,11 +24,11 @@ func TestWhatADockerfileMayReach(t *testing.T) {
 		}
 		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
-	files := Files{Context: "https://me:t0ken@127.0.0.1:9000/app.git", Named: map[string]string{
+	files := inputs.Files{Context: "https://me:t0ken@127.0.0.1:9000/app.git", Named: map[string]string{
 		"file": "http://127.0.0.1:9001/x.tgz", "image": "docker-image://127.0.0.1:9002/x",
 	}}
 	guard := &Guard{Hosts: []string{"127.0.0.1:9003"}, References: []string{"localhost:9004/cache"}, Resolve: resolve}
-	p := &sourcePolicy{guard: guard, plan: Plan{Files: files, Repositories: []string{"127.0.0.1:9005/app"}}}
+	p := &sourcePolicy{guard: guard, plan: inputs.Plan{Files: files, Repositories: []string{"127.0.0.1:9005/app"}}}
 	git := func(remote string) *pb.SourceOp {
 		return &pb.SourceOp{Identifier: "git://whatever/x", Attrs: map[string]string{pb.AttrFullRemoteURL: remote}}
 	}

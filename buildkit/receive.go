@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
@@ -124,10 +125,10 @@ func (f *exportedFolder) warning() string {
 	defer f.mu.Unlock()
 	var parts []string
 	if len(f.masked) > 0 {
-		parts = append(parts, few(f.masked)+" without setuid, setgid and capabilities")
+		parts = append(parts, foreign.QuoteFirst(f.masked)+" without setuid, setgid and capabilities")
 	}
 	if len(f.left) > 0 {
-		parts = append(parts, "not "+few(f.left)+", which are devices, FIFOs or sockets")
+		parts = append(parts, "not "+foreign.QuoteFirst(f.left)+", which are devices, FIFOs or sockets")
 	}
 	if len(parts) == 0 {
 		return ""

@@ -66,7 +66,7 @@ func TestUnpackLeavesNoFolder(t *testing.T) {
 		"f": false, "d/f": false, "link": false, "inner/f": false, "../f": true, "/f": false, "d/../../f": true, "outer/f": true, "folder": true,
 	} {
 		top := t.TempDir()
-		write(t, top, map[string]string{"to/d/x": "", "to/folder/x": "", "beside/f": "old", "to/own/f": "old"})
+		writeFiles(t, top, map[string]string{"to/d/x": "", "to/folder/x": "", "beside/f": "old", "to/own/f": "old"})
 		for link, text := range map[string]string{"link": "../beside/f", "outer": "../beside", "inner": "own"} {
 			if err := os.Symlink(text, filepath.Join(top, "to", link)); err != nil {
 				t.Fatal(err)
@@ -110,7 +110,7 @@ func archiveOf(t *testing.T, name string) []byte {
 func TestNewFileLeavesNothing(t *testing.T) {
 	t.Parallel()
 	top := t.TempDir()
-	write(t, top, map[string]string{"p/taken/x": "", "beside/x": ""})
+	writeFiles(t, top, map[string]string{"p/taken/x": "", "beside/x": ""})
 	if err := os.Symlink("../beside", filepath.Join(top, "p/out")); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // shortestSecret is the length in bytes from which on a value is taken out of output: without shorter ones no output would
@@ -15,9 +17,6 @@ const shortestSecret = 4
 // shortestPart is the length from which on a part of a secret counts as one: a line of it, or what is certain of it in the
 // middle of a longer base64 text.
 const shortestPart = 8
-
-// redacted stands where a secret was.
-const redacted = "[secret]"
 
 // redaction takes secrets out of what is shown of one solve. It knows a value as it is, its lines, and its base64 and
 // percent-encoded forms; a program that prints a secret in another form is beyond it. It is safe for concurrent use.
@@ -76,7 +75,7 @@ func inside(encoding *base64.Encoding, value string, before int) string {
 // text is s without secrets, and without the logins and tokens of the URLs in it.
 func (r *redaction) text(s string) string {
 	shown, _ := r.scan([]byte(s), true)
-	return HideLogins(string(shown))
+	return login.Hide(string(shown))
 }
 
 // scan takes secrets out of data. What could be the beginning of one is held back until more is there, unless this is all.
@@ -92,7 +91,7 @@ func (r *redaction) scan(data []byte, all bool) (shown, held []byte) {
 		case begun && !all:
 			return shown, data
 		case match > 0:
-			shown, data = append(shown, redacted...), data[match:]
+			shown, data = append(shown, login.Redacted...), data[match:]
 		default:
 			shown, data = append(shown, data[0]), data[1:]
 		}
@@ -131,7 +130,7 @@ func (s *redactedStream) end() []byte {
 	held := s.held
 	s.held = nil
 	if len(held) >= shortestPart {
-		return []byte(redacted)
+		return []byte(login.Redacted)
 	}
 	shown, _ := s.redact.scan(held, true)
 	return shown

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/moby/buildkit/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 func TestRedactionTakesSecretsOut(t *testing.T) {
@@ -67,7 +69,7 @@ func TestRedactionFindsASecretInsideBase64(t *testing.T) {
 	for _, user := range []string{"", "u:", "us:", "user:", "admin:"} {
 		for _, after := range []string{"", "\n", "@h"} {
 			shown := r.text(base64.StdEncoding.EncodeToString([]byte(user + secret + after)))
-			if !strings.Contains(shown, redacted) || len(shown) > len(redacted)+2+base64.StdEncoding.EncodedLen(len(user)+len(after)) {
+			if !strings.Contains(shown, login.Redacted) || len(shown) > len(login.Redacted)+2+base64.StdEncoding.EncodedLen(len(user)+len(after)) {
 				t.Errorf("%q, %q: %s", user, after, shown)
 			}
 		}

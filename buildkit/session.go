@@ -32,7 +32,7 @@ func (s *solve) attachables(ctx context.Context, access Access) ([]session.Attac
 	if err := s.secrets.fill(ctx, access.Secrets); err != nil {
 		return nil, err
 	}
-	agents, err := sshAttachables(s.plan.Files.projectBounds(), access.SSH)
+	agents, err := sshAttachables(s.plan.Files.ProjectBounds(), access.SSH)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
@@ -35,7 +36,7 @@ type silenceWatch struct {
 	written      func() (bytes int64, known bool)
 	read         func() (bytes int64, known bool)
 	repositories []string
-	files        Files // whose remote contexts are fetched
+	files        inputs.Files // whose remote contexts are fetched
 	end          context.CancelCauseFunc
 
 	mu     sync.Mutex
@@ -70,7 +71,7 @@ type exchange struct {
 }
 
 // newSilenceWatch watches the solve that runs on the context.
-func newSilenceWatch(ctx context.Context, access Access, plan Plan) (context.Context, *silenceWatch) {
+func newSilenceWatch(ctx context.Context, access Access, plan inputs.Plan) (context.Context, *silenceWatch) {
 	w := &silenceWatch{
 		silence: access.Silence, written: access.Written, read: access.Read, repositories: plan.Repositories, files: plan.Files,
 		phases: map[phaseKey]*phase{}, pushed: map[string]bool{}, names: map[digest.Digest]string{},

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // SilentSourceError says that a server stopped in the middle of what a build fetches from it.
@@ -40,7 +42,7 @@ var remoteSource = regexp.MustCompile(`(?:^|\s)((?:https?|git|ssh)://\S+|[\w.-]+
 // BuildKit's frontend (frontend/dockerui and frontend/dockerfile/dockerfile2llb).
 func (w *silenceWatch) describeFetch(step string) (exchange, bool) {
 	found := func(what, host string) (exchange, bool) {
-		return exchange{large: true, fetch: &SilentSourceError{What: HideLogins(what), Host: host}}, true
+		return exchange{large: true, fetch: &SilentSourceError{What: login.Hide(what), Host: host}}, true
 	}
 	if location, ok := strings.CutPrefix(step, "[internal] load git source "); ok {
 		return found("build context "+location, hostOf(location))
@@ -67,9 +69,9 @@ func (w *silenceWatch) describeFetch(step string) (exchange, bool) {
 // fetches.
 func (w *silenceWatch) archives() string {
 	var found []string
-	for _, location := range slices.Sorted(maps.Values(w.files.withoutLogins().remotes())) {
+	for _, location := range slices.Sorted(maps.Values(w.files.WithoutLogins().Remotes())) {
 		if strings.HasPrefix(location, "http") {
-			found = append(found, HideLogins(location))
+			found = append(found, login.Hide(location))
 		}
 	}
 	return strings.Join(found, " or ")

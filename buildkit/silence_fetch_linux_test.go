@@ -26,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -133,11 +134,11 @@ func archiveOf(t *testing.T, dir string) {
 }
 
 // solveAlone builds on the daemon whose traffic is that of one test only.
-func solveAlone(t *testing.T, b *builds, plan buildkit.Plan, access buildkit.Access) error {
+func solveAlone(t *testing.T, b *builds, plan inputs.Plan, access buildkit.Access) error {
 	t.Helper()
 	ctx, stop := context.WithTimeoutCause(t.Context(), caseLimit, errors.New("nobody ended the wait"))
 	defer stop()
-	inputs, err := buildkit.Load(ctx, plan)
+	inputs, err := inputs.Load(ctx, plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +166,7 @@ func TestAServerThatStopsInAContextIsGivenUp(t *testing.T) {
 				dir := t.TempDir()
 				s.make(t, dir)
 				server := pacedServer(t, dir, 64<<10, pause)
-				plan := buildkit.Plan{Files: buildkit.Files{Context: server.URL + s.location}}
+				plan := inputs.Plan{Files: inputs.Files{Context: server.URL + s.location}}
 				if s.dockerfile != "" {
 					plan = inline(t.TempDir(), fmt.Sprintf(s.dockerfile, server.URL+s.location))
 				}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -55,7 +56,7 @@ func TestARegistryThatDoesNotKnowABaseImageIsGivenUp(t *testing.T) {
 	silent.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Stall})
 	plan := inline(t.TempDir(), "FROM "+silent.Host()+"/base:1\nCOPY a /")
 	alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
-	inputs, err := buildkit.Load(t.Context(), plan)
+	inputs, err := inputs.Load(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
 	plan := inline(t.TempDir(), "FROM scratch\nCOPY a /")
 	alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
 	plan.Repositories = []string{good.Host() + "/image"}
-	inputs, err := buildkit.Load(t.Context(), plan)
+	inputs, err := inputs.Load(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 			_, _ = rand.NewChaCha8([32]byte{name[0]}).Read(content)
 			alike(t, plan.Files.Context, map[string]string{"a": string(content)})
 			plan.Repositories = []string{good.Host() + "/image", far.Host() + "/image"}
-			inputs, err := buildkit.Load(t.Context(), plan)
+			inputs, err := inputs.Load(t.Context(), plan)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // fileSink is a file that appears as a whole. Until then it is a temporary one beside it.
@@ -38,7 +40,7 @@ func NewFolder(project, path string) (Sink, error) {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		folder, err := Files{Project: project}.projectBounds().MakeRoot(path)
+		folder, err := inputs.Files{Project: project}.ProjectBounds().MakeRoot(path)
 		if err != nil {
 			return err
 		}
@@ -48,7 +50,7 @@ func NewFolder(project, path string) (Sink, error) {
 
 // newFileSink writes beside path, on the same file system.
 func newFileSink(project, path string, commit func(*fileSink) error) (Sink, error) {
-	dir, err := Files{Project: project}.projectBounds().MakeRoot(filepath.Dir(path))
+	dir, err := inputs.Files{Project: project}.ProjectBounds().MakeRoot(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("exports: %w", err)
 	}

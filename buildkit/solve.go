@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
@@ -30,8 +31,8 @@ import (
 // *EncodingError when the Dockerfile is not UTF-8; an error that names the path when a local input is not what was
 // recorded, or the secret or the keys that are not there; a *StoppedError when
 // ctx ended or the daemon did.
-func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access Access, report func(Event)) (Built, error) {
-	plan.Files = in.files // what was hashed is what is fetched
+func Solve(ctx context.Context, c *client.Client, plan inputs.Plan, in *inputs.Inputs, access Access, report func(Event)) (Built, error) {
+	plan.Files = in.Files() // what was hashed is what is fetched
 	s := newSolve(plan, in, report)
 	opt, err := s.options(ctx, in, access)
 	if err != nil {
@@ -53,10 +54,15 @@ func Solve(ctx context.Context, c *client.Client, plan Plan, in *Inputs, access 
 	return Built{Digest: digest}, nil
 }
 
+// Built is what a daemon made of a plan.
+type Built struct {
+	Digest string // "sha256:…": of the index, or of the manifest when there is one platform; "" WithoutImage
+}
+
 // solve is one conversation with a daemon about a plan.
 type solve struct {
-	plan      Plan
-	inputs    *Inputs
+	plan      inputs.Plan
+	inputs    *inputs.Inputs
 	source    dockerfile.Source
 	files     *source.Server
 	secrets   *secretStore
@@ -69,16 +75,16 @@ type solve struct {
 	policy    *sourcePolicy
 }
 
-func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
+func newSolve(plan inputs.Plan, in *inputs.Inputs, report func(Event)) *solve {
 	platforms, redact := &stepPlatforms{}, &redaction{}
 	s := &solve{
 		plan:      plan,
 		inputs:    in,
-		source:    in.source(),
-		files:     source.NewServer(in.trees),
+		source:    in.Source(),
+		files:     source.NewServer(in.Trees()),
 		secrets:   &secretStore{redact: redact, logins: newLogins(redact)},
 		platforms: platforms,
-		guard:     &guard{hashed: in.predicted},
+		guard:     &guard{hashed: in.Prediction()},
 		steps:     newSteps(platforms, redact, report),
 	}
 	s.files.Epoch = plan.Epoch
@@ -88,7 +94,7 @@ func newSolve(plan Plan, in *Inputs, report func(Event)) *solve {
 }
 
 // options are what the daemon is asked for and what it may ask for.
-func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.SolveOpt, error) {
+func (s *solve) options(ctx context.Context, in *inputs.Inputs, access Access) (client.SolveOpt, error) {
 	attachables, err := s.attachables(ctx, access)
 	if err != nil {
 		return client.SolveOpt{}, err
@@ -108,15 +114,15 @@ func (s *solve) options(ctx context.Context, in *Inputs, access Access) (client.
 		return client.SolveOpt{}, err
 	}
 	return client.SolveOpt{
-		FrontendAttrs:        s.plan.frontendAttrs(in.Definition),
+		FrontendAttrs:        s.plan.FrontendAttrs(in.Definition),
 		Exports:              exports,
 		Session:              attachables,
 		CacheImports:         s.cacheEntries(imports),
-		CacheExports:         s.cacheEntries(s.plan.caches(access.CacheTo)),
-		SharedKey:            in.transferKey(s.plan.Epoch),
-		AllowedEntitlements:  s.plan.entitlements(),
+		CacheExports:         s.cacheEntries(writtenCaches(s.plan, access.CacheTo)),
+		SharedKey:            in.TransferKey(s.plan.Epoch),
+		AllowedEntitlements:  neededEntitlements(s.plan),
 		CompatibilityVersion: CompatibilityVersion,
-		SourcePolicy:         s.plan.sourcePolicy(s.secrets.logins),
+		SourcePolicy:         sourceRules(s.plan, s.secrets.logins),
 		SourcePolicyProvider: s.policy.provider(),
 	}, nil
 }
@@ -190,12 +196,12 @@ func (s *solve) explain(ctx context.Context, err error) error {
 		return silent
 	}
 	if local := s.files.Err(); local != nil {
-		return s.inputs.withIgnoreFile(local)
+		return s.inputs.WithIgnoreFile(local)
 	}
 	if unhashed := s.guard.err(); unhashed != nil {
 		return unhashed
 	}
-	if wrong := s.encoding(err); wrong != nil {
+	if wrong := s.inputs.EncodingError(err); wrong != nil {
 		return wrong
 	}
 	explained := s.secrets.explain(s.steps.explain(err, s.plan))

@@ -32,7 +32,7 @@ func TestSSHAgentsOfTheProject(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(pem.EncodeToMemory(block))
-	write(t, top, map[string]string{"key": text, "p/key": text, "p/text": "CANARY"})
+	writeFiles(t, top, map[string]string{"key": text, "p/key": text, "p/text": "CANARY"})
 	for link, text := range map[string]string{
 		"p/near": "key", "p/out": "../key", "p/agent": "../agent", "p/inner": "socket", "p/environ": "/proc/self/environ", "mine": "agent",
 	} {

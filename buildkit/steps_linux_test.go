@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
@@ -47,7 +48,7 @@ var busybox = sync.OnceValues(func() (string, error) {
 })
 
 // plan is a Dockerfile on busybox in an empty context. Its steps are of this test alone: the daemon has no results of them.
-func (s *steps) plan(t *testing.T, dockerfile string) buildkit.Plan {
+func (s *steps) plan(t *testing.T, dockerfile string) inputs.Plan {
 	t.Helper()
 	plan := inline(t.TempDir(), fmt.Sprintf("FROM %s AS base\nFROM base\nARG TEST=%s\n%s\n", s.base, s.repository, dockerfile))
 	plan.Repositories = []string{s.repository}
@@ -55,11 +56,11 @@ func (s *steps) plan(t *testing.T, dockerfile string) buildkit.Plan {
 }
 
 // solve loads and builds.
-func (s *steps) solve(ctx context.Context, plan buildkit.Plan, access buildkit.Access) (buildkit.Built, error) {
+func (s *steps) solve(ctx context.Context, plan inputs.Plan, access buildkit.Access) (buildkit.Built, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("the build took too long"))
 	defer stop()
 	access.Credentials = noCredentials
-	in, err := buildkit.Load(ctx, plan)
+	in, err := inputs.Load(ctx, plan)
 	if err != nil {
 		return buildkit.Built{}, err
 	}

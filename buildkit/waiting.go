@@ -8,6 +8,8 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // Phase says what a build is at.
@@ -125,8 +127,8 @@ func (w *waiting) waits(hide func(string) string) []Wait {
 	var all []Wait
 	for _, v := range w.open {
 		wait := w.describe(v)
-		wait.Step.Command = HideLogins(hide(wait.Step.Command))
-		wait.What, wait.Detail = HideLogins(hide(wait.What)), HideLogins(hide(wait.Detail))
+		wait.Step.Command = login.Hide(hide(wait.Step.Command))
+		wait.What, wait.Detail = login.Hide(hide(wait.What)), login.Hide(hide(wait.Detail))
 		all = append(all, wait)
 	}
 	slices.SortFunc(all, func(a, b Wait) int {

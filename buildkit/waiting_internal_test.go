@@ -7,6 +7,9 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // TestWaitsOfABuild holds what is said of the steps that a daemon reports.
@@ -41,7 +44,7 @@ func TestWaitsOfABuild(t *testing.T) {
 		},
 		"a signed URL": {
 			step: "[2/2] ADD https://cdn.example/a?X-Signature=canary /a",
-			want: Wait{Phase: Fetching, What: "ADD https://cdn.example/a?X-Signature=" + redacted, Host: "cdn.example"},
+			want: Wait{Phase: Fetching, What: "ADD https://cdn.example/a?X-Signature=" + login.Redacted, Host: "cdn.example"},
 		},
 		"the context": {
 			step: "[internal] load build context", statuses: []*client.VertexStatus{{ID: "transferring context:", Current: 7}},
@@ -76,7 +79,7 @@ func TestWaitsOfABuild(t *testing.T) {
 				stopped: func() bool { return stopped }, open: map[digest.Digest]*waitingVertex{}, exports: []Export{{Dir: "out"}},
 				caches: []Cache{{Type: "registry", Attrs: map[string]string{"ref": "ghcr.io/a/d"}}, {Type: "gha"}},
 				watch: &silenceWatch{
-					files: Files{Context: "../app", Named: map[string]string{"lib": "../lib"}}, repositories: []string{"ghcr.io/a/b"},
+					files: inputs.Files{Context: "../app", Named: map[string]string{"lib": "../lib"}}, repositories: []string{"ghcr.io/a/b"},
 				},
 			}
 			begun := time.Now()

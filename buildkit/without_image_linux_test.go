@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // ran are the names of the steps that began.
@@ -27,7 +28,7 @@ func TestWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM base AS test\nRUN echo tested\nFROM base\nRUN echo made >/made\n"
 	cases := map[string]struct {
-		change func(p *buildkit.Plan)
+		change func(p *inputs.Plan)
 		export func(dir string) buildkit.Export
 	}{
 		"nothing": {},
@@ -35,12 +36,12 @@ func TestWithoutAnImage(t *testing.T) {
 		"an archive": {export: func(dir string) buildkit.Export {
 			return buildkit.Export{Type: "tar", Open: file(filepath.Join(dir, "made"))}
 		}},
-		"provenance":                {change: func(p *buildkit.Plan) { p.Provenance = "max" }},
-		"provenance of the files":   {func(p *buildkit.Plan) { p.Provenance = "max" }, func(dir string) buildkit.Export { return buildkit.Export{Type: "local", Dir: dir} }},
-		"a cache for it":            {change: func(p *buildkit.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_INLINE_CACHE": "1"} }},
-		"an index of one platform":  {change: func(p *buildkit.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_MULTI_PLATFORM": "1"} }},
-		"annotations and an epoch":  {change: func(p *buildkit.Plan) { p.Annotations, p.Epoch = map[string]string{"a": "b"}, new(int64) }},
-		"what an image was made of": {change: func(p *buildkit.Plan) { p.WithoutImage = false }},
+		"provenance":                {change: func(p *inputs.Plan) { p.Provenance = "max" }},
+		"provenance of the files":   {func(p *inputs.Plan) { p.Provenance = "max" }, func(dir string) buildkit.Export { return buildkit.Export{Type: "local", Dir: dir} }},
+		"a cache for it":            {change: func(p *inputs.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_INLINE_CACHE": "1"} }},
+		"an index of one platform":  {change: func(p *inputs.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_MULTI_PLATFORM": "1"} }},
+		"annotations and an epoch":  {change: func(p *inputs.Plan) { p.Annotations, p.Epoch = map[string]string{"a": "b"}, new(int64) }},
+		"what an image was made of": {change: func(p *inputs.Plan) { p.WithoutImage = false }},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

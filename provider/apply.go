@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -61,7 +61,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 		result.digest, result.hash = built.digest, op.appliedHash(built.hash)
 		if built.hash == deref(op.args.ContextHash) { // not of other files than a hash given by hand stands for
 			result.builds = op.old.remembering(build{inputsHash(op.args), built.digest})
-			buildkit.UserHistory().Remember(built.hash, built.inputs)
+			inputs.UserHistory().Remember(built.hash, built.inputs)
 		}
 	}
 	limit := op.args.pushLimit()
@@ -124,7 +124,7 @@ func (r *imageResource) build(ctx context.Context, op operation, repositories []
 type image struct {
 	digest string // "" when nobody gets it
 	hash   string // of the inputs
-	inputs *buildkit.Inputs
+	inputs *inputs.Inputs
 }
 
 // verify reads the image back from every repository: a registry that took it and kept nothing, or has something else than was asked for,

@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 func (a *ImageArgs) describeSteps(an infer.Annotator) {
@@ -57,23 +58,23 @@ func (s *SSH) Annotate(an infer.Annotator) {
 }
 
 // parseHost reads name:address or, as Docker does too, name=address; brackets around an address of IPv6 are allowed.
-func parseHost(s string) (buildkit.Host, error) {
+func parseHost(s string) (inputs.Host, error) {
 	i := strings.IndexAny(s, ":=")
 	if i > 0 {
 		ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s[i+1:], "["), "]"))
 		if err == nil && ip.Zone() == "" && !strings.ContainsAny(s[:i], " \t\n,\"") {
-			return buildkit.Host{Name: s[:i], IP: ip}, nil
+			return inputs.Host{Name: s[:i], IP: ip}, nil
 		}
 		if s[i+1:] == "host-gateway" {
-			return buildkit.Host{}, fmt.Errorf("%q: host-gateway is Docker Engine's own word, which BuildKit does not know: write the address", s)
+			return inputs.Host{}, fmt.Errorf("%q: host-gateway is Docker Engine's own word, which BuildKit does not know: write the address", s)
 		}
 	}
-	return buildkit.Host{}, fmt.Errorf("%q is not a host: write name:address, as in db:10.0.0.5", s)
+	return inputs.Host{}, fmt.Errorf("%q is not a host: write name:address, as in db:10.0.0.5", s)
 }
 
 // hosts are those that are valid: Check refuses the others.
-func (a ImageArgs) hosts() []buildkit.Host {
-	var hosts []buildkit.Host
+func (a ImageArgs) hosts() []inputs.Host {
+	var hosts []inputs.Host
 	for _, s := range a.AddHosts {
 		if h, err := parseHost(s); err == nil {
 			hosts = append(hosts, h)

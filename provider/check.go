@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // Check validates the inputs, all of them at once, and fills in contextHash. It reads the disk and asks no network.
@@ -133,7 +133,7 @@ var checks = []func(*checker){
 }
 
 func (c *checker) fail(path, format string, args ...any) {
-	reason := buildkit.HideLogins(fmt.Sprintf(format, withRemedies(args)...))
+	reason := login.Hide(fmt.Sprintf(format, withRemedies(args)...))
 	if c.isSecret(path) {
 		reason = "this is not valid; why is not shown, because the value is a secret"
 	}

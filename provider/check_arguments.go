@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // argumentRule looks at the value of a build argument that BuildKit acts on. It returns what cannot be built, and what a
@@ -84,7 +84,7 @@ func disableFileOp(_ *checker, value string) (failure, warning string) {
 }
 
 func dockerfileCheck(_ *checker, value string) (failure, warning string) {
-	if err := buildkit.CheckLint(value); err != nil {
+	if err := inputs.CheckLint(value); err != nil {
 		return fmt.Sprintf("%v: write skip=<rule>,<rule> or skip=all, and error=true to fail", err), ""
 	}
 	return "", ""
@@ -162,5 +162,5 @@ func (c *checker) dockerfileLacks(name string) bool {
 // hasOtherFrontend tells whether BUILDKIT_SYNTAX has another frontend judge the Dockerfile.
 func (a ImageArgs) hasOtherFrontend() bool {
 	syntax, ok := a.BuildArgs["BUILDKIT_SYNTAX"]
-	return ok && !buildkit.IsOwnSyntax(syntax)
+	return ok && !inputs.IsOwnSyntax(syntax)
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // madeElsewhere is the remedy for a file or folder that is missing because nothing has made it yet.
@@ -37,7 +37,7 @@ func (c *checker) awaits(path string) bool {
 }
 
 // awaitedOf tells whether another image of this preview will write what the build reads of a context that is there.
-func (c *checker) awaitedOf(in *buildkit.Inputs) bool {
+func (c *checker) awaitedOf(in *inputs.Inputs) bool {
 	_, _, ok := c.promised.read(func(path string) bool { return in.MayRead(c.ctx, path) })
 	return ok
 }
@@ -53,12 +53,12 @@ func (all promised) read(isRead func(path string) bool) (by promise, dest string
 }
 
 // localContexts returns the folders of this machine that are build contexts.
-func localContexts(files buildkit.Files) (dirs []string) {
-	if !buildkit.IsRemote(files.Context) {
+func localContexts(files inputs.Files) (dirs []string) {
+	if !inputs.IsRemote(files.Context) {
 		dirs = append(dirs, files.Context)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
-		if !buildkit.IsRemoteNamed(files.Named[name]) {
+		if !inputs.IsRemoteNamed(files.Named[name]) {
 			dirs = append(dirs, files.Named[name])
 		}
 	}

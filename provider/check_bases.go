@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
@@ -24,7 +24,7 @@ func checkBaseDigests(c *checker) {
 	seen := map[string]string{}
 	for _, ref := range slices.Sorted(maps.Keys(c.args.BaseDigests)) {
 		path := under("baseDigests", ref)
-		canonical, err := buildkit.BaseName(ref)
+		canonical, err := inputs.BaseName(ref)
 		if err != nil {
 			c.fail(path, "%q cannot be the reference of a base image, such as alpine:3.20: %v", ref, err)
 		}
@@ -42,7 +42,7 @@ func checkBaseDigests(c *checker) {
 func (a ImageArgs) baseDigests() map[string]string {
 	digests := map[string]string{}
 	for ref, digest := range a.BaseDigests {
-		if canonical, err := buildkit.BaseName(ref); err == nil {
+		if canonical, err := inputs.BaseName(ref); err == nil {
 			digests[canonical] = digest
 		}
 	}
@@ -64,7 +64,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = c.unknownArgs()
 	w := newStage(ctx, "looking for the base images of the Dockerfile")
-	bases, certain, err := buildkit.Bases(ctx, plan)
+	bases, certain, err := inputs.Bases(ctx, plan)
 	if ctx.Err() != nil {
 		return w.explain(context.Cause(ctx), "")
 	}
@@ -105,7 +105,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 
 // checkReach returns an error for a base image whose registry is this machine, or a metadata service, only because the
 // Dockerfile says so: this process asks it, whoever builds.
-func (r *imageResource) checkReach(ctx context.Context, c *checker, plan buildkit.Plan, bases []string) error {
+func (r *imageResource) checkReach(ctx context.Context, c *checker, plan inputs.Plan, bases []string) error {
 	guard := r.guard(operation{inputs: c.raw, args: c.args})
 	for _, base := range bases {
 		if err := guard.CheckImage(ctx, plan, base); err != nil {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // checkDockerfile reports what is wrong with the text of the Dockerfile, or that there is none.
@@ -22,7 +22,7 @@ func checkDockerfile(c *checker) {
 		return
 	}
 	given := c.args.namesDockerfile() || d != nil && d.Inline != nil
-	if !given && buildkit.IsRemote(c.args.contextDir()) {
+	if !given && inputs.IsRemote(c.args.contextDir()) {
 		return // the remote context's own
 	}
 	if !isKnown(c.raw, "dockerfile") || !given && c.unknownAt(key("context"), key("location")) {
@@ -45,8 +45,8 @@ func checkDockerfile(c *checker) {
 	if c.args.hasOtherFrontend() {
 		return // another frontend's to judge
 	}
-	err = buildkit.CheckDockerfile(text.Text, target)
-	var noStage *buildkit.TargetError
+	err = inputs.CheckDockerfile(text.Text, target)
+	var noStage *inputs.TargetError
 	switch {
 	case errors.As(err, &noStage):
 		c.fail("target", "%v", err)
@@ -68,12 +68,12 @@ func (a ImageArgs) dockerfilePath() string {
 }
 
 // dockerfileText is the text of the Dockerfile and the property that says where it is.
-func (a ImageArgs) dockerfileText(ctx context.Context) (path string, text buildkit.DockerfileText, err error) {
+func (a ImageArgs) dockerfileText(ctx context.Context) (path string, text inputs.DockerfileText, err error) {
 	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
-		return "dockerfile.inline", buildkit.DockerfileText{Text: []byte(*a.Dockerfile.Inline)}, nil
+		return "dockerfile.inline", inputs.DockerfileText{Text: []byte(*a.Dockerfile.Inline)}, nil
 	}
 	files := a.files()
-	text, err = buildkit.ReadDockerfile(ctx, files)
+	text, err = inputs.ReadDockerfile(ctx, files)
 	return "dockerfile.location", text, withTarget(a.explainDockerfile(files, err), "dockerfile.location")
 }
 
@@ -83,7 +83,7 @@ func (a ImageArgs) namesDockerfile() bool {
 }
 
 // explainDockerfile returns err or, if there is no file at files.Dockerfile, an error that says what is there and what to write.
-func (a ImageArgs) explainDockerfile(files buildkit.Files, err error) error {
+func (a ImageArgs) explainDockerfile(files inputs.Files, err error) error {
 	absent := []error{fs.ErrNotExist, syscall.EISDIR, syscall.ENOTDIR}
 	if !slices.ContainsFunc(absent, func(kind error) bool { return errors.Is(err, kind) }) {
 		return err
@@ -102,7 +102,7 @@ func (a ImageArgs) explainDockerfile(files buildkit.Files, err error) error {
 	case filepath.Base(path) == "Dockerfile" && isRegular(podman):
 		return fmt.Errorf("no Dockerfile at %s, but a Containerfile, which docker build does not take by itself: "+
 			"set dockerfile.location to %s", abs, podman)
-	case a.namesDockerfile() && buildkit.IsRemote(files.Context):
+	case a.namesDockerfile() && inputs.IsRemote(files.Context):
 		return fmt.Errorf("no Dockerfile at %s: dockerfile.location is a path on this machine, not in the remote context. "+
 			"Leave it out to take the Dockerfile of that one; the folder after # is its root (#main:folder)", abs)
 	}
@@ -131,7 +131,7 @@ func dockerfileMistake(location, abs string) error {
 
 // folderError says that a folder was named for a Dockerfile, with the Dockerfile in it.
 func folderError(shown, folder string) error {
-	inside := buildkit.FindDockerfile(filepath.Join(folder, "Dockerfile"))
+	inside := inputs.FindDockerfile(filepath.Join(folder, "Dockerfile"))
 	if podman := filepath.Join(folder, "Containerfile"); !isRegular(inside) && isRegular(podman) {
 		inside = podman
 	}

@@ -8,7 +8,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // fillContextHash records and hashes the local inputs, unless the hash was given or cannot be known yet.
@@ -58,13 +58,13 @@ func (r *imageResource) fillContextHash(
 }
 
 // failLoad reports why the inputs of a build cannot be read, under the input that names what is wrong.
-func (c *checker) failLoad(err error, files buildkit.Files) {
-	named, isNamed := errors.AsType[*buildkit.NamedContextError](err)
+func (c *checker) failLoad(err error, files inputs.Files) {
+	named, isNamed := errors.AsType[*inputs.NamedContextError](err)
 	path := "context"
 	switch {
 	case c.failEncoding(err, files):
 		return
-	case buildkit.IsOverBudget(err):
+	case inputs.IsOverBudget(err):
 		c.fail(c.args.dockerfilePath(), "%v", err)
 		return
 	case isNamed:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // refuse is fail for a reason that quotes no value.
@@ -97,7 +98,7 @@ func withoutValues(raw property.Map, failures []p.CheckFailure) []p.CheckFailure
 }
 
 func isShowable(text string) bool {
-	return foreign.Text(text) == text && buildkit.HideLogins(text) == text
+	return foreign.Text(text) == text && login.Hide(text) == text
 }
 
 // isPresentable is false for a value that the engine should not print: it has control characters, the engine's own markup or a login.

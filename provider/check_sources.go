@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
@@ -19,7 +19,7 @@ func checkContext(c *checker) {
 	if c.unknownAt(key("context"), key("location")) {
 		return
 	}
-	if buildkit.IsRemote(c.args.contextDir()) || c.awaits(c.args.contextDir()) {
+	if inputs.IsRemote(c.args.contextDir()) || c.awaits(c.args.contextDir()) {
 		return
 	}
 	if err := c.args.checkDirectory(c.args.contextDir(), "context.location"); err != nil {
@@ -34,7 +34,7 @@ func checkNamedContexts(c *checker) {
 	seen := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.args.Context.Named)) {
 		path := under("context.named", name)
-		canonical, err := buildkit.ContextName(name)
+		canonical, err := inputs.ContextName(name)
 		if err != nil {
 			c.fail(path, "%q cannot be the name of a context: %v", name, err)
 		}
@@ -50,7 +50,7 @@ func checkNamedContexts(c *checker) {
 			c.fail(path+".location", "a named context needs a location, such as ./lib")
 			continue
 		}
-		if buildkit.IsRemoteNamed(location) || c.awaits(location) {
+		if inputs.IsRemoteNamed(location) || c.awaits(location) {
 			continue
 		}
 		if err := c.args.checkDirectory(location, path+".location"); err != nil {
@@ -76,7 +76,7 @@ func (a ImageArgs) checkDirectory(dir, input string) error {
 		return nil
 	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(dir, "~"):
 		return tildeError(dir, input)
-	case errors.Is(err, fs.ErrNotExist) && buildkit.IsRemote(dir):
+	case errors.Is(err, fs.ErrNotExist) && inputs.IsRemote(dir):
 		return fmt.Errorf("%q: no such directory: there is no %s. If a git repository is meant, write its URL with the scheme: "+
 			"https://… or ssh://…", dir, abs)
 	case errors.Is(err, fs.ErrNotExist):
@@ -104,19 +104,19 @@ func (a ImageArgs) contextDir() string {
 	if a.Context == nil || a.Context.Location == nil || *a.Context.Location == "" {
 		return "."
 	}
-	return buildkit.LocateContext(*a.Context.Location)
+	return inputs.LocateContext(*a.Context.Location)
 }
 
 // files are the local inputs of the build.
-func (a ImageArgs) files() buildkit.Files {
-	f := buildkit.Files{Context: a.contextDir(), Named: map[string]string{}, Project: projectFolder()}
+func (a ImageArgs) files() inputs.Files {
+	f := inputs.Files{Context: a.contextDir(), Named: map[string]string{}, Project: projectFolder()}
 	switch {
 	case a.Dockerfile != nil && a.Dockerfile.Inline != nil:
 		f.Inline = []byte(*a.Dockerfile.Inline)
 	case a.namesDockerfile():
-		f.Dockerfile = buildkit.FindDockerfile(*a.Dockerfile.Location)
-	case !buildkit.IsRemote(f.Context):
-		f.Dockerfile = buildkit.FindDockerfile(filepath.Join(f.Context, "Dockerfile"))
+		f.Dockerfile = inputs.FindDockerfile(*a.Dockerfile.Location)
+	case !inputs.IsRemote(f.Context):
+		f.Dockerfile = inputs.FindDockerfile(filepath.Join(f.Context, "Dockerfile"))
 	}
 	if a.Context != nil {
 		for name, named := range a.Context.Named {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/distribution/reference"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 func checkHosts(c *checker) {
@@ -67,8 +67,8 @@ func checkTestTargets(c *checker) {
 		if target == "" {
 			c.fail(path, "name a stage of the Dockerfile: FROM … AS test")
 		}
-		var noStage *buildkit.TargetError
-		if errors.As(buildkit.CheckDockerfile(text.Text, target), &noStage) {
+		var noStage *inputs.TargetError
+		if errors.As(inputs.CheckDockerfile(text.Text, target), &noStage) {
 			c.fail(path, "%v", noStage)
 		}
 	}

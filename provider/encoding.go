@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // encodingRemedy says how a text becomes one that BuildKit reads.
-func encodingRemedy(e *buildkit.EncodingError) string {
+func encodingRemedy(e *inputs.EncodingError) string {
 	from, guess := e.Encoding, ""
 	switch {
 	case from == "" && e.Byte < 0x80 && e.Line > 0:
@@ -33,8 +33,8 @@ func encodingRemedy(e *buildkit.EncodingError) string {
 }
 
 // failEncoding reports an error about the encoding of a text, if err is one, under the input that the text is of.
-func (c *checker) failEncoding(err error, files buildkit.Files) bool {
-	wrong, ok := errors.AsType[*buildkit.EncodingError](err)
+func (c *checker) failEncoding(err error, files inputs.Files) bool {
+	wrong, ok := errors.AsType[*inputs.EncodingError](err)
 	if !ok {
 		return false
 	}
@@ -47,8 +47,8 @@ func (c *checker) failEncoding(err error, files buildkit.Files) bool {
 }
 
 // textPath returns the input that says where a text is.
-func (a ImageArgs) textPath(err error, wrong *buildkit.EncodingError) string {
-	named, ok := errors.AsType[*buildkit.NamedContextError](err)
+func (a ImageArgs) textPath(err error, wrong *inputs.EncodingError) string {
+	named, ok := errors.AsType[*inputs.NamedContextError](err)
 	switch {
 	case ok:
 		return under("context.named", named.Name) + ".location"

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
@@ -19,7 +19,7 @@ func (r *imageResource) whatChanged(op operation) string {
 	if in == nil || before == "" || before == now {
 		return ""
 	}
-	changes, known := buildkit.UserHistory().Changes(before, in)
+	changes, known := inputs.UserHistory().Changes(before, in)
 	if !known || len(changes) == 0 {
 		return ""
 	}

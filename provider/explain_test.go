@@ -10,7 +10,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
@@ -45,7 +45,7 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	write("old", "", 0o644)
 	before := check()
 	hash := *before.args.ContextHash
-	buildkit.UserHistory().Remember(hash, r.recorded(before))
+	inputs.UserHistory().Remember(hash, r.recorded(before))
 
 	write("main.go", "two", 0o644)
 	write("run.sh", "run", 0o755)

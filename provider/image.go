@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // Image builds a container image and pushes it. infer derives its schema, its token and the decoding of its inputs from
@@ -38,9 +38,9 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 type imageResource struct {
 	infer.InferredResource
 	*settings
-	walks  buildkit.Walks // of the contexts of all of them
-	claims *claims        // what Delete spares
-	notes  *notes         // of the images of the program
+	walks  inputs.Walks // of the contexts of all of them
+	claims *claims      // what Delete spares
+	notes  *notes       // of the images of the program
 	// leftOut are the absolute paths of which it was told that no build context has them.
 	leftOut sync.Map
 
@@ -52,7 +52,7 @@ type imageResource struct {
 // loaded are the inputs that Check has recorded of one Image, and their hash.
 type loaded struct {
 	hash   string
-	inputs *buildkit.Inputs
+	inputs *inputs.Inputs
 }
 
 func newImageResource(settings *settings) *imageResource {
@@ -101,7 +101,7 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 }
 
 // remember keeps what Check recorded for the build that may follow in this process; nil inputs forget it.
-func (r *imageResource) remember(urn resource.URN, hash string, in *buildkit.Inputs) {
+func (r *imageResource) remember(urn resource.URN, hash string, in *inputs.Inputs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.loaded[urn] = loaded{hash: hash, inputs: in}
@@ -109,7 +109,7 @@ func (r *imageResource) remember(urn resource.URN, hash string, in *buildkit.Inp
 
 // recorded is what Check recorded of this very Image under this hash; nil when the hash was given by hand, or is kept by
 // ignoreChanges, or another process checked.
-func (r *imageResource) recorded(op operation) *buildkit.Inputs {
+func (r *imageResource) recorded(op operation) *inputs.Inputs {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.loaded[op.urn]; l.hash == deref(op.args.ContextHash) {

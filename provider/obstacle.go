@@ -12,6 +12,7 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -119,7 +120,7 @@ func (r *imageResource) awaitedBase(
 	}
 	plan := op.args.plan(nil)
 	maps.DeleteFunc(plan.BaseDigests, func(_, digest string) bool { return digest == "" }) // not known yet
-	bases, certain, err := buildkit.BaseImages(ctx, plan)
+	bases, certain, err := inputs.BaseImages(ctx, plan)
 	if err != nil || !certain {
 		return promise{}, "", false
 	}

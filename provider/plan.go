@@ -13,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
@@ -82,8 +83,8 @@ func repositories(tags []registry.Tag) []string {
 }
 
 // plan is what the builder is asked for.
-func (a ImageArgs) plan(repositories []string) buildkit.Plan {
-	return buildkit.Plan{
+func (a ImageArgs) plan(repositories []string) inputs.Plan {
+	return inputs.Plan{
 		Files:        a.files(),
 		WatchAll:     deref(a.Watch) == WatchAll,
 		Pull:         deref(a.Pull),

@@ -13,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
@@ -130,7 +131,7 @@ func locationPath(name string) string {
 
 // tokenWarnings returns warnings about locations with a token in the query of their URL. It cannot be cut as a login is:
 // it is part of what the location names.
-func tokenWarnings(files buildkit.Files) []string {
+func tokenWarnings(files inputs.Files) []string {
 	var warnings []string
 	tokens := files.QueryTokens()
 	for _, name := range slices.Sorted(maps.Keys(tokens)) {
@@ -142,7 +143,7 @@ func tokenWarnings(files buildkit.Files) []string {
 }
 
 // loginWarnings returns warnings about locations with a login in their URL.
-func loginWarnings(files buildkit.Files) []string {
+func loginWarnings(files inputs.Files) []string {
 	var warnings []string
 	logins := files.Logins()
 	for _, name := range slices.Sorted(maps.Keys(logins)) {

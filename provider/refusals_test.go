@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // The Dockerfile writes what a refusal is about, and people copy the remedy: into a shell, or into the program.
@@ -45,7 +46,7 @@ func TestARemedyToCopyDoesNothingElse(t *testing.T) {
 
 func TestWarningsOfLocations(t *testing.T) {
 	t.Parallel()
-	files := buildkit.Files{Context: "https://files.example/a.tgz?token=c4n4ry", Named: map[string]string{"lib": "https://me:c4n4ry@git.example/r.git"}}
+	files := inputs.Files{Context: "https://files.example/a.tgz?token=c4n4ry", Named: map[string]string{"lib": "https://me:c4n4ry@git.example/r.git"}}
 	tokens, logins := tokenWarnings(files), loginWarnings(files)
 	if len(tokens) != 1 || !strings.HasPrefix(tokens[0], "context.location: ") || !strings.Contains(tokens[0], "HTTP_AUTH_TOKEN_files.example") {
 		t.Error(tokens)

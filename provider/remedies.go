@@ -7,6 +7,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
@@ -18,7 +19,7 @@ func explainBuild(err error) error {
 	if step, ok := errors.AsType[*buildkit.StepError](err); ok {
 		return withLines(err, append(secretRemedies(step), stepRemedies[step.Fault], emulatorRemedy(step))...)
 	}
-	if wrong, ok := errors.AsType[*buildkit.EncodingError](err); ok {
+	if wrong, ok := errors.AsType[*inputs.EncodingError](err); ok {
 		return withLines(err, encodingRemedy(wrong))
 	}
 	if other, ok := errors.AsType[*buildkit.DaemonError](err); ok {
@@ -28,7 +29,7 @@ func explainBuild(err error) error {
 		return fmt.Errorf("%w; start one there (buildkitd --addr %s), or correct builder.endpoint or BUILDKIT_HOST",
 			err, shell.Quote(absent.Endpoint))
 	}
-	if errors.As(err, new(*buildkit.UnhashedError)) {
+	if errors.As(err, new(*inputs.UnhashedError)) {
 		return fmt.Errorf("%w. Set watch to all, so that the whole context is hashed and sent", err)
 	}
 	if errors.As(err, new(*buildkit.SilentSourceError)) {

@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // explainPlatform adds to the error about a base image that is there for other platforms which ones these are. It asks
 // the registry, unless only the Dockerfile says that this process may.
-func (s *settings) explainPlatform(ctx context.Context, op operation, plan buildkit.Plan, err error) error {
+func (s *settings) explainPlatform(ctx context.Context, op operation, plan inputs.Plan, err error) error {
 	base, ok := errors.AsType[*buildkit.BaseImageError](err)
 	if !ok || base.Fault != buildkit.NoPlatform {
 		return err

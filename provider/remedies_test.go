@@ -9,6 +9,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // What a step prints, and what stands around it in the Dockerfile, has no say in what to do about its failure.
@@ -32,7 +33,7 @@ func TestRemediesOfBuilds(t *testing.T) {
 		"; start one there (buildkitd --addr 'unix:///a b'), or correct builder.endpoint or BUILDKIT_HOST": &buildkit.NoDaemonError{
 			Endpoint: "unix:///a b", Cause: errors.New("no"),
 		},
-		"Nothing was sent or pushed. Set watch to all, so that the whole context is hashed and sent":           &buildkit.UnhashedError{Path: "a"},
+		"Nothing was sent or pushed. Set watch to all, so that the whole context is hashed and sent":           &inputs.UnhashedError{Path: "a"},
 		"its server has sent nothing for 1s. Look at that server":                                              &buildkit.SilentSourceError{What: "ADD x", Limit: time.Second},
 		"log in to the registry of the base image (docker login, or registries), or correct its name":          &buildkit.BaseImageError{Fault: buildkit.Denied},
 		"the registry limits how often images are pulled: log in to it":                                        &buildkit.BaseImageError{Fault: buildkit.RateLimited},
@@ -50,7 +51,7 @@ func TestRemediesOfBuilds(t *testing.T) {
 // The name of a file is no option of the command that a remedy shows.
 func TestRemediesOfEncodingsRun(t *testing.T) {
 	t.Parallel()
-	got := encodingRemedy(&buildkit.EncodingError{File: "-app/Dockerfile", Encoding: "UTF-16LE", Mark: true})
+	got := encodingRemedy(&inputs.EncodingError{File: "-app/Dockerfile", Encoding: "UTF-16LE", Mark: true})
 	if want := "iconv -f UTF-16 -t UTF-8 ./-app/Dockerfile >./-app/Dockerfile.utf8 && mv ./-app/Dockerfile.utf8 ./-app/Dockerfile"; !strings.HasSuffix(got, want) {
 		t.Error(got)
 	}

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
@@ -32,7 +32,7 @@ func reserved(ctx context.Context) []source.Reserved {
 }
 
 // load records the local inputs of a plan. The errors have their remedies. Nobody is told twice in a run what is left out.
-func (r *imageResource) load(ctx context.Context, plan buildkit.Plan) (*buildkit.Inputs, error) {
+func (r *imageResource) load(ctx context.Context, plan inputs.Plan) (*inputs.Inputs, error) {
 	plan.Files.Reserved = reserved(ctx)
 	in, err := r.walks.Load(ctx, plan)
 	if err != nil {
@@ -52,7 +52,7 @@ func withContextRemedy(err error) error {
 		return fmt.Errorf("%w. Its files change with each build: build another folder, or set XDG_CACHE_HOME or "+
 			"PULUMI_BUILDKIT_DAEMON_DIR to a folder elsewhere", own)
 	}
-	if changed, ok := errors.AsType[*buildkit.ChangedFileError](err); ok {
+	if changed, ok := errors.AsType[*inputs.ChangedFileError](err); ok {
 		return fmt.Errorf("%w. %s", err, changedRemedy(changed))
 	}
 	return err
@@ -60,7 +60,7 @@ func withContextRemedy(err error) error {
 
 // changedRemedy tells what to do about a file that changed meanwhile. Nobody knows who wrote it: an editor is done by now, a
 // program that keeps a log or a database is not.
-func changedRemedy(changed *buildkit.ChangedFileError) string {
+func changedRemedy(changed *inputs.ChangedFileError) string {
 	line := fmt.Sprintf("the line %s to %s", changed.Pattern, changed.IgnoreFile)
 	switch changed.Change {
 	case source.Unreadable:

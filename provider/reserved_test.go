@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
@@ -21,7 +21,7 @@ func TestChangedFileRemedies(t *testing.T) {
 			"otherwise run pulumi up again",
 		source.Unreadable: "Let this user read it, or add the line logs/app.log to app.Dockerfile.dockerignore",
 	} {
-		err := &buildkit.ChangedFileError{
+		err := &inputs.ChangedFileError{
 			ChangedError: &source.ChangedError{Path: "logs/app.log", Change: change},
 			Pattern:      "logs/app.log", IgnoreFile: "app.Dockerfile.dockerignore",
 		}

@@ -12,11 +12,12 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // solve builds the plan on the builder that was asked for, and pushes again what is likely to come right.
-func (s *settings) solve(ctx context.Context, op operation, plan buildkit.Plan, in *buildkit.Inputs, progress *progress) (buildkit.Built, error) {
+func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in *inputs.Inputs, progress *progress) (buildkit.Built, error) {
 	args := op.args
 	end := func() {}
 	leave, err := s.place(ctx, func() {
@@ -82,8 +83,8 @@ func (a ImageArgs) access(w *waits, keychain *registry.Keychain, client *registr
 // attempt is a build that may take several tries for the sake of its push.
 type attempt struct {
 	connect  func(context.Context) (*client.Client, error)
-	plan     buildkit.Plan
-	in       *buildkit.Inputs
+	plan     inputs.Plan
+	in       *inputs.Inputs
 	access   buildkit.Access
 	progress *progress
 	waits    *waits

@@ -10,10 +10,11 @@ import (
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // explainNetwork adds to the error of a build what the network of steps has to do with it.
-func (b builder) explainNetwork(plan buildkit.Plan, err error) error {
+func (b builder) explainNetwork(plan inputs.Plan, err error) error {
 	if err == nil || b.embedded == nil {
 		return err
 	}
@@ -22,7 +23,7 @@ func (b builder) explainNetwork(plan buildkit.Plan, err error) error {
 
 // networkError returns err with a remedy when the embedded daemon has ended meanwhile, for the reason ended, or when a
 // step failed on a machine where steps have no network, for the reason offline.
-func networkError(plan buildkit.Plan, err, ended error, offline string) error {
+func networkError(plan inputs.Plan, err, ended error, offline string) error {
 	if ended != nil {
 		return fmt.Errorf("the embedded BuildKit daemon ended during the build: %w. Run it again. The build itself "+
 			"ended with: %w", ended, err)
@@ -37,7 +38,7 @@ func networkError(plan buildkit.Plan, err, ended error, offline string) error {
 }
 
 // warnOfProxies warns of build arguments that name a proxy on the loopback of the machine, which steps do not reach.
-func (b builder) warnOfProxies(plan buildkit.Plan, warn func(string)) {
+func (b builder) warnOfProxies(plan inputs.Plan, warn func(string)) {
 	if b.embedded == nil || plan.Network != "" {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 func TestNetworkInTheErrorOfABuild(t *testing.T) {
@@ -27,7 +28,7 @@ func TestNetworkInTheErrorOfABuild(t *testing.T) {
 		"a daemon that is gone":             {err: other, ended: errors.New("killed"), want: "ended during the build: killed. Run it again. The build itself ended with: something else"},
 		"a daemon that is gone with a step": {err: step, ended: errors.New("killed"), want: "ended during the build: killed."},
 	} {
-		got := networkError(buildkit.Plan{Network: c.network}, c.err, c.ended, c.offline)
+		got := networkError(inputs.Plan{Network: c.network}, c.err, c.ended, c.offline)
 		if !errors.Is(got, c.err) || c.want == "" && got != c.err || !strings.Contains(got.Error(), c.want) { //nolint:errorlint // unchanged
 			t.Errorf("%s: %v", name, got)
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -14,8 +16,8 @@ import (
 const stageBuilding = "building"
 
 // readingContext is what an operation is at that hashes the files of a build.
-func readingContext(plan buildkit.Plan) string {
-	return "reading the build context " + buildkit.HideLogins(folderText(plan.Files.Context))
+func readingContext(plan inputs.Plan) string {
+	return "reading the build context " + login.Hide(folderText(plan.Files.Context))
 }
 
 // outcome says what came of an operation that was stopped, as far as that is known; "" if it was to push nothing.

@@ -13,6 +13,7 @@ func TestImportsGoOneWay(t *testing.T) {
 	const module = "github.com/pulumi-buildkit/pulumi-buildkit/"
 	banned := map[string][]string{
 		"buildkit":                     {module + "registry", module + "provider", "github.com/pulumi/", "github.com/google/go-containerregistry"},
+		"buildkit/inputs":              {module + "registry", module + "provider", module + "buildkit/daemon", "github.com/pulumi/"},
 		"buildkit/source":              {module + "registry", module + "provider", "github.com/pulumi/"},
 		"buildkit/daemon":              {module + "registry", module + "provider", "github.com/pulumi/"},
 		"buildkit/engine":              {module + "registry", module + "provider", "github.com/pulumi/"},

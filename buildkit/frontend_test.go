@@ -1,0 +1,32 @@
+package buildkit
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+)
+
+// What an ONBUILD takes from a context that was not hashed is not sent for.
+func TestAFetchedContextThatWasNotHashedIsOutOfReach(t *testing.T) {
+	t.Parallel()
+	plan := inputs.Plan{Files: inputs.Files{Context: t.TempDir(), Named: map[string]string{"img:latest": "docker-image://example.com/i:1", "git": "https://example.com/g.git"}}}
+	d := inputs.Definition{Name: "Dockerfile", Dockerfile: []byte("FROM scratch\nCOPY --from=img / /"), Named: map[string][]byte{}}
+	run := func(reads inputs.Reads) error {
+		g := inputs.NewDryGateway(plan, d, "linux/amd64")
+		_, err := frontend{Client: g, source: d.Source(), platforms: &stepPlatforms{}, guard: &guard{hashed: inputs.Prediction{Reads: reads}}, policy: &sourcePolicy{}}.build(t.Context(), g.BuildOpts().Opts)
+		return err
+	}
+	for name, reads := range map[string]inputs.Reads{"hashed": {"named-img:latest": nil}, "all of it hashed": nil} {
+		if err := run(reads); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if stopped := new(inputs.UnhashedError); !errors.As(run(inputs.Reads{}), &stopped) || stopped.Source != "named-img" {
+		t.Errorf("got %v", run(inputs.Reads{}))
+	}
+	d.Dockerfile = []byte("FROM scratch\nCOPY --from=git / /")
+	if err := run(inputs.Reads{}); !errors.As(err, new(*inputs.UnhashedError)) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,45 @@
+package inputs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+)
+
+// sharedKey is the base of the key that tells a daemon which earlier transfer to compare a new one with: the one of the same
+// scopes of the same directories of the same machine, in which no directory had another mode (see Tree.DirModes). With an
+// empty key it would take another project's. Lists have their lengths in front, so that no two scopes have one key.
+type sharedKey struct{ fields [][]byte }
+
+func newKey() *sharedKey {
+	host, _ := os.Hostname() // without a name the paths alone still tell projects apart
+	return &sharedKey{fields: [][]byte{[]byte(host)}}
+}
+
+func (k *sharedKey) add(c localContext, scope source.Scope) {
+	dir := c.dir
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	part := "whole"
+	if scope.Includes != nil {
+		part = strconv.Itoa(len(scope.Includes))
+	}
+	without := strconv.Itoa(len(scope.Excludes))
+	for _, text := range slices.Concat([]string{c.name, dir, part}, scope.Includes, []string{without}, scope.Excludes) {
+		k.fields = append(k.fields, []byte(text))
+	}
+}
+
+func (k *sharedKey) String() string {
+	h := sha256.New()
+	for _, f := range k.fields {
+		source.WriteField(h, f)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,66 @@
+package inputs
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
+)
+
+// tokenName matches the names of parameters of a query that may hold what nobody else should see: those that HideLogins
+// cuts, and words that are common elsewhere.
+var tokenName = regexp.MustCompile(`(?:` + login.TokenKey + `)|(?i:(?:^|[._-])(?:key|pass|pwd|jwt|sas)(?:$|[._-]))`)
+
+// QueryTokens returns the secrets that could stand in for tokens in the queries of the URLs of contexts, by the name of the
+// context; "" is the main one.
+func (f Files) QueryTokens() map[string]string {
+	found := map[string]string{}
+	for source, location := range f.Remotes() {
+		plain, _ := login.Cut(location)
+		if hasQueryToken(plain) {
+			found[sourceContext(source)] = secretFor(plain)
+		}
+	}
+	return found
+}
+
+// hasQueryToken tells whether a parameter of a URL's query has a name like a token's, or a value that looks like one.
+func hasQueryToken(location string) bool {
+	_, query, _ := strings.Cut(location, "?")
+	query, _, _ = strings.Cut(query, "#")
+	for parameter := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, value, _ := strings.Cut(parameter, "=")
+		name, value = unescapeQuery(name), unescapeQuery(value)
+		if value != "" && (tokenName.MatchString(name) || strings.Contains(foreign.Line("?"+name+"="+value), login.Redacted)) {
+			return true
+		}
+	}
+	return false
+}
+
+func unescapeQuery(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}
+
+// HTTPTokenPrefix begins the names of secrets that BuildKit asks for when it fetches from http servers (source/http).
+const HTTPTokenPrefix = "HTTP_AUTH_TOKEN_" //nolint:gosec // a name
+
+// secretFor returns the name of the secret that is sent to the host of a URL.
+func secretFor(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return HTTPTokenPrefix + "<host>"
+	}
+	if _, isGit, _ := dfgitutil.ParseGitRef(location); isGit {
+		return llb.GitAuthTokenKey + "." + u.Host
+	}
+	return HTTPTokenPrefix + u.Hostname()
+}
