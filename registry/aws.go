@@ -21,15 +21,15 @@ import (
 const (
 	// tokenTimeout bounds all tries to get a token. A daemon that asks for credentials waits a minute for the answer.
 	tokenTimeout = 45 * time.Second
-	// mintTimeout bounds one way to a token: SSO, STS, the metadata of the machine, Amazon ECR.
-	mintTimeout = 30 * time.Second
+	// tokenTryTimeout bounds one way to a token: SSO, STS, the metadata of the machine, Amazon ECR.
+	tokenTryTimeout = 30 * time.Second
 	// noneFor is how long a principal without credentials is not asked again: a machine that is none of Amazon's may take seconds to find
 	// that out, and a push asks several times.
 	noneFor = 30 * time.Second
 )
 
-// mintWaits are the pauses between the tries, in which 30 s of trouble at Amazon pass.
-var mintWaits = waits{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second, 8 * time.Second, 8 * time.Second}
+// tokenBackoff are the pauses between the tries, in which 30 s of trouble at Amazon pass.
+var tokenBackoff = backoff{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second, 8 * time.Second, 8 * time.Second}
 
 // awsAccess is what this process knows of principals, until when. It is shared by all keychains, so that fifty images cost one token.
 type awsAccess struct {
@@ -49,15 +49,15 @@ type ecrToken struct {
 }
 
 // token is given out in the first half of its life only: who got it has hours left to push. All who ask at once share one call.
-func (a *awsAccess) token(ctx context.Context, p awsPrincipal, pauses waits) (Credential, error) {
-	if known, is := a.known(p); is {
+func (a *awsAccess) token(ctx context.Context, p awsPrincipal, pauses backoff) (Credential, error) {
+	if known, ok := a.known(p); ok {
 		return known.credential, known.err
 	}
 	flight := a.flights.DoChan(fmt.Sprint(p), func() (any, error) { //nolint:forbidigo // rescue.Value is in it
 		// Whoever came first may give up; the others still wait.
-		ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), tokenTimeout, silent(tokenTimeout))
+		ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), tokenTimeout, newSilent(tokenTimeout))
 		defer stop()
-		return rescue.Value(func() (ecrToken, error) { return a.minted(ctx, p, pauses), nil })
+		return rescue.Value(func() (ecrToken, error) { return a.refreshToken(ctx, p, pauses), nil })
 	})
 	select {
 	case landed := <-flight:
@@ -74,21 +74,21 @@ func (a *awsAccess) token(ctx context.Context, p awsPrincipal, pauses waits) (Cr
 func (a *awsAccess) known(p awsPrincipal) (ecrToken, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	known, is := a.tokens[p]
-	return known, is && time.Now().Before(known.until)
+	known, ok := a.tokens[p]
+	return known, ok && time.Now().Before(known.until)
 }
 
-// minted asks for a token and keeps it. Who came a moment too late for the last flight finds what it brought. While there is no new token
-// the old one does, as long as it is good, and nobody waits for another one.
-func (a *awsAccess) minted(ctx context.Context, p awsPrincipal, pauses waits) ecrToken {
-	if known, is := a.known(p); is {
+// refreshToken asks for a token, keeps and returns it. It rechecks what is kept first, since another call may have just
+// filled it. If the refresh fails and the old token is still valid, it returns the old one, and makes no retry.
+func (a *awsAccess) refreshToken(ctx context.Context, p awsPrincipal, pauses backoff) ecrToken {
+	if known, ok := a.known(p); ok {
 		return known
 	}
-	if _, lasts := a.lasting(p); lasts {
-		pauses = waits{}
+	if _, lasts := a.unexpiredToken(p); lasts {
+		pauses = backoff{}
 	}
-	fresh := a.mint(ctx, p, pauses)
-	old, lasts := a.lasting(p)
+	fresh := a.fetchToken(ctx, p, pauses)
+	old, lasts := a.unexpiredToken(p)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if fresh.err != nil {
@@ -101,12 +101,12 @@ func (a *awsAccess) minted(ctx context.Context, p awsPrincipal, pauses waits) ec
 	return fresh
 }
 
-// lasting is a token that is good, if no longer in the first half of its life.
-func (a *awsAccess) lasting(p awsPrincipal) (ecrToken, bool) {
+// unexpiredToken returns the token that is kept. ok is false when there is none or it has expired.
+func (a *awsAccess) unexpiredToken(p awsPrincipal) (ecrToken, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	old, is := a.tokens[p]
-	return old, is && old.err == nil && time.Now().Before(old.expires)
+	old, ok := a.tokens[p]
+	return old, ok && old.err == nil && time.Now().Before(old.expires)
 }
 
 // forget drops a token that was refused, if it is still the one that is kept.

@@ -100,11 +100,11 @@ func (p awsPrincipal) explain(ctx context.Context, err error) error {
 	}
 	words := err.Error()
 	code := ""
-	if answered, is := errors.AsType[smithy.APIError](err); is && answered.ErrorCode() != unnamedCode {
+	if answered, ok := errors.AsType[smithy.APIError](err); ok && answered.ErrorCode() != unnamedCode {
 		code, words = answered.ErrorCode(), answered.ErrorMessage()
 	}
 	operation := ""
-	if asked, is := errors.AsType[*smithy.OperationError](err); is {
+	if asked, ok := errors.AsType[*smithy.OperationError](err); ok {
 		operation = asked.OperationName
 	}
 	text := err.Error()
@@ -116,7 +116,7 @@ func (p awsPrincipal) explain(ctx context.Context, err error) error {
 			return p.newErrorOf(cause, words)
 		}
 	}
-	return p.unexplained(code, words, err)
+	return p.explainUnknown(code, words, err)
 }
 
 func (c awsCause) matches(operation, code, text string) bool {
@@ -138,9 +138,9 @@ func (p awsPrincipal) newErrorOf(c awsCause, words string) *Error {
 	return e
 }
 
-// unexplained keeps the words of AWS, or of the network on the way there.
-func (p awsPrincipal) unexplained(code, words string, err error) error {
-	if sent, is := errors.AsType[*url.Error](err); is {
+// explainUnknown returns an error in the words of AWS, or of the network on the way there.
+func (p awsPrincipal) explainUnknown(code, words string, err error) error {
+	if sent, ok := errors.AsType[*url.Error](err); ok {
 		host := sent.URL
 		if address, wrong := url.Parse(sent.URL); wrong == nil {
 			host = address.Host
@@ -157,7 +157,7 @@ func (p awsPrincipal) unexplained(code, words string, err error) error {
 	case code != "":
 		words = code + ": " + words
 	case status != 0 && (garbled || strings.Contains(words, unnamedCode)):
-		return unreadable(status)
+		return newUnreadable(status)
 	}
 	return p.newError(Unexplained, oneLine(words), nil)
 }
@@ -167,14 +167,14 @@ const unnamedCode = "UnknownError"
 
 // statusOf is the status of the answer that an error is about, or 0.
 func statusOf(err error) int {
-	if answered, is := errors.AsType[*smithyhttp.ResponseError](err); is {
+	if answered, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		return answered.HTTPStatusCode()
 	}
 	return 0
 }
 
-// unreadable returns the error of an answer that is not as AWS writes them: from a balancer or a proxy before it.
-func unreadable(status int) *Error {
+// newUnreadable returns the error of an answer that is not as AWS writes them: from a balancer or a proxy before it.
+func newUnreadable(status int) *Error {
 	text := fmt.Sprintf("AWS: %d %s", status, strings.ToLower(http.StatusText(status)))
 	if status >= http.StatusInternalServerError {
 		return newError(AWSBroken, text)
@@ -182,12 +182,13 @@ func unreadable(status int) *Error {
 	return newError(AWSOther, text+", which is no answer of AWS's")
 }
 
-// passesAtAWS says whether a failure is likely to pass: an answer that says so, or a broken connection, but to what only Amazon's machines have.
-func passesAtAWS(err error) bool {
+// isTransientAtAWS reports whether a failure is likely to pass: an answer that says so, or a broken connection, unless it
+// is to what only Amazon's machines have.
+func isTransientAtAWS(err error) bool {
 	if passingAnswers.IsErrorRetryable(err) == aws.TrueTernary {
 		return true
 	}
-	return passing(err) && !strings.Contains(err.Error(), noMetadata)
+	return isTransient(err) && !strings.Contains(err.Error(), noMetadata)
 }
 
 var passingAnswers = retry.IsErrorRetryables{
@@ -196,7 +197,7 @@ var passingAnswers = retry.IsErrorRetryables{
 	retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes},
 }
 
-// silent is the cause of a context whose time is over.
-func silent(limit time.Duration) error {
+// newSilent returns the cause of a context whose time is over.
+func newSilent(limit time.Duration) error {
 	return newError(Silent, fmt.Sprintf("%v: AWS did not answer within %s", ErrUnreachable, limit), ErrUnreachable)
 }

@@ -15,7 +15,7 @@ import (
 func TestMintWaits(t *testing.T) {
 	t.Parallel()
 	var all time.Duration
-	for _, wait := range mintWaits {
+	for _, wait := range tokenBackoff {
 		all += wait
 	}
 	if all <= 30*time.Second || all >= tokenTimeout || tokenTimeout > 50*time.Second {
@@ -35,7 +35,7 @@ func TestPassesAtAWS(t *testing.T) {
 		"operation error ECR: GetAuthorizationToken, %w":                   true,
 		"no EC2 IMDS role found, operation error ec2imds: GetMetadata, %w": false,
 	} {
-		if got := passesAtAWS(fmt.Errorf(text, timeout{errors.New("i/o timeout")})); got != want {
+		if got := isTransientAtAWS(fmt.Errorf(text, timeout{errors.New("i/o timeout")})); got != want {
 			t.Errorf("%s: %t", text, got)
 		}
 	}
@@ -55,7 +55,7 @@ func TestOldTokenLasts(t *testing.T) {
 	a := &awsAccess{configs: map[awsPrincipal]aws.Config{}, tokens: map[awsPrincipal]ecrToken{
 		p: {credential: old, until: time.Now(), expires: time.Now().Add(time.Hour)},
 	}}
-	if got, err := a.token(t.Context(), p, waits{0, time.Hour}); err != nil || got != old || asked != 1 {
+	if got, err := a.token(t.Context(), p, backoff{0, time.Hour}); err != nil || got != old || asked != 1 {
 		t.Errorf("asked %d times: %v", asked, err)
 	}
 }

@@ -21,7 +21,7 @@ const checkTimeout = 15 * time.Second
 //
 // Errors, one per tag: ErrImmutableTag; ErrNoRepository.
 func (c *Client) CheckTags(ctx context.Context, repository string, tags []Tag, digest string) error {
-	if err := ofRepository(repository, tags); err != nil {
+	if err := checkRepositories(repository, tags); err != nil {
 		return err
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, checkTimeout, errors.New("a check that nobody waits for any longer"))
@@ -51,7 +51,7 @@ func (a *ecrAPI) checkMissing(ctx context.Context, repository string, missing er
 func (c *Client) checkTags(ctx context.Context, m mutability, tags []Tag, want string) error {
 	var inTheWay []error
 	for _, tag := range tags {
-		if !m.fixes(tag.label) {
+		if !m.keepsTag(tag.label) {
 			continue
 		}
 		held, err := c.Resolve(ctx, tag)

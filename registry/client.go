@@ -43,7 +43,7 @@ type Client struct {
 	options  Options
 
 	mu       sync.Mutex
-	logins   map[string]*lateLogin
+	logins   map[string]*lazyAuth
 	sessions map[sessionKey]*session
 	seen     sync.Map
 }
@@ -56,7 +56,7 @@ func New(keychain *Keychain, options Options) *Client {
 	return &Client{
 		keychain: keychain,
 		options:  options,
-		logins:   map[string]*lateLogin{},
+		logins:   map[string]*lazyAuth{},
 		sessions: map[sessionKey]*session{},
 	}
 }
@@ -102,9 +102,9 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 		return s, nil
 	}
 	var authorized http.RoundTripper
-	err = s.persist(ctx, func(ctx context.Context) (err error) {
+	err = s.retry(ctx, func(ctx context.Context) (err error) {
 		authorized, err = transport.NewWithContext(ctx, repository.Registry, login, c.rules(login), []string{repository.Scope(key.actions)})
-		return s.unopened(err)
+		return s.checkOpened(err)
 	})
 	if err != nil {
 		return nil, err
@@ -113,22 +113,23 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	return s, nil
 }
 
-// unopened: a 404 here is about the host or its token server, never about an image.
-func (s *session) unopened(err error) error {
-	if answered, is := errors.AsType[*transport.Error](err); is && errors.Is(s.explainAnswer(answered), ErrNotFound) {
+// checkOpened returns errNotARegistry for a 404, which here is about the host or its token server and never about an
+// image. It returns any other error as it is.
+func (s *session) checkOpened(err error) error {
+	if answered, ok := errors.AsType[*transport.Error](err); ok && errors.Is(s.explainAnswer(answered), ErrNotFound) {
 		return errNotARegistry
 	}
 	return err
 }
 
-// within ends with ctx or after the budget of one call.
-func (c *Client) within(ctx context.Context) (context.Context, context.CancelFunc) {
+// withBudget returns a context that ends with ctx or after the budget of one call.
+func (c *Client) withBudget(ctx context.Context) (context.Context, context.CancelFunc) {
 	late := fmt.Sprintf("%v: the registry took longer than %s", ErrUnreachable, c.options.Budget)
 	return context.WithTimeoutCause(ctx, c.options.Budget, newError(Silent, late, ErrUnreachable))
 }
 
 // login is the one of host for the lifetime of the client, so that its helper is asked once.
-func (c *Client) login(ctx context.Context, host string) (*lateLogin, error) {
+func (c *Client) login(ctx context.Context, host string) (*lazyAuth, error) {
 	c.mu.Lock()
 	known := c.logins[host]
 	c.mu.Unlock()
@@ -144,7 +145,7 @@ func (c *Client) login(ctx context.Context, host string) (*lateLogin, error) {
 	if known := c.logins[host]; known != nil { // somebody was faster
 		return known, nil
 	}
-	login := &lateLogin{keychain: c.keychain, host: host, way: way}
+	login := &lazyAuth{keychain: c.keychain, host: host, way: way}
 	login.challenged.Store(c.asksForLogin(host))
 	c.logins[host] = login
 	return login, nil
@@ -156,7 +157,7 @@ var sharedRoutes sync.Map
 // route returns the way to host, with the authorities and the permissions that the user gave.
 func (c *Client) route(ctx context.Context, host string) (*route, error) {
 	link, named := c.keychain.link(host), c.keychain.named()
-	transport, err := trusting(ctx, c.options.Transport, link)
+	transport, err := withCA(ctx, c.options.Transport, link)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +181,7 @@ func (c *Client) asksForLogin(host string) bool {
 }
 
 // rules is the way of every request, logins and redirects included. go-containerregistry sends pings in goroutines of its own.
-func (c *Client) rules(login *lateLogin) http.RoundTripper {
+func (c *Client) rules(login *lazyAuth) http.RoundTripper {
 	watched := waitWatch{next: retryAfterTransport{challengeWatch{login.way, login}}, watch: c.options.Watch, registry: login.host}
 	return transport.NewUserAgent(wire.Transport{Next: watched}, "pulumi-buildkit")
 }

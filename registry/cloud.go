@@ -62,7 +62,7 @@ var environment = []cloud{{
 func fromClouds(ctx context.Context, clouds []cloud, host string) (Credential, error) {
 	for _, c := range clouds {
 		if c.has(host) {
-			return bounded(ctx, host, c.ask)
+			return askInTime(ctx, host, c.ask)
 		}
 	}
 	return Credential{}, nil
@@ -80,8 +80,9 @@ func isOf(clouds []cloud, host string) bool {
 	return slices.ContainsFunc(clouds, func(c cloud) bool { return c.has(host) })
 }
 
-// bounded leaves a library that does not heed its context to itself after a while.
-func bounded(ctx context.Context, host string, ask func(context.Context, string) (Credential, error)) (Credential, error) {
+// askInTime returns what ask returns, or the cause of a context that ended first. A library that does not heed its context
+// is left to itself after cloudTimeout.
+func askInTime(ctx context.Context, host string, ask func(context.Context, string) (Credential, error)) (Credential, error) {
 	late := fmt.Sprintf("%v: no credential for %s within %s", ErrUnreachable, host, cloudTimeout)
 	ctx, stop := context.WithTimeoutCause(ctx, cloudTimeout, newError(Silent, late, ErrUnreachable))
 	defer stop()

@@ -105,7 +105,7 @@ func TestCloudsAreLeft(t *testing.T) {
 	ctx, leave := context.WithCancelCause(t.Context())
 	let := make(chan struct{})
 	defer close(let)
-	_, err := bounded(ctx, "gcr.io", func(context.Context, string) (Credential, error) {
+	_, err := askInTime(ctx, "gcr.io", func(context.Context, string) (Credential, error) {
 		leave(gone)
 		<-let
 		return Credential{}, nil

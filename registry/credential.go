@@ -21,8 +21,8 @@ type Credential struct {
 // Anonymous says whether there is nothing to log in with.
 func (c Credential) Anonymous() bool { return c == Credential{} }
 
-// redacted removes the credential from what somebody says, should he repeat what he was sent.
-func (c Credential) redacted(text string) string {
+// redact returns a text of others without the credential, which they may repeat.
+func (c Credential) redact(text string) string {
 	basic := base64.StdEncoding.EncodeToString([]byte(c.Username + ":" + c.Password))
 	for _, secret := range []string{c.Password, c.IdentityToken, basic} {
 		if secret != "" {

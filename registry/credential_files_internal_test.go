@@ -34,11 +34,11 @@ func TestFilesOfCredentialsHoldNobodyUp(t *testing.T) {
 			return err
 		},
 		"a CA file": func(ctx context.Context) error {
-			_, err := trusting(ctx, http.DefaultTransport, Login{Address: "registry.example.com", CAFile: fifo})
+			_, err := withCA(ctx, http.DefaultTransport, Login{Address: "registry.example.com", CAFile: fifo})
 			return err
 		},
 		"a CA file that is a device": func(ctx context.Context) error {
-			_, err := trusting(ctx, http.DefaultTransport, Login{Address: "registry.example.com", CAFile: "/dev/zero"})
+			_, err := withCA(ctx, http.DefaultTransport, Login{Address: "registry.example.com", CAFile: "/dev/zero"})
 			return err
 		},
 	}

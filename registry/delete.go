@@ -20,7 +20,7 @@ import (
 // Errors: ErrInUse if it is the last tag of an image in an index; ErrUnsupported if the registry does not delete tags; ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others,
 // after which nothing is known about the tag.
 func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted bool, err error) {
-	ctx, stop := c.within(ctx)
+	ctx, stop := c.withBudget(ctx)
 	defer stop()
 	s, err := c.session(ctx, tag.Repository(), deletion)
 	if err != nil {

@@ -85,12 +85,12 @@ func (s *session) fetch(ctx context.Context, reference string, algorithm digest.
 	}
 	d := document{raw: resp.body, digest: algorithm.FromBytes(resp.body)}
 	if want := digest.Digest(reference); want.Validate() == nil && want != d.digest {
-		return document{}, mismatch(want, d.digest)
+		return document{}, newMismatch(want, d.digest)
 	}
-	if err := promised(resp, d.digest); err != nil {
+	if err := checkDigestHeader(resp, d.digest); err != nil {
 		return document{}, err
 	}
-	return parsed(d, resp.header.Get("Content-Type"))
+	return parseDocument(d, resp.header.Get("Content-Type"))
 }
 
 // manifest fetches the document of a digest.
@@ -102,9 +102,9 @@ func (s *session) manifest(ctx context.Context, want digest.Digest) (document, e
 	return d, err
 }
 
-// known is the document of a digest that the repository has served before, or fetches it.
-func (s *session) known(ctx context.Context, want digest.Digest) (document, error) {
-	if seen, is := s.seen.Load(s.name(want)); is {
+// seenOrFetch returns the document of a digest that the repository has served before, or fetches it.
+func (s *session) seenOrFetch(ctx context.Context, want digest.Digest) (document, error) {
+	if seen, ok := s.seen.Load(s.name(want)); ok {
 		return seen.(document), nil
 	}
 	return s.manifest(ctx, want)
@@ -122,7 +122,7 @@ func (s *session) blob(ctx context.Context, want digest.Digest) ([]byte, error) 
 		return nil, fmt.Errorf("blob %s: %w", want, err)
 	}
 	if got := want.Algorithm().FromBytes(resp.body); got != want {
-		return nil, mismatch(want, got)
+		return nil, newMismatch(want, got)
 	}
 	return resp.body, nil
 }
@@ -133,11 +133,11 @@ func (s *session) put(ctx context.Context, label string, d document) error {
 	if err != nil {
 		return err
 	}
-	return promised(resp, d.digest)
+	return checkDigestHeader(resp, d.digest)
 }
 
-// parsed reads the bytes of d. What they call themselves counts more than the header.
-func parsed(d document, contentType string) (document, error) {
+// parseDocument reads the bytes of d. What they call themselves counts more than the header.
+func parseDocument(d document, contentType string) (document, error) {
 	contentType, _, _ = strings.Cut(contentType, ";")
 	contentType = strings.TrimSpace(contentType)
 	if err := json.Unmarshal(d.raw, &d.content); err != nil {
@@ -147,12 +147,12 @@ func parsed(d document, contentType string) (document, error) {
 	if d.mediaType == "" {
 		d.mediaType = contentType
 	}
-	return d, d.ambiguous(contentType)
+	return d, d.checkAmbiguous(contentType)
 }
 
-// ambiguous is an error about a document that some engines take for an index and others for an image:
+// checkAmbiguous returns an error for a document that some engines take for an index and others for an image:
 // https://github.com/opencontainers/distribution-spec/security/advisories/GHSA-mc8v-mgrf-8f4m
-func (d document) ambiguous(contentType string) error {
+func (d document) checkAmbiguous(contentType string) error {
 	asImage := d.content.Config.Digest != "" || len(d.content.Layers) > 0
 	asIndex := len(d.content.Manifests) > 0
 	if asImage && asIndex || asImage && d.isIndex() || asIndex && d.isImage() ||
@@ -162,8 +162,9 @@ func (d document) ambiguous(contentType string) error {
 	return nil
 }
 
-// promised compares Docker-Content-Digest, which is optional, with what it stands for: engines believe it when they resolve a tag.
-func promised(resp response, got digest.Digest) error {
+// checkDigestHeader returns ErrMismatch when Docker-Content-Digest, which is optional, is not the digest of the content.
+// Engines believe that header when they resolve a tag.
+func checkDigestHeader(resp response, got digest.Digest) error {
 	header := digest.Digest(resp.header.Get("Docker-Content-Digest"))
 	if header.Validate() != nil || header.Algorithm() != got.Algorithm() || header == got {
 		return nil
@@ -171,7 +172,7 @@ func promised(resp response, got digest.Digest) error {
 	return fmt.Errorf("%w: the registry calls %s by the digest %s", ErrMismatch, got, header)
 }
 
-func mismatch(want, got digest.Digest) error {
+func newMismatch(want, got digest.Digest) error {
 	return newError(ContentOther, fmt.Sprintf("%v: the registry served %s for %s", ErrMismatch, got, want), ErrMismatch)
 }
 

@@ -32,7 +32,7 @@ func TestParsedDocuments(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := parsed(document{raw: []byte(test.text)}, test.header)
+			_, err := parseDocument(document{raw: []byte(test.text)}, test.header)
 			if got := fmt.Sprint(err); test.want == "" && err != nil || test.want != "" && (!errors.Is(err, ErrMismatch) || !strings.Contains(got, test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}

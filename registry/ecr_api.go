@@ -20,7 +20,7 @@ type ecrAPI struct {
 	principal  awsPrincipal
 	account    *string // nil is the caller's own
 	repository string
-	waits      waits
+	waits      backoff
 	timeout    time.Duration // of one try
 	watch      Watch
 	host       string // of the registry
@@ -32,8 +32,8 @@ func (c *Client) ecrAPI(ctx context.Context, repository string) (*ecrAPI, error)
 	if c.keychain == nil {
 		return nil, nil
 	}
-	known, is := c.keychain.ECR.host(canonicalHost(host))
-	if !is || known.public {
+	known, ok := c.keychain.ECR.host(canonicalHost(host))
+	if !ok || known.public {
 		return nil, nil
 	}
 	principal := c.keychain.ECR.principal(known)
@@ -54,9 +54,9 @@ func (c *Client) ecrAPI(ctx context.Context, repository string) (*ecrAPI, error)
 // call repeats a call of the API as long as its failure is likely to pass. operation is its name.
 func (a *ecrAPI) call(ctx context.Context, operation string, do func(context.Context) error) error {
 	standard := retry.NewStandard()
-	return persist(ctx, a.waits, a.watch.pausing(a.host), func(ctx context.Context) (bool, error) {
+	return retryAttempt(ctx, a.waits, a.watch.watchPause(a.host), func(ctx context.Context) (bool, error) {
 		defer a.watch.begin(Wait{Host: "Amazon ECR", Registry: a.host, Request: operation})()
-		bounded, stop := context.WithTimeoutCause(ctx, a.timeout, silent(a.timeout))
+		bounded, stop := context.WithTimeoutCause(ctx, a.timeout, newSilent(a.timeout))
 		defer stop()
 		err := do(bounded)
 		if err == nil {
@@ -125,8 +125,8 @@ func (a *ecrAPI) mutability(ctx context.Context) (mutability, error) {
 	return m, nil
 }
 
-// fixes says whether a tag, once it is there, stays what it is.
-func (m mutability) fixes(label string) bool {
+// keepsTag reports whether a tag, once it is there, stays what it is.
+func (m mutability) keepsTag(label string) bool {
 	excluded := slices.ContainsFunc(m.exclusions, func(pattern string) bool { return matchesWildcard(pattern, label) })
 	switch m.setting {
 	case types.ImageTagMutabilityImmutable:

@@ -24,7 +24,7 @@ func (c *Client) checkArchive(
 	}
 	api, err := c.ecrAPI(ctx, repository)
 	if err != nil {
-		return "", undetermined(repository, err)
+		return "", newUndetermined(repository, err)
 	}
 	if api == nil {
 		return "", absent // there is no archive
@@ -34,7 +34,7 @@ func (c *Client) checkArchive(
 	case errors.Is(err, ErrNotFound):
 		return "", absent
 	case errors.Is(err, ErrDenied), errors.Is(err, ErrUnauthorized):
-		return "", undetermined(repository, err)
+		return "", newUndetermined(repository, err)
 	case err != nil:
 		return "", fmt.Errorf("%w; whether it is archived: %w", errUnserved, err)
 	case status == types.ImageStatusActive: // it came back a moment ago
@@ -46,9 +46,9 @@ func (c *Client) checkArchive(
 // errUnserved is a 404 of which it is not known whether it means that something is gone.
 var errUnserved = newError(ImageUnserved, "404 of an image that may be there")
 
-// undetermined returns that it is not known whether an image is archived. It is no ErrDenied or ErrUnauthorized: the
+// newUndetermined returns the error that it is not known whether an image is archived. It is no ErrDenied or ErrUnauthorized: the
 // registry's login may be good.
-func undetermined(repository string, err error) error {
+func newUndetermined(repository string, err error) error {
 	e := newError(ImageMaybe, fmt.Sprintf("%v: %v", ErrUndetermined, err), ErrUndetermined)
 	e.Repository, e.Reason = repository, err
 	return e
@@ -77,7 +77,7 @@ func (a *ecrAPI) describe(ctx context.Context, id types.ImageIdentifier) (digest
 		return err
 	})
 	if status >= http.StatusInternalServerError { // whatever it says: a service that is broken knows nothing
-		return "", "", unreadable(status)
+		return "", "", newUnreadable(status)
 	}
 	if err != nil {
 		return "", "", err

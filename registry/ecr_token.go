@@ -12,21 +12,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 )
 
-// mint asks Amazon ECR for a token, again as long as the failure is likely to pass. That there are no credentials to ask with holds for a
-// while.
-func (a *awsAccess) mint(ctx context.Context, p awsPrincipal, pauses waits) ecrToken {
+// fetchToken asks Amazon ECR for a token, again as long as the failure is likely to pass. That there are no credentials to
+// ask with is kept for a while.
+func (a *awsAccess) fetchToken(ctx context.Context, p awsPrincipal, pauses backoff) ecrToken {
 	if pauses == nil {
-		pauses = mintWaits
+		pauses = tokenBackoff
 	}
 	var fresh ecrToken
-	err := persist(ctx, pauses, nil, func(ctx context.Context) (bool, error) {
-		ctx, stop := context.WithTimeoutCause(ctx, mintTimeout, silent(mintTimeout))
+	err := retryAttempt(ctx, pauses, nil, func(ctx context.Context) (bool, error) {
+		ctx, stop := context.WithTimeoutCause(ctx, tokenTryTimeout, newSilent(tokenTryTimeout))
 		defer stop()
 		var err error
-		if fresh, err = a.mintOnce(ctx, p); err == nil {
+		if fresh, err = a.fetchTokenOnce(ctx, p); err == nil {
 			return false, nil
 		}
-		return ctx.Err() != nil || passesAtAWS(err), p.explain(ctx, err)
+		return ctx.Err() != nil || isTransientAtAWS(err), p.explain(ctx, err)
 	})
 	if err != nil {
 		fresh.err = err
@@ -37,8 +37,8 @@ func (a *awsAccess) mint(ctx context.Context, p awsPrincipal, pauses waits) ecrT
 	return fresh
 }
 
-// mintOnce has an until also where the way to credentials fails.
-func (a *awsAccess) mintOnce(ctx context.Context, p awsPrincipal) (ecrToken, error) {
+// fetchTokenOnce asks Amazon ECR for a token once. The token has an until also when the way to credentials fails.
+func (a *awsAccess) fetchTokenOnce(ctx context.Context, p awsPrincipal) (ecrToken, error) {
 	began := time.Now()
 	config, err := a.config(ctx, p)
 	if err == nil {
@@ -78,7 +78,7 @@ func authorizationToken(ctx context.Context, config aws.Config, p awsPrincipal) 
 	return aws.ToString(answer.AuthorizationData[0].AuthorizationToken), aws.ToTime(answer.AuthorizationData[0].ExpiresAt), nil
 }
 
-// oneTry leaves trying again to persist.
+// oneTry leaves trying again to retryAttempt.
 func oneTry(o *ecr.Options) { o.Retryer = aws.NopRetryer{} }
 
 func (p awsPrincipal) ecrClient(config aws.Config, options ...func(*ecr.Options)) *ecr.Client {

@@ -68,8 +68,8 @@ func (noRepository) Is(target error) bool { return target == ErrNotFound }
 // errNotARegistry is a 404 that says nothing about an image: some web server's or proxy's.
 var errNotARegistry = errors.New("404 that is no registry's answer")
 
-// page tells a web server's 404 from a registry's, which is empty or JSON.
-func page(r response, err error) error {
+// checkPage returns errNotARegistry for a web server's 404, and else err: a registry's 404 is empty or JSON.
+func checkPage(r response, err error) error {
 	body := bytes.TrimSpace(r.body)
 	if r.status == http.StatusNotFound && len(body) > 0 && body[0] != '{' {
 		return errNotARegistry
@@ -82,7 +82,7 @@ func (s *session) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return explainEnd(ctx, err)
 	}
-	if lookup, is := errors.AsType[lookupError](err); is {
+	if lookup, ok := errors.AsType[lookupError](err); ok {
 		return lookup.error
 	}
 	if stale, ok := errors.AsType[x509.CertificateInvalidError](err); ok && stale.Reason == x509.Expired {
@@ -105,7 +105,7 @@ func (s *session) explain(ctx context.Context, err error) error {
 	if sent, ok := errors.AsType[*url.Error](err); ok {
 		return s.unreachable(sent.Err)
 	}
-	return fmt.Errorf("logging in to %s: %s", s.login.host, s.quoted(firstLine(err)))
+	return fmt.Errorf("logging in to %s: %s", s.login.host, s.quote(firstLine(err)))
 }
 
 // newError returns an error with what is known of the session. Its text is that of the causes.
@@ -114,7 +114,7 @@ func (s *session) newError(fault Fault, causes ...error) *Error {
 	for _, cause := range causes {
 		texts = append(texts, cause.Error())
 	}
-	return s.party().newError(fault, strings.Join(texts, ": "), causes...)
+	return s.peer().newError(fault, strings.Join(texts, ": "), causes...)
 }
 
 // unreachable returns the error of a request that got no answer.
@@ -141,7 +141,7 @@ func (e *foreignError) Error() string { return e.text }
 func (e *foreignError) Unwrap() error { return e.error }
 
 func (s *session) foreign(err error) error {
-	return &foreignError{err, s.quoted(signed.ReplaceAllString(err.Error(), "$1"))}
+	return &foreignError{err, s.quote(signed.ReplaceAllString(err.Error(), "$1"))}
 }
 
 // firstLine leaves out the answer of a token server, which go-containerregistry appends.

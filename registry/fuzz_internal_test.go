@@ -41,7 +41,7 @@ func FuzzECRError(f *testing.F) {
 				return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader([]byte(body))), Request: req}
 			}),
 		}, oneTry)
-		api := &ecrAPI{client: client, principal: principal, repository: "app", waits: waits{}, timeout: 5 * time.Second}
+		api := &ecrAPI{client: client, principal: principal, repository: "app", waits: backoff{}, timeout: 5 * time.Second}
 		held, _, err := api.describe(t.Context(), types.ImageIdentifier{ImageTag: aws.String("1")})
 		switch {
 		case err == nil && held.Validate() != nil:

@@ -37,7 +37,7 @@ type Manifest struct {
 // the manifest. Errors: ErrMismatch; ErrNotFound if the digest or a manifest of its index is not served; ErrUnsupported
 // if one is no image; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable.
 func (c *Client) Inspect(ctx context.Context, repository, digest string) (Image, error) {
-	ctx, stop := c.within(ctx)
+	ctx, stop := c.withBudget(ctx)
 	defer stop()
 	image, err := c.inspect(ctx, repository, digest)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *Client) root(ctx context.Context, repository, digest string) (*session,
 	if err != nil {
 		return nil, document{}, err
 	}
-	d, err := s.known(ctx, want)
+	d, err := s.seenOrFetch(ctx, want)
 	return s, d, err
 }
 
@@ -117,9 +117,9 @@ func (s *session) child(ctx context.Context, entry ocispec.Descriptor) (document
 	case err != nil:
 		return document{}, err
 	case int64(len(d.raw)) != entry.Size:
-		return document{}, unexpected("it has %d bytes, its index says %d", len(d.raw), entry.Size)
+		return document{}, newUnexpected("it has %d bytes, its index says %d", len(d.raw), entry.Size)
 	case entry.MediaType != "" && entry.MediaType != d.mediaType:
-		return document{}, unexpected("it is %q, its index says %q", oneLine(d.mediaType), oneLine(entry.MediaType))
+		return document{}, newUnexpected("it is %q, its index says %q", oneLine(d.mediaType), oneLine(entry.MediaType))
 	}
 	return d, nil
 }

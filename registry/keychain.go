@@ -73,7 +73,7 @@ func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 	if strings.ContainsFunc(host, func(r rune) bool { return !unicode.IsPrint(r) }) { // a daemon asks for any
 		return finding{}, fmt.Errorf("there are no credentials for %q, which is no host", host)
 	}
-	if login, is := k.login(host); is {
+	if login, ok := k.login(host); ok {
 		return finding{Credential: Credential{Username: login.Username, Password: login.Password}}, nil
 	}
 	own, ownErr := k.cloudCredential(ctx, host)
@@ -110,8 +110,8 @@ func (k *Keychain) isECR(host string) bool {
 	if k == nil {
 		return false
 	}
-	_, is := k.ECR.host(host)
-	return is
+	_, ok := k.ECR.host(host)
+	return ok
 }
 
 // link is how to reach host, by the first entry that says more than who we are. A keychain may be nil.
@@ -156,11 +156,11 @@ func (k *Keychain) Links() map[string]Login {
 }
 
 func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential, error) {
-	known, is := k.ECR.host(host)
-	if is || isOf(clouds, host) {
+	known, ok := k.ECR.host(host)
+	if ok || isOf(clouds, host) {
 		defer k.Watch.begin(Wait{Kind: WaitCloud, Host: host})()
 	}
-	if !is {
+	if !ok {
 		return fromClouds(ctx, clouds, host)
 	}
 	return sharedAccess.token(ctx, k.ECR.principal(known), k.ECR.RetryWaits)

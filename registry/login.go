@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 )
 
-// lateLogin looks a credential up when its host first answers 401, 403 or 404, and then once. A registry that asks for none, such as one on
-// loopback, never fails for a broken credential helper, and waits for one only before it is believed that something is not there.
-type lateLogin struct {
+// lazyAuth looks a credential up when its host first answers 401, 403 or 404, and then once. A registry that asks for
+// none, such as one on loopback, never fails for a broken credential helper, and waits for one only before a 404 counts.
+type lazyAuth struct {
 	keychain   *Keychain
 	host       string
 	way        *route // to that host, and to where it redirects
@@ -25,12 +25,12 @@ type lateLogin struct {
 }
 
 // Authorization is for callers without a context, of which there are none.
-func (l *lateLogin) Authorization() (*authn.AuthConfig, error) {
+func (l *lazyAuth) Authorization() (*authn.AuthConfig, error) {
 	return l.AuthorizationContext(context.Background())
 }
 
 // AuthorizationContext is empty until the host asked for a login. A failed lookup is not kept.
-func (l *lateLogin) AuthorizationContext(ctx context.Context) (*authn.AuthConfig, error) {
+func (l *lazyAuth) AuthorizationContext(ctx context.Context) (*authn.AuthConfig, error) {
 	if !l.challenged.Load() || l.keychain == nil {
 		return &authn.AuthConfig{}, nil
 	}
@@ -46,7 +46,7 @@ func (l *lateLogin) AuthorizationContext(ctx context.Context) (*authn.AuthConfig
 }
 
 // lookup returns the credential that was found, or looks for it. All who need it share one lookup.
-func (l *lateLogin) lookup(ctx context.Context) (Credential, error) {
+func (l *lazyAuth) lookup(ctx context.Context) (Credential, error) {
 	if found, ok := l.known(); ok {
 		return found.Credential, nil
 	}
@@ -67,7 +67,7 @@ func (l *lateLogin) lookup(ctx context.Context) (Credential, error) {
 }
 
 // known returns what a lookup found. ok is false when none has succeeded.
-func (l *lateLogin) known() (found finding, ok bool) {
+func (l *lazyAuth) known() (found finding, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.answer, l.asked
@@ -75,7 +75,7 @@ func (l *lateLogin) known() (found finding, ok bool) {
 
 // offer logs in unasked if there is something to log in with, and says whether it did. Where the lookup fails it is the registry's word that
 // counts, and nobody looks again.
-func (l *lateLogin) offer(ctx context.Context) bool {
+func (l *lazyAuth) offer(ctx context.Context) bool {
 	if l.keychain == nil || l.gaveUp() {
 		return false
 	}
@@ -90,14 +90,14 @@ func (l *lateLogin) offer(ctx context.Context) bool {
 	return true
 }
 
-func (l *lateLogin) gaveUp() bool {
+func (l *lazyAuth) gaveUp() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed
 }
 
 // renew forgets a credential that was refused, and says whether another one may be found.
-func (l *lateLogin) renew(refused Credential) bool {
+func (l *lazyAuth) renew(refused Credential) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.answer.Credential != refused {
@@ -112,9 +112,9 @@ func (l *lateLogin) renew(refused Credential) bool {
 }
 
 // credential is what was found so far.
-func (l *lateLogin) credential() Credential { return l.found().Credential }
+func (l *lazyAuth) credential() Credential { return l.found().Credential }
 
-func (l *lateLogin) found() finding {
+func (l *lazyAuth) found() finding {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.answer
@@ -123,7 +123,7 @@ func (l *lateLogin) found() finding {
 // basicLogin logs in with each request to host, and with none to where that redirects.
 type basicLogin struct {
 	next  http.RoundTripper
-	login *lateLogin
+	login *lazyAuth
 	host  string
 }
 

@@ -168,7 +168,7 @@ func TestIdentityToken(t *testing.T) {
 func TestTokenServerErrors(t *testing.T) {
 	t.Parallel()
 	const wrong = "wrong-4712"
-	tests := []struct{ name, config, answer, want string }{
+	tests := []struct{ name, config, errorClass, want string }{
 		{
 			"refused", `{"auths":{"HOST":{"identitytoken":"` + wrong + `"}}}`, "", "401 unauthorized: bad token [credential]; HOST refused the credentials",
 		},
@@ -178,7 +178,7 @@ func TestTokenServerErrors(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
-			r.Wrap(tokens(r.Host(), test.answer))
+			r.Wrap(tokens(r.Host(), test.errorClass))
 			tag := parseTag(t, r.Host()+"/app:1")
 			_, err := once(dockerConfig(t, strings.ReplaceAll(test.config, "HOST", r.Host()))).Resolve(t.Context(), tag)
 			want := "resolving " + tag.String() + ": " + strings.ReplaceAll(test.want, "HOST", r.Host())

@@ -172,8 +172,8 @@ func expectPush(t *testing.T, push func(context.Context, *testing.T, *registry.K
 	defer stop()
 	pushed := push(ctx, t, keychain, e.Host()+"/app", image)
 	err := once(keychain).ExplainPush(pushed)
-	failure, is := errors.AsType[*registry.PushError](err)
-	if !is {
+	failure, ok := errors.AsType[*registry.PushError](err)
+	if !ok {
 		t.Fatalf("%T: %v", err, err)
 	}
 	text := clientPort.ReplaceAllString(err.Error(), "PORT->")
@@ -266,8 +266,8 @@ func TestExplainPushToUnreachable(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			err := anonymous(t).ExplainPush(test.err)
-			failure, is := errors.AsType[*registry.PushError](err)
-			if !is || failure.Temporary {
+			failure, ok := errors.AsType[*registry.PushError](err)
+			if !ok || failure.Temporary {
 				t.Fatalf("%T: %v", err, err)
 			}
 			if want := "pushing to " + failure.Repository + ": " + strings.ReplaceAll(test.want, "HOST", test.host); err.Error() != want {

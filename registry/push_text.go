@@ -120,8 +120,8 @@ var brokenPushes = []brokenPush{
 }
 
 // explainBrokenPush is about a registry that did not answer.
-func explainBrokenPush(failure *PushError, p party, pushed pushText) {
-	rest := oneLine(p.given.redacted(pushed.rest))
+func explainBrokenPush(failure *PushError, p peer, pushed pushText) {
+	rest := oneLine(p.given.redact(pushed.rest))
 	if strings.Contains(rest, "got digest ") {
 		failure.cause = p.newError(ContentOther, ErrMismatch.Error()+": "+rest, ErrMismatch)
 		return
@@ -130,7 +130,7 @@ func explainBrokenPush(failure *PushError, p party, pushed pushText) {
 		if slices.ContainsFunc(broken.phrases, func(phrase string) bool { return strings.Contains(pushed.words, phrase) }) {
 			failure.cause = p.newError(broken.fault, ErrUnreachable.Error()+": "+rest, ErrUnreachable)
 			failure.Temporary = broken.fault == BrokenConnection
-			failure.unsaid = strings.HasSuffix(pushed.words, "EOF") && strings.Contains(pushed.words, "/blobs/uploads/")
+			failure.droppedConnection = strings.HasSuffix(pushed.words, "EOF") && strings.Contains(pushed.words, "/blobs/uploads/")
 			return
 		}
 	}

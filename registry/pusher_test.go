@@ -71,7 +71,7 @@ func daemonPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, 
 	t.Helper()
 	err := containerdPush(ctx, t, keychain, repository, image)
 	// On the way from a daemon the words of the registry replace containerd's, as seen with BuildKit v0.33.
-	if answered, is := errors.AsType[docker.Errors](err); is {
+	if answered, ok := errors.AsType[docker.Errors](err); ok {
 		err = answered
 	}
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // ErrArchived, with the digest, if the tag is there and its image cannot be had; ErrUndetermined if it is not served, and we may not ask
 // whether it is there; ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable and others, after which nothing is known about the tag.
 func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
-	ctx, stop := c.within(ctx)
+	ctx, stop := c.withBudget(ctx)
 	defer stop()
 	s, err := c.session(ctx, tag.Repository(), pull)
 	if err != nil {
@@ -32,7 +32,7 @@ func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
 
 // Find is Resolve by the very bytes that the tag stands for, which Verify and SetTags then do not ask for again.
 func (c *Client) Find(ctx context.Context, tag Tag) (string, error) {
-	ctx, stop := c.within(ctx)
+	ctx, stop := c.withBudget(ctx)
 	defer stop()
 	s, err := c.session(ctx, tag.Repository(), pull)
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *Client) Find(ctx context.Context, tag Tag) (string, error) {
 // ErrNotFound, which is false; ErrArchived if the registry has the digest all the same; ErrUndetermined if it may;
 // ErrMismatch if the registry answers with another digest.
 func (c *Client) Exists(ctx context.Context, repository, digest string) (bool, error) {
-	ctx, stop := c.within(ctx)
+	ctx, stop := c.withBudget(ctx)
 	defer stop()
 	found, err := c.exists(ctx, repository, digest)
 	if err != nil {
@@ -78,7 +78,7 @@ func (c *Client) exists(ctx context.Context, repository, digest string) (bool, e
 	case err != nil:
 		return false, err
 	case held != want:
-		return false, mismatch(want, held)
+		return false, newMismatch(want, held)
 	}
 	return true, nil
 }

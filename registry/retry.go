@@ -28,15 +28,15 @@ const (
 // attempt is one try. It returns whether its error is likely to pass.
 type attempt func(context.Context) (passes bool, err error)
 
-// persist repeats an attempt while its failure is likely to pass: all that this package sends may be repeated. It ends
-// when the next pause would outlast ctx, with an *exhausted after more than one try.
+// retryAttempt repeats an attempt while its failure is likely to pass: all that this package sends may be repeated. It ends
+// when the next pause would outlast ctx, with a *retriesExhausted after more than one try.
 //
 // pausing is told of each pause, and returns what is called after it; nil is told nothing.
-func persist(
-	ctx context.Context, pauses waits, pausing func(failure error, pause time.Duration) (end func()), try attempt,
+func retryAttempt(
+	ctx context.Context, pauses backoff, pausing func(failure error, pause time.Duration) (end func()), try attempt,
 ) error {
 	if pausing == nil {
-		pausing = Watch(nil).pausing("")
+		pausing = Watch(nil).watchPause("")
 	}
 	began := time.Now()
 	var last error
@@ -46,15 +46,15 @@ func persist(
 		case failure == nil:
 			return nil
 		case last != nil && errors.Is(ctx.Err(), context.DeadlineExceeded): // the failure before says more
-			return &exhausted{error: last, tries: tries, took: time.Since(began)}
+			return &retriesExhausted{error: last, tries: tries, took: time.Since(began)}
 		case ctx.Err() != nil || !passes:
 			return failure
 		}
 		last = failure
 		asked := pauseAskedBy(failure)
-		wait, again := pauses.after(tries, asked)
+		wait, again := pauses.pauseAfter(tries, asked)
 		if !again || outlasts(ctx, wait) {
-			over := &exhausted{error: last, tries: tries, took: time.Since(began), asked: asked}
+			over := &retriesExhausted{error: last, tries: tries, took: time.Since(began), asked: asked}
 			if again && asked > 0 {
 				over.tooLong = wait
 			}
@@ -69,17 +69,17 @@ func persist(
 	}
 }
 
-// persist tries until it succeeds. try is given a context with the time limit of one try; its errors are those of the
-// HTTP client. The error of persist is one of this package.
-func (s *session) persist(ctx context.Context, try func(context.Context) error) error {
-	return persist(ctx, s.waits, s.watch.pausing(s.login.host), func(ctx context.Context) (bool, error) {
-		bounded, stop := s.bounded(ctx)
+// retry tries until it succeeds. try is given a context with the time limit of one try; its errors are those of the
+// HTTP client. Its own error is one of this package.
+func (s *session) retry(ctx context.Context, try func(context.Context) error) error {
+	return retryAttempt(ctx, s.waits, s.watch.watchPause(s.login.host), func(ctx context.Context) (bool, error) {
+		bounded, stop := s.withTimeout(ctx)
 		defer stop()
 		err := try(bounded)
 		if err == nil {
 			return false, nil
 		}
-		passes, asked := bounded.Err() != nil || passing(err), pauseAskedBy(err)
+		passes, asked := bounded.Err() != nil || isTransient(err), pauseAskedBy(err)
 		if err = s.explain(bounded, err); asked > 0 {
 			err = &pauseError{error: err, pause: asked}
 		}
@@ -87,8 +87,8 @@ func (s *session) persist(ctx context.Context, try func(context.Context) error) 
 	})
 }
 
-// exhausted is the last of several failures, and what was done about them.
-type exhausted struct {
+// retriesExhausted is the last of several failures, and what was done about them.
+type retriesExhausted struct {
 	error
 	tries int
 	took  time.Duration
@@ -98,19 +98,19 @@ type exhausted struct {
 }
 
 // Error is the last failure, with what was done about it and why there is no further try.
-func (e *exhausted) Error() string {
+func (e *retriesExhausted) Error() string {
 	switch {
 	case e.tooLong > 0:
-		return fmt.Sprintf("%v (tried %s: the next try may begin in %s, and less time is left)", e.error, e.tried(),
+		return fmt.Sprintf("%v (tried %s: the next try may begin in %s, and less time is left)", e.error, e.attemptsText(),
 			e.tooLong.Round(time.Second/10))
 	case e.tries == 1:
 		return e.error.Error()
 	}
-	return fmt.Sprintf("%v (tried %s)", e.error, e.tried())
+	return fmt.Sprintf("%v (tried %s)", e.error, e.attemptsText())
 }
 
-// tried says how often, and for how long.
-func (e *exhausted) tried() string {
+// attemptsText returns how often, and for how long.
+func (e *retriesExhausted) attemptsText() string {
 	if e.tries == 1 {
 		return "once"
 	}
@@ -118,13 +118,14 @@ func (e *exhausted) tried() string {
 }
 
 // Unwrap is the last failure.
-func (e *exhausted) Unwrap() error { return e.error }
+func (e *retriesExhausted) Unwrap() error { return e.error }
 
-// waits are the pauses after the first, second, ... try. Nil means growing ones without an end.
-type waits []time.Duration
+// backoff are the pauses after the first, second, ... try. Nil means growing ones without an end.
+type backoff []time.Duration
 
-// after is the pause after so many tries, which is not shorter than what the registry asked for.
-func (w waits) after(tries int, asked time.Duration) (wait time.Duration, again bool) {
+// pauseAfter returns the pause after so many tries, which is not shorter than what the registry asked for. again is false
+// when there is to be no further try.
+func (w backoff) pauseAfter(tries int, asked time.Duration) (wait time.Duration, again bool) {
 	if w != nil {
 		left := w[min(tries-1, len(w)):]
 		if len(left) == 0 {
@@ -166,17 +167,17 @@ var (
 	passingWords = []string{"http2: server sent GOAWAY", "stream error: stream ID"}
 )
 
-func isPassing(status int) bool { return slices.Contains(passingStatus, status) }
+func isTransientStatus(status int) bool { return slices.Contains(passingStatus, status) }
 
-// passing says whether an error of the HTTP client is likely to pass.
-func passing(err error) bool {
-	if answered, is := errors.AsType[*transport.Error](err); is {
-		return isPassing(answered.StatusCode)
+// isTransient reports whether an error of the HTTP client is likely to pass.
+func isTransient(err error) bool {
+	if answered, ok := errors.AsType[*transport.Error](err); ok {
+		return isTransientStatus(answered.StatusCode)
 	}
-	if failed, is := errors.AsType[net.Error](err); is && failed.Timeout() {
+	if failed, ok := errors.AsType[net.Error](err); ok && failed.Timeout() {
 		return true
 	}
-	if unresolved, is := errors.AsType[*net.DNSError](err); is {
+	if unresolved, ok := errors.AsType[*net.DNSError](err); ok {
 		return unresolved.IsTemporary && !unresolved.IsNotFound
 	}
 	return slices.ContainsFunc(passingErrors, func(passing error) bool { return errors.Is(err, passing) }) ||
@@ -207,7 +208,7 @@ type retryAfterTransport struct{ next http.RoundTripper }
 // RoundTrip implements http.RoundTripper.
 func (t retryAfterTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(req)
-	if err != nil || !isPassing(resp.StatusCode) {
+	if err != nil || !isTransientStatus(resp.StatusCode) {
 		return resp, err
 	}
 	wait := parseRetryAfter(resp.Header.Get("Retry-After"))

@@ -13,18 +13,18 @@ func TestWaitsGrow(t *testing.T) {
 		if longest == 0 {
 			continue
 		}
-		wait, again := waits(nil).after(tries, 0)
+		wait, again := backoff(nil).pauseAfter(tries, 0)
 		if !again || wait < longest/2 || wait > longest {
 			t.Errorf("after %d tries: %s, want %s to %s", tries, wait, longest/2, longest)
 		}
 	}
-	if wait, _ := waits(nil).after(1, time.Minute); wait != time.Minute {
+	if wait, _ := backoff(nil).pauseAfter(1, time.Minute); wait != time.Minute {
 		t.Errorf("the registry asked for a minute and got %s", wait)
 	}
-	if _, again := (waits{time.Second}).after(2, 0); again {
+	if _, again := (backoff{time.Second}).pauseAfter(2, 0); again {
 		t.Error("more pauses than were given")
 	}
-	if _, again := (waits{}).after(1, 0); again {
+	if _, again := (backoff{}).pauseAfter(1, 0); again {
 		t.Error("an empty list is one try")
 	}
 }

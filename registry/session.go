@@ -32,10 +32,10 @@ const maxErrorBody = 64 << 10
 // session is one repository, with the right to some actions.
 type session struct {
 	repository name.Repository
-	login      *lateLogin
+	login      *lazyAuth
 	client     *http.Client
 	timeout    time.Duration // of one try
-	waits      waits
+	waits      backoff
 	watch      Watch
 	seen       *sync.Map // of documents, by repository@digest, for the lifetime of the client
 }
@@ -76,15 +76,15 @@ func (s *session) do(ctx context.Context, r request) (response, error) {
 // send sends a request as often as it takes.
 func (s *session) send(ctx context.Context, r request) (response, error) {
 	var answer response
-	err := s.persist(ctx, func(ctx context.Context) (err error) {
-		answer, err = s.once(ctx, r)
+	err := s.retry(ctx, func(ctx context.Context) (err error) {
+		answer, err = s.sendOnce(ctx, r)
 		return err
 	})
 	return answer, err
 }
 
-// once sends a request and reads its answer. Its errors are those of the HTTP client.
-func (s *session) once(ctx context.Context, r request) (response, error) {
+// sendOnce sends a request and reads its answer. Its errors are those of the HTTP client.
+func (s *session) sendOnce(ctx context.Context, r request) (response, error) {
 	req, err := s.httpRequest(ctx, r)
 	if err != nil {
 		return response{}, err
@@ -94,17 +94,17 @@ func (s *session) once(ctx context.Context, r request) (response, error) {
 		return response{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer, err := read(resp)
+	answer, err := readResponse(resp)
 	if err != nil {
 		return answer, &url.Error{Op: r.method, Err: err}
 	}
 	again := withBody(resp, bytes.NewReader(answer.body[:min(len(answer.body), maxErrorBody)])) //nolint:bodyclose // in memory
 	err = transport.CheckError(again, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent)
-	return answer, page(answer, err)
+	return answer, checkPage(answer, err)
 }
 
-// read takes the whole answer; its caller closes the body.
-func read(resp *http.Response) (response, error) {
+// readResponse reads the whole answer; its caller closes the body. It returns errLongAnswer for one that is too long.
+func readResponse(resp *http.Response) (response, error) {
 	answer := response{status: resp.StatusCode, header: resp.Header}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
@@ -132,8 +132,8 @@ func (s *session) httpRequest(ctx context.Context, r request) (*http.Request, er
 	return req, nil
 }
 
-// bounded ends with ctx or after the time limit of one try, with a cause that is fit for the user.
-func (s *session) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+// withTimeout returns a context that ends with ctx or after the time limit of one try, with a cause that may be shown.
+func (s *session) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	late := fmt.Sprintf("%v: no answer from %s within %s", ErrUnreachable, s.login.host, s.timeout)
 	return context.WithTimeoutCause(ctx, s.timeout, newError(Silent, late, ErrUnreachable))
 }

@@ -40,12 +40,12 @@ func controlTag(s string) *Error {
 // repairable returns an error about a tag that proposes the repaired one.
 func repairable(s, text string) *Error {
 	e := newError(TagText, text)
-	e.Proposal = repaired(s)
+	e.Proposal = repairTag(s)
 	return e
 }
 
-// repaired returns a tag with all that is wrong with it put right, so that it is not refused next; "" if that is not known.
-func repaired(s string) string {
+// repairTag returns a tag with all that is wrong with it put right, so that it is not refused next; "" if that is not known.
+func repairTag(s string) string {
 	s = strings.Join(strings.Fields(s), "")
 	if _, rest, found := strings.Cut(s, "://"); found {
 		s = rest
@@ -56,9 +56,9 @@ func repaired(s string) string {
 		base = s[:at]
 	}
 	if label, found := strings.CutPrefix(s[len(base):], ":"); found {
-		s = repairedBase(base) + ":" + orLatest(repairedLabel(label))
+		s = repairBase(base) + ":" + orLatest(repairLabel(label))
 	} else {
-		s = repairedBase(base)
+		s = repairBase(base)
 	}
 	if _, err := ParseTag(s); err != nil {
 		return ""
@@ -66,13 +66,13 @@ func repaired(s string) string {
 	return s
 }
 
-// repairedLabel returns a label with - for each character that cannot stand there.
-func repairedLabel(label string) string {
+// repairLabel returns a label with - for each character that cannot stand there.
+func repairLabel(label string) string {
 	return strings.TrimLeft(notInLabel.ReplaceAllString(label, "-"), ".-")
 }
 
-// repairedBase returns host and path in small letters, with - for each character that cannot stand in a path.
-func repairedBase(base string) string {
+// repairBase returns host and path in small letters, with - for each character that cannot stand in a path.
+func repairBase(base string) string {
 	host, path, found := strings.Cut(base, "/")
 	if !found {
 		host, path = "", base
@@ -112,7 +112,7 @@ func slashTag(s string) *Error {
 	if at < 0 {
 		return nil
 	}
-	return repairable(s, "has "+quotedOf(notInLabel, s[at+1:])+" after the colon"+allowedInLabel)
+	return repairable(s, "has "+quoteMatches(notInLabel, s[at+1:])+" after the colon"+allowedInLabel)
 }
 
 // labelStart returns where the colon of a tag stands that has a slash or another colon behind it, which is neither a
@@ -167,7 +167,7 @@ func longLabel(s string) *Error {
 func oddPath(s string) *Error {
 	base, _ := splitLabel(s)
 	_, path := splitHost(base)
-	odd := quotedOf(notInPath, path)
+	odd := quoteMatches(notInPath, path)
 	if odd == "" {
 		return nil
 	}
@@ -180,14 +180,14 @@ func oddLabel(s string) *Error {
 	if label == "" || labelPattern.MatchString(label) {
 		return nil
 	}
-	if odd := quotedOf(notInLabel, label); odd != "" {
+	if odd := quoteMatches(notInLabel, label); odd != "" {
 		return repairable(s, "has "+odd+" after the colon"+allowedInLabel)
 	}
 	return repairable(s, fmt.Sprintf("begins with %q after the colon, where a letter, a digit or _ must stand", label[:1]))
 }
 
-// quotedOf returns what matches in s, each once and in quotes.
-func quotedOf(pattern *regexp.Regexp, s string) string {
+// quoteMatches returns what matches in s, each once and in quotes.
+func quoteMatches(pattern *regexp.Regexp, s string) string {
 	var quoted []string
 	for _, found := range pattern.FindAllString(s, -1) {
 		if text := fmt.Sprintf("%q", found); !slices.Contains(quoted, text) {

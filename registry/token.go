@@ -69,16 +69,16 @@ func (c *Client) exchange(ctx context.Context, host string, given finding, r Tok
 	var got *transport.Token
 	ask := func(ctx context.Context) (err error) {
 		got, err = transport.Exchange(ctx, server, s.login, c.rules(s.login), r.Scopes, challenge)
-		return s.unopened(err)
+		return s.checkOpened(err)
 	}
-	err = s.persist(ctx, ask)
+	err = s.retry(ctx, ask)
 	if _, ok := errors.AsType[*addressError](err); ok && s.locate(ctx) {
-		err = s.persist(ctx, ask)
+		err = s.retry(ctx, ask)
 	}
 	if err != nil {
 		return Token{}, err
 	}
-	return checkedToken(got)
+	return checkToken(got)
 }
 
 // locate finds out where the registry is, and says whether that was not known: its token server may be in the same private network.
@@ -86,7 +86,7 @@ func (s *session) locate(ctx context.Context) bool {
 	if s.login.way.isLocated() {
 		return false
 	}
-	ctx, stop := s.bounded(ctx)
+	ctx, stop := s.withTimeout(ctx)
 	defer stop()
 	address := fmt.Sprintf("%s://%s/v2/", s.repository.Scheme(), s.repository.RegistryStr())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -104,8 +104,8 @@ func (s *session) locate(ctx context.Context) bool {
 // longestToken is how long a token is kept at most, whatever its server says.
 const longestToken = 24 * time.Hour
 
-// checkedToken refuses a token that is no word for a header.
-func checkedToken(got *transport.Token) (Token, error) {
+// checkToken refuses a token that is no word for a header.
+func checkToken(got *transport.Token) (Token, error) {
 	word := cmp.Or(got.Token, got.AccessToken)
 	if strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return Token{}, errors.New("its token server gave a token with characters that no header holds")
@@ -133,7 +133,7 @@ func (c *Client) tokenSession(ctx context.Context, host string, given finding, s
 	if err != nil {
 		return nil, err
 	}
-	login := &lateLogin{keychain: c.keychain, host: host, way: known.way, asked: true, answer: given}
+	login := &lazyAuth{keychain: c.keychain, host: host, way: known.way, asked: true, answer: given}
 	login.challenged.Store(true)
 	return &session{
 		repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, watch: c.options.Watch,

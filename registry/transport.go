@@ -12,13 +12,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// trusting is a transport that also trusts the authorities in the link's file.
-func trusting(ctx context.Context, transport http.RoundTripper, link Login) (http.RoundTripper, error) {
+// withCA returns a transport that also trusts the authorities in the link's file. It returns an *Error when that file
+// cannot be used.
+func withCA(ctx context.Context, transport http.RoundTripper, link Login) (http.RoundTripper, error) {
 	if link.CAFile == "" {
 		return transport, nil
 	}
-	base, is := transport.(*http.Transport)
-	if !is {
+	base, ok := transport.(*http.Transport)
+	if !ok {
 		return nil, fmt.Errorf("the CA file %s of %s needs an http.Transport, not %T", link.CAFile, link.Host(), transport)
 	}
 	certificates, err := file.Project(link.Project).ReadNamed(ctx, link.CAFile, file.LimitText)
@@ -51,7 +52,7 @@ var challenges = []int{http.StatusUnauthorized, http.StatusForbidden}
 // challengeWatch tells a login that the registry wants one.
 type challengeWatch struct {
 	next  http.RoundTripper
-	login *lateLogin
+	login *lazyAuth
 }
 
 // RoundTrip implements http.RoundTripper.

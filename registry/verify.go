@@ -28,7 +28,7 @@ func (e Expected) isIndex() bool { return e.Attested || e.Index || len(e.Platfor
 // configurations of its images, and that nothing is there besides but the attestations that were asked for. Errors: as Inspect, but
 // ErrMismatch instead of ErrUnsupported, for then it is not what was asked for.
 func (c *Client) Verify(ctx context.Context, repository, digest string, want Expected) (Image, error) {
-	ctx, stop := c.within(ctx)
+	ctx, stop := c.withBudget(ctx)
 	defer stop()
 	image, err := c.verify(ctx, repository, digest, want)
 	if err != nil {
@@ -45,7 +45,7 @@ func (c *Client) verify(ctx context.Context, repository, digest string, want Exp
 	image := Image{Digest: digest, MediaType: root.mediaType}
 	switch {
 	case root.isIndex() != want.isIndex():
-		return Image{}, unexpected("it is %s, and %s was asked for", kindOf(root.isIndex()), kindOf(want.isIndex()))
+		return Image{}, newUnexpected("it is %s, and %s was asked for", kindOf(root.isIndex()), kindOf(want.isIndex()))
 	case !root.isIndex():
 		only, err := s.verifyImage(ctx, root, want.only())
 		image.Manifests = []Manifest{only}
@@ -83,8 +83,8 @@ func kindOf(index bool) string {
 	return "a single manifest"
 }
 
-// unexpected is an ErrMismatch with what was asked for.
-func unexpected(format string, args ...any) error {
+// newUnexpected returns an ErrMismatch about an image that is not what was asked for.
+func newUnexpected(format string, args ...any) error {
 	return newError(ImageOther, fmt.Sprintf("%v: %s", ErrMismatch, fmt.Sprintf(format, args...)), ErrMismatch)
 }
 
@@ -115,11 +115,11 @@ func (e Expected) check(entries []ocispec.Descriptor) error {
 	for _, entry := range entries {
 		switch {
 		case entry.Platform == nil:
-			return unexpected("its index has an entry without a platform, %s", oneLine(entry.Digest.String()))
+			return newUnexpected("its index has an entry without a platform, %s", oneLine(entry.Digest.String()))
 		case isUnknown(entry.Platform):
 			attested[attestationOf(entry)]++
 		case images[entry.Digest]:
-			return unexpected("its index has %s twice", oneLine(entry.Digest.String()))
+			return newUnexpected("its index has %s twice", oneLine(entry.Digest.String()))
 		default:
 			images[entry.Digest] = true
 			got = append(got, platformOf(entry.Platform))
@@ -133,10 +133,10 @@ func (e Expected) check(entries []ocispec.Descriptor) error {
 
 func (e Expected) checkPlatforms(got []string) error {
 	if len(e.Platforms) == 0 && len(got) != 1 {
-		return unexpected("it holds %s and not one platform", oneLine(strings.Join(got, ", ")))
+		return newUnexpected("it holds %s and not one platform", oneLine(strings.Join(got, ", ")))
 	}
 	if len(e.Platforms) > 0 && !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(e.Platforms))) {
-		return unexpected("it holds %s and not %s as asked for", oneLine(strings.Join(got, ", ")), strings.Join(e.Platforms, ", "))
+		return newUnexpected("it holds %s and not %s as asked for", oneLine(strings.Join(got, ", ")), strings.Join(e.Platforms, ", "))
 	}
 	return nil
 }
@@ -146,15 +146,15 @@ func (e Expected) checkAttestations(images map[digest.Digest]bool, attested map[
 	for image, count := range attested {
 		switch {
 		case !e.Attested:
-			return unexpected("it holds attestations, which were not asked for")
+			return newUnexpected("it holds attestations, which were not asked for")
 		case !images[image]:
-			return unexpected("it holds something that is neither an image nor the attestation of one in it")
+			return newUnexpected("it holds something that is neither an image nor the attestation of one in it")
 		case count > 1:
-			return unexpected("it attests %s more than once", oneLine(image.String()))
+			return newUnexpected("it attests %s more than once", oneLine(image.String()))
 		}
 	}
 	if e.Attested && len(attested) != len(images) {
-		return unexpected("it has no attestations for %d of its images", len(images)-len(attested))
+		return newUnexpected("it has no attestations for %d of its images", len(images)-len(attested))
 	}
 	return nil
 }
@@ -170,7 +170,7 @@ func attestationOf(entry ocispec.Descriptor) digest.Digest {
 
 func checkKind(d document) error {
 	if !d.isImage() {
-		return unexpected("%q is no image manifest", oneLine(d.mediaType))
+		return newUnexpected("%q is no image manifest", oneLine(d.mediaType))
 	}
 	return nil
 }
@@ -181,18 +181,18 @@ func (s *session) verifyImage(ctx context.Context, d document, want *ocispec.Pla
 		return Manifest{}, err
 	}
 	if !slices.Contains(configTypes, d.content.Config.MediaType) {
-		return Manifest{}, unexpected("its configuration is %q and no image's", oneLine(d.content.Config.MediaType))
+		return Manifest{}, newUnexpected("its configuration is %q and no image's", oneLine(d.content.Config.MediaType))
 	}
 	config, err := s.config(ctx, d)
 	switch {
 	case err != nil:
 		return Manifest{}, err
 	case config.OS == "" || config.Architecture == "":
-		return Manifest{}, unexpected("its configuration names no platform")
+		return Manifest{}, newUnexpected("its configuration names no platform")
 	case want != nil && !samePlatform(*want, config.Platform):
-		return Manifest{}, unexpected("its configuration says %s and not %s", oneLine(platformOf(&config.Platform)), platformOf(want))
+		return Manifest{}, newUnexpected("its configuration says %s and not %s", oneLine(platformOf(&config.Platform)), platformOf(want))
 	case len(config.RootFS.DiffIDs) != len(d.content.Layers):
-		return Manifest{}, unexpected("it has %d layers, its configuration says %d", len(d.content.Layers), len(config.RootFS.DiffIDs))
+		return Manifest{}, newUnexpected("it has %d layers, its configuration says %d", len(d.content.Layers), len(config.RootFS.DiffIDs))
 	}
 	return Manifest{Platform: platformOf(&config.Platform), Digest: d.digest.String(), Size: d.size()}, nil
 }

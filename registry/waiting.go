@@ -44,8 +44,8 @@ func (w Watch) begin(wait Wait) (end func()) {
 	return w(wait)
 }
 
-// pausing returns the watch of the pauses before host is asked again.
-func (w Watch) pausing(host string) func(failure error, pause time.Duration) (end func()) {
+// watchPause returns the watch of the pauses before host is asked again.
+func (w Watch) watchPause(host string) func(failure error, pause time.Duration) (end func()) {
 	return func(failure error, pause time.Duration) (end func()) {
 		return w.begin(Wait{Kind: WaitPause, Host: host, Pause: pause, Failure: failure})
 	}

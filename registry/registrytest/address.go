@@ -13,7 +13,7 @@ func OwnAddress(t testing.TB) string {
 		t.Fatal(err)
 	}
 	for _, a := range addresses {
-		if ip, is := a.(*net.IPNet); is && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
 			return ip.IP.String()
 		}
 	}

@@ -205,7 +205,7 @@ func (r *repository) fixed(tag string) bool {
 
 // digest is what a reference, a tag or a digest, stands for; "" if that is not served.
 func (r *repository) digest(reference string) string {
-	if held, is := r.tags[reference]; is {
+	if held, ok := r.tags[reference]; ok {
 		reference = held
 	}
 	if known := r.images[reference]; known == nil || known.status != Active {

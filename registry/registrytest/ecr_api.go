@@ -57,7 +57,7 @@ func (e *ECR) api(w http.ResponseWriter, req *http.Request) {
 	e.mu.Unlock()
 	answer, err := e.answer(operation, req)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	if failure, is := err.(apiError); is { //nolint:errorlint // it is never wrapped
+	if failure, ok := err.(apiError); ok { //nolint:errorlint // it is never wrapped
 		w.WriteHeader(http.StatusBadRequest)
 		answer = map[string]any{"__type": failure.kind, "message": failure.message}
 	}

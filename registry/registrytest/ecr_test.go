@@ -46,8 +46,8 @@ func login(t *testing.T, e *registrytest.ECR) authn.Authenticator {
 
 // refused is the status and the code of go-containerregistry's error.
 func refused(err error) string {
-	answer, is := errors.AsType[*transport.Error](err)
-	if !is {
+	answer, ok := errors.AsType[*transport.Error](err)
+	if !ok {
 		return fmt.Sprint(err)
 	}
 	code := ""
@@ -81,7 +81,7 @@ func TestECRAPI(t *testing.T) {
 	e, ctx := registrytest.NewECR(t), t.Context()
 	client, app := sdk(e), aws.String("team/app")
 	_, err := client.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{"team/app"}})
-	if _, is := errors.AsType[*types.RepositoryNotFoundException](err); !is {
+	if _, ok := errors.AsType[*types.RepositoryNotFoundException](err); !ok {
 		t.Error(err)
 	}
 	filter := types.ImageTagMutabilityExclusionFilter{FilterType: "WILDCARD", Filter: aws.String("cache-*")}
@@ -92,7 +92,7 @@ func TestECRAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = client.CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: app})
-	if _, is := errors.AsType[*types.RepositoryAlreadyExistsException](err); !is {
+	if _, ok := errors.AsType[*types.RepositoryAlreadyExistsException](err); !ok {
 		t.Error(err)
 	}
 	described, err := client.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{"team/app"}})
@@ -115,7 +115,7 @@ func TestECRAPI(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	_, err = client.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: app, ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("2")}}})
-	if _, is := errors.AsType[*types.ImageNotFoundException](err); !is {
+	if _, ok := errors.AsType[*types.ImageNotFoundException](err); !ok {
 		t.Error(err)
 	}
 	e.Deny("ecr:DescribeRepositories")

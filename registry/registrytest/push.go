@@ -70,8 +70,8 @@ func (r *Registry) Push(t testing.TB, name string, content remote.Taggable) stri
 }
 
 func (r *Registry) push(ctx context.Context, repository string, content remote.Taggable) (string, error) {
-	described, is := content.(interface{ Digest() (v1.Hash, error) })
-	if !is {
+	described, ok := content.(interface{ Digest() (v1.Hash, error) })
+	if !ok {
 		return "", fmt.Errorf("pushing %T: it is neither an image nor an index", content)
 	}
 	digest, err := described.Digest()

@@ -113,7 +113,7 @@ func Start(address string, options ...Option) (*Registry, error) {
 
 // narrow sets the window of a connection.
 func (c config) narrow(ctx context.Context, conn net.Conn) context.Context {
-	if tcp, is := conn.(*net.TCPConn); is && c.window > 0 {
+	if tcp, ok := conn.(*net.TCPConn); ok && c.window > 0 {
 		_ = tcp.SetReadBuffer(c.window)
 	}
 	return ctx

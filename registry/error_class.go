@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// answer is a class of error answers: the status, the code or the phrase is enough. A method or a list of statuses narrows it.
-type answer struct {
+// errorClass is a class of error answers: the status, the code or the phrase is enough. A method or a list of statuses narrows it.
+type errorClass struct {
 	is     error
 	method string
 	within []int
@@ -27,8 +27,8 @@ type answer struct {
 // missing are the statuses of answers about what is not there.
 var missing = []int{http.StatusNotFound, http.StatusBadRequest}
 
-// answers are asked in this order: what is said in words is more exact than the code, and the code than the status.
-var answers = []answer{
+// errorClasses are asked in this order: what is said in words is more exact than the code, and the code than the status.
+var errorClasses = []errorClass{
 	{is: ErrUnauthorized, phrase: "authorization token has expired", fault: CredentialsRefused, needsLogin: true},
 	{is: ErrDenied, phrase: "is not authorized to perform", fault: ActionDenied},
 	{is: ErrDenied, phrase: "BlockedByOrganizationPolicy", fault: OrganizationPolicy},
@@ -84,15 +84,15 @@ type refusal struct {
 }
 
 // class is the answer that a refusal is.
-func (r refusal) class() (answer, bool) {
-	i := slices.IndexFunc(answers, r.is)
+func (r refusal) class() (errorClass, bool) {
+	i := slices.IndexFunc(errorClasses, r.is)
 	if i < 0 {
-		return answer{}, false
+		return errorClass{}, false
 	}
-	return answers[i], true
+	return errorClasses[i], true
 }
 
-func (r refusal) is(a answer) bool {
+func (r refusal) is(a errorClass) bool {
 	if a.method != "" && r.method != "" && a.method != r.method || a.within != nil && r.status != 0 && !slices.Contains(a.within, r.status) {
 		return false
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
 
-// party is who refused, and what he was given.
-type party struct {
+// peer is a registry that refused, and the credential that it was given.
+type peer struct {
 	host, repository string
 	ecr              bool // Amazon's
 	anonymous        bool // nothing was given
@@ -25,23 +25,24 @@ type party struct {
 	given            finding
 }
 
-func (s *session) party() party {
+// peer returns what is known of the registry, and the credential that was found for it.
+func (s *session) peer() peer {
 	given := s.login.found()
-	return party{
+	return peer{
 		host: s.login.host, repository: s.repository.RepositoryStr(), ecr: s.login.keychain.isECR(s.login.host),
 		anonymous: given.Anonymous(), given: given,
 	}
 }
 
 func (s *session) explainAnswer(e *transport.Error) error {
-	return s.party().explain(s.refusal(e))
+	return s.peer().explain(s.refusal(e))
 }
 
 // refusal is what the registry wrote, without our own request, whose path may hold any word.
 func (s *session) refusal(e *transport.Error) refusal {
 	bare := *e
 	bare.Request = nil
-	r := refusal{status: e.StatusCode, said: s.said(e), words: unnamed(bare.Error(), s.repository.RepositoryStr())}
+	r := refusal{status: e.StatusCode, said: s.messageOf(e), words: withoutRepository(bare.Error(), s.repository.RepositoryStr())}
 	if e.Request != nil {
 		r.method = e.Request.Method
 	}
@@ -51,9 +52,10 @@ func (s *session) refusal(e *transport.Error) refusal {
 	return r
 }
 
-// unnamed are a registry's words without the repository's path, which may hold any of them. A path of one segment may itself be one of the
-// words, as token is, or part of one, as auth is: it is meant only where it is quoted or part of a reference.
-func unnamed(words, path string) string {
+// withoutRepository returns a registry's words without the repository's path, which may hold any of them. A path of one
+// segment may itself be one of the words, as token is, or part of one, as auth is: it is meant only where it is quoted or
+// part of a reference.
+func withoutRepository(words, path string) string {
 	if !utf8.ValidString(path) { // it is no repository's
 		return words
 	}
@@ -64,20 +66,20 @@ func unnamed(words, path string) string {
 }
 
 // newError returns an error with what is known of the peer.
-func (p party) newError(fault Fault, text string, causes ...error) *Error {
+func (p peer) newError(fault Fault, text string, causes ...error) *Error {
 	e := newError(fault, text, causes...)
 	e.Host, e.Repository, e.Amazon, e.Daemon = p.host, p.repository, p.ecr, p.daemon
 	return e
 }
 
 // explain returns the error that a refusal is: the sentinel first, then the registry's words.
-func (p party) explain(r refusal) error {
-	if class, is := r.class(); is {
-		return p.answered(class, r.said)
+func (p peer) explain(r refusal) error {
+	if class, ok := r.class(); ok {
+		return p.formatError(class, r.said)
 	}
 	// MANIFEST_BLOB_UNKNOWN is about what a manifest refers to, not about the manifest.
 	if r.status == http.StatusNotFound && !slices.Contains(r.codes, transport.ManifestBlobUnknownErrorCode) {
-		return p.answered(answer{is: ErrNotFound}, r.said)
+		return p.formatError(errorClass{is: ErrNotFound}, r.said)
 	}
 	if r.status >= http.StatusInternalServerError {
 		return p.newError(BrokenServer, fmt.Sprintf("%d %s", r.status, r.said))
@@ -88,9 +90,9 @@ func (p party) explain(r refusal) error {
 	return fmt.Errorf("%d %s", r.status, r.said)
 }
 
-// answered returns the error of a class. To callers without a login its fault is that they have none, and the registry's
+// formatError returns the error of a class. To callers without a login its fault is that they have none, and the registry's
 // words are left out where they say no more. To others it tells why a login is not the cloud's.
-func (p party) answered(a answer, said string) error {
+func (p peer) formatError(a errorClass, said string) error {
 	fault, action := a.fault, deniedAction(said)
 	if a.needsLogin && p.anonymous {
 		fault = NoCredentials
@@ -137,8 +139,8 @@ func deniedAction(said string) string {
 // maxSaid is how much of a registry's words is repeated, in bytes.
 const maxSaid = 300
 
-// said is the message of a registry on one line, or the name of the status where there is none.
-func (s *session) said(e *transport.Error) string {
+// messageOf returns the message of a registry on one line, or the name of the status where there is none.
+func (s *session) messageOf(e *transport.Error) string {
 	var messages []string
 	for _, d := range e.Errors {
 		message := d.Message
@@ -151,11 +153,11 @@ func (s *session) said(e *transport.Error) string {
 	if text == "" {
 		text = strings.ToLower(http.StatusText(e.StatusCode))
 	}
-	return s.quoted(text)
+	return s.quote(text)
 }
 
-// quoted is foreign text fit for our errors: one short line without the credential, should somebody repeat what was sent to him.
-func (s *session) quoted(text string) string { return oneLine(s.login.credential().redacted(text)) }
+// quote returns foreign text as it may stand in our errors: one short line without the credential.
+func (s *session) quote(text string) string { return oneLine(s.login.credential().redact(text)) }
 
 // oneLine returns the beginning of a text on one line. It cuts secrets first: a part of one would not be known as one.
 func oneLine(text string) string {

@@ -23,12 +23,12 @@ import (
 // Errors, of one tag or one per tag: ErrUnsure if it may have moved or not; ErrNotFound if the digest is not there; ErrImmutableTag; ErrMismatch if a tag holds something else after
 // all; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrUnsupported, ErrRateLimited, ErrUnreachable.
 func (c *Client) SetTags(ctx context.Context, repository, digest string, tags []Tag) (moved []Tag, err error) {
-	ctx, stop := c.within(ctx)
+	ctx, stop := c.withBudget(ctx)
 	defer stop()
-	if err := ofRepository(repository, tags); err != nil || len(tags) == 0 {
+	if err := checkRepositories(repository, tags); err != nil || len(tags) == 0 {
 		return nil, err
 	}
-	s, d, err := c.tagging(ctx, repository, digest)
+	s, d, err := c.openForTags(ctx, repository, digest)
 	if err != nil {
 		return nil, fmt.Errorf("tagging %s: %w", tags[0], err)
 	}
@@ -41,7 +41,8 @@ func (c *Client) SetTags(ctx context.Context, repository, digest string, tags []
 	return moved, joinErrors(failures)
 }
 
-func ofRepository(repository string, tags []Tag) error {
+// checkRepositories returns an error for a tag of another repository.
+func checkRepositories(repository string, tags []Tag) error {
 	for _, tag := range tags {
 		if tag.Repository() != repository {
 			return fmt.Errorf("tagging %s: it is not in %s, where the image is", tag, repository)
@@ -50,8 +51,8 @@ func ofRepository(repository string, tags []Tag) error {
 	return nil
 }
 
-// tagging opens the repository and fetches what the tags are to hold, unless Verify just has.
-func (c *Client) tagging(ctx context.Context, repository, digest string) (*session, document, error) {
+// openForTags opens the repository and fetches what the tags are to hold, unless Verify just has.
+func (c *Client) openForTags(ctx context.Context, repository, digest string) (*session, document, error) {
 	want, err := parseDigest(digest)
 	if err != nil {
 		return nil, document{}, err
@@ -60,7 +61,7 @@ func (c *Client) tagging(ctx context.Context, repository, digest string) (*sessi
 	if err != nil {
 		return nil, document{}, err
 	}
-	d, err := s.known(ctx, want)
+	d, err := s.seenOrFetch(ctx, want)
 	if err != nil {
 		return nil, document{}, fmt.Errorf("reading %s: %w", digest, err)
 	}
@@ -146,7 +147,7 @@ func (s *session) move(ctx context.Context, d document, tag Tag) error {
 
 // tagError returns an error about a tag. It is the sentinel.
 func (s *session) tagError(fault Fault, tag Tag, sentinel error, text string) error {
-	e := s.party().newError(fault, fmt.Sprintf("%v: %s", sentinel, text), sentinel)
+	e := s.peer().newError(fault, fmt.Sprintf("%v: %s", sentinel, text), sentinel)
 	e.Label = tag.label
 	return e
 }
