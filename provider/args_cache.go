@@ -3,10 +3,10 @@ package provider
 import "github.com/pulumi/pulumi-go-provider/infer"
 
 func (a *ImageArgs) describeCaches(an infer.Annotator) {
-	an.Describe(&a.CacheFrom, "Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They "+
-		"have no say in what is built: a change is never a reason to build.")
-	an.Describe(&a.CacheTo, "Caches into which a build writes what other builders can take from there; a preview writes none. A change is "+
-		"never a reason to build.")
+	an.Describe(&a.CacheFrom, "Caches to import: the builder takes steps from them that it has not built itself. "+
+		"A cache that cannot be read gives a warning. A change never causes a build.")
+	an.Describe(&a.CacheTo, "Caches to export, for other builders to import. A preview exports none. A change "+
+		"never causes a build.")
 }
 
 // CacheFrom is a cache to read: one of its members.
@@ -22,13 +22,14 @@ type CacheFrom struct {
 
 // Annotate documents the type.
 func (c *CacheFrom) Annotate(an infer.Annotator) {
-	an.Describe(c, "A cache to read: one of its members.")
+	an.Describe(c, "A cache to import: exactly one kind.")
 	an.Describe(&c.Registry, "An image in a registry that holds a cache, or an image with an inline cache.")
-	an.Describe(&c.Local, "A folder of this machine.")
-	an.Describe(&c.S3, "A bucket of Amazon S3, or of a service that speaks its protocol.")
-	an.Describe(&c.GHA, "The cache of GitHub Actions. Outside of a job of theirs it is left out.")
+	an.Describe(&c.Local, "A folder on this machine.")
+	an.Describe(&c.S3, "A bucket of Amazon S3, or of a service with the same protocol.")
+	an.Describe(&c.GHA, "The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.")
 	an.Describe(&c.AZBlob, "A container of Azure Blob Storage.")
-	an.Describe(&c.Raw, "A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.")
+	an.Describe(&c.Raw, "The options of a cache in one line, as `docker buildx build --cache-from` takes them: "+
+		"`type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.")
 	an.Describe(&c.Disabled, "Whether to leave this entry out. Defaults to false.")
 }
 
@@ -46,14 +47,16 @@ type CacheTo struct {
 
 // Annotate documents the type.
 func (c *CacheTo) Annotate(an infer.Annotator) {
-	an.Describe(c, "A cache to write: one of its members.")
+	an.Describe(c, "A cache to export: exactly one kind.")
 	an.Describe(&c.Registry, "An image in a registry that holds a cache.")
-	an.Describe(&c.Local, "A folder of this machine.")
-	an.Describe(&c.S3, "A bucket of Amazon S3, or of a service that speaks its protocol.")
-	an.Describe(&c.GHA, "The cache of GitHub Actions. Outside of a job of theirs it is left out.")
+	an.Describe(&c.Local, "A folder on this machine.")
+	an.Describe(&c.S3, "A bucket of Amazon S3, or of a service with the same protocol.")
+	an.Describe(&c.GHA, "The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.")
 	an.Describe(&c.AZBlob, "A container of Azure Blob Storage.")
-	an.Describe(&c.Inline, "The image itself: what is needed to reuse the layers of its last stage becomes part of it.")
-	an.Describe(&c.Raw, "A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.")
+	an.Describe(&c.Inline, "The image itself. It then contains what other builders need to reuse the layers of "+
+		"its last stage.")
+	an.Describe(&c.Raw, "The options of a cache in one line, as `docker buildx build --cache-to` takes them: "+
+		"`type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.")
 	an.Describe(&c.Disabled, "Whether to leave this entry out. Defaults to false.")
 }
 
@@ -65,7 +68,7 @@ type CacheFromRegistry struct {
 // Annotate documents the type.
 func (c *CacheFromRegistry) Annotate(an infer.Annotator) {
 	an.Describe(c, "A cache in a registry.")
-	an.Describe(&c.Ref, "Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.")
+	an.Describe(&c.Ref, "Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.")
 }
 
 // CacheToRegistry is an image that becomes a cache.
@@ -80,9 +83,9 @@ type CacheToRegistry struct {
 // Annotate documents the type.
 func (c *CacheToRegistry) Annotate(an infer.Annotator) {
 	an.Describe(c, "A cache in a registry.")
-	an.Describe(&c.OCIMediaTypes, "Whether to use the media types of OCI. Defaults to true.")
-	an.Describe(&c.ImageManifest, "Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without "+
-		"which it cannot be.")
+	an.Describe(&c.OCIMediaTypes, "Whether to use OCI media types. Defaults to true.")
+	an.Describe(&c.ImageManifest, "Whether to write an image manifest instead of an index. Amazon ECR accepts "+
+		"nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.")
 }
 
 // CacheFromLocal is a folder with a cache.
@@ -95,7 +98,7 @@ type CacheFromLocal struct {
 func (c *CacheFromLocal) Annotate(an infer.Annotator) {
 	an.Describe(c, "A cache in a folder.")
 	an.Describe(&c.Src, "Path of the folder, relative to the program.")
-	an.Describe(&c.Digest, "Digest of the cache in it. Defaults to the one that was written last.")
+	an.Describe(&c.Digest, "Digest of the cache in the folder. Defaults to the one that was written last.")
 }
 
 // CacheToLocal is a folder that becomes a cache.
@@ -144,6 +147,7 @@ type CacheWriting struct {
 
 // Annotate documents the fields.
 func (c *CacheWriting) Annotate(an infer.Annotator) {
-	an.Describe(&c.Mode, "What is kept. Defaults to `min`.")
-	an.Describe(&c.IgnoreError, "Whether the image counts although its cache cannot be written, with a warning. Defaults to false.")
+	an.Describe(&c.Mode, "Which layers to keep. Defaults to `min`.")
+	an.Describe(&c.IgnoreError, "Whether a cache that cannot be written gives a warning and does not fail the "+
+		"update. Defaults to false.")
 }

@@ -1,10 +1,6 @@
 package provider
 
-import (
-	"fmt"
-
-	"github.com/pulumi/pulumi-go-provider/infer"
-)
+import "github.com/pulumi/pulumi-go-provider/infer"
 
 // CacheFromS3 is a cache in a bucket.
 type CacheFromS3 struct {
@@ -22,19 +18,22 @@ type CacheFromS3 struct {
 
 // Annotate documents the type.
 func (c *CacheFromS3) Annotate(an infer.Annotator) {
-	const fromEnvironment = "Defaults, when a build starts, to the environment variable `%s`, and without a key there to what the builder finds " +
-		"itself, such as the role of its instance. No default is kept in the state."
-	an.Describe(c, "A cache in a bucket of Amazon S3, or of a service that speaks its protocol.")
-	an.Describe(&c.Region, "Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.")
+	an.Describe(c, "A cache in a bucket of Amazon S3, or of a service with the same protocol.")
+	an.Describe(&c.Region, "Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else "+
+		"`AWS_DEFAULT_REGION`, read when a build starts.")
 	an.Describe(&c.Bucket, "Name of the bucket.")
-	an.Describe(&c.Name, "Name of the cache in it. Defaults to `buildkit`.")
-	an.Describe(&c.EndpointURL, "URL of the service, when it is not Amazon's.")
-	an.Describe(&c.BlobsPrefix, "What the keys of blobs begin with. Defaults to `blobs/`.")
-	an.Describe(&c.ManifestsPrefix, "What the keys of manifests begin with. Defaults to `manifests/`.")
-	an.Describe(&c.UsePathStyle, "Whether the bucket stands in the path of URLs and not in the host. Defaults to false.")
-	an.Describe(&c.AccessKeyID, "Access key. "+fmt.Sprintf(fromEnvironment, "AWS_ACCESS_KEY_ID"))
-	an.Describe(&c.SecretAccessKey, "Its secret. Defaults like `accessKeyId`, together with it.")
-	an.Describe(&c.SessionToken, "The token of a temporary key. Defaults like `accessKeyId`, together with it.")
+	an.Describe(&c.Name, "Name of the cache in the bucket. Defaults to `buildkit`.")
+	an.Describe(&c.EndpointURL, "URL of the service, if it is not Amazon S3.")
+	an.Describe(&c.BlobsPrefix, "Prefix of the keys of blobs. Defaults to `blobs/`.")
+	an.Describe(&c.ManifestsPrefix, "Prefix of the keys of manifests. Defaults to `manifests/`.")
+	an.Describe(&c.UsePathStyle, "Whether URLs have the bucket in the path and not in the host. Defaults to false.")
+	an.Describe(&c.AccessKeyID, "Access key. If none is set, the builder looks for credentials itself, such as "+
+		"the role of its instance. A value from the environment is not kept in the state. Defaults to the "+
+		"environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.")
+	an.Describe(&c.SecretAccessKey, "Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if "+
+		"`accessKeyId` comes from the environment.")
+	an.Describe(&c.SessionToken, "Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if "+
+		"`accessKeyId` comes from the environment.")
 }
 
 // CacheToS3 is a bucket that becomes a cache.
@@ -45,7 +44,7 @@ type CacheToS3 struct {
 
 // Annotate documents the type.
 func (c *CacheToS3) Annotate(an infer.Annotator) {
-	an.Describe(c, "A cache in a bucket of Amazon S3, or of a service that speaks its protocol.")
+	an.Describe(c, "A cache in a bucket of Amazon S3, or of a service with the same protocol.")
 }
 
 // CacheFromAzureBlob is a cache in Azure Blob Storage.
@@ -60,7 +59,8 @@ func (c *CacheFromAzureBlob) Annotate(an infer.Annotator) {
 	an.Describe(c, "A cache in Azure Blob Storage.")
 	an.Describe(&c.Name, "Name of the cache.")
 	an.Describe(&c.AccountURL, "URL of the storage account, such as `https://shop.blob.core.windows.net`.")
-	an.Describe(&c.SecretAccessKey, "Key of the storage account. Without it the builder uses an identity that it finds itself.")
+	an.Describe(&c.SecretAccessKey, "Key of the storage account. Without it, the builder uses an identity that "+
+		"it finds itself.")
 }
 
 // CacheToAzureBlob is a container that becomes a cache.
@@ -81,8 +81,10 @@ type CacheFromGitHubActions struct {
 
 // Annotate documents the type.
 func (c *CacheFromGitHubActions) Annotate(an infer.Annotator) {
-	an.Describe(c, "The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.")
-	an.Describe(&c.Scope, "The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.")
+	an.Describe(c, "The cache of GitHub Actions. Its address and token come from the environment when a build "+
+		"starts; `crazy-max/ghaction-github-runtime` puts them there.")
+	an.Describe(&c.Scope, "Name of the cache in the repository. Images with the same scope overwrite each "+
+		"other's cache. Defaults to `buildkit`.")
 }
 
 // CacheToGitHubActions is a cache of GitHub Actions to be written.
@@ -93,5 +95,5 @@ type CacheToGitHubActions struct {
 
 // Annotate documents the type.
 func (c *CacheToGitHubActions) Annotate(an infer.Annotator) {
-	an.Describe(c, "The cache of GitHub Actions, to be written.")
+	an.Describe(c, "The cache of GitHub Actions, to write.")
 }

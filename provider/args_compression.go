@@ -18,8 +18,8 @@ func (CompressionType) Values() []infer.EnumValue[CompressionType] {
 	return []infer.EnumValue[CompressionType]{
 		{Name: "Gzip", Value: CompressionGzip, Description: "gzip, which everything can read."},
 		{Name: "Zstd", Value: CompressionZstd, Description: "Zstandard, which is faster to unpack."},
-		{Name: "Estargz", Value: CompressionEstargz, Description: "eStargz, of which a runtime can fetch files one by one."},
-		{Name: "Uncompressed", Value: CompressionUncompressed, Description: "Not at all."},
+		{Name: "Estargz", Value: CompressionEstargz, Description: "eStargz, from which a runtime can fetch single files."},
+		{Name: "Uncompressed", Value: CompressionUncompressed, Description: "No compression."},
 	}
 }
 
@@ -32,7 +32,8 @@ type LayerCompression struct {
 
 // Annotate documents the fields.
 func (c *LayerCompression) Annotate(an infer.Annotator) {
-	an.Describe(&c.Compression, "How layers are compressed. Defaults to `gzip`.")
-	an.Describe(&c.CompressionLevel, "How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.")
-	an.Describe(&c.ForceCompression, "Whether layers that exist already are compressed anew. Defaults to false.")
+	an.Describe(&c.Compression, "How to compress layers. Defaults to `gzip`.")
+	an.Describe(&c.CompressionLevel, "Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the "+
+		"builder's own choice.")
+	an.Describe(&c.ForceCompression, "Whether to compress existing layers again. Defaults to false.")
 }

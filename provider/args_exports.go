@@ -3,10 +3,12 @@ package provider
 import "github.com/pulumi/pulumi-go-provider/infer"
 
 func (a *ImageArgs) describeExports(an infer.Annotator) {
-	an.Describe(&a.Exports, "What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What "+
-		"was left stays when the resource is deleted, and is not missed when it is gone.")
-	an.Describe(&a.Load, "Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this "+
-		"machine. It takes an image of one platform. Defaults to false.")
+	an.Describe(&a.Exports, "What a build writes beside the image that it pushes, and how it writes that image. "+
+		"A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no "+
+		"difference shows.")
+	an.Describe(&a.Load, "Whether to load the image into a Docker Engine, under its `tags`: the engine that "+
+		"`DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults "+
+		"to false.")
 }
 
 // Export is something that a build leaves: one of its members.
@@ -24,15 +26,18 @@ type Export struct {
 
 // Annotate documents the type.
 func (e *Export) Annotate(an infer.Annotator) {
-	an.Describe(e, "Something that a build leaves: one of its members.")
-	an.Describe(&e.Tar, "The files of the image, as an archive. For these alone no image is made.")
-	an.Describe(&e.Local, "The files of the image, in a folder. For these alone no image is made.")
-	an.Describe(&e.Registry, "How the image is written that is pushed to `tags`.")
-	an.Describe(&e.Image, "How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.")
-	an.Describe(&e.OCI, "The image in the layout of OCI, as an archive or a folder.")
-	an.Describe(&e.Docker, "The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.")
-	an.Describe(&e.CacheOnly, "Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.")
-	an.Describe(&e.Raw, "An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.")
+	an.Describe(e, "Something that a build writes: exactly one kind.")
+	an.Describe(&e.Tar, "The files of the image, as an archive. This alone makes no image.")
+	an.Describe(&e.Local, "The files of the image, in a folder. This alone makes no image.")
+	an.Describe(&e.Registry, "How to write the image that is pushed to `tags`.")
+	an.Describe(&e.Image, "How to write the image, pushed or not. An image that is not pushed is made for its "+
+		"`digest` only.")
+	an.Describe(&e.OCI, "The image in the OCI layout, as an archive or a folder.")
+	an.Describe(&e.Docker, "The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.")
+	an.Describe(&e.CacheOnly, "Nothing: the build only fills caches, and no image is made. A build without "+
+		"`tags` does the same; with `tags`, set `push` to false.")
+	an.Describe(&e.Raw, "The options of an export in one line, as `docker buildx build --output` takes them: "+
+		"`type=oci,dest=image.tar`.")
 	an.Describe(&e.Disabled, "Whether to leave this entry out. Defaults to false.")
 }
 
@@ -43,7 +48,7 @@ type ExportTar struct {
 
 // Annotate documents the type.
 func (e *ExportTar) Annotate(an infer.Annotator) {
-	an.Describe(e, "The files of an image, as an archive. Several platforms have a folder each in it.")
+	an.Describe(e, "The files of an image, as an archive. Several platforms get a folder each in it.")
 	an.Describe(&e.Dest, "Path of the archive, relative to the program. Keep it out of the build context.")
 }
 
@@ -54,9 +59,10 @@ type ExportLocal struct {
 
 // Annotate documents the type.
 func (e *ExportLocal) Annotate(an infer.Annotator) {
-	an.Describe(e, "The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid "+
-		"and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.")
-	an.Describe(&e.Dest, "Path of the folder, relative to the program. What is there stays. Keep it out of the build context.")
+	an.Describe(e, "The files of an image, in a folder. Several platforms get a folder each in it. Only plain "+
+		"files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.")
+	an.Describe(&e.Dest, "Path of the folder, relative to the program. Files that are there stay. Keep it out of "+
+		"the build context.")
 }
 
 // ExportRegistry is how a pushed image is written.
@@ -64,7 +70,7 @@ type ExportRegistry struct{ ExportImage }
 
 // Annotate documents the type.
 func (e *ExportRegistry) Annotate(an infer.Annotator) {
-	an.Describe(e, "How an image is written that is pushed.")
+	an.Describe(e, "How to write an image that is pushed.")
 }
 
 // ExportImage is how an image is written.
@@ -84,17 +90,19 @@ type ExportImage struct {
 
 // Annotate documents the type.
 func (e *ExportImage) Annotate(an infer.Annotator) {
-	an.Describe(e, "How an image is written.")
-	an.Describe(&e.OCIMediaTypes, "Whether to use the media types of OCI. Defaults to true.")
-	an.Describe(&e.Annotations, "Annotations of the manifests, beside the image's `annotations`.")
-	an.Describe(&e.Names, "There is nothing to name here: the image goes to `tags`.")
-	an.Describe(&e.Push, "Only what the image's `push` says.")
-	an.Describe(&e.PushByDigest, "Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.")
-	an.Describe(&e.Insecure, "Not to be set: `registries` have it, for the host that it is about.")
-	an.Describe(&e.DanglingNamePrefix, "What an image without a name is called in the builder's image store: `prefix@digest`.")
-	an.Describe(&e.NameCanonical, "Whether the builder's image store also gets the name `name@digest`. Defaults to false.")
+	an.Describe(e, "How to write an image.")
+	an.Describe(&e.OCIMediaTypes, "Whether to use OCI media types. Defaults to true.")
+	an.Describe(&e.Annotations, "Annotations of the manifests, besides the image's `annotations`.")
+	an.Describe(&e.Names, "Not to be set: the image goes to `tags`.")
+	an.Describe(&e.Push, "Not needed: it must equal the `push` of the image.")
+	an.Describe(&e.PushByDigest, "Not to be set: every image is pushed by digest, and then `tags` move to it.")
+	an.Describe(&e.Insecure, "Not to be set: use `insecure` in `registries`, for the host that needs it.")
+	an.Describe(&e.DanglingNamePrefix, "Name of an image without a tag in the builder's image store: `prefix@digest`.")
+	an.Describe(&e.NameCanonical, "Whether the builder's image store also gets the name `name@digest`. Defaults "+
+		"to false.")
 	an.Describe(&e.Unpack, "Whether the builder's image store unpacks the image. Defaults to false.")
-	an.Describe(&e.Store, "Whether the builder's image store keeps the image, if it has one. Defaults to false.")
+	an.Describe(&e.Store, "Whether the builder's image store keeps the image, if the builder has one. Defaults "+
+		"to false.")
 }
 
 // ExportOCI is an image in the layout of OCI.
@@ -111,10 +119,10 @@ type ExportOCI struct {
 func (e *ExportOCI) Annotate(an infer.Annotator) {
 	an.Describe(e, "An image as an archive or a folder.")
 	an.Describe(&e.Dest, "Path of the archive or folder, relative to the program. Keep it out of the build context.")
-	an.Describe(&e.Tar, "Whether it is an archive and not a folder. Defaults to true.")
-	an.Describe(&e.OCIMediaTypes, "Whether to use the media types of OCI. Defaults to true.")
+	an.Describe(&e.Tar, "Whether to write an archive instead of a folder. Defaults to true.")
+	an.Describe(&e.OCIMediaTypes, "Whether to use OCI media types. Defaults to true.")
 	an.Describe(&e.Annotations, "Annotations of the manifests in it.")
-	an.Describe(&e.Names, "What it is called in it, when the image has no `tags`.")
+	an.Describe(&e.Names, "Names of the image in it, if the image has no `tags`.")
 }
 
 // ExportDocker is an image as docker save writes it.

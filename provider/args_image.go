@@ -5,14 +5,17 @@ import (
 )
 
 func (a *ImageArgs) describeImage(an infer.Annotator) {
-	an.Describe(&a.Annotations, "Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read "+
-		"them without pulling the image.")
-	an.Describe(&a.SourceDateEpoch, "Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the "+
-		"build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. "+
-		"Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.")
-	an.Describe(&a.Provenance, "Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and "+
-		"with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.")
-	an.Describe(&a.SBOM, "Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.")
+	an.Describe(&a.Annotations, "Annotations of the manifest of each platform and, if there is one, of the "+
+		"index. Registries and scanners read them without pulling the image.")
+	an.Describe(&a.SourceDateEpoch, "Seconds since 1970, such as the time of the last commit. No time in the "+
+		"image is later, and files of the build contexts get exactly this time. The same inputs then give the "+
+		"same digest on any machine, if the steps do the same. Steps see it as the build argument "+
+		"`SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image's configuration, not those of "+
+		"its files.")
+	an.Describe(&a.Provenance, "Attach a record of how the image was made (SLSA). It changes the digest on every "+
+		"build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.")
+	an.Describe(&a.SBOM, "Attach a list of what is in the image (SBOM). It makes an index even of one platform, "+
+		"which AWS Lambda refuses. Off by default.")
 }
 
 // Provenance is a record of how an image was made.
@@ -22,8 +25,8 @@ type Provenance struct {
 
 // Annotate documents the type.
 func (p *Provenance) Annotate(an infer.Annotator) {
-	an.Describe(p, "A record of how an image was made, attached to it in the format SLSA v1.")
-	an.Describe(&p.Mode, "How much of it is recorded.")
+	an.Describe(p, "A record of how an image was made, attached to the image in the format SLSA v1.")
+	an.Describe(&p.Mode, "How much to record.")
 }
 
 // ProvenanceMode is how much is recorded.
@@ -38,8 +41,9 @@ const (
 // Values are the values of the enum.
 func (ProvenanceMode) Values() []infer.EnumValue[ProvenanceMode] {
 	return []infer.EnumValue[ProvenanceMode]{
-		{Name: "Min", Value: ProvenanceMin, Description: "When and by what it was built, and from which sources and base images."},
-		{Name: "Max", Value: ProvenanceMax, Description: "The build arguments, the Dockerfile and every step too."},
+		{Name: "Min", Value: ProvenanceMin, Description: "When and by what the image was built, and from which " +
+			"sources and base images."},
+		{Name: "Max", Value: ProvenanceMax, Description: "Also the build arguments, the Dockerfile and every step."},
 	}
 }
 
@@ -50,9 +54,9 @@ type SBOM struct {
 
 // Annotate documents the type.
 func (s *SBOM) Annotate(an infer.Annotator) {
-	an.Describe(s, "A list of what is in an image, attached to it.")
-	an.Describe(&s.Generator, "The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. "+
-		"A digest in it keeps it what it is.")
+	an.Describe(s, "A list of what is in an image, attached to the image.")
+	an.Describe(&s.Generator, "The image that makes the list. The builder pulls and runs it. BuildKit's own is "+
+		"`docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.")
 }
 
 // varies tells whether building the same inputs twice makes two images, so that what a preview builds is not what an update

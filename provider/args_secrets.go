@@ -12,12 +12,13 @@ import (
 )
 
 func (a *ImageArgs) describeSecrets(an infer.Annotator) {
-	an.Describe(&a.Secrets, "Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from "+
-		"memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as "+
-		"`[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.")
-	an.Describe(&a.SecretSources, "Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when "+
-		"a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of "+
-		"`secrets`, because few languages have a good type for text or an object.)")
+	an.Describe(&a.Secrets, "Secrets that steps of the Dockerfile can mount, by their id: `RUN "+
+		"--mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. "+
+		"The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; "+
+		"`secretSources` keeps them out of it. A change never causes a build.")
+	an.Describe(&a.SecretSources, "Secrets like `secrets`, of which the program gives only the place: an "+
+		"environment variable or a file. The plugin reads them when a build starts, so no state has the values. "+
+		"A change never causes a build.")
 }
 
 // SecretSource is where a secret is read when a build starts.
@@ -28,9 +29,9 @@ type SecretSource struct {
 
 // Annotate documents the type.
 func (s *SecretSource) Annotate(an infer.Annotator) {
-	an.Describe(s, "Where a secret is read when a build starts: one of `env` and `file`.")
+	an.Describe(s, "Where to read a secret when a build starts: either `env` or `file`.")
 	an.Describe(&s.Env, "Name of an environment variable of the Pulumi program.")
-	an.Describe(&s.File, "Path of a file, relative to the program. Its content is the secret, line breaks included.")
+	an.Describe(&s.File, "Path of a file, relative to the program. The secret is its content, with line breaks.")
 }
 
 // secrets are what steps can mount, by id.

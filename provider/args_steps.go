@@ -12,16 +12,18 @@ import (
 )
 
 func (a *ImageArgs) describeSteps(an infer.Annotator) {
-	an.Describe(&a.AddHosts, "Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.")
-	an.Describe(&a.Network, "The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not "+
-		"to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.")
-	an.Describe(&a.NoCache, "Whether an image that is built is built without the builder's cache, every step again. It is no reason to "+
-		"build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview "+
-		"does not know it. Defaults to false.")
-	an.Describe(&a.SSH, "What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a "+
-		"reason to build.")
-	an.Describe(&a.TestTargets, "Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, "+
-		"nothing is pushed. What they read of the build contexts counts as what the image reads.")
+	an.Describe(&a.AddHosts, "Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, "+
+		"`db:fd00::5`.")
+	an.Describe(&a.Network, "The network of steps. On the plugin's own daemon each step has its own network, "+
+		"which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides "+
+		"for itself. Defaults to `default`.")
+	an.Describe(&a.NoCache, "Whether to run every step again, without the builder's cache, if the image is "+
+		"built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an "+
+		"image has another digest each time, so a preview does not know the digest. Defaults to false.")
+	an.Describe(&a.SSH, "SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never "+
+		"leave this machine. A change never causes a build.")
+	an.Describe(&a.TestTargets, "Stages of the Dockerfile to build before the image, for every platform. If a "+
+		"step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.")
 }
 
 // NetworkMode is the network of steps.
@@ -37,10 +39,12 @@ const (
 // Values are the values of the enum.
 func (NetworkMode) Values() []infer.EnumValue[NetworkMode] {
 	return []infer.EnumValue[NetworkMode]{
-		{Name: "Default", Value: NetworkDefault, Description: "The builder's choice: with the provider's own daemon, a network of the step's own."},
-		{Name: "Host", Value: NetworkHost, Description: "That of the machine of the builder, with all that listens on its loopback, the Pulumi engine " +
-			"included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`)."},
-		{Name: "None", Value: NetworkNone, Description: "None."},
+		{Name: "Default", Value: NetworkDefault, Description: "The builder's choice. On the plugin's own daemon, " +
+			"each step has its own network."},
+		{Name: "Host", Value: NetworkHost, Description: "The network of the builder's machine, with its loopback " +
+			"(also the Pulumi engine's port) and the metadata service of its cloud. The builder must allow it (the " +
+			"entitlement `network.host`)."},
+		{Name: "None", Value: NetworkNone, Description: "No network."},
 	}
 }
 
@@ -53,8 +57,10 @@ type SSH struct {
 // Annotate documents the type.
 func (s *SSH) Annotate(an infer.Annotator) {
 	an.Describe(s, "An SSH agent, or private keys, that steps may sign in with.")
-	an.Describe(&s.ID, "The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.")
-	an.Describe(&s.Paths, "Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.")
+	an.Describe(&s.ID, "The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and "+
+		"git contexts, use `default`.")
+	an.Describe(&s.Paths, "Paths of private keys without a passphrase, or the socket of one agent. Defaults to "+
+		"the agent that `SSH_AUTH_SOCK` names.")
 }
 
 // parseHost reads name:address or, as Docker does too, name=address; brackets around an address of IPv6 are allowed.

@@ -39,29 +39,37 @@ type ECR struct {
 
 // Annotate documents the type.
 func (e *ECR) Annotate(an infer.Annotator) {
-	an.Describe(e, "Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles "+
-		"and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.")
+	an.Describe(e, "Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the "+
+		"environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin "+
+		"looks for them only when a registry of Amazon ECR wants a login.")
 	an.Describe(&e.Profile, "A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.")
-	an.Describe(&e.RoleArn, "A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.")
-	an.Describe(&e.Region, "The region of `hosts`. That of other registries is part of their host.")
-	an.Describe(&e.Endpoint, "URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.")
-	an.Describe(&e.Hosts, "Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.")
+	an.Describe(&e.RoleArn, "A role to assume, also in another account, such as "+
+		"`arn:aws:iam::123456789012:role/push`.")
+	an.Describe(&e.Region, "The region of `hosts`. The names of other registries contain their region.")
+	an.Describe(&e.Endpoint, "URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the "+
+		"endpoint of the region.")
+	an.Describe(&e.Hosts, "Registries that are Amazon ECR although their names do not show it: VPC endpoints and "+
+		"proxies. They need `region`.")
 }
 
 // Annotate documents the configuration in the schema and in every SDK.
 func (c *Config) Annotate(an infer.Annotator) {
-	an.Describe(&c.Host, "The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or "+
-		"`tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it "+
-		"starts when needed (Linux only).")
-	an.Describe(&c.Registries, "Logins for registries, for every image. One of an image's own for the same host comes first.")
-	an.Describe(&c.ECR, "Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.")
-	an.Describe(&c.MaxParallelBuilds, "How many images build at once; the others wait. At least 1. Defaults to no limit but that of "+
-		"`pulumi up --parallel`.")
-	an.Describe(&c.Frontends, "Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and "+
-		"`docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that "+
-		"decides what is built, so others are refused on the provider's own builder.")
-	an.Describe(&c.AllowInsecureTCP, "Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a "+
-		"build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.")
+	an.Describe(&c.Host, "The BuildKit daemon for images without their own `builder`: "+
+		"`unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable "+
+		"`BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.")
+	an.Describe(&c.Registries, "Logins for registries, for every image. An image's own login for the same host "+
+		"comes first.")
+	an.Describe(&c.ECR, "Which AWS credentials to use at Amazon ECR, for every image without its own login. "+
+		"Defaults to the credentials that the AWS SDK finds.")
+	an.Describe(&c.MaxParallelBuilds, "How many images build at the same time, at least 1. The others wait. "+
+		"Defaults to no limit but that of `pulumi up --parallel`.")
+	an.Describe(&c.Frontends, "Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, "+
+		"besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as "+
+		"`ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is "+
+		"built, so the plugin's own daemon refuses others.")
+	an.Describe(&c.AllowInsecureTCP, "Whether to build on a daemon of another machine by `tcp://`, which has no "+
+		"TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this "+
+		"machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.")
 }
 
 // Check validates the configuration, all of it at once. It reads no file, asks no credential helper and dials nothing.

@@ -30,7 +30,7 @@ type ImageState struct {
 
 // Annotate documents the outputs in the schema and in every SDK.
 func (s *ImageState) Annotate(an infer.Annotator) {
-	an.Describe(&s.Platforms, "The platforms as they were given.")
+	an.Describe(&s.Platforms, "The platforms as the program gave them.")
 	an.Describe(&s.Tags, "The tags that hold the image.")
 	an.Describe(&s.Push, "Whether the image was to be pushed.")
 	an.Describe(&s.Target, "The stage that was built.")
@@ -40,20 +40,21 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 	an.Describe(&s.TestTargets, "The stages that were built before the image.")
 	an.Describe(&s.AddHosts, "The hosts that steps knew.")
 	an.Describe(&s.Network, "The network of steps.")
-	an.Describe(&s.SourceDateEpoch, "The time that was applied.")
-	an.Describe(&s.Provenance, "The record that is attached.")
-	an.Describe(&s.SBOM, "The list that is attached.")
-	an.Describe(&s.Exports, "What was left beside the image, and how it was written.")
+	an.Describe(&s.SourceDateEpoch, "The time that was applied, in seconds since 1970.")
+	an.Describe(&s.Provenance, "The provenance that is attached.")
+	an.Describe(&s.SBOM, "The SBOM that is attached.")
+	an.Describe(&s.Exports, "What the build wrote beside the image, and how it wrote the image.")
 	an.Describe(&s.Load, "Whether the image was loaded into a Docker Engine.")
 	an.Describe(&s.ContextHash, "The digest of everything that the build read from this machine.")
-	an.Describe(&s.Digest, "The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. "+
-		"Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.")
-	an.Describe(&s.Ref, "The first tag with the digest: `host/repository:tag@sha256:…`. Empty when nothing was pushed.")
-	an.Describe(&s.RepoDigest, "The first repository with the digest: `host/repository@sha256:…`, which is what a deployment should "+
-		"name. Empty when nothing was pushed.")
-	an.Describe(&s.Refs, "Every reference that was pushed.")
-	an.Describe(&s.Manifests, "The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. "+
-		"Empty when nothing was pushed.")
+	an.Describe(&s.Digest, "The digest of the index: `sha256:…`. With one platform and no attestation, it is the "+
+		"digest of the manifest. Empty if no image is made because it is not pushed, loaded or exported; "+
+		"`contextHash` changes with the files even then.")
+	an.Describe(&s.Ref, "The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.")
+	an.Describe(&s.RepoDigest, "The first repository with the digest: `host/repository@sha256:…`. Name this in a "+
+		"deployment. Empty if nothing was pushed.")
+	an.Describe(&s.Refs, "Every reference that was pushed, with `{hash}` replaced.")
+	an.Describe(&s.Manifests, "The manifest of each platform, by platform. AWS Lambda, for example, takes a "+
+		"single manifest and no index. Empty if nothing was pushed.")
 }
 
 // Manifest is the image of one platform.
@@ -66,7 +67,7 @@ type Manifest struct {
 // Annotate documents the type.
 func (m *Manifest) Annotate(an infer.Annotator) {
 	an.Describe(m, "The image of one platform.")
-	an.Describe(&m.Digest, "Its digest: `sha256:…`.")
-	an.Describe(&m.RepoDigest, "The first repository with its digest.")
-	an.Describe(&m.Size, "Bytes of its configuration and layers, compressed.")
+	an.Describe(&m.Digest, "Digest of the manifest: `sha256:…`.")
+	an.Describe(&m.RepoDigest, "The first repository with this digest: `host/repository@sha256:…`.")
+	an.Describe(&m.Size, "Size of the configuration and the compressed layers, in bytes.")
 }

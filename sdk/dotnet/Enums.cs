@@ -60,11 +60,11 @@ namespace PulumiBuildkit.Buildkit
         /// </summary>
         public static CompressionType Zstd { get; } = new CompressionType("zstd");
         /// <summary>
-        /// eStargz, of which a runtime can fetch files one by one.
+        /// eStargz, from which a runtime can fetch single files.
         /// </summary>
         public static CompressionType Estargz { get; } = new CompressionType("estargz");
         /// <summary>
-        /// Not at all.
+        /// No compression.
         /// </summary>
         public static CompressionType Uncompressed { get; } = new CompressionType("uncompressed");
 
@@ -94,15 +94,15 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// The builder's choice: with the provider's own daemon, a network of the step's own.
+        /// The builder's choice. On the plugin's own daemon, each step has its own network.
         /// </summary>
         public static NetworkMode Default { get; } = new NetworkMode("default");
         /// <summary>
-        /// That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
+        /// The network of the builder's machine, with its loopback (also the Pulumi engine's port) and the metadata service of its cloud. The builder must allow it (the entitlement `network.host`).
         /// </summary>
         public static NetworkMode Host { get; } = new NetworkMode("host");
         /// <summary>
-        /// None.
+        /// No network.
         /// </summary>
         public static NetworkMode None { get; } = new NetworkMode("none");
 
@@ -132,11 +132,11 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// When and by what it was built, and from which sources and base images.
+        /// When and by what the image was built, and from which sources and base images.
         /// </summary>
         public static ProvenanceMode Min { get; } = new ProvenanceMode("min");
         /// <summary>
-        /// The build arguments, the Dockerfile and every step too.
+        /// Also the build arguments, the Dockerfile and every step.
         /// </summary>
         public static ProvenanceMode Max { get; } = new ProvenanceMode("max");
 
@@ -166,7 +166,7 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// What the Dockerfile reads from them; all of it when that cannot be told for certain.
+        /// What the Dockerfile reads. If that is uncertain, the whole context.
         /// </summary>
         public static Watch Auto { get; } = new Watch("auto");
         /// <summary>

@@ -11,9 +11,9 @@ using Pulumi;
 namespace PulumiBuildkit.Buildkit
 {
     /// <summary>
-    /// A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.
+    /// A container image that BuildKit builds from a Dockerfile for one or several platforms, and pushes to a registry.
     /// 
-    /// It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
+    /// An update builds the image only if something changed that the build reads: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
     /// 
     /// ## Example Usage
     /// 
@@ -143,13 +143,13 @@ namespace PulumiBuildkit.Buildkit
         public Output<string> ContextHash { get; private set; } = null!;
 
         /// <summary>
-        /// The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
+        /// The digest of the index: `sha256:…`. With one platform and no attestation, it is the digest of the manifest. Empty if no image is made because it is not pushed, loaded or exported; `contextHash` changes with the files even then.
         /// </summary>
         [Output("digest")]
         public Output<string> Digest { get; private set; } = null!;
 
         /// <summary>
-        /// What was left beside the image, and how it was written.
+        /// What the build wrote beside the image, and how it wrote the image.
         /// </summary>
         [Output("exports")]
         public Output<ImmutableArray<Outputs.Export>> Exports { get; private set; } = null!;
@@ -167,7 +167,7 @@ namespace PulumiBuildkit.Buildkit
         public Output<bool?> Load { get; private set; } = null!;
 
         /// <summary>
-        /// The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.
+        /// The manifest of each platform, by platform. AWS Lambda, for example, takes a single manifest and no index. Empty if nothing was pushed.
         /// </summary>
         [Output("manifests")]
         public Output<ImmutableDictionary<string, Outputs.Manifest>> Manifests { get; private set; } = null!;
@@ -179,13 +179,13 @@ namespace PulumiBuildkit.Buildkit
         public Output<PulumiBuildkit.Buildkit.NetworkMode?> Network { get; private set; } = null!;
 
         /// <summary>
-        /// The platforms as they were given.
+        /// The platforms as the program gave them.
         /// </summary>
         [Output("platforms")]
         public Output<ImmutableArray<string>> Platforms { get; private set; } = null!;
 
         /// <summary>
-        /// The record that is attached.
+        /// The provenance that is attached.
         /// </summary>
         [Output("provenance")]
         public Output<Outputs.Provenance?> Provenance { get; private set; } = null!;
@@ -197,31 +197,31 @@ namespace PulumiBuildkit.Buildkit
         public Output<bool?> Push { get; private set; } = null!;
 
         /// <summary>
-        /// The first tag with the digest: `host/repository:tag@sha256:…`. Empty when nothing was pushed.
+        /// The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
         /// </summary>
         [Output("ref")]
         public Output<string> Ref { get; private set; } = null!;
 
         /// <summary>
-        /// Every reference that was pushed.
+        /// Every reference that was pushed, with `{hash}` replaced.
         /// </summary>
         [Output("refs")]
         public Output<ImmutableArray<string>> Refs { get; private set; } = null!;
 
         /// <summary>
-        /// The first repository with the digest: `host/repository@sha256:…`, which is what a deployment should name. Empty when nothing was pushed.
+        /// The first repository with the digest: `host/repository@sha256:…`. Name this in a deployment. Empty if nothing was pushed.
         /// </summary>
         [Output("repoDigest")]
         public Output<string> RepoDigest { get; private set; } = null!;
 
         /// <summary>
-        /// The list that is attached.
+        /// The SBOM that is attached.
         /// </summary>
         [Output("sbom")]
         public Output<Outputs.SBOM?> Sbom { get; private set; } = null!;
 
         /// <summary>
-        /// The time that was applied.
+        /// The time that was applied, in seconds since 1970.
         /// </summary>
         [Output("sourceDateEpoch")]
         public Output<int?> SourceDateEpoch { get; private set; } = null!;
@@ -294,7 +294,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<string>? _addHosts;
 
         /// <summary>
-        /// Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        /// Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
         /// </summary>
         public InputList<string> AddHosts
         {
@@ -306,7 +306,7 @@ namespace PulumiBuildkit.Buildkit
         private InputMap<string>? _annotations;
 
         /// <summary>
-        /// Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+        /// Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
         /// </summary>
         public InputMap<string> Annotations
         {
@@ -318,7 +318,7 @@ namespace PulumiBuildkit.Buildkit
         private InputMap<string>? _baseDigests;
 
         /// <summary>
-        /// The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+        /// The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
         /// </summary>
         public InputMap<string> BaseDigests
         {
@@ -330,7 +330,7 @@ namespace PulumiBuildkit.Buildkit
         private InputMap<string>? _buildArgs;
 
         /// <summary>
-        /// Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
+        /// Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
         /// </summary>
         public InputMap<string> BuildArgs
         {
@@ -339,13 +339,13 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
+        /// Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
         /// </summary>
         [Input("buildOnPreview")]
         public Input<bool>? BuildOnPreview { get; set; }
 
         /// <summary>
-        /// The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
+        /// The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
         /// </summary>
         [Input("builder")]
         public Input<Inputs.BuilderArgs>? Builder { get; set; }
@@ -354,7 +354,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<Inputs.CacheFromArgs>? _cacheFrom;
 
         /// <summary>
-        /// Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+        /// Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
         /// </summary>
         public InputList<Inputs.CacheFromArgs> CacheFrom
         {
@@ -366,7 +366,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<Inputs.CacheToArgs>? _cacheTo;
 
         /// <summary>
-        /// Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+        /// Caches to export, for other builders to import. A preview exports none. A change never causes a build.
         /// </summary>
         public InputList<Inputs.CacheToArgs> CacheTo
         {
@@ -381,7 +381,7 @@ namespace PulumiBuildkit.Buildkit
         public Input<Inputs.BuildContextArgs>? Context { get; set; }
 
         /// <summary>
-        /// The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
+        /// The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         /// </summary>
         [Input("contextHash")]
         public Input<string>? ContextHash { get; set; }
@@ -396,7 +396,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<Inputs.ExportArgs>? _exports;
 
         /// <summary>
-        /// What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+        /// What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
         /// </summary>
         public InputList<Inputs.ExportArgs> Exports
         {
@@ -408,7 +408,7 @@ namespace PulumiBuildkit.Buildkit
         private InputMap<string>? _labels;
 
         /// <summary>
-        /// Labels of the image.
+        /// Labels of the image. A secret among them is refused.
         /// </summary>
         public InputMap<string> Labels
         {
@@ -417,19 +417,19 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+        /// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
         /// </summary>
         [Input("load")]
         public Input<bool>? Load { get; set; }
 
         /// <summary>
-        /// The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
+        /// The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         /// </summary>
         [Input("network")]
         public Input<PulumiBuildkit.Buildkit.NetworkMode>? Network { get; set; }
 
         /// <summary>
-        /// Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+        /// Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
         /// </summary>
         [Input("noCache")]
         public Input<bool>? NoCache { get; set; }
@@ -438,7 +438,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<string>? _platforms;
 
         /// <summary>
-        /// Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
+        /// Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
         /// </summary>
         public InputList<string> Platforms
         {
@@ -447,25 +447,25 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+        /// Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
         /// </summary>
         [Input("provenance")]
         public Input<Inputs.ProvenanceArgs>? Provenance { get; set; }
 
         /// <summary>
-        /// Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
+        /// Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
         /// </summary>
         [Input("pull")]
         public Input<bool>? Pull { get; set; }
 
         /// <summary>
-        /// Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
+        /// Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
         /// </summary>
         [Input("push")]
         public Input<bool>? Push { get; set; }
 
         /// <summary>
-        /// Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+        /// How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
         /// </summary>
         [Input("pushTimeout")]
         public Input<int>? PushTimeout { get; set; }
@@ -474,7 +474,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<Inputs.RegistryArgs>? _registries;
 
         /// <summary>
-        /// Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
+        /// Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
         /// </summary>
         public InputList<Inputs.RegistryArgs> Registries
         {
@@ -483,7 +483,7 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+        /// Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
         /// </summary>
         [Input("sbom")]
         public Input<Inputs.SBOMArgs>? Sbom { get; set; }
@@ -492,7 +492,7 @@ namespace PulumiBuildkit.Buildkit
         private InputMap<Inputs.SecretSourceArgs>? _secretSources;
 
         /// <summary>
-        /// Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+        /// Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
         /// </summary>
         public InputMap<Inputs.SecretSourceArgs> SecretSources
         {
@@ -504,7 +504,7 @@ namespace PulumiBuildkit.Buildkit
         private InputMap<string>? _secrets;
 
         /// <summary>
-        /// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+        /// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
         /// </summary>
         public InputMap<string> Secrets
         {
@@ -517,7 +517,7 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.
+        /// Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image's configuration, not those of its files.
         /// </summary>
         [Input("sourceDateEpoch")]
         public Input<int>? SourceDateEpoch { get; set; }
@@ -526,7 +526,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<Inputs.SSHArgs>? _ssh;
 
         /// <summary>
-        /// What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+        /// SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
         /// </summary>
         public InputList<Inputs.SSHArgs> Ssh
         {
@@ -538,7 +538,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<string>? _tags;
 
         /// <summary>
-        /// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
+        /// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
         /// </summary>
         public InputList<string> Tags
         {
@@ -547,7 +547,7 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// The stage of the Dockerfile to build. Defaults to the last.
+        /// The stage of the Dockerfile to build. Defaults to the last stage.
         /// </summary>
         [Input("target")]
         public Input<string>? Target { get; set; }
@@ -556,7 +556,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<string>? _testTargets;
 
         /// <summary>
-        /// Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+        /// Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
         /// </summary>
         public InputList<string> TestTargets
         {
@@ -565,7 +565,7 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
+        /// Which part of the build contexts is hashed and sent. Defaults to `auto`.
         /// </summary>
         [Input("watch")]
         public Input<PulumiBuildkit.Buildkit.Watch>? Watch { get; set; }

@@ -34,7 +34,7 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly __Value<bool?> _allowInsecureTcp = new __Value<bool?>(() => __config.GetBoolean("allowInsecureTcp"));
         /// <summary>
-        /// Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+        /// Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
         /// </summary>
         public static bool? AllowInsecureTcp
         {
@@ -44,7 +44,7 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly __Value<Types.ECR?> _ecr = new __Value<Types.ECR?>(() => __config.GetObject<Types.ECR>("ecr"));
         /// <summary>
-        /// Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+        /// Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
         /// </summary>
         public static Types.ECR? Ecr
         {
@@ -54,7 +54,7 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly __Value<ImmutableArray<string>> _frontends = new __Value<ImmutableArray<string>>(() => __config.GetObject<ImmutableArray<string>>("frontends"));
         /// <summary>
-        /// Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+        /// Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
         /// </summary>
         public static ImmutableArray<string> Frontends
         {
@@ -64,7 +64,7 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly __Value<string?> _host = new __Value<string?>(() => __config.Get("host"));
         /// <summary>
-        /// The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
+        /// The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.
         /// </summary>
         public static string? Host
         {
@@ -74,7 +74,7 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly __Value<int?> _maxParallelBuilds = new __Value<int?>(() => __config.GetInt32("maxParallelBuilds"));
         /// <summary>
-        /// How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
+        /// How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
         /// </summary>
         public static int? MaxParallelBuilds
         {
@@ -84,7 +84,7 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly __Value<ImmutableArray<Types.Registry>> _registries = new __Value<ImmutableArray<Types.Registry>>(() => __config.GetObject<ImmutableArray<Types.Registry>>("registries"));
         /// <summary>
-        /// Logins for registries, for every image. One of an image's own for the same host comes first.
+        /// Logins for registries, for every image. An image's own login for the same host comes first.
         /// </summary>
         public static ImmutableArray<Types.Registry> Registries
         {
@@ -98,11 +98,11 @@ namespace PulumiBuildkit.Buildkit
              public class ECR
              {
             /// <summary>
-            /// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+            /// URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
             /// </summary>
                 public string? Endpoint { get; set; } = null!;
             /// <summary>
-            /// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+            /// Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
             /// </summary>
                 public ImmutableArray<string> Hosts { get; set; }
             /// <summary>
@@ -110,11 +110,11 @@ namespace PulumiBuildkit.Buildkit
             /// </summary>
                 public string? Profile { get; set; } = null!;
             /// <summary>
-            /// The region of `hosts`. That of other registries is part of their host.
+            /// The region of `hosts`. The names of other registries contain their region.
             /// </summary>
                 public string? Region { get; set; } = null!;
             /// <summary>
-            /// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+            /// A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
             /// </summary>
                 public string? RoleArn { get; set; } = null!;
             }
@@ -126,11 +126,11 @@ namespace PulumiBuildkit.Buildkit
             /// </summary>
                 public string Address { get; set; }
             /// <summary>
-            /// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+            /// Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
             /// </summary>
                 public string? CaFile { get; set; } = null!;
             /// <summary>
-            /// Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+            /// Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
             /// </summary>
                 public bool? Insecure { get; set; }
             /// <summary>

@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class BuildContextArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
+        /// A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
         /// </summary>
         [Input("location")]
         public Input<string>? Location { get; set; }
@@ -26,7 +26,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private InputMap<Inputs.NamedContextArgs>? _named;
 
         /// <summary>
-        /// Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+        /// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
         /// </summary>
         public InputMap<Inputs.NamedContextArgs> Named
         {

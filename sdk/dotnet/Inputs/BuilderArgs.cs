@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class BuilderArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+        /// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
         /// </summary>
         [Input("endpoint")]
         public Input<string>? Endpoint { get; set; }

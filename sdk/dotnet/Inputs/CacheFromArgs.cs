@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// A cache to read: one of its members.
+    /// A cache to import: exactly one kind.
     /// </summary>
     public sealed class CacheFromArgs : global::Pulumi.ResourceArgs
     {
@@ -29,19 +29,19 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<bool>? Disabled { get; set; }
 
         /// <summary>
-        /// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+        /// The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
         /// </summary>
         [Input("gha")]
         public Input<Inputs.CacheFromGitHubActionsArgs>? Gha { get; set; }
 
         /// <summary>
-        /// A folder of this machine.
+        /// A folder on this machine.
         /// </summary>
         [Input("local")]
         public Input<Inputs.CacheFromLocalArgs>? Local { get; set; }
 
         /// <summary>
-        /// A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        /// The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
         /// </summary>
         [Input("raw")]
         public Input<string>? Raw { get; set; }
@@ -53,7 +53,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<Inputs.CacheFromRegistryArgs>? Registry { get; set; }
 
         /// <summary>
-        /// A bucket of Amazon S3, or of a service that speaks its protocol.
+        /// A bucket of Amazon S3, or of a service with the same protocol.
         /// </summary>
         [Input("s3")]
         public Input<Inputs.CacheFromS3Args>? S3 { get; set; }

@@ -32,7 +32,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private Input<string>? _secretAccessKey;
 
         /// <summary>
-        /// Key of the storage account. Without it the builder uses an identity that it finds itself.
+        /// Key of the storage account. Without it, the builder uses an identity that it finds itself.
         /// </summary>
         public Input<string>? SecretAccessKey
         {

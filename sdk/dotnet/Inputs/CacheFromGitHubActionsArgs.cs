@@ -12,12 +12,12 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+    /// The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
     /// </summary>
     public sealed class CacheFromGitHubActionsArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        /// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
         /// </summary>
         [Input("scope")]
         public Input<string>? Scope { get; set; }

@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class CacheFromLocalArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Digest of the cache in it. Defaults to the one that was written last.
+        /// Digest of the cache in the folder. Defaults to the one that was written last.
         /// </summary>
         [Input("digest")]
         public Input<string>? Digest { get; set; }

@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// A cache to write: one of its members.
+    /// A cache to export: exactly one kind.
     /// </summary>
     public sealed class CacheToArgs : global::Pulumi.ResourceArgs
     {
@@ -29,25 +29,25 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<bool>? Disabled { get; set; }
 
         /// <summary>
-        /// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+        /// The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
         /// </summary>
         [Input("gha")]
         public Input<Inputs.CacheToGitHubActionsArgs>? Gha { get; set; }
 
         /// <summary>
-        /// The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+        /// The image itself. It then contains what other builders need to reuse the layers of its last stage.
         /// </summary>
         [Input("inline")]
         public Input<Inputs.CacheToInlineArgs>? Inline { get; set; }
 
         /// <summary>
-        /// A folder of this machine.
+        /// A folder on this machine.
         /// </summary>
         [Input("local")]
         public Input<Inputs.CacheToLocalArgs>? Local { get; set; }
 
         /// <summary>
-        /// A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        /// The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
         /// </summary>
         [Input("raw")]
         public Input<string>? Raw { get; set; }
@@ -59,7 +59,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<Inputs.CacheToRegistryArgs>? Registry { get; set; }
 
         /// <summary>
-        /// A bucket of Amazon S3, or of a service that speaks its protocol.
+        /// A bucket of Amazon S3, or of a service with the same protocol.
         /// </summary>
         [Input("s3")]
         public Input<Inputs.CacheToS3Args>? S3 { get; set; }

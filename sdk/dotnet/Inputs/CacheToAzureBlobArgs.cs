@@ -23,13 +23,13 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string>? AccountUrl { get; set; }
 
         /// <summary>
-        /// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        /// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         /// </summary>
         [Input("ignoreError")]
         public Input<bool>? IgnoreError { get; set; }
 
         /// <summary>
-        /// What is kept. Defaults to `min`.
+        /// Which layers to keep. Defaults to `min`.
         /// </summary>
         [Input("mode")]
         public Input<PulumiBuildkit.Buildkit.CacheMode>? Mode { get; set; }
@@ -44,7 +44,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private Input<string>? _secretAccessKey;
 
         /// <summary>
-        /// Key of the storage account. Without it the builder uses an identity that it finds itself.
+        /// Key of the storage account. Without it, the builder uses an identity that it finds itself.
         /// </summary>
         public Input<string>? SecretAccessKey
         {

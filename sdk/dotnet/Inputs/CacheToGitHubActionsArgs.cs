@@ -12,24 +12,24 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// The cache of GitHub Actions, to be written.
+    /// The cache of GitHub Actions, to write.
     /// </summary>
     public sealed class CacheToGitHubActionsArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        /// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         /// </summary>
         [Input("ignoreError")]
         public Input<bool>? IgnoreError { get; set; }
 
         /// <summary>
-        /// What is kept. Defaults to `min`.
+        /// Which layers to keep. Defaults to `min`.
         /// </summary>
         [Input("mode")]
         public Input<PulumiBuildkit.Buildkit.CacheMode>? Mode { get; set; }
 
         /// <summary>
-        /// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        /// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
         /// </summary>
         [Input("scope")]
         public Input<string>? Scope { get; set; }

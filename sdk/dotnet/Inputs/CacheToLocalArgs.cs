@@ -17,13 +17,13 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class CacheToLocalArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// How layers are compressed. Defaults to `gzip`.
+        /// How to compress layers. Defaults to `gzip`.
         /// </summary>
         [Input("compression")]
         public Input<PulumiBuildkit.Buildkit.CompressionType>? Compression { get; set; }
 
         /// <summary>
-        /// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        /// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         /// </summary>
         [Input("compressionLevel")]
         public Input<int>? CompressionLevel { get; set; }
@@ -35,19 +35,19 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string> Dest { get; set; } = null!;
 
         /// <summary>
-        /// Whether layers that exist already are compressed anew. Defaults to false.
+        /// Whether to compress existing layers again. Defaults to false.
         /// </summary>
         [Input("forceCompression")]
         public Input<bool>? ForceCompression { get; set; }
 
         /// <summary>
-        /// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        /// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         /// </summary>
         [Input("ignoreError")]
         public Input<bool>? IgnoreError { get; set; }
 
         /// <summary>
-        /// What is kept. Defaults to `min`.
+        /// Which layers to keep. Defaults to `min`.
         /// </summary>
         [Input("mode")]
         public Input<PulumiBuildkit.Buildkit.CacheMode>? Mode { get; set; }

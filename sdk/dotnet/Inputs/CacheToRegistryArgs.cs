@@ -17,49 +17,49 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class CacheToRegistryArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// How layers are compressed. Defaults to `gzip`.
+        /// How to compress layers. Defaults to `gzip`.
         /// </summary>
         [Input("compression")]
         public Input<PulumiBuildkit.Buildkit.CompressionType>? Compression { get; set; }
 
         /// <summary>
-        /// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        /// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         /// </summary>
         [Input("compressionLevel")]
         public Input<int>? CompressionLevel { get; set; }
 
         /// <summary>
-        /// Whether layers that exist already are compressed anew. Defaults to false.
+        /// Whether to compress existing layers again. Defaults to false.
         /// </summary>
         [Input("forceCompression")]
         public Input<bool>? ForceCompression { get; set; }
 
         /// <summary>
-        /// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        /// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         /// </summary>
         [Input("ignoreError")]
         public Input<bool>? IgnoreError { get; set; }
 
         /// <summary>
-        /// Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+        /// Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
         /// </summary>
         [Input("imageManifest")]
         public Input<bool>? ImageManifest { get; set; }
 
         /// <summary>
-        /// What is kept. Defaults to `min`.
+        /// Which layers to keep. Defaults to `min`.
         /// </summary>
         [Input("mode")]
         public Input<PulumiBuildkit.Buildkit.CacheMode>? Mode { get; set; }
 
         /// <summary>
-        /// Whether to use the media types of OCI. Defaults to true.
+        /// Whether to use OCI media types. Defaults to true.
         /// </summary>
         [Input("ociMediaTypes")]
         public Input<bool>? OciMediaTypes { get; set; }
 
         /// <summary>
-        /// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        /// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
         /// </summary>
         [Input("ref", required: true)]
         public Input<string> Ref { get; set; } = null!;

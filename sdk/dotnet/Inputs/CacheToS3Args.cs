@@ -12,18 +12,18 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+    /// A cache in a bucket of Amazon S3, or of a service with the same protocol.
     /// </summary>
     public sealed class CacheToS3Args : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+        /// Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
         /// </summary>
         [Input("accessKeyId")]
         public Input<string>? AccessKeyId { get; set; }
 
         /// <summary>
-        /// What the keys of blobs begin with. Defaults to `blobs/`.
+        /// Prefix of the keys of blobs. Defaults to `blobs/`.
         /// </summary>
         [Input("blobsPrefix")]
         public Input<string>? BlobsPrefix { get; set; }
@@ -35,37 +35,37 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string> Bucket { get; set; } = null!;
 
         /// <summary>
-        /// URL of the service, when it is not Amazon's.
+        /// URL of the service, if it is not Amazon S3.
         /// </summary>
         [Input("endpointUrl")]
         public Input<string>? EndpointUrl { get; set; }
 
         /// <summary>
-        /// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        /// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         /// </summary>
         [Input("ignoreError")]
         public Input<bool>? IgnoreError { get; set; }
 
         /// <summary>
-        /// What the keys of manifests begin with. Defaults to `manifests/`.
+        /// Prefix of the keys of manifests. Defaults to `manifests/`.
         /// </summary>
         [Input("manifestsPrefix")]
         public Input<string>? ManifestsPrefix { get; set; }
 
         /// <summary>
-        /// What is kept. Defaults to `min`.
+        /// Which layers to keep. Defaults to `min`.
         /// </summary>
         [Input("mode")]
         public Input<PulumiBuildkit.Buildkit.CacheMode>? Mode { get; set; }
 
         /// <summary>
-        /// Name of the cache in it. Defaults to `buildkit`.
+        /// Name of the cache in the bucket. Defaults to `buildkit`.
         /// </summary>
         [Input("name")]
         public Input<string>? Name { get; set; }
 
         /// <summary>
-        /// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+        /// Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
         /// </summary>
         [Input("region")]
         public Input<string>? Region { get; set; }
@@ -74,7 +74,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private Input<string>? _secretAccessKey;
 
         /// <summary>
-        /// Its secret. Defaults like `accessKeyId`, together with it.
+        /// Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
         /// </summary>
         public Input<string>? SecretAccessKey
         {
@@ -90,7 +90,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private Input<string>? _sessionToken;
 
         /// <summary>
-        /// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+        /// Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
         /// </summary>
         public Input<string>? SessionToken
         {
@@ -103,7 +103,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         }
 
         /// <summary>
-        /// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+        /// Whether URLs have the bucket in the path and not in the host. Defaults to false.
         /// </summary>
         [Input("usePathStyle")]
         public Input<bool>? UsePathStyle { get; set; }

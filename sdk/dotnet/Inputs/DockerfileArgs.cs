@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// The Dockerfile: one of `location` and `inline`.
+    /// The Dockerfile: either `location` or `inline`.
     /// </summary>
     public sealed class DockerfileArgs : global::Pulumi.ResourceArgs
     {

@@ -12,12 +12,12 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+    /// Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
     /// </summary>
     public sealed class ECRArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+        /// URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
         /// </summary>
         [Input("endpoint")]
         public Input<string>? Endpoint { get; set; }
@@ -26,7 +26,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private InputList<string>? _hosts;
 
         /// <summary>
-        /// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+        /// Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
         /// </summary>
         public InputList<string> Hosts
         {
@@ -41,13 +41,13 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string>? Profile { get; set; }
 
         /// <summary>
-        /// The region of `hosts`. That of other registries is part of their host.
+        /// The region of `hosts`. The names of other registries contain their region.
         /// </summary>
         [Input("region")]
         public Input<string>? Region { get; set; }
 
         /// <summary>
-        /// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+        /// A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
         /// </summary>
         [Input("roleArn")]
         public Input<string>? RoleArn { get; set; }

@@ -12,12 +12,12 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// Something that a build leaves: one of its members.
+    /// Something that a build writes: exactly one kind.
     /// </summary>
     public sealed class ExportArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+        /// Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
         /// </summary>
         [Input("cacheonly")]
         public Input<Inputs.ExportCacheOnlyArgs>? Cacheonly { get; set; }
@@ -29,43 +29,43 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<bool>? Disabled { get; set; }
 
         /// <summary>
-        /// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+        /// The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
         /// </summary>
         [Input("docker")]
         public Input<Inputs.ExportDockerArgs>? Docker { get; set; }
 
         /// <summary>
-        /// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+        /// How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
         /// </summary>
         [Input("image")]
         public Input<Inputs.ExportImageArgs>? Image { get; set; }
 
         /// <summary>
-        /// The files of the image, in a folder. For these alone no image is made.
+        /// The files of the image, in a folder. This alone makes no image.
         /// </summary>
         [Input("local")]
         public Input<Inputs.ExportLocalArgs>? Local { get; set; }
 
         /// <summary>
-        /// The image in the layout of OCI, as an archive or a folder.
+        /// The image in the OCI layout, as an archive or a folder.
         /// </summary>
         [Input("oci")]
         public Input<Inputs.ExportOCIArgs>? Oci { get; set; }
 
         /// <summary>
-        /// An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+        /// The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
         /// </summary>
         [Input("raw")]
         public Input<string>? Raw { get; set; }
 
         /// <summary>
-        /// How the image is written that is pushed to `tags`.
+        /// How to write the image that is pushed to `tags`.
         /// </summary>
         [Input("registry")]
         public Input<Inputs.ExportRegistryArgs>? Registry { get; set; }
 
         /// <summary>
-        /// The files of the image, as an archive. For these alone no image is made.
+        /// The files of the image, as an archive. This alone makes no image.
         /// </summary>
         [Input("tar")]
         public Input<Inputs.ExportTarArgs>? Tar { get; set; }

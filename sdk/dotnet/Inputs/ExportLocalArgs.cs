@@ -12,12 +12,12 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+    /// The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
     /// </summary>
     public sealed class ExportLocalArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        /// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
         /// </summary>
         [Input("dest", required: true)]
         public Input<string> Dest { get; set; } = null!;

@@ -29,13 +29,13 @@ namespace PulumiBuildkit.Buildkit.Inputs
         }
 
         /// <summary>
-        /// How layers are compressed. Defaults to `gzip`.
+        /// How to compress layers. Defaults to `gzip`.
         /// </summary>
         [Input("compression")]
         public Input<PulumiBuildkit.Buildkit.CompressionType>? Compression { get; set; }
 
         /// <summary>
-        /// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        /// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         /// </summary>
         [Input("compressionLevel")]
         public Input<int>? CompressionLevel { get; set; }
@@ -47,7 +47,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string>? Dest { get; set; }
 
         /// <summary>
-        /// Whether layers that exist already are compressed anew. Defaults to false.
+        /// Whether to compress existing layers again. Defaults to false.
         /// </summary>
         [Input("forceCompression")]
         public Input<bool>? ForceCompression { get; set; }
@@ -56,7 +56,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private InputList<string>? _names;
 
         /// <summary>
-        /// What it is called in it, when the image has no `tags`.
+        /// Names of the image in it, if the image has no `tags`.
         /// </summary>
         public InputList<string> Names
         {
@@ -65,13 +65,13 @@ namespace PulumiBuildkit.Buildkit.Inputs
         }
 
         /// <summary>
-        /// Whether to use the media types of OCI. Defaults to true.
+        /// Whether to use OCI media types. Defaults to true.
         /// </summary>
         [Input("ociMediaTypes")]
         public Input<bool>? OciMediaTypes { get; set; }
 
         /// <summary>
-        /// Whether it is an archive and not a folder. Defaults to true.
+        /// Whether to write an archive instead of a folder. Defaults to true.
         /// </summary>
         [Input("tar")]
         public Input<bool>? Tar { get; set; }

@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// How an image is written that is pushed.
+    /// How to write an image that is pushed.
     /// </summary>
     public sealed class ExportRegistryArgs : global::Pulumi.ResourceArgs
     {
@@ -20,7 +20,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private InputMap<string>? _annotations;
 
         /// <summary>
-        /// Annotations of the manifests, beside the image's `annotations`.
+        /// Annotations of the manifests, besides the image's `annotations`.
         /// </summary>
         public InputMap<string> Annotations
         {
@@ -29,31 +29,31 @@ namespace PulumiBuildkit.Buildkit.Inputs
         }
 
         /// <summary>
-        /// How layers are compressed. Defaults to `gzip`.
+        /// How to compress layers. Defaults to `gzip`.
         /// </summary>
         [Input("compression")]
         public Input<PulumiBuildkit.Buildkit.CompressionType>? Compression { get; set; }
 
         /// <summary>
-        /// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        /// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         /// </summary>
         [Input("compressionLevel")]
         public Input<int>? CompressionLevel { get; set; }
 
         /// <summary>
-        /// What an image without a name is called in the builder's image store: `prefix@digest`.
+        /// Name of an image without a tag in the builder's image store: `prefix@digest`.
         /// </summary>
         [Input("danglingNamePrefix")]
         public Input<string>? DanglingNamePrefix { get; set; }
 
         /// <summary>
-        /// Whether layers that exist already are compressed anew. Defaults to false.
+        /// Whether to compress existing layers again. Defaults to false.
         /// </summary>
         [Input("forceCompression")]
         public Input<bool>? ForceCompression { get; set; }
 
         /// <summary>
-        /// Not to be set: `registries` have it, for the host that it is about.
+        /// Not to be set: use `insecure` in `registries`, for the host that needs it.
         /// </summary>
         [Input("insecure")]
         public Input<bool>? Insecure { get; set; }
@@ -68,7 +68,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private InputList<string>? _names;
 
         /// <summary>
-        /// There is nothing to name here: the image goes to `tags`.
+        /// Not to be set: the image goes to `tags`.
         /// </summary>
         public InputList<string> Names
         {
@@ -77,25 +77,25 @@ namespace PulumiBuildkit.Buildkit.Inputs
         }
 
         /// <summary>
-        /// Whether to use the media types of OCI. Defaults to true.
+        /// Whether to use OCI media types. Defaults to true.
         /// </summary>
         [Input("ociMediaTypes")]
         public Input<bool>? OciMediaTypes { get; set; }
 
         /// <summary>
-        /// Only what the image's `push` says.
+        /// Not needed: it must equal the `push` of the image.
         /// </summary>
         [Input("push")]
         public Input<bool>? Push { get; set; }
 
         /// <summary>
-        /// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        /// Not to be set: every image is pushed by digest, and then `tags` move to it.
         /// </summary>
         [Input("pushByDigest")]
         public Input<bool>? PushByDigest { get; set; }
 
         /// <summary>
-        /// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        /// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         /// </summary>
         [Input("store")]
         public Input<bool>? Store { get; set; }

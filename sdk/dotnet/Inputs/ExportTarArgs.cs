@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// The files of an image, as an archive. Several platforms have a folder each in it.
+    /// The files of an image, as an archive. Several platforms get a folder each in it.
     /// </summary>
     public sealed class ExportTarArgs : global::Pulumi.ResourceArgs
     {

@@ -12,12 +12,12 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// A further build context.
+    /// One more build context.
     /// </summary>
     public sealed class NamedContextArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+        /// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
         /// </summary>
         [Input("location", required: true)]
         public Input<string> Location { get; set; } = null!;

@@ -12,12 +12,12 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// A record of how an image was made, attached to it in the format SLSA v1.
+    /// A record of how an image was made, attached to the image in the format SLSA v1.
     /// </summary>
     public sealed class ProvenanceArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// How much of it is recorded.
+        /// How much to record.
         /// </summary>
         [Input("mode", required: true)]
         public Input<PulumiBuildkit.Buildkit.ProvenanceMode> Mode { get; set; } = null!;

@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// A login for one registry host, which is sent to that host only, and how to reach it.
+    /// A login for one registry host, and how to reach it. The login is sent to that host only.
     /// </summary>
     public sealed class RegistryArgs : global::Pulumi.ResourceArgs
     {
@@ -23,13 +23,13 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string> Address { get; set; } = null!;
 
         /// <summary>
-        /// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+        /// Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
         /// </summary>
         [Input("caFile")]
         public Input<string>? CaFile { get; set; }
 
         /// <summary>
-        /// Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        /// Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
         /// </summary>
         [Input("insecure")]
         public Input<bool>? Insecure { get; set; }

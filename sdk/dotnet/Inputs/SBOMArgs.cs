@@ -12,12 +12,12 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// A list of what is in an image, attached to it.
+    /// A list of what is in an image, attached to the image.
     /// </summary>
     public sealed class SBOMArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        /// The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
         /// </summary>
         [Input("generator", required: true)]
         public Input<string> Generator { get; set; } = null!;

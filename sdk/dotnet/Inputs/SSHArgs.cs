@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class SSHArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+        /// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
         /// </summary>
         [Input("id", required: true)]
         public Input<string> Id { get; set; } = null!;
@@ -26,7 +26,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private InputList<string>? _paths;
 
         /// <summary>
-        /// Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+        /// Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
         /// </summary>
         public InputList<string> Paths
         {

@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// Where a secret is read when a build starts: one of `env` and `file`.
+    /// Where to read a secret when a build starts: either `env` or `file`.
     /// </summary>
     public sealed class SecretSourceArgs : global::Pulumi.ResourceArgs
     {
@@ -23,7 +23,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string>? Env { get; set; }
 
         /// <summary>
-        /// Path of a file, relative to the program. Its content is the secret, line breaks included.
+        /// Path of a file, relative to the program. The secret is its content, with line breaks.
         /// </summary>
         [Input("file")]
         public Input<string>? File { get; set; }

@@ -12,13 +12,13 @@ namespace PulumiBuildkit.Buildkit.Outputs
 {
 
     /// <summary>
-    /// Something that a build leaves: one of its members.
+    /// Something that a build writes: exactly one kind.
     /// </summary>
     [OutputType]
     public sealed class Export
     {
         /// <summary>
-        /// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+        /// Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
         /// </summary>
         public readonly Outputs.ExportCacheOnly? Cacheonly;
         /// <summary>
@@ -26,31 +26,31 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly bool? Disabled;
         /// <summary>
-        /// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+        /// The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
         /// </summary>
         public readonly Outputs.ExportDocker? Docker;
         /// <summary>
-        /// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+        /// How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
         /// </summary>
         public readonly Outputs.ExportImage? Image;
         /// <summary>
-        /// The files of the image, in a folder. For these alone no image is made.
+        /// The files of the image, in a folder. This alone makes no image.
         /// </summary>
         public readonly Outputs.ExportLocal? Local;
         /// <summary>
-        /// The image in the layout of OCI, as an archive or a folder.
+        /// The image in the OCI layout, as an archive or a folder.
         /// </summary>
         public readonly Outputs.ExportOCI? Oci;
         /// <summary>
-        /// An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+        /// The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
         /// </summary>
         public readonly string? Raw;
         /// <summary>
-        /// How the image is written that is pushed to `tags`.
+        /// How to write the image that is pushed to `tags`.
         /// </summary>
         public readonly Outputs.ExportRegistry? Registry;
         /// <summary>
-        /// The files of the image, as an archive. For these alone no image is made.
+        /// The files of the image, as an archive. This alone makes no image.
         /// </summary>
         public readonly Outputs.ExportTar? Tar;
 

@@ -12,13 +12,13 @@ namespace PulumiBuildkit.Buildkit.Outputs
 {
 
     /// <summary>
-    /// The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+    /// The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
     /// </summary>
     [OutputType]
     public sealed class ExportLocal
     {
         /// <summary>
-        /// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        /// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
         /// </summary>
         public readonly string Dest;
 

@@ -22,11 +22,11 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly ImmutableDictionary<string, string>? Annotations;
         /// <summary>
-        /// How layers are compressed. Defaults to `gzip`.
+        /// How to compress layers. Defaults to `gzip`.
         /// </summary>
         public readonly PulumiBuildkit.Buildkit.CompressionType? Compression;
         /// <summary>
-        /// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        /// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         /// </summary>
         public readonly int? CompressionLevel;
         /// <summary>
@@ -34,19 +34,19 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly string? Dest;
         /// <summary>
-        /// Whether layers that exist already are compressed anew. Defaults to false.
+        /// Whether to compress existing layers again. Defaults to false.
         /// </summary>
         public readonly bool? ForceCompression;
         /// <summary>
-        /// What it is called in it, when the image has no `tags`.
+        /// Names of the image in it, if the image has no `tags`.
         /// </summary>
         public readonly ImmutableArray<string> Names;
         /// <summary>
-        /// Whether to use the media types of OCI. Defaults to true.
+        /// Whether to use OCI media types. Defaults to true.
         /// </summary>
         public readonly bool? OciMediaTypes;
         /// <summary>
-        /// Whether it is an archive and not a folder. Defaults to true.
+        /// Whether to write an archive instead of a folder. Defaults to true.
         /// </summary>
         public readonly bool? Tar;
 

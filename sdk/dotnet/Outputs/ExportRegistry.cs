@@ -12,33 +12,33 @@ namespace PulumiBuildkit.Buildkit.Outputs
 {
 
     /// <summary>
-    /// How an image is written that is pushed.
+    /// How to write an image that is pushed.
     /// </summary>
     [OutputType]
     public sealed class ExportRegistry
     {
         /// <summary>
-        /// Annotations of the manifests, beside the image's `annotations`.
+        /// Annotations of the manifests, besides the image's `annotations`.
         /// </summary>
         public readonly ImmutableDictionary<string, string>? Annotations;
         /// <summary>
-        /// How layers are compressed. Defaults to `gzip`.
+        /// How to compress layers. Defaults to `gzip`.
         /// </summary>
         public readonly PulumiBuildkit.Buildkit.CompressionType? Compression;
         /// <summary>
-        /// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        /// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         /// </summary>
         public readonly int? CompressionLevel;
         /// <summary>
-        /// What an image without a name is called in the builder's image store: `prefix@digest`.
+        /// Name of an image without a tag in the builder's image store: `prefix@digest`.
         /// </summary>
         public readonly string? DanglingNamePrefix;
         /// <summary>
-        /// Whether layers that exist already are compressed anew. Defaults to false.
+        /// Whether to compress existing layers again. Defaults to false.
         /// </summary>
         public readonly bool? ForceCompression;
         /// <summary>
-        /// Not to be set: `registries` have it, for the host that it is about.
+        /// Not to be set: use `insecure` in `registries`, for the host that needs it.
         /// </summary>
         public readonly bool? Insecure;
         /// <summary>
@@ -46,23 +46,23 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly bool? NameCanonical;
         /// <summary>
-        /// There is nothing to name here: the image goes to `tags`.
+        /// Not to be set: the image goes to `tags`.
         /// </summary>
         public readonly ImmutableArray<string> Names;
         /// <summary>
-        /// Whether to use the media types of OCI. Defaults to true.
+        /// Whether to use OCI media types. Defaults to true.
         /// </summary>
         public readonly bool? OciMediaTypes;
         /// <summary>
-        /// Only what the image's `push` says.
+        /// Not needed: it must equal the `push` of the image.
         /// </summary>
         public readonly bool? Push;
         /// <summary>
-        /// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        /// Not to be set: every image is pushed by digest, and then `tags` move to it.
         /// </summary>
         public readonly bool? PushByDigest;
         /// <summary>
-        /// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        /// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         /// </summary>
         public readonly bool? Store;
         /// <summary>

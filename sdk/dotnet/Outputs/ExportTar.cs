@@ -12,7 +12,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
 {
 
     /// <summary>
-    /// The files of an image, as an archive. Several platforms have a folder each in it.
+    /// The files of an image, as an archive. Several platforms get a folder each in it.
     /// </summary>
     [OutputType]
     public sealed class ExportTar

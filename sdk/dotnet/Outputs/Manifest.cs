@@ -18,15 +18,15 @@ namespace PulumiBuildkit.Buildkit.Outputs
     public sealed class Manifest
     {
         /// <summary>
-        /// Its digest: `sha256:…`.
+        /// Digest of the manifest: `sha256:…`.
         /// </summary>
         public readonly string Digest;
         /// <summary>
-        /// The first repository with its digest.
+        /// The first repository with this digest: `host/repository@sha256:…`.
         /// </summary>
         public readonly string RepoDigest;
         /// <summary>
-        /// Bytes of its configuration and layers, compressed.
+        /// Size of the configuration and the compressed layers, in bytes.
         /// </summary>
         public readonly double Size;
 

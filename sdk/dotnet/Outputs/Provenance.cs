@@ -12,13 +12,13 @@ namespace PulumiBuildkit.Buildkit.Outputs
 {
 
     /// <summary>
-    /// A record of how an image was made, attached to it in the format SLSA v1.
+    /// A record of how an image was made, attached to the image in the format SLSA v1.
     /// </summary>
     [OutputType]
     public sealed class Provenance
     {
         /// <summary>
-        /// How much of it is recorded.
+        /// How much to record.
         /// </summary>
         public readonly PulumiBuildkit.Buildkit.ProvenanceMode Mode;
 

@@ -12,13 +12,13 @@ namespace PulumiBuildkit.Buildkit.Outputs
 {
 
     /// <summary>
-    /// A list of what is in an image, attached to it.
+    /// A list of what is in an image, attached to the image.
     /// </summary>
     [OutputType]
     public sealed class SBOM
     {
         /// <summary>
-        /// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        /// The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
         /// </summary>
         public readonly string Generator;
 

@@ -184,9 +184,9 @@ const (
 	CompressionTypeGzip = CompressionType("gzip")
 	// Zstandard, which is faster to unpack.
 	CompressionTypeZstd = CompressionType("zstd")
-	// eStargz, of which a runtime can fetch files one by one.
+	// eStargz, from which a runtime can fetch single files.
 	CompressionTypeEstargz = CompressionType("estargz")
-	// Not at all.
+	// No compression.
 	CompressionTypeUncompressed = CompressionType("uncompressed")
 )
 
@@ -353,11 +353,11 @@ func (in *compressionTypePtr) ToCompressionTypePtrOutputWithContext(ctx context.
 type NetworkMode string
 
 const (
-	// The builder's choice: with the provider's own daemon, a network of the step's own.
+	// The builder's choice. On the plugin's own daemon, each step has its own network.
 	NetworkModeDefault = NetworkMode("default")
-	// That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
+	// The network of the builder's machine, with its loopback (also the Pulumi engine's port) and the metadata service of its cloud. The builder must allow it (the entitlement `network.host`).
 	NetworkModeHost = NetworkMode("host")
-	// None.
+	// No network.
 	NetworkModeNone = NetworkMode("none")
 )
 
@@ -523,9 +523,9 @@ func (in *networkModePtr) ToNetworkModePtrOutputWithContext(ctx context.Context)
 type ProvenanceMode string
 
 const (
-	// When and by what it was built, and from which sources and base images.
+	// When and by what the image was built, and from which sources and base images.
 	ProvenanceModeMin = ProvenanceMode("min")
-	// The build arguments, the Dockerfile and every step too.
+	// Also the build arguments, the Dockerfile and every step.
 	ProvenanceModeMax = ProvenanceMode("max")
 )
 
@@ -690,7 +690,7 @@ func (in *provenanceModePtr) ToProvenanceModePtrOutputWithContext(ctx context.Co
 type Watch string
 
 const (
-	// What the Dockerfile reads from them; all of it when that cannot be told for certain.
+	// What the Dockerfile reads. If that is uncertain, the whole context.
 	WatchAuto = Watch("auto")
 	// Everything that no ignore file leaves out.
 	WatchAll = Watch("all")

@@ -15,9 +15,9 @@ var _ = internal.GetEnvOrDefault
 
 // Where a build reads files from.
 type BuildContext struct {
-	// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
+	// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 	Location *string `pulumi:"location"`
-	// Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+	// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
 	Named map[string]NamedContext `pulumi:"named"`
 }
 
@@ -34,9 +34,9 @@ type BuildContextInput interface {
 
 // Where a build reads files from.
 type BuildContextArgs struct {
-	// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
+	// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 	Location pulumi.StringPtrInput `pulumi:"location"`
-	// Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+	// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
 	Named NamedContextMapInput `pulumi:"named"`
 }
 
@@ -118,12 +118,12 @@ func (o BuildContextOutput) ToBuildContextPtrOutputWithContext(ctx context.Conte
 	}).(BuildContextPtrOutput)
 }
 
-// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
+// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 func (o BuildContextOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v BuildContext) *string { return v.Location }).(pulumi.StringPtrOutput)
 }
 
-// Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
 func (o BuildContextOutput) Named() NamedContextMapOutput {
 	return o.ApplyT(func(v BuildContext) map[string]NamedContext { return v.Named }).(NamedContextMapOutput)
 }
@@ -152,7 +152,7 @@ func (o BuildContextPtrOutput) Elem() BuildContextOutput {
 	}).(BuildContextOutput)
 }
 
-// A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
+// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 func (o BuildContextPtrOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *BuildContext) *string {
 		if v == nil {
@@ -162,7 +162,7 @@ func (o BuildContextPtrOutput) Location() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
 func (o BuildContextPtrOutput) Named() NamedContextMapOutput {
 	return o.ApplyT(func(v *BuildContext) map[string]NamedContext {
 		if v == nil {
@@ -174,7 +174,7 @@ func (o BuildContextPtrOutput) Named() NamedContextMapOutput {
 
 // The BuildKit daemon that builds.
 type Builder struct {
-	// Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+	// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
 	Endpoint *string `pulumi:"endpoint"`
 }
 
@@ -191,7 +191,7 @@ type BuilderInput interface {
 
 // The BuildKit daemon that builds.
 type BuilderArgs struct {
-	// Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+	// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
 	Endpoint pulumi.StringPtrInput `pulumi:"endpoint"`
 }
 
@@ -273,7 +273,7 @@ func (o BuilderOutput) ToBuilderPtrOutputWithContext(ctx context.Context) Builde
 	}).(BuilderPtrOutput)
 }
 
-// Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
 func (o BuilderOutput) Endpoint() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Builder) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
 }
@@ -302,7 +302,7 @@ func (o BuilderPtrOutput) Elem() BuilderOutput {
 	}).(BuilderOutput)
 }
 
-// Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
 func (o BuilderPtrOutput) Endpoint() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Builder) *string {
 		if v == nil {
@@ -312,21 +312,21 @@ func (o BuilderPtrOutput) Endpoint() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// A cache to read: one of its members.
+// A cache to import: exactly one kind.
 type CacheFrom struct {
 	// A container of Azure Blob Storage.
 	Azblob *CacheFromAzureBlob `pulumi:"azblob"`
 	// Whether to leave this entry out. Defaults to false.
 	Disabled *bool `pulumi:"disabled"`
-	// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+	// The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
 	Gha *CacheFromGitHubActions `pulumi:"gha"`
-	// A folder of this machine.
+	// A folder on this machine.
 	Local *CacheFromLocal `pulumi:"local"`
-	// A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+	// The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
 	Raw *string `pulumi:"raw"`
 	// An image in a registry that holds a cache, or an image with an inline cache.
 	Registry *CacheFromRegistry `pulumi:"registry"`
-	// A bucket of Amazon S3, or of a service that speaks its protocol.
+	// A bucket of Amazon S3, or of a service with the same protocol.
 	S3 *CacheFromS3 `pulumi:"s3"`
 }
 
@@ -341,21 +341,21 @@ type CacheFromInput interface {
 	ToCacheFromOutputWithContext(context.Context) CacheFromOutput
 }
 
-// A cache to read: one of its members.
+// A cache to import: exactly one kind.
 type CacheFromArgs struct {
 	// A container of Azure Blob Storage.
 	Azblob CacheFromAzureBlobPtrInput `pulumi:"azblob"`
 	// Whether to leave this entry out. Defaults to false.
 	Disabled pulumi.BoolPtrInput `pulumi:"disabled"`
-	// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+	// The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
 	Gha CacheFromGitHubActionsPtrInput `pulumi:"gha"`
-	// A folder of this machine.
+	// A folder on this machine.
 	Local CacheFromLocalPtrInput `pulumi:"local"`
-	// A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+	// The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
 	Raw pulumi.StringPtrInput `pulumi:"raw"`
 	// An image in a registry that holds a cache, or an image with an inline cache.
 	Registry CacheFromRegistryPtrInput `pulumi:"registry"`
-	// A bucket of Amazon S3, or of a service that speaks its protocol.
+	// A bucket of Amazon S3, or of a service with the same protocol.
 	S3 CacheFromS3PtrInput `pulumi:"s3"`
 }
 
@@ -396,7 +396,7 @@ func (i CacheFromArray) ToCacheFromArrayOutputWithContext(ctx context.Context) C
 	return pulumi.ToOutputWithContext(ctx, i).(CacheFromArrayOutput)
 }
 
-// A cache to read: one of its members.
+// A cache to import: exactly one kind.
 type CacheFromOutput struct{ *pulumi.OutputState }
 
 func (CacheFromOutput) ElementType() reflect.Type {
@@ -421,17 +421,17 @@ func (o CacheFromOutput) Disabled() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheFrom) *bool { return v.Disabled }).(pulumi.BoolPtrOutput)
 }
 
-// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+// The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
 func (o CacheFromOutput) Gha() CacheFromGitHubActionsPtrOutput {
 	return o.ApplyT(func(v CacheFrom) *CacheFromGitHubActions { return v.Gha }).(CacheFromGitHubActionsPtrOutput)
 }
 
-// A folder of this machine.
+// A folder on this machine.
 func (o CacheFromOutput) Local() CacheFromLocalPtrOutput {
 	return o.ApplyT(func(v CacheFrom) *CacheFromLocal { return v.Local }).(CacheFromLocalPtrOutput)
 }
 
-// A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+// The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
 func (o CacheFromOutput) Raw() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFrom) *string { return v.Raw }).(pulumi.StringPtrOutput)
 }
@@ -441,7 +441,7 @@ func (o CacheFromOutput) Registry() CacheFromRegistryPtrOutput {
 	return o.ApplyT(func(v CacheFrom) *CacheFromRegistry { return v.Registry }).(CacheFromRegistryPtrOutput)
 }
 
-// A bucket of Amazon S3, or of a service that speaks its protocol.
+// A bucket of Amazon S3, or of a service with the same protocol.
 func (o CacheFromOutput) S3() CacheFromS3PtrOutput {
 	return o.ApplyT(func(v CacheFrom) *CacheFromS3 { return v.S3 }).(CacheFromS3PtrOutput)
 }
@@ -472,7 +472,7 @@ type CacheFromAzureBlob struct {
 	AccountUrl *string `pulumi:"accountUrl"`
 	// Name of the cache.
 	Name string `pulumi:"name"`
-	// Key of the storage account. Without it the builder uses an identity that it finds itself.
+	// Key of the storage account. Without it, the builder uses an identity that it finds itself.
 	SecretAccessKey *string `pulumi:"secretAccessKey"`
 }
 
@@ -493,7 +493,7 @@ type CacheFromAzureBlobArgs struct {
 	AccountUrl pulumi.StringPtrInput `pulumi:"accountUrl"`
 	// Name of the cache.
 	Name pulumi.StringInput `pulumi:"name"`
-	// Key of the storage account. Without it the builder uses an identity that it finds itself.
+	// Key of the storage account. Without it, the builder uses an identity that it finds itself.
 	SecretAccessKey pulumi.StringPtrInput `pulumi:"secretAccessKey"`
 }
 
@@ -585,7 +585,7 @@ func (o CacheFromAzureBlobOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheFromAzureBlob) string { return v.Name }).(pulumi.StringOutput)
 }
 
-// Key of the storage account. Without it the builder uses an identity that it finds itself.
+// Key of the storage account. Without it, the builder uses an identity that it finds itself.
 func (o CacheFromAzureBlobOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromAzureBlob) *string { return v.SecretAccessKey }).(pulumi.StringPtrOutput)
 }
@@ -634,7 +634,7 @@ func (o CacheFromAzureBlobPtrOutput) Name() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Key of the storage account. Without it the builder uses an identity that it finds itself.
+// Key of the storage account. Without it, the builder uses an identity that it finds itself.
 func (o CacheFromAzureBlobPtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromAzureBlob) *string {
 		if v == nil {
@@ -644,9 +644,9 @@ func (o CacheFromAzureBlobPtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+// The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
 type CacheFromGitHubActions struct {
-	// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+	// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
 	Scope *string `pulumi:"scope"`
 }
 
@@ -661,9 +661,9 @@ type CacheFromGitHubActionsInput interface {
 	ToCacheFromGitHubActionsOutputWithContext(context.Context) CacheFromGitHubActionsOutput
 }
 
-// The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+// The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
 type CacheFromGitHubActionsArgs struct {
-	// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+	// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
 	Scope pulumi.StringPtrInput `pulumi:"scope"`
 }
 
@@ -720,7 +720,7 @@ func (i *cacheFromGitHubActionsPtrType) ToCacheFromGitHubActionsPtrOutputWithCon
 	return pulumi.ToOutputWithContext(ctx, i).(CacheFromGitHubActionsPtrOutput)
 }
 
-// The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+// The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
 type CacheFromGitHubActionsOutput struct{ *pulumi.OutputState }
 
 func (CacheFromGitHubActionsOutput) ElementType() reflect.Type {
@@ -745,7 +745,7 @@ func (o CacheFromGitHubActionsOutput) ToCacheFromGitHubActionsPtrOutputWithConte
 	}).(CacheFromGitHubActionsPtrOutput)
 }
 
-// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
 func (o CacheFromGitHubActionsOutput) Scope() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromGitHubActions) *string { return v.Scope }).(pulumi.StringPtrOutput)
 }
@@ -774,7 +774,7 @@ func (o CacheFromGitHubActionsPtrOutput) Elem() CacheFromGitHubActionsOutput {
 	}).(CacheFromGitHubActionsOutput)
 }
 
-// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
 func (o CacheFromGitHubActionsPtrOutput) Scope() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromGitHubActions) *string {
 		if v == nil {
@@ -786,7 +786,7 @@ func (o CacheFromGitHubActionsPtrOutput) Scope() pulumi.StringPtrOutput {
 
 // A cache in a folder.
 type CacheFromLocal struct {
-	// Digest of the cache in it. Defaults to the one that was written last.
+	// Digest of the cache in the folder. Defaults to the one that was written last.
 	Digest *string `pulumi:"digest"`
 	// Path of the folder, relative to the program.
 	Src string `pulumi:"src"`
@@ -805,7 +805,7 @@ type CacheFromLocalInput interface {
 
 // A cache in a folder.
 type CacheFromLocalArgs struct {
-	// Digest of the cache in it. Defaults to the one that was written last.
+	// Digest of the cache in the folder. Defaults to the one that was written last.
 	Digest pulumi.StringPtrInput `pulumi:"digest"`
 	// Path of the folder, relative to the program.
 	Src pulumi.StringInput `pulumi:"src"`
@@ -889,7 +889,7 @@ func (o CacheFromLocalOutput) ToCacheFromLocalPtrOutputWithContext(ctx context.C
 	}).(CacheFromLocalPtrOutput)
 }
 
-// Digest of the cache in it. Defaults to the one that was written last.
+// Digest of the cache in the folder. Defaults to the one that was written last.
 func (o CacheFromLocalOutput) Digest() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromLocal) *string { return v.Digest }).(pulumi.StringPtrOutput)
 }
@@ -923,7 +923,7 @@ func (o CacheFromLocalPtrOutput) Elem() CacheFromLocalOutput {
 	}).(CacheFromLocalOutput)
 }
 
-// Digest of the cache in it. Defaults to the one that was written last.
+// Digest of the cache in the folder. Defaults to the one that was written last.
 func (o CacheFromLocalPtrOutput) Digest() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromLocal) *string {
 		if v == nil {
@@ -945,7 +945,7 @@ func (o CacheFromLocalPtrOutput) Src() pulumi.StringPtrOutput {
 
 // A cache in a registry.
 type CacheFromRegistry struct {
-	// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
 	Ref string `pulumi:"ref"`
 }
 
@@ -962,7 +962,7 @@ type CacheFromRegistryInput interface {
 
 // A cache in a registry.
 type CacheFromRegistryArgs struct {
-	// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
 	Ref pulumi.StringInput `pulumi:"ref"`
 }
 
@@ -1044,7 +1044,7 @@ func (o CacheFromRegistryOutput) ToCacheFromRegistryPtrOutputWithContext(ctx con
 	}).(CacheFromRegistryPtrOutput)
 }
 
-// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
 func (o CacheFromRegistryOutput) Ref() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheFromRegistry) string { return v.Ref }).(pulumi.StringOutput)
 }
@@ -1073,7 +1073,7 @@ func (o CacheFromRegistryPtrOutput) Elem() CacheFromRegistryOutput {
 	}).(CacheFromRegistryOutput)
 }
 
-// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
 func (o CacheFromRegistryPtrOutput) Ref() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromRegistry) *string {
 		if v == nil {
@@ -1083,27 +1083,27 @@ func (o CacheFromRegistryPtrOutput) Ref() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+// A cache in a bucket of Amazon S3, or of a service with the same protocol.
 type CacheFromS3 struct {
-	// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+	// Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
 	AccessKeyId *string `pulumi:"accessKeyId"`
-	// What the keys of blobs begin with. Defaults to `blobs/`.
+	// Prefix of the keys of blobs. Defaults to `blobs/`.
 	BlobsPrefix *string `pulumi:"blobsPrefix"`
 	// Name of the bucket.
 	Bucket string `pulumi:"bucket"`
-	// URL of the service, when it is not Amazon's.
+	// URL of the service, if it is not Amazon S3.
 	EndpointUrl *string `pulumi:"endpointUrl"`
-	// What the keys of manifests begin with. Defaults to `manifests/`.
+	// Prefix of the keys of manifests. Defaults to `manifests/`.
 	ManifestsPrefix *string `pulumi:"manifestsPrefix"`
-	// Name of the cache in it. Defaults to `buildkit`.
+	// Name of the cache in the bucket. Defaults to `buildkit`.
 	Name *string `pulumi:"name"`
-	// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+	// Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
 	Region *string `pulumi:"region"`
-	// Its secret. Defaults like `accessKeyId`, together with it.
+	// Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
 	SecretAccessKey *string `pulumi:"secretAccessKey"`
-	// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+	// Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
 	SessionToken *string `pulumi:"sessionToken"`
-	// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+	// Whether URLs have the bucket in the path and not in the host. Defaults to false.
 	UsePathStyle *bool `pulumi:"usePathStyle"`
 }
 
@@ -1118,27 +1118,27 @@ type CacheFromS3Input interface {
 	ToCacheFromS3OutputWithContext(context.Context) CacheFromS3Output
 }
 
-// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+// A cache in a bucket of Amazon S3, or of a service with the same protocol.
 type CacheFromS3Args struct {
-	// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+	// Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
 	AccessKeyId pulumi.StringPtrInput `pulumi:"accessKeyId"`
-	// What the keys of blobs begin with. Defaults to `blobs/`.
+	// Prefix of the keys of blobs. Defaults to `blobs/`.
 	BlobsPrefix pulumi.StringPtrInput `pulumi:"blobsPrefix"`
 	// Name of the bucket.
 	Bucket pulumi.StringInput `pulumi:"bucket"`
-	// URL of the service, when it is not Amazon's.
+	// URL of the service, if it is not Amazon S3.
 	EndpointUrl pulumi.StringPtrInput `pulumi:"endpointUrl"`
-	// What the keys of manifests begin with. Defaults to `manifests/`.
+	// Prefix of the keys of manifests. Defaults to `manifests/`.
 	ManifestsPrefix pulumi.StringPtrInput `pulumi:"manifestsPrefix"`
-	// Name of the cache in it. Defaults to `buildkit`.
+	// Name of the cache in the bucket. Defaults to `buildkit`.
 	Name pulumi.StringPtrInput `pulumi:"name"`
-	// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+	// Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
 	Region pulumi.StringPtrInput `pulumi:"region"`
-	// Its secret. Defaults like `accessKeyId`, together with it.
+	// Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
 	SecretAccessKey pulumi.StringPtrInput `pulumi:"secretAccessKey"`
-	// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+	// Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
 	SessionToken pulumi.StringPtrInput `pulumi:"sessionToken"`
-	// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+	// Whether URLs have the bucket in the path and not in the host. Defaults to false.
 	UsePathStyle pulumi.BoolPtrInput `pulumi:"usePathStyle"`
 }
 
@@ -1195,7 +1195,7 @@ func (i *cacheFromS3PtrType) ToCacheFromS3PtrOutputWithContext(ctx context.Conte
 	return pulumi.ToOutputWithContext(ctx, i).(CacheFromS3PtrOutput)
 }
 
-// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+// A cache in a bucket of Amazon S3, or of a service with the same protocol.
 type CacheFromS3Output struct{ *pulumi.OutputState }
 
 func (CacheFromS3Output) ElementType() reflect.Type {
@@ -1220,12 +1220,12 @@ func (o CacheFromS3Output) ToCacheFromS3PtrOutputWithContext(ctx context.Context
 	}).(CacheFromS3PtrOutput)
 }
 
-// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+// Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
 func (o CacheFromS3Output) AccessKeyId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromS3) *string { return v.AccessKeyId }).(pulumi.StringPtrOutput)
 }
 
-// What the keys of blobs begin with. Defaults to `blobs/`.
+// Prefix of the keys of blobs. Defaults to `blobs/`.
 func (o CacheFromS3Output) BlobsPrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromS3) *string { return v.BlobsPrefix }).(pulumi.StringPtrOutput)
 }
@@ -1235,37 +1235,37 @@ func (o CacheFromS3Output) Bucket() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheFromS3) string { return v.Bucket }).(pulumi.StringOutput)
 }
 
-// URL of the service, when it is not Amazon's.
+// URL of the service, if it is not Amazon S3.
 func (o CacheFromS3Output) EndpointUrl() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromS3) *string { return v.EndpointUrl }).(pulumi.StringPtrOutput)
 }
 
-// What the keys of manifests begin with. Defaults to `manifests/`.
+// Prefix of the keys of manifests. Defaults to `manifests/`.
 func (o CacheFromS3Output) ManifestsPrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromS3) *string { return v.ManifestsPrefix }).(pulumi.StringPtrOutput)
 }
 
-// Name of the cache in it. Defaults to `buildkit`.
+// Name of the cache in the bucket. Defaults to `buildkit`.
 func (o CacheFromS3Output) Name() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromS3) *string { return v.Name }).(pulumi.StringPtrOutput)
 }
 
-// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+// Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
 func (o CacheFromS3Output) Region() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromS3) *string { return v.Region }).(pulumi.StringPtrOutput)
 }
 
-// Its secret. Defaults like `accessKeyId`, together with it.
+// Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
 func (o CacheFromS3Output) SecretAccessKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromS3) *string { return v.SecretAccessKey }).(pulumi.StringPtrOutput)
 }
 
-// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+// Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
 func (o CacheFromS3Output) SessionToken() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheFromS3) *string { return v.SessionToken }).(pulumi.StringPtrOutput)
 }
 
-// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+// Whether URLs have the bucket in the path and not in the host. Defaults to false.
 func (o CacheFromS3Output) UsePathStyle() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheFromS3) *bool { return v.UsePathStyle }).(pulumi.BoolPtrOutput)
 }
@@ -1294,7 +1294,7 @@ func (o CacheFromS3PtrOutput) Elem() CacheFromS3Output {
 	}).(CacheFromS3Output)
 }
 
-// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+// Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
 func (o CacheFromS3PtrOutput) AccessKeyId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromS3) *string {
 		if v == nil {
@@ -1304,7 +1304,7 @@ func (o CacheFromS3PtrOutput) AccessKeyId() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// What the keys of blobs begin with. Defaults to `blobs/`.
+// Prefix of the keys of blobs. Defaults to `blobs/`.
 func (o CacheFromS3PtrOutput) BlobsPrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromS3) *string {
 		if v == nil {
@@ -1324,7 +1324,7 @@ func (o CacheFromS3PtrOutput) Bucket() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// URL of the service, when it is not Amazon's.
+// URL of the service, if it is not Amazon S3.
 func (o CacheFromS3PtrOutput) EndpointUrl() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromS3) *string {
 		if v == nil {
@@ -1334,7 +1334,7 @@ func (o CacheFromS3PtrOutput) EndpointUrl() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// What the keys of manifests begin with. Defaults to `manifests/`.
+// Prefix of the keys of manifests. Defaults to `manifests/`.
 func (o CacheFromS3PtrOutput) ManifestsPrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromS3) *string {
 		if v == nil {
@@ -1344,7 +1344,7 @@ func (o CacheFromS3PtrOutput) ManifestsPrefix() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Name of the cache in it. Defaults to `buildkit`.
+// Name of the cache in the bucket. Defaults to `buildkit`.
 func (o CacheFromS3PtrOutput) Name() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromS3) *string {
 		if v == nil {
@@ -1354,7 +1354,7 @@ func (o CacheFromS3PtrOutput) Name() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+// Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
 func (o CacheFromS3PtrOutput) Region() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromS3) *string {
 		if v == nil {
@@ -1364,7 +1364,7 @@ func (o CacheFromS3PtrOutput) Region() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Its secret. Defaults like `accessKeyId`, together with it.
+// Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
 func (o CacheFromS3PtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromS3) *string {
 		if v == nil {
@@ -1374,7 +1374,7 @@ func (o CacheFromS3PtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+// Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
 func (o CacheFromS3PtrOutput) SessionToken() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromS3) *string {
 		if v == nil {
@@ -1384,7 +1384,7 @@ func (o CacheFromS3PtrOutput) SessionToken() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+// Whether URLs have the bucket in the path and not in the host. Defaults to false.
 func (o CacheFromS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheFromS3) *bool {
 		if v == nil {
@@ -1394,23 +1394,23 @@ func (o CacheFromS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// A cache to write: one of its members.
+// A cache to export: exactly one kind.
 type CacheTo struct {
 	// A container of Azure Blob Storage.
 	Azblob *CacheToAzureBlob `pulumi:"azblob"`
 	// Whether to leave this entry out. Defaults to false.
 	Disabled *bool `pulumi:"disabled"`
-	// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+	// The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
 	Gha *CacheToGitHubActions `pulumi:"gha"`
-	// The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+	// The image itself. It then contains what other builders need to reuse the layers of its last stage.
 	Inline *CacheToInline `pulumi:"inline"`
-	// A folder of this machine.
+	// A folder on this machine.
 	Local *CacheToLocal `pulumi:"local"`
-	// A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+	// The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
 	Raw *string `pulumi:"raw"`
 	// An image in a registry that holds a cache.
 	Registry *CacheToRegistry `pulumi:"registry"`
-	// A bucket of Amazon S3, or of a service that speaks its protocol.
+	// A bucket of Amazon S3, or of a service with the same protocol.
 	S3 *CacheToS3 `pulumi:"s3"`
 }
 
@@ -1425,23 +1425,23 @@ type CacheToInput interface {
 	ToCacheToOutputWithContext(context.Context) CacheToOutput
 }
 
-// A cache to write: one of its members.
+// A cache to export: exactly one kind.
 type CacheToArgs struct {
 	// A container of Azure Blob Storage.
 	Azblob CacheToAzureBlobPtrInput `pulumi:"azblob"`
 	// Whether to leave this entry out. Defaults to false.
 	Disabled pulumi.BoolPtrInput `pulumi:"disabled"`
-	// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+	// The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
 	Gha CacheToGitHubActionsPtrInput `pulumi:"gha"`
-	// The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+	// The image itself. It then contains what other builders need to reuse the layers of its last stage.
 	Inline CacheToInlinePtrInput `pulumi:"inline"`
-	// A folder of this machine.
+	// A folder on this machine.
 	Local CacheToLocalPtrInput `pulumi:"local"`
-	// A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+	// The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
 	Raw pulumi.StringPtrInput `pulumi:"raw"`
 	// An image in a registry that holds a cache.
 	Registry CacheToRegistryPtrInput `pulumi:"registry"`
-	// A bucket of Amazon S3, or of a service that speaks its protocol.
+	// A bucket of Amazon S3, or of a service with the same protocol.
 	S3 CacheToS3PtrInput `pulumi:"s3"`
 }
 
@@ -1482,7 +1482,7 @@ func (i CacheToArray) ToCacheToArrayOutputWithContext(ctx context.Context) Cache
 	return pulumi.ToOutputWithContext(ctx, i).(CacheToArrayOutput)
 }
 
-// A cache to write: one of its members.
+// A cache to export: exactly one kind.
 type CacheToOutput struct{ *pulumi.OutputState }
 
 func (CacheToOutput) ElementType() reflect.Type {
@@ -1507,22 +1507,22 @@ func (o CacheToOutput) Disabled() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheTo) *bool { return v.Disabled }).(pulumi.BoolPtrOutput)
 }
 
-// The cache of GitHub Actions. Outside of a job of theirs it is left out.
+// The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
 func (o CacheToOutput) Gha() CacheToGitHubActionsPtrOutput {
 	return o.ApplyT(func(v CacheTo) *CacheToGitHubActions { return v.Gha }).(CacheToGitHubActionsPtrOutput)
 }
 
-// The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+// The image itself. It then contains what other builders need to reuse the layers of its last stage.
 func (o CacheToOutput) Inline() CacheToInlinePtrOutput {
 	return o.ApplyT(func(v CacheTo) *CacheToInline { return v.Inline }).(CacheToInlinePtrOutput)
 }
 
-// A folder of this machine.
+// A folder on this machine.
 func (o CacheToOutput) Local() CacheToLocalPtrOutput {
 	return o.ApplyT(func(v CacheTo) *CacheToLocal { return v.Local }).(CacheToLocalPtrOutput)
 }
 
-// A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+// The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
 func (o CacheToOutput) Raw() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheTo) *string { return v.Raw }).(pulumi.StringPtrOutput)
 }
@@ -1532,7 +1532,7 @@ func (o CacheToOutput) Registry() CacheToRegistryPtrOutput {
 	return o.ApplyT(func(v CacheTo) *CacheToRegistry { return v.Registry }).(CacheToRegistryPtrOutput)
 }
 
-// A bucket of Amazon S3, or of a service that speaks its protocol.
+// A bucket of Amazon S3, or of a service with the same protocol.
 func (o CacheToOutput) S3() CacheToS3PtrOutput {
 	return o.ApplyT(func(v CacheTo) *CacheToS3 { return v.S3 }).(CacheToS3PtrOutput)
 }
@@ -1561,13 +1561,13 @@ func (o CacheToArrayOutput) Index(i pulumi.IntInput) CacheToOutput {
 type CacheToAzureBlob struct {
 	// URL of the storage account, such as `https://shop.blob.core.windows.net`.
 	AccountUrl *string `pulumi:"accountUrl"`
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode *CacheMode `pulumi:"mode"`
 	// Name of the cache.
 	Name string `pulumi:"name"`
-	// Key of the storage account. Without it the builder uses an identity that it finds itself.
+	// Key of the storage account. Without it, the builder uses an identity that it finds itself.
 	SecretAccessKey *string `pulumi:"secretAccessKey"`
 }
 
@@ -1586,13 +1586,13 @@ type CacheToAzureBlobInput interface {
 type CacheToAzureBlobArgs struct {
 	// URL of the storage account, such as `https://shop.blob.core.windows.net`.
 	AccountUrl pulumi.StringPtrInput `pulumi:"accountUrl"`
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode CacheModePtrInput `pulumi:"mode"`
 	// Name of the cache.
 	Name pulumi.StringInput `pulumi:"name"`
-	// Key of the storage account. Without it the builder uses an identity that it finds itself.
+	// Key of the storage account. Without it, the builder uses an identity that it finds itself.
 	SecretAccessKey pulumi.StringPtrInput `pulumi:"secretAccessKey"`
 }
 
@@ -1679,12 +1679,12 @@ func (o CacheToAzureBlobOutput) AccountUrl() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToAzureBlob) *string { return v.AccountUrl }).(pulumi.StringPtrOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToAzureBlobOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToAzureBlob) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToAzureBlobOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v CacheToAzureBlob) *CacheMode { return v.Mode }).(CacheModePtrOutput)
 }
@@ -1694,7 +1694,7 @@ func (o CacheToAzureBlobOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheToAzureBlob) string { return v.Name }).(pulumi.StringOutput)
 }
 
-// Key of the storage account. Without it the builder uses an identity that it finds itself.
+// Key of the storage account. Without it, the builder uses an identity that it finds itself.
 func (o CacheToAzureBlobOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToAzureBlob) *string { return v.SecretAccessKey }).(pulumi.StringPtrOutput)
 }
@@ -1733,7 +1733,7 @@ func (o CacheToAzureBlobPtrOutput) AccountUrl() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToAzureBlobPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToAzureBlob) *bool {
 		if v == nil {
@@ -1743,7 +1743,7 @@ func (o CacheToAzureBlobPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToAzureBlobPtrOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v *CacheToAzureBlob) *CacheMode {
 		if v == nil {
@@ -1763,7 +1763,7 @@ func (o CacheToAzureBlobPtrOutput) Name() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Key of the storage account. Without it the builder uses an identity that it finds itself.
+// Key of the storage account. Without it, the builder uses an identity that it finds itself.
 func (o CacheToAzureBlobPtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToAzureBlob) *string {
 		if v == nil {
@@ -1773,13 +1773,13 @@ func (o CacheToAzureBlobPtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The cache of GitHub Actions, to be written.
+// The cache of GitHub Actions, to write.
 type CacheToGitHubActions struct {
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode *CacheMode `pulumi:"mode"`
-	// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+	// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
 	Scope *string `pulumi:"scope"`
 }
 
@@ -1794,13 +1794,13 @@ type CacheToGitHubActionsInput interface {
 	ToCacheToGitHubActionsOutputWithContext(context.Context) CacheToGitHubActionsOutput
 }
 
-// The cache of GitHub Actions, to be written.
+// The cache of GitHub Actions, to write.
 type CacheToGitHubActionsArgs struct {
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode CacheModePtrInput `pulumi:"mode"`
-	// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+	// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
 	Scope pulumi.StringPtrInput `pulumi:"scope"`
 }
 
@@ -1857,7 +1857,7 @@ func (i *cacheToGitHubActionsPtrType) ToCacheToGitHubActionsPtrOutputWithContext
 	return pulumi.ToOutputWithContext(ctx, i).(CacheToGitHubActionsPtrOutput)
 }
 
-// The cache of GitHub Actions, to be written.
+// The cache of GitHub Actions, to write.
 type CacheToGitHubActionsOutput struct{ *pulumi.OutputState }
 
 func (CacheToGitHubActionsOutput) ElementType() reflect.Type {
@@ -1882,17 +1882,17 @@ func (o CacheToGitHubActionsOutput) ToCacheToGitHubActionsPtrOutputWithContext(c
 	}).(CacheToGitHubActionsPtrOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToGitHubActionsOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToGitHubActions) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToGitHubActionsOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v CacheToGitHubActions) *CacheMode { return v.Mode }).(CacheModePtrOutput)
 }
 
-// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
 func (o CacheToGitHubActionsOutput) Scope() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToGitHubActions) *string { return v.Scope }).(pulumi.StringPtrOutput)
 }
@@ -1921,7 +1921,7 @@ func (o CacheToGitHubActionsPtrOutput) Elem() CacheToGitHubActionsOutput {
 	}).(CacheToGitHubActionsOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToGitHubActionsPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToGitHubActions) *bool {
 		if v == nil {
@@ -1931,7 +1931,7 @@ func (o CacheToGitHubActionsPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToGitHubActionsPtrOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v *CacheToGitHubActions) *CacheMode {
 		if v == nil {
@@ -1941,7 +1941,7 @@ func (o CacheToGitHubActionsPtrOutput) Mode() CacheModePtrOutput {
 	}).(CacheModePtrOutput)
 }
 
-// The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+// Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
 func (o CacheToGitHubActionsPtrOutput) Scope() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToGitHubActions) *string {
 		if v == nil {
@@ -2074,17 +2074,17 @@ func (o CacheToInlinePtrOutput) Elem() CacheToInlineOutput {
 
 // A cache in a folder.
 type CacheToLocal struct {
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression *CompressionType `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
 	// Path of the folder, relative to the program. Keep it out of the build context.
 	Dest string `pulumi:"dest"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode *CacheMode `pulumi:"mode"`
 }
 
@@ -2101,17 +2101,17 @@ type CacheToLocalInput interface {
 
 // A cache in a folder.
 type CacheToLocalArgs struct {
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
 	// Path of the folder, relative to the program. Keep it out of the build context.
 	Dest pulumi.StringInput `pulumi:"dest"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode CacheModePtrInput `pulumi:"mode"`
 }
 
@@ -2193,12 +2193,12 @@ func (o CacheToLocalOutput) ToCacheToLocalPtrOutputWithContext(ctx context.Conte
 	}).(CacheToLocalPtrOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o CacheToLocalOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o CacheToLocalOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
 }
@@ -2208,17 +2208,17 @@ func (o CacheToLocalOutput) Dest() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheToLocal) string { return v.Dest }).(pulumi.StringOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o CacheToLocalOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToLocalOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToLocalOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *CacheMode { return v.Mode }).(CacheModePtrOutput)
 }
@@ -2247,7 +2247,7 @@ func (o CacheToLocalPtrOutput) Elem() CacheToLocalOutput {
 	}).(CacheToLocalOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o CacheToLocalPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *CacheToLocal) *CompressionType {
 		if v == nil {
@@ -2257,7 +2257,7 @@ func (o CacheToLocalPtrOutput) Compression() CompressionTypePtrOutput {
 	}).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o CacheToLocalPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *CacheToLocal) *int {
 		if v == nil {
@@ -2277,7 +2277,7 @@ func (o CacheToLocalPtrOutput) Dest() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o CacheToLocalPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToLocal) *bool {
 		if v == nil {
@@ -2287,7 +2287,7 @@ func (o CacheToLocalPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToLocalPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToLocal) *bool {
 		if v == nil {
@@ -2297,7 +2297,7 @@ func (o CacheToLocalPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToLocalPtrOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v *CacheToLocal) *CacheMode {
 		if v == nil {
@@ -2309,21 +2309,21 @@ func (o CacheToLocalPtrOutput) Mode() CacheModePtrOutput {
 
 // A cache in a registry.
 type CacheToRegistry struct {
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression *CompressionType `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
-	// Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+	// Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
 	ImageManifest *bool `pulumi:"imageManifest"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode *CacheMode `pulumi:"mode"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
-	// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
 	Ref string `pulumi:"ref"`
 }
 
@@ -2340,21 +2340,21 @@ type CacheToRegistryInput interface {
 
 // A cache in a registry.
 type CacheToRegistryArgs struct {
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
-	// Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+	// Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
 	ImageManifest pulumi.BoolPtrInput `pulumi:"imageManifest"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode CacheModePtrInput `pulumi:"mode"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
-	// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
 	Ref pulumi.StringInput `pulumi:"ref"`
 }
 
@@ -2436,42 +2436,42 @@ func (o CacheToRegistryOutput) ToCacheToRegistryPtrOutputWithContext(ctx context
 	}).(CacheToRegistryPtrOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o CacheToRegistryOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o CacheToRegistryOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o CacheToRegistryOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToRegistryOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
 
-// Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+// Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
 func (o CacheToRegistryOutput) ImageManifest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *bool { return v.ImageManifest }).(pulumi.BoolPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToRegistryOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *CacheMode { return v.Mode }).(CacheModePtrOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o CacheToRegistryOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
 }
 
-// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
 func (o CacheToRegistryOutput) Ref() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheToRegistry) string { return v.Ref }).(pulumi.StringOutput)
 }
@@ -2500,7 +2500,7 @@ func (o CacheToRegistryPtrOutput) Elem() CacheToRegistryOutput {
 	}).(CacheToRegistryOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o CacheToRegistryPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *CompressionType {
 		if v == nil {
@@ -2510,7 +2510,7 @@ func (o CacheToRegistryPtrOutput) Compression() CompressionTypePtrOutput {
 	}).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o CacheToRegistryPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *int {
 		if v == nil {
@@ -2520,7 +2520,7 @@ func (o CacheToRegistryPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o CacheToRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *bool {
 		if v == nil {
@@ -2530,7 +2530,7 @@ func (o CacheToRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToRegistryPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *bool {
 		if v == nil {
@@ -2540,7 +2540,7 @@ func (o CacheToRegistryPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+// Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
 func (o CacheToRegistryPtrOutput) ImageManifest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *bool {
 		if v == nil {
@@ -2550,7 +2550,7 @@ func (o CacheToRegistryPtrOutput) ImageManifest() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToRegistryPtrOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *CacheMode {
 		if v == nil {
@@ -2560,7 +2560,7 @@ func (o CacheToRegistryPtrOutput) Mode() CacheModePtrOutput {
 	}).(CacheModePtrOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o CacheToRegistryPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *bool {
 		if v == nil {
@@ -2570,7 +2570,7 @@ func (o CacheToRegistryPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
 func (o CacheToRegistryPtrOutput) Ref() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *string {
 		if v == nil {
@@ -2580,31 +2580,31 @@ func (o CacheToRegistryPtrOutput) Ref() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+// A cache in a bucket of Amazon S3, or of a service with the same protocol.
 type CacheToS3 struct {
-	// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+	// Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
 	AccessKeyId *string `pulumi:"accessKeyId"`
-	// What the keys of blobs begin with. Defaults to `blobs/`.
+	// Prefix of the keys of blobs. Defaults to `blobs/`.
 	BlobsPrefix *string `pulumi:"blobsPrefix"`
 	// Name of the bucket.
 	Bucket string `pulumi:"bucket"`
-	// URL of the service, when it is not Amazon's.
+	// URL of the service, if it is not Amazon S3.
 	EndpointUrl *string `pulumi:"endpointUrl"`
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
-	// What the keys of manifests begin with. Defaults to `manifests/`.
+	// Prefix of the keys of manifests. Defaults to `manifests/`.
 	ManifestsPrefix *string `pulumi:"manifestsPrefix"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode *CacheMode `pulumi:"mode"`
-	// Name of the cache in it. Defaults to `buildkit`.
+	// Name of the cache in the bucket. Defaults to `buildkit`.
 	Name *string `pulumi:"name"`
-	// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+	// Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
 	Region *string `pulumi:"region"`
-	// Its secret. Defaults like `accessKeyId`, together with it.
+	// Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
 	SecretAccessKey *string `pulumi:"secretAccessKey"`
-	// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+	// Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
 	SessionToken *string `pulumi:"sessionToken"`
-	// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+	// Whether URLs have the bucket in the path and not in the host. Defaults to false.
 	UsePathStyle *bool `pulumi:"usePathStyle"`
 }
 
@@ -2619,31 +2619,31 @@ type CacheToS3Input interface {
 	ToCacheToS3OutputWithContext(context.Context) CacheToS3Output
 }
 
-// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+// A cache in a bucket of Amazon S3, or of a service with the same protocol.
 type CacheToS3Args struct {
-	// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+	// Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
 	AccessKeyId pulumi.StringPtrInput `pulumi:"accessKeyId"`
-	// What the keys of blobs begin with. Defaults to `blobs/`.
+	// Prefix of the keys of blobs. Defaults to `blobs/`.
 	BlobsPrefix pulumi.StringPtrInput `pulumi:"blobsPrefix"`
 	// Name of the bucket.
 	Bucket pulumi.StringInput `pulumi:"bucket"`
-	// URL of the service, when it is not Amazon's.
+	// URL of the service, if it is not Amazon S3.
 	EndpointUrl pulumi.StringPtrInput `pulumi:"endpointUrl"`
-	// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
-	// What the keys of manifests begin with. Defaults to `manifests/`.
+	// Prefix of the keys of manifests. Defaults to `manifests/`.
 	ManifestsPrefix pulumi.StringPtrInput `pulumi:"manifestsPrefix"`
-	// What is kept. Defaults to `min`.
+	// Which layers to keep. Defaults to `min`.
 	Mode CacheModePtrInput `pulumi:"mode"`
-	// Name of the cache in it. Defaults to `buildkit`.
+	// Name of the cache in the bucket. Defaults to `buildkit`.
 	Name pulumi.StringPtrInput `pulumi:"name"`
-	// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+	// Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
 	Region pulumi.StringPtrInput `pulumi:"region"`
-	// Its secret. Defaults like `accessKeyId`, together with it.
+	// Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
 	SecretAccessKey pulumi.StringPtrInput `pulumi:"secretAccessKey"`
-	// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+	// Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
 	SessionToken pulumi.StringPtrInput `pulumi:"sessionToken"`
-	// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+	// Whether URLs have the bucket in the path and not in the host. Defaults to false.
 	UsePathStyle pulumi.BoolPtrInput `pulumi:"usePathStyle"`
 }
 
@@ -2700,7 +2700,7 @@ func (i *cacheToS3PtrType) ToCacheToS3PtrOutputWithContext(ctx context.Context) 
 	return pulumi.ToOutputWithContext(ctx, i).(CacheToS3PtrOutput)
 }
 
-// A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+// A cache in a bucket of Amazon S3, or of a service with the same protocol.
 type CacheToS3Output struct{ *pulumi.OutputState }
 
 func (CacheToS3Output) ElementType() reflect.Type {
@@ -2725,12 +2725,12 @@ func (o CacheToS3Output) ToCacheToS3PtrOutputWithContext(ctx context.Context) Ca
 	}).(CacheToS3PtrOutput)
 }
 
-// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+// Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
 func (o CacheToS3Output) AccessKeyId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *string { return v.AccessKeyId }).(pulumi.StringPtrOutput)
 }
 
-// What the keys of blobs begin with. Defaults to `blobs/`.
+// Prefix of the keys of blobs. Defaults to `blobs/`.
 func (o CacheToS3Output) BlobsPrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *string { return v.BlobsPrefix }).(pulumi.StringPtrOutput)
 }
@@ -2740,47 +2740,47 @@ func (o CacheToS3Output) Bucket() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheToS3) string { return v.Bucket }).(pulumi.StringOutput)
 }
 
-// URL of the service, when it is not Amazon's.
+// URL of the service, if it is not Amazon S3.
 func (o CacheToS3Output) EndpointUrl() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *string { return v.EndpointUrl }).(pulumi.StringPtrOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToS3Output) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
 
-// What the keys of manifests begin with. Defaults to `manifests/`.
+// Prefix of the keys of manifests. Defaults to `manifests/`.
 func (o CacheToS3Output) ManifestsPrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *string { return v.ManifestsPrefix }).(pulumi.StringPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToS3Output) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v CacheToS3) *CacheMode { return v.Mode }).(CacheModePtrOutput)
 }
 
-// Name of the cache in it. Defaults to `buildkit`.
+// Name of the cache in the bucket. Defaults to `buildkit`.
 func (o CacheToS3Output) Name() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *string { return v.Name }).(pulumi.StringPtrOutput)
 }
 
-// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+// Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
 func (o CacheToS3Output) Region() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *string { return v.Region }).(pulumi.StringPtrOutput)
 }
 
-// Its secret. Defaults like `accessKeyId`, together with it.
+// Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
 func (o CacheToS3Output) SecretAccessKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *string { return v.SecretAccessKey }).(pulumi.StringPtrOutput)
 }
 
-// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+// Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
 func (o CacheToS3Output) SessionToken() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *string { return v.SessionToken }).(pulumi.StringPtrOutput)
 }
 
-// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+// Whether URLs have the bucket in the path and not in the host. Defaults to false.
 func (o CacheToS3Output) UsePathStyle() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *bool { return v.UsePathStyle }).(pulumi.BoolPtrOutput)
 }
@@ -2809,7 +2809,7 @@ func (o CacheToS3PtrOutput) Elem() CacheToS3Output {
 	}).(CacheToS3Output)
 }
 
-// Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+// Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
 func (o CacheToS3PtrOutput) AccessKeyId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *string {
 		if v == nil {
@@ -2819,7 +2819,7 @@ func (o CacheToS3PtrOutput) AccessKeyId() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// What the keys of blobs begin with. Defaults to `blobs/`.
+// Prefix of the keys of blobs. Defaults to `blobs/`.
 func (o CacheToS3PtrOutput) BlobsPrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *string {
 		if v == nil {
@@ -2839,7 +2839,7 @@ func (o CacheToS3PtrOutput) Bucket() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// URL of the service, when it is not Amazon's.
+// URL of the service, if it is not Amazon S3.
 func (o CacheToS3PtrOutput) EndpointUrl() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *string {
 		if v == nil {
@@ -2849,7 +2849,7 @@ func (o CacheToS3PtrOutput) EndpointUrl() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 func (o CacheToS3PtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *bool {
 		if v == nil {
@@ -2859,7 +2859,7 @@ func (o CacheToS3PtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// What the keys of manifests begin with. Defaults to `manifests/`.
+// Prefix of the keys of manifests. Defaults to `manifests/`.
 func (o CacheToS3PtrOutput) ManifestsPrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *string {
 		if v == nil {
@@ -2869,7 +2869,7 @@ func (o CacheToS3PtrOutput) ManifestsPrefix() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// What is kept. Defaults to `min`.
+// Which layers to keep. Defaults to `min`.
 func (o CacheToS3PtrOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *CacheMode {
 		if v == nil {
@@ -2879,7 +2879,7 @@ func (o CacheToS3PtrOutput) Mode() CacheModePtrOutput {
 	}).(CacheModePtrOutput)
 }
 
-// Name of the cache in it. Defaults to `buildkit`.
+// Name of the cache in the bucket. Defaults to `buildkit`.
 func (o CacheToS3PtrOutput) Name() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *string {
 		if v == nil {
@@ -2889,7 +2889,7 @@ func (o CacheToS3PtrOutput) Name() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+// Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
 func (o CacheToS3PtrOutput) Region() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *string {
 		if v == nil {
@@ -2899,7 +2899,7 @@ func (o CacheToS3PtrOutput) Region() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Its secret. Defaults like `accessKeyId`, together with it.
+// Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
 func (o CacheToS3PtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *string {
 		if v == nil {
@@ -2909,7 +2909,7 @@ func (o CacheToS3PtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The token of a temporary key. Defaults like `accessKeyId`, together with it.
+// Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
 func (o CacheToS3PtrOutput) SessionToken() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *string {
 		if v == nil {
@@ -2919,7 +2919,7 @@ func (o CacheToS3PtrOutput) SessionToken() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+// Whether URLs have the bucket in the path and not in the host. Defaults to false.
 func (o CacheToS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *bool {
 		if v == nil {
@@ -2929,7 +2929,7 @@ func (o CacheToS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The Dockerfile: one of `location` and `inline`.
+// The Dockerfile: either `location` or `inline`.
 type Dockerfile struct {
 	// Text of the Dockerfile.
 	Inline *string `pulumi:"inline"`
@@ -2948,7 +2948,7 @@ type DockerfileInput interface {
 	ToDockerfileOutputWithContext(context.Context) DockerfileOutput
 }
 
-// The Dockerfile: one of `location` and `inline`.
+// The Dockerfile: either `location` or `inline`.
 type DockerfileArgs struct {
 	// Text of the Dockerfile.
 	Inline pulumi.StringPtrInput `pulumi:"inline"`
@@ -3009,7 +3009,7 @@ func (i *dockerfilePtrType) ToDockerfilePtrOutputWithContext(ctx context.Context
 	return pulumi.ToOutputWithContext(ctx, i).(DockerfilePtrOutput)
 }
 
-// The Dockerfile: one of `location` and `inline`.
+// The Dockerfile: either `location` or `inline`.
 type DockerfileOutput struct{ *pulumi.OutputState }
 
 func (DockerfileOutput) ElementType() reflect.Type {
@@ -3088,17 +3088,17 @@ func (o DockerfilePtrOutput) Location() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+// Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
 type ECR struct {
-	// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+	// URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
 	Endpoint *string `pulumi:"endpoint"`
-	// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+	// Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
 	Hosts []string `pulumi:"hosts"`
 	// A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
 	Profile *string `pulumi:"profile"`
-	// The region of `hosts`. That of other registries is part of their host.
+	// The region of `hosts`. The names of other registries contain their region.
 	Region *string `pulumi:"region"`
-	// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+	// A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
 	RoleArn *string `pulumi:"roleArn"`
 }
 
@@ -3113,17 +3113,17 @@ type ECRInput interface {
 	ToECROutputWithContext(context.Context) ECROutput
 }
 
-// Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+// Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
 type ECRArgs struct {
-	// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+	// URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
 	Endpoint pulumi.StringPtrInput `pulumi:"endpoint"`
-	// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+	// Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
 	Hosts pulumi.StringArrayInput `pulumi:"hosts"`
 	// A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
 	Profile pulumi.StringPtrInput `pulumi:"profile"`
-	// The region of `hosts`. That of other registries is part of their host.
+	// The region of `hosts`. The names of other registries contain their region.
 	Region pulumi.StringPtrInput `pulumi:"region"`
-	// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+	// A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
 	RoleArn pulumi.StringPtrInput `pulumi:"roleArn"`
 }
 
@@ -3180,7 +3180,7 @@ func (i *ecrPtrType) ToECRPtrOutputWithContext(ctx context.Context) ECRPtrOutput
 	return pulumi.ToOutputWithContext(ctx, i).(ECRPtrOutput)
 }
 
-// Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+// Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
 type ECROutput struct{ *pulumi.OutputState }
 
 func (ECROutput) ElementType() reflect.Type {
@@ -3205,12 +3205,12 @@ func (o ECROutput) ToECRPtrOutputWithContext(ctx context.Context) ECRPtrOutput {
 	}).(ECRPtrOutput)
 }
 
-// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+// URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
 func (o ECROutput) Endpoint() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ECR) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
 }
 
-// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+// Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
 func (o ECROutput) Hosts() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v ECR) []string { return v.Hosts }).(pulumi.StringArrayOutput)
 }
@@ -3220,12 +3220,12 @@ func (o ECROutput) Profile() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ECR) *string { return v.Profile }).(pulumi.StringPtrOutput)
 }
 
-// The region of `hosts`. That of other registries is part of their host.
+// The region of `hosts`. The names of other registries contain their region.
 func (o ECROutput) Region() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ECR) *string { return v.Region }).(pulumi.StringPtrOutput)
 }
 
-// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+// A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
 func (o ECROutput) RoleArn() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ECR) *string { return v.RoleArn }).(pulumi.StringPtrOutput)
 }
@@ -3254,7 +3254,7 @@ func (o ECRPtrOutput) Elem() ECROutput {
 	}).(ECROutput)
 }
 
-// URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+// URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
 func (o ECRPtrOutput) Endpoint() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ECR) *string {
 		if v == nil {
@@ -3264,7 +3264,7 @@ func (o ECRPtrOutput) Endpoint() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+// Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
 func (o ECRPtrOutput) Hosts() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ECR) []string {
 		if v == nil {
@@ -3284,7 +3284,7 @@ func (o ECRPtrOutput) Profile() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The region of `hosts`. That of other registries is part of their host.
+// The region of `hosts`. The names of other registries contain their region.
 func (o ECRPtrOutput) Region() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ECR) *string {
 		if v == nil {
@@ -3294,7 +3294,7 @@ func (o ECRPtrOutput) Region() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+// A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
 func (o ECRPtrOutput) RoleArn() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ECR) *string {
 		if v == nil {
@@ -3304,25 +3304,25 @@ func (o ECRPtrOutput) RoleArn() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Something that a build leaves: one of its members.
+// Something that a build writes: exactly one kind.
 type Export struct {
-	// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+	// Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
 	Cacheonly *ExportCacheOnly `pulumi:"cacheonly"`
 	// Whether to leave this entry out. Defaults to false.
 	Disabled *bool `pulumi:"disabled"`
-	// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+	// The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
 	Docker *ExportDocker `pulumi:"docker"`
-	// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+	// How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
 	Image *ExportImage `pulumi:"image"`
-	// The files of the image, in a folder. For these alone no image is made.
+	// The files of the image, in a folder. This alone makes no image.
 	Local *ExportLocal `pulumi:"local"`
-	// The image in the layout of OCI, as an archive or a folder.
+	// The image in the OCI layout, as an archive or a folder.
 	Oci *ExportOCI `pulumi:"oci"`
-	// An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+	// The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
 	Raw *string `pulumi:"raw"`
-	// How the image is written that is pushed to `tags`.
+	// How to write the image that is pushed to `tags`.
 	Registry *ExportRegistry `pulumi:"registry"`
-	// The files of the image, as an archive. For these alone no image is made.
+	// The files of the image, as an archive. This alone makes no image.
 	Tar *ExportTar `pulumi:"tar"`
 }
 
@@ -3337,25 +3337,25 @@ type ExportInput interface {
 	ToExportOutputWithContext(context.Context) ExportOutput
 }
 
-// Something that a build leaves: one of its members.
+// Something that a build writes: exactly one kind.
 type ExportArgs struct {
-	// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+	// Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
 	Cacheonly ExportCacheOnlyPtrInput `pulumi:"cacheonly"`
 	// Whether to leave this entry out. Defaults to false.
 	Disabled pulumi.BoolPtrInput `pulumi:"disabled"`
-	// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+	// The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
 	Docker ExportDockerPtrInput `pulumi:"docker"`
-	// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+	// How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
 	Image ExportImagePtrInput `pulumi:"image"`
-	// The files of the image, in a folder. For these alone no image is made.
+	// The files of the image, in a folder. This alone makes no image.
 	Local ExportLocalPtrInput `pulumi:"local"`
-	// The image in the layout of OCI, as an archive or a folder.
+	// The image in the OCI layout, as an archive or a folder.
 	Oci ExportOCIPtrInput `pulumi:"oci"`
-	// An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+	// The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
 	Raw pulumi.StringPtrInput `pulumi:"raw"`
-	// How the image is written that is pushed to `tags`.
+	// How to write the image that is pushed to `tags`.
 	Registry ExportRegistryPtrInput `pulumi:"registry"`
-	// The files of the image, as an archive. For these alone no image is made.
+	// The files of the image, as an archive. This alone makes no image.
 	Tar ExportTarPtrInput `pulumi:"tar"`
 }
 
@@ -3396,7 +3396,7 @@ func (i ExportArray) ToExportArrayOutputWithContext(ctx context.Context) ExportA
 	return pulumi.ToOutputWithContext(ctx, i).(ExportArrayOutput)
 }
 
-// Something that a build leaves: one of its members.
+// Something that a build writes: exactly one kind.
 type ExportOutput struct{ *pulumi.OutputState }
 
 func (ExportOutput) ElementType() reflect.Type {
@@ -3411,7 +3411,7 @@ func (o ExportOutput) ToExportOutputWithContext(ctx context.Context) ExportOutpu
 	return o
 }
 
-// Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+// Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
 func (o ExportOutput) Cacheonly() ExportCacheOnlyPtrOutput {
 	return o.ApplyT(func(v Export) *ExportCacheOnly { return v.Cacheonly }).(ExportCacheOnlyPtrOutput)
 }
@@ -3421,37 +3421,37 @@ func (o ExportOutput) Disabled() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Export) *bool { return v.Disabled }).(pulumi.BoolPtrOutput)
 }
 
-// The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+// The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
 func (o ExportOutput) Docker() ExportDockerPtrOutput {
 	return o.ApplyT(func(v Export) *ExportDocker { return v.Docker }).(ExportDockerPtrOutput)
 }
 
-// How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+// How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
 func (o ExportOutput) Image() ExportImagePtrOutput {
 	return o.ApplyT(func(v Export) *ExportImage { return v.Image }).(ExportImagePtrOutput)
 }
 
-// The files of the image, in a folder. For these alone no image is made.
+// The files of the image, in a folder. This alone makes no image.
 func (o ExportOutput) Local() ExportLocalPtrOutput {
 	return o.ApplyT(func(v Export) *ExportLocal { return v.Local }).(ExportLocalPtrOutput)
 }
 
-// The image in the layout of OCI, as an archive or a folder.
+// The image in the OCI layout, as an archive or a folder.
 func (o ExportOutput) Oci() ExportOCIPtrOutput {
 	return o.ApplyT(func(v Export) *ExportOCI { return v.Oci }).(ExportOCIPtrOutput)
 }
 
-// An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+// The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
 func (o ExportOutput) Raw() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Export) *string { return v.Raw }).(pulumi.StringPtrOutput)
 }
 
-// How the image is written that is pushed to `tags`.
+// How to write the image that is pushed to `tags`.
 func (o ExportOutput) Registry() ExportRegistryPtrOutput {
 	return o.ApplyT(func(v Export) *ExportRegistry { return v.Registry }).(ExportRegistryPtrOutput)
 }
 
-// The files of the image, as an archive. For these alone no image is made.
+// The files of the image, as an archive. This alone makes no image.
 func (o ExportOutput) Tar() ExportTarPtrOutput {
 	return o.ApplyT(func(v Export) *ExportTar { return v.Tar }).(ExportTarPtrOutput)
 }
@@ -3601,19 +3601,19 @@ func (o ExportCacheOnlyPtrOutput) Elem() ExportCacheOnlyOutput {
 type ExportDocker struct {
 	// Annotations of the manifests in it.
 	Annotations map[string]string `pulumi:"annotations"`
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression *CompressionType `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
 	// Path of the archive or folder, relative to the program. Keep it out of the build context.
 	Dest *string `pulumi:"dest"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// What it is called in it, when the image has no `tags`.
+	// Names of the image in it, if the image has no `tags`.
 	Names []string `pulumi:"names"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
-	// Whether it is an archive and not a folder. Defaults to true.
+	// Whether to write an archive instead of a folder. Defaults to true.
 	Tar *bool `pulumi:"tar"`
 }
 
@@ -3632,19 +3632,19 @@ type ExportDockerInput interface {
 type ExportDockerArgs struct {
 	// Annotations of the manifests in it.
 	Annotations pulumi.StringMapInput `pulumi:"annotations"`
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
 	// Path of the archive or folder, relative to the program. Keep it out of the build context.
 	Dest pulumi.StringPtrInput `pulumi:"dest"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// What it is called in it, when the image has no `tags`.
+	// Names of the image in it, if the image has no `tags`.
 	Names pulumi.StringArrayInput `pulumi:"names"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
-	// Whether it is an archive and not a folder. Defaults to true.
+	// Whether to write an archive instead of a folder. Defaults to true.
 	Tar pulumi.BoolPtrInput `pulumi:"tar"`
 }
 
@@ -3731,12 +3731,12 @@ func (o ExportDockerOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v ExportDocker) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o ExportDockerOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v ExportDocker) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o ExportDockerOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v ExportDocker) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
 }
@@ -3746,22 +3746,22 @@ func (o ExportDockerOutput) Dest() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ExportDocker) *string { return v.Dest }).(pulumi.StringPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o ExportDockerOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportDocker) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// What it is called in it, when the image has no `tags`.
+// Names of the image in it, if the image has no `tags`.
 func (o ExportDockerOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v ExportDocker) []string { return v.Names }).(pulumi.StringArrayOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o ExportDockerOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportDocker) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
 }
 
-// Whether it is an archive and not a folder. Defaults to true.
+// Whether to write an archive instead of a folder. Defaults to true.
 func (o ExportDockerOutput) Tar() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportDocker) *bool { return v.Tar }).(pulumi.BoolPtrOutput)
 }
@@ -3800,7 +3800,7 @@ func (o ExportDockerPtrOutput) Annotations() pulumi.StringMapOutput {
 	}).(pulumi.StringMapOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o ExportDockerPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *ExportDocker) *CompressionType {
 		if v == nil {
@@ -3810,7 +3810,7 @@ func (o ExportDockerPtrOutput) Compression() CompressionTypePtrOutput {
 	}).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o ExportDockerPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *ExportDocker) *int {
 		if v == nil {
@@ -3830,7 +3830,7 @@ func (o ExportDockerPtrOutput) Dest() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o ExportDockerPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportDocker) *bool {
 		if v == nil {
@@ -3840,7 +3840,7 @@ func (o ExportDockerPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// What it is called in it, when the image has no `tags`.
+// Names of the image in it, if the image has no `tags`.
 func (o ExportDockerPtrOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ExportDocker) []string {
 		if v == nil {
@@ -3850,7 +3850,7 @@ func (o ExportDockerPtrOutput) Names() pulumi.StringArrayOutput {
 	}).(pulumi.StringArrayOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o ExportDockerPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportDocker) *bool {
 		if v == nil {
@@ -3860,7 +3860,7 @@ func (o ExportDockerPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether it is an archive and not a folder. Defaults to true.
+// Whether to write an archive instead of a folder. Defaults to true.
 func (o ExportDockerPtrOutput) Tar() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportDocker) *bool {
 		if v == nil {
@@ -3870,31 +3870,31 @@ func (o ExportDockerPtrOutput) Tar() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// How an image is written.
+// How to write an image.
 type ExportImage struct {
-	// Annotations of the manifests, beside the image's `annotations`.
+	// Annotations of the manifests, besides the image's `annotations`.
 	Annotations map[string]string `pulumi:"annotations"`
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression *CompressionType `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
-	// What an image without a name is called in the builder's image store: `prefix@digest`.
+	// Name of an image without a tag in the builder's image store: `prefix@digest`.
 	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Not to be set: `registries` have it, for the host that it is about.
+	// Not to be set: use `insecure` in `registries`, for the host that needs it.
 	Insecure *bool `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical *bool `pulumi:"nameCanonical"`
-	// There is nothing to name here: the image goes to `tags`.
+	// Not to be set: the image goes to `tags`.
 	Names []string `pulumi:"names"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
-	// Only what the image's `push` says.
+	// Not needed: it must equal the `push` of the image.
 	Push *bool `pulumi:"push"`
-	// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+	// Not to be set: every image is pushed by digest, and then `tags` move to it.
 	PushByDigest *bool `pulumi:"pushByDigest"`
-	// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+	// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 	Store *bool `pulumi:"store"`
 	// Whether the builder's image store unpacks the image. Defaults to false.
 	Unpack *bool `pulumi:"unpack"`
@@ -3911,31 +3911,31 @@ type ExportImageInput interface {
 	ToExportImageOutputWithContext(context.Context) ExportImageOutput
 }
 
-// How an image is written.
+// How to write an image.
 type ExportImageArgs struct {
-	// Annotations of the manifests, beside the image's `annotations`.
+	// Annotations of the manifests, besides the image's `annotations`.
 	Annotations pulumi.StringMapInput `pulumi:"annotations"`
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
-	// What an image without a name is called in the builder's image store: `prefix@digest`.
+	// Name of an image without a tag in the builder's image store: `prefix@digest`.
 	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Not to be set: `registries` have it, for the host that it is about.
+	// Not to be set: use `insecure` in `registries`, for the host that needs it.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical pulumi.BoolPtrInput `pulumi:"nameCanonical"`
-	// There is nothing to name here: the image goes to `tags`.
+	// Not to be set: the image goes to `tags`.
 	Names pulumi.StringArrayInput `pulumi:"names"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
-	// Only what the image's `push` says.
+	// Not needed: it must equal the `push` of the image.
 	Push pulumi.BoolPtrInput `pulumi:"push"`
-	// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+	// Not to be set: every image is pushed by digest, and then `tags` move to it.
 	PushByDigest pulumi.BoolPtrInput `pulumi:"pushByDigest"`
-	// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+	// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 	Store pulumi.BoolPtrInput `pulumi:"store"`
 	// Whether the builder's image store unpacks the image. Defaults to false.
 	Unpack pulumi.BoolPtrInput `pulumi:"unpack"`
@@ -3994,7 +3994,7 @@ func (i *exportImagePtrType) ToExportImagePtrOutputWithContext(ctx context.Conte
 	return pulumi.ToOutputWithContext(ctx, i).(ExportImagePtrOutput)
 }
 
-// How an image is written.
+// How to write an image.
 type ExportImageOutput struct{ *pulumi.OutputState }
 
 func (ExportImageOutput) ElementType() reflect.Type {
@@ -4019,32 +4019,32 @@ func (o ExportImageOutput) ToExportImagePtrOutputWithContext(ctx context.Context
 	}).(ExportImagePtrOutput)
 }
 
-// Annotations of the manifests, beside the image's `annotations`.
+// Annotations of the manifests, besides the image's `annotations`.
 func (o ExportImageOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v ExportImage) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o ExportImageOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v ExportImage) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o ExportImageOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v ExportImage) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
 }
 
-// What an image without a name is called in the builder's image store: `prefix@digest`.
+// Name of an image without a tag in the builder's image store: `prefix@digest`.
 func (o ExportImageOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ExportImage) *string { return v.DanglingNamePrefix }).(pulumi.StringPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o ExportImageOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: `registries` have it, for the host that it is about.
+// Not to be set: use `insecure` in `registries`, for the host that needs it.
 func (o ExportImageOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
@@ -4054,27 +4054,27 @@ func (o ExportImageOutput) NameCanonical() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.NameCanonical }).(pulumi.BoolPtrOutput)
 }
 
-// There is nothing to name here: the image goes to `tags`.
+// Not to be set: the image goes to `tags`.
 func (o ExportImageOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v ExportImage) []string { return v.Names }).(pulumi.StringArrayOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o ExportImageOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
 }
 
-// Only what the image's `push` says.
+// Not needed: it must equal the `push` of the image.
 func (o ExportImageOutput) Push() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.Push }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+// Not to be set: every image is pushed by digest, and then `tags` move to it.
 func (o ExportImageOutput) PushByDigest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.PushByDigest }).(pulumi.BoolPtrOutput)
 }
 
-// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 func (o ExportImageOutput) Store() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.Store }).(pulumi.BoolPtrOutput)
 }
@@ -4108,7 +4108,7 @@ func (o ExportImagePtrOutput) Elem() ExportImageOutput {
 	}).(ExportImageOutput)
 }
 
-// Annotations of the manifests, beside the image's `annotations`.
+// Annotations of the manifests, besides the image's `annotations`.
 func (o ExportImagePtrOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *ExportImage) map[string]string {
 		if v == nil {
@@ -4118,7 +4118,7 @@ func (o ExportImagePtrOutput) Annotations() pulumi.StringMapOutput {
 	}).(pulumi.StringMapOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o ExportImagePtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *ExportImage) *CompressionType {
 		if v == nil {
@@ -4128,7 +4128,7 @@ func (o ExportImagePtrOutput) Compression() CompressionTypePtrOutput {
 	}).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o ExportImagePtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *int {
 		if v == nil {
@@ -4138,7 +4138,7 @@ func (o ExportImagePtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// What an image without a name is called in the builder's image store: `prefix@digest`.
+// Name of an image without a tag in the builder's image store: `prefix@digest`.
 func (o ExportImagePtrOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *string {
 		if v == nil {
@@ -4148,7 +4148,7 @@ func (o ExportImagePtrOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o ExportImagePtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4158,7 +4158,7 @@ func (o ExportImagePtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: `registries` have it, for the host that it is about.
+// Not to be set: use `insecure` in `registries`, for the host that needs it.
 func (o ExportImagePtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4178,7 +4178,7 @@ func (o ExportImagePtrOutput) NameCanonical() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// There is nothing to name here: the image goes to `tags`.
+// Not to be set: the image goes to `tags`.
 func (o ExportImagePtrOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ExportImage) []string {
 		if v == nil {
@@ -4188,7 +4188,7 @@ func (o ExportImagePtrOutput) Names() pulumi.StringArrayOutput {
 	}).(pulumi.StringArrayOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o ExportImagePtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4198,7 +4198,7 @@ func (o ExportImagePtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Only what the image's `push` says.
+// Not needed: it must equal the `push` of the image.
 func (o ExportImagePtrOutput) Push() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4208,7 +4208,7 @@ func (o ExportImagePtrOutput) Push() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+// Not to be set: every image is pushed by digest, and then `tags` move to it.
 func (o ExportImagePtrOutput) PushByDigest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4218,7 +4218,7 @@ func (o ExportImagePtrOutput) PushByDigest() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 func (o ExportImagePtrOutput) Store() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4238,9 +4238,9 @@ func (o ExportImagePtrOutput) Unpack() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+// The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
 type ExportLocal struct {
-	// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+	// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
 	Dest string `pulumi:"dest"`
 }
 
@@ -4255,9 +4255,9 @@ type ExportLocalInput interface {
 	ToExportLocalOutputWithContext(context.Context) ExportLocalOutput
 }
 
-// The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+// The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
 type ExportLocalArgs struct {
-	// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+	// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
 	Dest pulumi.StringInput `pulumi:"dest"`
 }
 
@@ -4314,7 +4314,7 @@ func (i *exportLocalPtrType) ToExportLocalPtrOutputWithContext(ctx context.Conte
 	return pulumi.ToOutputWithContext(ctx, i).(ExportLocalPtrOutput)
 }
 
-// The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+// The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
 type ExportLocalOutput struct{ *pulumi.OutputState }
 
 func (ExportLocalOutput) ElementType() reflect.Type {
@@ -4339,7 +4339,7 @@ func (o ExportLocalOutput) ToExportLocalPtrOutputWithContext(ctx context.Context
 	}).(ExportLocalPtrOutput)
 }
 
-// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
 func (o ExportLocalOutput) Dest() pulumi.StringOutput {
 	return o.ApplyT(func(v ExportLocal) string { return v.Dest }).(pulumi.StringOutput)
 }
@@ -4368,7 +4368,7 @@ func (o ExportLocalPtrOutput) Elem() ExportLocalOutput {
 	}).(ExportLocalOutput)
 }
 
-// Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
 func (o ExportLocalPtrOutput) Dest() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ExportLocal) *string {
 		if v == nil {
@@ -4382,19 +4382,19 @@ func (o ExportLocalPtrOutput) Dest() pulumi.StringPtrOutput {
 type ExportOCI struct {
 	// Annotations of the manifests in it.
 	Annotations map[string]string `pulumi:"annotations"`
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression *CompressionType `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
 	// Path of the archive or folder, relative to the program. Keep it out of the build context.
 	Dest *string `pulumi:"dest"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// What it is called in it, when the image has no `tags`.
+	// Names of the image in it, if the image has no `tags`.
 	Names []string `pulumi:"names"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
-	// Whether it is an archive and not a folder. Defaults to true.
+	// Whether to write an archive instead of a folder. Defaults to true.
 	Tar *bool `pulumi:"tar"`
 }
 
@@ -4413,19 +4413,19 @@ type ExportOCIInput interface {
 type ExportOCIArgs struct {
 	// Annotations of the manifests in it.
 	Annotations pulumi.StringMapInput `pulumi:"annotations"`
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
 	// Path of the archive or folder, relative to the program. Keep it out of the build context.
 	Dest pulumi.StringPtrInput `pulumi:"dest"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// What it is called in it, when the image has no `tags`.
+	// Names of the image in it, if the image has no `tags`.
 	Names pulumi.StringArrayInput `pulumi:"names"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
-	// Whether it is an archive and not a folder. Defaults to true.
+	// Whether to write an archive instead of a folder. Defaults to true.
 	Tar pulumi.BoolPtrInput `pulumi:"tar"`
 }
 
@@ -4512,12 +4512,12 @@ func (o ExportOCIOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v ExportOCI) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o ExportOCIOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v ExportOCI) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o ExportOCIOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v ExportOCI) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
 }
@@ -4527,22 +4527,22 @@ func (o ExportOCIOutput) Dest() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ExportOCI) *string { return v.Dest }).(pulumi.StringPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o ExportOCIOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportOCI) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// What it is called in it, when the image has no `tags`.
+// Names of the image in it, if the image has no `tags`.
 func (o ExportOCIOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v ExportOCI) []string { return v.Names }).(pulumi.StringArrayOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o ExportOCIOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportOCI) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
 }
 
-// Whether it is an archive and not a folder. Defaults to true.
+// Whether to write an archive instead of a folder. Defaults to true.
 func (o ExportOCIOutput) Tar() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportOCI) *bool { return v.Tar }).(pulumi.BoolPtrOutput)
 }
@@ -4581,7 +4581,7 @@ func (o ExportOCIPtrOutput) Annotations() pulumi.StringMapOutput {
 	}).(pulumi.StringMapOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o ExportOCIPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *ExportOCI) *CompressionType {
 		if v == nil {
@@ -4591,7 +4591,7 @@ func (o ExportOCIPtrOutput) Compression() CompressionTypePtrOutput {
 	}).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o ExportOCIPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *ExportOCI) *int {
 		if v == nil {
@@ -4611,7 +4611,7 @@ func (o ExportOCIPtrOutput) Dest() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o ExportOCIPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportOCI) *bool {
 		if v == nil {
@@ -4621,7 +4621,7 @@ func (o ExportOCIPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// What it is called in it, when the image has no `tags`.
+// Names of the image in it, if the image has no `tags`.
 func (o ExportOCIPtrOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ExportOCI) []string {
 		if v == nil {
@@ -4631,7 +4631,7 @@ func (o ExportOCIPtrOutput) Names() pulumi.StringArrayOutput {
 	}).(pulumi.StringArrayOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o ExportOCIPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportOCI) *bool {
 		if v == nil {
@@ -4641,7 +4641,7 @@ func (o ExportOCIPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether it is an archive and not a folder. Defaults to true.
+// Whether to write an archive instead of a folder. Defaults to true.
 func (o ExportOCIPtrOutput) Tar() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportOCI) *bool {
 		if v == nil {
@@ -4651,31 +4651,31 @@ func (o ExportOCIPtrOutput) Tar() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// How an image is written that is pushed.
+// How to write an image that is pushed.
 type ExportRegistry struct {
-	// Annotations of the manifests, beside the image's `annotations`.
+	// Annotations of the manifests, besides the image's `annotations`.
 	Annotations map[string]string `pulumi:"annotations"`
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression *CompressionType `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
-	// What an image without a name is called in the builder's image store: `prefix@digest`.
+	// Name of an image without a tag in the builder's image store: `prefix@digest`.
 	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Not to be set: `registries` have it, for the host that it is about.
+	// Not to be set: use `insecure` in `registries`, for the host that needs it.
 	Insecure *bool `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical *bool `pulumi:"nameCanonical"`
-	// There is nothing to name here: the image goes to `tags`.
+	// Not to be set: the image goes to `tags`.
 	Names []string `pulumi:"names"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
-	// Only what the image's `push` says.
+	// Not needed: it must equal the `push` of the image.
 	Push *bool `pulumi:"push"`
-	// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+	// Not to be set: every image is pushed by digest, and then `tags` move to it.
 	PushByDigest *bool `pulumi:"pushByDigest"`
-	// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+	// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 	Store *bool `pulumi:"store"`
 	// Whether the builder's image store unpacks the image. Defaults to false.
 	Unpack *bool `pulumi:"unpack"`
@@ -4692,31 +4692,31 @@ type ExportRegistryInput interface {
 	ToExportRegistryOutputWithContext(context.Context) ExportRegistryOutput
 }
 
-// How an image is written that is pushed.
+// How to write an image that is pushed.
 type ExportRegistryArgs struct {
-	// Annotations of the manifests, beside the image's `annotations`.
+	// Annotations of the manifests, besides the image's `annotations`.
 	Annotations pulumi.StringMapInput `pulumi:"annotations"`
-	// How layers are compressed. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
-	// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
-	// What an image without a name is called in the builder's image store: `prefix@digest`.
+	// Name of an image without a tag in the builder's image store: `prefix@digest`.
 	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
-	// Whether layers that exist already are compressed anew. Defaults to false.
+	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Not to be set: `registries` have it, for the host that it is about.
+	// Not to be set: use `insecure` in `registries`, for the host that needs it.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical pulumi.BoolPtrInput `pulumi:"nameCanonical"`
-	// There is nothing to name here: the image goes to `tags`.
+	// Not to be set: the image goes to `tags`.
 	Names pulumi.StringArrayInput `pulumi:"names"`
-	// Whether to use the media types of OCI. Defaults to true.
+	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
-	// Only what the image's `push` says.
+	// Not needed: it must equal the `push` of the image.
 	Push pulumi.BoolPtrInput `pulumi:"push"`
-	// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+	// Not to be set: every image is pushed by digest, and then `tags` move to it.
 	PushByDigest pulumi.BoolPtrInput `pulumi:"pushByDigest"`
-	// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+	// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 	Store pulumi.BoolPtrInput `pulumi:"store"`
 	// Whether the builder's image store unpacks the image. Defaults to false.
 	Unpack pulumi.BoolPtrInput `pulumi:"unpack"`
@@ -4775,7 +4775,7 @@ func (i *exportRegistryPtrType) ToExportRegistryPtrOutputWithContext(ctx context
 	return pulumi.ToOutputWithContext(ctx, i).(ExportRegistryPtrOutput)
 }
 
-// How an image is written that is pushed.
+// How to write an image that is pushed.
 type ExportRegistryOutput struct{ *pulumi.OutputState }
 
 func (ExportRegistryOutput) ElementType() reflect.Type {
@@ -4800,32 +4800,32 @@ func (o ExportRegistryOutput) ToExportRegistryPtrOutputWithContext(ctx context.C
 	}).(ExportRegistryPtrOutput)
 }
 
-// Annotations of the manifests, beside the image's `annotations`.
+// Annotations of the manifests, besides the image's `annotations`.
 func (o ExportRegistryOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v ExportRegistry) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o ExportRegistryOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o ExportRegistryOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
 }
 
-// What an image without a name is called in the builder's image store: `prefix@digest`.
+// Name of an image without a tag in the builder's image store: `prefix@digest`.
 func (o ExportRegistryOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *string { return v.DanglingNamePrefix }).(pulumi.StringPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o ExportRegistryOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: `registries` have it, for the host that it is about.
+// Not to be set: use `insecure` in `registries`, for the host that needs it.
 func (o ExportRegistryOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
@@ -4835,27 +4835,27 @@ func (o ExportRegistryOutput) NameCanonical() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.NameCanonical }).(pulumi.BoolPtrOutput)
 }
 
-// There is nothing to name here: the image goes to `tags`.
+// Not to be set: the image goes to `tags`.
 func (o ExportRegistryOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v ExportRegistry) []string { return v.Names }).(pulumi.StringArrayOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o ExportRegistryOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
 }
 
-// Only what the image's `push` says.
+// Not needed: it must equal the `push` of the image.
 func (o ExportRegistryOutput) Push() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.Push }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+// Not to be set: every image is pushed by digest, and then `tags` move to it.
 func (o ExportRegistryOutput) PushByDigest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.PushByDigest }).(pulumi.BoolPtrOutput)
 }
 
-// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 func (o ExportRegistryOutput) Store() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.Store }).(pulumi.BoolPtrOutput)
 }
@@ -4889,7 +4889,7 @@ func (o ExportRegistryPtrOutput) Elem() ExportRegistryOutput {
 	}).(ExportRegistryOutput)
 }
 
-// Annotations of the manifests, beside the image's `annotations`.
+// Annotations of the manifests, besides the image's `annotations`.
 func (o ExportRegistryPtrOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *ExportRegistry) map[string]string {
 		if v == nil {
@@ -4899,7 +4899,7 @@ func (o ExportRegistryPtrOutput) Annotations() pulumi.StringMapOutput {
 	}).(pulumi.StringMapOutput)
 }
 
-// How layers are compressed. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`.
 func (o ExportRegistryPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *CompressionType {
 		if v == nil {
@@ -4909,7 +4909,7 @@ func (o ExportRegistryPtrOutput) Compression() CompressionTypePtrOutput {
 	}).(CompressionTypePtrOutput)
 }
 
-// How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 func (o ExportRegistryPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *int {
 		if v == nil {
@@ -4919,7 +4919,7 @@ func (o ExportRegistryPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// What an image without a name is called in the builder's image store: `prefix@digest`.
+// Name of an image without a tag in the builder's image store: `prefix@digest`.
 func (o ExportRegistryPtrOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *string {
 		if v == nil {
@@ -4929,7 +4929,7 @@ func (o ExportRegistryPtrOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether layers that exist already are compressed anew. Defaults to false.
+// Whether to compress existing layers again. Defaults to false.
 func (o ExportRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {
@@ -4939,7 +4939,7 @@ func (o ExportRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: `registries` have it, for the host that it is about.
+// Not to be set: use `insecure` in `registries`, for the host that needs it.
 func (o ExportRegistryPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {
@@ -4959,7 +4959,7 @@ func (o ExportRegistryPtrOutput) NameCanonical() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// There is nothing to name here: the image goes to `tags`.
+// Not to be set: the image goes to `tags`.
 func (o ExportRegistryPtrOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ExportRegistry) []string {
 		if v == nil {
@@ -4969,7 +4969,7 @@ func (o ExportRegistryPtrOutput) Names() pulumi.StringArrayOutput {
 	}).(pulumi.StringArrayOutput)
 }
 
-// Whether to use the media types of OCI. Defaults to true.
+// Whether to use OCI media types. Defaults to true.
 func (o ExportRegistryPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {
@@ -4979,7 +4979,7 @@ func (o ExportRegistryPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Only what the image's `push` says.
+// Not needed: it must equal the `push` of the image.
 func (o ExportRegistryPtrOutput) Push() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {
@@ -4989,7 +4989,7 @@ func (o ExportRegistryPtrOutput) Push() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+// Not to be set: every image is pushed by digest, and then `tags` move to it.
 func (o ExportRegistryPtrOutput) PushByDigest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {
@@ -4999,7 +4999,7 @@ func (o ExportRegistryPtrOutput) PushByDigest() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether the builder's image store keeps the image, if it has one. Defaults to false.
+// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 func (o ExportRegistryPtrOutput) Store() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {
@@ -5019,7 +5019,7 @@ func (o ExportRegistryPtrOutput) Unpack() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The files of an image, as an archive. Several platforms have a folder each in it.
+// The files of an image, as an archive. Several platforms get a folder each in it.
 type ExportTar struct {
 	// Path of the archive, relative to the program. Keep it out of the build context.
 	Dest string `pulumi:"dest"`
@@ -5036,7 +5036,7 @@ type ExportTarInput interface {
 	ToExportTarOutputWithContext(context.Context) ExportTarOutput
 }
 
-// The files of an image, as an archive. Several platforms have a folder each in it.
+// The files of an image, as an archive. Several platforms get a folder each in it.
 type ExportTarArgs struct {
 	// Path of the archive, relative to the program. Keep it out of the build context.
 	Dest pulumi.StringInput `pulumi:"dest"`
@@ -5095,7 +5095,7 @@ func (i *exportTarPtrType) ToExportTarPtrOutputWithContext(ctx context.Context) 
 	return pulumi.ToOutputWithContext(ctx, i).(ExportTarPtrOutput)
 }
 
-// The files of an image, as an archive. Several platforms have a folder each in it.
+// The files of an image, as an archive. Several platforms get a folder each in it.
 type ExportTarOutput struct{ *pulumi.OutputState }
 
 func (ExportTarOutput) ElementType() reflect.Type {
@@ -5161,11 +5161,11 @@ func (o ExportTarPtrOutput) Dest() pulumi.StringPtrOutput {
 
 // The image of one platform.
 type Manifest struct {
-	// Its digest: `sha256:…`.
+	// Digest of the manifest: `sha256:…`.
 	Digest string `pulumi:"digest"`
-	// The first repository with its digest.
+	// The first repository with this digest: `host/repository@sha256:…`.
 	RepoDigest string `pulumi:"repoDigest"`
-	// Bytes of its configuration and layers, compressed.
+	// Size of the configuration and the compressed layers, in bytes.
 	Size float64 `pulumi:"size"`
 }
 
@@ -5184,17 +5184,17 @@ func (o ManifestOutput) ToManifestOutputWithContext(ctx context.Context) Manifes
 	return o
 }
 
-// Its digest: `sha256:…`.
+// Digest of the manifest: `sha256:…`.
 func (o ManifestOutput) Digest() pulumi.StringOutput {
 	return o.ApplyT(func(v Manifest) string { return v.Digest }).(pulumi.StringOutput)
 }
 
-// The first repository with its digest.
+// The first repository with this digest: `host/repository@sha256:…`.
 func (o ManifestOutput) RepoDigest() pulumi.StringOutput {
 	return o.ApplyT(func(v Manifest) string { return v.RepoDigest }).(pulumi.StringOutput)
 }
 
-// Bytes of its configuration and layers, compressed.
+// Size of the configuration and the compressed layers, in bytes.
 func (o ManifestOutput) Size() pulumi.Float64Output {
 	return o.ApplyT(func(v Manifest) float64 { return v.Size }).(pulumi.Float64Output)
 }
@@ -5219,9 +5219,9 @@ func (o ManifestMapOutput) MapIndex(k pulumi.StringInput) ManifestOutput {
 	}).(ManifestOutput)
 }
 
-// A further build context.
+// One more build context.
 type NamedContext struct {
-	// A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+	// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
 	Location string `pulumi:"location"`
 }
 
@@ -5236,9 +5236,9 @@ type NamedContextInput interface {
 	ToNamedContextOutputWithContext(context.Context) NamedContextOutput
 }
 
-// A further build context.
+// One more build context.
 type NamedContextArgs struct {
-	// A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+	// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
 	Location pulumi.StringInput `pulumi:"location"`
 }
 
@@ -5279,7 +5279,7 @@ func (i NamedContextMap) ToNamedContextMapOutputWithContext(ctx context.Context)
 	return pulumi.ToOutputWithContext(ctx, i).(NamedContextMapOutput)
 }
 
-// A further build context.
+// One more build context.
 type NamedContextOutput struct{ *pulumi.OutputState }
 
 func (NamedContextOutput) ElementType() reflect.Type {
@@ -5294,7 +5294,7 @@ func (o NamedContextOutput) ToNamedContextOutputWithContext(ctx context.Context)
 	return o
 }
 
-// A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
 func (o NamedContextOutput) Location() pulumi.StringOutput {
 	return o.ApplyT(func(v NamedContext) string { return v.Location }).(pulumi.StringOutput)
 }
@@ -5319,9 +5319,9 @@ func (o NamedContextMapOutput) MapIndex(k pulumi.StringInput) NamedContextOutput
 	}).(NamedContextOutput)
 }
 
-// A record of how an image was made, attached to it in the format SLSA v1.
+// A record of how an image was made, attached to the image in the format SLSA v1.
 type Provenance struct {
-	// How much of it is recorded.
+	// How much to record.
 	Mode ProvenanceMode `pulumi:"mode"`
 }
 
@@ -5336,9 +5336,9 @@ type ProvenanceInput interface {
 	ToProvenanceOutputWithContext(context.Context) ProvenanceOutput
 }
 
-// A record of how an image was made, attached to it in the format SLSA v1.
+// A record of how an image was made, attached to the image in the format SLSA v1.
 type ProvenanceArgs struct {
-	// How much of it is recorded.
+	// How much to record.
 	Mode ProvenanceModeInput `pulumi:"mode"`
 }
 
@@ -5395,7 +5395,7 @@ func (i *provenancePtrType) ToProvenancePtrOutputWithContext(ctx context.Context
 	return pulumi.ToOutputWithContext(ctx, i).(ProvenancePtrOutput)
 }
 
-// A record of how an image was made, attached to it in the format SLSA v1.
+// A record of how an image was made, attached to the image in the format SLSA v1.
 type ProvenanceOutput struct{ *pulumi.OutputState }
 
 func (ProvenanceOutput) ElementType() reflect.Type {
@@ -5420,7 +5420,7 @@ func (o ProvenanceOutput) ToProvenancePtrOutputWithContext(ctx context.Context) 
 	}).(ProvenancePtrOutput)
 }
 
-// How much of it is recorded.
+// How much to record.
 func (o ProvenanceOutput) Mode() ProvenanceModeOutput {
 	return o.ApplyT(func(v Provenance) ProvenanceMode { return v.Mode }).(ProvenanceModeOutput)
 }
@@ -5449,7 +5449,7 @@ func (o ProvenancePtrOutput) Elem() ProvenanceOutput {
 	}).(ProvenanceOutput)
 }
 
-// How much of it is recorded.
+// How much to record.
 func (o ProvenancePtrOutput) Mode() ProvenanceModePtrOutput {
 	return o.ApplyT(func(v *Provenance) *ProvenanceMode {
 		if v == nil {
@@ -5459,13 +5459,13 @@ func (o ProvenancePtrOutput) Mode() ProvenanceModePtrOutput {
 	}).(ProvenanceModePtrOutput)
 }
 
-// A login for one registry host, which is sent to that host only, and how to reach it.
+// A login for one registry host, and how to reach it. The login is sent to that host only.
 type Registry struct {
 	// Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
 	Address string `pulumi:"address"`
-	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+	// Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
 	CaFile *string `pulumi:"caFile"`
-	// Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+	// Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
 	Insecure *bool `pulumi:"insecure"`
 	// Password or token.
 	Password *string `pulumi:"password"`
@@ -5484,13 +5484,13 @@ type RegistryInput interface {
 	ToRegistryOutputWithContext(context.Context) RegistryOutput
 }
 
-// A login for one registry host, which is sent to that host only, and how to reach it.
+// A login for one registry host, and how to reach it. The login is sent to that host only.
 type RegistryArgs struct {
 	// Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
 	Address pulumi.StringInput `pulumi:"address"`
-	// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+	// Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
 	CaFile pulumi.StringPtrInput `pulumi:"caFile"`
-	// Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+	// Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
 	// Password or token.
 	Password pulumi.StringPtrInput `pulumi:"password"`
@@ -5535,7 +5535,7 @@ func (i RegistryArray) ToRegistryArrayOutputWithContext(ctx context.Context) Reg
 	return pulumi.ToOutputWithContext(ctx, i).(RegistryArrayOutput)
 }
 
-// A login for one registry host, which is sent to that host only, and how to reach it.
+// A login for one registry host, and how to reach it. The login is sent to that host only.
 type RegistryOutput struct{ *pulumi.OutputState }
 
 func (RegistryOutput) ElementType() reflect.Type {
@@ -5555,12 +5555,12 @@ func (o RegistryOutput) Address() pulumi.StringOutput {
 	return o.ApplyT(func(v Registry) string { return v.Address }).(pulumi.StringOutput)
 }
 
-// File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+// Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
 func (o RegistryOutput) CaFile() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Registry) *string { return v.CaFile }).(pulumi.StringPtrOutput)
 }
 
-// Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+// Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
 func (o RegistryOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Registry) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
@@ -5595,9 +5595,9 @@ func (o RegistryArrayOutput) Index(i pulumi.IntInput) RegistryOutput {
 	}).(RegistryOutput)
 }
 
-// A list of what is in an image, attached to it.
+// A list of what is in an image, attached to the image.
 type SBOM struct {
-	// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+	// The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
 	Generator string `pulumi:"generator"`
 }
 
@@ -5612,9 +5612,9 @@ type SBOMInput interface {
 	ToSBOMOutputWithContext(context.Context) SBOMOutput
 }
 
-// A list of what is in an image, attached to it.
+// A list of what is in an image, attached to the image.
 type SBOMArgs struct {
-	// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+	// The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
 	Generator pulumi.StringInput `pulumi:"generator"`
 }
 
@@ -5671,7 +5671,7 @@ func (i *sbomPtrType) ToSBOMPtrOutputWithContext(ctx context.Context) SBOMPtrOut
 	return pulumi.ToOutputWithContext(ctx, i).(SBOMPtrOutput)
 }
 
-// A list of what is in an image, attached to it.
+// A list of what is in an image, attached to the image.
 type SBOMOutput struct{ *pulumi.OutputState }
 
 func (SBOMOutput) ElementType() reflect.Type {
@@ -5696,7 +5696,7 @@ func (o SBOMOutput) ToSBOMPtrOutputWithContext(ctx context.Context) SBOMPtrOutpu
 	}).(SBOMPtrOutput)
 }
 
-// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+// The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
 func (o SBOMOutput) Generator() pulumi.StringOutput {
 	return o.ApplyT(func(v SBOM) string { return v.Generator }).(pulumi.StringOutput)
 }
@@ -5725,7 +5725,7 @@ func (o SBOMPtrOutput) Elem() SBOMOutput {
 	}).(SBOMOutput)
 }
 
-// The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+// The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
 func (o SBOMPtrOutput) Generator() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *SBOM) *string {
 		if v == nil {
@@ -5737,9 +5737,9 @@ func (o SBOMPtrOutput) Generator() pulumi.StringPtrOutput {
 
 // An SSH agent, or private keys, that steps may sign in with.
 type SSH struct {
-	// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+	// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
 	Id string `pulumi:"id"`
-	// Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+	// Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
 	Paths []string `pulumi:"paths"`
 }
 
@@ -5756,9 +5756,9 @@ type SSHInput interface {
 
 // An SSH agent, or private keys, that steps may sign in with.
 type SSHArgs struct {
-	// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+	// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
 	Id pulumi.StringInput `pulumi:"id"`
-	// Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+	// Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
 	Paths pulumi.StringArrayInput `pulumi:"paths"`
 }
 
@@ -5814,12 +5814,12 @@ func (o SSHOutput) ToSSHOutputWithContext(ctx context.Context) SSHOutput {
 	return o
 }
 
-// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+// The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
 func (o SSHOutput) Id() pulumi.StringOutput {
 	return o.ApplyT(func(v SSH) string { return v.Id }).(pulumi.StringOutput)
 }
 
-// Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+// Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
 func (o SSHOutput) Paths() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v SSH) []string { return v.Paths }).(pulumi.StringArrayOutput)
 }
@@ -5844,11 +5844,11 @@ func (o SSHArrayOutput) Index(i pulumi.IntInput) SSHOutput {
 	}).(SSHOutput)
 }
 
-// Where a secret is read when a build starts: one of `env` and `file`.
+// Where to read a secret when a build starts: either `env` or `file`.
 type SecretSource struct {
 	// Name of an environment variable of the Pulumi program.
 	Env *string `pulumi:"env"`
-	// Path of a file, relative to the program. Its content is the secret, line breaks included.
+	// Path of a file, relative to the program. The secret is its content, with line breaks.
 	File *string `pulumi:"file"`
 }
 
@@ -5863,11 +5863,11 @@ type SecretSourceInput interface {
 	ToSecretSourceOutputWithContext(context.Context) SecretSourceOutput
 }
 
-// Where a secret is read when a build starts: one of `env` and `file`.
+// Where to read a secret when a build starts: either `env` or `file`.
 type SecretSourceArgs struct {
 	// Name of an environment variable of the Pulumi program.
 	Env pulumi.StringPtrInput `pulumi:"env"`
-	// Path of a file, relative to the program. Its content is the secret, line breaks included.
+	// Path of a file, relative to the program. The secret is its content, with line breaks.
 	File pulumi.StringPtrInput `pulumi:"file"`
 }
 
@@ -5908,7 +5908,7 @@ func (i SecretSourceMap) ToSecretSourceMapOutputWithContext(ctx context.Context)
 	return pulumi.ToOutputWithContext(ctx, i).(SecretSourceMapOutput)
 }
 
-// Where a secret is read when a build starts: one of `env` and `file`.
+// Where to read a secret when a build starts: either `env` or `file`.
 type SecretSourceOutput struct{ *pulumi.OutputState }
 
 func (SecretSourceOutput) ElementType() reflect.Type {
@@ -5928,7 +5928,7 @@ func (o SecretSourceOutput) Env() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v SecretSource) *string { return v.Env }).(pulumi.StringPtrOutput)
 }
 
-// Path of a file, relative to the program. Its content is the secret, line breaks included.
+// Path of a file, relative to the program. The secret is its content, with line breaks.
 func (o SecretSourceOutput) File() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v SecretSource) *string { return v.File }).(pulumi.StringPtrOutput)
 }

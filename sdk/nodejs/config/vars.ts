@@ -11,7 +11,7 @@ declare var exports: any;
 const __config = new pulumi.Config("buildkit");
 
 /**
- * Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+ * Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
  */
 export declare const allowInsecureTcp: boolean | undefined;
 Object.defineProperty(exports, "allowInsecureTcp", {
@@ -22,7 +22,7 @@ Object.defineProperty(exports, "allowInsecureTcp", {
 });
 
 /**
- * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+ * Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
  */
 export declare const ecr: outputs.ECR | undefined;
 Object.defineProperty(exports, "ecr", {
@@ -33,7 +33,7 @@ Object.defineProperty(exports, "ecr", {
 });
 
 /**
- * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+ * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
  */
 export declare const frontends: string[] | undefined;
 Object.defineProperty(exports, "frontends", {
@@ -44,7 +44,7 @@ Object.defineProperty(exports, "frontends", {
 });
 
 /**
- * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
+ * The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.
  */
 export declare const host: string | undefined;
 Object.defineProperty(exports, "host", {
@@ -55,7 +55,7 @@ Object.defineProperty(exports, "host", {
 });
 
 /**
- * How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
+ * How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
  */
 export declare const maxParallelBuilds: number | undefined;
 Object.defineProperty(exports, "maxParallelBuilds", {
@@ -66,7 +66,7 @@ Object.defineProperty(exports, "maxParallelBuilds", {
 });
 
 /**
- * Logins for registries, for every image. One of an image's own for the same host comes first.
+ * Logins for registries, for every image. An image's own login for the same host comes first.
  */
 export declare const registries: outputs.Registry[] | undefined;
 Object.defineProperty(exports, "registries", {

@@ -11,11 +11,11 @@ import * as enums from "../types/enums";
  */
 export interface BuildContextArgs {
     /**
-     * A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
+     * A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
      */
     location?: pulumi.Input<string>;
     /**
-     * Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+     * More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
      */
     named?: pulumi.Input<{[key: string]: pulumi.Input<inputs.NamedContextArgs>}>;
 }
@@ -25,13 +25,13 @@ export interface BuildContextArgs {
  */
 export interface BuilderArgs {
     /**
-     * Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+     * Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
      */
     endpoint?: pulumi.Input<string>;
 }
 
 /**
- * A cache to read: one of its members.
+ * A cache to import: exactly one kind.
  */
 export interface CacheFromArgs {
     /**
@@ -43,15 +43,15 @@ export interface CacheFromArgs {
      */
     disabled?: pulumi.Input<boolean>;
     /**
-     * The cache of GitHub Actions. Outside of a job of theirs it is left out.
+     * The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
      */
     gha?: pulumi.Input<inputs.CacheFromGitHubActionsArgs>;
     /**
-     * A folder of this machine.
+     * A folder on this machine.
      */
     local?: pulumi.Input<inputs.CacheFromLocalArgs>;
     /**
-     * A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+     * The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
      */
     raw?: pulumi.Input<string>;
     /**
@@ -59,7 +59,7 @@ export interface CacheFromArgs {
      */
     registry?: pulumi.Input<inputs.CacheFromRegistryArgs>;
     /**
-     * A bucket of Amazon S3, or of a service that speaks its protocol.
+     * A bucket of Amazon S3, or of a service with the same protocol.
      */
     s3?: pulumi.Input<inputs.CacheFromS3Args>;
 }
@@ -77,17 +77,17 @@ export interface CacheFromAzureBlobArgs {
      */
     name: pulumi.Input<string>;
     /**
-     * Key of the storage account. Without it the builder uses an identity that it finds itself.
+     * Key of the storage account. Without it, the builder uses an identity that it finds itself.
      */
     secretAccessKey?: pulumi.Input<string>;
 }
 
 /**
- * The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+ * The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
  */
 export interface CacheFromGitHubActionsArgs {
     /**
-     * The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+     * Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
      */
     scope?: pulumi.Input<string>;
 }
@@ -97,7 +97,7 @@ export interface CacheFromGitHubActionsArgs {
  */
 export interface CacheFromLocalArgs {
     /**
-     * Digest of the cache in it. Defaults to the one that was written last.
+     * Digest of the cache in the folder. Defaults to the one that was written last.
      */
     digest?: pulumi.Input<string>;
     /**
@@ -111,21 +111,21 @@ export interface CacheFromLocalArgs {
  */
 export interface CacheFromRegistryArgs {
     /**
-     * Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
      */
     ref: pulumi.Input<string>;
 }
 
 /**
- * A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+ * A cache in a bucket of Amazon S3, or of a service with the same protocol.
  */
 export interface CacheFromS3Args {
     /**
-     * Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+     * Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
      */
     accessKeyId?: pulumi.Input<string>;
     /**
-     * What the keys of blobs begin with. Defaults to `blobs/`.
+     * Prefix of the keys of blobs. Defaults to `blobs/`.
      */
     blobsPrefix?: pulumi.Input<string>;
     /**
@@ -133,37 +133,37 @@ export interface CacheFromS3Args {
      */
     bucket: pulumi.Input<string>;
     /**
-     * URL of the service, when it is not Amazon's.
+     * URL of the service, if it is not Amazon S3.
      */
     endpointUrl?: pulumi.Input<string>;
     /**
-     * What the keys of manifests begin with. Defaults to `manifests/`.
+     * Prefix of the keys of manifests. Defaults to `manifests/`.
      */
     manifestsPrefix?: pulumi.Input<string>;
     /**
-     * Name of the cache in it. Defaults to `buildkit`.
+     * Name of the cache in the bucket. Defaults to `buildkit`.
      */
     name?: pulumi.Input<string>;
     /**
-     * Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+     * Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
      */
     region?: pulumi.Input<string>;
     /**
-     * Its secret. Defaults like `accessKeyId`, together with it.
+     * Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
      */
     secretAccessKey?: pulumi.Input<string>;
     /**
-     * The token of a temporary key. Defaults like `accessKeyId`, together with it.
+     * Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
      */
     sessionToken?: pulumi.Input<string>;
     /**
-     * Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+     * Whether URLs have the bucket in the path and not in the host. Defaults to false.
      */
     usePathStyle?: pulumi.Input<boolean>;
 }
 
 /**
- * A cache to write: one of its members.
+ * A cache to export: exactly one kind.
  */
 export interface CacheToArgs {
     /**
@@ -175,19 +175,19 @@ export interface CacheToArgs {
      */
     disabled?: pulumi.Input<boolean>;
     /**
-     * The cache of GitHub Actions. Outside of a job of theirs it is left out.
+     * The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
      */
     gha?: pulumi.Input<inputs.CacheToGitHubActionsArgs>;
     /**
-     * The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+     * The image itself. It then contains what other builders need to reuse the layers of its last stage.
      */
     inline?: pulumi.Input<inputs.CacheToInlineArgs>;
     /**
-     * A folder of this machine.
+     * A folder on this machine.
      */
     local?: pulumi.Input<inputs.CacheToLocalArgs>;
     /**
-     * A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+     * The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
      */
     raw?: pulumi.Input<string>;
     /**
@@ -195,7 +195,7 @@ export interface CacheToArgs {
      */
     registry?: pulumi.Input<inputs.CacheToRegistryArgs>;
     /**
-     * A bucket of Amazon S3, or of a service that speaks its protocol.
+     * A bucket of Amazon S3, or of a service with the same protocol.
      */
     s3?: pulumi.Input<inputs.CacheToS3Args>;
 }
@@ -209,11 +209,11 @@ export interface CacheToAzureBlobArgs {
      */
     accountUrl?: pulumi.Input<string>;
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      */
     mode?: pulumi.Input<enums.CacheMode>;
     /**
@@ -221,25 +221,25 @@ export interface CacheToAzureBlobArgs {
      */
     name: pulumi.Input<string>;
     /**
-     * Key of the storage account. Without it the builder uses an identity that it finds itself.
+     * Key of the storage account. Without it, the builder uses an identity that it finds itself.
      */
     secretAccessKey?: pulumi.Input<string>;
 }
 
 /**
- * The cache of GitHub Actions, to be written.
+ * The cache of GitHub Actions, to write.
  */
 export interface CacheToGitHubActionsArgs {
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      */
     mode?: pulumi.Input<enums.CacheMode>;
     /**
-     * The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+     * Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
      */
     scope?: pulumi.Input<string>;
 }
@@ -255,11 +255,11 @@ export interface CacheToInlineArgs {
  */
 export interface CacheToLocalArgs {
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: pulumi.Input<number>;
     /**
@@ -267,15 +267,15 @@ export interface CacheToLocalArgs {
      */
     dest: pulumi.Input<string>;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      */
     mode?: pulumi.Input<enums.CacheMode>;
 }
@@ -285,49 +285,49 @@ export interface CacheToLocalArgs {
  */
 export interface CacheToRegistryArgs {
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: pulumi.Input<number>;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**
-     * Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+     * Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
      */
     imageManifest?: pulumi.Input<boolean>;
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      */
     mode?: pulumi.Input<enums.CacheMode>;
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      */
     ociMediaTypes?: pulumi.Input<boolean>;
     /**
-     * Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
      */
     ref: pulumi.Input<string>;
 }
 
 /**
- * A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+ * A cache in a bucket of Amazon S3, or of a service with the same protocol.
  */
 export interface CacheToS3Args {
     /**
-     * Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+     * Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
      */
     accessKeyId?: pulumi.Input<string>;
     /**
-     * What the keys of blobs begin with. Defaults to `blobs/`.
+     * Prefix of the keys of blobs. Defaults to `blobs/`.
      */
     blobsPrefix?: pulumi.Input<string>;
     /**
@@ -335,45 +335,45 @@ export interface CacheToS3Args {
      */
     bucket: pulumi.Input<string>;
     /**
-     * URL of the service, when it is not Amazon's.
+     * URL of the service, if it is not Amazon S3.
      */
     endpointUrl?: pulumi.Input<string>;
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**
-     * What the keys of manifests begin with. Defaults to `manifests/`.
+     * Prefix of the keys of manifests. Defaults to `manifests/`.
      */
     manifestsPrefix?: pulumi.Input<string>;
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      */
     mode?: pulumi.Input<enums.CacheMode>;
     /**
-     * Name of the cache in it. Defaults to `buildkit`.
+     * Name of the cache in the bucket. Defaults to `buildkit`.
      */
     name?: pulumi.Input<string>;
     /**
-     * Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+     * Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
      */
     region?: pulumi.Input<string>;
     /**
-     * Its secret. Defaults like `accessKeyId`, together with it.
+     * Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
      */
     secretAccessKey?: pulumi.Input<string>;
     /**
-     * The token of a temporary key. Defaults like `accessKeyId`, together with it.
+     * Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
      */
     sessionToken?: pulumi.Input<string>;
     /**
-     * Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+     * Whether URLs have the bucket in the path and not in the host. Defaults to false.
      */
     usePathStyle?: pulumi.Input<boolean>;
 }
 
 /**
- * The Dockerfile: one of `location` and `inline`.
+ * The Dockerfile: either `location` or `inline`.
  */
 export interface DockerfileArgs {
     /**
@@ -387,15 +387,15 @@ export interface DockerfileArgs {
 }
 
 /**
- * Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+ * Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
  */
 export interface ECRArgs {
     /**
-     * URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+     * URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
      */
     endpoint?: pulumi.Input<string>;
     /**
-     * Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+     * Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
      */
     hosts?: pulumi.Input<pulumi.Input<string>[]>;
     /**
@@ -403,21 +403,21 @@ export interface ECRArgs {
      */
     profile?: pulumi.Input<string>;
     /**
-     * The region of `hosts`. That of other registries is part of their host.
+     * The region of `hosts`. The names of other registries contain their region.
      */
     region?: pulumi.Input<string>;
     /**
-     * A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+     * A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
      */
     roleArn?: pulumi.Input<string>;
 }
 
 /**
- * Something that a build leaves: one of its members.
+ * Something that a build writes: exactly one kind.
  */
 export interface ExportArgs {
     /**
-     * Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+     * Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
      */
     cacheonly?: pulumi.Input<inputs.ExportCacheOnlyArgs>;
     /**
@@ -425,31 +425,31 @@ export interface ExportArgs {
      */
     disabled?: pulumi.Input<boolean>;
     /**
-     * The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+     * The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
      */
     docker?: pulumi.Input<inputs.ExportDockerArgs>;
     /**
-     * How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+     * How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
      */
     image?: pulumi.Input<inputs.ExportImageArgs>;
     /**
-     * The files of the image, in a folder. For these alone no image is made.
+     * The files of the image, in a folder. This alone makes no image.
      */
     local?: pulumi.Input<inputs.ExportLocalArgs>;
     /**
-     * The image in the layout of OCI, as an archive or a folder.
+     * The image in the OCI layout, as an archive or a folder.
      */
     oci?: pulumi.Input<inputs.ExportOCIArgs>;
     /**
-     * An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+     * The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
      */
     raw?: pulumi.Input<string>;
     /**
-     * How the image is written that is pushed to `tags`.
+     * How to write the image that is pushed to `tags`.
      */
     registry?: pulumi.Input<inputs.ExportRegistryArgs>;
     /**
-     * The files of the image, as an archive. For these alone no image is made.
+     * The files of the image, as an archive. This alone makes no image.
      */
     tar?: pulumi.Input<inputs.ExportTarArgs>;
 }
@@ -469,11 +469,11 @@ export interface ExportDockerArgs {
      */
     annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: pulumi.Input<number>;
     /**
@@ -481,49 +481,49 @@ export interface ExportDockerArgs {
      */
     dest?: pulumi.Input<string>;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * What it is called in it, when the image has no `tags`.
+     * Names of the image in it, if the image has no `tags`.
      */
     names?: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      */
     ociMediaTypes?: pulumi.Input<boolean>;
     /**
-     * Whether it is an archive and not a folder. Defaults to true.
+     * Whether to write an archive instead of a folder. Defaults to true.
      */
     tar?: pulumi.Input<boolean>;
 }
 
 /**
- * How an image is written.
+ * How to write an image.
  */
 export interface ExportImageArgs {
     /**
-     * Annotations of the manifests, beside the image's `annotations`.
+     * Annotations of the manifests, besides the image's `annotations`.
      */
     annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: pulumi.Input<number>;
     /**
-     * What an image without a name is called in the builder's image store: `prefix@digest`.
+     * Name of an image without a tag in the builder's image store: `prefix@digest`.
      */
     danglingNamePrefix?: pulumi.Input<string>;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Not to be set: `registries` have it, for the host that it is about.
+     * Not to be set: use `insecure` in `registries`, for the host that needs it.
      */
     insecure?: pulumi.Input<boolean>;
     /**
@@ -531,23 +531,23 @@ export interface ExportImageArgs {
      */
     nameCanonical?: pulumi.Input<boolean>;
     /**
-     * There is nothing to name here: the image goes to `tags`.
+     * Not to be set: the image goes to `tags`.
      */
     names?: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      */
     ociMediaTypes?: pulumi.Input<boolean>;
     /**
-     * Only what the image's `push` says.
+     * Not needed: it must equal the `push` of the image.
      */
     push?: pulumi.Input<boolean>;
     /**
-     * Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     * Not to be set: every image is pushed by digest, and then `tags` move to it.
      */
     pushByDigest?: pulumi.Input<boolean>;
     /**
-     * Whether the builder's image store keeps the image, if it has one. Defaults to false.
+     * Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
      */
     store?: pulumi.Input<boolean>;
     /**
@@ -557,11 +557,11 @@ export interface ExportImageArgs {
 }
 
 /**
- * The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+ * The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
  */
 export interface ExportLocalArgs {
     /**
-     * Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+     * Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
      */
     dest: pulumi.Input<string>;
 }
@@ -575,11 +575,11 @@ export interface ExportOCIArgs {
      */
     annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: pulumi.Input<number>;
     /**
@@ -587,49 +587,49 @@ export interface ExportOCIArgs {
      */
     dest?: pulumi.Input<string>;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * What it is called in it, when the image has no `tags`.
+     * Names of the image in it, if the image has no `tags`.
      */
     names?: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      */
     ociMediaTypes?: pulumi.Input<boolean>;
     /**
-     * Whether it is an archive and not a folder. Defaults to true.
+     * Whether to write an archive instead of a folder. Defaults to true.
      */
     tar?: pulumi.Input<boolean>;
 }
 
 /**
- * How an image is written that is pushed.
+ * How to write an image that is pushed.
  */
 export interface ExportRegistryArgs {
     /**
-     * Annotations of the manifests, beside the image's `annotations`.
+     * Annotations of the manifests, besides the image's `annotations`.
      */
     annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: pulumi.Input<number>;
     /**
-     * What an image without a name is called in the builder's image store: `prefix@digest`.
+     * Name of an image without a tag in the builder's image store: `prefix@digest`.
      */
     danglingNamePrefix?: pulumi.Input<string>;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Not to be set: `registries` have it, for the host that it is about.
+     * Not to be set: use `insecure` in `registries`, for the host that needs it.
      */
     insecure?: pulumi.Input<boolean>;
     /**
@@ -637,23 +637,23 @@ export interface ExportRegistryArgs {
      */
     nameCanonical?: pulumi.Input<boolean>;
     /**
-     * There is nothing to name here: the image goes to `tags`.
+     * Not to be set: the image goes to `tags`.
      */
     names?: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      */
     ociMediaTypes?: pulumi.Input<boolean>;
     /**
-     * Only what the image's `push` says.
+     * Not needed: it must equal the `push` of the image.
      */
     push?: pulumi.Input<boolean>;
     /**
-     * Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     * Not to be set: every image is pushed by digest, and then `tags` move to it.
      */
     pushByDigest?: pulumi.Input<boolean>;
     /**
-     * Whether the builder's image store keeps the image, if it has one. Defaults to false.
+     * Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
      */
     store?: pulumi.Input<boolean>;
     /**
@@ -663,7 +663,7 @@ export interface ExportRegistryArgs {
 }
 
 /**
- * The files of an image, as an archive. Several platforms have a folder each in it.
+ * The files of an image, as an archive. Several platforms get a folder each in it.
  */
 export interface ExportTarArgs {
     /**
@@ -673,27 +673,27 @@ export interface ExportTarArgs {
 }
 
 /**
- * A further build context.
+ * One more build context.
  */
 export interface NamedContextArgs {
     /**
-     * A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+     * A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
      */
     location: pulumi.Input<string>;
 }
 
 /**
- * A record of how an image was made, attached to it in the format SLSA v1.
+ * A record of how an image was made, attached to the image in the format SLSA v1.
  */
 export interface ProvenanceArgs {
     /**
-     * How much of it is recorded.
+     * How much to record.
      */
     mode: pulumi.Input<enums.ProvenanceMode>;
 }
 
 /**
- * A login for one registry host, which is sent to that host only, and how to reach it.
+ * A login for one registry host, and how to reach it. The login is sent to that host only.
  */
 export interface RegistryArgs {
     /**
@@ -701,11 +701,11 @@ export interface RegistryArgs {
      */
     address: pulumi.Input<string>;
     /**
-     * File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
      */
     caFile?: pulumi.Input<string>;
     /**
-     * Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
      */
     insecure?: pulumi.Input<boolean>;
     /**
@@ -719,11 +719,11 @@ export interface RegistryArgs {
 }
 
 /**
- * A list of what is in an image, attached to it.
+ * A list of what is in an image, attached to the image.
  */
 export interface SBOMArgs {
     /**
-     * The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+     * The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
      */
     generator: pulumi.Input<string>;
 }
@@ -733,17 +733,17 @@ export interface SBOMArgs {
  */
 export interface SSHArgs {
     /**
-     * The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+     * The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
      */
     id: pulumi.Input<string>;
     /**
-     * Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+     * Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
      */
     paths?: pulumi.Input<pulumi.Input<string>[]>;
 }
 
 /**
- * Where a secret is read when a build starts: one of `env` and `file`.
+ * Where to read a secret when a build starts: either `env` or `file`.
  */
 export interface SecretSourceArgs {
     /**
@@ -751,7 +751,7 @@ export interface SecretSourceArgs {
      */
     env?: pulumi.Input<string>;
     /**
-     * Path of a file, relative to the program. Its content is the secret, line breaks included.
+     * Path of a file, relative to the program. The secret is its content, with line breaks.
      */
     file?: pulumi.Input<string>;
 }

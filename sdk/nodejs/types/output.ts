@@ -7,15 +7,15 @@ import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
 /**
- * Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+ * Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
  */
 export interface ECR {
     /**
-     * URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+     * URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
      */
     endpoint?: string;
     /**
-     * Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+     * Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
      */
     hosts?: string[];
     /**
@@ -23,21 +23,21 @@ export interface ECR {
      */
     profile?: string;
     /**
-     * The region of `hosts`. That of other registries is part of their host.
+     * The region of `hosts`. The names of other registries contain their region.
      */
     region?: string;
     /**
-     * A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+     * A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
      */
     roleArn?: string;
 }
 
 /**
- * Something that a build leaves: one of its members.
+ * Something that a build writes: exactly one kind.
  */
 export interface Export {
     /**
-     * Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+     * Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
      */
     cacheonly?: outputs.ExportCacheOnly;
     /**
@@ -45,31 +45,31 @@ export interface Export {
      */
     disabled?: boolean;
     /**
-     * The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+     * The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
      */
     docker?: outputs.ExportDocker;
     /**
-     * How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+     * How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
      */
     image?: outputs.ExportImage;
     /**
-     * The files of the image, in a folder. For these alone no image is made.
+     * The files of the image, in a folder. This alone makes no image.
      */
     local?: outputs.ExportLocal;
     /**
-     * The image in the layout of OCI, as an archive or a folder.
+     * The image in the OCI layout, as an archive or a folder.
      */
     oci?: outputs.ExportOCI;
     /**
-     * An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+     * The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
      */
     raw?: string;
     /**
-     * How the image is written that is pushed to `tags`.
+     * How to write the image that is pushed to `tags`.
      */
     registry?: outputs.ExportRegistry;
     /**
-     * The files of the image, as an archive. For these alone no image is made.
+     * The files of the image, as an archive. This alone makes no image.
      */
     tar?: outputs.ExportTar;
 }
@@ -89,11 +89,11 @@ export interface ExportDocker {
      */
     annotations?: {[key: string]: string};
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: enums.CompressionType;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: number;
     /**
@@ -101,49 +101,49 @@ export interface ExportDocker {
      */
     dest?: string;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: boolean;
     /**
-     * What it is called in it, when the image has no `tags`.
+     * Names of the image in it, if the image has no `tags`.
      */
     names?: string[];
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      */
     ociMediaTypes?: boolean;
     /**
-     * Whether it is an archive and not a folder. Defaults to true.
+     * Whether to write an archive instead of a folder. Defaults to true.
      */
     tar?: boolean;
 }
 
 /**
- * How an image is written.
+ * How to write an image.
  */
 export interface ExportImage {
     /**
-     * Annotations of the manifests, beside the image's `annotations`.
+     * Annotations of the manifests, besides the image's `annotations`.
      */
     annotations?: {[key: string]: string};
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: enums.CompressionType;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: number;
     /**
-     * What an image without a name is called in the builder's image store: `prefix@digest`.
+     * Name of an image without a tag in the builder's image store: `prefix@digest`.
      */
     danglingNamePrefix?: string;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: boolean;
     /**
-     * Not to be set: `registries` have it, for the host that it is about.
+     * Not to be set: use `insecure` in `registries`, for the host that needs it.
      */
     insecure?: boolean;
     /**
@@ -151,23 +151,23 @@ export interface ExportImage {
      */
     nameCanonical?: boolean;
     /**
-     * There is nothing to name here: the image goes to `tags`.
+     * Not to be set: the image goes to `tags`.
      */
     names?: string[];
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      */
     ociMediaTypes?: boolean;
     /**
-     * Only what the image's `push` says.
+     * Not needed: it must equal the `push` of the image.
      */
     push?: boolean;
     /**
-     * Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     * Not to be set: every image is pushed by digest, and then `tags` move to it.
      */
     pushByDigest?: boolean;
     /**
-     * Whether the builder's image store keeps the image, if it has one. Defaults to false.
+     * Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
      */
     store?: boolean;
     /**
@@ -177,11 +177,11 @@ export interface ExportImage {
 }
 
 /**
- * The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+ * The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
  */
 export interface ExportLocal {
     /**
-     * Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+     * Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
      */
     dest: string;
 }
@@ -195,11 +195,11 @@ export interface ExportOCI {
      */
     annotations?: {[key: string]: string};
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: enums.CompressionType;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: number;
     /**
@@ -207,49 +207,49 @@ export interface ExportOCI {
      */
     dest?: string;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: boolean;
     /**
-     * What it is called in it, when the image has no `tags`.
+     * Names of the image in it, if the image has no `tags`.
      */
     names?: string[];
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      */
     ociMediaTypes?: boolean;
     /**
-     * Whether it is an archive and not a folder. Defaults to true.
+     * Whether to write an archive instead of a folder. Defaults to true.
      */
     tar?: boolean;
 }
 
 /**
- * How an image is written that is pushed.
+ * How to write an image that is pushed.
  */
 export interface ExportRegistry {
     /**
-     * Annotations of the manifests, beside the image's `annotations`.
+     * Annotations of the manifests, besides the image's `annotations`.
      */
     annotations?: {[key: string]: string};
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      */
     compression?: enums.CompressionType;
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
      */
     compressionLevel?: number;
     /**
-     * What an image without a name is called in the builder's image store: `prefix@digest`.
+     * Name of an image without a tag in the builder's image store: `prefix@digest`.
      */
     danglingNamePrefix?: string;
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      */
     forceCompression?: boolean;
     /**
-     * Not to be set: `registries` have it, for the host that it is about.
+     * Not to be set: use `insecure` in `registries`, for the host that needs it.
      */
     insecure?: boolean;
     /**
@@ -257,23 +257,23 @@ export interface ExportRegistry {
      */
     nameCanonical?: boolean;
     /**
-     * There is nothing to name here: the image goes to `tags`.
+     * Not to be set: the image goes to `tags`.
      */
     names?: string[];
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      */
     ociMediaTypes?: boolean;
     /**
-     * Only what the image's `push` says.
+     * Not needed: it must equal the `push` of the image.
      */
     push?: boolean;
     /**
-     * Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     * Not to be set: every image is pushed by digest, and then `tags` move to it.
      */
     pushByDigest?: boolean;
     /**
-     * Whether the builder's image store keeps the image, if it has one. Defaults to false.
+     * Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
      */
     store?: boolean;
     /**
@@ -283,7 +283,7 @@ export interface ExportRegistry {
 }
 
 /**
- * The files of an image, as an archive. Several platforms have a folder each in it.
+ * The files of an image, as an archive. Several platforms get a folder each in it.
  */
 export interface ExportTar {
     /**
@@ -297,31 +297,31 @@ export interface ExportTar {
  */
 export interface Manifest {
     /**
-     * Its digest: `sha256:…`.
+     * Digest of the manifest: `sha256:…`.
      */
     digest: string;
     /**
-     * The first repository with its digest.
+     * The first repository with this digest: `host/repository@sha256:…`.
      */
     repoDigest: string;
     /**
-     * Bytes of its configuration and layers, compressed.
+     * Size of the configuration and the compressed layers, in bytes.
      */
     size: number;
 }
 
 /**
- * A record of how an image was made, attached to it in the format SLSA v1.
+ * A record of how an image was made, attached to the image in the format SLSA v1.
  */
 export interface Provenance {
     /**
-     * How much of it is recorded.
+     * How much to record.
      */
     mode: enums.ProvenanceMode;
 }
 
 /**
- * A login for one registry host, which is sent to that host only, and how to reach it.
+ * A login for one registry host, and how to reach it. The login is sent to that host only.
  */
 export interface Registry {
     /**
@@ -329,11 +329,11 @@ export interface Registry {
      */
     address: string;
     /**
-     * File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
      */
     caFile?: string;
     /**
-     * Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
      */
     insecure?: boolean;
     /**
@@ -347,11 +347,11 @@ export interface Registry {
 }
 
 /**
- * A list of what is in an image, attached to it.
+ * A list of what is in an image, attached to the image.
  */
 export interface SBOM {
     /**
-     * The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+     * The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
      */
     generator: string;
 }

@@ -39,11 +39,11 @@ class CompressionType(_builtins.str, Enum):
     """
     ESTARGZ = "estargz"
     """
-    eStargz, of which a runtime can fetch files one by one.
+    eStargz, from which a runtime can fetch single files.
     """
     UNCOMPRESSED = "uncompressed"
     """
-    Not at all.
+    No compression.
     """
 
 
@@ -51,15 +51,15 @@ class CompressionType(_builtins.str, Enum):
 class NetworkMode(_builtins.str, Enum):
     DEFAULT = "default"
     """
-    The builder's choice: with the provider's own daemon, a network of the step's own.
+    The builder's choice. On the plugin's own daemon, each step has its own network.
     """
     HOST = "host"
     """
-    That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
+    The network of the builder's machine, with its loopback (also the Pulumi engine's port) and the metadata service of its cloud. The builder must allow it (the entitlement `network.host`).
     """
     NONE = "none"
     """
-    None.
+    No network.
     """
 
 
@@ -67,11 +67,11 @@ class NetworkMode(_builtins.str, Enum):
 class ProvenanceMode(_builtins.str, Enum):
     MIN = "min"
     """
-    When and by what it was built, and from which sources and base images.
+    When and by what the image was built, and from which sources and base images.
     """
     MAX = "max"
     """
-    The build arguments, the Dockerfile and every step too.
+    Also the build arguments, the Dockerfile and every step.
     """
 
 
@@ -79,7 +79,7 @@ class ProvenanceMode(_builtins.str, Enum):
 class Watch(_builtins.str, Enum):
     AUTO = "auto"
     """
-    What the Dockerfile reads from them; all of it when that cannot be told for certain.
+    What the Dockerfile reads. If that is uncertain, the whole context.
     """
     ALL = "all"
     """

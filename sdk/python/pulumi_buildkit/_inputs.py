@@ -86,11 +86,11 @@ class BuildContextArgsDict(TypedDict):
     """
     location: NotRequired[pulumi.Input[_builtins.str]]
     """
-    A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
+    A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
     """
     named: NotRequired[pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgsDict']]]]
     """
-    Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+    More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
     """
 
 @pulumi.input_type
@@ -101,8 +101,8 @@ class BuildContextArgs:
         """
         Where a build reads files from.
 
-        :param pulumi.Input[_builtins.str] location: A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
-        :param pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgs']]] named: Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+        :param pulumi.Input[_builtins.str] location: A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+        :param pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgs']]] named: More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
         """
         if location is not None:
             pulumi.set(__self__, "location", location)
@@ -113,7 +113,7 @@ class BuildContextArgs:
     @pulumi.getter
     def location(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        A directory, relative to the program: what `<Dockerfile>.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository's, as `github.com/acme/app`. Defaults to `.`.
+        A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
         """
         return pulumi.get(self, "location")
 
@@ -125,7 +125,7 @@ class BuildContextArgs:
     @pulumi.getter
     def named(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgs']]]]:
         """
-        Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+        More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
         """
         return pulumi.get(self, "named")
 
@@ -140,7 +140,7 @@ class BuilderArgsDict(TypedDict):
     """
     endpoint: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+    Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
     """
 
 @pulumi.input_type
@@ -150,7 +150,7 @@ class BuilderArgs:
         """
         The BuildKit daemon that builds.
 
-        :param pulumi.Input[_builtins.str] endpoint: Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+        :param pulumi.Input[_builtins.str] endpoint: Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
         """
         if endpoint is not None:
             pulumi.set(__self__, "endpoint", endpoint)
@@ -159,7 +159,7 @@ class BuilderArgs:
     @pulumi.getter
     def endpoint(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+        Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
         """
         return pulumi.get(self, "endpoint")
 
@@ -182,7 +182,7 @@ class CacheFromAzureBlobArgsDict(TypedDict):
     """
     secret_access_key: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Key of the storage account. Without it the builder uses an identity that it finds itself.
+    Key of the storage account. Without it, the builder uses an identity that it finds itself.
     """
 
 @pulumi.input_type
@@ -196,7 +196,7 @@ class CacheFromAzureBlobArgs:
 
         :param pulumi.Input[_builtins.str] name: Name of the cache.
         :param pulumi.Input[_builtins.str] account_url: URL of the storage account, such as `https://shop.blob.core.windows.net`.
-        :param pulumi.Input[_builtins.str] secret_access_key: Key of the storage account. Without it the builder uses an identity that it finds itself.
+        :param pulumi.Input[_builtins.str] secret_access_key: Key of the storage account. Without it, the builder uses an identity that it finds itself.
         """
         pulumi.set(__self__, "name", name)
         if account_url is not None:
@@ -232,7 +232,7 @@ class CacheFromAzureBlobArgs:
     @pulumi.getter(name="secretAccessKey")
     def secret_access_key(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Key of the storage account. Without it the builder uses an identity that it finds itself.
+        Key of the storage account. Without it, the builder uses an identity that it finds itself.
         """
         return pulumi.get(self, "secret_access_key")
 
@@ -243,11 +243,11 @@ class CacheFromAzureBlobArgs:
 
 class CacheFromGitHubActionsArgsDict(TypedDict):
     """
-    The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+    The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
     """
     scope: NotRequired[pulumi.Input[_builtins.str]]
     """
-    The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+    Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
     """
 
 @pulumi.input_type
@@ -255,9 +255,9 @@ class CacheFromGitHubActionsArgs:
     def __init__(__self__, *,
                  scope: Optional[pulumi.Input[_builtins.str]] = None):
         """
-        The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+        The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
 
-        :param pulumi.Input[_builtins.str] scope: The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        :param pulumi.Input[_builtins.str] scope: Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
         """
         if scope is not None:
             pulumi.set(__self__, "scope", scope)
@@ -266,7 +266,7 @@ class CacheFromGitHubActionsArgs:
     @pulumi.getter
     def scope(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
         """
         return pulumi.get(self, "scope")
 
@@ -285,7 +285,7 @@ class CacheFromLocalArgsDict(TypedDict):
     """
     digest: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Digest of the cache in it. Defaults to the one that was written last.
+    Digest of the cache in the folder. Defaults to the one that was written last.
     """
 
 @pulumi.input_type
@@ -297,7 +297,7 @@ class CacheFromLocalArgs:
         A cache in a folder.
 
         :param pulumi.Input[_builtins.str] src: Path of the folder, relative to the program.
-        :param pulumi.Input[_builtins.str] digest: Digest of the cache in it. Defaults to the one that was written last.
+        :param pulumi.Input[_builtins.str] digest: Digest of the cache in the folder. Defaults to the one that was written last.
         """
         pulumi.set(__self__, "src", src)
         if digest is not None:
@@ -319,7 +319,7 @@ class CacheFromLocalArgs:
     @pulumi.getter
     def digest(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Digest of the cache in it. Defaults to the one that was written last.
+        Digest of the cache in the folder. Defaults to the one that was written last.
         """
         return pulumi.get(self, "digest")
 
@@ -334,7 +334,7 @@ class CacheFromRegistryArgsDict(TypedDict):
     """
     ref: pulumi.Input[_builtins.str]
     """
-    Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+    Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
     """
 
 @pulumi.input_type
@@ -344,7 +344,7 @@ class CacheFromRegistryArgs:
         """
         A cache in a registry.
 
-        :param pulumi.Input[_builtins.str] ref: Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        :param pulumi.Input[_builtins.str] ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
         """
         pulumi.set(__self__, "ref", ref)
 
@@ -352,7 +352,7 @@ class CacheFromRegistryArgs:
     @pulumi.getter
     def ref(self) -> pulumi.Input[_builtins.str]:
         """
-        Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
         """
         return pulumi.get(self, "ref")
 
@@ -363,7 +363,7 @@ class CacheFromRegistryArgs:
 
 class CacheFromS3ArgsDict(TypedDict):
     """
-    A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+    A cache in a bucket of Amazon S3, or of a service with the same protocol.
     """
     bucket: pulumi.Input[_builtins.str]
     """
@@ -371,39 +371,39 @@ class CacheFromS3ArgsDict(TypedDict):
     """
     access_key_id: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+    Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
     """
     blobs_prefix: NotRequired[pulumi.Input[_builtins.str]]
     """
-    What the keys of blobs begin with. Defaults to `blobs/`.
+    Prefix of the keys of blobs. Defaults to `blobs/`.
     """
     endpoint_url: NotRequired[pulumi.Input[_builtins.str]]
     """
-    URL of the service, when it is not Amazon's.
+    URL of the service, if it is not Amazon S3.
     """
     manifests_prefix: NotRequired[pulumi.Input[_builtins.str]]
     """
-    What the keys of manifests begin with. Defaults to `manifests/`.
+    Prefix of the keys of manifests. Defaults to `manifests/`.
     """
     name: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Name of the cache in it. Defaults to `buildkit`.
+    Name of the cache in the bucket. Defaults to `buildkit`.
     """
     region: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+    Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
     """
     secret_access_key: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Its secret. Defaults like `accessKeyId`, together with it.
+    Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
     """
     session_token: NotRequired[pulumi.Input[_builtins.str]]
     """
-    The token of a temporary key. Defaults like `accessKeyId`, together with it.
+    Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
     """
     use_path_style: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+    Whether URLs have the bucket in the path and not in the host. Defaults to false.
     """
 
 @pulumi.input_type
@@ -420,18 +420,18 @@ class CacheFromS3Args:
                  session_token: Optional[pulumi.Input[_builtins.str]] = None,
                  use_path_style: Optional[pulumi.Input[_builtins.bool]] = None):
         """
-        A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+        A cache in a bucket of Amazon S3, or of a service with the same protocol.
 
         :param pulumi.Input[_builtins.str] bucket: Name of the bucket.
-        :param pulumi.Input[_builtins.str] access_key_id: Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
-        :param pulumi.Input[_builtins.str] blobs_prefix: What the keys of blobs begin with. Defaults to `blobs/`.
-        :param pulumi.Input[_builtins.str] endpoint_url: URL of the service, when it is not Amazon's.
-        :param pulumi.Input[_builtins.str] manifests_prefix: What the keys of manifests begin with. Defaults to `manifests/`.
-        :param pulumi.Input[_builtins.str] name: Name of the cache in it. Defaults to `buildkit`.
-        :param pulumi.Input[_builtins.str] region: Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
-        :param pulumi.Input[_builtins.str] secret_access_key: Its secret. Defaults like `accessKeyId`, together with it.
-        :param pulumi.Input[_builtins.str] session_token: The token of a temporary key. Defaults like `accessKeyId`, together with it.
-        :param pulumi.Input[_builtins.bool] use_path_style: Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+        :param pulumi.Input[_builtins.str] access_key_id: Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
+        :param pulumi.Input[_builtins.str] blobs_prefix: Prefix of the keys of blobs. Defaults to `blobs/`.
+        :param pulumi.Input[_builtins.str] endpoint_url: URL of the service, if it is not Amazon S3.
+        :param pulumi.Input[_builtins.str] manifests_prefix: Prefix of the keys of manifests. Defaults to `manifests/`.
+        :param pulumi.Input[_builtins.str] name: Name of the cache in the bucket. Defaults to `buildkit`.
+        :param pulumi.Input[_builtins.str] region: Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
+        :param pulumi.Input[_builtins.str] secret_access_key: Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
+        :param pulumi.Input[_builtins.str] session_token: Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
+        :param pulumi.Input[_builtins.bool] use_path_style: Whether URLs have the bucket in the path and not in the host. Defaults to false.
         """
         pulumi.set(__self__, "bucket", bucket)
         if access_key_id is not None:
@@ -469,7 +469,7 @@ class CacheFromS3Args:
     @pulumi.getter(name="accessKeyId")
     def access_key_id(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+        Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
         """
         return pulumi.get(self, "access_key_id")
 
@@ -481,7 +481,7 @@ class CacheFromS3Args:
     @pulumi.getter(name="blobsPrefix")
     def blobs_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        What the keys of blobs begin with. Defaults to `blobs/`.
+        Prefix of the keys of blobs. Defaults to `blobs/`.
         """
         return pulumi.get(self, "blobs_prefix")
 
@@ -493,7 +493,7 @@ class CacheFromS3Args:
     @pulumi.getter(name="endpointUrl")
     def endpoint_url(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        URL of the service, when it is not Amazon's.
+        URL of the service, if it is not Amazon S3.
         """
         return pulumi.get(self, "endpoint_url")
 
@@ -505,7 +505,7 @@ class CacheFromS3Args:
     @pulumi.getter(name="manifestsPrefix")
     def manifests_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        What the keys of manifests begin with. Defaults to `manifests/`.
+        Prefix of the keys of manifests. Defaults to `manifests/`.
         """
         return pulumi.get(self, "manifests_prefix")
 
@@ -517,7 +517,7 @@ class CacheFromS3Args:
     @pulumi.getter
     def name(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Name of the cache in it. Defaults to `buildkit`.
+        Name of the cache in the bucket. Defaults to `buildkit`.
         """
         return pulumi.get(self, "name")
 
@@ -529,7 +529,7 @@ class CacheFromS3Args:
     @pulumi.getter
     def region(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+        Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
         """
         return pulumi.get(self, "region")
 
@@ -541,7 +541,7 @@ class CacheFromS3Args:
     @pulumi.getter(name="secretAccessKey")
     def secret_access_key(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Its secret. Defaults like `accessKeyId`, together with it.
+        Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
         """
         return pulumi.get(self, "secret_access_key")
 
@@ -553,7 +553,7 @@ class CacheFromS3Args:
     @pulumi.getter(name="sessionToken")
     def session_token(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        The token of a temporary key. Defaults like `accessKeyId`, together with it.
+        Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
         """
         return pulumi.get(self, "session_token")
 
@@ -565,7 +565,7 @@ class CacheFromS3Args:
     @pulumi.getter(name="usePathStyle")
     def use_path_style(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+        Whether URLs have the bucket in the path and not in the host. Defaults to false.
         """
         return pulumi.get(self, "use_path_style")
 
@@ -576,7 +576,7 @@ class CacheFromS3Args:
 
 class CacheFromArgsDict(TypedDict):
     """
-    A cache to read: one of its members.
+    A cache to import: exactly one kind.
     """
     azblob: NotRequired[pulumi.Input['CacheFromAzureBlobArgsDict']]
     """
@@ -588,15 +588,15 @@ class CacheFromArgsDict(TypedDict):
     """
     gha: NotRequired[pulumi.Input['CacheFromGitHubActionsArgsDict']]
     """
-    The cache of GitHub Actions. Outside of a job of theirs it is left out.
+    The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
     """
     local: NotRequired[pulumi.Input['CacheFromLocalArgsDict']]
     """
-    A folder of this machine.
+    A folder on this machine.
     """
     raw: NotRequired[pulumi.Input[_builtins.str]]
     """
-    A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+    The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
     """
     registry: NotRequired[pulumi.Input['CacheFromRegistryArgsDict']]
     """
@@ -604,7 +604,7 @@ class CacheFromArgsDict(TypedDict):
     """
     s3: NotRequired[pulumi.Input['CacheFromS3ArgsDict']]
     """
-    A bucket of Amazon S3, or of a service that speaks its protocol.
+    A bucket of Amazon S3, or of a service with the same protocol.
     """
 
 @pulumi.input_type
@@ -618,15 +618,15 @@ class CacheFromArgs:
                  registry: Optional[pulumi.Input['CacheFromRegistryArgs']] = None,
                  s3: Optional[pulumi.Input['CacheFromS3Args']] = None):
         """
-        A cache to read: one of its members.
+        A cache to import: exactly one kind.
 
         :param pulumi.Input['CacheFromAzureBlobArgs'] azblob: A container of Azure Blob Storage.
         :param pulumi.Input[_builtins.bool] disabled: Whether to leave this entry out. Defaults to false.
-        :param pulumi.Input['CacheFromGitHubActionsArgs'] gha: The cache of GitHub Actions. Outside of a job of theirs it is left out.
-        :param pulumi.Input['CacheFromLocalArgs'] local: A folder of this machine.
-        :param pulumi.Input[_builtins.str] raw: A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        :param pulumi.Input['CacheFromGitHubActionsArgs'] gha: The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
+        :param pulumi.Input['CacheFromLocalArgs'] local: A folder on this machine.
+        :param pulumi.Input[_builtins.str] raw: The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
         :param pulumi.Input['CacheFromRegistryArgs'] registry: An image in a registry that holds a cache, or an image with an inline cache.
-        :param pulumi.Input['CacheFromS3Args'] s3: A bucket of Amazon S3, or of a service that speaks its protocol.
+        :param pulumi.Input['CacheFromS3Args'] s3: A bucket of Amazon S3, or of a service with the same protocol.
         """
         if azblob is not None:
             pulumi.set(__self__, "azblob", azblob)
@@ -671,7 +671,7 @@ class CacheFromArgs:
     @pulumi.getter
     def gha(self) -> Optional[pulumi.Input['CacheFromGitHubActionsArgs']]:
         """
-        The cache of GitHub Actions. Outside of a job of theirs it is left out.
+        The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
         """
         return pulumi.get(self, "gha")
 
@@ -683,7 +683,7 @@ class CacheFromArgs:
     @pulumi.getter
     def local(self) -> Optional[pulumi.Input['CacheFromLocalArgs']]:
         """
-        A folder of this machine.
+        A folder on this machine.
         """
         return pulumi.get(self, "local")
 
@@ -695,7 +695,7 @@ class CacheFromArgs:
     @pulumi.getter
     def raw(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
         """
         return pulumi.get(self, "raw")
 
@@ -719,7 +719,7 @@ class CacheFromArgs:
     @pulumi.getter
     def s3(self) -> Optional[pulumi.Input['CacheFromS3Args']]:
         """
-        A bucket of Amazon S3, or of a service that speaks its protocol.
+        A bucket of Amazon S3, or of a service with the same protocol.
         """
         return pulumi.get(self, "s3")
 
@@ -742,15 +742,15 @@ class CacheToAzureBlobArgsDict(TypedDict):
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
     """
     mode: NotRequired[pulumi.Input['CacheMode']]
     """
-    What is kept. Defaults to `min`.
+    Which layers to keep. Defaults to `min`.
     """
     secret_access_key: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Key of the storage account. Without it the builder uses an identity that it finds itself.
+    Key of the storage account. Without it, the builder uses an identity that it finds itself.
     """
 
 @pulumi.input_type
@@ -766,9 +766,9 @@ class CacheToAzureBlobArgs:
 
         :param pulumi.Input[_builtins.str] name: Name of the cache.
         :param pulumi.Input[_builtins.str] account_url: URL of the storage account, such as `https://shop.blob.core.windows.net`.
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
-        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
-        :param pulumi.Input[_builtins.str] secret_access_key: Key of the storage account. Without it the builder uses an identity that it finds itself.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
+        :param pulumi.Input[_builtins.str] secret_access_key: Key of the storage account. Without it, the builder uses an identity that it finds itself.
         """
         pulumi.set(__self__, "name", name)
         if account_url is not None:
@@ -808,7 +808,7 @@ class CacheToAzureBlobArgs:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -820,7 +820,7 @@ class CacheToAzureBlobArgs:
     @pulumi.getter
     def mode(self) -> Optional[pulumi.Input['CacheMode']]:
         """
-        What is kept. Defaults to `min`.
+        Which layers to keep. Defaults to `min`.
         """
         return pulumi.get(self, "mode")
 
@@ -832,7 +832,7 @@ class CacheToAzureBlobArgs:
     @pulumi.getter(name="secretAccessKey")
     def secret_access_key(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Key of the storage account. Without it the builder uses an identity that it finds itself.
+        Key of the storage account. Without it, the builder uses an identity that it finds itself.
         """
         return pulumi.get(self, "secret_access_key")
 
@@ -843,19 +843,19 @@ class CacheToAzureBlobArgs:
 
 class CacheToGitHubActionsArgsDict(TypedDict):
     """
-    The cache of GitHub Actions, to be written.
+    The cache of GitHub Actions, to write.
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
     """
     mode: NotRequired[pulumi.Input['CacheMode']]
     """
-    What is kept. Defaults to `min`.
+    Which layers to keep. Defaults to `min`.
     """
     scope: NotRequired[pulumi.Input[_builtins.str]]
     """
-    The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+    Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
     """
 
 @pulumi.input_type
@@ -865,11 +865,11 @@ class CacheToGitHubActionsArgs:
                  mode: Optional[pulumi.Input['CacheMode']] = None,
                  scope: Optional[pulumi.Input[_builtins.str]] = None):
         """
-        The cache of GitHub Actions, to be written.
+        The cache of GitHub Actions, to write.
 
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
-        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
-        :param pulumi.Input[_builtins.str] scope: The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
+        :param pulumi.Input[_builtins.str] scope: Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
         """
         if ignore_error is not None:
             pulumi.set(__self__, "ignore_error", ignore_error)
@@ -882,7 +882,7 @@ class CacheToGitHubActionsArgs:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -894,7 +894,7 @@ class CacheToGitHubActionsArgs:
     @pulumi.getter
     def mode(self) -> Optional[pulumi.Input['CacheMode']]:
         """
-        What is kept. Defaults to `min`.
+        Which layers to keep. Defaults to `min`.
         """
         return pulumi.get(self, "mode")
 
@@ -906,7 +906,7 @@ class CacheToGitHubActionsArgs:
     @pulumi.getter
     def scope(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        The name of this cache among others of the repository: images with the same scope overwrite each other's. Defaults to `buildkit`.
+        Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
         """
         return pulumi.get(self, "scope")
 
@@ -940,23 +940,23 @@ class CacheToLocalArgsDict(TypedDict):
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How layers are compressed. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
-    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether layers that exist already are compressed anew. Defaults to false.
+    Whether to compress existing layers again. Defaults to false.
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
     """
     mode: NotRequired[pulumi.Input['CacheMode']]
     """
-    What is kept. Defaults to `min`.
+    Which layers to keep. Defaults to `min`.
     """
 
 @pulumi.input_type
@@ -972,11 +972,11 @@ class CacheToLocalArgs:
         A cache in a folder.
 
         :param pulumi.Input[_builtins.str] dest: Path of the folder, relative to the program. Keep it out of the build context.
-        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
-        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
-        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
         """
         pulumi.set(__self__, "dest", dest)
         if compression is not None:
@@ -1006,7 +1006,7 @@ class CacheToLocalArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -1018,7 +1018,7 @@ class CacheToLocalArgs:
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -1030,7 +1030,7 @@ class CacheToLocalArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -1042,7 +1042,7 @@ class CacheToLocalArgs:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -1054,7 +1054,7 @@ class CacheToLocalArgs:
     @pulumi.getter
     def mode(self) -> Optional[pulumi.Input['CacheMode']]:
         """
-        What is kept. Defaults to `min`.
+        Which layers to keep. Defaults to `min`.
         """
         return pulumi.get(self, "mode")
 
@@ -1069,35 +1069,35 @@ class CacheToRegistryArgsDict(TypedDict):
     """
     ref: pulumi.Input[_builtins.str]
     """
-    Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+    Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How layers are compressed. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
-    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether layers that exist already are compressed anew. Defaults to false.
+    Whether to compress existing layers again. Defaults to false.
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
     """
     image_manifest: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+    Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
     """
     mode: NotRequired[pulumi.Input['CacheMode']]
     """
-    What is kept. Defaults to `min`.
+    Which layers to keep. Defaults to `min`.
     """
     oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to use the media types of OCI. Defaults to true.
+    Whether to use OCI media types. Defaults to true.
     """
 
 @pulumi.input_type
@@ -1114,14 +1114,14 @@ class CacheToRegistryArgs:
         """
         A cache in a registry.
 
-        :param pulumi.Input[_builtins.str] ref: Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
-        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
-        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
-        :param pulumi.Input[_builtins.bool] image_manifest: Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
-        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
-        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
+        :param pulumi.Input[_builtins.str] ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input[_builtins.bool] image_manifest: Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
+        :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
         """
         pulumi.set(__self__, "ref", ref)
         if compression is not None:
@@ -1143,7 +1143,7 @@ class CacheToRegistryArgs:
     @pulumi.getter
     def ref(self) -> pulumi.Input[_builtins.str]:
         """
-        Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
         """
         return pulumi.get(self, "ref")
 
@@ -1155,7 +1155,7 @@ class CacheToRegistryArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -1167,7 +1167,7 @@ class CacheToRegistryArgs:
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -1179,7 +1179,7 @@ class CacheToRegistryArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -1191,7 +1191,7 @@ class CacheToRegistryArgs:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -1203,7 +1203,7 @@ class CacheToRegistryArgs:
     @pulumi.getter(name="imageManifest")
     def image_manifest(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+        Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
         """
         return pulumi.get(self, "image_manifest")
 
@@ -1215,7 +1215,7 @@ class CacheToRegistryArgs:
     @pulumi.getter
     def mode(self) -> Optional[pulumi.Input['CacheMode']]:
         """
-        What is kept. Defaults to `min`.
+        Which layers to keep. Defaults to `min`.
         """
         return pulumi.get(self, "mode")
 
@@ -1227,7 +1227,7 @@ class CacheToRegistryArgs:
     @pulumi.getter(name="ociMediaTypes")
     def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to use the media types of OCI. Defaults to true.
+        Whether to use OCI media types. Defaults to true.
         """
         return pulumi.get(self, "oci_media_types")
 
@@ -1238,7 +1238,7 @@ class CacheToRegistryArgs:
 
 class CacheToS3ArgsDict(TypedDict):
     """
-    A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+    A cache in a bucket of Amazon S3, or of a service with the same protocol.
     """
     bucket: pulumi.Input[_builtins.str]
     """
@@ -1246,47 +1246,47 @@ class CacheToS3ArgsDict(TypedDict):
     """
     access_key_id: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+    Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
     """
     blobs_prefix: NotRequired[pulumi.Input[_builtins.str]]
     """
-    What the keys of blobs begin with. Defaults to `blobs/`.
+    Prefix of the keys of blobs. Defaults to `blobs/`.
     """
     endpoint_url: NotRequired[pulumi.Input[_builtins.str]]
     """
-    URL of the service, when it is not Amazon's.
+    URL of the service, if it is not Amazon S3.
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
     """
     manifests_prefix: NotRequired[pulumi.Input[_builtins.str]]
     """
-    What the keys of manifests begin with. Defaults to `manifests/`.
+    Prefix of the keys of manifests. Defaults to `manifests/`.
     """
     mode: NotRequired[pulumi.Input['CacheMode']]
     """
-    What is kept. Defaults to `min`.
+    Which layers to keep. Defaults to `min`.
     """
     name: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Name of the cache in it. Defaults to `buildkit`.
+    Name of the cache in the bucket. Defaults to `buildkit`.
     """
     region: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+    Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
     """
     secret_access_key: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Its secret. Defaults like `accessKeyId`, together with it.
+    Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
     """
     session_token: NotRequired[pulumi.Input[_builtins.str]]
     """
-    The token of a temporary key. Defaults like `accessKeyId`, together with it.
+    Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
     """
     use_path_style: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+    Whether URLs have the bucket in the path and not in the host. Defaults to false.
     """
 
 @pulumi.input_type
@@ -1305,20 +1305,20 @@ class CacheToS3Args:
                  session_token: Optional[pulumi.Input[_builtins.str]] = None,
                  use_path_style: Optional[pulumi.Input[_builtins.bool]] = None):
         """
-        A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+        A cache in a bucket of Amazon S3, or of a service with the same protocol.
 
         :param pulumi.Input[_builtins.str] bucket: Name of the bucket.
-        :param pulumi.Input[_builtins.str] access_key_id: Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
-        :param pulumi.Input[_builtins.str] blobs_prefix: What the keys of blobs begin with. Defaults to `blobs/`.
-        :param pulumi.Input[_builtins.str] endpoint_url: URL of the service, when it is not Amazon's.
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
-        :param pulumi.Input[_builtins.str] manifests_prefix: What the keys of manifests begin with. Defaults to `manifests/`.
-        :param pulumi.Input['CacheMode'] mode: What is kept. Defaults to `min`.
-        :param pulumi.Input[_builtins.str] name: Name of the cache in it. Defaults to `buildkit`.
-        :param pulumi.Input[_builtins.str] region: Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
-        :param pulumi.Input[_builtins.str] secret_access_key: Its secret. Defaults like `accessKeyId`, together with it.
-        :param pulumi.Input[_builtins.str] session_token: The token of a temporary key. Defaults like `accessKeyId`, together with it.
-        :param pulumi.Input[_builtins.bool] use_path_style: Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+        :param pulumi.Input[_builtins.str] access_key_id: Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
+        :param pulumi.Input[_builtins.str] blobs_prefix: Prefix of the keys of blobs. Defaults to `blobs/`.
+        :param pulumi.Input[_builtins.str] endpoint_url: URL of the service, if it is not Amazon S3.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input[_builtins.str] manifests_prefix: Prefix of the keys of manifests. Defaults to `manifests/`.
+        :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
+        :param pulumi.Input[_builtins.str] name: Name of the cache in the bucket. Defaults to `buildkit`.
+        :param pulumi.Input[_builtins.str] region: Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
+        :param pulumi.Input[_builtins.str] secret_access_key: Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
+        :param pulumi.Input[_builtins.str] session_token: Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
+        :param pulumi.Input[_builtins.bool] use_path_style: Whether URLs have the bucket in the path and not in the host. Defaults to false.
         """
         pulumi.set(__self__, "bucket", bucket)
         if access_key_id is not None:
@@ -1360,7 +1360,7 @@ class CacheToS3Args:
     @pulumi.getter(name="accessKeyId")
     def access_key_id(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+        Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
         """
         return pulumi.get(self, "access_key_id")
 
@@ -1372,7 +1372,7 @@ class CacheToS3Args:
     @pulumi.getter(name="blobsPrefix")
     def blobs_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        What the keys of blobs begin with. Defaults to `blobs/`.
+        Prefix of the keys of blobs. Defaults to `blobs/`.
         """
         return pulumi.get(self, "blobs_prefix")
 
@@ -1384,7 +1384,7 @@ class CacheToS3Args:
     @pulumi.getter(name="endpointUrl")
     def endpoint_url(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        URL of the service, when it is not Amazon's.
+        URL of the service, if it is not Amazon S3.
         """
         return pulumi.get(self, "endpoint_url")
 
@@ -1396,7 +1396,7 @@ class CacheToS3Args:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -1408,7 +1408,7 @@ class CacheToS3Args:
     @pulumi.getter(name="manifestsPrefix")
     def manifests_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        What the keys of manifests begin with. Defaults to `manifests/`.
+        Prefix of the keys of manifests. Defaults to `manifests/`.
         """
         return pulumi.get(self, "manifests_prefix")
 
@@ -1420,7 +1420,7 @@ class CacheToS3Args:
     @pulumi.getter
     def mode(self) -> Optional[pulumi.Input['CacheMode']]:
         """
-        What is kept. Defaults to `min`.
+        Which layers to keep. Defaults to `min`.
         """
         return pulumi.get(self, "mode")
 
@@ -1432,7 +1432,7 @@ class CacheToS3Args:
     @pulumi.getter
     def name(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Name of the cache in it. Defaults to `buildkit`.
+        Name of the cache in the bucket. Defaults to `buildkit`.
         """
         return pulumi.get(self, "name")
 
@@ -1444,7 +1444,7 @@ class CacheToS3Args:
     @pulumi.getter
     def region(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+        Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
         """
         return pulumi.get(self, "region")
 
@@ -1456,7 +1456,7 @@ class CacheToS3Args:
     @pulumi.getter(name="secretAccessKey")
     def secret_access_key(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Its secret. Defaults like `accessKeyId`, together with it.
+        Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
         """
         return pulumi.get(self, "secret_access_key")
 
@@ -1468,7 +1468,7 @@ class CacheToS3Args:
     @pulumi.getter(name="sessionToken")
     def session_token(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        The token of a temporary key. Defaults like `accessKeyId`, together with it.
+        Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
         """
         return pulumi.get(self, "session_token")
 
@@ -1480,7 +1480,7 @@ class CacheToS3Args:
     @pulumi.getter(name="usePathStyle")
     def use_path_style(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+        Whether URLs have the bucket in the path and not in the host. Defaults to false.
         """
         return pulumi.get(self, "use_path_style")
 
@@ -1491,7 +1491,7 @@ class CacheToS3Args:
 
 class CacheToArgsDict(TypedDict):
     """
-    A cache to write: one of its members.
+    A cache to export: exactly one kind.
     """
     azblob: NotRequired[pulumi.Input['CacheToAzureBlobArgsDict']]
     """
@@ -1503,19 +1503,19 @@ class CacheToArgsDict(TypedDict):
     """
     gha: NotRequired[pulumi.Input['CacheToGitHubActionsArgsDict']]
     """
-    The cache of GitHub Actions. Outside of a job of theirs it is left out.
+    The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
     """
     inline: NotRequired[pulumi.Input['CacheToInlineArgsDict']]
     """
-    The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+    The image itself. It then contains what other builders need to reuse the layers of its last stage.
     """
     local: NotRequired[pulumi.Input['CacheToLocalArgsDict']]
     """
-    A folder of this machine.
+    A folder on this machine.
     """
     raw: NotRequired[pulumi.Input[_builtins.str]]
     """
-    A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+    The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
     """
     registry: NotRequired[pulumi.Input['CacheToRegistryArgsDict']]
     """
@@ -1523,7 +1523,7 @@ class CacheToArgsDict(TypedDict):
     """
     s3: NotRequired[pulumi.Input['CacheToS3ArgsDict']]
     """
-    A bucket of Amazon S3, or of a service that speaks its protocol.
+    A bucket of Amazon S3, or of a service with the same protocol.
     """
 
 @pulumi.input_type
@@ -1538,16 +1538,16 @@ class CacheToArgs:
                  registry: Optional[pulumi.Input['CacheToRegistryArgs']] = None,
                  s3: Optional[pulumi.Input['CacheToS3Args']] = None):
         """
-        A cache to write: one of its members.
+        A cache to export: exactly one kind.
 
         :param pulumi.Input['CacheToAzureBlobArgs'] azblob: A container of Azure Blob Storage.
         :param pulumi.Input[_builtins.bool] disabled: Whether to leave this entry out. Defaults to false.
-        :param pulumi.Input['CacheToGitHubActionsArgs'] gha: The cache of GitHub Actions. Outside of a job of theirs it is left out.
-        :param pulumi.Input['CacheToInlineArgs'] inline: The image itself: what is needed to reuse the layers of its last stage becomes part of it.
-        :param pulumi.Input['CacheToLocalArgs'] local: A folder of this machine.
-        :param pulumi.Input[_builtins.str] raw: A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        :param pulumi.Input['CacheToGitHubActionsArgs'] gha: The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
+        :param pulumi.Input['CacheToInlineArgs'] inline: The image itself. It then contains what other builders need to reuse the layers of its last stage.
+        :param pulumi.Input['CacheToLocalArgs'] local: A folder on this machine.
+        :param pulumi.Input[_builtins.str] raw: The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
         :param pulumi.Input['CacheToRegistryArgs'] registry: An image in a registry that holds a cache.
-        :param pulumi.Input['CacheToS3Args'] s3: A bucket of Amazon S3, or of a service that speaks its protocol.
+        :param pulumi.Input['CacheToS3Args'] s3: A bucket of Amazon S3, or of a service with the same protocol.
         """
         if azblob is not None:
             pulumi.set(__self__, "azblob", azblob)
@@ -1594,7 +1594,7 @@ class CacheToArgs:
     @pulumi.getter
     def gha(self) -> Optional[pulumi.Input['CacheToGitHubActionsArgs']]:
         """
-        The cache of GitHub Actions. Outside of a job of theirs it is left out.
+        The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
         """
         return pulumi.get(self, "gha")
 
@@ -1606,7 +1606,7 @@ class CacheToArgs:
     @pulumi.getter
     def inline(self) -> Optional[pulumi.Input['CacheToInlineArgs']]:
         """
-        The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+        The image itself. It then contains what other builders need to reuse the layers of its last stage.
         """
         return pulumi.get(self, "inline")
 
@@ -1618,7 +1618,7 @@ class CacheToArgs:
     @pulumi.getter
     def local(self) -> Optional[pulumi.Input['CacheToLocalArgs']]:
         """
-        A folder of this machine.
+        A folder on this machine.
         """
         return pulumi.get(self, "local")
 
@@ -1630,7 +1630,7 @@ class CacheToArgs:
     @pulumi.getter
     def raw(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+        The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
         """
         return pulumi.get(self, "raw")
 
@@ -1654,7 +1654,7 @@ class CacheToArgs:
     @pulumi.getter
     def s3(self) -> Optional[pulumi.Input['CacheToS3Args']]:
         """
-        A bucket of Amazon S3, or of a service that speaks its protocol.
+        A bucket of Amazon S3, or of a service with the same protocol.
         """
         return pulumi.get(self, "s3")
 
@@ -1665,7 +1665,7 @@ class CacheToArgs:
 
 class DockerfileArgsDict(TypedDict):
     """
-    The Dockerfile: one of `location` and `inline`.
+    The Dockerfile: either `location` or `inline`.
     """
     inline: NotRequired[pulumi.Input[_builtins.str]]
     """
@@ -1682,7 +1682,7 @@ class DockerfileArgs:
                  inline: Optional[pulumi.Input[_builtins.str]] = None,
                  location: Optional[pulumi.Input[_builtins.str]] = None):
         """
-        The Dockerfile: one of `location` and `inline`.
+        The Dockerfile: either `location` or `inline`.
 
         :param pulumi.Input[_builtins.str] inline: Text of the Dockerfile.
         :param pulumi.Input[_builtins.str] location: Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
@@ -1719,15 +1719,15 @@ class DockerfileArgs:
 
 class ECRArgsDict(TypedDict):
     """
-    Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+    Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
     """
     endpoint: NotRequired[pulumi.Input[_builtins.str]]
     """
-    URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+    URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
     """
     hosts: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
-    Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+    Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
     """
     profile: NotRequired[pulumi.Input[_builtins.str]]
     """
@@ -1735,11 +1735,11 @@ class ECRArgsDict(TypedDict):
     """
     region: NotRequired[pulumi.Input[_builtins.str]]
     """
-    The region of `hosts`. That of other registries is part of their host.
+    The region of `hosts`. The names of other registries contain their region.
     """
     role_arn: NotRequired[pulumi.Input[_builtins.str]]
     """
-    A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+    A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
     """
 
 @pulumi.input_type
@@ -1751,13 +1751,13 @@ class ECRArgs:
                  region: Optional[pulumi.Input[_builtins.str]] = None,
                  role_arn: Optional[pulumi.Input[_builtins.str]] = None):
         """
-        Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+        Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
 
-        :param pulumi.Input[_builtins.str] endpoint: URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+        :param pulumi.Input[_builtins.str] endpoint: URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
         :param pulumi.Input[_builtins.str] profile: A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
-        :param pulumi.Input[_builtins.str] region: The region of `hosts`. That of other registries is part of their host.
-        :param pulumi.Input[_builtins.str] role_arn: A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+        :param pulumi.Input[_builtins.str] region: The region of `hosts`. The names of other registries contain their region.
+        :param pulumi.Input[_builtins.str] role_arn: A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
         """
         if endpoint is not None:
             pulumi.set(__self__, "endpoint", endpoint)
@@ -1774,7 +1774,7 @@ class ECRArgs:
     @pulumi.getter
     def endpoint(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+        URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
         """
         return pulumi.get(self, "endpoint")
 
@@ -1786,7 +1786,7 @@ class ECRArgs:
     @pulumi.getter
     def hosts(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+        Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
         """
         return pulumi.get(self, "hosts")
 
@@ -1810,7 +1810,7 @@ class ECRArgs:
     @pulumi.getter
     def region(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        The region of `hosts`. That of other registries is part of their host.
+        The region of `hosts`. The names of other registries contain their region.
         """
         return pulumi.get(self, "region")
 
@@ -1822,7 +1822,7 @@ class ECRArgs:
     @pulumi.getter(name="roleArn")
     def role_arn(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+        A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
         """
         return pulumi.get(self, "role_arn")
 
@@ -1856,11 +1856,11 @@ class ExportDockerArgsDict(TypedDict):
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How layers are compressed. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
-    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
     """
     dest: NotRequired[pulumi.Input[_builtins.str]]
     """
@@ -1868,19 +1868,19 @@ class ExportDockerArgsDict(TypedDict):
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether layers that exist already are compressed anew. Defaults to false.
+    Whether to compress existing layers again. Defaults to false.
     """
     names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
-    What it is called in it, when the image has no `tags`.
+    Names of the image in it, if the image has no `tags`.
     """
     oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to use the media types of OCI. Defaults to true.
+    Whether to use OCI media types. Defaults to true.
     """
     tar: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether it is an archive and not a folder. Defaults to true.
+    Whether to write an archive instead of a folder. Defaults to true.
     """
 
 @pulumi.input_type
@@ -1898,13 +1898,13 @@ class ExportDockerArgs:
         An image of one platform as `docker save` writes it.
 
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests in it.
-        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
-        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: What it is called in it, when the image has no `tags`.
-        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
-        :param pulumi.Input[_builtins.bool] tar: Whether it is an archive and not a folder. Defaults to true.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Names of the image in it, if the image has no `tags`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
+        :param pulumi.Input[_builtins.bool] tar: Whether to write an archive instead of a folder. Defaults to true.
         """
         if annotations is not None:
             pulumi.set(__self__, "annotations", annotations)
@@ -1939,7 +1939,7 @@ class ExportDockerArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -1951,7 +1951,7 @@ class ExportDockerArgs:
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -1975,7 +1975,7 @@ class ExportDockerArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -1987,7 +1987,7 @@ class ExportDockerArgs:
     @pulumi.getter
     def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        What it is called in it, when the image has no `tags`.
+        Names of the image in it, if the image has no `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -1999,7 +1999,7 @@ class ExportDockerArgs:
     @pulumi.getter(name="ociMediaTypes")
     def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to use the media types of OCI. Defaults to true.
+        Whether to use OCI media types. Defaults to true.
         """
         return pulumi.get(self, "oci_media_types")
 
@@ -2011,7 +2011,7 @@ class ExportDockerArgs:
     @pulumi.getter
     def tar(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether it is an archive and not a folder. Defaults to true.
+        Whether to write an archive instead of a folder. Defaults to true.
         """
         return pulumi.get(self, "tar")
 
@@ -2022,31 +2022,31 @@ class ExportDockerArgs:
 
 class ExportImageArgsDict(TypedDict):
     """
-    How an image is written.
+    How to write an image.
     """
     annotations: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]
     """
-    Annotations of the manifests, beside the image's `annotations`.
+    Annotations of the manifests, besides the image's `annotations`.
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How layers are compressed. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
-    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
     """
     dangling_name_prefix: NotRequired[pulumi.Input[_builtins.str]]
     """
-    What an image without a name is called in the builder's image store: `prefix@digest`.
+    Name of an image without a tag in the builder's image store: `prefix@digest`.
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether layers that exist already are compressed anew. Defaults to false.
+    Whether to compress existing layers again. Defaults to false.
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: `registries` have it, for the host that it is about.
+    Not to be set: use `insecure` in `registries`, for the host that needs it.
     """
     name_canonical: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2054,23 +2054,23 @@ class ExportImageArgsDict(TypedDict):
     """
     names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
-    There is nothing to name here: the image goes to `tags`.
+    Not to be set: the image goes to `tags`.
     """
     oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to use the media types of OCI. Defaults to true.
+    Whether to use OCI media types. Defaults to true.
     """
     push: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Only what the image's `push` says.
+    Not needed: it must equal the `push` of the image.
     """
     push_by_digest: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+    Not to be set: every image is pushed by digest, and then `tags` move to it.
     """
     store: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether the builder's image store keeps the image, if it has one. Defaults to false.
+    Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
     """
     unpack: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2094,20 +2094,20 @@ class ExportImageArgs:
                  store: Optional[pulumi.Input[_builtins.bool]] = None,
                  unpack: Optional[pulumi.Input[_builtins.bool]] = None):
         """
-        How an image is written.
+        How to write an image.
 
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests, beside the image's `annotations`.
-        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
-        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
-        :param pulumi.Input[_builtins.str] dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param pulumi.Input[_builtins.bool] insecure: Not to be set: `registries` have it, for the host that it is about.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests, besides the image's `annotations`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.str] dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] insecure: Not to be set: use `insecure` in `registries`, for the host that needs it.
         :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: There is nothing to name here: the image goes to `tags`.
-        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
-        :param pulumi.Input[_builtins.bool] push: Only what the image's `push` says.
-        :param pulumi.Input[_builtins.bool] push_by_digest: Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
-        :param pulumi.Input[_builtins.bool] store: Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Not to be set: the image goes to `tags`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
+        :param pulumi.Input[_builtins.bool] push: Not needed: it must equal the `push` of the image.
+        :param pulumi.Input[_builtins.bool] push_by_digest: Not to be set: every image is pushed by digest, and then `tags` move to it.
+        :param pulumi.Input[_builtins.bool] store: Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         :param pulumi.Input[_builtins.bool] unpack: Whether the builder's image store unpacks the image. Defaults to false.
         """
         if annotations is not None:
@@ -2141,7 +2141,7 @@ class ExportImageArgs:
     @pulumi.getter
     def annotations(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Annotations of the manifests, beside the image's `annotations`.
+        Annotations of the manifests, besides the image's `annotations`.
         """
         return pulumi.get(self, "annotations")
 
@@ -2153,7 +2153,7 @@ class ExportImageArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -2165,7 +2165,7 @@ class ExportImageArgs:
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -2177,7 +2177,7 @@ class ExportImageArgs:
     @pulumi.getter(name="danglingNamePrefix")
     def dangling_name_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        What an image without a name is called in the builder's image store: `prefix@digest`.
+        Name of an image without a tag in the builder's image store: `prefix@digest`.
         """
         return pulumi.get(self, "dangling_name_prefix")
 
@@ -2189,7 +2189,7 @@ class ExportImageArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -2201,7 +2201,7 @@ class ExportImageArgs:
     @pulumi.getter
     def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: `registries` have it, for the host that it is about.
+        Not to be set: use `insecure` in `registries`, for the host that needs it.
         """
         return pulumi.get(self, "insecure")
 
@@ -2225,7 +2225,7 @@ class ExportImageArgs:
     @pulumi.getter
     def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        There is nothing to name here: the image goes to `tags`.
+        Not to be set: the image goes to `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -2237,7 +2237,7 @@ class ExportImageArgs:
     @pulumi.getter(name="ociMediaTypes")
     def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to use the media types of OCI. Defaults to true.
+        Whether to use OCI media types. Defaults to true.
         """
         return pulumi.get(self, "oci_media_types")
 
@@ -2249,7 +2249,7 @@ class ExportImageArgs:
     @pulumi.getter
     def push(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Only what the image's `push` says.
+        Not needed: it must equal the `push` of the image.
         """
         return pulumi.get(self, "push")
 
@@ -2261,7 +2261,7 @@ class ExportImageArgs:
     @pulumi.getter(name="pushByDigest")
     def push_by_digest(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        Not to be set: every image is pushed by digest, and then `tags` move to it.
         """
         return pulumi.get(self, "push_by_digest")
 
@@ -2273,7 +2273,7 @@ class ExportImageArgs:
     @pulumi.getter
     def store(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         """
         return pulumi.get(self, "store")
 
@@ -2296,11 +2296,11 @@ class ExportImageArgs:
 
 class ExportLocalArgsDict(TypedDict):
     """
-    The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+    The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
     """
     dest: pulumi.Input[_builtins.str]
     """
-    Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+    Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
     """
 
 @pulumi.input_type
@@ -2308,9 +2308,9 @@ class ExportLocalArgs:
     def __init__(__self__, *,
                  dest: pulumi.Input[_builtins.str]):
         """
-        The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+        The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
 
-        :param pulumi.Input[_builtins.str] dest: Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        :param pulumi.Input[_builtins.str] dest: Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
         """
         pulumi.set(__self__, "dest", dest)
 
@@ -2318,7 +2318,7 @@ class ExportLocalArgs:
     @pulumi.getter
     def dest(self) -> pulumi.Input[_builtins.str]:
         """
-        Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
         """
         return pulumi.get(self, "dest")
 
@@ -2337,11 +2337,11 @@ class ExportOCIArgsDict(TypedDict):
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How layers are compressed. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
-    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
     """
     dest: NotRequired[pulumi.Input[_builtins.str]]
     """
@@ -2349,19 +2349,19 @@ class ExportOCIArgsDict(TypedDict):
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether layers that exist already are compressed anew. Defaults to false.
+    Whether to compress existing layers again. Defaults to false.
     """
     names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
-    What it is called in it, when the image has no `tags`.
+    Names of the image in it, if the image has no `tags`.
     """
     oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to use the media types of OCI. Defaults to true.
+    Whether to use OCI media types. Defaults to true.
     """
     tar: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether it is an archive and not a folder. Defaults to true.
+    Whether to write an archive instead of a folder. Defaults to true.
     """
 
 @pulumi.input_type
@@ -2379,13 +2379,13 @@ class ExportOCIArgs:
         An image as an archive or a folder.
 
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests in it.
-        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
-        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: What it is called in it, when the image has no `tags`.
-        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
-        :param pulumi.Input[_builtins.bool] tar: Whether it is an archive and not a folder. Defaults to true.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Names of the image in it, if the image has no `tags`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
+        :param pulumi.Input[_builtins.bool] tar: Whether to write an archive instead of a folder. Defaults to true.
         """
         if annotations is not None:
             pulumi.set(__self__, "annotations", annotations)
@@ -2420,7 +2420,7 @@ class ExportOCIArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -2432,7 +2432,7 @@ class ExportOCIArgs:
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -2456,7 +2456,7 @@ class ExportOCIArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -2468,7 +2468,7 @@ class ExportOCIArgs:
     @pulumi.getter
     def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        What it is called in it, when the image has no `tags`.
+        Names of the image in it, if the image has no `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -2480,7 +2480,7 @@ class ExportOCIArgs:
     @pulumi.getter(name="ociMediaTypes")
     def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to use the media types of OCI. Defaults to true.
+        Whether to use OCI media types. Defaults to true.
         """
         return pulumi.get(self, "oci_media_types")
 
@@ -2492,7 +2492,7 @@ class ExportOCIArgs:
     @pulumi.getter
     def tar(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether it is an archive and not a folder. Defaults to true.
+        Whether to write an archive instead of a folder. Defaults to true.
         """
         return pulumi.get(self, "tar")
 
@@ -2503,31 +2503,31 @@ class ExportOCIArgs:
 
 class ExportRegistryArgsDict(TypedDict):
     """
-    How an image is written that is pushed.
+    How to write an image that is pushed.
     """
     annotations: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]
     """
-    Annotations of the manifests, beside the image's `annotations`.
+    Annotations of the manifests, besides the image's `annotations`.
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How layers are compressed. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
-    How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+    Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
     """
     dangling_name_prefix: NotRequired[pulumi.Input[_builtins.str]]
     """
-    What an image without a name is called in the builder's image store: `prefix@digest`.
+    Name of an image without a tag in the builder's image store: `prefix@digest`.
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether layers that exist already are compressed anew. Defaults to false.
+    Whether to compress existing layers again. Defaults to false.
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: `registries` have it, for the host that it is about.
+    Not to be set: use `insecure` in `registries`, for the host that needs it.
     """
     name_canonical: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2535,23 +2535,23 @@ class ExportRegistryArgsDict(TypedDict):
     """
     names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
-    There is nothing to name here: the image goes to `tags`.
+    Not to be set: the image goes to `tags`.
     """
     oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to use the media types of OCI. Defaults to true.
+    Whether to use OCI media types. Defaults to true.
     """
     push: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Only what the image's `push` says.
+    Not needed: it must equal the `push` of the image.
     """
     push_by_digest: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+    Not to be set: every image is pushed by digest, and then `tags` move to it.
     """
     store: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether the builder's image store keeps the image, if it has one. Defaults to false.
+    Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
     """
     unpack: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2575,20 +2575,20 @@ class ExportRegistryArgs:
                  store: Optional[pulumi.Input[_builtins.bool]] = None,
                  unpack: Optional[pulumi.Input[_builtins.bool]] = None):
         """
-        How an image is written that is pushed.
+        How to write an image that is pushed.
 
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests, beside the image's `annotations`.
-        :param pulumi.Input['CompressionType'] compression: How layers are compressed. Defaults to `gzip`.
-        :param pulumi.Input[_builtins.int] compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
-        :param pulumi.Input[_builtins.str] dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param pulumi.Input[_builtins.bool] insecure: Not to be set: `registries` have it, for the host that it is about.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests, besides the image's `annotations`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        :param pulumi.Input[_builtins.str] dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] insecure: Not to be set: use `insecure` in `registries`, for the host that needs it.
         :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: There is nothing to name here: the image goes to `tags`.
-        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use the media types of OCI. Defaults to true.
-        :param pulumi.Input[_builtins.bool] push: Only what the image's `push` says.
-        :param pulumi.Input[_builtins.bool] push_by_digest: Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
-        :param pulumi.Input[_builtins.bool] store: Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Not to be set: the image goes to `tags`.
+        :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
+        :param pulumi.Input[_builtins.bool] push: Not needed: it must equal the `push` of the image.
+        :param pulumi.Input[_builtins.bool] push_by_digest: Not to be set: every image is pushed by digest, and then `tags` move to it.
+        :param pulumi.Input[_builtins.bool] store: Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         :param pulumi.Input[_builtins.bool] unpack: Whether the builder's image store unpacks the image. Defaults to false.
         """
         if annotations is not None:
@@ -2622,7 +2622,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def annotations(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Annotations of the manifests, beside the image's `annotations`.
+        Annotations of the manifests, besides the image's `annotations`.
         """
         return pulumi.get(self, "annotations")
 
@@ -2634,7 +2634,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -2646,7 +2646,7 @@ class ExportRegistryArgs:
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -2658,7 +2658,7 @@ class ExportRegistryArgs:
     @pulumi.getter(name="danglingNamePrefix")
     def dangling_name_prefix(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        What an image without a name is called in the builder's image store: `prefix@digest`.
+        Name of an image without a tag in the builder's image store: `prefix@digest`.
         """
         return pulumi.get(self, "dangling_name_prefix")
 
@@ -2670,7 +2670,7 @@ class ExportRegistryArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -2682,7 +2682,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: `registries` have it, for the host that it is about.
+        Not to be set: use `insecure` in `registries`, for the host that needs it.
         """
         return pulumi.get(self, "insecure")
 
@@ -2706,7 +2706,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        There is nothing to name here: the image goes to `tags`.
+        Not to be set: the image goes to `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -2718,7 +2718,7 @@ class ExportRegistryArgs:
     @pulumi.getter(name="ociMediaTypes")
     def oci_media_types(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to use the media types of OCI. Defaults to true.
+        Whether to use OCI media types. Defaults to true.
         """
         return pulumi.get(self, "oci_media_types")
 
@@ -2730,7 +2730,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def push(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Only what the image's `push` says.
+        Not needed: it must equal the `push` of the image.
         """
         return pulumi.get(self, "push")
 
@@ -2742,7 +2742,7 @@ class ExportRegistryArgs:
     @pulumi.getter(name="pushByDigest")
     def push_by_digest(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        Not to be set: every image is pushed by digest, and then `tags` move to it.
         """
         return pulumi.get(self, "push_by_digest")
 
@@ -2754,7 +2754,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def store(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         """
         return pulumi.get(self, "store")
 
@@ -2777,7 +2777,7 @@ class ExportRegistryArgs:
 
 class ExportTarArgsDict(TypedDict):
     """
-    The files of an image, as an archive. Several platforms have a folder each in it.
+    The files of an image, as an archive. Several platforms get a folder each in it.
     """
     dest: pulumi.Input[_builtins.str]
     """
@@ -2789,7 +2789,7 @@ class ExportTarArgs:
     def __init__(__self__, *,
                  dest: pulumi.Input[_builtins.str]):
         """
-        The files of an image, as an archive. Several platforms have a folder each in it.
+        The files of an image, as an archive. Several platforms get a folder each in it.
 
         :param pulumi.Input[_builtins.str] dest: Path of the archive, relative to the program. Keep it out of the build context.
         """
@@ -2810,11 +2810,11 @@ class ExportTarArgs:
 
 class ExportArgsDict(TypedDict):
     """
-    Something that a build leaves: one of its members.
+    Something that a build writes: exactly one kind.
     """
     cacheonly: NotRequired[pulumi.Input['ExportCacheOnlyArgsDict']]
     """
-    Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+    Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
     """
     disabled: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2822,31 +2822,31 @@ class ExportArgsDict(TypedDict):
     """
     docker: NotRequired[pulumi.Input['ExportDockerArgsDict']]
     """
-    The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+    The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
     """
     image: NotRequired[pulumi.Input['ExportImageArgsDict']]
     """
-    How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+    How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
     """
     local: NotRequired[pulumi.Input['ExportLocalArgsDict']]
     """
-    The files of the image, in a folder. For these alone no image is made.
+    The files of the image, in a folder. This alone makes no image.
     """
     oci: NotRequired[pulumi.Input['ExportOCIArgsDict']]
     """
-    The image in the layout of OCI, as an archive or a folder.
+    The image in the OCI layout, as an archive or a folder.
     """
     raw: NotRequired[pulumi.Input[_builtins.str]]
     """
-    An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+    The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
     """
     registry: NotRequired[pulumi.Input['ExportRegistryArgsDict']]
     """
-    How the image is written that is pushed to `tags`.
+    How to write the image that is pushed to `tags`.
     """
     tar: NotRequired[pulumi.Input['ExportTarArgsDict']]
     """
-    The files of the image, as an archive. For these alone no image is made.
+    The files of the image, as an archive. This alone makes no image.
     """
 
 @pulumi.input_type
@@ -2862,17 +2862,17 @@ class ExportArgs:
                  registry: Optional[pulumi.Input['ExportRegistryArgs']] = None,
                  tar: Optional[pulumi.Input['ExportTarArgs']] = None):
         """
-        Something that a build leaves: one of its members.
+        Something that a build writes: exactly one kind.
 
-        :param pulumi.Input['ExportCacheOnlyArgs'] cacheonly: Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+        :param pulumi.Input['ExportCacheOnlyArgs'] cacheonly: Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
         :param pulumi.Input[_builtins.bool] disabled: Whether to leave this entry out. Defaults to false.
-        :param pulumi.Input['ExportDockerArgs'] docker: The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
-        :param pulumi.Input['ExportImageArgs'] image: How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
-        :param pulumi.Input['ExportLocalArgs'] local: The files of the image, in a folder. For these alone no image is made.
-        :param pulumi.Input['ExportOCIArgs'] oci: The image in the layout of OCI, as an archive or a folder.
-        :param pulumi.Input[_builtins.str] raw: An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
-        :param pulumi.Input['ExportRegistryArgs'] registry: How the image is written that is pushed to `tags`.
-        :param pulumi.Input['ExportTarArgs'] tar: The files of the image, as an archive. For these alone no image is made.
+        :param pulumi.Input['ExportDockerArgs'] docker: The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
+        :param pulumi.Input['ExportImageArgs'] image: How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
+        :param pulumi.Input['ExportLocalArgs'] local: The files of the image, in a folder. This alone makes no image.
+        :param pulumi.Input['ExportOCIArgs'] oci: The image in the OCI layout, as an archive or a folder.
+        :param pulumi.Input[_builtins.str] raw: The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
+        :param pulumi.Input['ExportRegistryArgs'] registry: How to write the image that is pushed to `tags`.
+        :param pulumi.Input['ExportTarArgs'] tar: The files of the image, as an archive. This alone makes no image.
         """
         if cacheonly is not None:
             pulumi.set(__self__, "cacheonly", cacheonly)
@@ -2897,7 +2897,7 @@ class ExportArgs:
     @pulumi.getter
     def cacheonly(self) -> Optional[pulumi.Input['ExportCacheOnlyArgs']]:
         """
-        Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+        Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
         """
         return pulumi.get(self, "cacheonly")
 
@@ -2921,7 +2921,7 @@ class ExportArgs:
     @pulumi.getter
     def docker(self) -> Optional[pulumi.Input['ExportDockerArgs']]:
         """
-        The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+        The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
         """
         return pulumi.get(self, "docker")
 
@@ -2933,7 +2933,7 @@ class ExportArgs:
     @pulumi.getter
     def image(self) -> Optional[pulumi.Input['ExportImageArgs']]:
         """
-        How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+        How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
         """
         return pulumi.get(self, "image")
 
@@ -2945,7 +2945,7 @@ class ExportArgs:
     @pulumi.getter
     def local(self) -> Optional[pulumi.Input['ExportLocalArgs']]:
         """
-        The files of the image, in a folder. For these alone no image is made.
+        The files of the image, in a folder. This alone makes no image.
         """
         return pulumi.get(self, "local")
 
@@ -2957,7 +2957,7 @@ class ExportArgs:
     @pulumi.getter
     def oci(self) -> Optional[pulumi.Input['ExportOCIArgs']]:
         """
-        The image in the layout of OCI, as an archive or a folder.
+        The image in the OCI layout, as an archive or a folder.
         """
         return pulumi.get(self, "oci")
 
@@ -2969,7 +2969,7 @@ class ExportArgs:
     @pulumi.getter
     def raw(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+        The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
         """
         return pulumi.get(self, "raw")
 
@@ -2981,7 +2981,7 @@ class ExportArgs:
     @pulumi.getter
     def registry(self) -> Optional[pulumi.Input['ExportRegistryArgs']]:
         """
-        How the image is written that is pushed to `tags`.
+        How to write the image that is pushed to `tags`.
         """
         return pulumi.get(self, "registry")
 
@@ -2993,7 +2993,7 @@ class ExportArgs:
     @pulumi.getter
     def tar(self) -> Optional[pulumi.Input['ExportTarArgs']]:
         """
-        The files of the image, as an archive. For these alone no image is made.
+        The files of the image, as an archive. This alone makes no image.
         """
         return pulumi.get(self, "tar")
 
@@ -3004,11 +3004,11 @@ class ExportArgs:
 
 class NamedContextArgsDict(TypedDict):
     """
-    A further build context.
+    One more build context.
     """
     location: pulumi.Input[_builtins.str]
     """
-    A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+    A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
     """
 
 @pulumi.input_type
@@ -3016,9 +3016,9 @@ class NamedContextArgs:
     def __init__(__self__, *,
                  location: pulumi.Input[_builtins.str]):
         """
-        A further build context.
+        One more build context.
 
-        :param pulumi.Input[_builtins.str] location: A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+        :param pulumi.Input[_builtins.str] location: A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
         """
         pulumi.set(__self__, "location", location)
 
@@ -3026,7 +3026,7 @@ class NamedContextArgs:
     @pulumi.getter
     def location(self) -> pulumi.Input[_builtins.str]:
         """
-        A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+        A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
         """
         return pulumi.get(self, "location")
 
@@ -3037,11 +3037,11 @@ class NamedContextArgs:
 
 class ProvenanceArgsDict(TypedDict):
     """
-    A record of how an image was made, attached to it in the format SLSA v1.
+    A record of how an image was made, attached to the image in the format SLSA v1.
     """
     mode: pulumi.Input['ProvenanceMode']
     """
-    How much of it is recorded.
+    How much to record.
     """
 
 @pulumi.input_type
@@ -3049,9 +3049,9 @@ class ProvenanceArgs:
     def __init__(__self__, *,
                  mode: pulumi.Input['ProvenanceMode']):
         """
-        A record of how an image was made, attached to it in the format SLSA v1.
+        A record of how an image was made, attached to the image in the format SLSA v1.
 
-        :param pulumi.Input['ProvenanceMode'] mode: How much of it is recorded.
+        :param pulumi.Input['ProvenanceMode'] mode: How much to record.
         """
         pulumi.set(__self__, "mode", mode)
 
@@ -3059,7 +3059,7 @@ class ProvenanceArgs:
     @pulumi.getter
     def mode(self) -> pulumi.Input['ProvenanceMode']:
         """
-        How much of it is recorded.
+        How much to record.
         """
         return pulumi.get(self, "mode")
 
@@ -3070,7 +3070,7 @@ class ProvenanceArgs:
 
 class RegistryArgsDict(TypedDict):
     """
-    A login for one registry host, which is sent to that host only, and how to reach it.
+    A login for one registry host, and how to reach it. The login is sent to that host only.
     """
     address: pulumi.Input[_builtins.str]
     """
@@ -3078,11 +3078,11 @@ class RegistryArgsDict(TypedDict):
     """
     ca_file: NotRequired[pulumi.Input[_builtins.str]]
     """
-    File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+    Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+    Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
     """
     password: NotRequired[pulumi.Input[_builtins.str]]
     """
@@ -3102,11 +3102,11 @@ class RegistryArgs:
                  password: Optional[pulumi.Input[_builtins.str]] = None,
                  username: Optional[pulumi.Input[_builtins.str]] = None):
         """
-        A login for one registry host, which is sent to that host only, and how to reach it.
+        A login for one registry host, and how to reach it. The login is sent to that host only.
 
         :param pulumi.Input[_builtins.str] address: Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
-        :param pulumi.Input[_builtins.str] ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
-        :param pulumi.Input[_builtins.bool] insecure: Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        :param pulumi.Input[_builtins.str] ca_file: Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
+        :param pulumi.Input[_builtins.bool] insecure: Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
         :param pulumi.Input[_builtins.str] password: Password or token.
         :param pulumi.Input[_builtins.str] username: User name.
         """
@@ -3136,7 +3136,7 @@ class RegistryArgs:
     @pulumi.getter(name="caFile")
     def ca_file(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+        Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
         """
         return pulumi.get(self, "ca_file")
 
@@ -3148,7 +3148,7 @@ class RegistryArgs:
     @pulumi.getter
     def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
         """
         return pulumi.get(self, "insecure")
 
@@ -3183,11 +3183,11 @@ class RegistryArgs:
 
 class SBOMArgsDict(TypedDict):
     """
-    A list of what is in an image, attached to it.
+    A list of what is in an image, attached to the image.
     """
     generator: pulumi.Input[_builtins.str]
     """
-    The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+    The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
     """
 
 @pulumi.input_type
@@ -3195,9 +3195,9 @@ class SBOMArgs:
     def __init__(__self__, *,
                  generator: pulumi.Input[_builtins.str]):
         """
-        A list of what is in an image, attached to it.
+        A list of what is in an image, attached to the image.
 
-        :param pulumi.Input[_builtins.str] generator: The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        :param pulumi.Input[_builtins.str] generator: The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
         """
         pulumi.set(__self__, "generator", generator)
 
@@ -3205,7 +3205,7 @@ class SBOMArgs:
     @pulumi.getter
     def generator(self) -> pulumi.Input[_builtins.str]:
         """
-        The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
         """
         return pulumi.get(self, "generator")
 
@@ -3220,11 +3220,11 @@ class SSHArgsDict(TypedDict):
     """
     id: pulumi.Input[_builtins.str]
     """
-    The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+    The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
     """
     paths: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
-    Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+    Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
     """
 
 @pulumi.input_type
@@ -3235,8 +3235,8 @@ class SSHArgs:
         """
         An SSH agent, or private keys, that steps may sign in with.
 
-        :param pulumi.Input[_builtins.str] id: The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] paths: Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+        :param pulumi.Input[_builtins.str] id: The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] paths: Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
         """
         pulumi.set(__self__, "id", id)
         if paths is not None:
@@ -3246,7 +3246,7 @@ class SSHArgs:
     @pulumi.getter
     def id(self) -> pulumi.Input[_builtins.str]:
         """
-        The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+        The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
         """
         return pulumi.get(self, "id")
 
@@ -3258,7 +3258,7 @@ class SSHArgs:
     @pulumi.getter
     def paths(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+        Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
         """
         return pulumi.get(self, "paths")
 
@@ -3269,7 +3269,7 @@ class SSHArgs:
 
 class SecretSourceArgsDict(TypedDict):
     """
-    Where a secret is read when a build starts: one of `env` and `file`.
+    Where to read a secret when a build starts: either `env` or `file`.
     """
     env: NotRequired[pulumi.Input[_builtins.str]]
     """
@@ -3277,7 +3277,7 @@ class SecretSourceArgsDict(TypedDict):
     """
     file: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Path of a file, relative to the program. Its content is the secret, line breaks included.
+    Path of a file, relative to the program. The secret is its content, with line breaks.
     """
 
 @pulumi.input_type
@@ -3286,10 +3286,10 @@ class SecretSourceArgs:
                  env: Optional[pulumi.Input[_builtins.str]] = None,
                  file: Optional[pulumi.Input[_builtins.str]] = None):
         """
-        Where a secret is read when a build starts: one of `env` and `file`.
+        Where to read a secret when a build starts: either `env` or `file`.
 
         :param pulumi.Input[_builtins.str] env: Name of an environment variable of the Pulumi program.
-        :param pulumi.Input[_builtins.str] file: Path of a file, relative to the program. Its content is the secret, line breaks included.
+        :param pulumi.Input[_builtins.str] file: Path of a file, relative to the program. The secret is its content, with line breaks.
         """
         if env is not None:
             pulumi.set(__self__, "env", env)
@@ -3312,7 +3312,7 @@ class SecretSourceArgs:
     @pulumi.getter
     def file(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Path of a file, relative to the program. Its content is the secret, line breaks included.
+        Path of a file, relative to the program. The secret is its content, with line breaks.
         """
         return pulumi.get(self, "file")
 

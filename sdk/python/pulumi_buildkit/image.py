@@ -56,37 +56,37 @@ class ImageArgs:
         """
         The set of arguments for constructing a Image resource.
 
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
-        :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
-        :param pulumi.Input['BuilderArgs'] builder: The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
-        :param pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]] cache_from: Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
-        :param pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]] cache_to: Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+        :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
+        :param pulumi.Input['BuilderArgs'] builder: The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
+        :param pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
+        :param pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]] cache_to: Caches to export, for other builders to import. A preview exports none. A change never causes a build.
         :param pulumi.Input['BuildContextArgs'] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
-        :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
+        :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         :param pulumi.Input['DockerfileArgs'] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
-        :param pulumi.Input[Sequence[pulumi.Input['ExportArgs']]] exports: What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image.
-        :param pulumi.Input[_builtins.bool] load: Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
-        :param pulumi.Input['NetworkMode'] network: The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
-        :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
-        :param pulumi.Input['ProvenanceArgs'] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
-        :param pulumi.Input[_builtins.bool] pull: Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
-        :param pulumi.Input[_builtins.bool] push: Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
-        :param pulumi.Input[_builtins.int] push_timeout: Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
-        :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
-        :param pulumi.Input['SBOMArgs'] sbom: Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
-        :param pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]] secret_sources: Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
-        :param pulumi.Input[_builtins.int] source_date_epoch: Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.
-        :param pulumi.Input[Sequence[pulumi.Input['SSHArgs']]] ssh: What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
-        :param pulumi.Input[_builtins.str] target: The stage of the Dockerfile to build. Defaults to the last.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] test_targets: Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
-        :param pulumi.Input['Watch'] watch: Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
+        :param pulumi.Input[Sequence[pulumi.Input['ExportArgs']]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
+        :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+        :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
+        :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
+        :param pulumi.Input['ProvenanceArgs'] provenance: Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
+        :param pulumi.Input[_builtins.bool] pull: Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
+        :param pulumi.Input[_builtins.bool] push: Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+        :param pulumi.Input[_builtins.int] push_timeout: How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+        :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
+        :param pulumi.Input['SBOMArgs'] sbom: Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
+        :param pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]] secret_sources: Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+        :param pulumi.Input[_builtins.int] source_date_epoch: Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image's configuration, not those of its files.
+        :param pulumi.Input[Sequence[pulumi.Input['SSHArgs']]] ssh: SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+        :param pulumi.Input[_builtins.str] target: The stage of the Dockerfile to build. Defaults to the last stage.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] test_targets: Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
+        :param pulumi.Input['Watch'] watch: Which part of the build contexts is hashed and sent. Defaults to `auto`.
         """
         if add_hosts is not None:
             pulumi.set(__self__, "add_hosts", add_hosts)
@@ -155,7 +155,7 @@ class ImageArgs:
     @pulumi.getter(name="addHosts")
     def add_hosts(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
         """
         return pulumi.get(self, "add_hosts")
 
@@ -167,7 +167,7 @@ class ImageArgs:
     @pulumi.getter
     def annotations(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+        Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
         """
         return pulumi.get(self, "annotations")
 
@@ -179,7 +179,7 @@ class ImageArgs:
     @pulumi.getter(name="baseDigests")
     def base_digests(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+        The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
         """
         return pulumi.get(self, "base_digests")
 
@@ -191,7 +191,7 @@ class ImageArgs:
     @pulumi.getter(name="buildArgs")
     def build_args(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
+        Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
         """
         return pulumi.get(self, "build_args")
 
@@ -203,7 +203,7 @@ class ImageArgs:
     @pulumi.getter(name="buildOnPreview")
     def build_on_preview(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
+        Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
         """
         return pulumi.get(self, "build_on_preview")
 
@@ -215,7 +215,7 @@ class ImageArgs:
     @pulumi.getter
     def builder(self) -> Optional[pulumi.Input['BuilderArgs']]:
         """
-        The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
+        The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
         """
         return pulumi.get(self, "builder")
 
@@ -227,7 +227,7 @@ class ImageArgs:
     @pulumi.getter(name="cacheFrom")
     def cache_from(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]]]:
         """
-        Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+        Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
         """
         return pulumi.get(self, "cache_from")
 
@@ -239,7 +239,7 @@ class ImageArgs:
     @pulumi.getter(name="cacheTo")
     def cache_to(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]]]:
         """
-        Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+        Caches to export, for other builders to import. A preview exports none. A change never causes a build.
         """
         return pulumi.get(self, "cache_to")
 
@@ -263,7 +263,7 @@ class ImageArgs:
     @pulumi.getter(name="contextHash")
     def context_hash(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
+        The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         """
         return pulumi.get(self, "context_hash")
 
@@ -287,7 +287,7 @@ class ImageArgs:
     @pulumi.getter
     def exports(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['ExportArgs']]]]:
         """
-        What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+        What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
         """
         return pulumi.get(self, "exports")
 
@@ -299,7 +299,7 @@ class ImageArgs:
     @pulumi.getter
     def labels(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Labels of the image.
+        Labels of the image. A secret among them is refused.
         """
         return pulumi.get(self, "labels")
 
@@ -311,7 +311,7 @@ class ImageArgs:
     @pulumi.getter
     def load(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+        Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
         """
         return pulumi.get(self, "load")
 
@@ -323,7 +323,7 @@ class ImageArgs:
     @pulumi.getter
     def network(self) -> Optional[pulumi.Input['NetworkMode']]:
         """
-        The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
+        The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         """
         return pulumi.get(self, "network")
 
@@ -335,7 +335,7 @@ class ImageArgs:
     @pulumi.getter(name="noCache")
     def no_cache(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+        Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
         """
         return pulumi.get(self, "no_cache")
 
@@ -347,7 +347,7 @@ class ImageArgs:
     @pulumi.getter
     def platforms(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
+        Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
         """
         return pulumi.get(self, "platforms")
 
@@ -359,7 +359,7 @@ class ImageArgs:
     @pulumi.getter
     def provenance(self) -> Optional[pulumi.Input['ProvenanceArgs']]:
         """
-        Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+        Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
         """
         return pulumi.get(self, "provenance")
 
@@ -371,7 +371,7 @@ class ImageArgs:
     @pulumi.getter
     def pull(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
+        Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
         """
         return pulumi.get(self, "pull")
 
@@ -383,7 +383,7 @@ class ImageArgs:
     @pulumi.getter
     def push(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
+        Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
         """
         return pulumi.get(self, "push")
 
@@ -395,7 +395,7 @@ class ImageArgs:
     @pulumi.getter(name="pushTimeout")
     def push_timeout(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+        How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
         """
         return pulumi.get(self, "push_timeout")
 
@@ -407,7 +407,7 @@ class ImageArgs:
     @pulumi.getter
     def registries(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]]:
         """
-        Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
+        Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
         """
         return pulumi.get(self, "registries")
 
@@ -419,7 +419,7 @@ class ImageArgs:
     @pulumi.getter
     def sbom(self) -> Optional[pulumi.Input['SBOMArgs']]:
         """
-        Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+        Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
         """
         return pulumi.get(self, "sbom")
 
@@ -431,7 +431,7 @@ class ImageArgs:
     @pulumi.getter(name="secretSources")
     def secret_sources(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]]]:
         """
-        Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+        Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
         """
         return pulumi.get(self, "secret_sources")
 
@@ -443,7 +443,7 @@ class ImageArgs:
     @pulumi.getter
     def secrets(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+        Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
         """
         return pulumi.get(self, "secrets")
 
@@ -455,7 +455,7 @@ class ImageArgs:
     @pulumi.getter(name="sourceDateEpoch")
     def source_date_epoch(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.
+        Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image's configuration, not those of its files.
         """
         return pulumi.get(self, "source_date_epoch")
 
@@ -467,7 +467,7 @@ class ImageArgs:
     @pulumi.getter
     def ssh(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['SSHArgs']]]]:
         """
-        What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+        SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
         """
         return pulumi.get(self, "ssh")
 
@@ -479,7 +479,7 @@ class ImageArgs:
     @pulumi.getter
     def tags(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
+        Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
         """
         return pulumi.get(self, "tags")
 
@@ -491,7 +491,7 @@ class ImageArgs:
     @pulumi.getter
     def target(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        The stage of the Dockerfile to build. Defaults to the last.
+        The stage of the Dockerfile to build. Defaults to the last stage.
         """
         return pulumi.get(self, "target")
 
@@ -503,7 +503,7 @@ class ImageArgs:
     @pulumi.getter(name="testTargets")
     def test_targets(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+        Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
         """
         return pulumi.get(self, "test_targets")
 
@@ -515,7 +515,7 @@ class ImageArgs:
     @pulumi.getter
     def watch(self) -> Optional[pulumi.Input['Watch']]:
         """
-        Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
+        Which part of the build contexts is hashed and sent. Defaults to `auto`.
         """
         return pulumi.get(self, "watch")
 
@@ -563,9 +563,9 @@ class Image(pulumi.CustomResource):
                  watch: Optional[pulumi.Input['Watch']] = None,
                  __props__=None):
         """
-        A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.
+        A container image that BuildKit builds from a Dockerfile for one or several platforms, and pushes to a registry.
 
-        It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
+        An update builds the image only if something changed that the build reads: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
 
         ## Example Usage
 
@@ -625,37 +625,37 @@ class Image(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values of the Dockerfile's `ARG`s. They can be read in the image's history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
-        :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
-        :param pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']] builder: The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
-        :param pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]] cache_from: Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
-        :param pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]] cache_to: Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+        :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
+        :param pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']] builder: The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]] cache_to: Caches to export, for other builders to import. A preview exports none. A change never causes a build.
         :param pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
-        :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
+        :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         :param pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
-        :param pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]] exports: What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image.
-        :param pulumi.Input[_builtins.bool] load: Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
-        :param pulumi.Input['NetworkMode'] network: The network of steps. By default each step of the provider's own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud's metadata; a builder of yours decides for itself.
-        :param pulumi.Input[_builtins.bool] no_cache: Whether an image that is built is built without the builder's cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder's own platform.
-        :param pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']] provenance: Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
-        :param pulumi.Input[_builtins.bool] pull: Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
-        :param pulumi.Input[_builtins.bool] push: Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
-        :param pulumi.Input[_builtins.int] push_timeout: Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
-        :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
-        :param pulumi.Input[Union['SBOMArgs', 'SBOMArgsDict']] sbom: Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[Union['SecretSourceArgs', 'SecretSourceArgsDict']]]] secret_sources: Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
-        :param pulumi.Input[_builtins.int] source_date_epoch: Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image's configuration and not those of its files.
-        :param pulumi.Input[Sequence[pulumi.Input[Union['SSHArgs', 'SSHArgsDict']]]] ssh: What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
-        :param pulumi.Input[_builtins.str] target: The stage of the Dockerfile to build. Defaults to the last.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] test_targets: Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
-        :param pulumi.Input['Watch'] watch: Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
+        :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+        :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
+        :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
+        :param pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']] provenance: Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
+        :param pulumi.Input[_builtins.bool] pull: Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
+        :param pulumi.Input[_builtins.bool] push: Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+        :param pulumi.Input[_builtins.int] push_timeout: How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
+        :param pulumi.Input[Union['SBOMArgs', 'SBOMArgsDict']] sbom: Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
+        :param pulumi.Input[Mapping[str, pulumi.Input[Union['SecretSourceArgs', 'SecretSourceArgsDict']]]] secret_sources: Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+        :param pulumi.Input[_builtins.int] source_date_epoch: Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image's configuration, not those of its files.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['SSHArgs', 'SSHArgsDict']]]] ssh: SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+        :param pulumi.Input[_builtins.str] target: The stage of the Dockerfile to build. Defaults to the last stage.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] test_targets: Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
+        :param pulumi.Input['Watch'] watch: Which part of the build contexts is hashed and sent. Defaults to `auto`.
         """
         ...
     @overload
@@ -664,9 +664,9 @@ class Image(pulumi.CustomResource):
                  args: Optional[ImageArgs] = None,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.
+        A container image that BuildKit builds from a Dockerfile for one or several platforms, and pushes to a registry.
 
-        It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
+        An update builds the image only if something changed that the build reads: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
 
         ## Example Usage
 
@@ -896,7 +896,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter
     def digest(self) -> pulumi.Output[_builtins.str]:
         """
-        The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
+        The digest of the index: `sha256:…`. With one platform and no attestation, it is the digest of the manifest. Empty if no image is made because it is not pushed, loaded or exported; `contextHash` changes with the files even then.
         """
         return pulumi.get(self, "digest")
 
@@ -904,7 +904,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter
     def exports(self) -> pulumi.Output[Optional[Sequence['outputs.Export']]]:
         """
-        What was left beside the image, and how it was written.
+        What the build wrote beside the image, and how it wrote the image.
         """
         return pulumi.get(self, "exports")
 
@@ -928,7 +928,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter
     def manifests(self) -> pulumi.Output[Mapping[str, 'outputs.Manifest']]:
         """
-        The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.
+        The manifest of each platform, by platform. AWS Lambda, for example, takes a single manifest and no index. Empty if nothing was pushed.
         """
         return pulumi.get(self, "manifests")
 
@@ -944,7 +944,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter
     def platforms(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
-        The platforms as they were given.
+        The platforms as the program gave them.
         """
         return pulumi.get(self, "platforms")
 
@@ -952,7 +952,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter
     def provenance(self) -> pulumi.Output[Optional['outputs.Provenance']]:
         """
-        The record that is attached.
+        The provenance that is attached.
         """
         return pulumi.get(self, "provenance")
 
@@ -968,7 +968,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter
     def ref(self) -> pulumi.Output[_builtins.str]:
         """
-        The first tag with the digest: `host/repository:tag@sha256:…`. Empty when nothing was pushed.
+        The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
         """
         return pulumi.get(self, "ref")
 
@@ -976,7 +976,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter
     def refs(self) -> pulumi.Output[Sequence[_builtins.str]]:
         """
-        Every reference that was pushed.
+        Every reference that was pushed, with `{hash}` replaced.
         """
         return pulumi.get(self, "refs")
 
@@ -984,7 +984,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter(name="repoDigest")
     def repo_digest(self) -> pulumi.Output[_builtins.str]:
         """
-        The first repository with the digest: `host/repository@sha256:…`, which is what a deployment should name. Empty when nothing was pushed.
+        The first repository with the digest: `host/repository@sha256:…`. Name this in a deployment. Empty if nothing was pushed.
         """
         return pulumi.get(self, "repo_digest")
 
@@ -992,7 +992,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter
     def sbom(self) -> pulumi.Output[Optional['outputs.SBOM']]:
         """
-        The list that is attached.
+        The SBOM that is attached.
         """
         return pulumi.get(self, "sbom")
 
@@ -1000,7 +1000,7 @@ class Image(pulumi.CustomResource):
     @pulumi.getter(name="sourceDateEpoch")
     def source_date_epoch(self) -> pulumi.Output[Optional[_builtins.int]]:
         """
-        The time that was applied.
+        The time that was applied, in seconds since 1970.
         """
         return pulumi.get(self, "source_date_epoch")
 

@@ -35,7 +35,7 @@ __all__ = [
 @pulumi.output_type
 class ECR(dict):
     """
-    Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+    Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
     """
     def __init__(__self__, *,
                  endpoint: Optional[_builtins.str] = None,
@@ -44,13 +44,13 @@ class ECR(dict):
                  region: Optional[_builtins.str] = None,
                  role_arn: Optional[_builtins.str] = None):
         """
-        Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+        Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
 
-        :param _builtins.str endpoint: URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
-        :param Sequence[_builtins.str] hosts: Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+        :param _builtins.str endpoint: URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
+        :param Sequence[_builtins.str] hosts: Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
         :param _builtins.str profile: A profile of `~/.aws/config`. Defaults to `AWS_PROFILE`.
-        :param _builtins.str region: The region of `hosts`. That of other registries is part of their host.
-        :param _builtins.str role_arn: A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+        :param _builtins.str region: The region of `hosts`. The names of other registries contain their region.
+        :param _builtins.str role_arn: A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
         """
         if endpoint is not None:
             pulumi.set(__self__, "endpoint", endpoint)
@@ -67,7 +67,7 @@ class ECR(dict):
     @pulumi.getter
     def endpoint(self) -> Optional[_builtins.str]:
         """
-        URL of Amazon ECR's API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+        URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
         """
         return pulumi.get(self, "endpoint")
 
@@ -75,7 +75,7 @@ class ECR(dict):
     @pulumi.getter
     def hosts(self) -> Optional[Sequence[_builtins.str]]:
         """
-        Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+        Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
         """
         return pulumi.get(self, "hosts")
 
@@ -91,7 +91,7 @@ class ECR(dict):
     @pulumi.getter
     def region(self) -> Optional[_builtins.str]:
         """
-        The region of `hosts`. That of other registries is part of their host.
+        The region of `hosts`. The names of other registries contain their region.
         """
         return pulumi.get(self, "region")
 
@@ -99,7 +99,7 @@ class ECR(dict):
     @pulumi.getter(name="roleArn")
     def role_arn(self) -> Optional[_builtins.str]:
         """
-        A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account's.
+        A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
         """
         return pulumi.get(self, "role_arn")
 
@@ -107,7 +107,7 @@ class ECR(dict):
 @pulumi.output_type
 class Export(dict):
     """
-    Something that a build leaves: one of its members.
+    Something that a build writes: exactly one kind.
     """
     def __init__(__self__, *,
                  cacheonly: Optional['outputs.ExportCacheOnly'] = None,
@@ -120,17 +120,17 @@ class Export(dict):
                  registry: Optional['outputs.ExportRegistry'] = None,
                  tar: Optional['outputs.ExportTar'] = None):
         """
-        Something that a build leaves: one of its members.
+        Something that a build writes: exactly one kind.
 
-        :param 'ExportCacheOnly' cacheonly: Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+        :param 'ExportCacheOnly' cacheonly: Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
         :param _builtins.bool disabled: Whether to leave this entry out. Defaults to false.
-        :param 'ExportDocker' docker: The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
-        :param 'ExportImage' image: How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
-        :param 'ExportLocal' local: The files of the image, in a folder. For these alone no image is made.
-        :param 'ExportOCI' oci: The image in the layout of OCI, as an archive or a folder.
-        :param _builtins.str raw: An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
-        :param 'ExportRegistry' registry: How the image is written that is pushed to `tags`.
-        :param 'ExportTar' tar: The files of the image, as an archive. For these alone no image is made.
+        :param 'ExportDocker' docker: The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
+        :param 'ExportImage' image: How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
+        :param 'ExportLocal' local: The files of the image, in a folder. This alone makes no image.
+        :param 'ExportOCI' oci: The image in the OCI layout, as an archive or a folder.
+        :param _builtins.str raw: The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
+        :param 'ExportRegistry' registry: How to write the image that is pushed to `tags`.
+        :param 'ExportTar' tar: The files of the image, as an archive. This alone makes no image.
         """
         if cacheonly is not None:
             pulumi.set(__self__, "cacheonly", cacheonly)
@@ -155,7 +155,7 @@ class Export(dict):
     @pulumi.getter
     def cacheonly(self) -> Optional['outputs.ExportCacheOnly']:
         """
-        Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+        Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
         """
         return pulumi.get(self, "cacheonly")
 
@@ -171,7 +171,7 @@ class Export(dict):
     @pulumi.getter
     def docker(self) -> Optional['outputs.ExportDocker']:
         """
-        The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+        The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
         """
         return pulumi.get(self, "docker")
 
@@ -179,7 +179,7 @@ class Export(dict):
     @pulumi.getter
     def image(self) -> Optional['outputs.ExportImage']:
         """
-        How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+        How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
         """
         return pulumi.get(self, "image")
 
@@ -187,7 +187,7 @@ class Export(dict):
     @pulumi.getter
     def local(self) -> Optional['outputs.ExportLocal']:
         """
-        The files of the image, in a folder. For these alone no image is made.
+        The files of the image, in a folder. This alone makes no image.
         """
         return pulumi.get(self, "local")
 
@@ -195,7 +195,7 @@ class Export(dict):
     @pulumi.getter
     def oci(self) -> Optional['outputs.ExportOCI']:
         """
-        The image in the layout of OCI, as an archive or a folder.
+        The image in the OCI layout, as an archive or a folder.
         """
         return pulumi.get(self, "oci")
 
@@ -203,7 +203,7 @@ class Export(dict):
     @pulumi.getter
     def raw(self) -> Optional[_builtins.str]:
         """
-        An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+        The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
         """
         return pulumi.get(self, "raw")
 
@@ -211,7 +211,7 @@ class Export(dict):
     @pulumi.getter
     def registry(self) -> Optional['outputs.ExportRegistry']:
         """
-        How the image is written that is pushed to `tags`.
+        How to write the image that is pushed to `tags`.
         """
         return pulumi.get(self, "registry")
 
@@ -219,7 +219,7 @@ class Export(dict):
     @pulumi.getter
     def tar(self) -> Optional['outputs.ExportTar']:
         """
-        The files of the image, as an archive. For these alone no image is made.
+        The files of the image, as an archive. This alone makes no image.
         """
         return pulumi.get(self, "tar")
 
@@ -275,13 +275,13 @@ class ExportDocker(dict):
         An image of one platform as `docker save` writes it.
 
         :param Mapping[str, _builtins.str] annotations: Annotations of the manifests in it.
-        :param 'CompressionType' compression: How layers are compressed. Defaults to `gzip`.
-        :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.str dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
-        :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param Sequence[_builtins.str] names: What it is called in it, when the image has no `tags`.
-        :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
-        :param _builtins.bool tar: Whether it is an archive and not a folder. Defaults to true.
+        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param Sequence[_builtins.str] names: Names of the image in it, if the image has no `tags`.
+        :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
+        :param _builtins.bool tar: Whether to write an archive instead of a folder. Defaults to true.
         """
         if annotations is not None:
             pulumi.set(__self__, "annotations", annotations)
@@ -312,7 +312,7 @@ class ExportDocker(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -320,7 +320,7 @@ class ExportDocker(dict):
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[_builtins.int]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -336,7 +336,7 @@ class ExportDocker(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -344,7 +344,7 @@ class ExportDocker(dict):
     @pulumi.getter
     def names(self) -> Optional[Sequence[_builtins.str]]:
         """
-        What it is called in it, when the image has no `tags`.
+        Names of the image in it, if the image has no `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -352,7 +352,7 @@ class ExportDocker(dict):
     @pulumi.getter(name="ociMediaTypes")
     def oci_media_types(self) -> Optional[_builtins.bool]:
         """
-        Whether to use the media types of OCI. Defaults to true.
+        Whether to use OCI media types. Defaults to true.
         """
         return pulumi.get(self, "oci_media_types")
 
@@ -360,7 +360,7 @@ class ExportDocker(dict):
     @pulumi.getter
     def tar(self) -> Optional[_builtins.bool]:
         """
-        Whether it is an archive and not a folder. Defaults to true.
+        Whether to write an archive instead of a folder. Defaults to true.
         """
         return pulumi.get(self, "tar")
 
@@ -368,7 +368,7 @@ class ExportDocker(dict):
 @pulumi.output_type
 class ExportImage(dict):
     """
-    How an image is written.
+    How to write an image.
     """
     @staticmethod
     def __key_warning(key: str):
@@ -412,20 +412,20 @@ class ExportImage(dict):
                  store: Optional[_builtins.bool] = None,
                  unpack: Optional[_builtins.bool] = None):
         """
-        How an image is written.
+        How to write an image.
 
-        :param Mapping[str, _builtins.str] annotations: Annotations of the manifests, beside the image's `annotations`.
-        :param 'CompressionType' compression: How layers are compressed. Defaults to `gzip`.
-        :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
-        :param _builtins.str dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
-        :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param _builtins.bool insecure: Not to be set: `registries` have it, for the host that it is about.
+        :param Mapping[str, _builtins.str] annotations: Annotations of the manifests, besides the image's `annotations`.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        :param _builtins.str dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
+        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool insecure: Not to be set: use `insecure` in `registries`, for the host that needs it.
         :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
-        :param Sequence[_builtins.str] names: There is nothing to name here: the image goes to `tags`.
-        :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
-        :param _builtins.bool push: Only what the image's `push` says.
-        :param _builtins.bool push_by_digest: Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
-        :param _builtins.bool store: Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        :param Sequence[_builtins.str] names: Not to be set: the image goes to `tags`.
+        :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
+        :param _builtins.bool push: Not needed: it must equal the `push` of the image.
+        :param _builtins.bool push_by_digest: Not to be set: every image is pushed by digest, and then `tags` move to it.
+        :param _builtins.bool store: Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         :param _builtins.bool unpack: Whether the builder's image store unpacks the image. Defaults to false.
         """
         if annotations is not None:
@@ -459,7 +459,7 @@ class ExportImage(dict):
     @pulumi.getter
     def annotations(self) -> Optional[Mapping[str, _builtins.str]]:
         """
-        Annotations of the manifests, beside the image's `annotations`.
+        Annotations of the manifests, besides the image's `annotations`.
         """
         return pulumi.get(self, "annotations")
 
@@ -467,7 +467,7 @@ class ExportImage(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -475,7 +475,7 @@ class ExportImage(dict):
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[_builtins.int]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -483,7 +483,7 @@ class ExportImage(dict):
     @pulumi.getter(name="danglingNamePrefix")
     def dangling_name_prefix(self) -> Optional[_builtins.str]:
         """
-        What an image without a name is called in the builder's image store: `prefix@digest`.
+        Name of an image without a tag in the builder's image store: `prefix@digest`.
         """
         return pulumi.get(self, "dangling_name_prefix")
 
@@ -491,7 +491,7 @@ class ExportImage(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -499,7 +499,7 @@ class ExportImage(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: `registries` have it, for the host that it is about.
+        Not to be set: use `insecure` in `registries`, for the host that needs it.
         """
         return pulumi.get(self, "insecure")
 
@@ -515,7 +515,7 @@ class ExportImage(dict):
     @pulumi.getter
     def names(self) -> Optional[Sequence[_builtins.str]]:
         """
-        There is nothing to name here: the image goes to `tags`.
+        Not to be set: the image goes to `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -523,7 +523,7 @@ class ExportImage(dict):
     @pulumi.getter(name="ociMediaTypes")
     def oci_media_types(self) -> Optional[_builtins.bool]:
         """
-        Whether to use the media types of OCI. Defaults to true.
+        Whether to use OCI media types. Defaults to true.
         """
         return pulumi.get(self, "oci_media_types")
 
@@ -531,7 +531,7 @@ class ExportImage(dict):
     @pulumi.getter
     def push(self) -> Optional[_builtins.bool]:
         """
-        Only what the image's `push` says.
+        Not needed: it must equal the `push` of the image.
         """
         return pulumi.get(self, "push")
 
@@ -539,7 +539,7 @@ class ExportImage(dict):
     @pulumi.getter(name="pushByDigest")
     def push_by_digest(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        Not to be set: every image is pushed by digest, and then `tags` move to it.
         """
         return pulumi.get(self, "push_by_digest")
 
@@ -547,7 +547,7 @@ class ExportImage(dict):
     @pulumi.getter
     def store(self) -> Optional[_builtins.bool]:
         """
-        Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         """
         return pulumi.get(self, "store")
 
@@ -563,14 +563,14 @@ class ExportImage(dict):
 @pulumi.output_type
 class ExportLocal(dict):
     """
-    The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+    The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
     """
     def __init__(__self__, *,
                  dest: _builtins.str):
         """
-        The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+        The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
 
-        :param _builtins.str dest: Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        :param _builtins.str dest: Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
         """
         pulumi.set(__self__, "dest", dest)
 
@@ -578,7 +578,7 @@ class ExportLocal(dict):
     @pulumi.getter
     def dest(self) -> _builtins.str:
         """
-        Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+        Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
         """
         return pulumi.get(self, "dest")
 
@@ -622,13 +622,13 @@ class ExportOCI(dict):
         An image as an archive or a folder.
 
         :param Mapping[str, _builtins.str] annotations: Annotations of the manifests in it.
-        :param 'CompressionType' compression: How layers are compressed. Defaults to `gzip`.
-        :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.str dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
-        :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param Sequence[_builtins.str] names: What it is called in it, when the image has no `tags`.
-        :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
-        :param _builtins.bool tar: Whether it is an archive and not a folder. Defaults to true.
+        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param Sequence[_builtins.str] names: Names of the image in it, if the image has no `tags`.
+        :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
+        :param _builtins.bool tar: Whether to write an archive instead of a folder. Defaults to true.
         """
         if annotations is not None:
             pulumi.set(__self__, "annotations", annotations)
@@ -659,7 +659,7 @@ class ExportOCI(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -667,7 +667,7 @@ class ExportOCI(dict):
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[_builtins.int]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -683,7 +683,7 @@ class ExportOCI(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -691,7 +691,7 @@ class ExportOCI(dict):
     @pulumi.getter
     def names(self) -> Optional[Sequence[_builtins.str]]:
         """
-        What it is called in it, when the image has no `tags`.
+        Names of the image in it, if the image has no `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -699,7 +699,7 @@ class ExportOCI(dict):
     @pulumi.getter(name="ociMediaTypes")
     def oci_media_types(self) -> Optional[_builtins.bool]:
         """
-        Whether to use the media types of OCI. Defaults to true.
+        Whether to use OCI media types. Defaults to true.
         """
         return pulumi.get(self, "oci_media_types")
 
@@ -707,7 +707,7 @@ class ExportOCI(dict):
     @pulumi.getter
     def tar(self) -> Optional[_builtins.bool]:
         """
-        Whether it is an archive and not a folder. Defaults to true.
+        Whether to write an archive instead of a folder. Defaults to true.
         """
         return pulumi.get(self, "tar")
 
@@ -715,7 +715,7 @@ class ExportOCI(dict):
 @pulumi.output_type
 class ExportRegistry(dict):
     """
-    How an image is written that is pushed.
+    How to write an image that is pushed.
     """
     @staticmethod
     def __key_warning(key: str):
@@ -759,20 +759,20 @@ class ExportRegistry(dict):
                  store: Optional[_builtins.bool] = None,
                  unpack: Optional[_builtins.bool] = None):
         """
-        How an image is written that is pushed.
+        How to write an image that is pushed.
 
-        :param Mapping[str, _builtins.str] annotations: Annotations of the manifests, beside the image's `annotations`.
-        :param 'CompressionType' compression: How layers are compressed. Defaults to `gzip`.
-        :param _builtins.int compression_level: How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
-        :param _builtins.str dangling_name_prefix: What an image without a name is called in the builder's image store: `prefix@digest`.
-        :param _builtins.bool force_compression: Whether layers that exist already are compressed anew. Defaults to false.
-        :param _builtins.bool insecure: Not to be set: `registries` have it, for the host that it is about.
+        :param Mapping[str, _builtins.str] annotations: Annotations of the manifests, besides the image's `annotations`.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        :param _builtins.str dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
+        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool insecure: Not to be set: use `insecure` in `registries`, for the host that needs it.
         :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
-        :param Sequence[_builtins.str] names: There is nothing to name here: the image goes to `tags`.
-        :param _builtins.bool oci_media_types: Whether to use the media types of OCI. Defaults to true.
-        :param _builtins.bool push: Only what the image's `push` says.
-        :param _builtins.bool push_by_digest: Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
-        :param _builtins.bool store: Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        :param Sequence[_builtins.str] names: Not to be set: the image goes to `tags`.
+        :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
+        :param _builtins.bool push: Not needed: it must equal the `push` of the image.
+        :param _builtins.bool push_by_digest: Not to be set: every image is pushed by digest, and then `tags` move to it.
+        :param _builtins.bool store: Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         :param _builtins.bool unpack: Whether the builder's image store unpacks the image. Defaults to false.
         """
         if annotations is not None:
@@ -806,7 +806,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def annotations(self) -> Optional[Mapping[str, _builtins.str]]:
         """
-        Annotations of the manifests, beside the image's `annotations`.
+        Annotations of the manifests, besides the image's `annotations`.
         """
         return pulumi.get(self, "annotations")
 
@@ -814,7 +814,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How layers are compressed. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`.
         """
         return pulumi.get(self, "compression")
 
@@ -822,7 +822,7 @@ class ExportRegistry(dict):
     @pulumi.getter(name="compressionLevel")
     def compression_level(self) -> Optional[_builtins.int]:
         """
-        How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder's own choice.
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         """
         return pulumi.get(self, "compression_level")
 
@@ -830,7 +830,7 @@ class ExportRegistry(dict):
     @pulumi.getter(name="danglingNamePrefix")
     def dangling_name_prefix(self) -> Optional[_builtins.str]:
         """
-        What an image without a name is called in the builder's image store: `prefix@digest`.
+        Name of an image without a tag in the builder's image store: `prefix@digest`.
         """
         return pulumi.get(self, "dangling_name_prefix")
 
@@ -838,7 +838,7 @@ class ExportRegistry(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether layers that exist already are compressed anew. Defaults to false.
+        Whether to compress existing layers again. Defaults to false.
         """
         return pulumi.get(self, "force_compression")
 
@@ -846,7 +846,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: `registries` have it, for the host that it is about.
+        Not to be set: use `insecure` in `registries`, for the host that needs it.
         """
         return pulumi.get(self, "insecure")
 
@@ -862,7 +862,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def names(self) -> Optional[Sequence[_builtins.str]]:
         """
-        There is nothing to name here: the image goes to `tags`.
+        Not to be set: the image goes to `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -870,7 +870,7 @@ class ExportRegistry(dict):
     @pulumi.getter(name="ociMediaTypes")
     def oci_media_types(self) -> Optional[_builtins.bool]:
         """
-        Whether to use the media types of OCI. Defaults to true.
+        Whether to use OCI media types. Defaults to true.
         """
         return pulumi.get(self, "oci_media_types")
 
@@ -878,7 +878,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def push(self) -> Optional[_builtins.bool]:
         """
-        Only what the image's `push` says.
+        Not needed: it must equal the `push` of the image.
         """
         return pulumi.get(self, "push")
 
@@ -886,7 +886,7 @@ class ExportRegistry(dict):
     @pulumi.getter(name="pushByDigest")
     def push_by_digest(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+        Not to be set: every image is pushed by digest, and then `tags` move to it.
         """
         return pulumi.get(self, "push_by_digest")
 
@@ -894,7 +894,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def store(self) -> Optional[_builtins.bool]:
         """
-        Whether the builder's image store keeps the image, if it has one. Defaults to false.
+        Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         """
         return pulumi.get(self, "store")
 
@@ -910,12 +910,12 @@ class ExportRegistry(dict):
 @pulumi.output_type
 class ExportTar(dict):
     """
-    The files of an image, as an archive. Several platforms have a folder each in it.
+    The files of an image, as an archive. Several platforms get a folder each in it.
     """
     def __init__(__self__, *,
                  dest: _builtins.str):
         """
-        The files of an image, as an archive. Several platforms have a folder each in it.
+        The files of an image, as an archive. Several platforms get a folder each in it.
 
         :param _builtins.str dest: Path of the archive, relative to the program. Keep it out of the build context.
         """
@@ -959,9 +959,9 @@ class Manifest(dict):
         """
         The image of one platform.
 
-        :param _builtins.str digest: Its digest: `sha256:…`.
-        :param _builtins.str repo_digest: The first repository with its digest.
-        :param _builtins.float size: Bytes of its configuration and layers, compressed.
+        :param _builtins.str digest: Digest of the manifest: `sha256:…`.
+        :param _builtins.str repo_digest: The first repository with this digest: `host/repository@sha256:…`.
+        :param _builtins.float size: Size of the configuration and the compressed layers, in bytes.
         """
         pulumi.set(__self__, "digest", digest)
         pulumi.set(__self__, "repo_digest", repo_digest)
@@ -971,7 +971,7 @@ class Manifest(dict):
     @pulumi.getter
     def digest(self) -> _builtins.str:
         """
-        Its digest: `sha256:…`.
+        Digest of the manifest: `sha256:…`.
         """
         return pulumi.get(self, "digest")
 
@@ -979,7 +979,7 @@ class Manifest(dict):
     @pulumi.getter(name="repoDigest")
     def repo_digest(self) -> _builtins.str:
         """
-        The first repository with its digest.
+        The first repository with this digest: `host/repository@sha256:…`.
         """
         return pulumi.get(self, "repo_digest")
 
@@ -987,7 +987,7 @@ class Manifest(dict):
     @pulumi.getter
     def size(self) -> _builtins.float:
         """
-        Bytes of its configuration and layers, compressed.
+        Size of the configuration and the compressed layers, in bytes.
         """
         return pulumi.get(self, "size")
 
@@ -995,14 +995,14 @@ class Manifest(dict):
 @pulumi.output_type
 class Provenance(dict):
     """
-    A record of how an image was made, attached to it in the format SLSA v1.
+    A record of how an image was made, attached to the image in the format SLSA v1.
     """
     def __init__(__self__, *,
                  mode: 'ProvenanceMode'):
         """
-        A record of how an image was made, attached to it in the format SLSA v1.
+        A record of how an image was made, attached to the image in the format SLSA v1.
 
-        :param 'ProvenanceMode' mode: How much of it is recorded.
+        :param 'ProvenanceMode' mode: How much to record.
         """
         pulumi.set(__self__, "mode", mode)
 
@@ -1010,7 +1010,7 @@ class Provenance(dict):
     @pulumi.getter
     def mode(self) -> 'ProvenanceMode':
         """
-        How much of it is recorded.
+        How much to record.
         """
         return pulumi.get(self, "mode")
 
@@ -1018,7 +1018,7 @@ class Provenance(dict):
 @pulumi.output_type
 class Registry(dict):
     """
-    A login for one registry host, which is sent to that host only, and how to reach it.
+    A login for one registry host, and how to reach it. The login is sent to that host only.
     """
     def __init__(__self__, *,
                  address: _builtins.str,
@@ -1027,11 +1027,11 @@ class Registry(dict):
                  password: Optional[_builtins.str] = None,
                  username: Optional[_builtins.str] = None):
         """
-        A login for one registry host, which is sent to that host only, and how to reach it.
+        A login for one registry host, and how to reach it. The login is sent to that host only.
 
         :param _builtins.str address: Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
-        :param _builtins.str ca_file: File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
-        :param _builtins.bool insecure: Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        :param _builtins.str ca_file: Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
+        :param _builtins.bool insecure: Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
         :param _builtins.str password: Password or token.
         :param _builtins.str username: User name.
         """
@@ -1057,7 +1057,7 @@ class Registry(dict):
     @pulumi.getter(name="caFile")
     def ca_file(self) -> Optional[_builtins.str]:
         """
-        File with the authorities, as PEM, that signed the registry's certificate, besides those that this machine trusts. The provider's own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+        Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
         """
         return pulumi.get(self, "ca_file")
 
@@ -1065,7 +1065,7 @@ class Registry(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider's own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+        Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
         """
         return pulumi.get(self, "insecure")
 
@@ -1089,14 +1089,14 @@ class Registry(dict):
 @pulumi.output_type
 class SBOM(dict):
     """
-    A list of what is in an image, attached to it.
+    A list of what is in an image, attached to the image.
     """
     def __init__(__self__, *,
                  generator: _builtins.str):
         """
-        A list of what is in an image, attached to it.
+        A list of what is in an image, attached to the image.
 
-        :param _builtins.str generator: The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        :param _builtins.str generator: The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
         """
         pulumi.set(__self__, "generator", generator)
 
@@ -1104,7 +1104,7 @@ class SBOM(dict):
     @pulumi.getter
     def generator(self) -> _builtins.str:
         """
-        The image that makes the list, which the builder pulls and runs: BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+        The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
         """
         return pulumi.get(self, "generator")
 

@@ -29,12 +29,12 @@ class ProviderArgs:
         """
         The set of arguments for constructing a Provider resource.
 
-        :param pulumi.Input[_builtins.bool] allow_insecure_tcp: Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
-        :param pulumi.Input['ECRArgs'] ecr: Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
-        :param pulumi.Input[_builtins.str] host: The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
-        :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
-        :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, for every image. One of an image's own for the same host comes first.
+        :param pulumi.Input[_builtins.bool] allow_insecure_tcp: Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
+        :param pulumi.Input['ECRArgs'] ecr: Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
+        :param pulumi.Input[_builtins.str] host: The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.
+        :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+        :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, for every image. An image's own login for the same host comes first.
         """
         if allow_insecure_tcp is not None:
             pulumi.set(__self__, "allow_insecure_tcp", allow_insecure_tcp)
@@ -53,7 +53,7 @@ class ProviderArgs:
     @pulumi.getter(name="allowInsecureTcp")
     def allow_insecure_tcp(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+        Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
         """
         return pulumi.get(self, "allow_insecure_tcp")
 
@@ -65,7 +65,7 @@ class ProviderArgs:
     @pulumi.getter
     def ecr(self) -> Optional[pulumi.Input['ECRArgs']]:
         """
-        Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+        Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
         """
         return pulumi.get(self, "ecr")
 
@@ -77,7 +77,7 @@ class ProviderArgs:
     @pulumi.getter
     def frontends(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+        Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
         """
         return pulumi.get(self, "frontends")
 
@@ -89,7 +89,7 @@ class ProviderArgs:
     @pulumi.getter
     def host(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
+        The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.
         """
         return pulumi.get(self, "host")
 
@@ -101,7 +101,7 @@ class ProviderArgs:
     @pulumi.getter(name="maxParallelBuilds")
     def max_parallel_builds(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
+        How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
         """
         return pulumi.get(self, "max_parallel_builds")
 
@@ -113,7 +113,7 @@ class ProviderArgs:
     @pulumi.getter
     def registries(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]]:
         """
-        Logins for registries, for every image. One of an image's own for the same host comes first.
+        Logins for registries, for every image. An image's own login for the same host comes first.
         """
         return pulumi.get(self, "registries")
 
@@ -140,12 +140,12 @@ class Provider(pulumi.ProviderResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[_builtins.bool] allow_insecure_tcp: Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
-        :param pulumi.Input[Union['ECRArgs', 'ECRArgsDict']] ecr: Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
-        :param pulumi.Input[_builtins.str] host: The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
-        :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
-        :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, for every image. One of an image's own for the same host comes first.
+        :param pulumi.Input[_builtins.bool] allow_insecure_tcp: Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
+        :param pulumi.Input[Union['ECRArgs', 'ECRArgsDict']] ecr: Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
+        :param pulumi.Input[_builtins.str] host: The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.
+        :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, for every image. An image's own login for the same host comes first.
         """
         ...
     @overload
@@ -202,7 +202,7 @@ class Provider(pulumi.ProviderResource):
     @pulumi.getter
     def host(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
+        The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.
         """
         return pulumi.get(self, "host")
 

@@ -25,11 +25,11 @@ export const CompressionType = {
      */
     Zstd: "zstd",
     /**
-     * eStargz, of which a runtime can fetch files one by one.
+     * eStargz, from which a runtime can fetch single files.
      */
     Estargz: "estargz",
     /**
-     * Not at all.
+     * No compression.
      */
     Uncompressed: "uncompressed",
 } as const;
@@ -38,15 +38,15 @@ export type CompressionType = (typeof CompressionType)[keyof typeof CompressionT
 
 export const NetworkMode = {
     /**
-     * The builder's choice: with the provider's own daemon, a network of the step's own.
+     * The builder's choice. On the plugin's own daemon, each step has its own network.
      */
     Default: "default",
     /**
-     * That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
+     * The network of the builder's machine, with its loopback (also the Pulumi engine's port) and the metadata service of its cloud. The builder must allow it (the entitlement `network.host`).
      */
     Host: "host",
     /**
-     * None.
+     * No network.
      */
     None: "none",
 } as const;
@@ -55,11 +55,11 @@ export type NetworkMode = (typeof NetworkMode)[keyof typeof NetworkMode];
 
 export const ProvenanceMode = {
     /**
-     * When and by what it was built, and from which sources and base images.
+     * When and by what the image was built, and from which sources and base images.
      */
     Min: "min",
     /**
-     * The build arguments, the Dockerfile and every step too.
+     * Also the build arguments, the Dockerfile and every step.
      */
     Max: "max",
 } as const;
@@ -68,7 +68,7 @@ export type ProvenanceMode = (typeof ProvenanceMode)[keyof typeof ProvenanceMode
 
 export const Watch = {
     /**
-     * What the Dockerfile reads from them; all of it when that cannot be told for certain.
+     * What the Dockerfile reads. If that is uncertain, the whole context.
      */
     Auto: "auto",
     /**

@@ -24,42 +24,42 @@ class _ExportableConfig(types.ModuleType):
     @_builtins.property
     def allow_insecure_tcp(self) -> Optional[bool]:
         """
-        Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+        Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
         """
         return __config__.get_bool('allowInsecureTcp')
 
     @_builtins.property
     def ecr(self) -> Optional[str]:
         """
-        Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+        Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
         """
         return __config__.get('ecr')
 
     @_builtins.property
     def frontends(self) -> Optional[str]:
         """
-        Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider's own builder.
+        Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
         """
         return __config__.get('frontends')
 
     @_builtins.property
     def host(self) -> Optional[str]:
         """
-        The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider's own, which it starts when needed (Linux only).
+        The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.
         """
         return __config__.get('host')
 
     @_builtins.property
     def max_parallel_builds(self) -> Optional[int]:
         """
-        How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
+        How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
         """
         return __config__.get_int('maxParallelBuilds')
 
     @_builtins.property
     def registries(self) -> Optional[str]:
         """
-        Logins for registries, for every image. One of an image's own for the same host comes first.
+        Logins for registries, for every image. An image's own login for the same host comes first.
         """
         return __config__.get('registries')
 

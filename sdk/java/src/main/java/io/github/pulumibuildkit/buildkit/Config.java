@@ -17,42 +17,42 @@ public final class Config {
 
     private static final com.pulumi.Config config = com.pulumi.Config.of("buildkit");
 /**
- * Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+ * Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
  * 
  */
     public Optional<Boolean> allowInsecureTcp() {
         return Codegen.booleanProp("allowInsecureTcp").config(config).get();
     }
 /**
- * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+ * Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
  * 
  */
     public Optional<ECR> ecr() {
         return Codegen.objectProp("ecr", ECR.class).config(config).get();
     }
 /**
- * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+ * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin&#39;s own daemon refuses others.
  * 
  */
     public Optional<List<String>> frontends() {
         return Codegen.objectProp("frontends", TypeShape.<List<String>>builder(List.class).addParameter(String.class).build()).config(config).get();
     }
 /**
- * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+ * The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin&#39;s own daemon (Linux only), which starts when needed.
  * 
  */
     public Optional<String> host() {
         return Codegen.stringProp("host").config(config).get();
     }
 /**
- * How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
+ * How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
  * 
  */
     public Optional<Integer> maxParallelBuilds() {
         return Codegen.integerProp("maxParallelBuilds").config(config).get();
     }
 /**
- * Logins for registries, for every image. One of an image&#39;s own for the same host comes first.
+ * Logins for registries, for every image. An image&#39;s own login for the same host comes first.
  * 
  */
     public Optional<List<Registry>> registries() {

@@ -22,9 +22,9 @@ import java.util.Optional;
 import javax.annotation.Nullable;
 
 /**
- * A container image that BuildKit builds from a Dockerfile, for one or several platforms, and pushes to a registry.
+ * A container image that BuildKit builds from a Dockerfile for one or several platforms, and pushes to a registry.
  * 
- * It is built again when something changed that the build reads, and only then: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
+ * An update builds the image only if something changed that the build reads: the Dockerfile, a file of the build context that no ignore file leaves out, a build argument, the target, the platforms or the labels.
  * 
  * ## Example Usage
  * 
@@ -191,28 +191,28 @@ public class Image extends com.pulumi.resources.CustomResource {
         return this.contextHash;
     }
     /**
-     * The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
+     * The digest of the index: `sha256:…`. With one platform and no attestation, it is the digest of the manifest. Empty if no image is made because it is not pushed, loaded or exported; `contextHash` changes with the files even then.
      * 
      */
     @Export(name="digest", refs={String.class}, tree="[0]")
     private Output<String> digest;
 
     /**
-     * @return The digest of the index, or of the manifest when there is one platform and no attestation: `sha256:…`. Empty when nobody gets the image: it is not pushed, loaded or exported as an image, and so none is made. `contextHash` changes with the files then too.
+     * @return The digest of the index: `sha256:…`. With one platform and no attestation, it is the digest of the manifest. Empty if no image is made because it is not pushed, loaded or exported; `contextHash` changes with the files even then.
      * 
      */
     public Output<String> digest() {
         return this.digest;
     }
     /**
-     * What was left beside the image, and how it was written.
+     * What the build wrote beside the image, and how it wrote the image.
      * 
      */
     @Export(name="exports", refs={List.class,io.github.pulumibuildkit.buildkit.outputs.Export.class}, tree="[0,1]")
     private Output</* @Nullable */ List<io.github.pulumibuildkit.buildkit.outputs.Export>> exports;
 
     /**
-     * @return What was left beside the image, and how it was written.
+     * @return What the build wrote beside the image, and how it wrote the image.
      * 
      */
     public Output<Optional<List<io.github.pulumibuildkit.buildkit.outputs.Export>>> exports() {
@@ -247,14 +247,14 @@ public class Image extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.load);
     }
     /**
-     * The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.
+     * The manifest of each platform, by platform. AWS Lambda, for example, takes a single manifest and no index. Empty if nothing was pushed.
      * 
      */
     @Export(name="manifests", refs={Map.class,String.class,Manifest.class}, tree="[0,1,2]")
     private Output<Map<String,Manifest>> manifests;
 
     /**
-     * @return The manifest of each platform, by platform. AWS Lambda, for one, takes a single manifest and no index. Empty when nothing was pushed.
+     * @return The manifest of each platform, by platform. AWS Lambda, for example, takes a single manifest and no index. Empty if nothing was pushed.
      * 
      */
     public Output<Map<String,Manifest>> manifests() {
@@ -275,28 +275,28 @@ public class Image extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.network);
     }
     /**
-     * The platforms as they were given.
+     * The platforms as the program gave them.
      * 
      */
     @Export(name="platforms", refs={List.class,String.class}, tree="[0,1]")
     private Output</* @Nullable */ List<String>> platforms;
 
     /**
-     * @return The platforms as they were given.
+     * @return The platforms as the program gave them.
      * 
      */
     public Output<Optional<List<String>>> platforms() {
         return Codegen.optional(this.platforms);
     }
     /**
-     * The record that is attached.
+     * The provenance that is attached.
      * 
      */
     @Export(name="provenance", refs={Provenance.class}, tree="[0]")
     private Output</* @Nullable */ Provenance> provenance;
 
     /**
-     * @return The record that is attached.
+     * @return The provenance that is attached.
      * 
      */
     public Output<Optional<Provenance>> provenance() {
@@ -317,70 +317,70 @@ public class Image extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.push);
     }
     /**
-     * The first tag with the digest: `host/repository:tag{@literal @}sha256:…`. Empty when nothing was pushed.
+     * The first tag with the digest: `host/repository:tag{@literal @}sha256:…`. Empty if nothing was pushed.
      * 
      */
     @Export(name="ref", refs={String.class}, tree="[0]")
     private Output<String> ref;
 
     /**
-     * @return The first tag with the digest: `host/repository:tag{@literal @}sha256:…`. Empty when nothing was pushed.
+     * @return The first tag with the digest: `host/repository:tag{@literal @}sha256:…`. Empty if nothing was pushed.
      * 
      */
     public Output<String> ref() {
         return this.ref;
     }
     /**
-     * Every reference that was pushed.
+     * Every reference that was pushed, with `{hash}` replaced.
      * 
      */
     @Export(name="refs", refs={List.class,String.class}, tree="[0,1]")
     private Output<List<String>> refs;
 
     /**
-     * @return Every reference that was pushed.
+     * @return Every reference that was pushed, with `{hash}` replaced.
      * 
      */
     public Output<List<String>> refs() {
         return this.refs;
     }
     /**
-     * The first repository with the digest: `host/repository{@literal @}sha256:…`, which is what a deployment should name. Empty when nothing was pushed.
+     * The first repository with the digest: `host/repository{@literal @}sha256:…`. Name this in a deployment. Empty if nothing was pushed.
      * 
      */
     @Export(name="repoDigest", refs={String.class}, tree="[0]")
     private Output<String> repoDigest;
 
     /**
-     * @return The first repository with the digest: `host/repository{@literal @}sha256:…`, which is what a deployment should name. Empty when nothing was pushed.
+     * @return The first repository with the digest: `host/repository{@literal @}sha256:…`. Name this in a deployment. Empty if nothing was pushed.
      * 
      */
     public Output<String> repoDigest() {
         return this.repoDigest;
     }
     /**
-     * The list that is attached.
+     * The SBOM that is attached.
      * 
      */
     @Export(name="sbom", refs={SBOM.class}, tree="[0]")
     private Output</* @Nullable */ SBOM> sbom;
 
     /**
-     * @return The list that is attached.
+     * @return The SBOM that is attached.
      * 
      */
     public Output<Optional<SBOM>> sbom() {
         return Codegen.optional(this.sbom);
     }
     /**
-     * The time that was applied.
+     * The time that was applied, in seconds since 1970.
      * 
      */
     @Export(name="sourceDateEpoch", refs={Integer.class}, tree="[0]")
     private Output</* @Nullable */ Integer> sourceDateEpoch;
 
     /**
-     * @return The time that was applied.
+     * @return The time that was applied, in seconds since 1970.
      * 
      */
     public Output<Optional<Integer>> sourceDateEpoch() {

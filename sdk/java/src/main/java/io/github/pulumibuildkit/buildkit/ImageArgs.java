@@ -33,14 +33,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     public static final ImageArgs Empty = new ImageArgs();
 
     /**
-     * Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+     * Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
      * 
      */
     @Import(name="addHosts")
     private @Nullable Output<List<String>> addHosts;
 
     /**
-     * @return Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+     * @return Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
      * 
      */
     public Optional<Output<List<String>>> addHosts() {
@@ -48,14 +48,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+     * Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
      * 
      */
     @Import(name="annotations")
     private @Nullable Output<Map<String,String>> annotations;
 
     /**
-     * @return Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+     * @return Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
      * 
      */
     public Optional<Output<Map<String,String>>> annotations() {
@@ -63,14 +63,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+     * The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
      * 
      */
     @Import(name="baseDigests")
     private @Nullable Output<Map<String,String>> baseDigests;
 
     /**
-     * @return The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+     * @return The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
      * 
      */
     public Optional<Output<Map<String,String>>> baseDigests() {
@@ -78,14 +78,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
+     * Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
      * 
      */
     @Import(name="buildArgs")
     private @Nullable Output<Map<String,String>> buildArgs;
 
     /**
-     * @return Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
+     * @return Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
      * 
      */
     public Optional<Output<Map<String,String>>> buildArgs() {
@@ -93,14 +93,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
+     * Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
      * 
      */
     @Import(name="buildOnPreview")
     private @Nullable Output<Boolean> buildOnPreview;
 
     /**
-     * @return Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
+     * @return Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
      * 
      */
     public Optional<Output<Boolean>> buildOnPreview() {
@@ -108,14 +108,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+     * The BuildKit daemon that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then the environment variable `BUILDKIT_HOST`, then the plugin&#39;s own daemon (Linux only), which starts when needed.
      * 
      */
     @Import(name="builder")
     private @Nullable Output<BuilderArgs> builder;
 
     /**
-     * @return The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+     * @return The BuildKit daemon that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then the environment variable `BUILDKIT_HOST`, then the plugin&#39;s own daemon (Linux only), which starts when needed.
      * 
      */
     public Optional<Output<BuilderArgs>> builder_() {
@@ -123,14 +123,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+     * Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
      * 
      */
     @Import(name="cacheFrom")
     private @Nullable Output<List<CacheFromArgs>> cacheFrom;
 
     /**
-     * @return Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+     * @return Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
      * 
      */
     public Optional<Output<List<CacheFromArgs>>> cacheFrom() {
@@ -138,14 +138,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+     * Caches to export, for other builders to import. A preview exports none. A change never causes a build.
      * 
      */
     @Import(name="cacheTo")
     private @Nullable Output<List<CacheToArgs>> cacheTo;
 
     /**
-     * @return Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+     * @return Caches to export, for other builders to import. A preview exports none. A change never causes a build.
      * 
      */
     public Optional<Output<List<CacheToArgs>>> cacheTo() {
@@ -168,14 +168,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
+     * The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
      * 
      */
     @Import(name="contextHash")
     private @Nullable Output<String> contextHash;
 
     /**
-     * @return The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
+     * @return The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
      * 
      */
     public Optional<Output<String>> contextHash() {
@@ -198,14 +198,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+     * What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
      * 
      */
     @Import(name="exports")
     private @Nullable Output<List<ExportArgs>> exports;
 
     /**
-     * @return What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+     * @return What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
      * 
      */
     public Optional<Output<List<ExportArgs>>> exports() {
@@ -213,14 +213,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Labels of the image.
+     * Labels of the image. A secret among them is refused.
      * 
      */
     @Import(name="labels")
     private @Nullable Output<Map<String,String>> labels;
 
     /**
-     * @return Labels of the image.
+     * @return Labels of the image. A secret among them is refused.
      * 
      */
     public Optional<Output<Map<String,String>>> labels() {
@@ -228,14 +228,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+     * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
      * 
      */
     @Import(name="load")
     private @Nullable Output<Boolean> load;
 
     /**
-     * @return Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+     * @return Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> load() {
@@ -243,14 +243,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The network of steps. By default each step of the provider&#39;s own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud&#39;s metadata; a builder of yours decides for itself.
+     * The network of steps. On the plugin&#39;s own daemon each step has its own network, which does not lead to the machine&#39;s loopback or the cloud&#39;s metadata service. Another builder decides for itself. Defaults to `default`.
      * 
      */
     @Import(name="network")
     private @Nullable Output<NetworkMode> network;
 
     /**
-     * @return The network of steps. By default each step of the provider&#39;s own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud&#39;s metadata; a builder of yours decides for itself.
+     * @return The network of steps. On the plugin&#39;s own daemon each step has its own network, which does not lead to the machine&#39;s loopback or the cloud&#39;s metadata service. Another builder decides for itself. Defaults to `default`.
      * 
      */
     public Optional<Output<NetworkMode>> network() {
@@ -258,14 +258,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether an image that is built is built without the builder&#39;s cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+     * Whether to run every step again, without the builder&#39;s cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
      * 
      */
     @Import(name="noCache")
     private @Nullable Output<Boolean> noCache;
 
     /**
-     * @return Whether an image that is built is built without the builder&#39;s cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+     * @return Whether to run every step again, without the builder&#39;s cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> noCache() {
@@ -273,14 +273,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder&#39;s own platform.
+     * Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
      * 
      */
     @Import(name="platforms")
     private @Nullable Output<List<String>> platforms;
 
     /**
-     * @return Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder&#39;s own platform.
+     * @return Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
      * 
      */
     public Optional<Output<List<String>>> platforms() {
@@ -288,14 +288,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+     * Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
      * 
      */
     @Import(name="provenance")
     private @Nullable Output<ProvenanceArgs> provenance;
 
     /**
-     * @return Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+     * @return Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
      * 
      */
     public Optional<Output<ProvenanceArgs>> provenance() {
@@ -303,14 +303,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
+     * Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
      * 
      */
     @Import(name="pull")
     private @Nullable Output<Boolean> pull;
 
     /**
-     * @return Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
+     * @return Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> pull() {
@@ -318,14 +318,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
+     * Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
      * 
      */
     @Import(name="push")
     private @Nullable Output<Boolean> push;
 
     /**
-     * @return Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
+     * @return Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
      * 
      */
     public Optional<Output<Boolean>> push() {
@@ -333,14 +333,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+     * How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
      * 
      */
     @Import(name="pushTimeout")
     private @Nullable Output<Integer> pushTimeout;
 
     /**
-     * @return Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+     * @return How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
      * 
      */
     public Optional<Output<Integer>> pushTimeout() {
@@ -348,14 +348,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
+     * Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
      * 
      */
     @Import(name="registries")
     private @Nullable Output<List<RegistryArgs>> registries;
 
     /**
-     * @return Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
+     * @return Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
      * 
      */
     public Optional<Output<List<RegistryArgs>>> registries() {
@@ -363,14 +363,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+     * Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
      * 
      */
     @Import(name="sbom")
     private @Nullable Output<SBOMArgs> sbom;
 
     /**
-     * @return Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+     * @return Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
      * 
      */
     public Optional<Output<SBOMArgs>> sbom() {
@@ -378,14 +378,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+     * Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
      * 
      */
     @Import(name="secretSources")
     private @Nullable Output<Map<String,SecretSourceArgs>> secretSources;
 
     /**
-     * @return Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+     * @return Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
      * 
      */
     public Optional<Output<Map<String,SecretSourceArgs>>> secretSources() {
@@ -393,14 +393,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+     * Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
      * 
      */
     @Import(name="secrets")
     private @Nullable Output<Map<String,String>> secrets;
 
     /**
-     * @return Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+     * @return Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
      * 
      */
     public Optional<Output<Map<String,String>>> secrets() {
@@ -408,14 +408,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image&#39;s configuration and not those of its files.
+     * Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image&#39;s configuration, not those of its files.
      * 
      */
     @Import(name="sourceDateEpoch")
     private @Nullable Output<Integer> sourceDateEpoch;
 
     /**
-     * @return Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image&#39;s configuration and not those of its files.
+     * @return Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image&#39;s configuration, not those of its files.
      * 
      */
     public Optional<Output<Integer>> sourceDateEpoch() {
@@ -423,14 +423,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+     * SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
      * 
      */
     @Import(name="ssh")
     private @Nullable Output<List<SSHArgs>> ssh;
 
     /**
-     * @return What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+     * @return SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
      * 
      */
     public Optional<Output<List<SSHArgs>>> ssh() {
@@ -438,14 +438,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
+     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
      * 
      */
     @Import(name="tags")
     private @Nullable Output<List<String>> tags;
 
     /**
-     * @return Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
+     * @return Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
      * 
      */
     public Optional<Output<List<String>>> tags() {
@@ -453,14 +453,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The stage of the Dockerfile to build. Defaults to the last.
+     * The stage of the Dockerfile to build. Defaults to the last stage.
      * 
      */
     @Import(name="target")
     private @Nullable Output<String> target;
 
     /**
-     * @return The stage of the Dockerfile to build. Defaults to the last.
+     * @return The stage of the Dockerfile to build. Defaults to the last stage.
      * 
      */
     public Optional<Output<String>> target() {
@@ -468,14 +468,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+     * Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
      * 
      */
     @Import(name="testTargets")
     private @Nullable Output<List<String>> testTargets;
 
     /**
-     * @return Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+     * @return Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
      * 
      */
     public Optional<Output<List<String>>> testTargets() {
@@ -483,14 +483,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
+     * Which part of the build contexts is hashed and sent. Defaults to `auto`.
      * 
      */
     @Import(name="watch")
     private @Nullable Output<Watch> watch;
 
     /**
-     * @return Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
+     * @return Which part of the build contexts is hashed and sent. Defaults to `auto`.
      * 
      */
     public Optional<Output<Watch>> watch() {
@@ -552,7 +552,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param addHosts Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+         * @param addHosts Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
          * 
          * @return builder
          * 
@@ -563,7 +563,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param addHosts Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+         * @param addHosts Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
          * 
          * @return builder
          * 
@@ -573,7 +573,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param addHosts Hosts that steps know beside those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+         * @param addHosts Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
          * 
          * @return builder
          * 
@@ -583,7 +583,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param annotations Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+         * @param annotations Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
          * 
          * @return builder
          * 
@@ -594,7 +594,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param annotations Annotations of the manifest of every platform and, when there is one, of the index: registries and scanners read them without pulling the image.
+         * @param annotations Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
          * 
          * @return builder
          * 
@@ -604,7 +604,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param baseDigests The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+         * @param baseDigests The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
          * 
          * @return builder
          * 
@@ -615,7 +615,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param baseDigests The digest to build with for each base image, by its reference, such as `alpine:3.20`. Under `pull` these are looked up when they are not given, and a preview shows which of them is new.
+         * @param baseDigests The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
          * 
          * @return builder
          * 
@@ -625,7 +625,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
+         * @param buildArgs Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
          * 
          * @return builder
          * 
@@ -636,7 +636,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildArgs Values of the Dockerfile&#39;s `ARG`s. They can be read in the image&#39;s history: a secret among them is refused. Those that BuildKit acts on, such as `BUILDKIT_INLINE_CACHE`, work as its documentation says.
+         * @param buildArgs Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
          * 
          * @return builder
          * 
@@ -646,7 +646,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildOnPreview Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
+         * @param buildOnPreview Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
          * 
          * @return builder
          * 
@@ -657,7 +657,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildOnPreview Whether `pulumi preview` builds what would change, so that a broken Dockerfile or a failing step shows there. A preview never pushes. Defaults to true.
+         * @param buildOnPreview Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
          * 
          * @return builder
          * 
@@ -667,7 +667,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param builder The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+         * @param builder The BuildKit daemon that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then the environment variable `BUILDKIT_HOST`, then the plugin&#39;s own daemon (Linux only), which starts when needed.
          * 
          * @return builder
          * 
@@ -678,7 +678,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param builder The BuildKit daemon that builds. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+         * @param builder The BuildKit daemon that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then the environment variable `BUILDKIT_HOST`, then the plugin&#39;s own daemon (Linux only), which starts when needed.
          * 
          * @return builder
          * 
@@ -688,7 +688,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheFrom Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+         * @param cacheFrom Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
          * 
          * @return builder
          * 
@@ -699,7 +699,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheFrom Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+         * @param cacheFrom Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
          * 
          * @return builder
          * 
@@ -709,7 +709,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheFrom Caches from which the builder takes what it has not built itself. One that cannot be read is warned of. They have no say in what is built: a change is never a reason to build.
+         * @param cacheFrom Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
          * 
          * @return builder
          * 
@@ -719,7 +719,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheTo Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+         * @param cacheTo Caches to export, for other builders to import. A preview exports none. A change never causes a build.
          * 
          * @return builder
          * 
@@ -730,7 +730,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheTo Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+         * @param cacheTo Caches to export, for other builders to import. A preview exports none. A change never causes a build.
          * 
          * @return builder
          * 
@@ -740,7 +740,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheTo Caches into which a build writes what other builders can take from there; a preview writes none. A change is never a reason to build.
+         * @param cacheTo Caches to export, for other builders to import. A preview exports none. A change never causes a build.
          * 
          * @return builder
          * 
@@ -771,7 +771,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param contextHash The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
+         * @param contextHash The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
          * 
          * @return builder
          * 
@@ -782,7 +782,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param contextHash The digest of everything that the build reads from this machine: the Dockerfile and, after their ignore files, the build contexts. Computed when it is not given. Set it to decide by hand when to build, or put it in `ignoreChanges` to keep the image as it is.
+         * @param contextHash The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
          * 
          * @return builder
          * 
@@ -813,7 +813,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param exports What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+         * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
          * 
          * @return builder
          * 
@@ -824,7 +824,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param exports What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+         * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
          * 
          * @return builder
          * 
@@ -834,7 +834,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param exports What a build leaves beside the image that it pushes, and how that image is written. A preview leaves nothing. What was left stays when the resource is deleted, and is not missed when it is gone.
+         * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
          * 
          * @return builder
          * 
@@ -844,7 +844,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param labels Labels of the image.
+         * @param labels Labels of the image. A secret among them is refused.
          * 
          * @return builder
          * 
@@ -855,7 +855,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param labels Labels of the image.
+         * @param labels Labels of the image. A secret among them is refused.
          * 
          * @return builder
          * 
@@ -865,7 +865,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param load Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
          * 
          * @return builder
          * 
@@ -876,7 +876,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param load Whether to load the image, under its `tags`, into the Docker Engine that `DOCKER_HOST` names, or the one of this machine. It takes an image of one platform. Defaults to false.
+         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
          * 
          * @return builder
          * 
@@ -886,7 +886,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param network The network of steps. By default each step of the provider&#39;s own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud&#39;s metadata; a builder of yours decides for itself.
+         * @param network The network of steps. On the plugin&#39;s own daemon each step has its own network, which does not lead to the machine&#39;s loopback or the cloud&#39;s metadata service. Another builder decides for itself. Defaults to `default`.
          * 
          * @return builder
          * 
@@ -897,7 +897,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param network The network of steps. By default each step of the provider&#39;s own daemon has a network of its own, which leads out and not to the loopback of the machine or to its cloud&#39;s metadata; a builder of yours decides for itself.
+         * @param network The network of steps. On the plugin&#39;s own daemon each step has its own network, which does not lead to the machine&#39;s loopback or the cloud&#39;s metadata service. Another builder decides for itself. Defaults to `default`.
          * 
          * @return builder
          * 
@@ -907,7 +907,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param noCache Whether an image that is built is built without the builder&#39;s cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+         * @param noCache Whether to run every step again, without the builder&#39;s cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
          * 
          * @return builder
          * 
@@ -918,7 +918,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param noCache Whether an image that is built is built without the builder&#39;s cache, every step again. It is no reason to build: to build the same inputs again, set `contextHash` by hand. Such an image has another digest each time, so that a preview does not know it. Defaults to false.
+         * @param noCache Whether to run every step again, without the builder&#39;s cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
          * 
          * @return builder
          * 
@@ -928,7 +928,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder&#39;s own platform.
+         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
          * 
          * @return builder
          * 
@@ -939,7 +939,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder&#39;s own platform.
+         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
          * 
          * @return builder
          * 
@@ -949,7 +949,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`; variants such as `linux/arm/v7` too. Several platforms make an index (manifest list), one a plain manifest. Defaults to the builder&#39;s own platform.
+         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
          * 
          * @return builder
          * 
@@ -959,7 +959,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param provenance Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+         * @param provenance Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
          * 
          * @return builder
          * 
@@ -970,7 +970,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param provenance Attach a record of how the image was made (SLSA). Off by default, because it is another one on every build, and with it the digest; and because it makes an index of an image of one platform, which AWS Lambda refuses.
+         * @param provenance Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
          * 
          * @return builder
          * 
@@ -980,7 +980,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param pull Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
+         * @param pull Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
          * 
          * @return builder
          * 
@@ -991,7 +991,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param pull Whether to ask, in previews too, what names stand for now: registries for the digests of the base images, which `baseDigests` then holds, and git servers for the commit behind the branch or tag of a git context. What is new is built. Without it the Dockerfile and the URL count as they are written, and the builder takes the base images that it has. Defaults to false.
+         * @param pull Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
          * 
          * @return builder
          * 
@@ -1001,7 +1001,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param push Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
+         * @param push Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
          * 
          * @return builder
          * 
@@ -1012,7 +1012,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param push Whether to push the image. Defaults to true when there are tags. An image that is neither pushed, loaded nor exported is not made: the steps run, and `digest` is empty.
+         * @param push Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
          * 
          * @return builder
          * 
@@ -1022,7 +1022,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param pushTimeout Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+         * @param pushTimeout How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
          * 
          * @return builder
          * 
@@ -1033,7 +1033,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param pushTimeout Seconds for which a push, and the tagging after it, is tried again when a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
+         * @param pushTimeout How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
          * 
          * @return builder
          * 
@@ -1043,7 +1043,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registries Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
+         * @param registries Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
          * 
          * @return builder
          * 
@@ -1054,7 +1054,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registries Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
+         * @param registries Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
          * 
          * @return builder
          * 
@@ -1064,7 +1064,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registries Logins for registries, of which a change is never a reason to build. Without one for a host, the Docker configuration of the user (`docker login`, credential helpers) is asked.
+         * @param registries Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
          * 
          * @return builder
          * 
@@ -1074,7 +1074,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sbom Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+         * @param sbom Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
          * 
          * @return builder
          * 
@@ -1085,7 +1085,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sbom Attach a list of what is in the image (SBOM). Off by default for the reasons of `provenance`.
+         * @param sbom Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
          * 
          * @return builder
          * 
@@ -1095,7 +1095,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secretSources Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+         * @param secretSources Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
          * 
          * @return builder
          * 
@@ -1106,7 +1106,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secretSources Secrets like `secrets`, of which only the place is given: an environment variable or a file, looked up when a build starts, and only then. The values are in no state. (An input of its own rather than a second form of the values of `secrets`, because few languages have a good type for text or an object.)
+         * @param secretSources Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
          * 
          * @return builder
          * 
@@ -1116,7 +1116,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
          * 
          * @return builder
          * 
@@ -1127,7 +1127,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. They go from memory to memory and are no part of the image; a change of one is never a reason to build. What a step prints of them is shown as `[secret]`. As every input they are kept in the state, encrypted: `secretSources` keeps them out of it.
+         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
          * 
          * @return builder
          * 
@@ -1137,7 +1137,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image&#39;s configuration and not those of its files.
+         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image&#39;s configuration, not those of its files.
          * 
          * @return builder
          * 
@@ -1148,7 +1148,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit: no time in the image is later, and files of the build contexts have exactly this one. The same inputs then have the same digest on any machine, as far as the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`, which alone sets the times of the image&#39;s configuration and not those of its files.
+         * @param sourceDateEpoch Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image&#39;s configuration, not those of its files.
          * 
          * @return builder
          * 
@@ -1158,7 +1158,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ssh What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+         * @param ssh SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
          * 
          * @return builder
          * 
@@ -1169,7 +1169,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ssh What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+         * @param ssh SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
          * 
          * @return builder
          * 
@@ -1179,7 +1179,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ssh What steps may sign in with over SSH: `RUN --mount=type=ssh`. Keys never leave this machine; a change is never a reason to build.
+         * @param ssh SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
          * 
          * @return builder
          * 
@@ -1189,7 +1189,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
+         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
          * 
          * @return builder
          * 
@@ -1200,7 +1200,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
+         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
          * 
          * @return builder
          * 
@@ -1210,7 +1210,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. Their order is of no meaning but for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, is replaced by the 64 digits of a hash of everything that shapes the image: when such a tag is in the registry, it is used and nothing is built. So whoever may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read: a tag like any other.
+         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
          * 
          * @return builder
          * 
@@ -1220,7 +1220,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param target The stage of the Dockerfile to build. Defaults to the last.
+         * @param target The stage of the Dockerfile to build. Defaults to the last stage.
          * 
          * @return builder
          * 
@@ -1231,7 +1231,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param target The stage of the Dockerfile to build. Defaults to the last.
+         * @param target The stage of the Dockerfile to build. Defaults to the last stage.
          * 
          * @return builder
          * 
@@ -1241,7 +1241,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param testTargets Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+         * @param testTargets Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
          * 
          * @return builder
          * 
@@ -1252,7 +1252,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param testTargets Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+         * @param testTargets Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
          * 
          * @return builder
          * 
@@ -1262,7 +1262,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param testTargets Stages of the Dockerfile that are built, for every platform, before the image: when a step of one fails, nothing is pushed. What they read of the build contexts counts as what the image reads.
+         * @param testTargets Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
          * 
          * @return builder
          * 
@@ -1272,7 +1272,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param watch Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
+         * @param watch Which part of the build contexts is hashed and sent. Defaults to `auto`.
          * 
          * @return builder
          * 
@@ -1283,7 +1283,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param watch Which part of the build contexts decides when to build, and is sent. Defaults to `auto`.
+         * @param watch Which part of the build contexts is hashed and sent. Defaults to `auto`.
          * 
          * @return builder
          * 

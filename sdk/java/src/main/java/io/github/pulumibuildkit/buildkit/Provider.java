@@ -16,14 +16,14 @@ import javax.annotation.Nullable;
 @ResourceType(type="pulumi:providers:buildkit")
 public class Provider extends com.pulumi.resources.ProviderResource {
     /**
-     * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+     * The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin&#39;s own daemon (Linux only), which starts when needed.
      * 
      */
     @Export(name="host", refs={String.class}, tree="[0]")
     private Output</* @Nullable */ String> host;
 
     /**
-     * @return The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+     * @return The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin&#39;s own daemon (Linux only), which starts when needed.
      * 
      */
     public Output<Optional<String>> host() {

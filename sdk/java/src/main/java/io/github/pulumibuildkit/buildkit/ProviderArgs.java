@@ -21,14 +21,14 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     public static final ProviderArgs Empty = new ProviderArgs();
 
     /**
-     * Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+     * Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
      * 
      */
     @Import(name="allowInsecureTcp", json=true)
     private @Nullable Output<Boolean> allowInsecureTcp;
 
     /**
-     * @return Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+     * @return Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
      * 
      */
     public Optional<Output<Boolean>> allowInsecureTcp() {
@@ -36,14 +36,14 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+     * Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
      * 
      */
     @Import(name="ecr", json=true)
     private @Nullable Output<ECRArgs> ecr;
 
     /**
-     * @return Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+     * @return Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
      * 
      */
     public Optional<Output<ECRArgs>> ecr() {
@@ -51,14 +51,14 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+     * Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin&#39;s own daemon refuses others.
      * 
      */
     @Import(name="frontends", json=true)
     private @Nullable Output<List<String>> frontends;
 
     /**
-     * @return Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+     * @return Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin&#39;s own daemon refuses others.
      * 
      */
     public Optional<Output<List<String>>> frontends() {
@@ -66,14 +66,14 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+     * The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin&#39;s own daemon (Linux only), which starts when needed.
      * 
      */
     @Import(name="host")
     private @Nullable Output<String> host;
 
     /**
-     * @return The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+     * @return The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin&#39;s own daemon (Linux only), which starts when needed.
      * 
      */
     public Optional<Output<String>> host() {
@@ -81,14 +81,14 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
+     * How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
      * 
      */
     @Import(name="maxParallelBuilds", json=true)
     private @Nullable Output<Integer> maxParallelBuilds;
 
     /**
-     * @return How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
+     * @return How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
      * 
      */
     public Optional<Output<Integer>> maxParallelBuilds() {
@@ -96,14 +96,14 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Logins for registries, for every image. One of an image&#39;s own for the same host comes first.
+     * Logins for registries, for every image. An image&#39;s own login for the same host comes first.
      * 
      */
     @Import(name="registries", json=true)
     private @Nullable Output<List<RegistryArgs>> registries;
 
     /**
-     * @return Logins for registries, for every image. One of an image&#39;s own for the same host comes first.
+     * @return Logins for registries, for every image. An image&#39;s own login for the same host comes first.
      * 
      */
     public Optional<Output<List<RegistryArgs>>> registries() {
@@ -140,7 +140,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param allowInsecureTcp Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+         * @param allowInsecureTcp Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
          * 
          * @return builder
          * 
@@ -151,7 +151,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param allowInsecureTcp Build on a daemon of another machine by `tcp://`, which has no TLS: everybody on the way reads the secrets of a build and may change what is built. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`. `tcp://` to this machine needs no permission.
+         * @param allowInsecureTcp Whether to build on a daemon of another machine by `tcp://`, which has no TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
          * 
          * @return builder
          * 
@@ -161,7 +161,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ecr Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+         * @param ecr Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
          * 
          * @return builder
          * 
@@ -172,7 +172,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ecr Who the provider is at Amazon ECR, for every image without a login of its own. Defaults to whoever the AWS SDK finds.
+         * @param ecr Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
          * 
          * @return builder
          * 
@@ -182,7 +182,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param frontends Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+         * @param frontends Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin&#39;s own daemon refuses others.
          * 
          * @return builder
          * 
@@ -193,7 +193,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param frontends Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+         * @param frontends Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin&#39;s own daemon refuses others.
          * 
          * @return builder
          * 
@@ -203,7 +203,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param frontends Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, beside `docker/dockerfile` and `docker/dockerfile-upstream`: a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so others are refused on the provider&#39;s own builder.
+         * @param frontends Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin&#39;s own daemon refuses others.
          * 
          * @return builder
          * 
@@ -213,7 +213,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param host The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+         * @param host The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin&#39;s own daemon (Linux only), which starts when needed.
          * 
          * @return builder
          * 
@@ -224,7 +224,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param host The BuildKit daemon of images without a `builder` of their own: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the one in the environment variable `BUILDKIT_HOST`, else to the provider&#39;s own, which it starts when needed (Linux only).
+         * @param host The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin&#39;s own daemon (Linux only), which starts when needed.
          * 
          * @return builder
          * 
@@ -234,7 +234,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param maxParallelBuilds How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
+         * @param maxParallelBuilds How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
          * 
          * @return builder
          * 
@@ -245,7 +245,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param maxParallelBuilds How many images build at once; the others wait. At least 1. Defaults to no limit but that of `pulumi up --parallel`.
+         * @param maxParallelBuilds How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
          * 
          * @return builder
          * 
@@ -255,7 +255,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registries Logins for registries, for every image. One of an image&#39;s own for the same host comes first.
+         * @param registries Logins for registries, for every image. An image&#39;s own login for the same host comes first.
          * 
          * @return builder
          * 
@@ -266,7 +266,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registries Logins for registries, for every image. One of an image&#39;s own for the same host comes first.
+         * @param registries Logins for registries, for every image. An image&#39;s own login for the same host comes first.
          * 
          * @return builder
          * 
@@ -276,7 +276,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registries Logins for registries, for every image. One of an image&#39;s own for the same host comes first.
+         * @param registries Logins for registries, for every image. An image&#39;s own login for the same host comes first.
          * 
          * @return builder
          * 

@@ -21,12 +21,12 @@ import java.util.StringJoiner;
          */
         Zstd("zstd"),
         /**
-         * eStargz, of which a runtime can fetch files one by one.
+         * eStargz, from which a runtime can fetch single files.
          * 
          */
         Estargz("estargz"),
         /**
-         * Not at all.
+         * No compression.
          * 
          */
         Uncompressed("uncompressed");

@@ -11,17 +11,17 @@ import java.util.StringJoiner;
     @EnumType
     public enum NetworkMode {
         /**
-         * The builder&#39;s choice: with the provider&#39;s own daemon, a network of the step&#39;s own.
+         * The builder&#39;s choice. On the plugin&#39;s own daemon, each step has its own network.
          * 
          */
         Default("default"),
         /**
-         * That of the machine of the builder, with all that listens on its loopback, the Pulumi engine included, and the metadata of its cloud. The builder must allow it (the entitlement `network.host`).
+         * The network of the builder&#39;s machine, with its loopback (also the Pulumi engine&#39;s port) and the metadata service of its cloud. The builder must allow it (the entitlement `network.host`).
          * 
          */
         Host("host"),
         /**
-         * None.
+         * No network.
          * 
          */
         None("none");

@@ -11,12 +11,12 @@ import java.util.StringJoiner;
     @EnumType
     public enum ProvenanceMode {
         /**
-         * When and by what it was built, and from which sources and base images.
+         * When and by what the image was built, and from which sources and base images.
          * 
          */
         Min("min"),
         /**
-         * The build arguments, the Dockerfile and every step too.
+         * Also the build arguments, the Dockerfile and every step.
          * 
          */
         Max("max");

@@ -11,7 +11,7 @@ import java.util.StringJoiner;
     @EnumType
     public enum Watch {
         /**
-         * What the Dockerfile reads from them; all of it when that cannot be told for certain.
+         * What the Dockerfile reads. If that is uncertain, the whole context.
          * 
          */
         Auto("auto"),

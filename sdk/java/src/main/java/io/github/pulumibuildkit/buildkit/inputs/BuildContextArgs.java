@@ -22,14 +22,14 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
     public static final BuildContextArgs Empty = new BuildContextArgs();
 
     /**
-     * A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository&#39;s, as `github.com/acme/app`. Defaults to `.`.
+     * A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
      * 
      */
     @Import(name="location")
     private @Nullable Output<String> location;
 
     /**
-     * @return A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository&#39;s, as `github.com/acme/app`. Defaults to `.`.
+     * @return A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
      * 
      */
     public Optional<Output<String>> location() {
@@ -37,14 +37,14 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+     * More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
      * 
      */
     @Import(name="named")
     private @Nullable Output<Map<String,NamedContextArgs>> named;
 
     /**
-     * @return Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+     * @return More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
      * 
      */
     public Optional<Output<Map<String,NamedContextArgs>>> named() {
@@ -77,7 +77,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository&#39;s, as `github.com/acme/app`. Defaults to `.`.
+         * @param location A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
          * 
          * @return builder
          * 
@@ -88,7 +88,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program: what `&lt;Dockerfile&gt;.dockerignore` or else `.dockerignore` leaves out is neither read nor sent. Or what the builder fetches itself: a git repository such as `https://host/repo.git#branch:folder`, or the URL of an archive; it counts by its URL. What is there as a directory is one, also if its name could be a repository&#39;s, as `github.com/acme/app`. Defaults to `.`.
+         * @param location A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
          * 
          * @return builder
          * 
@@ -98,7 +98,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param named Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+         * @param named More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
          * 
          * @return builder
          * 
@@ -109,7 +109,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param named Further contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+         * @param named More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
          * 
          * @return builder
          * 

@@ -20,14 +20,14 @@ public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
     public static final BuilderArgs Empty = new BuilderArgs();
 
     /**
-     * Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+     * Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
      * 
      */
     @Import(name="endpoint")
     private @Nullable Output<String> endpoint;
 
     /**
-     * @return Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+     * @return Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
      * 
      */
     public Optional<Output<String>> endpoint() {
@@ -59,7 +59,7 @@ public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpoint Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+         * @param endpoint Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
          * 
          * @return builder
          * 
@@ -70,7 +70,7 @@ public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpoint Its address: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+         * @param endpoint Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
          * 
          * @return builder
          * 

@@ -18,7 +18,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * A cache to read: one of its members.
+ * A cache to import: exactly one kind.
  * 
  */
 public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
@@ -56,14 +56,14 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The cache of GitHub Actions. Outside of a job of theirs it is left out.
+     * The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
      * 
      */
     @Import(name="gha")
     private @Nullable Output<CacheFromGitHubActionsArgs> gha;
 
     /**
-     * @return The cache of GitHub Actions. Outside of a job of theirs it is left out.
+     * @return The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
      * 
      */
     public Optional<Output<CacheFromGitHubActionsArgs>> gha() {
@@ -71,14 +71,14 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * A folder of this machine.
+     * A folder on this machine.
      * 
      */
     @Import(name="local")
     private @Nullable Output<CacheFromLocalArgs> local;
 
     /**
-     * @return A folder of this machine.
+     * @return A folder on this machine.
      * 
      */
     public Optional<Output<CacheFromLocalArgs>> local() {
@@ -86,14 +86,14 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+     * The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
      * 
      */
     @Import(name="raw")
     private @Nullable Output<String> raw;
 
     /**
-     * @return A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+     * @return The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
      * 
      */
     public Optional<Output<String>> raw() {
@@ -116,14 +116,14 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * A bucket of Amazon S3, or of a service that speaks its protocol.
+     * A bucket of Amazon S3, or of a service with the same protocol.
      * 
      */
     @Import(name="s3")
     private @Nullable Output<CacheFromS3Args> s3;
 
     /**
-     * @return A bucket of Amazon S3, or of a service that speaks its protocol.
+     * @return A bucket of Amazon S3, or of a service with the same protocol.
      * 
      */
     public Optional<Output<CacheFromS3Args>> s3() {
@@ -203,7 +203,7 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param gha The cache of GitHub Actions. Outside of a job of theirs it is left out.
+         * @param gha The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
          * 
          * @return builder
          * 
@@ -214,7 +214,7 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param gha The cache of GitHub Actions. Outside of a job of theirs it is left out.
+         * @param gha The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
          * 
          * @return builder
          * 
@@ -224,7 +224,7 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param local A folder of this machine.
+         * @param local A folder on this machine.
          * 
          * @return builder
          * 
@@ -235,7 +235,7 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param local A folder of this machine.
+         * @param local A folder on this machine.
          * 
          * @return builder
          * 
@@ -245,7 +245,7 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param raw A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+         * @param raw The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
          * 
          * @return builder
          * 
@@ -256,7 +256,7 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param raw A cache as `docker buildx build --cache-from` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+         * @param raw The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
          * 
          * @return builder
          * 
@@ -287,7 +287,7 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param s3 A bucket of Amazon S3, or of a service that speaks its protocol.
+         * @param s3 A bucket of Amazon S3, or of a service with the same protocol.
          * 
          * @return builder
          * 
@@ -298,7 +298,7 @@ public final class CacheFromArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param s3 A bucket of Amazon S3, or of a service that speaks its protocol.
+         * @param s3 A bucket of Amazon S3, or of a service with the same protocol.
          * 
          * @return builder
          * 

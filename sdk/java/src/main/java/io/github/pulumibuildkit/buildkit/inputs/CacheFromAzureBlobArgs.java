@@ -51,14 +51,14 @@ public final class CacheFromAzureBlobArgs extends com.pulumi.resources.ResourceA
     }
 
     /**
-     * Key of the storage account. Without it the builder uses an identity that it finds itself.
+     * Key of the storage account. Without it, the builder uses an identity that it finds itself.
      * 
      */
     @Import(name="secretAccessKey")
     private @Nullable Output<String> secretAccessKey;
 
     /**
-     * @return Key of the storage account. Without it the builder uses an identity that it finds itself.
+     * @return Key of the storage account. Without it, the builder uses an identity that it finds itself.
      * 
      */
     public Optional<Output<String>> secretAccessKey() {
@@ -134,7 +134,7 @@ public final class CacheFromAzureBlobArgs extends com.pulumi.resources.ResourceA
         }
 
         /**
-         * @param secretAccessKey Key of the storage account. Without it the builder uses an identity that it finds itself.
+         * @param secretAccessKey Key of the storage account. Without it, the builder uses an identity that it finds itself.
          * 
          * @return builder
          * 
@@ -145,7 +145,7 @@ public final class CacheFromAzureBlobArgs extends com.pulumi.resources.ResourceA
         }
 
         /**
-         * @param secretAccessKey Key of the storage account. Without it the builder uses an identity that it finds itself.
+         * @param secretAccessKey Key of the storage account. Without it, the builder uses an identity that it finds itself.
          * 
          * @return builder
          * 

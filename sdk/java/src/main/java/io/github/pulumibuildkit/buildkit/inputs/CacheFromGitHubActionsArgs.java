@@ -12,7 +12,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * The cache of GitHub Actions. Its address and token are taken from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+ * The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
  * 
  */
 public final class CacheFromGitHubActionsArgs extends com.pulumi.resources.ResourceArgs {
@@ -20,14 +20,14 @@ public final class CacheFromGitHubActionsArgs extends com.pulumi.resources.Resou
     public static final CacheFromGitHubActionsArgs Empty = new CacheFromGitHubActionsArgs();
 
     /**
-     * The name of this cache among others of the repository: images with the same scope overwrite each other&#39;s. Defaults to `buildkit`.
+     * Name of the cache in the repository. Images with the same scope overwrite each other&#39;s cache. Defaults to `buildkit`.
      * 
      */
     @Import(name="scope")
     private @Nullable Output<String> scope;
 
     /**
-     * @return The name of this cache among others of the repository: images with the same scope overwrite each other&#39;s. Defaults to `buildkit`.
+     * @return Name of the cache in the repository. Images with the same scope overwrite each other&#39;s cache. Defaults to `buildkit`.
      * 
      */
     public Optional<Output<String>> scope() {
@@ -59,7 +59,7 @@ public final class CacheFromGitHubActionsArgs extends com.pulumi.resources.Resou
         }
 
         /**
-         * @param scope The name of this cache among others of the repository: images with the same scope overwrite each other&#39;s. Defaults to `buildkit`.
+         * @param scope Name of the cache in the repository. Images with the same scope overwrite each other&#39;s cache. Defaults to `buildkit`.
          * 
          * @return builder
          * 
@@ -70,7 +70,7 @@ public final class CacheFromGitHubActionsArgs extends com.pulumi.resources.Resou
         }
 
         /**
-         * @param scope The name of this cache among others of the repository: images with the same scope overwrite each other&#39;s. Defaults to `buildkit`.
+         * @param scope Name of the cache in the repository. Images with the same scope overwrite each other&#39;s cache. Defaults to `buildkit`.
          * 
          * @return builder
          * 

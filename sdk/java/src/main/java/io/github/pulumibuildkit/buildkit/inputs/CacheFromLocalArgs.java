@@ -21,14 +21,14 @@ public final class CacheFromLocalArgs extends com.pulumi.resources.ResourceArgs 
     public static final CacheFromLocalArgs Empty = new CacheFromLocalArgs();
 
     /**
-     * Digest of the cache in it. Defaults to the one that was written last.
+     * Digest of the cache in the folder. Defaults to the one that was written last.
      * 
      */
     @Import(name="digest")
     private @Nullable Output<String> digest;
 
     /**
-     * @return Digest of the cache in it. Defaults to the one that was written last.
+     * @return Digest of the cache in the folder. Defaults to the one that was written last.
      * 
      */
     public Optional<Output<String>> digest() {
@@ -76,7 +76,7 @@ public final class CacheFromLocalArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param digest Digest of the cache in it. Defaults to the one that was written last.
+         * @param digest Digest of the cache in the folder. Defaults to the one that was written last.
          * 
          * @return builder
          * 
@@ -87,7 +87,7 @@ public final class CacheFromLocalArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param digest Digest of the cache in it. Defaults to the one that was written last.
+         * @param digest Digest of the cache in the folder. Defaults to the one that was written last.
          * 
          * @return builder
          * 

@@ -14,7 +14,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+ * A cache in a bucket of Amazon S3, or of a service with the same protocol.
  * 
  */
 public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
@@ -22,14 +22,14 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
     public static final CacheFromS3Args Empty = new CacheFromS3Args();
 
     /**
-     * Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+     * Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
      * 
      */
     @Import(name="accessKeyId")
     private @Nullable Output<String> accessKeyId;
 
     /**
-     * @return Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+     * @return Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
      * 
      */
     public Optional<Output<String>> accessKeyId() {
@@ -37,14 +37,14 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What the keys of blobs begin with. Defaults to `blobs/`.
+     * Prefix of the keys of blobs. Defaults to `blobs/`.
      * 
      */
     @Import(name="blobsPrefix")
     private @Nullable Output<String> blobsPrefix;
 
     /**
-     * @return What the keys of blobs begin with. Defaults to `blobs/`.
+     * @return Prefix of the keys of blobs. Defaults to `blobs/`.
      * 
      */
     public Optional<Output<String>> blobsPrefix() {
@@ -67,14 +67,14 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * URL of the service, when it is not Amazon&#39;s.
+     * URL of the service, if it is not Amazon S3.
      * 
      */
     @Import(name="endpointUrl")
     private @Nullable Output<String> endpointUrl;
 
     /**
-     * @return URL of the service, when it is not Amazon&#39;s.
+     * @return URL of the service, if it is not Amazon S3.
      * 
      */
     public Optional<Output<String>> endpointUrl() {
@@ -82,14 +82,14 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What the keys of manifests begin with. Defaults to `manifests/`.
+     * Prefix of the keys of manifests. Defaults to `manifests/`.
      * 
      */
     @Import(name="manifestsPrefix")
     private @Nullable Output<String> manifestsPrefix;
 
     /**
-     * @return What the keys of manifests begin with. Defaults to `manifests/`.
+     * @return Prefix of the keys of manifests. Defaults to `manifests/`.
      * 
      */
     public Optional<Output<String>> manifestsPrefix() {
@@ -97,14 +97,14 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Name of the cache in it. Defaults to `buildkit`.
+     * Name of the cache in the bucket. Defaults to `buildkit`.
      * 
      */
     @Import(name="name")
     private @Nullable Output<String> name;
 
     /**
-     * @return Name of the cache in it. Defaults to `buildkit`.
+     * @return Name of the cache in the bucket. Defaults to `buildkit`.
      * 
      */
     public Optional<Output<String>> name() {
@@ -112,14 +112,14 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+     * Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
      * 
      */
     @Import(name="region")
     private @Nullable Output<String> region;
 
     /**
-     * @return Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+     * @return Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
      * 
      */
     public Optional<Output<String>> region() {
@@ -127,14 +127,14 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Its secret. Defaults like `accessKeyId`, together with it.
+     * Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
      * 
      */
     @Import(name="secretAccessKey")
     private @Nullable Output<String> secretAccessKey;
 
     /**
-     * @return Its secret. Defaults like `accessKeyId`, together with it.
+     * @return Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
      * 
      */
     public Optional<Output<String>> secretAccessKey() {
@@ -142,14 +142,14 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The token of a temporary key. Defaults like `accessKeyId`, together with it.
+     * Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
      * 
      */
     @Import(name="sessionToken")
     private @Nullable Output<String> sessionToken;
 
     /**
-     * @return The token of a temporary key. Defaults like `accessKeyId`, together with it.
+     * @return Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
      * 
      */
     public Optional<Output<String>> sessionToken() {
@@ -157,14 +157,14 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+     * Whether URLs have the bucket in the path and not in the host. Defaults to false.
      * 
      */
     @Import(name="usePathStyle")
     private @Nullable Output<Boolean> usePathStyle;
 
     /**
-     * @return Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+     * @return Whether URLs have the bucket in the path and not in the host. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> usePathStyle() {
@@ -205,7 +205,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param accessKeyId Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+         * @param accessKeyId Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
          * 
          * @return builder
          * 
@@ -216,7 +216,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param accessKeyId Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+         * @param accessKeyId Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
          * 
          * @return builder
          * 
@@ -226,7 +226,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param blobsPrefix What the keys of blobs begin with. Defaults to `blobs/`.
+         * @param blobsPrefix Prefix of the keys of blobs. Defaults to `blobs/`.
          * 
          * @return builder
          * 
@@ -237,7 +237,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param blobsPrefix What the keys of blobs begin with. Defaults to `blobs/`.
+         * @param blobsPrefix Prefix of the keys of blobs. Defaults to `blobs/`.
          * 
          * @return builder
          * 
@@ -268,7 +268,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpointUrl URL of the service, when it is not Amazon&#39;s.
+         * @param endpointUrl URL of the service, if it is not Amazon S3.
          * 
          * @return builder
          * 
@@ -279,7 +279,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpointUrl URL of the service, when it is not Amazon&#39;s.
+         * @param endpointUrl URL of the service, if it is not Amazon S3.
          * 
          * @return builder
          * 
@@ -289,7 +289,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param manifestsPrefix What the keys of manifests begin with. Defaults to `manifests/`.
+         * @param manifestsPrefix Prefix of the keys of manifests. Defaults to `manifests/`.
          * 
          * @return builder
          * 
@@ -300,7 +300,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param manifestsPrefix What the keys of manifests begin with. Defaults to `manifests/`.
+         * @param manifestsPrefix Prefix of the keys of manifests. Defaults to `manifests/`.
          * 
          * @return builder
          * 
@@ -310,7 +310,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param name Name of the cache in it. Defaults to `buildkit`.
+         * @param name Name of the cache in the bucket. Defaults to `buildkit`.
          * 
          * @return builder
          * 
@@ -321,7 +321,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param name Name of the cache in it. Defaults to `buildkit`.
+         * @param name Name of the cache in the bucket. Defaults to `buildkit`.
          * 
          * @return builder
          * 
@@ -331,7 +331,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param region Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+         * @param region Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
          * 
          * @return builder
          * 
@@ -342,7 +342,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param region Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+         * @param region Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
          * 
          * @return builder
          * 
@@ -352,7 +352,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secretAccessKey Its secret. Defaults like `accessKeyId`, together with it.
+         * @param secretAccessKey Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
          * 
          * @return builder
          * 
@@ -363,7 +363,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secretAccessKey Its secret. Defaults like `accessKeyId`, together with it.
+         * @param secretAccessKey Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
          * 
          * @return builder
          * 
@@ -373,7 +373,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sessionToken The token of a temporary key. Defaults like `accessKeyId`, together with it.
+         * @param sessionToken Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
          * 
          * @return builder
          * 
@@ -384,7 +384,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sessionToken The token of a temporary key. Defaults like `accessKeyId`, together with it.
+         * @param sessionToken Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
          * 
          * @return builder
          * 
@@ -394,7 +394,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param usePathStyle Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+         * @param usePathStyle Whether URLs have the bucket in the path and not in the host. Defaults to false.
          * 
          * @return builder
          * 
@@ -405,7 +405,7 @@ public final class CacheFromS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param usePathStyle Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+         * @param usePathStyle Whether URLs have the bucket in the path and not in the host. Defaults to false.
          * 
          * @return builder
          * 

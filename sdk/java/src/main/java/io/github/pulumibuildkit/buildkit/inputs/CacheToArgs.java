@@ -19,7 +19,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * A cache to write: one of its members.
+ * A cache to export: exactly one kind.
  * 
  */
 public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
@@ -57,14 +57,14 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The cache of GitHub Actions. Outside of a job of theirs it is left out.
+     * The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
      * 
      */
     @Import(name="gha")
     private @Nullable Output<CacheToGitHubActionsArgs> gha;
 
     /**
-     * @return The cache of GitHub Actions. Outside of a job of theirs it is left out.
+     * @return The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
      * 
      */
     public Optional<Output<CacheToGitHubActionsArgs>> gha() {
@@ -72,14 +72,14 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+     * The image itself. It then contains what other builders need to reuse the layers of its last stage.
      * 
      */
     @Import(name="inline")
     private @Nullable Output<CacheToInlineArgs> inline;
 
     /**
-     * @return The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+     * @return The image itself. It then contains what other builders need to reuse the layers of its last stage.
      * 
      */
     public Optional<Output<CacheToInlineArgs>> inline() {
@@ -87,14 +87,14 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * A folder of this machine.
+     * A folder on this machine.
      * 
      */
     @Import(name="local")
     private @Nullable Output<CacheToLocalArgs> local;
 
     /**
-     * @return A folder of this machine.
+     * @return A folder on this machine.
      * 
      */
     public Optional<Output<CacheToLocalArgs>> local() {
@@ -102,14 +102,14 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+     * The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
      * 
      */
     @Import(name="raw")
     private @Nullable Output<String> raw;
 
     /**
-     * @return A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+     * @return The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
      * 
      */
     public Optional<Output<String>> raw() {
@@ -132,14 +132,14 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * A bucket of Amazon S3, or of a service that speaks its protocol.
+     * A bucket of Amazon S3, or of a service with the same protocol.
      * 
      */
     @Import(name="s3")
     private @Nullable Output<CacheToS3Args> s3;
 
     /**
-     * @return A bucket of Amazon S3, or of a service that speaks its protocol.
+     * @return A bucket of Amazon S3, or of a service with the same protocol.
      * 
      */
     public Optional<Output<CacheToS3Args>> s3() {
@@ -220,7 +220,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param gha The cache of GitHub Actions. Outside of a job of theirs it is left out.
+         * @param gha The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
          * 
          * @return builder
          * 
@@ -231,7 +231,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param gha The cache of GitHub Actions. Outside of a job of theirs it is left out.
+         * @param gha The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
          * 
          * @return builder
          * 
@@ -241,7 +241,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param inline The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+         * @param inline The image itself. It then contains what other builders need to reuse the layers of its last stage.
          * 
          * @return builder
          * 
@@ -252,7 +252,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param inline The image itself: what is needed to reuse the layers of its last stage becomes part of it.
+         * @param inline The image itself. It then contains what other builders need to reuse the layers of its last stage.
          * 
          * @return builder
          * 
@@ -262,7 +262,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param local A folder of this machine.
+         * @param local A folder on this machine.
          * 
          * @return builder
          * 
@@ -273,7 +273,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param local A folder of this machine.
+         * @param local A folder on this machine.
          * 
          * @return builder
          * 
@@ -283,7 +283,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param raw A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+         * @param raw The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
          * 
          * @return builder
          * 
@@ -294,7 +294,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param raw A cache as `docker buildx build --cache-to` takes it: `type=registry,ref=…`. The other members are checked, this is not.
+         * @param raw The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
          * 
          * @return builder
          * 
@@ -325,7 +325,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param s3 A bucket of Amazon S3, or of a service that speaks its protocol.
+         * @param s3 A bucket of Amazon S3, or of a service with the same protocol.
          * 
          * @return builder
          * 
@@ -336,7 +336,7 @@ public final class CacheToArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param s3 A bucket of Amazon S3, or of a service that speaks its protocol.
+         * @param s3 A bucket of Amazon S3, or of a service with the same protocol.
          * 
          * @return builder
          * 

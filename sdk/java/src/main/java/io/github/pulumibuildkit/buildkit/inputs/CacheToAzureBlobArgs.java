@@ -38,14 +38,14 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
     }
 
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     @Import(name="ignoreError")
     private @Nullable Output<Boolean> ignoreError;
 
     /**
-     * @return Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> ignoreError() {
@@ -53,14 +53,14 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
     }
 
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      * 
      */
     @Import(name="mode")
     private @Nullable Output<CacheMode> mode;
 
     /**
-     * @return What is kept. Defaults to `min`.
+     * @return Which layers to keep. Defaults to `min`.
      * 
      */
     public Optional<Output<CacheMode>> mode() {
@@ -83,14 +83,14 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
     }
 
     /**
-     * Key of the storage account. Without it the builder uses an identity that it finds itself.
+     * Key of the storage account. Without it, the builder uses an identity that it finds itself.
      * 
      */
     @Import(name="secretAccessKey")
     private @Nullable Output<String> secretAccessKey;
 
     /**
-     * @return Key of the storage account. Without it the builder uses an identity that it finds itself.
+     * @return Key of the storage account. Without it, the builder uses an identity that it finds itself.
      * 
      */
     public Optional<Output<String>> secretAccessKey() {
@@ -147,7 +147,7 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -158,7 +158,7 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -168,7 +168,7 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 
@@ -179,7 +179,7 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 
@@ -210,7 +210,7 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
         }
 
         /**
-         * @param secretAccessKey Key of the storage account. Without it the builder uses an identity that it finds itself.
+         * @param secretAccessKey Key of the storage account. Without it, the builder uses an identity that it finds itself.
          * 
          * @return builder
          * 
@@ -221,7 +221,7 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
         }
 
         /**
-         * @param secretAccessKey Key of the storage account. Without it the builder uses an identity that it finds itself.
+         * @param secretAccessKey Key of the storage account. Without it, the builder uses an identity that it finds itself.
          * 
          * @return builder
          * 

@@ -14,7 +14,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * The cache of GitHub Actions, to be written.
+ * The cache of GitHub Actions, to write.
  * 
  */
 public final class CacheToGitHubActionsArgs extends com.pulumi.resources.ResourceArgs {
@@ -22,14 +22,14 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
     public static final CacheToGitHubActionsArgs Empty = new CacheToGitHubActionsArgs();
 
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     @Import(name="ignoreError")
     private @Nullable Output<Boolean> ignoreError;
 
     /**
-     * @return Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> ignoreError() {
@@ -37,14 +37,14 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
     }
 
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      * 
      */
     @Import(name="mode")
     private @Nullable Output<CacheMode> mode;
 
     /**
-     * @return What is kept. Defaults to `min`.
+     * @return Which layers to keep. Defaults to `min`.
      * 
      */
     public Optional<Output<CacheMode>> mode() {
@@ -52,14 +52,14 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
     }
 
     /**
-     * The name of this cache among others of the repository: images with the same scope overwrite each other&#39;s. Defaults to `buildkit`.
+     * Name of the cache in the repository. Images with the same scope overwrite each other&#39;s cache. Defaults to `buildkit`.
      * 
      */
     @Import(name="scope")
     private @Nullable Output<String> scope;
 
     /**
-     * @return The name of this cache among others of the repository: images with the same scope overwrite each other&#39;s. Defaults to `buildkit`.
+     * @return Name of the cache in the repository. Images with the same scope overwrite each other&#39;s cache. Defaults to `buildkit`.
      * 
      */
     public Optional<Output<String>> scope() {
@@ -93,7 +93,7 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -104,7 +104,7 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -114,7 +114,7 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 
@@ -125,7 +125,7 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 
@@ -135,7 +135,7 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
         }
 
         /**
-         * @param scope The name of this cache among others of the repository: images with the same scope overwrite each other&#39;s. Defaults to `buildkit`.
+         * @param scope Name of the cache in the repository. Images with the same scope overwrite each other&#39;s cache. Defaults to `buildkit`.
          * 
          * @return builder
          * 
@@ -146,7 +146,7 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
         }
 
         /**
-         * @param scope The name of this cache among others of the repository: images with the same scope overwrite each other&#39;s. Defaults to `buildkit`.
+         * @param scope Name of the cache in the repository. Images with the same scope overwrite each other&#39;s cache. Defaults to `buildkit`.
          * 
          * @return builder
          * 

@@ -25,14 +25,14 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
     public static final CacheToLocalArgs Empty = new CacheToLocalArgs();
 
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      * 
      */
     @Import(name="compression")
     private @Nullable Output<CompressionType> compression;
 
     /**
-     * @return How layers are compressed. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`.
      * 
      */
     public Optional<Output<CompressionType>> compression() {
@@ -40,14 +40,14 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     @Import(name="compressionLevel")
     private @Nullable Output<Integer> compressionLevel;
 
     /**
-     * @return How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * @return Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     public Optional<Output<Integer>> compressionLevel() {
@@ -70,14 +70,14 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      * 
      */
     @Import(name="forceCompression")
     private @Nullable Output<Boolean> forceCompression;
 
     /**
-     * @return Whether layers that exist already are compressed anew. Defaults to false.
+     * @return Whether to compress existing layers again. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> forceCompression() {
@@ -85,14 +85,14 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     @Import(name="ignoreError")
     private @Nullable Output<Boolean> ignoreError;
 
     /**
-     * @return Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> ignoreError() {
@@ -100,14 +100,14 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      * 
      */
     @Import(name="mode")
     private @Nullable Output<CacheMode> mode;
 
     /**
-     * @return What is kept. Defaults to `min`.
+     * @return Which layers to keep. Defaults to `min`.
      * 
      */
     public Optional<Output<CacheMode>> mode() {
@@ -144,7 +144,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compression How layers are compressed. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`.
          * 
          * @return builder
          * 
@@ -155,7 +155,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compression How layers are compressed. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`.
          * 
          * @return builder
          * 
@@ -165,7 +165,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compressionLevel How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+         * @param compressionLevel Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
          * 
          * @return builder
          * 
@@ -176,7 +176,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compressionLevel How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+         * @param compressionLevel Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
          * 
          * @return builder
          * 
@@ -207,7 +207,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param forceCompression Whether layers that exist already are compressed anew. Defaults to false.
+         * @param forceCompression Whether to compress existing layers again. Defaults to false.
          * 
          * @return builder
          * 
@@ -218,7 +218,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param forceCompression Whether layers that exist already are compressed anew. Defaults to false.
+         * @param forceCompression Whether to compress existing layers again. Defaults to false.
          * 
          * @return builder
          * 
@@ -228,7 +228,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -239,7 +239,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -249,7 +249,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 
@@ -260,7 +260,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 

@@ -25,14 +25,14 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
     public static final CacheToRegistryArgs Empty = new CacheToRegistryArgs();
 
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      * 
      */
     @Import(name="compression")
     private @Nullable Output<CompressionType> compression;
 
     /**
-     * @return How layers are compressed. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`.
      * 
      */
     public Optional<Output<CompressionType>> compression() {
@@ -40,14 +40,14 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     @Import(name="compressionLevel")
     private @Nullable Output<Integer> compressionLevel;
 
     /**
-     * @return How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * @return Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     public Optional<Output<Integer>> compressionLevel() {
@@ -55,14 +55,14 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      * 
      */
     @Import(name="forceCompression")
     private @Nullable Output<Boolean> forceCompression;
 
     /**
-     * @return Whether layers that exist already are compressed anew. Defaults to false.
+     * @return Whether to compress existing layers again. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> forceCompression() {
@@ -70,14 +70,14 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     @Import(name="ignoreError")
     private @Nullable Output<Boolean> ignoreError;
 
     /**
-     * @return Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> ignoreError() {
@@ -85,14 +85,14 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+     * Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
      * 
      */
     @Import(name="imageManifest")
     private @Nullable Output<Boolean> imageManifest;
 
     /**
-     * @return Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+     * @return Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
      * 
      */
     public Optional<Output<Boolean>> imageManifest() {
@@ -100,14 +100,14 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      * 
      */
     @Import(name="mode")
     private @Nullable Output<CacheMode> mode;
 
     /**
-     * @return What is kept. Defaults to `min`.
+     * @return Which layers to keep. Defaults to `min`.
      * 
      */
     public Optional<Output<CacheMode>> mode() {
@@ -115,14 +115,14 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      * 
      */
     @Import(name="ociMediaTypes")
     private @Nullable Output<Boolean> ociMediaTypes;
 
     /**
-     * @return Whether to use the media types of OCI. Defaults to true.
+     * @return Whether to use OCI media types. Defaults to true.
      * 
      */
     public Optional<Output<Boolean>> ociMediaTypes() {
@@ -130,14 +130,14 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
      * 
      */
     @Import(name="ref", required=true)
     private Output<String> ref;
 
     /**
-     * @return Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * @return Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
      * 
      */
     public Output<String> ref() {
@@ -176,7 +176,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param compression How layers are compressed. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`.
          * 
          * @return builder
          * 
@@ -187,7 +187,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param compression How layers are compressed. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`.
          * 
          * @return builder
          * 
@@ -197,7 +197,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param compressionLevel How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+         * @param compressionLevel Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
          * 
          * @return builder
          * 
@@ -208,7 +208,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param compressionLevel How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+         * @param compressionLevel Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
          * 
          * @return builder
          * 
@@ -218,7 +218,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param forceCompression Whether layers that exist already are compressed anew. Defaults to false.
+         * @param forceCompression Whether to compress existing layers again. Defaults to false.
          * 
          * @return builder
          * 
@@ -229,7 +229,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param forceCompression Whether layers that exist already are compressed anew. Defaults to false.
+         * @param forceCompression Whether to compress existing layers again. Defaults to false.
          * 
          * @return builder
          * 
@@ -239,7 +239,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -250,7 +250,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -260,7 +260,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param imageManifest Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+         * @param imageManifest Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
          * 
          * @return builder
          * 
@@ -271,7 +271,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param imageManifest Whether to write a manifest as images have it, which Amazon ECR insists on. Defaults to `ociMediaTypes`, without which it cannot be.
+         * @param imageManifest Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
          * 
          * @return builder
          * 
@@ -281,7 +281,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 
@@ -292,7 +292,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 
@@ -302,7 +302,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param ociMediaTypes Whether to use the media types of OCI. Defaults to true.
+         * @param ociMediaTypes Whether to use OCI media types. Defaults to true.
          * 
          * @return builder
          * 
@@ -313,7 +313,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param ociMediaTypes Whether to use the media types of OCI. Defaults to true.
+         * @param ociMediaTypes Whether to use OCI media types. Defaults to true.
          * 
          * @return builder
          * 
@@ -323,7 +323,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param ref Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
          * 
          * @return builder
          * 
@@ -334,7 +334,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param ref Its reference, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
          * 
          * @return builder
          * 

@@ -15,7 +15,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * A cache in a bucket of Amazon S3, or of a service that speaks its protocol.
+ * A cache in a bucket of Amazon S3, or of a service with the same protocol.
  * 
  */
 public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
@@ -23,14 +23,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     public static final CacheToS3Args Empty = new CacheToS3Args();
 
     /**
-     * Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+     * Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
      * 
      */
     @Import(name="accessKeyId")
     private @Nullable Output<String> accessKeyId;
 
     /**
-     * @return Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+     * @return Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
      * 
      */
     public Optional<Output<String>> accessKeyId() {
@@ -38,14 +38,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What the keys of blobs begin with. Defaults to `blobs/`.
+     * Prefix of the keys of blobs. Defaults to `blobs/`.
      * 
      */
     @Import(name="blobsPrefix")
     private @Nullable Output<String> blobsPrefix;
 
     /**
-     * @return What the keys of blobs begin with. Defaults to `blobs/`.
+     * @return Prefix of the keys of blobs. Defaults to `blobs/`.
      * 
      */
     public Optional<Output<String>> blobsPrefix() {
@@ -68,14 +68,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * URL of the service, when it is not Amazon&#39;s.
+     * URL of the service, if it is not Amazon S3.
      * 
      */
     @Import(name="endpointUrl")
     private @Nullable Output<String> endpointUrl;
 
     /**
-     * @return URL of the service, when it is not Amazon&#39;s.
+     * @return URL of the service, if it is not Amazon S3.
      * 
      */
     public Optional<Output<String>> endpointUrl() {
@@ -83,14 +83,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     @Import(name="ignoreError")
     private @Nullable Output<Boolean> ignoreError;
 
     /**
-     * @return Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> ignoreError() {
@@ -98,14 +98,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What the keys of manifests begin with. Defaults to `manifests/`.
+     * Prefix of the keys of manifests. Defaults to `manifests/`.
      * 
      */
     @Import(name="manifestsPrefix")
     private @Nullable Output<String> manifestsPrefix;
 
     /**
-     * @return What the keys of manifests begin with. Defaults to `manifests/`.
+     * @return Prefix of the keys of manifests. Defaults to `manifests/`.
      * 
      */
     public Optional<Output<String>> manifestsPrefix() {
@@ -113,14 +113,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What is kept. Defaults to `min`.
+     * Which layers to keep. Defaults to `min`.
      * 
      */
     @Import(name="mode")
     private @Nullable Output<CacheMode> mode;
 
     /**
-     * @return What is kept. Defaults to `min`.
+     * @return Which layers to keep. Defaults to `min`.
      * 
      */
     public Optional<Output<CacheMode>> mode() {
@@ -128,14 +128,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Name of the cache in it. Defaults to `buildkit`.
+     * Name of the cache in the bucket. Defaults to `buildkit`.
      * 
      */
     @Import(name="name")
     private @Nullable Output<String> name;
 
     /**
-     * @return Name of the cache in it. Defaults to `buildkit`.
+     * @return Name of the cache in the bucket. Defaults to `buildkit`.
      * 
      */
     public Optional<Output<String>> name() {
@@ -143,14 +143,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+     * Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
      * 
      */
     @Import(name="region")
     private @Nullable Output<String> region;
 
     /**
-     * @return Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+     * @return Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
      * 
      */
     public Optional<Output<String>> region() {
@@ -158,14 +158,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Its secret. Defaults like `accessKeyId`, together with it.
+     * Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
      * 
      */
     @Import(name="secretAccessKey")
     private @Nullable Output<String> secretAccessKey;
 
     /**
-     * @return Its secret. Defaults like `accessKeyId`, together with it.
+     * @return Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
      * 
      */
     public Optional<Output<String>> secretAccessKey() {
@@ -173,14 +173,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The token of a temporary key. Defaults like `accessKeyId`, together with it.
+     * Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
      * 
      */
     @Import(name="sessionToken")
     private @Nullable Output<String> sessionToken;
 
     /**
-     * @return The token of a temporary key. Defaults like `accessKeyId`, together with it.
+     * @return Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
      * 
      */
     public Optional<Output<String>> sessionToken() {
@@ -188,14 +188,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+     * Whether URLs have the bucket in the path and not in the host. Defaults to false.
      * 
      */
     @Import(name="usePathStyle")
     private @Nullable Output<Boolean> usePathStyle;
 
     /**
-     * @return Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+     * @return Whether URLs have the bucket in the path and not in the host. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> usePathStyle() {
@@ -238,7 +238,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param accessKeyId Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+         * @param accessKeyId Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
          * 
          * @return builder
          * 
@@ -249,7 +249,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param accessKeyId Access key. Defaults, when a build starts, to the environment variable `AWS_ACCESS_KEY_ID`, and without a key there to what the builder finds itself, such as the role of its instance. No default is kept in the state.
+         * @param accessKeyId Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
          * 
          * @return builder
          * 
@@ -259,7 +259,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param blobsPrefix What the keys of blobs begin with. Defaults to `blobs/`.
+         * @param blobsPrefix Prefix of the keys of blobs. Defaults to `blobs/`.
          * 
          * @return builder
          * 
@@ -270,7 +270,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param blobsPrefix What the keys of blobs begin with. Defaults to `blobs/`.
+         * @param blobsPrefix Prefix of the keys of blobs. Defaults to `blobs/`.
          * 
          * @return builder
          * 
@@ -301,7 +301,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpointUrl URL of the service, when it is not Amazon&#39;s.
+         * @param endpointUrl URL of the service, if it is not Amazon S3.
          * 
          * @return builder
          * 
@@ -312,7 +312,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpointUrl URL of the service, when it is not Amazon&#39;s.
+         * @param endpointUrl URL of the service, if it is not Amazon S3.
          * 
          * @return builder
          * 
@@ -322,7 +322,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -333,7 +333,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ignoreError Whether the image counts although its cache cannot be written, with a warning. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
          * 
          * @return builder
          * 
@@ -343,7 +343,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param manifestsPrefix What the keys of manifests begin with. Defaults to `manifests/`.
+         * @param manifestsPrefix Prefix of the keys of manifests. Defaults to `manifests/`.
          * 
          * @return builder
          * 
@@ -354,7 +354,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param manifestsPrefix What the keys of manifests begin with. Defaults to `manifests/`.
+         * @param manifestsPrefix Prefix of the keys of manifests. Defaults to `manifests/`.
          * 
          * @return builder
          * 
@@ -364,7 +364,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 
@@ -375,7 +375,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param mode What is kept. Defaults to `min`.
+         * @param mode Which layers to keep. Defaults to `min`.
          * 
          * @return builder
          * 
@@ -385,7 +385,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param name Name of the cache in it. Defaults to `buildkit`.
+         * @param name Name of the cache in the bucket. Defaults to `buildkit`.
          * 
          * @return builder
          * 
@@ -396,7 +396,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param name Name of the cache in it. Defaults to `buildkit`.
+         * @param name Name of the cache in the bucket. Defaults to `buildkit`.
          * 
          * @return builder
          * 
@@ -406,7 +406,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param region Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+         * @param region Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
          * 
          * @return builder
          * 
@@ -417,7 +417,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param region Region of the bucket. Defaults, when a build starts, to the environment variables `AWS_REGION` and `AWS_DEFAULT_REGION`.
+         * @param region Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
          * 
          * @return builder
          * 
@@ -427,7 +427,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secretAccessKey Its secret. Defaults like `accessKeyId`, together with it.
+         * @param secretAccessKey Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
          * 
          * @return builder
          * 
@@ -438,7 +438,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secretAccessKey Its secret. Defaults like `accessKeyId`, together with it.
+         * @param secretAccessKey Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
          * 
          * @return builder
          * 
@@ -448,7 +448,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sessionToken The token of a temporary key. Defaults like `accessKeyId`, together with it.
+         * @param sessionToken Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
          * 
          * @return builder
          * 
@@ -459,7 +459,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param sessionToken The token of a temporary key. Defaults like `accessKeyId`, together with it.
+         * @param sessionToken Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
          * 
          * @return builder
          * 
@@ -469,7 +469,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param usePathStyle Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+         * @param usePathStyle Whether URLs have the bucket in the path and not in the host. Defaults to false.
          * 
          * @return builder
          * 
@@ -480,7 +480,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param usePathStyle Whether the bucket stands in the path of URLs and not in the host. Defaults to false.
+         * @param usePathStyle Whether URLs have the bucket in the path and not in the host. Defaults to false.
          * 
          * @return builder
          * 

@@ -12,7 +12,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * The Dockerfile: one of `location` and `inline`.
+ * The Dockerfile: either `location` or `inline`.
  * 
  */
 public final class DockerfileArgs extends com.pulumi.resources.ResourceArgs {

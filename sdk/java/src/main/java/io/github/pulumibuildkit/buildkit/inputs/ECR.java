@@ -13,12 +13,12 @@ import javax.annotation.Nullable;
 @CustomType
 public final class ECR {
     /**
-     * @return URL of Amazon ECR&#39;s API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+     * @return URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
      * 
      */
     private @Nullable String endpoint;
     /**
-     * @return Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+     * @return Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
      * 
      */
     private @Nullable List<String> hosts;
@@ -28,26 +28,26 @@ public final class ECR {
      */
     private @Nullable String profile;
     /**
-     * @return The region of `hosts`. That of other registries is part of their host.
+     * @return The region of `hosts`. The names of other registries contain their region.
      * 
      */
     private @Nullable String region;
     /**
-     * @return A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account&#39;s.
+     * @return A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
      * 
      */
     private @Nullable String roleArn;
 
     private ECR() {}
     /**
-     * @return URL of Amazon ECR&#39;s API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+     * @return URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
      * 
      */
     public Optional<String> endpoint() {
         return Optional.ofNullable(this.endpoint);
     }
     /**
-     * @return Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+     * @return Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
      * 
      */
     public List<String> hosts() {
@@ -61,14 +61,14 @@ public final class ECR {
         return Optional.ofNullable(this.profile);
     }
     /**
-     * @return The region of `hosts`. That of other registries is part of their host.
+     * @return The region of `hosts`. The names of other registries contain their region.
      * 
      */
     public Optional<String> region() {
         return Optional.ofNullable(this.region);
     }
     /**
-     * @return A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account&#39;s.
+     * @return A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
      * 
      */
     public Optional<String> roleArn() {

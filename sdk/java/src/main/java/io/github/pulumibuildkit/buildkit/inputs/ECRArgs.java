@@ -13,7 +13,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * Who the provider is at Amazon ECR. By default whoever the AWS SDK finds: the environment, `~/.aws` with its profiles and SSO sessions, the role of the container or the machine. It is asked when a registry of Amazon ECR wants a login, and not before.
+ * Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
  * 
  */
 public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
@@ -21,14 +21,14 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
     public static final ECRArgs Empty = new ECRArgs();
 
     /**
-     * URL of Amazon ECR&#39;s API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+     * URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
      * 
      */
     @Import(name="endpoint")
     private @Nullable Output<String> endpoint;
 
     /**
-     * @return URL of Amazon ECR&#39;s API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+     * @return URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
      * 
      */
     public Optional<Output<String>> endpoint() {
@@ -36,14 +36,14 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+     * Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
      * 
      */
     @Import(name="hosts")
     private @Nullable Output<List<String>> hosts;
 
     /**
-     * @return Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+     * @return Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
      * 
      */
     public Optional<Output<List<String>>> hosts() {
@@ -66,14 +66,14 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The region of `hosts`. That of other registries is part of their host.
+     * The region of `hosts`. The names of other registries contain their region.
      * 
      */
     @Import(name="region")
     private @Nullable Output<String> region;
 
     /**
-     * @return The region of `hosts`. That of other registries is part of their host.
+     * @return The region of `hosts`. The names of other registries contain their region.
      * 
      */
     public Optional<Output<String>> region() {
@@ -81,14 +81,14 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account&#39;s.
+     * A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
      * 
      */
     @Import(name="roleArn")
     private @Nullable Output<String> roleArn;
 
     /**
-     * @return A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account&#39;s.
+     * @return A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
      * 
      */
     public Optional<Output<String>> roleArn() {
@@ -124,7 +124,7 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpoint URL of Amazon ECR&#39;s API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+         * @param endpoint URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
          * 
          * @return builder
          * 
@@ -135,7 +135,7 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpoint URL of Amazon ECR&#39;s API. Defaults to `AWS_ENDPOINT_URL_ECR`, else to the one of the region.
+         * @param endpoint URL of the API of Amazon ECR. Defaults to `AWS_ENDPOINT_URL_ECR`, or else the endpoint of the region.
          * 
          * @return builder
          * 
@@ -145,7 +145,7 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param hosts Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+         * @param hosts Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
          * 
          * @return builder
          * 
@@ -156,7 +156,7 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param hosts Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+         * @param hosts Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
          * 
          * @return builder
          * 
@@ -166,7 +166,7 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param hosts Registries that are Amazon ECR although their names do not say so: endpoints in a VPC, proxies.
+         * @param hosts Registries that are Amazon ECR although their names do not show it: VPC endpoints and proxies. They need `region`.
          * 
          * @return builder
          * 
@@ -197,7 +197,7 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param region The region of `hosts`. That of other registries is part of their host.
+         * @param region The region of `hosts`. The names of other registries contain their region.
          * 
          * @return builder
          * 
@@ -208,7 +208,7 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param region The region of `hosts`. That of other registries is part of their host.
+         * @param region The region of `hosts`. The names of other registries contain their region.
          * 
          * @return builder
          * 
@@ -218,7 +218,7 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param roleArn A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account&#39;s.
+         * @param roleArn A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
          * 
          * @return builder
          * 
@@ -229,7 +229,7 @@ public final class ECRArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param roleArn A role to assume, such as `arn:aws:iam::123456789012:role/push`, which may be another account&#39;s.
+         * @param roleArn A role to assume, also in another account, such as `arn:aws:iam::123456789012:role/push`.
          * 
          * @return builder
          * 

@@ -20,7 +20,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * Something that a build leaves: one of its members.
+ * Something that a build writes: exactly one kind.
  * 
  */
 public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
@@ -28,14 +28,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     public static final ExportArgs Empty = new ExportArgs();
 
     /**
-     * Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+     * Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
      * 
      */
     @Import(name="cacheonly")
     private @Nullable Output<ExportCacheOnlyArgs> cacheonly;
 
     /**
-     * @return Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+     * @return Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
      * 
      */
     public Optional<Output<ExportCacheOnlyArgs>> cacheonly() {
@@ -58,14 +58,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+     * The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
      * 
      */
     @Import(name="docker")
     private @Nullable Output<ExportDockerArgs> docker;
 
     /**
-     * @return The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+     * @return The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
      * 
      */
     public Optional<Output<ExportDockerArgs>> docker() {
@@ -73,14 +73,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+     * How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
      * 
      */
     @Import(name="image")
     private @Nullable Output<ExportImageArgs> image;
 
     /**
-     * @return How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+     * @return How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
      * 
      */
     public Optional<Output<ExportImageArgs>> image() {
@@ -88,14 +88,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The files of the image, in a folder. For these alone no image is made.
+     * The files of the image, in a folder. This alone makes no image.
      * 
      */
     @Import(name="local")
     private @Nullable Output<ExportLocalArgs> local;
 
     /**
-     * @return The files of the image, in a folder. For these alone no image is made.
+     * @return The files of the image, in a folder. This alone makes no image.
      * 
      */
     public Optional<Output<ExportLocalArgs>> local() {
@@ -103,14 +103,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The image in the layout of OCI, as an archive or a folder.
+     * The image in the OCI layout, as an archive or a folder.
      * 
      */
     @Import(name="oci")
     private @Nullable Output<ExportOCIArgs> oci;
 
     /**
-     * @return The image in the layout of OCI, as an archive or a folder.
+     * @return The image in the OCI layout, as an archive or a folder.
      * 
      */
     public Optional<Output<ExportOCIArgs>> oci() {
@@ -118,14 +118,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+     * The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
      * 
      */
     @Import(name="raw")
     private @Nullable Output<String> raw;
 
     /**
-     * @return An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+     * @return The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
      * 
      */
     public Optional<Output<String>> raw() {
@@ -133,14 +133,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How the image is written that is pushed to `tags`.
+     * How to write the image that is pushed to `tags`.
      * 
      */
     @Import(name="registry")
     private @Nullable Output<ExportRegistryArgs> registry;
 
     /**
-     * @return How the image is written that is pushed to `tags`.
+     * @return How to write the image that is pushed to `tags`.
      * 
      */
     public Optional<Output<ExportRegistryArgs>> registry() {
@@ -148,14 +148,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The files of the image, as an archive. For these alone no image is made.
+     * The files of the image, as an archive. This alone makes no image.
      * 
      */
     @Import(name="tar")
     private @Nullable Output<ExportTarArgs> tar;
 
     /**
-     * @return The files of the image, as an archive. For these alone no image is made.
+     * @return The files of the image, as an archive. This alone makes no image.
      * 
      */
     public Optional<Output<ExportTarArgs>> tar() {
@@ -195,7 +195,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheonly Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+         * @param cacheonly Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
          * 
          * @return builder
          * 
@@ -206,7 +206,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheonly Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+         * @param cacheonly Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
          * 
          * @return builder
          * 
@@ -237,7 +237,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param docker The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+         * @param docker The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
          * 
          * @return builder
          * 
@@ -248,7 +248,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param docker The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+         * @param docker The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
          * 
          * @return builder
          * 
@@ -258,7 +258,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param image How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+         * @param image How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
          * 
          * @return builder
          * 
@@ -269,7 +269,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param image How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+         * @param image How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
          * 
          * @return builder
          * 
@@ -279,7 +279,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param local The files of the image, in a folder. For these alone no image is made.
+         * @param local The files of the image, in a folder. This alone makes no image.
          * 
          * @return builder
          * 
@@ -290,7 +290,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param local The files of the image, in a folder. For these alone no image is made.
+         * @param local The files of the image, in a folder. This alone makes no image.
          * 
          * @return builder
          * 
@@ -300,7 +300,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param oci The image in the layout of OCI, as an archive or a folder.
+         * @param oci The image in the OCI layout, as an archive or a folder.
          * 
          * @return builder
          * 
@@ -311,7 +311,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param oci The image in the layout of OCI, as an archive or a folder.
+         * @param oci The image in the OCI layout, as an archive or a folder.
          * 
          * @return builder
          * 
@@ -321,7 +321,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param raw An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+         * @param raw The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
          * 
          * @return builder
          * 
@@ -332,7 +332,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param raw An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+         * @param raw The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
          * 
          * @return builder
          * 
@@ -342,7 +342,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registry How the image is written that is pushed to `tags`.
+         * @param registry How to write the image that is pushed to `tags`.
          * 
          * @return builder
          * 
@@ -353,7 +353,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registry How the image is written that is pushed to `tags`.
+         * @param registry How to write the image that is pushed to `tags`.
          * 
          * @return builder
          * 
@@ -363,7 +363,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tar The files of the image, as an archive. For these alone no image is made.
+         * @param tar The files of the image, as an archive. This alone makes no image.
          * 
          * @return builder
          * 
@@ -374,7 +374,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tar The files of the image, as an archive. For these alone no image is made.
+         * @param tar The files of the image, as an archive. This alone makes no image.
          * 
          * @return builder
          * 

@@ -11,7 +11,7 @@ import java.util.Objects;
 
 
 /**
- * The files of an image, in a folder. Several platforms have a folder each in it. Only plain files are written: setuid and setgid bits are removed, and devices, FIFOs and sockets left out; `tar` keeps them.
+ * The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
  * 
  */
 public final class ExportLocalArgs extends com.pulumi.resources.ResourceArgs {
@@ -19,14 +19,14 @@ public final class ExportLocalArgs extends com.pulumi.resources.ResourceArgs {
     public static final ExportLocalArgs Empty = new ExportLocalArgs();
 
     /**
-     * Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+     * Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
      * 
      */
     @Import(name="dest", required=true)
     private Output<String> dest;
 
     /**
-     * @return Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+     * @return Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
      * 
      */
     public Output<String> dest() {
@@ -58,7 +58,7 @@ public final class ExportLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param dest Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+         * @param dest Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
          * 
          * @return builder
          * 
@@ -69,7 +69,7 @@ public final class ExportLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param dest Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+         * @param dest Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
          * 
          * @return builder
          * 

@@ -40,14 +40,14 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      * 
      */
     @Import(name="compression")
     private @Nullable Output<CompressionType> compression;
 
     /**
-     * @return How layers are compressed. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`.
      * 
      */
     public Optional<Output<CompressionType>> compression() {
@@ -55,14 +55,14 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     @Import(name="compressionLevel")
     private @Nullable Output<Integer> compressionLevel;
 
     /**
-     * @return How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * @return Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     public Optional<Output<Integer>> compressionLevel() {
@@ -85,14 +85,14 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      * 
      */
     @Import(name="forceCompression")
     private @Nullable Output<Boolean> forceCompression;
 
     /**
-     * @return Whether layers that exist already are compressed anew. Defaults to false.
+     * @return Whether to compress existing layers again. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> forceCompression() {
@@ -100,14 +100,14 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What it is called in it, when the image has no `tags`.
+     * Names of the image in it, if the image has no `tags`.
      * 
      */
     @Import(name="names")
     private @Nullable Output<List<String>> names;
 
     /**
-     * @return What it is called in it, when the image has no `tags`.
+     * @return Names of the image in it, if the image has no `tags`.
      * 
      */
     public Optional<Output<List<String>>> names() {
@@ -115,14 +115,14 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      * 
      */
     @Import(name="ociMediaTypes")
     private @Nullable Output<Boolean> ociMediaTypes;
 
     /**
-     * @return Whether to use the media types of OCI. Defaults to true.
+     * @return Whether to use OCI media types. Defaults to true.
      * 
      */
     public Optional<Output<Boolean>> ociMediaTypes() {
@@ -130,14 +130,14 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether it is an archive and not a folder. Defaults to true.
+     * Whether to write an archive instead of a folder. Defaults to true.
      * 
      */
     @Import(name="tar")
     private @Nullable Output<Boolean> tar;
 
     /**
-     * @return Whether it is an archive and not a folder. Defaults to true.
+     * @return Whether to write an archive instead of a folder. Defaults to true.
      * 
      */
     public Optional<Output<Boolean>> tar() {
@@ -197,7 +197,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compression How layers are compressed. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`.
          * 
          * @return builder
          * 
@@ -208,7 +208,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compression How layers are compressed. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`.
          * 
          * @return builder
          * 
@@ -218,7 +218,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compressionLevel How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+         * @param compressionLevel Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
          * 
          * @return builder
          * 
@@ -229,7 +229,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compressionLevel How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+         * @param compressionLevel Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
          * 
          * @return builder
          * 
@@ -260,7 +260,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param forceCompression Whether layers that exist already are compressed anew. Defaults to false.
+         * @param forceCompression Whether to compress existing layers again. Defaults to false.
          * 
          * @return builder
          * 
@@ -271,7 +271,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param forceCompression Whether layers that exist already are compressed anew. Defaults to false.
+         * @param forceCompression Whether to compress existing layers again. Defaults to false.
          * 
          * @return builder
          * 
@@ -281,7 +281,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param names What it is called in it, when the image has no `tags`.
+         * @param names Names of the image in it, if the image has no `tags`.
          * 
          * @return builder
          * 
@@ -292,7 +292,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param names What it is called in it, when the image has no `tags`.
+         * @param names Names of the image in it, if the image has no `tags`.
          * 
          * @return builder
          * 
@@ -302,7 +302,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param names What it is called in it, when the image has no `tags`.
+         * @param names Names of the image in it, if the image has no `tags`.
          * 
          * @return builder
          * 
@@ -312,7 +312,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ociMediaTypes Whether to use the media types of OCI. Defaults to true.
+         * @param ociMediaTypes Whether to use OCI media types. Defaults to true.
          * 
          * @return builder
          * 
@@ -323,7 +323,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ociMediaTypes Whether to use the media types of OCI. Defaults to true.
+         * @param ociMediaTypes Whether to use OCI media types. Defaults to true.
          * 
          * @return builder
          * 
@@ -333,7 +333,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tar Whether it is an archive and not a folder. Defaults to true.
+         * @param tar Whether to write an archive instead of a folder. Defaults to true.
          * 
          * @return builder
          * 
@@ -344,7 +344,7 @@ public final class ExportOCIArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tar Whether it is an archive and not a folder. Defaults to true.
+         * @param tar Whether to write an archive instead of a folder. Defaults to true.
          * 
          * @return builder
          * 

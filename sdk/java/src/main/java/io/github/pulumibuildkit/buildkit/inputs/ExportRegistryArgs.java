@@ -17,7 +17,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * How an image is written that is pushed.
+ * How to write an image that is pushed.
  * 
  */
 public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs {
@@ -25,14 +25,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     public static final ExportRegistryArgs Empty = new ExportRegistryArgs();
 
     /**
-     * Annotations of the manifests, beside the image&#39;s `annotations`.
+     * Annotations of the manifests, besides the image&#39;s `annotations`.
      * 
      */
     @Import(name="annotations")
     private @Nullable Output<Map<String,String>> annotations;
 
     /**
-     * @return Annotations of the manifests, beside the image&#39;s `annotations`.
+     * @return Annotations of the manifests, besides the image&#39;s `annotations`.
      * 
      */
     public Optional<Output<Map<String,String>>> annotations() {
@@ -40,14 +40,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * How layers are compressed. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`.
      * 
      */
     @Import(name="compression")
     private @Nullable Output<CompressionType> compression;
 
     /**
-     * @return How layers are compressed. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`.
      * 
      */
     public Optional<Output<CompressionType>> compression() {
@@ -55,14 +55,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     @Import(name="compressionLevel")
     private @Nullable Output<Integer> compressionLevel;
 
     /**
-     * @return How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * @return Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     public Optional<Output<Integer>> compressionLevel() {
@@ -70,14 +70,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * What an image without a name is called in the builder&#39;s image store: `prefix{@literal @}digest`.
+     * Name of an image without a tag in the builder&#39;s image store: `prefix{@literal @}digest`.
      * 
      */
     @Import(name="danglingNamePrefix")
     private @Nullable Output<String> danglingNamePrefix;
 
     /**
-     * @return What an image without a name is called in the builder&#39;s image store: `prefix{@literal @}digest`.
+     * @return Name of an image without a tag in the builder&#39;s image store: `prefix{@literal @}digest`.
      * 
      */
     public Optional<Output<String>> danglingNamePrefix() {
@@ -85,14 +85,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Whether layers that exist already are compressed anew. Defaults to false.
+     * Whether to compress existing layers again. Defaults to false.
      * 
      */
     @Import(name="forceCompression")
     private @Nullable Output<Boolean> forceCompression;
 
     /**
-     * @return Whether layers that exist already are compressed anew. Defaults to false.
+     * @return Whether to compress existing layers again. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> forceCompression() {
@@ -100,14 +100,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Not to be set: `registries` have it, for the host that it is about.
+     * Not to be set: use `insecure` in `registries`, for the host that needs it.
      * 
      */
     @Import(name="insecure")
     private @Nullable Output<Boolean> insecure;
 
     /**
-     * @return Not to be set: `registries` have it, for the host that it is about.
+     * @return Not to be set: use `insecure` in `registries`, for the host that needs it.
      * 
      */
     public Optional<Output<Boolean>> insecure() {
@@ -130,14 +130,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * There is nothing to name here: the image goes to `tags`.
+     * Not to be set: the image goes to `tags`.
      * 
      */
     @Import(name="names")
     private @Nullable Output<List<String>> names;
 
     /**
-     * @return There is nothing to name here: the image goes to `tags`.
+     * @return Not to be set: the image goes to `tags`.
      * 
      */
     public Optional<Output<List<String>>> names() {
@@ -145,14 +145,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Whether to use the media types of OCI. Defaults to true.
+     * Whether to use OCI media types. Defaults to true.
      * 
      */
     @Import(name="ociMediaTypes")
     private @Nullable Output<Boolean> ociMediaTypes;
 
     /**
-     * @return Whether to use the media types of OCI. Defaults to true.
+     * @return Whether to use OCI media types. Defaults to true.
      * 
      */
     public Optional<Output<Boolean>> ociMediaTypes() {
@@ -160,14 +160,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Only what the image&#39;s `push` says.
+     * Not needed: it must equal the `push` of the image.
      * 
      */
     @Import(name="push")
     private @Nullable Output<Boolean> push;
 
     /**
-     * @return Only what the image&#39;s `push` says.
+     * @return Not needed: it must equal the `push` of the image.
      * 
      */
     public Optional<Output<Boolean>> push() {
@@ -175,14 +175,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     * Not to be set: every image is pushed by digest, and then `tags` move to it.
      * 
      */
     @Import(name="pushByDigest")
     private @Nullable Output<Boolean> pushByDigest;
 
     /**
-     * @return Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     * @return Not to be set: every image is pushed by digest, and then `tags` move to it.
      * 
      */
     public Optional<Output<Boolean>> pushByDigest() {
@@ -190,14 +190,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Whether the builder&#39;s image store keeps the image, if it has one. Defaults to false.
+     * Whether the builder&#39;s image store keeps the image, if the builder has one. Defaults to false.
      * 
      */
     @Import(name="store")
     private @Nullable Output<Boolean> store;
 
     /**
-     * @return Whether the builder&#39;s image store keeps the image, if it has one. Defaults to false.
+     * @return Whether the builder&#39;s image store keeps the image, if the builder has one. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> store() {
@@ -256,7 +256,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param annotations Annotations of the manifests, beside the image&#39;s `annotations`.
+         * @param annotations Annotations of the manifests, besides the image&#39;s `annotations`.
          * 
          * @return builder
          * 
@@ -267,7 +267,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param annotations Annotations of the manifests, beside the image&#39;s `annotations`.
+         * @param annotations Annotations of the manifests, besides the image&#39;s `annotations`.
          * 
          * @return builder
          * 
@@ -277,7 +277,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param compression How layers are compressed. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`.
          * 
          * @return builder
          * 
@@ -288,7 +288,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param compression How layers are compressed. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`.
          * 
          * @return builder
          * 
@@ -298,7 +298,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param compressionLevel How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+         * @param compressionLevel Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
          * 
          * @return builder
          * 
@@ -309,7 +309,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param compressionLevel How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+         * @param compressionLevel Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
          * 
          * @return builder
          * 
@@ -319,7 +319,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param danglingNamePrefix What an image without a name is called in the builder&#39;s image store: `prefix{@literal @}digest`.
+         * @param danglingNamePrefix Name of an image without a tag in the builder&#39;s image store: `prefix{@literal @}digest`.
          * 
          * @return builder
          * 
@@ -330,7 +330,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param danglingNamePrefix What an image without a name is called in the builder&#39;s image store: `prefix{@literal @}digest`.
+         * @param danglingNamePrefix Name of an image without a tag in the builder&#39;s image store: `prefix{@literal @}digest`.
          * 
          * @return builder
          * 
@@ -340,7 +340,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param forceCompression Whether layers that exist already are compressed anew. Defaults to false.
+         * @param forceCompression Whether to compress existing layers again. Defaults to false.
          * 
          * @return builder
          * 
@@ -351,7 +351,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param forceCompression Whether layers that exist already are compressed anew. Defaults to false.
+         * @param forceCompression Whether to compress existing layers again. Defaults to false.
          * 
          * @return builder
          * 
@@ -361,7 +361,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param insecure Not to be set: `registries` have it, for the host that it is about.
+         * @param insecure Not to be set: use `insecure` in `registries`, for the host that needs it.
          * 
          * @return builder
          * 
@@ -372,7 +372,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param insecure Not to be set: `registries` have it, for the host that it is about.
+         * @param insecure Not to be set: use `insecure` in `registries`, for the host that needs it.
          * 
          * @return builder
          * 
@@ -403,7 +403,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param names There is nothing to name here: the image goes to `tags`.
+         * @param names Not to be set: the image goes to `tags`.
          * 
          * @return builder
          * 
@@ -414,7 +414,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param names There is nothing to name here: the image goes to `tags`.
+         * @param names Not to be set: the image goes to `tags`.
          * 
          * @return builder
          * 
@@ -424,7 +424,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param names There is nothing to name here: the image goes to `tags`.
+         * @param names Not to be set: the image goes to `tags`.
          * 
          * @return builder
          * 
@@ -434,7 +434,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param ociMediaTypes Whether to use the media types of OCI. Defaults to true.
+         * @param ociMediaTypes Whether to use OCI media types. Defaults to true.
          * 
          * @return builder
          * 
@@ -445,7 +445,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param ociMediaTypes Whether to use the media types of OCI. Defaults to true.
+         * @param ociMediaTypes Whether to use OCI media types. Defaults to true.
          * 
          * @return builder
          * 
@@ -455,7 +455,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param push Only what the image&#39;s `push` says.
+         * @param push Not needed: it must equal the `push` of the image.
          * 
          * @return builder
          * 
@@ -466,7 +466,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param push Only what the image&#39;s `push` says.
+         * @param push Not needed: it must equal the `push` of the image.
          * 
          * @return builder
          * 
@@ -476,7 +476,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param pushByDigest Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+         * @param pushByDigest Not to be set: every image is pushed by digest, and then `tags` move to it.
          * 
          * @return builder
          * 
@@ -487,7 +487,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param pushByDigest Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+         * @param pushByDigest Not to be set: every image is pushed by digest, and then `tags` move to it.
          * 
          * @return builder
          * 
@@ -497,7 +497,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param store Whether the builder&#39;s image store keeps the image, if it has one. Defaults to false.
+         * @param store Whether the builder&#39;s image store keeps the image, if the builder has one. Defaults to false.
          * 
          * @return builder
          * 
@@ -508,7 +508,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param store Whether the builder&#39;s image store keeps the image, if it has one. Defaults to false.
+         * @param store Whether the builder&#39;s image store keeps the image, if the builder has one. Defaults to false.
          * 
          * @return builder
          * 

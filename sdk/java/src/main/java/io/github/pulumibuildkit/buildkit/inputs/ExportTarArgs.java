@@ -11,7 +11,7 @@ import java.util.Objects;
 
 
 /**
- * The files of an image, as an archive. Several platforms have a folder each in it.
+ * The files of an image, as an archive. Several platforms get a folder each in it.
  * 
  */
 public final class ExportTarArgs extends com.pulumi.resources.ResourceArgs {

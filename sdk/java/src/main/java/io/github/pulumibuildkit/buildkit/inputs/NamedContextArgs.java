@@ -11,7 +11,7 @@ import java.util.Objects;
 
 
 /**
- * A further build context.
+ * One more build context.
  * 
  */
 public final class NamedContextArgs extends com.pulumi.resources.ResourceArgs {
@@ -19,14 +19,14 @@ public final class NamedContextArgs extends com.pulumi.resources.ResourceArgs {
     public static final NamedContextArgs Empty = new NamedContextArgs();
 
     /**
-     * A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+     * A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
      * 
      */
     @Import(name="location", required=true)
     private Output<String> location;
 
     /**
-     * @return A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+     * @return A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
      * 
      */
     public Output<String> location() {
@@ -58,7 +58,7 @@ public final class NamedContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+         * @param location A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
          * 
          * @return builder
          * 
@@ -69,7 +69,7 @@ public final class NamedContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program, of which its own `.dockerignore` applies; a git repository or the URL of an archive; or an image: `docker-image://reference`.
+         * @param location A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
          * 
          * @return builder
          * 

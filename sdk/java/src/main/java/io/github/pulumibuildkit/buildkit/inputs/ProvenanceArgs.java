@@ -11,7 +11,7 @@ import java.util.Objects;
 
 
 /**
- * A record of how an image was made, attached to it in the format SLSA v1.
+ * A record of how an image was made, attached to the image in the format SLSA v1.
  * 
  */
 public final class ProvenanceArgs extends com.pulumi.resources.ResourceArgs {
@@ -19,14 +19,14 @@ public final class ProvenanceArgs extends com.pulumi.resources.ResourceArgs {
     public static final ProvenanceArgs Empty = new ProvenanceArgs();
 
     /**
-     * How much of it is recorded.
+     * How much to record.
      * 
      */
     @Import(name="mode", required=true)
     private Output<ProvenanceMode> mode;
 
     /**
-     * @return How much of it is recorded.
+     * @return How much to record.
      * 
      */
     public Output<ProvenanceMode> mode() {
@@ -58,7 +58,7 @@ public final class ProvenanceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param mode How much of it is recorded.
+         * @param mode How much to record.
          * 
          * @return builder
          * 
@@ -69,7 +69,7 @@ public final class ProvenanceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param mode How much of it is recorded.
+         * @param mode How much to record.
          * 
          * @return builder
          * 

@@ -19,12 +19,12 @@ public final class Registry {
      */
     private String address;
     /**
-     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * @return Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin&#39;s own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
      * 
      */
     private @Nullable String caFile;
     /**
-     * @return Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * @return Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin&#39;s own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
      * 
      */
     private @Nullable Boolean insecure;
@@ -48,14 +48,14 @@ public final class Registry {
         return this.address;
     }
     /**
-     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * @return Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin&#39;s own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
      * 
      */
     public Optional<String> caFile() {
         return Optional.ofNullable(this.caFile);
     }
     /**
-     * @return Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * @return Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin&#39;s own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
      * 
      */
     public Optional<Boolean> insecure() {

@@ -14,7 +14,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * A login for one registry host, which is sent to that host only, and how to reach it.
+ * A login for one registry host, and how to reach it. The login is sent to that host only.
  * 
  */
 public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
@@ -37,14 +37,14 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin&#39;s own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
      * 
      */
     @Import(name="caFile")
     private @Nullable Output<String> caFile;
 
     /**
-     * @return File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+     * @return Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin&#39;s own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
      * 
      */
     public Optional<Output<String>> caFile() {
@@ -52,14 +52,14 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin&#39;s own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
      * 
      */
     @Import(name="insecure")
     private @Nullable Output<Boolean> insecure;
 
     /**
-     * @return Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+     * @return Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin&#39;s own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> insecure() {
@@ -146,7 +146,7 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param caFile File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+         * @param caFile Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin&#39;s own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
          * 
          * @return builder
          * 
@@ -157,7 +157,7 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param caFile File with the authorities, as PEM, that signed the registry&#39;s certificate, besides those that this machine trusts. The provider&#39;s own builder trusts them too; another one has to be told, with `ca` in its buildkitd.toml.
+         * @param caFile Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin&#39;s own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
          * 
          * @return builder
          * 
@@ -167,7 +167,7 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param insecure Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+         * @param insecure Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin&#39;s own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
          * 
          * @return builder
          * 
@@ -178,7 +178,7 @@ public final class RegistryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param insecure Pull and push over plain http, the password too. For https with a certificate of your own there is `caFile`. Another builder than the provider&#39;s own has to be told before it pulls, with `http` in its buildkitd.toml. Registries on this very machine need no such permission.
+         * @param insecure Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin&#39;s own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
          * 
          * @return builder
          * 

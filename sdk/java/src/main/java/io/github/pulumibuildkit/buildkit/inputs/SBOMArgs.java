@@ -11,7 +11,7 @@ import java.util.Objects;
 
 
 /**
- * A list of what is in an image, attached to it.
+ * A list of what is in an image, attached to the image.
  * 
  */
 public final class SBOMArgs extends com.pulumi.resources.ResourceArgs {
@@ -19,14 +19,14 @@ public final class SBOMArgs extends com.pulumi.resources.ResourceArgs {
     public static final SBOMArgs Empty = new SBOMArgs();
 
     /**
-     * The image that makes the list, which the builder pulls and runs: BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+     * The image that makes the list. The builder pulls and runs it. BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
      * 
      */
     @Import(name="generator", required=true)
     private Output<String> generator;
 
     /**
-     * @return The image that makes the list, which the builder pulls and runs: BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+     * @return The image that makes the list. The builder pulls and runs it. BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
      * 
      */
     public Output<String> generator() {
@@ -58,7 +58,7 @@ public final class SBOMArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param generator The image that makes the list, which the builder pulls and runs: BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+         * @param generator The image that makes the list. The builder pulls and runs it. BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
          * 
          * @return builder
          * 
@@ -69,7 +69,7 @@ public final class SBOMArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param generator The image that makes the list, which the builder pulls and runs: BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+         * @param generator The image that makes the list. The builder pulls and runs it. BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
          * 
          * @return builder
          * 

@@ -22,14 +22,14 @@ public final class SSHArgs extends com.pulumi.resources.ResourceArgs {
     public static final SSHArgs Empty = new SSHArgs();
 
     /**
-     * The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+     * The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
      * 
      */
     @Import(name="id", required=true)
     private Output<String> id;
 
     /**
-     * @return The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+     * @return The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
      * 
      */
     public Output<String> id() {
@@ -37,14 +37,14 @@ public final class SSHArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+     * Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
      * 
      */
     @Import(name="paths")
     private @Nullable Output<List<String>> paths;
 
     /**
-     * @return Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+     * @return Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
      * 
      */
     public Optional<Output<List<String>>> paths() {
@@ -77,7 +77,7 @@ public final class SSHArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param id The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+         * @param id The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
          * 
          * @return builder
          * 
@@ -88,7 +88,7 @@ public final class SSHArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param id The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. `default` is that of a mount without one, and of git contexts.
+         * @param id The id by which a step mounts it: `RUN --mount=type=ssh,id=…`. Mounts without an id, and git contexts, use `default`.
          * 
          * @return builder
          * 
@@ -98,7 +98,7 @@ public final class SSHArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param paths Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+         * @param paths Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
          * 
          * @return builder
          * 
@@ -109,7 +109,7 @@ public final class SSHArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param paths Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+         * @param paths Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
          * 
          * @return builder
          * 
@@ -119,7 +119,7 @@ public final class SSHArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param paths Private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
+         * @param paths Paths of private keys without a passphrase, or the socket of one agent. Defaults to the agent that `SSH_AUTH_SOCK` names.
          * 
          * @return builder
          * 

@@ -12,7 +12,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * Where a secret is read when a build starts: one of `env` and `file`.
+ * Where to read a secret when a build starts: either `env` or `file`.
  * 
  */
 public final class SecretSourceArgs extends com.pulumi.resources.ResourceArgs {
@@ -35,14 +35,14 @@ public final class SecretSourceArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Path of a file, relative to the program. Its content is the secret, line breaks included.
+     * Path of a file, relative to the program. The secret is its content, with line breaks.
      * 
      */
     @Import(name="file")
     private @Nullable Output<String> file;
 
     /**
-     * @return Path of a file, relative to the program. Its content is the secret, line breaks included.
+     * @return Path of a file, relative to the program. The secret is its content, with line breaks.
      * 
      */
     public Optional<Output<String>> file() {
@@ -96,7 +96,7 @@ public final class SecretSourceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param file Path of a file, relative to the program. Its content is the secret, line breaks included.
+         * @param file Path of a file, relative to the program. The secret is its content, with line breaks.
          * 
          * @return builder
          * 
@@ -107,7 +107,7 @@ public final class SecretSourceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param file Path of a file, relative to the program. Its content is the secret, line breaks included.
+         * @param file Path of a file, relative to the program. The secret is its content, with line breaks.
          * 
          * @return builder
          * 

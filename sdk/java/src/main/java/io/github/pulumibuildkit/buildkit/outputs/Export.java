@@ -20,7 +20,7 @@ import javax.annotation.Nullable;
 @CustomType
 public final class Export {
     /**
-     * @return Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+     * @return Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
      * 
      */
     private @Nullable ExportCacheOnly cacheonly;
@@ -30,44 +30,44 @@ public final class Export {
      */
     private @Nullable Boolean disabled;
     /**
-     * @return The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+     * @return The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
      * 
      */
     private @Nullable ExportDocker docker;
     /**
-     * @return How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+     * @return How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
      * 
      */
     private @Nullable ExportImage image;
     /**
-     * @return The files of the image, in a folder. For these alone no image is made.
+     * @return The files of the image, in a folder. This alone makes no image.
      * 
      */
     private @Nullable ExportLocal local;
     /**
-     * @return The image in the layout of OCI, as an archive or a folder.
+     * @return The image in the OCI layout, as an archive or a folder.
      * 
      */
     private @Nullable ExportOCI oci;
     /**
-     * @return An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+     * @return The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
      * 
      */
     private @Nullable String raw;
     /**
-     * @return How the image is written that is pushed to `tags`.
+     * @return How to write the image that is pushed to `tags`.
      * 
      */
     private @Nullable ExportRegistry registry;
     /**
-     * @return The files of the image, as an archive. For these alone no image is made.
+     * @return The files of the image, as an archive. This alone makes no image.
      * 
      */
     private @Nullable ExportTar tar;
 
     private Export() {}
     /**
-     * @return Nothing: the build fills caches only, and no image is made. So it is without `tags` anyway; with `tags`, set `push` to false.
+     * @return Nothing: the build only fills caches, and no image is made. A build without `tags` does the same; with `tags`, set `push` to false.
      * 
      */
     public Optional<ExportCacheOnly> cacheonly() {
@@ -81,49 +81,49 @@ public final class Export {
         return Optional.ofNullable(this.disabled);
     }
     /**
-     * @return The image as `docker save` writes it. Without `dest` it is loaded, as `load` does.
+     * @return The image as `docker save` writes it. Without `dest` it is loaded, as with `load`.
      * 
      */
     public Optional<ExportDocker> docker() {
         return Optional.ofNullable(this.docker);
     }
     /**
-     * @return How the image is written, whether it is pushed or not. An image that is not pushed is made for its `digest` alone.
+     * @return How to write the image, pushed or not. An image that is not pushed is made for its `digest` only.
      * 
      */
     public Optional<ExportImage> image() {
         return Optional.ofNullable(this.image);
     }
     /**
-     * @return The files of the image, in a folder. For these alone no image is made.
+     * @return The files of the image, in a folder. This alone makes no image.
      * 
      */
     public Optional<ExportLocal> local() {
         return Optional.ofNullable(this.local);
     }
     /**
-     * @return The image in the layout of OCI, as an archive or a folder.
+     * @return The image in the OCI layout, as an archive or a folder.
      * 
      */
     public Optional<ExportOCI> oci() {
         return Optional.ofNullable(this.oci);
     }
     /**
-     * @return An export as `docker buildx build --output` takes it: `type=oci,dest=image.tar`.
+     * @return The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
      * 
      */
     public Optional<String> raw() {
         return Optional.ofNullable(this.raw);
     }
     /**
-     * @return How the image is written that is pushed to `tags`.
+     * @return How to write the image that is pushed to `tags`.
      * 
      */
     public Optional<ExportRegistry> registry() {
         return Optional.ofNullable(this.registry);
     }
     /**
-     * @return The files of the image, as an archive. For these alone no image is made.
+     * @return The files of the image, as an archive. This alone makes no image.
      * 
      */
     public Optional<ExportTar> tar() {

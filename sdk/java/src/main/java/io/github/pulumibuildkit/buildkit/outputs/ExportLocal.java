@@ -11,14 +11,14 @@ import java.util.Objects;
 @CustomType
 public final class ExportLocal {
     /**
-     * @return Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+     * @return Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
      * 
      */
     private String dest;
 
     private ExportLocal() {}
     /**
-     * @return Path of the folder, relative to the program. What is there stays. Keep it out of the build context.
+     * @return Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
      * 
      */
     public String dest() {

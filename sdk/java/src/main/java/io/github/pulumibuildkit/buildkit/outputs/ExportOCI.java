@@ -22,12 +22,12 @@ public final class ExportOCI {
      */
     private @Nullable Map<String,String> annotations;
     /**
-     * @return How layers are compressed. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`.
      * 
      */
     private @Nullable CompressionType compression;
     /**
-     * @return How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * @return Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     private @Nullable Integer compressionLevel;
@@ -37,22 +37,22 @@ public final class ExportOCI {
      */
     private @Nullable String dest;
     /**
-     * @return Whether layers that exist already are compressed anew. Defaults to false.
+     * @return Whether to compress existing layers again. Defaults to false.
      * 
      */
     private @Nullable Boolean forceCompression;
     /**
-     * @return What it is called in it, when the image has no `tags`.
+     * @return Names of the image in it, if the image has no `tags`.
      * 
      */
     private @Nullable List<String> names;
     /**
-     * @return Whether to use the media types of OCI. Defaults to true.
+     * @return Whether to use OCI media types. Defaults to true.
      * 
      */
     private @Nullable Boolean ociMediaTypes;
     /**
-     * @return Whether it is an archive and not a folder. Defaults to true.
+     * @return Whether to write an archive instead of a folder. Defaults to true.
      * 
      */
     private @Nullable Boolean tar;
@@ -66,14 +66,14 @@ public final class ExportOCI {
         return this.annotations == null ? Map.of() : this.annotations;
     }
     /**
-     * @return How layers are compressed. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`.
      * 
      */
     public Optional<CompressionType> compression() {
         return Optional.ofNullable(this.compression);
     }
     /**
-     * @return How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * @return Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     public Optional<Integer> compressionLevel() {
@@ -87,28 +87,28 @@ public final class ExportOCI {
         return Optional.ofNullable(this.dest);
     }
     /**
-     * @return Whether layers that exist already are compressed anew. Defaults to false.
+     * @return Whether to compress existing layers again. Defaults to false.
      * 
      */
     public Optional<Boolean> forceCompression() {
         return Optional.ofNullable(this.forceCompression);
     }
     /**
-     * @return What it is called in it, when the image has no `tags`.
+     * @return Names of the image in it, if the image has no `tags`.
      * 
      */
     public List<String> names() {
         return this.names == null ? List.of() : this.names;
     }
     /**
-     * @return Whether to use the media types of OCI. Defaults to true.
+     * @return Whether to use OCI media types. Defaults to true.
      * 
      */
     public Optional<Boolean> ociMediaTypes() {
         return Optional.ofNullable(this.ociMediaTypes);
     }
     /**
-     * @return Whether it is an archive and not a folder. Defaults to true.
+     * @return Whether to write an archive instead of a folder. Defaults to true.
      * 
      */
     public Optional<Boolean> tar() {

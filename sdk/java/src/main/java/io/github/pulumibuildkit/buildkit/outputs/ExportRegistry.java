@@ -17,32 +17,32 @@ import javax.annotation.Nullable;
 @CustomType
 public final class ExportRegistry {
     /**
-     * @return Annotations of the manifests, beside the image&#39;s `annotations`.
+     * @return Annotations of the manifests, besides the image&#39;s `annotations`.
      * 
      */
     private @Nullable Map<String,String> annotations;
     /**
-     * @return How layers are compressed. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`.
      * 
      */
     private @Nullable CompressionType compression;
     /**
-     * @return How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * @return Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     private @Nullable Integer compressionLevel;
     /**
-     * @return What an image without a name is called in the builder&#39;s image store: `prefix{@literal @}digest`.
+     * @return Name of an image without a tag in the builder&#39;s image store: `prefix{@literal @}digest`.
      * 
      */
     private @Nullable String danglingNamePrefix;
     /**
-     * @return Whether layers that exist already are compressed anew. Defaults to false.
+     * @return Whether to compress existing layers again. Defaults to false.
      * 
      */
     private @Nullable Boolean forceCompression;
     /**
-     * @return Not to be set: `registries` have it, for the host that it is about.
+     * @return Not to be set: use `insecure` in `registries`, for the host that needs it.
      * 
      */
     private @Nullable Boolean insecure;
@@ -52,27 +52,27 @@ public final class ExportRegistry {
      */
     private @Nullable Boolean nameCanonical;
     /**
-     * @return There is nothing to name here: the image goes to `tags`.
+     * @return Not to be set: the image goes to `tags`.
      * 
      */
     private @Nullable List<String> names;
     /**
-     * @return Whether to use the media types of OCI. Defaults to true.
+     * @return Whether to use OCI media types. Defaults to true.
      * 
      */
     private @Nullable Boolean ociMediaTypes;
     /**
-     * @return Only what the image&#39;s `push` says.
+     * @return Not needed: it must equal the `push` of the image.
      * 
      */
     private @Nullable Boolean push;
     /**
-     * @return Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     * @return Not to be set: every image is pushed by digest, and then `tags` move to it.
      * 
      */
     private @Nullable Boolean pushByDigest;
     /**
-     * @return Whether the builder&#39;s image store keeps the image, if it has one. Defaults to false.
+     * @return Whether the builder&#39;s image store keeps the image, if the builder has one. Defaults to false.
      * 
      */
     private @Nullable Boolean store;
@@ -84,42 +84,42 @@ public final class ExportRegistry {
 
     private ExportRegistry() {}
     /**
-     * @return Annotations of the manifests, beside the image&#39;s `annotations`.
+     * @return Annotations of the manifests, besides the image&#39;s `annotations`.
      * 
      */
     public Map<String,String> annotations() {
         return this.annotations == null ? Map.of() : this.annotations;
     }
     /**
-     * @return How layers are compressed. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`.
      * 
      */
     public Optional<CompressionType> compression() {
         return Optional.ofNullable(this.compression);
     }
     /**
-     * @return How hard: 0 to 9, with `zstd` 0 to 22. Defaults to the builder&#39;s own choice.
+     * @return Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder&#39;s own choice.
      * 
      */
     public Optional<Integer> compressionLevel() {
         return Optional.ofNullable(this.compressionLevel);
     }
     /**
-     * @return What an image without a name is called in the builder&#39;s image store: `prefix{@literal @}digest`.
+     * @return Name of an image without a tag in the builder&#39;s image store: `prefix{@literal @}digest`.
      * 
      */
     public Optional<String> danglingNamePrefix() {
         return Optional.ofNullable(this.danglingNamePrefix);
     }
     /**
-     * @return Whether layers that exist already are compressed anew. Defaults to false.
+     * @return Whether to compress existing layers again. Defaults to false.
      * 
      */
     public Optional<Boolean> forceCompression() {
         return Optional.ofNullable(this.forceCompression);
     }
     /**
-     * @return Not to be set: `registries` have it, for the host that it is about.
+     * @return Not to be set: use `insecure` in `registries`, for the host that needs it.
      * 
      */
     public Optional<Boolean> insecure() {
@@ -133,35 +133,35 @@ public final class ExportRegistry {
         return Optional.ofNullable(this.nameCanonical);
     }
     /**
-     * @return There is nothing to name here: the image goes to `tags`.
+     * @return Not to be set: the image goes to `tags`.
      * 
      */
     public List<String> names() {
         return this.names == null ? List.of() : this.names;
     }
     /**
-     * @return Whether to use the media types of OCI. Defaults to true.
+     * @return Whether to use OCI media types. Defaults to true.
      * 
      */
     public Optional<Boolean> ociMediaTypes() {
         return Optional.ofNullable(this.ociMediaTypes);
     }
     /**
-     * @return Only what the image&#39;s `push` says.
+     * @return Not needed: it must equal the `push` of the image.
      * 
      */
     public Optional<Boolean> push() {
         return Optional.ofNullable(this.push);
     }
     /**
-     * @return Not to be set: every image is pushed by digest first, and then `tags` are pointed at it.
+     * @return Not to be set: every image is pushed by digest, and then `tags` move to it.
      * 
      */
     public Optional<Boolean> pushByDigest() {
         return Optional.ofNullable(this.pushByDigest);
     }
     /**
-     * @return Whether the builder&#39;s image store keeps the image, if it has one. Defaults to false.
+     * @return Whether the builder&#39;s image store keeps the image, if the builder has one. Defaults to false.
      * 
      */
     public Optional<Boolean> store() {

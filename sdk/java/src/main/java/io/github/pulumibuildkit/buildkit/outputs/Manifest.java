@@ -12,38 +12,38 @@ import java.util.Objects;
 @CustomType
 public final class Manifest {
     /**
-     * @return Its digest: `sha256:…`.
+     * @return Digest of the manifest: `sha256:…`.
      * 
      */
     private String digest;
     /**
-     * @return The first repository with its digest.
+     * @return The first repository with this digest: `host/repository{@literal @}sha256:…`.
      * 
      */
     private String repoDigest;
     /**
-     * @return Bytes of its configuration and layers, compressed.
+     * @return Size of the configuration and the compressed layers, in bytes.
      * 
      */
     private Double size;
 
     private Manifest() {}
     /**
-     * @return Its digest: `sha256:…`.
+     * @return Digest of the manifest: `sha256:…`.
      * 
      */
     public String digest() {
         return this.digest;
     }
     /**
-     * @return The first repository with its digest.
+     * @return The first repository with this digest: `host/repository{@literal @}sha256:…`.
      * 
      */
     public String repoDigest() {
         return this.repoDigest;
     }
     /**
-     * @return Bytes of its configuration and layers, compressed.
+     * @return Size of the configuration and the compressed layers, in bytes.
      * 
      */
     public Double size() {

@@ -11,14 +11,14 @@ import java.util.Objects;
 @CustomType
 public final class Provenance {
     /**
-     * @return How much of it is recorded.
+     * @return How much to record.
      * 
      */
     private ProvenanceMode mode;
 
     private Provenance() {}
     /**
-     * @return How much of it is recorded.
+     * @return How much to record.
      * 
      */
     public ProvenanceMode mode() {

@@ -11,14 +11,14 @@ import java.util.Objects;
 @CustomType
 public final class SBOM {
     /**
-     * @return The image that makes the list, which the builder pulls and runs: BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+     * @return The image that makes the list. The builder pulls and runs it. BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
      * 
      */
     private String generator;
 
     private SBOM() {}
     /**
-     * @return The image that makes the list, which the builder pulls and runs: BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. A digest in it keeps it what it is.
+     * @return The image that makes the list. The builder pulls and runs it. BuildKit&#39;s own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
      * 
      */
     public String generator() {
