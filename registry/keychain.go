@@ -30,6 +30,7 @@ type Keychain struct {
 
 	mu     sync.Mutex
 	handed map[string]lastCredential // by host
+	failed []failedLogin             // the oldest first
 }
 
 // NewKeychain keeps logins; of two for one host the first counts. It reads nothing.

@@ -4,14 +4,21 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// lastCredential is what Lookup returned last for a host. err is why it failed, or Token.
-type lastCredential struct {
-	finding
-	err *LoginError
+// lastCredential is what Lookup returned last for a host.
+type lastCredential struct{ finding }
+
+// failedLogin is an error of Lookup or Token. A daemon asks several times, and tells of any one of its tries.
+type failedLogin struct {
+	host string
+	err  *LoginError
 }
+
+// failedLimit is how many failed logins a Keychain remembers, the newest.
+const failedLimit = 256
 
 // LoginError is a failed login that a daemon asked for. Types do not survive the way through the daemon: ForDaemon gives
 // the error an ID, by which ExplainPush finds it in the daemon's text.
@@ -37,17 +44,18 @@ func ForDaemon(err error) error {
 
 // record keeps what is given for host. It returns err as a *LoginError.
 func (k *Keychain) record(host string, given finding, err error) error {
-	last := lastCredential{finding: given}
-	if err != nil {
-		last.err = &LoginError{id: rand.Text(), cause: err}
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.handed[host] = last
+	k.handed[host] = lastCredential{given}
 	if err == nil {
 		return nil
 	}
-	return last.err
+	failed := failedLogin{host: host, err: &LoginError{id: rand.Text(), cause: err}}
+	k.failed = append(k.failed, failed)
+	if len(k.failed) > failedLimit {
+		k.failed = slices.Delete(k.failed, 0, len(k.failed)-failedLimit)
+	}
+	return failed.err
 }
 
 // last returns what was given last for host. ok is false when nobody asked.
@@ -68,9 +76,9 @@ func (k *Keychain) matchError(text string) (host string, err error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for host, given := range k.handed {
-		if given.err != nil && strings.Contains(text, given.err.id) {
-			return host, given.err
+	for _, failed := range k.failed {
+		if strings.Contains(text, failed.err.id) {
+			return failed.host, failed.err
 		}
 	}
 	return "", nil

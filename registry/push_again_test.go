@@ -80,6 +80,9 @@ func TestExplainPushKnowsItsOwnErrors(t *testing.T) {
 	t.Parallel()
 	keychain := dockerConfig(t, `{"credsStore":"broken"}`)
 	_, own := keychain.Lookup(t.Context(), "ghcr.io")
+	if _, later := keychain.Lookup(t.Context(), "ghcr.io"); later == nil { // a daemon asks again, and tells of its first try
+		t.Fatal("the helper is broken, and gave a login")
+	}
 	err := pushWithRetry(t.Context(), once(keychain), untold, func(context.Context) error { return said("", "rpc error: "+registry.ForDaemon(own).Error()) })
 	if !errors.Is(err, own) {
 		t.Errorf("%v is not %v", err, own)

@@ -70,7 +70,7 @@ func TestAPushThatCannotSucceedEndsAtOnce(t *testing.T) {
 	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\nbuildOnPreview: false\ntags: [\""+registry.Host()+"/app:1\"]",
 		map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
 	result := s.Up("--skip-preview")
-	fails(t, result, "pushing to "+registry.Host()+"/app", "no such repository", "create it with aws.ecr.Repository")
+	fails(t, result, "pushing to "+registry.Host()+"/app", "no such repository", "create app on "+registry.Host()+" first, a push does not create it")
 	if len(s.Export()) != 0 {
 		t.Errorf("state: %+v", s.Export())
 	}
