@@ -20,6 +20,7 @@ const big = "FROM scratch AS unused\nEXPOSE 1-65535 1-65535 1-65535 1-65535 1-65
 
 func TestChildReturnsWhatTheFrontendReturns(t *testing.T) {
 	t.Parallel()
+	resolvesSideBySide(t)
 	const text = "FROM base AS a\nENV A=1\nRUN x\nFROM a\nCOPY --from=a x y\n"
 	run := func(platform string, build func(*stub) (*gateway.Result, error)) (meta map[string]string, refs int, solved []string) {
 		s := newStub(text)
@@ -54,6 +55,7 @@ func TestChildReturnsWhatTheFrontendReturns(t *testing.T) {
 // An error of the frontend keeps its place in the Dockerfile.
 func TestChildReturnsTheErrorOfTheFrontend(t *testing.T) {
 	t.Parallel()
+	resolvesSideBySide(t)
 	s := newStub("FROM base\nCOPY --from=9 a b\n")
 	_, here := builder.Build(t.Context(), s)
 	_, child := runChild(t.Context(), s, s.source)

@@ -118,3 +118,12 @@ func measuresMemory(t *testing.T) {
 		t.Skip("run without -race, as make test does too")
 	}
 }
+
+// resolvesSideBySide skips a test of several base images under the race detector. BuildKit's frontend writes a flag of its
+// cache without a lock (frontend/dockerfile/builder/resolvecache.go), always the same value. make test runs it without.
+func resolvesSideBySide(t *testing.T) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("run without -race, as make test does too")
+	}
+}

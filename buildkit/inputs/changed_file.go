@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
@@ -52,7 +53,7 @@ func ignorePattern(path string) string {
 	for i, r := range pattern {
 		edge := i == 0 || i == len(pattern)-1
 		switch {
-		case strings.ContainsRune(`*?[]\`, r), r < ' ', r == 0x7f, r == 0xfeff, edge && r == ' ', i == 0 && strings.ContainsRune("!#", r):
+		case strings.ContainsRune(`*?[]^\`, r), r < ' ', r == 0x7f, r == 0xfeff, edge && unicode.IsSpace(r), i == 0 && strings.ContainsRune("!#", r):
 			pattern[i] = '?'
 		}
 	}

@@ -24,6 +24,8 @@ func TestIgnorePatternMatchesThePath(t *testing.T) {
 		"é/☃.db":        "é/☃.db",
 		"dir/ a":        "dir/ a",
 		"\ufeffa":       "?a",
+		"\u3000a\u00a0": "?a?",
+		"a^[1":          "a??1",
 		"x/.git/[a-z].": "x/.git/?a-z?.",
 	} {
 		pattern := ignorePattern(path)

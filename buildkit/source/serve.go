@@ -131,6 +131,9 @@ func (v *verifiedFile) Read(p []byte) (n int, err error) {
 
 func (v *verifiedFile) readVerified(p []byte) (int, error) {
 	n, err := v.content.Read(p)
+	if err != nil && v.fs.ctx.Err() != nil { // the transfer has ended, which tells nothing about the file
+		return 0, err
+	}
 	if cause := v.differs(err); cause != nil {
 		err := changed(v.entry.path, cause)
 		v.fs.fail(err)
