@@ -1,0 +1,58 @@
+package provider
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// declaredFaults returns the faults of package registry by name, from its source: a constant that nobody lists cannot hide.
+func declaredFaults(t *testing.T) map[string]registry.Fault {
+	t.Helper()
+	source, err := parser.ParseFile(token.NewFileSet(), "../registry/fault.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults := map[string]registry.Fault{}
+	for _, declaration := range source.Decls {
+		group, ok := declaration.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST {
+			continue
+		}
+		for i, spec := range group.Specs {
+			faults[spec.(*ast.ValueSpec).Names[0].Name] = registry.Fault(firstFault(group) + i)
+		}
+	}
+	return faults
+}
+
+// firstFault returns the value of the first constant of a group: N of "iota + N", 0 of "iota".
+func firstFault(group *ast.GenDecl) int {
+	sum, ok := group.Specs[0].(*ast.ValueSpec).Values[0].(*ast.BinaryExpr)
+	if !ok {
+		return 0
+	}
+	first, _ := strconv.Atoi(sum.Y.(*ast.BasicLit).Value)
+	return first
+}
+
+// TestEachFaultHasARemedy holds that no fault of package registry is shown without what to do about it.
+func TestEachFaultHasARemedy(t *testing.T) {
+	t.Parallel()
+	faults := declaredFaults(t)
+	if len(faults) < 70 {
+		t.Fatalf("only %d faults were found", len(faults))
+	}
+	delete(faults, "Unexplained")
+	for name, fault := range faults {
+		err := fmt.Errorf("tagging y: %w", factsOf(fault))
+		if explainRegistry(err).Error() == err.Error() {
+			t.Errorf("%s has no remedy", name)
+		}
+	}
+}
