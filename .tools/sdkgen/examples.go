@@ -27,7 +27,9 @@ type fenced struct {
 
 // exampleLanguages returns the languages of examples: those of the SDKs, and YAML.
 func exampleLanguages() []fenced {
-	words := map[string]string{"nodejs": "typescript", "python": "python", "go": "go", "dotnet": "csharp", "java": "java"}
+	words := map[string]string{
+		"nodejs": "typescript", "python": "python", "go": "go", "dotnet": "csharp", "java": "java",
+	}
 	all := []fenced{{"yaml", yaml.GenerateProgram}}
 	for _, l := range languages {
 		all = append(all, fenced{words[l.folder], l.program})

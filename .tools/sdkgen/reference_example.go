@@ -9,7 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// checkExamples returns an error for each example that is not YAML of exactly its own property, with a value of its type.
+// checkExamples returns an error for each example that is not YAML of its own property alone, with a value of its type.
 func checkExamples(properties map[string]*schema.Property, examples map[string]string) error {
 	var problems []error
 	for _, name := range keys(properties) {
@@ -19,7 +19,7 @@ func checkExamples(properties map[string]*schema.Property, examples map[string]s
 			continue
 		}
 		if len(value) != 1 || value[name] == nil {
-			problems = append(problems, fmt.Errorf("reference.yaml: example of %s: it gives a value to other properties", name))
+			problems = append(problems, fmt.Errorf("reference.yaml: example of %s: it sets other properties", name))
 			continue
 		}
 		problems = append(problems, checkValue(name, properties[name].Type, value[name]))
@@ -59,14 +59,14 @@ func checkValue(path string, t schema.Type, value any) error {
 	return errors.Join(problems...)
 }
 
-// checkObject returns an error if the value is no object of the type: with a member that it lacks, or without a required one.
+// checkObject returns an error if the value is no object of the type, has an unknown member, or lacks a required one.
 func checkObject(path string, t *schema.ObjectType, value any) error {
 	members, ok := value.(map[string]any)
 	if !ok {
 		return fmt.Errorf("reference.yaml: %s is no object", path)
 	}
 	var problems []error
-	properties := named(t.Properties)
+	properties := propertiesByName(t.Properties)
 	for name, member := range members {
 		if p := properties[name]; p != nil {
 			problems = append(problems, checkValue(path+"."+name, p.Type, member))

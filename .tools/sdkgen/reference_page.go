@@ -14,8 +14,8 @@ type page struct{ text strings.Builder }
 // line appends a line.
 func (b *page) line(format string, values ...any) { fmt.Fprintf(&b.text, format+"\n", values...) }
 
-// index appends an entry of the table of contents with a link to each name. Anchors of properties begin with prefix, because
-// an input, an output, a type and a setting may have one name.
+// index appends an entry of the table of contents, with a link to each name. Anchors begin with prefix, because an input, an
+// output, a type and a setting may have one name.
 func (b *page) index(title, prefix string, names []string) {
 	links := make([]string, len(names))
 	for i, name := range names {
