@@ -71,6 +71,73 @@ func TestCheckFindsTheDockerfile(t *testing.T) {
 	}
 }
 
+// placesOfDockerfiles are inputs without a Dockerfile, with the reason that Check gives.
+var placesOfDockerfiles = map[string]struct{ inputs, property, reason string }{
+	"Containerfile": {
+		`{"context": {"location": "DIR/podman"}}`, "dockerfile.location",
+		"no Dockerfile at DIR/podman/Dockerfile, but a Containerfile, which docker build does not take by itself: set dockerfile.location " +
+			"to DIR/podman/Containerfile",
+	},
+	"nothing": {
+		`{"context": {"location": "DIR/none"}}`, "dockerfile.location",
+		"no Dockerfile at DIR/none/Dockerfile: create it, or say where it is with dockerfile.location or dockerfile.inline",
+	},
+	"a folder of that name": {
+		`{"context": {"location": "DIR/folder"}}`, "dockerfile.location",
+		`"DIR/folder/Dockerfile" is a folder, and has no Dockerfile. Write the path of a file in dockerfile.location`,
+	},
+	"a folder": {
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/app"}}`, "dockerfile.location",
+		`"DIR/app" is a folder. Write the path of the file in dockerfile.location: DIR/app/Dockerfile`,
+	},
+	"a folder with a slash": {
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/lower/"}}`, "dockerfile.location",
+		`"DIR/lower/" is a folder. Write the path of the file in dockerfile.location: DIR/lower/dockerfile`,
+	},
+	"a folder of podman's": {
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/podman"}}`, "dockerfile.location",
+		`"DIR/podman" is a folder. Write the path of the file in dockerfile.location: DIR/podman/Containerfile`,
+	},
+	"a slash": {
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/app/Dockerfile/"}}`, "dockerfile.location",
+		`"DIR/app/Dockerfile/": DIR/app/Dockerfile is a file. Leave out what follows its name: DIR/app/Dockerfile`,
+	},
+	"a URL": {
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://example.com/Dockerfile"}}`, "dockerfile.location",
+		`"https://example.com/Dockerfile": a Dockerfile cannot be fetched from a URL yet. Download it and write its path in ` +
+			`dockerfile.location, or give its text in dockerfile.inline`,
+	},
+	"a URL with a login": {
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://me:pass@example.com/Dockerfile"}}`, "dockerfile.location",
+		`"https://example.com/Dockerfile": a Dockerfile cannot be fetched from a URL yet`,
+	},
+	"standard input": {
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "-"}}`, "dockerfile.location",
+		`"-": there is no standard input here to read a Dockerfile from. Give its text in dockerfile.inline, or write its path in ` +
+			`dockerfile.location`,
+	},
+	"home": {
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "~/app/Dockerfile"}}`, "dockerfile.location",
+		`"~/app/Dockerfile": only a shell replaces ~ by the home directory. Write HOME/app/Dockerfile in dockerfile.location`,
+	},
+	"somebody's home": {
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "~me/Dockerfile"}}`, "dockerfile.location",
+		`"~me/Dockerfile": only a shell replaces ~ by the home directory. Write the path of the home directory in dockerfile.location`,
+	},
+	"of a remote context": {
+		`{"context": {"location": "https://example.com/a.git"}, "dockerfile": {"location": "DIR/web/Dockerfile"}}`, "dockerfile.location",
+		"no Dockerfile at DIR/web/Dockerfile: dockerfile.location is a path on this machine, not in the remote context.",
+	},
+	"a context at home": {
+		`{"context": {"location": "~/app"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location",
+		`"~/app": only a shell replaces ~ by the home directory. Write HOME/app in context.location`,
+	},
+	"a named context by git's short form": {
+		`{"context": {"location": "DIR/app", "named": {"a": {"location": "git@example.com:a/b"}}}}`, "context.named.a.location",
+		`If a git repository is meant, write its URL with the scheme: https://… or ssh://…`,
+	},
+}
+
 // Each text says what is there and what to write instead.
 func TestCheckSaysWhereTheDockerfileIs(t *testing.T) {
 	t.Parallel()
@@ -81,81 +148,66 @@ func TestCheckSaysWhereTheDockerfileIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases := map[string]struct{ inputs, property, reason string }{
-		"Containerfile": {
-			`{"context": {"location": "DIR/podman"}}`, "dockerfile.location",
-			"no Dockerfile at DIR/podman/Dockerfile, but a Containerfile, which docker build does not take by itself: set dockerfile.location " +
-				"to DIR/podman/Containerfile",
-		},
-		"nothing": {
-			`{"context": {"location": "DIR/none"}}`, "dockerfile.location",
-			"no Dockerfile at DIR/none/Dockerfile: create it, or say where it is with dockerfile.location or dockerfile.inline",
-		},
-		"a folder of that name": {
-			`{"context": {"location": "DIR/folder"}}`, "dockerfile.location",
-			`"DIR/folder/Dockerfile" is a folder, and has no Dockerfile. Write the path of a file in dockerfile.location`,
-		},
-		"a folder": {
-			`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/app"}}`, "dockerfile.location",
-			`"DIR/app" is a folder. Write the path of the file in dockerfile.location: DIR/app/Dockerfile`,
-		},
-		"a folder with a slash": {
-			`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/lower/"}}`, "dockerfile.location",
-			`"DIR/lower/" is a folder. Write the path of the file in dockerfile.location: DIR/lower/dockerfile`,
-		},
-		"a folder of podman's": {
-			`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/podman"}}`, "dockerfile.location",
-			`"DIR/podman" is a folder. Write the path of the file in dockerfile.location: DIR/podman/Containerfile`,
-		},
-		"a slash": {
-			`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/app/Dockerfile/"}}`, "dockerfile.location",
-			`"DIR/app/Dockerfile/": DIR/app/Dockerfile is a file. Leave out what follows its name: DIR/app/Dockerfile`,
-		},
-		"a URL": {
-			`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://example.com/Dockerfile"}}`, "dockerfile.location",
-			`"https://example.com/Dockerfile": a Dockerfile cannot be fetched from a URL yet. Download it and write its path in ` +
-				`dockerfile.location, or give its text in dockerfile.inline`,
-		},
-		"a URL with a login": {
-			`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://me:pass@example.com/Dockerfile"}}`, "dockerfile.location",
-			`"https://example.com/Dockerfile": a Dockerfile cannot be fetched from a URL yet`,
-		},
-		"standard input": {
-			`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "-"}}`, "dockerfile.location",
-			`"-": there is no standard input here to read a Dockerfile from. Give its text in dockerfile.inline, or write its path in ` +
-				`dockerfile.location`,
-		},
-		"home": {
-			`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "~/app/Dockerfile"}}`, "dockerfile.location",
-			`"~/app/Dockerfile": only a shell replaces ~ by the home directory. Write ` + filepath.Join(home, "app/Dockerfile") +
-				` in dockerfile.location`,
-		},
-		"somebody's home": {
-			`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "~me/Dockerfile"}}`, "dockerfile.location",
-			`"~me/Dockerfile": only a shell replaces ~ by the home directory. Write the path of the home directory in dockerfile.location`,
-		},
-		"of a remote context": {
-			`{"context": {"location": "https://example.com/a.git"}, "dockerfile": {"location": "DIR/web/Dockerfile"}}`, "dockerfile.location",
-			"no Dockerfile at DIR/web/Dockerfile: dockerfile.location is a path on this machine, not in the remote context.",
-		},
-		"a context at home": {
-			`{"context": {"location": "~/app"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location",
-			`"~/app": only a shell replaces ~ by the home directory. Write ` + filepath.Join(home, "app") + ` in context.location`,
-		},
-		"a named context by git's short form": {
-			`{"context": {"location": "DIR/app", "named": {"a": {"location": "git@example.com:a/b"}}}}`, "context.named.a.location",
-			`If a git repository is meant, write its URL with the scheme: https://… or ssh://…`,
-		},
-	}
-	for name, c := range cases {
+	replaced := strings.NewReplacer("DIR", dir, "HOME", home)
+	for name, c := range placesOfDockerfiles {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failures, reason := checkIn(t, dir, c.inputs).Failures, strings.ReplaceAll(c.reason, "DIR", dir)
+			failures, reason := checkIn(t, dir, c.inputs).Failures, replaced.Replace(c.reason)
 			if len(failures) != 1 || failures[0].Property != c.property || !strings.Contains(failures[0].Reason, reason) {
 				t.Errorf("got %+v, want %s: %s", failures, c.property, reason)
 			}
 		})
 	}
+}
+
+const namedLib = `"named": {"lib": {"location": "DIR/lib"}}`
+
+// encodingsOfTexts are inputs whose texts are not UTF-8, with the reason that Check gives; none where they build.
+var encodingsOfTexts = map[string]struct{ inputs, property, reason string }{
+	"UTF-16": {
+		`{"context": {"location": "DIR/wide"}}`, "dockerfile.location",
+		"DIR/wide/Dockerfile: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an editor or with: " +
+			"iconv -f UTF-16 -t UTF-8 DIR/wide/Dockerfile >DIR/wide/Dockerfile.utf8 && mv DIR/wide/Dockerfile.utf8 DIR/wide/Dockerfile",
+	},
+	"UTF-16, bare": {
+		`{"context": {"location": "DIR/bare"}}`, "dockerfile.location",
+		"DIR/bare/Dockerfile: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an editor or with: " +
+			"iconv -f UTF-16LE -t UTF-8 ",
+	},
+	"Latin-1": {
+		`{"context": {"location": "DIR/latin"}}`, "dockerfile.location",
+		"DIR/latin/Dockerfile: line 2: the byte 0xe9 is not UTF-8, which BuildKit reads: the text is perhaps Latin-1 or Windows-1252. " +
+			"Save it as UTF-8, with an editor or, if it is one of these, with: iconv -f WINDOWS-1252 -t UTF-8 DIR/latin/Dockerfile >",
+	},
+	"Latin-1, watch all": {`{"context": {"location": "DIR/latin"}, "watch": "all"}`, "dockerfile.location", "line 2: the byte 0xe9"},
+	"a space":            {`{"context": {"location": "DIR/my app"}}`, "dockerfile.location", "UTF-8 'DIR/my app/Dockerfile' >'DIR/my app/Dockerfile.utf8' && "},
+	"NUL": {
+		`{"context": {"location": "DIR/nul"}}`, "dockerfile.location",
+		"DIR/nul/Dockerfile: line 2: it has a NUL byte, which no argument, variable or path can have. Leave it out, and save the file as plain UTF-8",
+	},
+	"inline NUL": {
+		`{"context": {"location": "DIR/lib"}, "dockerfile": {"inline": "FROM busybox\nRUN echo \u0000"}}`, "dockerfile.inline",
+		"line 2: it has a NUL byte, which no argument, variable or path can have. Leave it out",
+	},
+	"an ignore file": {
+		`{"context": {"location": "DIR/ignored", ` + namedLib + `}}`, "context.location",
+		"DIR/ignored/.dockerignore: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an editor or with: iconv -f UTF-16 -t UTF-8 " +
+			"DIR/ignored/.dockerignore >",
+	},
+	"the Dockerfile's ignore file": {
+		`{"context": {"location": "DIR/own", ` + namedLib + `}}`, "dockerfile.location",
+		"DIR/own/Dockerfile.dockerignore: line 1: the text is UTF-16LE",
+	},
+	"of a named context": {
+		`{"context": {"location": "DIR/plain", "named": {"lib": {"location": "DIR/ignored"}}}}`, "context.named.lib.location",
+		"DIR/ignored/.dockerignore: line 1: the text is UTF-16LE",
+	},
+	"the name of a file": {
+		`{"context": {"location": "DIR/name"}}`, "context",
+		`"d/caf\xe9": the name is not UTF-8, which BuildKit cannot send: rename it or add it to .dockerignore`,
+	},
+	"an ignore file of nothing that is read": {`{"context": {"location": "DIR/unread"}}`, "", ""},
+	"a comment and a label":                  {`{"context": {"location": "DIR/comment"}}`, "", ""},
 }
 
 // A text that is not UTF-8 is reported under the input that it comes from, with its file, its line and the way to save it anew.
@@ -171,54 +223,7 @@ func TestCheckNamesTheEncoding(t *testing.T) {
 		"plain/Dockerfile": scratch, "unread/Dockerfile": "FROM scratch\nENV A=1\n", "unread/.dockerignore": utf16,
 		"comment/Dockerfile": "# caf\xe9\nFROM busybox\nLABEL a=caf\xe9\n", "name/Dockerfile": "FROM scratch\nCOPY . /\n", "name/d/caf\xe9": "",
 	})
-	const lib = `"named": {"lib": {"location": "DIR/lib"}}`
-	cases := map[string]struct{ inputs, property, reason string }{
-		"UTF-16": {
-			`{"context": {"location": "DIR/wide"}}`, "dockerfile.location",
-			"DIR/wide/Dockerfile: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an editor or with: " +
-				"iconv -f UTF-16 -t UTF-8 DIR/wide/Dockerfile >DIR/wide/Dockerfile.utf8 && mv DIR/wide/Dockerfile.utf8 DIR/wide/Dockerfile",
-		},
-		"UTF-16, bare": {
-			`{"context": {"location": "DIR/bare"}}`, "dockerfile.location",
-			"DIR/bare/Dockerfile: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an editor or with: " +
-				"iconv -f UTF-16LE -t UTF-8 ",
-		},
-		"Latin-1": {
-			`{"context": {"location": "DIR/latin"}}`, "dockerfile.location",
-			"DIR/latin/Dockerfile: line 2: the byte 0xe9 is not UTF-8, which BuildKit reads: the text is perhaps Latin-1 or Windows-1252. " +
-				"Save it as UTF-8, with an editor or, if it is one of these, with: iconv -f WINDOWS-1252 -t UTF-8 DIR/latin/Dockerfile >",
-		},
-		"Latin-1, watch all": {`{"context": {"location": "DIR/latin"}, "watch": "all"}`, "dockerfile.location", "line 2: the byte 0xe9"},
-		"a space":            {`{"context": {"location": "DIR/my app"}}`, "dockerfile.location", "UTF-8 'DIR/my app/Dockerfile' >'DIR/my app/Dockerfile.utf8' && "},
-		"NUL": {
-			`{"context": {"location": "DIR/nul"}}`, "dockerfile.location",
-			"DIR/nul/Dockerfile: line 2: it has a NUL byte, which no argument, variable or path can have. Leave it out, and save the file as plain UTF-8",
-		},
-		"inline NUL": {
-			`{"context": {"location": "DIR/lib"}, "dockerfile": {"inline": "FROM busybox\nRUN echo \u0000"}}`, "dockerfile.inline",
-			"line 2: it has a NUL byte, which no argument, variable or path can have. Leave it out",
-		},
-		"an ignore file": {
-			`{"context": {"location": "DIR/ignored", ` + lib + `}}`, "context.location",
-			"DIR/ignored/.dockerignore: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an editor or with: iconv -f UTF-16 -t UTF-8 " +
-				"DIR/ignored/.dockerignore >",
-		},
-		"the Dockerfile's ignore file": {
-			`{"context": {"location": "DIR/own", ` + lib + `}}`, "dockerfile.location",
-			"DIR/own/Dockerfile.dockerignore: line 1: the text is UTF-16LE",
-		},
-		"of a named context": {
-			`{"context": {"location": "DIR/plain", "named": {"lib": {"location": "DIR/ignored"}}}}`, "context.named.lib.location",
-			"DIR/ignored/.dockerignore: line 1: the text is UTF-16LE",
-		},
-		"the name of a file": {
-			`{"context": {"location": "DIR/name"}}`, "context",
-			`"d/caf\xe9": the name is not UTF-8, which BuildKit cannot send: rename it or add it to .dockerignore`,
-		},
-		"an ignore file of nothing that is read": {`{"context": {"location": "DIR/unread"}}`, "", ""},
-		"a comment and a label":                  {`{"context": {"location": "DIR/comment"}}`, "", ""},
-	}
-	for name, c := range cases {
+	for name, c := range encodingsOfTexts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			res, reason := checkIn(t, dir, c.inputs), strings.ReplaceAll(c.reason, "DIR", dir)

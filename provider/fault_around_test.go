@@ -46,56 +46,58 @@ func TestAMissingRepository(t *testing.T) {
 	}
 }
 
+// faultsBesideThePush are faults of clocks, rights and base images, with what a person reads.
+var faultsBesideThePush = map[string]struct {
+	meet func(*testing.T, faulty) (dockerfile string)
+	want []string
+}{
+	"the clock": {func(_ *testing.T, f faulty) string {
+		f.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"__type":"InvalidSignatureException","message":"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z"}`)
+		}})
+		return "FROM scratch"
+	}, []string{"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which is 25 minutes behind that of AWS"}},
+	"layers of a base that may not be mounted": {func(t *testing.T, f faulty) string {
+		f.Repository("base", "")
+		if _, err := f.apply(t, "FROM scratch\nLABEL base=1", f.Host()+"/base:1"); err != nil {
+			t.Fatal(err)
+		}
+		f.Wrap(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.Query().Has("mount") {
+					registrytest.Refuse(w, http.StatusForbidden, "DENIED", "User: arn:aws:iam::1:user/ci is not authorized to perform: ecr:GetDownloadUrlForLayer on resource: base")
+					return
+				}
+				next.ServeHTTP(w, req)
+			})
+		})
+		return "FROM " + f.Host() + "/base:1"
+	}, []string{"pushing to HOST/app: 403 denied: ", "allow ecr:GetDownloadUrlForLayer in the IAM policy of that user"}},
+	"a busy registry of a base": {func(t *testing.T, _ faulty) string {
+		busy := registrytest.New(t)
+		busy.Inject(registrytest.Rule{Path: "/v2/base/", Fault: throttled})
+		return "FROM " + busy.Host() + "/base:1"
+	}, []string{"429 Too Many Requests", "limits how often images are pulled: log in to it (docker login, or registries), or take the base image from a mirror"}},
+	"a base for another platform": {func(t *testing.T, _ faulty) string {
+		other := registrytest.New(t)
+		other.Push(t, "base:1", registrytest.Index(t, "linux/arm64", "linux/s390x"))
+		return "FROM " + other.Host() + "/base:1"
+	}, []string{"/base:1 for linux/amd64: no match for platform in manifest", "/base:1 has no image for linux/amd64, only for linux/arm64, linux/s390x. Take a base image that has it"}},
+	"a base that is not there": {func(t *testing.T, _ faulty) string { return "FROM " + registrytest.New(t).Host() + "/base:1" },
+		[]string{"base image 127.0.0.1:", "/base:1: not found", "correct its name or its tag, or push it first"}},
+	"all privileges": {func(*testing.T, faulty) string {
+		return "FROM scratch\nCOPY <<EOF /x\nx\nEOF\nRUN --security=insecure x"
+	},
+		[]string{"security.insecure is not allowed", "take --security=insecure out of its RUN"}},
+	"a dead registry of a base": {func(*testing.T, faulty) string { return "FROM localhost:1/base" },
+		[]string{"localhost:1 does not answer: ", "connection refused", "check the name of the base image, and that the builder reaches its registry"}},
+}
+
 // Clocks, rights to other repositories and base images have their own words.
 func TestFaultsBesideThePush(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		meet func(*testing.T, faulty) (dockerfile string)
-		want []string
-	}{
-		"the clock": {func(_ *testing.T, f faulty) string {
-			f.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-				w.WriteHeader(http.StatusBadRequest)
-				_, _ = io.WriteString(w, `{"__type":"InvalidSignatureException","message":"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z"}`)
-			}})
-			return "FROM scratch"
-		}, []string{"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which is 25 minutes behind that of AWS"}},
-		"layers of a base that may not be mounted": {func(t *testing.T, f faulty) string {
-			f.Repository("base", "")
-			if _, err := f.apply(t, "FROM scratch\nLABEL base=1", f.Host()+"/base:1"); err != nil {
-				t.Fatal(err)
-			}
-			f.Wrap(func(next http.Handler) http.Handler {
-				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-					if req.URL.Query().Has("mount") {
-						registrytest.Refuse(w, http.StatusForbidden, "DENIED", "User: arn:aws:iam::1:user/ci is not authorized to perform: ecr:GetDownloadUrlForLayer on resource: base")
-						return
-					}
-					next.ServeHTTP(w, req)
-				})
-			})
-			return "FROM " + f.Host() + "/base:1"
-		}, []string{"pushing to HOST/app: 403 denied: ", "allow ecr:GetDownloadUrlForLayer in the IAM policy of that user"}},
-		"a busy registry of a base": {func(t *testing.T, _ faulty) string {
-			busy := registrytest.New(t)
-			busy.Inject(registrytest.Rule{Path: "/v2/base/", Fault: throttled})
-			return "FROM " + busy.Host() + "/base:1"
-		}, []string{"429 Too Many Requests", "limits how often images are pulled: log in to it (docker login, or registries), or take the base image from a mirror"}},
-		"a base for another platform": {func(t *testing.T, _ faulty) string {
-			other := registrytest.New(t)
-			other.Push(t, "base:1", registrytest.Index(t, "linux/arm64", "linux/s390x"))
-			return "FROM " + other.Host() + "/base:1"
-		}, []string{"/base:1 for linux/amd64: no match for platform in manifest", "/base:1 has no image for linux/amd64, only for linux/arm64, linux/s390x. Take a base image that has it"}},
-		"a base that is not there": {func(t *testing.T, _ faulty) string { return "FROM " + registrytest.New(t).Host() + "/base:1" },
-			[]string{"base image 127.0.0.1:", "/base:1: not found", "correct its name or its tag, or push it first"}},
-		"all privileges": {func(*testing.T, faulty) string {
-			return "FROM scratch\nCOPY <<EOF /x\nx\nEOF\nRUN --security=insecure x"
-		},
-			[]string{"security.insecure is not allowed", "take --security=insecure out of its RUN"}},
-		"a dead registry of a base": {func(*testing.T, faulty) string { return "FROM localhost:1/base" },
-			[]string{"localhost:1 does not answer: ", "connection refused", "check the name of the base image, and that the builder reaches its registry"}},
-	}
-	for name, test := range tests {
+	for name, test := range faultsBesideThePush {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFaulty(t)

@@ -38,37 +38,40 @@ func (w *watched) watch(wait registry.Wait) (end func()) {
 	}
 }
 
+// watchedWaits are registries that let a client wait, with what it is told to wait for.
+var watchedWaits = map[string]struct {
+	config  string
+	prepare func(r *registrytest.Registry)
+	want    registry.Wait // HOST is the registry
+	failure string
+}{
+	"a request": {
+		config: `{}`, prepare: func(r *registrytest.Registry) { r.Wrap(registrytest.Intercept("", "/manifests/1", stalled)) },
+		want: registry.Wait{Host: "HOST", Request: "HEAD /v2/app/manifests/1"},
+	},
+	"a token server": {
+		config: `{"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}}}`, prepare: func(r *registrytest.Registry) {
+			r.AskForTokens("", "user", "pass")
+			r.Wrap(registrytest.Intercept("", registrytest.TokenPath, stalled))
+		},
+		want: registry.Wait{Host: "HOST", Request: "GET"},
+	},
+	"a helper": {
+		config: `{"credsStore":"slow"}`, prepare: func(r *registrytest.Registry) { r.AskForTokens("", "user", "pass") },
+		want: registry.Wait{Kind: registry.WaitHelper, Host: "HOST", Helper: "docker-credential-slow"},
+	},
+	"a pause": {
+		config: `{}`, prepare: func(r *registrytest.Registry) {
+			r.Inject(registrytest.Rule{Path: "/manifests/1", Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")})
+		},
+		want: registry.Wait{Kind: registry.WaitPause, Host: "HOST", Pause: time.Minute}, failure: "429 rate limited: ",
+	},
+}
+
 // TestWatch holds that the wait that is under way is told while it is, and is over afterwards.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	throttled := registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")
-	cases := map[string]struct {
-		config  string
-		prepare func(r *registrytest.Registry)
-		want    registry.Wait // HOST is the registry
-		failure string
-	}{
-		"a request": {
-			config: `{}`, prepare: func(r *registrytest.Registry) { r.Wrap(registrytest.Intercept("", "/manifests/1", stalled)) },
-			want: registry.Wait{Host: "HOST", Request: "HEAD /v2/app/manifests/1"},
-		},
-		"a token server": {
-			config: `{"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}}}`, prepare: func(r *registrytest.Registry) {
-				r.AskForTokens("", "user", "pass")
-				r.Wrap(registrytest.Intercept("", registrytest.TokenPath, stalled))
-			},
-			want: registry.Wait{Host: "HOST", Request: "GET"},
-		},
-		"a helper": {
-			config: `{"credsStore":"slow"}`, prepare: func(r *registrytest.Registry) { r.AskForTokens("", "user", "pass") },
-			want: registry.Wait{Kind: registry.WaitHelper, Host: "HOST", Helper: "docker-credential-slow"},
-		},
-		"a pause": {
-			config: `{}`, prepare: func(r *registrytest.Registry) { r.Inject(registrytest.Rule{Path: "/manifests/1", Fault: throttled}) },
-			want: registry.Wait{Kind: registry.WaitPause, Host: "HOST", Pause: time.Minute}, failure: "429 rate limited: ",
-		},
-	}
-	for name, c := range cases {
+	for name, c := range watchedWaits {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
@@ -84,7 +87,13 @@ func TestWatch(t *testing.T) {
 				_, err := registry.New(keychain, registry.Options{Watch: w.watch}).Resolve(ctx, parseTag(t, r.Host()+"/app:1"))
 				done <- err
 			}()
-			for got := range w.begun {
+			for tries := 0; ; tries++ {
+				var got registry.Wait
+				select {
+				case got = <-w.begun:
+				case <-time.After(30 * time.Second):
+					t.Fatalf("never told after %d other waits", tries)
+				}
 				failure := got.Failure
 				if got.Failure = nil; got != c.want {
 					continue
