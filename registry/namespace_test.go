@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,9 @@ func inNamespace(t *testing.T, names map[string]string) bool {
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWUSER, Pdeathsig: syscall.SIGKILL,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 	}
+	// Pdeathsig comes when the thread that started the process ends. Go ends threads, so this one is kept.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	output, err := own.CombinedOutput()
 	if strings.Contains(fmt.Sprint(err), "fork/exec") {
 		t.Skip("NOT RUN: no namespace can be made here: ", err)

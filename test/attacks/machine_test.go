@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +55,9 @@ func inMachine(t *testing.T) bool {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "4m")
 	cmd.Env = append(os.Environ(), machineVariable+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	// Pdeathsig comes when the thread that started the process ends. The harness ends threads, so this one is kept.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	output, err := cmd.CombinedOutput()
 	if err != nil || strings.Contains(string(output), "--- SKIP") {
 		t.Errorf("in a network of its own: %v\n%s", err, output)
