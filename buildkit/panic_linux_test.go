@@ -17,12 +17,11 @@ type brokenSink struct{ buildkit.Sink }
 func (brokenSink) Write([]byte) (int, error) { panic("in a sink") }
 func (brokenSink) Abort() error              { return nil }
 
-// What a daemon and BuildKit's client call in goroutines of theirs may panic, and so may what follows the status: one build
-// fails with the reason, and the next one succeeds.
+// A panic in code that the daemon, BuildKit's client or the status calls fails that build with the reason, and the next
+// build succeeds. Each build has a step of its own: a cached step asks for no secret. Each has a client of its own: Solve
+// closes the client of a build that does not end in time.
 func TestAPanicEndsOneBuild(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
-	plan := s.plan(t, "RUN --mount=type=secret,id=a true")
 	asked := 0
 	for name, broken := range map[string]buildkit.Access{
 		"in a secret": {Secrets: map[string]buildkit.Secret{"a": func(context.Context) ([]byte, error) {
@@ -31,21 +30,33 @@ func TestAPanicEndsOneBuild(t *testing.T) {
 			}
 			return []byte("value"), nil
 		}}},
-		"in a sink": {Exports: []buildkit.Export{{Type: "tar", Open: func(context.Context) (buildkit.Sink, error) { return brokenSink{}, nil }}}},
+		"in a sink": {Exports: []buildkit.Export{{Type: "tar", Open: func(context.Context) (buildkit.Sink, error) {
+			return brokenSink{}, nil
+		}}}},
 	} {
-		if _, err := s.solve(t.Context(), plan, broken); err == nil || !strings.Contains(err.Error(), name) {
+		s := newSteps(t)
+		if _, err := s.solve(t.Context(), s.planWithSecret(t), broken); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	s := newSteps(t)
+	plan := s.planWithSecret(t)
 	in, err := inputs.Load(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = buildkit.Solve(t.Context(), s.c, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) { panic("in a report") })
+	access := secrets(map[string]string{"a": canary})
+	access.Credentials = noCredentials
+	_, err = buildkit.Solve(t.Context(), s.c, plan, in, access, func(buildkit.Event) { panic("in a report") })
 	if _, ok := errors.AsType[*rescue.PanicError](err); !ok {
 		t.Errorf("in a report: %v", err)
 	}
-	if _, err := s.solve(t.Context(), plan, secrets(map[string]string{"a": canary})); err != nil {
+	next := newSteps(t)
+	if _, err := next.solve(t.Context(), plan, secrets(map[string]string{"a": canary})); err != nil {
 		t.Errorf("the next build: %v", err)
 	}
+}
+
+func (s *steps) planWithSecret(t *testing.T) inputs.Plan {
+	return s.plan(t, "RUN --mount=type=secret,id=a true")
 }
