@@ -101,7 +101,7 @@ func TestUsesAreThoseOfTheLastCheck(t *testing.T) {
 // Files of exports and caches that two images write deserve a warning.
 func TestWarningsOfSharedFilesAndCaches(t *testing.T) {
 	t.Parallel()
-	w := dial(t, impatient(), `{}`)
+	w := dial(t, fastProvider(), `{}`)
 	for _, name := range []string{"a", "b"} {
 		given := `{"context": {"location": "` + app(t) + `"}, "buildArgs": {"NAME": "` + name + `"},
 			"exports": [{"tar": {"dest": "out.tar"}}, {"local": {"dest": "out"}}],
@@ -115,11 +115,11 @@ func TestWarningsOfSharedFilesAndCaches(t *testing.T) {
 	for _, want := range []string{
 		"exports[0]" + names + "file of exports ", "cacheTo[1]" + names + "cache docker.io/user/cache:latest", "cacheTo[2]" + names,
 	} {
-		if !strings.Contains(w.logs(), want) {
-			t.Errorf("no warning says %q:\n%s", want, w.logs())
+		if !strings.Contains(w.logText(), want) {
+			t.Errorf("no warning says %q:\n%s", want, w.logText())
 		}
 	}
-	if strings.Contains(w.logs(), "exports[1]") {
-		t.Errorf("a folder may be shared:\n%s", w.logs())
+	if strings.Contains(w.logText(), "exports[1]") {
+		t.Errorf("a folder may be shared:\n%s", w.logText())
 	}
 }

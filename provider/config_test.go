@@ -50,7 +50,7 @@ func TestConfigTakesWhatProgramsAndTheEngineSend(t *testing.T) {
 	if password := login.Get("password"); password.AsString() != "canary" || !password.Secret() {
 		t.Errorf("the password is %v", password)
 	}
-	if logs := w.logs(); !strings.Contains(logs, "has no configuration hots") || strings.Contains(logs, "canary") {
+	if logs := w.logText(); !strings.Contains(logs, "has no configuration hots") || strings.Contains(logs, "canary") {
 		t.Errorf("logs: %s", logs)
 	}
 }
@@ -112,8 +112,8 @@ func TestConfiguringTouchesNothing(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", dir)
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	w := dial(t, New(nil), `{"host": "tcp://127.0.0.1:1", "registries": [{"address": "ghcr.io", "password": "secret:canary"}]}`)
-	if w.logs() != "" {
-		t.Errorf("logs: %s", w.logs())
+	if w.logText() != "" {
+		t.Errorf("logs: %s", w.logText())
 	}
 	if _, err := os.Stat(ran); err == nil {
 		t.Error("configuring ran a credential helper")
@@ -140,7 +140,7 @@ func TestLoginsOfTheConfiguration(t *testing.T) {
 			if got := text(unpacked(t, res.GetProperties()), "digest"); got != r.digest {
 				t.Errorf("digest %q", got)
 			}
-			if strings.Contains(res.String()+w.logs(), "hunter2") {
+			if strings.Contains(res.String()+w.logText(), "hunter2") {
 				t.Error("the password is in the outputs or in the logs")
 			}
 		})

@@ -39,8 +39,8 @@ func TestAMissingRepository(t *testing.T) {
 			if got := fmt.Sprint(err); test.want != "" && !strings.Contains(got, strings.ReplaceAll(test.want, "HOST", f.Host())) || test.want == "" && err != nil {
 				t.Errorf("got %v", err)
 			}
-			if built := strings.Contains(f.logs(), "exporting to image"); built == (name == "asked") {
-				t.Errorf("built: %t\n%s", built, f.logs())
+			if built := strings.Contains(f.logText(), "exporting to image"); built == (name == "asked") {
+				t.Errorf("built: %t\n%s", built, f.logText())
 			}
 		})
 	}

@@ -32,8 +32,8 @@ func TestASilentCache(t *testing.T) {
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("got %v, want %q", err, want)
 			}
-			if warned := strings.Contains(w.logs(), "built without"); warned != (want == "") {
-				t.Errorf("logged: %s", w.logs())
+			if warned := strings.Contains(w.logText(), "built without"); warned != (want == "") {
+				t.Errorf("logged: %s", w.logText())
 			}
 		})
 	}

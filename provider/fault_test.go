@@ -221,7 +221,7 @@ func (f faulty) judge(t *testing.T, name string, out property.Map, err error, wa
 	if len(want) > 0 && held != f.old && name != "somebody else moves the tag" {
 		t.Errorf("the tag moved to %s: %v", held, err)
 	}
-	said := f.logs() + fmt.Sprint(out)
+	said := f.logText() + fmt.Sprint(out)
 	if err != nil {
 		said += err.Error()
 	}

@@ -40,7 +40,7 @@ func TestTokenServerFaults(t *testing.T) {
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("got %v, want %q", err, want)
 			}
-			if said := f.logs(); strings.Contains(said, fault.password) || strings.Contains(said, registrytest.TokenMark) {
+			if said := f.logText(); strings.Contains(said, fault.password) || strings.Contains(said, registrytest.TokenMark) {
 				t.Errorf("a secret is in: %s", said)
 			}
 		})

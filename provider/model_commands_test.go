@@ -6,107 +6,107 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// doPreview is pulumi preview: in a process of its own, and writing nothing.
-func (w *world) doPreview() {
-	if w.hiccup && w.front.outage == healthy {
-		w.front.setOutage(down)
-		defer w.front.setOutage(healthy)
+// preview runs pulumi preview, in its own process of the provider. It changes no state.
+func (m *model) preview() {
+	if m.previewOutage && m.registry.outage == healthy {
+		m.registry.setOutage(down)
+		defer m.registry.setOutage(healthy)
 	}
-	c := w.start(true, w.password)
-	w.shown = map[string]property.Map{}
-	for i, v := range w.wishes {
-		if !v.absent {
+	c := m.startCommand(true, m.password)
+	m.previewed = map[string]property.Map{}
+	for i, img := range m.program {
+		if !img.absent {
 			c.register(i, replacement{of: -1})
 		}
 	}
 	c.finish()
-	w.hiccup = false
+	m.previewOutage = false
 }
 
-// up is pulumi up, maybe with --replace.
-func (w *world) up(by replacement) {
-	shown := w.shown
-	c := w.start(false, w.password)
-	w.config = w.password // the provider is a resource too, and comes first
+// up runs pulumi up, with --replace if by names an image.
+func (m *model) up(by replacement) {
+	shown := m.previewed
+	c := m.startCommand(false, m.password)
+	m.config = m.password // the provider is a resource too, and comes first
 	changes := map[string]bool{}
 	ok := true
-	for i, v := range w.wishes {
-		if v.absent || !ok {
+	for i, img := range m.program {
+		if img.absent || !ok {
 			continue
 		}
 		switch c.register(i, by) {
-		case stopped:
+		case runStopped:
 			ok = false
-		case changed:
-			changes[v.name] = true
+		case resourceChanged:
+			changes[img.name] = true
 		}
-		ok = ok && !c.over
+		ok = ok && !c.canceled
 	}
-	for _, e := range slices.Clone(w.doomed) {
-		ok = ok && !c.over && c.delete(e, true) != stopped
+	for _, e := range slices.Clone(m.pendingDeletes) {
+		ok = ok && !c.canceled && c.delete(e, true) != runStopped
 	}
-	for _, e := range slices.Clone(w.live) {
-		if w.programmed(e.name) {
+	for _, e := range slices.Clone(m.resources) {
+		if m.inProgram(e.name) {
 			continue
 		}
-		ok = ok && !c.over && c.delete(e, false) != stopped
+		ok = ok && !c.canceled && c.delete(e, false) != runStopped
 	}
 	c.finish()
-	w.disarm()
+	m.clearFailures()
 	if ok {
-		w.succeeded(shown, changes)
+		m.checkUp(shown, changes)
 	}
 }
 
-// programmed tells whether the program has a resource of this name.
-func (w *world) programmed(name string) bool {
-	return slices.ContainsFunc(w.wishes[:], func(v *wish) bool { return v.name == name && !v.absent })
+// inProgram tells whether the program has a resource with this name.
+func (m *model) inProgram(name string) bool {
+	return slices.ContainsFunc(m.program[:], func(img *programImage) bool { return img.name == name && !img.absent })
 }
 
-// refresh is pulumi refresh.
-func (w *world) refresh() {
-	c := w.start(false, w.config)
-	for _, e := range w.entries() {
+// refresh runs pulumi refresh.
+func (m *model) refresh() {
+	c := m.startCommand(false, m.config)
+	for _, e := range m.entries() {
 		c.read(e)
 	}
 	c.finish()
-	w.disarm()
+	m.clearFailures()
 }
 
-// adopt is pulumi import of the image behind a tag.
-func (w *world) adopt(i, n int) {
-	v, tag := w.wishes[i], labels[n%len(labels)]
-	if v.absent || w.entry(v.name) != nil {
+// importImage runs pulumi import for the image behind a tag.
+func (m *model) importImage(i, n int) {
+	v, tag := m.program[i], tagChoices[n%len(tagChoices)]
+	if v.absent || m.entry(v.name) != nil {
 		return
 	}
-	c := w.start(false, w.config)
+	c := m.startCommand(false, m.config)
 	e := newEntry(v.name, property.Map{}, map[content]string{})
-	e.id = w.front.Host() + "/" + tag
-	found := c.imported(e, tag)
+	e.id = m.registry.Host() + "/" + tag
+	found := c.readImport(e, tag)
 	c.finish()
-	w.disarm()
+	m.clearFailures()
 	if found {
-		w.put(e.name, e)
+		m.put(e.name, e)
 	}
 }
 
-// destroy is pulumi destroy, which asks the program nothing.
-func (w *world) destroy() {
-	c := w.start(false, w.config)
+// destroy runs pulumi destroy, which does not run the program.
+func (m *model) destroy() {
+	c := m.startCommand(false, m.config)
 	c.destroys = true
 	ok := true
-	for _, e := range slices.Clone(w.doomed) {
-		ok = ok && !c.over && c.delete(e, true) != stopped
+	for _, e := range slices.Clone(m.pendingDeletes) {
+		ok = ok && !c.canceled && c.delete(e, true) != runStopped
 	}
-	for _, e := range slices.Clone(w.live) {
-		ok = ok && !c.over && c.delete(e, false) != stopped
+	for _, e := range slices.Clone(m.resources) {
+		ok = ok && !c.canceled && c.delete(e, false) != runStopped
 	}
 	c.finish()
-	w.disarm()
-	if ok && len(w.entries()) > 0 {
-		broken("harness", "left after destroy: %v", w.entries())
+	m.clearFailures()
+	if ok && len(m.entries()) > 0 {
+		violate("harness", "left after destroy: %v", m.entries())
 	}
 }
 
-// disarm ends what was to happen to one run only.
-func (w *world) disarm() { w.trouble, w.crash, w.shown = nil, 0, nil }
+// clearFailures drops what applies to one command only.
+func (m *model) clearFailures() { m.failure, m.crash, m.previewed = nil, 0, nil }

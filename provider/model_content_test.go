@@ -16,10 +16,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// dockerfile is that of every image of the model: a file and a build argument are all that goes into it.
+// dockerfile is the Dockerfile of every image of the model. It reads one file and one build argument.
 const dockerfile = "FROM scratch\nARG A=none\nLABEL arg=$A\nCOPY file /file\n"
 
-// content is what an image is made of. Equal contents are equal images.
+// content is what an image is built from. Images with equal contents are equal.
 type content struct {
 	file      string
 	arg       string
@@ -28,20 +28,21 @@ type content struct {
 
 func (c content) String() string { return fmt.Sprintf("{%s %s %s}", c.file, c.arg, c.platforms) }
 
-// content reads the image behind "app@sha256:…" from the registry. What is not of one piece is an error.
-func (f *front) content(repository, digest string) (content, error) {
+// content reads the image behind "app@sha256:…" from the registry. It returns an error if the image is incomplete or
+// its platforms have different contents.
+func (proxy *registryProxy) content(repository, digest string) (content, error) {
 	var root ocispec.Index
-	raw := f.ask(http.MethodGet, "/v2/"+repository+"/manifests/"+digest, nil).Body.Bytes()
+	raw := proxy.manifest(repository, digest)
 	if err := json.Unmarshal(raw, &root); err != nil {
 		return content{}, fmt.Errorf("%s@%s: %w", repository, digest, err)
 	}
 	if len(root.Manifests) == 0 {
-		return f.single(repository, raw)
+		return proxy.platformContent(repository, raw)
 	}
 	var all content
 	var platforms []string
 	for i, m := range root.Manifests {
-		c, err := f.single(repository, f.ask(http.MethodGet, "/v2/"+repository+"/manifests/"+m.Digest.String(), nil).Body.Bytes())
+		c, err := proxy.platformContent(repository, proxy.manifest(repository, m.Digest.String()))
 		if err != nil {
 			return content{}, err
 		}
@@ -56,22 +57,26 @@ func (f *front) content(repository, digest string) (content, error) {
 	return all, nil
 }
 
-// single is the image of one platform.
-func (f *front) single(repository string, raw []byte) (content, error) {
+// platformContent reads the image of one platform from its manifest.
+func (proxy *registryProxy) platformContent(repository string, raw []byte) (content, error) {
 	var m ocispec.Manifest
 	if err := json.Unmarshal(raw, &m); err != nil || len(m.Layers) == 0 {
 		return content{}, fmt.Errorf("%s: %q is no manifest", repository, raw)
 	}
 	var config ocispec.Image
-	if err := json.Unmarshal(f.blob(repository, m.Config.Digest.String()), &config); err != nil {
+	if err := json.Unmarshal(proxy.blob(repository, m.Config.Digest.String()), &config); err != nil {
 		return content{}, err
 	}
-	file, err := fileIn(f.blob(repository, m.Layers[len(m.Layers)-1].Digest.String()))
+	file, err := fileIn(proxy.blob(repository, m.Layers[len(m.Layers)-1].Digest.String()))
 	return content{file: file, arg: config.Config.Labels["arg"], platforms: config.OS + "/" + config.Architecture}, err
 }
 
-func (f *front) blob(repository, digest string) []byte {
-	return f.ask(http.MethodGet, "/v2/"+repository+"/blobs/"+digest, nil).Body.Bytes()
+func (proxy *registryProxy) manifest(repository, digest string) []byte {
+	return proxy.send(http.MethodGet, "/v2/"+repository+"/manifests/"+digest, nil).Body.Bytes()
+}
+
+func (proxy *registryProxy) blob(repository, digest string) []byte {
+	return proxy.send(http.MethodGet, "/v2/"+repository+"/blobs/"+digest, nil).Body.Bytes()
 }
 
 func fileIn(layer []byte) (string, error) {
@@ -91,8 +96,8 @@ func fileIn(layer []byte) (string, error) {
 	}
 }
 
-// ask sends a request past everything that can go wrong.
-func (f *front) ask(method, path string, body []byte) *httptest.ResponseRecorder {
+// send sends a request to the registry without outages, logins and failures.
+func (proxy *registryProxy) send(method, path string, body []byte) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(method, path, bytes.NewReader(body))
 	var document struct{ MediaType string }
 	if json.Unmarshal(body, &document) == nil {
@@ -100,18 +105,19 @@ func (f *front) ask(method, path string, body []byte) *httptest.ResponseRecorder
 	}
 	req.Header.Set("Accept", "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json")
 	answer := httptest.NewRecorder()
-	f.inner.ServeHTTP(answer, req)
+	proxy.inner.ServeHTTP(answer, req)
 	return answer
 }
 
-// holds is the digest behind "app:a" or "app@sha256:…", "" when there is none.
-func (f *front) holds(name string) string {
-	repository, reference := parted(name)
-	return f.ask(http.MethodHead, "/v2/"+repository+"/manifests/"+reference, nil).Header().Get("Docker-Content-Digest")
+// digestAt returns the digest behind "app:a" or "app@sha256:…", or "" if there is none.
+func (proxy *registryProxy) digestAt(name string) string {
+	repository, reference := splitName(name)
+	head := proxy.send(http.MethodHead, "/v2/"+repository+"/manifests/"+reference, nil)
+	return head.Header().Get("Docker-Content-Digest")
 }
 
-// parted is a name without host in two: repository, tag or digest.
-func parted(name string) (repository, reference string) {
+// splitName splits a name without a host into the repository and the tag or digest.
+func splitName(name string) (repository, reference string) {
 	repository, reference, _ = strings.Cut(name, "@")
 	if reference == "" {
 		repository, reference, _ = strings.Cut(name, ":")
@@ -119,8 +125,8 @@ func parted(name string) (repository, reference string) {
 	return repository, reference
 }
 
-// tagOf is the tag of a path such as /v2/app/manifests/a, "" for any other.
-func tagOf(path string) string {
+// tagInPath returns "app:a" for the path /v2/app/manifests/a, and "" for a path without a tag.
+func tagInPath(path string) string {
 	repository, reference, ok := strings.Cut(strings.TrimPrefix(path, "/v2/"), "/manifests/")
 	if !ok || strings.Contains(reference, ":") {
 		return ""
@@ -128,12 +134,13 @@ func tagOf(path string) string {
 	return repository + ":" + reference
 }
 
-// foreign is the manifest of an image that is none of ours, for which the repository has all that it needs.
-func (f *front) foreign(repository string) []byte {
+// pushForeignConfig pushes the configuration of an image that no program of ours built, and returns its manifest.
+func (proxy *registryProxy) pushForeignConfig(repository string) []byte {
 	config := []byte(`{"os":"plan9","architecture":"mips","rootfs":{"type":"layers","diff_ids":[]}}`)
-	upload := f.ask(http.MethodPost, "/v2/"+repository+"/blobs/uploads/", nil).Header().Get("Location")
+	upload := proxy.send(http.MethodPost, "/v2/"+repository+"/blobs/uploads/", nil).Header().Get("Location")
 	sum := digest.FromBytes(config)
-	f.ask(http.MethodPut, upload+"&digest="+sum.String(), config)
-	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":%d},"layers":[]}`,
+	proxy.send(http.MethodPut, upload+"&digest="+sum.String(), config)
+	return fmt.Appendf(nil,
+		`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":%d},"layers":[]}`,
 		ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageConfig, sum, len(config))
 }

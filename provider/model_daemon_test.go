@@ -6,14 +6,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
-// machines are two computers on which the same program runs: each has a daemon with a cache of its own, so that the same
-// inputs built on the other give another digest.
+// machines are two computers that run the same program. Each has a daemon with its own cache, so the same inputs have
+// another digest on the other machine.
 var machines [2]daemontest.Daemon
 
-// embedded is the daemon of a provider that was not told of another.
+// embedded is the daemon of a provider without a builder in its configuration.
 var embedded daemontest.Daemon
 
-// endpoints are those of both.
+// endpoints starts both machines' daemons and returns their endpoints.
 func endpoints(t testing.TB) [2]string {
 	t.Helper()
 	return [2]string{machines[0].Endpoint(t), machines[1].Endpoint(t)}

@@ -8,234 +8,242 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
-// What follows does as github.com/pulumi/pulumi/pkg/v3/resource/deploy does: what it calls in which order, what of the
-// answers it keeps, and what it remembers after an error.
+// This file imitates github.com/pulumi/pulumi/pkg/v3/resource/deploy: the order of its calls, what it keeps of the
+// responses, and what it keeps after an error.
 
-// result is what became of a registration.
+// result is the result of registering a resource.
 type result int
 
 const (
-	same result = iota
-	changed
-	stopped // by an error, or because somebody died
+	unchanged result = iota
+	resourceChanged
+	runStopped // by an error, or because a process died
 )
 
-// replacement is --replace of one image of the program, if it is there.
+// replacement is the option --replace for one image of the program.
 type replacement struct {
-	of          int
+	of          int  // index of the image in the program; -1: none
 	deleteFirst bool // deleteBeforeReplace
 }
 
-// register brings the image of a wish to what it wants.
+// register makes the calls with which the engine brings an image of the program up to date.
 func (c *command) register(i int, by replacement) result {
-	v := c.wishes[i]
-	old := c.entry(v.name)
+	img := c.program[i]
+	old := c.entry(img.name)
 	known := old
 	if old == nil || by.of == i {
-		known = newEntry(v.name, property.Map{}, nil)
+		known = newEntry(img.name, property.Map{}, nil)
 	}
 	inputs, ok := c.check(i, known)
 	switch {
 	case !ok:
-		return stopped
-	case known.id == "" && old != nil && by.deleteFirst && c.delete(old, false) == stopped:
-		return stopped
+		return runStopped
+	case known.id == "" && old != nil && by.deleteFirst && c.delete(old, false) == runStopped:
+		return runStopped
 	case known.id == "":
 		return c.create(i, inputs)
 	}
-	different, ok := c.diff(old, inputs, v)
+	different, ok := c.diff(old, inputs, img)
 	switch {
 	case !ok:
-		return stopped
+		return runStopped
 	case different || old.incomplete:
 		return c.update(i, old, inputs)
 	case !c.preview:
 		old.inputs = inputs
 	}
-	return same
+	return unchanged
 }
 
-// check lets ignoreChanges have its way first: the provider never sees what it ignores.
+// check applies ignoreChanges and calls Check. The provider never sees a change that ignoreChanges drops.
 func (c *command) check(i int, old *entry) (inputs property.Map, ok bool) {
-	v := c.wishes[i]
+	img := c.program[i]
 	news := resource.ToResourcePropertyMap(c.inputs(i, c.preview))
-	if v.pinned && old.id != "" {
+	if img.keepsHash && old.id != "" {
 		path, err := resource.ParsePropertyPath("contextHash")
 		if err != nil {
-			broken("harness", "%v", err)
+			violate("harness", "%v", err)
 		}
 		path.Reset(resource.ToResourcePropertyMap(old.inputs), news)
 	}
-	if !c.alive() {
+	if !c.startCall() {
 		return property.Map{}, false
 	}
 	res, err := c.wire.Check(c.ctx, &pulumirpc.CheckRequest{Urn: string(old.urn()),
-		Olds: marshaled(old.inputs, c.preview), News: marshaled(resource.FromResourcePropertyMap(news), c.preview)})
+		Olds: marshal(old.inputs, c.preview), News: marshal(resource.FromResourcePropertyMap(news), c.preview)})
 	if err != nil {
-		broken("an up without trouble succeeds", "Check of %s: %v", v.name, err)
+		violate("an up without a failure succeeds", "Check of %s: %v", img.name, err)
 	}
 	if len(res.GetFailures()) > 0 {
-		broken("an up without trouble succeeds", "Check of %s: %v", v.name, res.GetFailures())
+		violate("an up without a failure succeeds", "Check of %s: %v", img.name, res.GetFailures())
 	}
-	inputs = c.inputsOf(res.GetInputs())
-	c.hashed(v, news, inputs)
+	inputs = c.readInputs(res.GetInputs())
+	c.learnComputedHash(img, news, inputs)
 	return inputs, true
 }
 
-func (c *command) diff(old *entry, inputs property.Map, v *wish) (different, ok bool) {
-	if !c.alive() {
+func (c *command) diff(old *entry, inputs property.Map, img *programImage) (different, ok bool) {
+	if !c.startCall() {
 		return false, false
 	}
 	var ignored []string
-	if v.pinned {
+	if img.keepsHash {
 		ignored = []string{"contextHash"}
 	}
-	res, err := c.wire.Diff(c.ctx, &pulumirpc.DiffRequest{Id: old.id, Urn: string(old.urn()), IgnoreChanges: ignored,
-		OldInputs: marshaled(old.inputs, c.preview), Olds: marshaled(old.outputs, c.preview), News: marshaled(inputs, c.preview)})
+	res, err := c.wire.Diff(c.ctx, &pulumirpc.DiffRequest{
+		Id: old.id, Urn: string(old.urn()), IgnoreChanges: ignored, OldInputs: marshal(old.inputs, c.preview),
+		Olds: marshal(old.outputs, c.preview), News: marshal(inputs, c.preview),
+	})
 	if err != nil {
-		broken("an up without trouble succeeds", "Diff of %s: %v", v.name, err)
+		violate("an up without a failure succeeds", "Diff of %s: %v", img.name, err)
 	}
 	different = res.GetChanges() == pulumirpc.DiffResponse_DIFF_SOME
-	if len(res.GetReplaces()) > 0 || different != (len(res.GetDetailedDiff()) > 0) || res.GetChanges() == pulumirpc.DiffResponse_DIFF_UNKNOWN {
-		broken("answers are well formed", "Diff of %s: %v", v.name, res)
+	consistent := different == (len(res.GetDetailedDiff()) > 0)
+	if len(res.GetReplaces()) > 0 || !consistent || res.GetChanges() == pulumirpc.DiffResponse_DIFF_UNKNOWN {
+		violate("answers are well formed", "Diff of %s: %v", img.name, res)
 	}
-	c.note("    Diff %s: %v", v.name, res.GetDetailedDiff())
+	c.logf("    Diff %s: %v", img.name, res.GetDetailedDiff())
 	return different, true
 }
 
-// create makes a resource. One that it replaces is to be deleted at the end.
+// create calls Create. A resource that the new one replaces is deleted at the end of the command.
 func (c *command) create(i int, inputs property.Map) result {
-	v := c.wishes[i]
-	e := newEntry(v.name, inputs, map[content]string{})
-	if !c.alive() {
-		return stopped
+	img := c.program[i]
+	e := newEntry(img.name, inputs, map[content]string{})
+	if !c.startCall() {
+		return runStopped
 	}
 	var res *pulumirpc.CreateResponse
-	err := c.visited("Create", e, v.wants(), func() (err error) {
-		res, err = c.wire.Create(c.ctx, &pulumirpc.CreateRequest{Urn: string(e.urn()), Properties: marshaled(inputs, c.preview), Preview: c.preview})
+	err := c.callProvider("Create", e, img.wantedTags(), func() (err error) {
+		res, err = c.wire.Create(c.ctx, &pulumirpc.CreateRequest{
+			Urn: string(e.urn()), Properties: marshal(inputs, c.preview), Preview: c.preview,
+		})
 		return err
 	})
-	switch partial := initFailed(err); {
+	switch partial := partialState(err); {
 	case c.dead:
-		return stopped
+		return runStopped
 	case err == nil:
-		e.id, e.outputs = res.GetId(), c.outputs(res.GetProperties())
+		e.id, e.outputs = res.GetId(), c.readOutputs(res.GetProperties())
 	case partial != nil:
-		e.id, e.outputs, e.incomplete = partial.GetId(), c.outputs(partial.GetProperties()), true
+		e.id, e.outputs, e.incomplete = partial.GetId(), c.readOutputs(partial.GetProperties()), true
 	}
-	return c.keep("Create", i, e, err)
+	return c.store("Create", i, e, err)
 }
 
 func (c *command) update(i int, old *entry, inputs property.Map) result {
-	v := c.wishes[i]
-	if !c.alive() {
-		return stopped
+	img := c.program[i]
+	if !c.startCall() {
+		return runStopped
 	}
 	var ignored []string
-	if v.pinned {
+	if img.keepsHash {
 		ignored = []string{"contextHash"}
 	}
-	promised := c.promised(v, old)
+	expected := c.expectedRollback(img, old)
 	var res *pulumirpc.UpdateResponse
-	err := c.visited("Update", old, v.wants(), func() (err error) {
-		res, err = c.wire.Update(c.ctx, &pulumirpc.UpdateRequest{Id: old.id, Urn: string(old.urn()), IgnoreChanges: ignored, Preview: c.preview,
-			OldInputs: marshaled(old.inputs, c.preview), Olds: marshaled(old.outputs, c.preview), News: marshaled(inputs, c.preview)})
+	err := c.callProvider("Update", old, img.wantedTags(), func() (err error) {
+		res, err = c.wire.Update(c.ctx, &pulumirpc.UpdateRequest{
+			Id: old.id, Urn: string(old.urn()), IgnoreChanges: ignored, Preview: c.preview,
+			OldInputs: marshal(old.inputs, c.preview), Olds: marshal(old.outputs, c.preview),
+			News: marshal(inputs, c.preview),
+		})
 		return err
 	})
-	e := newEntry(v.name, inputs, old.was)
+	e := newEntry(img.name, inputs, old.pastDigests)
 	e.id = old.id
-	switch partial := initFailed(err); {
+	switch partial := partialState(err); {
 	case c.dead:
-		return stopped
+		return runStopped
 	case err == nil:
-		e.outputs = c.outputs(res.GetProperties())
-		c.kept(promised, e)
+		e.outputs = c.readOutputs(res.GetProperties())
+		c.checkRollback(expected, e)
 	case partial != nil: // the engine keeps the new outputs and the old inputs
-		e.inputs, e.outputs, e.incomplete = old.inputs, c.outputs(partial.GetProperties()), true
-		if e.digest() == old.digest() { // not known to have moved, and the engine knows that
+		e.inputs, e.outputs, e.incomplete = old.inputs, c.readOutputs(partial.GetProperties()), true
+		if e.digest() == old.digest() { // a tag may have moved, and the state says so
 			for _, m := range c.moves {
-				doubt(m.tag, e)
+				markTouched(m.tag, e)
 			}
 		}
 	default:
 		e.id = ""
 	}
-	return c.keep("Update", i, e, err)
+	return c.store("Update", i, e, err)
 }
 
-// keep writes a new entry, if there is one, to the state.
-func (c *command) keep(what string, i int, e *entry, err error) result {
+// store writes a new entry, if there is one, to the state. In a preview it keeps the outputs for a comparison.
+func (c *command) store(what string, i int, e *entry, err error) result {
 	if c.preview {
 		if err != nil {
-			broken("an up without trouble succeeds", "the preview of %s: %v", e.name, err)
+			violate("an up without a failure succeeds", "the preview of %s: %v", e.name, err)
 		}
-		if c.shown != nil {
-			c.shown[e.name] = e.outputs
+		if c.previewed != nil {
+			c.previewed[e.name] = e.outputs
 		}
-		return changed
+		return resourceChanged
 	}
 	if e.id != "" {
 		if old := c.entry(e.name); old != nil && what == "Create" {
-			c.doomed = append(c.doomed, old)
+			c.pendingDeletes = append(c.pendingDeletes, old)
 		}
 		c.put(e.name, e)
 	}
 	if err != nil {
-		c.excuse(err, e.name, e.inputs)
-		return stopped
+		c.allowError(err, e.name, e.inputs)
+		return runStopped
 	}
-	c.made(i, e)
-	return changed
+	c.checkApplied(i, e)
+	return resourceChanged
 }
 
-// delete removes a resource that the program does not have any more, or one that was replaced.
-func (c *command) delete(e *entry, doomed bool) result {
-	if !c.alive() {
-		return stopped
+// delete calls Delete for a resource that the program no longer has, or for one that was replaced.
+func (c *command) delete(e *entry, replaced bool) result {
+	if !c.startCall() {
+		return runStopped
 	}
-	before := c.holding(e)
-	err := c.visited("Delete", e, nil, func() error {
+	before := c.heldTags(e)
+	err := c.callProvider("Delete", e, nil, func() error {
 		_, err := c.wire.Delete(c.ctx, &pulumirpc.DeleteRequest{Id: e.id, Urn: string(e.urn()),
-			OldInputs: marshaled(e.inputs, false), Properties: marshaled(e.outputs, false)})
+			OldInputs: marshal(e.inputs, false), Properties: marshal(e.outputs, false)})
 		return err
 	})
 	switch {
 	case c.dead:
-		return stopped
+		return runStopped
 	case err != nil:
-		c.excuse(err, e.name, e.inputs)
-		return stopped
+		c.allowError(err, e.name, e.inputs)
+		return runStopped
 	}
-	c.deleted(e, before)
-	if doomed {
-		c.doomed = slices.DeleteFunc(c.doomed, func(d *entry) bool { return d == e })
+	c.checkDeleted(e, before)
+	if replaced {
+		c.pendingDeletes = slices.DeleteFunc(c.pendingDeletes, func(d *entry) bool { return d == e })
 	} else {
 		c.put(e.name, nil)
 	}
-	return changed
+	return resourceChanged
 }
 
-// read brings the entry to what there is.
+// read calls Read and updates the entry.
 func (c *command) read(e *entry) result {
-	if !c.alive() {
-		return stopped
+	if !c.startCall() {
+		return runStopped
 	}
 	var res *pulumirpc.ReadResponse
-	err := c.visited("Read", e, nil, func() (err error) {
+	err := c.callProvider("Read", e, nil, func() (err error) {
 		res, err = c.wire.Read(c.ctx, &pulumirpc.ReadRequest{Id: e.id, Urn: string(e.urn()),
-			Inputs: marshaled(e.inputs, false), Properties: marshaled(e.outputs, false)})
+			Inputs: marshal(e.inputs, false), Properties: marshal(e.outputs, false)})
 		return err
 	})
 	if err != nil {
-		broken("a refresh survives every registry", "Read of %s: %v", e.name, err)
+		violate("a refresh survives every registry", "Read of %s: %v", e.name, err)
 	}
 	if res.GetId() == "" {
-		c.dropped(e)
+		c.checkDropped(e)
 		c.put(e.name, nil)
-		c.doomed = slices.DeleteFunc(c.doomed, func(d *entry) bool { return d == e })
-		return changed
+		c.pendingDeletes = slices.DeleteFunc(c.pendingDeletes, func(d *entry) bool { return d == e })
+		return resourceChanged
 	}
-	c.refreshed(e, c.outputs(res.GetProperties()))
-	e.inputs, e.outputs, e.incomplete = c.inputsOf(res.GetInputs()), c.outputs(res.GetProperties()), false
-	return changed
+	c.checkRefreshed(e, c.readOutputs(res.GetProperties()))
+	e.inputs, e.outputs, e.incomplete = c.readInputs(res.GetInputs()), c.readOutputs(res.GetProperties()), false
+	return resourceChanged
 }

@@ -10,88 +10,90 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// wish is one image of the program: what the user wants.
-type wish struct {
-	name      string // of the resource
-	absent    bool   // it is not in the program now
-	file      string // the text of the file that is copied
-	arg       int    // the build argument; 0 is none
-	platforms int    // of platformSets
-	tags      []string
-	unpushed  bool // push: false
-	pinned    bool // ignoreChanges: [contextHash]
-	lazy      bool // buildOnPreview: false
-	vague     int  // of vaguenesses
-	own       bool // it has a login of its own and does not count on the provider's
-	password  string
+// programImage is one image of the program, with the inputs that the user wants.
+type programImage struct {
+	name           string // of the resource
+	absent         bool   // not in the program
+	file           string // the text of the file that is copied
+	arg            int    // the build argument; 0 is none
+	platforms      int    // index in platformSets
+	tags           []string
+	noPush         bool // push: false
+	keepsHash      bool // ignoreChanges: [contextHash]
+	noPreviewBuild bool // buildOnPreview: false
+	unknownChoice  int  // index in unknownChoices
+	ownLogin       bool // it has its own login and does not use the provider's
+	password       string
 }
 
-// platformSets are two sets and a second order of one of them.
-var platformSets = [][]string{{"linux/amd64"}, {"linux/amd64", "linux/arm64"}, {"linux/arm64", "linux/amd64"}, {"linux/arm64"}}
+// platformSets are the values of platforms. Two of them are the same set in another order.
+var platformSets = [][]string{
+	{"linux/amd64"}, {"linux/amd64", "linux/arm64"}, {"linux/arm64", "linux/amd64"}, {"linux/arm64"},
+}
 
-// vaguenesses are the inputs that a preview does not know.
-var vaguenesses = []string{"", "arg", "tag", "tags", "contextHash", "platforms", "registries"}
+// unknownChoices are the inputs of which one may be unknown in a preview.
+var unknownChoices = []string{"", "arg", "tag", "tags", "contextHash", "platforms", "registries"}
 
-// labels are all tags of the model.
-var labels = []string{"app:a", "app:b", "app:c", "lib:a", "lib:b"}
+// tagChoices are all tags of the model.
+var tagChoices = []string{"app:a", "app:b", "app:c", "lib:a", "lib:b"}
 
-func (w *world) newWish(i int) *wish {
-	return &wish{
-		name: fmt.Sprintf("image%d", i), own: i == 0, absent: i > 0, password: w.password, file: w.text(0),
+func (m *model) newProgramImage(i int) *programImage {
+	return &programImage{
+		name: fmt.Sprintf("image%d", i), ownLogin: i == 0, absent: i > 0, password: m.password, file: m.fileText(0),
 		tags: [][]string{{"app:a", "lib:a"}, {"app:c"}}[i],
 	}
 }
 
-func (w *world) folder(i int) string { return filepath.Join(w.dir, fmt.Sprint(i)) }
+func (m *model) folder(i int) string { return filepath.Join(m.dir, fmt.Sprint(i)) }
 
-// save writes what the image is built from.
-func (w *world) save(i int) {
-	for name, text := range map[string]string{"file": w.wishes[i].file, "Dockerfile": dockerfile} {
-		err := os.MkdirAll(w.folder(i), 0o755)
+// save writes the file and the Dockerfile of an image.
+func (m *model) save(i int) {
+	for name, text := range map[string]string{"file": m.program[i].file, "Dockerfile": dockerfile} {
+		err := os.MkdirAll(m.folder(i), 0o755)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(w.folder(i), name), []byte(text), 0o644)
+			err = os.WriteFile(filepath.Join(m.folder(i), name), []byte(text), 0o644)
 		}
 		if err != nil {
-			broken("harness", "%v", err)
+			violate("harness", "%v", err)
 		}
 	}
 }
 
-// inputs are what the program says in an update, or in a preview, where something may be unknown.
-func (w *world) inputs(i int, preview bool) property.Map {
-	v := w.wishes[i]
-	refs := make([]string, len(v.tags))
-	for j, tag := range v.tags {
-		refs[j] = w.front.Host() + "/" + tag
+// inputs returns the inputs of an image as the program sends them. In a preview, one of them may be unknown.
+func (m *model) inputs(i int, preview bool) property.Map {
+	img := m.program[i]
+	refs := make([]string, len(img.tags))
+	for j, tag := range img.tags {
+		refs[j] = m.registry.Host() + "/" + tag
 	}
 	in := property.Map{}.
-		Set("context", property.New(map[string]property.Value{"location": property.New(w.folder(i))})).
-		Set("platforms", list(platformSets[v.platforms])).
+		Set("context", property.New(map[string]property.Value{"location": property.New(m.folder(i))})).
+		Set("platforms", list(platformSets[img.platforms])).
 		Set("tags", list(refs))
-	if v.arg > 0 {
-		in = in.Set("buildArgs", property.New(map[string]property.Value{"A": property.New(fmt.Sprint(v.arg))}))
+	if img.arg > 0 {
+		in = in.Set("buildArgs", property.New(map[string]property.Value{"A": property.New(fmt.Sprint(img.arg))}))
 	}
-	if v.unpushed {
+	if img.noPush {
 		in = in.Set("push", property.New(false))
 	}
-	if v.lazy {
+	if img.noPreviewBuild {
 		in = in.Set("buildOnPreview", property.New(false))
 	}
-	if v.own {
-		in = in.Set("registries", w.login(v.password))
+	if img.ownLogin {
+		in = in.Set("registries", m.login(img.password))
 	}
 	if preview {
-		in = v.veiled(in)
+		in = img.hideUnknown(in)
 	}
 	return in
 }
 
-// veiled is what of it a preview knows.
-func (v *wish) veiled(in property.Map) property.Map {
-	switch what := vaguenesses[v.vague]; what {
+// hideUnknown replaces the input that unknownChoice names by an unknown value.
+func (img *programImage) hideUnknown(in property.Map) property.Map {
+	switch what := unknownChoices[img.unknownChoice]; what {
 	case "":
 	case "arg":
-		if v.arg > 0 {
+		if img.arg > 0 {
 			in = in.Set("buildArgs", property.New(map[string]property.Value{"A": unknown()}))
 		}
 	case "tag":
@@ -99,7 +101,7 @@ func (v *wish) veiled(in property.Map) property.Map {
 			in = in.Set("tags", property.New(append([]property.Value{unknown()}, tags[1:]...)))
 		}
 	case "registries":
-		if v.own {
+		if img.ownLogin {
 			in = in.Set(what, unknown())
 		}
 	default:
@@ -108,33 +110,33 @@ func (v *wish) veiled(in property.Map) property.Map {
 	return in
 }
 
-func (w *world) login(password string) property.Value {
+func (m *model) login(password string) property.Value {
 	return property.New([]property.Value{property.New(map[string]property.Value{
-		"address":  property.New(w.front.Host()),
+		"address":  property.New(m.registry.Host()),
 		"username": property.New("me"),
 		"password": property.New(password).WithSecret(true),
 	})})
 }
 
-// wants are the tags that the program has for the image; none when it is not to be pushed.
-func (v *wish) wants() []string {
-	if v.absent || v.unpushed {
+// wantedTags returns the tags that the program pushes the image to.
+func (img *programImage) wantedTags() []string {
+	if img.absent || img.noPush {
 		return nil
 	}
-	return v.tags
+	return img.tags
 }
 
-// content is what the wish is for.
-func (v *wish) content() content {
+// content returns the expected content of the image.
+func (img *programImage) content() content {
 	arg := "none"
-	if v.arg > 0 {
-		arg = fmt.Sprint(v.arg)
+	if img.arg > 0 {
+		arg = fmt.Sprint(img.arg)
 	}
-	platforms := slices.Sorted(slices.Values(platformSets[v.platforms]))
-	return content{file: v.file, arg: arg, platforms: strings.Join(platforms, ",")}
+	platforms := slices.Sorted(slices.Values(platformSets[img.platforms]))
+	return content{file: img.file, arg: arg, platforms: strings.Join(platforms, ",")}
 }
 
-const renamed = "-renamed"
+const renameSuffix = "-renamed"
 
-// base is the name without what a renaming appends.
-func (v *wish) base() string { return strings.TrimSuffix(v.name, renamed) }
+// baseName returns the name without renameSuffix.
+func (img *programImage) baseName() string { return strings.TrimSuffix(img.name, renameSuffix) }

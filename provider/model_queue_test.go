@@ -7,36 +7,8 @@ import (
 	"time"
 )
 
-// trouble hits a run once, at one of its writes: of all to the registry or of those to tags only.
-type trouble struct {
-	kind kind
-	tags bool
-	at   int // from 1
-
-	seen int
-	hit  bool
-}
-
-type kind int
-
-const (
-	calm          kind = iota
-	refused            // 403
-	failed             // 500, and nothing was done
-	forgotten          // a success, and nothing was done
-	unanswered         // it was done, and the connection broke before the answer
-	killed             // the provider's process ends before the write
-	killedAfter        // after it was done, before the answer
-	canceled           // Ctrl-C before the write
-	canceledAfter      // after it was done, before the answer
-	severed            // the network is gone before the write, until the run ends
-	severedAfter       // after it was done, before the answer
-	blip               // not a write: the registry answers the first questions of the provider with 503
-	gone               // nobody is there any more to make the write
-)
-
-// queue orders the writes of one operation to the tags of one repository by their names: all of them gather, then they are
-// done one after the other.
+// queue orders the parallel writes of one operation to the tags of one repository. It waits for all of them, and then
+// lets them through one after the other, by name, so that steps can be repeated.
 type queue struct {
 	tags []string // that will come, sorted
 
@@ -46,7 +18,7 @@ type queue struct {
 	changed chan struct{} // closed and renewed at every change
 }
 
-// newQueue is for those tags that do not hold the digest yet: the others are not written.
+// newQueue returns a queue for the tags that do not hold the digest yet. The provider does not write the others.
 func newQueue(tags []string, holds func(tag string) string, digest string) *queue {
 	q := &queue{changed: make(chan struct{})}
 	for _, tag := range tags {
@@ -58,24 +30,24 @@ func newQueue(tags []string, holds func(tag string) string, digest string) *queu
 	return q
 }
 
-// turnLimit is how long a write waits for the others. It is met only when the provider does not send one of them.
+// turnLimit is how long a write waits for the others, in case the provider does not send one of them.
 const turnLimit = 5 * time.Second
 
-// turn waits until it is the tag's. The caller calls leave when the write is done.
-func (q *queue) turn(ctx context.Context, tag string) (leave func()) {
+// waitTurn waits for the turn of a tag. The caller calls leave when the write is done.
+func (q *queue) waitTurn(ctx context.Context, tag string) (leave func()) {
 	ctx, stop := context.WithTimeout(ctx, turnLimit)
 	defer stop()
 	place := slices.Index(q.tags, tag)
 	if place < 0 {
 		return func() {}
 	}
-	q.change(&q.arrived)
+	q.increment(&q.arrived)
 	for {
 		q.mu.Lock()
 		ready, changed := q.arrived >= len(q.tags) && q.done >= place, q.changed
 		q.mu.Unlock()
 		if ready {
-			return func() { q.change(&q.done) }
+			return func() { q.increment(&q.done) }
 		}
 		select {
 		case <-changed:
@@ -85,7 +57,7 @@ func (q *queue) turn(ctx context.Context, tag string) (leave func()) {
 	}
 }
 
-func (q *queue) change(count *int) {
+func (q *queue) increment(count *int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	*count++

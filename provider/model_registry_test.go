@@ -14,104 +14,89 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// front stands before a real registry, one per world. It asks for a password, has outages, makes the trouble that a step
-// asks for, and writes down what every operation of the provider does to tags.
-type front struct {
+// registryProxy forwards requests to a real registry. It asks for a password, has outages, makes failures, and records
+// how each call of the provider changes tags.
+type registryProxy struct {
 	*registrytest.Registry
-	inner http.Handler // the registry itself, to which nothing ever happens
+	inner http.Handler // the registry, without faults
 
-	mu       sync.Mutex
-	password string
-	outage   outage
-	visit    *visit // what the operation that is under way does
-	dead     bool   // the process that asks was killed, or its network: nothing of it gets through any more
+	mu         sync.Mutex
+	password   string
+	outage     outage
+	call       *providerCall // the call that is in progress; nil between calls
+	clientDead bool          // the client was killed, or its network cut: no request gets through
 }
 
-// outage is how a registry is out of order until it is mended.
+// outage is a fault of a registry that lasts until a step ends it.
 type outage int
 
 const (
 	healthy   outage = iota
-	down             // it answers 503; to BuildKit, which tries again for seconds, it does not
+	down             // it answers 503 to the provider, not to BuildKit, which would retry for seconds
 	readOnly         // it refuses every write
-	immutable        // it lets no tag move that is there
-	outages
+	immutable        // it refuses to move an existing tag
+	outageCount
 )
 
-// visit is what one operation of the provider does to the registry.
-type visit struct {
-	tags    []string // that the operation is to set, such as "app:a"
-	trouble *trouble
-	kill    func()
-	cancel  func()
-
-	moves  []move
-	over   bool // the operation was canceled
-	queues map[string]*queue
-}
-
-// move is a write to a tag that was done. A digest of "" is no tag.
-type move struct{ method, tag, before, after string }
-
-func newFront(password string) (*front, error) {
+func newRegistryProxy(password string) (*registryProxy, error) {
 	r, err := registrytest.Start("127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	f := &front{Registry: r, password: password}
+	proxy := &registryProxy{Registry: r, password: password}
 	r.Wrap(func(next http.Handler) http.Handler {
-		f.inner = next
-		return http.HandlerFunc(f.handle)
+		proxy.inner = next
+		return http.HandlerFunc(proxy.handle)
 	})
-	return f, nil
+	return proxy, nil
 }
 
-func (f *front) setOutage(o outage) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.outage = o
+func (proxy *registryProxy) setOutage(o outage) {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	proxy.outage = o
 }
 
-func (f *front) state() outage {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.outage
+func (proxy *registryProxy) currentOutage() outage {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	return proxy.outage
 }
 
-func (f *front) setPassword(password string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.password = password
+func (proxy *registryProxy) setPassword(password string) {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	proxy.password = password
 }
 
-// begin is the start of an operation. Until end its writes are counted.
-func (f *front) begin(v *visit) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	v.queues = map[string]*queue{}
-	f.visit = v
+// begin starts a call. Writes belong to it until end.
+func (proxy *registryProxy) begin(call *providerCall) {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	call.queues = map[string]*queue{}
+	proxy.call = call
 }
 
-// mended is the start of a run: of the processes before nothing is left, and the network is there.
-func (f *front) mended() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.dead = false
+// restore lets requests through again at the start of a command, after a failure cut the previous process off.
+func (proxy *registryProxy) restore() {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	proxy.clientDead = false
 }
 
-// end is what the operation did. What still comes in belongs to none.
-func (f *front) end() *visit {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	v := f.visit
-	f.visit = nil
-	return v
+// end ends the call and returns it. Later writes belong to no call.
+func (proxy *registryProxy) end() *providerCall {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	call := proxy.call
+	proxy.call = nil
+	return call
 }
 
-func (f *front) handle(w http.ResponseWriter, req *http.Request) {
-	f.mu.Lock()
-	dead, outage, password := f.dead, f.outage, f.password
-	f.mu.Unlock()
+func (proxy *registryProxy) handle(w http.ResponseWriter, req *http.Request) {
+	proxy.mu.Lock()
+	dead, outage, password := proxy.clientDead, proxy.outage, proxy.password
+	proxy.mu.Unlock()
 	_, given, _ := req.BasicAuth()
 	ours := strings.HasPrefix(req.UserAgent(), "pulumi-buildkit")
 	switch {
@@ -120,35 +105,31 @@ func (f *front) handle(w http.ResponseWriter, req *http.Request) {
 	case given != password:
 		w.Header().Set("Www-Authenticate", `Basic realm="model"`)
 		registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
-	case ours && (outage == down || f.blips()):
+	case ours && (outage == down || proxy.isBrieflyDown()):
 		registrytest.Refuse(w, http.StatusServiceUnavailable, "UNAVAILABLE", "come back later")
 	case req.Method == http.MethodGet, req.Method == http.MethodHead:
-		f.inner.ServeHTTP(w, req)
+		proxy.inner.ServeHTTP(w, req)
 	case outage == readOnly:
 		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "this registry is read only")
 	default:
-		f.write(w, req)
+		proxy.write(w, req)
 	}
 }
 
-// blips tells whether one of the first questions of the run is to have no answer.
-func (f *front) blips() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.visit == nil || f.visit.trouble == nil || f.visit.trouble.kind != blip || f.visit.trouble.seen >= f.visit.trouble.at {
-		return false
-	}
-	f.visit.trouble.seen++
-	f.visit.trouble.hit = true
-	return true
+// isBrieflyDown tells whether the failure of the call makes the registry answer 503.
+func (proxy *registryProxy) isBrieflyDown() bool {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	return proxy.call != nil && proxy.call.failure.hitsRequest()
 }
 
-// write does a write, or what trouble makes of it. Writes to tags that come side by side are done in the order of their
-// names, so that a run can be repeated.
-func (f *front) write(w http.ResponseWriter, req *http.Request) {
-	tag := tagOf(req.URL.Path)
+// write makes a write, unless a failure hits it. Parallel writes to tags happen in the order of their names.
+func (proxy *registryProxy) write(w http.ResponseWriter, req *http.Request) {
+	tag := tagInPath(req.URL.Path)
 	if tag == "" {
-		f.strike(w, req, f.kind(false), func(w http.ResponseWriter) { f.inner.ServeHTTP(w, req) })
+		proxy.writeOrFail(w, req, proxy.nextFailure(false), func(w http.ResponseWriter) {
+			proxy.inner.ServeHTTP(w, req)
+		})
 		return
 	}
 	body, err := io.ReadAll(req.Body)
@@ -156,99 +137,101 @@ func (f *front) write(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	req.Body = io.NopCloser(bytes.NewReader(body))
-	if q := f.queue(req.Method, tag, digest.FromBytes(body).String()); q != nil {
-		defer q.turn(req.Context(), tag)()
+	wanted := digest.FromBytes(body).String()
+	if q := proxy.queue(req.Method, tag, wanted); q != nil {
+		defer q.waitTurn(req.Context(), tag)()
 	}
-	f.strike(w, req, f.kind(true), func(w http.ResponseWriter) {
-		before := f.holds(tag)
-		if f.state() == immutable && req.Method == http.MethodPut && before != "" && before != digest.FromBytes(body).String() {
-			registrytest.Refuse(w, http.StatusBadRequest, "TAG_INVALID", "the tag exists and the repository is immutable")
+	proxy.writeOrFail(w, req, proxy.nextFailure(true), func(w http.ResponseWriter) {
+		before := proxy.digestAt(tag)
+		moves := req.Method == http.MethodPut && before != "" && before != wanted
+		if moves && proxy.currentOutage() == immutable {
+			registrytest.Refuse(w, http.StatusBadRequest, "TAG_INVALID",
+				"the tag exists and the repository is immutable")
 			return
 		}
-		f.inner.ServeHTTP(w, req)
-		if after := f.holds(tag); after != before {
-			f.moved(move{req.Method, tag, before, after})
+		proxy.inner.ServeHTTP(w, req)
+		if after := proxy.digestAt(tag); after != before {
+			proxy.addMove(move{req.Method, tag, before, after})
 		}
 	})
 }
 
-// kind is the trouble that hits this write.
-func (f *front) kind(tag bool) kind {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	v := f.visit
-	switch {
-	case f.dead, v == nil, v.over:
-		return gone
-	case v.trouble == nil, v.trouble.kind == blip, v.trouble.tags && !tag:
-		return calm
+// nextFailure counts a write and returns the failure that hits it.
+func (proxy *registryProxy) nextFailure(tag bool) failureKind {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	if proxy.clientDead || proxy.call == nil || proxy.call.canceled {
+		return clientGone
 	}
-	if v.trouble.seen++; v.trouble.seen != v.trouble.at {
-		return calm
-	}
-	v.trouble.hit = true
-	return v.trouble.kind
+	return proxy.call.failure.next(tag)
 }
 
-func (f *front) strike(w http.ResponseWriter, req *http.Request, k kind, do func(http.ResponseWriter)) {
+// writeOrFail makes a write with do, or the failure that hits it.
+func (proxy *registryProxy) writeOrFail(
+	w http.ResponseWriter, req *http.Request, k failureKind, do func(http.ResponseWriter),
+) {
 	switch k {
-	case calm:
+	case noFailure:
 		do(w)
-	case refused:
+	case refuseWrite:
 		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "not this one")
-	case failed:
+	case failWrite:
 		registrytest.Refuse(w, http.StatusInternalServerError, "UNKNOWN", "something broke")
-	case forgotten:
-		w.WriteHeader(map[string]int{http.MethodPut: http.StatusCreated, http.MethodDelete: http.StatusAccepted}[req.Method])
-	case unanswered:
+	case loseWrite:
+		success := map[string]int{http.MethodPut: http.StatusCreated, http.MethodDelete: http.StatusAccepted}
+		w.WriteHeader(success[req.Method])
+	case loseAnswer:
 		do(httptest.NewRecorder())
 		panic(http.ErrAbortHandler)
-	case killed, canceled, severed:
-		f.finish(k)
+	case killBefore, cancelBefore, cutBefore:
+		proxy.endClient(k)
 		panic(http.ErrAbortHandler)
-	case killedAfter, canceledAfter, severedAfter:
+	case killAfter, cancelAfter, cutAfter:
 		do(httptest.NewRecorder())
-		f.finish(k)
+		proxy.endClient(k)
 		panic(http.ErrAbortHandler)
-	case gone:
+	case clientGone:
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// finish ends the operation, or its network, from here, in the middle of one of its requests.
-func (f *front) finish(k kind) {
-	f.mu.Lock()
-	v := f.visit
-	v.over = true
-	f.dead = k != canceled && k != canceledAfter
-	f.mu.Unlock()
+// endClient cancels the call, kills its process or cuts its network, in the middle of a request.
+func (proxy *registryProxy) endClient(k failureKind) {
+	proxy.mu.Lock()
+	call := proxy.call
+	call.canceled = true
+	proxy.clientDead = k != cancelBefore && k != cancelAfter
+	proxy.mu.Unlock()
 	switch k {
-	case killed, killedAfter:
-		v.kill()
-	case canceled, canceledAfter:
-		v.cancel()
+	case killBefore, killAfter:
+		call.kill()
+	case cancelBefore, cancelAfter:
+		call.cancel()
 	}
 }
 
-func (f *front) moved(m move) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.visit != nil {
-		f.visit.moves = append(f.visit.moves, m)
+func (proxy *registryProxy) addMove(m move) {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	if proxy.call != nil {
+		proxy.call.moves = append(proxy.call.moves, m)
 	}
 }
 
-// queue is the one of the tag's repository; nil when the write need not wait.
-func (f *front) queue(method, tag, digest string) *queue {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.visit == nil || method != http.MethodPut {
+// queue returns the queue of the tag's repository, or nil if the write need not wait.
+func (proxy *registryProxy) queue(method, tag, digest string) *queue {
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	if proxy.call == nil || method != http.MethodPut {
 		return nil
 	}
-	repository, _ := parted(tag)
-	if f.visit.queues[repository] == nil {
-		tags := slices.DeleteFunc(slices.Clone(f.visit.tags), func(t string) bool { r, _ := parted(t); return r != repository })
-		f.visit.queues[repository] = newQueue(tags, f.holds, digest)
+	repository, _ := splitName(tag)
+	if proxy.call.queues[repository] == nil {
+		tags := slices.DeleteFunc(slices.Clone(proxy.call.tags), func(t string) bool {
+			r, _ := splitName(t)
+			return r != repository
+		})
+		proxy.call.queues[repository] = newQueue(tags, proxy.digestAt, digest)
 	}
-	return f.visit.queues[repository]
+	return proxy.call.queues[repository]
 }

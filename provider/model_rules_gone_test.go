@@ -8,27 +8,27 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
-// excuse accepts an error when something was wrong on purpose.
-func (c *command) excuse(err error, name string, inputs property.Map) {
+// allowError breaks a rule unless a failure, an outage or a wrong password explains the error.
+func (c *command) allowError(err error, name string, inputs property.Map) {
 	switch {
-	case c.trouble != nil && c.trouble.hit:
-	case c.front.outage != healthy:
-	case !c.accepted(inputs):
+	case c.failure != nil && c.failure.hit:
+	case c.registry.outage != healthy:
+	case !c.canLogIn(inputs):
 	default:
-		broken("an up without trouble succeeds", "%s: %v", name, err)
+		violate("an up without a failure succeeds", "%s: %v", name, err)
 	}
 }
 
-// accepted tells whether the registry takes what there is to log in with: the image's own login, or else the provider's.
-func (c *command) accepted(inputs property.Map) bool {
+// canLogIn tells whether the registry accepts the image's own login or, without one, the provider's.
+func (c *command) canLogIn(inputs property.Map) bool {
 	password := passwordIn(inputs)
 	if password == "" {
 		password = c.config
 	}
-	return password == c.front.password
+	return password == c.registry.password
 }
 
-// passwordIn is the one of the inputs' first login.
+// passwordIn returns the password of the first login in registries.
 func passwordIn(inputs property.Map) string {
 	logins := inputs.Get("registries")
 	if !logins.IsArray() || logins.AsArray().Len() == 0 {
@@ -37,64 +37,65 @@ func passwordIn(inputs property.Map) string {
 	return text(logins.AsArray().Get(0).AsMap(), "password")
 }
 
-// spares tells whether a tag of a deleted entry is to stay, because the program that runs wants it.
-func (c *command) spares(tag string) bool {
-	return !c.destroys && c.wanter(tag) != nil
+// keepsTag tells whether a tag of a deleted entry must stay, because the program wants it.
+func (c *command) keepsTag(tag string) bool {
+	return !c.destroys && c.imageWithTag(tag) != nil
 }
 
-// holding are the tags of the entry that hold its digest.
-func (w *world) holding(e *entry) []string {
-	return slices.DeleteFunc(w.tags(e), func(tag string) bool { return w.front.holds(tag) != e.digest() })
+// heldTags returns the tags of the entry that hold its digest.
+func (m *model) heldTags(e *entry) []string {
+	return slices.DeleteFunc(m.tagsOf(e), func(tag string) bool { return m.registry.digestAt(tag) != e.digest() })
 }
 
-// deleted holds what is left of an entry against what it had.
-func (c *command) deleted(e *entry, before []string) {
-	forgot := c.trouble != nil && c.trouble.hit && c.trouble.kind == forgotten
+// checkDeleted checks that Delete removed the tags that held the image before.
+func (c *command) checkDeleted(e *entry, before []string) {
+	forgot := c.failure != nil && c.failure.hit && c.failure.kind == loseWrite
 	for _, tag := range before {
-		if held := c.front.holds(tag); held != "" && !c.spares(tag) && !forgot {
-			broken("a delete leaves nothing", "%s of %s still holds %s", tag, e.name, short(held))
+		if held := c.registry.digestAt(tag); held != "" && !c.keepsTag(tag) && !forgot {
+			violate("a delete leaves nothing", "%s of %s still holds %s", tag, e.name, short(held))
 		}
 	}
 }
 
-// dropped accepts that Read calls an entry gone.
-func (c *command) dropped(e *entry) {
+// checkDropped checks that an image is really gone, after Read said so.
+func (c *command) checkDropped(e *entry) {
 	switch {
-	case c.front.outage == down, !c.accepted(e.inputs):
-		broken("only what is gone is dropped", "%s, and the registry did not even answer", e.name)
-	case len(c.tags(e)) == 0, len(c.holding(e)) > 0, c.somewhere(e):
-		broken("only what is gone is dropped", "%s: %v hold it", e.name, c.holding(e))
+	case c.registry.outage == down, !c.canLogIn(e.inputs):
+		violate("only what is gone is dropped", "%s, and the registry did not even answer", e.name)
+	case len(c.tagsOf(e)) == 0, len(c.heldTags(e)) > 0, c.hasDigest(e):
+		violate("only what is gone is dropped", "%s: %v hold it", e.name, c.heldTags(e))
 	}
 }
 
-// somewhere tells whether a repository of the entry still has its digest.
-func (w *world) somewhere(e *entry) bool {
-	return slices.ContainsFunc(w.tags(e), func(tag string) bool {
-		repository, _ := parted(tag)
-		return w.front.holds(repository+"@"+e.digest()) != ""
+// hasDigest tells whether one of the entry's repositories still has its digest.
+func (m *model) hasDigest(e *entry) bool {
+	return slices.ContainsFunc(m.tagsOf(e), func(tag string) bool {
+		repository, _ := splitName(tag)
+		return m.registry.digestAt(repository+"@"+e.digest()) != ""
 	})
 }
 
-// refreshed holds what Read says against what there is, or against the state when the registry does not tell.
-func (c *command) refreshed(e *entry, outputs property.Map) {
-	want := c.tags(e)
-	if c.front.outage != down && c.accepted(e.inputs) {
-		want = c.holding(e)
-		if len(want) == 0 && len(c.tags(e)) > 0 && !c.somewhere(e) {
-			broken("what is gone is dropped", "%s is still in the state", e.name)
+// checkRefreshed compares the outputs of Read with the registry or, if the registry cannot be asked, with the state.
+func (c *command) checkRefreshed(e *entry, outputs property.Map) {
+	want := c.tagsOf(e)
+	if c.registry.outage != down && c.canLogIn(e.inputs) {
+		want = c.heldTags(e)
+		if len(want) == 0 && len(c.tagsOf(e)) > 0 && !c.hasDigest(e) {
+			violate("what is gone is dropped", "%s is still in the state", e.name)
 		}
-		e.doubted = map[string]bool{}
+		e.touchedTags = map[string]bool{}
 	}
 	after := &entry{name: e.name, outputs: outputs}
-	if got := c.tags(after); !slices.Equal(got, want) || after.digest() != e.digest() {
-		broken("a refresh tells what there is", "%s has refs %v at %s, and %v at %s is true", e.name, got, short(after.digest()), want, short(e.digest()))
+	if got := c.tagsOf(after); !slices.Equal(got, want) || after.digest() != e.digest() {
+		violate("a refresh shows the registry", "%s has refs %v at %s, want %v at %s",
+			e.name, got, short(after.digest()), want, short(e.digest()))
 	}
 }
 
-// imported reads what is behind a tag into a new entry, and tells whether there is something.
-func (c *command) imported(e *entry, tag string) (found bool) {
-	held := c.front.holds(tag)
-	if !c.alive() {
+// readImport calls Read for a tag, fills a new entry and tells whether an image was found.
+func (c *command) readImport(e *entry, tag string) (found bool) {
+	held := c.registry.digestAt(tag)
+	if !c.startCall() {
 		return false
 	}
 	res, err := c.wire.Read(c.ctx, &pulumirpc.ReadRequest{Id: e.id, Urn: string(e.urn())})
@@ -102,15 +103,15 @@ func (c *command) imported(e *entry, tag string) (found bool) {
 		return false
 	}
 	if err != nil {
-		c.excuse(err, e.name, e.inputs)
+		c.allowError(err, e.name, e.inputs)
 		return false
 	}
 	if held == "" || res.GetId() == "" {
-		broken("an import finds what there is", "%s holds %q, and %q was found", tag, held, res.GetId())
+		violate("an import finds what there is", "%s holds %q, and %q was found", tag, held, res.GetId())
 	}
-	e.id, e.inputs, e.outputs = res.GetId(), c.inputsOf(res.GetInputs()), c.outputs(res.GetProperties())
-	if e.id != e.name || e.digest() != held || !slices.Equal(c.tags(e), []string{tag}) {
-		broken("an import finds what there is", "%s holds %s, and the state is %v", tag, short(held), e.outputs)
+	e.id, e.inputs, e.outputs = res.GetId(), c.readInputs(res.GetInputs()), c.readOutputs(res.GetProperties())
+	if e.id != e.name || e.digest() != held || !slices.Equal(c.tagsOf(e), []string{tag}) {
+		violate("an import finds what there is", "%s holds %s, and the state is %v", tag, short(held), e.outputs)
 	}
 	return true
 }

@@ -12,23 +12,24 @@ import (
 	"time"
 )
 
-// The model test does what users, other people and bad luck do, in random order, to two images of one program, with a real
-// registry and real builds, and holds every state, every tag and every preview against what must be true.
+// The model test makes random steps with two images of one program, a real registry and real builds. A step is what a
+// user does, what somebody else does to the registry, or a failure. After each step the test compares the state, the
+// tags and the previews with the model's rules.
 //
-// A failure prints the steps that led to it, as few as could be found; -replay runs them again.
+// If a rule breaks, the test searches for fewer steps that break it and prints them. -replay runs them again.
 //
 //	go test ./provider -run TestModel -steps 5000 -seed 7
 //	go test ./provider -run TestModel -replay "tag:0:3 up refresh" -v
 var (
-	steps  = flag.Int("steps", 300, "how many steps the model test makes")
-	seed   = flag.Uint64("seed", 1, "where the model test begins; the same seed is the same steps")
-	replay = flag.String("replay", "", "steps for the model test instead of random ones")
+	stepCount = flag.Int("steps", 300, "how many steps the model test makes")
+	seed      = flag.Uint64("seed", 1, "where the model test begins; the same seed is the same steps")
+	replay    = flag.String("replay", "", "steps for the model test instead of random ones")
 )
 
-// chapter is how many steps are made in one world.
-const chapter = 60
+// stepsPerModel is the number of steps that one model makes.
+const stepsPerModel = 60
 
-// step is an action with its choices.
+// step is an action with its arguments.
 type step struct {
 	action   action
 	image, n int
@@ -40,52 +41,52 @@ func TestModel(t *testing.T) {
 	t.Parallel()
 	both := endpoints(t)
 	if *replay != "" {
-		tell(t, both, parsed(t, *replay), "the replay")
+		runAndShrink(t, both, parseSteps(t, *replay), "the replay")
 		return
 	}
-	for begun := 0; begun < *steps; begun += chapter {
-		number := *seed + uint64(begun/chapter)
+	for begun := 0; begun < *stepCount; begun += stepsPerModel {
+		number := *seed + uint64(begun/stepsPerModel)
 		t.Run(fmt.Sprint("seed ", number), func(t *testing.T) {
 			t.Parallel()
-			story := invent(number, min(chapter, *steps-begun))
-			tell(t, both, story, fmt.Sprint("seed ", number))
+			steps := randomSteps(number, min(stepsPerModel, *stepCount-begun))
+			runAndShrink(t, both, steps, fmt.Sprint("seed ", number))
 		})
 	}
 }
 
-// tell runs a story and, when it breaks a rule, tells a shorter one that breaks the same.
-func tell(t *testing.T, endpoints [2]string, story []step, name string) {
+// runAndShrink runs steps. If they break a rule, it fails the test with fewer steps that break the same rule.
+func runAndShrink(t *testing.T, endpoints [2]string, steps []step, name string) {
 	t.Helper()
-	_, at, err := execute(t.Context(), endpoints, story)
+	_, at, err := runSteps(t.Context(), endpoints, steps)
 	if err == nil {
-		t.Logf("%s: %d steps", name, len(story))
+		t.Logf("%s: %d steps", name, len(steps))
 		return
 	}
-	story = shrunk(t.Context(), endpoints, story[:at+1], err)
-	log, _, again := execute(t.Context(), endpoints, story)
+	steps = shrink(t.Context(), endpoints, steps[:at+1], err)
+	log, _, again := runSteps(t.Context(), endpoints, steps)
 	if again == nil {
-		t.Fatalf("%s: %v\nIt did not happen again with -replay %q", name, err, told(story))
+		t.Fatalf("%s: %v\nIt did not happen again with -replay %q", name, err, formatSteps(steps))
 	}
-	t.Fatalf("%s: %v\n%s\nRun it again with -replay %q", name, again, strings.Join(log, "\n"), told(story))
+	t.Fatalf("%s: %v\n%s\nRun it again with -replay %q", name, again, strings.Join(log, "\n"), formatSteps(steps))
 }
 
-// execute runs a story in a new world. It returns what happened, and the step at which a rule was broken, and how.
-func execute(ctx context.Context, endpoints [2]string, story []step) (log []string, at int, err error) {
-	var w *world
-	if err := caught(func() { w = newWorld(ctx, endpoints) }); err != nil {
+// runSteps runs steps in a new model. It returns the log and, if a rule broke, the index of the step and the violation.
+func runSteps(ctx context.Context, endpoints [2]string, steps []step) (log []string, at int, err error) {
+	var m *model
+	if err := catchViolation(func() { m = newModel(ctx, endpoints) }); err != nil {
 		return nil, 0, err
 	}
-	defer func() { err = errors.Join(err, w.close()) }()
-	for i, s := range story {
-		if err := caught(func() { w.do(s) }); err != nil {
-			return w.log, i, err
+	defer func() { err = errors.Join(err, m.close()) }()
+	for i, s := range steps {
+		if err := catchViolation(func() { m.runStep(s) }); err != nil {
+			return m.log, i, err
 		}
 	}
-	return w.log, len(story), nil
+	return m.log, len(steps), nil
 }
 
-// caught is the rule that do breaks, if any.
-func caught(do func()) (err error) {
+// catchViolation calls do and returns the violation that it panics with, or nil.
+func catchViolation(do func()) (err error) {
 	defer func() {
 		switch cause := recover().(type) {
 		case nil:
@@ -99,33 +100,33 @@ func caught(do func()) (err error) {
 	return nil
 }
 
-func (w *world) do(s step) {
-	w.note("%v", s)
+func (m *model) runStep(s step) {
+	m.logf("%v", s)
 	if s.action.name != "up" {
-		w.shown = nil // what a preview told is of the up that follows at once
+		m.previewed = nil // a preview predicts only an up that follows at once
 	}
-	s.action.do(w, s.image, s.n)
-	w.honest()
+	s.action.do(m, s.image, s.n)
+	m.checkState()
 }
 
-// actions are all that can happen.
-var actions = slices.Concat(changes, troubles, runs)
+// allActions lists every action.
+var allActions = slices.Concat(userActions, failureActions, commandActions)
 
-// invent makes a story. A trouble is followed by a run.
-func invent(seed uint64, length int) []step {
+// randomSteps returns random steps. A command follows each failure, because the failure hits that command.
+func randomSteps(seed uint64, length int) []step {
 	random := rand.New(rand.NewPCG(seed, 0))
-	story, next := make([]step, length), actions
-	for i := range story {
-		story[i] = step{pick(next, random), random.IntN(len(world{}.wishes)), random.IntN(1000)}
-		next = actions
-		if slices.ContainsFunc(troubles, func(a action) bool { return a.name == story[i].action.name }) {
-			next = runs
+	steps, next := make([]step, length), allActions
+	for i := range steps {
+		steps[i] = step{pick(next, random), random.IntN(len(model{}.program)), random.IntN(1000)}
+		next = allActions
+		if slices.ContainsFunc(failureActions, func(a action) bool { return a.name == steps[i].action.name }) {
+			next = commandActions
 		}
 	}
-	return story
+	return steps
 }
 
-// pick takes an action, each as often as its weight says.
+// pick returns a random action. The probability of each is proportional to its weight.
 func pick(from []action, random *rand.Rand) action {
 	total := 0
 	for _, a := range from {
@@ -140,23 +141,23 @@ func pick(from []action, random *rand.Rand) action {
 	panic("the weights of some actions are below zero")
 }
 
-// shrinkLimit bounds the search for a shorter story.
+// shrinkLimit bounds the time of shrink.
 const shrinkLimit = 90 * time.Second
 
-// shrunk leaves out of a story what its end does not need: first long pieces, then single steps.
-func shrunk(ctx context.Context, endpoints [2]string, story []step, cause error) []step {
+// shrink removes steps that are not needed to break the same rule: first long runs of steps, then single ones.
+func shrink(ctx context.Context, endpoints [2]string, steps []step, cause error) []step {
 	deadline := time.Now().Add(shrinkLimit)
-	for size := len(story) / 2; size > 0; size /= 2 {
-		for from := 0; from+size <= len(story) && time.Now().Before(deadline); {
-			shorter := slices.Delete(slices.Clone(story), from, from+size)
-			if _, at, err := execute(ctx, endpoints, shorter); sameRule(err, cause) {
-				story = shorter[:at+1]
+	for size := len(steps) / 2; size > 0; size /= 2 {
+		for from := 0; from+size <= len(steps) && time.Now().Before(deadline); {
+			shorter := slices.Delete(slices.Clone(steps), from, from+size)
+			if _, at, err := runSteps(ctx, endpoints, shorter); sameRule(err, cause) {
+				steps = shorter[:at+1]
 			} else {
 				from += size
 			}
 		}
 	}
-	return story
+	return steps
 }
 
 func sameRule(a, b error) bool {
@@ -164,28 +165,28 @@ func sameRule(a, b error) bool {
 	return errors.As(a, &one) && errors.As(b, &other) && one.rule == other.rule
 }
 
-// told is a story in one line.
-func told(story []step) string {
-	words := make([]string, len(story))
-	for i, s := range story {
+// formatSteps returns steps as one line for -replay.
+func formatSteps(steps []step) string {
+	words := make([]string, len(steps))
+	for i, s := range steps {
 		words[i] = s.String()
 	}
 	return strings.Join(words, " ")
 }
 
-// parsed is the story of a line. A step without choices has zeros.
-func parsed(t *testing.T, line string) []step {
+// parseSteps parses a line of formatSteps. A step without arguments has zeros.
+func parseSteps(t *testing.T, line string) []step {
 	t.Helper()
-	var story []step
+	var steps []step
 	for word := range strings.FieldsSeq(line) {
 		name, choices, _ := strings.Cut(word, ":")
-		i := slices.IndexFunc(actions, func(a action) bool { return a.name == name })
+		i := slices.IndexFunc(allActions, func(a action) bool { return a.name == name })
 		if i < 0 {
 			t.Fatalf("-replay: no step is called %q", name)
 		}
-		s := step{action: actions[i]}
+		s := step{action: allActions[i]}
 		_, _ = fmt.Sscanf(choices, "%d:%d", &s.image, &s.n)
-		story = append(story, s)
+		steps = append(steps, s)
 	}
-	return story
+	return steps
 }

@@ -13,97 +13,114 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// command is one of the engine, as pulumi up is: a process of the provider and the calls that the engine makes to it.
+// command is one command of the engine, such as pulumi up: a process of the provider and the calls to it.
 type command struct {
-	*world
+	*model
 	wire     *wire
 	end      func()
 	preview  bool
-	destroys bool   // it asks the program nothing
-	config   string // the password it is configured with
+	destroys bool   // the program does not run
+	config   string // the password in its configuration
 
-	calls int
-	moves []move // of the last call
-	dead  bool   // the provider's process or the engine's has ended: no call is made or answered any more
-	over  bool   // the run was canceled: no further operation begins
+	calls    int
+	moves    []move // of the last call
+	dead     bool   // the provider's process or the engine's has ended
+	canceled bool   // no further call begins
 }
 
-func (w *world) start(preview bool, password string) *command {
-	config := property.Map{}.Set("host", property.New(w.machines[w.machine])).Set("registries", w.login(password))
-	w.front.mended()
-	wire, end, err := launch(w.ctx, impatient(), marshaled(config, preview))
+// providerCall is one call of the provider, with what it does to the registry.
+type providerCall struct {
+	tags    []string // that the call sets, such as "app:a"
+	failure *failure
+	kill    func()
+	cancel  func()
+
+	moves    []move
+	canceled bool // or killed, or cut off
+	queues   map[string]*queue
+}
+
+// move is a write that changed a tag. The digest of a missing tag is "".
+type move struct{ method, tag, before, after string }
+
+func (m *model) startCommand(preview bool, password string) *command {
+	config := property.Map{}.Set("host", property.New(m.machines[m.machine])).Set("registries", m.login(password))
+	m.registry.restore()
+	wire, end, err := launch(m.ctx, fastProvider(), marshal(config, preview))
 	if err != nil {
-		broken("harness", "the provider does not start: %v", err)
+		violate("harness", "the provider does not start: %v", err)
 	}
-	return &command{world: w, wire: wire, end: end, preview: preview, config: password}
+	return &command{model: m, wire: wire, end: end, preview: preview, config: password}
 }
 
-// finish ends the process and looks through what it said.
+// finish ends the process and searches its log for secrets.
 func (c *command) finish() {
 	c.end()
 	for _, l := range c.wire.engine.Logs() {
-		c.note("    %s", l.GetMessage())
+		c.logf("    %s", l.GetMessage())
 		if strings.Contains(l.GetMessage(), "canary") {
-			broken("no secret is told", "the log says %q", l.GetMessage())
+			violate("no secret is shown", "the log says %q", l.GetMessage())
 		}
 	}
 }
 
-// kill ends the provider's process as kill -9 does: it is not heard of any more.
+// kill closes the connection. To the engine that looks like kill -9 of the provider's process.
 func (c *command) kill() { _ = c.wire.conn.Close() }
 
 func (c *command) cancel() { _, _ = c.wire.Cancel(c.ctx, &emptypb.Empty{}) }
 
-// alive counts a call and tells whether anybody is there to make it.
-func (c *command) alive() bool {
+// startCall counts a call and tells whether the processes are alive to make it.
+func (c *command) startCall() bool {
 	if c.calls++; c.crash > 0 && c.calls >= c.crash && !c.preview {
 		c.dead = true
 	}
 	return !c.dead
 }
 
-// visited makes a call that may write to the registry, and settles what it did to tags.
-func (c *command) visited(what string, by *entry, tags []string, call func() error) error {
-	c.front.begin(&visit{tags: tags, trouble: c.trouble, kill: c.kill, cancel: c.cancel})
-	err := call()
-	v := c.front.end() // from here on nothing that is still under way counts
-	if c.trouble != nil && c.trouble.hit {
-		switch c.trouble.kind {
-		case killed, killedAfter:
+// callProvider makes a call that may write to the registry, and checks which tags it changed.
+func (c *command) callProvider(what string, by *entry, tags []string, do func() error) error {
+	c.registry.begin(&providerCall{tags: tags, failure: c.failure, kill: c.kill, cancel: c.cancel})
+	err := do()
+	call := c.registry.end() // whatever is still under way does not count
+	if c.failure != nil && c.failure.hit {
+		switch c.failure.kind {
+		case killBefore, killAfter:
 			c.dead = true
 			c.end()
-		case canceled, canceledAfter:
-			c.over = true
+		case cancelBefore, cancelAfter:
+			c.canceled = true
 		}
 	}
-	c.moves = v.moves
-	c.settle(what, by, tags)
+	c.moves = call.moves
+	c.checkMoves(what, by, tags)
 	if err != nil {
-		c.note("    %s: %v", what, err)
+		c.logf("    %s: %v", what, err)
 		if strings.Contains(err.Error(), "canary") {
-			broken("no secret is told", "%s says %q", what, err)
+			violate("no secret is shown", "%s says %q", what, err)
 		}
 	}
 	return err
 }
 
-// settle holds what was done to tags against what the operation may do.
-func (c *command) settle(what string, by *entry, tags []string) {
+// checkMoves checks that the last call changed only tags that it may change.
+func (c *command) checkMoves(what string, by *entry, tags []string) {
 	for _, m := range c.moves {
-		c.note("    %s %s %s → %s", m.method, m.tag, short(m.before), short(m.after))
+		c.logf("    %s %s %s → %s", m.method, m.tag, short(m.before), short(m.after))
 		switch {
 		case c.preview || what == "Read":
-			broken("a preview or a refresh writes nothing", "%s of %s: %v", what, by.name, m)
+			violate("a preview or a refresh writes nothing", "%s of %s: %v", what, by.name, m)
 		case m.method == "PUT" && !slices.Contains(tags, m.tag):
-			broken("only own tags are moved", "%s of %s: %v", what, by.name, m)
-		case m.method == "DELETE" && (what != "Delete" || !slices.Contains(c.tags(by), m.tag) || m.before != by.digest()):
-			broken("only own tags are deleted", "%s of %s: %v", what, by.name, m)
-		case m.method == "DELETE" && c.spares(m.tag):
-			broken("a tag that another image wants is not deleted", "%s of %s: %v, which %s wants", what, by.name, m, c.wanter(m.tag).name)
+			violate("only own tags are moved", "%s of %s: %v", what, by.name, m)
+		case m.method == "DELETE" &&
+			(what != "Delete" || !slices.Contains(c.tagsOf(by), m.tag) || m.before != by.digest()):
+			violate("only own tags are deleted", "%s of %s: %v", what, by.name, m)
+		case m.method == "DELETE" && c.keepsTag(m.tag):
+			violate("a tag that another image wants is not deleted", "%s of %s: %v, which %s wants",
+				what, by.name, m, c.imageWithTag(m.tag).name)
 		}
 		for _, e := range c.entries() {
-			if slices.Contains(c.tags(e), m.tag) && (e != by || c.dead || what == "Delete") {
-				doubt(m.tag, e)
+			if slices.Contains(c.tagsOf(e), m.tag) && (e != by || c.dead || what == "Delete") {
+				markTouched(m.tag, e)
 			}
 		}
 	}
@@ -116,8 +133,8 @@ func short(digest string) string {
 	return digest[:min(len(digest), 15)]
 }
 
-// initFailed is the partial state that comes with an error; nil when there is none.
-func initFailed(err error) *pulumirpc.ErrorResourceInitFailed {
+// partialState returns the partial state that an error holds, or nil.
+func partialState(err error) *pulumirpc.ErrorResourceInitFailed {
 	for _, detail := range rpcerror.Convert(err).Details() {
 		if partial, is := detail.(*pulumirpc.ErrorResourceInitFailed); is {
 			return partial
@@ -126,56 +143,57 @@ func initFailed(err error) *pulumirpc.ErrorResourceInitFailed {
 	return nil
 }
 
-// marshaled is a property map as the engine sends it to a provider that knows secrets.
-func marshaled(m property.Map, unknowns bool) *structpb.Struct {
+// marshal returns a property map as the engine sends it to a provider that accepts secrets.
+func marshal(m property.Map, unknowns bool) *structpb.Struct {
 	s, err := plugin.MarshalProperties(resource.ToResourcePropertyMap(m),
 		plugin.MarshalOptions{KeepUnknowns: unknowns, KeepSecrets: true, KeepResources: true})
 	if err != nil {
-		broken("harness", "%v", err)
+		violate("harness", "%v", err)
 	}
 	return s
 }
 
-// unmarshaled is the other way round. Only a preview may answer with something unknown.
-func unmarshaled(s *structpb.Struct, unknowns bool) property.Map {
-	m, err := plugin.UnmarshalProperties(s,
-		plugin.MarshalOptions{KeepUnknowns: unknowns, RejectUnknowns: !unknowns, KeepSecrets: true, KeepResources: true})
+// unmarshal reverses marshal. Only a preview may return an unknown value.
+func unmarshal(s *structpb.Struct, unknowns bool) property.Map {
+	m, err := plugin.UnmarshalProperties(s, plugin.MarshalOptions{
+		KeepUnknowns: unknowns, RejectUnknowns: !unknowns, KeepSecrets: true, KeepResources: true,
+	})
 	if err != nil {
-		broken("answers are well formed", "%v in %v", err, s)
+		violate("answers are well formed", "%v in %v", err, s)
 	}
 	return resource.FromResourcePropertyMap(m)
 }
 
-// outputs unpacks outputs, which hold no credentials, not even as secrets.
-func (c *command) outputs(s *structpb.Struct) property.Map {
-	m := unmarshaled(s, c.preview)
+// readOutputs unmarshals outputs, which hold no credentials, not even as secrets.
+func (c *command) readOutputs(s *structpb.Struct) property.Map {
+	m := unmarshal(s, c.preview)
 	if strings.Contains(s.String(), "canary") {
-		broken("no secret is told", "outputs %v", m)
+		violate("no secret is shown", "outputs %v", m)
 	}
 	return m
 }
 
-// inputsOf unpacks inputs, which hold credentials as secrets only.
-func (c *command) inputsOf(s *structpb.Struct) property.Map {
-	m := unmarshaled(s, c.preview)
-	if bare(property.New(m)) {
-		broken("no secret is told", "inputs %v", m)
+// readInputs unmarshals inputs, which hold credentials only as secrets.
+func (c *command) readInputs(s *structpb.Struct) property.Map {
+	m := unmarshal(s, c.preview)
+	if hasPlainPassword(property.New(m)) {
+		violate("no secret is shown", "inputs %v", m)
 	}
 	return m
 }
 
-// bare tells whether a password is somewhere in v without being a secret.
-func bare(v property.Value) bool {
+// hasPlainPassword tells whether v holds a password that is not marked as a secret.
+func hasPlainPassword(v property.Value) bool {
 	switch {
 	case v.Secret():
 		return false
 	case v.IsString():
 		return strings.Contains(v.AsString(), "canary")
 	case v.IsArray():
-		return slices.ContainsFunc(v.AsArray().AsSlice(), bare)
+		return slices.ContainsFunc(v.AsArray().AsSlice(), hasPlainPassword)
 	case v.IsMap():
 		for _, e := range v.AsMap().All {
-			if bare(e) {
+			if hasPlainPassword(e) {
 				return true
 			}
 		}

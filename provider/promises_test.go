@@ -190,11 +190,11 @@ func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := dial(t, impatient(), `{}`)
+			w := dial(t, fastProvider(), `{}`)
 			w.preview(t, "base", `{"contextHash": "c", "buildOnPreview": false`+c.base+`}`)
 			out := w.preview(t, "app", `{"contextHash": "c", "exports": [{"image": {}}], "context": {"location": "`+dir+`"}, "dockerfile": {"inline": "FROM `+base+`:1\n"}, `+c.inputs+`}`)
-			if lines := strings.Count(w.logs(), "not built in this preview: "); lines != 1 || !strings.Contains(w.logs(), "INFO not built in this preview: "+c.want) {
-				t.Errorf("want one line that says %q:\n%s", c.want, w.logs())
+			if lines := strings.Count(w.logText(), "not built in this preview: "); lines != 1 || !strings.Contains(w.logText(), "INFO not built in this preview: "+c.want) {
+				t.Errorf("want one line that says %q:\n%s", c.want, w.logText())
 			}
 			if !out.Get("digest").IsComputed() || text(out, "digest") == old {
 				t.Errorf("the preview claims a digest: %v", out.Get("digest"))

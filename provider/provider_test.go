@@ -36,15 +36,15 @@ func TestMain(m *testing.M) {
 	os.Exit(daemontest.Main(m, &machines[0], &machines[1], &embedded))
 }
 
-// impatient is the provider, but that it asks a registry once only.
-func impatient() p.Provider {
+// fastProvider is the provider, but that it asks a registry once only.
+func fastProvider() p.Provider {
 	return newProvider(&settings{registry: registry.Options{RetryWaits: []time.Duration{}}})
 }
 
 // serve runs the provider in process, as the engine sees it.
 func serve(t *testing.T) integration.Server {
 	t.Helper()
-	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(impatient()))
+	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(fastProvider()))
 	if err != nil {
 		t.Fatal(err)
 	}

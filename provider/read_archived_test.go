@@ -81,7 +81,7 @@ func TestReadKeepsWhatCannotBeDetermined(t *testing.T) {
 			if tags := texts(unpacked(t, read.GetProperties()), "tags"); !slices.Equal(tags, want) {
 				t.Errorf("tags %v, want %v", tags, want)
 			}
-			logs := f.logs()
+			logs := f.logText()
 			for _, text := range []string{
 				"WARNING the state is kept as it is", "allow ecr:DescribeImages in the IAM policy", "pulumi up --replace '" + string(urn),
 			} {

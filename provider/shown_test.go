@@ -51,7 +51,7 @@ func TestTextsOfOthersAreFitToBeShown(t *testing.T) {
 	_, deleted := w.Delete(t.Context(), &pulumirpc.DeleteRequest{Id: "app", Urn: string(urn), Properties: empty})
 	failure := checked.GetFailures()[0]
 	for name, text := range map[string]string{
-		"property": failure.GetProperty(), "reason": failure.GetReason(), "logs": w.logs(),
+		"property": failure.GetProperty(), "reason": failure.GetReason(), "logs": w.logText(),
 		"partial state": errorText(created), "error": errorText(read), "panic": errorText(deleted),
 	} {
 		if !strings.Contains(text, spelled) || strings.ContainsAny(text, "\x1b\x07\u202e") || strings.Contains(text, "<{%") ||
@@ -60,8 +60,8 @@ func TestTextsOfOthersAreFitToBeShown(t *testing.T) {
 		}
 	}
 	for _, level := range []string{"debug", "info", "warning", "status"} {
-		if !strings.Contains(w.logs(), level+" "+spelled) {
-			t.Errorf("%s: %s", level, w.logs())
+		if !strings.Contains(w.logText(), level+" "+spelled) {
+			t.Errorf("%s: %s", level, w.logText())
 		}
 	}
 }

@@ -115,8 +115,8 @@ func unpacked(t *testing.T, s *structpb.Struct) property.Map {
 	return resource.FromResourcePropertyMap(m)
 }
 
-// logs are what the engine was told, a line each.
-func (w *wire) logs() string {
+// logText are what the engine was told, a line each.
+func (w *wire) logText() string {
 	var lines []string
 	for _, l := range w.engine.Logs() {
 		lines = append(lines, l.GetSeverity().String()+" "+l.GetMessage())
