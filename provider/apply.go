@@ -53,7 +53,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 		if err := r.checkTags(ctx, client, op, tags); err != nil {
 			return applied{}, err
 		}
-		op.tellWithoutImage(ctx)
+		op.logWithoutImage(ctx)
 		built, err := r.build(ctx, op, repositories(tags))
 		if err != nil {
 			return applied{}, err
@@ -103,8 +103,8 @@ func (r *imageResource) build(ctx context.Context, op operation, repositories []
 	in := r.recorded(op)
 	if in == nil {
 		var err error
-		end := op.waits.begin(readingContext(plan))
-		in, err = r.load(ctx, plan)
+		end := op.waits.begin(contextStage(plan))
+		in, err = r.loadInputs(ctx, plan)
 		end()
 		if err != nil {
 			return image{}, explainBuild(err)

@@ -11,41 +11,41 @@ import (
 // attrs are BuildKit's options of caches and exports, by its own names. What is not given is left out.
 type attrs map[string]string
 
-func (a attrs) text(name string, value *string) attrs {
+func (a attrs) setText(name string, value *string) attrs {
 	if value != nil && *value != "" {
 		a[name] = *value
 	}
 	return a
 }
 
-func (a attrs) flag(name string, value *bool) attrs {
+func (a attrs) setFlag(name string, value *bool) attrs {
 	if value != nil {
 		a[name] = strconv.FormatBool(*value)
 	}
 	return a
 }
 
-func (a attrs) compression(c LayerCompression) attrs {
+func (a attrs) setCompression(c LayerCompression) attrs {
 	if c.Compression != nil {
 		a["compression"] = string(*c.Compression)
 	}
 	if c.CompressionLevel != nil {
 		a["compression-level"] = strconv.Itoa(*c.CompressionLevel)
 	}
-	return a.flag("force-compression", c.ForceCompression)
+	return a.setFlag("force-compression", c.ForceCompression)
 }
 
-func (a attrs) writing(c CacheWriting) attrs {
+func (a attrs) setCacheWriting(c CacheWriting) attrs {
 	if c.Mode != nil {
 		a["mode"] = string(*c.Mode)
 	}
-	return a.flag("ignore-error", c.IgnoreError)
+	return a.setFlag("ignore-error", c.IgnoreError)
 }
 
 // parseRaw reads what docker's command line takes: type=registry,ref=a,"name=b,c". The type is taken out of the options; it is
 // "" when there is no option at all, only a value.
 func parseRaw(text string) (kind string, options attrs, err error) {
-	if err := rawLines(text); err != nil {
+	if err := checkOneLine(text); err != nil {
 		return "", nil, err
 	}
 	fields, err := csv.NewReader(strings.NewReader(text)).Read()

@@ -15,8 +15,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// bookkeeping is the name of the folder in which Pulumi keeps what is its own: the state on a file backend, and its home.
-const bookkeeping = ".pulumi"
+// pulumiFolderName is the name of the folder in which Pulumi keeps what is its own: the state on a file backend, and its home.
+const pulumiFolderName = ".pulumi"
 
 // projectNames are the names that the file of a project may have.
 var projectNames = []string{"Pulumi.yaml", "Pulumi.yml", "Pulumi.json"}
@@ -42,7 +42,7 @@ func stateFolder(ctx context.Context) string {
 	if parsed, err := url.Parse("file://" + filepath.ToSlash(filepath.Clean(rest))); err == nil && filepath.Separator == '/' {
 		rest = parsed.Path
 	}
-	return filepath.Join(rest, bookkeeping)
+	return filepath.Join(rest, pulumiFolderName)
 }
 
 // backendURL returns where the state of this run is, as the CLI finds it, or "" for the service that nobody has to name.
@@ -102,7 +102,7 @@ func pulumiHome() string {
 	if err != nil || account.HomeDir == "" {
 		return ""
 	}
-	return filepath.Join(account.HomeDir, bookkeeping)
+	return filepath.Join(account.HomeDir, pulumiFolderName)
 }
 
 // credentialsFile returns the path of the file in which the CLI keeps its logins.

@@ -53,11 +53,11 @@ func (c CacheFrom) cache() (buildkit.Cache, error) {
 	case c.Registry != nil:
 		return buildkit.Cache{Type: "registry", Attrs: attrs{"ref": c.Registry.Ref}}, nil
 	case c.Local != nil:
-		return buildkit.Cache{Type: "local", Attrs: attrs{"src": c.Local.Src}.text("digest", c.Local.Digest)}, nil
+		return buildkit.Cache{Type: "local", Attrs: attrs{"src": c.Local.Src}.setText("digest", c.Local.Digest)}, nil
 	case c.S3 != nil:
 		return buildkit.Cache{Type: "s3", Attrs: c.S3.attrs()}, nil
 	case c.GHA != nil:
-		return buildkit.Cache{Type: "gha", Attrs: attrs{}.text("scope", c.GHA.Scope)}, nil
+		return buildkit.Cache{Type: "gha", Attrs: attrs{}.setText("scope", c.GHA.Scope)}, nil
 	case c.AZBlob != nil:
 		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.attrs()}, nil
 	}
@@ -70,13 +70,13 @@ func (c CacheTo) cache() (buildkit.Cache, error) {
 	case c.Registry != nil:
 		return buildkit.Cache{Type: "registry", Attrs: c.Registry.attrs()}, nil
 	case c.Local != nil:
-		return buildkit.Cache{Type: "local", Attrs: attrs{"dest": c.Local.Dest}.compression(c.Local.LayerCompression).writing(c.Local.CacheWriting)}, nil
+		return buildkit.Cache{Type: "local", Attrs: attrs{"dest": c.Local.Dest}.setCompression(c.Local.LayerCompression).setCacheWriting(c.Local.CacheWriting)}, nil
 	case c.S3 != nil:
-		return buildkit.Cache{Type: "s3", Attrs: c.S3.attrs().writing(c.S3.CacheWriting)}, nil
+		return buildkit.Cache{Type: "s3", Attrs: c.S3.attrs().setCacheWriting(c.S3.CacheWriting)}, nil
 	case c.GHA != nil:
-		return buildkit.Cache{Type: "gha", Attrs: attrs{}.text("scope", c.GHA.Scope).writing(c.GHA.CacheWriting)}, nil
+		return buildkit.Cache{Type: "gha", Attrs: attrs{}.setText("scope", c.GHA.Scope).setCacheWriting(c.GHA.CacheWriting)}, nil
 	case c.AZBlob != nil:
-		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.attrs().writing(c.AZBlob.CacheWriting)}, nil
+		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.attrs().setCacheWriting(c.AZBlob.CacheWriting)}, nil
 	case c.Inline != nil:
 		return buildkit.Cache{Type: "inline"}, nil
 	}
@@ -98,24 +98,24 @@ func (c CacheToRegistry) attrs() attrs {
 	if c.ImageManifest != nil {
 		image = *c.ImageManifest
 	}
-	return attrs{"ref": c.Ref}.flag("oci-mediatypes", &oci).flag("image-manifest", &image).compression(c.LayerCompression).writing(c.CacheWriting)
+	return attrs{"ref": c.Ref}.setFlag("oci-mediatypes", &oci).setFlag("image-manifest", &image).setCompression(c.LayerCompression).setCacheWriting(c.CacheWriting)
 }
 
 func (c CacheFromS3) attrs() attrs {
 	return attrs{"bucket": c.Bucket}.
-		text("region", c.Region).
-		text("name", c.Name).
-		text("endpoint_url", c.EndpointURL).
-		text("blobs_prefix", c.BlobsPrefix).
-		text("manifests_prefix", c.ManifestsPrefix).
-		flag("use_path_style", c.UsePathStyle).
-		text("access_key_id", c.AccessKeyID).
-		text("secret_access_key", c.SecretAccessKey).
-		text("session_token", c.SessionToken)
+		setText("region", c.Region).
+		setText("name", c.Name).
+		setText("endpoint_url", c.EndpointURL).
+		setText("blobs_prefix", c.BlobsPrefix).
+		setText("manifests_prefix", c.ManifestsPrefix).
+		setFlag("use_path_style", c.UsePathStyle).
+		setText("access_key_id", c.AccessKeyID).
+		setText("secret_access_key", c.SecretAccessKey).
+		setText("session_token", c.SessionToken)
 }
 
 func (c CacheFromAzureBlob) attrs() attrs {
-	return attrs{"name": c.Name}.text("account_url", c.AccountURL).text("secret_access_key", c.SecretAccessKey)
+	return attrs{"name": c.Name}.setText("account_url", c.AccountURL).setText("secret_access_key", c.SecretAccessKey)
 }
 
 // awsEnvironment fills in what the AWS tools take from the environment. A key is taken whole or not at all.

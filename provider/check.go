@@ -15,8 +15,8 @@ import (
 // Check validates the inputs, all of them at once, and fills in contextHash. It reads the disk and asks no network.
 // What is unknown is neither wrong nor missing: it is left alone.
 func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
-	misfits := shape(property.New(req.Inputs), reflect.TypeFor[ImageArgs](), "")
-	req.Inputs = pruned(property.New(req.Inputs), reflect.TypeFor[ImageArgs]()).AsMap()
+	misfits := schemaErrors(property.New(req.Inputs), reflect.TypeFor[ImageArgs](), "")
+	req.Inputs = dropUnknownFields(property.New(req.Inputs), reflect.TypeFor[ImageArgs]()).AsMap()
 	res, err := r.InferredResource.Check(ctx, req)
 	if err != nil {
 		return res, err
@@ -30,7 +30,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if len(misfits) > 0 { // the same in words, and in detail
 		failures = misfits
 	}
-	c := &checker{ctx: ctx, raw: req.Inputs, args: args, config: r.get(), failures: failures, promised: r.notes.promised(req.Urn)}
+	c := &checker{ctx: ctx, raw: req.Inputs, args: args, config: r.get(), failures: failures, promised: r.notes.promises(req.Urn)}
 	for _, check := range checks {
 		check(c)
 	}
@@ -40,11 +40,11 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if err := r.fillBaseDigests(ctx, c, &res); err != nil {
 		return res, err
 	}
-	op := operation{urn: req.Urn, inputs: res.Inputs, args: args.filled(res.Inputs)}
+	op := operation{urn: req.Urn, inputs: res.Inputs, args: args.withComputedInputs(res.Inputs)}
 	r.want(op)
-	if !imported(req) {
+	if !isImport(req) {
 		r.checkUses(c, op)
-		res.Failures = withoutValues(req.Inputs, c.failures)
+		res.Failures = hideValues(req.Inputs, c.failures)
 	}
 	for _, warning := range c.warnings {
 		loggerOf(ctx).warning(warning)
@@ -52,8 +52,8 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	return res, nil
 }
 
-// filled are the inputs with what Check has found out.
-func (a ImageArgs) filled(inputs property.Map) ImageArgs {
+// withComputedInputs are the inputs with what Check has found out.
+func (a ImageArgs) withComputedInputs(inputs property.Map) ImageArgs {
 	if hash := text(inputs, "contextHash"); hash != "" {
 		a.ContextHash = &hash
 	}
@@ -66,9 +66,9 @@ func (a ImageArgs) filled(inputs property.Map) ImageArgs {
 	return a
 }
 
-// imported tells whether these are the inputs that an import found, which are tags: where the files are, only the program
+// isImport tells whether these are the inputs that an import found, which are tags: where the files are, only the program
 // will say, and its own Check and build will ask. Every other Check leaves a contextHash in the state.
-func imported(req p.CheckRequest) bool {
+func isImport(req p.CheckRequest) bool {
 	return req.State.Len() > 0 && req.State.Get("contextHash").IsNull() && property.New(req.State).Equals(property.New(req.Inputs))
 }
 
@@ -91,7 +91,7 @@ type checker struct {
 	config   Config          // of the provider
 	failures []p.CheckFailure
 	warnings []string
-	promised promised // what other images of this preview will make
+	promised promises // what other images of this preview will make
 	awaited  bool     // a file or folder that decides on contextHash is one of those
 }
 
@@ -119,7 +119,7 @@ var checks = []func(*checker){
 	checkSSH,
 	checkSecrets,
 	checkSecretSources,
-	checkRevealed,
+	checkPublicInputs,
 	checkCacheFrom,
 	checkCacheTo,
 	checkExports,
@@ -167,8 +167,8 @@ func (c *checker) isSecret(path string) bool {
 	return v.HasSecrets()
 }
 
-// failed tells whether something is wrong with the property or below it.
-func (c *checker) failed(key string) bool {
+// hasFailure tells whether something is wrong with the property or below it.
+func (c *checker) hasFailure(key string) bool {
 	for _, f := range c.failures {
 		if f.Property == key || len(f.Property) > len(key) && f.Property[:len(key)] == key && (f.Property[len(key)] == '.' || f.Property[len(key)] == '[') {
 			return true

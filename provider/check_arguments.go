@@ -17,32 +17,32 @@ type argumentRule func(c *checker, value string) (failure, warning string)
 // argumentRules are the build arguments that BuildKit acts on, whether a Dockerfile declares them or not
 // (https://github.com/moby/buildkit/blob/master/frontend/dockerfile/docs/reference.md#buildkit-built-in-build-args).
 var argumentRules = map[string]argumentRule{
-	"BUILDKIT_BUILD_NAME":           anyValue,
-	"BUILDKIT_CACHE_MOUNT_NS":       anyValue,
-	"BUILDKIT_CONTEXT_KEEP_GIT_DIR": ignoredUnlessBool,
-	"BUILDKIT_DISABLE_FILEOP":       disableFileOp,
-	"BUILDKIT_DOCKERFILE_CHECK":     dockerfileCheck,
-	"BUILDKIT_GIT_ADVICE":           failsUnlessBool,
-	"BUILDKIT_INLINE_CACHE":         inlineCache,
-	"BUILDKIT_MULTI_PLATFORM":       multiPlatform,
-	"BUILDKIT_SANDBOX_HOSTNAME":     anyValue,
-	"BUILDKIT_SBOM_SCAN_CONTEXT":    sbomScan("BUILDKIT_SBOM_SCAN_CONTEXT"),
-	"BUILDKIT_SBOM_SCAN_STAGE":      sbomScan("BUILDKIT_SBOM_SCAN_STAGE"),
-	"BUILDKIT_SYNTAX":               syntaxArgument,
-	"BUILDKIT_ATTEST_PROVENANCE":    useInput("provenance: { mode: max }"),
-	"BUILDKIT_ATTEST_SBOM":          useInput("sbom: { generator: docker/buildkit-syft-scanner:stable-1 }"),
+	"BUILDKIT_BUILD_NAME":           acceptAny,
+	"BUILDKIT_CACHE_MOUNT_NS":       acceptAny,
+	"BUILDKIT_CONTEXT_KEEP_GIT_DIR": warnUnlessBool,
+	"BUILDKIT_DISABLE_FILEOP":       checkDisableFileOp,
+	"BUILDKIT_DOCKERFILE_CHECK":     checkDockerfileCheck,
+	"BUILDKIT_GIT_ADVICE":           refuseUnlessBool,
+	"BUILDKIT_INLINE_CACHE":         checkInlineCache,
+	"BUILDKIT_MULTI_PLATFORM":       checkMultiPlatform,
+	"BUILDKIT_SANDBOX_HOSTNAME":     acceptAny,
+	"BUILDKIT_SBOM_SCAN_CONTEXT":    sbomScanRule("BUILDKIT_SBOM_SCAN_CONTEXT"),
+	"BUILDKIT_SBOM_SCAN_STAGE":      sbomScanRule("BUILDKIT_SBOM_SCAN_STAGE"),
+	"BUILDKIT_SYNTAX":               checkSyntaxArgument,
+	"BUILDKIT_ATTEST_PROVENANCE":    useInputRule("provenance: { mode: max }"),
+	"BUILDKIT_ATTEST_SBOM":          useInputRule("sbom: { generator: docker/buildkit-syft-scanner:stable-1 }"),
 }
 
 // checkArguments looks at the build arguments that BuildKit acts on, and warns of names that look like one of them.
 func checkArguments(c *checker) {
 	for _, name := range slices.Sorted(maps.Keys(c.args.BuildArgs)) {
 		path := under("buildArgs", name)
-		if !strings.HasPrefix(name, "BUILDKIT_") || c.unknownAt(key("buildArgs"), key(name)) || c.isSecret(path) || c.failed(path) {
+		if !strings.HasPrefix(name, "BUILDKIT_") || c.unknownAt(key("buildArgs"), key(name)) || c.isSecret(path) || c.hasFailure(path) {
 			continue
 		}
 		rule, ok := argumentRules[name]
 		if !ok {
-			rule = unknownArgument(name)
+			rule = unknownArgumentRule(name)
 		}
 		failure, warning := rule(c, c.args.BuildArgs[name])
 		if failure != "" {
@@ -54,7 +54,7 @@ func checkArguments(c *checker) {
 	}
 }
 
-func anyValue(*checker, string) (failure, warning string) { return "", "" }
+func acceptAny(*checker, string) (failure, warning string) { return "", "" }
 
 // readBool returns the value as BuildKit reads it. Empty is false; ok tells whether it is either.
 func readBool(value string) (on, ok bool) {
@@ -62,48 +62,48 @@ func readBool(value string) (on, ok bool) {
 	return on, err == nil || value == ""
 }
 
-func ignoredUnlessBool(_ *checker, value string) (failure, warning string) {
+func warnUnlessBool(_ *checker, value string) (failure, warning string) {
 	if _, ok := readBool(value); !ok {
 		return "", fmt.Sprintf("%q is neither true nor false, and is ignored: write 1 or 0", value)
 	}
 	return "", ""
 }
 
-func failsUnlessBool(_ *checker, value string) (failure, warning string) {
+func refuseUnlessBool(_ *checker, value string) (failure, warning string) {
 	if _, ok := readBool(value); !ok {
 		return fmt.Sprintf("%q is neither true nor false: write 1 or 0", value), ""
 	}
 	return "", ""
 }
 
-func disableFileOp(_ *checker, value string) (failure, warning string) {
+func checkDisableFileOp(_ *checker, value string) (failure, warning string) {
 	if on, _ := readBool(value); on {
 		return "BuildKit 0.11 and later cannot do without its file operations: leave it out", ""
 	}
 	return "", ""
 }
 
-func dockerfileCheck(_ *checker, value string) (failure, warning string) {
+func checkDockerfileCheck(_ *checker, value string) (failure, warning string) {
 	if err := inputs.CheckLint(value); err != nil {
 		return fmt.Sprintf("%v: write skip=<rule>,<rule> or skip=all, and error=true to fail", err), ""
 	}
 	return "", ""
 }
 
-func inlineCache(c *checker, value string) (failure, warning string) {
+func checkInlineCache(c *checker, value string) (failure, warning string) {
 	if on, _ := readBool(value); on && c.makesNoImage() {
 		return "", "it has no effect, because no image is made that could carry the cache: " + imageRemedy
 	}
-	return ignoredUnlessBool(c, value)
+	return warnUnlessBool(c, value)
 }
 
-// multiPlatform finds what an index does not go with, and several platforms without one.
-func multiPlatform(c *checker, value string) (failure, warning string) {
+// checkMultiPlatform finds what an index does not go with, and several platforms without one.
+func checkMultiPlatform(c *checker, value string) (failure, warning string) {
 	on, ok := readBool(value)
-	intoEngine := slices.ContainsFunc(c.args.forms(), func(e export) bool { return e.kind == "docker" })
+	intoEngine := slices.ContainsFunc(c.args.enabledExports(), func(e export) bool { return e.kind == "docker" })
 	switch {
 	case !ok || value == "":
-		return failsUnlessBool(c, value)
+		return refuseUnlessBool(c, value)
 	case on && intoEngine:
 		return "it makes an index, and load and docker exports take an image of one platform that is none: leave one of the two out", ""
 	case !on && isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1:
@@ -112,15 +112,15 @@ func multiPlatform(c *checker, value string) (failure, warning string) {
 	return "", ""
 }
 
-func syntaxArgument(_ *checker, value string) (failure, warning string) {
+func checkSyntaxArgument(_ *checker, value string) (failure, warning string) {
 	if strings.TrimSpace(value) == "" {
 		return "it names no frontend: leave it out, or write dockerfile.v0 for BuildKit's own", ""
 	}
 	return "", ""
 }
 
-// sbomScan warns of an argument that overrides an ARG of the Dockerfile, of which there is none, or for an SBOM that is not made.
-func sbomScan(name string) argumentRule {
+// sbomScanRule warns of an argument that overrides an ARG of the Dockerfile, of which there is none, or for an SBOM that is not made.
+func sbomScanRule(name string) argumentRule {
 	return func(c *checker, _ string) (failure, warning string) {
 		switch {
 		case c.args.SBOM == nil && c.raw.Get("sbom").IsNull():
@@ -132,15 +132,15 @@ func sbomScan(name string) argumentRule {
 	}
 }
 
-// useInput refuses an argument that has an input of its own, which previews and the registry's check take into account.
-func useInput(input string) argumentRule {
+// useInputRule refuses an argument that has an input of its own, which previews and the registry's check take into account.
+func useInputRule(input string) argumentRule {
 	return func(*checker, string) (failure, warning string) {
 		return "an input of its own does this: leave it out, and write " + input, ""
 	}
 }
 
-// unknownArgument warns of a name that BuildKit does not know and the Dockerfile does not mention: it may be a mistake.
-func unknownArgument(name string) argumentRule {
+// unknownArgumentRule warns of a name that BuildKit does not know and the Dockerfile does not mention: it may be a mistake.
+func unknownArgumentRule(name string) argumentRule {
 	return func(c *checker, _ string) (failure, warning string) {
 		if !c.dockerfileLacks(name) {
 			return "", ""

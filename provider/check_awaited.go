@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// madeElsewhere is the remedy for a file or folder that is missing because nothing has made it yet.
-const madeElsewhere = "If another resource makes it, take the path from an output of that resource: it is then " +
+// madeElsewhereRemedy is the remedy for a file or folder that is missing because nothing has made it yet.
+const madeElsewhereRemedy = "If another resource makes it, take the path from an output of that resource: it is then " +
 	"unknown until it is there"
 
 // checkAwaited notes that another image of this preview will write what decides on contextHash: the Dockerfile, or a
@@ -36,14 +36,14 @@ func (c *checker) awaits(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// awaitedOf tells whether another image of this preview will write what the build reads of a context that is there.
-func (c *checker) awaitedOf(in *inputs.Inputs) bool {
-	_, _, ok := c.promised.read(func(path string) bool { return in.MayRead(c.ctx, path) })
+// readsAwaited tells whether another image of this preview will write what the build reads of a context that is there.
+func (c *checker) readsAwaited(in *inputs.Inputs) bool {
+	_, _, ok := c.promised.findRead(func(path string) bool { return in.MayRead(c.ctx, path) })
 	return ok
 }
 
-// read returns the promise to write something that is read, and what it writes.
-func (all promised) read(isRead func(path string) bool) (by promise, dest string, ok bool) {
+// findRead returns the promise to write something that is read, and what it writes.
+func (all promises) findRead(isRead func(path string) bool) (by promise, dest string, ok bool) {
 	for _, p := range all {
 		if i := slices.IndexFunc(p.Paths, isRead); i >= 0 {
 			return p, p.Paths[i], true

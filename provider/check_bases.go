@@ -109,7 +109,7 @@ func (r *imageResource) checkReach(ctx context.Context, c *checker, plan inputs.
 	guard := r.guard(operation{inputs: c.raw, args: c.args})
 	for _, base := range bases {
 		if err := guard.CheckImage(ctx, plan, base); err != nil {
-			return withRefusal(err, r.get())
+			return explainRefusal(err, r.get())
 		}
 	}
 	return nil
@@ -121,7 +121,7 @@ func isRefused(err error) bool {
 
 // resolveBases asks for all of them side by side, but for those that another image of the program will push first.
 func (r *imageResource) resolveBases(
-	ctx context.Context, logins []Registry, bases []string, promised promised,
+	ctx context.Context, logins []Registry, bases []string, promised promises,
 ) (map[string]property.Value, error) {
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()

@@ -11,9 +11,9 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// one wants every entry of a list to have exactly one member that says what it is, and returns the paths of those that have. A
+// checkOneMember wants every entry of a list to have exactly one member that says what it is, and returns the paths of those that have. A
 // list that could not be decoded has had its failure. What a member says may be unknown; that it is there is not.
-func (c *checker) one(input string, decoded int, members ...string) (paths map[int]string) {
+func (c *checker) checkOneMember(input string, decoded int, members ...string) (paths map[int]string) {
 	paths = map[int]string{}
 	list := c.raw.Get(input)
 	if !list.IsArray() || list.AsArray().Len() > decoded {
@@ -37,8 +37,8 @@ func (c *checker) one(input string, decoded int, members ...string) (paths map[i
 	return paths
 }
 
-// unknownIn tells whether something below the member of an entry is unknown.
-func (c *checker) unknownIn(input string, i int, member string) bool {
+// hasUnknownMember tells whether something below the member of an entry is unknown.
+func (c *checker) hasUnknownMember(input string, i int, member string) bool {
 	return c.unknownAt(key(input), index(i), key(member))
 }
 
@@ -48,52 +48,52 @@ func isHeader(text string) bool {
 }
 
 func checkCacheFrom(c *checker) {
-	paths := c.one("cacheFrom", len(c.args.CacheFrom), "registry", "local", "s3", "gha", "azblob", "raw")
+	paths := c.checkOneMember("cacheFrom", len(c.args.CacheFrom), "registry", "local", "s3", "gha", "azblob", "raw")
 	for _, i := range slices.Sorted(maps.Keys(paths)) {
 		path, from := paths[i], c.args.CacheFrom[i]
 		switch {
-		case from.Registry != nil && !c.unknownIn("cacheFrom", i, "registry"):
-			c.cacheReference(path+".registry.ref", from.Registry.Ref)
-		case from.Local != nil && !c.unknownIn("cacheFrom", i, "local"):
-			c.wanted(path+".local.src", from.Local.Src, "the path of a folder")
+		case from.Registry != nil && !c.hasUnknownMember("cacheFrom", i, "registry"):
+			c.checkCacheReference(path+".registry.ref", from.Registry.Ref)
+		case from.Local != nil && !c.hasUnknownMember("cacheFrom", i, "local"):
+			c.require(path+".local.src", from.Local.Src, "the path of a folder")
 			if d := from.Local.Digest; d != nil && digest.Digest(*d).Validate() != nil {
 				c.fail(path+".local.digest", "%q is not a digest: write sha256:…", *d)
 			}
-		case from.S3 != nil && !c.unknownIn("cacheFrom", i, "s3"):
-			c.bucket(path+".s3", *from.S3)
-		case from.AZBlob != nil && !c.unknownIn("cacheFrom", i, "azblob"):
-			c.wanted(path+".azblob.name", from.AZBlob.Name, "the name of the cache")
-		case from.Raw != nil && !c.unknownIn("cacheFrom", i, "raw"):
-			c.rawCache("cacheFrom", path+".raw", *from.Raw)
+		case from.S3 != nil && !c.hasUnknownMember("cacheFrom", i, "s3"):
+			c.checkBucket(path+".s3", *from.S3)
+		case from.AZBlob != nil && !c.hasUnknownMember("cacheFrom", i, "azblob"):
+			c.require(path+".azblob.name", from.AZBlob.Name, "the name of the cache")
+		case from.Raw != nil && !c.hasUnknownMember("cacheFrom", i, "raw"):
+			c.checkRawCache("cacheFrom", path+".raw", *from.Raw)
 		}
 	}
 }
 
 func checkCacheTo(c *checker) {
-	paths := c.one("cacheTo", len(c.args.CacheTo), "registry", "local", "s3", "gha", "azblob", "inline", "raw")
+	paths := c.checkOneMember("cacheTo", len(c.args.CacheTo), "registry", "local", "s3", "gha", "azblob", "inline", "raw")
 	for _, i := range slices.Sorted(maps.Keys(paths)) {
 		path, to := paths[i], c.args.CacheTo[i]
 		switch {
-		case to.Registry != nil && !c.unknownIn("cacheTo", i, "registry"):
-			c.registryCache(path+".registry", *to.Registry)
-		case to.Local != nil && !c.unknownIn("cacheTo", i, "local"):
-			c.wanted(path+".local.dest", to.Local.Dest, "the path of a folder")
+		case to.Registry != nil && !c.hasUnknownMember("cacheTo", i, "registry"):
+			c.checkRegistryCache(path+".registry", *to.Registry)
+		case to.Local != nil && !c.hasUnknownMember("cacheTo", i, "local"):
+			c.require(path+".local.dest", to.Local.Dest, "the path of a folder")
 			if !isHeader(to.Local.Dest) && !deref(to.Local.IgnoreError) {
 				c.fail(path+".local.dest", "%q: BuildKit takes the path of a cache in printable ASCII only: name another folder, or write a "+
 					"relative path", to.Local.Dest)
 			}
-			c.compression(path+".local", to.Local.LayerCompression)
-			c.cacheMode(path+".local", to.Local.CacheWriting)
-		case to.S3 != nil && !c.unknownIn("cacheTo", i, "s3"):
-			c.bucket(path+".s3", to.S3.CacheFromS3)
-			c.cacheMode(path+".s3", to.S3.CacheWriting)
-		case to.GHA != nil && !c.unknownIn("cacheTo", i, "gha"):
-			c.cacheMode(path+".gha", to.GHA.CacheWriting)
-		case to.AZBlob != nil && !c.unknownIn("cacheTo", i, "azblob"):
-			c.wanted(path+".azblob.name", to.AZBlob.Name, "the name of the cache")
-			c.cacheMode(path+".azblob", to.AZBlob.CacheWriting)
-		case to.Raw != nil && !c.unknownIn("cacheTo", i, "raw"):
-			c.rawCache("cacheTo", path+".raw", *to.Raw)
+			c.checkCompression(path+".local", to.Local.LayerCompression)
+			c.checkCacheMode(path+".local", to.Local.CacheWriting)
+		case to.S3 != nil && !c.hasUnknownMember("cacheTo", i, "s3"):
+			c.checkBucket(path+".s3", to.S3.CacheFromS3)
+			c.checkCacheMode(path+".s3", to.S3.CacheWriting)
+		case to.GHA != nil && !c.hasUnknownMember("cacheTo", i, "gha"):
+			c.checkCacheMode(path+".gha", to.GHA.CacheWriting)
+		case to.AZBlob != nil && !c.hasUnknownMember("cacheTo", i, "azblob"):
+			c.require(path+".azblob.name", to.AZBlob.Name, "the name of the cache")
+			c.checkCacheMode(path+".azblob", to.AZBlob.CacheWriting)
+		case to.Raw != nil && !c.hasUnknownMember("cacheTo", i, "raw"):
+			c.checkRawCache("cacheTo", path+".raw", *to.Raw)
 		}
 		if cache, err := to.cache(); err == nil && cache.Type == "inline" && c.makesNoImage() {
 			c.warn("%s: an inline cache has no effect, because no image is made that could carry it: %s", path, imageRemedy)
@@ -101,42 +101,42 @@ func checkCacheTo(c *checker) {
 	}
 }
 
-func (c *checker) wanted(path, value, what string) {
+func (c *checker) require(path, value, what string) {
 	if value == "" {
 		c.fail(path, "give %s", what)
 	}
 }
 
-func (c *checker) cacheReference(path, ref string) {
+func (c *checker) checkCacheReference(path, ref string) {
 	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
 		c.fail(path, "%q is not a reference: %v", ref, err)
 	}
 }
 
-func (c *checker) registryCache(path string, to CacheToRegistry) {
-	c.cacheReference(path+".ref", to.Ref)
-	c.compression(path, to.LayerCompression)
-	c.cacheMode(path, to.CacheWriting)
+func (c *checker) checkRegistryCache(path string, to CacheToRegistry) {
+	c.checkCacheReference(path+".ref", to.Ref)
+	c.checkCompression(path, to.LayerCompression)
+	c.checkCacheMode(path, to.CacheWriting)
 	if to.ImageManifest != nil && *to.ImageManifest && to.OCIMediaTypes != nil && !*to.OCIMediaTypes {
 		c.fail(path+".imageManifest", "an image manifest needs the media types of OCI: leave ociMediaTypes out")
 	}
 }
 
-// bucket wants both halves of a key or none: the other half would come from elsewhere.
-func (c *checker) bucket(path string, s3 CacheFromS3) {
-	c.wanted(path+".bucket", s3.Bucket, "the name of the bucket")
+// checkBucket wants both halves of a key or none: the other half would come from elsewhere.
+func (c *checker) checkBucket(path string, s3 CacheFromS3) {
+	c.require(path+".bucket", s3.Bucket, "the name of the bucket")
 	if (deref(s3.AccessKeyID) == "") != (deref(s3.SecretAccessKey) == "") {
 		c.refuse(path+".accessKeyId", "give accessKeyId and secretAccessKey both, or neither")
 	}
 }
 
-func (c *checker) cacheMode(path string, w CacheWriting) {
+func (c *checker) checkCacheMode(path string, w CacheWriting) {
 	if w.Mode != nil && *w.Mode != CacheModeMin && *w.Mode != CacheModeMax {
 		c.fail(path+".mode", "%q is not known: it is min or max", *w.Mode)
 	}
 }
 
-func (c *checker) compression(path string, given LayerCompression) {
+func (c *checker) checkCompression(path string, given LayerCompression) {
 	kind := deref(given.Compression)
 	known := []CompressionType{"", CompressionGzip, CompressionZstd, CompressionEstargz, CompressionUncompressed}
 	if !slices.Contains(known, kind) {
@@ -152,7 +152,7 @@ func (c *checker) compression(path string, given LayerCompression) {
 	}
 }
 
-func (c *checker) rawCache(input, path, text string) {
+func (c *checker) checkRawCache(input, path, text string) {
 	cache, err := rawCache(text)
 	if err == nil {
 		err = rawCacheMistake(input, cache.Type, cache.Attrs)

@@ -33,7 +33,7 @@ func checkDockerfile(c *checker) {
 	}
 	path, text, err := c.args.dockerfileText(c.ctx)
 	if err != nil {
-		if !c.failed("context.location") || given { // without a context its Dockerfile is not a second mistake
+		if !c.hasFailure("context.location") || given { // without a context its Dockerfile is not a second mistake
 			c.fail(path, "%v", err)
 		}
 		return
@@ -106,7 +106,7 @@ func (a ImageArgs) explainDockerfile(files inputs.Files, err error) error {
 		return fmt.Errorf("no Dockerfile at %s: dockerfile.location is a path on this machine, not in the remote context. "+
 			"Leave it out to take the Dockerfile of that one; the folder after # is its root (#main:folder)", abs)
 	}
-	return fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline. %s", abs, madeElsewhere)
+	return fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline. %s", abs, madeElsewhereRemedy)
 }
 
 // dockerfileMistake says what is wrong with a dockerfile.location that leads to no file; nil is nothing.

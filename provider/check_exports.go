@@ -11,13 +11,13 @@ import (
 
 func checkExports(c *checker) {
 	members := []string{"tar", "local", "registry", "image", "oci", "docker", "cacheonly", "raw"}
-	paths := c.one("exports", len(c.args.Exports), members...)
+	paths := c.checkOneMember("exports", len(c.args.Exports), members...)
 	images := 0
 	for _, i := range slices.Sorted(maps.Keys(paths)) {
 		if c.unknownAt(key("exports"), index(i)) {
 			continue
 		}
-		form, err := c.args.Exports[i].form()
+		form, err := c.args.Exports[i].toExport()
 		path := paths[i] + "." + form.kind
 		if c.args.Exports[i].Raw != nil {
 			path = paths[i] + ".raw"
@@ -33,7 +33,7 @@ func checkExports(c *checker) {
 		if err != nil {
 			c.fail(path, "%v", err)
 		}
-		c.compression(path, c.args.Exports[i].layers())
+		c.checkCompression(path, c.args.Exports[i].layers())
 	}
 }
 
@@ -64,7 +64,7 @@ func (c *checker) exportMistake(e export) error {
 			return errors.New("dest is needed: the path to write to")
 		}
 	case "docker":
-		return c.severalPlatforms()
+		return c.checkOnePlatform()
 	case "image", "registry":
 		if err := rawImageMistake(e.attrs); err != nil {
 			return err
@@ -105,12 +105,12 @@ func checkLoad(c *checker) {
 	if !deref(c.args.Load) || !isKnown(c.raw, "load") {
 		return
 	}
-	if err := c.severalPlatforms(); err != nil {
+	if err := c.checkOnePlatform(); err != nil {
 		c.fail("load", "%v", err)
 	}
 }
 
-func (c *checker) severalPlatforms() error {
+func (c *checker) checkOnePlatform() error {
 	if isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1 {
 		return errors.New("this takes an image of one platform: build another Image for one of them, or export oci instead")
 	}

@@ -89,8 +89,8 @@ func TestExportsBecomeOptions(t *testing.T) {
 			if len(preview.exports()) > 0 || options(preview.imageAttrs()) != c.image {
 				t.Errorf("a preview would leave %v and write the image with %v", preview.exports(), preview.imageAttrs())
 			}
-			if args.leaves() != (c.beside != "") {
-				t.Errorf("leaves something: %v", args.leaves())
+			if args.hasOtherExports() != (c.beside != "") {
+				t.Errorf("leaves something: %v", args.hasOtherExports())
 			}
 		})
 	}

@@ -24,14 +24,14 @@ func (r *imageResource) fillContextHash(
 		!isKnown(c.raw, "context", "dockerfile", "watch", "pull", "target", "testTargets", "platforms"):
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
-	case c.failed("context"), c.failed("dockerfile"), c.failed("target"), c.failed("testTargets"), c.failed("platforms"),
-		c.failed("watch"):
+	case c.hasFailure("context"), c.hasFailure("dockerfile"), c.hasFailure("target"), c.hasFailure("testTargets"), c.hasFailure("platforms"),
+		c.hasFailure("watch"):
 		return nil
 	}
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = c.unknownArgs()
-	w := newStage(ctx, readingContext(plan))
-	in, err := r.load(ctx, plan)
+	w := newStage(ctx, contextStage(plan))
+	in, err := r.loadInputs(ctx, plan)
 	if ctx.Err() != nil {
 		return w.explain(context.Cause(ctx), "")
 	}
@@ -39,7 +39,7 @@ func (r *imageResource) fillContextHash(
 		c.failLoad(err, plan.Files)
 		return nil
 	}
-	if c.awaitedOf(in) {
+	if c.readsAwaited(in) {
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
 	}

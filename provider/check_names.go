@@ -23,14 +23,14 @@ func checkNames(c *checker) {
 		}
 	}
 	for i, s := range c.args.SSH {
-		c.id(fmt.Sprintf("ssh[%d].id", i), s.ID)
+		c.checkID(fmt.Sprintf("ssh[%d].id", i), s.ID)
 	}
-	c.id("target", deref(c.args.Target))
+	c.checkID("target", deref(c.args.Target))
 	for i, target := range c.args.TestTargets {
-		c.id(fmt.Sprintf("testTargets[%d]", i), target)
+		c.checkID(fmt.Sprintf("testTargets[%d]", i), target)
 	}
 	for i, host := range c.args.AddHosts {
-		c.id(fmt.Sprintf("addHosts[%d]", i), host)
+		c.checkID(fmt.Sprintf("addHosts[%d]", i), host)
 	}
 }
 
@@ -43,9 +43,9 @@ func checkKeys[V any](c *checker, input string, values map[string]V, mistake fun
 	}
 }
 
-// id refuses a name that has a mistake. What is empty, and what is wrong with it otherwise, is told by other checks.
-func (c *checker) id(path, id string) {
-	if reason := idMistake(id); reason != "" && !c.failed(path) {
+// checkID refuses a name that has a mistake. What is empty, and what is wrong with it otherwise, is told by other checks.
+func (c *checker) checkID(path, id string) {
+	if reason := idMistake(id); reason != "" && !c.hasFailure(path) {
 		c.fail(path, "%s", reason)
 	}
 }
@@ -96,29 +96,29 @@ var mayHaveNUL = []string{"secrets", "dockerfile", "registries"}
 func checkNUL(c *checker) {
 	for name, value := range c.raw.AllStable {
 		if !slices.Contains(mayHaveNUL, name) {
-			c.withoutNUL(name, value)
+			c.refuseNUL(name, value)
 		}
 	}
 	d := c.args.Dockerfile
-	if d != nil && strings.Contains(deref(d.Location), "\x00") && !c.failed("dockerfile.location") {
+	if d != nil && strings.Contains(deref(d.Location), "\x00") && !c.hasFailure("dockerfile.location") {
 		c.refuse("dockerfile.location", "it has a NUL character: leave it out")
 	}
 }
 
-func (c *checker) withoutNUL(path string, value property.Value) {
+func (c *checker) refuseNUL(path string, value property.Value) {
 	switch {
-	case value.IsString() && strings.Contains(value.AsString(), "\x00") && !c.failed(path):
+	case value.IsString() && strings.Contains(value.AsString(), "\x00") && !c.hasFailure(path):
 		c.refuse(path, "it has a NUL character: leave it out")
 	case value.IsArray():
 		for i, element := range value.AsArray().All {
-			c.withoutNUL(fmt.Sprintf("%s[%d]", path, i), element)
+			c.refuseNUL(fmt.Sprintf("%s[%d]", path, i), element)
 		}
 	case value.IsMap():
 		for name, element := range value.AsMap().AllStable {
-			if strings.Contains(name, "\x00") && !c.failed(under(path, name)) {
+			if strings.Contains(name, "\x00") && !c.hasFailure(under(path, name)) {
 				c.refuse(under(path, name), "the name has a NUL character: leave it out")
 			}
-			c.withoutNUL(under(path, name), element)
+			c.refuseNUL(under(path, name), element)
 		}
 	}
 }

@@ -36,8 +36,8 @@ func rawCacheMistake(input string, kind string, options attrs) error {
 	return nil
 }
 
-// credentials are the options of caches that should be in no state as plain text, with the inputs that keep them.
-var credentials = map[string]string{ //nolint:gosec // names of options
+// credentialOptions are the options of caches that should be in no state as plain text, with the inputs that keep them.
+var credentialOptions = map[string]string{ //nolint:gosec // names of options
 	"secret_access_key": "s3.secretAccessKey or azblob.secretAccessKey",
 	"session_token":     "s3.sessionToken",
 	"token":             "gha, which takes it from the environment",
@@ -47,7 +47,7 @@ var credentials = map[string]string{ //nolint:gosec // names of options
 // warnOfCredentials warns of a login among the options of a cache that is no secret.
 func (c *checker) warnOfCredentials(path string, options attrs) {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
-		if better, ok := credentials[name]; ok && options[name] != "" && !c.isSecret(path) {
+		if better, ok := credentialOptions[name]; ok && options[name] != "" && !c.isSecret(path) {
 			c.warn("%s: %s is stored as plain text in the state: make the whole of it a secret, or use %s",
 				path, name, better)
 		}
@@ -73,8 +73,8 @@ func (a attrs) isOn(name string) bool {
 	return given && (value == "" || err == nil && on)
 }
 
-// rawLines refuses text that is not one line: what follows the first would be ignored.
-func rawLines(text string) error {
+// checkOneLine refuses text that is not one line: what follows the first would be ignored.
+func checkOneLine(text string) error {
 	if hasControl(text) {
 		return errors.New("it has a control character, such as a line break: write all options in one line, " +
 			"separated by commas")

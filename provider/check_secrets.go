@@ -53,8 +53,8 @@ func checkSecretSources(c *checker) {
 	}
 }
 
-// revealed are the inputs that everybody can read who has the image, each with what to do with a secret instead.
-var revealed = map[string]string{
+// publicInputs are the inputs that everybody can read who has the image, each with what to do with a secret instead.
+var publicInputs = map[string]string{
 	"buildArgs": "a build argument can be read in the image's history and provenance, so it cannot be a secret: give it in secrets and mount it " +
 		"in the step that needs it (RUN --mount=type=secret,id=…), or say that it is none (unsecret)",
 	"annotations": "an annotation can be read by everybody who can see the image, so it cannot be a secret: take it from a plain value, or say " +
@@ -65,31 +65,31 @@ var revealed = map[string]string{
 		"is none (unsecret)",
 }
 
-// checkRevealed refuses secrets where everybody can read them. What is unknown can be known to be a secret.
-func checkRevealed(c *checker) {
-	for _, input := range slices.Sorted(maps.Keys(revealed)) {
+// checkPublicInputs refuses secrets where everybody can read them. What is unknown can be known to be a secret.
+func checkPublicInputs(c *checker) {
+	for _, input := range slices.Sorted(maps.Keys(publicInputs)) {
 		v := c.raw.Get(input)
 		if !v.IsMap() {
 			if v.HasSecrets() {
-				c.refuse(input, revealed[input])
+				c.refuse(input, publicInputs[input])
 			}
 			continue
 		}
 		for name, value := range v.AsMap().AllStable {
 			if v.Secret() || value.HasSecrets() {
-				c.refuse(under(input, name), revealed[input])
+				c.refuse(under(input, name), publicInputs[input])
 			}
 		}
 	}
 }
 
-// withoutValues takes the property out of failures of which the engine would print the value, if that is a secret or would do
+// hideValues takes the property out of failures of which the engine would print the value, if that is a secret or would do
 // something to the terminal. The engine prints inputs as a whole, not what is in them.
-func withoutValues(raw property.Map, failures []p.CheckFailure) []p.CheckFailure {
+func hideValues(raw property.Map, failures []p.CheckFailure) []p.CheckFailure {
 	shown := slices.Clone(failures)
 	for i, f := range shown {
 		value := raw.Get(f.Property)
-		if strings.ContainsAny(f.Property, ".[") || f.Property != "secrets" && !value.HasSecrets() && isPresentable(value) {
+		if strings.ContainsAny(f.Property, ".[") || f.Property != "secrets" && !value.HasSecrets() && isShowableValue(value) {
 			continue
 		}
 		shown[i] = p.CheckFailure{Reason: f.Property + ": " + f.Reason}
@@ -101,9 +101,9 @@ func isShowable(text string) bool {
 	return foreign.Text(text) == text && login.Hide(text) == text
 }
 
-// isPresentable is false for a value that the engine should not print: it has control characters, the engine's own markup or a login.
-func isPresentable(value property.Value) bool {
-	for path, leaf := range leaves("", value) {
+// isShowableValue is false for a value that the engine should not print: it has control characters, the engine's own markup or a login.
+func isShowableValue(value property.Value) bool {
+	for path, leaf := range flatten("", value) {
 		if foreign.Line(path) != path || leaf.IsString() && !isShowable(leaf.AsString()) {
 			return false
 		}

@@ -80,7 +80,7 @@ func (a ImageArgs) checkDirectory(dir, input string) error {
 		return fmt.Errorf("%q: no such directory: there is no %s. If a git repository is meant, write its URL with the scheme: "+
 			"https://… or ssh://…", dir, abs)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%q: no such directory: there is no %s. %s", dir, abs, madeElsewhere)
+		return fmt.Errorf("%q: no such directory: there is no %s. %s", dir, abs, madeElsewhereRemedy)
 	case isFile(abs, err):
 		return fmt.Errorf("%q: %s is not a directory", dir, abs)
 	}

@@ -87,7 +87,7 @@ const lastSecond = math.MaxInt64/1_000_000_000 - 1
 
 func checkEpoch(c *checker) {
 	epoch := c.raw.Get("sourceDateEpoch")
-	if !epoch.IsNumber() || c.failed("sourceDateEpoch") {
+	if !epoch.IsNumber() || c.hasFailure("sourceDateEpoch") {
 		return
 	}
 	if seconds := epoch.AsNumber(); seconds < 0 || seconds > lastSecond {

@@ -73,13 +73,13 @@ func checkTags(c *checker) {
 }
 
 func checkPush(c *checker) {
-	if deref(c.args.Push) && len(c.args.Tags) == 0 && isKnown(c.raw, "tags", "push") && !c.failed("tags") {
+	if deref(c.args.Push) && len(c.args.Tags) == 0 && isKnown(c.raw, "tags", "push") && !c.hasFailure("tags") {
 		c.fail("push", "push is true but there is nothing to push to: add tags, such as registry.example.com/app:v1")
 	}
 }
 
 func checkPushTimeout(c *checker) {
-	if t := c.args.PushTimeout; t != nil && *t < 1 && isKnown(c.raw, "pushTimeout") && !c.failed("pushTimeout") {
+	if t := c.args.PushTimeout; t != nil && *t < 1 && isKnown(c.raw, "pushTimeout") && !c.hasFailure("pushTimeout") {
 		c.fail("pushTimeout", "%d seconds are no time for a push: give at least 1, or leave it out for 300", *t)
 	}
 }
@@ -110,7 +110,7 @@ func checkBuilder(c *checker) {
 func checkEndpoint(c *checker, path, endpoint string, insecure bool) {
 	err := buildkit.CheckEndpoint(endpoint)
 	if err == nil && !insecure {
-		err = withRefusal(buildkit.CheckLocal(endpoint), Config{})
+		err = explainRefusal(buildkit.CheckLocal(endpoint), Config{})
 	}
 	if err != nil {
 		c.fail(path, "%v", err)

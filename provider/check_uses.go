@@ -55,7 +55,7 @@ func (r *imageResource) checkUses(c *checker, op operation) {
 		return
 	}
 	wanted := op.uses()
-	for _, shared := range r.notes.use(op.urn, op.identity(), wanted) {
+	for _, shared := range r.notes.noteUses(op.urn, op.identity(), wanted) {
 		if shared.kind == useTag {
 			c.fail(shared.path, "%s", shared.text(op.urn))
 			continue
@@ -67,17 +67,17 @@ func (r *imageResource) checkUses(c *checker, op operation) {
 	}
 }
 
-// shared is a use that another image has too.
-type shared struct {
+// sharedUse is a use that another image has too.
+type sharedUse struct {
 	use
 	by resource.URN
 }
 
 // text names both images, always in the same order.
-func (s shared) text(urn resource.URN) string {
-	both := sorted([]string{s.by.Name(), urn.Name()})
+func (s sharedUse) text(urn resource.URN) string {
+	both := sortUnique([]string{s.by.Name(), urn.Name()})
 	if len(both) == 1 { // below different parents
-		both = sorted([]string{string(s.by), string(urn)})
+		both = sortUnique([]string{string(s.by), string(urn)})
 	}
 	if s.kind == useTag {
 		return fmt.Sprintf("%s is a tag of two images of this program, %s and %s, and would stand for the one that is "+
@@ -87,9 +87,9 @@ func (s shared) text(urn resource.URN) string {
 		"overwrites it. Give each image one of its own", printable(both[0]), printable(both[1]), s.kind, printable(s.name))
 }
 
-// use notes the places that an image has, in place of those that it had, and returns those that other images of other
+// noteUses notes the places that an image has, in place of those that it had, and returns those that other images of other
 // inputs have too.
-func (n *notes) use(urn resource.URN, identity string, wanted []use) (common []shared) {
+func (n *notes) noteUses(urn resource.URN, identity string, wanted []use) (common []sharedUse) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	mine := uses{Inputs: identity}
@@ -104,7 +104,7 @@ func (n *notes) use(urn resource.URN, identity string, wanted []use) (common []s
 		for _, other := range n.urns() {
 			theirs := n.images[other].Uses
 			if other != urn && theirs != nil && theirs.Inputs != identity && slices.Contains(theirs.Of, u.key()) {
-				common = append(common, shared{u, other})
+				common = append(common, sharedUse{u, other})
 				break
 			}
 		}
@@ -132,7 +132,7 @@ func (op operation) uses() (all []use) {
 		}
 	}
 	for i, entry := range op.args.Exports {
-		form, err := entry.form()
+		form, err := entry.toExport()
 		archive := slices.Contains([]string{"tar", "oci", "docker"}, form.kind) && form.dest != ""
 		abs, absErr := filepath.Abs(form.dest)
 		if err == nil && absErr == nil && archive && !deref(entry.Disabled) && isKnown(op.inputs, "exports") {

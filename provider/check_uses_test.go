@@ -63,12 +63,12 @@ func TestUsesOfTwoProcesses(t *testing.T) {
 	t.Parallel()
 	for range 20 {
 		dir := t.TempDir()
-		found := make([][]shared, 2)
+		found := make([][]sharedUse, 2)
 		var both sync.WaitGroup
 		for i, n := range []*notes{process("one", dir), process("one", dir)} {
 			both.Go(func() {
 				urn := urnOf(fmt.Sprintf("image%d", i))
-				found[i] = n.use(urn, string(urn), []use{{useTag, "host/app:1", "tags[0]"}, {useFile, fmt.Sprint("/", i), "exports[0]"}})
+				found[i] = n.noteUses(urn, string(urn), []use{{useTag, "host/app:1", "tags[0]"}, {useFile, fmt.Sprint("/", i), "exports[0]"}})
 			})
 		}
 		both.Wait()
@@ -91,9 +91,9 @@ func TestUsesAreThoseOfTheLastCheck(t *testing.T) {
 	t.Parallel()
 	n := process("", "")
 	tag := []use{{useTag, "host/app:1", "tags[0]"}}
-	n.use(urnOf("a"), "a", tag)
-	n.use(urnOf("a"), "a", nil)
-	if got := n.use(urnOf("b"), "b", tag); len(got) > 0 {
+	n.noteUses(urnOf("a"), "a", tag)
+	n.noteUses(urnOf("a"), "a", nil)
+	if got := n.noteUses(urnOf("b"), "b", tag); len(got) > 0 {
 		t.Errorf("got %v", got)
 	}
 }

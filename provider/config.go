@@ -75,7 +75,7 @@ func (c *Config) Annotate(an infer.Annotator) {
 // Check validates the configuration, all of it at once. It reads no file, asks no credential helper and dials nothing.
 func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[Config], error) {
 	known, unheard := ofConfig(req.NewInputs)
-	misfits := shape(property.New(known), reflect.TypeFor[Config](), "")
+	misfits := schemaErrors(property.New(known), reflect.TypeFor[Config](), "")
 	config, failures, err := infer.DefaultCheck[Config](ctx, known)
 	if err != nil {
 		return infer.CheckResponse[Config]{}, err
@@ -97,7 +97,7 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 	if n := config.MaxParallelBuilds; n != nil && *n < 1 && isKnown(c.raw, "maxParallelBuilds") {
 		c.fail("maxParallelBuilds", "%d images at once would build none: say at least 1, or leave it out", *n)
 	}
-	return infer.CheckResponse[Config]{Inputs: config, Failures: withoutValues(known, c.failures)}, nil
+	return infer.CheckResponse[Config]{Inputs: config, Failures: hideValues(known, c.failures)}, nil
 }
 
 var roleARN = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:role/.+$`)
@@ -140,13 +140,13 @@ func ofConfig(m property.Map) (known property.Map, unheard []string) {
 			unheard = append(unheard, key)
 		}
 	}
-	return known, sorted(unheard)
+	return known, sortUnique(unheard)
 }
 
 // configure keeps the configuration, without what this version of the provider does not know.
 func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error {
 	known, _ := ofConfig(req.Args)
-	config, failures, err := infer.DefaultCheck[Config](ctx, pruned(property.New(known), reflect.TypeFor[Config]()).AsMap())
+	config, failures, err := infer.DefaultCheck[Config](ctx, dropUnknownFields(property.New(known), reflect.TypeFor[Config]()).AsMap())
 	if err == nil && len(failures) > 0 {
 		err = fmt.Errorf("provider configuration: %s: %s", failures[0].Property, failures[0].Reason)
 	}
@@ -178,7 +178,7 @@ func (s *settings) keychain(w *waits, own []Registry) *registry.Keychain {
 			Profile: deref(e.Profile), RoleARN: deref(e.RoleArn), Region: deref(e.Region), Endpoint: deref(e.Endpoint), Hosts: e.Hosts,
 		}
 	}
-	keychain.Watch = w.watch
+	keychain.Watch = w.beginRegistryWait
 	return keychain
 }
 
@@ -189,7 +189,7 @@ func (s *settings) registryClient(w *waits, own []Registry, budget time.Duration
 
 func (s *settings) registryClientWith(w *waits, keychain *registry.Keychain, budget time.Duration) *registry.Client {
 	options := s.registry
-	options.Budget, options.Watch = budget, w.watch
+	options.Budget, options.Watch = budget, w.beginRegistryWait
 	return registry.New(keychain, options)
 }
 

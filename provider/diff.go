@@ -56,7 +56,7 @@ var ignored = map[string]string{
 // an earlier version took 12 digits for {hash}.
 func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 	changes := map[string]p.PropertyDiff{}
-	ignores := ignoring(req.IgnoreChanges)
+	ignores := ignoreMatcher(req.IgnoreChanges)
 	for key, unchanged := range watched {
 		if unchanged(req.State, req.Inputs, key) {
 			continue
@@ -69,14 +69,14 @@ func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffRespon
 	}
 	if len(changes) == 0 {
 		r.wantAsWell(req.Urn, texts(req.State, "refs"))
-		r.notes.keepsState(req.Urn)
+		r.notes.dropPromise(req.Urn)
 	}
 	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
 }
 
-// ignoring tells which paths the option ignoreChanges names. The engine has put the old inputs there already, but what was
+// ignoreMatcher tells which paths the option ignoreChanges names. The engine has put the old inputs there already, but what was
 // applied may differ from these after a partial update.
-func ignoring(patterns []string) func(path string) bool {
+func ignoreMatcher(patterns []string) func(path string) bool {
 	var ignored []resource.PropertyPath
 	for _, text := range patterns {
 		if pattern, err := resource.ParsePropertyPath(text); err == nil {
@@ -116,12 +116,12 @@ func plain(v property.Value) property.Value {
 }
 
 func equalSets(applied, wanted property.Map, key string) bool {
-	return isKnown(wanted, key) && slices.Equal(sorted(texts(applied, key)), sorted(texts(wanted, key)))
+	return isKnown(wanted, key) && slices.Equal(sortUnique(texts(applied, key)), sortUnique(texts(wanted, key)))
 }
 
 func equalPlatforms(applied, wanted property.Map, key string) bool {
 	return isKnown(wanted, key) &&
-		slices.Equal(sorted(normalizePlatforms(texts(applied, key))), sorted(normalizePlatforms(texts(wanted, key))))
+		slices.Equal(sortUnique(normalizePlatforms(texts(applied, key))), sortUnique(normalizePlatforms(texts(wanted, key))))
 }
 
 // equalNetwork knows the default.
@@ -154,7 +154,7 @@ func pushes(m property.Map) bool {
 	return tags.IsComputed() || tags.IsArray() && tags.AsArray().Len() > 0
 }
 
-func sorted(values []string) []string {
+func sortUnique(values []string) []string {
 	values = slices.Clone(values)
 	slices.Sort(values)
 	return slices.Compact(values)
@@ -162,7 +162,7 @@ func sorted(values []string) []string {
 
 // leafChanges names what differs between two values, leaf by leaf.
 func leafChanges(key string, old, wanted property.Value) map[string]p.DiffKind {
-	before, after, changes := leaves(key, old), leaves(key, wanted), map[string]p.DiffKind{}
+	before, after, changes := flatten(key, old), flatten(key, wanted), map[string]p.DiffKind{}
 	for path, value := range after {
 		was, existed := before[path]
 		switch {
@@ -183,17 +183,17 @@ func leafChanges(key string, old, wanted property.Value) map[string]p.DiffKind {
 	return changes
 }
 
-func leaves(path string, v property.Value) map[string]property.Value {
+func flatten(path string, v property.Value) map[string]property.Value {
 	found := map[string]property.Value{}
 	switch {
 	case v.IsNull():
 	case v.IsMap():
 		for k, e := range v.AsMap().All {
-			merge(found, leaves(under(path, k), e))
+			merge(found, flatten(under(path, k), e))
 		}
 	case v.IsArray():
 		for i, e := range v.AsArray().All {
-			merge(found, leaves(fmt.Sprintf("%s[%d]", path, i), e))
+			merge(found, flatten(fmt.Sprintf("%s[%d]", path, i), e))
 		}
 	default:
 		found[path] = v

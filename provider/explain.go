@@ -8,12 +8,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// explained is how many changes are named.
-const explained = 10
+// maxChanges is how many changes are named.
+const maxChanges = 10
 
-// whatChanged says in a line what is different in the inputs of the build from the one that the state is about; "" when
+// describeChanges says in a line what is different in the inputs of the build from the one that the state is about; "" when
 // nothing is, or that one is not known on this machine.
-func (r *imageResource) whatChanged(op operation) string {
+func (r *imageResource) describeChanges(op operation) string {
 	before, now := text(op.old.outputs, "contextHash"), deref(op.args.ContextHash)
 	in := r.recorded(op)
 	if in == nil || before == "" || before == now {
@@ -28,7 +28,7 @@ func (r *imageResource) whatChanged(op operation) string {
 
 func summary(changes []source.Change) string {
 	var parts []string
-	for _, c := range changes[:min(len(changes), explained)] {
+	for _, c := range changes[:min(len(changes), maxChanges)] {
 		part := fmt.Sprintf("%s %s", c.Kind, printable(c.Path))
 		if c.Detail != "" {
 			part += " (" + c.Detail + ")"
@@ -36,7 +36,7 @@ func summary(changes []source.Change) string {
 		parts = append(parts, part)
 	}
 	line := strings.Join(parts, ", ")
-	if more := len(changes) - explained; more > 0 {
+	if more := len(changes) - maxChanges; more > 0 {
 		line += fmt.Sprintf(" and %d more", more)
 	}
 	return line

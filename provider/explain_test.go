@@ -55,7 +55,7 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	}
 	after := check()
 	after.old = stateOf(property.NewMap(map[string]property.Value{"contextHash": property.New(hash)}))
-	if got, want := r.whatChanged(after), `contextHash changed: modified main.go, removed old, mode run.sh, added "with space"`; got != want {
+	if got, want := r.describeChanges(after), `contextHash changed: modified main.go, removed old, mode run.sh, added "with space"`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	for i := range 20 {
@@ -63,12 +63,12 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	}
 	many := check()
 	many.old = after.old
-	if got := r.whatChanged(many); !strings.HasSuffix(got, "added f09 and 14 more") {
+	if got := r.describeChanges(many); !strings.HasSuffix(got, "added f09 and 14 more") {
 		t.Errorf("got %s", got)
 	}
 	unknown := check()
 	unknown.old = stateOf(property.NewMap(map[string]property.Value{"contextHash": property.New(strings.Repeat("0", 64))}))
-	if got := r.whatChanged(unknown); got != "" {
+	if got := r.describeChanges(unknown); got != "" {
 		t.Errorf("of a build that is not known here: %s", got)
 	}
 }

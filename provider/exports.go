@@ -26,8 +26,8 @@ func (e export) isImage() bool { return e.kind == "image" || e.kind == "registry
 // isFiles tells whether it leaves the files of the image, or nothing, and so needs no image.
 func (e export) isFiles() bool { return e.kind == "tar" || e.kind == "local" || e.kind == "cacheonly" }
 
-// form is the member that is given.
-func (e Export) form() (export, error) {
+// toExport is the member that is given.
+func (e Export) toExport() (export, error) {
 	switch {
 	case e.Tar != nil:
 		return export{kind: "tar", dest: e.Tar.Dest}, nil
@@ -38,9 +38,9 @@ func (e Export) form() (export, error) {
 	case e.Image != nil:
 		return export{kind: "image", attrs: e.Image.attrs()}, nil
 	case e.OCI != nil:
-		return e.OCI.form("oci"), nil
+		return e.OCI.toExport("oci"), nil
 	case e.Docker != nil:
-		return e.Docker.form("docker"), nil
+		return e.Docker.toExport("docker"), nil
 	case e.CacheOnly != nil:
 		return export{kind: "cacheonly"}, nil
 	}
@@ -65,42 +65,42 @@ func rawExport(text string) (export, error) {
 
 func (e ExportImage) attrs() attrs {
 	return attrs{}.
-		compression(e.LayerCompression).
-		flag("oci-mediatypes", e.OCIMediaTypes).
-		annotations(e.Annotations).
-		names(e.Names).
-		flag("push", e.Push).
-		flag("push-by-digest", e.PushByDigest).
-		flag("registry.insecure", e.Insecure).
-		text("dangling-name-prefix", e.DanglingNamePrefix).
-		flag("name-canonical", e.NameCanonical).
-		flag("unpack", e.Unpack).
-		flag("store", e.Store)
+		setCompression(e.LayerCompression).
+		setFlag("oci-mediatypes", e.OCIMediaTypes).
+		setAnnotations(e.Annotations).
+		setNames(e.Names).
+		setFlag("push", e.Push).
+		setFlag("push-by-digest", e.PushByDigest).
+		setFlag("registry.insecure", e.Insecure).
+		setText("dangling-name-prefix", e.DanglingNamePrefix).
+		setFlag("name-canonical", e.NameCanonical).
+		setFlag("unpack", e.Unpack).
+		setFlag("store", e.Store)
 }
 
-func (e ExportOCI) form(kind string) export {
-	options := attrs{}.compression(e.LayerCompression).flag("oci-mediatypes", e.OCIMediaTypes).annotations(e.Annotations).names(e.Names)
+func (e ExportOCI) toExport(kind string) export {
+	options := attrs{}.setCompression(e.LayerCompression).setFlag("oci-mediatypes", e.OCIMediaTypes).setAnnotations(e.Annotations).setNames(e.Names)
 	return export{kind: kind, attrs: options, dest: deref(e.Dest), folder: e.Tar != nil && !*e.Tar}
 }
 
-func (a attrs) annotations(values map[string]string) attrs {
+func (a attrs) setAnnotations(values map[string]string) attrs {
 	for name, value := range values {
 		a["annotation."+name] = value
 	}
 	return a
 }
 
-func (a attrs) names(names []string) attrs {
+func (a attrs) setNames(names []string) attrs {
 	if len(names) > 0 {
 		a["name"] = strings.Join(names, ",")
 	}
 	return a
 }
 
-// forms are the entries that are on. Check refuses those that cannot be read.
-func (a ImageArgs) forms() (forms []export) {
+// enabledExports are the entries that are on. Check refuses those that cannot be read.
+func (a ImageArgs) enabledExports() (forms []export) {
 	for _, e := range a.Exports {
-		if form, err := e.form(); err == nil && !deref(e.Disabled) {
+		if form, err := e.toExport(); err == nil && !deref(e.Disabled) {
 			forms = append(forms, form)
 		}
 	}
@@ -113,7 +113,7 @@ func (a ImageArgs) forms() (forms []export) {
 // imageAttrs are how the image that is pushed is written.
 func (a ImageArgs) imageAttrs() map[string]string {
 	options := map[string]string{}
-	for _, form := range a.forms() {
+	for _, form := range a.enabledExports() {
 		if form.isImage() {
 			maps.Copy(options, form.attrs)
 		}
@@ -122,12 +122,12 @@ func (a ImageArgs) imageAttrs() map[string]string {
 	return options
 }
 
-// storing are the options of the builder's own image store, which have no say in the image.
-var storing = []string{"dangling-name-prefix", "name-canonical", "unpack", "store"}
+// imageStoreAttrs are the options of the builder's own image store, which have no say in the image.
+var imageStoreAttrs = []string{"dangling-name-prefix", "name-canonical", "unpack", "store"}
 
-// leaves tells whether something is left beside the pushed image, of which nobody remembers whether it is still there.
-func (a ImageArgs) leaves() bool {
-	return slices.ContainsFunc(a.forms(), func(e export) bool { return !e.isImage() && e.kind != "cacheonly" })
+// hasOtherExports tells whether something is left beside the pushed image, of which nobody remembers whether it is still there.
+func (a ImageArgs) hasOtherExports() bool {
+	return slices.ContainsFunc(a.enabledExports(), func(e export) bool { return !e.isImage() && e.kind != "cacheonly" })
 }
 
 // imageRemedy says how somebody gets an image.
@@ -137,32 +137,32 @@ const imageRemedy = "give tags to push it to, set load, or add an export of an i
 // counts.
 func (a ImageArgs) makesImage(inputs property.Map) bool {
 	return pushes(inputs) || !isKnown(inputs, "push", "tags", "exports", "load") ||
-		slices.ContainsFunc(a.forms(), func(e export) bool { return !e.isFiles() })
+		slices.ContainsFunc(a.enabledExports(), func(e export) bool { return !e.isFiles() })
 }
 
 // makesNoImage tells whether it is known that nobody gets the image.
 func (c *checker) makesNoImage() bool { return !c.args.makesImage(c.raw) }
 
-// tellWithoutImage says that a build makes no image, unless the program asks for something else.
-func (op operation) tellWithoutImage(ctx context.Context) {
-	if !op.makesImage && len(op.args.forms()) == 0 {
+// logWithoutImage says that a build makes no image, unless the program asks for something else.
+func (op operation) logWithoutImage(ctx context.Context) {
+	if !op.makesImage && len(op.args.enabledExports()) == 0 {
 		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: %s", imageRemedy)
 	}
 }
 
 // exports are what a build leaves beside the image.
 func (a ImageArgs) exports() (exports []buildkit.Export) {
-	for _, form := range a.forms() {
+	for _, form := range a.enabledExports() {
 		if form.isImage() || form.kind == "cacheonly" {
 			continue
 		}
-		one := buildkit.Export{Type: form.kind, Attrs: attrs{}, Open: form.open}
+		one := buildkit.Export{Type: form.kind, Attrs: attrs{}, Open: form.openSink}
 		maps.Copy(one.Attrs, form.attrs)
 		if form.kind == "local" {
 			one.Dir, one.Open = form.dest, nil
 		}
 		if form.kind == "oci" || form.kind == "docker" {
-			attrs(one.Attrs).names(a.names())
+			attrs(one.Attrs).setNames(a.names())
 			if a.SourceDateEpoch != nil {
 				one.Attrs["rewrite-timestamp"] = "true"
 			}
@@ -181,8 +181,8 @@ func (a ImageArgs) names() []string {
 	return names
 }
 
-// open makes what gets the archive.
-func (e export) open(ctx context.Context) (buildkit.Sink, error) {
+// openSink makes what gets the archive.
+func (e export) openSink(ctx context.Context) (buildkit.Sink, error) {
 	switch {
 	case e.dest == "":
 		return engine.Load(ctx)

@@ -88,7 +88,7 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 	if err != nil {
 		return p.UpdateResponse{}, err
 	}
-	op.pinned = ignoring(req.IgnoreChanges)("contextHash")
+	op.pinned = ignoreMatcher(req.IgnoreChanges)("contextHash")
 	if err := op.honest(op.appliedHash("")); err != nil {
 		return p.UpdateResponse{}, err
 	}

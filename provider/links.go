@@ -20,8 +20,8 @@ func (e *linkError) Unwrap() error { return e.cause }
 
 // withTarget adds to the error about a link which input may name the link's target. An error that says so already stays as it is.
 func withTarget(err error, input string) error {
-	link, is := errors.AsType[*file.LinkError](err)
-	if !is {
+	link, ok := errors.AsType[*file.LinkError](err)
+	if !ok {
 		return err
 	}
 	instead := ", or link to a file in the project"

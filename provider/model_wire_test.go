@@ -136,7 +136,7 @@ func short(digest string) string {
 // partialState returns the partial state that an error holds, or nil.
 func partialState(err error) *pulumirpc.ErrorResourceInitFailed {
 	for _, detail := range rpcerror.Convert(err).Details() {
-		if partial, is := detail.(*pulumirpc.ErrorResourceInitFailed); is {
+		if partial, ok := detail.(*pulumirpc.ErrorResourceInitFailed); ok {
 			return partial
 		}
 	}

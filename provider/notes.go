@@ -40,7 +40,7 @@ type notes struct {
 	name   string           // of own
 	read   map[string]int64 // of each file of another process, how much of it
 	images map[resource.URN]note
-	update time.Time // when a call came that only an update makes; promises of before do not count
+	updateBegan time.Time // when a call came that only an update makes; promises of before do not count
 }
 
 // note is a line in a file of notes: of one image, or of the run when it names none.
@@ -71,21 +71,21 @@ func (n *notes) forget() {
 // holds mu.
 func (n *notes) add(one note) {
 	one.At = time.Now()
-	n.keep(one)
+	n.record(one)
 	line, err := json.Marshal(one)
 	if err != nil || n.dir == "" {
 		return
 	}
 	if n.own == nil {
-		n.begin()
+		n.createFile()
 	}
 	if n.own != nil {
 		_, _ = n.own.Write(append(line, '\n'))
 	}
 }
 
-// begin makes the file of this process.
-func (n *notes) begin() {
+// createFile makes the file of this process.
+func (n *notes) createFile() {
 	dir, err := private.Open(n.dir)
 	if err != nil {
 		return
@@ -97,10 +97,10 @@ func (n *notes) begin() {
 	}
 }
 
-// keep takes a note over what is known of its image.
-func (n *notes) keep(one note) {
+// record takes a note over what is known of its image.
+func (n *notes) record(one note) {
 	if one.URN == "" {
-		n.update = one.At
+		n.updateBegan = one.At
 		return
 	}
 	known := n.images[one.URN]
@@ -150,7 +150,7 @@ func (n *notes) readFile(dir *private.Folder, name string) {
 	for line := range bytes.Lines(text) {
 		var one note
 		if json.Unmarshal(line, &one) == nil {
-			n.keep(one)
+			n.record(one)
 		}
 	}
 }

@@ -26,9 +26,9 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	one, other, later := process("one", dir), process("one", dir), process("two", dir)
-	one.promise(urnOf("base"), promise{Digest: "sha256:1", Refs: []string{"host.io/base:1"}, Paths: []string{"/out/site"}})
+	one.notePromise(urnOf("base"), promise{Digest: "sha256:1", Refs: []string{"host.io/base:1"}, Paths: []string{"/out/site"}})
 	for name, reader := range map[string]*notes{"the same process": one, "another process": other} {
-		all := reader.promised(urnOf("app"))
+		all := reader.promises(urnOf("app"))
 		if by, ok := all.tag("host.io/base:1"); !ok || by.Digest != "sha256:1" || by.URN != urnOf("base") {
 			t.Errorf("%s: got %v", name, all)
 		}
@@ -48,10 +48,10 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 			}
 		}
 	}
-	if got := one.promised(urnOf("base")); len(got) > 0 {
+	if got := one.promises(urnOf("base")); len(got) > 0 {
 		t.Errorf("its own promise keeps an image waiting: %v", got)
 	}
-	if got := later.promised(urnOf("app")); len(got) > 0 {
+	if got := later.promises(urnOf("app")); len(got) > 0 {
 		t.Errorf("another run has %v", got)
 	}
 }
@@ -62,23 +62,23 @@ func TestPromisesEnd(t *testing.T) {
 	for name, end := range map[string]func(maker, other *notes){
 		"its process updates an image": func(maker, _ *notes) { maker.endPreview() },
 		"another process does":         func(_, other *notes) { other.endPreview() },
-		"the image stays as it is":     func(maker, _ *notes) { maker.keepsState(urnOf("base")) },
-		"the promise is another":       func(maker, _ *notes) { maker.promise(urnOf("base"), promise{Refs: []string{"host.io/base:2"}}) },
+		"the image stays as it is":     func(maker, _ *notes) { maker.dropPromise(urnOf("base")) },
+		"the promise is another":       func(maker, _ *notes) { maker.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:2"}}) },
 	} {
 		dir := t.TempDir()
 		maker, other := process("one", dir), process("one", dir)
-		maker.promise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
-		if _, ok := other.promised("").tag("host.io/base:1"); !ok {
+		maker.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
+		if _, ok := other.promises("").tag("host.io/base:1"); !ok {
 			t.Fatalf("%s: it is not promised", name)
 		}
 		end(maker, other)
 		for _, reader := range []*notes{maker, other, process("one", dir)} {
-			if _, ok := reader.promised("").tag("host.io/base:1"); ok {
+			if _, ok := reader.promises("").tag("host.io/base:1"); ok {
 				t.Errorf("%s: it is promised still", name)
 			}
 		}
-		maker.promise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
-		if _, ok := other.promised("").tag("host.io/base:1"); !ok {
+		maker.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
+		if _, ok := other.promises("").tag("host.io/base:1"); !ok {
 			t.Errorf("%s: it cannot be promised again", name)
 		}
 	}
@@ -89,13 +89,13 @@ func TestNotesWithoutAFolder(t *testing.T) {
 	t.Parallel()
 	alone, nowhere := process("", ""), process("one", "/dev/null/nowhere")
 	for _, n := range []*notes{alone, nowhere} {
-		n.promise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
-		if len(n.promised("")) != 1 {
-			t.Errorf("its own promise is lost: %v", n.promised(""))
+		n.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
+		if len(n.promises("")) != 1 {
+			t.Errorf("its own promise is lost: %v", n.promises(""))
 		}
 		n.forget()
 	}
-	if len(alone.promised("")) != 0 || len(nowhere.promised("")) != 1 {
+	if len(alone.promises("")) != 0 || len(nowhere.promises("")) != 1 {
 		t.Error("a process that serves many runs must forget, and one of a run must not")
 	}
 	dir := t.TempDir()
@@ -104,7 +104,7 @@ func TestNotesWithoutAFolder(t *testing.T) {
 		time.Now().Format(time.RFC3339Nano)+"\"}\n{\"URN\":"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := process("one", dir).promised(""); len(got) != 1 || !slices.Equal(got[0].Refs, []string{"a"}) {
+	if got := process("one", dir).promises(""); len(got) != 1 || !slices.Equal(got[0].Refs, []string{"a"}) {
 		t.Errorf("a broken line costs others: %v", got)
 	}
 }
@@ -135,7 +135,7 @@ func TestNotesAreBounded(t *testing.T) {
 		}
 	}
 	n := process("one", dir)
-	n.promise(urnOf("base"), promise{})
+	n.notePromise(urnOf("base"), promise{})
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 2 || !slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() == n.name }) ||
 		!slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() == "new" }) {

@@ -24,27 +24,27 @@ const obstaclesShown = 5
 var needed = append(slices.Clone(shaping),
 	"buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "builder")
 
-// derived are the inputs that Check fills in.
-var derived = []string{"contextHash", "baseDigests"}
+// computedInputs are the inputs that Check fills in.
+var computedInputs = []string{"contextHash", "baseDigests"}
 
 // obstacle says why a preview cannot build; "" when nothing is in the way. It is not sure when the build of the preview
 // could be of other base images than that of the update.
 func (r *imageResource) obstacle(ctx context.Context, op operation) (reason string, sure bool) {
 	if inputs := op.unknownInputs(); len(inputs) > 0 {
-		return namesOf(inputs) + " not known yet", true
+		return formatNames(inputs) + " not known yet", true
 	}
-	promised := r.notes.promised(op.urn)
+	promised := r.notes.promises(op.urn)
 	if by, dest, ok := op.awaitedFile(promised); ok {
-		path := printable(relative(dest))
-		return fmt.Sprintf("it reads %s, which the image %s of this update writes", path, by.name()), true
+		path := printable(relativeToProgram(dest))
+		return fmt.Sprintf("it reads %s, which the image %s of this update writes", path, by.imageName()), true
 	}
 	by, base, sure := r.awaitedBase(ctx, op, promised)
 	if base != "" {
-		return fmt.Sprintf("its base image %s is made by the image %s of this update", base, by.name()), true
+		return fmt.Sprintf("its base image %s is made by the image %s of this update", base, by.imageName()), true
 	}
-	unknown := slices.DeleteFunc(slices.Clone(derived), func(key string) bool { return isKnown(op.inputs, key) })
+	unknown := slices.DeleteFunc(slices.Clone(computedInputs), func(key string) bool { return isKnown(op.inputs, key) })
 	if len(unknown) > 0 {
-		return namesOf(unknown) + " not known yet", true
+		return formatNames(unknown) + " not known yet", true
 	}
 	return "", sure
 }
@@ -52,20 +52,20 @@ func (r *imageResource) obstacle(ctx context.Context, op operation) (reason stri
 // unknownInputs are the paths of what the program does not know yet and a build needs.
 func (op operation) unknownInputs() (paths []string) {
 	for _, name := range append(slices.Clone(needed), "pull", "watch") {
-		if slices.Contains(derived, name) {
+		if slices.Contains(computedInputs, name) {
 			continue
 		}
-		for path, leaf := range leaves(name, op.inputs.Get(name)) {
+		for path, leaf := range flatten(name, op.inputs.Get(name)) {
 			if leaf.IsComputed() {
 				paths = append(paths, path)
 			}
 		}
 	}
-	return sorted(paths)
+	return sortUnique(paths)
 }
 
-// namesOf is a list for a sentence, with its verb.
-func namesOf(paths []string) string {
+// formatNames is a list for a sentence, with its verb.
+func formatNames(paths []string) string {
 	switch more := len(paths) - obstaclesShown; {
 	case len(paths) == 1:
 		return printable(paths[0]) + " is"
@@ -76,8 +76,8 @@ func namesOf(paths []string) string {
 	return strings.Join(paths[:last], ", ") + " and " + paths[last] + " are"
 }
 
-// relative is a path as the program would write it.
-func relative(path string) string {
+// relativeToProgram is a path as the program would write it.
+func relativeToProgram(path string) string {
 	here, err := filepath.Abs(".")
 	if err != nil {
 		return path
@@ -89,7 +89,7 @@ func relative(path string) string {
 }
 
 // awaitedFile returns the promise to write a file or folder that the build needs, and what it writes.
-func (op operation) awaitedFile(promised promised) (by promise, dest string, ok bool) {
+func (op operation) awaitedFile(promised promises) (by promise, dest string, ok bool) {
 	files := op.args.files()
 	var paths []string
 	if !isKnown(op.inputs, "contextHash") {
@@ -113,7 +113,7 @@ func (op operation) awaitedFile(promised promised) (by promise, dest string, ok 
 // and its reference. It is not sure when it cannot be told which base images are used, and any of the promised ones may
 // be.
 func (r *imageResource) awaitedBase(
-	ctx context.Context, op operation, promised promised,
+	ctx context.Context, op operation, promised promises,
 ) (by promise, base string, sure bool) {
 	if !slices.ContainsFunc(promised, func(p promise) bool { return len(p.Refs) > 0 }) {
 		return promise{}, "", true
@@ -126,7 +126,7 @@ func (r *imageResource) awaitedBase(
 	}
 	client := r.registryClient(op.waits, op.inPreview().args.Registries, previewLimit)
 	for _, base := range bases {
-		if by, ok := promised.base(base); ok && !isThere(ctx, client, base, by.Digest) {
+		if by, ok := promised.base(base); ok && !holdsDigest(ctx, client, base, by.Digest) {
 			return by, base, true
 		}
 	}
@@ -134,7 +134,7 @@ func (r *imageResource) awaitedBase(
 }
 
 // base returns the promise to push a base image, as buildkit.BaseImages names it.
-func (all promised) base(ref string) (promise, bool) {
+func (all promises) base(ref string) (promise, bool) {
 	if repository, digest, ok := strings.Cut(ref, "@"); ok {
 		return all.image(repository, digest)
 	}
@@ -143,7 +143,7 @@ func (all promised) base(ref string) (promise, bool) {
 
 // explains tells whether a build failed for want of a base image that was promised: of some builds it cannot be told
 // before which base images they use.
-func (all promised) explains(err error) bool {
+func (all promises) explains(err error) bool {
 	missing, ok := errors.AsType[*buildkit.BaseImageError](err)
 	if !ok || !missing.NotFound() {
 		return false
@@ -160,8 +160,8 @@ func (all promised) explains(err error) bool {
 	return ok
 }
 
-// isThere tells whether a reference stands for a digest already. What a registry does not tell is not there.
-func isThere(ctx context.Context, client *registry.Client, ref, digest string) bool {
+// holdsDigest tells whether a reference stands for a digest already. What a registry does not tell is not there.
+func holdsDigest(ctx context.Context, client *registry.Client, ref, digest string) bool {
 	if digest == "" {
 		return false
 	}

@@ -88,7 +88,7 @@ func (a ImageArgs) plan(repositories []string) inputs.Plan {
 		Files:        a.files(),
 		WatchAll:     deref(a.Watch) == WatchAll,
 		Pull:         deref(a.Pull),
-		Platforms:    sorted(normalizePlatforms(a.Platforms)), // their order is that of the index, and would be in its digest
+		Platforms:    sortUnique(normalizePlatforms(a.Platforms)), // their order is that of the index, and would be in its digest
 		Target:       deref(a.Target),
 		BuildArgs:    a.BuildArgs,
 		Labels:       a.Labels,
@@ -119,7 +119,7 @@ func inputsHash(a ImageArgs) string {
 	field(strconv.Itoa(buildkit.CompatibilityVersion))
 	field(deref(a.ContextHash))
 	field(deref(a.Target))
-	platforms := sorted(normalizePlatforms(a.Platforms))
+	platforms := sortUnique(normalizePlatforms(a.Platforms))
 	field(strconv.Itoa(len(platforms)))
 	for _, p := range platforms {
 		field(p)
@@ -151,7 +151,7 @@ func (a ImageArgs) rare() (fields [][]string) {
 	for _, name := range slices.Sorted(maps.Keys(a.Annotations)) {
 		add("annotation", name, a.Annotations[name])
 	}
-	add("testTargets", sorted(a.TestTargets)...)
+	add("testTargets", sortUnique(a.TestTargets)...)
 	for _, h := range a.hosts() {
 		add("host", h.Name, h.IP.String())
 	}
@@ -167,7 +167,7 @@ func (a ImageArgs) rare() (fields [][]string) {
 	add("sbom", a.sbom())
 	written := a.imageAttrs()
 	for _, name := range slices.Sorted(maps.Keys(written)) {
-		if !slices.Contains(storing, name) {
+		if !slices.Contains(imageStoreAttrs, name) {
 			add("written", name, written[name])
 		}
 	}

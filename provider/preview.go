@@ -14,7 +14,7 @@ import (
 // preview tells what apply would do. Outputs that will change are unknown, unless the preview built the image and knows
 // them. Nothing is pushed.
 func (r *imageResource) preview(ctx context.Context, op operation) (property.Map, error) {
-	if line := r.whatChanged(op); line != "" {
+	if line := r.describeChanges(op); line != "" {
 		loggerOf(ctx).infof("%s", line)
 	}
 	there, sure := r.reusable(ctx, op)
@@ -31,7 +31,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		settled = settled && (digest != "" || !op.makesImage)
 	}
 	r.warnOfTags(ctx, op, digest)
-	r.notes.promise(op.urn, op.promise(digest, !there.ok))
+	r.notes.notePromise(op.urn, op.newPromise(digest, !there.ok))
 	out := op.previewOutputs(digest)
 	switch {
 	case op.pinned && !settled:
@@ -50,10 +50,10 @@ func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, 
 		loggerOf(ctx).infof("not built in this preview: %s", reason)
 		return image{}, nil
 	}
-	op.tellWithoutImage(ctx)
+	op.logWithoutImage(ctx)
 	built, err := r.build(ctx, op.inPreview(), nil)
 	switch {
-	case err != nil && r.notes.promised(op.urn).explains(err):
+	case err != nil && r.notes.promises(op.urn).explains(err):
 		loggerOf(ctx).infof("not built in this preview: another image of this update makes what it needs: %v", err)
 	case err != nil && op.wantsUnknownLogin(err):
 		loggerOf(ctx).infof("not built in this preview, because a login in registries is not known yet: %v", err)
@@ -132,7 +132,7 @@ func (op operation) inPreview() operation {
 	op.args.CacheFrom = known(op.inputs.Get("cacheFrom"), op.args.CacheFrom)
 	op.args.CacheTo = slices.DeleteFunc(slices.Clone(op.args.CacheTo), func(c CacheTo) bool { return c.Inline == nil })
 	op.args.Exports = slices.DeleteFunc(slices.Clone(op.args.Exports), func(e Export) bool {
-		form, err := e.form()
+		form, err := e.toExport()
 		return err != nil || !form.isImage()
 	})
 	op.args.Load = nil

@@ -34,13 +34,13 @@ type progress struct {
 
 	mu      sync.Mutex
 	shown   string // last
-	noted   string // about the builder or the push, until a step runs
-	running map[buildkit.Step]work
-	told    map[buildkit.Step]bool // that have had their line
+	note   string // about the builder or the push, until a step runs
+	running map[buildkit.Step]runningStep
+	finished    map[buildkit.Step]bool // that have had their line
 }
 
-// work is a step that runs.
-type work struct {
+// runningStep is a step that runs.
+type runningStep struct {
 	since time.Time
 	at    string // what it is doing, if that is known
 }
@@ -49,17 +49,17 @@ type work struct {
 func startProgress(ctx context.Context) *progress {
 	pr := &progress{
 		log:         loggerOf(context.WithoutCancel(ctx)), // the last words of a canceled build are shown too
-		interactive: atTerminal(),
+		interactive: isInteractive(),
 		interval:    logInterval,
 		done:        make(chan struct{}),
 		ended:       make(chan struct{}),
-		running:     map[buildkit.Step]work{},
-		told:        map[buildkit.Step]bool{},
+		running:     map[buildkit.Step]runningStep{},
+		finished:        map[buildkit.Step]bool{},
 	}
 	if pr.interactive {
 		pr.interval = statusInterval
 	}
-	rescue.Go(func(err error) { pr.log.warningf("the progress of the build is not shown: it %v", err) }, pr.tick)
+	rescue.Go(func(err error) { pr.log.warningf("the progress of the build is not shown: it %v", err) }, pr.loop)
 	return pr
 }
 
@@ -68,7 +68,7 @@ func (pr *progress) stop() {
 	<-pr.ended
 }
 
-func (pr *progress) tick() {
+func (pr *progress) loop() {
 	defer close(pr.ended)
 	ticker := time.NewTicker(pr.interval)
 	defer ticker.Stop()
@@ -80,46 +80,46 @@ func (pr *progress) tick() {
 			}
 			return
 		case now := <-ticker.C:
-			if line, is := pr.news(now); is {
+			if line, ok := pr.nextLine(now); ok {
 				pr.log.status(line)
 			}
 		}
 	}
 }
 
-// news is the status, unless it is the line that was shown last.
-func (pr *progress) news(now time.Time) (line string, is bool) {
-	line = pr.status(now)
+// nextLine is the status, unless it is the line that was shown last.
+func (pr *progress) nextLine(now time.Time) (line string, ok bool) {
+	line = pr.statusLine(now)
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
-	is = line != pr.shown && (line != "" || pr.interactive)
-	if is {
+	ok = line != pr.shown && (line != "" || pr.interactive)
+	if ok {
 		pr.shown = line
 	}
-	return line, is
+	return line, ok
 }
 
-// status is the step that runs for the longest time, and how many others do. What changes and what matters come first: a
+// statusLine is the step that runs for the longest time, and how many others do. What changes and what matters come first: a
 // terminal cuts the line off where its column ends.
-func (pr *progress) status(now time.Time) string {
+func (pr *progress) statusLine(now time.Time) string {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	var step buildkit.Step
-	var longest work
+	var longest runningStep
 	for s, w := range pr.running {
 		if longest.since.IsZero() || w.since.Before(longest.since) {
 			step, longest = s, w
 		}
 	}
 	if longest.since.IsZero() {
-		return pr.noted
+		return pr.note
 	}
 	step.Command = cmp.Or(longest.at, step.Command)
 	elapsed := now.Sub(longest.since).Truncate(time.Second).String()
 	if others := len(pr.running) - 1; others > 0 {
 		elapsed += fmt.Sprintf(" (+%d)", others)
 	}
-	return line(step, elapsed)
+	return stepLine(step, elapsed)
 }
 
 // report takes an event of the build.
@@ -131,43 +131,43 @@ func (pr *progress) report(e buildkit.Event) {
 	pr.mu.Lock()
 	switch w, running := pr.running[e.Step]; {
 	case e.Kind == buildkit.Started:
-		pr.noted = ""
-		pr.running[e.Step] = work{since: time.Now()}
+		pr.note = ""
+		pr.running[e.Step] = runningStep{since: time.Now()}
 	case e.Kind != buildkit.Moved:
 		delete(pr.running, e.Step)
 	case running:
-		pr.running[e.Step] = work{w.since, e.Text}
+		pr.running[e.Step] = runningStep{w.since, e.Text}
 	}
-	again := pr.told[e.Step] && e.Elapsed < time.Second // a source that was looked up and then fetched at once
+	again := pr.finished[e.Step] && e.Elapsed < time.Second // a source that was looked up and then fetched at once
 	pr.mu.Unlock()
-	if e.Kind == buildkit.Finished && !pr.interactive && worthALine(e.Step) && !again {
-		pr.told[e.Step] = true // only this goroutine writes it
-		pr.log.status(finished(e))
+	if e.Kind == buildkit.Finished && !pr.interactive && hasLine(e.Step) && !again {
+		pr.finished[e.Step] = true // only this goroutine writes it
+		pr.log.status(finishedLine(e))
 	}
 }
 
-// note shows a line about the builder itself.
-func (pr *progress) note(line string) {
+// showNote shows a line about the builder itself.
+func (pr *progress) showNote(line string) {
 	pr.mu.Lock()
-	pr.noted, pr.shown = line, line
+	pr.note, pr.shown = line, line
 	pr.mu.Unlock()
 	pr.log.status(line)
 }
 
-// worthALine leaves out BuildKit's own small steps, such as loading the Dockerfile.
-func worthALine(s buildkit.Step) bool {
+// hasLine leaves out BuildKit's own small steps, such as loading the Dockerfile.
+func hasLine(s buildkit.Step) bool {
 	return s.Position != "" || strings.HasPrefix(s.Command, "exporting") || strings.HasPrefix(s.Command, "pushing")
 }
 
-func finished(e buildkit.Event) string {
+func finishedLine(e buildkit.Event) string {
 	if e.Cached {
-		return line(e.Step, "cached")
+		return stepLine(e.Step, "cached")
 	}
-	return line(e.Step, fmt.Sprintf("%.1fs", e.Elapsed.Seconds()))
+	return stepLine(e.Step, fmt.Sprintf("%.1fs", e.Elapsed.Seconds()))
 }
 
-// line is one line about a step: its platform, its place in the stage, a word on its time, its command.
-func line(s buildkit.Step, time string) string {
+// stepLine is one line about a step: its platform, its place in the stage, a word on its time, its command.
+func stepLine(s buildkit.Step, time string) string {
 	position := ""
 	if s.Position != "" {
 		position = "[" + s.Position + "]"

@@ -20,27 +20,27 @@ type promise struct {
 	Paths  []string     // absolute, of the files and folders that its exports write
 }
 
-// name is that of the image, for a sentence.
-func (p promise) name() string { return printable(p.URN.Name()) }
+// imageName is that of the image, for a sentence.
+func (p promise) imageName() string { return printable(p.URN.Name()) }
 
-// promised are the promises of a run, sorted by the images that made them.
-type promised []promise
+// promises are the promises of a run, sorted by the images that made them.
+type promises []promise
 
-// promise notes what the update will make of an image.
-func (n *notes) promise(urn resource.URN, made promise) {
+// notePromise notes what the update will make of an image.
+func (n *notes) notePromise(urn resource.URN, made promise) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.add(note{URN: urn, Promise: &made})
 }
 
-// promised returns what the other images of this preview have promised so far. An update has no promises.
-func (n *notes) promised(to resource.URN) (all promised) {
+// promises returns what the other images of this preview have promised so far. An update has no promises.
+func (n *notes) promises(to resource.URN) (all promises) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.refresh()
 	for _, urn := range n.urns() {
 		one := n.images[urn]
-		if one.Promise != nil && one.At.After(n.update) && urn != to {
+		if one.Promise != nil && one.At.After(n.updateBegan) && urn != to {
 			made := *one.Promise
 			made.URN = urn
 			all = append(all, made)
@@ -52,7 +52,7 @@ func (n *notes) promised(to resource.URN) (all promised) {
 // endPreview takes back all promises: a call came that only an update makes. In one run there are never both, as far as
 // the engine's address tells them apart.
 func (n *notes) endPreview() {
-	if len(n.promised("")) == 0 {
+	if len(n.promises("")) == 0 {
 		return
 	}
 	n.mu.Lock()
@@ -60,20 +60,20 @@ func (n *notes) endPreview() {
 	n.add(note{})
 }
 
-// keepsState takes back what an image promised: it stays as it is.
-func (n *notes) keepsState(urn resource.URN) {
-	if slices.ContainsFunc(n.promised(""), func(p promise) bool { return p.URN == urn }) {
-		n.promise(urn, promise{})
+// dropPromise takes back what an image promised: it stays as it is.
+func (n *notes) dropPromise(urn resource.URN) {
+	if slices.ContainsFunc(n.promises(""), func(p promise) bool { return p.URN == urn }) {
+		n.notePromise(urn, promise{})
 	}
 }
 
 // tag returns the promise about a canonical reference.
-func (all promised) tag(ref string) (promise, bool) {
+func (all promises) tag(ref string) (promise, bool) {
 	return all.find(func(p promise) bool { return slices.Contains(p.Refs, ref) })
 }
 
 // image returns the promise to push a digest to a repository.
-func (all promised) image(repository, digest string) (promise, bool) {
+func (all promises) image(repository, digest string) (promise, bool) {
 	return all.find(func(p promise) bool {
 		pushed := slices.ContainsFunc(p.Refs, func(ref string) bool { return inRepository(ref, repository) })
 		return pushed && p.Digest == digest
@@ -81,14 +81,14 @@ func (all promised) image(repository, digest string) (promise, bool) {
 }
 
 // writer returns the promise to write something at, below or above a path, and what it writes.
-func (all promised) writer(path string) (by promise, dest string, ok bool) {
+func (all promises) writer(path string) (by promise, dest string, ok bool) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return promise{}, "", false
 	}
 	for _, p := range all {
 		for _, dest := range p.Paths {
-			if isIn(abs, dest) || isIn(dest, abs) {
+			if isInFolder(abs, dest) || isInFolder(dest, abs) {
 				return p, dest, true
 			}
 		}
@@ -96,8 +96,8 @@ func (all promised) writer(path string) (by promise, dest string, ok bool) {
 	return promise{}, "", false
 }
 
-func (all promised) find(is func(promise) bool) (promise, bool) {
-	i := slices.IndexFunc(all, is)
+func (all promises) find(ok func(promise) bool) (promise, bool) {
+	i := slices.IndexFunc(all, ok)
 	if i < 0 {
 		return promise{}, false
 	}
@@ -109,15 +109,15 @@ func inRepository(ref, repository string) bool {
 	return err == nil && tag.Repository() == repository
 }
 
-// isIn tells whether an absolute path is the folder, or below it.
-func isIn(path, folder string) bool {
+// isInFolder tells whether an absolute path is the folder, or below it.
+func isInFolder(path, folder string) bool {
 	inside, err := filepath.Rel(folder, path)
 	return err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator))
 }
 
-// promise is what the update will make, of which the preview knows the digest or not. An image that need not be built
+// newPromise is what the update will make, of which the preview knows the digest or not. An image that need not be built
 // writes no exports.
-func (op operation) promise(digest string, builds bool) promise {
+func (op operation) newPromise(digest string, builds bool) promise {
 	made := promise{Digest: digest}
 	if !isKnown(op.inputs, "push") { // the references may keep what they hold
 		made.Digest = ""
@@ -126,7 +126,7 @@ func (op operation) promise(digest string, builds bool) promise {
 	for _, i := range slices.Sorted(maps.Keys(tags)) {
 		made.Refs = append(made.Refs, tags[i].String())
 	}
-	for _, form := range op.args.forms() {
+	for _, form := range op.args.enabledExports() {
 		if abs, err := filepath.Abs(form.dest); builds && form.dest != "" && !form.isImage() && err == nil {
 			made.Paths = append(made.Paths, abs)
 		}

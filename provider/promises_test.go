@@ -53,7 +53,7 @@ func TestPromisesInCheck(t *testing.T) {
 		}
 	}
 	missing := map[string]string{
-		based: "pull: base image: ", file: "no such directory: there is no " + out + ". " + madeElsewhere, recipe: madeElsewhere,
+		based: "pull: base image: ", file: "no such directory: there is no " + out + ". " + madeElsewhereRemedy, recipe: madeElsewhereRemedy,
 	}
 	expect("before", missing)
 	previewBase(t, server, `{"contextHash": "c", "buildOnPreview": false, "tags": ["`+r.Host()+`/base:1"], "exports": [{"local": {"dest": "`+out+`"}}]}`)
@@ -166,7 +166,7 @@ func TestNothingIsPromisedOfAPushThatIsNotKnown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := op.promise("sha256:1", true); got.Digest != want || len(got.Refs) != 1 {
+		if got := op.newPromise("sha256:1", true); got.Digest != want || len(got.Refs) != 1 {
 			t.Errorf("push is %s: got %+v", push, got)
 		}
 	}

@@ -19,7 +19,7 @@ func decode(ctx context.Context, inputs property.Map) (ImageArgs, []p.CheckFailu
 // decodeStored reads inputs that an earlier Check has accepted, perhaps one of a newer version: what this one does not know
 // is left out.
 func decodeStored(ctx context.Context, inputs property.Map) (ImageArgs, error) {
-	args, failures, err := decode(ctx, pruned(property.New(inputs), reflect.TypeFor[ImageArgs]()).AsMap())
+	args, failures, err := decode(ctx, dropUnknownFields(property.New(inputs), reflect.TypeFor[ImageArgs]()).AsMap())
 	if err == nil && len(failures) > 0 {
 		err = fmt.Errorf("%s: %s", failures[0].Property, failures[0].Reason)
 	}

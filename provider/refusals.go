@@ -74,8 +74,8 @@ func cacheReferences(inputs property.Map) (refs []string) {
 	return slices.DeleteFunc(refs, func(ref string) bool { return ref == "" })
 }
 
-// withRefusal adds to the error of a build that asked for too much how the program allows it.
-func withRefusal(err error, config Config) error {
+// explainRefusal adds to the error of a build that asked for too much how the program allows it.
+func explainRefusal(err error, config Config) error {
 	if tcp, ok := errors.AsType[*buildkit.InsecureTCPError](err); ok {
 		return fmt.Errorf("%w. Reach it through an SSH tunnel (ssh -N -L 1234:localhost:1234 HOST, then "+
 			"tcp://localhost:1234), or set allowInsecureTcp in the configuration of the provider, "+

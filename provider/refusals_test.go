@@ -37,7 +37,7 @@ func TestARemedyToCopyDoesNothingElse(t *testing.T) {
 				`name or this machine's DNS, and try again. If it is meant, name it in the program`, "asks for it"},
 	}
 	for name, c := range cases {
-		got := withRefusal(c.err, Config{}).Error()
+		got := explainRefusal(c.err, Config{}).Error()
 		if !strings.Contains(got, c.want) || strings.Contains(got, c.lack) {
 			t.Errorf("%s: %s", name, got)
 		}

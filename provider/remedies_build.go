@@ -22,7 +22,7 @@ var imageRemedies = map[buildkit.Fault]string{
 // stepRemedies are about steps, and about what the daemon says of none.
 var stepRemedies = map[buildkit.Fault]string{
 	buildkit.NoSource: "COPY and ADD take files of the build context, without those that .dockerignore leaves out; with " +
-		"--from, files of that stage or context. " + madeElsewhere,
+		"--from, files of that stage or context. " + madeElsewhereRemedy,
 	buildkit.NoKey: "give the agent or keys with this id in ssh (default, for a mount without one)",
 	buildkit.NetworkRefused: "start the builder with --allow-insecure-entitlement network.host, or leave network at its " +
 		"default",

@@ -12,9 +12,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// reserved returns what no build context has: the folders of this provider, which change with each build, the state of the
+// reservedPaths returns what no build context has: the folders of this provider, which change with each build, the state of the
 // backend, which changes with each run, and Pulumi's plugins and credentials.
-func reserved(ctx context.Context) []source.Reserved {
+func reservedPaths(ctx context.Context) []source.Reserved {
 	var all []source.Reserved
 	add := func(path string, own bool) {
 		if abs, err := filepath.Abs(path); path != "" && err == nil {
@@ -31,12 +31,12 @@ func reserved(ctx context.Context) []source.Reserved {
 	return all
 }
 
-// load records the local inputs of a plan. The errors have their remedies. Nobody is told twice in a run what is left out.
-func (r *imageResource) load(ctx context.Context, plan inputs.Plan) (*inputs.Inputs, error) {
-	plan.Files.Reserved = reserved(ctx)
+// loadInputs records the local inputs of a plan. The errors have their remedies. Nobody is told twice in a run what is left out.
+func (r *imageResource) loadInputs(ctx context.Context, plan inputs.Plan) (*inputs.Inputs, error) {
+	plan.Files.Reserved = reservedPaths(ctx)
 	in, err := r.walks.Load(ctx, plan)
 	if err != nil {
-		return nil, withContextRemedy(err)
+		return nil, explainContext(err)
 	}
 	for _, path := range in.LeftOut() {
 		if _, told := r.leftOut.LoadOrStore(path, true); !told {
@@ -46,21 +46,21 @@ func (r *imageResource) load(ctx context.Context, plan inputs.Plan) (*inputs.Inp
 	return in, nil
 }
 
-// withContextRemedy adds what to do to an error about the files of a build context.
-func withContextRemedy(err error) error {
+// explainContext adds what to do to an error about the files of a build context.
+func explainContext(err error) error {
 	if own, ok := errors.AsType[*source.ReservedError](err); ok {
 		return fmt.Errorf("%w. Its files change with each build: build another folder, or set XDG_CACHE_HOME or "+
 			"PULUMI_BUILDKIT_DAEMON_DIR to a folder elsewhere", own)
 	}
 	if changed, ok := errors.AsType[*inputs.ChangedFileError](err); ok {
-		return fmt.Errorf("%w. %s", err, changedRemedy(changed))
+		return fmt.Errorf("%w. %s", err, changedFileRemedy(changed))
 	}
 	return err
 }
 
-// changedRemedy tells what to do about a file that changed meanwhile. Nobody knows who wrote it: an editor is done by now, a
+// changedFileRemedy tells what to do about a file that changed meanwhile. Nobody knows who wrote it: an editor is done by now, a
 // program that keeps a log or a database is not.
-func changedRemedy(changed *inputs.ChangedFileError) string {
+func changedFileRemedy(changed *inputs.ChangedFileError) string {
 	line := fmt.Sprintf("the line %s to %s", changed.Pattern, changed.IgnoreFile)
 	switch changed.Change {
 	case source.Unreadable:

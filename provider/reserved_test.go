@@ -25,13 +25,13 @@ func TestChangedFileRemedies(t *testing.T) {
 			ChangedError: &source.ChangedError{Path: "logs/app.log", Change: change},
 			Pattern:      "logs/app.log", IgnoreFile: "app.Dockerfile.dockerignore",
 		}
-		if got := changedRemedy(err); got != want {
+		if got := changedFileRemedy(err); got != want {
 			t.Errorf("%s: %q, want %q", change, got, want)
 		}
-		if got := withContextRemedy(err).Error(); got != err.Error()+". "+want {
+		if got := explainContext(err).Error(); got != err.Error()+". "+want {
 			t.Errorf("%s: %q", change, got)
 		}
-		if got := withContextRemedy(err); !errors.Is(got, err) {
+		if got := explainContext(err); !errors.Is(got, err) {
 			t.Errorf("%s: the cause is lost", change)
 		}
 	}

@@ -43,7 +43,7 @@ func alreadyThere(ctx context.Context, client *registry.Client, op operation, re
 
 // candidate is the image that was applied, else the one behind a tag with the inputs hash, else one that is remembered.
 func (op operation) candidate(ctx context.Context, client *registry.Client) (reuse, error) {
-	if !op.hasImage() && !op.args.leaves() {
+	if !op.hasImage() && !op.args.hasOtherExports() {
 		if tagged, err := hashTagged(ctx, client, op); err != nil || tagged.digest != "" {
 			return tagged, err
 		}
@@ -76,7 +76,7 @@ func (op operation) knownDigest() string {
 	if op.hasImage() {
 		return op.old.digest
 	}
-	if op.args.leaves() { // what is to be left beside the image only a build leaves
+	if op.args.hasOtherExports() { // what is to be left beside the image only a build leaves
 		return ""
 	}
 	return op.old.digestFor(inputsHash(op.args))
@@ -87,7 +87,7 @@ func (op operation) hasImage() bool { return op.old.digest != "" && op.unchanged
 
 // isBuilt tells, where nobody gets an image, whether a build of these very inputs has done what it is to do.
 func (op operation) isBuilt() bool {
-	return op.unchanged() || !op.args.leaves() && op.old.hasBuilt(inputsHash(op.args))
+	return op.unchanged() || !op.args.hasOtherExports() && op.old.hasBuilt(inputsHash(op.args))
 }
 
 // foundKey holds, in the outputs, the references that are somebody else's. Like memoryKey it is seen by no diff and no SDK.

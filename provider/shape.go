@@ -11,9 +11,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// shape tells what of a value does not fit a type of the schema: properties that it does not have, those that it must have
+// schemaErrors tells what of a value does not fit a type of the schema: properties that it does not have, those that it must have
 // and values of another kind. It names each by its path. What is unknown fits everything.
-func shape(v property.Value, t reflect.Type, path string) []p.CheckFailure {
+func schemaErrors(v property.Value, t reflect.Type, path string) []p.CheckFailure {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -22,47 +22,47 @@ func shape(v property.Value, t reflect.Type, path string) []p.CheckFailure {
 	}
 	switch {
 	case t.Kind() == reflect.Struct && v.IsMap():
-		return shapeOfObject(v.AsMap(), t, path)
+		return objectErrors(v.AsMap(), t, path)
 	case t.Kind() == reflect.Slice && v.IsArray():
 		var failures []p.CheckFailure
 		for i, e := range v.AsArray().All {
-			failures = append(failures, shape(e, t.Elem(), fmt.Sprintf("%s[%d]", path, i))...)
+			failures = append(failures, schemaErrors(e, t.Elem(), fmt.Sprintf("%s[%d]", path, i))...)
 		}
 		return failures
 	case t.Kind() == reflect.Map && v.IsMap():
 		var failures []p.CheckFailure
 		for key, e := range v.AsMap().AllStable {
-			failures = append(failures, shape(e, t.Elem(), under(path, key))...)
+			failures = append(failures, schemaErrors(e, t.Elem(), under(path, key))...)
 		}
 		return failures
-	case fits(v, t.Kind()):
+	case isKind(v, t.Kind()):
 		return nil
 	}
-	return []p.CheckFailure{{Property: path, Reason: fmt.Sprintf("it must be %s, and is %s", wanted(t), given(v))}}
+	return []p.CheckFailure{{Property: path, Reason: fmt.Sprintf("it must be %s, and is %s", kindName(t), kindOfValue(v))}}
 }
 
-func shapeOfObject(object property.Map, t reflect.Type, path string) []p.CheckFailure {
+func objectErrors(object property.Map, t reflect.Type, path string) []p.CheckFailure {
 	var failures []p.CheckFailure
 	known := fieldsOf(t)
 	for key, v := range object.AllStable {
 		field, ok := known[key]
 		if !ok {
-			failures = append(failures, p.CheckFailure{Property: inside(path, key), Reason: "there is no such property here; there are " +
+			failures = append(failures, p.CheckFailure{Property: joinPath(path, key), Reason: "there is no such property here; there are " +
 				strings.Join(slices.Sorted(maps.Keys(known)), ", ")})
 			continue
 		}
-		failures = append(failures, shape(v, field.kind, inside(path, key))...)
+		failures = append(failures, schemaErrors(v, field.kind, joinPath(path, key))...)
 	}
 	for _, key := range slices.Sorted(maps.Keys(known)) {
 		if v, ok := object.GetOk(key); !known[key].optional && (!ok || v.IsNull()) {
-			failures = append(failures, p.CheckFailure{Property: inside(path, key), Reason: "it is missing, and required"})
+			failures = append(failures, p.CheckFailure{Property: joinPath(path, key), Reason: "it is missing, and required"})
 		}
 	}
 	return failures
 }
 
-// pruned is the object without what the type has no field for, at any depth.
-func pruned(v property.Value, t reflect.Type) property.Value {
+// dropUnknownFields is the object without what the type has no field for, at any depth.
+func dropUnknownFields(v property.Value, t reflect.Type) property.Value {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -72,20 +72,20 @@ func pruned(v property.Value, t reflect.Type) property.Value {
 		fields := map[string]property.Value{}
 		for key, field := range fieldsOf(t) {
 			if e, ok := v.AsMap().GetOk(key); ok {
-				fields[key] = pruned(e, field.kind)
+				fields[key] = dropUnknownFields(e, field.kind)
 			}
 		}
 		out = property.New(fields)
 	case t.Kind() == reflect.Slice && v.IsArray():
 		elements := make([]property.Value, 0, v.AsArray().Len())
 		for _, e := range v.AsArray().All {
-			elements = append(elements, pruned(e, t.Elem()))
+			elements = append(elements, dropUnknownFields(e, t.Elem()))
 		}
 		out = property.New(elements)
 	case t.Kind() == reflect.Map && v.IsMap():
 		entries := map[string]property.Value{}
 		for key, e := range v.AsMap().All {
-			entries[key] = pruned(e, t.Elem())
+			entries[key] = dropUnknownFields(e, t.Elem())
 		}
 		out = property.New(entries)
 	default:
@@ -113,14 +113,14 @@ func fieldsOf(t reflect.Type) map[string]field {
 	return fields
 }
 
-func inside(path, key string) string {
+func joinPath(path, key string) string {
 	if path == "" {
 		return key
 	}
 	return under(path, key)
 }
 
-func fits(v property.Value, kind reflect.Kind) bool {
+func isKind(v property.Value, kind reflect.Kind) bool {
 	switch kind {
 	case reflect.String:
 		return v.IsString()
@@ -134,7 +134,7 @@ func fits(v property.Value, kind reflect.Kind) bool {
 	return false
 }
 
-func wanted(t reflect.Type) string {
+func kindName(t reflect.Type) string {
 	words := map[reflect.Kind]string{
 		reflect.String: "a text", reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Float64: "a number",
 		reflect.Slice: "a list", reflect.Map: "a map", reflect.Struct: "an object",
@@ -145,7 +145,7 @@ func wanted(t reflect.Type) string {
 	return words[t.Kind()]
 }
 
-func given(v property.Value) string {
+func kindOfValue(v property.Value) string {
 	switch {
 	case v.IsString():
 		return "a text"

@@ -85,7 +85,7 @@ func TestUnpresentableValuesAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	for value, printed := range map[string]bool{"a": true, evil: false, "<{%x%}>": false, "https://u:p@h/r.git": false} {
 		raw := property.NewMap(map[string]property.Value{"context": property.New(map[string]property.Value{"location": property.New(value)})})
-		failures := withoutValues(raw, []p.CheckFailure{{Property: "context", Reason: "no"}})
+		failures := hideValues(raw, []p.CheckFailure{{Property: "context", Reason: "no"}})
 		if got := failures[0].Property == "context"; got != printed {
 			t.Errorf("%q: printed: %v", value, got)
 		}

@@ -21,7 +21,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in
 	args := op.args
 	end := func() {}
 	leave, err := s.place(ctx, func() {
-		progress.note("waiting: as many images build as maxParallelBuilds allows")
+		progress.showNote("waiting: as many images build as maxParallelBuilds allows")
 		end = op.waits.begin("waiting for its turn, as many images build as maxParallelBuilds allows,")
 	})
 	end()
@@ -31,7 +31,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in
 	defer leave()
 	keychain := s.keychain(op.waits, args.Registries)
 	end = op.waits.begin("waiting for the embedded BuildKit daemon to start")
-	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.note, Registries: links(keychain)})
+	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.showNote, Registries: links(keychain)})
 	end()
 	if err != nil {
 		return buildkit.Built{}, explainStart(err)
@@ -54,7 +54,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in
 	}
 	err = a.pushWithRetry(ctx, pushing)
 	err = builder.explainDisk(s.explainPlatform(ctx, op, plan, explainBuild(err)))
-	return a.built, builder.explainNetwork(plan, withRefusal(withContextRemedy(err), s.get()))
+	return a.built, builder.explainNetwork(plan, explainRefusal(explainContext(err), s.get()))
 }
 
 // silence is how long a registry may be silent: 2 minutes, and in proportion more where more time is given to the push than by default,
@@ -74,7 +74,7 @@ func (a ImageArgs) access(w *waits, keychain *registry.Keychain, client *registr
 			token, err := client.Token(ctx, registry.TokenRequest(r))
 			return token.Token, token.ExpiresIn, registry.ForDaemon(err)
 		},
-		Secrets: a.secrets(), SSH: a.agents(), Exports: w.exports(a.exports()),
+		Secrets: a.secrets(), SSH: a.agents(), Exports: w.watchExports(a.exports()),
 	}
 	access.CacheFrom, access.CacheTo, err = a.caches()
 	return access, err
@@ -104,7 +104,7 @@ func (a *attempt) pushWithRetry(ctx context.Context, client *registry.Client) er
 			return err
 		}
 		if line := pause.String(); line != "" {
-			a.progress.note(line)
+			a.progress.showNote(line)
 		}
 		if err := pause.Wait(ctx); err != nil {
 			return err
@@ -115,7 +115,7 @@ func (a *attempt) pushWithRetry(ctx context.Context, client *registry.Client) er
 // buildOnce builds and pushes.
 func (a *attempt) buildOnce(ctx context.Context) error {
 	err := a.solve(ctx)
-	if silent, is := errors.AsType[*buildkit.SilentCacheError](err); is {
+	if silent, ok := errors.AsType[*buildkit.SilentCacheError](err); ok {
 		err = a.withoutCache(ctx, silent)
 	}
 	return saidByDaemon(err)
@@ -156,7 +156,7 @@ func (a *attempt) solve(ctx context.Context) error {
 // report takes an event of the build.
 func (a *attempt) report(e buildkit.Event) {
 	if e.Kind == buildkit.Pushing {
-		a.waits.pushed()
+		a.waits.notePush()
 		return
 	}
 	a.progress.report(e)

@@ -2,5 +2,5 @@
 
 package provider
 
-// atTerminal is false where the process that started us cannot be asked: a line for each finished step suits both.
-func atTerminal() bool { return false }
+// isInteractive is false where the process that started us cannot be asked: a line for each finished step suits both.
+func isInteractive() bool { return false }

@@ -50,18 +50,18 @@ func (w *waits) bind(ctx context.Context) (unbind func()) { //nolint:contextchec
 		return func() {}
 	}
 	whole := w.ctx // only the goroutine of the operation binds
-	w.change(func() { w.ctx = ctx })
-	return func() { w.change(func() { w.ctx = whole }) }
+	w.update(func() { w.ctx = ctx })
+	return func() { w.update(func() { w.ctx = whole }) }
 }
 
 // enter names the stage of the operation, such as "moving tags".
 func (w *waits) enter(stage string) {
-	w.change(func() { w.stage = stage })
+	w.update(func() { w.stage = stage })
 }
 
-// pushed notes that a registry may have a part of the image.
-func (w *waits) pushed() {
-	w.change(func() { w.pushes = true })
+// notePush notes that a registry may have a part of the image.
+func (w *waits) notePush() {
+	w.update(func() { w.pushes = true })
 }
 
 // begin notes a wait. The caller calls end when it is over, once or more often.
@@ -69,19 +69,19 @@ func (w *waits) begin(doing string) (end func()) {
 	return w.beginWait(wait{doing: doing})
 }
 
-// watch is a registry.Watch.
-func (w *waits) watch(about registry.Wait) (end func()) {
-	return w.beginWait(registryWait(about))
+// beginRegistryWait is a registry.Watch.
+func (w *waits) beginRegistryWait(about registry.Wait) (end func()) {
+	return w.beginWait(newRegistryWait(about))
 }
 
 func (w *waits) beginWait(one wait) (end func()) {
 	one.since = time.Now()
-	w.change(func() { w.open[&one] = struct{}{} })
-	return func() { w.change(func() { delete(w.open, &one) }) }
+	w.update(func() { w.open[&one] = struct{}{} })
+	return func() { w.update(func() { delete(w.open, &one) }) }
 }
 
-// change changes what is known, unless the operation was stopped.
-func (w *waits) change(change func()) {
+// update changes what is known, unless the operation was stopped.
+func (w *waits) update(change func()) {
 	if w == nil {
 		return
 	}
@@ -115,8 +115,8 @@ func (w *waits) hasPushed() bool {
 	return w.pushes
 }
 
-// stopped returns why and when the operation was stopped; cause is nil if it was not, and at is now.
-func (w *waits) stopped() (at time.Time, cause error) {
+// stopCause returns why and when the operation was stopped; cause is nil if it was not, and at is now.
+func (w *waits) stopCause() (at time.Time, cause error) {
 	at = time.Now()
 	if w == nil {
 		return at, nil

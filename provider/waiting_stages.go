@@ -15,8 +15,8 @@ import (
 // stageBuilding is the stage of a build, of which the waits say enough.
 const stageBuilding = "building"
 
-// readingContext is what an operation is at that hashes the files of a build.
-func readingContext(plan inputs.Plan) string {
+// contextStage is what an operation is at that hashes the files of a build.
+func contextStage(plan inputs.Plan) string {
 	return "reading the build context " + login.Hide(folderText(plan.Files.Context))
 }
 
@@ -31,9 +31,9 @@ func (a applied) outcome(op operation, err error) string {
 	case len(others) == 0:
 		return "every tag holds the image"
 	case errors.Is(err, registry.ErrUnsure):
-		return held(a.tags) + "whether these moved is not known: " + strings.Join(others, ", ")
+		return movedText(a.tags) + "whether these moved is not known: " + strings.Join(others, ", ")
 	case len(a.tags) > 0:
-		return held(a.tags) + "not moved: " + strings.Join(others, ", ")
+		return movedText(a.tags) + "not moved: " + strings.Join(others, ", ")
 	case a.digest != "" && op.waits.hasPushed():
 		return "the image was pushed and no tag moved"
 	case op.waits.hasPushed():
@@ -42,8 +42,8 @@ func (a applied) outcome(op operation, err error) string {
 	return "nothing was pushed and no tag moved"
 }
 
-// held says which tags hold the image.
-func held(tags []registry.Tag) string {
+// movedText says which tags hold the image.
+func movedText(tags []registry.Tag) string {
 	if len(tags) == 0 {
 		return ""
 	}
@@ -58,8 +58,8 @@ func deletedText(refs []string) string {
 	return "deleted: " + strings.Join(refs, ", ")
 }
 
-// exports are exports whose waits are noted.
-func (w *waits) exports(all []buildkit.Export) []buildkit.Export {
+// watchExports are exports whose waits are noted.
+func (w *waits) watchExports(all []buildkit.Export) []buildkit.Export {
 	for i, e := range all {
 		if e.Open == nil {
 			continue

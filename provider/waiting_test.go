@@ -123,7 +123,7 @@ func TestStoppedSentences(t *testing.T) {
 			w := newWaits(ctx)
 			w.enter(c.stage)
 			for _, call := range c.calls {
-				w.watch(call)
+				w.beginRegistryWait(call)
 			}
 			end := time.Now()
 			w.began = end.Add(-10 * time.Minute)
@@ -207,7 +207,7 @@ func TestOutcomes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.pushed {
-				op.waits.pushed()
+				op.waits.notePush()
 			}
 			if got := c.applied.outcome(op, c.err); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)

@@ -53,7 +53,7 @@ func (w *waits) explain(err error, outcome string) error {
 		return err
 	}
 	err = explainRegistry(err)
-	now, cause := w.stopped()
+	now, cause := w.stopCause()
 	lost, isStopped := errors.AsType[*buildkit.StoppedError](err)
 	if cause == nil && (!isStopped || len(lost.Waits) == 0) {
 		return err
@@ -65,7 +65,7 @@ func (w *waits) explain(err error, outcome string) error {
 	}
 	if isStopped {
 		for _, one := range lost.Waits {
-			all = append(all, buildWait(one))
+			all = append(all, newBuildWait(one))
 		}
 	}
 	if cause == nil {
@@ -155,8 +155,8 @@ func shortLine(text string) string {
 	return string(words)
 }
 
-// registryWait is what a call of package registry waits for.
-func registryWait(w registry.Wait) wait {
+// newRegistryWait is what a call of package registry waits for.
+func newRegistryWait(w registry.Wait) wait {
 	switch w.Kind {
 	case registry.WaitHelper:
 		return wait{doing: fmt.Sprintf("waiting for %s to give the login for %s", w.Helper, w.Host)}
@@ -175,12 +175,12 @@ func registryWait(w registry.Wait) wait {
 	return wait{doing: doing}
 }
 
-// buildWait is what a build waits for.
-func buildWait(w buildkit.Wait) wait {
-	return wait{doing: buildText(w) + amount(w), since: w.Since}
+// newBuildWait is what a build waits for.
+func newBuildWait(w buildkit.Wait) wait {
+	return wait{doing: buildWaitText(w) + progressText(w), since: w.Since}
 }
 
-func buildText(w buildkit.Wait) string {
+func buildWaitText(w buildkit.Wait) string {
 	switch w.Phase {
 	case buildkit.Asking:
 		return fmt.Sprintf("asking %s for the base image %s", w.Host, w.What)
@@ -224,8 +224,8 @@ func folderText(folder string) string {
 	return folder
 }
 
-// amount says in parentheses how far a build is with what it waits for, as far as that is known.
-func amount(w buildkit.Wait) string {
+// progressText says in parentheses how far a build is with what it waits for, as far as that is known.
+func progressText(w buildkit.Wait) string {
 	text := w.Detail
 	switch {
 	case w.Phase == buildkit.Sending && w.Bytes > 0:
