@@ -52,8 +52,7 @@ func (a ImageArgs) baseDigests() map[string]string {
 // fillBaseDigests asks registries, under pull, what the base images are now, unless they were given or cannot be known yet.
 func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.CheckResponse) error {
 	switch {
-	case !isKnown(c.raw, "pull"), deref(c.args.Pull) && !isKnown(c.raw, "context", "dockerfile", "target", "testTargets", "platforms"),
-		deref(c.args.Pull) && (c.awaited || c.raw.Get("buildArgs").IsComputed()):
+	case !isKnown(c.raw, "pull"), deref(c.args.Pull) && (c.awaited || !meets(c.raw, basesNeed)):
 		if c.raw.Get("baseDigests").IsNull() {
 			res.Inputs = res.Inputs.Set("baseDigests", unknown())
 		}

@@ -20,12 +20,10 @@ func (r *imageResource) fillContextHash(
 	case !c.raw.Get("contextHash").IsNull():
 		r.remember(urn, "", nil)
 		return nil
-	case c.awaited, c.raw.Get("buildArgs").IsComputed(),
-		!isKnown(c.raw, "context", "dockerfile", "watch", "pull", "target", "testTargets", "platforms"):
+	case c.awaited, !meets(c.raw, filesNeed):
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
-	case c.hasFailure("context"), c.hasFailure("dockerfile"), c.hasFailure("target"), c.hasFailure("testTargets"), c.hasFailure("platforms"),
-		c.hasFailure("watch"):
+	case slices.ContainsFunc(filesInputs, c.hasFailure):
 		return nil
 	}
 	plan := c.args.plan(nil)

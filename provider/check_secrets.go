@@ -53,31 +53,19 @@ func checkSecretSources(c *checker) {
 	}
 }
 
-// publicInputs are the inputs that everybody can read who has the image, each with what to do with a secret instead.
-var publicInputs = map[string]string{
-	"buildArgs": "a build argument can be read in the image's history and provenance, so it cannot be a secret: give it in secrets and mount it " +
-		"in the step that needs it (RUN --mount=type=secret,id=…), or say that it is none (unsecret)",
-	"annotations": "an annotation can be read by everybody who can see the image, so it cannot be a secret: take it from a plain value, or say " +
-		"that it is none (unsecret)",
-	"exports": "exports are repeated in the outputs, and annotations in them can be read by everybody who can see the image, so that nothing in " +
-		"them can be a secret: take it from a plain value, or say that it is none (unsecret)",
-	"labels": "a label can be read by everybody who has the image, so it cannot be a secret: take it from a plain value, or say that it " +
-		"is none (unsecret)",
-}
-
 // checkPublicInputs refuses secrets where everybody can read them. What is unknown can be known to be a secret.
 func checkPublicInputs(c *checker) {
-	for _, input := range slices.Sorted(maps.Keys(publicInputs)) {
-		v := c.raw.Get(input)
-		if !v.IsMap() {
-			if v.HasSecrets() {
-				c.refuse(input, publicInputs[input])
-			}
-			continue
-		}
-		for name, value := range v.AsMap().AllStable {
-			if v.Secret() || value.HasSecrets() {
-				c.refuse(under(input, name), publicInputs[input])
+	for _, input := range sortUnique(publicInputs) {
+		v, reason := c.raw.Get(input), inputNamed(input).public
+		switch {
+		case input == "tags": // checkTags does, tag by tag
+		case !v.IsMap() && v.HasSecrets():
+			c.refuse(input, reason)
+		case v.IsMap():
+			for name, value := range v.AsMap().AllStable {
+				if v.Secret() || value.HasSecrets() {
+					c.refuse(under(input, name), reason)
+				}
 			}
 		}
 	}

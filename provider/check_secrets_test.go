@@ -81,7 +81,7 @@ func TestSecretsThatAreNotKnownYet(t *testing.T) {
 				t.Errorf("the secrets are none any more: %#v", v)
 			}
 			op, err := newOperation(t.Context(), urn, res.Inputs, state{})
-			if err != nil || isKnown(op.inputs, needed...) {
+			if err != nil || isKnown(op.inputs, buildInputs...) {
 				t.Errorf("the preview would build without them, %v", err)
 			}
 		})

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/containerd/platforms"
-	p "github.com/pulumi/pulumi-go-provider"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
@@ -62,8 +61,7 @@ func checkTags(c *checker) {
 			continue
 		}
 		if path := fmt.Sprintf("tags[%d]", i); c.isSecret(path) {
-			c.failures = append(c.failures, p.CheckFailure{Property: path, Reason: "a tag is seen wherever the image is, so it cannot be a secret: " +
-				"take it from a plain value, or say that it is none (unsecret)"})
+			c.refuse(path, inputNamed("tags").public)
 			continue
 		}
 		if err := checkTag(t); err != nil {

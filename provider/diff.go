@@ -10,55 +10,17 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// watched are the inputs of which a change is an update, each with what "unchanged" means for it. The old side is what was
-// applied, the outputs: after a partial update these and the old inputs are not the same.
-var watched = map[string]func(applied, wanted property.Map, key string) bool{
-	"contextHash":     equal,
-	"platforms":       equalPlatforms,
-	"tags":            equalSets,
-	"push":            equalPush,
-	"target":          equal,
-	"buildArgs":       equal,
-	"labels":          equal,
-	"annotations":     equal,
-	"testTargets":     equalSets,
-	"addHosts":        equal,
-	"network":         equalNetwork,
-	"sourceDateEpoch": equal,
-	"provenance":      equal,
-	"sbom":            equal,
-	"exports":         equal,
-	"load":            equalFlag,
-	"baseDigests":     equal,
-}
-
-// ignored are the other inputs, each with the reason why a change of it is none of the image.
-var ignored = map[string]string{
-	"context":        "moving a directory does not change what is in it; contextHash tells",
-	"dockerfile":     "its text is part of contextHash; its place is not of the image",
-	"cacheFrom":      "a cache has no say in what is built",
-	"cacheTo":        "what is kept for other builds is none of this image",
-	"noCache":        "says how to build, not what; it would be a reason once only",
-	"ssh":            "another key makes no other image",
-	"secrets":        "another token makes no other image",
-	"secretSources":  "another place of a token makes no other image",
-	"pushTimeout":    "how long a push is tried is none of the image",
-	"registries":     "credentials are looked up when they are needed",
-	"builder":        "the same inputs are the same image on every builder",
-	"buildOnPreview": "is about previews only",
-	"pull":           "what it finds shows in contextHash and baseDigests",
-	"watch":          "what it makes of the context shows in contextHash",
-}
-
-// Diff compares what was applied with what is wanted: a pure table, no disk and no network. Nothing is ever replaced.
+// Diff compares what was applied with what is wanted: a pure table, no disk and no network. Nothing is ever replaced. What
+// was applied are the outputs: after a partial update these and the old inputs are not the same.
 //
 // An image that stays as it is keeps the references that it has. They need not be those that its inputs would give it now:
 // an earlier version took 12 digits for {hash}.
 func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 	changes := map[string]p.PropertyDiff{}
 	ignores := ignoreMatcher(req.IgnoreChanges)
-	for key, unchanged := range watched {
-		if unchanged(req.State, req.Inputs, key) {
+	for _, in := range inputTable {
+		key := in.name
+		if in.equal == nil || in.equal(req.State, req.Inputs, key) {
 			continue
 		}
 		for path, kind := range leafChanges(key, req.State.Get(key), req.Inputs.Get(key)) {

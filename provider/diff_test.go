@@ -3,29 +3,12 @@ package provider
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	p "github.com/pulumi/pulumi-go-provider"
 )
-
-// Every input is watched or ignored with a reason, and none is both.
-func TestDiffCoversEveryInput(t *testing.T) {
-	t.Parallel()
-	inputs := reflect.TypeFor[ImageArgs]()
-	for i := range inputs.NumField() {
-		name, _, _ := strings.Cut(inputs.Field(i).Tag.Get("pulumi"), ",")
-		_, isWatched := watched[name]
-		if reason := ignored[name]; isWatched == (reason != "") {
-			t.Errorf("input %s: watched %v, ignored because %q: it must be one of the two", name, isWatched, reason)
-		}
-	}
-	if n := len(watched) + len(ignored); n != inputs.NumField() {
-		t.Errorf("%d inputs are judged, there are %d", n, inputs.NumField())
-	}
-}
 
 const appliedImage = `{"contextHash": "c1", "platforms": ["linux/amd64", "linux/arm64"], "tags": ["a.io/x:1", "a.io/x:2"],
 	"buildArgs": {"A": "1", "B.C": "2"}, "labels": {"l": "v"}, "target": "app", "push": true,

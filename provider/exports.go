@@ -136,7 +136,7 @@ const imageRemedy = "give tags to push it to, set load, or add an export of an i
 // makesImage tells whether somebody gets the image: a registry, a Docker Engine, the builder or a file. What is not known yet
 // counts.
 func (a ImageArgs) makesImage(inputs property.Map) bool {
-	return pushes(inputs) || !isKnown(inputs, "push", "tags", "exports", "load") ||
+	return pushes(inputs) || !isKnown(inputs, deliveryInputs...) ||
 		slices.ContainsFunc(a.enabledExports(), func(e export) bool { return !e.isFiles() })
 }
 

@@ -19,14 +19,6 @@ import (
 // obstaclesShown is how many inputs are named that are not known yet.
 const obstaclesShown = 5
 
-// needed are the inputs that a preview must know to build. Tags, logins and caches are not among them: the repository
-// may be created in the same update.
-var needed = append(slices.Clone(shaping),
-	"buildOnPreview", "context", "dockerfile", "secrets", "secretSources", "ssh", "noCache", "builder")
-
-// computedInputs are the inputs that Check fills in.
-var computedInputs = []string{"contextHash", "baseDigests"}
-
 // obstacle says why a preview cannot build; "" when nothing is in the way. It is not sure when the build of the preview
 // could be of other base images than that of the update.
 func (r *imageResource) obstacle(ctx context.Context, op operation) (reason string, sure bool) {
@@ -51,7 +43,7 @@ func (r *imageResource) obstacle(ctx context.Context, op operation) (reason stri
 
 // unknownInputs are the paths of what the program does not know yet and a build needs.
 func (op operation) unknownInputs() (paths []string) {
-	for _, name := range append(slices.Clone(needed), "pull", "watch") {
+	for _, name := range buildInputs {
 		if slices.Contains(computedInputs, name) {
 			continue
 		}

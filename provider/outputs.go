@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"maps"
 	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -54,7 +53,7 @@ func (a applied) partial(err error) *p.InitializationFailed {
 // mirror are the inputs that outputs repeat.
 func mirror(inputs property.Map) property.Map {
 	out := property.Map{}
-	for _, key := range slices.Sorted(maps.Keys(watched)) {
+	for _, key := range watchedInputs {
 		if v, ok := inputs.GetOk(key); ok {
 			out = out.Set(key, v)
 		}

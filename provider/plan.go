@@ -2,19 +2,13 @@ package provider
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -104,72 +98,4 @@ func (a ImageArgs) plan(repositories []string) inputs.Plan {
 		BaseDigests:  a.baseDigests(),
 		Repositories: repositories,
 	}
-}
-
-// shaping are the inputs that have a say in the image or in what is left beside it; tags and push name it only.
-var shaping = []string{"contextHash", "platforms", "target", "buildArgs", "labels", "annotations", "testTargets", "addHosts", "network",
-	"sourceDateEpoch", "provenance", "sbom", "exports", "load", "baseDigests"}
-
-// inputsHash identifies everything that has a say in the image, 64 hexadecimal digits: two operations with an equal hash
-// may share one image. Credentials, secrets, builder and tags are no part of it.
-func inputsHash(a ImageArgs) string {
-	h := sha256.New()
-	field := func(s string) { source.WriteField(h, []byte(s)) }
-	field("pulumi-buildkit image v1")
-	field(strconv.Itoa(buildkit.CompatibilityVersion))
-	field(deref(a.ContextHash))
-	field(deref(a.Target))
-	platforms := sortUnique(normalizePlatforms(a.Platforms))
-	field(strconv.Itoa(len(platforms)))
-	for _, p := range platforms {
-		field(p)
-	}
-	for _, m := range []map[string]string{a.BuildArgs, a.Labels} {
-		field(strconv.Itoa(len(m)))
-		for _, k := range slices.Sorted(maps.Keys(m)) {
-			field(k)
-			field(m[k])
-		}
-	}
-	for _, values := range a.rare() {
-		field(strconv.Itoa(len(values)))
-		for _, v := range values {
-			field(v)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// rare are the inputs of the hash that few images have, each after its name, and only those that an image has: the hash of the
-// others stays the same whatever is added here.
-func (a ImageArgs) rare() (fields [][]string) {
-	add := func(name string, values ...string) {
-		if len(values) > 0 && values[0] != "" {
-			fields = append(fields, append([]string{name}, values...))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(a.Annotations)) {
-		add("annotation", name, a.Annotations[name])
-	}
-	add("testTargets", sortUnique(a.TestTargets)...)
-	for _, h := range a.hosts() {
-		add("host", h.Name, h.IP.String())
-	}
-	add("network", a.network())
-	bases := a.baseDigests()
-	for _, ref := range slices.Sorted(maps.Keys(bases)) {
-		add("base", ref, bases[ref])
-	}
-	if a.SourceDateEpoch != nil {
-		add("sourceDateEpoch", strconv.Itoa(*a.SourceDateEpoch))
-	}
-	add("provenance", a.provenance())
-	add("sbom", a.sbom())
-	written := a.imageAttrs()
-	for _, name := range slices.Sorted(maps.Keys(written)) {
-		if !slices.Contains(imageStoreAttrs, name) {
-			add("written", name, written[name])
-		}
-	}
-	return fields
 }

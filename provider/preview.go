@@ -89,7 +89,7 @@ func (op operation) wantsUnknownLogin(err error) bool {
 // reusable asks, as apply will, whether the image is there already. It is not sure when that depends on
 // what is not known yet, or when nobody told: a build could then give another digest than the one that apply reuses.
 func (r *imageResource) reusable(ctx context.Context, op operation) (there reuse, sure bool) {
-	if !isKnown(op.inputs, shaping...) {
+	if !isKnown(op.inputs, imageInputs...) {
 		return reuse{}, true
 	}
 	if !op.makesImage {
@@ -109,11 +109,11 @@ func (r *imageResource) reusable(ctx context.Context, op operation) (there reuse
 
 // unchanged tells whether nothing that shapes the image is other than what was applied.
 func (op operation) unchanged() bool {
-	for _, key := range shaping {
-		if key == "contextHash" && op.pinned {
+	for _, in := range inputTable {
+		if in.hash == nil || in.name == "contextHash" && op.pinned {
 			continue
 		}
-		if !watched[key](op.old.outputs, op.inputs, key) {
+		if !in.equal(op.old.outputs, op.inputs, in.name) {
 			return false
 		}
 	}

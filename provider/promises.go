@@ -141,7 +141,7 @@ func (op operation) knownTags() map[int]registry.Tag {
 	if !op.pushes() || !given.IsArray() {
 		return tags
 	}
-	hash, hashKnown := inputsHash(op.args), isKnown(op.inputs, shaping...)
+	hash, hashKnown := inputsHash(op.args), isKnown(op.inputs, imageInputs...)
 	for i, value := range given.AsArray().All {
 		if !value.IsString() || !hashKnown && hashMarks.MatchString(value.AsString()) {
 			continue

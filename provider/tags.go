@@ -153,7 +153,7 @@ func (a ImageArgs) namesHash() bool { return slices.ContainsFunc(a.Tags, hashMar
 
 // tagsKnown tells whether the references are known that the image will get.
 func (op operation) tagsKnown() bool {
-	return isKnown(op.inputs, "tags", "push") && (!op.args.namesHash() || isKnown(op.inputs, shaping...))
+	return isKnown(op.inputs, "tags", "push") && (!op.args.namesHash() || isKnown(op.inputs, imageInputs...))
 }
 
 var computedHash = regexp.MustCompile("^[0-9a-f]{64}$")

@@ -1,0 +1,193 @@
+package provider
+
+import (
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+)
+
+// input says what one input of Image means. The provider derives every list of inputs from the table of them.
+type input struct {
+	name string
+
+	// equal compares what was applied with what is wanted. A change updates the image; nil: none does.
+	equal func(applied, wanted property.Map, key string) bool
+	// hash returns the fields of inputsHash, none for an input that is not set. nil: the input does not shape the image.
+	hash func(ImageArgs) []string
+	// files and bases are what must be known to predict the files, and the base images, that the build reads.
+	files, bases need
+	// builds: a preview must know it to build.
+	builds bool
+	// delivers: it decides whether somebody gets the image.
+	delivers bool
+	// computed: Check fills it in.
+	computed bool
+	// public is why its value cannot be a secret, and what to do instead. "": it can be one.
+	public string
+
+	why string // of equal: why a change is a reason to update, or is none
+}
+
+// need is how much of an input must be known.
+type need int
+
+// The needs; each includes those before it.
+const (
+	needNothing need = iota
+	needKeys         // which keys it has
+	needValue        // all of it
+	needValid        // all of it, and Check found nothing wrong with it
+)
+
+// inputTable has each input once. The fields of inputsHash have this order: another one would change every hash. What is
+// new comes after the others, and adds no field unless it is set.
+var inputTable = []input{
+	{
+		name: "contextHash", equal: equal, hash: hashContextHash, builds: true, computed: true,
+		why: "the build reads other files",
+	},
+	{
+		name: "target", equal: equal, hash: hashTarget, files: needValid, bases: needValue, builds: true,
+		why: "another stage is another image",
+	},
+	{
+		name: "platforms", equal: equalPlatforms, hash: hashPlatforms, files: needValid, bases: needValue, builds: true,
+		why: "the index has an image for each",
+	},
+	{
+		name: "buildArgs", equal: equal, hash: hashBuildArgs, files: needKeys, bases: needKeys, builds: true,
+		why: "steps read them",
+		public: "a build argument can be read in the image's history and provenance, so it cannot be a secret: " +
+			"give it in secrets and mount it in the step that needs it (RUN --mount=type=secret,id=…), " +
+			"or say that it is none (unsecret)",
+	},
+	{
+		name: "labels", equal: equal, hash: hashLabels, builds: true,
+		why: "they are part of the image",
+		public: "a label can be read by everybody who has the image, so it cannot be a secret: " +
+			"take it from a plain value, or say that it is none (unsecret)",
+	},
+	{
+		name: "annotations", equal: equal, hash: hashAnnotations, builds: true,
+		why: "they are part of the image",
+		public: "an annotation can be read by everybody who can see the image, so it cannot be a secret: " +
+			"take it from a plain value, or say that it is none (unsecret)",
+	},
+	{
+		name: "testTargets", equal: equalSets, hash: hashTestTargets, files: needValid, bases: needValue, builds: true,
+		why: "an image counts as tested by all of them",
+	},
+	{
+		name: "addHosts", equal: equal, hash: hashHosts, builds: true,
+		why: "steps see them",
+	},
+	{
+		name: "network", equal: equalNetwork, hash: hashNetwork, builds: true,
+		why: "steps see it",
+	},
+	{
+		name: "baseDigests", equal: equal, hash: hashBaseDigests, builds: true, computed: true,
+		why: "the image is made of other base images",
+	},
+	{
+		name: "sourceDateEpoch", equal: equal, hash: hashEpoch, builds: true,
+		why: "it is the time of the image and of its files",
+	},
+	{
+		name: "provenance", equal: equal, hash: hashProvenance, builds: true,
+		why: "it is attached to the image",
+	},
+	{
+		name: "sbom", equal: equal, hash: hashSBOM, builds: true,
+		why: "it is attached to the image",
+	},
+	{
+		name: "exports", equal: equal, hash: hashImageAttrs, builds: true, delivers: true,
+		why: "only a build writes them, and some say how the image is written",
+		public: "exports are repeated in the outputs, and annotations in them can be read by everybody who can see the " +
+			"image, so that nothing in them can be a secret: take it from a plain value, or say that it is none (unsecret)",
+	},
+	{
+		name: "load", equal: equalFlag, hash: hashNothing, builds: true, delivers: true,
+		why: "only a build loads it",
+	},
+
+	{
+		name: "tags", equal: equalSets, delivers: true,
+		why: "they name the image, and are moved without a build",
+		public: "a tag is seen wherever the image is, so it cannot be a secret: " +
+			"take it from a plain value, or say that it is none (unsecret)",
+	},
+	{name: "push", equal: equalPush, delivers: true, why: "it says whether the tags are written"},
+
+	{
+		name: "context", files: needValid, bases: needValue, builds: true,
+		why: "moving a directory does not change what is in it; contextHash tells",
+	},
+	{
+		name: "dockerfile", files: needValid, bases: needValue, builds: true,
+		why: "its text is part of contextHash; its place is not of the image",
+	},
+	{name: "watch", files: needValid, builds: true, why: "what it makes of the context shows in contextHash"},
+	{name: "pull", files: needValue, builds: true, why: "what it finds shows in contextHash and baseDigests"},
+	{name: "secrets", builds: true, why: "another token makes no other image"},
+	{name: "secretSources", builds: true, why: "another place of a token makes no other image"},
+	{name: "ssh", builds: true, why: "another key makes no other image"},
+	{name: "noCache", builds: true, why: "says how to build, not what; it would be a reason once only"},
+	{name: "builder", builds: true, why: "the same inputs are the same image on every builder"},
+	{name: "buildOnPreview", builds: true, why: "is about previews only"},
+	{name: "cacheFrom", why: "a cache has no say in what is built"},
+	{name: "cacheTo", why: "what is kept for other builds is none of this image"},
+	{name: "registries", why: "credentials are looked up when they are needed"},
+	{name: "pushTimeout", why: "how long a push is tried is none of the image"},
+}
+
+// The lists that the provider needs.
+var (
+	// watchedInputs are those of which a change is an update. The outputs repeat them.
+	watchedInputs = inputsThat(func(in input) bool { return in.equal != nil })
+	// imageInputs shape the image, or what is left beside it.
+	imageInputs = inputsThat(func(in input) bool { return in.hash != nil })
+	// buildInputs are those that a preview must know to build. Tags, logins and caches are not among them: the same
+	// update may create the repository.
+	buildInputs = inputsThat(func(in input) bool { return in.builds })
+	// computedInputs are those that Check fills in.
+	computedInputs = inputsThat(func(in input) bool { return in.computed })
+	// deliveryInputs decide whether somebody gets the image.
+	deliveryInputs = inputsThat(func(in input) bool { return in.delivers })
+	// filesInputs must be valid, or the files that a build reads cannot be found.
+	filesInputs = inputsThat(func(in input) bool { return in.files == needValid })
+	// publicInputs are those that everybody can read who has the image.
+	publicInputs = inputsThat(func(in input) bool { return in.public != "" })
+)
+
+// inputsThat returns the names of the inputs that are chosen, in the order of the table.
+func inputsThat(chosen func(input) bool) (names []string) {
+	for _, in := range inputTable {
+		if chosen(in) {
+			names = append(names, in.name)
+		}
+	}
+	return names
+}
+
+// inputNamed returns the input of a name that the table has.
+func inputNamed(name string) input {
+	i := slices.IndexFunc(inputTable, func(in input) bool { return in.name == name })
+	return inputTable[i]
+}
+
+// filesNeed and basesNeed return what must be known of an input to predict the files or base images that a build reads.
+func filesNeed(in input) need { return in.files }
+func basesNeed(in input) need { return in.bases }
+
+// meets tells whether enough is known of each input.
+func meets(inputs property.Map, needOf func(input) need) bool {
+	for _, in := range inputTable {
+		value := inputs.Get(in.name)
+		if need := needOf(in); need >= needKeys && value.IsComputed() || need >= needValue && value.HasComputed() {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,94 @@
+package provider
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// TestInputTableHasEachInputOnce: what ImageArgs has, and nothing else, each with a reason.
+func TestInputTableHasEachInputOnce(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, in := range inputTable {
+		names = append(names, in.name)
+		if in.why == "" {
+			t.Errorf("%s has no reason", in.name)
+		}
+	}
+	want := slices.Sorted(maps.Keys(fieldsOf(reflect.TypeFor[ImageArgs]())))
+	if slices.Sort(names); !slices.Equal(names, want) {
+		t.Errorf("the table has\n%v, the inputs are\n%v", names, want)
+	}
+}
+
+// TestInputTableIsConsistent: what shapes the image is compared and must be known to build it. Outputs repeat what is
+// compared, and so no secret is.
+func TestInputTableIsConsistent(t *testing.T) {
+	t.Parallel()
+	outputs := fieldsOf(reflect.TypeFor[ImageState]())
+	for _, in := range inputTable {
+		if in.hash != nil && (in.equal == nil || !in.builds) {
+			t.Errorf("%s shapes the image and is not compared, or a preview builds without it", in.name)
+		}
+		if in.files > needNothing && !in.builds {
+			t.Errorf("%s decides which files a build reads, and a preview builds without it", in.name)
+		}
+		if in.bases > in.files {
+			t.Errorf("%s decides which base images a build has, and not which files it reads", in.name)
+		}
+		if _, ok := outputs[in.name]; ok != (in.equal != nil) && in.name != "baseDigests" { // which no SDK shows
+			t.Errorf("%s is compared: %v; the outputs have it: %v", in.name, in.equal != nil, ok)
+		}
+	}
+}
+
+// TestListsOfInputs holds what the table means for each use of it.
+func TestListsOfInputs(t *testing.T) {
+	t.Parallel()
+	image := []string{
+		"addHosts", "annotations", "baseDigests", "buildArgs", "contextHash", "exports", "labels", "load", "network",
+		"platforms", "provenance", "sbom", "sourceDateEpoch", "target", "testTargets",
+	}
+	for name, list := range map[string]struct{ got, want []string }{
+		"watched": {watchedInputs, append([]string{"push", "tags"}, image...)},
+		"image":   {imageInputs, image},
+		"build": {buildInputs, append([]string{
+			"buildOnPreview", "builder", "context", "dockerfile", "noCache", "pull", "secretSources", "secrets", "ssh",
+			"watch",
+		}, image...)},
+		"computed": {computedInputs, []string{"baseDigests", "contextHash"}},
+		"delivery": {deliveryInputs, []string{"exports", "load", "push", "tags"}},
+		"public":   {publicInputs, []string{"annotations", "buildArgs", "exports", "labels", "tags"}},
+		"files":    {filesInputs, []string{"context", "dockerfile", "platforms", "target", "testTargets", "watch"}},
+		"bases": {
+			inputsThat(func(in input) bool { return in.bases >= needValue }),
+			[]string{"context", "dockerfile", "platforms", "target", "testTargets"},
+		},
+	} {
+		if got, want := sortUnique(list.got), sortUnique(list.want); !slices.Equal(got, want) {
+			t.Errorf("%s: got\n%v, want\n%v", name, got, want)
+		}
+	}
+}
+
+// TestMeets: an unknown value inside an input, or a whole unknown one.
+func TestMeets(t *testing.T) {
+	t.Parallel()
+	for inputs, want := range map[string]struct{ files, bases bool }{
+		`{}`:                                {true, true},
+		`{"tags": "?", "secrets": "?"}`:     {true, true},
+		`{"buildArgs": {"A": "?"}}`:         {true, true},
+		`{"buildArgs": "?"}`:                {false, false},
+		`{"watch": "?"}`:                    {false, true},
+		`{"pull": "?"}`:                     {false, true},
+		`{"context": {"location": "?"}}`:    {false, false},
+		`{"platforms": ["linux/arm", "?"]}`: {false, false},
+	} {
+		m := props(t, inputs)
+		if files, bases := meets(m, filesNeed), meets(m, basesNeed); files != want.files || bases != want.bases {
+			t.Errorf("%s: files %v, bases %v", inputs, files, bases)
+		}
+	}
+}
