@@ -8,6 +8,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // How long registries are asked again and again. Who looks only, waits less.
@@ -88,7 +89,7 @@ func (r *imageResource) point(
 	}
 	op.waits.enter("moving tags")
 	result.tags, err = setTags(ctx, client, result.digest, tags)
-	result.unsure = errors.Is(err, registry.ErrUnsure) && len(result.tags) == 0 && op.old.digest != ""
+	result.unsure = errors.Is(err, fault.ErrUnsure) && len(result.tags) == 0 && op.old.digest != ""
 	r.claims.add(result.digest, references(result.tags))
 	return err
 }

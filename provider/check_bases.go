@@ -16,6 +16,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 var imageDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -115,7 +116,7 @@ func (r *imageResource) checkReach(ctx context.Context, c *checker, plan inputs.
 }
 
 func isRefused(err error) bool {
-	return errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrDenied)
+	return errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied)
 }
 
 // resolveBases asks for all of them side by side, but for those that another image of the program will push first.

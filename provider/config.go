@@ -16,6 +16,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
 )
 
 // Config is the configuration of the provider: what its resources fall back to.
@@ -174,7 +175,7 @@ func (s *settings) keychain(w *waits, own []Registry) *registry.Keychain {
 	config := s.get()
 	keychain := registry.NewKeychain(append(logins(own), logins(config.Registries)...))
 	if e := config.ECR; e != nil {
-		keychain.ECR = registry.ECR{
+		keychain.ECR = ecr.Config{
 			Profile: deref(e.Profile), RoleARN: deref(e.RoleArn), Region: deref(e.Region), Endpoint: deref(e.Endpoint), Hosts: e.Hosts,
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Delete removes the tags that we pushed and that still point at our digest, and nothing else: whatever else holds the
@@ -44,7 +45,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 // withLoginHint says where the refused logins come from: what the engine does without the program, it does with the ones in
 // the state, and who has corrected the program finds them refused again.
 func (s *settings) withLoginHint(args ImageArgs, err error) error {
-	refused := errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrDenied)
+	refused := errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied)
 	if !refused || len(args.Registries)+len(s.get().Registries) == 0 {
 		return err
 	}
@@ -54,7 +55,7 @@ func (s *settings) withLoginHint(args ImageArgs, err error) error {
 // withWayOut says how to be rid of an image whose tags nobody deletes here: Docker Hub and ghcr.io delete none, elsewhere it may be a matter
 // of rights.
 func withWayOut(err error) error {
-	if !errors.Is(err, registry.ErrUnsupported) && !errors.Is(err, registry.ErrDenied) {
+	if !errors.Is(err, fault.ErrUnsupported) && !errors.Is(err, fault.ErrDenied) {
 		return err
 	}
 	return fmt.Errorf("%w; or leave what is tagged there: set the resource option retainOnDelete: true, run pulumi up, and then destroy", err)
@@ -66,7 +67,7 @@ func deleteTag(ctx context.Context, client *registry.Client, ref, digest string)
 		return err
 	}
 	_, err = client.DeleteTag(ctx, tag, digest)
-	if errors.Is(err, registry.ErrNoRepository) {
+	if errors.Is(err, fault.ErrNoRepository) {
 		return nil
 	}
 	return err

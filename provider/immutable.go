@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // glance is how long a preview waits to hear whether tags can move.
@@ -16,7 +17,7 @@ const glance = 5 * time.Second
 // it is built here, for once, without a push.
 func (r *imageResource) checkTags(ctx context.Context, client *registry.Client, op operation, tags []registry.Tag) error {
 	err := tagsMove(ctx, client, tags, "")
-	if !errors.Is(err, registry.ErrImmutableTag) || errors.Is(err, registry.ErrNoRepository) || op.args.varies() {
+	if !errors.Is(err, fault.ErrImmutableTag) || errors.Is(err, fault.ErrNoRepository) || op.args.varies() {
 		return err
 	}
 	built, err := r.build(ctx, op.inPreview(), nil)
@@ -34,7 +35,7 @@ func (r *imageResource) warnOfTags(ctx context.Context, op operation, digest str
 	}
 	ctx, stop := withinLimit(ctx, glance)
 	defer stop()
-	if err := tagsMove(ctx, r.registryClient(nil, op.args.Registries, glance), tags, digest); errors.Is(err, registry.ErrImmutableTag) {
+	if err := tagsMove(ctx, r.registryClient(nil, op.args.Registries, glance), tags, digest); errors.Is(err, fault.ErrImmutableTag) {
 		loggerOf(ctx).warningf("the update will fail: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Read asks the registry what became of the image. Only an authoritative "not found" is gone; whatever else goes wrong
@@ -44,7 +45,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 		}
 	}
 	err = w.explain(err, "")
-	if errors.Is(err, registry.ErrUndetermined) {
+	if errors.Is(err, fault.ErrUndetermined) {
 		loggerOf(ctx).warningf("the state is kept as it is, because nobody could tell whether the image is gone: %v. "+
 			"If it is gone, build it again with pulumi up --replace '%s'", err, req.Urn)
 		return unchanged, nil
@@ -69,12 +70,12 @@ func stillHolding(ctx context.Context, client *registry.Client, old state) (hold
 		}
 		digest, err := client.Resolve(ctx, tag)
 		switch {
-		case errors.Is(err, registry.ErrArchived):
+		case errors.Is(err, fault.ErrArchived):
 			if digest == old.digest {
 				holding, archived = append(holding, tag), err
 			}
-		case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrNoRepository):
-		case errors.Is(err, registry.ErrUndetermined):
+		case errors.Is(err, fault.ErrNotFound), errors.Is(err, fault.ErrNoRepository):
+		case errors.Is(err, fault.ErrUndetermined):
 			if served, _ := client.Exists(ctx, tag.Repository(), old.digest); !served {
 				return nil, nil, err
 			} // what is served is not archived, and so the tag does not hold it
@@ -134,7 +135,7 @@ func importImage(ctx context.Context, client *registry.Client, req p.ReadRequest
 		return p.ReadResponse{}, fmt.Errorf("import takes a reference with a tag as the ID: %w", err)
 	}
 	digest, err := client.Resolve(ctx, tag)
-	if errors.Is(err, registry.ErrNotFound) { // no answer would do: the engine takes an empty one for an image without properties
+	if errors.Is(err, fault.ErrNotFound) { // no answer would do: the engine takes an empty one for an image without properties
 		return p.ReadResponse{}, fmt.Errorf("there is no such image: %w", err)
 	}
 	if err != nil {

@@ -8,24 +8,24 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // declaredFaults returns the faults of package registry by name, from its source: a constant that nobody lists cannot hide.
-func declaredFaults(t *testing.T) map[string]registry.Fault {
+func declaredFaults(t *testing.T) map[string]fault.Kind {
 	t.Helper()
-	source, err := parser.ParseFile(token.NewFileSet(), "../registry/fault.go", nil, 0)
+	source, err := parser.ParseFile(token.NewFileSet(), "../registry/fault/kind.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	faults := map[string]registry.Fault{}
+	faults := map[string]fault.Kind{}
 	for _, declaration := range source.Decls {
 		group, ok := declaration.(*ast.GenDecl)
 		if !ok || group.Tok != token.CONST {
 			continue
 		}
 		for i, spec := range group.Specs {
-			faults[spec.(*ast.ValueSpec).Names[0].Name] = registry.Fault(firstFault(group) + i)
+			faults[spec.(*ast.ValueSpec).Names[0].Name] = fault.Kind(firstFault(group) + i)
 		}
 	}
 	return faults
@@ -49,8 +49,8 @@ func TestEachFaultHasARemedy(t *testing.T) {
 		t.Fatalf("only %d faults were found", len(faults))
 	}
 	delete(faults, "Unexplained")
-	for name, fault := range faults {
-		err := fmt.Errorf("tagging y: %w", factsOf(fault))
+	for name, kind := range faults {
+		err := fmt.Errorf("tagging y: %w", factsOf(kind))
 		if explainRegistry(err).Error() == err.Error() {
 			t.Errorf("%s has no remedy", name)
 		}

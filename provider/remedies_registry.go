@@ -9,6 +9,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // remediedError is an error with what to do about it. Its own errors need no further remedy.
@@ -52,7 +53,7 @@ func remediesOf(err error) (remedies []string) {
 	}
 	switch err := err.(type) { //nolint:errorlint // it walks the tree
 	case nil, *remediedError:
-	case *registry.Error:
+	case *fault.Error:
 		for _, cause := range err.Unwrap() {
 			add(remediesOf(cause)...)
 		}
@@ -69,15 +70,15 @@ func remediesOf(err error) (remedies []string) {
 }
 
 // registryRemedy returns the remedy of a fault; "" if there is none.
-func registryRemedy(e *registry.Error) string {
-	remedy := cmp.Or(registryRemedies[e.Fault], contentRemedies[e.Fault], loginRemedies[e.Fault], tagRemedies[e.Fault])
+func registryRemedy(e *fault.Error) string {
+	remedy := cmp.Or(registryRemedies[e.Kind], contentRemedies[e.Kind], loginRemedies[e.Kind], tagRemedies[e.Kind])
 	if e.Amazon {
-		remedy = cmp.Or(amazonRemedies[e.Fault], remedy)
+		remedy = cmp.Or(amazonRemedies[e.Kind], remedy)
 	}
 	if e.Daemon {
-		remedy = cmp.Or(daemonRemedies[e.Fault], remedy)
+		remedy = cmp.Or(daemonRemedies[e.Kind], remedy)
 	}
-	if e.Fault == registry.TagText && e.Proposal != "" {
+	if e.Kind == fault.TagText && e.Proposal != "" {
 		remedy = "write $proposal"
 	}
 	image := "imageTag=" + e.Label

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // reuse is an image that need not be built.
@@ -29,10 +30,10 @@ func alreadyThere(ctx context.Context, client *registry.Client, op operation, re
 	}
 	there.manifests, err = verify(ctx, client, there.digest, repositories, op.args)
 	switch {
-	case errors.Is(err, registry.ErrMismatch):
+	case errors.Is(err, fault.ErrMismatch):
 		loggerOf(ctx).warningf("an image that was there is built again, for it is not what is asked for: %v", err)
 		return reuse{}, nil
-	case errors.Is(err, registry.ErrNotFound):
+	case errors.Is(err, fault.ErrNotFound):
 		return reuse{}, nil
 	case err != nil:
 		return reuse{}, err
@@ -57,7 +58,7 @@ func hashTagged(ctx context.Context, client *registry.Client, op operation) (the
 	for _, tag := range op.hashTags() {
 		digest, err := client.Find(ctx, tag)
 		switch {
-		case errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrMismatch), err == nil && there.digest != "" && digest != there.digest:
+		case errors.Is(err, fault.ErrNotFound), errors.Is(err, fault.ErrMismatch), err == nil && there.digest != "" && digest != there.digest:
 			continue
 		case err != nil:
 			return reuse{}, err

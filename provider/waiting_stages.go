@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // stageBuilding is the stage of a build, of which the waits say enough.
@@ -30,7 +31,7 @@ func (a applied) outcome(op operation, err error) string {
 	switch {
 	case len(others) == 0:
 		return "every tag holds the image"
-	case errors.Is(err, registry.ErrUnsure):
+	case errors.Is(err, fault.ErrUnsure):
 		return movedText(a.tags) + "whether these moved is not known: " + strings.Join(others, ", ")
 	case len(a.tags) > 0:
 		return movedText(a.tags) + "not moved: " + strings.Join(others, ", ")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 var (
@@ -194,10 +195,10 @@ func TestOutcomes(t *testing.T) {
 			want: "moved: ghcr.io/a/b:1; not moved: ghcr.io/a/b:2",
 		},
 		"one of two, the other unsure": {
-			tags: `["ghcr.io/a/b:1", "ghcr.io/a/b:2"]`, applied: applied{digest: "sha256:", tags: []registry.Tag{b}}, err: registry.ErrUnsure,
+			tags: `["ghcr.io/a/b:1", "ghcr.io/a/b:2"]`, applied: applied{digest: "sha256:", tags: []registry.Tag{b}}, err: fault.ErrUnsure,
 			want: "moved: ghcr.io/a/b:2; whether these moved is not known: ghcr.io/a/b:1",
 		},
-		"unsure": {tags: `["ghcr.io/a/b:1"]`, err: registry.ErrUnsure, want: "whether these moved is not known: ghcr.io/a/b:1"},
+		"unsure": {tags: `["ghcr.io/a/b:1"]`, err: fault.ErrUnsure, want: "whether these moved is not known: ghcr.io/a/b:1"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

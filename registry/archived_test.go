@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -22,7 +23,7 @@ func TestSetTagsArchived(t *testing.T) {
 	fixed, mutable := parseTag(t, e.Host()+"/team/app:0123456789ab"), parseTag(t, e.Host()+"/team/app:latest")
 	client := once(amazon(t, e, "one"))
 	moved, err := client.SetTags(t.Context(), fixed.Repository(), digest, []registry.Tag{fixed, mutable})
-	expect(t, err, registry.ErrImmutableTag, "tagging "+fixed.String()+": immutable tag: it holds an image that "+e.Host()+" does not serve, since it is archived or its content is gone")
+	expect(t, err, fault.ErrImmutableTag, "tagging "+fixed.String()+": immutable tag: it holds an image that "+e.Host()+" does not serve, since it is archived or its content is gone")
 	if !slices.Equal(moved, []registry.Tag{mutable}) {
 		t.Errorf("moved %v", moved)
 	}
@@ -36,10 +37,10 @@ func TestArchivedIsNotGone(t *testing.T) {
 		archived bool
 		is       error // in place of it
 	}{
-		"archived":       {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest) }, true, registry.ErrArchived},
-		"on its way":     {func(e *registrytest.ECR, digest string) { e.Activate("team/app", digest) }, true, registry.ErrArchived},
-		"nobody may ask": {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest); e.Deny("ecr:DescribeImages") }, false, registry.ErrUndetermined},
-		"gone":           {func(e *registrytest.ECR, _ string) { e.Repository("team/app", registrytest.Mutable) }, false, registry.ErrNotFound},
+		"archived":       {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest) }, true, fault.ErrArchived},
+		"on its way":     {func(e *registrytest.ECR, digest string) { e.Activate("team/app", digest) }, true, fault.ErrArchived},
+		"nobody may ask": {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest); e.Deny("ecr:DescribeImages") }, false, fault.ErrUndetermined},
+		"gone":           {func(e *registrytest.ECR, _ string) { e.Repository("team/app", registrytest.Mutable) }, false, fault.ErrNotFound},
 		"AWS is silent": {func(e *registrytest.ECR, digest string) {
 			e.Archive("team/app", digest)
 			e.Inject(registrytest.Rule{Operation: "DescribeImages", Fault: registrytest.Reset(0)})
@@ -54,14 +55,14 @@ func TestArchivedIsNotGone(t *testing.T) {
 			test.prepare(e, digest)
 			client, tag := once(amazon(t, e, "one")), parseTag(t, e.Host()+"/team/app:1")
 			held, err := client.Resolve(t.Context(), tag)
-			if err == nil || test.is != nil && !errors.Is(err, test.is) || test.is == nil && errors.Is(err, registry.ErrNotFound) {
+			if err == nil || test.is != nil && !errors.Is(err, test.is) || test.is == nil && errors.Is(err, fault.ErrNotFound) {
 				t.Errorf("resolved to %q, %v", held, err)
 			}
-			if test.archived && (held != digest || errors.Is(err, registry.ErrNotFound)) {
+			if test.archived && (held != digest || errors.Is(err, fault.ErrNotFound)) {
 				t.Errorf("resolved to %q, %v", held, err)
 			}
 			found, err := client.Exists(t.Context(), tag.Repository(), digest)
-			if gone := !found && err == nil; gone != errors.Is(test.is, registry.ErrNotFound) || test.is != nil && !found && err != nil && !errors.Is(err, test.is) {
+			if gone := !found && err == nil; gone != errors.Is(test.is, fault.ErrNotFound) || test.is != nil && !found && err != nil && !errors.Is(err, test.is) {
 				t.Errorf("exists: %t, %v", found, err)
 			}
 			deleted, err := client.DeleteTag(t.Context(), tag, digest)
@@ -69,7 +70,7 @@ func TestArchivedIsNotGone(t *testing.T) {
 			if gone := test.archived || name == "gone"; deleted != test.archived || (len(left) == 0) != gone || (err != nil) != (test.is == nil) {
 				t.Errorf("deleted: %t, %v, left %v", deleted, err, left)
 			}
-			absent := registry.ErrNotFound
+			absent := fault.ErrNotFound
 			if !test.archived && test.is != nil {
 				absent = test.is
 			}
@@ -99,17 +100,17 @@ func TestUndeterminedNamesTheRight(t *testing.T) {
 			client := once(amazonOr(t, e, profile, `{}`, registry.Login{Address: e.Host(), Username: "AWS", Password: e.Token()}))
 			tag := parseTag(t, e.Host()+"/app:1")
 			_, err := client.Resolve(t.Context(), tag)
-			expect(t, err, registry.ErrUndetermined, "resolving "+tag.String()+": it is archived or gone, which is not known: "+want, registry.ImageMaybe)
-			if errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrDenied) || errors.Is(err, registry.ErrNotFound) {
+			expect(t, err, fault.ErrUndetermined, "resolving "+tag.String()+": it is archived or gone, which is not known: "+want, fault.ImageMaybe)
+			if errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied) || errors.Is(err, fault.ErrNotFound) {
 				t.Errorf("%v is more than that", err)
 			}
-			if found, err := client.Exists(t.Context(), tag.Repository(), digest); found || !errors.Is(err, registry.ErrUndetermined) {
+			if found, err := client.Exists(t.Context(), tag.Repository(), digest); found || !errors.Is(err, fault.ErrUndetermined) {
 				t.Errorf("exists: %t, %v", found, err)
 			}
 			if deleted, err := client.DeleteTag(t.Context(), tag, digest); deleted || err != nil {
 				t.Errorf("deleted: %t, %v", deleted, err)
 			}
-			if _, err := client.Find(t.Context(), tag); !errors.Is(err, registry.ErrNotFound) {
+			if _, err := client.Find(t.Context(), tag); !errors.Is(err, fault.ErrNotFound) {
 				t.Errorf("it is reused: %v", err)
 			}
 		})
@@ -141,7 +142,7 @@ func TestCheckTagsArchived(t *testing.T) {
 	client := once(amazon(t, e, "one"))
 	for _, other := range []string{"", "sha256:" + strings.Repeat("0", 64)} {
 		err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, other)
-		expect(t, err, registry.ErrImmutableTag, "tag "+tag.String()+": immutable tag: archived", registry.ImageArchived)
+		expect(t, err, fault.ErrImmutableTag, "tag "+tag.String()+": immutable tag: archived", fault.ImageArchived)
 	}
 	if err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, digest); err != nil {
 		t.Error(err)

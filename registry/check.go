@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // checkTimeout bounds a check that a build waits for.
@@ -26,14 +29,14 @@ func (c *Client) CheckTags(ctx context.Context, repository string, tags []Tag, d
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, checkTimeout, errors.New("a check that nobody waits for any longer"))
 	defer stop()
-	api, err := c.ecrAPI(ctx, repository)
+	api, err := c.ecrRepository(ctx, repository)
 	if api == nil || err != nil {
 		return nil //nolint:nilerr // the push will say it, if it stops the push
 	}
-	m, err := api.mutability(ctx)
+	m, err := api.Mutability(ctx)
 	switch {
-	case errors.Is(err, ErrNoRepository):
-		return api.checkMissing(ctx, repository, err)
+	case errors.Is(err, fault.ErrNoRepository):
+		return checkMissing(ctx, api, repository, err)
 	case err != nil:
 		return nil //nolint:nilerr // as above
 	}
@@ -41,23 +44,23 @@ func (c *Client) CheckTags(ctx context.Context, repository string, tags []Tag, d
 }
 
 // checkMissing: a repository that a push would make is as good as one that is there.
-func (a *ecrAPI) checkMissing(ctx context.Context, repository string, missing error) error {
-	if made, err := a.createsOnPush(ctx); made || err != nil {
+func checkMissing(ctx context.Context, api *ecr.Repository, repository string, missing error) error {
+	if made, err := api.CreatesOnPush(ctx); made || err != nil {
 		return nil //nolint:nilerr // nobody knows
 	}
 	return fmt.Errorf("repository %s: %w", repository, missing)
 }
 
-func (c *Client) checkTags(ctx context.Context, m mutability, tags []Tag, want string) error {
+func (c *Client) checkTags(ctx context.Context, m ecr.Mutability, tags []Tag, want string) error {
 	var inTheWay []error
 	for _, tag := range tags {
-		if !m.keepsTag(tag.label) {
+		if !m.KeepsTag(tag.label) {
 			continue
 		}
 		held, err := c.Resolve(ctx, tag)
 		switch {
-		case errors.Is(err, ErrArchived) && (want == "" || held != want):
-			inTheWay = append(inTheWay, fmt.Errorf("tag %s: %w: %w", tag, ErrImmutableTag, errors.Unwrap(err)))
+		case errors.Is(err, fault.ErrArchived) && (want == "" || held != want):
+			inTheWay = append(inTheWay, fmt.Errorf("tag %s: %w: %w", tag, fault.ErrImmutableTag, errors.Unwrap(err)))
 		case err == nil && held != want:
 			inTheWay = append(inTheWay, heldTag(tag, digest.Digest(held), digest.Digest(want)))
 		}
@@ -71,7 +74,7 @@ func heldTag(tag Tag, held, want digest.Digest) error {
 	if want != "" {
 		reason = fmt.Sprintf("it holds %s, not %s, and its repository does not let it move", held, want)
 	}
-	e := newError(TagFixed, fmt.Sprintf("tag %s: %v: %s", tag, ErrImmutableTag, reason), ErrImmutableTag)
+	e := fault.New(fault.TagFixed, fmt.Sprintf("tag %s: %v: %s", tag, fault.ErrImmutableTag, reason), fault.ErrImmutableTag)
 	e.Host, e.Repository, e.Label = tag.host, tag.path, tag.label
 	return e
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -56,8 +57,8 @@ func TestCheckTags(t *testing.T) {
 				}
 				return
 			}
-			expect(t, err, registry.ErrImmutableTag, "tag "+tags[0].String()+": immutable tag: "+strings.ReplaceAll(test.want, "HELD", held)+
-				", and its repository does not let it move", registry.TagFixed)
+			expect(t, err, fault.ErrImmutableTag, "tag "+tags[0].String()+": immutable tag: "+strings.ReplaceAll(test.want, "HELD", held)+
+				", and its repository does not let it move", fault.TagFixed)
 		})
 	}
 }
@@ -77,7 +78,7 @@ func TestCheckTagsOfMissing(t *testing.T) {
 				}
 				return
 			}
-			expect(t, err, registry.ErrNoRepository, "repository "+e.Host()+"/team/app: AWS: The repository with name 'team/app' does not exist in the registry with id '123456789012'")
+			expect(t, err, fault.ErrNoRepository, "repository "+e.Host()+"/team/app: AWS: The repository with name 'team/app' does not exist in the registry with id '123456789012'")
 		})
 	}
 	e := registrytest.NewECR(t)
@@ -108,10 +109,10 @@ func TestArchivedIsNotThere(t *testing.T) {
 	digest := e.Push(t, "app:1", image)
 	e.Archive("app", digest)
 	client := once(amazon(t, e, "one"))
-	if found, err := client.Exists(t.Context(), e.Host()+"/app", digest); found || !errors.Is(err, registry.ErrArchived) {
+	if found, err := client.Exists(t.Context(), e.Host()+"/app", digest); found || !errors.Is(err, fault.ErrArchived) {
 		t.Errorf("%t, %v", found, err)
 	}
-	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest, registry.Expected{}); !errors.Is(err, registry.ErrNotFound) {
+	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest, registry.Expected{}); !errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
 	e.Push(t, "app:1", image)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue/wire"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // concurrency is how many requests one call sends to a registry side by side.
@@ -89,7 +90,7 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	login, err := c.login(ctx, canonicalHost(repository.RegistryStr()))
+	login, err := c.login(ctx, fault.CanonicalHost(repository.RegistryStr()))
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 // checkOpened returns errNotARegistry for a 404, which here is about the host or its token server and never about an
 // image. It returns any other error as it is.
 func (s *session) checkOpened(err error) error {
-	if answered, ok := errors.AsType[*transport.Error](err); ok && errors.Is(s.explainAnswer(answered), ErrNotFound) {
+	if answered, ok := errors.AsType[*transport.Error](err); ok && errors.Is(s.explainAnswer(answered), fault.ErrNotFound) {
 		return errNotARegistry
 	}
 	return err
@@ -124,8 +125,8 @@ func (s *session) checkOpened(err error) error {
 
 // withBudget returns a context that ends with ctx or after the budget of one call.
 func (c *Client) withBudget(ctx context.Context) (context.Context, context.CancelFunc) {
-	late := fmt.Sprintf("%v: the registry took longer than %s", ErrUnreachable, c.options.Budget)
-	return context.WithTimeoutCause(ctx, c.options.Budget, newError(Silent, late, ErrUnreachable))
+	late := fmt.Sprintf("%v: the registry took longer than %s", fault.ErrUnreachable, c.options.Budget)
+	return context.WithTimeoutCause(ctx, c.options.Budget, fault.New(fault.Silent, late, fault.ErrUnreachable))
 }
 
 // login is the one of host for the lifetime of the client, so that its helper is asked once.
@@ -176,8 +177,8 @@ func (c *Client) asksForLogin(host string) bool {
 	if c.keychain == nil {
 		return false
 	}
-	known, amazon := c.keychain.ECR.host(host)
-	return amazon && !known.public
+	amazon, ok := c.keychain.ECR.Registry(host)
+	return ok && !amazon.IsPublic()
 }
 
 // rules is the way of every request, logins and redirects included. go-containerregistry sends pings in goroutines of its own.

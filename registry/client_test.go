@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -40,7 +41,7 @@ func refusal(status int, code, message string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { registrytest.Refuse(w, status, code, message) }
 }
 
-func expect(t *testing.T, err, sentinel error, want string, faults ...registry.Fault) {
+func expect(t *testing.T, err, sentinel error, want string, faults ...fault.Kind) {
 	t.Helper()
 	if !errors.Is(err, sentinel) {
 		t.Errorf("%v is no %v", err, sentinel)
@@ -77,17 +78,17 @@ func (r raw) Digest() (v1.Hash, error) {
 }
 
 // faultsOf returns the faults in an error, from the outermost.
-func faultsOf(err error) (faults []registry.Fault) {
-	for _, fault := range errorsOf(err) {
-		faults = append(faults, fault.Fault)
+func faultsOf(err error) (faults []fault.Kind) {
+	for _, failure := range errorsOf(err) {
+		faults = append(faults, failure.Kind)
 	}
 	return faults
 }
 
 // errorsOf returns the errors with faults in an error, from the outermost.
-func errorsOf(err error) (found []*registry.Error) {
-	if fault, ok := err.(*registry.Error); ok { //nolint:errorlint // it walks the tree
-		found = append(found, fault)
+func errorsOf(err error) (found []*fault.Error) {
+	if failure, ok := err.(*fault.Error); ok { //nolint:errorlint // it walks the tree
+		found = append(found, failure)
 	}
 	switch err := err.(type) { //nolint:errorlint // as above
 	case interface{ Unwrap() []error }:

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // dated is a server whose certificate is valid for an hour from a time on.
@@ -44,9 +44,9 @@ func TestACertificateOfAnotherTime(t *testing.T) {
 	for name, from := range map[string]time.Time{"future": time.Now().Add(time.Hour), "past": time.Now().Add(-2 * time.Hour)} {
 		host := dated(t, from)
 		_, err := anonymous(t).Resolve(t.Context(), parseTag(t, host+"/app:1"))
-		want := registry.ExpiredCertificate
-		stale, ok := errors.AsType[*registry.Error](err)
-		if !ok || stale.Fault != want || stale.Host != host || !strings.Contains(err.Error(), "not yet valid: current time ") {
+		want := fault.ExpiredCertificate
+		stale, ok := errors.AsType[*fault.Error](err)
+		if !ok || stale.Kind != want || stale.Host != host || !strings.Contains(err.Error(), "not yet valid: current time ") {
 			t.Errorf("%s: got %v, want %v", name, err, want)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // cloudTimeout bounds one lookup in a cloud: its metadata service, its command line, its token server.
@@ -38,7 +39,7 @@ var clouds = []cloud{
 	{
 		domains: []string{"gcr.io", ".gcr.io", ".pkg.dev"},
 		ask: func(ctx context.Context, host string) (Credential, error) {
-			if err := checkFiles(googleFiles); err != nil {
+			if err := fault.CheckFiles(googleFiles); err != nil {
 				return Credential{}, err
 			}
 			return fromKeychain(ctx, google.Keychain, host)
@@ -83,8 +84,8 @@ func isOf(clouds []cloud, host string) bool {
 // askInTime returns what ask returns, or the cause of a context that ended first. A library that does not heed its context
 // is left to itself after cloudTimeout.
 func askInTime(ctx context.Context, host string, ask func(context.Context, string) (Credential, error)) (Credential, error) {
-	late := fmt.Sprintf("%v: no credential for %s within %s", ErrUnreachable, host, cloudTimeout)
-	ctx, stop := context.WithTimeoutCause(ctx, cloudTimeout, newError(Silent, late, ErrUnreachable))
+	late := fmt.Sprintf("%v: no credential for %s within %s", fault.ErrUnreachable, host, cloudTimeout)
+	ctx, stop := context.WithTimeoutCause(ctx, cloudTimeout, fault.New(fault.Silent, late, fault.ErrUnreachable))
 	defer stop()
 	type answer struct {
 		credential Credential
@@ -112,11 +113,11 @@ func fromKeychain(ctx context.Context, keychain authn.Keychain, host string) (Cr
 	}
 	authenticator, err := authn.Resolve(ctx, keychain, registry)
 	if err != nil {
-		return Credential{}, errors.New(oneLine(err.Error()))
+		return Credential{}, errors.New(fault.OneLine(err.Error()))
 	}
 	config, err := authn.Authorization(ctx, authenticator)
 	if err != nil {
-		return Credential{}, errors.New(oneLine(err.Error()))
+		return Credential{}, errors.New(fault.OneLine(err.Error()))
 	}
 	return Credential{Username: config.Username, Password: config.Password, IdentityToken: config.IdentityToken}, nil
 }
@@ -134,7 +135,7 @@ var azureIdentity = sync.OnceValues(func() (azcore.TokenCredential, error) { ret
 const azureScope = "https://containerregistry.azure.net/.default"
 
 func (a azure) credential(ctx context.Context, host string) (Credential, error) {
-	if err := checkFiles(microsoftFiles); err != nil {
+	if err := fault.CheckFiles(microsoftFiles); err != nil {
 		return Credential{}, err
 	}
 	identity, err := a.identity()
@@ -163,9 +164,9 @@ func (a azure) credential(ctx context.Context, host string) (Credential, error) 
 
 // azureError returns the error of an exchange with Azure.
 func azureError(err error) error {
-	e := newError(AzureRefused, "Azure: "+oneLine(fmt.Sprint(err)))
+	e := fault.New(fault.AzureRefused, "Azure: "+fault.OneLine(fmt.Sprint(err)))
 	if refused, ok := errors.AsType[*addressError](err); ok {
-		e.Fault, e.Host = UnnamedHost, refused.host
+		e.Kind, e.Host = fault.UnnamedHost, refused.host
 	}
 	return e
 }

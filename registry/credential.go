@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Credential answers for exactly one host. The zero Credential is anonymous. However it is printed, it prints as [credential].
@@ -48,7 +50,7 @@ type Login struct {
 }
 
 // Host is the canonical host of the address, the one that Lookup compares.
-func (l Login) Host() string { return canonicalHost(l.Address) }
+func (l Login) Host() string { return fault.CanonicalHost(l.Address) }
 
 // Both types print their secrets through none of the ways by which values reach logs, errors and state. fmt asks Format for every
 // verb, %#v included.

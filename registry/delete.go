@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // DeleteTag removes a tag if it still points to digest, and says whether it did. A tag that is gone, or that holds something else by now,
@@ -28,7 +31,7 @@ func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted
 	}
 	deleted, err = c.deleteTag(ctx, s, tag, digest)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, fault.ErrNotFound):
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("deleting %s: %w", tag, err)
@@ -38,32 +41,32 @@ func (c *Client) DeleteTag(ctx context.Context, tag Tag, digest string) (deleted
 
 func (c *Client) deleteTag(ctx context.Context, s *session, tag Tag, want string) (bool, error) {
 	held, err := s.resolve(ctx, tag.label, digest.Canonical)
-	if errors.Is(err, ErrNotFound) {
-		held, err = c.checkArchive(ctx, tag.Repository(), types.ImageIdentifier{ImageTag: &tag.label}, err)
+	if errors.Is(err, fault.ErrNotFound) {
+		held, err = c.checkArchive(ctx, tag.Repository(), ecr.ImageID{Tag: tag.label}, err)
 	}
 	switch {
-	case errors.Is(err, ErrArchived): // it can be deleted all the same
+	case errors.Is(err, fault.ErrArchived): // it can be deleted all the same
 		err = nil
-	case errors.Is(err, ErrUndetermined): // it may hold another image: only what is ours is deleted
+	case errors.Is(err, fault.ErrUndetermined): // it may hold another image: only what is ours is deleted
 		return false, nil
 	}
 	if err != nil || held.String() != want {
 		return false, err
 	}
-	api, err := c.ecrAPI(ctx, tag.Repository())
+	api, err := c.ecrRepository(ctx, tag.Repository())
 	if err != nil {
 		return false, err
 	}
 	if api != nil {
-		return api.deleteTag(ctx, tag.label)
+		return api.DeleteTag(ctx, tag.label)
 	}
 	return s.deleteTag(ctx, tag)
 }
 
 func (s *session) deleteTag(ctx context.Context, tag Tag) (bool, error) {
 	_, err := s.do(ctx, request{method: http.MethodDelete, path: "manifests/" + tag.label})
-	if refused, ok := errors.AsType[*Error](err); ok && refused.Fault == RequestNotOffered {
-		refused.Fault = TagsNotDeleted
+	if refused, ok := errors.AsType[*fault.Error](err); ok && refused.Kind == fault.RequestNotOffered {
+		refused.Kind = fault.TagsNotDeleted
 	}
 	return err == nil, err
 }

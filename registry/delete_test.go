@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -21,7 +21,7 @@ func TestDeleteTag(t *testing.T) {
 			t.Errorf("call %d: deleted %t, %v", i, deleted, err)
 		}
 	}
-	if _, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1")); !errors.Is(err, registry.ErrNotFound) {
+	if _, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1")); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("after it: %v", err)
 	}
 	if held, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:2")); held != digest {
@@ -63,15 +63,15 @@ func TestDeleteTagUnsupported(t *testing.T) {
 		"not allowed":  refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported."),
 		"digests only": refusal(http.StatusBadRequest, "DIGEST_INVALID", "The operation is unsupported."),
 	}
-	for name, fault := range tests {
+	for name, broken := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-			r.Wrap(registrytest.Intercept(http.MethodDelete, "", fault))
+			r.Wrap(registrytest.Intercept(http.MethodDelete, "", broken))
 			tag := parseTag(t, r.Host()+"/app:1")
 			deleted, err := anonymous(t).DeleteTag(t.Context(), tag, digest)
-			expect(t, err, registry.ErrUnsupported, "deleting "+tag.String()+": unsupported by the registry: The operation is unsupported.", registry.TagsNotDeleted)
+			expect(t, err, fault.ErrUnsupported, "deleting "+tag.String()+": unsupported by the registry: The operation is unsupported.", fault.TagsNotDeleted)
 			if deleted {
 				t.Error("deleted")
 			}

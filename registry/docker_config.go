@@ -6,13 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/types"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // dockerConfig reads docker's config.json. One that is not there is empty. The error names the file.
@@ -40,4 +45,84 @@ func (k *Keychain) dockerFolder() string {
 		}
 	}
 	return config.Dir()
+}
+
+// storedCredential is what somebody stored on this machine.
+func (k *Keychain) storedCredential(ctx context.Context, host string) (Credential, error) {
+	found, err := environmentCredential(host)
+	if err != nil || !found.Anonymous() {
+		return found, err
+	}
+	found, err = k.dockerCredential(ctx, host)
+	if err != nil || !found.Anonymous() {
+		return found, err
+	}
+	return fromClouds(ctx, environment, host)
+}
+
+// environmentCredential reads DOCKER_AUTH_CONFIG, the auths of a config.json in a variable, as CI systems set it.
+func environmentCredential(host string) (Credential, error) {
+	text := os.Getenv(configfile.DockerEnvConfigKey)
+	if text == "" {
+		return Credential{}, nil
+	}
+	given, err := config.LoadFromReader(strings.NewReader(text))
+	if err != nil {
+		return Credential{}, fault.New(fault.DockerAuth,
+			"credentials for "+host+`: DOCKER_AUTH_CONFIG is not like {"auths":{"ghcr.io":{"auth":"..."}}}`)
+	}
+	return fileCredential(given.GetAuthConfigs(), host), nil
+}
+
+// dockerCredential asks the helper that config.json names for host, and the file itself where there is no helper or it has nothing.
+func (k *Keychain) dockerCredential(ctx context.Context, host string) (Credential, error) {
+	stored, err := k.dockerConfig(ctx)
+	if err != nil {
+		return Credential{}, fault.New(fault.DockerConfig, fmt.Sprintf("credentials for %s: %v", host, err), err)
+	}
+	helper := helperFor(stored, host)
+	if helper == "" {
+		return fileCredential(stored.GetAuthConfigs(), host), nil
+	}
+	wait := Wait{Kind: WaitHelper, Host: host, Helper: helperProgram(helper)}
+	end := k.Watch.begin(wait)
+	found, err := askHelper(ctx, helper, host)
+	end()
+	if err != nil && ctx.Err() != nil {
+		return Credential{}, &waitError{wait: wait, cause: err}
+	}
+	if err != nil {
+		return Credential{}, fmt.Errorf("credentials for %s: %w", host, err)
+	}
+	if found.Anonymous() {
+		return fileCredential(stored.GetAuthConfigs(), host), nil
+	}
+	return found, nil
+}
+
+// helperFor is the suffix of the credential helper that is configured for host, or of the one for all hosts, or nothing.
+func helperFor(stored *configfile.ConfigFile, host string) string {
+	for _, address := range slices.Sorted(maps.Keys(stored.CredentialHelpers)) {
+		if fault.CanonicalHost(address) == host {
+			return stored.CredentialHelpers[address]
+		}
+	}
+	return stored.CredentialsStore
+}
+
+// fileCredential is the entry for host in auths. An entry under the plain host comes before one under a URL or a path of it.
+func fileCredential(auths map[string]types.AuthConfig, host string) Credential {
+	if auth, found := auths[host]; found {
+		return credentialOf(auth)
+	}
+	for _, address := range slices.Sorted(maps.Keys(auths)) {
+		if fault.CanonicalHost(address) == host {
+			return credentialOf(auths[address])
+		}
+	}
+	return Credential{}
+}
+
+func credentialOf(auth types.AuthConfig) Credential {
+	return Credential{Username: auth.Username, Password: auth.Password, IdentityToken: auth.IdentityToken}
 }

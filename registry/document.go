@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // document is a manifest or an index as the registry serves it, byte for byte.
@@ -115,7 +117,7 @@ func (s *session) name(want digest.Digest) string { return s.repository.Name() +
 // blob fetches a small blob, such as an image's configuration. Errors: ErrMismatch as for manifests.
 func (s *session) blob(ctx context.Context, want digest.Digest) ([]byte, error) {
 	if err := want.Validate(); err != nil {
-		return nil, fmt.Errorf("%w: blob %q: %w", ErrMismatch, want, err)
+		return nil, fmt.Errorf("%w: blob %q: %w", fault.ErrMismatch, want, err)
 	}
 	resp, err := s.do(ctx, request{method: http.MethodGet, path: "blobs/" + want.String()})
 	if err != nil {
@@ -141,7 +143,7 @@ func parseDocument(d document, contentType string) (document, error) {
 	contentType, _, _ = strings.Cut(contentType, ";")
 	contentType = strings.TrimSpace(contentType)
 	if err := json.Unmarshal(d.raw, &d.content); err != nil {
-		return document{}, fmt.Errorf("%w: the registry served no manifest for %s: %w", ErrMismatch, d.digest, err)
+		return document{}, fmt.Errorf("%w: the registry served no manifest for %s: %w", fault.ErrMismatch, d.digest, err)
 	}
 	d.mediaType = d.content.MediaType
 	if d.mediaType == "" {
@@ -157,7 +159,7 @@ func (d document) checkAmbiguous(contentType string) error {
 	asIndex := len(d.content.Manifests) > 0
 	if asImage && asIndex || asImage && d.isIndex() || asIndex && d.isImage() ||
 		d.isIndex() && slices.Contains(imageTypes, contentType) || d.isImage() && slices.Contains(indexTypes, contentType) {
-		return fmt.Errorf("%w: %s is both an index and an image", ErrMismatch, d.digest)
+		return fmt.Errorf("%w: %s is both an index and an image", fault.ErrMismatch, d.digest)
 	}
 	return nil
 }
@@ -169,11 +171,11 @@ func checkDigestHeader(resp response, got digest.Digest) error {
 	if header.Validate() != nil || header.Algorithm() != got.Algorithm() || header == got {
 		return nil
 	}
-	return fmt.Errorf("%w: the registry calls %s by the digest %s", ErrMismatch, got, header)
+	return fmt.Errorf("%w: the registry calls %s by the digest %s", fault.ErrMismatch, got, header)
 }
 
 func newMismatch(want, got digest.Digest) error {
-	return newError(ContentOther, fmt.Sprintf("%v: the registry served %s for %s", ErrMismatch, got, want), ErrMismatch)
+	return fault.New(fault.ContentOther, fmt.Sprintf("%v: the registry served %s for %s", fault.ErrMismatch, got, want), fault.ErrMismatch)
 }
 
 func parseDigest(s string) (digest.Digest, error) {

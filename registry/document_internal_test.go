@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // TestParsedDocuments: what some engines take for an index and others for an image is neither, and a list without an end costs no memory.
@@ -33,7 +35,7 @@ func TestParsedDocuments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := parseDocument(document{raw: []byte(test.text)}, test.header)
-			if got := fmt.Sprint(err); test.want == "" && err != nil || test.want != "" && (!errors.Is(err, ErrMismatch) || !strings.Contains(got, test.want)) {
+			if got := fmt.Sprint(err); test.want == "" && err != nil || test.want != "" && (!errors.Is(err, fault.ErrMismatch) || !strings.Contains(got, test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})

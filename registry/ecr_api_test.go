@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -53,16 +54,16 @@ func TestDeleteTagAtECRErrors(t *testing.T) {
 		is      error
 		want    string
 	}{
-		"child of an index": {func(*registrytest.ECR) {}, nil, "one", registry.ErrInUse, "in use: Requested image referenced by manifest list: [INDEX]; " +
+		"child of an index": {func(*registrytest.ECR) {}, nil, "one", fault.ErrInUse, "in use: Requested image referenced by manifest list: [INDEX]; " +
 			"it is the last tag of an image that an index refers to"},
-		"denied": {func(e *registrytest.ECR) { e.Deny("ecr:BatchDeleteImage") }, nil, "one", registry.ErrDenied, "AWS: " + user +
+		"denied": {func(e *registrytest.ECR) { e.Deny("ecr:BatchDeleteImage") }, nil, "one", fault.ErrDenied, "AWS: " + user +
 			""},
 		"another failure": {func(e *registrytest.ECR) {
 			e.Inject(registrytest.Rule{Operation: "BatchDeleteImage", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 				_, _ = w.Write([]byte(`{"failures":[{"imageId":{"imageTag":"1"},"failureCode":"KmsError","failureReason":"the key is gone"}]}`))
 			}})
 		}, nil, "one", nil, "AWS: KmsError: the key is gone"},
-		"no AWS": {func(*registrytest.ECR) {}, []registry.Login{{Username: "AWS"}}, "sso", registry.ErrUnauthorized,
+		"no AWS": {func(*registrytest.ECR) {}, []registry.Login{{Username: "AWS"}}, "sso", fault.ErrUnauthorized,
 			`AWS: the SSO session of profile "sso" is not there or has expired`},
 	}
 	for name, test := range tests {
@@ -121,7 +122,7 @@ func TestECRAPIRetries(t *testing.T) {
 	digest := e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	e.Inject(registrytest.Rule{Operation: "BatchDeleteImage", Fault: apiFault("ThrottlingException", "Rate exceeded")})
 	_, err := patient(amazon(t, e, "one")).DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), digest)
-	if !errors.Is(err, registry.ErrRateLimited) || !strings.Contains(err.Error(), "AWS: Rate exceeded (tried 9 times in ") {
+	if !errors.Is(err, fault.ErrRateLimited) || !strings.Contains(err.Error(), "AWS: Rate exceeded (tried 9 times in ") {
 		t.Error(err)
 	}
 }

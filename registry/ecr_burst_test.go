@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -28,7 +28,7 @@ var busy = map[string]registrytest.Fault{
 // TestECRTokenBurst: a token is asked for again where more tries are needed than the AWS SDK has, by ourselves and for a daemon.
 func TestECRTokenBurst(t *testing.T) {
 	t.Parallel()
-	for name, fault := range busy {
+	for name, broken := range busy {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, pushed := range []bool{false, true} {
@@ -36,7 +36,7 @@ func TestECRTokenBurst(t *testing.T) {
 				e.Repository("app", "")
 				image := registrytest.Image(t, "linux/amd64")
 				e.Push(t, "app:1", image)
-				e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Times: 6, Fault: fault})
+				e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Times: 6, Fault: broken})
 				keychain := amazon(t, e, "one")
 				keychain.ECR.RetryWaits = make([]time.Duration, 6)
 				_, err := once(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
@@ -86,7 +86,7 @@ func TestECRProxyPage(t *testing.T) {
 		http.Error(w, "<h1>who are you?</h1>", http.StatusForbidden)
 	}})
 	_, err := amazon(t, e, "one").Lookup(t.Context(), e.Host())
-	expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": AWS: 403 forbidden, which is no answer of AWS's")
+	expect(t, err, fault.ErrUnauthorized, "credentials for "+e.Host()+": AWS: 403 forbidden, which is no answer of AWS's")
 }
 
 // TestECRRoleBurst: nor are STS's bad minutes anything to remember.

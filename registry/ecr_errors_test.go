@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -18,46 +18,46 @@ func TestECRErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		profile string
-		fault   registrytest.Fault
+		failure registrytest.Fault
 		want    string
-		is      registry.Fault
+		is      fault.Kind
 	}{
-		{"sso", nil, `AWS: the SSO session of profile "sso" is not there or has expired`, registry.AWSSSO},
-		{"login", nil, `AWS: the login session of profile "login" is not there or has expired`, registry.AWSSession},
-		{"absent", nil, `AWS: there is no profile "absent" in ~/.aws`, registry.AWSProfile},
-		{"nothing", nil, `AWS: no credentials in the environment, in profile "nothing" or from this machine`, registry.AWSNothing},
-		{"process", nil, "AWS: failed to refresh cached credentials, process provider error: error in credential_process: exit status 1", registry.AWSProcess},
-		{"second-factor", nil, `AWS: profile "second-factor" asks for a second factor, and nobody can be asked for it here`, registry.AWSFactor},
+		{"sso", nil, `AWS: the SSO session of profile "sso" is not there or has expired`, fault.AWSSSO},
+		{"login", nil, `AWS: the login session of profile "login" is not there or has expired`, fault.AWSSession},
+		{"absent", nil, `AWS: there is no profile "absent" in ~/.aws`, fault.AWSProfile},
+		{"nothing", nil, `AWS: no credentials in the environment, in profile "nothing" or from this machine`, fault.AWSNothing},
+		{"process", nil, "AWS: failed to refresh cached credentials, process provider error: error in credential_process: exit status 1", fault.AWSProcess},
+		{"second-factor", nil, `AWS: profile "second-factor" asks for a second factor, and nobody can be asked for it here`, fault.AWSFactor},
 		{"one", apiFault("ExpiredTokenException", "The security token included in the request is expired"),
-			"AWS: The security token included in the request is expired", registry.AWSExpired},
+			"AWS: The security token included in the request is expired", fault.AWSExpired},
 		{"one", apiFault("InvalidSignatureException", "Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z"),
-			"AWS: Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; is 25 minutes behind that of AWS", registry.AWSClock},
+			"AWS: Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; is 25 minutes behind that of AWS", fault.AWSClock},
 		{"one", apiFault("InvalidSignatureException", "Signature not yet current: 20261120T104510Z is still later than 20261120T104010Z (20261120T102510Z + 15 min.)"),
-			"AWS: Signature not yet current: 20261120T104510Z is still later than 20261120T104010Z (20261120T102510Z + 15 min.); is 20 minutes ahead of that of AWS", registry.AWSClock},
+			"AWS: Signature not yet current: 20261120T104510Z is still later than 20261120T104010Z (20261120T102510Z + 15 min.); is 20 minutes ahead of that of AWS", fault.AWSClock},
 		{"one", apiFault("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
-			"AWS: The difference between the request time and the current time is too large.; AWS finds wrong", registry.AWSClock},
+			"AWS: The difference between the request time and the current time is too large.; AWS finds wrong", fault.AWSClock},
 		{"one", apiFault("UnrecognizedClientException", "The security token included in the request is invalid."),
-			"AWS: The security token included in the request is invalid.", registry.AWSKey},
+			"AWS: The security token included in the request is invalid.", fault.AWSKey},
 		{"one", apiFault("AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_dev/me is not authorized to perform: "+
 			"ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action"),
-			"AWS: User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_dev/me is not authorized to perform: ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action", registry.ActionDenied},
+			"AWS: User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_dev/me is not authorized to perform: ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action", fault.ActionDenied},
 		{"one", apiFault("OptInRequired", "The AWS Access Key Id needs a subscription for the service"),
-			"AWS: OptInRequired: The AWS Access Key Id needs a subscription for the service", registry.Unexplained},
+			"AWS: OptInRequired: The AWS Access Key Id needs a subscription for the service", fault.Unexplained},
 		{"one", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			_, _ = w.Write([]byte(`{"authorizationData":[]}`))
 		},
-			"AWS: GetAuthorizationToken did not answer with base64 of user:password", registry.AWSTokenFormat},
+			"AWS: GetAuthorizationToken did not answer with base64 of user:password", fault.AWSTokenFormat},
 	}
 	for _, test := range tests {
 		t.Run(test.profile+" "+test.want[5:20], func(t *testing.T) {
 			t.Parallel()
 			e := registrytest.NewECR(t)
-			if test.fault != nil {
-				e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: test.fault})
+			if test.failure != nil {
+				e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: test.failure})
 			}
 			_, err := amazon(t, e, test.profile).Lookup(t.Context(), e.Host())
 			want, clock, _ := strings.Cut(test.want, "; ")
-			expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": "+want, registry.NoStoredLogin, test.is)
+			expect(t, err, fault.ErrUnauthorized, "credentials for "+e.Host()+": "+want, fault.NoStoredLogin, test.is)
 			if clock != "" && clockOf(err) != clock {
 				t.Errorf("the clock %s, want %s", clockOf(err), clock)
 			}
@@ -70,9 +70,9 @@ func TestECRErrors(t *testing.T) {
 
 // clockOf returns how far an error says that the clock is off.
 func clockOf(err error) string {
-	for _, fault := range errorsOf(err) {
-		if fault.Fault == registry.AWSClock {
-			return fault.Clock
+	for _, failure := range errorsOf(err) {
+		if failure.Kind == fault.AWSClock {
+			return failure.Clock
 		}
 	}
 	return ""
@@ -98,7 +98,7 @@ func TestECRFallsBackToDocker(t *testing.T) {
 		}
 	}
 	_, err := amazonOr(t, e, "sso", `{"credsStore":"broken"}`).Lookup(t.Context(), e.Host())
-	expect(t, err, registry.ErrUnauthorized, "credentials for "+e.Host()+": docker-credential-broken: exit status 3; and "+
+	expect(t, err, fault.ErrUnauthorized, "credentials for "+e.Host()+": docker-credential-broken: exit status 3; and "+
 		`AWS: the SSO session of profile "sso" is not there or has expired`)
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -20,7 +22,7 @@ func amazon(t *testing.T, e *registrytest.ECR, profile string) *registry.Keychai
 func amazonOr(t *testing.T, e *registrytest.ECR, profile, config string, logins ...registry.Login) *registry.Keychain {
 	t.Helper()
 	keychain := dockerConfig(t, config, logins...)
-	keychain.ECR = registry.ECR{Profile: profile, Region: registrytest.Region, Endpoint: e.Endpoint(), Hosts: []string{e.Host()}}
+	keychain.ECR = ecr.Config{Profile: profile, Region: registrytest.Region, Endpoint: e.Endpoint(), Hosts: []string{e.Host()}}
 	return keychain
 }
 
@@ -199,5 +201,5 @@ func TestECRRole(t *testing.T) {
 	e.Deny("sts:AssumeRole")
 	keychain.ECR.RoleARN = "arn:aws:iam::123456789012:role/other"
 	_, err := keychain.Lookup(t.Context(), e.Host())
-	expect(t, err, registry.ErrDenied, "credentials for "+e.Host()+": AWS: User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/other")
+	expect(t, err, fault.ErrDenied, "credentials for "+e.Host()+": AWS: User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/other")
 }

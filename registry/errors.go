@@ -12,58 +12,9 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
-
-// What a registry may answer. Ask with errors.Is. The texts around them name the reference and the registry's words; an
-// *Error among them has the facts that a remedy needs.
-var (
-	// ErrNotFound: the registry knows its repositories and says that this manifest or tag is not there. The only "gone".
-	ErrNotFound = errors.New("not found")
-	// ErrNoRepository: the repository itself is not there, hence nothing in it; it is an ErrNotFound too. Some registries say ErrNotFound
-	// alone in this case.
-	ErrNoRepository error = noRepository{}
-	// ErrArchived: the registry lists the image and does not serve it until it is restored. It is not gone.
-	ErrArchived = errors.New("archived")
-	// ErrUndetermined: the registry does not serve the image, and we may not ask whether it is archived or gone.
-	ErrUndetermined = errors.New("it is archived or gone, which is not known")
-	// ErrUnauthorized: there are no credentials, or they are wrong or expired.
-	ErrUnauthorized = errors.New("401 unauthorized")
-	// ErrDenied: the credentials are good and may not do this.
-	ErrDenied = errors.New("403 denied")
-	// ErrImmutableTag: the tag holds another digest and the registry does not let it move.
-	ErrImmutableTag = errors.New("immutable tag")
-	// ErrInUse: the registry keeps what something else in it refers to.
-	ErrInUse = errors.New("in use")
-	// ErrLimit: Amazon ECR holds no more tags or images there. Waiting does not help.
-	ErrLimit = errors.New("over a limit")
-	// ErrQuota: the storage that the repository's owner may use is used up. Waiting does not help.
-	ErrQuota = errors.New("over a quota")
-	// ErrTooLarge: the registry, or most often a proxy before it, takes no request of this size.
-	ErrTooLarge = errors.New("413 too large")
-	// ErrManifestRefused: the registry takes no manifest of this form, such as one of OCI.
-	ErrManifestRefused = errors.New("manifest refused")
-	// ErrNoStorage: the registry's own disk is full.
-	ErrNoStorage = errors.New("the registry has no space left")
-	// ErrReadOnly: the registry takes no push from anybody now.
-	ErrReadOnly = errors.New("read-only registry")
-	// ErrUnsupported: the registry cannot do this for anybody.
-	ErrUnsupported = errors.New("unsupported by the registry")
-	// ErrRateLimited: too many requests, also after retries.
-	ErrRateLimited = errors.New("429 rate limited")
-	// ErrUnreachable: no answer, for reasons of DNS, network, TLS or time.
-	ErrUnreachable = errors.New("unreachable")
-	// ErrUnsure: a tag was to be moved, and neither the answer nor a look at it told whether it was. It comes with the error that says why.
-	ErrUnsure = errors.New("whether it moved is not known")
-	// ErrMismatch: the registry serves other content than it promised or was given.
-	ErrMismatch = errors.New("content mismatch")
-)
-
-type noRepository struct{}
-
-func (noRepository) Error() string { return "no such repository" }
-
-// Is makes a repository that is gone as good as a tag that is gone.
-func (noRepository) Is(target error) bool { return target == ErrNotFound }
 
 // errNotARegistry is a 404 that says nothing about an image: some web server's or proxy's.
 var errNotARegistry = errors.New("404 that is no registry's answer")
@@ -86,16 +37,16 @@ func (s *session) explain(ctx context.Context, err error) error {
 		return lookup.error
 	}
 	if stale, ok := errors.AsType[x509.CertificateInvalidError](err); ok && stale.Reason == x509.Expired {
-		return s.newError(ExpiredCertificate, ErrUnreachable, stale)
+		return s.newError(fault.ExpiredCertificate, fault.ErrUnreachable, stale)
 	}
 	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return s.newError(UntrustedCertificate, ErrUnreachable, untrusted.Err)
+		return s.newError(fault.UntrustedCertificate, fault.ErrUnreachable, untrusted.Err)
 	}
 	if errors.Is(err, errNotARegistry) {
-		return s.newError(NotARegistry, errNotARegistry)
+		return s.newError(fault.NotARegistry, errNotARegistry)
 	}
 	if refused, ok := errors.AsType[*addressError](err); ok {
-		e := s.newError(UnnamedHost, ErrUnreachable, refused)
+		e := s.newError(fault.UnnamedHost, fault.ErrUnreachable, refused)
 		e.Host = refused.host
 		return e
 	}
@@ -109,23 +60,23 @@ func (s *session) explain(ctx context.Context, err error) error {
 }
 
 // newError returns an error with what is known of the session. Its text is that of the causes.
-func (s *session) newError(fault Fault, causes ...error) *Error {
+func (s *session) newError(kind fault.Kind, causes ...error) *fault.Error {
 	var texts []string
 	for _, cause := range causes {
 		texts = append(texts, cause.Error())
 	}
-	return s.peer().newError(fault, strings.Join(texts, ": "), causes...)
+	return s.peer().newError(kind, strings.Join(texts, ": "), causes...)
 }
 
 // unreachable returns the error of a request that got no answer.
 func (s *session) unreachable(err error) error {
 	if broken, ok := errors.AsType[*ruleError](err); ok {
-		return s.newError(broken.fault, ErrUnreachable, broken)
+		return s.newError(broken.kind, fault.ErrUnreachable, broken)
 	}
 	if text := err.Error(); strings.Contains(text, "proxyconnect") || strings.Contains(text, "Proxy Authentication Required") {
-		return s.newError(ProxyRefused, ErrUnreachable, err)
+		return s.newError(fault.ProxyRefused, fault.ErrUnreachable, err)
 	}
-	return s.newError(Unreachable, ErrUnreachable, s.foreign(err))
+	return s.newError(fault.Unreachable, fault.ErrUnreachable, s.foreign(err))
 }
 
 // foreignError is an error whose text holds words of a registry's, such as a header that cannot be read.

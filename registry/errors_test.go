@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -17,54 +18,54 @@ const missingRepository = "The repository with name 'team/app' does not exist in
 
 // What a registry answers to a tag, and what a person reads then.
 var errorTexts = []struct {
-	name  string
-	fault http.HandlerFunc
-	is    error
-	want  string
+	name   string
+	broken http.HandlerFunc
+	is     error
+	want   string
 }{
 	{
-		"401", refusal(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"), registry.ErrUnauthorized,
+		"401", refusal(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"), fault.ErrUnauthorized,
 		"401 unauthorized: no credentials for HOST",
 	},
 	{
-		"403", refusal(http.StatusForbidden, "DENIED", "requested access is denied"), registry.ErrDenied,
+		"403", refusal(http.StatusForbidden, "DENIED", "requested access is denied"), fault.ErrDenied,
 		"403 denied: requested access is denied; no credentials for HOST",
 	},
 	{
-		"403 without words", refusal(http.StatusForbidden, "DENIED", "forbidden"), registry.ErrDenied,
+		"403 without words", refusal(http.StatusForbidden, "DENIED", "forbidden"), fault.ErrDenied,
 		"403 denied: no credentials for HOST",
 	},
 	{
 		"expired", refusal(http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),
-		registry.ErrUnauthorized, "401 unauthorized: no credentials for HOST",
+		fault.ErrUnauthorized, "401 unauthorized: no credentials for HOST",
 	},
 	{
-		"no repository", refusal(http.StatusNotFound, "NAME_UNKNOWN", missingRepository), registry.ErrNoRepository,
+		"no repository", refusal(http.StatusNotFound, "NAME_UNKNOWN", missingRepository), fault.ErrNoRepository,
 		"no such repository: " + missingRepository + "",
 	},
 	{
 		"no repository, as an exception", refusal(http.StatusBadRequest, "UNKNOWN", "RepositoryNotFoundException: "+missingRepository),
-		registry.ErrNoRepository,
+		fault.ErrNoRepository,
 		"no such repository: RepositoryNotFoundException: " + missingRepository + "",
 	},
 	{
-		"no manifest", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), registry.ErrNotFound,
+		"no manifest", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), fault.ErrNotFound,
 		"not found: manifest unknown",
 	},
 	{
-		"immutable", refusal(http.StatusBadRequest, "TAG_INVALID", immutable), registry.ErrImmutableTag,
+		"immutable", refusal(http.StatusBadRequest, "TAG_INVALID", immutable), fault.ErrImmutableTag,
 		"immutable tag: it holds an image that HOST does not serve, since it is archived or its content is gone",
 	},
 	{
-		"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"), registry.ErrUnsupported,
+		"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"), fault.ErrUnsupported,
 		"unsupported by the registry: Invalid parameter at 'ImageManifest'",
 	},
 	{
 		"unsupported, bare", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) },
-		registry.ErrUnsupported, "unsupported by the registry: method not allowed",
+		fault.ErrUnsupported, "unsupported by the registry: method not allowed",
 	},
 	{
-		"rate limited", refusal(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded"), registry.ErrRateLimited,
+		"rate limited", refusal(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded"), fault.ErrRateLimited,
 		"429 rate limited: Rate exceeded",
 	},
 	{
@@ -82,18 +83,18 @@ var errorTexts = []struct {
 		"418 a b c [31m " + strings.Repeat("x", 289) + "...",
 	},
 	{
-		"cut off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, registry.ErrUnreachable,
+		"cut off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.ErrUnreachable,
 		"unreachable: EOF",
 	},
 }
 
 // errorFaults are the faults of errorTexts.
-var errorFaults = map[string]registry.Fault{
-	"401": registry.NoCredentials, "403": registry.NoCredentials, "403 without words": registry.NoCredentials,
-	"expired": registry.NoCredentials, "no repository": registry.RepositoryMissing,
-	"no repository, as an exception": registry.RepositoryMissing, "immutable": registry.TagFixedUnserved,
-	"unsupported": registry.RequestNotOffered, "unsupported, bare": registry.RequestNotOffered,
-	"rate limited": registry.RateLimited, "broken": registry.BrokenServer, "cut off": registry.Unreachable,
+var errorFaults = map[string]fault.Kind{
+	"401": fault.NoCredentials, "403": fault.NoCredentials, "403 without words": fault.NoCredentials,
+	"expired": fault.NoCredentials, "no repository": fault.RepositoryMissing,
+	"no repository, as an exception": fault.RepositoryMissing, "immutable": fault.TagFixedUnserved,
+	"unsupported": fault.RequestNotOffered, "unsupported, bare": fault.RequestNotOffered,
+	"rate limited": fault.RateLimited, "broken": fault.BrokenServer, "cut off": fault.Unreachable,
 }
 
 // TestErrorTexts is what a user reads when SetTags meets each answer. Without a login nothing else is wrong.
@@ -104,15 +105,15 @@ func TestErrorTexts(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			digest := r.Push(t, "team/app", registrytest.Image(t, "linux/amd64"))
-			r.Wrap(registrytest.Intercept(http.MethodPut, "", test.fault))
+			r.Wrap(registrytest.Intercept(http.MethodPut, "", test.broken))
 			tag := parseTag(t, r.Host()+"/team/app:1")
 			_, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
 			if test.is == nil {
 				test.is = err
 			}
-			var faults []registry.Fault
-			if fault, ok := errorFaults[test.name]; ok {
-				faults = append(faults, fault)
+			var faults []fault.Kind
+			if broken, ok := errorFaults[test.name]; ok {
+				faults = append(faults, broken)
 			}
 			expect(t, err, test.is, "tagging "+tag.String()+": "+strings.ReplaceAll(test.want, "HOST", r.Host()), faults...)
 		})
@@ -121,7 +122,7 @@ func TestErrorTexts(t *testing.T) {
 
 func TestNoRepositoryIsGone(t *testing.T) {
 	t.Parallel()
-	if !errors.Is(registry.ErrNoRepository, registry.ErrNotFound) || errors.Is(registry.ErrNotFound, registry.ErrNoRepository) {
+	if !errors.Is(fault.ErrNoRepository, fault.ErrNotFound) || errors.Is(fault.ErrNotFound, fault.ErrNoRepository) {
 		t.Error("a repository that is not there holds no tag; a tag that is not there says nothing about its repository")
 	}
 }
@@ -132,12 +133,12 @@ func TestImmutableIsNotInTheName(t *testing.T) {
 	r := registrytest.New(t)
 	digest := r.Push(t, "immutable/app", registrytest.Image(t, "linux/amd64"))
 	r.Wrap(registrytest.Intercept("", "/immutable", refusal(http.StatusNotFound, "NOT_FOUND", "artifact immutable/app:immutable not found")))
-	if _, err := anonymous(t).Resolve(t.Context(), parseTag(t, r.Host()+"/immutable/app:immutable")); !errors.Is(err, registry.ErrNotFound) {
+	if _, err := anonymous(t).Resolve(t.Context(), parseTag(t, r.Host()+"/immutable/app:immutable")); !errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
 	r.Wrap(registrytest.Intercept(http.MethodPut, "", refusal(http.StatusForbidden, "DENIED", "no PutImage on immutable/app")))
 	tag := parseTag(t, r.Host()+"/immutable/app:immutable")
-	if _, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); !errors.Is(err, registry.ErrDenied) {
+	if _, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); !errors.Is(err, fault.ErrDenied) {
 		t.Error(err)
 	}
 }
@@ -155,19 +156,19 @@ func TestUnreachable(t *testing.T) {
 		name, host string
 		is         error
 		want       string
-		fault      registry.Fault
+		kind       fault.Kind
 	}{
 		{
-			"refused", closed.Listener.Addr().String(), registry.ErrUnreachable,
-			"unreachable: dial tcp HOST: connect: connection refused", registry.Unreachable,
+			"refused", closed.Listener.Addr().String(), fault.ErrUnreachable,
+			"unreachable: dial tcp HOST: connect: connection refused", fault.Unreachable,
 		},
 		{
-			"untrusted", untrusted.Listener.Addr().String(), registry.ErrUnreachable,
-			"unreachable: x509: certificate signed by unknown authority", registry.UntrustedCertificate,
+			"untrusted", untrusted.Listener.Addr().String(), fault.ErrUnreachable,
+			"unreachable: x509: certificate signed by unknown authority", fault.UntrustedCertificate,
 		},
 		{
 			"no registry", page.Listener.Addr().String(), nil,
-			"404 that is no registry's answer", registry.NotARegistry,
+			"404 that is no registry's answer", fault.NotARegistry,
 		},
 	}
 	for _, test := range tests {
@@ -177,7 +178,7 @@ func TestUnreachable(t *testing.T) {
 			if test.is == nil {
 				test.is = err
 			}
-			expect(t, err, test.is, "resolving "+test.host+"/app:1: "+strings.ReplaceAll(test.want, "HOST", test.host), test.fault)
+			expect(t, err, test.is, "resolving "+test.host+"/app:1: "+strings.ReplaceAll(test.want, "HOST", test.host), test.kind)
 		})
 	}
 }
@@ -194,7 +195,7 @@ func TestNoAnswer(t *testing.T) {
 			r.Wrap(registrytest.Intercept("", suffix, stalled))
 			client := registry.New(dockerConfig(t, `{}`), registry.Options{Timeout: 200 * time.Millisecond, RetryWaits: []time.Duration{}})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-			expect(t, err, registry.ErrUnreachable, "resolving "+r.Host()+"/app:1: "+request+": unreachable: no answer from "+r.Host()+
+			expect(t, err, fault.ErrUnreachable, "resolving "+r.Host()+"/app:1: "+request+": unreachable: no answer from "+r.Host()+
 				" within 200ms")
 		})
 	}
@@ -203,14 +204,14 @@ func TestNoAnswer(t *testing.T) {
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("the user is gone")
-	for name, fault := range map[string]http.HandlerFunc{
+	for name, broken := range map[string]http.HandlerFunc{
 		"while waiting": stalled,
 		"while pausing": refusal(http.StatusServiceUnavailable, "UNAVAILABLE", "later"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
-			r.Wrap(registrytest.Intercept("", "/manifests/1", fault))
+			r.Wrap(registrytest.Intercept("", "/manifests/1", broken))
 			ctx, cancel := context.WithCancelCause(t.Context())
 			timer := time.AfterFunc(200*time.Millisecond, func() { cancel(gone) })
 			defer timer.Stop()

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // ExplainPush reads a *DaemonError about a push that failed, in BuildKit's words, and returns it as a *PushError. An error of Keychain.Lookup or Client.Token that the daemon was given with ForDaemon is returned as it was. It returns any other cause of a
@@ -26,8 +28,8 @@ func (c *Client) ExplainPush(err error) error {
 	case told != nil:
 		failure.explainLogin(told, p)
 	case said.Stalled > 0:
-		text := fmt.Sprintf("%v: no answer within %s", ErrUnreachable, said.Stalled)
-		failure.cause = p.newError(BrokenConnection, text, ErrUnreachable)
+		text := fmt.Sprintf("%v: no answer within %s", fault.ErrUnreachable, said.Stalled)
+		failure.cause = p.newError(fault.BrokenConnection, text, fault.ErrUnreachable)
 		failure.Temporary = true
 	case pushed.answered:
 		explainRefusedPush(failure, p, pushed)
@@ -54,16 +56,16 @@ func (c *Client) explainLogin(said *DaemonError, host string, told error) error 
 // explainLogin makes a failed login of our own the cause. Its own tries are over, those of the push need not be.
 func (e *PushError) explainLogin(told error, p peer) {
 	e.cause = told
-	if over, ok := errors.AsType[*retriesExhausted](told); ok {
-		e.Temporary, e.asked = true, over.asked
+	if over, ok := errors.AsType[*fault.RetriesExhausted](told); ok {
+		e.Temporary, e.asked = true, over.Requested
 	}
-	e.Refused = p.given.renewable && errors.Is(told, ErrUnauthorized)
+	e.Refused = p.given.renewable && errors.Is(told, fault.ErrUnauthorized)
 }
 
 // peer returns what is known of the host of a repository to which a daemon pushed, and what the daemon was given for it.
 func (c *Client) peer(repository string) peer {
 	host, path, _ := strings.Cut(repository, "/")
-	host = canonicalHost(host)
+	host = fault.CanonicalHost(host)
 	given, asked := c.keychain.last(host)
 	return peer{
 		host: host, repository: path, ecr: c.keychain.isECR(host), anonymous: asked && given.Anonymous(),
@@ -78,27 +80,27 @@ func hostOf(repository string) string {
 
 // isLasting reports whether an answer stays the same for as long as nobody changes something at the registry.
 func isLasting(err error) bool {
-	return slices.ContainsFunc([]error{ErrLimit, ErrQuota, ErrTooLarge, ErrNoStorage, ErrReadOnly, ErrManifestRefused},
+	return slices.ContainsFunc([]error{fault.ErrLimit, fault.ErrQuota, fault.ErrTooLarge, fault.ErrNoStorage, fault.ErrReadOnly, fault.ErrManifestRefused},
 		func(lasting error) bool { return errors.Is(err, lasting) })
 }
 
 // explainRefusedPush is about an answer of the registry.
 func explainRefusedPush(failure *PushError, p peer, pushed pushText) {
-	pushed.said = oneLine(p.given.redact(pushed.said))
-	pushed.words = withoutRepository(pushed.words, p.repository)
-	failure.cause = p.explain(pushed.refusal)
+	pushed.Said = fault.OneLine(p.given.redact(pushed.Said))
+	pushed.Words = withoutRepository(pushed.Words, p.repository)
+	failure.cause = p.explain(pushed.Refusal)
 	if pushed.isLost() {
 		text := fmt.Sprintf("%v; %s does not have what it was given a moment ago", failure.cause, p.host)
-		failure.cause = p.newError(ContentLost, text, failure.cause)
+		failure.cause = p.newError(fault.ContentLost, text, failure.cause)
 	}
-	_, known := pushed.class()
+	_, known := pushed.Class()
 	// The answer to a HEAD has no words: what looks like a missing right may be an expired token.
-	wordless := errors.Is(failure.cause, ErrDenied) && pushed.words == ""
-	failure.Refused = p.given.renewable && (errors.Is(failure.cause, ErrUnauthorized) || wordless)
+	wordless := errors.Is(failure.cause, fault.ErrDenied) && pushed.Words == ""
+	failure.Refused = p.given.renewable && (errors.Is(failure.cause, fault.ErrUnauthorized) || wordless)
 	failure.maybePermanent = !known && pushed.isUnknown() && !pushed.isLost()
 	if isLasting(failure.cause) {
 		return
 	}
-	failure.Temporary = errors.Is(failure.cause, ErrRateLimited) || isTransientStatus(pushed.status) || slices.Contains(pushed.codes, transport.UnavailableErrorCode) ||
+	failure.Temporary = errors.Is(failure.cause, fault.ErrRateLimited) || fault.IsTransientStatus(pushed.Status) || slices.Contains(pushed.Codes, transport.UnavailableErrorCode) ||
 		pushed.isLost() || failure.maybePermanent
 }

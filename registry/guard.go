@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // maxRedirects is how often a request may be sent elsewhere. A registry needs one redirect, to where it stores blobs.
@@ -33,8 +35,8 @@ func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // ruleError is a request that a registry made us want to send and that breaks a rule.
 type ruleError struct {
-	text  string
-	fault Fault
+	text string
+	kind fault.Kind
 }
 
 func ruleErrorf(format string, args ...any) error {
@@ -57,7 +59,7 @@ func (r *route) check(req *http.Request) error {
 		return ruleErrorf("%s sends us to %s with a login of its own: refused", r.host, to.Host)
 	case to.Scheme == "http" && !r.allowsHTTP(req):
 		text := fmt.Sprintf("plain http to %s refused: it is used for loopback hosts only", to.Host)
-		return &ruleError{text: text, fault: PlainHTTPRefused}
+		return &ruleError{text: text, kind: fault.PlainHTTPRefused}
 	}
 	if at, _ := placeOfHost(to.Host); !r.permits(to.Host, at, carriesLogin(req) && !r.owns(to.Host)) {
 		return &addressError{
@@ -97,7 +99,7 @@ func (r *route) allowsHTTP(req *http.Request) bool {
 	case login:
 		return realm
 	}
-	return realm || r.named[canonicalHost(withoutDefaultPort(to))]
+	return realm || r.named[fault.CanonicalHost(withoutDefaultPort(to))]
 }
 
 // carriesLogin says whether a request holds a credential: tokens are asked for with a header, or with a form.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // helperTimeout leaves a person time to unlock a key store.
@@ -23,30 +24,30 @@ const helperToken = "<token>"
 // nothing gives the zero Credential. Nothing that it prints is in the error: it may be the secret.
 func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
 	program := helperProgram(suffix)
-	fail := func(fault Fault, text string, causes ...error) *Error {
-		e := newError(fault, program+text, causes...)
+	fail := func(kind fault.Kind, text string, causes ...error) *fault.Error {
+		e := fault.New(kind, program+text, causes...)
 		e.Program, e.Address = program, helperAddress(host)
 		return e
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, helperTimeout,
-		fail(HelperSilent, fmt.Sprintf(" did not answer within %s", helperTimeout)))
+		fail(fault.HelperSilent, fmt.Sprintf(" did not answer within %s", helperTimeout)))
 	defer cancel()
 	output, err := runHelper(ctx, program, helperAddress(host))
 	switch {
 	case ctx.Err() != nil:
 		return Credential{}, context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
-		return Credential{}, fail(HelperMissing, " is not on PATH")
+		return Credential{}, fail(fault.HelperMissing, " is not on PATH")
 	case errors.Is(err, subprocess.ErrLimit):
-		return Credential{}, fail(HelperEndless, fmt.Sprintf(`: %v; it should answer with {"Username":..., "Secret":...}`, err), err)
+		return Credential{}, fail(fault.HelperEndless, fmt.Sprintf(`: %v; it should answer with {"Username":..., "Secret":...}`, err), err)
 	case err != nil && hasNothing(output):
 		return Credential{}, nil
 	case err != nil:
-		return Credential{}, fail(HelperFailed, fmt.Sprintf(": %v", err), err)
+		return Credential{}, fail(fault.HelperFailed, fmt.Sprintf(": %v", err), err)
 	}
 	found, ok := decodeHelper(output)
 	if !ok {
-		return Credential{}, fail(HelperGarbled, ` did not answer with {"Username":..., "Secret":...}`)
+		return Credential{}, fail(fault.HelperGarbled, ` did not answer with {"Username":..., "Secret":...}`)
 	}
 	return found, nil
 }
@@ -80,7 +81,7 @@ func hasNothing(output []byte) bool {
 
 // helperAddress is what docker login stored the credential under.
 func helperAddress(host string) string {
-	if host == dockerHub {
+	if host == fault.DockerHub {
 		return dockerHubKey
 	}
 	return host

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -72,7 +73,7 @@ func TestNotFoundIsBelieved(t *testing.T) {
 			client, tag := once(dockerConfig(t, test.config)), parseTag(t, r.Host()+"/app:1")
 			for range 2 {
 				_, err := client.Resolve(t.Context(), tag)
-				expectIs(t, err, registry.ErrNotFound)
+				expectIs(t, err, fault.ErrNotFound)
 			}
 			var sent []string
 			for _, request := range r.Requests() {

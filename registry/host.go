@@ -7,32 +7,15 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// dockerHub is the canonical host of Docker Hub; dockerHubKey is what docker's own files and helpers call it.
-const (
-	dockerHub    = "docker.io"
-	dockerHubKey = "https://index.docker.io/v1/"
-)
-
-// canonicalHost finds the host in whatever way people and docker write the address of a registry: bare, as a URL, with a path behind
-// it. It is lower case, with its port if there is one. The names of Docker Hub are one host.
-func canonicalHost(address string) string {
-	host := strings.TrimSpace(address)
-	if _, rest, found := strings.Cut(host, "://"); found {
-		host = rest
-	}
-	host, _, _ = strings.Cut(host, "/")
-	host = strings.ToLower(host[strings.LastIndexByte(host, '@')+1:])
-	switch host {
-	case "index.docker.io", "registry-1.docker.io":
-		return dockerHub
-	}
-	return host
-}
+// dockerHubKey is what docker's own files and helpers call Docker Hub.
+const dockerHubKey = "https://index.docker.io/v1/"
 
 // Host returns the host of a registry's address, in any form docker takes: lower case, with its port if there is one.
-func Host(address string) string { return canonicalHost(address) }
+func Host(address string) string { return fault.CanonicalHost(address) }
 
 // isLoopback says whether host, with or without port, is this machine without asking DNS. It is BuildKit's rule, so that a registry is
 // plain http for both of us or for none.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Image is what a registry holds under a digest: an index with several manifests, or one manifest alone.
@@ -110,7 +111,7 @@ func eachOf(
 func (s *session) child(ctx context.Context, entry ocispec.Descriptor) (document, error) {
 	want, err := parseDigest(entry.Digest.String())
 	if err != nil {
-		return document{}, fmt.Errorf("%w: %w", ErrMismatch, err)
+		return document{}, fmt.Errorf("%w: %w", fault.ErrMismatch, err)
 	}
 	d, err := s.manifest(ctx, want)
 	switch {
@@ -119,7 +120,7 @@ func (s *session) child(ctx context.Context, entry ocispec.Descriptor) (document
 	case int64(len(d.raw)) != entry.Size:
 		return document{}, newUnexpected("it has %d bytes, its index says %d", len(d.raw), entry.Size)
 	case entry.MediaType != "" && entry.MediaType != d.mediaType:
-		return document{}, newUnexpected("it is %q, its index says %q", oneLine(d.mediaType), oneLine(entry.MediaType))
+		return document{}, newUnexpected("it is %q, its index says %q", fault.OneLine(d.mediaType), fault.OneLine(entry.MediaType))
 	}
 	return d, nil
 }
@@ -127,8 +128,8 @@ func (s *session) child(ctx context.Context, entry ocispec.Descriptor) (document
 // readManifest returns an image with the platform that its index gives, or else its own configuration.
 func (s *session) readManifest(ctx context.Context, d document, platform *ocispec.Platform) (Manifest, error) {
 	if !d.isImage() {
-		text := fmt.Sprintf("%v: %q is no image manifest", ErrUnsupported, oneLine(d.mediaType))
-		return Manifest{}, newError(NotAnImage, text, ErrUnsupported)
+		text := fmt.Sprintf("%v: %q is no image manifest", fault.ErrUnsupported, fault.OneLine(d.mediaType))
+		return Manifest{}, fault.New(fault.NotAnImage, text, fault.ErrUnsupported)
 	}
 	if platform == nil {
 		config, err := s.config(ctx, d)
@@ -149,12 +150,12 @@ func (s *session) config(ctx context.Context, d document) (ocispec.Image, error)
 	}
 	if int64(len(raw)) != of.Size {
 		return ocispec.Image{}, fmt.Errorf("%w: the configuration %s has %d bytes, its manifest says %d",
-			ErrMismatch, of.Digest, len(raw), of.Size)
+			fault.ErrMismatch, of.Digest, len(raw), of.Size)
 	}
 	var config ocispec.Image
 	if err := json.Unmarshal(raw, &config); err != nil {
 		return ocispec.Image{}, fmt.Errorf("%w: the configuration %s is not an image's: %w",
-			ErrMismatch, of.Digest, err)
+			fault.ErrMismatch, of.Digest, err)
 	}
 	return config, nil
 }

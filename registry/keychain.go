@@ -3,16 +3,13 @@ package registry
 import (
 	"context"
 	"fmt"
-	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"unicode"
 
-	"github.com/docker/cli/cli/config"
-	"github.com/docker/cli/cli/config/configfile"
-	"github.com/docker/cli/cli/config/types"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Keychain finds credentials at the moment they are needed, for exactly the host that asks. It asks, in this order, the logins it was
@@ -24,7 +21,7 @@ type Keychain struct {
 	// DockerConfig is the folder of docker's config.json. Empty means $DOCKER_CONFIG, and without it ~/.docker. Set it before the first use.
 	DockerConfig string
 	// ECR says who we are at Amazon ECR. Set it before the first use.
-	ECR ECR
+	ECR ecr.Config
 	// Watch is told of the waits for logins. Set it before the first use.
 	Watch Watch
 
@@ -49,7 +46,7 @@ func (k *Keychain) Format(f fmt.State, _ rune) { redact(f, "[keychain]") }
 // ErrUnauthorized which names both. What it gives for such a host is good for some hours more. It takes up to 45 seconds where AWS throttles
 // or is broken.
 func (k *Keychain) Lookup(ctx context.Context, host string) (Credential, error) {
-	host = canonicalHost(host)
+	host = fault.CanonicalHost(host)
 	found, err := k.find(ctx, host)
 	return found.Credential, err
 }
@@ -82,13 +79,12 @@ func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 		return finding{}, context.Cause(ctx)
 	}
 	if ownErr == nil && !own.Anonymous() {
-		_, amazon := k.ECR.host(host)
-		return finding{Credential: own, renewable: amazon}, nil
+		return finding{Credential: own, renewable: k.isECR(host)}, nil
 	}
 	stored, err := k.storedCredential(ctx, host)
-	known, amazon := k.ECR.host(host)
+	amazon, ok := k.ECR.Registry(host)
 	switch {
-	case amazon && !known.public && stored.Anonymous() && ctx.Err() == nil:
+	case ok && !amazon.IsPublic() && stored.Anonymous() && ctx.Err() == nil:
 		return finding{}, noECRLogin(host, ownErr, err)
 	case err != nil:
 		return finding{}, err
@@ -111,7 +107,7 @@ func (k *Keychain) isECR(host string) bool {
 	if k == nil {
 		return false
 	}
-	_, ok := k.ECR.host(host)
+	_, ok := k.ECR.Registry(host)
 	return ok
 }
 
@@ -142,7 +138,7 @@ func (k *Keychain) named() map[string]bool {
 
 // Insecure are those of the repositories, host/path, to whose hosts plain http is spoken because the user said so.
 func (k *Keychain) Insecure(repositories []string) []string {
-	return slices.DeleteFunc(slices.Clone(repositories), func(r string) bool { return !k.link(canonicalHost(r)).Insecure })
+	return slices.DeleteFunc(slices.Clone(repositories), func(r string) bool { return !k.link(fault.CanonicalHost(r)).Insecure })
 }
 
 // Links are the logins that say how to reach their hosts, by host.
@@ -157,92 +153,26 @@ func (k *Keychain) Links() map[string]Login {
 }
 
 func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential, error) {
-	known, ok := k.ECR.host(host)
+	amazon, ok := k.ECR.Registry(host)
 	if ok || isOf(clouds, host) {
 		defer k.Watch.begin(Wait{Kind: WaitCloud, Host: host})()
 	}
 	if !ok {
 		return fromClouds(ctx, clouds, host)
 	}
-	return sharedAccess.token(ctx, k.ECR.principal(known), k.ECR.RetryWaits)
+	given, err := amazon.Credential(ctx)
+	return Credential{Username: given.Username, Password: given.Password}, err
 }
 
-// storedCredential is what somebody stored on this machine.
-func (k *Keychain) storedCredential(ctx context.Context, host string) (Credential, error) {
-	found, err := environmentCredential(host)
-	if err != nil || !found.Anonymous() {
-		return found, err
+// noECRLogin returns the error of a private host of Amazon ECR for which nobody has credentials. docker is nil where its
+// config.json merely has none.
+func noECRLogin(host string, aws, docker error) error {
+	if docker != nil {
+		text := fmt.Sprintf("%s; and %s", docker, aws)
+		return fault.New(fault.Unexplained, text, fault.ErrUnauthorized, docker, aws)
 	}
-	found, err = k.dockerCredential(ctx, host)
-	if err != nil || !found.Anonymous() {
-		return found, err
-	}
-	return fromClouds(ctx, environment, host)
-}
-
-// environmentCredential reads DOCKER_AUTH_CONFIG, the auths of a config.json in a variable, as CI systems set it.
-func environmentCredential(host string) (Credential, error) {
-	text := os.Getenv(configfile.DockerEnvConfigKey)
-	if text == "" {
-		return Credential{}, nil
-	}
-	given, err := config.LoadFromReader(strings.NewReader(text))
-	if err != nil {
-		return Credential{}, newError(DockerAuth,
-			"credentials for "+host+`: DOCKER_AUTH_CONFIG is not like {"auths":{"ghcr.io":{"auth":"..."}}}`)
-	}
-	return fileCredential(given.GetAuthConfigs(), host), nil
-}
-
-// dockerCredential asks the helper that config.json names for host, and the file itself where there is no helper or it has nothing.
-func (k *Keychain) dockerCredential(ctx context.Context, host string) (Credential, error) {
-	stored, err := k.dockerConfig(ctx)
-	if err != nil {
-		return Credential{}, newError(DockerConfig, fmt.Sprintf("credentials for %s: %v", host, err), err)
-	}
-	helper := helperFor(stored, host)
-	if helper == "" {
-		return fileCredential(stored.GetAuthConfigs(), host), nil
-	}
-	wait := Wait{Kind: WaitHelper, Host: host, Helper: helperProgram(helper)}
-	end := k.Watch.begin(wait)
-	found, err := askHelper(ctx, helper, host)
-	end()
-	if err != nil && ctx.Err() != nil {
-		return Credential{}, &waitError{wait: wait, cause: err}
-	}
-	if err != nil {
-		return Credential{}, fmt.Errorf("credentials for %s: %w", host, err)
-	}
-	if found.Anonymous() {
-		return fileCredential(stored.GetAuthConfigs(), host), nil
-	}
-	return found, nil
-}
-
-// helperFor is the suffix of the credential helper that is configured for host, or of the one for all hosts, or nothing.
-func helperFor(stored *configfile.ConfigFile, host string) string {
-	for _, address := range slices.Sorted(maps.Keys(stored.CredentialHelpers)) {
-		if canonicalHost(address) == host {
-			return stored.CredentialHelpers[address]
-		}
-	}
-	return stored.CredentialsStore
-}
-
-// fileCredential is the entry for host in auths. An entry under the plain host comes before one under a URL or a path of it.
-func fileCredential(auths map[string]types.AuthConfig, host string) Credential {
-	if auth, found := auths[host]; found {
-		return credentialOf(auth)
-	}
-	for _, address := range slices.Sorted(maps.Keys(auths)) {
-		if canonicalHost(address) == host {
-			return credentialOf(auths[address])
-		}
-	}
-	return Credential{}
-}
-
-func credentialOf(auth types.AuthConfig) Credential {
-	return Credential{Username: auth.Username, Password: auth.Password, IdentityToken: auth.IdentityToken}
+	text := fmt.Sprintf("credentials for %s: %s", host, aws)
+	e := fault.New(fault.NoStoredLogin, text, fault.ErrUnauthorized, aws)
+	e.Host = host
+	return e
 }

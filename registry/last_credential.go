@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // lastCredential is what Lookup returned last for a host.
@@ -86,13 +89,13 @@ func (k *Keychain) matchError(text string) (host string, err error) {
 
 // Invalidate says that host refused what Lookup gave last for it. A token that was kept is not given out again.
 func (k *Keychain) Invalidate(host string) {
-	host = canonicalHost(host)
+	host = fault.CanonicalHost(host)
 	given, _ := k.last(host)
 	k.invalidate(host, given.Credential)
 }
 
 func (k *Keychain) invalidate(host string, refused Credential) {
-	if known, ok := k.ECR.host(host); ok {
-		sharedAccess.forget(k.ECR.principal(known), refused)
+	if amazon, ok := k.ECR.Registry(host); ok {
+		amazon.Forget(ecr.Credential{Username: refused.Username, Password: refused.Password})
 	}
 }

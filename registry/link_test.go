@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // TestInsecure: plain http, and the password over it, for the host of which the user said so and no other.
@@ -59,7 +60,7 @@ func TestCAFile(t *testing.T) {
 	// The authority of one registry is not another's.
 	other, _ := trusted(t)
 	_, err := once(dockerConfig(t, `{}`, login)).Resolve(t.Context(), parseTag(t, other+"/app:1"))
-	if !errors.Is(err, registry.ErrUnreachable) {
+	if !errors.Is(err, fault.ErrUnreachable) {
 		t.Error(err)
 	}
 	// An entry with nothing but a file leaves the login to others.

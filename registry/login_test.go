@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -130,7 +131,7 @@ func TestEchoedCredentials(t *testing.T) {
 	})
 	client := once(dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary}))
 	_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-	expect(t, err, registry.ErrDenied, "resolving "+r.Host()+"/app:1: 403 denied: you sent Basic [credential], that is [credential]", registry.AccessDenied)
+	expect(t, err, fault.ErrDenied, "resolving "+r.Host()+"/app:1: 403 denied: you sent Basic [credential], that is [credential]", fault.AccessDenied)
 }
 
 // tokens is the OAuth half of a registry: it exchanges the identity token, and lets nobody in without what it gave for it.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -32,13 +33,13 @@ func TestNamesThatAreWords(t *testing.T) {
 				t.Errorf("the token is not renewed: %v", err)
 			}
 			_, err := client.SetTags(t.Context(), tag.Repository(), other, []registry.Tag{tag})
-			expectIs(t, err, registry.ErrImmutableTag)
+			expectIs(t, err, fault.ErrImmutableTag)
 			e.Advance(13 * time.Hour)
 			expectIs(t, pushOnce(t, keychain, tag.Repository()), nil)
 			missing := registrytest.NewECR(t)
 			err = pushOnce(t, amazon(t, missing, "one"), missing.Host()+"/"+name)
-			expect(t, err, registry.ErrNoRepository, "pushing to "+missing.Host()+"/"+name+": no such repository: The repository with name '"+name+
-				"' does not exist in the registry with id '123456789012'", registry.RepositoryMissing)
+			expect(t, err, fault.ErrNoRepository, "pushing to "+missing.Host()+"/"+name+": no such repository: The repository with name '"+name+
+				"' does not exist in the registry with id '123456789012'", fault.RepositoryMissing)
 		})
 	}
 }
@@ -61,7 +62,7 @@ func TestNamesThatAreNoAnswer(t *testing.T) {
 		r.Wrap(registrytest.Intercept(http.MethodPut, "/manifests/1", refusal(http.StatusForbidden, "DENIED", said)))
 		tag := parseTag(t, r.Host()+"/team/immutable:1")
 		_, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
-		expectIs(t, err, registry.ErrDenied)
+		expectIs(t, err, fault.ErrDenied)
 	}
 }
 

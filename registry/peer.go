@@ -8,12 +8,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // peer is a registry that refused, and the credential that it was given.
@@ -39,15 +38,15 @@ func (s *session) explainAnswer(e *transport.Error) error {
 }
 
 // refusal is what the registry wrote, without our own request, whose path may hold any word.
-func (s *session) refusal(e *transport.Error) refusal {
+func (s *session) refusal(e *transport.Error) fault.Refusal {
 	bare := *e
 	bare.Request = nil
-	r := refusal{status: e.StatusCode, said: s.messageOf(e), words: withoutRepository(bare.Error(), s.repository.RepositoryStr())}
+	r := fault.Refusal{Status: e.StatusCode, Said: s.messageOf(e), Words: withoutRepository(bare.Error(), s.repository.RepositoryStr())}
 	if e.Request != nil {
-		r.method = e.Request.Method
+		r.Method = e.Request.Method
 	}
 	for _, diagnostic := range e.Errors {
-		r.codes = append(r.codes, diagnostic.Code)
+		r.Codes = append(r.Codes, diagnostic.Code)
 	}
 	return r
 }
@@ -66,52 +65,52 @@ func withoutRepository(words, path string) string {
 }
 
 // newError returns an error with what is known of the peer.
-func (p peer) newError(fault Fault, text string, causes ...error) *Error {
-	e := newError(fault, text, causes...)
+func (p peer) newError(kind fault.Kind, text string, causes ...error) *fault.Error {
+	e := fault.New(kind, text, causes...)
 	e.Host, e.Repository, e.Amazon, e.Daemon = p.host, p.repository, p.ecr, p.daemon
 	return e
 }
 
 // explain returns the error that a refusal is: the sentinel first, then the registry's words.
-func (p peer) explain(r refusal) error {
-	if class, ok := r.class(); ok {
-		return p.formatError(class, r.said)
+func (p peer) explain(r fault.Refusal) error {
+	if class, ok := r.Class(); ok {
+		return p.formatError(class, r.Said)
 	}
 	// MANIFEST_BLOB_UNKNOWN is about what a manifest refers to, not about the manifest.
-	if r.status == http.StatusNotFound && !slices.Contains(r.codes, transport.ManifestBlobUnknownErrorCode) {
-		return p.formatError(errorClass{is: ErrNotFound}, r.said)
+	if r.Status == http.StatusNotFound && !slices.Contains(r.Codes, transport.ManifestBlobUnknownErrorCode) {
+		return p.formatError(fault.Class{Sentinel: fault.ErrNotFound}, r.Said)
 	}
-	if r.status >= http.StatusInternalServerError {
-		return p.newError(BrokenServer, fmt.Sprintf("%d %s", r.status, r.said))
+	if r.Status >= http.StatusInternalServerError {
+		return p.newError(fault.BrokenServer, fmt.Sprintf("%d %s", r.Status, r.Said))
 	}
-	if r.status == 0 {
-		return errors.New(cmp.Or(r.said, "an error that it did not explain"))
+	if r.Status == 0 {
+		return errors.New(cmp.Or(r.Said, "an error that it did not explain"))
 	}
-	return fmt.Errorf("%d %s", r.status, r.said)
+	return fmt.Errorf("%d %s", r.Status, r.Said)
 }
 
 // formatError returns the error of a class. To callers without a login its fault is that they have none, and the registry's
 // words are left out where they say no more. To others it tells why a login is not the cloud's.
-func (p peer) formatError(a errorClass, said string) error {
-	fault, action := a.fault, deniedAction(said)
-	if a.needsLogin && p.anonymous {
-		fault = NoCredentials
-		if !errors.Is(a.is, ErrDenied) || said == strings.ToLower(http.StatusText(http.StatusForbidden)) {
+func (p peer) formatError(a fault.Class, said string) error {
+	kind, action := a.Kind, fault.DeniedAction(said)
+	if a.NeedsLogin && p.anonymous {
+		kind = fault.NoCredentials
+		if !errors.Is(a.Sentinel, fault.ErrDenied) || said == strings.ToLower(http.StatusText(http.StatusForbidden)) {
 			said = ""
 		}
 	}
-	parts := []string{a.is.Error()}
+	parts := []string{a.Sentinel.Error()}
 	if said != "" && said != parts[0] {
 		parts = append(parts, said)
 	}
-	switch fault {
-	case NoCredentials:
+	switch kind {
+	case fault.NoCredentials:
 		parts = append(parts, "no credentials for "+p.host)
-	case CredentialsRefused:
+	case fault.CredentialsRefused:
 		parts = append(parts, p.host+" refused the credentials")
 	}
 	instead := p.given.instead
-	if !a.needsLogin {
+	if !a.NeedsLogin {
 		instead = nil
 	}
 	if instead != nil {
@@ -121,23 +120,10 @@ func (p peer) formatError(a errorClass, said string) error {
 	if len(parts) > 1 {
 		text += ": " + strings.Join(parts[1:], "; ")
 	}
-	e := p.newError(fault, text, a.is)
+	e := p.newError(kind, text, a.Sentinel)
 	e.Action, e.Reason = action, instead
 	return e
 }
-
-var iamDenial = regexp.MustCompile(`is not authorized to perform: (\S+)`)
-
-// deniedAction is what IAM does not allow, by its words.
-func deniedAction(said string) string {
-	if found := iamDenial.FindStringSubmatch(said); found != nil {
-		return found[1]
-	}
-	return "that action"
-}
-
-// maxSaid is how much of a registry's words is repeated, in bytes.
-const maxSaid = 300
 
 // messageOf returns the message of a registry on one line, or the name of the status where there is none.
 func (s *session) messageOf(e *transport.Error) string {
@@ -157,15 +143,4 @@ func (s *session) messageOf(e *transport.Error) string {
 }
 
 // quote returns foreign text as it may stand in our errors: one short line without the credential.
-func (s *session) quote(text string) string { return oneLine(s.login.credential().redact(text)) }
-
-// oneLine returns the beginning of a text on one line. It cuts secrets first: a part of one would not be known as one.
-func oneLine(text string) string {
-	text = foreign.Line(strings.Join(strings.FieldsFunc(text, isBreak), " "))
-	if len(text) <= maxSaid {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxSaid], "") + "..."
-}
-
-func isBreak(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+func (s *session) quote(text string) string { return fault.OneLine(s.login.credential().redact(text)) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // TestProxies: the cure is in the proxy's settings and not in the registry.
@@ -32,7 +33,7 @@ func TestProxies(t *testing.T) {
 			client := registry.New(dockerConfig(t, `{}`, registry.Login{Address: "registry.lan", Insecure: true}),
 				registry.Options{Transport: through, RetryWaits: []time.Duration{}})
 			_, err = client.Resolve(t.Context(), parseTag(t, test.host+"/app:1"))
-			expect(t, err, registry.ErrUnreachable, "resolving "+test.host+"/app:1: "+test.want)
+			expect(t, err, fault.ErrUnreachable, "resolving "+test.host+"/app:1: "+test.want)
 		})
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // PushError is why a daemon could not push to a repository. errors.Is finds the sentinels of this package in it.
@@ -88,13 +90,13 @@ func (r *PushRetry) pauseAfter(ctx context.Context, failure *PushError) (PushPau
 		budget = min(budget, maybePermanentBudget)
 	}
 	asked := max(failure.asked, r.client.pauseAsked(ctx, failure))
-	wait, again := backoff(r.client.options.RetryWaits).pauseAfter(r.count, asked)
+	wait, again := fault.Backoff(r.client.options.RetryWaits).PauseAfter(r.count, asked)
 	if failure.Temporary && again && time.Since(r.failed)+wait <= budget {
 		return PushPause{failure: failure, length: wait, watch: r.client.options.Watch}, nil
 	}
-	over := &retriesExhausted{error: failure.cause, tries: r.count, took: time.Since(r.failed)}
+	over := &fault.RetriesExhausted{Err: failure.cause, Tries: r.count, Took: time.Since(r.failed)}
 	if failure.Temporary && again && asked > 0 {
-		over.tooLong = wait
+		over.TooLong = wait
 	}
 	failure.cause = over
 	return PushPause{}, failure
@@ -120,14 +122,14 @@ func (p PushPause) Wait(ctx context.Context) error {
 	if p.failure == nil {
 		return nil
 	}
-	defer p.watch.watchPause(hostOf(p.failure.Repository))(p.failure, p.length)()
-	return pause(ctx, p.length)
+	defer p.watch.watchPause(hostOf(p.failure.Repository))(fault.Pause{Failure: p.failure, Length: p.length})()
+	return fault.Sleep(ctx, p.length)
 }
 
 // pauseAsked is how long a registry that is asked too often wants to be left alone. A daemon does not pass its Retry-After on, and so it
 // is asked for once more, in a way that changes nothing.
 func (c *Client) pauseAsked(ctx context.Context, failure *PushError) time.Duration {
-	if !errors.Is(failure, ErrRateLimited) {
+	if !errors.Is(failure, fault.ErrRateLimited) {
 		return 0
 	}
 	c = c.singleTryClient()
@@ -137,7 +139,7 @@ func (c *Client) pauseAsked(ctx context.Context, failure *PushError) time.Durati
 	if err == nil {
 		_, err = s.send(ctx, request{method: http.MethodHead, path: "manifests/latest", accept: accepted})
 	}
-	return pauseAskedBy(err)
+	return fault.RetryAfter(err)
 }
 
 // singleTryLimit is how long a question may take whose answer only helps.
@@ -157,7 +159,7 @@ func (c *Client) checkRepository(ctx context.Context, failure *PushError) *PushE
 	if err != nil {
 		return failure
 	}
-	if _, err := c.singleTryClient().Resolve(ctx, tag); errors.Is(err, ErrNoRepository) {
+	if _, err := c.singleTryClient().Resolve(ctx, tag); errors.Is(err, fault.ErrNoRepository) {
 		failure.Temporary, failure.cause = false, errors.Unwrap(err)
 	}
 	return failure

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -53,8 +54,8 @@ func TestExplainPushOfMissing(t *testing.T) {
 				tries++
 				return daemonPush(ctx, t, keychain, e.Host()+"/team/app", registrytest.Image(t, "linux/amd64"))
 			})
-			expect(t, err, registry.ErrNoRepository, "pushing to "+e.Host()+"/team/app: no such repository: The repository with name 'team/app' does "+
-				"not exist in the registry with id '123456789012'", registry.RepositoryMissing)
+			expect(t, err, fault.ErrNoRepository, "pushing to "+e.Host()+"/team/app: no such repository: The repository with name 'team/app' does "+
+				"not exist in the registry with id '123456789012'", fault.RepositoryMissing)
 			if tries != 1 {
 				t.Errorf("%d tries", tries)
 			}
@@ -71,7 +72,7 @@ func TestExplainPushWithoutCredentials(t *testing.T) {
 	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 		return daemonPush(ctx, t, keychain, e.Host()+"/app", registrytest.Image(t, "linux/amd64"))
 	})
-	expect(t, err, registry.ErrUnauthorized, "pushing to "+e.Host()+"/app: credentials for "+e.Host()+`: AWS: the SSO session of profile "sso" is not there or has expired`)
+	expect(t, err, fault.ErrUnauthorized, "pushing to "+e.Host()+"/app: credentials for "+e.Host()+`: AWS: the SSO session of profile "sso" is not there or has expired`)
 }
 
 // TestExplainPushKnowsItsOwnErrors: BuildKit returns an error of the session without those around it, and another error

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -50,73 +51,73 @@ var explainedPushes = []struct {
 	want      string
 	whole     string // when the daemon tells all that containerd says
 }{
-	{"429", put(429, "TOOMANYREQUESTS", "Rate exceeded"), "", registry.ErrRateLimited, true,
+	{"429", put(429, "TOOMANYREQUESTS", "Rate exceeded"), "", fault.ErrRateLimited, true,
 		"429 rate limited: Rate exceeded", ""},
 	{"429 to HEAD", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")}, "",
-		registry.ErrRateLimited, true, "429 rate limited: too many requests", ""},
+		fault.ErrRateLimited, true, "429 rate limited: too many requests", ""},
 	{"500", put(500, "UNKNOWN", "disk full"), "", nil, true, "disk full", "500 disk full"},
 	{"502, a page", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
 	}}, "", nil, true, "502 bad gateway", ""},
 	{"503 to POST", registrytest.Rule{Method: http.MethodPost, Path: "/blobs/", Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, "",
 		nil, true, "later", "503 later"},
-	{"reset", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Reset(0)}, "", registry.ErrUnreachable, true,
+	{"reset", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Reset(0)}, "", fault.ErrUnreachable, true,
 		"unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
 	{"reset in a layer", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Reset(10)}, "",
-		registry.ErrUnreachable, true, "unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
+		fault.ErrUnreachable, true, "unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
 	{"closed", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.CloseConnection}, "",
-		registry.ErrUnreachable, true, "unreachable: EOF" + breaks, ""},
-	{"silence", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall}, "", registry.ErrUnreachable, true,
+		fault.ErrUnreachable, true, "unreachable: EOF" + breaks, ""},
+	{"silence", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall}, "", fault.ErrUnreachable, true,
 		"unreachable: context deadline exceeded" + breaks, ""},
 	{"201 and nothing stored", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Lose}, "", nil, true,
 		"blob unknown to registry; HOST does not have what it was given a moment ago",
 		"400 blob unknown to registry; HOST does not have what it was given a moment ago"},
 	{"another digest", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Digest(zero)}, "",
-		registry.ErrMismatch, false, "content mismatch: got digest " + zero + ", expected DIGEST", ""},
+		fault.ErrMismatch, false, "content mismatch: got digest " + zero + ", expected DIGEST", ""},
 	{"artifact", put(405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"), "",
-		registry.ErrUnsupported, false, "unsupported by the registry: Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'", ""},
-	{"tags", put(403, "DENIED", tagLimit), "", registry.ErrLimit, false,
+		fault.ErrUnsupported, false, "unsupported by the registry: Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'", ""},
+	{"tags", put(403, "DENIED", tagLimit), "", fault.ErrLimit, false,
 		"over a limit: " + tagLimit, ""},
-	{"images", put(403, "DENIED", imageLimit), "", registry.ErrLimit, false,
+	{"images", put(403, "DENIED", imageLimit), "", fault.ErrLimit, false,
 		"over a limit: " + imageLimit, ""},
-	{"Harbor's quota", put(403, "DENIED", harborQuota), "", registry.ErrQuota, false, "over a quota: " + harborQuota, ""},
-	{"another quota", put(403, "DENIED", "Quota has been exceeded on namespace"), "", registry.ErrQuota, false,
+	{"Harbor's quota", put(403, "DENIED", harborQuota), "", fault.ErrQuota, false, "over a quota: " + harborQuota, ""},
+	{"another quota", put(403, "DENIED", "Quota has been exceeded on namespace"), "", fault.ErrQuota, false,
 		"over a quota: Quota has been exceeded on namespace", ""},
-	{"ECR's limit", put(400, "UNKNOWN", "LimitExceededException: it would have exceeded a service limit for your account"), "", registry.ErrLimit, false,
+	{"ECR's limit", put(400, "UNKNOWN", "LimitExceededException: it would have exceeded a service limit for your account"), "", fault.ErrLimit, false,
 		"over a limit: LimitExceededException: it would have exceeded a service limit for your account", ""},
-	{"413 of nginx", page413(http.MethodPost), "", registry.ErrTooLarge, false, "413 too large: request entity too large", ""},
-	{"413 of nginx to a layer", page413(http.MethodPut), "", registry.ErrTooLarge, false, "413 too large: request entity too large", ""},
-	{"413 in JSON", put(413, "UNKNOWN", "Request body too large"), "", registry.ErrTooLarge, false, "413 too large: Request body too large", ""},
-	{"415", put(415, "MANIFEST_INVALID", "unsupported manifest media type"), "", registry.ErrManifestRefused, false,
+	{"413 of nginx", page413(http.MethodPost), "", fault.ErrTooLarge, false, "413 too large: request entity too large", ""},
+	{"413 of nginx to a layer", page413(http.MethodPut), "", fault.ErrTooLarge, false, "413 too large: request entity too large", ""},
+	{"413 in JSON", put(413, "UNKNOWN", "Request body too large"), "", fault.ErrTooLarge, false, "413 too large: Request body too large", ""},
+	{"415", put(415, "MANIFEST_INVALID", "unsupported manifest media type"), "", fault.ErrManifestRefused, false,
 		"manifest refused: unsupported manifest media type", ""},
 	{"415, a page", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "<h1>Unsupported</h1>", http.StatusUnsupportedMediaType)
-	}}, "", registry.ErrManifestRefused, false, "manifest refused: unsupported media type", ""},
-	{"manifest invalid", put(400, "MANIFEST_INVALID", "manifest invalid"), "", registry.ErrManifestRefused, false, "manifest refused: manifest invalid", ""},
+	}}, "", fault.ErrManifestRefused, false, "manifest refused: unsupported media type", ""},
+	{"manifest invalid", put(400, "MANIFEST_INVALID", "manifest invalid"), "", fault.ErrManifestRefused, false, "manifest refused: manifest invalid", ""},
 	{"507", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "<h1>Full</h1>", http.StatusInsufficientStorage)
-	}}, "", registry.ErrNoStorage, false, "the registry has no space left: insufficient storage", ""},
-	{"a full disk", put(500, "UNKNOWN", "write /var/lib/registry/x: no space left on device"), "", registry.ErrNoStorage, false,
+	}}, "", fault.ErrNoStorage, false, "the registry has no space left: insufficient storage", ""},
+	{"a full disk", put(500, "UNKNOWN", "write /var/lib/registry/x: no space left on device"), "", fault.ErrNoStorage, false,
 		"the registry has no space left: write /var/lib/registry/x: no space left on device", ""},
-	{"read-only Harbor", put(403, "DENIED", "The system is in read only mode. Any modification is prohibited."), "", registry.ErrReadOnly, false,
+	{"read-only Harbor", put(403, "DENIED", "The system is in read only mode. Any modification is prohibited."), "", fault.ErrReadOnly, false,
 		"read-only registry: The system is in read only mode. Any modification is prohibited.", ""},
-	{"KMS", put(403, "DENIED", "KmsException: key is disabled"), "", registry.ErrDenied, false,
+	{"KMS", put(403, "DENIED", "KmsException: key is disabled"), "", fault.ErrDenied, false,
 		"403 denied: KmsException: key is disabled", ""},
-	{"upload denied", registrytest.Rule{}, "InitiateLayerUpload", registry.ErrDenied, false,
+	{"upload denied", registrytest.Rule{}, "InitiateLayerUpload", fault.ErrDenied, false,
 		"403 denied: USER", ""},
-	{"layer denied", registrytest.Rule{}, "CompleteLayerUpload", registry.ErrDenied, false,
+	{"layer denied", registrytest.Rule{}, "CompleteLayerUpload", fault.ErrDenied, false,
 		"403 denied: USER", ""},
-	{"image denied", registrytest.Rule{}, "PutImage", registry.ErrDenied, false,
+	{"image denied", registrytest.Rule{}, "PutImage", fault.ErrDenied, false,
 		"403 denied: USER", ""},
 	{"expired", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Status(403, "DENIED",
-		"Your authorization token has expired. Reauthenticate and try again.", "")}, "", registry.ErrUnauthorized, false,
+		"Your authorization token has expired. Reauthenticate and try again.", "")}, "", fault.ErrUnauthorized, false,
 		"401 unauthorized: Your authorization token has expired. Reauthenticate and try again.; " + refused, ""},
 	{"401 without a challenge", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "Not Authorized", http.StatusUnauthorized)
-	}}, "", registry.ErrUnauthorized, false, "401 unauthorized: unauthorized; " + refused, ""},
+	}}, "", fault.ErrUnauthorized, false, "401 unauthorized: unauthorized; " + refused, ""},
 	{"no such path", registrytest.Rule{Path: "/v2/app", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
-	}}, "", registry.ErrNotFound, false, "not found", ""},
+	}}, "", fault.ErrNotFound, false, "not found", ""},
 }
 
 // TestExplainPush: what becomes of a daemon's words, which containerd's pusher makes of what a registry really answers.

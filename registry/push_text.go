@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // DaemonError is what a daemon says of its work with registries. Client.PushRetry and Client.ExplainPush make something of it.
@@ -33,9 +35,9 @@ func (e *DaemonError) Unwrap() error { return e.Cause }
 //	denied: requested access to the resource is denied                  it answered in JSON; method, status and most codes are lost
 //	failed to do request: Put "https://...": EOF                        it did not answer
 type pushText struct {
-	refusal         // of the registry, if it answered
-	answered bool   // it did
-	rest     string // without what is not for the user: URLs may be signed
+	fault.Refusal        // of the registry, if it answered
+	answered      bool   // it did
+	rest          string // without what is not for the user: URLs may be signed
 }
 
 var (
@@ -51,16 +53,16 @@ var (
 // parsePush reads a daemon's text about a push.
 func parsePush(text string) pushText {
 	p := pushText{rest: committing.ReplaceAllString(text, "")}
-	p.words = p.rest
+	p.Words = p.rest
 	if status := answeredStatus.FindStringSubmatchIndex(p.rest); status != nil {
-		p.method = p.rest[status[2]:status[3]]
-		p.status, _ = strconv.Atoi(p.rest[status[4]:status[5]]) // three digits
-		p.words = p.rest[status[1]:]
+		p.Method = p.rest[status[2]:status[3]]
+		p.Status, _ = strconv.Atoi(p.rest[status[4]:status[5]]) // three digits
+		p.Words = p.rest[status[1]:]
 	}
-	p.words = strings.TrimSpace(strings.TrimPrefix(p.words, "errors:\n"))
-	p.codes, p.said = registrySaid(p.words, p.status)
-	at := registryWords.FindStringIndex(p.words)
-	p.answered = p.status != 0 || at != nil && at[0] == 0
+	p.Words = strings.TrimSpace(strings.TrimPrefix(p.Words, "errors:\n"))
+	p.Codes, p.Said = registrySaid(p.Words, p.Status)
+	at := registryWords.FindStringIndex(p.Words)
+	p.answered = p.Status != 0 || at != nil && at[0] == 0
 	p.rest = signed.ReplaceAllString(notSent.ReplaceAllString(p.rest, ""), "$1")
 	return p
 }
@@ -82,55 +84,55 @@ func registrySaid(words string, status int) (codes []transport.ErrorCode, said s
 
 // isUnknown: containerd calls most codes so, and what was a passing 500 looks like a manifest that is not accepted.
 func (p pushText) isUnknown() bool {
-	return p.status == 0 && slices.Contains(p.codes, transport.UnknownErrorCode)
+	return p.Status == 0 && slices.Contains(p.Codes, transport.UnknownErrorCode)
 }
 
 // lostWords are a registry's when it does not have what was pushed to it a moment ago.
 var lostWords = []string{"blob unknown", "required for pushing image into repository"}
 
 func (p pushText) isLost() bool {
-	return slices.ContainsFunc(lostWords, func(words string) bool { return strings.Contains(p.words, words) })
+	return slices.ContainsFunc(lostWords, func(words string) bool { return strings.Contains(p.Words, words) })
 }
 
 // brokenPush is a way in which a registry was not reached, or broke off, by the words of Go's network packages.
 type brokenPush struct {
 	phrases []string
-	fault   Fault
+	kind    fault.Kind
 }
 
 // brokenPushes are asked in this order. A broken connection is temporary.
 var brokenPushes = []brokenPush{
-	{phrases: []string{"certificate has expired or is not yet valid"}, fault: ExpiredCertificate},
-	{phrases: []string{"x509: ", "tls: failed to verify certificate"}, fault: UntrustedCertificate},
+	{phrases: []string{"certificate has expired or is not yet valid"}, kind: fault.ExpiredCertificate},
+	{phrases: []string{"x509: ", "tls: failed to verify certificate"}, kind: fault.UntrustedCertificate},
 	{
 		phrases: []string{"server gave HTTP response to HTTPS client", "first record does not look like a TLS handshake"},
-		fault:   PlainHTTP,
+		kind:    fault.PlainHTTP,
 	},
-	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, fault: ProxyRefused},
-	{phrases: []string{"no such host"}, fault: UnknownHost},
-	{phrases: []string{"connection refused", "no route to host", "network is unreachable"}, fault: Unreachable},
+	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, kind: fault.ProxyRefused},
+	{phrases: []string{"no such host"}, kind: fault.UnknownHost},
+	{phrases: []string{"connection refused", "no route to host", "network is unreachable"}, kind: fault.Unreachable},
 	{
 		phrases: []string{
 			"connection reset by peer", "broken pipe", ": EOF", "unexpected EOF", "use of closed network connection",
 			"i/o timeout", "TLS handshake timeout", "Client.Timeout", "context deadline exceeded", "server misbehaving",
 			"GOAWAY", "stream error: stream ID", "server closed idle connection",
 		},
-		fault: BrokenConnection,
+		kind: fault.BrokenConnection,
 	},
 }
 
 // explainBrokenPush is about a registry that did not answer.
 func explainBrokenPush(failure *PushError, p peer, pushed pushText) {
-	rest := oneLine(p.given.redact(pushed.rest))
+	rest := fault.OneLine(p.given.redact(pushed.rest))
 	if strings.Contains(rest, "got digest ") {
-		failure.cause = p.newError(ContentOther, ErrMismatch.Error()+": "+rest, ErrMismatch)
+		failure.cause = p.newError(fault.ContentOther, fault.ErrMismatch.Error()+": "+rest, fault.ErrMismatch)
 		return
 	}
 	for _, broken := range brokenPushes {
-		if slices.ContainsFunc(broken.phrases, func(phrase string) bool { return strings.Contains(pushed.words, phrase) }) {
-			failure.cause = p.newError(broken.fault, ErrUnreachable.Error()+": "+rest, ErrUnreachable)
-			failure.Temporary = broken.fault == BrokenConnection
-			failure.droppedConnection = strings.HasSuffix(pushed.words, "EOF") && strings.Contains(pushed.words, "/blobs/uploads/")
+		if slices.ContainsFunc(broken.phrases, func(phrase string) bool { return strings.Contains(pushed.Words, phrase) }) {
+			failure.cause = p.newError(broken.kind, fault.ErrUnreachable.Error()+": "+rest, fault.ErrUnreachable)
+			failure.Temporary = broken.kind == fault.BrokenConnection
+			failure.droppedConnection = strings.HasSuffix(pushed.Words, "EOF") && strings.Contains(pushed.Words, "/blobs/uploads/")
 			return
 		}
 	}

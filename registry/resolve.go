@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Resolve says which digest a tag holds now. Errors: ErrNotFound if the registry says that there is no such tag, the only "gone";
@@ -21,8 +24,8 @@ func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
 		return "", fmt.Errorf("resolving %s: %w", tag, err)
 	}
 	held, err := s.resolve(ctx, tag.label, digest.Canonical)
-	if errors.Is(err, ErrNotFound) {
-		held, err = c.checkArchive(ctx, tag.Repository(), types.ImageIdentifier{ImageTag: &tag.label}, err)
+	if errors.Is(err, fault.ErrNotFound) {
+		held, err = c.checkArchive(ctx, tag.Repository(), ecr.ImageID{Tag: tag.label}, err)
 	}
 	if err != nil {
 		return held.String(), fmt.Errorf("resolving %s: %w", tag, err)
@@ -69,11 +72,11 @@ func (c *Client) exists(ctx context.Context, repository, digest string) (bool, e
 		return false, err
 	}
 	held, err := s.resolve(ctx, digest, want.Algorithm())
-	if errors.Is(err, ErrNotFound) {
-		_, err = c.checkArchive(ctx, repository, types.ImageIdentifier{ImageDigest: &digest}, err)
+	if errors.Is(err, fault.ErrNotFound) {
+		_, err = c.checkArchive(ctx, repository, ecr.ImageID{Digest: digest}, err)
 	}
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, fault.ErrNotFound):
 		return false, nil
 	case err != nil:
 		return false, err

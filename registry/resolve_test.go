@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -19,12 +19,12 @@ func TestResolve(t *testing.T) {
 		"HEAD says not found":   registrytest.Intercept(http.MethodHead, "", refusal(http.StatusNotFound, "", "")),
 		"HEAD without a digest": registrytest.Intercept(http.MethodHead, "", func(http.ResponseWriter, *http.Request) {}),
 	}
-	for name, fault := range tests {
+	for name, broken := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			digest := r.Push(t, "app:1", registrytest.Index(t, "linux/amd64"))
-			r.Wrap(fault)
+			r.Wrap(broken)
 			tag := parseTag(t, r.Host()+"/app:1")
 			if got, err := anonymous(t).Resolve(t.Context(), tag); err != nil || got != digest {
 				t.Errorf("got %s, %v, want %s", got, err, digest)
@@ -43,7 +43,7 @@ func TestGone(t *testing.T) {
 	client := anonymous(t)
 	for _, tag := range []string{"/app:2", "/nowhere:1"} {
 		_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+tag))
-		expect(t, err, registry.ErrNotFound, "resolving "+r.Host()+tag+": not found: manifest unknown")
+		expect(t, err, fault.ErrNotFound, "resolving "+r.Host()+tag+": not found: manifest unknown")
 	}
 	for repository, digest := range map[string]string{"/app": "sha256:" + strings.Repeat("0", 64), "/nowhere": digest} {
 		if found, err := client.Exists(t.Context(), r.Host()+repository, digest); found || err != nil {
@@ -66,14 +66,14 @@ func TestUnknownIsNotGone(t *testing.T) {
 		"404 page":     func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) },
 		"cut off":      func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	}
-	for name, fault := range tests {
+	for name, broken := range tests {
 		for _, suffix := range []string{"/manifests/1", ""} {
 			t.Run(name+" at "+suffix, func(t *testing.T) {
 				t.Parallel()
 				r := registrytest.New(t)
-				r.Wrap(registrytest.Intercept("", suffix, fault))
+				r.Wrap(registrytest.Intercept("", suffix, broken))
 				_, err := anonymous(t).Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-				if err == nil || errors.Is(err, registry.ErrNotFound) {
+				if err == nil || errors.Is(err, fault.ErrNotFound) {
 					t.Errorf("gone: %v", err)
 				}
 			})
@@ -87,7 +87,7 @@ func TestEmptyNotFoundIsGone(t *testing.T) {
 	r.Wrap(registrytest.Intercept("", "/manifests/1", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }))
 	tag := parseTag(t, r.Host()+"/app:1")
 	_, err := anonymous(t).Resolve(t.Context(), tag)
-	expect(t, err, registry.ErrNotFound, "resolving "+tag.String()+": not found")
+	expect(t, err, fault.ErrNotFound, "resolving "+tag.String()+": not found")
 }
 
 func TestExistsBelievesNoOtherDigest(t *testing.T) {
@@ -99,7 +99,7 @@ func TestExistsBelievesNoOtherDigest(t *testing.T) {
 		w.Header().Set("Docker-Content-Digest", other)
 	}))
 	_, err := anonymous(t).Exists(t.Context(), r.Host()+"/app", digest)
-	expect(t, err, registry.ErrMismatch, "looking for "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+other+" for "+digest+
+	expect(t, err, fault.ErrMismatch, "looking for "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+other+" for "+digest+
 		"")
 }
 
@@ -109,7 +109,7 @@ func TestResolveTakesNoWebPage(t *testing.T) {
 	r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	r.Wrap(registrytest.Intercept("", "/manifests/1", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
 	got, err := anonymous(t).Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-	if !errors.Is(err, registry.ErrMismatch) || got != "" {
+	if !errors.Is(err, fault.ErrMismatch) || got != "" {
 		t.Errorf("%s, %v", got, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -42,13 +43,13 @@ func TestRetries(t *testing.T) {
 		"ping": {Path: "/v2/", Method: http.MethodGet}, "HEAD": {Method: http.MethodHead}, "PUT": {Method: http.MethodPut},
 		"GET": {Method: http.MethodGet, Path: "/manifests/"},
 	}
-	for what, fault := range faults {
+	for what, broken := range faults {
 		for where, rule := range places {
 			t.Run(what+" at "+where, func(t *testing.T) {
 				t.Parallel()
 				r := registrytest.New(t)
 				digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
-				rule.Fault, rule.Times = fault, 3
+				rule.Fault, rule.Times = broken, 3
 				if what == "stalled" {
 					rule.Times = 1
 				}
@@ -118,7 +119,7 @@ func TestRetryAfter(t *testing.T) {
 			client := registry.New(dockerConfig(t, `{}`), registry.Options{})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 			said := map[string]string{"request": "too many requests", "ping": "Rate exceeded"}[name] // a HEAD has no words
-			expect(t, err, registry.ErrRateLimited, "resolving "+r.Host()+"/app:1: 429 rate limited: "+said+
+			expect(t, err, fault.ErrRateLimited, "resolving "+r.Host()+"/app:1: 429 rate limited: "+said+
 				" (tried once: the next try may begin in 1h0m0s, and less time is left)")
 		})
 	}
@@ -128,8 +129,8 @@ func TestRetryAfter(t *testing.T) {
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		fault registrytest.Fault
-		want  string
+		broken registrytest.Fault
+		want   string
 	}{
 		"answers": {registrytest.Status(http.StatusBadGateway, "UNKNOWN", "no", ""), `502 bad gateway \(tried [2-9] times in .*\)$`},
 		"silence": {registrytest.Stall, `unreachable: no answer from .* within 200ms \(tried [2-9] times in .*\)$`},
@@ -138,7 +139,7 @@ func TestBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
-			r.Inject(registrytest.Rule{Path: "/manifests/", Fault: test.fault})
+			r.Inject(registrytest.Rule{Path: "/manifests/", Fault: test.broken})
 			client := registry.New(dockerConfig(t, `{}`), registry.Options{
 				Budget: 900 * time.Millisecond, Timeout: 200 * time.Millisecond,
 				RetryWaits: []time.Duration{0, 100 * time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond, time.Hour},
@@ -205,7 +206,7 @@ func TestRefusedTokenIsRenewedOnce(t *testing.T) {
 	e := registrytest.NewECR(t)
 	e.Inject(registrytest.Rule{Path: "/v2/app", Fault: registrytest.Status(http.StatusUnauthorized, "UNAUTHORIZED", "not you", "")})
 	_, err := once(amazon(t, e, "one")).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
-	expect(t, err, registry.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: not you; "+e.Host()+
+	expect(t, err, fault.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: not you; "+e.Host()+
 		" refused the credentials")
 	if asked := e.Calls("GetAuthorizationToken"); asked > 3 {
 		t.Errorf("%d tokens", asked)
@@ -222,6 +223,6 @@ func TestStaleDockerLogin(t *testing.T) {
 	e.Repository("app", "")
 	keychain := amazonOr(t, e, "sso", `{"auths":{"`+e.Host()+`":{"auth":"dXNlcjpwYXNz"}}}`)
 	_, err := once(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
-	expect(t, err, registry.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: unauthorized; "+e.Host()+
+	expect(t, err, fault.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: unauthorized; "+e.Host()+
 		` refused the credentials; AWS: the SSO session of profile "sso" is not there or has expired`)
 }

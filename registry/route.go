@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // route is the way to one registry, and to where it sends us: by redirects, and by the token server that it names. What
@@ -123,10 +124,12 @@ func (r *route) permits(host string, at place, login bool) bool {
 }
 
 // owns says whether host, with or without port, is the registry itself.
-func (r *route) owns(host string) bool { return r.host == canonicalHost(withoutDefaultPort(host)) }
+func (r *route) owns(host string) bool {
+	return r.host == fault.CanonicalHost(withoutDefaultPort(host))
+}
 
 func (r *route) isNamed(host string) bool {
-	_, ok := r.named[canonicalHost(withoutDefaultPort(host))]
+	_, ok := r.named[fault.CanonicalHost(withoutDefaultPort(host))]
 	return ok
 }
 

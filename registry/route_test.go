@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -164,8 +165,8 @@ func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is
 				asked, logins := servers[test.target].count()
 				switch {
 				case test.refused != "":
-					refused, ok := errors.AsType[*registry.Error](err)
-					if !ok || refused.Fault != registry.UnnamedHost || refused.Host != test.refused || !strings.Contains(err.Error(), test.refused) {
+					refused, ok := errors.AsType[*fault.Error](err)
+					if !ok || refused.Kind != fault.UnnamedHost || refused.Host != test.refused || !strings.Contains(err.Error(), test.refused) {
 						t.Errorf("got %v, want a refusal of %s", err, test.refused)
 					}
 					if asked+logins != 0 && test.target != test.from {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // The actions that a session logs in for.
@@ -35,7 +37,7 @@ type session struct {
 	login      *lazyAuth
 	client     *http.Client
 	timeout    time.Duration // of one try
-	waits      backoff
+	waits      fault.Backoff
 	watch      Watch
 	seen       *sync.Map // of documents, by repository@digest, for the lifetime of the client
 }
@@ -67,7 +69,7 @@ func (s *session) do(ctx context.Context, r request) (response, error) {
 	if used.Anonymous() { // it was looked up on the way
 		used = s.login.credential()
 	}
-	if errors.Is(err, ErrUnauthorized) && s.login.renew(used) {
+	if errors.Is(err, fault.ErrUnauthorized) && s.login.renew(used) {
 		return s.send(ctx, r)
 	}
 	return resp, err
@@ -134,6 +136,6 @@ func (s *session) httpRequest(ctx context.Context, r request) (*http.Request, er
 
 // withTimeout returns a context that ends with ctx or after the time limit of one try, with a cause that may be shown.
 func (s *session) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	late := fmt.Sprintf("%v: no answer from %s within %s", ErrUnreachable, s.login.host, s.timeout)
-	return context.WithTimeoutCause(ctx, s.timeout, newError(Silent, late, ErrUnreachable))
+	late := fmt.Sprintf("%v: no answer from %s within %s", fault.ErrUnreachable, s.login.host, s.timeout)
+	return context.WithTimeoutCause(ctx, s.timeout, fault.New(fault.Silent, late, fault.ErrUnreachable))
 }

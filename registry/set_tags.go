@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // SetTags points tags, all of one repository, at a digest that the registry serves there, side by side, and reads each of them back by its
@@ -105,8 +106,8 @@ func (s *session) lookAgain(ctx context.Context, d document, tags []Tag, failure
 			switch {
 			case err == nil && held.digest == d.digest:
 				failures[i] = nil
-			case err != nil && !errors.Is(err, ErrNotFound):
-				failures[i] = fmt.Errorf("%w; %w", failures[i], ErrUnsure)
+			case err != nil && !errors.Is(err, fault.ErrNotFound):
+				failures[i] = fmt.Errorf("%w; %w", failures[i], fault.ErrUnsure)
 			}
 			return nil
 		})
@@ -128,15 +129,15 @@ func (s *session) setTag(ctx context.Context, d document, tag Tag) error {
 // not served.
 func (s *session) move(ctx context.Context, d document, tag Tag) error {
 	err := s.put(ctx, tag.label, d)
-	if !errors.Is(err, ErrImmutableTag) {
+	if !errors.Is(err, fault.ErrImmutableTag) {
 		return err
 	}
 	held, unknown := s.fetch(ctx, tag.label, d.digest.Algorithm())
 	switch {
-	case errors.Is(unknown, ErrNotFound):
+	case errors.Is(unknown, fault.ErrNotFound):
 		// Other tags, whose images are served, would not bring back this one.
 		text := fmt.Sprintf("it holds an image that %s does not serve, since it is archived or its content is gone", tag.Host())
-		return s.tagError(TagFixedUnserved, tag, ErrImmutableTag, text)
+		return s.tagError(fault.TagFixedUnserved, tag, fault.ErrImmutableTag, text)
 	case unknown != nil:
 		return err
 	case held.digest == d.digest:
@@ -146,23 +147,23 @@ func (s *session) move(ctx context.Context, d document, tag Tag) error {
 }
 
 // tagError returns an error about a tag. It is the sentinel.
-func (s *session) tagError(fault Fault, tag Tag, sentinel error, text string) error {
-	e := s.peer().newError(fault, fmt.Sprintf("%v: %s", sentinel, text), sentinel)
+func (s *session) tagError(kind fault.Kind, tag Tag, sentinel error, text string) error {
+	e := s.peer().newError(kind, fmt.Sprintf("%v: %s", sentinel, text), sentinel)
 	e.Label = tag.label
 	return e
 }
 
 func (s *session) readBack(ctx context.Context, want digest.Digest, tag Tag) error {
 	held, err := s.fetch(ctx, tag.label, want.Algorithm())
-	if errors.Is(err, ErrNotFound) {
-		return s.tagError(TagLost, tag, ErrMismatch, "the registry took the tag and does not serve it")
+	if errors.Is(err, fault.ErrNotFound) {
+		return s.tagError(fault.TagLost, tag, fault.ErrMismatch, "the registry took the tag and does not serve it")
 	}
 	if err != nil {
 		return fmt.Errorf("reading it back: %w", err)
 	}
 	if held.digest != want {
 		text := fmt.Sprintf("it holds %s and not %s, somebody else moved it meanwhile", held.digest, want)
-		return s.tagError(TagTaken, tag, ErrMismatch, text)
+		return s.tagError(fault.TagTaken, tag, fault.ErrMismatch, text)
 	}
 	return nil
 }

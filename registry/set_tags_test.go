@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -79,26 +80,26 @@ func TestSetTagsPartWay(t *testing.T) {
 		want         string
 	}{
 		{
-			"refused", http.MethodPut, refusal(http.StatusForbidden, "DENIED", "no"), registry.ErrDenied,
+			"refused", http.MethodPut, refusal(http.StatusForbidden, "DENIED", "no"), fault.ErrDenied,
 			"tagging TAG: 403 denied: no; no credentials for HOST",
 		},
 		{
-			"not stored", http.MethodPut, created, registry.ErrMismatch,
+			"not stored", http.MethodPut, created, fault.ErrMismatch,
 			"tagging TAG: content mismatch: the registry took the tag and does not serve it",
 		},
 		{
 			"other digest stored", http.MethodPut, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))
 				w.WriteHeader(http.StatusCreated)
-			}, registry.ErrMismatch,
+			}, fault.ErrMismatch,
 			"tagging TAG: content mismatch: the registry calls DIGEST by the digest sha256:" + strings.Repeat("0", 64),
 		},
 		{
 			"moved by somebody else", http.MethodGet, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
-			registry.ErrMismatch, "tagging TAG: content mismatch: it holds sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a and not DIGEST, somebody else moved it meanwhile",
+			fault.ErrMismatch, "tagging TAG: content mismatch: it holds sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a and not DIGEST, somebody else moved it meanwhile",
 		},
 		{
-			"not read back", http.MethodGet, refusal(http.StatusInternalServerError, "UNKNOWN", "disk full"), registry.ErrUnsure,
+			"not read back", http.MethodGet, refusal(http.StatusInternalServerError, "UNKNOWN", "disk full"), fault.ErrUnsure,
 			"tagging TAG: reading it back: 500 disk full; whether it moved is not known",
 		},
 	}
@@ -154,7 +155,7 @@ func TestSetTagsOfWhatIsNotThere(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0", 64)
 	tag := parseTag(t, r.Host()+"/app:1")
 	moved, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
-	expect(t, err, registry.ErrNotFound, "tagging "+tag.String()+": reading "+digest+": not found: manifest unknown")
+	expect(t, err, fault.ErrNotFound, "tagging "+tag.String()+": reading "+digest+": not found: manifest unknown")
 	if moved != nil || asksFor(r, http.MethodPut) > 0 {
 		t.Error("something was written")
 	}
@@ -170,8 +171,8 @@ func TestSetTagsImmutable(t *testing.T) {
 	r.Wrap(registrytest.Intercept(http.MethodPut, "/manifests/1", refusal(http.StatusBadRequest, "TAG_INVALID", immutable)))
 	tag := parseTag(t, r.Host()+"/app:1")
 	_, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
-	expect(t, err, registry.ErrImmutableTag, "tagging "+tag.String()+": immutable tag: "+immutable+
-		" (it holds "+held+", not "+digest+")", registry.TagFixed)
+	expect(t, err, fault.ErrImmutableTag, "tagging "+tag.String()+": immutable tag: "+immutable+
+		" (it holds "+held+", not "+digest+")", fault.TagFixed)
 
 	moved, err := anonymous(t).SetTags(t.Context(), tag.Repository(), held, []registry.Tag{tag})
 	if err != nil || !slices.Equal(moved, []registry.Tag{tag}) {

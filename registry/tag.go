@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/distribution/reference"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Tag is a full reference host/path:tag. It is comparable; the zero Tag names nothing.
@@ -23,7 +25,7 @@ func ParseTag(s string) (Tag, error) {
 	host, path := splitHost(base)
 	named, err := reference.ParseNormalizedNamed(strings.ToLower(host) + "/" + path)
 	if err != nil {
-		return Tag{}, newError(TagPath, fmt.Sprintf("tag %q is not a reference: %s", s, reason(err)))
+		return Tag{}, fault.New(fault.TagPath, fmt.Sprintf("tag %q is not a reference: %s", s, reason(err)))
 	}
 	return Tag{host: reference.Domain(named), path: reference.Path(named), label: orLatest(label)}, nil
 }
@@ -50,9 +52,9 @@ func splitLabel(s string) (base, label string) {
 func splitHost(base string) (host, path string) {
 	first, rest, found := strings.Cut(base, "/")
 	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" {
-		return dockerHub, base
+		return fault.DockerHub, base
 	}
-	return canonicalHost(first), rest
+	return fault.CanonicalHost(first), rest
 }
 
 // withoutLogin removes user:password@ before a host; the @ of a digest, or of what was meant as a tag, stays.

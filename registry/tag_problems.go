@@ -6,40 +6,42 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // tagProblems are asked in this order. Each returns what is wrong with a tag, or nil.
-func tagProblems() []func(s string) *Error {
-	return []func(string) *Error{
+func tagProblems() []func(s string) *fault.Error {
+	return []func(string) *fault.Error{
 		emptyTag, spacedTag, controlTag, loginTag, schemeTag, digestTag, slashTag, capitalTag, oddPath, emptyLabel, longLabel,
 		oddLabel, bareTag,
 	}
 }
 
-func emptyTag(s string) *Error {
+func emptyTag(s string) *fault.Error {
 	if s != "" {
 		return nil
 	}
-	return newError(TagText, "is empty")
+	return fault.New(fault.TagText, "is empty")
 }
 
-func spacedTag(s string) *Error {
+func spacedTag(s string) *fault.Error {
 	if !strings.ContainsAny(s, " \t\r\n\v\f") {
 		return nil
 	}
 	return repairable(s, "contains white space")
 }
 
-func controlTag(s string) *Error {
+func controlTag(s string) *fault.Error {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return nil
 	}
-	return newError(TagInvisible, "contains a character that cannot be seen")
+	return fault.New(fault.TagInvisible, "contains a character that cannot be seen")
 }
 
 // repairable returns an error about a tag that proposes the repaired one.
-func repairable(s, text string) *Error {
-	e := newError(TagText, text)
+func repairable(s, text string) *fault.Error {
+	e := fault.New(fault.TagText, text)
 	e.Proposal = repairTag(s)
 	return e
 }
@@ -85,21 +87,21 @@ func repairBase(base string) string {
 }
 
 // loginTag comes before all that repeat the tag: what stands before the @ of a host may be a password.
-func loginTag(s string) *Error {
+func loginTag(s string) *fault.Error {
 	if withoutLogin(s) == s {
 		return nil
 	}
-	return newError(TagLogin, "had a user name or password before it")
+	return fault.New(fault.TagLogin, "had a user name or password before it")
 }
 
-func schemeTag(s string) *Error {
+func schemeTag(s string) *fault.Error {
 	if !strings.Contains(s, "://") {
 		return nil
 	}
 	return repairable(s, "begins with a scheme")
 }
 
-func digestTag(s string) *Error {
+func digestTag(s string) *fault.Error {
 	if !strings.Contains(s, "@") || strayAt.MatchString(s) {
 		return nil
 	}
@@ -107,7 +109,7 @@ func digestTag(s string) *Error {
 }
 
 // slashTag refuses a slash or a colon in what is meant as the tag, such as the name of a branch.
-func slashTag(s string) *Error {
+func slashTag(s string) *fault.Error {
 	at := labelStart(s)
 	if at < 0 {
 		return nil
@@ -127,19 +129,19 @@ func labelStart(s string) int {
 }
 
 // bareTag refuses what docker silently sends to docker.io/library, where only Docker's own images are.
-func bareTag(s string) *Error {
+func bareTag(s string) *fault.Error {
 	base, label := splitLabel(s)
 	host, path := splitHost(base)
-	if host != dockerHub || path == "" || strings.Contains(path, "/") {
+	if host != fault.DockerHub || path == "" || strings.Contains(path, "/") {
 		return nil
 	}
 	name := path + ":" + orLatest(label)
-	e := newError(TagBare, "would go to docker.io/library/"+path)
+	e := fault.New(fault.TagBare, "would go to docker.io/library/"+path)
 	e.Proposal = name
 	return e
 }
 
-func capitalTag(s string) *Error {
+func capitalTag(s string) *fault.Error {
 	base, _ := splitLabel(s)
 	_, path := splitHost(base)
 	if path == strings.ToLower(path) {
@@ -148,23 +150,23 @@ func capitalTag(s string) *Error {
 	return repairable(s, "has capitals in its repository")
 }
 
-func emptyLabel(s string) *Error {
+func emptyLabel(s string) *fault.Error {
 	if !strings.HasSuffix(s, ":") {
 		return nil
 	}
 	return repairable(s, "has nothing after the colon")
 }
 
-func longLabel(s string) *Error {
+func longLabel(s string) *fault.Error {
 	_, label := splitLabel(s)
 	if len(label) <= maxLabel {
 		return nil
 	}
-	return newError(TagLong, fmt.Sprintf("has %d characters after the colon", len(label)))
+	return fault.New(fault.TagLong, fmt.Sprintf("has %d characters after the colon", len(label)))
 }
 
 // oddPath names the characters that no repository has.
-func oddPath(s string) *Error {
+func oddPath(s string) *fault.Error {
 	base, _ := splitLabel(s)
 	_, path := splitHost(base)
 	odd := quoteMatches(notInPath, path)
@@ -175,7 +177,7 @@ func oddPath(s string) *Error {
 }
 
 // oddLabel names the characters after the colon that no tag has.
-func oddLabel(s string) *Error {
+func oddLabel(s string) *fault.Error {
 	_, label := splitLabel(s)
 	if label == "" || labelPattern.MatchString(label) {
 		return nil

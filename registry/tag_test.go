@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 func TestParseTag(t *testing.T) {
@@ -120,7 +121,7 @@ func TestParseTagRefuses(t *testing.T) {
 				t.Fatalf("taken as %s", tag)
 			}
 			got := err.Error()
-			if wrong, ok := errors.AsType[*registry.Error](err); ok && wrong.Proposal != "" {
+			if wrong, ok := errors.AsType[*fault.Error](err); ok && wrong.Proposal != "" {
 				got += "; " + wrong.Proposal
 			}
 			if got != test.want {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // tokenBudget is how long a token server is asked again and again: BuildKit waits for a minute.
@@ -40,8 +42,8 @@ func (t Token) Format(f fmt.State, _ rune) { redact(f, mask) }
 //
 // The error is a *LoginError, unless ctx ended.
 func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
-	host := canonicalHost(r.Host)
-	ctx, stop := context.WithTimeoutCause(ctx, tokenBudget, fmt.Errorf("%w: its token server took longer than %s", ErrUnreachable, tokenBudget))
+	host := fault.CanonicalHost(r.Host)
+	ctx, stop := context.WithTimeoutCause(ctx, tokenBudget, fmt.Errorf("%w: its token server took longer than %s", fault.ErrUnreachable, tokenBudget))
 	defer stop()
 	given, err := c.keychain.find(ctx, host)
 	if err != nil {
@@ -118,7 +120,7 @@ func checkToken(got *transport.Token) (Token, error) {
 func tokenServer(realm string) (name.Registry, error) {
 	at, err := url.Parse(realm)
 	if err != nil || at.Host == "" {
-		return name.Registry{}, fmt.Errorf("it names %q as its token server, which is no URL", oneLine(realm))
+		return name.Registry{}, fmt.Errorf("it names %q as its token server, which is no URL", fault.OneLine(realm))
 	}
 	return name.NewRegistry(at.Host, name.Insecure)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // withCA returns a transport that also trusts the authorities in the link's file. It returns an *Error when that file
@@ -24,11 +25,11 @@ func withCA(ctx context.Context, transport http.RoundTripper, link Login) (http.
 	}
 	certificates, err := file.Project(link.Project).ReadNamed(ctx, link.CAFile, file.LimitText)
 	if err != nil {
-		fault := CAFile
+		kind := fault.CAFile
 		if errors.As(err, new(*file.LinkError)) {
-			fault = CAFileLink
+			kind = fault.CAFileLink
 		}
-		return nil, newError(fault, fmt.Sprintf("the CA file of %s: %v", link.Host(), err), err)
+		return nil, fault.New(kind, fmt.Sprintf("the CA file of %s: %v", link.Host(), err), err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
@@ -36,7 +37,7 @@ func withCA(ctx context.Context, transport http.RoundTripper, link Login) (http.
 	}
 	if !pool.AppendCertsFromPEM(certificates) {
 		text := fmt.Sprintf("the CA file %s of %s holds no PEM certificate", link.CAFile, link.Host())
-		return nil, newError(CAFile, text)
+		return nil, fault.New(fault.CAFile, text)
 	}
 	own := base.Clone()
 	if own.TLSClientConfig == nil {

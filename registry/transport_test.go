@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 var quiet = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -44,7 +45,7 @@ func TestPlainHTTPForLoopbackOnly(t *testing.T) {
 			nobody := &network{answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody there") }}
 			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: nobody})
 			_, err := client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
-			expect(t, err, registry.ErrUnreachable,
+			expect(t, err, fault.ErrUnreachable,
 				"resolving "+host+"/app:1: unreachable: nobody there")
 			if want := []string{"https://" + host}; !slices.Equal(nobody.asked(), want) {
 				t.Errorf("asked %v, want %v", nobody.asked(), want)
@@ -61,7 +62,7 @@ func TestPlainHTTPForLoopback(t *testing.T) {
 			nobody := &network{answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody there") }}
 			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: nobody})
 			_, err := client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
-			if !errors.Is(err, registry.ErrUnreachable) || !slices.Contains(nobody.asked(), "http://"+host) {
+			if !errors.Is(err, fault.ErrUnreachable) || !slices.Contains(nobody.asked(), "http://"+host) {
 				t.Errorf("asked %v, %v", nobody.asked(), err)
 			}
 		})
@@ -109,7 +110,7 @@ func TestRedirects(t *testing.T) {
 			hostile := &network{answer: redirect(location)} //nolint:bodyclose // its body is http.NoBody
 			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: hostile})
 			_, err := client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
-			expect(t, err, registry.ErrUnreachable, "resolving "+host+"/app:1: unreachable: "+want)
+			expect(t, err, fault.ErrUnreachable, "resolving "+host+"/app:1: unreachable: "+want)
 			if asked := hostile.asked(); !slices.Equal(asked, []string{"https://" + host}) {
 				t.Errorf("asked %v", asked)
 			}

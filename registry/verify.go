@@ -9,6 +9,8 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Expected is what an image was asked to be.
@@ -85,7 +87,7 @@ func kindOf(index bool) string {
 
 // newUnexpected returns an ErrMismatch about an image that is not what was asked for.
 func newUnexpected(format string, args ...any) error {
-	return newError(ImageOther, fmt.Sprintf("%v: %s", ErrMismatch, fmt.Sprintf(format, args...)), ErrMismatch)
+	return fault.New(fault.ImageOther, fmt.Sprintf("%v: %s", fault.ErrMismatch, fmt.Sprintf(format, args...)), fault.ErrMismatch)
 }
 
 // only is the platform of an image that is no index; nil is any.
@@ -115,11 +117,11 @@ func (e Expected) check(entries []ocispec.Descriptor) error {
 	for _, entry := range entries {
 		switch {
 		case entry.Platform == nil:
-			return newUnexpected("its index has an entry without a platform, %s", oneLine(entry.Digest.String()))
+			return newUnexpected("its index has an entry without a platform, %s", fault.OneLine(entry.Digest.String()))
 		case isUnknown(entry.Platform):
 			attested[attestationOf(entry)]++
 		case images[entry.Digest]:
-			return newUnexpected("its index has %s twice", oneLine(entry.Digest.String()))
+			return newUnexpected("its index has %s twice", fault.OneLine(entry.Digest.String()))
 		default:
 			images[entry.Digest] = true
 			got = append(got, platformOf(entry.Platform))
@@ -133,10 +135,10 @@ func (e Expected) check(entries []ocispec.Descriptor) error {
 
 func (e Expected) checkPlatforms(got []string) error {
 	if len(e.Platforms) == 0 && len(got) != 1 {
-		return newUnexpected("it holds %s and not one platform", oneLine(strings.Join(got, ", ")))
+		return newUnexpected("it holds %s and not one platform", fault.OneLine(strings.Join(got, ", ")))
 	}
 	if len(e.Platforms) > 0 && !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(e.Platforms))) {
-		return newUnexpected("it holds %s and not %s as asked for", oneLine(strings.Join(got, ", ")), strings.Join(e.Platforms, ", "))
+		return newUnexpected("it holds %s and not %s as asked for", fault.OneLine(strings.Join(got, ", ")), strings.Join(e.Platforms, ", "))
 	}
 	return nil
 }
@@ -150,7 +152,7 @@ func (e Expected) checkAttestations(images map[digest.Digest]bool, attested map[
 		case !images[image]:
 			return newUnexpected("it holds something that is neither an image nor the attestation of one in it")
 		case count > 1:
-			return newUnexpected("it attests %s more than once", oneLine(image.String()))
+			return newUnexpected("it attests %s more than once", fault.OneLine(image.String()))
 		}
 	}
 	if e.Attested && len(attested) != len(images) {
@@ -170,7 +172,7 @@ func attestationOf(entry ocispec.Descriptor) digest.Digest {
 
 func checkKind(d document) error {
 	if !d.isImage() {
-		return newUnexpected("%q is no image manifest", oneLine(d.mediaType))
+		return newUnexpected("%q is no image manifest", fault.OneLine(d.mediaType))
 	}
 	return nil
 }
@@ -181,7 +183,7 @@ func (s *session) verifyImage(ctx context.Context, d document, want *ocispec.Pla
 		return Manifest{}, err
 	}
 	if !slices.Contains(configTypes, d.content.Config.MediaType) {
-		return Manifest{}, newUnexpected("its configuration is %q and no image's", oneLine(d.content.Config.MediaType))
+		return Manifest{}, newUnexpected("its configuration is %q and no image's", fault.OneLine(d.content.Config.MediaType))
 	}
 	config, err := s.config(ctx, d)
 	switch {
@@ -190,7 +192,7 @@ func (s *session) verifyImage(ctx context.Context, d document, want *ocispec.Pla
 	case config.OS == "" || config.Architecture == "":
 		return Manifest{}, newUnexpected("its configuration names no platform")
 	case want != nil && !samePlatform(*want, config.Platform):
-		return Manifest{}, newUnexpected("its configuration says %s and not %s", oneLine(platformOf(&config.Platform)), platformOf(want))
+		return Manifest{}, newUnexpected("its configuration says %s and not %s", fault.OneLine(platformOf(&config.Platform)), platformOf(want))
 	case len(config.RootFS.DiffIDs) != len(d.content.Layers):
 		return Manifest{}, newUnexpected("it has %d layers, its configuration says %d", len(d.content.Layers), len(config.RootFS.DiffIDs))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -123,7 +124,7 @@ func TestVerifyForgedIndexes(t *testing.T) {
 			r := registrytest.New(t)
 			digest := forge(t, r, test.change, test.entries...)
 			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, test.asked)
-			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, registry.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
+			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
@@ -144,7 +145,7 @@ func TestVerifyNestedIndex(t *testing.T) {
 		})
 	}, entry{configured: amd64, says: amd64})
 	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64))
-	if !errors.Is(err, registry.ErrMismatch) || !strings.Contains(err.Error(), "is no image manifest") {
+	if !errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), "is no image manifest") {
 		t.Error(err)
 	}
 }
@@ -176,7 +177,7 @@ func TestVerifyForgedImages(t *testing.T) {
 				image = test.change(t, image)
 			}
 			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", r.Push(t, "app", image), test.asked)
-			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, registry.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
+			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
@@ -193,7 +194,7 @@ func TestVerifyAsksLittle(t *testing.T) {
 	}
 	digest := forge(t, r, nil, many...)
 	before := asksFor(r, http.MethodGet)
-	if _, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64)); !errors.Is(err, registry.ErrMismatch) {
+	if _, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64)); !errors.Is(err, fault.ErrMismatch) {
 		t.Error(err)
 	}
 	if got := asksFor(r, http.MethodGet) - before; got > 2 { // the ping, the index

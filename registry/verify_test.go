@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -122,7 +123,7 @@ func TestVerifyConfiguration(t *testing.T) {
 		_, _ = w.Write([]byte(`{}`))
 	}))
 	_, err = anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
-	expect(t, err, registry.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+
+	expect(t, err, fault.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+
 		"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for "+config.String()+
 		"")
 }
@@ -138,23 +139,23 @@ func TestVerifyFaults(t *testing.T) {
 		want  string
 	}{
 		{
-			"index not stored", 0, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), registry.ErrNotFound,
+			"index not stored", 0, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), fault.ErrNotFound,
 			"verifying REF@INDEX: not found: manifest unknown",
 		},
 		{
-			"child not stored", 1, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), registry.ErrNotFound,
+			"child not stored", 1, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), fault.ErrNotFound,
 			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: not found: manifest unknown",
 		},
 		{
-			"other bytes", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, registry.ErrMismatch,
+			"other bytes", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, fault.ErrMismatch,
 			"verifying REF@INDEX: content mismatch: the registry served sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for INDEX",
 		},
 		{
-			"a web page", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) }, registry.ErrMismatch,
+			"a web page", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) }, fault.ErrMismatch,
 			"verifying REF@INDEX: content mismatch: the registry served sha256:b7d082ee12e91b756ea22e8513b8594eebcf5d39fab813da3cb55794dc888ad7 for INDEX",
 		},
 		{
-			"child with other bytes", 1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, registry.ErrMismatch,
+			"child with other bytes", 1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, fault.ErrMismatch,
 			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: content mismatch: the registry served sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for CHILD",
 		},
 	}
@@ -188,7 +189,7 @@ func TestVerifyWrongHeader(t *testing.T) {
 		})
 	})
 	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
-	expect(t, err, registry.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry calls "+digest+
+	expect(t, err, fault.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry calls "+digest+
 		" by the digest "+other)
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // WaitKind says what a call of this package waits for.
@@ -45,9 +47,9 @@ func (w Watch) begin(wait Wait) (end func()) {
 }
 
 // watchPause returns the watch of the pauses before host is asked again.
-func (w Watch) watchPause(host string) func(failure error, pause time.Duration) (end func()) {
-	return func(failure error, pause time.Duration) (end func()) {
-		return w.begin(Wait{Kind: WaitPause, Host: host, Pause: pause, Failure: failure})
+func (w Watch) watchPause(host string) func(fault.Pause) (end func()) {
+	return func(p fault.Pause) (end func()) {
+		return w.begin(Wait{Kind: WaitPause, Host: host, Pause: p.Length, Failure: p.Failure})
 	}
 }
 
@@ -81,7 +83,7 @@ type waitWatch struct {
 
 // RoundTrip implements http.RoundTripper.
 func (w waitWatch) RoundTrip(req *http.Request) (*http.Response, error) {
-	wait := Wait{Host: canonicalHost(req.URL.Host), Request: req.Method}
+	wait := Wait{Host: fault.CanonicalHost(req.URL.Host), Request: req.Method}
 	switch {
 	case wait.Host != w.registry:
 		wait.Registry = w.registry

@@ -18,6 +18,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"buildkit/daemon":              {module + "registry", module + "provider", "github.com/pulumi/"},
 		"buildkit/engine":              {module + "registry", module + "provider", "github.com/pulumi/"},
 		"registry":                     {module + "buildkit", module + "provider", "github.com/pulumi/", "github.com/moby/buildkit"},
+		"registry/fault":               {module + "buildkit", module + "provider", module + "registry/ecr", "github.com/pulumi/", "github.com/aws"},
 		"cmd/pulumi-resource-buildkit": {"github.com/docker/buildx", "github.com/docker/cli/cli/command", "k8s.io/", "testing"},
 	}
 	for pkg, imports := range banned {

@@ -1,4 +1,4 @@
-package registry
+package ecr
 
 import (
 	"fmt"
@@ -8,16 +8,18 @@ import (
 
 const (
 	amazonTime = "20060102T150405Z"
-	tolerance  = 15 * time.Minute // of AWS for the time of a signature (https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html)
+	// tolerance is what AWS allows for the time of a signature:
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html
+	tolerance = 15 * time.Minute
 )
 
 var amazonTimes = regexp.MustCompile(`\b\d{8}T\d{6}Z\b`)
 
-// clockOf says how far this machine's clock is off, by what AWS says of a signature: its time, the first or last that AWS would take, and
-// often, in parentheses, AWS's own.
-func clockOf(said string) string {
+// clockOf says how far this machine's clock is off. It reads AWS's words about a signature. They have the time of the
+// signature, then the first or last time that AWS would take, and often AWS's own time in parentheses.
+func clockOf(words string) string {
 	var times []time.Time
-	for _, text := range amazonTimes.FindAllString(said, -1) {
+	for _, text := range amazonTimes.FindAllString(words, -1) {
 		if t, err := time.Parse(amazonTime, text); err == nil {
 			times = append(times, t)
 		}
