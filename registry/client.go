@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -35,6 +37,9 @@ type Options struct {
 	RetryWaits []time.Duration
 	// Watch is told what calls wait for. The waits for logins are those of Keychain.Watch.
 	Watch Watch
+	// Log receives records of level Debug about tries, tokens and redirects. They hold no secret. Those about logins go
+	// to Keychain.Log. Nil discards them.
+	Log *slog.Logger
 }
 
 // Client acts on registries with the credentials of one operation. Make a new one for each operation: it keeps what it logged in with.
@@ -54,6 +59,7 @@ func New(keychain *Keychain, options Options) *Client {
 	options.Transport = cmp.Or[http.RoundTripper](options.Transport, remote.DefaultTransport)
 	options.Timeout = cmp.Or(options.Timeout, 30*time.Second)
 	options.Budget = cmp.Or(options.Budget, 5*time.Minute)
+	options.Log = fault.Logger(options.Log)
 	return &Client{
 		keychain: keychain,
 		options:  options,
@@ -94,16 +100,13 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{
-		repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, watch: c.options.Watch,
-		seen: &c.seen,
-	}
+	s := c.newSession(repository, login)
 	if c.asksForLogin(login.host) {
 		s.client = &http.Client{Transport: basicLogin{c.rules(login), login, repository.RegistryStr()}}
 		return s, nil
 	}
 	var authorized http.RoundTripper
-	err = s.retry(ctx, func(ctx context.Context) (err error) {
+	err = s.retry(ctx, http.MethodGet, func(ctx context.Context) (err error) {
 		authorized, err = transport.NewWithContext(ctx, repository.Registry, login, c.rules(login), []string{repository.Scope(key.actions)})
 		return s.checkOpened(err)
 	})
@@ -112,6 +115,19 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	}
 	s.client = &http.Client{Transport: authorized}
 	return s, nil
+}
+
+// newSession returns a session that has no HTTP client yet.
+func (c *Client) newSession(repository name.Repository, login *lazyAuth) *session {
+	return &session{
+		repository: repository,
+		login:      login,
+		timeout:    c.options.Timeout,
+		waits:      c.options.RetryWaits,
+		watch:      c.options.Watch,
+		logger:     c.options.Log,
+		seen:       &c.seen,
+	}
 }
 
 // checkOpened returns errNotARegistry for a 404, which here is about the host or its token server and never about an
@@ -183,6 +199,7 @@ func (c *Client) asksForLogin(host string) bool {
 
 // rules is the way of every request, logins and redirects included. go-containerregistry sends pings in goroutines of its own.
 func (c *Client) rules(login *lazyAuth) http.RoundTripper {
-	watched := waitWatch{next: retryAfterTransport{challengeWatch{login.way, login}}, watch: c.options.Watch, registry: login.host}
+	logged := requestLog{next: challengeWatch{login.way, login}, logger: c.options.Log, registry: login.host}
+	watched := waitWatch{next: retryAfterTransport{logged}, watch: c.options.Watch, registry: login.host}
 	return transport.NewUserAgent(wire.Transport{Next: watched}, "pulumi-buildkit")
 }

@@ -30,6 +30,7 @@ const cloudTimeout = 30 * time.Second
 
 // cloud has a registry and ways of its own to log in to it. Amazon, which has more, is in ecr.go.
 type cloud struct {
+	source  string // its name in the log
 	domains []string
 	ask     func(ctx context.Context, host string) (Credential, error)
 }
@@ -37,6 +38,7 @@ type cloud struct {
 // clouds are asked before docker's config.json. Their tokens are good for minutes or hours; both libraries renew them.
 var clouds = []cloud{
 	{
+		source:  "Google",
 		domains: []string{"gcr.io", ".gcr.io", ".pkg.dev"},
 		ask: func(ctx context.Context, host string) (Credential, error) {
 			if err := fault.CheckFiles(googleFiles); err != nil {
@@ -46,6 +48,7 @@ var clouds = []cloud{
 		},
 	},
 	{
+		source:  "Microsoft",
 		domains: []string{".azurecr.io", ".azurecr.cn", ".azurecr.us", ".azurecr.de"},
 		ask:     azure{identity: azureIdentity}.credential,
 	},
@@ -53,21 +56,12 @@ var clouds = []cloud{
 
 // environment is asked after docker's config.json: GITHUB_TOKEN is set for many purposes, and most tokens may not push.
 var environment = []cloud{{
+	source:  "GITHUB_TOKEN",
 	domains: []string{"ghcr.io"},
 	ask: func(ctx context.Context, host string) (Credential, error) {
 		return fromKeychain(ctx, github.Keychain, host)
 	},
 }}
-
-// fromClouds is what the cloud that host belongs to gives. The zero Credential means nothing, and so does an error.
-func fromClouds(ctx context.Context, clouds []cloud, host string) (Credential, error) {
-	for _, c := range clouds {
-		if c.has(host) {
-			return askInTime(ctx, host, c.ask)
-		}
-	}
-	return Credential{}, nil
-}
 
 // has tells whether a host is a registry of the cloud.
 func (c cloud) has(host string) bool {

@@ -89,7 +89,7 @@ func TestCloudsKeepToTheirHosts(t *testing.T) {
 		return Credential{}, nil
 	}}}
 	for _, host := range []string{"gcr.io", "eu.gcr.io", "xgcr.io", "gcr.io.example.com", "gcr.io:443", ".example.com"} {
-		if _, err := fromClouds(t.Context(), one, host); err != nil {
+		if _, err := NewKeychain(nil).askClouds(t.Context(), one, host); err != nil {
 			t.Error(err)
 		}
 	}

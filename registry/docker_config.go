@@ -50,6 +50,7 @@ func (k *Keychain) dockerFolder() string {
 // storedCredential is what somebody stored on this machine.
 func (k *Keychain) storedCredential(ctx context.Context, host string) (Credential, error) {
 	found, err := environmentCredential(host)
+	k.logSource(ctx, host, configfile.DockerEnvConfigKey, found, err)
 	if err != nil || !found.Anonymous() {
 		return found, err
 	}
@@ -57,7 +58,7 @@ func (k *Keychain) storedCredential(ctx context.Context, host string) (Credentia
 	if err != nil || !found.Anonymous() {
 		return found, err
 	}
-	return fromClouds(ctx, environment, host)
+	return k.askClouds(ctx, environment, host)
 }
 
 // environmentCredential reads DOCKER_AUTH_CONFIG, the auths of a config.json in a variable, as CI systems set it.
@@ -74,28 +75,36 @@ func environmentCredential(host string) (Credential, error) {
 	return fileCredential(given.GetAuthConfigs(), host), nil
 }
 
-// dockerCredential asks the helper that config.json names for host, and the file itself where there is no helper or it has nothing.
+// dockerCredential asks the helper that config.json names for host, and then the file itself.
 func (k *Keychain) dockerCredential(ctx context.Context, host string) (Credential, error) {
 	stored, err := k.dockerConfig(ctx)
 	if err != nil {
+		k.logSource(ctx, host, config.ConfigFileName, Credential{}, err)
 		return Credential{}, fault.New(fault.DockerConfig, fmt.Sprintf("credentials for %s: %v", host, err), err)
 	}
-	helper := helperFor(stored, host)
-	if helper == "" {
-		return fileCredential(stored.GetAuthConfigs(), host), nil
+	if helper := helperFor(stored, host); helper != "" {
+		found, err := k.helperCredential(ctx, helper, host)
+		if err != nil || !found.Anonymous() {
+			return found, err
+		}
 	}
+	found := fileCredential(stored.GetAuthConfigs(), host)
+	k.logSource(ctx, host, config.ConfigFileName, found, nil)
+	return found, nil
+}
+
+// helperCredential asks a credential helper for the login to host.
+func (k *Keychain) helperCredential(ctx context.Context, helper, host string) (Credential, error) {
 	wait := Wait{Kind: WaitHelper, Host: host, Helper: helperProgram(helper)}
 	end := k.Watch.begin(wait)
 	found, err := askHelper(ctx, helper, host)
 	end()
+	k.logSource(ctx, host, helperProgram(helper), found, err)
 	if err != nil && ctx.Err() != nil {
 		return Credential{}, &waitError{wait: wait, cause: err}
 	}
 	if err != nil {
 		return Credential{}, fmt.Errorf("credentials for %s: %w", host, err)
-	}
-	if found.Anonymous() {
-		return fileCredential(stored.GetAuthConfigs(), host), nil
 	}
 	return found, nil
 }

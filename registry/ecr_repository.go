@@ -26,6 +26,9 @@ func (c *Client) ecrRepository(ctx context.Context, repository string) (*ecr.Rep
 		OnCall: func(operation string) (end func()) {
 			return c.options.Watch.begin(Wait{Host: "Amazon ECR", Registry: host, Request: operation})
 		},
-		OnPause: func(_ string, pause fault.Pause) (end func()) { return onPause(pause) },
+		OnPause: func(operation string, pause fault.Pause) (end func()) {
+			pause.Log(ctx, c.options.Log, host, operation)
+			return onPause(pause)
+		},
 	})
 }

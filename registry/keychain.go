@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,9 @@ type Keychain struct {
 	ECR ecr.Config
 	// Watch is told of the waits for logins. Set it before the first use.
 	Watch Watch
+	// Log receives records of level Debug about which source answered for which host, and what the others said. They
+	// hold nothing of a credential. Nil discards them. Set it before the first use.
+	Log *slog.Logger
 
 	mu     sync.Mutex
 	handed map[string]lastCredential // by host
@@ -72,7 +76,9 @@ func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 		return finding{}, fmt.Errorf("there are no credentials for %q, which is no host", host)
 	}
 	if login, ok := k.login(host); ok {
-		return finding{Credential: Credential{Username: login.Username, Password: login.Password}}, nil
+		given := Credential{Username: login.Username, Password: login.Password}
+		k.logSource(ctx, host, "logins", given, nil)
+		return finding{Credential: given}, nil
 	}
 	own, ownErr := k.cloudCredential(ctx, host)
 	if ctx.Err() != nil {
@@ -89,7 +95,23 @@ func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 	case err != nil:
 		return finding{}, err
 	}
+	if stored.Anonymous() {
+		fault.Logger(k.Log).DebugContext(ctx, "no credential found", "host", host)
+	}
 	return finding{Credential: stored, instead: ownErr}, nil
+}
+
+// logSource logs what a source of credentials answered for host. It logs nothing of the credential.
+func (k *Keychain) logSource(ctx context.Context, host, source string, found Credential, err error) {
+	logger := fault.Logger(k.Log).With("host", host, "source", source)
+	switch {
+	case err != nil:
+		logger.DebugContext(ctx, "credential source failed", "reason", fault.OneLine(err.Error()))
+	case found.Anonymous():
+		logger.DebugContext(ctx, "credential source has none")
+	default:
+		logger.DebugContext(ctx, "credential found")
+	}
 }
 
 // login is the one that was given for host, if it has a user or a password in it.
@@ -158,10 +180,24 @@ func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential
 		defer k.Watch.begin(Wait{Kind: WaitCloud, Host: host})()
 	}
 	if !ok {
-		return fromClouds(ctx, clouds, host)
+		return k.askClouds(ctx, clouds, host)
 	}
-	given, err := amazon.Credential(ctx)
-	return Credential{Username: given.Username, Password: given.Password}, err
+	given, err := amazon.Credential(ctx, k.Log)
+	found := Credential{Username: given.Username, Password: given.Password}
+	k.logSource(ctx, host, "Amazon ECR", found, err)
+	return found, err
+}
+
+// askClouds asks the cloud that host belongs to. The zero Credential means that there is no such cloud, or that it gives
+// none.
+func (k *Keychain) askClouds(ctx context.Context, clouds []cloud, host string) (Credential, error) {
+	i := slices.IndexFunc(clouds, func(c cloud) bool { return c.has(host) })
+	if i < 0 {
+		return Credential{}, nil
+	}
+	found, err := askInTime(ctx, host, clouds[i].ask)
+	k.logSource(ctx, host, clouds[i].source, found, err)
+	return found, err
 }
 
 // noECRLogin returns the error of a private host of Amazon ECR for which nobody has credentials. docker is nil where its

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // lazyAuth looks a credential up when its host first answers 401, 403 or 404, and then once. A registry that asks for
@@ -102,6 +104,9 @@ func (l *lazyAuth) renew(refused Credential) bool {
 	defer l.mu.Unlock()
 	if l.answer.Credential != refused {
 		return true // somebody else has been here
+	}
+	if !refused.Anonymous() {
+		fault.Logger(l.keychain.Log).Debug("credential refused", "host", l.host, "renewable", l.answer.renewable)
 	}
 	if !l.answer.renewable {
 		return false

@@ -73,6 +73,7 @@ func (r *PushRetry) Next(ctx context.Context, failure error) (PushPause, error) 
 	}
 	if host := hostOf(pushed.Repository); pushed.Refused && !r.renewed[host] {
 		r.renewed[host] = true
+		r.client.options.Log.DebugContext(ctx, "credential refused", "host", host, "renewable", true)
 		r.client.keychain.Invalidate(host)
 		return PushPause{}, nil
 	}
@@ -92,6 +93,8 @@ func (r *PushRetry) pauseAfter(ctx context.Context, failure *PushError) (PushPau
 	asked := max(failure.asked, r.client.pauseAsked(ctx, failure))
 	wait, again := fault.Backoff(r.client.options.RetryWaits).PauseAfter(r.count, asked)
 	if failure.Temporary && again && time.Since(r.failed)+wait <= budget {
+		next := fault.Pause{Failure: failure, Tries: r.count, Length: wait}
+		next.Log(ctx, r.client.options.Log, hostOf(failure.Repository), "push")
 		return PushPause{failure: failure, length: wait, watch: r.client.options.Watch}, nil
 	}
 	over := &fault.RetriesExhausted{Err: failure.cause, Tries: r.count, Took: time.Since(r.failed)}

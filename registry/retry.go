@@ -12,10 +12,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// retry tries until it succeeds. try is given a context with the time limit of one try; its errors are those of the
-// HTTP client. Its own error is one of this package.
-func (s *session) retry(ctx context.Context, try func(context.Context) error) error {
-	return fault.Retry(ctx, s.waits, s.watch.watchPause(s.login.host), func(ctx context.Context) (bool, error) {
+// retry repeats a request of this method while its failure is likely to pass. try gets a context with the time limit of
+// one try, and returns errors of the HTTP client. retry returns those of this package.
+func (s *session) retry(ctx context.Context, method string, try func(context.Context) error) error {
+	watch := s.watch.watchPause(s.login.host)
+	onPause := func(pause fault.Pause) (end func()) {
+		pause.Log(ctx, s.logger, s.login.host, method)
+		return watch(pause)
+	}
+	return fault.Retry(ctx, s.waits, onPause, func(ctx context.Context) (bool, error) {
 		bounded, stop := s.withTimeout(ctx)
 		defer stop()
 		err := try(bounded)

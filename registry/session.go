@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -39,6 +40,7 @@ type session struct {
 	timeout    time.Duration // of one try
 	waits      fault.Backoff
 	watch      Watch
+	logger     *slog.Logger
 	seen       *sync.Map // of documents, by repository@digest, for the lifetime of the client
 }
 
@@ -78,7 +80,7 @@ func (s *session) do(ctx context.Context, r request) (response, error) {
 // send sends a request as often as it takes.
 func (s *session) send(ctx context.Context, r request) (response, error) {
 	var answer response
-	err := s.retry(ctx, func(ctx context.Context) (err error) {
+	err := s.retry(ctx, r.method, func(ctx context.Context) (err error) {
 		answer, err = s.sendOnce(ctx, r)
 		return err
 	})

@@ -73,9 +73,9 @@ func (c *Client) exchange(ctx context.Context, host string, given finding, r Tok
 		got, err = transport.Exchange(ctx, server, s.login, c.rules(s.login), r.Scopes, challenge)
 		return s.checkOpened(err)
 	}
-	err = s.retry(ctx, ask)
+	err = s.retry(ctx, http.MethodGet, ask)
 	if _, ok := errors.AsType[*addressError](err); ok && s.locate(ctx) {
-		err = s.retry(ctx, ask)
+		err = s.retry(ctx, http.MethodGet, ask)
 	}
 	if err != nil {
 		return Token{}, err
@@ -137,10 +137,7 @@ func (c *Client) tokenSession(ctx context.Context, host string, given finding, s
 	}
 	login := &lazyAuth{keychain: c.keychain, host: host, way: known.way, asked: true, answer: given}
 	login.challenged.Store(true)
-	return &session{
-		repository: repository, login: login, timeout: c.options.Timeout, waits: c.options.RetryWaits, watch: c.options.Watch,
-		seen: &c.seen,
-	}, nil
+	return c.newSession(repository, login), nil
 }
 
 // scopedRepository is the first repository that scopes are about, for errors to name.

@@ -4,6 +4,6 @@
 //	Registry      one host of Amazon ECR: its credential               registry.go
 //	Repository    the API for one repository                           repository.go, mutability.go
 //
-// Below them, token_cache.go and fetch_token.go keep and fetch the tokens of a principal (principal.go). causes.go and
+// Below them, token_cache.go and token_call.go keep and fetch the tokens of a principal (principal.go). causes.go and
 // errors.go turn errors of the AWS SDK into those of package fault. clock.go reads how far this machine's clock is off.
 package ecr

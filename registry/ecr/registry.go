@@ -23,8 +23,16 @@ func (r Registry) IsPublic() bool { return r.principal.public }
 
 // Credential returns a login that is good for some hours more. It asks AWS for a new one in the second half of the old
 // one's life. It takes up to 45 seconds where AWS throttles or is broken.
-func (r Registry) Credential(ctx context.Context) (Credential, error) {
-	return sharedTokens.credential(ctx, r.principal, r.retryWaits)
+//
+// logger receives records of level Debug about tries and tokens; nil discards them.
+func (r Registry) Credential(ctx context.Context, logger *slog.Logger) (Credential, error) {
+	call := tokenCall{
+		cache:     sharedTokens,
+		principal: r.principal,
+		pauses:    r.retryWaits,
+		logger:    fault.Logger(logger),
+	}
+	return call.credential(ctx)
 }
 
 // Forget drops a login that the registry refused. The next call of Credential asks AWS for another one.

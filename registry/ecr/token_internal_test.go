@@ -62,7 +62,8 @@ func TestOldTokenLasts(t *testing.T) {
 		Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", ""),
 	}
 	cache.tokens[p] = token{credential: old, until: time.Now(), expires: time.Now().Add(time.Hour)}
-	got, err := cache.credential(t.Context(), p, fault.Backoff{0, time.Hour})
+	call := tokenCall{cache: cache, principal: p, pauses: fault.Backoff{0, time.Hour}, logger: fault.Logger(nil)}
+	got, err := call.credential(t.Context())
 	if err != nil || got != old || requests != 1 {
 		t.Errorf("%d requests: %v", requests, err)
 	}
