@@ -14,8 +14,8 @@ import (
 
 // checkArchive asks Amazon ECR whether an image that it does not serve is in its archive. absent is the error of the
 // registry. checkArchive returns the digest and ErrArchived if the image is archived. It returns absent if the image is
-// not listed, and ErrUndetermined if these credentials may not ask. After any other error nobody knows either whether the
-// image is gone.
+// not listed, and ErrUndetermined if these credentials may not ask. After any other error nobody knows either whether
+// the image is gone.
 func (c *Client) checkArchive(ctx context.Context, repository string, id ecr.ImageID, absent error) (digest.Digest, error) {
 	if errors.Is(absent, fault.ErrNoRepository) {
 		return "", absent
@@ -34,18 +34,18 @@ func (c *Client) checkArchive(ctx context.Context, repository string, id ecr.Ima
 	case errors.Is(err, fault.ErrDenied), errors.Is(err, fault.ErrUnauthorized):
 		return "", newUndetermined(repository, err)
 	case err != nil:
-		return "", fmt.Errorf("%w; whether it is archived: %w", errUnserved, err)
+		return "", fmt.Errorf("%w; whether it is archived: %w", errMaybeServed, err)
 	case image.Active: // it came back a moment ago
-		return "", errUnserved
+		return "", errMaybeServed
 	}
 	return image.Digest, newArchived(repository, id)
 }
 
-// errUnserved is a 404 that leaves open whether something is gone.
-var errUnserved = fault.New(fault.ImageUnserved, "404 of an image that may be there")
+// errMaybeServed is a 404 that leaves open whether something is gone.
+var errMaybeServed = fault.New(fault.ImageUnserved, "404 of an image that may be there")
 
-// newUndetermined returns the error that nobody knows whether an image is archived. errors.Is finds neither ErrDenied nor
-// ErrUnauthorized in it: the registry's login may be good.
+// newUndetermined returns the error that nobody knows whether an image is archived. errors.Is finds neither ErrDenied
+// nor ErrUnauthorized in it: the registry's login may be good.
 func newUndetermined(repository string, err error) error {
 	text := fmt.Sprintf("%v: %v", fault.ErrUndetermined, err)
 	e := fault.New(fault.ImageMaybe, text, fault.ErrUndetermined)

@@ -11,7 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// TestSetTagsArchived: an immutable tag of an archived image cannot be moved by any other tag, and the cure is another one. A mutable one moves.
+// TestSetTagsArchived: an immutable tag of an archived image cannot be moved by any other tag, and the cure is another
+// one. A mutable one moves.
 func TestSetTagsArchived(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
@@ -81,8 +82,8 @@ func TestArchivedIsNotGone(t *testing.T) {
 	}
 }
 
-// TestUndeterminedNamesTheRight: the error tells whoever may not ask, or has no AWS credentials but a plain login, what would tell. It blames
-// no login of the registry's.
+// TestUndeterminedNamesTheRight: the error tells whoever may not ask, or has no AWS credentials but a plain login, what
+// would tell. It blames no login of the registry's.
 func TestUndeterminedNamesTheRight(t *testing.T) {
 	t.Parallel()
 	for profile, want := range map[string]string{
@@ -130,8 +131,8 @@ func TestDeleteTagArchivedByOthers(t *testing.T) {
 	}
 }
 
-// TestCheckTagsArchived: an immutable tag of an archived image is in the way before the build, unless the build gives that image, whose push
-// brings it back.
+// TestCheckTagsArchived: an immutable tag of an archived image is in the way before the build, unless the build gives
+// that image, whose push brings it back.
 func TestCheckTagsArchived(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)

@@ -15,12 +15,12 @@ import (
 // checkTimeout bounds a check that a build waits for.
 const checkTimeout = 15 * time.Second
 
-// CheckTags says before a build what is known to keep tags, all of one repository, from being pointed at digest after it: the repository is
-// not there, or a tag is immutable and holds another digest. An empty digest is one that is not known yet: then any immutable tag that is
-// there is in the way, unless the build is to give exactly what it holds.
+// CheckTags says before a build what is known to keep tags, all of one repository, from being pointed at digest after
+// it: the repository is not there, or a tag is immutable and holds another digest. An empty digest is one that is not
+// known yet: then any immutable tag that is there is in the way, unless the build is to give exactly what it holds.
 //
-// Only Amazon ECR can be asked. Nil means that nothing is in the way or that it could not be found out, for want of the rights to
-// ecr:DescribeRepositories for example: what does not stop a push is no error here.
+// Only Amazon ECR can be asked. Nil means that nothing is in the way or that it could not be found out, for want of the
+// rights to ecr:DescribeRepositories for example: what does not stop a push is no error here.
 //
 // Errors, one per tag: ErrImmutableTag; ErrNoRepository.
 func (c *Client) CheckTags(ctx context.Context, repository string, tags []Tag, digest string) error {
@@ -62,14 +62,14 @@ func (c *Client) checkTags(ctx context.Context, m ecr.Mutability, tags []Tag, wa
 		case errors.Is(err, fault.ErrArchived) && (want == "" || held != want):
 			inTheWay = append(inTheWay, fmt.Errorf("tag %s: %w: %w", tag, fault.ErrImmutableTag, errors.Unwrap(err)))
 		case err == nil && held != want:
-			inTheWay = append(inTheWay, heldTag(tag, digest.Digest(held), digest.Digest(want)))
+			inTheWay = append(inTheWay, newHeldTag(tag, digest.Digest(held), digest.Digest(want)))
 		}
 	}
 	return joinErrors(inTheWay)
 }
 
-// heldTag is an immutable tag that holds another digest than it should.
-func heldTag(tag Tag, held, want digest.Digest) error {
+// newHeldTag is an immutable tag that holds another digest than it should.
+func newHeldTag(tag Tag, held, want digest.Digest) error {
 	reason := fmt.Sprintf("it holds %s, and its repository does not let it move", held)
 	if want != "" {
 		reason = fmt.Sprintf("it holds %s, not %s, and its repository does not let it move", held, want)

@@ -3,7 +3,6 @@ package registry
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -23,17 +22,18 @@ const concurrency = 4
 
 // Options change how a Client talks. The zero Options are the defaults.
 type Options struct {
-	// Transport carries the requests. The default heeds the proxy variables and is shared, so that connections outlive a Client. The
-	// addresses that an [http.Transport] dials are judged when they are dialed, and its own DialContext is not used; of another transport,
-	// the URLs are judged alone.
+	// Transport carries the requests. The default heeds the proxy variables and is shared, so that connections outlive a
+	// Client. The client judges each address that an [http.Transport] dials, and does not use its DialContext. With
+	// another transport it judges the URLs alone.
 	Transport http.RoundTripper
-	// Timeout is how long one try of a request may take, from its first byte to the last of its answer; a registry that is silent for so
-	// long is asked again. The default is 30 seconds.
+	// Timeout is how long one try of a request may take, from its first byte to the last of its answer. The client asks a
+	// registry again that is silent for so long. The default is 30 seconds.
 	Timeout time.Duration
 	// Budget is how long one call of a Client may take with all its requests, tries and pauses. The default is 5 minutes.
 	Budget time.Duration
-	// RetryWaits are the pauses before each further try after 408, 429, 5xx, a broken or a silent connection. The registry's Retry-After
-	// makes one longer. The default is growing pauses of up to 30 s as long as the budget lasts; an empty list that is not nil means one try.
+	// RetryWaits are the pauses before each further try after 408, 429, 5xx, a broken or a silent connection. The
+	// registry's Retry-After makes one longer. The default is growing pauses of up to 30 s as long as the budget lasts. An
+	// empty list that is not nil means one try.
 	RetryWaits []time.Duration
 	// Watch is told what calls wait for. The waits for logins are those of Keychain.Watch.
 	Watch Watch
@@ -42,8 +42,9 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Client acts on registries with the credentials of one operation. Make a new one for each operation: it keeps what it logged in with.
-// It speaks plain http to loopback hosts only. It is safe for concurrent use and needs no closing.
+// Client acts on registries with the credentials of one operation. Make a new one for each operation: it keeps what it
+// logged in with. It speaks plain http only to loopback hosts, and to those for which the user allows it. It is safe for
+// concurrent use and needs no closing.
 type Client struct {
 	keychain *Keychain
 	options  Options
@@ -68,10 +69,11 @@ func New(keychain *Keychain, options Options) *Client {
 	}
 }
 
-// sessionKey: a token is good for one repository and for the actions it was asked for.
+// sessionKey names a session: a token is good for one repository and for the actions that the client asked for.
 type sessionKey struct{ repository, actions string }
 
-// session is the one for repository and actions, logged in if it is new. Two callers may both log in; the later session stays.
+// session returns the session for repository and actions, and opens it if it is new. Two callers may both log in; the
+// later session stays.
 func (c *Client) session(ctx context.Context, repository, actions string) (*session, error) {
 	key := sessionKey{repository, actions}
 	c.mu.Lock()
@@ -90,9 +92,9 @@ func (c *Client) session(ctx context.Context, repository, actions string) (*sess
 	return fresh, nil
 }
 
-// open pings the registry of a repository and logs in if it is challenged.
+// open pings the registry of a repository, and logs in if the registry wants that.
 func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
-	repository, err := parseRepository(key.repository, func(host string) bool { return c.keychain.link(host).Insecure })
+	repository, err := parseRepository(key.repository, c.keychain.isInsecure)
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +104,14 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 	}
 	s := c.newSession(repository, login)
 	if c.asksForLogin(login.host) {
-		s.client = &http.Client{Transport: basicLogin{c.rules(login), login, repository.RegistryStr()}}
+		s.client = &http.Client{Transport: basicLogin{c.transport(login), login, repository.RegistryStr()}}
 		return s, nil
 	}
+	scopes := []string{repository.Scope(key.actions)}
 	var authorized http.RoundTripper
 	err = s.retry(ctx, http.MethodGet, func(ctx context.Context) (err error) {
-		authorized, err = transport.NewWithContext(ctx, repository.Registry, login, c.rules(login), []string{repository.Scope(key.actions)})
-		return s.checkOpened(err)
+		authorized, err = transport.NewWithContext(ctx, repository.Registry, login, c.transport(login), scopes)
+		return s.peer().checkPing(err)
 	})
 	if err != nil {
 		return nil, err
@@ -130,22 +133,13 @@ func (c *Client) newSession(repository name.Repository, login *lazyAuth) *sessio
 	}
 }
 
-// checkOpened returns errNotARegistry for a 404, which here is about the host or its token server and never about an
-// image. It returns any other error as it is.
-func (s *session) checkOpened(err error) error {
-	if answered, ok := errors.AsType[*transport.Error](err); ok && errors.Is(s.explainAnswer(answered), fault.ErrNotFound) {
-		return errNotARegistry
-	}
-	return err
-}
-
 // withBudget returns a context that ends with ctx or after the budget of one call.
 func (c *Client) withBudget(ctx context.Context) (context.Context, context.CancelFunc) {
 	late := fmt.Sprintf("%v: the registry took longer than %s", fault.ErrUnreachable, c.options.Budget)
 	return context.WithTimeoutCause(ctx, c.options.Budget, fault.New(fault.Silent, late, fault.ErrUnreachable))
 }
 
-// login is the one of host for the lifetime of the client, so that its helper is asked once.
+// login returns the login to host, one for the lifetime of the client, so that the client asks a helper once.
 func (c *Client) login(ctx context.Context, host string) (*lazyAuth, error) {
 	c.mu.Lock()
 	known := c.logins[host]
@@ -153,17 +147,17 @@ func (c *Client) login(ctx context.Context, host string) (*lazyAuth, error) {
 	if known != nil {
 		return known, nil
 	}
-	way, err := c.route(ctx, host) // it may read a file
+	route, err := c.route(ctx, host) // it may read a file
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known := c.logins[host]; known != nil { // somebody was faster
+	if known := c.logins[host]; known != nil { // another call was faster
 		return known, nil
 	}
-	login := &lazyAuth{keychain: c.keychain, host: host, way: way}
-	login.challenged.Store(c.asksForLogin(host))
+	login := &lazyAuth{keychain: c.keychain, host: host, route: route}
+	login.isChallenged.Store(c.asksForLogin(host))
 	c.logins[host] = login
 	return login, nil
 }
@@ -171,24 +165,24 @@ func (c *Client) login(ctx context.Context, host string) (*lazyAuth, error) {
 // sharedRoutes are those of the default transport, so that connections outlive a Client.
 var sharedRoutes sync.Map
 
-// route returns the way to host, with the authorities and the permissions that the user gave.
+// route returns the route to host, with the authorities and the permissions that the user gave.
 func (c *Client) route(ctx context.Context, host string) (*route, error) {
-	link, named := c.keychain.link(host), c.keychain.named()
+	link, named := c.keychain.link(host), c.keychain.namedHosts()
 	transport, err := withCA(ctx, c.options.Transport, link)
 	if err != nil {
 		return nil, err
 	}
-	way := newRoute(transport, host, link.Insecure, named)
+	own := newRoute(transport, host, link.Insecure, named)
 	if transport != remote.DefaultTransport {
-		return way, nil
+		return own, nil
 	}
 	key := fmt.Sprint(host, link.Insecure, named) // fmt sorts maps
-	shared, _ := sharedRoutes.LoadOrStore(key, way)
+	shared, _ := sharedRoutes.LoadOrStore(key, own)
 	return shared.(*route), nil
 }
 
-// asksForLogin says whether it is known how host lets us in, without a round trip to be told: a private host of Amazon ECR wants a token
-// with every request.
+// asksForLogin reports whether host wants a login with every request, which a private host of Amazon ECR does. It saves the
+// round trip to be told.
 func (c *Client) asksForLogin(host string) bool {
 	if c.keychain == nil {
 		return false
@@ -197,9 +191,10 @@ func (c *Client) asksForLogin(host string) bool {
 	return ok && !amazon.IsPublic()
 }
 
-// rules is the way of every request, logins and redirects included. go-containerregistry sends pings in goroutines of its own.
-func (c *Client) rules(login *lazyAuth) http.RoundTripper {
-	logged := requestLog{next: challengeWatch{login.way, login}, logger: c.options.Log, registry: login.host}
+// transport returns the way of every request, logins and redirects included. Package wire ends panics on it, because
+// go-containerregistry sends pings in goroutines of its own.
+func (c *Client) transport(login *lazyAuth) http.RoundTripper {
+	logged := requestLog{next: challengeWatch{login.route, login}, logger: c.options.Log, registry: login.host}
 	watched := waitWatch{next: retryAfterTransport{logged}, watch: c.options.Watch, registry: login.host}
 	return transport.NewUserAgent(wire.Transport{Next: watched}, "pulumi-buildkit")
 }

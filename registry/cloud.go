@@ -28,12 +28,15 @@ import (
 // cloudTimeout bounds one lookup in a cloud: its metadata service, its command line, its token server.
 const cloudTimeout = 30 * time.Second
 
-// cloud has a registry and ways of its own to log in to it. Amazon, which has more, is in ecr.go.
+// cloud has a registry and ways of its own to log in to it. Amazon, which has more, has package ecr.
 type cloud struct {
 	source  string // its name in the log
 	domains []string
-	ask     func(ctx context.Context, host string) (Credential, error)
+	ask     askFunc
 }
+
+// askFunc returns the credential for host, or the zero Credential if there is none.
+type askFunc func(ctx context.Context, host string) (Credential, error)
 
 // clouds are asked before docker's config.json. Their tokens are good for minutes or hours; both libraries renew them.
 var clouds = []cloud{
@@ -63,21 +66,21 @@ var environment = []cloud{{
 	},
 }}
 
-// has tells whether a host is a registry of the cloud.
+// has reports whether a host is a registry of the cloud.
 func (c cloud) has(host string) bool {
 	return slices.ContainsFunc(c.domains, func(domain string) bool {
 		return host == domain || domain[0] == '.' && strings.HasSuffix(host, domain)
 	})
 }
 
-// isOf tells whether a host is a registry of one of the clouds.
+// isOf reports whether a host is a registry of one of the clouds.
 func isOf(clouds []cloud, host string) bool {
 	return slices.ContainsFunc(clouds, func(c cloud) bool { return c.has(host) })
 }
 
-// askInTime returns what ask returns, or the cause of a context that ended first. A library that does not heed its context
-// is left to itself after cloudTimeout.
-func askInTime(ctx context.Context, host string, ask func(context.Context, string) (Credential, error)) (Credential, error) {
+// askInTime returns what ask returns, or the cause of a context that ended first. A library that does not heed its
+// context is left to itself after cloudTimeout.
+func askInTime(ctx context.Context, host string, ask askFunc) (Credential, error) {
 	late := fmt.Sprintf("%v: no credential for %s within %s", fault.ErrUnreachable, host, cloudTimeout)
 	ctx, stop := context.WithTimeoutCause(ctx, cloudTimeout, fault.New(fault.Silent, late, fault.ErrUnreachable))
 	defer stop()
@@ -98,7 +101,16 @@ func askInTime(ctx context.Context, host string, ask func(context.Context, strin
 	}
 }
 
-// fromKeychain asks one of go-containerregistry's. Google's keeps the context of its first caller for as long as the process lives.
+// Files that the libraries of clouds read by themselves; see fault.CheckFiles.
+var (
+	googleFiles = map[string]string{ //nolint:gosec // where credentials are, not what they are
+		"GOOGLE_APPLICATION_CREDENTIALS": ".config/gcloud/application_default_credentials.json",
+	}
+	microsoftFiles = map[string]string{"AZURE_FEDERATED_TOKEN_FILE": "", "AZURE_CLIENT_CERTIFICATE_PATH": ""}
+)
+
+// fromKeychain asks a keychain of go-containerregistry, without the end of ctx: Google's keeps the context of its first
+// caller for as long as the process lives.
 func fromKeychain(ctx context.Context, keychain authn.Keychain, host string) (Credential, error) {
 	ctx = context.WithoutCancel(ctx)
 	registry, err := name.NewRegistry(host)
@@ -122,12 +134,16 @@ type azure struct {
 	transport http.RoundTripper // nil is the default
 }
 
-// azureIdentity is who we are at Microsoft: environment, workload identity, managed identity, az login. It keeps its tokens.
-var azureIdentity = sync.OnceValues(func() (azcore.TokenCredential, error) { return azidentity.NewDefaultAzureCredential(nil) })
+// azureIdentity finds who we are at Microsoft: environment, workload identity, managed identity, az login. It keeps its
+// tokens.
+var azureIdentity = sync.OnceValues(func() (azcore.TokenCredential, error) {
+	return azidentity.NewDefaultAzureCredential(nil)
+})
 
 // azureScope is what Azure Container Registry wants a token for, in all of Microsoft's clouds.
 const azureScope = "https://containerregistry.azure.net/.default"
 
+// credential returns the refresh token that Azure Container Registry gives for one of Microsoft Entra.
 func (a azure) credential(ctx context.Context, host string) (Credential, error) {
 	if err := fault.CheckFiles(microsoftFiles); err != nil {
 		return Credential{}, err
@@ -141,14 +157,16 @@ func (a azure) credential(ctx context.Context, host string) (Credential, error) 
 		return Credential{}, azureError(err)
 	}
 	options := azcontainerregistry.AuthenticationClientOptions{}
-	// Anybody may have a registry there, and what is posted to it opens others: it is not passed on to where a redirect leads.
-	way := newRoute(cmp.Or(a.transport, remote.DefaultTransport), host, false, nil)
-	options.Transport = &http.Client{Transport: way}
+	// Anybody may have a registry there. The token that we post opens other ones too, and so the route does not pass it
+	// on to where a redirect leads.
+	route := newRoute(cmp.Or(a.transport, remote.DefaultTransport), host, false, nil)
+	options.Transport = &http.Client{Transport: route}
 	client, err := azcontainerregistry.NewAuthenticationClient("https://"+host, &options)
 	if err != nil {
 		return Credential{}, azureError(err)
 	}
-	answer, err := client.ExchangeAADAccessTokenForACRRefreshToken(ctx, azcontainerregistry.PostContentSchemaGrantTypeAccessToken, host,
+	answer, err := client.ExchangeAADAccessTokenForACRRefreshToken(ctx,
+		azcontainerregistry.PostContentSchemaGrantTypeAccessToken, host,
 		&azcontainerregistry.AuthenticationClientExchangeAADAccessTokenForACRRefreshTokenOptions{AccessToken: &token.Token})
 	if err != nil || answer.RefreshToken == nil {
 		return Credential{}, azureError(err)

@@ -11,12 +11,13 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// Credential answers for exactly one host. The zero Credential is anonymous. However it is printed, it prints as [credential].
+// Credential answers for exactly one host. The zero Credential is anonymous. However it is printed, it prints as
+// [credential].
 type Credential struct {
 	Username string
 	Password string
-	// IdentityToken is what docker login stores for registries with OAuth; it is exchanged for access tokens and comes instead of a
-	// password.
+	// IdentityToken is what docker login stores for registries with OAuth; it is exchanged for access tokens and comes
+	// instead of a password.
 	IdentityToken string
 }
 
@@ -36,12 +37,13 @@ func (c Credential) redact(text string) string {
 
 // Login is one entry of the user's list of registries. It prints as [login].
 type Login struct {
-	// Address is the registry in any form docker takes: "ghcr.io", "https://index.docker.io/v1/", with a path behind it. Only its host
-	// counts.
+	// Address is the registry in any form docker takes: "ghcr.io", "https://index.docker.io/v1/", with a path behind
+	// it. Only its host counts.
 	Address  string
 	Username string
 	Password string
-	// CAFile is a file with the PEM certificates of the authorities that sign for the registry, besides those that this machine knows.
+	// CAFile is a file with the PEM certificates of the authorities that sign for the registry, besides those that this
+	// machine knows.
 	CAFile string
 	// Project is the folder in which links to the CAFile have to stay; "" is none.
 	Project string
@@ -52,8 +54,8 @@ type Login struct {
 // Host is the canonical host of the address, the one that Lookup compares.
 func (l Login) Host() string { return fault.CanonicalHost(l.Address) }
 
-// Both types print their secrets through none of the ways by which values reach logs, errors and state. fmt asks Format for every
-// verb, %#v included.
+// Both types print their secrets through none of the ways by which values reach logs, errors and state. fmt asks Format
+// for every verb, %#v included.
 const (
 	mask      = "[credential]"
 	loginMask = "[login]"

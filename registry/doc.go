@@ -13,8 +13,8 @@
 // errors.go and peer.go turn what a registry answers into errors. Options.Log and Keychain.Log tell which source gave a
 // credential, what was tried again and where requests went; request_log.go holds the log of redirects and tokens.
 //
-// An error tells the cause, and no remedy: package provider knows that. Callers ask for a sentinel of package fault with
-// errors.Is, and find the facts in a *fault.Error.
+// An error tells the cause, and no remedy: package provider knows that. Callers ask for a sentinel of package fault
+// with errors.Is, and find the facts in a *fault.Error.
 //
 // ErrNotFound is returned only when a registry says so. A refusal, a timeout or a proxy's page says nothing about an
 // image, and comes back as another error. Package ecr knows all that belongs to Amazon ECR.

@@ -2,11 +2,9 @@ package registry
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -60,10 +58,10 @@ func (d *descriptors) UnmarshalJSON(text []byte) error {
 }
 
 var (
-	configTypes = []string{string(types.OCIConfigJSON), string(types.DockerConfigJSON)}
-	indexTypes  = []string{string(types.OCIImageIndex), string(types.DockerManifestList)}
-	imageTypes  = []string{string(types.OCIManifestSchema1), string(types.DockerManifestSchema2)}
-	accepted    = strings.Join(slices.Concat(indexTypes, imageTypes), ",")
+	configTypes   = []string{string(types.OCIConfigJSON), string(types.DockerConfigJSON)}
+	indexTypes    = []string{string(types.OCIImageIndex), string(types.DockerManifestList)}
+	imageTypes    = []string{string(types.OCIManifestSchema1), string(types.DockerManifestSchema2)}
+	acceptedTypes = strings.Join(slices.Concat(indexTypes, imageTypes), ",")
 )
 
 func (d document) isIndex() bool { return slices.Contains(indexTypes, d.mediaType) }
@@ -76,66 +74,6 @@ func (d document) size() int64 {
 		total += layer.Size
 	}
 	return total
-}
-
-// fetch gets what a tag or a digest refers to now. The digest of the document is the one of its bytes. Errors: ErrMismatch if the bytes are
-// not those of the digest that was asked for, are promised under another, or are no manifest.
-func (s *session) fetch(ctx context.Context, reference string, algorithm digest.Algorithm) (document, error) {
-	resp, err := s.do(ctx, request{method: http.MethodGet, path: "manifests/" + reference, accept: accepted})
-	if err != nil {
-		return document{}, err
-	}
-	d := document{raw: resp.body, digest: algorithm.FromBytes(resp.body)}
-	if want := digest.Digest(reference); want.Validate() == nil && want != d.digest {
-		return document{}, newMismatch(want, d.digest)
-	}
-	if err := checkDigestHeader(resp, d.digest); err != nil {
-		return document{}, err
-	}
-	return parseDocument(d, resp.header.Get("Content-Type"))
-}
-
-// manifest fetches the document of a digest.
-func (s *session) manifest(ctx context.Context, want digest.Digest) (document, error) {
-	d, err := s.fetch(ctx, want.String(), want.Algorithm())
-	if err == nil {
-		s.seen.Store(s.name(want), d)
-	}
-	return d, err
-}
-
-// seenOrFetch returns the document of a digest that the repository has served before, or fetches it.
-func (s *session) seenOrFetch(ctx context.Context, want digest.Digest) (document, error) {
-	if seen, ok := s.seen.Load(s.name(want)); ok {
-		return seen.(document), nil
-	}
-	return s.manifest(ctx, want)
-}
-
-func (s *session) name(want digest.Digest) string { return s.repository.Name() + "@" + want.String() }
-
-// blob fetches a small blob, such as an image's configuration. Errors: ErrMismatch as for manifests.
-func (s *session) blob(ctx context.Context, want digest.Digest) ([]byte, error) {
-	if err := want.Validate(); err != nil {
-		return nil, fmt.Errorf("%w: blob %q: %w", fault.ErrMismatch, want, err)
-	}
-	resp, err := s.do(ctx, request{method: http.MethodGet, path: "blobs/" + want.String()})
-	if err != nil {
-		return nil, fmt.Errorf("blob %s: %w", want, err)
-	}
-	if got := want.Algorithm().FromBytes(resp.body); got != want {
-		return nil, newMismatch(want, got)
-	}
-	return resp.body, nil
-}
-
-// put stores a document under a tag.
-func (s *session) put(ctx context.Context, label string, d document) error {
-	resp, err := s.do(ctx, request{method: http.MethodPut, path: "manifests/" + label, contentType: d.mediaType, body: d.raw})
-	if err != nil {
-		return err
-	}
-	return checkDigestHeader(resp, d.digest)
 }
 
 // parseDocument reads the bytes of d. What they call themselves counts more than the header.
@@ -164,8 +102,8 @@ func (d document) checkAmbiguous(contentType string) error {
 	return nil
 }
 
-// checkDigestHeader returns ErrMismatch when Docker-Content-Digest, which is optional, is not the digest of the content.
-// Engines believe that header when they resolve a tag.
+// checkDigestHeader returns ErrMismatch when Docker-Content-Digest, which is optional, is not the digest of the
+// content. Engines believe that header when they resolve a tag.
 func checkDigestHeader(resp response, got digest.Digest) error {
 	header := digest.Digest(resp.header.Get("Docker-Content-Digest"))
 	if header.Validate() != nil || header.Algorithm() != got.Algorithm() || header == got {

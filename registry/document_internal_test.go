@@ -9,7 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// TestParsedDocuments: what some engines take for an index and others for an image is neither, and a list without an end costs no memory.
+// TestParsedDocuments: what some engines take for an index and others for an image is neither, and a list without an
+// end costs no memory.
 func TestParsedDocuments(t *testing.T) {
 	t.Parallel()
 	const (

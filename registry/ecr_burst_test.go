@@ -25,7 +25,8 @@ var busy = map[string]registrytest.Fault{
 	"closed":    registrytest.CloseConnection,
 }
 
-// TestECRTokenBurst: a token is asked for again where more tries are needed than the AWS SDK has, by ourselves and for a daemon.
+// TestECRTokenBurst: a token is asked for again where more tries are needed than the AWS SDK has, by ourselves and for
+// a daemon.
 func TestECRTokenBurst(t *testing.T) {
 	t.Parallel()
 	for name, broken := range busy {
@@ -51,7 +52,8 @@ func TestECRTokenBurst(t *testing.T) {
 	}
 }
 
-// TestECRTokenBurstThatLasts ends, with the last reason in words that can be read, and the next one who asks is not told of it.
+// TestECRTokenBurstThatLasts ends, with the last reason in words that can be read, and the next one who asks is not
+// told of it.
 func TestECRTokenBurstThatLasts(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{

@@ -8,8 +8,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// ecrRepository returns Amazon ECR's API for a repository. It returns nil where the repository is not in Amazon ECR, or in
-// its public gallery.
+// ecrRepository returns Amazon ECR's API for a repository. It returns nil where the repository is not in Amazon ECR, or
+// in its public gallery.
 func (c *Client) ecrRepository(ctx context.Context, repository string) (*ecr.Repository, error) {
 	host, path, _ := strings.Cut(repository, "/")
 	if c.keychain == nil {

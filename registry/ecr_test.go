@@ -13,7 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// amazon is a keychain for e, and for all hosts of Amazon ECR as if they were in e, with nothing in docker's config.json.
+// amazon is a keychain for e, and for all hosts of Amazon ECR as if they were in e, with nothing in docker's
+// config.json.
 func amazon(t *testing.T, e *registrytest.ECR, profile string) *registry.Keychain {
 	t.Helper()
 	return amazonOr(t, e, profile, `{}`)
@@ -140,7 +141,8 @@ func TestECRIsAskedLate(t *testing.T) {
 	}
 }
 
-// TestECRRenewsInTime: a token is given out in the first half of its life, and what is given out is good for the other half.
+// TestECRRenewsInTime: a token is given out in the first half of its life, and what is given out is good for the other
+// half.
 func TestECRRenewsInTime(t *testing.T) {
 	t.Parallel()
 	for life, want := range map[time.Duration]int{12 * time.Hour: 1, -time.Minute: 3} {

@@ -11,14 +11,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// ExplainPush reads a *DaemonError about a push that failed, in BuildKit's words, and returns it as a *PushError. An error of Keychain.Lookup or Client.Token that the daemon was given with ForDaemon is returned as it was. It returns any other cause of a
-// *DaemonError, one of the build for example, and any other error as they are.
+// ExplainPush reads a *DaemonError about a push that failed, in BuildKit's words, and returns it as a *PushError. An
+// error of Keychain.Lookup or Client.Token that the daemon was given with ForDaemon is returned as it was. It returns
+// any other cause of a *DaemonError, one of the build for example, and any other error as they are.
 func (c *Client) ExplainPush(err error) error {
 	said, ok := errors.AsType[*DaemonError](err)
 	if !ok {
 		return err
 	}
-	host, told := c.keychain.matchError(said.Text)
+	host, told := c.keychain.loginHistory().matchError(said.Text)
 	if said.Repository == "" {
 		return c.explainLogin(said, host, told)
 	}
@@ -31,7 +32,7 @@ func (c *Client) ExplainPush(err error) error {
 		text := fmt.Sprintf("%v: no answer within %s", fault.ErrUnreachable, said.Stalled)
 		failure.cause = p.newError(fault.BrokenConnection, text, fault.ErrUnreachable)
 		failure.Temporary = true
-	case pushed.answered:
+	case pushed.isAnswer:
 		explainRefusedPush(failure, p, pushed)
 	default:
 		explainBrokenPush(failure, p, pushed)
@@ -39,8 +40,8 @@ func (c *Client) ExplainPush(err error) error {
 	return failure
 }
 
-// explainLogin returns the error of what was no push. told is the error that the daemon got when it asked for a login of
-// host, nil if it was none.
+// explainLogin returns the error of what was no push. told is the error that the daemon got when it asked for a login
+// of host, nil if it was none.
 func (c *Client) explainLogin(said *DaemonError, host string, told error) error {
 	if told == nil {
 		return said.Cause
@@ -57,29 +58,30 @@ func (c *Client) explainLogin(said *DaemonError, host string, told error) error 
 func (e *PushError) explainLogin(told error, p peer) {
 	e.cause = told
 	if over, ok := errors.AsType[*fault.RetriesExhausted](told); ok {
-		e.Temporary, e.asked = true, over.Requested
+		e.Temporary, e.requestedPause = true, over.Requested
 	}
 	e.Refused = p.given.renewable && errors.Is(told, fault.ErrUnauthorized)
 }
 
-// peer returns what is known of the host of a repository to which a daemon pushed, and what the daemon was given for it.
+// peer returns what is known of the host of a repository to which a daemon pushed, and what the daemon was given for
+// it.
 func (c *Client) peer(repository string) peer {
 	host, path, _ := strings.Cut(repository, "/")
 	host = fault.CanonicalHost(host)
-	given, asked := c.keychain.last(host)
+	given, ok := c.keychain.loginHistory().last(host)
 	return peer{
-		host: host, repository: path, ecr: c.keychain.isECR(host), anonymous: asked && given.Anonymous(),
-		given: given.finding, daemon: true,
+		host: host, repository: path, ecr: c.keychain.isECR(host), anonymous: ok && given.Anonymous(),
+		given: given, daemon: true,
 	}
 }
 
-func hostOf(repository string) string {
+func hostOfRepository(repository string) string {
 	host, _, _ := strings.Cut(repository, "/")
 	return host
 }
 
-// isLasting reports whether an answer stays the same for as long as nobody changes something at the registry.
-func isLasting(err error) bool {
+// isPermanent reports whether an answer stays the same for as long as nobody changes something at the registry.
+func isPermanent(err error) bool {
 	return slices.ContainsFunc([]error{fault.ErrLimit, fault.ErrQuota, fault.ErrTooLarge, fault.ErrNoStorage, fault.ErrReadOnly, fault.ErrManifestRefused},
 		func(lasting error) bool { return errors.Is(err, lasting) })
 }
@@ -98,7 +100,7 @@ func explainRefusedPush(failure *PushError, p peer, pushed pushText) {
 	wordless := errors.Is(failure.cause, fault.ErrDenied) && pushed.Words == ""
 	failure.Refused = p.given.renewable && (errors.Is(failure.cause, fault.ErrUnauthorized) || wordless)
 	failure.maybePermanent = !known && pushed.isUnknown() && !pushed.isLost()
-	if isLasting(failure.cause) {
+	if isPermanent(failure.cause) {
 		return
 	}
 	failure.Temporary = errors.Is(failure.cause, fault.ErrRateLimited) || fault.IsTransientStatus(pushed.Status) || slices.Contains(pushed.Codes, transport.UnavailableErrorCode) ||

@@ -61,7 +61,7 @@ func (r *route) check(req *http.Request) error {
 		text := fmt.Sprintf("plain http to %s refused: it is used for loopback hosts only", to.Host)
 		return &ruleError{text: text, kind: fault.PlainHTTPRefused}
 	}
-	if at, _ := placeOfHost(to.Host); !r.permits(to.Host, at, carriesLogin(req) && !r.owns(to.Host)) {
+	if at, _ := placeOfHost(to.Host); !r.mayDial(to.Host, at, carriesLogin(req) && !r.owns(to.Host)) {
 		return &addressError{
 			registry: r.host, host: withoutDefaultPort(to.Host), address: withoutPort(to.Host), at: at, login: at == private,
 		}
@@ -95,11 +95,11 @@ func (r *route) allowsHTTP(req *http.Request) bool {
 	case r.owns(to):
 		return r.insecure || isLoopback(to)
 	case isLoopback(to):
-		return !login || realm || r.place() == loopback
+		return !login || realm || r.placeOfRegistry() == loopback
 	case login:
 		return realm
 	}
-	return realm || r.named[fault.CanonicalHost(withoutDefaultPort(to))]
+	return realm || r.namedHosts[fault.CanonicalHost(withoutDefaultPort(to))]
 }
 
 // carriesLogin says whether a request holds a credential: tokens are asked for with a header, or with a form.

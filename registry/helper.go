@@ -20,8 +20,8 @@ const helperTimeout = time.Minute
 // helperToken is the user name under which helpers answer with an identity token instead of a password.
 const helperToken = "<token>"
 
-// askHelper runs docker-credential-<suffix> with docker's protocol: the address on stdin, JSON on stdout. A helper that says it has
-// nothing gives the zero Credential. Nothing that it prints is in the error: it may be the secret.
+// askHelper runs docker-credential-<suffix> with docker's protocol: the address on stdin, JSON on stdout. A helper that
+// says it has nothing gives the zero Credential. Nothing that it prints is in the error: it may be the secret.
 func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
 	program := helperProgram(suffix)
 	fail := func(kind fault.Kind, text string, causes ...error) *fault.Error {

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"regexp"
 
@@ -34,9 +33,12 @@ type Manifest struct {
 }
 
 // Inspect reads an image that anybody may have pushed, every manifest of an index side by side, and compares each byte
-// with the digests. What Find has just read of it counts. Layers are not read: the registry checked them when it took
-// the manifest. Errors: ErrMismatch; ErrNotFound if the digest or a manifest of its index is not served; ErrUnsupported
-// if one is no image; ErrNoRepository, ErrUnauthorized, ErrDenied, ErrRateLimited, ErrUnreachable.
+// with the digests. It does not read again what Find has just read, nor any layer: the registry checked the layers when
+// it took the manifest.
+//
+// It returns ErrMismatch for other bytes, ErrNotFound if the registry does not serve the digest or a manifest of its
+// index, and ErrUnsupported if one is no image. It also returns ErrNoRepository, ErrUnauthorized, ErrDenied,
+// ErrRateLimited and ErrUnreachable.
 func (c *Client) Inspect(ctx context.Context, repository, digest string) (Image, error) {
 	ctx, stop := c.withBudget(ctx)
 	defer stop()
@@ -54,16 +56,16 @@ func (c *Client) inspect(ctx context.Context, repository, digest string) (Image,
 	}
 	image := Image{Digest: digest, MediaType: root.mediaType}
 	if !root.isIndex() {
-		only, err := s.readManifest(ctx, root, nil)
+		only, err := readManifest(ctx, s, root, nil)
 		image.Manifests = []Manifest{only}
 		return image, err
 	}
 	entries := root.content.Manifests
 	found := make([]Manifest, len(entries))
 	err = eachOf(ctx, entries, func(ctx context.Context, i int, entry ocispec.Descriptor) error {
-		d, err := s.child(ctx, entry)
+		d, err := s.fetchEntry(ctx, entry)
 		if err == nil {
-			found[i], err = s.readManifest(ctx, d, entry.Platform)
+			found[i], err = readManifest(ctx, s, d, entry.Platform)
 		}
 		return err
 	})
@@ -75,7 +77,7 @@ func (c *Client) inspect(ctx context.Context, repository, digest string) (Image,
 	return image, err
 }
 
-// root opens the repository and fetches what the digest stands for.
+// root opens the repository and fetches the document of the digest.
 func (c *Client) root(ctx context.Context, repository, digest string) (*session, document, error) {
 	want, err := parseDigest(digest)
 	if err != nil {
@@ -107,32 +109,14 @@ func eachOf(
 	return group.Wait()
 }
 
-// child fetches the manifest of an entry, and compares it with what the entry says.
-func (s *session) child(ctx context.Context, entry ocispec.Descriptor) (document, error) {
-	want, err := parseDigest(entry.Digest.String())
-	if err != nil {
-		return document{}, fmt.Errorf("%w: %w", fault.ErrMismatch, err)
-	}
-	d, err := s.manifest(ctx, want)
-	switch {
-	case err != nil:
-		return document{}, err
-	case int64(len(d.raw)) != entry.Size:
-		return document{}, newUnexpected("it has %d bytes, its index says %d", len(d.raw), entry.Size)
-	case entry.MediaType != "" && entry.MediaType != d.mediaType:
-		return document{}, newUnexpected("it is %q, its index says %q", fault.OneLine(d.mediaType), fault.OneLine(entry.MediaType))
-	}
-	return d, nil
-}
-
-// readManifest returns an image with the platform that its index gives, or else its own configuration.
-func (s *session) readManifest(ctx context.Context, d document, platform *ocispec.Platform) (Manifest, error) {
+// readManifest returns an image with the platform that its index gives. Without one it reads the image's configuration.
+func readManifest(ctx context.Context, s *session, d document, platform *ocispec.Platform) (Manifest, error) {
 	if !d.isImage() {
 		text := fmt.Sprintf("%v: %q is no image manifest", fault.ErrUnsupported, fault.OneLine(d.mediaType))
 		return Manifest{}, fault.New(fault.NotAnImage, text, fault.ErrUnsupported)
 	}
 	if platform == nil {
-		config, err := s.config(ctx, d)
+		config, err := s.fetchConfig(ctx, d)
 		if err != nil {
 			return Manifest{}, err
 		}
@@ -141,26 +125,8 @@ func (s *session) readManifest(ctx context.Context, d document, platform *ocispe
 	return Manifest{Platform: platformOf(platform), Digest: d.digest.String(), Size: d.size()}, nil
 }
 
-// config fetches the configuration of an image. Errors: ErrMismatch if it is another one than the manifest says.
-func (s *session) config(ctx context.Context, d document) (ocispec.Image, error) {
-	of := d.content.Config
-	raw, err := s.blob(ctx, of.Digest)
-	if err != nil {
-		return ocispec.Image{}, err
-	}
-	if int64(len(raw)) != of.Size {
-		return ocispec.Image{}, fmt.Errorf("%w: the configuration %s has %d bytes, its manifest says %d",
-			fault.ErrMismatch, of.Digest, len(raw), of.Size)
-	}
-	var config ocispec.Image
-	if err := json.Unmarshal(raw, &config); err != nil {
-		return ocispec.Image{}, fmt.Errorf("%w: the configuration %s is not an image's: %w",
-			fault.ErrMismatch, of.Digest, err)
-	}
-	return config, nil
-}
-
-// platformOf returns a platform as the state holds it: what is no name of one, whatever a registry says, is unknown.
+// platformOf returns a platform as the state holds it. It returns "unknown" for a nil one, and for whatever else a
+// registry writes there.
 func platformOf(p *ocispec.Platform) string {
 	if p == nil {
 		return "unknown"
@@ -174,7 +140,7 @@ func platformOf(p *ocispec.Platform) string {
 // platformName matches what containerd's platforms parses.
 var platformName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){1,2}$`)
 
-// isUnknown says whether a platform is the one of attestations: nobody runs them.
+// isUnknown reports whether a platform is the one of attestations, which no machine runs.
 func isUnknown(p *ocispec.Platform) bool {
 	return p != nil && p.OS == "unknown" && p.Architecture == "unknown"
 }

@@ -6,20 +6,25 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"unicode"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// Keychain finds credentials at the moment they are needed, for exactly the host that asks. It asks, in this order, the logins it was
-// given; the cloud whose registry it is, Amazon, Google or Microsoft; DOCKER_AUTH_CONFIG, and docker's config.json with its credential
-// helpers; for ghcr.io GITHUB_TOKEN. Of all this it keeps only Amazon's tokens, and what it gave
-// last. It is safe for concurrent use and prints as [keychain].
+// Keychain finds credentials at the moment they are needed, for exactly the host that asks. It asks these sources, in
+// this order:
+//
+//   - the logins that it was given;
+//   - the cloud whose registry it is: Amazon, Google or Microsoft;
+//   - DOCKER_AUTH_CONFIG, and docker's config.json with its credential helpers;
+//   - for ghcr.io, GITHUB_TOKEN.
+//
+// It keeps only Amazon's tokens, and what it gave last. It is safe for concurrent use and prints as [keychain].
 type Keychain struct {
 	logins []Login
-	// DockerConfig is the folder of docker's config.json. Empty means $DOCKER_CONFIG, and without it ~/.docker. Set it before the first use.
+	// DockerConfig is the folder of docker's config.json. Empty means $DOCKER_CONFIG, and without it ~/.docker. Set it
+	// before the first use.
 	DockerConfig string
 	// ECR says who we are at Amazon ECR. Set it before the first use.
 	ECR ecr.Config
@@ -29,37 +34,33 @@ type Keychain struct {
 	// hold nothing of a credential. Nil discards them. Set it before the first use.
 	Log *slog.Logger
 
-	mu     sync.Mutex
-	handed map[string]lastCredential // by host
-	failed []failedLogin             // the oldest first
+	history loginHistory
 }
 
 // NewKeychain keeps logins; of two for one host the first counts. It reads nothing.
-func NewKeychain(logins []Login) *Keychain {
-	return &Keychain{logins: slices.Clone(logins), handed: map[string]lastCredential{}}
-}
+func NewKeychain(logins []Login) *Keychain { return &Keychain{logins: slices.Clone(logins)} }
 
 // Format implements fmt.Formatter: fmt would otherwise print the logins, since it asks no method of an unexported field.
 func (k *Keychain) Format(f fmt.State, _ rune) { redact(f, "[keychain]") }
 
-// Lookup finds the credential for host, an address in any form docker takes. The zero Credential means that there is none, which is no
-// error. A configuration that cannot be read and a helper that fails are: what they hold is not known. A helper is killed when ctx ends,
-// and after a minute.
+// Lookup finds the credential for host, an address in any form docker takes. It returns the zero Credential, and no error,
+// when there is none. It returns an error for a configuration that cannot be read and for a helper that fails, since
+// nobody knows what these hold. It kills a helper when ctx ends, and after a minute.
 //
-// A private host of Amazon ECR lets nobody in without credentials; if neither AWS nor docker's config.json has some, that is an
-// ErrUnauthorized which names both. What it gives for such a host is good for some hours more. It takes up to 45 seconds where AWS throttles
-// or is broken.
+// A private host of Amazon ECR lets nobody in without credentials. If neither AWS nor docker's config.json has some,
+// Lookup returns an ErrUnauthorized that names both. What it gives for such a host is good for some hours more. It takes
+// up to 45 seconds where AWS throttles or is broken.
 func (k *Keychain) Lookup(ctx context.Context, host string) (Credential, error) {
-	host = fault.CanonicalHost(host)
-	found, err := k.find(ctx, host)
+	found, err := k.lookupAndRecord(ctx, fault.CanonicalHost(host))
 	return found.Credential, err
 }
 
-// find is Lookup with where the credential is from. Who gave up leaves no trace.
-func (k *Keychain) find(ctx context.Context, host string) (finding, error) {
+// lookupAndRecord does what Lookup does, and also returns where the credential is from. It records nothing when ctx ends
+// first.
+func (k *Keychain) lookupAndRecord(ctx context.Context, host string) (finding, error) {
 	found, err := k.lookup(ctx, host)
 	if ctx.Err() == nil {
-		err = k.record(host, found, err)
+		err = k.history.record(host, found, err)
 	}
 	return found, err
 }
@@ -71,6 +72,7 @@ type finding struct {
 	instead   error // why it is not the cloud's
 }
 
+// lookup asks one source after the other.
 func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 	if strings.ContainsFunc(host, func(r rune) bool { return !unicode.IsPrint(r) }) { // a daemon asks for any
 		return finding{}, fmt.Errorf("there are no credentials for %q, which is no host", host)
@@ -91,7 +93,7 @@ func (k *Keychain) lookup(ctx context.Context, host string) (finding, error) {
 	amazon, ok := k.ECR.Registry(host)
 	switch {
 	case ok && !amazon.IsPublic() && stored.Anonymous() && ctx.Err() == nil:
-		return finding{}, noECRLogin(host, ownErr, err)
+		return finding{}, newNoECRLogin(host, ownErr, err)
 	case err != nil:
 		return finding{}, err
 	}
@@ -114,7 +116,7 @@ func (k *Keychain) logSource(ctx context.Context, host, source string, found Cre
 	}
 }
 
-// login is the one that was given for host, if it has a user or a password in it.
+// login returns the login that the keychain was given for host, if it has a user or a password in it.
 func (k *Keychain) login(host string) (Login, bool) {
 	for _, login := range k.logins {
 		if login.Host() == host && login.Username+login.Password != "" {
@@ -124,7 +126,7 @@ func (k *Keychain) login(host string) (Login, bool) {
 	return Login{}, false
 }
 
-// isECR says whether host is one of Amazon ECR. A keychain may be nil.
+// isECR reports whether host is one of Amazon ECR. A keychain may be nil.
 func (k *Keychain) isECR(host string) bool {
 	if k == nil {
 		return false
@@ -133,7 +135,8 @@ func (k *Keychain) isECR(host string) bool {
 	return ok
 }
 
-// link is how to reach host, by the first entry that says more than who we are. A keychain may be nil.
+// link returns how to reach host: the first login for it with an authority or with the permission for plain http. A
+// keychain may be nil.
 func (k *Keychain) link(host string) Login {
 	if k == nil {
 		return Login{}
@@ -146,8 +149,12 @@ func (k *Keychain) link(host string) Login {
 	return Login{}
 }
 
-// named are the hosts in the list of logins, and whether the user allows plain http for them. A keychain may be nil.
-func (k *Keychain) named() map[string]bool {
+// isInsecure reports whether the user allows plain http for host. A keychain may be nil.
+func (k *Keychain) isInsecure(host string) bool { return k.link(host).Insecure }
+
+// namedHosts returns the hosts in the list of logins, and whether the user allows plain http for them. A keychain may be
+// nil.
+func (k *Keychain) namedHosts() map[string]bool {
 	hosts := map[string]bool{}
 	if k == nil {
 		return hosts
@@ -158,12 +165,14 @@ func (k *Keychain) named() map[string]bool {
 	return hosts
 }
 
-// Insecure are those of the repositories, host/path, to whose hosts plain http is spoken because the user said so.
+// Insecure returns those of the repositories, host/path, for whose hosts the user allows plain http.
 func (k *Keychain) Insecure(repositories []string) []string {
-	return slices.DeleteFunc(slices.Clone(repositories), func(r string) bool { return !k.link(fault.CanonicalHost(r)).Insecure })
+	return slices.DeleteFunc(slices.Clone(repositories), func(repository string) bool {
+		return !k.isInsecure(fault.CanonicalHost(repository))
+	})
 }
 
-// Links are the logins that say how to reach their hosts, by host.
+// Links returns the logins that say how to reach their hosts, by host.
 func (k *Keychain) Links() map[string]Login {
 	links := map[string]Login{}
 	for _, login := range k.logins {
@@ -174,41 +183,24 @@ func (k *Keychain) Links() map[string]Login {
 	return links
 }
 
-func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential, error) {
-	amazon, ok := k.ECR.Registry(host)
-	if ok || isOf(clouds, host) {
-		defer k.Watch.begin(Wait{Kind: WaitCloud, Host: host})()
+// loginHistory returns what the keychain gave so far. A keychain may be nil.
+func (k *Keychain) loginHistory() *loginHistory {
+	if k == nil {
+		return &loginHistory{}
 	}
-	if !ok {
-		return k.askClouds(ctx, clouds, host)
-	}
-	given, err := amazon.Credential(ctx, k.Log)
-	found := Credential{Username: given.Username, Password: given.Password}
-	k.logSource(ctx, host, "Amazon ECR", found, err)
-	return found, err
+	return &k.history
 }
 
-// askClouds asks the cloud that host belongs to. The zero Credential means that there is no such cloud, or that it gives
-// none.
-func (k *Keychain) askClouds(ctx context.Context, clouds []cloud, host string) (Credential, error) {
-	i := slices.IndexFunc(clouds, func(c cloud) bool { return c.has(host) })
-	if i < 0 {
-		return Credential{}, nil
-	}
-	found, err := askInTime(ctx, host, clouds[i].ask)
-	k.logSource(ctx, host, clouds[i].source, found, err)
-	return found, err
+// Invalidate says that host refused what Lookup gave last for it. Lookup does not give a token out again that was
+// refused.
+func (k *Keychain) Invalidate(host string) {
+	host = fault.CanonicalHost(host)
+	given, _ := k.history.last(host)
+	k.invalidate(host, given.Credential)
 }
 
-// noECRLogin returns the error of a private host of Amazon ECR for which nobody has credentials. docker is nil where its
-// config.json merely has none.
-func noECRLogin(host string, aws, docker error) error {
-	if docker != nil {
-		text := fmt.Sprintf("%s; and %s", docker, aws)
-		return fault.New(fault.Unexplained, text, fault.ErrUnauthorized, docker, aws)
+func (k *Keychain) invalidate(host string, refused Credential) {
+	if amazon, ok := k.ECR.Registry(host); ok {
+		amazon.Forget(ecr.Credential{Username: refused.Username, Password: refused.Password})
 	}
-	text := fmt.Sprintf("credentials for %s: %s", host, aws)
-	e := fault.New(fault.NoStoredLogin, text, fault.ErrUnauthorized, aws)
-	e.Host = host
-	return e
 }

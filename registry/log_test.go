@@ -43,7 +43,8 @@ func (b *logBuffer) lines() string {
 	return b.text.String()
 }
 
-// logCase is something that a client or a keychain does, and the beginnings of records that it logs. HOST is the registry.
+// logCase is something that a client or a keychain does, and the beginnings of records that it logs. HOST is the
+// registry.
 type logCase struct {
 	config string // docker's config.json; HOST is the registry
 	// login adds the user's own login to the registry.

@@ -11,34 +11,35 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// lazyAuth looks a credential up when its host first answers 401, 403 or 404, and then once. A registry that asks for
-// none, such as one on loopback, never fails for a broken credential helper, and waits for one only before a 404 counts.
+// lazyAuth looks a credential up when its host first answers 401, 403 or 404, and then once. So a registry that wants no
+// login, such as one on loopback, never fails for a broken credential helper, and waits for one only before a 404 counts.
 type lazyAuth struct {
-	keychain   *Keychain
-	host       string
-	way        *route // to that host, and to where it redirects
-	challenged atomic.Bool
-	lookups    sharedCall[finding]
+	keychain     *Keychain
+	host         string
+	route        *route // to that host, and to where it redirects
+	isChallenged atomic.Bool
+	lookups      sharedCall[finding]
 
 	mu     sync.Mutex // is not held over a lookup
 	asked  bool
-	failed bool // a lookup did that nobody had asked for
+	failed bool // a lookup of offer did
 	answer finding
 }
 
-// Authorization is for callers without a context, of which there are none.
+// Authorization implements authn.Authenticator. Nobody calls it: go-containerregistry has a context.
 func (l *lazyAuth) Authorization() (*authn.AuthConfig, error) {
 	return l.AuthorizationContext(context.Background())
 }
 
-// AuthorizationContext is empty until the host asked for a login. A failed lookup is not kept.
+// AuthorizationContext returns the credential, or an empty one until the host asks for a login. It does not remember a
+// failed lookup.
 func (l *lazyAuth) AuthorizationContext(ctx context.Context) (*authn.AuthConfig, error) {
-	if !l.challenged.Load() || l.keychain == nil {
+	if !l.isChallenged.Load() || l.keychain == nil {
 		return &authn.AuthConfig{}, nil
 	}
 	credential, err := l.lookup(ctx)
 	if err != nil {
-		return nil, lookupError{err}
+		return nil, keychainError{err}
 	}
 	return &authn.AuthConfig{
 		Username:      credential.Username,
@@ -47,13 +48,13 @@ func (l *lazyAuth) AuthorizationContext(ctx context.Context) (*authn.AuthConfig,
 	}, nil
 }
 
-// lookup returns the credential that was found, or looks for it. All who need it share one lookup.
+// lookup returns the credential that was found, or looks for it. All callers share one lookup.
 func (l *lazyAuth) lookup(ctx context.Context) (Credential, error) {
-	if found, ok := l.known(); ok {
+	if found, ok := l.result(); ok {
 		return found.Credential, nil
 	}
 	found, err := l.lookups.do(ctx, func(ctx context.Context) (finding, error) {
-		if found, ok := l.known(); ok { // since this caller asked
+		if found, ok := l.result(); ok { // since this caller asked
 			return found, nil
 		}
 		found, err := l.keychain.lookup(ctx, l.host)
@@ -68,17 +69,17 @@ func (l *lazyAuth) lookup(ctx context.Context) (Credential, error) {
 	return found.Credential, err
 }
 
-// known returns what a lookup found. ok is false when none has succeeded.
-func (l *lazyAuth) known() (found finding, ok bool) {
+// result returns what the lookup found. ok is false when none has succeeded.
+func (l *lazyAuth) result() (found finding, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.answer, l.asked
 }
 
-// offer logs in unasked if there is something to log in with, and says whether it did. Where the lookup fails it is the registry's word that
-// counts, and nobody looks again.
+// offer logs in although the host did not ask for it, if there is something to log in with. It returns whether it did.
+// After a failed lookup the registry's answer counts, and offer does not look again.
 func (l *lazyAuth) offer(ctx context.Context) bool {
-	if l.keychain == nil || l.gaveUp() {
+	if l.keychain == nil || l.hasFailed() {
 		return false
 	}
 	credential, err := l.lookup(ctx)
@@ -88,22 +89,23 @@ func (l *lazyAuth) offer(ctx context.Context) bool {
 	if err != nil || credential.Anonymous() {
 		return false
 	}
-	l.challenged.Store(true)
+	l.isChallenged.Store(true)
 	return true
 }
 
-func (l *lazyAuth) gaveUp() bool {
+// hasFailed reports whether the lookup of an offer failed.
+func (l *lazyAuth) hasFailed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed
 }
 
-// renew forgets a credential that was refused, and says whether another one may be found.
+// renew forgets a credential that the host refused, and returns whether another one may be found.
 func (l *lazyAuth) renew(refused Credential) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.answer.Credential != refused {
-		return true // somebody else has been here
+		return true // another call was faster
 	}
 	if !refused.Anonymous() {
 		fault.Logger(l.keychain.Log).Debug("credential refused", "host", l.host, "renewable", l.answer.renewable)
@@ -116,13 +118,10 @@ func (l *lazyAuth) renew(refused Credential) bool {
 	return true
 }
 
-// credential is what was found so far.
-func (l *lazyAuth) credential() Credential { return l.found().Credential }
-
-func (l *lazyAuth) found() finding {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.answer
+// credential returns what was found so far.
+func (l *lazyAuth) credential() Credential {
+	found, _ := l.result()
+	return found.Credential
 }
 
 // basicLogin logs in with each request to host, and with none to where that redirects.
@@ -148,5 +147,5 @@ func (b basicLogin) RoundTrip(req *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(req)
 }
 
-// lookupError marks an error of the keychain on its way through the HTTP client.
-type lookupError struct{ error }
+// keychainError marks an error of the keychain on its way through the HTTP client.
+type keychainError struct{ error }

@@ -134,7 +134,8 @@ func TestEchoedCredentials(t *testing.T) {
 	expect(t, err, fault.ErrDenied, "resolving "+r.Host()+"/app:1: 403 denied: you sent Basic [credential], that is [credential]", fault.AccessDenied)
 }
 
-// tokens is the OAuth half of a registry: it exchanges the identity token, and lets nobody in without what it gave for it.
+// tokens is the OAuth half of a registry: it exchanges the identity token, and lets nobody in without what it gave for
+// it.
 func tokens(host, answer string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -15,7 +15,8 @@ import (
 // wordy are names of repositories that are in the words of registries too, whole or in part.
 var wordy = []string{"auth", "token", "registry", "imm", "immutable"}
 
-// TestNamesThatAreWords: what a registry says is understood whatever the repository is called, by ourselves and through a daemon.
+// TestNamesThatAreWords: what a registry says is understood whatever the repository is called, by ourselves and through
+// a daemon.
 func TestNamesThatAreWords(t *testing.T) {
 	t.Parallel()
 	for _, name := range wordy {

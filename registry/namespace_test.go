@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNamespace runs the test once more in a network of its own, which has addresses besides loopback and names for them, and says whether
-// it is there. Nothing of the machine's own network is seen or changed.
+// inNamespace runs the test once more in a network of its own, which has addresses besides loopback and names for them,
+// and says whether it is there. Nothing of the machine's own network is seen or changed.
 func inNamespace(t *testing.T, names map[string]string) bool {
 	t.Helper()
 	const mark = "REGISTRY_TEST_NAMESPACE"

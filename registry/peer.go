@@ -15,53 +15,25 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// peer is a registry that refused, and the credential that it was given.
+// peer is a registry that failed or refused, and the credential that it was given.
 type peer struct {
 	host, repository string
 	ecr              bool // Amazon's
-	anonymous        bool // nothing was given
-	daemon           bool // asked, and not we
+	anonymous        bool // the registry was given no credential
+	daemon           bool // a daemon, and not this process, talked to the registry
 	given            finding
 }
 
 // peer returns what is known of the registry, and the credential that was found for it.
 func (s *session) peer() peer {
-	given := s.login.found()
+	given, _ := s.login.result()
 	return peer{
-		host: s.login.host, repository: s.repository.RepositoryStr(), ecr: s.login.keychain.isECR(s.login.host),
-		anonymous: given.Anonymous(), given: given,
+		host:       s.login.host,
+		repository: s.repository.RepositoryStr(),
+		ecr:        s.login.keychain.isECR(s.login.host),
+		anonymous:  given.Anonymous(),
+		given:      given,
 	}
-}
-
-func (s *session) explainAnswer(e *transport.Error) error {
-	return s.peer().explain(s.refusal(e))
-}
-
-// refusal is what the registry wrote, without our own request, whose path may hold any word.
-func (s *session) refusal(e *transport.Error) fault.Refusal {
-	bare := *e
-	bare.Request = nil
-	r := fault.Refusal{Status: e.StatusCode, Said: s.messageOf(e), Words: withoutRepository(bare.Error(), s.repository.RepositoryStr())}
-	if e.Request != nil {
-		r.Method = e.Request.Method
-	}
-	for _, diagnostic := range e.Errors {
-		r.Codes = append(r.Codes, diagnostic.Code)
-	}
-	return r
-}
-
-// withoutRepository returns a registry's words without the repository's path, which may hold any of them. A path of one
-// segment may itself be one of the words, as token is, or part of one, as auth is: it is meant only where it is quoted or
-// part of a reference.
-func withoutRepository(words, path string) string {
-	if !utf8.ValidString(path) { // it is no repository's
-		return words
-	}
-	if strings.Contains(path, "/") {
-		return strings.ReplaceAll(words, path, "REPOSITORY")
-	}
-	return regexp.MustCompile("(['\"`/:=(\\[])"+regexp.QuoteMeta(path)+`\b`).ReplaceAllString(words, "${1}REPOSITORY")
 }
 
 // newError returns an error with what is known of the peer.
@@ -71,7 +43,59 @@ func (p peer) newError(kind fault.Kind, text string, causes ...error) *fault.Err
 	return e
 }
 
-// explain returns the error that a refusal is: the sentinel first, then the registry's words.
+// explainAnswer returns the error that an answer of the registry means.
+func (p peer) explainAnswer(e *transport.Error) error { return p.explain(p.refusal(e)) }
+
+// refusal returns what the registry wrote, without our own request, whose path may hold any word.
+func (p peer) refusal(e *transport.Error) fault.Refusal {
+	bare := *e
+	bare.Request = nil
+	r := fault.Refusal{
+		Status: e.StatusCode, Said: p.messageOf(e), Words: withoutRepository(bare.Error(), p.repository),
+	}
+	if e.Request != nil {
+		r.Method = e.Request.Method
+	}
+	for _, diagnostic := range e.Errors {
+		r.Codes = append(r.Codes, diagnostic.Code)
+	}
+	return r
+}
+
+// messageOf returns the message of a registry on one line, or the name of the status where there is none.
+func (p peer) messageOf(e *transport.Error) string {
+	var messages []string
+	for _, d := range e.Errors {
+		message := d.Message
+		if message == "" {
+			message = strings.ReplaceAll(strings.ToLower(string(d.Code)), "_", " ")
+		}
+		messages = append(messages, message)
+	}
+	text := strings.Join(messages, ", ")
+	if text == "" {
+		text = strings.ToLower(http.StatusText(e.StatusCode))
+	}
+	return p.quote(text)
+}
+
+// quote returns foreign text as it may stand in our errors: one short line without the credential.
+func (p peer) quote(text string) string { return fault.OneLine(p.given.redact(text)) }
+
+// withoutRepository returns a registry's words without the repository's path, which may hold any of them. A path of one
+// segment may itself be one of the words, as token is, or part of one, as auth is. It counts only where it is quoted or
+// part of a reference.
+func withoutRepository(words, path string) string {
+	if !utf8.ValidString(path) { // no repository has such a path
+		return words
+	}
+	if strings.Contains(path, "/") {
+		return strings.ReplaceAll(words, path, "REPOSITORY")
+	}
+	return regexp.MustCompile("(['\"`/:=(\\[])"+regexp.QuoteMeta(path)+`\b`).ReplaceAllString(words, "${1}REPOSITORY")
+}
+
+// explain returns the error that a refusal means: the sentinel first, then the registry's words.
 func (p peer) explain(r fault.Refusal) error {
 	if class, ok := r.Class(); ok {
 		return p.formatError(class, r.Said)
@@ -89,17 +113,17 @@ func (p peer) explain(r fault.Refusal) error {
 	return fmt.Errorf("%d %s", r.Status, r.Said)
 }
 
-// formatError returns the error of a class. To callers without a login its fault is that they have none, and the registry's
-// words are left out where they say no more. To others it tells why a login is not the cloud's.
-func (p peer) formatError(a fault.Class, said string) error {
-	kind, action := a.Kind, fault.DeniedAction(said)
-	if a.NeedsLogin && p.anonymous {
+// formatError returns the error of a class. Callers without a login get NoCredentials, and not the registry's words where
+// these say no more. If a cloud's login failed and another one was used instead, it appends the reason.
+func (p peer) formatError(class fault.Class, said string) error {
+	kind, action := class.Kind, fault.DeniedAction(said)
+	if class.NeedsLogin && p.anonymous {
 		kind = fault.NoCredentials
-		if !errors.Is(a.Sentinel, fault.ErrDenied) || said == strings.ToLower(http.StatusText(http.StatusForbidden)) {
+		if !errors.Is(class.Sentinel, fault.ErrDenied) || said == strings.ToLower(http.StatusText(http.StatusForbidden)) {
 			said = ""
 		}
 	}
-	parts := []string{a.Sentinel.Error()}
+	parts := []string{class.Sentinel.Error()}
 	if said != "" && said != parts[0] {
 		parts = append(parts, said)
 	}
@@ -109,38 +133,18 @@ func (p peer) formatError(a fault.Class, said string) error {
 	case fault.CredentialsRefused:
 		parts = append(parts, p.host+" refused the credentials")
 	}
-	instead := p.given.instead
-	if !a.NeedsLogin {
-		instead = nil
+	var reason error
+	if class.NeedsLogin {
+		reason = p.given.instead
 	}
-	if instead != nil {
-		parts = append(parts, instead.Error())
+	if reason != nil {
+		parts = append(parts, reason.Error())
 	}
 	text := parts[0]
 	if len(parts) > 1 {
 		text += ": " + strings.Join(parts[1:], "; ")
 	}
-	e := p.newError(kind, text, a.Sentinel)
-	e.Action, e.Reason = action, instead
+	e := p.newError(kind, text, class.Sentinel)
+	e.Action, e.Reason = action, reason
 	return e
 }
-
-// messageOf returns the message of a registry on one line, or the name of the status where there is none.
-func (s *session) messageOf(e *transport.Error) string {
-	var messages []string
-	for _, d := range e.Errors {
-		message := d.Message
-		if message == "" {
-			message = strings.ReplaceAll(strings.ToLower(string(d.Code)), "_", " ")
-		}
-		messages = append(messages, message)
-	}
-	text := strings.Join(messages, ", ")
-	if text == "" {
-		text = strings.ToLower(http.StatusText(e.StatusCode))
-	}
-	return s.quote(text)
-}
-
-// quote returns foreign text as it may stand in our errors: one short line without the credential.
-func (s *session) quote(text string) string { return fault.OneLine(s.login.credential().redact(text)) }

@@ -13,7 +13,8 @@ import (
 
 // PushError is why a daemon could not push to a repository. errors.Is finds the sentinels of this package in it.
 type PushError struct {
-	// Repository is the canonical host/path, as the daemon named it; the host alone where a login failed, to pull or to push.
+	// Repository is the canonical host/path, as the daemon named it; the host alone where a login failed, to pull or to
+	// push.
 	Repository string
 	// Temporary: the same push is likely to succeed later.
 	Temporary bool
@@ -21,13 +22,15 @@ type PushError struct {
 	Refused bool
 
 	cause error
-	// asked is the pause that a token server wants.
-	asked time.Duration
-	// droppedConnection: the registry ended the connection to an upload without a word. doubtful: nobody knows whether it is temporary.
+	// requestedPause is the pause that a token server wants.
+	requestedPause time.Duration
+	// droppedConnection: the registry ended the connection to an upload without a word. doubtful: nobody knows whether
+	// it is temporary.
 	droppedConnection, maybePermanent bool
 }
 
-// maybePermanentBudget is how long a push is repeated that may fail for ever, in the hope that the registry was merely restarting.
+// maybePermanentBudget is how long a push is repeated that may fail for ever, in the hope that the registry was merely
+// restarting.
 const maybePermanentBudget = 30 * time.Second
 
 // Error says where and why.
@@ -43,20 +46,21 @@ func (e *PushError) Unwrap() error { return e.cause }
 
 // PushRetry decides whether a push that failed is to be tried again. It remembers the failures of one push.
 type PushRetry struct {
-	client  *Client
-	count   int             // of the failures so far
-	failed  time.Time       // for the first time
-	renewed map[string]bool // hosts
+	client       *Client
+	count        int             // of the failures so far
+	firstFailure time.Time       // for the first time
+	renewedHosts map[string]bool // hosts
 }
 
-// PushRetry begins to count the failures of a push. After the first one there is no further try when Options.Budget is over.
+// PushRetry begins to count the failures of a push. After the first one there is no further try when Options.Budget is
+// over.
 func (c *Client) PushRetry() *PushRetry {
-	return &PushRetry{client: c, renewed: map[string]bool{}}
+	return &PushRetry{client: c, renewedHosts: map[string]bool{}}
 }
 
-// Next returns the pause before the next try of a push that failed for a reason that is likely to pass: 429, 5xx, a broken
-// connection, or a token that expired, which Next has renewed. The daemon still has what it built, and only uploads again.
-// The pauses are those of Options.
+// Next returns the pause before the next try of a push that failed for a reason that is likely to pass: 429, 5xx, a
+// broken connection, or a token that expired, which Next has renewed. The daemon still has what it built, and only
+// uploads again. The pauses are those of Options.
 //
 // When there is to be no further try, the error is a *PushError, or failure itself if that is not about a push.
 func (r *PushRetry) Next(ctx context.Context, failure error) (PushPause, error) {
@@ -69,10 +73,10 @@ func (r *PushRetry) Next(ctx context.Context, failure error) (PushPause, error) 
 		return PushPause{}, context.Cause(ctx)
 	}
 	if r.count++; r.count == 1 {
-		r.failed = time.Now()
+		r.firstFailure = time.Now()
 	}
-	if host := hostOf(pushed.Repository); pushed.Refused && !r.renewed[host] {
-		r.renewed[host] = true
+	if host := hostOfRepository(pushed.Repository); pushed.Refused && !r.renewedHosts[host] {
+		r.renewedHosts[host] = true
 		r.client.options.Log.DebugContext(ctx, "credential refused", "host", host, "renewable", true)
 		r.client.keychain.Invalidate(host)
 		return PushPause{}, nil
@@ -80,8 +84,8 @@ func (r *PushRetry) Next(ctx context.Context, failure error) (PushPause, error) 
 	return r.pauseAfter(ctx, pushed)
 }
 
-// pauseAfter returns the pause after a failure that no other credentials would mend. It returns the failure when there is
-// to be no further try.
+// pauseAfter returns the pause after a failure that no other credentials would mend. It returns the failure when there
+// is to be no further try.
 func (r *PushRetry) pauseAfter(ctx context.Context, failure *PushError) (PushPause, error) {
 	if failure.droppedConnection {
 		failure = r.client.checkRepository(ctx, failure)
@@ -90,14 +94,14 @@ func (r *PushRetry) pauseAfter(ctx context.Context, failure *PushError) (PushPau
 	if failure.maybePermanent {
 		budget = min(budget, maybePermanentBudget)
 	}
-	asked := max(failure.asked, r.client.pauseAsked(ctx, failure))
+	asked := max(failure.requestedPause, r.client.requestedPause(ctx, failure))
 	wait, again := fault.Backoff(r.client.options.RetryWaits).PauseAfter(r.count, asked)
-	if failure.Temporary && again && time.Since(r.failed)+wait <= budget {
+	if failure.Temporary && again && time.Since(r.firstFailure)+wait <= budget {
 		next := fault.Pause{Failure: failure, Tries: r.count, Length: wait}
-		next.Log(ctx, r.client.options.Log, hostOf(failure.Repository), "push")
+		next.Log(ctx, r.client.options.Log, hostOfRepository(failure.Repository), "push")
 		return PushPause{failure: failure, length: wait, watch: r.client.options.Watch}, nil
 	}
-	over := &fault.RetriesExhausted{Err: failure.cause, Tries: r.count, Took: time.Since(r.failed)}
+	over := &fault.RetriesExhausted{Err: failure.cause, Tries: r.count, Took: time.Since(r.firstFailure)}
 	if failure.Temporary && again && asked > 0 {
 		over.TooLong = wait
 	}
@@ -125,13 +129,13 @@ func (p PushPause) Wait(ctx context.Context) error {
 	if p.failure == nil {
 		return nil
 	}
-	defer p.watch.watchPause(hostOf(p.failure.Repository))(fault.Pause{Failure: p.failure, Length: p.length})()
+	defer p.watch.watchPause(hostOfRepository(p.failure.Repository))(fault.Pause{Failure: p.failure, Length: p.length})()
 	return fault.Sleep(ctx, p.length)
 }
 
-// pauseAsked is how long a registry that is asked too often wants to be left alone. A daemon does not pass its Retry-After on, and so it
-// is asked for once more, in a way that changes nothing.
-func (c *Client) pauseAsked(ctx context.Context, failure *PushError) time.Duration {
+// requestedPause is how long a registry that is asked too often wants to be left alone. A daemon does not pass its
+// Retry-After on, and so it is asked for once more, in a way that changes nothing.
+func (c *Client) requestedPause(ctx context.Context, failure *PushError) time.Duration {
 	if !errors.Is(failure, fault.ErrRateLimited) {
 		return 0
 	}
@@ -140,7 +144,7 @@ func (c *Client) pauseAsked(ctx context.Context, failure *PushError) time.Durati
 	defer stop()
 	s, err := c.session(ctx, failure.Repository, pull)
 	if err == nil {
-		_, err = s.send(ctx, request{method: http.MethodHead, path: "manifests/latest", accept: accepted})
+		_, err = s.send(ctx, request{method: http.MethodHead, path: "manifests/latest", accept: acceptedTypes})
 	}
 	return fault.RetryAfter(err)
 }

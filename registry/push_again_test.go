@@ -39,7 +39,8 @@ func pushWithRetry(ctx context.Context, c *registry.Client, tell func(line strin
 	}
 }
 
-// TestExplainPushOfMissing: a repository that is not there, in both ways in which Amazon ECR says so, and without waiting.
+// TestExplainPushOfMissing: a repository that is not there, in both ways in which Amazon ECR says so, and without
+// waiting.
 func TestExplainPushOfMissing(t *testing.T) {
 	t.Parallel()
 	for _, cutOff := range []bool{false, true} {
@@ -94,7 +95,8 @@ func TestExplainPushKnowsItsOwnErrors(t *testing.T) {
 	}
 }
 
-// TestPushAgain: the upload is repeated until it succeeds, each time with a word, and what has arrived is not uploaded again.
+// TestPushAgain: the upload is repeated until it succeeds, each time with a word, and what has arrived is not uploaded
+// again.
 func TestPushAgain(t *testing.T) {
 	t.Parallel()
 	faults := map[string]registrytest.Rule{
@@ -158,7 +160,8 @@ func TestPushWaitsAsLongAsTheRegistryAsks(t *testing.T) {
 	}
 }
 
-// TestPushKeepsToItsBudget: looking after the reason of a failure takes little of it, at a registry that refuses everything.
+// TestPushKeepsToItsBudget: looking after the reason of a failure takes little of it, at a registry that refuses
+// everything.
 func TestPushKeepsToItsBudget(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -14,7 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// DaemonError is what a daemon says of its work with registries. Client.PushRetry and Client.ExplainPush make something of it.
+// DaemonError is what a daemon says of its work with registries. Client.PushRetry and Client.ExplainPush make something
+// of it.
 type DaemonError struct {
 	Repository string        // host/path of the push that failed; "" when it was no push
 	Text       string        // what the daemon says
@@ -28,15 +29,15 @@ func (e *DaemonError) Error() string { return e.Cause.Error() }
 // Unwrap returns the whole error.
 func (e *DaemonError) Unwrap() error { return e.Cause }
 
-// pushText is what a daemon says about a push that failed. Types do not survive the way from the daemon, and so the words are all there is.
-// BuildKit passes on one of these of containerd's:
+// pushText is what a daemon says about a push that failed. Types do not survive the way from the daemon, and so the
+// words are all there is. BuildKit passes on one of these of containerd's:
 //
 //	unexpected status from PUT request to https://...: 403 Forbidden    the registry answered, not in JSON
 //	denied: requested access to the resource is denied                  it answered in JSON; method, status and most codes are lost
 //	failed to do request: Put "https://...": EOF                        it did not answer
 type pushText struct {
 	fault.Refusal        // of the registry, if it answered
-	answered      bool   // it did
+	isAnswer      bool   // it did
 	rest          string // without what is not for the user: URLs may be signed
 }
 
@@ -44,7 +45,7 @@ var (
 	answeredStatus = regexp.MustCompile(`unexpected status from (\w+) request to \S+: (\d{3})[^\n]*`)
 	notSent        = regexp.MustCompile(`failed to do request: \w+ "[^"]*": `)
 	committing     = regexp.MustCompile(`failed commit on ref "[^"]*": `)
-	signed         = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
+	signedURL      = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
 	// registryWords is a line of the registry's, after the codes that containerd knows. It leaves a message out that is
 	// the usual one of its code.
 	registryWords = regexp.MustCompile(`(?m)^(unknown|unsupported|unauthorized|denied|unavailable|toomanyrequests)(?:: (.*))?$`)
@@ -62,8 +63,8 @@ func parsePush(text string) pushText {
 	p.Words = strings.TrimSpace(strings.TrimPrefix(p.Words, "errors:\n"))
 	p.Codes, p.Said = registrySaid(p.Words, p.Status)
 	at := registryWords.FindStringIndex(p.Words)
-	p.answered = p.Status != 0 || at != nil && at[0] == 0
-	p.rest = signed.ReplaceAllString(notSent.ReplaceAllString(p.rest, ""), "$1")
+	p.isAnswer = p.Status != 0 || at != nil && at[0] == 0
+	p.rest = signedURL.ReplaceAllString(notSent.ReplaceAllString(p.rest, ""), "$1")
 	return p
 }
 

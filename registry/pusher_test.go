@@ -65,8 +65,8 @@ func stored(t *testing.T, image v1.Image) (s store, manifest ocispec.Descriptor,
 	return s, manifest, append(parsed.Layers, parsed.Config)
 }
 
-// daemonPush pushes an image by digest as BuildKit's daemon does: with containerd's pusher, layers first, and the same words around its
-// errors. It asks for credentials as the daemon does, when it is challenged.
+// daemonPush pushes an image by digest as BuildKit's daemon does: with containerd's pusher, layers first, and the same
+// words around its errors. It asks for credentials as the daemon does, when it is challenged.
 func daemonPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image) error {
 	t.Helper()
 	err := containerdPush(ctx, t, keychain, repository, image)

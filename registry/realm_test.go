@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// TestInsecureAllowsAPlainRealm: who allows plain HTTP for a registry allows it for the token server that it names, login included. Who
-// allows it for the token server alone has not: the registry could name any.
+// TestInsecureAllowsAPlainRealm: who allows plain HTTP for a registry allows it for the token server that it names,
+// login included. Who allows it for the token server alone has not: the registry could name any.
 func TestInsecureAllowsAPlainRealm(t *testing.T) { //nolint:paralleltest // the network is the process's own
 	if !inNamespace(t, hosts) {
 		return

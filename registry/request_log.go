@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// requestLog logs the requests that a registry makes us send elsewhere: redirects, and those to its token server. Of a URL
-// it logs the host alone, since the rest may be signed.
+// requestLog logs the requests that a registry makes us send elsewhere: redirects, and those to its token server. Of a
+// URL it logs the host alone, since the rest may be signed.
 type requestLog struct {
 	next     http.RoundTripper
 	logger   *slog.Logger
@@ -31,8 +31,8 @@ func (l requestLog) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// isTokenRequest reports whether a request goes to a token server. Its path is the registry's choice, and may begin with
-// /v2/ as well; all other requests are for a ping, a manifest or a blob.
+// isTokenRequest reports whether a request goes to a token server. Its path is the registry's choice, and may begin
+// with /v2/ as well; all other requests are for a ping, a manifest or a blob.
 func isTokenRequest(req *http.Request) bool {
 	path := req.URL.Path
 	return req.Response == nil && path != "/v2/" && !strings.Contains(path, "/manifests/") && !strings.Contains(path, "/blobs/")

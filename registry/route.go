@@ -22,9 +22,9 @@ import (
 // a registry says is no reason to reach services of this machine or to give them a login. So each address is judged
 // when it is dialed, after its name was resolved.
 type route struct {
-	host     string          // canonical, the registry's
-	insecure bool            // the user allows plain HTTP for it
-	named    map[string]bool // the other hosts in registries, and whether plain HTTP is allowed for them
+	host       string          // canonical, the registry's
+	insecure   bool            // the user allows plain HTTP for it
+	namedHosts map[string]bool // the other hosts in registries, and whether plain HTTP is allowed for them
 
 	// open carries what holds no login, and all that goes to the registry itself. trusted carries logins to token
 	// servers. Each has connections of its own, for a connection is judged once.
@@ -39,7 +39,7 @@ type route struct {
 // newRoute builds the route to the registry at host. transport is the common one; where it is no *http.Transport,
 // addresses are judged by what is written in URLs alone.
 func newRoute(transport http.RoundTripper, host string, insecure bool, named map[string]bool) *route {
-	r := &route{host: host, insecure: insecure, named: named, open: transport, trusted: transport}
+	r := &route{host: host, insecure: insecure, namedHosts: named, open: transport, trusted: transport}
 	if base, ok := transport.(*http.Transport); ok {
 		r.open, r.trusted = r.guardTransport(base, false), r.guardTransport(base, true)
 		r.proxy = base.Proxy
@@ -62,7 +62,7 @@ func (r *route) guardTransport(base *http.Transport, login bool) *http.Transport
 		own.Proxy = func(req *http.Request) (*url.URL, error) {
 			proxy, err := base.Proxy(req)
 			if proxy != nil {
-				r.proxies.Store(proxyAddress(proxy), true)
+				r.proxies.Store(addressOfProxy(proxy), true)
 			}
 			return proxy, err
 		}
@@ -70,8 +70,8 @@ func (r *route) guardTransport(base *http.Transport, login bool) *http.Transport
 	return own
 }
 
-// proxyAddress is the address that package http dials for a proxy.
-func proxyAddress(proxy *url.URL) string {
+// addressOfProxy is the address that package http dials for a proxy.
+func addressOfProxy(proxy *url.URL) string {
 	port := proxy.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[proxy.Scheme]
@@ -98,7 +98,7 @@ func (r *route) dial(ctx context.Context, network, address string, login bool) (
 
 // judge returns an *addressError if host, as the registry wrote it, leads to an address that it may not send us to.
 func (r *route) judge(host string, to netip.Addr, login bool) error {
-	if at := placeOf(to); !r.permits(host, at, login) {
+	if at := placeOf(to); !r.mayDial(host, at, login) {
 		return &addressError{
 			registry: r.host, host: withoutDefaultPort(host), address: to.String(), at: at, login: at == private,
 		}
@@ -106,19 +106,19 @@ func (r *route) judge(host string, to netip.Addr, login bool) error {
 	return nil
 }
 
-// permits says whether host may be dialed at a place. It may if the registry is there as well, or if the user named the
+// mayDial says whether host may be dialed at a place. It may if the registry is there as well, or if the user named the
 // host. A login is not given to a private address on the registry's word. Only who writes an address of the link, not a
 // name for it, has named that.
-func (r *route) permits(host string, at place, login bool) bool {
+func (r *route) mayDial(host string, at place, login bool) bool {
 	named := r.owns(host) || r.isNamed(host)
 	_, literal := placeOfHost(host)
 	switch at {
 	case public:
 		return true
 	case private:
-		return !login || named || r.place() == private || r.place() == loopback
+		return !login || named || r.placeOfRegistry() == private || r.placeOfRegistry() == loopback
 	case loopback:
-		return named || r.place() == loopback
+		return named || r.placeOfRegistry() == loopback
 	}
 	return named && literal
 }
@@ -129,7 +129,7 @@ func (r *route) owns(host string) bool {
 }
 
 func (r *route) isNamed(host string) bool {
-	_, ok := r.named[fault.CanonicalHost(withoutDefaultPort(host))]
+	_, ok := r.namedHosts[fault.CanonicalHost(withoutDefaultPort(host))]
 	return ok
 }
 
@@ -138,8 +138,8 @@ func withoutDefaultPort(host string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80")
 }
 
-// place returns where the registry is: by its name, or else by the addresses from which it has answered.
-func (r *route) place() place {
+// placeOfRegistry returns where the registry is: by its name, or else by the addresses from which it has answered.
+func (r *route) placeOfRegistry() place {
 	if at, literal := placeOfHost(r.host); literal || at == loopback {
 		return at
 	}

@@ -109,8 +109,8 @@ var victim = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 	_, _ = w.Write([]byte(`{"token":"access","expires_in":300}`))
 })
 
-// TestHostileRegistry: a registry makes us reach, and log in to, what the user did not name. refused is the host in the error; "" is a way
-// that is allowed, on which target is asked and gets the login or not.
+// TestHostileRegistry: a registry makes us reach, and log in to, what the user did not name. refused is the host in the
+// error; "" is a way that is allowed, on which target is asked and gets the login or not.
 func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is the process's own
 	if !inNamespace(t, hosts) {
 		return

@@ -7,8 +7,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// sharedCall is one call at a time for all who want its value. Unlike a singleflight.Group it stops the call when nobody
-// waits for it any more.
+// sharedCall is one call at a time for all who want its value. Unlike a singleflight.Group it stops the call when
+// nobody waits for it any more.
 type sharedCall[T any] struct {
 	mu      sync.Mutex
 	current *runningCall[T]

@@ -12,10 +12,11 @@ import (
 // Tag is a full reference host/path:tag. It is comparable; the zero Tag names nothing.
 type Tag struct{ host, path, label string }
 
-// ParseTag reads a tag as docker and BuildKit do: without a host it is Docker Hub's, without ":tag" it is ":latest". It refuses what
-// would be pushed elsewhere than its author expects. Each error is an *Error that quotes s and says what is wrong.
+// ParseTag reads a tag as docker and BuildKit do: without a host it is Docker Hub's, without ":tag" it is ":latest". It
+// refuses what would be pushed elsewhere than its author expects. Each error is an *Error that quotes s and says what
+// is wrong.
 func ParseTag(s string) (Tag, error) {
-	for _, problem := range tagProblems() {
+	for _, problem := range tagChecks() {
 		if found := problem(s); found != nil {
 			found.Text = fmt.Sprintf("tag %q %s", withoutLogin(s), found.Text)
 			return Tag{}, found
@@ -27,7 +28,7 @@ func ParseTag(s string) (Tag, error) {
 	if err != nil {
 		return Tag{}, fault.New(fault.TagPath, fmt.Sprintf("tag %q is not a reference: %s", s, reason(err)))
 	}
-	return Tag{host: reference.Domain(named), path: reference.Path(named), label: orLatest(label)}, nil
+	return Tag{host: reference.Domain(named), path: reference.Path(named), label: labelOrLatest(label)}, nil
 }
 
 // Repository is the canonical host/path, the name under which BuildKit's exporter pushes.
@@ -69,7 +70,7 @@ func withoutLogin(s string) string {
 	return s[strings.LastIndexByte(s[:end], '@')+1:]
 }
 
-func orLatest(label string) string {
+func labelOrLatest(label string) string {
 	if label == "" {
 		return "latest"
 	}

@@ -10,43 +10,44 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// tagProblems are asked in this order. Each returns what is wrong with a tag, or nil.
-func tagProblems() []func(s string) *fault.Error {
+// tagChecks are asked in this order. Each returns what is wrong with a tag, or nil.
+func tagChecks() []func(s string) *fault.Error {
 	return []func(string) *fault.Error{
-		emptyTag, spacedTag, controlTag, loginTag, schemeTag, digestTag, slashTag, capitalTag, oddPath, emptyLabel, longLabel,
-		oddLabel, bareTag,
+		checkEmpty, checkSpaces, checkInvisible, checkLogin, checkScheme, checkDigest, checkSlash, checkCapitals, checkPath, checkEmptyLabel, checkLabelLength,
+		checkLabel, checkBare,
 	}
 }
 
-func emptyTag(s string) *fault.Error {
+func checkEmpty(s string) *fault.Error {
 	if s != "" {
 		return nil
 	}
 	return fault.New(fault.TagText, "is empty")
 }
 
-func spacedTag(s string) *fault.Error {
+func checkSpaces(s string) *fault.Error {
 	if !strings.ContainsAny(s, " \t\r\n\v\f") {
 		return nil
 	}
-	return repairable(s, "contains white space")
+	return newRepairable(s, "contains white space")
 }
 
-func controlTag(s string) *fault.Error {
+func checkInvisible(s string) *fault.Error {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return nil
 	}
 	return fault.New(fault.TagInvisible, "contains a character that cannot be seen")
 }
 
-// repairable returns an error about a tag that proposes the repaired one.
-func repairable(s, text string) *fault.Error {
+// newRepairable returns an error about a tag that proposes the repaired one.
+func newRepairable(s, text string) *fault.Error {
 	e := fault.New(fault.TagText, text)
 	e.Proposal = repairTag(s)
 	return e
 }
 
-// repairTag returns a tag with all that is wrong with it put right, so that it is not refused next; "" if that is not known.
+// repairTag returns a tag with all that is wrong with it put right, so that it is not refused next; "" if that is not
+// known.
 func repairTag(s string) string {
 	s = strings.Join(strings.Fields(s), "")
 	if _, rest, found := strings.Cut(s, "://"); found {
@@ -58,7 +59,7 @@ func repairTag(s string) string {
 		base = s[:at]
 	}
 	if label, found := strings.CutPrefix(s[len(base):], ":"); found {
-		s = repairBase(base) + ":" + orLatest(repairLabel(label))
+		s = repairBase(base) + ":" + labelOrLatest(repairLabel(label))
 	} else {
 		s = repairBase(base)
 	}
@@ -86,35 +87,35 @@ func repairBase(base string) string {
 	return strings.ToLower(host) + "/" + path
 }
 
-// loginTag comes before all that repeat the tag: what stands before the @ of a host may be a password.
-func loginTag(s string) *fault.Error {
+// checkLogin comes before all that repeat the tag: what stands before the @ of a host may be a password.
+func checkLogin(s string) *fault.Error {
 	if withoutLogin(s) == s {
 		return nil
 	}
 	return fault.New(fault.TagLogin, "had a user name or password before it")
 }
 
-func schemeTag(s string) *fault.Error {
+func checkScheme(s string) *fault.Error {
 	if !strings.Contains(s, "://") {
 		return nil
 	}
-	return repairable(s, "begins with a scheme")
+	return newRepairable(s, "begins with a scheme")
 }
 
-func digestTag(s string) *fault.Error {
+func checkDigest(s string) *fault.Error {
 	if !strings.Contains(s, "@") || strayAt.MatchString(s) {
 		return nil
 	}
-	return repairable(s, "contains a digest, which is known only after the build")
+	return newRepairable(s, "contains a digest, which is known only after the build")
 }
 
-// slashTag refuses a slash or a colon in what is meant as the tag, such as the name of a branch.
-func slashTag(s string) *fault.Error {
+// checkSlash refuses a slash or a colon in what is meant as the tag, such as the name of a branch.
+func checkSlash(s string) *fault.Error {
 	at := labelStart(s)
 	if at < 0 {
 		return nil
 	}
-	return repairable(s, "has "+quoteMatches(notInLabel, s[at+1:])+" after the colon"+allowedInLabel)
+	return newRepairable(s, "has "+quoteMatches(notInLabel, s[at+1:])+" after the colon"+allowedInLabel)
 }
 
 // labelStart returns where the colon of a tag stands that has a slash or another colon behind it, which is neither a
@@ -128,36 +129,36 @@ func labelStart(s string) int {
 	return start + colon
 }
 
-// bareTag refuses what docker silently sends to docker.io/library, where only Docker's own images are.
-func bareTag(s string) *fault.Error {
+// checkBare refuses what docker silently sends to docker.io/library, where only Docker's own images are.
+func checkBare(s string) *fault.Error {
 	base, label := splitLabel(s)
 	host, path := splitHost(base)
 	if host != fault.DockerHub || path == "" || strings.Contains(path, "/") {
 		return nil
 	}
-	name := path + ":" + orLatest(label)
+	name := path + ":" + labelOrLatest(label)
 	e := fault.New(fault.TagBare, "would go to docker.io/library/"+path)
 	e.Proposal = name
 	return e
 }
 
-func capitalTag(s string) *fault.Error {
+func checkCapitals(s string) *fault.Error {
 	base, _ := splitLabel(s)
 	_, path := splitHost(base)
 	if path == strings.ToLower(path) {
 		return nil
 	}
-	return repairable(s, "has capitals in its repository")
+	return newRepairable(s, "has capitals in its repository")
 }
 
-func emptyLabel(s string) *fault.Error {
+func checkEmptyLabel(s string) *fault.Error {
 	if !strings.HasSuffix(s, ":") {
 		return nil
 	}
-	return repairable(s, "has nothing after the colon")
+	return newRepairable(s, "has nothing after the colon")
 }
 
-func longLabel(s string) *fault.Error {
+func checkLabelLength(s string) *fault.Error {
 	_, label := splitLabel(s)
 	if len(label) <= maxLabel {
 		return nil
@@ -165,27 +166,27 @@ func longLabel(s string) *fault.Error {
 	return fault.New(fault.TagLong, fmt.Sprintf("has %d characters after the colon", len(label)))
 }
 
-// oddPath names the characters that no repository has.
-func oddPath(s string) *fault.Error {
+// checkPath names the characters that no repository has.
+func checkPath(s string) *fault.Error {
 	base, _ := splitLabel(s)
 	_, path := splitHost(base)
 	odd := quoteMatches(notInPath, path)
 	if odd == "" {
 		return nil
 	}
-	return repairable(s, "has "+odd+" in its repository, where only small letters, digits, . _ - and / may stand")
+	return newRepairable(s, "has "+odd+" in its repository, where only small letters, digits, . _ - and / may stand")
 }
 
-// oddLabel names the characters after the colon that no tag has.
-func oddLabel(s string) *fault.Error {
+// checkLabel names the characters after the colon that no tag has.
+func checkLabel(s string) *fault.Error {
 	_, label := splitLabel(s)
 	if label == "" || labelPattern.MatchString(label) {
 		return nil
 	}
 	if odd := quoteMatches(notInLabel, label); odd != "" {
-		return repairable(s, "has "+odd+" after the colon"+allowedInLabel)
+		return newRepairable(s, "has "+odd+" after the colon"+allowedInLabel)
 	}
-	return repairable(s, fmt.Sprintf("begins with %q after the colon, where a letter, a digit or _ must stand", label[:1]))
+	return newRepairable(s, fmt.Sprintf("begins with %q after the colon, where a letter, a digit or _ must stand", label[:1]))
 }
 
 // quoteMatches returns what matches in s, each once and in quotes.

@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// tokenBudget is how long a token server is asked again and again: BuildKit waits for a minute.
+// tokenBudget is how long Token asks a token server again and again. BuildKit waits for a minute.
 const tokenBudget = 45 * time.Second
 
 // TokenRequest is what a registry wants in place of a login with each request:
@@ -37,25 +37,28 @@ type Token struct {
 // Format implements fmt.Formatter for every verb.
 func (t Token) Format(f fmt.State, _ rune) { redact(f, mask) }
 
-// Token logs in at a token server on behalf of a daemon, which gets no password: with the rules for every request of this package, the
-// authorities and the permission for plain http of the registry's login included, and as often as it takes, up to 45 s.
+// Token logs in at a token server on behalf of a daemon, which gets no password. Its requests follow the rules for every
+// request of this package, with the authorities and the permission for plain http of the registry's login. It asks again
+// while the failure is likely to pass, up to 45 s.
 //
 // The error is a *LoginError, unless ctx ended.
 func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
 	host := fault.CanonicalHost(r.Host)
-	ctx, stop := context.WithTimeoutCause(ctx, tokenBudget, fmt.Errorf("%w: its token server took longer than %s", fault.ErrUnreachable, tokenBudget))
+	late := fmt.Errorf("%w: its token server took longer than %s", fault.ErrUnreachable, tokenBudget)
+	ctx, stop := context.WithTimeoutCause(ctx, tokenBudget, late)
 	defer stop()
-	given, err := c.keychain.find(ctx, host)
+	given, err := c.keychain.lookupAndRecord(ctx, host)
 	if err != nil {
 		return Token{}, err
 	}
 	token, err := c.exchange(ctx, host, given, r)
 	if err != nil {
-		err = c.keychain.record(host, given, fmt.Errorf("logging in to %s: %w", host, err))
+		err = c.keychain.history.record(host, given, fmt.Errorf("logging in to %s: %w", host, err))
 	}
 	return token, err
 }
 
+// exchange asks the token server of a registry for a token, with the credential that was found.
 func (c *Client) exchange(ctx context.Context, host string, given finding, r TokenRequest) (Token, error) {
 	s, err := c.tokenSession(ctx, host, given, r.Scopes)
 	if err != nil {
@@ -66,15 +69,17 @@ func (c *Client) exchange(ctx context.Context, host string, given finding, r Tok
 		return Token{}, err
 	}
 	challenge := &transport.Challenge{
-		Scheme: "bearer", Parameters: map[string]string{"realm": r.Realm, "service": r.Service}, Insecure: s.repository.Scheme() == "http",
+		Scheme:     "bearer",
+		Parameters: map[string]string{"realm": r.Realm, "service": r.Service},
+		Insecure:   s.repository.Scheme() == "http",
 	}
 	var got *transport.Token
 	ask := func(ctx context.Context) (err error) {
-		got, err = transport.Exchange(ctx, server, s.login, c.rules(s.login), r.Scopes, challenge)
-		return s.checkOpened(err)
+		got, err = transport.Exchange(ctx, server, s.login, c.transport(s.login), r.Scopes, challenge)
+		return s.peer().checkPing(err)
 	}
 	err = s.retry(ctx, http.MethodGet, ask)
-	if _, ok := errors.AsType[*addressError](err); ok && s.locate(ctx) {
+	if _, ok := errors.AsType[*addressError](err); ok && locateRegistry(ctx, s) {
 		err = s.retry(ctx, http.MethodGet, ask)
 	}
 	if err != nil {
@@ -83,9 +88,10 @@ func (c *Client) exchange(ctx context.Context, host string, given finding, r Tok
 	return checkToken(got)
 }
 
-// locate finds out where the registry is, and says whether that was not known: its token server may be in the same private network.
-func (s *session) locate(ctx context.Context) bool {
-	if s.login.way.isLocated() {
+// locateRegistry asks the registry for anything, to learn from which address it answers: its token server may be in the
+// same private network. It returns false when that was known already, or is not known now either.
+func locateRegistry(ctx context.Context, s *session) bool {
+	if s.login.route.isLocated() {
 		return false
 	}
 	ctx, stop := s.withTimeout(ctx)
@@ -95,18 +101,18 @@ func (s *session) locate(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	resp, err := s.login.way.RoundTrip(req) // a redirect is an answer too
+	resp, err := s.login.route.RoundTrip(req) // a redirect is an answer too
 	if err != nil {
 		return false
 	}
 	_ = resp.Body.Close()
-	return s.login.way.isLocated()
+	return s.login.route.isLocated()
 }
 
 // longestToken is how long a token is kept at most, whatever its server says.
 const longestToken = 24 * time.Hour
 
-// checkToken refuses a token that is no word for a header.
+// checkToken returns the token that a server gave, or an error for one that no header can hold.
 func checkToken(got *transport.Token) (Token, error) {
 	word := cmp.Or(got.Token, got.AccessToken)
 	if strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -116,7 +122,9 @@ func checkToken(got *transport.Token) (Token, error) {
 	return Token{Token: word, ExpiresIn: time.Duration(seconds) * time.Second}, nil
 }
 
-// tokenServer is the host of a realm. The library takes it for the registry, and so lets it be any: the route judges it when it is dialed.
+// tokenServer returns the host of a realm, which go-containerregistry takes for a registry.
+//
+// The host may be any, also in a private network: the route judges its address when it dials it.
 func tokenServer(realm string) (name.Registry, error) {
 	at, err := url.Parse(realm)
 	if err != nil || at.Host == "" {
@@ -125,9 +133,9 @@ func tokenServer(realm string) (name.Registry, error) {
 	return name.NewRegistry(at.Host, name.Insecure)
 }
 
-// tokenSession is one whose login has been found already.
+// tokenSession returns a session whose login was found already.
 func (c *Client) tokenSession(ctx context.Context, host string, given finding, scopes []string) (*session, error) {
-	repository, err := parseRepository(host+"/"+scopedRepository(scopes), func(host string) bool { return c.keychain.link(host).Insecure })
+	repository, err := parseRepository(host+"/"+scopedRepository(scopes), c.keychain.isInsecure)
 	if err != nil {
 		return nil, err
 	}
@@ -135,12 +143,12 @@ func (c *Client) tokenSession(ctx context.Context, host string, given finding, s
 	if err != nil {
 		return nil, err
 	}
-	login := &lazyAuth{keychain: c.keychain, host: host, way: known.way, asked: true, answer: given}
-	login.challenged.Store(true)
+	login := &lazyAuth{keychain: c.keychain, host: host, route: known.route, asked: true, answer: given}
+	login.isChallenged.Store(true)
 	return c.newSession(repository, login), nil
 }
 
-// scopedRepository is the first repository that scopes are about, for errors to name.
+// scopedRepository returns the first repository that scopes are about, for errors to name.
 func scopedRepository(scopes []string) string {
 	for _, scope := range scopes {
 		if parts := strings.Split(scope, ":"); len(parts) == 3 && parts[0] == "repository" {

@@ -60,7 +60,7 @@ type challengeWatch struct {
 func (w challengeWatch) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(req)
 	if err == nil && slices.Contains(challenges, resp.StatusCode) {
-		w.login.challenged.Store(true)
+		w.login.isChallenged.Store(true)
 	}
 	return resp, err
 }

@@ -36,7 +36,8 @@ func (n *network) asked() []string {
 	return slices.Compact(slices.Clone(n.urls))
 }
 
-// TestPlainHTTPForLoopbackOnly: go-containerregistry alone would send the password in the clear to the second and third.
+// TestPlainHTTPForLoopbackOnly: go-containerregistry alone would send the password in the clear to the second and
+// third.
 func TestPlainHTTPForLoopbackOnly(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"registry.example.com", "10.1.2.3:5000", "registry.localhost:5000", "192.168.1.1", "8.8.8.8"} {

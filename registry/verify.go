@@ -26,9 +26,11 @@ type Expected struct {
 // isIndex says whether the image is to be an index.
 func (e Expected) isIndex() bool { return e.Attested || e.Index || len(e.Platforms) > 1 }
 
-// Verify reads an image back as Inspect does, and compares it with what was asked for: the platforms of its index and those in the
-// configurations of its images, and that nothing is there besides but the attestations that were asked for. Errors: as Inspect, but
-// ErrMismatch instead of ErrUnsupported, for then it is not what was asked for.
+// Verify reads an image back as Inspect does, and compares it with what the build asked for. It compares the platforms of
+// the index with those in the configurations of its images. Besides the images it allows only attestations, if the build
+// asked for them.
+//
+// It returns the errors of Inspect, but ErrMismatch instead of ErrUnsupported, since the build asked for an image.
 func (c *Client) Verify(ctx context.Context, repository, digest string, want Expected) (Image, error) {
 	ctx, stop := c.withBudget(ctx)
 	defer stop()
@@ -47,9 +49,9 @@ func (c *Client) verify(ctx context.Context, repository, digest string, want Exp
 	image := Image{Digest: digest, MediaType: root.mediaType}
 	switch {
 	case root.isIndex() != want.isIndex():
-		return Image{}, newUnexpected("it is %s, and %s was asked for", kindOf(root.isIndex()), kindOf(want.isIndex()))
+		return Image{}, newUnexpected("it is %s, and %s was asked for", kindName(root.isIndex()), kindName(want.isIndex()))
 	case !root.isIndex():
-		only, err := s.verifyImage(ctx, root, want.only())
+		only, err := verifyImage(ctx, s, root, want.onlyPlatform())
 		image.Manifests = []Manifest{only}
 		return image, err
 	}
@@ -59,14 +61,14 @@ func (c *Client) verify(ctx context.Context, repository, digest string, want Exp
 	}
 	found := make([]Manifest, len(entries))
 	err = eachOf(ctx, entries, func(ctx context.Context, i int, entry ocispec.Descriptor) error {
-		d, err := s.child(ctx, entry)
+		d, err := s.fetchEntry(ctx, entry)
 		switch {
 		case err != nil:
 			return err
 		case isUnknown(entry.Platform):
 			return checkKind(d)
 		}
-		found[i], err = s.verifyImage(ctx, d, want.of(entry))
+		found[i], err = verifyImage(ctx, s, d, want.platformFor(entry))
 		found[i].Platform = platformOf(entry.Platform)
 		return err
 	})
@@ -78,7 +80,7 @@ func (c *Client) verify(ctx context.Context, repository, digest string, want Exp
 	return image, err
 }
 
-func kindOf(index bool) string {
+func kindName(index bool) string {
 	if index {
 		return "an index"
 	}
@@ -87,11 +89,12 @@ func kindOf(index bool) string {
 
 // newUnexpected returns an ErrMismatch about an image that is not what was asked for.
 func newUnexpected(format string, args ...any) error {
-	return fault.New(fault.ImageOther, fmt.Sprintf("%v: %s", fault.ErrMismatch, fmt.Sprintf(format, args...)), fault.ErrMismatch)
+	text := fmt.Sprintf("%v: %s", fault.ErrMismatch, fmt.Sprintf(format, args...))
+	return fault.New(fault.ImageOther, text, fault.ErrMismatch)
 }
 
-// only is the platform of an image that is no index; nil is any.
-func (e Expected) only() *ocispec.Platform {
+// onlyPlatform returns the platform of an image that is no index; nil is any.
+func (e Expected) onlyPlatform() *ocispec.Platform {
 	if len(e.Platforms) == 0 {
 		return nil
 	}
@@ -102,8 +105,9 @@ func (e Expected) only() *ocispec.Platform {
 	return &p
 }
 
-// of is the platform that the image of an entry is to have. Where none was asked for, it is the base image's, whatever the entry says.
-func (e Expected) of(entry ocispec.Descriptor) *ocispec.Platform {
+// platformFor returns the platform that the image of an entry is to have; nil is any. Without a request for platforms the
+// image has that of its base image, whatever the entry says.
+func (e Expected) platformFor(entry ocispec.Descriptor) *ocispec.Platform {
 	if len(e.Platforms) == 0 {
 		return nil
 	}
@@ -119,7 +123,7 @@ func (e Expected) check(entries []ocispec.Descriptor) error {
 		case entry.Platform == nil:
 			return newUnexpected("its index has an entry without a platform, %s", fault.OneLine(entry.Digest.String()))
 		case isUnknown(entry.Platform):
-			attested[attestationOf(entry)]++
+			attested[attestedImage(entry)]++
 		case images[entry.Digest]:
 			return newUnexpected("its index has %s twice", fault.OneLine(entry.Digest.String()))
 		default:
@@ -137,13 +141,16 @@ func (e Expected) checkPlatforms(got []string) error {
 	if len(e.Platforms) == 0 && len(got) != 1 {
 		return newUnexpected("it holds %s and not one platform", fault.OneLine(strings.Join(got, ", ")))
 	}
-	if len(e.Platforms) > 0 && !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(e.Platforms))) {
-		return newUnexpected("it holds %s and not %s as asked for", fault.OneLine(strings.Join(got, ", ")), strings.Join(e.Platforms, ", "))
+	held, want := slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(e.Platforms))
+	if len(want) > 0 && !slices.Equal(held, want) {
+		return newUnexpected("it holds %s and not %s as asked for",
+			fault.OneLine(strings.Join(got, ", ")), strings.Join(e.Platforms, ", "))
 	}
 	return nil
 }
 
-// checkAttestations: each image has one manifest with all its attestations, if any were asked for, and there is no other.
+// checkAttestations returns an error unless each image has one manifest with all its attestations, if the build asked for
+// any. It allows no other attestations.
 func (e Expected) checkAttestations(images map[digest.Digest]bool, attested map[digest.Digest]int) error {
 	for image, count := range attested {
 		switch {
@@ -161,9 +168,9 @@ func (e Expected) checkAttestations(images map[digest.Digest]bool, attested map[
 	return nil
 }
 
-// attestationOf is the image that an entry attests; "" if it attests none. The annotations are BuildKit's:
-// https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
-func attestationOf(entry ocispec.Descriptor) digest.Digest {
+// attestedImage returns the digest of the image that an entry attests; "" if it attests none. The annotations are
+// BuildKit's: https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
+func attestedImage(entry ocispec.Descriptor) digest.Digest {
 	if entry.Annotations["vnd.docker.reference.type"] != "attestation-manifest" {
 		return ""
 	}
@@ -178,31 +185,35 @@ func checkKind(d document) error {
 }
 
 // verifyImage compares an image's configuration with its manifest and with a platform; nil is any.
-func (s *session) verifyImage(ctx context.Context, d document, want *ocispec.Platform) (Manifest, error) {
+func verifyImage(ctx context.Context, s *session, d document, want *ocispec.Platform) (Manifest, error) {
 	if err := checkKind(d); err != nil {
 		return Manifest{}, err
 	}
 	if !slices.Contains(configTypes, d.content.Config.MediaType) {
-		return Manifest{}, newUnexpected("its configuration is %q and no image's", fault.OneLine(d.content.Config.MediaType))
+		mediaType := fault.OneLine(d.content.Config.MediaType)
+		return Manifest{}, newUnexpected("its configuration is %q and no image's", mediaType)
 	}
-	config, err := s.config(ctx, d)
+	config, err := s.fetchConfig(ctx, d)
 	switch {
 	case err != nil:
 		return Manifest{}, err
 	case config.OS == "" || config.Architecture == "":
 		return Manifest{}, newUnexpected("its configuration names no platform")
 	case want != nil && !samePlatform(*want, config.Platform):
-		return Manifest{}, newUnexpected("its configuration says %s and not %s", fault.OneLine(platformOf(&config.Platform)), platformOf(want))
+		got := fault.OneLine(platformOf(&config.Platform))
+		return Manifest{}, newUnexpected("its configuration says %s and not %s", got, platformOf(want))
 	case len(config.RootFS.DiffIDs) != len(d.content.Layers):
-		return Manifest{}, newUnexpected("it has %d layers, its configuration says %d", len(d.content.Layers), len(config.RootFS.DiffIDs))
+		return Manifest{}, newUnexpected("it has %d layers, its configuration says %d",
+			len(d.content.Layers), len(config.RootFS.DiffIDs))
 	}
 	return Manifest{Platform: platformOf(&config.Platform), Digest: d.digest.String(), Size: d.size()}, nil
 }
 
-// samePlatform compares platforms in their normalized form. A configuration without a variant is of none in particular, as those of older
-// images are; and one that needs more than the least variant of its architecture is its base image's doing.
+// samePlatform compares platforms in their normalized form. It lets any variant pass where the configuration has none, as
+// in older images. An image may need more than the least variant of its architecture, because its base image does.
 func samePlatform(want, got ocispec.Platform) bool {
-	unsaid := got.Variant == ""
+	anyVariant := got.Variant == ""
 	want, got = platforms.Normalize(want), platforms.Normalize(got)
-	return want.OS == got.OS && want.Architecture == got.Architecture && (unsaid || want.Variant == "" || want.Variant == got.Variant)
+	return want.OS == got.OS && want.Architecture == got.Architecture &&
+		(anyVariant || want.Variant == "" || want.Variant == got.Variant)
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// entry is one of an index that somebody forges: an image whose configuration names a platform, under another platform perhaps.
+// entry is one of an index that somebody forges: an image whose configuration names a platform, under another platform
+// perhaps.
 type entry struct {
 	configured string // the platform in the configuration
 	says       string // the platform in the index; "" is none, "same" the one above

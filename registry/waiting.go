@@ -110,7 +110,7 @@ func (w Wait) explain(ctx context.Context, err error) error {
 
 // explainEnd returns the cause of a context that has ended, with what err says that its call was waiting for.
 func explainEnd(ctx context.Context, err error) error {
-	if lookup, ok := errors.AsType[lookupError](err); ok {
+	if lookup, ok := errors.AsType[keychainError](err); ok {
 		err = lookup.error
 	}
 	if waited, ok := errors.AsType[*waitError](err); ok {

@@ -7,8 +7,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// cause is a way in which AWS fails: one of the codes of its API, or one of the phrases of the SDK, whose own errors have
-// no types. An operation narrows it.
+// cause is a way in which AWS fails: one of the codes of its API, or one of the phrases of the SDK, whose own errors
+// have no types. An operation narrows it.
 type cause struct {
 	kind      fault.Kind
 	sentinel  error // nil if there is none

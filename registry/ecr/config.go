@@ -11,8 +11,8 @@ import (
 )
 
 // Config says who we are at Amazon ECR. The zero Config is whoever the AWS SDK finds: the environment, ~/.aws with its
-// profiles and SSO sessions, the role of the container or the machine. Nothing of it is read before a host of Amazon ECR
-// asks.
+// profiles and SSO sessions, the role of the container or the machine. Nothing of it is read before a host of Amazon
+// ECR asks.
 type Config struct {
 	// Profile is one of ~/.aws/config. Empty means AWS_PROFILE, and without it "default".
 	Profile string
@@ -24,8 +24,8 @@ type Config struct {
 	Endpoint string
 	// Hosts are Amazon ECR as well, although their names do not say so: endpoints in a VPC, proxies, tests.
 	Hosts []string
-	// RetryWaits are the pauses before each further try to get a token, where AWS throttles or is broken. The default is
-	// growing ones of 39 seconds in all.
+	// RetryWaits are the pauses before each further try to get a token, where AWS throttles or is broken. The default
+	// is growing ones of 39 seconds in all.
 	RetryWaits []time.Duration
 }
 

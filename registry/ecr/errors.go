@@ -111,8 +111,8 @@ func statusOf(err error) int {
 	return 0
 }
 
-// newUnreadable returns the error of an answer that does not look like one of AWS: a balancer or a proxy before it wrote
-// it.
+// newUnreadable returns the error of an answer that does not look like one of AWS: a balancer or a proxy before it
+// wrote it.
 func newUnreadable(status int) *fault.Error {
 	text := fmt.Sprintf("AWS: %d %s", status, strings.ToLower(http.StatusText(status)))
 	if status >= http.StatusInternalServerError {

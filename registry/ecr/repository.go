@@ -111,8 +111,8 @@ type Image struct {
 	Active bool // it is served; else it is archived or on the way
 }
 
-// Describe looks an image up, archived or not. It needs the right to ecr:DescribeImages. It returns ErrNotFound when the
-// image is not listed, ErrDenied when we may not ask, or another error when Amazon ECR cannot tell.
+// Describe looks an image up, archived or not. It needs the right to ecr:DescribeImages. It returns ErrNotFound when
+// the image is not listed, ErrDenied when we may not ask, or another error when Amazon ECR cannot tell.
 func (r *Repository) Describe(ctx context.Context, id ImageID) (Image, error) {
 	input := &awsecr.DescribeImagesInput{
 		RegistryId: r.account, RepositoryName: &r.name, ImageIds: []types.ImageIdentifier{id.identifier()},
@@ -150,8 +150,8 @@ func (id ImageID) identifier() types.ImageIdentifier {
 	return types.ImageIdentifier{ImageDigest: &id.Digest}
 }
 
-// CreatesOnPush reports whether a template of the account makes the repository when somebody pushes to it. After an error
-// that is not known.
+// CreatesOnPush reports whether a template of the account makes the repository when somebody pushes to it. After an
+// error that is not known.
 func (r *Repository) CreatesOnPush(ctx context.Context) (bool, error) {
 	input := &awsecr.DescribeRepositoryCreationTemplatesInput{}
 	pages := awsecr.NewDescribeRepositoryCreationTemplatesPaginator(r.client, input)

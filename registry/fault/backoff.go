@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The pauses of the nil Backoff are 1 s, 2 s, 4 s and so on up to 30 s. Each is shortened at random by up to a half, so that
-// clients that a registry turned away together do not come back together.
+// The pauses of the nil Backoff are 1 s, 2 s, 4 s and so on up to 30 s. Each is shortened at random by up to a half, so
+// that clients that a registry turned away together do not come back together.
 const firstPause, longestPause = time.Second, 30 * time.Second
 
 // Backoff holds the pauses after the first, second, ... try. Nil means growing pauses without an end, and an empty list

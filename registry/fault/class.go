@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// Class is a class of error answers. The status, the code or the phrase is enough to belong to it; a method or a list of
-// statuses narrows it.
+// Class is a class of error answers. The status, the code or the phrase is enough to belong to it; a method or a list
+// of statuses narrows it.
 type Class struct {
 	Sentinel error
 	Kind     Kind

@@ -10,8 +10,8 @@ import (
 // maxLine is how much of a registry's words an error repeats, in bytes.
 const maxLine = 300
 
-// OneLine returns the beginning of a text on one line. It hides secrets before it cuts: a part of a secret would not look
-// like one.
+// OneLine returns the beginning of a text on one line. It hides secrets before it cuts: a part of a secret would not
+// look like one.
 func OneLine(text string) string {
 	text = foreign.Line(strings.Join(strings.FieldsFunc(text, isBreak), " "))
 	if len(text) <= maxLine {

@@ -5,7 +5,8 @@ import "errors"
 // What a registry may answer. Ask with errors.Is. The texts around them name the reference and the registry's words; an
 // *Error among them has the facts that a remedy needs.
 var (
-	// ErrNotFound: the registry knows its repositories and says that this manifest or tag is not there. The only "gone".
+	// ErrNotFound: the registry knows its repositories and says that this manifest or tag is not there. The only
+	// "gone".
 	ErrNotFound = errors.New("not found")
 	// ErrNoRepository: the repository itself is not there, hence nothing in it. It is an ErrNotFound too. Some
 	// registries say ErrNotFound alone in this case.

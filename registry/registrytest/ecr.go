@@ -29,9 +29,10 @@ const (
 // tokenLife is how long a token of Amazon ECR is good.
 const tokenLife = 12 * time.Hour
 
-// ECR is a Registry with the manners of Amazon ECR, and with its API, both at the same host: the registry at /v2/, the API (JSON, with
-// signatures that are read but not checked), its public twin's GetAuthorizationToken and STS's AssumeRole at /. Without a repository
-// nothing can be pushed; who pushes needs a token that has not expired; tags may be immutable; nothing is deleted through the registry.
+// ECR is a Registry with the manners of Amazon ECR, and with its API, both at the same host: the registry at /v2/, the
+// API (JSON, with signatures that are read but not checked), its public twin's GetAuthorizationToken and STS's
+// AssumeRole at /. Without a repository nothing can be pushed; who pushes needs a token that has not expired; tags may
+// be immutable; nothing is deleted through the registry.
 //
 // It is as strict as the real one was seen or documented to be, and knows what the tests of this module need, no more.
 type ECR struct {
@@ -109,14 +110,16 @@ func newRepository(mutability string, exclusions []string) *repository {
 	return &repository{mutability, exclusions, map[string]string{}, map[string]*image{}}
 }
 
-// CreateOnPush makes a repository creation template: a push creates a missing repository below prefix, such as "team". "ROOT" is above all.
+// CreateOnPush makes a repository creation template: a push creates a missing repository below prefix, such as "team".
+// "ROOT" is above all.
 func (e *ECR) CreateOnPush(prefix string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.template = prefix
 }
 
-// CutOffMissing makes uploads to missing repositories end without an answer, as Amazon ECR did for long, and not with 404.
+// CutOffMissing makes uploads to missing repositories end without an answer, as Amazon ECR did for long, and not with
+// 404.
 func (e *ECR) CutOffMissing() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

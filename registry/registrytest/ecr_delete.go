@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// batchDeleteImage removes tags, an image with its last tag, and by digest an image with all its tags. What an index refers to stays.
+// batchDeleteImage removes tags, an image with its last tag, and by digest an image with all its tags. What an index
+// refers to stays.
 func batchDeleteImage(r *repository, in input) (any, error) {
 	deleted, failed := []any{}, []any{}
 	for _, id := range in.ImageIDs {

@@ -22,7 +22,8 @@ func Refuse(w http.ResponseWriter, status int, code, message string) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []diagnostic{{code, message}}})
 }
 
-// Intercept is a fault for Wrap: answer replaces the registry for requests of method whose path ends with suffix. An empty method is any.
+// Intercept is a fault for Wrap: answer replaces the registry for requests of method whose path ends with suffix. An
+// empty method is any.
 func Intercept(method, suffix string, answer http.HandlerFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -99,7 +100,8 @@ func ResetAnswer(after int) Fault {
 	}
 }
 
-// CloseConnection ends the connection in order, as Amazon ECR does to an upload to a repository that does not exist: the client sees EOF.
+// CloseConnection ends the connection in order, as Amazon ECR does to an upload to a repository that does not exist:
+// the client sees EOF.
 func CloseConnection(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
 
 // Stall reads the request and answers nothing until the client is gone.

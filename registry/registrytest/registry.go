@@ -1,5 +1,5 @@
-// Package registrytest is a real registry, distribution v3, in this process on loopback, with a record of what was asked and a place to
-// put faults in. Tests use New, demonstrations Start.
+// Package registrytest is a real registry, distribution v3, in this process on loopback, with a record of what was
+// asked and a place to put faults in. Tests use New, demonstrations Start.
 package registrytest
 
 import (
@@ -65,8 +65,8 @@ func Folder(path string) Option {
 	return func(c *config) { c.folder = path }
 }
 
-// Window bounds what the system takes of a request that the registry has not read yet, in bytes, so that a slow registry is a slow one for
-// the other side too.
+// Window bounds what the system takes of a request that the registry has not read yet, in bytes, so that a slow
+// registry is a slow one for the other side too.
 func Window(bytes int) Option {
 	return func(c *config) { c.window = bytes }
 }
@@ -88,7 +88,8 @@ func New(t testing.TB, options ...Option) *Registry {
 
 // Start serves a registry on address, such as "127.0.0.1:5000", until Close. With port 0 the system chooses one.
 //
-// Distribution logs through logrus's standard logger and offers no other, so that Start silences that logger for the whole process.
+// Distribution logs through logrus's standard logger and offers no other, so that Start silences that logger for the
+// whole process.
 func Start(address string, options ...Option) (*Registry, error) {
 	silence()
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
@@ -141,8 +142,8 @@ func (r *Registry) Requests() []Request {
 	return slices.Clone(r.requests)
 }
 
-// Close lets running requests end, for a fifth of a second, and cuts off what is left. Connections over which nothing was ever asked, such as
-// browsers and Go's client keep, count as running for 5 seconds: hence so little time.
+// Close lets running requests end, for a fifth of a second, and cuts off what is left. Connections over which nothing
+// was ever asked, such as browsers and Go's client keep, count as running for 5 seconds: hence so little time.
 func (r *Registry) Close() error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second/5, errors.New("requests are still running"))
 	defer cancel()

@@ -9,9 +9,9 @@ import (
 // TokenPath is where a registry that asks for tokens gives them.
 const TokenPath = "/token"
 
-// AskForTokens makes the registry ask for tokens in place of a login with each request, as Docker Hub and most others do. Its token server
-// gives them, for five minutes, to those who log in there with user name and password. realm is the URL that it gives of that server; "" is
-// its own.
+// AskForTokens makes the registry ask for tokens in place of a login with each request, as Docker Hub and most others
+// do. Its token server gives them, for five minutes, to those who log in there with user name and password. realm is
+// the URL that it gives of that server; "" is its own.
 func (r *Registry) AskForTokens(realm, username, password string) {
 	if realm == "" {
 		realm = "http://" + r.host + TokenPath

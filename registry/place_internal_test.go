@@ -30,22 +30,23 @@ func TestPlaceOf(t *testing.T) {
 	}
 }
 
-// TestRouteNotesTheLeastSensitivePlace: a registry that was once on this machine, by a name that leads elsewhere by now, is not.
+// TestRouteNotesTheLeastSensitivePlace: a registry that was once on this machine, by a name that leads elsewhere by
+// now, is not.
 func TestRouteNotesTheLeastSensitivePlace(t *testing.T) {
 	t.Parallel()
 	r := newRoute(nil, "registry.example.com", false, nil)
-	if r.isLocated() || r.place() != public {
-		t.Errorf("at first it is %s", r.place())
+	if r.isLocated() || r.placeOfRegistry() != public {
+		t.Errorf("at first it is %s", r.placeOfRegistry())
 	}
 	for _, step := range []struct {
 		from string
 		want place
 	}{{"127.0.0.1:443", loopback}, {"10.0.0.5:443", private}, {"127.0.0.1:443", private}, {"[2606:4700::1]:443", public}, {"127.0.0.1:443", public}} {
-		if r.note(step.from); r.place() != step.want {
-			t.Errorf("after %s it is %s, want %s", step.from, r.place(), step.want)
+		if r.note(step.from); r.placeOfRegistry() != step.want {
+			t.Errorf("after %s it is %s, want %s", step.from, r.placeOfRegistry(), step.want)
 		}
 	}
-	if named := newRoute(nil, "127.0.0.1:5000", false, nil); !named.isLocated() || named.place() != loopback {
+	if named := newRoute(nil, "127.0.0.1:5000", false, nil); !named.isLocated() || named.placeOfRegistry() != loopback {
 		t.Error("an address is where it is")
 	}
 }

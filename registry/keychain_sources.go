@@ -20,7 +20,61 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// dockerConfig reads docker's config.json. One that is not there is empty. The error names the file.
+// cloudCredential asks the cloud whose registry host is.
+func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential, error) {
+	amazon, ok := k.ECR.Registry(host)
+	if ok || isOf(clouds, host) {
+		defer k.Watch.begin(Wait{Kind: WaitCloud, Host: host})()
+	}
+	if !ok {
+		return k.askClouds(ctx, clouds, host)
+	}
+	given, err := amazon.Credential(ctx, k.Log)
+	found := Credential{Username: given.Username, Password: given.Password}
+	k.logSource(ctx, host, "Amazon ECR", found, err)
+	return found, err
+}
+
+// askClouds asks the cloud that host belongs to. The zero Credential means that there is no such cloud, or that it gives
+// none.
+func (k *Keychain) askClouds(ctx context.Context, clouds []cloud, host string) (Credential, error) {
+	i := slices.IndexFunc(clouds, func(c cloud) bool { return c.has(host) })
+	if i < 0 {
+		return Credential{}, nil
+	}
+	found, err := askInTime(ctx, host, clouds[i].ask)
+	k.logSource(ctx, host, clouds[i].source, found, err)
+	return found, err
+}
+
+// newNoECRLogin returns the error of a private host of Amazon ECR without credentials. aws is the failure of AWS. docker is
+// that of config.json, or nil where the file merely has none.
+func newNoECRLogin(host string, aws, docker error) error {
+	if docker != nil {
+		text := fmt.Sprintf("%s; and %s", docker, aws)
+		return fault.New(fault.Unexplained, text, fault.ErrUnauthorized, docker, aws)
+	}
+	text := fmt.Sprintf("credentials for %s: %s", host, aws)
+	e := fault.New(fault.NoStoredLogin, text, fault.ErrUnauthorized, aws)
+	e.Host = host
+	return e
+}
+
+// storedCredential asks the sources that hold what somebody stored on this machine.
+func (k *Keychain) storedCredential(ctx context.Context, host string) (Credential, error) {
+	found, err := environmentCredential(host)
+	k.logSource(ctx, host, configfile.DockerEnvConfigKey, found, err)
+	if err != nil || !found.Anonymous() {
+		return found, err
+	}
+	found, err = k.dockerCredential(ctx, host)
+	if err != nil || !found.Anonymous() {
+		return found, err
+	}
+	return k.askClouds(ctx, environment, host)
+}
+
+// dockerConfig reads docker's config.json. It returns an empty one when there is no such file. The error names the file.
 func (k *Keychain) dockerConfig(ctx context.Context) (*configfile.ConfigFile, error) {
 	path := filepath.Join(k.dockerFolder(), config.ConfigFileName)
 	text, err := file.Read(ctx, path, file.LimitText)
@@ -37,7 +91,8 @@ func (k *Keychain) dockerConfig(ctx context.Context) (*configfile.ConfigFile, er
 	return stored, nil
 }
 
-// dockerFolder asks the environment each time: the library remembers its first answer.
+// dockerFolder returns the folder of config.json. It asks the environment each time: the library remembers its first
+// answer.
 func (k *Keychain) dockerFolder() string {
 	for _, folder := range []string{k.DockerConfig, os.Getenv(config.EnvOverrideConfigDir)} {
 		if folder != "" {
@@ -45,20 +100,6 @@ func (k *Keychain) dockerFolder() string {
 		}
 	}
 	return config.Dir()
-}
-
-// storedCredential is what somebody stored on this machine.
-func (k *Keychain) storedCredential(ctx context.Context, host string) (Credential, error) {
-	found, err := environmentCredential(host)
-	k.logSource(ctx, host, configfile.DockerEnvConfigKey, found, err)
-	if err != nil || !found.Anonymous() {
-		return found, err
-	}
-	found, err = k.dockerCredential(ctx, host)
-	if err != nil || !found.Anonymous() {
-		return found, err
-	}
-	return k.askClouds(ctx, environment, host)
 }
 
 // environmentCredential reads DOCKER_AUTH_CONFIG, the auths of a config.json in a variable, as CI systems set it.
@@ -109,7 +150,8 @@ func (k *Keychain) helperCredential(ctx context.Context, helper, host string) (C
 	return found, nil
 }
 
-// helperFor is the suffix of the credential helper that is configured for host, or of the one for all hosts, or nothing.
+// helperFor returns the suffix of the credential helper for host, or else of the one for all hosts. It returns "" when
+// config.json names neither.
 func helperFor(stored *configfile.ConfigFile, host string) string {
 	for _, address := range slices.Sorted(maps.Keys(stored.CredentialHelpers)) {
 		if fault.CanonicalHost(address) == host {
@@ -119,9 +161,10 @@ func helperFor(stored *configfile.ConfigFile, host string) string {
 	return stored.CredentialsStore
 }
 
-// fileCredential is the entry for host in auths. An entry under the plain host comes before one under a URL or a path of it.
+// fileCredential returns the entry for host in auths. An entry under the plain host comes before one under a URL or a path
+// of it.
 func fileCredential(auths map[string]types.AuthConfig, host string) Credential {
-	if auth, found := auths[host]; found {
+	if auth, ok := auths[host]; ok {
 		return credentialOf(auth)
 	}
 	for _, address := range slices.Sorted(maps.Keys(auths)) {
