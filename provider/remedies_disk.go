@@ -10,14 +10,6 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
-// explainStart adds to the error of a daemon that did not start on a full disk what to do about it.
-func explainStart(err error) error {
-	if full, ok := errors.AsType[*daemon.FullDiskError](err); ok {
-		return withLines(err, diskRemedy(full.Path))
-	}
-	return err
-}
-
 // explainDisk adds to the error of a build on a full disk which disk it is, and what to do about it.
 func (b builder) explainDisk(err error) error {
 	own := daemon.Disk{}

@@ -81,7 +81,7 @@ func TestRemediesOfFullDisks(t *testing.T) {
 		}
 	}
 	start := &daemon.FullDiskError{Disk: own, Cause: errors.New("it ended while it started")}
-	if got := explainStart(start).Error(); !strings.HasPrefix(got, "it ended while it started\nits disk is full: /cache/it's has 3MiB free\nFree space there") {
+	if got := explainEmbedded(start).Error(); !strings.HasPrefix(got, "it ended while it started\nits disk is full: /cache/it's has 3MiB free\nFree space there") {
 		t.Error(got)
 	}
 }

@@ -34,7 +34,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in
 	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.showNote, Registries: links(keychain)})
 	end()
 	if err != nil {
-		return buildkit.Built{}, explainStart(err)
+		return buildkit.Built{}, explainEmbedded(err)
 	}
 	defer builder.release()
 	builder.warnOfProxies(plan, progress.log.warning)

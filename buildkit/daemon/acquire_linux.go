@@ -18,9 +18,9 @@ const answerLimit = 2 * time.Second
 // Acquire returns a lease on the daemon of the folder, which it starts when none answers there. Many goroutines and
 // processes may call it at once: they start one daemon.
 //
-// The wait is bounded by ctx and by o.Limit. Errors: everything that the machine lacks, each with its remedy; why the
-// daemon did not start, with the end of its log; a *FullDiskError of these when its disk is full; or that it hangs while
-// other builds use it.
+// The wait is bounded by ctx and by o.Limit. Acquire returns an *UnfitError with everything that the machine lacks, or an
+// *Error about the folder or the daemon. The error of a daemon that did not start has the end of its logs. Acquire
+// returns a *FullDiskError of these when the disk is full.
 func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	o, err := o.resolved()
 	if err != nil {
@@ -36,8 +36,7 @@ func acquireIn(ctx context.Context, o Options) (*Lease, error) {
 		return nil, unfit(place{})
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, o.Limit,
-		fmt.Errorf("the embedded BuildKit daemon was not ready within %s: read %s and %s in %s",
-			o.Limit, daemonLog, keeperLog, o.Dir))
+		newError(NotReady, o.Dir, "the embedded BuildKit daemon was not ready within %s", o.Limit))
 	defer stop()
 	trusted, err := readTrust(ctx, o.Registries)
 	if err != nil {
@@ -98,11 +97,7 @@ func (p place) acquireBeside(ctx context.Context, o Options, trusted trust) (*Le
 	}
 	o.Log(fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon in %s "+
 		"now: this build has one with a cache of its own", p.Path()))
-	lease, err := beside.acquire(ctx, o)
-	if errors.Is(err, errAnother) {
-		err = fmt.Errorf("%w. Try again when they have ended, or set %s to another folder", err, dirVariable)
-	}
-	return lease, err
+	return beside.acquire(ctx, o)
 }
 
 // join returns a lease on the daemon when the one answers right now that this client would start, else nil.

@@ -4,14 +4,12 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 )
 
-// Acquire always fails: the embedded daemon needs Linux.
+// Acquire returns an *Error: the embedded daemon needs Linux.
 func Acquire(context.Context, Options) (*Lease, error) {
-	return nil, fmt.Errorf("the embedded BuildKit daemon runs on Linux, and this is %s: set BUILDKIT_HOST or the input "+
-		"builder.endpoint to a BuildKit daemon that runs elsewhere", runtime.GOOS)
+	return nil, newError(NotLinux, "", "the embedded BuildKit daemon runs on Linux, and this is %s", runtime.GOOS)
 }
 
 // RunKeeper never handles args: there is no keeper without a daemon.

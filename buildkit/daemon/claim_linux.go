@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"regexp"
@@ -41,10 +40,7 @@ func (p place) claim(ctx context.Context) error {
 		return err
 	}
 	if owner := private.Owner(info); owner != os.Geteuid() {
-		return remedied{
-			cause: fmt.Errorf("it belongs to user %d, who would control the daemon", owner),
-			text:  fmt.Sprintf("Set %s to a folder of user %d", dirVariable, os.Geteuid()),
-		}
+		return newError(FolderOwner, p.Path(), "it belongs to user %d, who would control the daemon", owner)
 	}
 	marked, err := p.isMarked()
 	if err == nil && !marked {
@@ -65,11 +61,8 @@ func (p place) checkShared() error {
 	if err != nil || info.Mode().Perm()&0o022 == 0 {
 		return err
 	}
-	return remedied{
-		cause: fmt.Errorf("its mode %04o lets other users write to it, and what they left would be obeyed",
-			info.Mode().Perm()),
-		text: fmt.Sprintf("Remove the folder, or set %s to another one", dirVariable),
-	}
+	return newError(FolderShared, p.Path(), "its mode %04o lets other users write to it, and what they left would be obeyed",
+		info.Mode().Perm())
 }
 
 // isMarked tells whether the folder has our marker. The error says that somebody else's file has its name, or that a
@@ -88,31 +81,23 @@ func (p place) isMarked() (bool, error) {
 	case title == ours:
 		return true, nil
 	case strings.HasPrefix(title, markerTitle):
-		return false, remedied{
-			cause: errors.New("a later release of the provider made it"),
-			text:  "Update the provider, or set " + dirVariable + " to another folder",
-		}
+		return false, newError(FolderNewer, p.Path(), "a later release of the provider made it")
 	}
 	return false, p.foreignError(markerFile)
 }
 
 // foreignError returns the error for a folder that is somebody else's, as the entry name shows.
 func (p place) foreignError(name string) error {
-	return remedied{
-		cause: fmt.Errorf("the provider did not make it, and it is not empty: it has %q. Nothing was changed", name),
-		text:  "Set " + dirVariable + " to a new or an empty folder",
-	}
+	return newError(FolderForeign, p.Path(),
+		"the provider did not make it, and it is not empty: it has %q. Nothing was changed", name)
 }
 
-// explainPlanted adds the remedy to the error about an entry that another user may have made.
+// explainPlanted returns an *Error for an entry that another user may have made, and any other error as it is.
 func explainPlanted(p place, cause error) error {
 	if _, ok := errors.AsType[*private.UnsafeError](cause); !ok {
 		return cause
 	}
-	return remedied{
-		cause: cause,
-		text:  fmt.Sprintf("Remove the folder %s: another user may have put something into it", p.Path()),
-	}
+	return explain(cause, FolderPlanted, p.Path())
 }
 
 // adopt marks a folder that has no marker, if nothing of somebody else's is in it.

@@ -61,15 +61,24 @@ func snapshot(t *testing.T, dir string) string {
 	return text.String()
 }
 
-// wantRefused returns the error of a client that has to refuse the folder dir, which names the folder and the variable.
-func wantRefused(t *testing.T, dir string, texts ...string) {
+// wantRefused fails the test unless a client refuses the folder dir with the fault, in an error that has the texts.
+func wantRefused(t *testing.T, dir string, fault daemon.Fault, texts ...string) {
 	t.Helper()
 	lease, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Idle: time.Second, Limit: 5 * time.Second})
 	if err == nil {
 		_ = lease.Release()
 		t.Fatal("a daemon was started there")
 	}
+	wantFault(t, err, fault)
 	wantTexts(t, err.Error(), append(texts, dir)...)
+}
+
+// wantFault fails the test unless the error has the fault.
+func wantFault(t *testing.T, err error, fault daemon.Fault) {
+	t.Helper()
+	if e, ok := errors.AsType[*daemon.Error](err); !ok || e.Fault != fault {
+		t.Errorf("%#v is not of fault %d", err, fault)
+	}
 }
 
 // What the provider did not make stays as it is, to the last bit of its mode.
@@ -92,7 +101,11 @@ func TestFolderOfSomebodyElsesIsLeftAlone(t *testing.T) {
 			must(t, os.Mkdir(dir, 0o755))
 			lay(t, dir, files)
 			before := snapshot(t, dir)
-			wantRefused(t, dir, "PULUMI_BUILDKIT_DAEMON_DIR")
+			fault := daemon.FolderForeign
+			if name == "a later release's" {
+				fault = daemon.FolderNewer
+			}
+			wantRefused(t, dir, fault)
 			if after := snapshot(t, dir); after != before {
 				t.Errorf("it was\n%s\nand is\n%s", before, after)
 			}
@@ -108,47 +121,57 @@ func TestFolderThatOthersReach(t *testing.T) {
 	for name, test := range map[string]struct {
 		files   map[string]string
 		prepare func(dir string) error // of the folder, which is below another one
+		fault   daemon.Fault
 		texts   []string
 	}{
 		"a stranger's": {
 			prepare: func(dir string) error { return os.Chown(dir, stranger, stranger) },
+			fault:   daemon.ParentOwner,
 			texts:   []string{"belongs to user 65534"},
 		},
 		"marked, and for everybody": {
 			files:   marked,
 			prepare: func(dir string) error { return os.Chmod(dir, 0o777) },
+			fault:   daemon.FolderShared,
 			texts:   []string{"its mode 0777 lets other users write"},
 		},
 		"marked, sticky": {
 			files:   marked,
 			prepare: func(dir string) error { return os.Chmod(dir, 0o777|fs.ModeSticky) },
+			fault:   daemon.FolderShared,
 			texts:   []string{"its mode 0777 lets other users write"},
 		},
 		"marked, and for a group": {
 			files:   marked,
 			prepare: func(dir string) error { return errors.Join(os.Chown(dir, 0, stranger), os.Chmod(dir, 0o770)) },
+			fault:   daemon.FolderShared,
 			texts:   []string{"its mode 0770"},
 		},
 		"in a stranger's": {
 			prepare: func(dir string) error { return os.Chown(filepath.Dir(dir), stranger, stranger) },
+			fault:   daemon.ParentOwner,
 			texts:   []string{"belongs to user 65534"},
 		},
 		"in one for everybody": {
 			prepare: func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o777) },
-			texts:   []string{"its mode 0777 lets", "chmod +t"},
+			fault:   daemon.ParentShared,
+			texts:   []string{"its mode 0777 lets"},
 		},
 		"a marker that is a link": {
 			prepare: func(dir string) error { return os.Symlink("/etc/hostname", dir+"/pulumi-buildkit.txt") },
-			texts:   []string{"it is a link", "Remove the folder"},
+			fault:   daemon.FolderPlanted,
+			texts:   []string{"it is a link"},
 		},
 		"a marker that is a FIFO": {
 			prepare: func(dir string) error { return unix.Mkfifo(dir+"/pulumi-buildkit.txt", 0o600) },
-			texts:   []string{"it is a FIFO", "Remove the folder"},
+			fault:   daemon.FolderPlanted,
+			texts:   []string{"it is a FIFO"},
 		},
 		"a marker that is a stranger's": {
 			files:   marked,
 			prepare: func(dir string) error { return os.Chown(dir+"/pulumi-buildkit.txt", stranger, stranger) },
-			texts:   []string{"belongs to user 65534", "Remove the folder"},
+			fault:   daemon.FolderPlanted,
+			texts:   []string{"belongs to user 65534"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +181,7 @@ func TestFolderThatOthersReach(t *testing.T) {
 			lay(t, dir, test.files)
 			must(t, test.prepare(dir))
 			before := snapshot(t, dir)
-			wantRefused(t, dir, test.texts...)
+			wantRefused(t, dir, test.fault, test.texts...)
 			if after := snapshot(t, dir); after != before {
 				t.Errorf("it was\n%s\nand is\n%s", before, after)
 			}

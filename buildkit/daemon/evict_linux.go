@@ -18,7 +18,7 @@ import (
 const aloneLimit = answerLimit + time.Second
 
 // errAnother says that builds use a daemon of another version or configuration.
-var errAnother = errors.New("it is of another version or configuration, and other builds use it")
+var errAnother = newError(InUse, "", "it is of another version or configuration, and other builds use it")
 
 // dismiss asks the keeper of a daemon of another version or configuration to end it. The error wraps errAnother while
 // other clients hold leases. seat is the caller's shared lock, and exclusive afterwards: nobody may join a daemon that
@@ -37,7 +37,7 @@ func (p place) dismiss(ctx context.Context, seat *os.File) error {
 }
 
 // evict kills a keeper, and with it the daemon, that is of no use to anybody: it does not answer. While other clients
-// hold leases it is theirs, and the error says what to do. seat is the caller's shared lock, and exclusive afterwards.
+// hold leases it is theirs, and evict returns an *Error. seat is the caller's shared lock, and exclusive afterwards.
 func (p place) evict(ctx context.Context, seat *os.File) error {
 	keeper, daemon, err := p.pids()
 	if err != nil {
@@ -46,8 +46,8 @@ func (p place) evict(ctx context.Context, seat *os.File) error {
 	alone, stop := context.WithTimeoutCause(ctx, aloneLimit, errors.New("other builds use it"))
 	defer stop()
 	if err := waitLock(alone, seat, unix.LOCK_EX); err != nil {
-		return fmt.Errorf("the embedded BuildKit daemon in %s (process %d) does not answer, and other builds use it: "+
-			"end them, or run kill -9 %d, and try again", p.Path(), daemon, keeper)
+		return &Error{Fault: Hung, Path: p.Path(), Process: keeper, Cause: fmt.Errorf("the embedded BuildKit daemon in %s "+
+			"(process %d) does not answer, and other builds use it", p.Path(), daemon)}
 	}
 	return p.signalKeeper(keeper, unix.SIGKILL)
 }

@@ -83,7 +83,7 @@ func (k keeper) arguments(role string) []string {
 
 func parseKeeper(args []string) (keeper, error) {
 	if len(args) != 6 {
-		return keeper{}, errors.New("this is a part of the plugin that it starts itself: run pulumi up instead")
+		return keeper{}, errors.New("this is a part of the plugin, which starts it itself")
 	}
 	idle, err := time.ParseDuration(args[2])
 	if err != nil {
@@ -133,7 +133,7 @@ func (k keeper) inheritedLock() (*os.File, error) {
 	alive := os.NewFile(aliveFD, k.path(aliveLock))
 	passed, err := alive.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; this is a part of the plugin that it starts itself",
+		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; this is a part of the plugin, which starts it itself",
 			aliveFD, k.path(aliveLock), err)
 	}
 	named, err := k.Lstat(aliveLock)

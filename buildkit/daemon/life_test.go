@@ -277,8 +277,8 @@ func TestHungDaemon(t *testing.T) {
 	begun := time.Now()
 	options := daemon.Options{Dir: dir, Limit: 15 * time.Second}
 	_, err := daemon.Acquire(t.Context(), options)
-	if err == nil || !strings.Contains(err.Error(), "does not answer, and other builds use it") ||
-		!strings.Contains(err.Error(), "kill -9 "+strconv.Itoa(keeper)) {
+	hung, ok := errors.AsType[*daemon.Error](err)
+	if !ok || hung.Fault != daemon.Hung || hung.Process != keeper {
 		t.Errorf("error %v", err)
 	}
 	if took := time.Since(begun); took > options.Limit+time.Second {

@@ -35,7 +35,7 @@ func tryLock(f *os.File, how int) (bool, error) {
 		case errors.Is(err, unix.EWOULDBLOCK):
 			return false, nil
 		case !errors.Is(err, unix.EINTR):
-			return false, fmt.Errorf("lock %s: %w; put the folder on a local file system: set %s", f.Name(), err, dirVariable)
+			return false, newError(LockUnsupported, f.Name(), "lock %s: %w", f.Name(), err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -62,7 +61,7 @@ func (o Options) resolved() (Options, error) {
 	if len(o.Keeper) == 0 {
 		self, err := os.Executable()
 		if err != nil {
-			return o, fmt.Errorf("the path of this program: %w; is /proc mounted?", err)
+			return o, newError(NoProc, "", "the path of this program: %w", err)
 		}
 		o.Keeper = []string{self}
 	}
@@ -102,7 +101,7 @@ func resolveDir(dir string) (string, error) {
 	if err != nil { // a bare environment, as services have it
 		account, unknown := user.Current()
 		if unknown != nil || account.HomeDir == "" {
-			return "", fmt.Errorf("no folder for the embedded BuildKit daemon: %w; set %s", err, dirVariable)
+			return "", newError(FolderUnknown, "", "no folder for the embedded BuildKit daemon: %w", err)
 		}
 		cache = filepath.Join(account.HomeDir, ".cache", "pulumi-buildkit")
 	}
@@ -119,7 +118,7 @@ func resolveIdle(idle time.Duration) (time.Duration, error) {
 	}
 	idle, err := time.ParseDuration(text)
 	if err != nil || idle <= 0 {
-		return 0, fmt.Errorf("%s=%q is not a duration above zero: write 90s or 10m", idleVariable, text)
+		return 0, newError(IdleText, "", "%s=%q is not a duration above zero", idleVariable, text)
 	}
 	return idle, nil
 }

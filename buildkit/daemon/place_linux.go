@@ -13,7 +13,6 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // What is in the folder of a daemon.
@@ -80,34 +79,16 @@ func (p place) checked(ctx context.Context) (place, error) {
 	return p, nil
 }
 
-// remedied is an error with its remedy.
-type remedied struct {
-	cause error
-	text  string
-}
-
-func (r remedied) Error() string { return r.cause.Error() + ". " + r.text }
-func (r remedied) Unwrap() error { return r.cause }
-
-// unusable says why the folder dir is not used, and what to do.
+// unusable returns an *Error that says why the folder dir is not used.
 func unusable(dir string, cause error) error {
-	if _, ok := errors.AsType[remedied](cause); !ok {
-		cause = remedied{cause: cause, text: folderRemedy(cause)}
+	fault, path := FolderUnusable, dir
+	if unsafe, ok := errors.AsType[*private.UnsafeError](cause); ok {
+		fault, path = ParentOwner, unsafe.Path
+		if unsafe.Shared {
+			fault = ParentShared
+		}
 	}
-	return fmt.Errorf("the folder %s of the embedded BuildKit daemon was not used: %w", dir, cause)
-}
-
-func folderRemedy(cause error) string {
-	unsafe, ok := errors.AsType[*private.UnsafeError](cause)
-	switch {
-	case ok && unsafe.Shared:
-		return fmt.Sprintf("Run chmod go-w %s, or chmod +t %s if others need to write there, or set %s to a folder "+
-			"elsewhere", shell.Quote(unsafe.Path), shell.Quote(unsafe.Path), dirVariable)
-	case ok:
-		return fmt.Sprintf("Set %s to a folder of user %d, below folders that only root and user %d can replace",
-			dirVariable, os.Geteuid(), os.Geteuid())
-	}
-	return "Set " + dirVariable + " to a folder that can be written"
+	return fmt.Errorf("the folder %s of the embedded BuildKit daemon was not used: %w", dir, explain(cause, fault, path))
 }
 
 // cgroupParent is the name of the cgroup that holds the steps of this daemon and of no other: it is made of what also

@@ -135,7 +135,7 @@ func TestPlantedEntriesAreRefused(t *testing.T) {
 			lay(t, victim, map[string]string{"f": "precious"})
 			replace(t, dir, test.file, func(path string) error { return test.plant(path, victim) })
 			before := snapshot(t, victim)
-			wantRefused(t, dir, test.reason, "Remove the folder "+dir)
+			wantRefused(t, dir, daemon.FolderPlanted, test.reason)
 			if after := snapshot(t, victim); after != before {
 				t.Errorf("it was\n%s\nand is\n%s", before, after)
 			}

@@ -165,7 +165,7 @@ func (k keeper) await(ctx context.Context, ended <-chan struct{}) error {
 		case heard == same:
 			return nil
 		case heard == another:
-			return k.notStarted(errors.New("its programs were replaced meanwhile: try again"))
+			return k.notStarted(newError(ProgramsReplaced, "", "its programs were replaced meanwhile"))
 		}
 		select {
 		case <-tick.C:

@@ -41,14 +41,14 @@ func readTrust(ctx context.Context, registries map[string]Registry) (trust, erro
 	return read, nil
 }
 
-// certificates are the content of the CAFile.
+// certificates returns the content of the CAFile. It returns an *Error when the file cannot be used.
 func (r Registry) certificates(ctx context.Context) ([]byte, error) {
 	content, err := file.Project(r.Project).ReadNamed(ctx, r.CAFile, file.LimitText)
 	if errors.As(err, new(*file.LinkError)) {
-		return nil, fmt.Errorf("%w; write the path of its target in registries", err)
+		return nil, &Error{Fault: CAFileLink, Path: r.CAFile, Cause: err}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; correct it in registries", err)
+		return nil, &Error{Fault: CAFile, Path: r.CAFile, Cause: err}
 	}
 	return content, nil
 }

@@ -1,12 +1,11 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,28 +14,27 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
-// conditions of the embedded daemon. Each tries the real thing in the daemon's folder and returns what is wrong with its remedy.
+// conditions of the embedded daemon. Each tries the real thing in the daemon's folder and returns what is wrong.
 var conditions = []func(p place) error{isRoot, hasBuildkitd, hasRunc, hasNetwork, mayExecute, hasOverlay, hasCgroups}
 
-// unfit says everything that keeps the embedded daemon from running in the place, or nil. Without root there is no place.
+// unfit returns an *UnfitError with everything that keeps the embedded daemon from running in the place, or nil. Without
+// root there is no place.
 func unfit(p place) error {
-	var wrong []error
+	var lacks []error
 	for _, condition := range conditions {
 		if err := condition(p); err != nil {
-			wrong = append(wrong, fmt.Errorf("- %w", err))
+			lacks = append(lacks, err)
 		}
 	}
-	if wrong == nil {
+	if lacks == nil {
 		return nil
 	}
-	return fmt.Errorf("the embedded BuildKit daemon cannot run here:\n%w\nor use another BuildKit daemon: set BUILDKIT_HOST or the "+
-		"input builder.endpoint", errors.Join(wrong...))
+	return &UnfitError{Lacks: lacks}
 }
 
 func isRoot(place) error {
 	if uid := os.Geteuid(); uid != 0 {
-		return fmt.Errorf("it needs root, and this is user %d: run pulumi as root (sudo -E pulumi up), or start a rootless buildkitd "+
-			"(rootlesskit buildkitd) and set BUILDKIT_HOST=unix://$XDG_RUNTIME_DIR/buildkit/buildkitd.sock", uid)
+		return newError(NotRoot, "", "it needs root, and this is user %d", uid)
 	}
 	return nil
 }
@@ -54,8 +52,7 @@ func hasRunc(place) error {
 	ctx, stop := context.WithTimeoutCause(context.Background(), 10*time.Second, errors.New("no answer within 10 s"))
 	defer stop()
 	if _, complaint, err := subprocess.Output(exec.CommandContext(ctx, runc, "--version")); err != nil {
-		return fmt.Errorf("%s --version: %w %s: replace it by one for this machine: install the whole plugin archive, or in a checkout "+
-			"run make build", runc, err, strings.TrimSpace(string(complaint)))
+		return newError(ProgramBroken, runc, "%s --version: %w %s", runc, err, bytes.TrimSpace(complaint))
 	}
 	return nil
 }
@@ -76,8 +73,7 @@ func mayExecute(p place) error {
 	defer func() { _ = folder.Close() }()
 	var disk unix.Statfs_t
 	if err := unix.Statfs(path, &disk); err == nil && disk.Flags&unix.ST_NOEXEC != 0 {
-		return fmt.Errorf("%s is on a file system that was mounted noexec: run mount -o remount,exec on it, or set %s to a folder on "+
-			"another one", p.Path(), dirVariable)
+		return newError(NoExec, p.Path(), "%s is on a file system that was mounted noexec", p.Path())
 	}
 	return nil
 }
@@ -89,7 +85,7 @@ func hasOverlay(p place) error {
 	}
 	err := p.clearTemp()
 	if err != nil {
-		return fmt.Errorf("%w: set %s to a folder that can be written", err, dirVariable)
+		return &Error{Fault: FolderUnusable, Path: p.Path(), Cause: err}
 	}
 	defer func() { _ = p.clearTemp() }()
 	err = p.makeOverlay()
@@ -97,12 +93,11 @@ func hasOverlay(p place) error {
 	case err == nil || errors.Is(err, unix.ENOSYS): // a kernel before 5.2 has no way to try
 		return nil
 	case errors.Is(err, unix.ENODEV):
-		return errors.New("the kernel has no overlayfs: run modprobe overlay")
+		return newError(NoOverlay, "", "the kernel has no overlayfs")
 	case errors.Is(err, unix.EPERM):
-		return errors.New("an overlay may not be mounted: if this is a container, run it with --privileged")
+		return newError(OverlayDenied, "", "an overlay may not be mounted: %w", err)
 	}
-	return fmt.Errorf("%s is on a file system that overlayfs cannot use (%w): set %s to a folder on ext4 or xfs; "+
-		"if this is a container, to a volume", p.Path(), err, dirVariable)
+	return newError(OverlayUnsupported, p.Path(), "%s is on a file system that overlayfs cannot use: %w", p.Path(), err)
 }
 
 func (p place) makeOverlay() error {
@@ -138,11 +133,11 @@ func hasCgroups(place) error {
 		return err
 	}
 	if len(roots) == 0 {
-		return errors.New("no cgroup file system is mounted: run mount -t cgroup2 none /sys/fs/cgroup")
+		return newError(NoCgroups, "", "no cgroup file system is mounted")
 	}
 	for _, root := range roots {
 		if err := unix.Access(root, unix.W_OK); os.Geteuid() == 0 && err != nil {
-			return fmt.Errorf("%s cannot be written (%w): if this is a container, run it with --privileged", root, err)
+			return newError(CgroupsReadOnly, root, "%s cannot be written: %w", root, err)
 		}
 	}
 	return nil

@@ -38,8 +38,7 @@ func wantTexts(t *testing.T, got string, want ...string) {
 func TestWithoutBinaries(t *testing.T) {
 	t.Parallel()
 	got := refusal(t, folder(t), "PATH=/nowhere")
-	wantTexts(t, got, "cannot run here:\n- buildkitd is neither in ", "\n- runc is neither in ", "\n- pulumi-buildkit-network is neither in ", "nor on PATH (/nowhere)",
-		"run make build", "set BUILDKIT_HOST or the input builder.endpoint")
+	wantTexts(t, got, "cannot run here:\n- buildkitd is neither in ", "\n- runc is neither in ", "\n- pulumi-buildkit-network is neither in ", "nor on PATH (/nowhere)")
 }
 
 func TestRuncThatDoesNotRun(t *testing.T) {
@@ -48,7 +47,7 @@ func TestRuncThatDoesNotRun(t *testing.T) {
 	if err := os.WriteFile(bin+"/runc", []byte("\x7fELF of another machine"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ", "exec format error", "run make build")
+	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ", "exec format error")
 }
 
 // TestRuncThatPrintsWithoutEnd: it is ended, and costs no memory.
@@ -58,14 +57,14 @@ func TestRuncThatPrintsWithoutEnd(t *testing.T) {
 	if err := os.WriteFile(bin+"/runc", []byte("#!/bin/sh\nwhile :; do printf '%01024d' 0; done\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- "+bin+"/runc --version: it printed more than 1 MiB and was ended", "run make build")
+	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- "+bin+"/runc --version: it printed more than 1 MiB and was ended")
 }
 
 func TestWithoutRoot(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	got := refusal(t, dir, uidVariable+"=65534", "PATH=/nowhere")
-	wantTexts(t, got, "it needs root, and this is user 65534", "run pulumi as root", "set BUILDKIT_HOST=unix://")
+	wantTexts(t, got, "it needs root, and this is user 65534")
 	if strings.Count(got, "\n- ") != 4 {
 		t.Errorf("the binaries, which are not there either, are not named:\n%s", got)
 	}
@@ -94,8 +93,8 @@ func TestFolderThatCannotHoldTheState(t *testing.T) {
 	if err == nil {
 		t.Fatal("the daemon started")
 	}
-	wantTexts(t, err.Error(), "- "+mount+" is on a file system that overlayfs cannot use", "to a folder on ext4 or xfs",
-		"- "+mount+" is on a file system that was mounted noexec", "set PULUMI_BUILDKIT_DAEMON_DIR")
+	wantTexts(t, err.Error(), "- "+mount+" is on a file system that overlayfs cannot use",
+		"- "+mount+" is on a file system that was mounted noexec")
 	if left := processes(mount); len(left) > 0 {
 		t.Errorf("processes: %v", left)
 	}

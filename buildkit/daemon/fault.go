@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Fault is a kind of failure of the embedded daemon. Each has one remedy, which the caller knows.
+type Fault int
+
+// The faults of the machine come first, then those of the folder, then those of the daemon itself.
+const (
+	Unexplained        Fault = iota
+	NotLinux                 // only Linux runs the daemon
+	NotRoot                  // the user is not root
+	NoProc                   // /proc does not tell the path of this program
+	ProgramMissing           // Path is a program that ships with the plugin, and it is nowhere
+	ProgramMode              // Path may not be executed by anybody
+	ProgramUnreadable        // Path may not be looked at by this user
+	ProgramBroken            // Path does not run on this machine
+	NoExec                   // Path is on a file system that is mounted noexec
+	NoOverlay                // the kernel has no overlayfs
+	OverlayDenied            // the kernel has overlayfs, and this process may not mount it
+	OverlayUnsupported       // overlayfs cannot use the file system that Path is on
+	NoCgroups                // no cgroup file system is mounted
+	CgroupsReadOnly          // the cgroup file system at Path cannot be written
+
+	FolderUnknown   // the environment names no folder: neither a home nor a cache
+	FolderUnusable  // the folder Path cannot be opened or written
+	FolderOwner     // the folder Path belongs to another user
+	FolderShared    // other users may write to the folder Path
+	FolderForeign   // the folder Path holds something that the daemon did not make
+	FolderNewer     // a later release made the folder Path
+	FolderPlanted   // another user may have put something into the folder Path
+	ParentOwner     // the folder, or a parent of it, belongs to another user
+	ParentShared    // Path is the folder or a parent of it, and other users may write to it
+	LockUnsupported // the file system that Path is on has no locks
+	CAFile          // the file of the authorities of a registry cannot be used
+	CAFileLink      // the file of the authorities of a registry is a link that leads elsewhere
+
+	IdleText         // the idle time is not a duration above zero
+	NotReady         // the daemon in the folder Path was not ready in time
+	ProgramsReplaced // the programs of the daemon were replaced while it started
+	InUse            // other builds use the daemon, which is of another version or configuration
+	Hung             // other builds use the daemon, which does not answer; Process is its keeper
+)
+
+// Error is a failure of a known kind, with the facts that its remedy names.
+type Error struct {
+	Fault Fault
+	Path  string // what was looked at
+
+	Process int
+	Cause   error // says what happened, without the remedy
+}
+
+// Error returns the text of the cause.
+func (e *Error) Error() string { return e.Cause.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// newError returns an error of a kind, whose cause is formatted as by fmt.Errorf.
+func newError(fault Fault, path, format string, values ...any) *Error {
+	return &Error{Fault: fault, Path: path, Cause: fmt.Errorf(format, values...)}
+}
+
+// UnfitError says what keeps the embedded daemon from running on this machine.
+type UnfitError struct {
+	Lacks []error // each an *Error, as a rule
+}
+
+// Error returns one line for each.
+func (e *UnfitError) Error() string {
+	text := "the embedded BuildKit daemon cannot run here:"
+	for _, lack := range e.Lacks {
+		text += "\n- " + lack.Error()
+	}
+	return text
+}
+
+// Unwrap returns them all.
+func (e *UnfitError) Unwrap() []error { return e.Lacks }
+
+// explain returns err as an error of a kind, unless it has a kind already.
+func explain(err error, fault Fault, path string) error {
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	return &Error{Fault: fault, Path: path, Cause: err}
+}

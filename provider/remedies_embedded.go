@@ -1,0 +1,93 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
+)
+
+// privileged is the remedy for what a container may not do.
+const privileged = "If this is a container, run it with --privileged"
+
+// embeddedRemedies are about the embedded daemon: the machine, the folder, the daemon itself. Facts of the fault stand in
+// place of $words; between single quotes they are one word of a shell.
+var embeddedRemedies = map[daemon.Fault]string{
+	daemon.NotLinux: "Set BUILDKIT_HOST or the input builder.endpoint to a BuildKit daemon that runs elsewhere",
+	daemon.NotRoot: "Run pulumi as root (sudo -E pulumi up), or start a rootless buildkitd (rootlesskit buildkitd) and set " +
+		"BUILDKIT_HOST=unix://$XDG_RUNTIME_DIR/buildkit/buildkitd.sock",
+	daemon.NoProc: "Mount /proc",
+	daemon.ProgramMissing: "Install the whole plugin archive, or in a checkout run make build and put bin/ on " +
+		"PATH",
+	daemon.ProgramMode:       "Run chmod 755 '$path'",
+	daemon.ProgramUnreadable: "Let this user read it",
+	daemon.ProgramBroken: "Replace it by one for this machine: install the whole plugin archive, or in a checkout run " +
+		"make build",
+	daemon.NoExec: "Run mount -o remount,exec on it, or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another one",
+
+	daemon.NoOverlay:     "Run modprobe overlay",
+	daemon.OverlayDenied: privileged,
+	daemon.OverlayUnsupported: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder on ext4 or xfs; if this is a container, to a " +
+		"volume",
+	daemon.NoCgroups:       "Run mount -t cgroup2 none /sys/fs/cgroup",
+	daemon.CgroupsReadOnly: privileged,
+
+	daemon.FolderUnknown:  "Set PULUMI_BUILDKIT_DAEMON_DIR",
+	daemon.FolderUnusable: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder that can be written",
+	daemon.FolderOwner:    "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder of user $user",
+	daemon.FolderShared:   "Remove the folder, or set PULUMI_BUILDKIT_DAEMON_DIR to another one",
+	daemon.FolderForeign:  "Set PULUMI_BUILDKIT_DAEMON_DIR to a new or an empty folder",
+	daemon.FolderNewer:    "Update the provider, or set PULUMI_BUILDKIT_DAEMON_DIR to another folder",
+	daemon.FolderPlanted: "Remove the folder (sudo rm -rf '$path'), for another user may have put something into it. Only " +
+		"the build cache is lost",
+	daemon.ParentOwner: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder of user $user, below folders that only root and " +
+		"user $user can replace",
+	daemon.ParentShared: "Run chmod go-w '$path', or chmod +t '$path' if others need to write there, or set " +
+		"PULUMI_BUILDKIT_DAEMON_DIR to a folder elsewhere",
+	daemon.LockUnsupported: "Put the folder on a local file system: set PULUMI_BUILDKIT_DAEMON_DIR",
+	daemon.CAFile:          "Correct it in registries",
+	daemon.CAFileLink:      "Write the path of its target in registries",
+
+	daemon.IdleText:         "Write 90s or 10m",
+	daemon.NotReady:         "Read buildkitd.log and keeper.log in $path",
+	daemon.ProgramsReplaced: "Try again",
+	daemon.InUse:            "Try again when they have ended, or set PULUMI_BUILDKIT_DAEMON_DIR to another folder",
+	daemon.Hung:             "End them, or run kill -9 $process, and try again",
+}
+
+// explainEmbedded adds to the error of an embedded daemon that cannot be used what to do about it: to each thing that
+// the machine lacks its own, and what frees a full disk at the end.
+func explainEmbedded(err error) error {
+	if full, ok := errors.AsType[*daemon.FullDiskError](err); ok {
+		explained := &daemon.FullDiskError{Disk: full.Disk, Cause: explainEmbedded(full.Cause)}
+		return withLines(explained, diskRemedy(full.Path))
+	}
+	if unfit, ok := errors.AsType[*daemon.UnfitError](err); ok {
+		explained := &daemon.UnfitError{}
+		for _, lack := range unfit.Lacks {
+			explained.Lacks = append(explained.Lacks, explainEmbedded(lack))
+		}
+		return withLines(explained, "Or use another BuildKit daemon: set BUILDKIT_HOST or the input builder.endpoint")
+	}
+	e, ok := errors.AsType[*daemon.Error](err)
+	if !ok {
+		return err
+	}
+	remedy := embeddedRemedy(e)
+	if strings.Contains(err.Error(), "\n") { // the end of a log
+		return withLines(err, remedy)
+	}
+	return fmt.Errorf("%w. %s", err, remedy)
+}
+
+// embeddedRemedy returns the remedy of a fault with its facts.
+func embeddedRemedy(e *daemon.Error) string {
+	return strings.NewReplacer(
+		"'$path'", shell.Quote(e.Path), "$path", e.Path,
+		"$user", strconv.Itoa(os.Geteuid()), "$process", strconv.Itoa(e.Process),
+	).Replace(embeddedRemedies[e.Fault])
+}

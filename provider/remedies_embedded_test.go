@@ -1,0 +1,92 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+)
+
+// daemonFaults returns the faults of package daemon by name, from its source: a constant that nobody lists cannot hide.
+func daemonFaults(t *testing.T) map[string]daemon.Fault {
+	t.Helper()
+	source, err := parser.ParseFile(token.NewFileSet(), "../buildkit/daemon/fault.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults := map[string]daemon.Fault{}
+	ast.Inspect(source, func(node ast.Node) bool {
+		if group, ok := node.(*ast.GenDecl); ok && group.Tok == token.CONST {
+			for value, spec := range group.Specs {
+				faults[spec.(*ast.ValueSpec).Names[0].Name] = daemon.Fault(value)
+			}
+		}
+		return true
+	})
+	if len(faults) < 25 || faults["Unexplained"] != daemon.Unexplained || faults["Hung"] != daemon.Hung {
+		t.Fatalf("the faults were read as %v", faults)
+	}
+	delete(faults, "Unexplained")
+	return faults
+}
+
+func TestEachFaultOfTheEmbeddedDaemonHasARemedy(t *testing.T) {
+	t.Parallel()
+	for name, fault := range daemonFaults(t) {
+		if embeddedRemedies[fault] == "" {
+			t.Errorf("%s has no remedy", name)
+		}
+	}
+}
+
+// The facts of a fault are one word of the command that a remedy shows.
+func TestRemediesOfTheEmbeddedDaemon(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("why")
+	unusable := func(fault daemon.Fault) error {
+		return fmt.Errorf("the folder: %w", &daemon.Error{Fault: fault, Path: "/a;id", Cause: cause})
+	}
+	for want, err := range map[string]error{
+		"the folder: why. Run chmod go-w '/a;id', or chmod +t '/a;id' if others": unusable(daemon.ParentShared),
+		"Remove the folder (sudo rm -rf '/a;id'), for another user may have":     unusable(daemon.FolderPlanted),
+		fmt.Sprintf("to a folder of user %d", os.Geteuid()):                      unusable(daemon.FolderOwner),
+		"why. Run chmod 755 '/a b'": &daemon.Error{
+			Fault: daemon.ProgramMode, Path: "/a b", Cause: cause,
+		},
+		"why. End them, or run kill -9 7, and try again": &daemon.Error{Fault: daemon.Hung, Process: 7, Cause: cause},
+		"did not start: why\nx.log ends with:\ny\nRead buildkitd.log and keeper.log in /d": fmt.Errorf(
+			"did not start: %w\nx.log ends with:\ny", &daemon.Error{Fault: daemon.NotReady, Path: "/d", Cause: cause},
+		),
+		"why": cause,
+	} {
+		got := explainEmbedded(err)
+		if !errors.Is(got, cause) || !strings.Contains(got.Error(), want) {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+}
+
+// Each thing that the machine lacks has its remedy on its line, and the last line names another daemon.
+func TestRemediesOfAnUnfitMachine(t *testing.T) {
+	t.Parallel()
+	err := fmt.Errorf("%w", &daemon.UnfitError{Lacks: []error{
+		&daemon.Error{Fault: daemon.NotRoot, Cause: errors.New("it needs root, and this is user 7")},
+		errors.New("the mount table is gone"),
+		&daemon.Error{Fault: daemon.NoOverlay, Cause: errors.New("the kernel has no overlayfs")},
+	}})
+	want := "the embedded BuildKit daemon cannot run here:\n" +
+		"- it needs root, and this is user 7. Run pulumi as root (sudo -E pulumi up), or start a rootless buildkitd " +
+		"(rootlesskit buildkitd) and set BUILDKIT_HOST=unix://$XDG_RUNTIME_DIR/buildkit/buildkitd.sock\n" +
+		"- the mount table is gone\n" +
+		"- the kernel has no overlayfs. Run modprobe overlay\n" +
+		"Or use another BuildKit daemon: set BUILDKIT_HOST or the input builder.endpoint"
+	if got := explainEmbedded(err).Error(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
