@@ -50,8 +50,8 @@ func parseAddress(host string) (addr netip.Addr, ok bool) {
 	return netip.AddrFrom4([4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}), true
 }
 
-// near returns where an address leads.
-func near(addr netip.Addr) nearness {
+// nearnessOf returns where an address leads.
+func nearnessOf(addr netip.Addr) nearness {
 	switch address.KindOf(addr) {
 	case address.Loopback:
 		return thisMachine

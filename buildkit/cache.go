@@ -21,9 +21,9 @@ type Cache struct {
 	Attrs map[string]string // by BuildKit's names
 }
 
-// writtenCaches are those that the build writes. BUILDKIT_INLINE_CACHE asks for one inside the image: the frontend leaves that to
+// cacheExports are those that the build writes. BUILDKIT_INLINE_CACHE asks for one inside the image: the frontend leaves that to
 // its client, as docker build does it.
-func writtenCaches(plan inputs.Plan, to []Cache) []Cache {
+func cacheExports(plan inputs.Plan, to []Cache) []Cache {
 	if plan.HasInlineCache() { // BuildKit takes two inline caches for one
 		to = append(to[:len(to):len(to)], Cache{Type: "inline"})
 	}
@@ -49,8 +49,8 @@ func (s *solve) cacheEntries(caches []Cache) []client.CacheOptionsEntry {
 	return entries
 }
 
-// cacheImports leaves out folders that hold no cache, as they do before the first build, and warns of them.
-func (s *solve) cacheImports(ctx context.Context, caches []Cache) []Cache {
+// openCacheImports leaves out folders that hold no cache, as they do before the first build, and warns of them.
+func (s *solve) openCacheImports(ctx context.Context, caches []Cache) []Cache {
 	var there []Cache
 	for _, c := range caches {
 		if c.Type == "local" {
@@ -70,8 +70,8 @@ func (s *solve) cacheImports(ctx context.Context, caches []Cache) []Cache {
 	return there
 }
 
-// cacheTrouble tells of a step that it was about a cache and failed: a build can do without, but should not in silence.
-func cacheTrouble(name, cause string) (string, bool) {
+// parseCacheFailure tells of a step that it was about a cache and failed: a build can do without, but should not in silence.
+func parseCacheFailure(name, cause string) (string, bool) {
 	for prefix, input := range map[string]string{"importing cache manifest from ": "cacheFrom", "exporting cache to ": "cacheTo"} {
 		if strings.HasPrefix(name, prefix) {
 			return fmt.Sprintf("%s: %s: %s", input, name, cause), true

@@ -28,8 +28,8 @@ type cacheStore struct {
 // cacheStoreName returns the name by which the daemon asks for the folder of a cache.
 func cacheStoreName(dir string) string { return "local:" + dir }
 
-// store opens the folder at dir, once for both directions.
-func (s *solve) store(dir string, open func(string) (*os.Root, error)) (*cacheStore, error) {
+// openStore opens the folder at dir, once for both directions.
+func (s *solve) openStore(dir string, open func(string) (*os.Root, error)) (*cacheStore, error) {
 	if known := s.stores[cacheStoreName(dir)]; known != nil {
 		return known, nil
 	}
@@ -56,7 +56,7 @@ func (s *solve) store(dir string, open func(string) (*os.Root, error)) (*cacheSt
 // no cache the error is fs.ErrNotExist.
 func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
 	dir := c.Attrs["src"]
-	store, err := s.store(dir, s.plan.Files.ProjectBounds().OpenRoot)
+	store, err := s.openStore(dir, s.plan.Files.ProjectBounds().OpenRoot)
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +103,7 @@ func (s *solve) checkCacheFolders(caches []Cache) error {
 		if c.Type != "local" {
 			continue
 		}
-		if _, err := s.store(c.Attrs["dest"], s.plan.Files.ProjectBounds().MakeRoot); err != nil {
+		if _, err := s.openStore(c.Attrs["dest"], s.plan.Files.ProjectBounds().MakeRoot); err != nil {
 			return fmt.Errorf("cacheTo: %w", err)
 		}
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// converse solves with a session of our own. BuildKit's client would answer the daemon by itself when it writes exports
+// runSession solves with a session of our own. BuildKit's client would answer the daemon by itself when it writes exports
 // and reads or writes caches in folders: it makes device files, and opens whatever is in a cache.
-func (s *solve) converse(
+func (s *solve) runSession(
 	ctx context.Context, c *client.Client, opt client.SolveOpt, status chan *client.SolveStatus,
 ) (*client.SolveResponse, error) {
 	own, err := session.NewSession(ctx, opt.SharedKey)
@@ -43,7 +43,7 @@ func (s *solve) converse(
 			fail(err)
 		}
 	})
-	response, err := c.Build(ctx, opt, "pulumi-buildkit", s.build, status)
+	response, err := c.Build(ctx, opt, "pulumi-buildkit", s.runFrontend, status)
 	_ = own.Close() // a session that is over
 	<-ended
 	if err != nil && ctx.Err() != nil {

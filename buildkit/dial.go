@@ -53,16 +53,16 @@ func (e *InsecureTCPError) Error() string {
 func CheckLocal(endpoint string) error {
 	hostPort, isTCP := strings.CutPrefix(endpoint, "tcp://")
 	if host, _, err := net.SplitHostPort(hostPort); isTCP && err == nil {
-		if addr, ok := parseAddress(host); ok && !isHere(addr) {
+		if addr, ok := parseAddress(host); ok && !isThisMachine(addr) {
 			return &InsecureTCPError{Endpoint: endpoint, Address: addr.String()}
 		}
 	}
 	return nil
 }
 
-// isHere reports whether what is sent to addr stays on this machine: a loopback address, the one by which people say "this
+// isThisMachine reports whether what is sent to addr stays on this machine: a loopback address, the one by which people say "this
 // machine" when they copy it from a daemon's arguments (0.0.0.0), or one of an interface of its own.
-func isHere(addr netip.Addr) bool {
+func isThisMachine(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	if addr.IsLoopback() || addr.IsUnspecified() {
 		return true
@@ -79,7 +79,7 @@ type localDialer struct {
 	endpoint string
 
 	mu      sync.Mutex
-	refused error
+	refusal error
 }
 
 func (d *localDialer) dial(ctx context.Context, hostPort string) (net.Conn, error) {
@@ -95,11 +95,11 @@ func (d *localDialer) dial(ctx context.Context, hostPort string) (net.Conn, erro
 		return nil, err
 	}
 	for _, addr := range addrs {
-		if !isHere(addr) {
+		if !isThisMachine(addr) {
 			d.mu.Lock()
 			defer d.mu.Unlock()
-			d.refused = &InsecureTCPError{Endpoint: d.endpoint, Address: addr.String()}
-			return nil, d.refused
+			d.refusal = &InsecureTCPError{Endpoint: d.endpoint, Address: addr.String()}
+			return nil, d.refusal
 		}
 	}
 	for _, addr := range addrs {
@@ -114,7 +114,7 @@ func (d *localDialer) dial(ctx context.Context, hostPort string) (net.Conn, erro
 func (d *localDialer) err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.refused
+	return d.refusal
 }
 
 // Dial connects to the daemon at endpoint and waits for its first answer, 20 s at most. The caller closes the client.

@@ -54,38 +54,38 @@ func parseStep(name string) Step {
 	return Step{Platform: m[1], Position: strings.TrimSpace(m[2] + " " + m[3]), Command: m[4]}
 }
 
-// tailLines is how much of a step's output is kept for its failure.
-const tailLines = 20
+// maxOutputLines is how much of a step's output is kept for its failure.
+const maxOutputLines = 20
 
-// steps follows the status of one solve. It belongs to one goroutine until the solve has returned.
-type steps struct {
-	platforms *stepPlatforms
-	redact    *redaction
-	report    func(Event)
-	seen      map[digest.Digest]*stepState
-	caches    []string // what went wrong with them
-	watch     *silenceWatch
-	waiting   *waiting
+// stepTracker follows the status of one solve. It belongs to one goroutine until the solve has returned.
+type stepTracker struct {
+	platforms     *stepPlatforms
+	redact        *redaction
+	report        func(Event)
+	seen          map[digest.Digest]*stepState
+	cacheFailures []string // what went wrong with them
+	watch         *stallWatch
+	waiting       *waitTracker
 }
 
 type stepState struct {
 	Step
 	name    string // as the daemon writes it
-	trouble string // what the daemon says of its failure
+	failure string // what the daemon says of its failure
 	running bool
 	since   time.Time // of the start that was reported last
 	failed  bool
-	output  map[int]*redactedStream // by file descriptor
-	tail    tail
+	streams map[int]*redactedStream // by file descriptor
+	output  outputTail
 }
 
-func newSteps(platforms *stepPlatforms, redact *redaction, report func(Event)) *steps {
-	return &steps{
+func newStepTracker(platforms *stepPlatforms, redact *redaction, report func(Event)) *stepTracker {
+	return &stepTracker{
 		platforms: platforms, redact: redact, report: report, seen: map[digest.Digest]*stepState{},
 	}
 }
 
-func (s *steps) follow(status <-chan *client.SolveStatus) {
+func (s *stepTracker) follow(status <-chan *client.SolveStatus) {
 	for update := range status {
 		for _, v := range update.Vertexes {
 			s.vertex(v)
@@ -97,19 +97,19 @@ func (s *steps) follow(status <-chan *client.SolveStatus) {
 				s.report(Event{Kind: Pushing})
 			}
 			s.watch.status(status)
-			s.activity(status)
+			s.reportStatus(status)
 		}
 		for _, l := range update.Logs {
 			s.log(s.state(l.Vertex), l)
 		}
 		for _, w := range update.Warnings {
-			s.report(Event{Kind: Warned, Step: s.state(w.Vertex).Step, Text: s.redact.text(string(w.Short))})
+			s.report(Event{Kind: Warned, Step: s.state(w.Vertex).Step, Text: s.redact.hide(string(w.Short))})
 		}
 	}
 }
 
-// activity tells what a step is at. Single layers that are pulled are not worth telling.
-func (s *steps) activity(v *client.VertexStatus) {
+// reportStatus tells what a step is at. Single layers that are pulled are not worth telling.
+func (s *stepTracker) reportStatus(v *client.VertexStatus) {
 	text := strings.TrimSuffix(v.ID, ":")
 	switch {
 	case strings.Contains(text, "sha256:") && !strings.HasPrefix(text, "pushing"):
@@ -119,46 +119,46 @@ func (s *steps) activity(v *client.VertexStatus) {
 	case v.Current > 0:
 		text += " " + units.BytesSize(float64(v.Current))
 	}
-	s.report(Event{Kind: Moved, Step: s.state(v.Vertex).Step, Text: s.redact.text(text)})
+	s.report(Event{Kind: Moved, Step: s.state(v.Vertex).Step, Text: s.redact.hide(text)})
 }
 
-func (s *steps) state(d digest.Digest) *stepState {
+func (s *stepTracker) state(d digest.Digest) *stepState {
 	if s.seen[d] == nil {
-		s.seen[d] = &stepState{output: map[int]*redactedStream{}}
+		s.seen[d] = &stepState{streams: map[int]*redactedStream{}}
 	}
 	return s.seen[d]
 }
 
 // warn tells a person something that is no reason to fail.
-func (s *steps) warn(text string) { s.report(Event{Kind: Warned, Text: s.redact.text(text)}) }
+func (s *stepTracker) warn(text string) { s.report(Event{Kind: Warned, Text: s.redact.hide(text)}) }
 
 // warnOfCaches tells what went wrong with caches although the build did not.
-func (s *steps) warnOfCaches() {
-	for _, trouble := range slices.Compact(slices.Sorted(slices.Values(s.caches))) {
+func (s *stepTracker) warnOfCaches() {
+	for _, trouble := range slices.Compact(slices.Sorted(slices.Values(s.cacheFailures))) {
 		s.warn(trouble)
 	}
 }
 
 // log keeps a piece of output, without secrets. The two streams of a process come in turns, each in pieces of its own.
-func (s *steps) log(state *stepState, l *client.VertexLog) {
-	if state.output[l.Stream] == nil {
-		state.output[l.Stream] = &redactedStream{redact: s.redact}
+func (s *stepTracker) log(state *stepState, l *client.VertexLog) {
+	if state.streams[l.Stream] == nil {
+		state.streams[l.Stream] = &redactedStream{redact: s.redact}
 	}
-	state.tail.write(state.output[l.Stream].write(l.Data))
+	state.output.write(state.streams[l.Stream].write(l.Data))
 }
 
-// last are the last lines that the step printed.
-func (s *stepState) last() []string {
-	for _, stream := range slices.Sorted(maps.Keys(s.output)) {
-		s.tail.write(s.output[stream].end())
+// lastLines are the last lines that the step printed.
+func (s *stepState) lastLines() []string {
+	for _, stream := range slices.Sorted(maps.Keys(s.streams)) {
+		s.output.write(s.streams[stream].end())
 	}
-	return s.tail.last()
+	return s.output.lastLines()
 }
 
-func (s *steps) vertex(v *client.Vertex) {
+func (s *stepTracker) vertex(v *client.Vertex) {
 	state := s.state(v.Digest)
 	state.name = v.Name
-	state.Step = parseStep(s.redact.text(v.Name))
+	state.Step = parseStep(s.redact.hide(v.Name))
 	if state.Position != "" && state.Platform == "" {
 		state.Platform = s.platforms.of(v.Digest)
 	}
@@ -171,17 +171,17 @@ func (s *steps) vertex(v *client.Vertex) {
 	}
 	state.running = false
 	if state.failed = v.Error != ""; state.failed {
-		state.trouble = v.Error
+		state.failure = v.Error
 		s.report(Event{Kind: Failed, Step: state.Step})
-		if trouble, ok := cacheTrouble(v.Name, v.Error); ok {
-			s.caches = append(s.caches, s.redact.text(trouble))
+		if trouble, ok := parseCacheFailure(v.Name, v.Error); ok {
+			s.cacheFailures = append(s.cacheFailures, s.redact.hide(trouble))
 		}
 		return
 	}
-	s.report(Event{Kind: Finished, Step: state.Step, Cached: v.Cached, Elapsed: elapsed(v)})
+	s.report(Event{Kind: Finished, Step: state.Step, Cached: v.Cached, Elapsed: duration(v)})
 }
 
-func elapsed(v *client.Vertex) time.Duration {
+func duration(v *client.Vertex) time.Duration {
 	if v.Started == nil {
 		return 0
 	}

@@ -33,7 +33,7 @@ func TestParseStep(t *testing.T) {
 func TestWhatAStepIsAt(t *testing.T) {
 	t.Parallel()
 	var moves []string
-	s := newSteps(&stepPlatforms{}, &redaction{}, func(e Event) {
+	s := newStepTracker(&stepPlatforms{}, &redaction{}, func(e Event) {
 		if e.Kind == Moved {
 			moves = append(moves, e.Step.Command+": "+e.Text)
 		}
@@ -72,11 +72,11 @@ func TestTailIsWhatATerminalWouldShow(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var out tail
+			var out outputTail
 			for _, w := range c.written {
 				out.write([]byte(w))
 			}
-			if got := strings.Join(out.last(), "|"); got != c.want {
+			if got := strings.Join(out.lastLines(), "|"); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
@@ -85,17 +85,17 @@ func TestTailIsWhatATerminalWouldShow(t *testing.T) {
 
 func TestTailIsBounded(t *testing.T) {
 	t.Parallel()
-	var out tail
+	var out outputTail
 	for range 1000 {
 		out.write([]byte(strings.Repeat("x", 100_000)))
 	}
-	if kept := cap(out.partial); kept > 2*tailWidth {
+	if kept := cap(out.partial); kept > 2*maxLineBytes {
 		t.Errorf("a line without end keeps %d bytes", kept)
 	}
 	for range 1000 {
 		out.write([]byte("\nline"))
 	}
-	if got := out.last(); len(got) != tailLines {
-		t.Errorf("%d lines, want %d", len(got), tailLines)
+	if got := out.lastLines(); len(got) != maxOutputLines {
+		t.Errorf("%d lines, want %d", len(got), maxOutputLines)
 	}
 }

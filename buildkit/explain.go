@@ -16,12 +16,12 @@ import (
 
 // explain turns the daemon's error of a solve into a *PushError, a *BaseImageError, a *StepError or, when it is about
 // none of these, a *DaemonError.
-func (s *steps) explain(err error, plan inputs.Plan) error {
-	said := innermost(err)
+func (s *stepTracker) explain(err error, plan inputs.Plan) error {
+	said := innerMessage(err)
 	if failure, ok := s.pushError(said, plan.Repositories); ok {
 		return failure
 	}
-	state, excerpt := s.failing(err), s.redact.text(excerptOf(err))
+	state, excerpt := s.failedStep(err), s.redact.hide(excerptOf(err))
 	if failure, ok := s.imageError(said, state); ok {
 		failure.Excerpt = excerpt
 		if failure.Platform == "" && len(plan.Platforms) == 1 {
@@ -31,7 +31,7 @@ func (s *steps) explain(err error, plan inputs.Plan) error {
 	}
 	e := &StepError{
 		Step: Step{Command: "Dockerfile"}, Excerpt: excerpt,
-		Fault: classify(stepWordings, said), Reason: s.redact.text(readable(said)),
+		Fault: classify(stepWordings, said), Reason: s.redact.hide(readableText(said)),
 	}
 	if state == nil && excerpt == "" {
 		return &DaemonError{Fault: e.Fault, Text: e.Reason}
@@ -45,8 +45,8 @@ func (s *steps) explain(err error, plan inputs.Plan) error {
 // describe fills in what is known of the step that failed with err.
 func (e *StepError) describe(state *stepState, err error, redact *redaction) {
 	e.Step = state.Step
-	for _, line := range state.last() { // again: colors may have been within a secret
-		e.Output = append(e.Output, redact.text(line))
+	for _, line := range state.lastLines() { // again: colors may have been within a secret
+		e.Output = append(e.Output, redact.hide(line))
 	}
 	var exit *gateway.ExitError
 	if errors.As(err, &exit) && exit.ExitCode != gateway.UnknownExitStatus {
@@ -57,7 +57,7 @@ func (e *StepError) describe(state *stepState, err error, redact *redaction) {
 
 // pushError returns the failed push that the daemon's text is about. BuildKit's exporter writes "failed to push", the
 // name that it was given and the cause (exporter/containerimage/export.go).
-func (s *steps) pushError(said string, repositories []string) (*PushError, bool) {
+func (s *stepTracker) pushError(said string, repositories []string) (*PushError, bool) {
 	about, ok := strings.CutPrefix(said, "failed to push ")
 	if !ok {
 		return nil, false
@@ -65,7 +65,7 @@ func (s *steps) pushError(said string, repositories []string) (*PushError, bool)
 	for _, repository := range repositories {
 		rest, ok := strings.CutPrefix(about, repository)
 		if name, text, cut := strings.Cut(rest, ": "); ok && cut && (name == "" || name[0] == '@' || name[0] == ':') {
-			return &PushError{Repository: repository, Text: s.redact.text(text)}, true
+			return &PushError{Repository: repository, Text: s.redact.hide(text)}, true
 		}
 	}
 	return nil, false
@@ -73,25 +73,25 @@ func (s *steps) pushError(said string, repositories []string) (*PushError, bool)
 
 // imageError returns the image that the builder did not get: that of the step, or of a step whose error is a part of
 // the daemon's text.
-func (s *steps) imageError(said string, state *stepState) (*BaseImageError, bool) {
+func (s *stepTracker) imageError(said string, state *stepState) (*BaseImageError, bool) {
 	if state != nil {
 		if ref := fromStep.FindStringSubmatch(state.name); ref != nil && ref[1] != "scratch" {
 			return s.newImageError(ref[1], said, state), true
 		}
 	}
 	for _, state := range s.seen {
-		about, ok := asking(state.name)
-		if ok && state.trouble != "" && strings.Contains(said, innerText(state.trouble)) {
-			return s.newImageError(about.base, innerText(state.trouble), state), true
+		about, ok := describeResolve(state.name)
+		if ok && state.failure != "" && strings.Contains(said, innerText(state.failure)) {
+			return s.newImageError(about.base, innerText(state.failure), state), true
 		}
 	}
 	return nil, false
 }
 
-func (s *steps) newImageError(ref, said string, state *stepState) *BaseImageError {
+func (s *stepTracker) newImageError(ref, said string, state *stepState) *BaseImageError {
 	e := &BaseImageError{
 		Ref: ref, Platform: state.Platform, Frontend: strings.HasPrefix(state.name, frontendPrefix),
-		Fault: classify(imageWordings, said), Text: s.redact.text(readable(said)),
+		Fault: classify(imageWordings, said), Text: s.redact.hide(readableText(said)),
 	}
 	if m := internalPlatform.FindStringSubmatch(state.name); m != nil {
 		e.Platform = m[1]
@@ -103,8 +103,8 @@ func (s *steps) newImageError(ref, said string, state *stepState) *BaseImageErro
 // several: [linux/arm64 internal] load metadata for X
 var internalPlatform = regexp.MustCompile(`^\[([a-z0-9]+/\S+) internal\] `)
 
-// failing is the step that the error names or, when it names none, the only one that failed.
-func (s *steps) failing(err error) *stepState {
+// failedStep is the step that the error names or, when it names none, the only one that failed.
+func (s *stepTracker) failedStep(err error) *stepState {
 	var vertex *errdefs.VertexError
 	if errors.As(err, &vertex) {
 		if state := s.seen[digest.Digest(vertex.GetDigest())]; state != nil {
@@ -121,7 +121,7 @@ func (s *steps) failing(err error) *stepState {
 		return nil
 	}
 	// Steps that were canceled because another one failed have failed too; only the culprit has printed something.
-	return slices.MaxFunc(failed, func(a, b *stepState) int { return len(a.tail.lines) - len(b.tail.lines) })
+	return slices.MaxFunc(failed, func(a, b *stepState) int { return len(a.output.lines) - len(b.output.lines) })
 }
 
 func excerptOf(err error) string {
@@ -132,8 +132,8 @@ func excerptOf(err error) string {
 	return b.String()
 }
 
-// innermost returns the text of an error that came through gRPC, without the layers that each say "failed to".
-func innermost(err error) string {
+// innerMessage returns the text of an error that came through gRPC, without the layers that each say "failed to".
+func innerMessage(err error) string {
 	if st, ok := status.FromError(err); ok {
 		return innerText(st.Message())
 	}
@@ -155,15 +155,15 @@ func innerText(text string) string {
 }
 
 var (
-	// unanswered is a request of the daemon's; its URL may be signed.
-	unanswered = regexp.MustCompile(`failed to do request: \w+ "https?://([^/"]+)[^"]*": `)
-	// notThere is what a daemon says of a source of COPY or ADD, with names before it that only it knows.
-	notThere = regexp.MustCompile(
+	// failedRequest is a request of the daemon's; its URL may be signed.
+	failedRequest = regexp.MustCompile(`failed to do request: \w+ "https?://([^/"]+)[^"]*": `)
+	// missingSource is what a daemon says of a source of COPY or ADD, with names before it that only it knows.
+	missingSource = regexp.MustCompile(
 		`(?:failed to compute cache key: )?failed to calculate checksum of ref \S+ ("[^"]*"): not found`)
 )
 
-// readable returns the daemon's text without what only a daemon understands.
-func readable(text string) string {
-	text = notThere.ReplaceAllString(text, "$1 is not there")
-	return unanswered.ReplaceAllString(text, "$1 does not answer: ")
+// readableText returns the daemon's text without what only a daemon understands.
+func readableText(text string) string {
+	text = missingSource.ReplaceAllString(text, "$1 is not there")
+	return failedRequest.ReplaceAllString(text, "$1 does not answer: ")
 }

@@ -30,8 +30,8 @@ type Sink interface {
 	Abort() error // nil, or why it took no more
 }
 
-// exports are what the daemon is asked for: the image last, because each exporter's digest replaces the one before.
-func (s *solve) exports(ctx context.Context, exports []Export) ([]client.ExportEntry, error) {
+// openExports are what the daemon is asked for: the image last, because each exporter's digest replaces the one before.
+func (s *solve) openExports(ctx context.Context, exports []Export) ([]client.ExportEntry, error) {
 	s.received = &receiver{folders: map[int]*exportedFolder{}, archives: filesync.NewFSSyncTarget()}
 	var entries []client.ExportEntry
 	for number, e := range exports {
@@ -51,25 +51,25 @@ func (s *solve) exports(ctx context.Context, exports []Export) ([]client.ExportE
 			return nil, err
 		}
 		s.sinks = append(s.sinks, sink)
-		entry.Output = func(map[string]string) (io.WriteCloser, error) { return open{sink}, nil }
+		entry.Output = func(map[string]string) (io.WriteCloser, error) { return keepOpen{sink}, nil }
 		s.received.archives.Add(filesync.WithFSSync(number, entry.Output))
 		entries = append(entries, entry)
 	}
 	return append(entries, imageExports(s.plan)...), nil
 }
 
-// open is a sink that stays open when the daemon has sent what there is: whether that is all shows when the solve returns.
-type open struct{ io.Writer }
+// keepOpen is a sink that stays open when the daemon has sent what there is: whether that is all shows when the solve returns.
+type keepOpen struct{ io.Writer }
 
 // Write is called in a goroutine of the session.
-func (o open) Write(data []byte) (int, error) {
+func (o keepOpen) Write(data []byte) (int, error) {
 	return rescue.Value(func() (int, error) { return o.Writer.Write(data) })
 }
 
-func (open) Close() error { return nil }
+func (keepOpen) Close() error { return nil }
 
-// settle ends the sinks, whatever became of the solve. The reason why one took no more says more than what came of it.
-func (s *solve) settle(ctx context.Context, err error) error {
+// finish ends the sinks, whatever became of the solve. The reason why one took no more says more than what came of it.
+func (s *solve) finish(ctx context.Context, err error) error {
 	if s.received != nil {
 		s.received.close(func(warning string) {
 			if err == nil {

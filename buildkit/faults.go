@@ -65,16 +65,16 @@ var stepWordings = []wording{
 	{LostCache, regexp.MustCompile(`: lease does not exist: not found$`)},
 }
 
-// stepCommand matches the process of a step, whose words are the Dockerfile's and prove nothing.
-var stepCommand = regexp.MustCompile(`process "(?:[^"\\]|\\.)*" did not complete successfully: `)
+// stepProcess matches the process of a step, whose words are the Dockerfile's and prove nothing.
+var stepProcess = regexp.MustCompile(`process "(?:[^"\\]|\\.)*" did not complete successfully: `)
 
-// ownWords begin an error of the frontend that repeats words of the Dockerfile, such as those of ${NAME:?words}.
-const ownWords = `failed to process "`
+// frontendErrorPrefix begin an error of the frontend that repeats words of the Dockerfile, such as those of ${NAME:?words}.
+const frontendErrorPrefix = `failed to process "`
 
 // classify returns the first fault that the daemon's text is worded as.
 func classify(wordings []wording, text string) Fault {
-	text = strings.TrimSpace(stepCommand.ReplaceAllString(text, ""))
-	if strings.HasPrefix(text, ownWords) {
+	text = strings.TrimSpace(stepProcess.ReplaceAllString(text, ""))
+	if strings.HasPrefix(text, frontendErrorPrefix) {
 		return Unexplained
 	}
 	for _, w := range wordings {

@@ -20,27 +20,27 @@ import (
 // gets it.
 type frontend struct {
 	gateway.Client
-	source    dockerfile.Source
-	platforms *stepPlatforms
-	guard     *guard
-	policy    *sourcePolicy
-	options   map[string]string
-	silent    bool // the same warnings come again
+	source       dockerfile.Source
+	platforms    *stepPlatforms
+	readGuard    *readGuard
+	policy       *sourcePolicy
+	options      map[string]string
+	muteWarnings bool // the same warnings come again
 }
 
-// guard lets nothing be sent that was not hashed, and remembers why it stopped a build: an error that passes the daemon
+// readGuard lets nothing be sent that was not hashed, and remembers why it stopped a build: an error that passes the daemon
 // comes back as text.
-type guard struct {
+type readGuard struct {
 	hashed inputs.Prediction
 
 	mu      sync.Mutex
 	stopped error
 }
 
-func (g *guard) check(req gateway.SolveRequest) error { return g.stop(g.hashed.Check(req)) }
+func (g *readGuard) check(req gateway.SolveRequest) error { return g.stop(g.hashed.Check(req)) }
 
 // stop remembers the first error and returns its own.
-func (g *guard) stop(err error) error {
+func (g *readGuard) stop(err error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stopped == nil {
@@ -49,47 +49,47 @@ func (g *guard) stop(err error) error {
 	return err
 }
 
-func (g *guard) err() error {
+func (g *readGuard) err() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.stopped
 }
 
-// build runs the frontend. BuildKit's client calls it in a goroutine of its own.
-func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+// runFrontend runs the frontend. BuildKit's client calls it in a goroutine of its own.
+func (s *solve) runFrontend(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	return rescue.Value(func() (*gateway.Result, error) { return s.buildTargets(ctx, c) })
 }
 
 // buildTargets runs the frontend for every test target, whose steps run to their end, and then for the image.
 func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	options := c.BuildOpts().Opts
-	here := frontend{Client: c, source: s.source, platforms: s.platforms, guard: s.guard, policy: s.policy}
+	here := frontend{Client: c, source: s.source, platforms: s.platforms, readGuard: s.readGuard, policy: s.policy}
 	for _, target := range s.plan.TestTargets {
-		if err := here.test(ctx, target, options); err != nil {
+		if err := here.buildTestTarget(ctx, target, options); err != nil {
 			return nil, err
 		}
 	}
 	if s.plan.Provenance == "" {
-		return here.build(ctx, options)
+		return here.run(ctx, options)
 	}
-	return here.recorded(ctx, options)
+	return here.runAtDaemon(ctx, options)
 }
 
-// build is the frontend's work with these options. What it returns is not solved before somebody wants it.
-func (f frontend) build(ctx context.Context, options map[string]string) (*gateway.Result, error) {
-	f.options = f.guard.hashed.HideUnread(options)
+// run is the frontend's work with these options. What it returns is not solved before somebody wants it.
+func (f frontend) run(ctx context.Context, options map[string]string) (*gateway.Result, error) {
+	f.options = f.readGuard.hashed.HideUnread(options)
 	result, err := dockerfile.Run(ctx, f, f.source)
 	if inputs.IsOverBudget(err) {
-		err = f.guard.stop(err)
+		err = f.readGuard.stop(err)
 	}
 	return result, err
 }
 
-// test runs the steps of a stage, for every platform.
-func (f frontend) test(ctx context.Context, target string, options map[string]string) error {
+// buildTestTarget runs the steps of a stage, for every platform.
+func (f frontend) buildTestTarget(ctx context.Context, target string, options map[string]string) error {
 	options = plainOptions(options)
 	options["target"] = target
-	result, err := f.build(ctx, options)
+	result, err := f.run(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -101,11 +101,11 @@ func (f frontend) test(ctx context.Context, target string, options map[string]st
 	return group.Wait()
 }
 
-// recorded has the daemon run the frontend: only then does provenance record what the frontend was asked for. Ours goes first,
+// runAtDaemon has the daemon run the frontend: only then does provenance record what the frontend was asked for. Ours goes first,
 // for nothing but to see whether it reads more than was hashed.
-func (f frontend) recorded(ctx context.Context, options map[string]string) (*gateway.Result, error) {
-	f.silent = true
-	if _, err := f.build(ctx, plainOptions(options)); err != nil {
+func (f frontend) runAtDaemon(ctx context.Context, options map[string]string) (*gateway.Result, error) {
+	f.muteWarnings = true
+	if _, err := f.run(ctx, plainOptions(options)); err != nil {
 		return nil, err
 	}
 	return f.Client.Solve(ctx, gateway.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: options})
@@ -127,7 +127,7 @@ func (f frontend) BuildOpts() gateway.BuildOpts {
 
 // Warn passes a warning about the Dockerfile on.
 func (f frontend) Warn(ctx context.Context, step digest.Digest, text string, opts gateway.WarnOpts) error {
-	if f.silent {
+	if f.muteWarnings {
 		return nil
 	}
 	return f.Client.Warn(ctx, step, text, opts)
@@ -139,14 +139,14 @@ func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway
 		if err := f.policy.checkFrontend(req.Frontend, req.FrontendOpt); err != nil {
 			return err
 		}
-		if err := f.guard.check(req); err != nil {
+		if err := f.readGuard.check(req); err != nil {
 			return err
 		}
 		f.platforms.note(req.Definition)
 		return nil
 	})
 	if err != nil {
-		return nil, f.guard.stop(err)
+		return nil, f.readGuard.stop(err)
 	}
 	return f.Client.Solve(ctx, req)
 }
@@ -154,7 +154,7 @@ func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway
 // ResolveImageConfig stops a build that asks for a named context that was not hashed.
 func (f frontend) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	if err := inputs.CheckHidden(f.options, ref); err != nil {
-		return "", "", nil, f.guard.stop(err)
+		return "", "", nil, f.readGuard.stop(err)
 	}
 	return f.Client.ResolveImageConfig(ctx, ref, opt)
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/distribution/reference"
 )
 
-// official are the frontends that run unasked. The part before the first slash is the registry's host, so no other
+// officialFrontends are the frontends that run unasked. The part before the first slash is the registry's host, so no other
 // registry can stand in for it.
-var official = []string{"docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream"}
+var officialFrontends = []string{"docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream"}
 
 // FrontendError says that a build asked for a frontend that was not allowed.
 type FrontendError struct{ Reference string }
@@ -33,7 +33,7 @@ func frontendIsAllowed(source string, allowed []string, resolved bool) bool {
 	if err != nil {
 		return false
 	}
-	return slices.Contains(official, asked.Name()) || slices.ContainsFunc(allowed, func(entry string) bool {
+	return slices.Contains(officialFrontends, asked.Name()) || slices.ContainsFunc(allowed, func(entry string) bool {
 		known, err := reference.ParseNormalizedNamed(entry)
 		return err == nil && covers(known, asked, resolved)
 	})

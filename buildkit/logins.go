@@ -28,8 +28,8 @@ import (
 // The names of these secrets cannot be guessed: whoever writes the Dockerfile could mount a secret with a known name in
 // a step, or fetch something else from the same host with it.
 type logins struct {
-	given  map[string]Secret // the program's own secrets, which come first
-	redact *redaction
+	userSecrets map[string]Secret // the program's own secrets, which come first
+	redact      *redaction
 
 	mu     sync.Mutex
 	values map[string]string // by the id of the secret
@@ -58,10 +58,10 @@ func (l *logins) learn(text string) {
 	}
 }
 
-// keep remembers the login that was cut from a URL, and returns the attribute by which a source names it. git tells
+// keepLogin remembers the login that was cut from a URL, and returns the attribute by which a source names it. git tells
 // whether the URL is a git repository's or a file's. The attribute is "" when the program gave a secret for the host,
 // or when git would not use the login because it has no password.
-func (l *logins) keep(plain, user string, git bool) (attr, value string) {
+func (l *logins) keepLogin(plain, user string, git bool) (attr, value string) {
 	u, err := url.Parse(plain)
 	if err != nil {
 		return "", ""
@@ -72,9 +72,9 @@ func (l *logins) keep(plain, user string, git bool) (attr, value string) {
 		l.redact.learn(value)
 	}
 	if git {
-		return l.keepGit(u, who)
+		return l.keepGitLogin(u, who)
 	}
-	if l.given[httpHeaderPrefix+u.Hostname()] != nil || l.given[inputs.HTTPTokenPrefix+u.Hostname()] != nil {
+	if l.userSecrets[httpHeaderPrefix+u.Hostname()] != nil || l.userSecrets[inputs.HTTPTokenPrefix+u.Hostname()] != nil {
 		return "", ""
 	}
 	id := httpHeaderPrefix + l.stableName(who, u.Host)
@@ -82,11 +82,11 @@ func (l *logins) keep(plain, user string, git bool) (attr, value string) {
 	return pb.AttrHTTPAuthHeaderSecret, id
 }
 
-// keepGit does what keep does, for git. BuildKit appends the host to the name in the attribute (source/git,
+// keepGitLogin does what keep does, for git. BuildKit appends the host to the name in the attribute (source/git,
 // authSecretNames).
-func (l *logins) keepGit(u *url.URL, who login.Login) (attr, value string) {
+func (l *logins) keepGitLogin(u *url.URL, who login.Login) (attr, value string) {
 	if u.Scheme != "http" && u.Scheme != "https" || !who.HasPassword ||
-		l.given[llb.GitAuthHeaderKey+"."+u.Host] != nil || l.given[llb.GitAuthTokenKey+"."+u.Host] != nil {
+		l.userSecrets[llb.GitAuthHeaderKey+"."+u.Host] != nil || l.userSecrets[llb.GitAuthTokenKey+"."+u.Host] != nil {
 		return "", ""
 	}
 	sum := sha256.Sum256([]byte(u.String()))
@@ -130,7 +130,7 @@ func (l *logins) rules(files inputs.Files) []*spb.Rule {
 		if isGit {
 			remote = git.Remote
 		}
-		attr, id := l.keep(remote, user, isGit)
+		attr, id := l.keepLogin(remote, user, isGit)
 		if attr == "" {
 			continue
 		}
@@ -165,8 +165,8 @@ func identifiers(location string, git *dfgitutil.GitRef, isGit bool) []string {
 	return []string{id}
 }
 
-// cut takes the login out of a source that a daemon is about to fetch, and tells whether there was one.
-func (l *logins) cut(op *pb.SourceOp) bool {
+// cutLogin takes the login out of a source that a daemon is about to fetch, and tells whether there was one.
+func (l *logins) cutLogin(op *pb.SourceOp) bool {
 	l.learn(op.Identifier)
 	remote, git := op.Attrs[pb.AttrFullRemoteURL], true
 	if remote == "" {
@@ -187,7 +187,7 @@ func (l *logins) cut(op *pb.SourceOp) bool {
 	} else {
 		op.Identifier = plain
 	}
-	if attr, id := l.keep(plain, user, git); attr != "" {
+	if attr, id := l.keepLogin(plain, user, git); attr != "" {
 		op.Attrs[attr] = id
 	}
 	l.mu.Lock()

@@ -27,7 +27,7 @@ func TestWhichLoginsTravel(t *testing.T) {
 	}
 	for name, c := range cases {
 		l := newLogins(&redaction{})
-		l.given = c.given
+		l.userSecrets = c.given
 		rules := l.rules(inputs.Files{Context: c.location})
 		if len(rules) != c.want || len(l.values) != c.want {
 			t.Errorf("%s: %d rules, %d secrets, want %d", name, len(rules), len(l.values), c.want)

@@ -44,7 +44,7 @@ func (p *sourcePolicy) judge(ctx context.Context, op *pb.SourceOp) (*policysessi
 	if op == nil {
 		return nil, errors.New("the daemon asks about no source")
 	}
-	if p.logins.cut(op) {
+	if p.logins.cutLogin(op) {
 		return &policysession.DecisionResponse{Action: spb.PolicyAction_CONVERT, Update: op}, nil
 	}
 	if err := p.check(ctx, op); err != nil {

@@ -61,7 +61,7 @@ func (e *ReachError) Error() string {
 			"not be looked up: %v. Correct its name or this machine's DNS, and try again", e.Location, e.Host, e.Cause)
 	}
 	what := "this machine itself"
-	if near(e.Address) == cloudService {
+	if nearnessOf(e.Address) == cloudService {
 		what = "a link-local address, where clouds serve credentials"
 	}
 	return fmt.Sprintf("%s: it was not fetched: %s is %s (%s), and the Dockerfile asks for it, not the program",
@@ -122,7 +122,7 @@ func (g *Guard) find(ctx context.Context, host string) reachResult {
 	addrs, err := g.addresses(ctx, host)
 	found := reachResult{err: err}
 	for _, addr := range addrs {
-		if n := near(addr); n > found.near {
+		if n := nearnessOf(addr); n > found.near {
 			found = reachResult{addr: addr, near: n}
 		}
 	}

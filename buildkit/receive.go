@@ -68,13 +68,13 @@ type exportedFolder struct {
 	root   *os.Root
 	mirror bool // what the image lacks is removed
 
-	mu     sync.Mutex
-	masked []string // files that lost a mode bit
-	left   []string // what is no file, folder or link
+	mu      sync.Mutex
+	masked  []string // files that lost a mode bit
+	skipped []string // what is no file, folder or link
 }
 
 func (f *exportedFolder) receive(stream filesync.FileSend_DiffCopyServer, all bool) error {
-	opt := fsutil.ReceiveOpt{Merge: !f.mirror, Filter: f.plain}
+	opt := fsutil.ReceiveOpt{Merge: !f.mirror, Filter: f.makePlain}
 	if f.mirror {
 		if !all {
 			return fmt.Errorf("the daemon does not know mode=%s of a local export: use a newer one",
@@ -85,15 +85,15 @@ func (f *exportedFolder) receive(stream filesync.FileSend_DiffCopyServer, all bo
 	return fsutil.ReceiveRoot(stream.Context(), stream, fsutil.NewRoot(f.root), opt)
 }
 
-// plain makes a plain file of what an image has, and returns false for what cannot be one. Files belong to this user.
-func (f *exportedFolder) plain(path string, stat *types.Stat) bool {
+// makePlain makes a plain file of what an image has, and returns false for what cannot be one. Files belong to this user.
+func (f *exportedFolder) makePlain(path string, stat *types.Stat) bool {
 	const special = fs.ModeSetuid | fs.ModeSetgid
 	mode := fs.FileMode(stat.Mode)
 	stat.Uid, stat.Gid = uint32(os.Getuid()), uint32(os.Getgid())
 	switch mode.Type() {
 	case 0, fs.ModeDir, fs.ModeSymlink:
 	default:
-		f.note(&f.left, path)
+		f.note(&f.skipped, path)
 		return false
 	}
 	lost := mode&special != 0
@@ -127,8 +127,8 @@ func (f *exportedFolder) warning() string {
 	if len(f.masked) > 0 {
 		parts = append(parts, foreign.QuoteFirst(f.masked)+" without setuid, setgid and capabilities")
 	}
-	if len(f.left) > 0 {
-		parts = append(parts, "not "+foreign.QuoteFirst(f.left)+", which are devices, FIFOs or sockets")
+	if len(f.skipped) > 0 {
+		parts = append(parts, "not "+foreign.QuoteFirst(f.skipped)+", which are devices, FIFOs or sockets")
 	}
 	if len(parts) == 0 {
 		return ""

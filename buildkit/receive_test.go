@@ -45,8 +45,8 @@ func TestExportedFilesArePlain(t *testing.T) {
 		}
 		folder := &exportedFolder{root: root}
 		stat := &types.Stat{Mode: uint32(c.mode), Uid: 4711, Gid: 4711, Xattrs: c.xattr}
-		taken := folder.plain("dir/name", stat)
-		_, _ = folder.plain("dir/name", &types.Stat{Mode: uint32(c.mode)}), root.Close()
+		taken := folder.makePlain("dir/name", stat)
+		_, _ = folder.makePlain("dir/name", &types.Stat{Mode: uint32(c.mode)}), root.Close()
 		if taken == c.left || taken && fs.FileMode(stat.Mode) != c.want || int(stat.Uid) != os.Getuid() {
 			t.Errorf("%s: taken %v, mode %s, user %d", name, taken, fs.FileMode(stat.Mode), stat.Uid)
 		}

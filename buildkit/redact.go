@@ -31,7 +31,7 @@ func (r *redaction) learn(value string) {
 	if len(value) < shortestSecret {
 		return
 	}
-	forms := formsOf(value)
+	forms := encodings(value)
 	for line := range strings.Lines(value) {
 		if line = strings.TrimSpace(line); len(line) >= shortestPart {
 			forms = append(forms, line)
@@ -51,13 +51,13 @@ func (r *redaction) learn(value string) {
 	}
 }
 
-// formsOf are a value and its encodings.
-func formsOf(value string) []string {
+// encodings are a value and its encodings.
+func encodings(value string) []string {
 	forms := []string{value, url.QueryEscape(value), url.PathEscape(value), (&url.URL{Path: value}).EscapedPath()}
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		forms = append(forms, encoding.EncodeToString([]byte(value)))
 		for before := range 3 {
-			if part := inside(encoding, value, before); len(part) >= shortestPart {
+			if part := innerDigits(encoding, value, before); len(part) >= shortestPart {
 				forms = append(forms, part)
 			}
 		}
@@ -65,15 +65,15 @@ func formsOf(value string) []string {
 	return forms
 }
 
-// inside is what a base64 text certainly has of a value that begins so many bytes, modulo 3, into what is encoded: the
+// innerDigits is what a base64 text certainly has of a value that begins so many bytes, modulo 3, into what is encoded: the
 // digits of 6 bits that no neighbor has a part in.
-func inside(encoding *base64.Encoding, value string, before int) string {
+func innerDigits(encoding *base64.Encoding, value string, before int) string {
 	digits := encoding.WithPadding(base64.NoPadding).EncodeToString([]byte("\x00\x00"[:before] + value))
 	return digits[(before*8+5)/6 : (before+len(value))*8/6]
 }
 
-// text is s without secrets, and without the logins and tokens of the URLs in it.
-func (r *redaction) text(s string) string {
+// hide is s without secrets, and without the logins and tokens of the URLs in it.
+func (r *redaction) hide(s string) string {
 	shown, _ := r.scan([]byte(s), true)
 	return login.Hide(string(shown))
 }
@@ -86,7 +86,7 @@ func (r *redaction) scan(data []byte, all bool) (shown, held []byte) {
 		return data, nil
 	}
 	for len(data) > 0 {
-		match, begun := r.at(data)
+		match, begun := r.matchLength(data)
 		switch {
 		case begun && !all:
 			return shown, data
@@ -99,8 +99,8 @@ func (r *redaction) scan(data []byte, all bool) (shown, held []byte) {
 	return shown, nil
 }
 
-// at is the length of the longest secret that data begins with, 0 for none, and whether data ends within a longer one.
-func (r *redaction) at(data []byte) (match int, begun bool) {
+// matchLength is the length of the longest secret that data begins with, 0 for none, and whether data ends within a longer one.
+func (r *redaction) matchLength(data []byte) (match int, begun bool) {
 	for _, form := range r.forms[data[0]] {
 		switch {
 		case len(form) > len(data):

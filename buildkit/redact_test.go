@@ -38,7 +38,7 @@ func TestRedactionTakesSecretsOut(t *testing.T) {
 			t.Parallel()
 			r := &redaction{}
 			r.learn(c.secret)
-			if got := r.text(c.printed); got != c.want {
+			if got := r.hide(c.printed); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 			for size := 1; size <= len(c.printed); size++ { // however the output is cut into pieces
@@ -68,7 +68,7 @@ func TestRedactionFindsASecretInsideBase64(t *testing.T) {
 	r.learn(secret)
 	for _, user := range []string{"", "u:", "us:", "user:", "admin:"} {
 		for _, after := range []string{"", "\n", "@h"} {
-			shown := r.text(base64.StdEncoding.EncodeToString([]byte(user + secret + after)))
+			shown := r.hide(base64.StdEncoding.EncodeToString([]byte(user + secret + after)))
 			if !strings.Contains(shown, login.Redacted) || len(shown) > len(login.Redacted)+2+base64.StdEncoding.EncodedLen(len(user)+len(after)) {
 				t.Errorf("%q, %q: %s", user, after, shown)
 			}
@@ -84,7 +84,7 @@ func TestRedactionPrefersTheLongerSecret(t *testing.T) {
 	}
 	const printed = "token token-of-mine token-of-mine-and-yours token-of"
 	const want = "[secret] [secret] [secret]-and-yours [secret]-of"
-	if got := r.text(printed); got != want {
+	if got := r.hide(printed); got != want {
 		t.Errorf("got %q", got)
 	}
 	if got := streamed(r, printed, 3); got != "[secret] [secret] [secret]-and-yours [secret]" { // the end could be a secret's
@@ -97,7 +97,7 @@ func TestAStepsOutputIsRedacted(t *testing.T) {
 	t.Parallel()
 	r := &redaction{}
 	r.learn("hunter2-canary")
-	s := newSteps(&stepPlatforms{}, r, nil)
+	s := newStepTracker(&stepPlatforms{}, r, nil)
 	state := s.state("step")
 	for _, piece := range []struct {
 		stream int
@@ -105,7 +105,7 @@ func TestAStepsOutputIsRedacted(t *testing.T) {
 	}{{1, "out hunter2"}, {2, "hunter2-ca"}, {1, "-canary out\n"}, {2, "nary err\n"}, {1, "hunter2-can"}} {
 		s.log(state, &client.VertexLog{Stream: piece.stream, Data: []byte(piece.data)})
 	}
-	if got := strings.Join(state.last(), "|"); got != "out [secret] out|[secret] err|[secret]" {
+	if got := strings.Join(state.lastLines(), "|"); got != "out [secret] out|[secret] err|[secret]" {
 		t.Errorf("got %q", got)
 	}
 }

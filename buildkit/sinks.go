@@ -54,15 +54,15 @@ func newFileSink(project, path string, commit func(*fileSink) error) (Sink, erro
 	if err != nil {
 		return nil, fmt.Errorf("exports: %w", err)
 	}
-	f := &fileSink{dir: dir, path: path, temp: temporary(filepath.Base(path)), commit: commit}
+	f := &fileSink{dir: dir, path: path, temp: temporaryName(filepath.Base(path)), commit: commit}
 	if f.File, err = create(dir, f.temp); err != nil {
 		return nil, fmt.Errorf("exports: %w", errors.Join(err, dir.Close()))
 	}
 	return f, nil
 }
 
-// temporary is a name that nobody can guess.
-func temporary(name string) string { return "." + name + "-" + rand.Text() }
+// temporaryName is a name that nobody can guess.
+func temporaryName(name string) string { return "." + name + "-" + rand.Text() }
 
 // create makes a file that is not there yet.
 func create(dir *os.Root, name string) (*os.File, error) {
@@ -112,7 +112,7 @@ func unpackFile(folder *os.Root, name string, content io.Reader) error {
 	if err := folder.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	temp := filepath.Join(dir, temporary("unpacked"))
+	temp := filepath.Join(dir, temporaryName("unpacked"))
 	f, err := create(folder, temp)
 	if err != nil {
 		return err

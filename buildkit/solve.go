@@ -34,15 +34,15 @@ import (
 func Solve(ctx context.Context, c *client.Client, plan inputs.Plan, in *inputs.Inputs, access Access, report func(Event)) (Built, error) {
 	plan.Files = in.Files() // what was hashed is what is fetched
 	s := newSolve(plan, in, report)
-	opt, err := s.options(ctx, in, access)
+	opt, err := s.prepare(ctx, in, access)
 	if err != nil {
-		return Built{}, s.settle(ctx, err)
+		return Built{}, s.finish(ctx, err)
 	}
 	response, err := s.run(ctx, c, opt, access)
 	if err != nil {
 		err = s.explain(ctx, err)
 	}
-	if err = s.settle(ctx, err); err != nil {
+	if err = s.finish(ctx, err); err != nil {
 		return Built{}, err
 	}
 	s.steps.warnOfCaches()
@@ -67,8 +67,8 @@ type solve struct {
 	files     *source.Server
 	secrets   *secretStore
 	platforms *stepPlatforms
-	guard     *guard
-	steps     *steps
+	readGuard *readGuard
+	steps     *stepTracker
 	sinks     []Sink
 	received  *receiver
 	stores    map[string]*cacheStore // by their names for the daemon
@@ -84,32 +84,32 @@ func newSolve(plan inputs.Plan, in *inputs.Inputs, report func(Event)) *solve {
 		files:     source.NewServer(in.Trees()),
 		secrets:   &secretStore{redact: redact, logins: newLogins(redact)},
 		platforms: platforms,
-		guard:     &guard{hashed: in.Prediction()},
-		steps:     newSteps(platforms, redact, report),
+		readGuard: &readGuard{hashed: in.Prediction()},
+		steps:     newStepTracker(platforms, redact, report),
 	}
 	s.files.Epoch = plan.Epoch
-	s.policy = &sourcePolicy{plan: plan, logins: s.secrets.logins, stop: s.guard.stop}
+	s.policy = &sourcePolicy{plan: plan, logins: s.secrets.logins, stop: s.readGuard.stop}
 	s.secrets.logins.learn(string(in.Dockerfile)) // an error may show a line of it
 	return s
 }
 
-// options are what the daemon is asked for and what it may ask for.
-func (s *solve) options(ctx context.Context, in *inputs.Inputs, access Access) (client.SolveOpt, error) {
+// prepare are what the daemon is asked for and what it may ask for.
+func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (client.SolveOpt, error) {
 	attachables, err := s.attachables(ctx, access)
 	if err != nil {
 		return client.SolveOpt{}, err
 	}
-	s.policy.guard, s.secrets.logins.given = access.Guard, access.Secrets
+	s.policy.guard, s.secrets.logins.userSecrets = access.Guard, access.Secrets
 	for _, c := range slices.Concat(access.CacheFrom, access.CacheTo) {
 		for _, value := range c.Attrs {
 			s.secrets.logins.learn(value)
 		}
 	}
-	exports, err := s.exports(ctx, access.Exports)
+	exports, err := s.openExports(ctx, access.Exports)
 	if err != nil {
 		return client.SolveOpt{}, err
 	}
-	imports := s.cacheImports(ctx, access.CacheFrom)
+	imports := s.openCacheImports(ctx, access.CacheFrom)
 	if err := s.checkCacheFolders(access.CacheTo); err != nil {
 		return client.SolveOpt{}, err
 	}
@@ -118,7 +118,7 @@ func (s *solve) options(ctx context.Context, in *inputs.Inputs, access Access) (
 		Exports:              exports,
 		Session:              attachables,
 		CacheImports:         s.cacheEntries(imports),
-		CacheExports:         s.cacheEntries(writtenCaches(s.plan, access.CacheTo)),
+		CacheExports:         s.cacheEntries(cacheExports(s.plan, access.CacheTo)),
 		SharedKey:            in.TransferKey(s.plan.Epoch),
 		AllowedEntitlements:  neededEntitlements(s.plan),
 		CompatibilityVersion: CompatibilityVersion,
@@ -130,12 +130,12 @@ func (s *solve) options(ctx context.Context, in *inputs.Inputs, access Access) (
 func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, access Access) (*client.SolveResponse, error) {
 	status := make(chan *client.SolveStatus)
 	drained := make(chan struct{})
-	ctx, watch := newSilenceWatch(ctx, access, s.plan)
+	ctx, watch := newStallWatch(ctx, access, s.plan)
 	defer watch.stop()
 	s.steps.watch = watch
-	s.steps.waiting = &waiting{
+	s.steps.waiting = &waitTracker{
 		stopped: func() bool { return ctx.Err() != nil }, watch: watch, caches: access.CacheTo, exports: access.Exports,
-		open: map[digest.Digest]*waitingVertex{},
+		open: map[digest.Digest]*openVertex{},
 	}
 	// To the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve.
 	rescue.Go(watch.end, func() {
@@ -145,8 +145,8 @@ func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, 
 		}
 		drain(status)
 	})
-	uncut := cutOff(ctx, c)
-	response, err := s.converse(ctx, c, opt, status)
+	uncut := closeAfterGrace(ctx, c)
+	response, err := s.runSession(ctx, c, opt, status)
 	<-drained
 	uncut()
 	if err != nil && ctx.Err() != nil {
@@ -161,12 +161,12 @@ func drain[T any](channel <-chan T) {
 	}
 }
 
-// patience is how long a daemon has to end a build after its context.
-const patience = time.Second
+// cancelGrace is how long a daemon has to end a build after its context.
+const cancelGrace = time.Second
 
-// cutOff closes the connection when the build has not ended in time after ctx: BuildKit's client itself waits 5 s for a
+// closeAfterGrace closes the connection when the build has not ended in time after ctx: BuildKit's client itself waits 5 s for a
 // last status, also from a daemon that cannot be reached any more.
-func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
+func closeAfterGrace(ctx context.Context, c *client.Client) (uncut func()) {
 	ended, done := make(chan struct{}), make(chan struct{})
 	rescue.Go(func(error) { _ = c.Close() }, func() {
 		defer close(done)
@@ -177,7 +177,7 @@ func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
 		}
 		select {
 		case <-ended:
-		case <-time.After(patience):
+		case <-time.After(cancelGrace):
 			_ = c.Close()
 		}
 	})
@@ -187,18 +187,18 @@ func cutOff(ctx context.Context, c *client.Client) (uncut func()) {
 // explain puts the error first that says most: why we stopped, which local file changed, which step failed.
 func (s *solve) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return s.stopped(context.Cause(ctx))
+		return s.stoppedError(context.Cause(ctx))
 	}
 	if bug, ok := errors.AsType[*rescue.PanicError](err); ok {
 		return bug
 	}
-	if silent := silenceError(err); silent != nil {
+	if silent := findStall(err); silent != nil {
 		return silent
 	}
 	if local := s.files.Err(); local != nil {
 		return s.inputs.WithIgnoreFile(local)
 	}
-	if unhashed := s.guard.err(); unhashed != nil {
+	if unhashed := s.readGuard.err(); unhashed != nil {
 		return unhashed
 	}
 	if wrong := s.inputs.EncodingError(err); wrong != nil {
@@ -206,14 +206,14 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	}
 	explained := s.secrets.explain(s.steps.explain(err, s.plan))
 	if _, other := errors.AsType[*DaemonError](explained); other && status.Code(err) == codes.Unavailable { // the daemon has gone
-		return s.stopped(explained)
+		return s.stoppedError(explained)
 	}
 	return explained
 }
 
-// stopped returns a *StoppedError with what the solve was waiting for.
-func (s *solve) stopped(cause error) error {
-	return &StoppedError{Waits: s.steps.waiting.waits(s.steps.redact.text), Cause: cause}
+// stoppedError returns a *StoppedError with what the solve was waiting for.
+func (s *solve) stoppedError(cause error) error {
+	return &StoppedError{Waits: s.steps.waiting.waits(s.steps.redact.hide), Cause: cause}
 }
 
 // warnOfLogins tells which URLs of the Dockerfile have a login: its text is kept as it is.

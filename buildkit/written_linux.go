@@ -14,30 +14,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Written tells how many bytes the daemon at an endpoint has written since it started, to whomever, without what is still in the queues of
+// WriteCounter tells how many bytes the daemon at an endpoint has written since it started, to whomever, without what is still in the queues of
 // its connections: so far, the other side has taken it. That is known of a daemon that listens on a Unix socket of this machine, by
 // proc_pid_io(5), and belongs to this user, or anybody where this user is root.
-func Written(ctx context.Context, endpoint string) func() (bytes int64, known bool) {
-	pid, ok := localDaemon(ctx, endpoint)
+func WriteCounter(ctx context.Context, endpoint string) func() (bytes int64, known bool) {
+	pid, ok := localDaemonPID(ctx, endpoint)
 	if !ok {
 		return nil
 	}
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	return func() (int64, bool) { return written(proc) }
+	return func() (int64, bool) { return bytesWritten(proc) }
 }
 
-// localDaemon is the process of the daemon at an endpoint of this machine.
-func localDaemon(ctx context.Context, endpoint string) (pid int, ok bool) {
+// localDaemonPID is the process of the daemon at an endpoint of this machine.
+func localDaemonPID(ctx context.Context, endpoint string) (pid int, ok bool) {
 	path, local := strings.CutPrefix(endpoint, "unix://")
 	if !local {
 		return 0, false
 	}
-	pid, err := listener(ctx, path)
+	pid, err := listenerPID(ctx, path)
 	return pid, err == nil && pid != 0 // 0: in another namespace
 }
 
-// listener is the process that listens on a Unix socket.
-func listener(ctx context.Context, path string) (pid int, err error) {
+// listenerPID is the process that listens on a Unix socket.
+func listenerPID(ctx context.Context, path string) (pid int, err error) {
 	ctx, stop := context.WithTimeoutCause(ctx, time.Second, errors.New("nobody took the connection within a second"))
 	defer stop()
 	conn, err := dialSocket(ctx, path)
@@ -57,7 +57,7 @@ func listener(ctx context.Context, path string) (pid int, err error) {
 	return int(peer.Pid), nil
 }
 
-func written(proc string) (n int64, known bool) {
+func bytesWritten(proc string) (n int64, known bool) {
 	// Who listens may be a service manager, and a number may be another process's by now.
 	if name, err := os.ReadFile(filepath.Join(proc, "comm")); err != nil || strings.TrimSpace(string(name)) != "buildkitd" {
 		return 0, false
@@ -68,16 +68,16 @@ func written(proc string) (n int64, known bool) {
 	}
 	for line := range strings.Lines(string(io)) {
 		if _, err := fmt.Sscanf(line, "wchar: %d\n", &n); err == nil {
-			return n - queued(proc), true
+			return n - queuedBytes(proc), true
 		}
 	}
 	return 0, false
 }
 
-// queued is what is on its way over the TCP connections of a process, in bytes: proc_pid_net(5). A socket takes megabytes, which a slow
+// queuedBytes is what is on its way over the TCP connections of a process, in bytes: proc_pid_net(5). A socket takes megabytes, which a slow
 // line is long about.
-func queued(proc string) (n int64) {
-	own := sockets(proc)
+func queuedBytes(proc string) (n int64) {
+	own := socketInodes(proc)
 	for _, family := range []string{"tcp", "tcp6"} {
 		table, err := os.ReadFile(filepath.Join(proc, "net", family))
 		if err != nil {
@@ -96,8 +96,8 @@ func queued(proc string) (n int64) {
 	return n
 }
 
-// sockets are the inodes of those that a process has open.
-func sockets(proc string) map[string]bool {
+// socketInodes are the inodes of those that a process has open.
+func socketInodes(proc string) map[string]bool {
 	own := map[string]bool{}
 	descriptors, _ := os.ReadDir(filepath.Join(proc, "fd")) // what is not there has nothing queued
 	for _, d := range descriptors {

@@ -32,7 +32,7 @@ func explainBuild(err error) error {
 	if errors.As(err, new(*inputs.UnhashedError)) {
 		return fmt.Errorf("%w. Set watch to all, so that the whole context is hashed and sent", err)
 	}
-	if errors.As(err, new(*buildkit.SilentSourceError)) {
+	if errors.As(err, new(*buildkit.StalledSourceError)) {
 		return fmt.Errorf("%w. Look at that server, or at the network between it and the builder, and try again", err)
 	}
 	return explainRegistry(err)

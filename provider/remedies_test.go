@@ -34,7 +34,7 @@ func TestRemediesOfBuilds(t *testing.T) {
 			Endpoint: "unix:///a b", Cause: errors.New("no"),
 		},
 		"Nothing was sent or pushed. Set watch to all, so that the whole context is hashed and sent":           &inputs.UnhashedError{Path: "a"},
-		"its server has sent nothing for 1s. Look at that server":                                              &buildkit.SilentSourceError{What: "ADD x", Limit: time.Second},
+		"its server has sent nothing for 1s. Look at that server":                                              &buildkit.StalledSourceError{What: "ADD x", Limit: time.Second},
 		"log in to the registry of the base image (docker login, or registries), or correct its name":          &buildkit.BaseImageError{Fault: buildkit.Denied},
 		"the registry limits how often images are pulled: log in to it":                                        &buildkit.BaseImageError{Fault: buildkit.RateLimited},
 		"give the agent or keys with this id in ssh":                                                           &buildkit.StepError{Fault: buildkit.NoKey},

@@ -47,8 +47,8 @@ func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in
 	if a.access, err = args.access(op.waits, keychain, pushing); err != nil {
 		return buildkit.Built{}, err
 	}
-	a.access.Silence, a.access.Written = cmp.Or(s.silence, args.silence()), buildkit.Written(ctx, builder.endpoint)
-	a.access.Read = buildkit.Read(ctx, builder.endpoint)
+	a.access.StallTimeout, a.access.BytesWritten = cmp.Or(s.silence, args.silence()), buildkit.WriteCounter(ctx, builder.endpoint)
+	a.access.BytesRead = buildkit.ReadCounter(ctx, builder.endpoint)
 	if builder.own() {
 		a.access.Guard = s.guard(op)
 	}
@@ -115,8 +115,8 @@ func (a *attempt) pushWithRetry(ctx context.Context, client *registry.Client) er
 // buildOnce builds and pushes.
 func (a *attempt) buildOnce(ctx context.Context) error {
 	err := a.solve(ctx)
-	if silent, ok := errors.AsType[*buildkit.SilentCacheError](err); ok {
-		err = a.withoutCache(ctx, silent)
+	if stalled, ok := errors.AsType[*buildkit.StalledCacheError](err); ok {
+		err = a.withoutCache(ctx, stalled)
 	}
 	return saidByDaemon(err)
 }

@@ -46,17 +46,17 @@ var stoppedSentences = map[string]struct {
 	"a layer that is pulled": {
 		cause: context.Canceled,
 		build: []buildkit.Wait{{
-			Phase: buildkit.Fetching, What: "base image ghcr.io/a/b@" + stoppedDigest, Host: "ghcr.io", Detail: stoppedDigest, Bytes: 3 << 20, Total: 20 << 20,
+			Phase: buildkit.FetchingSource, What: "base image ghcr.io/a/b@" + stoppedDigest, Host: "ghcr.io", Detail: stoppedDigest, Bytes: 3 << 20, Total: 20 << 20,
 		}},
 		want: "canceled after 10m0s: it was fetching base image ghcr.io/a/b@sha256:0123456789ab… from ghcr.io " +
 			"(layer sha256:0123456789ab… 3MiB of 20MiB) for 9m50s; OUTCOME",
 	},
 	"a base image that is asked for": {
-		cause: context.Canceled, build: []buildkit.Wait{{Phase: buildkit.Asking, What: "ghcr.io/a/b:1", Host: "ghcr.io"}},
+		cause: context.Canceled, build: []buildkit.Wait{{Phase: buildkit.ResolvingImage, What: "ghcr.io/a/b:1", Host: "ghcr.io"}},
 		want: "canceled after 10m0s: it was asking ghcr.io for the base image ghcr.io/a/b:1 for 9m50s; OUTCOME",
 	},
 	"a context": {
-		cause: context.Canceled, build: []buildkit.Wait{{Phase: buildkit.Sending, What: "../app", Detail: "transferring context", Bytes: 12 << 20}},
+		cause: context.Canceled, build: []buildkit.Wait{{Phase: buildkit.SendingFiles, What: "../app", Detail: "transferring context", Bytes: 12 << 20}},
 		want: "canceled after 10m0s: it was sending ../app to the builder (12MiB arrived) for 9m50s; OUTCOME",
 	},
 	"caches": {

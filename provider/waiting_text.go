@@ -182,14 +182,14 @@ func newBuildWait(w buildkit.Wait) wait {
 
 func buildWaitText(w buildkit.Wait) string {
 	switch w.Phase {
-	case buildkit.Asking:
+	case buildkit.ResolvingImage:
 		return fmt.Sprintf("asking %s for the base image %s", w.Host, w.What)
-	case buildkit.Fetching:
+	case buildkit.FetchingSource:
 		if w.Host == "" {
 			return "fetching " + w.What
 		}
 		return fmt.Sprintf("fetching %s from %s", w.What, w.Host)
-	case buildkit.Sending:
+	case buildkit.SendingFiles:
 		return fmt.Sprintf("sending %s to the builder", folderText(w.What))
 	case buildkit.ImportingCache:
 		return "importing the cache " + w.What
@@ -228,9 +228,9 @@ func folderText(folder string) string {
 func progressText(w buildkit.Wait) string {
 	text := w.Detail
 	switch {
-	case w.Phase == buildkit.Sending && w.Bytes > 0:
+	case w.Phase == buildkit.SendingFiles && w.Bytes > 0:
 		return fmt.Sprintf(" (%s arrived)", units.BytesSize(float64(w.Bytes)))
-	case !slices.Contains([]buildkit.Phase{buildkit.Fetching, buildkit.ExportingCache, buildkit.Exporting}, w.Phase):
+	case !slices.Contains([]buildkit.Phase{buildkit.FetchingSource, buildkit.ExportingCache, buildkit.Exporting}, w.Phase):
 		text = ""
 	case strings.HasPrefix(text, "sha256:"):
 		text = "layer " + text

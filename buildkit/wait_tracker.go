@@ -17,10 +17,10 @@ type Phase int
 
 // The phases of a build, which may be at several at once.
 const (
-	Stepping        Phase = iota // a step of the Dockerfile, or another step of BuildKit's
-	Asking                       // a registry is asked what a base image is
-	Fetching                     // a base image, a remote build context, a source of ADD
-	Sending                      // files of this machine go to the daemon
+	RunningStep     Phase = iota // a step of the Dockerfile, or another step of BuildKit's
+	ResolvingImage               // a registry is asked what a base image is
+	FetchingSource               // a base image, a remote build context, a source of ADD
+	SendingFiles                 // files of this machine go to the daemon
 	ImportingCache               // a cache is looked up
 	ExportingCache               // a cache is written
 	PushingLayers                // layers go to a registry
@@ -52,19 +52,19 @@ func (e *StoppedError) Error() string { return e.Cause.Error() }
 // Unwrap is the cause.
 func (e *StoppedError) Unwrap() error { return e.Cause }
 
-// waiting follows what a solve waits for, up to the moment at which it is stopped: what a daemon reports afterwards is
+// waitTracker follows what a solve waits for, up to the moment at which it is stopped: what a daemon reports afterwards is
 // the end of what was canceled. It belongs to the goroutine that follows the status of the solve.
-type waiting struct {
+type waitTracker struct {
 	stopped func() bool
-	watch   *silenceWatch
+	watch   *stallWatch
 	caches  []Cache // that are written
 	exports []Export
-	open    map[digest.Digest]*waitingVertex
+	open    map[digest.Digest]*openVertex
 	pushes  bool // whether a push has begun
 }
 
-// waitingVertex is a vertex that has begun and not ended.
-type waitingVertex struct {
+// openVertex is a vertex that has begun and not ended.
+type openVertex struct {
 	name  string
 	step  Step
 	since time.Time
@@ -80,18 +80,18 @@ type part struct {
 }
 
 // vertex takes a step that begins or ends.
-func (w *waiting) vertex(v *client.Vertex, step Step) {
+func (w *waitTracker) vertex(v *client.Vertex, step Step) {
 	switch {
 	case w == nil || v.Started == nil || w.stopped():
 	case v.Completed != nil:
 		delete(w.open, v.Digest)
 	case w.open[v.Digest] == nil:
-		w.open[v.Digest] = &waitingVertex{name: v.Name, step: step, since: time.Now()}
+		w.open[v.Digest] = &openVertex{name: v.Name, step: step, since: time.Now()}
 	}
 }
 
 // status takes what a step is at. It returns true for the first sign of a push.
-func (w *waiting) status(s *client.VertexStatus) (pushes bool) {
+func (w *waitTracker) status(s *client.VertexStatus) (pushes bool) {
 	if w == nil || w.stopped() {
 		return false
 	}
@@ -111,7 +111,7 @@ func (w *waiting) status(s *client.VertexStatus) (pushes bool) {
 	case i >= 0:
 		v.parts[i].current, v.parts[i].total = s.Current, s.Total
 	default:
-		what, _ := w.watch.about(s.ID)
+		what, _ := w.watch.describePush(s.ID)
 		v.parts = append(v.parts, &part{
 			id: s.ID, current: s.Current, total: s.Total, repository: what.repository, since: time.Now(),
 		})
@@ -120,7 +120,7 @@ func (w *waiting) status(s *client.VertexStatus) (pushes bool) {
 }
 
 // waits returns what the solve was waiting for when it was stopped, or now, the longest first.
-func (w *waiting) waits(hide func(string) string) []Wait {
+func (w *waitTracker) waits(hide func(string) string) []Wait {
 	if w == nil {
 		return nil
 	}
@@ -138,14 +138,14 @@ func (w *waiting) waits(hide func(string) string) []Wait {
 }
 
 // describe returns what a vertex waits for. The names are those of BuildKit: see describeFetch and about.
-func (w *waiting) describe(v *waitingVertex) Wait {
+func (w *waitTracker) describe(v *openVertex) Wait {
 	wait := Wait{Step: v.step, Since: v.since}
 	if len(v.parts) > 0 {
 		first := v.parts[0]
 		wait.Detail, wait.Bytes, wait.Total = strings.TrimSuffix(first.id, ":"), first.current, first.total
 	}
-	if what, ok := asking(v.name); ok {
-		wait.Phase, wait.What, wait.Host = Asking, what.base, registryName(what.base)
+	if what, ok := describeResolve(v.name); ok {
+		wait.Phase, wait.What, wait.Host = ResolvingImage, what.base, registryName(what.base)
 		return wait
 	}
 	if ref, ok := strings.CutPrefix(v.name, "importing cache manifest from "); ok {
@@ -157,11 +157,11 @@ func (w *waiting) describe(v *waitingVertex) Wait {
 		return wait
 	}
 	if what, ok := w.watch.describeFetch(v.name); ok {
-		wait.Phase, wait.What, wait.Host = Fetching, what.fetch.What, what.fetch.Host
+		wait.Phase, wait.What, wait.Host = FetchingSource, what.fetch.What, what.fetch.Host
 		return wait
 	}
 	if folder, ok := w.folderOf(v.name); ok {
-		wait.Phase, wait.What = Sending, folder
+		wait.Phase, wait.What = SendingFiles, folder
 		return wait
 	}
 	if kind, ok := strings.CutPrefix(v.name, "exporting to "); ok {
@@ -171,7 +171,7 @@ func (w *waiting) describe(v *waitingVertex) Wait {
 }
 
 // describeExport completes what is known of an exporter of a kind: "image", "oci image format", "client directory".
-func (w *waiting) describeExport(wait Wait, v *waitingVertex, kind string) Wait {
+func (w *waitTracker) describeExport(wait Wait, v *openVertex, kind string) Wait {
 	wait.Phase = Exporting
 	for _, p := range v.parts {
 		if strings.HasPrefix(p.id, "pushing ") {
@@ -191,7 +191,7 @@ func (w *waiting) describeExport(wait Wait, v *waitingVertex, kind string) Wait 
 }
 
 // foldersOfExports returns where files are exported to. A daemon does not say which of several it writes.
-func (w *waiting) foldersOfExports() string {
+func (w *waitTracker) foldersOfExports() string {
 	var folders []string
 	for _, e := range w.exports {
 		if e.Dir != "" {
@@ -213,7 +213,7 @@ func cutCacheExport(step string) (kind string, ok bool) {
 }
 
 // cacheOf returns where a cache of a kind is written to, or the kind where the daemon alone knows.
-func (w *waiting) cacheOf(kind string) string {
+func (w *waitTracker) cacheOf(kind string) string {
 	attrs := map[string]struct{ kind, attr string }{
 		"registry": {"registry", "ref"}, "client directory": {"local", "dest"}, "Amazon S3": {"s3", "bucket"},
 	}
@@ -227,7 +227,7 @@ func (w *waiting) cacheOf(kind string) string {
 }
 
 // folderOf returns the folder or the file of this machine that a step sends.
-func (w *waiting) folderOf(step string) (folder string, ok bool) {
+func (w *waitTracker) folderOf(step string) (folder string, ok bool) {
 	if step == "[internal] load build context" {
 		return w.watch.files.Context, true
 	}

@@ -142,7 +142,7 @@ func solveAlone(t *testing.T, b *builds, plan inputs.Plan, access buildkit.Acces
 	if err != nil {
 		t.Fatal(err)
 	}
-	access.Credentials, access.Silence, access.Read = noCredentials, patienceOfTests, buildkit.Read(ctx, alone.Endpoint(t))
+	access.Credentials, access.StallTimeout, access.BytesRead = noCredentials, patienceOfTests, buildkit.ReadCounter(ctx, alone.Endpoint(t))
 	_, err = buildkit.Solve(ctx, b.c, plan, inputs, access, func(buildkit.Event) {})
 	return err
 }
@@ -171,7 +171,7 @@ func TestAServerThatStopsInAContextIsGivenUp(t *testing.T) {
 					plan = inline(t.TempDir(), fmt.Sprintf(s.dockerfile, server.URL+s.location))
 				}
 				err := solveAlone(t, b, plan, buildkit.Access{})
-				silent, is := errors.AsType[*buildkit.SilentSourceError](err)
+				silent, is := errors.AsType[*buildkit.StalledSourceError](err)
 				if pause > 0 && err != nil || pause == 0 && (!is || silent.Host != strings.TrimPrefix(server.URL, "http://")) {
 					t.Errorf("got %v", err)
 				}
@@ -206,7 +206,7 @@ func TestARegistryThatStopsInABaseImageIsGivenUp(t *testing.T) {
 			alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
 			plan.Platforms, plan.Repositories = []string{"linux/amd64"}, []string{registrytest.New(t).Host() + "/image"}
 			err := solveAlone(t, b, plan, buildkit.Access{})
-			silent, is := errors.AsType[*buildkit.SilentSourceError](err)
+			silent, is := errors.AsType[*buildkit.StalledSourceError](err)
 			if c.pause > 0 && err != nil || c.pause == 0 && (!is || silent.Host != registry.Host() || !strings.HasPrefix(silent.What, "base image "+registry.Host()+"/base:1")) {
 				t.Errorf("got %v", err)
 			}

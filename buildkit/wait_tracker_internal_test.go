@@ -21,36 +21,36 @@ var reportedSteps = map[string]struct {
 	want     Wait
 }{
 	"a step":       {step: "[linux/arm64 3/7] RUN npm ci", want: Wait{Step: Step{"linux/arm64", "3/7", "RUN npm ci"}}},
-	"a base image": {step: "[internal] load metadata for ghcr.io/a/b:1", want: Wait{Phase: Asking, What: "ghcr.io/a/b:1", Host: "ghcr.io"}},
+	"a base image": {step: "[internal] load metadata for ghcr.io/a/b:1", want: Wait{Phase: ResolvingImage, What: "ghcr.io/a/b:1", Host: "ghcr.io"}},
 	"words of a step": {
 		step: "[a 3/7] RUN echo load metadata for b", want: Wait{Step: Step{"", "a 3/7", "RUN echo load metadata for b"}},
 	},
 	"a base image of a platform": {
-		step: "[linux/arm64 internal] load metadata for ghcr.io/a/b:1", want: Wait{Phase: Asking, What: "ghcr.io/a/b:1", Host: "ghcr.io"},
+		step: "[linux/arm64 internal] load metadata for ghcr.io/a/b:1", want: Wait{Phase: ResolvingImage, What: "ghcr.io/a/b:1", Host: "ghcr.io"},
 	},
 	"a base image of a context": {
-		step: "[context b::linux/arm64] load metadata for ghcr.io/a/b:1", want: Wait{Phase: Asking, What: "ghcr.io/a/b:1", Host: "ghcr.io"},
+		step: "[context b::linux/arm64] load metadata for ghcr.io/a/b:1", want: Wait{Phase: ResolvingImage, What: "ghcr.io/a/b:1", Host: "ghcr.io"},
 	},
 	"a layer": {
 		step: "[1/2] FROM ghcr.io/a/b:1", statuses: []*client.VertexStatus{
 			{ID: "resolve ghcr.io/a/b:1", Completed: new(time.Time)}, {ID: "sha256:1", Current: 5, Total: 5}, {ID: layerDigest, Current: 3, Total: 20},
 		},
-		want: Wait{Phase: Fetching, What: "base image ghcr.io/a/b:1", Host: "ghcr.io", Detail: layerDigest, Bytes: 3, Total: 20},
+		want: Wait{Phase: FetchingSource, What: "base image ghcr.io/a/b:1", Host: "ghcr.io", Detail: layerDigest, Bytes: 3, Total: 20},
 	},
 	"git": {
 		step: "[internal] load git source https://user:canary@git.example/a.git",
-		want: Wait{Phase: Fetching, What: "build context https://git.example/a.git", Host: "git.example"},
+		want: Wait{Phase: FetchingSource, What: "build context https://git.example/a.git", Host: "git.example"},
 	},
 	"a signed URL": {
 		step: "[2/2] ADD https://cdn.example/a?X-Signature=canary /a",
-		want: Wait{Phase: Fetching, What: "ADD https://cdn.example/a?X-Signature=" + login.Redacted, Host: "cdn.example"},
+		want: Wait{Phase: FetchingSource, What: "ADD https://cdn.example/a?X-Signature=" + login.Redacted, Host: "cdn.example"},
 	},
 	"the context": {
 		step: "[internal] load build context", statuses: []*client.VertexStatus{{ID: "transferring context:", Current: 7}},
-		want: Wait{Phase: Sending, What: "../app", Detail: "transferring context", Bytes: 7},
+		want: Wait{Phase: SendingFiles, What: "../app", Detail: "transferring context", Bytes: 7},
 	},
-	"a named context": {step: "[context lib::linux/amd64] load from client", want: Wait{Phase: Sending, What: "../lib"}},
-	"the Dockerfile":  {step: "[internal] load build definition from Dockerfile", want: Wait{Phase: Sending, What: "Dockerfile"}},
+	"a named context": {step: "[context lib::linux/amd64] load from client", want: Wait{Phase: SendingFiles, What: "../lib"}},
+	"the Dockerfile":  {step: "[internal] load build definition from Dockerfile", want: Wait{Phase: SendingFiles, What: "Dockerfile"}},
 	"a cache":         {step: "importing cache manifest from ghcr.io/a/c", want: Wait{Phase: ImportingCache, What: "ghcr.io/a/c"}},
 	"a cache that is written": {
 		step: "exporting cache to registry", statuses: []*client.VertexStatus{{ID: "writing layer sha256:1"}},
@@ -78,10 +78,10 @@ func TestWaitsOfABuild(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			stopped := false
-			w := &waiting{
-				stopped: func() bool { return stopped }, open: map[digest.Digest]*waitingVertex{}, exports: []Export{{Dir: "out"}},
+			w := &waitTracker{
+				stopped: func() bool { return stopped }, open: map[digest.Digest]*openVertex{}, exports: []Export{{Dir: "out"}},
 				caches: []Cache{{Type: "registry", Attrs: map[string]string{"ref": "ghcr.io/a/d"}}, {Type: "gha"}},
-				watch: &silenceWatch{
+				watch: &stallWatch{
 					files: inputs.Files{Context: "../app", Named: map[string]string{"lib": "../lib"}}, repositories: []string{"ghcr.io/a/b"},
 				},
 			}
@@ -102,7 +102,7 @@ func TestWaitsOfABuild(t *testing.T) {
 				t.Fatalf("got %+v", got)
 			}
 			got[0].Since = time.Time{}
-			if c.want.Phase != Stepping {
+			if c.want.Phase != RunningStep {
 				c.want.Step = got[0].Step
 			}
 			if got[0] != c.want || strings.Contains(got[0].Step.Command, "canary") {

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// SilentCacheError says that nothing moved for too long while a cache was written. The image is not concerned.
-type SilentCacheError struct{ Limit time.Duration }
+// StalledCacheError says that nothing moved for too long while a cache was written. The image is not concerned.
+type StalledCacheError struct{ Limit time.Duration }
 
-func (e *SilentCacheError) Error() string {
+func (e *StalledCacheError) Error() string {
 	return fmt.Sprintf("writing the cache: nothing of it was taken within %s", e.Limit)
 }
 
-// stuck returns the error about what made no headway within limit.
-func (e exchange) stuck(limit time.Duration) error {
+// stallError returns the error about what made no headway within limit.
+func (e transfer) stallError(limit time.Duration) error {
 	switch {
 	case e.fetch != nil:
 		silent := *e.fetch
@@ -26,17 +26,17 @@ func (e exchange) stuck(limit time.Duration) error {
 			Text: fmt.Sprintf("%s does not answer: it has been silent for %s", registryName(e.base), limit),
 		}
 	case e.repository == "":
-		return &SilentCacheError{limit}
+		return &StalledCacheError{limit}
 	}
 	return &PushError{Repository: e.repository, Stalled: limit}
 }
 
-// silenceError returns the error with which a watch ended the solve; nil when err is none.
-func silenceError(err error) error {
-	if silent, ok := errors.AsType[*SilentCacheError](err); ok {
+// findStall returns the error with which a watch ended the solve; nil when err is none.
+func findStall(err error) error {
+	if silent, ok := errors.AsType[*StalledCacheError](err); ok {
 		return silent
 	}
-	if silent, ok := errors.AsType[*SilentSourceError](err); ok {
+	if silent, ok := errors.AsType[*StalledSourceError](err); ok {
 		return silent
 	}
 	if silent, ok := errors.AsType[*BaseImageError](err); ok {

@@ -60,7 +60,7 @@ func TestARegistryThatDoesNotKnowABaseImageIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	access := buildkit.Access{Credentials: noCredentials, Silence: time.Second}
+	access := buildkit.Access{Credentials: noCredentials, StallTimeout: time.Second}
 	_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
 	want := "base image " + silent.Host() + "/base:1: " + silent.Host() + " does not answer: it has been silent for 1s"
 	if base, ok := errors.AsType[*buildkit.BaseImageError](err); !ok || base.Fault != buildkit.Unreachable || base.Error() != want {
@@ -83,9 +83,9 @@ func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
 	}
 	cache := buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": bad.Host() + "/cache", "mode": "max", "ignore-error": "true"}}
 	still := func() (int64, bool) { return 0, true }
-	access := buildkit.Access{Credentials: noCredentials, Silence: time.Second, Written: still, CacheTo: []buildkit.Cache{cache}}
+	access := buildkit.Access{Credentials: noCredentials, StallTimeout: time.Second, BytesWritten: still, CacheTo: []buildkit.Cache{cache}}
 	_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
-	if silent, is := errors.AsType[*buildkit.SilentCacheError](err); !is || silent.Limit != time.Second {
+	if silent, is := errors.AsType[*buildkit.StalledCacheError](err); !is || silent.Limit != time.Second {
 		t.Errorf("got %v", err)
 	}
 }
@@ -95,7 +95,7 @@ func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
 func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 	t.Parallel()
 	b := newBuildsOn(t, &stuck)
-	written := buildkit.Written(t.Context(), stuck.Endpoint(t))
+	written := buildkit.WriteCounter(t.Context(), stuck.Endpoint(t))
 	cases := map[string]struct {
 		fault   registrytest.Fault
 		times   int
@@ -119,7 +119,7 @@ func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			access := buildkit.Access{Credentials: noCredentials, Silence: 1500 * time.Millisecond, Written: c.written}
+			access := buildkit.Access{Credentials: noCredentials, StallTimeout: 1500 * time.Millisecond, BytesWritten: c.written}
 			_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), far.Host()+c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)

@@ -13,15 +13,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// SilentSourceError says that a server stopped in the middle of what a build fetches from it.
-type SilentSourceError struct {
+// StalledSourceError says that a server stopped in the middle of what a build fetches from it.
+type StalledSourceError struct {
 	What  string // what is fetched: "base image X", "build context X", "ADD X", "cache X"
 	Host  string // who was silent; "" when the daemon does not tell
 	Limit time.Duration
 }
 
 // Error names what is fetched and the server.
-func (e *SilentSourceError) Error() string {
+func (e *StalledSourceError) Error() string {
 	who := "its server"
 	if e.Host != "" {
 		who = e.Host
@@ -40,9 +40,9 @@ var remoteSource = regexp.MustCompile(`(?:^|\s)((?:https?|git|ssh)://\S+|[\w.-]+
 
 // describeFetch returns what a step fetches. ok is false for a step that fetches nothing large. The names are those of
 // BuildKit's frontend (frontend/dockerui and frontend/dockerfile/dockerfile2llb).
-func (w *silenceWatch) describeFetch(step string) (exchange, bool) {
-	found := func(what, host string) (exchange, bool) {
-		return exchange{large: true, fetch: &SilentSourceError{What: login.Hide(what), Host: host}}, true
+func (w *stallWatch) describeFetch(step string) (transfer, bool) {
+	found := func(what, host string) (transfer, bool) {
+		return transfer{large: true, fetch: &StalledSourceError{What: login.Hide(what), Host: host}}, true
 	}
 	if location, ok := strings.CutPrefix(step, "[internal] load git source "); ok {
 		return found("build context "+location, hostOf(location))
@@ -62,12 +62,12 @@ func (w *silenceWatch) describeFetch(step string) (exchange, bool) {
 			return found("ADD "+source[1], hostOf(source[1]))
 		}
 	}
-	return exchange{}, false
+	return transfer{}, false
 }
 
 // archives returns the contexts that are neither git repositories nor images: a daemon does not say which one it
 // fetches.
-func (w *silenceWatch) archives() string {
+func (w *stallWatch) archives() string {
 	var found []string
 	for _, location := range slices.Sorted(maps.Values(w.files.WithoutLogins().Remotes())) {
 		if strings.HasPrefix(location, "http") {
@@ -89,56 +89,56 @@ func hostOf(location string) string {
 // registryName returns the registry of a reference as people write it.
 func registryName(ref string) string { return strings.TrimSuffix(registryHost(ref), ":443") }
 
-// noteHeadway takes what a daemon tells of a fetch: of layers that it pulls, how many bytes it has. Layers wait for
+// noteProgress takes what a daemon tells of a fetch: of layers that it pulls, how many bytes it has. Layers wait for
 // each other, so that one that moves is headway of all.
-func (w *silenceWatch) noteHeadway(s *client.VertexStatus) {
+func (w *stallWatch) noteProgress(s *client.VertexStatus) {
 	if !layerID.MatchString(s.ID) {
 		return
 	}
-	key := phaseKey{s.Vertex, s.ID}
-	p, complete := w.phases[key], s.Completed != nil || s.Total > 0 && s.Current >= s.Total
+	key := activityKey{s.Vertex, s.ID}
+	p, complete := w.activities[key], s.Completed != nil || s.Total > 0 && s.Current >= s.Total
 	switch {
 	case p == nil && !complete:
-		w.followLayer(key, s.Current)
+		w.beginLayer(key, s.Current)
 	case p != nil && complete:
-		w.leave(key)
-		w.renew()
+		w.forget(key)
+		w.extendFetches()
 	case p != nil && s.Current > p.pulled:
 		p.pulled = s.Current
-		w.renew()
+		w.extendFetches()
 	}
 }
 
-// followLayer begins to watch a layer of which so many bytes are there.
-func (w *silenceWatch) followLayer(key phaseKey, bytes int64) {
+// beginLayer begins to watch a layer of which so many bytes are there.
+func (w *stallWatch) beginLayer(key activityKey, bytes int64) {
 	what, ok := w.describeFetch(w.names[key.vertex])
 	if !ok {
-		what.fetch = &SilentSourceError{What: "layer " + key.id, Host: "its registry"}
+		what.fetch = &StalledSourceError{What: "layer " + key.id, Host: "its registry"}
 	}
 	what.large = false
-	w.follow(key, what, false)
-	w.phases[key].pulled = bytes
+	w.begin(key, what, false)
+	w.activities[key].pulled = bytes
 }
 
-// renew notes headway of everything that is fetched.
-func (w *silenceWatch) renew() {
-	for _, p := range w.phases {
+// extendFetches notes headway of everything that is fetched.
+func (w *stallWatch) extendFetches() {
+	for _, p := range w.activities {
 		if p.fetch != nil {
-			p.headway = time.Now()
+			p.progressed = time.Now()
 		}
 	}
 }
 
-// trickle returns what a daemon moves without any headway, in bytes per second.
-func (w *silenceWatch) trickle(p *phase) float64 {
+// idleBytesPerSecond returns what a daemon moves without any headway, in bytes per second.
+func (w *stallWatch) idleBytesPerSecond(p *activity) float64 {
 	if p.fetch == nil {
-		return trickle
+		return minBytesPerSecond
 	}
 	pulling := 0
-	for _, other := range w.phases {
+	for _, other := range w.activities {
 		if other.fetch != nil && !other.large {
 			pulling++
 		}
 	}
-	return trickle + float64(pulling*bookkeeping)
+	return minBytesPerSecond + float64(pulling*layerPollBytesPerSecond)
 }
