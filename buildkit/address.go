@@ -8,7 +8,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/address"
 )
 
-// nearness says where an address leads.
+// nearness is where an address leads. A higher value is more dangerous.
 type nearness int
 
 const (
@@ -17,9 +17,9 @@ const (
 	cloudService // link-local addresses and the metadata services of clouds
 )
 
-// parseAddress reads an address in any form that the C library takes (inet_aton(3)). ok is false for anything else.
+// parseAddress parses an address in any form that the C library takes (inet_aton(3)). ok is false for anything else.
 //
-// Git reaches 127.0.0.1 as 2130706433, 0x7f.1 or 0177.0.0.1 too.
+// Git takes these forms: 2130706433, 0x7f.1 and 0177.0.0.1 all are 127.0.0.1.
 func parseAddress(host string) (addr netip.Addr, ok bool) {
 	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return addr.WithZone(""), true

@@ -5,24 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"strings"
 
 	"github.com/moby/buildkit/client"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// Cache is a place where the results of steps are kept for other builders
-// (https://github.com/moby/buildkit/blob/master/README.md#cache). It has no say in what is built; only an inline cache is
-// part of the image.
+// Cache is a place that keeps the results of steps for other builders
+// (https://github.com/moby/buildkit/blob/master/README.md#cache). A cache does not change what is built. Only an inline
+// cache is part of the image.
 type Cache struct {
 	Type  string            // "registry", "local", "s3", "gha", "azblob" or "inline"
 	Attrs map[string]string // by BuildKit's names
 }
 
-// cacheExports are those that the build writes. BUILDKIT_INLINE_CACHE asks for one inside the image: the frontend leaves that to
-// its client, as docker build does it.
+// cacheExports returns the caches that the build writes. It adds an inline cache if the argument BUILDKIT_INLINE_CACHE
+// asks for one. The frontend leaves that argument to its client, and docker build does the same.
 func cacheExports(plan inputs.Plan, to []Cache) []Cache {
 	if plan.HasInlineCache() { // BuildKit takes two inline caches for one
 		to = append(to[:len(to):len(to)], Cache{Type: "inline"})
@@ -30,10 +32,11 @@ func cacheExports(plan inputs.Plan, to []Cache) []Cache {
 	return to
 }
 
-// secretAttrs are the attributes of caches that nobody is shown.
+// secretAttrs are the attributes of caches that are never shown.
 var secretAttrs = []string{"secret_access_key", "session_token", "token", "ghtoken"}
 
-// cacheEntries are the caches as BuildKit's client wants them, which writes into their attributes.
+// cacheEntries converts caches for BuildKit's client and hides their secrets from then on. It copies the attributes,
+// because the client writes into them.
 func (s *solve) cacheEntries(caches []Cache) []client.CacheOptionsEntry {
 	var entries []client.CacheOptionsEntry
 	for _, c := range caches {
@@ -49,9 +52,11 @@ func (s *solve) cacheEntries(caches []Cache) []client.CacheOptionsEntry {
 	return entries
 }
 
-// openCacheImports leaves out folders that hold no cache, as they do before the first build, and warns of them.
+// openCacheImports opens the folders of caches and returns the caches that can be read. It warns of the others.
+//
+// A folder has no cache before the first build.
 func (s *solve) openCacheImports(ctx context.Context, caches []Cache) []Cache {
-	var there []Cache
+	var usable []Cache
 	for _, c := range caches {
 		if c.Type == "local" {
 			digest, err := s.openCache(ctx, c)
@@ -59,23 +64,46 @@ func (s *solve) openCacheImports(ctx context.Context, caches []Cache) []Cache {
 				err = fmt.Errorf("there is no cache in the folder %s", c.Attrs["src"])
 			}
 			if err != nil {
-				s.steps.warn(fmt.Sprintf("cacheFrom: %v: it is built without", err))
+				s.log.DebugContext(ctx, "cache import left out", "cache", c, "error", err)
+				s.steps.warn(&CacheError{Err: fmt.Errorf("%w: it is built without", err)})
 				continue
 			}
 			c.Attrs = maps.Clone(c.Attrs)
 			c.Attrs["digest"] = digest
 		}
-		there = append(there, c)
+		s.log.DebugContext(ctx, "cache import", "cache", c)
+		usable = append(usable, c)
 	}
-	return there
+	return usable
 }
 
-// parseCacheFailure tells of a step that it was about a cache and failed: a build can do without, but should not in silence.
-func parseCacheFailure(name, cause string) (string, bool) {
-	for prefix, input := range map[string]string{"importing cache manifest from ": "cacheFrom", "exporting cache to ": "cacheTo"} {
-		if strings.HasPrefix(name, prefix) {
-			return fmt.Sprintf("%s: %s: %s", input, name, cause), true
+// Names of the daemon's steps that are about a cache.
+const (
+	cacheImportPrefix = "importing cache manifest from "
+	cacheExportPrefix = "exporting cache to "
+)
+
+// newCacheError returns the error of a step that failed and was about a cache; nil for any other step.
+//
+// A build does without such a cache, but a person must hear of it.
+func newCacheError(step, cause string) *CacheError {
+	isExport := strings.HasPrefix(step, cacheExportPrefix)
+	if !isExport && !strings.HasPrefix(step, cacheImportPrefix) {
+		return nil
+	}
+	return &CacheError{Export: isExport, Err: errors.New(step + ": " + cause)}
+}
+
+// cacheLocations are the attributes that say where a cache is. They hold no secret but a login in a URL.
+var cacheLocations = []string{"ref", "src", "dest", "bucket", "name", "scope"}
+
+// LogValue returns the type of the cache and where it is. Other attributes may be secret.
+func (c Cache) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("type", c.Type)}
+	for _, name := range cacheLocations {
+		if value := c.Attrs[name]; value != "" {
+			attrs = append(attrs, slog.String(name, login.Hide(value)))
 		}
 	}
-	return "", false
+	return slog.GroupValue(attrs...)
 }

@@ -29,7 +29,7 @@ func (s *cacheStore) ReaderAt(_ context.Context, desc ocispecs.Descriptor) (cont
 	return rescue.Value(func() (content.ReaderAt, error) {
 		b, err := s.open(desc.Digest)
 		if err != nil {
-			return nil, absentBlob(desc.Digest, err)
+			return nil, blobError(desc.Digest, err)
 		}
 		return b, nil
 	})
@@ -40,15 +40,15 @@ func (s *cacheStore) Info(_ context.Context, d digest.Digest) (content.Info, err
 	return rescue.Value(func() (content.Info, error) {
 		b, err := s.open(d)
 		if err != nil {
-			return content.Info{}, absentBlob(d, err)
+			return content.Info{}, blobError(d, err)
 		}
 		info := content.Info{Digest: d, Size: b.Size(), CreatedAt: b.info.ModTime(), UpdatedAt: b.info.ModTime()}
 		return info, b.Close()
 	})
 }
 
-// absentBlob returns err, or errdefs.ErrNotFound for a missing file, as containerd's stores do.
-func absentBlob(d digest.Digest, err error) error {
+// blobError returns err, or errdefs.ErrNotFound for a missing file, as containerd's stores do.
+func blobError(d digest.Digest, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("content %s: %w", d, errdefs.ErrNotFound)
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// cacheStore is a folder with a cache. What is read of it is regular and in the folder, whatever links are there.
+// cacheStore is a folder with a cache. It reads only regular files in the folder, even if there are links.
 type cacheStore struct {
 	content.Store
 	root *os.Root
@@ -28,7 +28,7 @@ type cacheStore struct {
 // cacheStoreName returns the name by which the daemon asks for the folder of a cache.
 func cacheStoreName(dir string) string { return "local:" + dir }
 
-// openStore opens the folder at dir, once for both directions.
+// openStore returns the store of the folder at dir. It opens the folder once, for both reading and writing.
 func (s *solve) openStore(dir string, open func(string) (*os.Root, error)) (*cacheStore, error) {
 	if known := s.stores[cacheStoreName(dir)]; known != nil {
 		return known, nil
@@ -52,8 +52,8 @@ func (s *solve) openStore(dir string, open func(string) (*os.Root, error)) (*cac
 	return store, nil
 }
 
-// openCache opens the folder of a cache and returns the digest that its index has under the cache's tag. Where there is
-// no cache the error is fs.ErrNotExist.
+// openCache opens the folder of a cache and returns the digest that its index has under the cache's tag. It returns
+// fs.ErrNotExist if there is no cache.
 func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
 	dir := c.Attrs["src"]
 	store, err := s.openStore(dir, s.plan.Files.ProjectBounds().OpenRoot)
@@ -78,7 +78,7 @@ func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
 	return found, nil
 }
 
-// imageName is the annotation under which containerd keeps a name, which comes before that of OCI.
+// imageName is the annotation for which containerd looks first, before that of OCI.
 const imageName = "io.containerd.image.name"
 
 // findTag returns the digest that an index has under a tag. The errors show nothing of the text.
@@ -97,20 +97,22 @@ func findTag(text []byte, tag string) (string, error) {
 	return "", fmt.Errorf("there is no cache with the tag %q in it", tag)
 }
 
-// checkCacheFolders opens the folders that caches are written to.
+// checkCacheFolders opens the folders of the caches that the build writes. It returns a *CacheError for the first
+// folder that cannot be written to.
 func (s *solve) checkCacheFolders(caches []Cache) error {
 	for _, c := range caches {
 		if c.Type != "local" {
 			continue
 		}
 		if _, err := s.openStore(c.Attrs["dest"], s.plan.Files.ProjectBounds().MakeRoot); err != nil {
-			return fmt.Errorf("cacheTo: %w", err)
+			return &CacheError{Export: true, Err: err}
 		}
 	}
 	return nil
 }
 
-// checkCacheFolder wants files and folders where BuildKit's client and containerd's store open, write and make some.
+// checkCacheFolder looks at the files and folders that BuildKit's client and containerd's store open, write and make. It
+// returns a *CacheFileError for a link or any other kind of file, and a *file.TooLargeError for a long text.
 func checkCacheFolder(root *os.Root) error {
 	kinds := map[string]fs.FileMode{
 		"ingest": fs.ModeDir, "blobs": fs.ModeDir, "blobs/sha256": fs.ModeDir,
@@ -127,7 +129,7 @@ func checkCacheFolder(root *os.Root) error {
 		case err != nil:
 			return err
 		case info.Mode().Type() != want:
-			return fmt.Errorf("%s: it is a link or another kind of file than a cache has. Remove it", path)
+			return &CacheFileError{Path: path}
 		case want == 0 && info.Size() > file.LimitText:
 			return &fs.PathError{Op: "read", Path: path, Err: &file.TooLargeError{Limit: file.LimitText}}
 		}
@@ -145,6 +147,7 @@ func (s *cacheStore) read(ctx context.Context, name string) ([]byte, error) {
 	return file.ReadAll(ctx, f, file.LimitText)
 }
 
+// open opens the blob with this digest.
 func (s *cacheStore) open(d digest.Digest) (*blob, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err

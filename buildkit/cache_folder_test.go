@@ -46,7 +46,7 @@ func TestACacheOfSomebodyElse(t *testing.T) {
 		if err := plant.do(dir); err != nil {
 			t.Fatal(err)
 		}
-		s := newSolve(inputs.Plan{}, &inputs.Inputs{}, func(Event) {})
+		s := newSolve(inputs.Plan{}, &inputs.Inputs{}, nil, func(Event) {})
 		_, err := s.openCache(t.Context(), Cache{Type: "local", Attrs: map[string]string{"src": dir}})
 		if err == nil {
 			err = readBlob(t.Context(), s.stores[cacheStoreName(dir)], digest.FromString("blob"))

@@ -106,10 +106,10 @@ func TestCachesThatFail(t *testing.T) {
 		access      buildkit.Access
 		err, warned string
 	}{
-		"no such cache":    {buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "registry", Attrs: map[string]string{"ref": ref}}}}, "", "cacheFrom: importing cache manifest from " + ref},
-		"an empty folder":  {buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "local", Attrs: map[string]string{"src": t.TempDir()}}}}, "", "cacheFrom: there is no cache in the folder /"},
+		"no such cache":    {buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "registry", Attrs: map[string]string{"ref": ref}}}}, "", "importing cache manifest from " + ref},
+		"an empty folder":  {buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "local", Attrs: map[string]string{"src": t.TempDir()}}}}, "", "there is no cache in the folder /"},
 		"no right to it":   {buildkit.Access{CacheTo: []buildkit.Cache{to}}, "denied: no", ""},
-		"which is ignored": {buildkit.Access{CacheTo: []buildkit.Cache{ignored}}, "", "cacheTo: exporting cache to registry: "},
+		"which is ignored": {buildkit.Access{CacheTo: []buildkit.Cache{ignored}}, "", "exporting cache to registry: "},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -4,8 +4,8 @@ package buildkit
 
 import "context"
 
-// ReadCounter is nil: this system does not tell.
-func ReadCounter(context.Context, string) func() (bytes int64, known bool) { return nil }
+// ReadCounter returns nil, because this system does not count.
+func ReadCounter(context.Context, string) func() (bytes int64, ok bool) { return nil }
 
-// WriteCounter is nil: this system does not tell.
-func WriteCounter(context.Context, string) func() (bytes int64, known bool) { return nil }
+// WriteCounter returns nil, because this system does not count.
+func WriteCounter(context.Context, string) func() (bytes int64, ok bool) { return nil }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,68 +11,12 @@ import (
 	"github.com/moby/buildkit/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
 // dialLimit bounds the wait for a daemon's first answer.
 const dialLimit = 20 * time.Second
 
-// CheckEndpoint tells what is wrong with the address of a daemon, without dialing it. "unix:///path" and "tcp://host:port"
-// are understood.
-func CheckEndpoint(endpoint string) error {
-	scheme, rest, ok := strings.Cut(endpoint, "://")
-	if plain, found := login.Cut(endpoint); found {
-		return fmt.Errorf("%q: an endpoint has no user and no password: BuildKit's protocol would not send them", plain)
-	}
-	switch {
-	case !ok || rest == "":
-		return fmt.Errorf("%q is not an endpoint: write unix:///run/buildkit/buildkitd.sock or tcp://host:port", endpoint)
-	case scheme == "unix" && !strings.HasPrefix(rest, "/"):
-		return fmt.Errorf("%q: a unix:// endpoint has an absolute path: unix:///run/buildkit/buildkitd.sock", endpoint)
-	case scheme == "tcp" && !strings.Contains(rest, ":"):
-		return fmt.Errorf("%q: a tcp:// endpoint has a port: tcp://%s:1234", endpoint, rest)
-	case scheme != "unix" && scheme != "tcp":
-		return fmt.Errorf("%q: the scheme %s:// is not known: use unix:// or tcp://", endpoint, scheme)
-	}
-	return nil
-}
-
-// InsecureTCPError says that a daemon on another machine was to be reached without TLS.
-type InsecureTCPError struct{ Endpoint, Address string }
-
-func (e *InsecureTCPError) Error() string {
-	return fmt.Sprintf("%s: it was not dialed: %s is another machine, and without TLS everybody on the way reads the secrets of the build "+
-		"and may change what is built", e.Endpoint, e.Address)
-}
-
-// CheckLocal returns an *InsecureTCPError when the text of an endpoint alone says that it is on another machine: tcp:// with
-// an address. Of a name only Dial can tell.
-func CheckLocal(endpoint string) error {
-	hostPort, isTCP := strings.CutPrefix(endpoint, "tcp://")
-	if host, _, err := net.SplitHostPort(hostPort); isTCP && err == nil {
-		if addr, ok := parseAddress(host); ok && !isThisMachine(addr) {
-			return &InsecureTCPError{Endpoint: endpoint, Address: addr.String()}
-		}
-	}
-	return nil
-}
-
-// isThisMachine reports whether what is sent to addr stays on this machine: a loopback address, the one by which people say "this
-// machine" when they copy it from a daemon's arguments (0.0.0.0), or one of an interface of its own.
-func isThisMachine(addr netip.Addr) bool {
-	addr = addr.Unmap()
-	if addr.IsLoopback() || addr.IsUnspecified() {
-		return true
-	}
-	own, _ := net.InterfaceAddrs() // without them only the loopback is known
-	return slices.ContainsFunc(own, func(a net.Addr) bool {
-		prefix, err := netip.ParsePrefix(a.String())
-		return err == nil && prefix.Addr().Unmap() == addr.WithZone("")
-	})
-}
-
-// localDialer dials what leads to this machine and nothing else: what it judges is the very address that it dials.
+// localDialer dials this machine only. It resolves the host itself, so that it checks the same address that it dials.
 type localDialer struct {
 	endpoint string
 
@@ -82,6 +24,7 @@ type localDialer struct {
 	refusal error
 }
 
+// dial connects to a "host:port". It returns an *InsecureTCPError if the host has an address of another machine.
 func (d *localDialer) dial(ctx context.Context, hostPort string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil {
@@ -111,16 +54,17 @@ func (d *localDialer) dial(ctx context.Context, hostPort string) (net.Conn, erro
 	return nil, err
 }
 
+// err returns the *InsecureTCPError of a dial; nil if there was none.
 func (d *localDialer) err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.refusal
 }
 
-// Dial connects to the daemon at endpoint and waits for its first answer, 20 s at most. The caller closes the client.
+// Dial connects to the daemon at endpoint and waits at most 20 s for its first answer. The caller closes the client.
 //
-// The error is a *NoDaemonError when nothing answers there, and an *InsecureTCPError for tcp:// to another
-// machine than this one; DialInsecure reaches those too.
+// It returns an *EndpointError for an endpoint that cannot be used, and a *NoDaemonError if no daemon answers. For tcp://
+// to another machine it returns an *InsecureTCPError; DialInsecure connects to those too.
 func Dial(ctx context.Context, endpoint string) (*client.Client, error) {
 	local := &localDialer{endpoint: endpoint}
 	var opts []client.ClientOpt
@@ -134,25 +78,30 @@ func Dial(ctx context.Context, endpoint string) (*client.Client, error) {
 	return c, err
 }
 
-// DialInsecure is Dial for any machine.
+// DialInsecure does what Dial does, for any machine.
 func DialInsecure(ctx context.Context, endpoint string) (*client.Client, error) {
 	return dial(ctx, endpoint)
 }
 
-// DialThrough is Dial over connections that connect makes, which knows better who must answer there.
-func DialThrough(ctx context.Context, endpoint string, connect func(context.Context) (net.Conn, error)) (*client.Client, error) {
-	return dial(ctx, endpoint, client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return connect(ctx) }))
+// DialThrough does what Dial does, over connections that connect makes. connect may check who answers.
+func DialThrough(
+	ctx context.Context, endpoint string, connect func(context.Context) (net.Conn, error),
+) (*client.Client, error) {
+	dialer := func(ctx context.Context, _ string) (net.Conn, error) { return connect(ctx) }
+	return dial(ctx, endpoint, client.WithContextDialer(dialer))
 }
 
-// anyAddress stands for a path that the dialer knows. A client takes its address for a URL, and what a path has in it may be
-// none, or another path: /a%2Fb.
+// anyAddress stands for a path that only the dialer knows.
+//
+// A client parses its address as a URL. The path of a socket may be no valid URL, or another path: /a%2Fb.
 const anyAddress = "unix:///buildkitd.sock"
 
+// dial connects to the daemon at endpoint and waits for its first answer.
 func dial(ctx context.Context, endpoint string, opts ...client.ClientOpt) (*client.Client, error) {
 	if err := CheckEndpoint(endpoint); err != nil {
 		return nil, err
 	}
-	// A daemon that froze or a network that swallows packets would otherwise be waited for without end.
+	// Without keepalive, a frozen daemon or a network that drops packets would block the client forever.
 	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})
 	address := endpoint
 	if path, ok := strings.CutPrefix(endpoint, "unix://"); ok {
@@ -163,7 +112,7 @@ func dial(ctx context.Context, endpoint string, opts ...client.ClientOpt) (*clie
 	}
 	c, err := client.New(ctx, address, append(opts, client.WithGRPCDialOption(alive))...)
 	if err != nil {
-		return nil, unreachable(endpoint, err)
+		return nil, &NoDaemonError{Endpoint: endpoint, Cause: err}
 	}
 	waitCtx, stop := context.WithTimeoutCause(ctx, dialLimit, fmt.Errorf("no answer within %s", dialLimit))
 	defer stop()
@@ -175,12 +124,12 @@ func dial(ctx context.Context, endpoint string, opts ...client.ClientOpt) (*clie
 		if waitCtx.Err() != nil {
 			err = context.Cause(waitCtx)
 		}
-		return nil, unreachable(endpoint, err)
+		return nil, &NoDaemonError{Endpoint: endpoint, Cause: err}
 	}
 	return c, nil
 }
 
-// NoDaemonError says that no daemon answers at an endpoint.
+// NoDaemonError is an endpoint at which no daemon answers.
 type NoDaemonError struct {
 	Endpoint string
 	Cause    error
@@ -193,7 +142,3 @@ func (e *NoDaemonError) Error() string {
 
 // Unwrap returns the cause.
 func (e *NoDaemonError) Unwrap() error { return e.Cause }
-
-func unreachable(endpoint string, cause error) error {
-	return &NoDaemonError{Endpoint: endpoint, Cause: cause}
-}

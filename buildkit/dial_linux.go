@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketPathLimit is what a sockaddr_un holds, less the zero byte at its end.
+// socketPathLimit is the number of bytes in a sockaddr_un, without the zero byte at its end.
 const socketPathLimit = 107
 
-// dialSocket connects to the Unix socket at path, however long that is.
+// dialSocket connects to the Unix socket at path, which may be of any length.
 func dialSocket(ctx context.Context, path string) (net.Conn, error) {
 	if len(path) > socketPathLimit {
 		socket, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)

@@ -20,7 +20,7 @@ func TestCheckEndpoint(t *testing.T) {
 		"/run/b.sock":              "is not an endpoint",
 		"unix://":                  "is not an endpoint",
 		"unix://run/b.sock":        "has an absolute path",
-		"tcp://host":               "has a port: tcp://host:1234",
+		"tcp://host":               "has a port",
 		"docker-container://build": "the scheme docker-container:// is not known",
 	}
 	for endpoint, want := range cases {

@@ -1,12 +1,15 @@
-// Package buildkit drives one build: it has a BuildKit daemon solve what was recorded for one or several platforms, and
-// pushes the result by digest. Names and tags are none of its business.
+// Package buildkit runs one build. A BuildKit daemon solves a plan for one or several platforms and pushes the image by
+// digest. Package registry names and tags the image.
 //
-//	inputs.Plan what to build, and inputs.Load, which records and hashes what the build reads (inputs/, source/)
-//	Access      what the solve may use beside: credentials, secrets, caches, exports (session.go, secrets.go, cache.go, exports.go)
-//	Dial        a connection to a daemon that answers                               (dial.go)
-//	Solve       the plan on that daemon, with the session that serves it            (solve.go, session.go)
-//	Event       what a person is shown while it runs                                (events.go)
-//	StepError   what a person is shown when a step fails                            (errors.go)
+//	inputs.Plan  is what to build; inputs.Load records and hashes what the build reads (inputs/, source/)
+//	Access       is what the solve may use besides: credentials, secrets, caches, exports (session.go)
+//	Dial         connects to a daemon and waits until it answers (dial.go)
+//	Solve        solves the plan on that daemon and serves the session (solve.go, session.go)
+//	Event        is what a person sees while the build runs (events.go)
+//	StepError    is what a person sees if a step fails (errors.go)
+//	Guard        limits what a Dockerfile may reach on the plugin's own builder (reach.go)
 //
-// The embedded daemon is the package daemon below, Docker Engines are the package engine.
+// Errors hold facts. They know no input of a resource and say not what to do: package provider adds that.
+//
+// Package daemon starts the embedded daemon, and package engine loads images into Docker Engines.
 package buildkit

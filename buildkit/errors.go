@@ -6,19 +6,18 @@ import (
 	"time"
 )
 
-// StepError is a step of the Dockerfile that failed, or a part of the Dockerfile that cannot be built. Its text is all
-// that a person needs: the platform, the step, what became of it, where it stands in the Dockerfile and the last lines
-// that it printed.
+// StepError is a step of the Dockerfile that failed, or a part of the Dockerfile that cannot be built. Its text has the
+// platform, the step, the failure, the lines of the Dockerfile and the last lines that the step printed.
 type StepError struct {
 	Step     Step
-	ExitCode int      // of the step's process; 0 when it did not come to run
-	Reason   string   // when there is no exit code
+	ExitCode int      // of the step's process; 0 if the process did not run
+	Reason   string   // set if there is no exit code
 	Fault    Fault    // what Reason says, if it is known
-	Excerpt  string   // the Dockerfile around the step; "" when it is not known
+	Excerpt  string   // the Dockerfile around the step; "" if it is not known
 	Output   []string // the last lines, 20 at most
 
-	// MissingSecrets are the ids of secrets that the build asked for and that were not given. Without "required" a
-	// mount of one that is not there is left out, and the step fails in a way of its own.
+	// MissingSecrets are the ids of secrets that the build asked for and the program did not give. BuildKit leaves out
+	// the mount of a missing secret unless it is "required", and the step then fails for a reason of its own.
 	MissingSecrets []string
 }
 
@@ -38,6 +37,7 @@ func (e *StepError) Error() string {
 	return b.String()
 }
 
+// title names the step.
 func (e *StepError) title() string {
 	if e.Step.Position == "" {
 		return e.Step.Command
@@ -45,6 +45,7 @@ func (e *StepError) title() string {
 	return fmt.Sprintf("step [%s] %s", e.Step.Position, e.Step.Command)
 }
 
+// outcome says how the step failed.
 func (e *StepError) outcome() string {
 	switch {
 	case e.ExitCode == 137:
@@ -58,8 +59,8 @@ func (e *StepError) outcome() string {
 // PushError is a push that failed after the image was built.
 type PushError struct {
 	Repository string        // host/path, as in Plan.Repositories
-	Text       string        // what the daemon says of it, most of it the registry's words; "" when it stalled
-	Stalled    time.Duration // how long the registry did not answer, before the push was ended; 0 when it did not stall
+	Text       string        // what the daemon says of it, most of it the registry's words; "" if it stalled
+	Stalled    time.Duration // how long the registry did not answer before the push was ended; 0 if it did not stall
 }
 
 // Error names the repository and what the daemon says.
@@ -70,15 +71,15 @@ func (e *PushError) Error() string {
 	return fmt.Sprintf("pushing to %s: %s", e.Repository, e.Text)
 }
 
-// BaseImageError is an image that a build needs and the builder did not get: the one of FROM, COPY --from, RUN
+// BaseImageError is an image that a build needs and the builder did not get. It is the image of FROM, COPY --from, RUN
 // --mount=from or a named context, or a frontend.
 type BaseImageError struct {
 	Ref      string // canonical, such as "docker.io/library/alpine:3.20"
-	Platform string // that was wanted, as "linux/arm64"; "" when the daemon chose it
+	Platform string // that was asked for, as "linux/arm64"; "" if the daemon chose it
 	Frontend bool   // it is the image of a frontend
 	Fault    Fault  // what Text says, if it is known
 	Text     string // what the daemon says of it, some of it the registry's words
-	Excerpt  string // the Dockerfile around the line that asks for it; "" when it is not known
+	Excerpt  string // the Dockerfile around the line that asks for it; "" if it is not known
 }
 
 // NotFound reports whether the registry said that it has no such image.
@@ -87,7 +88,7 @@ func (e *BaseImageError) NotFound() bool { return e.Fault == NotFound }
 // Host returns the host of the registry.
 func (e *BaseImageError) Host() string { return registryName(e.Ref) }
 
-// Error names the image, the platform if the daemon had to find one, what the daemon says and the Dockerfile's line.
+// Error names the image, what the daemon says and the Dockerfile's line. It names the platform if that was missing.
 func (e *BaseImageError) Error() string {
 	what := "base image "
 	if e.Frontend {
@@ -104,7 +105,7 @@ func (e *BaseImageError) Error() string {
 	return text
 }
 
-// DaemonError is what the daemon says when it names no step, image or push.
+// DaemonError is a failure for which the daemon names no step, image or push.
 type DaemonError struct {
 	Fault Fault // what Text says, if it is known
 	Text  string
@@ -112,3 +113,9 @@ type DaemonError struct {
 
 // Error returns the daemon's text.
 func (e *DaemonError) Error() string { return e.Text }
+
+// OldDaemonError is a daemon that is too old for the build.
+type OldDaemonError struct{ Text string }
+
+// Error says what the daemon does not know.
+func (e *OldDaemonError) Error() string { return e.Text }

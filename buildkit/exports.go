@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"maps"
 
@@ -12,34 +11,58 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Export is something that a build leaves beside the image that is pushed. It is there when the build has succeeded, and not
-// in parts when it has not.
+// Export is a result of a build besides the pushed image. It appears whole after the build has succeeded. A build that
+// fails leaves no part of it.
 type Export struct {
-	Type  string            // "local": the files of the image; "tar": they as an archive; "oci" and "docker": the image as an archive
+	// Type is "local" for the files of the image, "tar" for these files as an archive, and "oci" or "docker" for the
+	// image as an archive.
+	Type  string
 	Attrs map[string]string // by BuildKit's names
-	Dir   string            // of "local": where the files go; what is there stays
+	Dir   string            // of "local": where the files go; other files in there stay
 
-	// Open makes what gets the archive of the others, before the build starts.
+	// Open makes the sink for the archive, before the build starts. It is nil for "local".
 	Open func(ctx context.Context) (Sink, error)
 }
 
-// Sink gets one archive: Write it to its end, and then either Commit or Abort.
+// Sink takes one archive. The caller writes all of it, and then calls either Commit or Abort.
 type Sink interface {
 	io.Writer
 	Commit() error
-	Abort() error // nil, or why it took no more
+	Abort() error // nil, or why the sink took no more
 }
 
-// openExports are what the daemon is asked for: the image last, because each exporter's digest replaces the one before.
+// ExportError is an export that cannot be written.
+type ExportError struct {
+	Path string // of the file; "" if Err names it
+	Err  error
+}
+
+// Error names the file and the cause.
+func (e *ExportError) Error() string {
+	if e.Path == "" {
+		return e.Err.Error()
+	}
+	return e.Path + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *ExportError) Unwrap() error { return e.Err }
+
+// openExports opens the folders and sinks of the exports and returns the entries for the daemon. It returns an
+// *ExportError for a folder that cannot be made, and the error of Open as it is.
+//
+// The image comes last, because each exporter's digest replaces the one before.
 func (s *solve) openExports(ctx context.Context, exports []Export) ([]client.ExportEntry, error) {
-	s.received = &receiver{folders: map[int]*exportedFolder{}, archives: filesync.NewFSSyncTarget()}
+	s.received = &receiver{
+		folders: map[int]*exportedFolder{}, archives: filesync.NewFSSyncTarget(), stop: s.readGuard.stop,
+	}
 	var entries []client.ExportEntry
 	for number, e := range exports {
 		entry := client.ExportEntry{Type: e.Type, Attrs: maps.Clone(e.Attrs), OutputDir: e.Dir}
 		if e.Open == nil {
 			root, err := s.plan.Files.ProjectBounds().MakeRoot(e.Dir)
 			if err != nil {
-				return nil, fmt.Errorf("exports: %w", err)
+				return nil, &ExportError{Err: err}
 			}
 			mirror := e.Attrs["mode"] == string(client.LocalExporterModeDelete)
 			s.received.folders[number] = &exportedFolder{root: root, mirror: mirror}
@@ -58,20 +81,22 @@ func (s *solve) openExports(ctx context.Context, exports []Export) ([]client.Exp
 	return append(entries, imageExports(s.plan)...), nil
 }
 
-// keepOpen is a sink that stays open when the daemon has sent what there is: whether that is all shows when the solve returns.
+// keepOpen is a sink that the daemon cannot close. Only the return of the solve shows whether the archive is complete.
 type keepOpen struct{ io.Writer }
 
-// Write is called in a goroutine of the session.
+// Write writes to the sink. The session calls it in a goroutine of its own.
 func (o keepOpen) Write(data []byte) (int, error) {
 	return rescue.Value(func() (int, error) { return o.Writer.Write(data) })
 }
 
+// Close does nothing.
 func (keepOpen) Close() error { return nil }
 
-// finish ends the sinks, whatever became of the solve. The reason why one took no more says more than what came of it.
+// finish closes what the solve has opened. It commits the sinks if err is nil, and aborts them otherwise. It returns err,
+// or the reason why a sink took no more, because that is the cause of err.
 func (s *solve) finish(ctx context.Context, err error) error {
 	if s.received != nil {
-		s.received.close(func(warning string) {
+		s.received.close(func(warning error) {
 			if err == nil {
 				s.steps.warn(warning)
 			}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Fault is a kind of failure. Types do not survive the way from a daemon, and so most are known by its words alone.
+// Fault is a kind of failure. An error of a daemon arrives as text, so most faults are known by their wording only.
 type Fault int
 
 // The faults of images, and below them those of steps and of the daemon itself.
@@ -17,27 +17,27 @@ const (
 	RateLimited        // the registry limits how often images are pulled
 	Unreachable        // the registry does not answer
 	PlainHTTP          // the registry speaks plain http
-	Untrusted          // nobody whom the builder trusts signed the registry's certificate
-	NoPlatform         // the image is there, for other platforms
+	Untrusted          // the builder does not trust the authority of the registry's certificate
+	NoPlatform         // the registry has the image for other platforms
 	OldManifest        // the image has a manifest of schema 1
 	BrokenServer       // the registry answers 5xx
 
 	NoSource         // COPY or ADD names a file that is not there
 	NoKey            // a step or a git source asks for an SSH agent that was not given
 	NetworkHost      // "network.host is not allowed": a step asks for the network of the machine
-	NetworkRefused   // "granting entitlement network.host is not allowed": the daemon gives nobody that network
+	NetworkRefused   // "granting entitlement network.host is not allowed": the daemon grants that network to no build
 	SecurityInsecure // "security.insecure is not allowed": a step asks for all privileges
 	DiskFull         // no space is left on the daemon's disk
 	LostCache        // the daemon lost what it had kept
 )
 
-// wording is how a daemon, or a registry through it, tells a fault.
+// wording matches the text by which a daemon, or a registry through it, reports a fault.
 type wording struct {
 	fault Fault
 	text  *regexp.Regexp
 }
 
-// imageWordings are asked in this order about an image that the builder did not get.
+// imageWordings are tried in this order on an error about an image.
 var imageWordings = []wording{
 	{DiskFull, regexp.MustCompile(`: no space left on device$`)},
 	{NoPlatform, regexp.MustCompile(`\bno match for platform in manifest\b[^\n]*: not found$`)},
@@ -54,7 +54,7 @@ var imageWordings = []wording{
 	{Unreachable, regexp.MustCompile(`\bfailed to do request: |: (?:i/o timeout|EOF|connection reset by peer)$`)},
 }
 
-// stepWordings are asked in this order about steps, and about what is neither a step nor an image nor a push.
+// stepWordings are tried in this order on an error about a step, or about no step, image or push.
 var stepWordings = []wording{
 	{NoSource, regexp.MustCompile(`\bfailed to calculate checksum of ref \S+ "(?:[^"\\]|\\.)*": not found$`)},
 	{NoKey, regexp.MustCompile(`(?:^|: )no SSH key "(?:[^"\\]|\\.)*" forwarded from the client$`)},
@@ -65,13 +65,14 @@ var stepWordings = []wording{
 	{LostCache, regexp.MustCompile(`: lease does not exist: not found$`)},
 }
 
-// stepProcess matches the process of a step, whose words are the Dockerfile's and prove nothing.
+// stepProcess matches the process of a step. Its words come from the Dockerfile, so they say nothing about the fault.
 var stepProcess = regexp.MustCompile(`process "(?:[^"\\]|\\.)*" did not complete successfully: `)
 
-// frontendErrorPrefix begin an error of the frontend that repeats words of the Dockerfile, such as those of ${NAME:?words}.
+// frontendErrorPrefix begins an error of the frontend that repeats words of the Dockerfile, such as those of
+// ${NAME:?words}.
 const frontendErrorPrefix = `failed to process "`
 
-// classify returns the first fault that the daemon's text is worded as.
+// classify returns the fault of the first wording that matches the daemon's text.
 func classify(wordings []wording, text string) Fault {
 	text = strings.TrimSpace(stepProcess.ReplaceAllString(text, ""))
 	if strings.HasPrefix(text, frontendErrorPrefix) {

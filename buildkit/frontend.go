@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"strings"
 	"sync"
@@ -16,20 +17,21 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// frontend is the Dockerfile frontend of this process on its way to a daemon: each definition is seen before the daemon
-// gets it.
+// frontend is the gateway between the Dockerfile frontend, which runs in this process, and the daemon. It checks each
+// definition before the daemon gets it.
 type frontend struct {
 	gateway.Client
 	source       dockerfile.Source
 	platforms    *stepPlatforms
 	readGuard    *readGuard
 	policy       *sourcePolicy
+	log          *slog.Logger
 	options      map[string]string
-	muteWarnings bool // the same warnings come again
+	muteWarnings bool // another run gives the same ones
 }
 
-// readGuard lets nothing be sent that was not hashed, and remembers why it stopped a build: an error that passes the daemon
-// comes back as text.
+// readGuard refuses definitions that read more than was hashed. It remembers why it stopped a build, because an error
+// that passes the daemon comes back as text.
 type readGuard struct {
 	hashed inputs.Prediction
 
@@ -37,9 +39,10 @@ type readGuard struct {
 	stopped error
 }
 
+// check returns an *inputs.UnhashedError if the request reads a file that was not hashed.
 func (g *readGuard) check(req gateway.SolveRequest) error { return g.stop(g.hashed.Check(req)) }
 
-// stop remembers the first error and returns its own.
+// stop remembers the first error and returns its argument.
 func (g *readGuard) stop(err error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -49,33 +52,37 @@ func (g *readGuard) stop(err error) error {
 	return err
 }
 
+// err returns the first error that stopped the build; nil if none did.
 func (g *readGuard) err() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.stopped
 }
 
-// runFrontend runs the frontend. BuildKit's client calls it in a goroutine of its own.
+// runFrontend builds all targets. BuildKit's client calls it in a goroutine of its own.
 func (s *solve) runFrontend(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	return rescue.Value(func() (*gateway.Result, error) { return s.buildTargets(ctx, c) })
 }
 
-// buildTargets runs the frontend for every test target, whose steps run to their end, and then for the image.
+// buildTargets runs the steps of every test target, and then the frontend for the image.
 func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	options := c.BuildOpts().Opts
-	here := frontend{Client: c, source: s.source, platforms: s.platforms, readGuard: s.readGuard, policy: s.policy}
+	f := frontend{
+		Client: c, source: s.source, platforms: s.platforms, readGuard: s.readGuard, policy: s.policy, log: s.log,
+	}
+	f.logNamedContexts(ctx, options)
 	for _, target := range s.plan.TestTargets {
-		if err := here.buildTestTarget(ctx, target, options); err != nil {
+		if err := f.buildTestTarget(ctx, target, options); err != nil {
 			return nil, err
 		}
 	}
 	if s.plan.Provenance == "" {
-		return here.run(ctx, options)
+		return f.run(ctx, options)
 	}
-	return here.runAtDaemon(ctx, options)
+	return f.runAtDaemon(ctx, options)
 }
 
-// run is the frontend's work with these options. What it returns is not solved before somebody wants it.
+// run runs the frontend with these options. The daemon solves the result only when its content is needed.
 func (f frontend) run(ctx context.Context, options map[string]string) (*gateway.Result, error) {
 	f.options = f.readGuard.hashed.HideUnread(options)
 	result, err := dockerfile.Run(ctx, f, f.source)
@@ -94,15 +101,15 @@ func (f frontend) buildTestTarget(ctx context.Context, target string, options ma
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	_ = result.EachRef(func(ref gateway.Reference) error { // what fails does so in the group
+	_ = result.EachRef(func(ref gateway.Reference) error { // the group has the errors
 		rescue.GoErrGroup(group, func() error { return ref.Evaluate(ctx) })
 		return nil
 	})
 	return group.Wait()
 }
 
-// runAtDaemon has the daemon run the frontend: only then does provenance record what the frontend was asked for. Ours goes first,
-// for nothing but to see whether it reads more than was hashed.
+// runAtDaemon runs the frontend of the daemon. Only then does provenance record the options of the frontend. The frontend
+// of this process runs first, to check that the build reads only what was hashed.
 func (f frontend) runAtDaemon(ctx context.Context, options map[string]string) (*gateway.Result, error) {
 	f.muteWarnings = true
 	if _, err := f.run(ctx, plainOptions(options)); err != nil {
@@ -111,21 +118,21 @@ func (f frontend) runAtDaemon(ctx context.Context, options map[string]string) (*
 	return f.Client.Solve(ctx, gateway.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: options})
 }
 
-// plainOptions are a copy of the options without attestations.
+// plainOptions returns a copy of the options without attestations.
 func plainOptions(options map[string]string) map[string]string {
 	options = maps.Clone(options)
 	maps.DeleteFunc(options, func(key, _ string) bool { return strings.HasPrefix(key, "attest:") })
 	return options
 }
 
-// BuildOpts are the daemon's, with the options at hand. The frontend writes into them.
+// BuildOpts returns the daemon's options with a copy of f.options, because the frontend writes into them.
 func (f frontend) BuildOpts() gateway.BuildOpts {
 	opts := f.Client.BuildOpts()
 	opts.Opts = maps.Clone(f.options)
 	return opts
 }
 
-// Warn passes a warning about the Dockerfile on.
+// Warn passes on a warning about the Dockerfile.
 func (f frontend) Warn(ctx context.Context, step digest.Digest, text string, opts gateway.WarnOpts) error {
 	if f.muteWarnings {
 		return nil
@@ -133,7 +140,8 @@ func (f frontend) Warn(ctx context.Context, step digest.Digest, text string, opt
 	return f.Client.Warn(ctx, step, text, opts)
 }
 
-// Solve passes a definition on unless it reads what was not hashed, or another frontend is to run that nobody allowed.
+// Solve passes on a definition. It returns an *inputs.UnhashedError if the definition reads a file that was not hashed,
+// and a *FrontendError if it runs a frontend that is not allowed.
 func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
 	err := rescue.Call(func() error { // the frontend calls this in goroutines of its own
 		if err := f.policy.checkFrontend(req.Frontend, req.FrontendOpt); err != nil {
@@ -143,6 +151,7 @@ func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway
 			return err
 		}
 		f.platforms.note(req.Definition)
+		f.logSources(ctx, req.Definition)
 		return nil
 	})
 	if err != nil {
@@ -151,10 +160,19 @@ func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway
 	return f.Client.Solve(ctx, req)
 }
 
-// ResolveImageConfig stops a build that asks for a named context that was not hashed.
-func (f frontend) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+// ResolveImageConfig asks the daemon for the digest and the configuration of an image. It returns an error for a named
+// context that was not hashed.
+func (f frontend) ResolveImageConfig(
+	ctx context.Context, ref string, opt sourceresolver.Opt,
+) (resolved string, dgst digest.Digest, config []byte, err error) {
 	if err := inputs.CheckHidden(f.options, ref); err != nil {
 		return "", "", nil, f.readGuard.stop(err)
 	}
-	return f.Client.ResolveImageConfig(ctx, ref, opt)
+	resolved, dgst, config, err = f.Client.ResolveImageConfig(ctx, ref, opt)
+	if err != nil {
+		f.log.DebugContext(ctx, "image not resolved", "image", ref, "platform", platformText(opt), "error", err)
+		return resolved, dgst, config, err
+	}
+	f.log.DebugContext(ctx, "image resolved", "image", ref, "platform", platformText(opt), "digest", dgst)
+	return resolved, dgst, config, nil
 }

@@ -14,7 +14,11 @@ func TestAFetchedContextThatWasNotHashedIsOutOfReach(t *testing.T) {
 	d := inputs.Definition{Name: "Dockerfile", Dockerfile: []byte("FROM scratch\nCOPY --from=img / /"), Named: map[string][]byte{}}
 	run := func(reads inputs.Reads) error {
 		g := inputs.NewDryGateway(plan, d, "linux/amd64")
-		_, err := frontend{Client: g, source: d.Source(), platforms: &stepPlatforms{}, readGuard: &readGuard{hashed: inputs.Prediction{Reads: reads}}, policy: &sourcePolicy{}}.run(t.Context(), g.BuildOpts().Opts)
+		f := frontend{
+			Client: g, source: d.Source(), platforms: &stepPlatforms{}, policy: &sourcePolicy{}, log: newLog(nil, nil),
+			readGuard: &readGuard{hashed: inputs.Prediction{Reads: reads}},
+		}
+		_, err := f.run(t.Context(), g.BuildOpts().Opts)
 		return err
 	}
 	for name, reads := range map[string]inputs.Reads{"hashed": {"named-img:latest": nil}, "all of it hashed": nil} {

@@ -7,28 +7,28 @@ import (
 	"github.com/distribution/reference"
 )
 
-// officialFrontends are the frontends that run unasked. The part before the first slash is the registry's host, so no other
-// registry can stand in for it.
+// officialFrontends are the frontends that run without permission. The part before the first slash is the registry's
+// host, so no other registry can serve them.
 var officialFrontends = []string{"docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream"}
 
-// FrontendError says that a build asked for a frontend that was not allowed.
+// FrontendError is a frontend that a build asked for and that is not allowed.
 type FrontendError struct{ Reference string }
 
+// Error names the frontend.
 func (e *FrontendError) Error() string {
 	return fmt.Sprintf("frontend %s: it was not run: a # syntax= line, or BUILDKIT_SYNTAX, asks for a program that "+
-		"decides what is built, "+
-		"and only docker/dockerfile runs unasked", e.Reference)
+		"decides what is built, and only docker/dockerfile runs without permission", e.Reference)
 }
 
-// CheckFrontend tells what is wrong with an entry of the frontends that are allowed.
+// CheckFrontend returns an error unless entry is a reference, as Guard.Frontends needs.
 func CheckFrontend(entry string) error {
 	_, err := reference.ParseNormalizedNamed(entry)
 	return err
 }
 
-// frontendIsAllowed tells whether a frontend may run: an official one, or one of a list of references. An entry without
+// allowsFrontend reports whether a frontend may run: an official one, or one of a list of references. An entry without
 // a tag and a digest allows all of a repository. resolved says that a daemon has added the digest to the tag of source.
-func frontendIsAllowed(source string, allowed []string, resolved bool) bool {
+func allowsFrontend(source string, allowed []string, resolved bool) bool {
 	asked, err := reference.ParseNormalizedNamed(source)
 	if err != nil {
 		return false
@@ -39,7 +39,8 @@ func frontendIsAllowed(source string, allowed []string, resolved bool) bool {
 	})
 }
 
-// covers tells whether an entry stands for a reference. Of a tag and a digest the digest decides what is pulled.
+// covers reports whether an entry allows a reference. If the reference has both a tag and a digest, the digest decides
+// what is pulled.
 func covers(entry, asked reference.Named, resolved bool) bool {
 	if entry.Name() != asked.Name() {
 		return false

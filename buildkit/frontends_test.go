@@ -35,7 +35,7 @@ func TestWhichFrontendsRun(t *testing.T) {
 		{"acme/f", []string{"docker.io/acme/f"}, false, true},
 	}
 	for _, c := range cases {
-		if got := frontendIsAllowed(c.source, c.allowed, c.resolved); got != c.want {
+		if got := allowsFrontend(c.source, c.allowed, c.resolved); got != c.want {
 			t.Errorf("%q under %q: %t", c.source, c.allowed, got)
 		}
 	}

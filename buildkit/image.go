@@ -12,11 +12,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// CompatibilityVersion pins how a daemon assembles manifests, or the upgrade of a builder would change every digest.
-// 30 is the version of BuildKit v0.31 and later (docs/build-repro.md of BuildKit).
+// CompatibilityVersion pins how a daemon assembles manifests. Without it the upgrade of a builder would change every
+// digest. 30 is the version of BuildKit v0.31 and later (docs/build-repro.md of BuildKit).
 const CompatibilityVersion = 30
 
-// neededEntitlements are what the plan asks of the daemon that not every daemon grants.
+// neededEntitlements returns the permissions that the plan needs from the daemon. Not every daemon grants them.
 func neededEntitlements(p inputs.Plan) []string {
 	if p.Network == "host" {
 		return []string{entitlements.EntitlementNetworkHost.String()}
@@ -24,13 +24,17 @@ func neededEntitlements(p inputs.Plan) []string {
 	return nil
 }
 
-// imageExports are the image, pushed by digest to all repositories: twice where the daemon has to be told to be less strict with some of them,
-// because it then is with all of one export. There are none when nobody gets the image.
+// imageExports returns the exports that push the image by digest to all repositories. It returns none if the plan makes
+// no image.
+//
+// There are two exports if only some of the repositories are insecure, because an export is either strict or lax with
+// all of its repositories.
 func imageExports(p inputs.Plan) []client.ExportEntry {
 	if p.WithoutImage {
 		return nil
 	}
-	strict := slices.DeleteFunc(slices.Clone(p.Repositories), func(r string) bool { return slices.Contains(p.Insecure, r) })
+	isInsecure := func(r string) bool { return slices.Contains(p.Insecure, r) }
+	strict := slices.DeleteFunc(slices.Clone(p.Repositories), isInsecure)
 	if len(strict) == len(p.Repositories) {
 		return []client.ExportEntry{imageExport(p, strict)}
 	}
@@ -42,7 +46,7 @@ func imageExports(p inputs.Plan) []client.ExportEntry {
 	return []client.ExportEntry{imageExport(p, strict), lax}
 }
 
-// imageExport is the image, pushed by digest. Every option that has a say in the digest is written out.
+// imageExport returns the export that pushes the image by digest. It sets every option that influences the digest.
 func imageExport(p inputs.Plan, repositories []string) client.ExportEntry {
 	attrs := map[string]string{
 		"oci-mediatypes":    "true",
@@ -57,7 +61,7 @@ func imageExport(p inputs.Plan, repositories []string) client.ExportEntry {
 	}
 	for name, value := range p.Annotations {
 		attrs[exptypes.AnnotationManifestKey(nil, name)] = value
-		if p.IsIndex() { // BuildKit refuses annotations of an index that is none
+		if p.IsIndex() { // BuildKit refuses index annotations for an image without an index
 			attrs[exptypes.AnnotationIndexKey(name)] = value
 		}
 	}

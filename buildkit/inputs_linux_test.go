@@ -99,7 +99,7 @@ func TestAgentsThatCannotBeUsed(t *testing.T) {
 	}{
 		"none":               {nil, "no SSH key \"\" forwarded from the client"},
 		"no such key":        {[]buildkit.SSHAgent{{ID: "default", Paths: []string{"/nowhere/key"}}}, `ssh "default": open /nowhere/key: no such file or directory`},
-		"a locked key":       {[]buildkit.SSHAgent{{ID: "default", Paths: []string{locked}}}, "this private key is passphrase protected; a key with a passphrase can be used through an agent (ssh-add)"},
+		"a locked key":       {[]buildkit.SSHAgent{{ID: "default", Paths: []string{locked}}}, "this private key is passphrase protected"},
 		"something else":     {[]buildkit.SSHAgent{{ID: "default", Paths: []string{nokey}}}, `ssh "default": ["` + nokey + `"]: ssh: no key found`},
 		"two of one id":      {[]buildkit.SSHAgent{{ID: "a", Paths: []string{key(t, "")}}, {ID: "a", Paths: []string{key(t, "")}}}, `duplicate agent ID "a"`},
 		"keys and an agent":  {[]buildkit.SSHAgent{{ID: "a", Paths: []string{key(t, ""), socket(t)}}}, "invalid combination of keys and sockets"},

@@ -21,12 +21,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// logins takes the logins out of URLs before a daemon sees them. They travel as the secrets that BuildKit asks for when
-// it fetches from git and http servers
+// logins takes the logins out of URLs before a daemon sees them. A login becomes a secret that BuildKit asks for when it
+// fetches from git and http servers
 // (https://docs.docker.com/build/building/secrets/#git-authentication-for-remote-contexts).
 //
-// The names of these secrets cannot be guessed: whoever writes the Dockerfile could mount a secret with a known name in
-// a step, or fetch something else from the same host with it.
+// Nobody can guess the names of these secrets. Otherwise a Dockerfile could mount the secret in a step, or fetch
+// something else from the same host with it.
 type logins struct {
 	userSecrets map[string]Secret // the program's own secrets, which come first
 	redact      *redaction
@@ -35,7 +35,7 @@ type logins struct {
 	values map[string]string // by the id of the secret
 	random string            // of this solve, for git
 	rounds int               // of the hash that names a login for files
-	urls   map[string]bool   // without their logins, of sources that the Dockerfile named with one
+	urls   map[string]bool   // without their logins, of sources that the Dockerfile names with one
 }
 
 func newLogins(redact *redaction) *logins {
@@ -44,7 +44,7 @@ func newLogins(redact *redaction) *logins {
 	}
 }
 
-// secret returns the login that a daemon asks for by the id of a secret.
+// secret returns the login with this id of a secret. ok is false if there is none.
 func (l *logins) secret(id string) (value []byte, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,70 +52,76 @@ func (l *logins) secret(id string) (value []byte, ok bool) {
 	return []byte(v), ok
 }
 
+// learn hides the logins and tokens of the URLs in a text from then on.
+// learn hides the logins and tokens of the URLs in a text from then on.
 func (l *logins) learn(text string) {
 	for _, value := range login.SecretsIn(text) {
 		l.redact.learn(value)
 	}
 }
 
-// keepLogin remembers the login that was cut from a URL, and returns the attribute by which a source names it. git tells
-// whether the URL is a git repository's or a file's. The attribute is "" when the program gave a secret for the host,
-// or when git would not use the login because it has no password.
+// keepLogin remembers the login that was cut from a URL, and returns the attribute by which a source names it. git says
+// that the URL is that of a git repository. The attribute is "" if the program gave a secret for the host, or if git
+// would not use the login because it has no password.
 func (l *logins) keepLogin(plain, user string, git bool) (attr, value string) {
 	u, err := url.Parse(plain)
 	if err != nil {
 		return "", ""
 	}
-	who := login.Parse(user)
-	l.redact.learn(who.Basic())
+	account := login.Parse(user)
+	l.redact.learn(account.Basic())
 	for _, value := range login.Secrets(user) {
 		l.redact.learn(value)
 	}
 	if git {
-		return l.keepGitLogin(u, who)
+		return l.keepGitLogin(u, account)
 	}
 	if l.userSecrets[httpHeaderPrefix+u.Hostname()] != nil || l.userSecrets[inputs.HTTPTokenPrefix+u.Hostname()] != nil {
 		return "", ""
 	}
-	id := httpHeaderPrefix + l.stableName(who, u.Host)
-	l.set(id, who.Basic())
+	id := httpHeaderPrefix + l.stableName(account, u.Host)
+	l.set(id, account.Basic())
 	return pb.AttrHTTPAuthHeaderSecret, id
 }
 
-// keepGitLogin does what keep does, for git. BuildKit appends the host to the name in the attribute (source/git,
+// keepGitLogin does what keepLogin does, for git. BuildKit appends the host to the name in the attribute (source/git,
 // authSecretNames).
-func (l *logins) keepGitLogin(u *url.URL, who login.Login) (attr, value string) {
-	if u.Scheme != "http" && u.Scheme != "https" || !who.HasPassword ||
+func (l *logins) keepGitLogin(u *url.URL, account login.Login) (attr, value string) {
+	if u.Scheme != "http" && u.Scheme != "https" || !account.HasPassword ||
 		l.userSecrets[llb.GitAuthHeaderKey+"."+u.Host] != nil || l.userSecrets[llb.GitAuthTokenKey+"."+u.Host] != nil {
 		return "", ""
 	}
 	sum := sha256.Sum256([]byte(u.String()))
 	id := llb.GitAuthHeaderKey + "_" + l.random + hex.EncodeToString(sum[:])
-	l.set(id+"."+u.Host, who.Basic())
+	l.set(id+"."+u.Host, account.Basic())
 	return pb.AttrAuthHeaderSecret, id
 }
 
+// set remembers the value of a secret.
 func (l *logins) set(id, value string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.values[id] = value
 }
 
-// httpHeaderPrefix begins the names of secrets that BuildKit asks for when it fetches from http servers (source/http), as httpToken does.
+// httpHeaderPrefix begins the names of secrets that BuildKit asks for when it fetches from http servers (source/http).
 const httpHeaderPrefix = "HTTP_AUTH_HEADER_"
 
-// stableName returns the name of a login's secret. It is the same in every build, because BuildKit's cache has it in its
-// keys. It cannot be computed without the password, and guessing the password from it is slow.
-func (l *logins) stableName(who login.Login, host string) string {
-	key, err := pbkdf2.Key(sha256.New, who.User+":"+who.Password, []byte("pulumi-buildkit login "+host), l.rounds, 16)
+// stableName returns the name of a login's secret. The name is the same in every build, because it is part of the keys of
+// BuildKit's cache. It cannot be computed without the password, and guessing the password from it is slow.
+func (l *logins) stableName(account login.Login, host string) string {
+	password, salt := account.User+":"+account.Password, []byte("pulumi-buildkit login "+host)
+	key, err := pbkdf2.Key(sha256.New, password, salt, l.rounds, 16)
 	if err != nil {
 		return rand.Text()
 	}
 	return hex.EncodeToString(key)
 }
 
-// rules have the daemon ask for the logins of the locations that the program names. Every daemon since BuildKit v0.11
-// knows such rules, which older ones than v0.26 need: they do not ask the session.
+// rules returns the rules by which the daemon asks for the logins of the locations that the program names.
+//
+// Daemons older than BuildKit v0.26 need such rules, because they do not ask the session. Every daemon since v0.11 knows
+// them.
 func (l *logins) rules(files inputs.Files) []*spb.Rule {
 	var rules []*spb.Rule
 	for _, location := range slices.Sorted(maps.Values(files.Remotes())) {
@@ -165,7 +171,7 @@ func identifiers(location string, git *dfgitutil.GitRef, isGit bool) []string {
 	return []string{id}
 }
 
-// cutLogin takes the login out of a source that a daemon is about to fetch, and tells whether there was one.
+// cutLogin takes the login out of a source that a daemon is about to fetch. It reports whether there was one.
 func (l *logins) cutLogin(op *pb.SourceOp) bool {
 	l.learn(op.Identifier)
 	remote, git := op.Attrs[pb.AttrFullRemoteURL], true
@@ -196,9 +202,19 @@ func (l *logins) cutLogin(op *pb.SourceOp) bool {
 	return true
 }
 
-// urlsWithLogins returns the URLs that the Dockerfile named with a login.
+// urlsWithLogins returns the URLs that the Dockerfile names with a login, without the logins.
 func (l *logins) urlsWithLogins() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Sorted(maps.Keys(l.urls))
+}
+
+// DockerfileLoginError is a warning about a URL in the Dockerfile that has a login. The build keeps the Dockerfile's text
+// as it is.
+type DockerfileLoginError struct{ URL string }
+
+// Error names the URL, without its login.
+func (e *DockerfileLoginError) Error() string {
+	return "the Dockerfile writes a login into the URL " + e.URL + ": whoever reads the Dockerfile has it, and " +
+		"everybody who pulls the image, whose history and provenance have the line"
 }

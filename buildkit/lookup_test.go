@@ -58,7 +58,7 @@ func TestANameServerThatDoesNotAnswer(t *testing.T) {
 					if allowed[op] != (err == nil) {
 						t.Errorf("%s %v: %v", op.Identifier, op.Attrs, err)
 					}
-					if err != nil && !strings.Contains(err.Error(), "slow.example:") || err != nil && !strings.Contains(err.Error(), "no answer within 10s. Correct its name") {
+					if err != nil && !strings.Contains(err.Error(), "slow.example:") || err != nil && !strings.Contains(err.Error(), "no answer within 10s") {
 						t.Error(err)
 					}
 				}

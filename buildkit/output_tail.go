@@ -6,16 +6,21 @@ import (
 	"strings"
 )
 
-// maxLineBytes bounds a line of output that is kept, in bytes: a program may print megabytes without a line break. Who shows the
-// line may cut it further.
-const maxLineBytes = 2000
+const (
+	// maxOutputLines is how many lines of a step's output are kept for its failure.
+	maxOutputLines = 20
+	// maxLineBytes bounds a kept line, because a program may print megabytes without a line break. Whoever shows the
+	// line may cut it further.
+	maxLineBytes = 2000
+)
 
-// outputTail keeps the last lines of a step's output, and no more memory than they need.
+// outputTail keeps the last lines of a step's output. It needs no more memory than these lines.
 type outputTail struct {
 	lines   []string
 	partial []byte
 }
 
+// write adds data to the output.
 func (t *outputTail) write(data []byte) {
 	for {
 		line, rest, ended := bytes.Cut(data, []byte("\n"))
@@ -28,8 +33,8 @@ func (t *outputTail) write(data []byte) {
 	}
 }
 
-// append adds to the line. A carriage return with more behind it begins the line anew, as at a terminal: what is kept of a
-// long progress bar is its end.
+// append adds to the current line. A carriage return with text after it starts the line again, as on a terminal. Of a
+// long progress bar the end is kept.
 func (t *outputTail) append(more []byte) {
 	if len(more) > 0 && bytes.HasSuffix(t.partial, []byte("\r")) {
 		t.partial = t.partial[:0]
@@ -42,9 +47,11 @@ func (t *outputTail) append(more []byte) {
 	}
 }
 
+// endLine ends the current line and keeps it unless it is blank.
 func (t *outputTail) endLine() {
 	line := clean(string(t.partial))
-	if len(t.partial) == maxLineBytes { // half of its last word, were that a token, would not be known as one
+	if len(t.partial) == maxLineBytes {
+		// The last word may be half of a token, which redaction would not find.
 		line = line[:strings.LastIndexAny(line, " \t")+1] + "…"
 	}
 	if line != "" {
@@ -56,16 +63,17 @@ func (t *outputTail) endLine() {
 	t.partial = t.partial[:0]
 }
 
-// lastLines are the last lines, without blank ones.
+// lastLines returns the last lines that are not blank.
 func (t *outputTail) lastLines() []string {
 	t.endLine()
 	return t.lines
 }
 
+// escapes matches the sequences by which a program colors text and moves the cursor.
 var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]")
 
-// clean returns what a terminal would be left with: no colors and movements, only what follows the last carriage return. What
-// else is in the line is for whoever shows it to judge.
+// clean returns what a terminal would still show of a line: no colors and movements, and only the text after the last
+// carriage return. Other control characters stay for the code that shows the line.
 func clean(line string) string {
 	line = strings.TrimRight(escapes.ReplaceAllString(line, ""), "\r \t")
 	return line[strings.LastIndexByte(line, '\r')+1:]

@@ -9,19 +9,22 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// stepPlatforms knows the platform of every step that was handed to the daemon. BuildKit's names of steps leave it out
-// where a stage begins with scratch.
+// stepPlatforms maps every step that the daemon got to its platform. It is safe for concurrent use.
+//
+// BuildKit's names of steps lack the platform if a stage begins with scratch.
 type stepPlatforms struct {
 	mu    sync.Mutex
 	known map[digest.Digest]string
 }
 
+// of returns the platform of a step; "" if it is not known.
 func (s *stepPlatforms) of(step digest.Digest) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.known[step]
 }
 
+// note remembers the platforms of the steps of a definition.
 func (s *stepPlatforms) note(def *pb.Definition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,7 +34,7 @@ func (s *stepPlatforms) note(def *pb.Definition) {
 	for _, data := range def.GetDef() {
 		var op pb.Op
 		if err := op.UnmarshalVT(data); err != nil || op.Platform == nil {
-			continue // the daemon judges definitions, we only listen
+			continue // it is for the daemon to refuse a malformed definition
 		}
 		p := ocispecs.Platform{OS: op.Platform.OS, Architecture: op.Platform.Architecture, Variant: op.Platform.Variant}
 		s.known[digest.FromBytes(data)] = platforms.FormatAll(platforms.Normalize(p))

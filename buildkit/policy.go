@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
@@ -16,13 +17,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// sourcePolicy is asked by the daemon about each source before it is fetched, whichever frontend names it. It takes
-// logins out of URLs; under a guard it refuses frontends and hosts that nobody allowed.
+// sourcePolicy decides about each source before the daemon fetches it, whichever frontend names the source. It takes
+// logins out of URLs. If there is a guard, it refuses frontends and hosts that the guard does not allow.
 type sourcePolicy struct {
-	guard  *Guard // nil: the builder is somebody else's
+	guard  *Guard // nil: the builder belongs to somebody else
 	plan   inputs.Plan
 	logins *logins
-	stop   func(error) error // remembers why: an error that passes the daemon comes back as text
+	stop   func(error) error // remembers the error: one that passes the daemon comes back as text
+	log    *slog.Logger
 }
 
 // provider returns the policy as a part of the session.
@@ -30,16 +32,21 @@ func (p *sourcePolicy) provider() *policysession.PolicyProvider {
 	return policysession.NewPolicyProvider(p.decide)
 }
 
+// decide answers the daemon. The session calls it in goroutines of its own.
 func (p *sourcePolicy) decide(ctx context.Context, req *policysession.CheckPolicyRequest) (
 	*policysession.DecisionResponse, *gateway.ResolveSourceMetaRequest, error,
 ) {
-	// The session calls this in goroutines of its own.
 	decision, err := rescue.Value(func() (*policysession.DecisionResponse, error) {
-		return p.judge(ctx, req.GetSource().GetSource())
+		source := req.GetSource().GetSource()
+		decision, err := p.judge(ctx, source)
+		p.log.DebugContext(ctx, "daemon asks for a source",
+			"source", source.GetIdentifier(), "action", decision.GetAction().String())
+		return decision, err
 	})
 	return decision, nil, err
 }
 
+// judge allows a source, denies it, or takes the login out of it.
 func (p *sourcePolicy) judge(ctx context.Context, op *pb.SourceOp) (*policysession.DecisionResponse, error) {
 	if op == nil {
 		return nil, errors.New("the daemon asks about no source")
@@ -55,7 +62,8 @@ func (p *sourcePolicy) judge(ctx context.Context, op *pb.SourceOp) (*policysessi
 	return &policysession.DecisionResponse{Action: spb.PolicyAction_ALLOW}, nil
 }
 
-// check returns a *FrontendError or a *ReachError for what is refused.
+// check returns a *FrontendError for a frontend that is not allowed, and a *ReachError for a host that the daemon must
+// not reach.
 func (p *sourcePolicy) check(ctx context.Context, op *pb.SourceOp) error {
 	if p.guard == nil {
 		return nil
@@ -64,7 +72,7 @@ func (p *sourcePolicy) check(ctx context.Context, op *pb.SourceOp) error {
 	named := p.guard.namedHosts(p.plan)
 	switch scheme {
 	case "docker-image", "docker-image+blob":
-		if op.Attrs[pb.AttrImageRecordType] == "frontend" && !frontendIsAllowed(rest, p.guard.Frontends, true) {
+		if op.Attrs[pb.AttrImageRecordType] == "frontend" && !allowsFrontend(rest, p.guard.Frontends, true) {
 			return &FrontendError{Reference: rest}
 		}
 		return p.guard.check(ctx, rest, registryHost(rest), named, imageSource)
@@ -82,10 +90,10 @@ func (p *sourcePolicy) check(ctx context.Context, op *pb.SourceOp) error {
 	case "local", "oci-layout", "oci-layout+blob":
 		return nil
 	}
-	return fmt.Errorf("%s: it was not fetched: nobody here knows such a source", login.Hide(op.GetIdentifier()))
+	return fmt.Errorf("%s: it was not fetched: the plugin does not know such a source", login.Hide(op.GetIdentifier()))
 }
 
-// checkBundle judges the registry that a git repository is taken from as a bundle.
+// checkBundle checks the registry of a git repository that comes as a bundle in an image.
 func (p *sourcePolicy) checkBundle(ctx context.Context, op *pb.SourceOp, named []string) error {
 	ref, isImage := strings.CutPrefix(op.Attrs[pb.AttrGitBundle], "docker-image+blob://")
 	if !isImage {
@@ -94,8 +102,8 @@ func (p *sourcePolicy) checkBundle(ctx context.Context, op *pb.SourceOp, named [
 	return p.guard.check(ctx, ref, registryHost(ref), named, imageSource)
 }
 
-// checkFrontend returns a *FrontendError for a frontend that a build of ours is about to run and nobody allowed. A
-// named context of a frontend's name is the program's word.
+// checkFrontend returns a *FrontendError if the frontend of this process asks for another frontend that is not allowed. A
+// frontend that the program gives as a named context is allowed.
 func (p *sourcePolicy) checkFrontend(name string, options map[string]string) error {
 	if p.guard == nil || name == "" {
 		return nil
@@ -107,7 +115,7 @@ func (p *sourcePolicy) checkFrontend(name string, options map[string]string) err
 	if p.plan.Files.HasNamed(source) {
 		return nil
 	}
-	if !frontendIsAllowed(source, p.guard.Frontends, false) {
+	if !allowsFrontend(source, p.guard.Frontends, false) {
 		return &FrontendError{Reference: source}
 	}
 	return nil

@@ -4,5 +4,9 @@ import "github.com/moby/buildkit/session"
 
 // PolicyOf is what a daemon asks under a guard, whichever frontend runs.
 func PolicyOf(guard *Guard) session.Attachable {
-	return (&sourcePolicy{guard: guard, logins: newLogins(&redaction{}), stop: func(err error) error { return err }}).provider()
+	redact := &redaction{}
+	policy := &sourcePolicy{
+		guard: guard, logins: newLogins(redact), stop: func(err error) error { return err }, log: newLog(nil, redact),
+	}
+	return policy.provider()
 }

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/net/http/httpproxy"
 )
 
-// hasProxy tells whether the daemon fetches a location by a proxy of the environment, which it inherits. The proxy then
-// looks up the addresses of the host, and this machine may not be able to.
+// hasProxy reports whether the daemon fetches a location through a proxy of the environment, which the daemon inherits.
+// The proxy then looks up the addresses of the host, and this machine may be unable to.
 //
-// A git repository over plain HTTP has none: git takes other variables than the daemon.
+// It reports false for a git repository over plain HTTP, because git reads other variables than the daemon.
 func hasProxy(location, hostPort string, kind sourceKind) bool {
 	u := &url.URL{Scheme: "https", Host: hostPort}
 	if kind != imageSource {

@@ -19,14 +19,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// Guard says what a build may do on a builder of ours that strangers could misuse: which frontends it may run beside
-// the official ones, and which hosts the program itself names. The daemon fetches files and git repositories from this
-// machine, and anything from the metadata services of clouds, only when the program names the host. Images come from
-// registries of this machine too: that is where people have their mirrors and caches.
+// Guard limits what a Dockerfile can make the plugin's own builder do. It has the frontends that may run besides the
+// official ones, and the hosts that the program itself names.
+//
+// The daemon fetches files and git repositories from this machine only if the program names the host. The same holds for
+// anything from the metadata services of clouds. Images may come from registries of this machine, because people have
+// mirrors and caches there.
 type Guard struct {
 	Frontends []string // references of frontends that may run; see CheckFrontend
 	Hosts     []string // "host" or "host:port" of registries that the program names
-	// References of tags and caches that the program names: their registries are named with them.
+	// References are those of tags and caches in the program. Naming one names its registry.
 	References []string
 	// Resolve looks up the addresses of a host; nil: the machine's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
@@ -36,48 +38,23 @@ type Guard struct {
 	answers map[string]reachResult // by host
 }
 
+// reachResult is where a host leads.
 type reachResult struct {
 	addr netip.Addr
 	near nearness
 	err  error // the addresses are not known
 }
 
-// ReachError says that a build asked for something on this machine or of a metadata service that the program does not
-// name.
-type ReachError struct {
-	Location string // what was to be fetched, without a login
-	Host     string // "host:port"
-	Address  netip.Addr
-	Image    bool // a base image, else a file or a git repository
-	// Cause is why the addresses of the host are not known; nil: Address is one of them.
-	Cause error
-}
-
-func (e *ReachError) Unwrap() error { return e.Cause }
-
-func (e *ReachError) Error() string {
-	if e.Cause != nil {
-		return fmt.Sprintf("%s: it was not fetched: %s may be this machine or a metadata service, because its addresses could "+
-			"not be looked up: %v. Correct its name or this machine's DNS, and try again", e.Location, e.Host, e.Cause)
-	}
-	what := "this machine itself"
-	if nearnessOf(e.Address) == cloudService {
-		what = "a link-local address, where clouds serve credentials"
-	}
-	return fmt.Sprintf("%s: it was not fetched: %s is %s (%s), and the Dockerfile asks for it, not the program",
-		e.Location, e.Host, what, e.Address)
-}
-
-// lookupLimit bounds the question for the addresses of a host.
+// lookupLimit bounds the lookup of a host's addresses.
 const lookupLimit = 10 * time.Second
 
-// CheckImage returns a *ReachError when the registry of an image leads to a metadata service that the program does not
+// CheckImage returns a *ReachError if the registry of an image leads to a metadata service that the program does not
 // name.
 func (g *Guard) CheckImage(ctx context.Context, plan inputs.Plan, ref string) error {
 	return g.check(ctx, ref, registryHost(ref), g.namedHosts(plan), imageSource)
 }
 
-// sourceKind is what the daemon fetches.
+// sourceKind is the kind of a source that the daemon fetches.
 type sourceKind int
 
 const (
@@ -86,7 +63,8 @@ const (
 	gitSource
 )
 
-// check judges the address of a "host:port". named are those that the program names.
+// check returns a *ReachError if the daemon must not reach a "host:port". named are the hosts that the program names.
+
 func (g *Guard) check(ctx context.Context, location, hostPort string, named []string, kind sourceKind) error {
 	if hostPort == "" || slices.Contains(named, hostPort) {
 		return nil
@@ -108,9 +86,11 @@ func (g *Guard) check(ctx context.Context, location, hostPort string, named []st
 	return &ReachError{Location: login.Hide(location), Host: hostPort, Address: found.addr, Image: kind == imageSource}
 }
 
-// find resolves a host once and returns the address that leads nearest. A host that does not exist is not near: the
-// daemon does not reach it either, or reaches it by a proxy. After any other failure nothing is known of it: whoever runs
-// its name server can be slow to us, and then quick to the daemon.
+// find resolves a host once and returns its most dangerous address.
+//
+// A host that does not exist is harmless: the daemon does not reach it either, or reaches it by a proxy. After any other
+// failure nothing is known of the host. Its name server may be slow to answer this process and quick to answer the
+// daemon.
 func (g *Guard) find(ctx context.Context, host string) reachResult {
 	g.once.Do(func() { g.answers = map[string]reachResult{} })
 	g.mu.Lock()
@@ -127,7 +107,7 @@ func (g *Guard) find(ctx context.Context, host string) reachResult {
 		}
 	}
 	if ctx.Err() != nil {
-		return found // of a build that ends
+		return found // the build ends: this is no answer to remember
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -135,7 +115,7 @@ func (g *Guard) find(ctx context.Context, host string) reachResult {
 	return found
 }
 
-// addresses returns the addresses of a host, none if there is no such host. It returns an error when they are not known.
+// addresses returns the addresses of a host; none if there is no such host. It returns an error if they are not known.
 func (g *Guard) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
@@ -155,8 +135,8 @@ func (g *Guard) addresses(ctx context.Context, host string) ([]netip.Addr, error
 	resolve := g.Resolve
 	if resolve == nil {
 		resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			// Addresses of one family will do: many name servers keep quiet about IPv6, and who serves a name could change it
-			// after this anyway.
+			// Addresses of one family are enough. Many name servers do not answer for IPv6, and the owner of a name could
+			// change its addresses after this lookup anyway.
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
@@ -201,7 +181,8 @@ func registryHost(ref string) string {
 // defaultPorts are those of URLs without one.
 var defaultPorts = map[string]string{"http": "80", "https": "443", "git": "9418", "ssh": "22"}
 
-// urlHost returns the "host:port" of a URL, or of a git repository in the form user@host:path.
+// urlHost returns the "host:port" of a URL, or of a git repository in the form user@host:path. It returns "" for any
+// other text.
 func urlHost(location string) string {
 	if u, err := gitutil.ParseURL(location); err == nil {
 		return withPort(u.Host, defaultPorts[u.Scheme])
@@ -212,6 +193,7 @@ func urlHost(location string) string {
 	return ""
 }
 
+// withPort returns a host in lower case with its port, or with the given one if it has none.
 func withPort(host, port string) string {
 	host = strings.ToLower(host)
 	if host == "" {
@@ -221,17 +203,4 @@ func withPort(host, port string) string {
 		return net.JoinHostPort(name, given)
 	}
 	return net.JoinHostPort(strings.Trim(strings.TrimSuffix(host, ":"), "[]"), port)
-}
-
-// NamedLocation returns the location as a named context takes it: of a git repository in the form user@host:path, the URL.
-func (e *ReachError) NamedLocation() string {
-	if strings.Contains(e.Location, "://") {
-		return e.Location
-	}
-	u, err := gitutil.ParseURL(e.Location)
-	if err != nil {
-		return e.Location
-	}
-	plain := url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: "/" + strings.TrimLeft(u.Path, "/")}
-	return plain.String()
 }

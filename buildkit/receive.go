@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -21,17 +22,17 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Keys of BuildKit's metadata (session/filesync): which of the exports a stream is about, and that the daemon sends all
-// platforms in one stream.
+// Keys of BuildKit's metadata (session/filesync).
 const (
-	exportNumber    = "buildkit-attachable-exporter-id"
-	exportPlatforms = "buildkit-exporter-multi-platform"
+	exportNumber    = "buildkit-attachable-exporter-id"  // which of the exports a stream is about
+	exportPlatforms = "buildkit-exporter-multi-platform" // the daemon sends all platforms in one stream
 )
 
-// receiver is the part of a session that takes what the daemon exports.
+// receiver is the part of a session that takes the files that the daemon exports.
 type receiver struct {
 	folders  map[int]*exportedFolder // by the number of the export
 	archives *filesync.SyncTarget
+	stop     func(error) error // remembers the error: one that passes the daemon comes back as text
 }
 
 // Register makes the receiver part of a session.
@@ -48,13 +49,19 @@ func (r *receiver) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
 	if folder == nil {
 		return rescue.Call(func() error { return r.archives.DiffCopy(stream) })
 	}
-	return rescue.Call(func() error { return folder.receive(stream, slices.Contains(md.Get(exportPlatforms), "1")) })
+	return rescue.Call(func() error {
+		err := folder.receive(stream, slices.Contains(md.Get(exportPlatforms), "1"))
+		if old, ok := errors.AsType[*OldDaemonError](err); ok {
+			return r.stop(old)
+		}
+		return err
+	})
 }
 
-// close closes the folders and passes on what is not in them as in the image.
-func (r *receiver) close(warn func(string)) {
+// close closes the folders. It warns of files that differ from those in the image.
+func (r *receiver) close(warn func(error)) {
 	for _, number := range slices.Sorted(maps.Keys(r.folders)) {
-		if warning := r.folders[number].warning(); warning != "" {
+		if warning := r.folders[number].plainFiles(); warning != nil {
 			warn(warning)
 		}
 		_ = r.folders[number].root.Close()
@@ -62,30 +69,33 @@ func (r *receiver) close(warn func(string)) {
 	r.folders = nil
 }
 
-// exportedFolder takes the files of an image: plain files, folders and links. Links are written as they are and never
-// followed, and what the image has lies below the folder or is refused.
+// exportedFolder takes the plain files, folders and links of an image. It writes links as they are and never follows
+// them. It refuses paths that lead out of the folder.
 type exportedFolder struct {
 	root   *os.Root
-	mirror bool // what the image lacks is removed
+	mirror bool // files that the image lacks are removed
 
 	mu      sync.Mutex
 	masked  []string // files that lost a mode bit
-	skipped []string // what is no file, folder or link
+	skipped []string // paths of devices, FIFOs and sockets
 }
 
+// receive takes the files of one stream. all says that the stream has all platforms. It returns an *OldDaemonError if a
+// daemon that sends platforms apart would have to mirror the image.
 func (f *exportedFolder) receive(stream filesync.FileSend_DiffCopyServer, all bool) error {
 	opt := fsutil.ReceiveOpt{Merge: !f.mirror, Filter: f.makePlain}
 	if f.mirror {
 		if !all {
-			return fmt.Errorf("the daemon does not know mode=%s of a local export: use a newer one",
-				client.LocalExporterModeDelete)
+			return &OldDaemonError{Text: fmt.Sprintf("the daemon does not know mode=%s of a local export",
+				client.LocalExporterModeDelete)}
 		}
 		opt.Differ = fsutil.DiffNone // every file is asked for
 	}
 	return fsutil.ReceiveRoot(stream.Context(), stream, fsutil.NewRoot(f.root), opt)
 }
 
-// makePlain makes a plain file of what an image has, and returns false for what cannot be one. Files belong to this user.
+// makePlain turns the entry of an image into a plain one of this user: without setuid, setgid and capabilities. It
+// returns false for a device, a FIFO or a socket.
 func (f *exportedFolder) makePlain(path string, stat *types.Stat) bool {
 	const special = fs.ModeSetuid | fs.ModeSetgid
 	mode := fs.FileMode(stat.Mode)
@@ -99,7 +109,7 @@ func (f *exportedFolder) makePlain(path string, stat *types.Stat) bool {
 	lost := mode&special != 0
 	stat.Mode = uint32(mode &^ special)
 	for key := range stat.Xattrs {
-		if !strings.HasPrefix(key, "user.") { // security.capability is a setuid bit by another name
+		if !strings.HasPrefix(key, "user.") { // security.capability has the effect of a setuid bit
 			lost = lost || key == "security.capability"
 			delete(stat.Xattrs, key)
 		}
@@ -119,20 +129,31 @@ func (f *exportedFolder) note(list *[]string, path string) {
 	}
 }
 
-// warning says what is not as in the image, "" when everything is.
-func (f *exportedFolder) warning() string {
+// plainFiles returns the warning about files that differ from those in the image; nil if none do.
+func (f *exportedFolder) plainFiles() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.masked) == 0 && len(f.skipped) == 0 {
+		return nil
+	}
+	return &PlainFilesError{Folder: f.root.Name(), Masked: f.masked, Skipped: f.skipped}
+}
+
+// PlainFilesError is a warning about a local export: some of its files differ from those in the image.
+type PlainFilesError struct {
+	Folder  string
+	Masked  []string // files that were written without setuid, setgid and capabilities
+	Skipped []string // devices, FIFOs and sockets
+}
+
+// Error names the folder and the first of the files.
+func (e *PlainFilesError) Error() string {
 	var parts []string
-	if len(f.masked) > 0 {
-		parts = append(parts, foreign.QuoteFirst(f.masked)+" without setuid, setgid and capabilities")
+	if len(e.Masked) > 0 {
+		parts = append(parts, foreign.QuoteFirst(e.Masked)+" without setuid, setgid and capabilities")
 	}
-	if len(f.skipped) > 0 {
-		parts = append(parts, "not "+foreign.QuoteFirst(f.skipped)+", which are devices, FIFOs or sockets")
+	if len(e.Skipped) > 0 {
+		parts = append(parts, "not "+foreign.QuoteFirst(e.Skipped)+", which are devices, FIFOs or sockets")
 	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("local export to %s: plain files only were written: %s. Export tar to keep them",
-		f.root.Name(), strings.Join(parts, "; "))
+	return fmt.Sprintf("local export to %s: plain files only were written: %s", e.Folder, strings.Join(parts, "; "))
 }

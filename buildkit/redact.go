@@ -10,22 +10,23 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// shortestSecret is the length in bytes from which on a value is taken out of output: without shorter ones no output would
+// shortestSecret is the length in bytes of the shortest value that is hidden. Output without any shorter value would not
 // be readable.
 const shortestSecret = 4
 
-// shortestPart is the length from which on a part of a secret counts as one: a line of it, or what is certain of it in the
-// middle of a longer base64 text.
+// shortestPart is the length in bytes of the shortest part of a secret that is hidden. A part is a line of the secret, or
+// the innerDigits of it in a longer base64 text.
 const shortestPart = 8
 
-// redaction takes secrets out of what is shown of one solve. It knows a value as it is, its lines, and its base64 and
-// percent-encoded forms; a program that prints a secret in another form is beyond it. It is safe for concurrent use.
+// redaction takes secrets out of the texts of one solve. It finds a value as it is, its lines, and its base64 and
+// percent-encoded forms. It does not find a secret that a program prints in another form. It is safe for concurrent use.
 type redaction struct {
 	mu    sync.RWMutex
 	forms map[byte][]string // by first byte, the longest first
 }
 
-// learn makes a value a secret. White space around it is none: programs print it without the line break of its file.
+// learn makes a value a secret, without the white space around it. Programs print a secret without the line break of its
+// file.
 func (r *redaction) learn(value string) {
 	value = strings.TrimSpace(value)
 	if len(value) < shortestSecret {
@@ -51,7 +52,7 @@ func (r *redaction) learn(value string) {
 	}
 }
 
-// encodings are a value and its encodings.
+// encodings returns a value and its encodings.
 func encodings(value string) []string {
 	forms := []string{value, url.QueryEscape(value), url.PathEscape(value), (&url.URL{Path: value}).EscapedPath()}
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
@@ -65,20 +66,21 @@ func encodings(value string) []string {
 	return forms
 }
 
-// innerDigits is what a base64 text certainly has of a value that begins so many bytes, modulo 3, into what is encoded: the
-// digits of 6 bits that no neighbor has a part in.
+// innerDigits returns the part of a base64 text that depends on the value only. The value begins after as many bytes,
+// modulo 3, of the encoded data. A digit has 6 bits, so the first and the last may depend on a neighbor.
 func innerDigits(encoding *base64.Encoding, value string, before int) string {
 	digits := encoding.WithPadding(base64.NoPadding).EncodeToString([]byte("\x00\x00"[:before] + value))
 	return digits[(before*8+5)/6 : (before+len(value))*8/6]
 }
 
-// hide is s without secrets, and without the logins and tokens of the URLs in it.
+// hide returns s without secrets, and without the logins and tokens of the URLs in it.
 func (r *redaction) hide(s string) string {
 	shown, _ := r.scan([]byte(s), true)
 	return login.Hide(string(shown))
 }
 
-// scan takes secrets out of data. What could be the beginning of one is held back until more is there, unless this is all.
+// scan takes secrets out of data. It holds back the possible beginning of a secret, unless all says that no more data
+// follows.
 func (r *redaction) scan(data []byte, all bool) (shown, held []byte) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -99,7 +101,8 @@ func (r *redaction) scan(data []byte, all bool) (shown, held []byte) {
 	return shown, nil
 }
 
-// matchLength is the length of the longest secret that data begins with, 0 for none, and whether data ends within a longer one.
+// matchLength returns the length of the longest secret that data begins with; 0 for none. begun says that data may be the
+// beginning of a longer secret.
 func (r *redaction) matchLength(data []byte) (match int, begun bool) {
 	for _, form := range r.forms[data[0]] {
 		switch {
@@ -118,14 +121,15 @@ type redactedStream struct {
 	held   []byte
 }
 
-// write returns what can be shown now.
+// write takes a piece of the stream and returns the text that can be shown now.
 func (s *redactedStream) write(data []byte) []byte {
 	var shown []byte
 	shown, s.held = s.redact.scan(append(s.held, data...), false)
 	return shown
 }
 
-// end returns what was held back. A long beginning of a secret is one too: a daemon may have cut the output off there.
+// end returns the text that was held back. It hides a long beginning of a secret too, because a daemon may have cut off
+// the output there.
 func (s *redactedStream) end() []byte {
 	held := s.held
 	s.held = nil

@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// sourceRules are the rules for what the daemon fetches: base images by their digests, and logins from the session.
+// sourceRules returns the rules for what the daemon fetches: base images by their digests, and logins from the session.
 func sourceRules(p inputs.Plan, l *logins) *spb.Policy {
 	policy := baseRules(p)
 	if rules := l.rules(p.Files); len(rules) > 0 {
@@ -21,8 +21,8 @@ func sourceRules(p inputs.Plan, l *logins) *spb.Policy {
 	return policy
 }
 
-// baseRules have the daemon take each base image by its digest, whichever frontend asks for it. Daemons know such policies since
-// BuildKit v0.11 (docs/build-repro.md of BuildKit).
+// baseRules returns the rules by which the daemon takes each base image by its digest, whichever frontend asks for it.
+// Daemons know such policies since BuildKit v0.11 (docs/build-repro.md of BuildKit).
 func baseRules(p inputs.Plan) *spb.Policy {
 	if len(p.BaseDigests) == 0 {
 		return nil

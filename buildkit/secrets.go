@@ -19,21 +19,24 @@ import (
 // SecretLimit is the most bytes that BuildKit takes for a secret (session/secrets/secretsprovider).
 const SecretLimit = secretsprovider.MaxSecretSize
 
-// Secret looks up the value of a secret that steps may mount: RUN --mount=type=secret,id=…. It is called once before the build starts,
-// so that one that is missing ends it at once, and again whenever a step asks. The value goes from memory to the daemon's memory.
+// Secret looks up the value of a secret that steps may mount: RUN --mount=type=secret,id=….
+//
+// Solve calls it once before the build starts, so that a missing secret ends the build at once. It calls it again
+// whenever a step asks. The value goes from memory to the daemon's memory.
 type Secret func(ctx context.Context) ([]byte, error)
 
-// secretStore hands out the secrets of one solve, and what it hands out is redacted from then on.
+// secretStore answers the daemon's requests for secrets during one solve. It hides a value from the time when it looks
+// the value up.
 type secretStore struct {
 	values map[string]Secret // by id
 	redact *redaction
 	logins *logins // of URLs
 
 	mu      sync.Mutex
-	missing map[string]bool // ids that were asked for and are not there
+	missing map[string]bool // ids that the daemon asked for and that were not given
 }
 
-// fill looks every secret up once. The error names the one that is not there or too long.
+// fill looks up every secret once. It returns an error that names a secret that is missing or too long.
 func (s *secretStore) fill(ctx context.Context, values map[string]Secret) error {
 	s.values, s.missing = values, map[string]bool{}
 	for _, id := range slices.Sorted(maps.Keys(values)) {
@@ -44,6 +47,8 @@ func (s *secretStore) fill(ctx context.Context, values map[string]Secret) error 
 	return nil
 }
 
+// lookup returns the value of a secret and hides it from then on.
+// lookup returns the value of a secret and hides it from then on.
 func (s *secretStore) lookup(ctx context.Context, id string) ([]byte, error) {
 	value, err := s.values[id](ctx)
 	if err == nil && len(value) > SecretLimit {
@@ -56,7 +61,7 @@ func (s *secretStore) lookup(ctx context.Context, id string) ([]byte, error) {
 	return value, nil
 }
 
-// GetSecret answers the daemon.
+// GetSecret returns the value of a secret to the daemon. It returns secrets.ErrNotFound for one that was not given.
 func (s *secretStore) GetSecret(ctx context.Context, id string) ([]byte, error) {
 	if s.values[id] != nil {
 		return rescue.Value(func() ([]byte, error) { return s.lookup(ctx, id) })
@@ -70,9 +75,11 @@ func (s *secretStore) GetSecret(ctx context.Context, id string) ([]byte, error) 
 	return nil, secrets.ErrNotFound
 }
 
+// attachable returns the part of the session that answers for secrets.
+// attachable returns the part of the session that answers for secrets.
 func (s *secretStore) attachable() session.Attachable { return secretsprovider.NewSecretProvider(s) }
 
-// explain notes in the error of a failed step which secrets were asked for in vain.
+// explain adds to the error of a failed step the missing secrets that the build asked for.
 func (s *secretStore) explain(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,8 +93,8 @@ func (s *secretStore) explain(err error) error {
 	return err
 }
 
-// isSourceCredential knows the secrets that BuildKit itself asks for when it fetches from git and http servers; most need none
-// (source/git, source/http).
+// isSourceCredential reports whether BuildKit itself asks for a secret when it fetches from git and http servers
+// (source/git, source/http). Most servers need none.
 func isSourceCredential(id string) bool {
 	return strings.HasPrefix(id, "GIT_AUTH_") || strings.HasPrefix(id, "HTTP_AUTH_")
 }

@@ -2,32 +2,44 @@ package buildkit
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
+	sessioncontent "github.com/moby/buildkit/session/content"
+	"github.com/moby/buildkit/session/grpchijack"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Access is what one solve may use beside the plan and the recorded trees, and nothing else. It has no say in what is built.
+// Access is everything that one solve may use besides the plan and the recorded trees. It does not change what is built.
 type Access struct {
 	Credentials  Credentials
-	Tokens       Tokens            // nil: the daemon gets the credential, and logs in at token servers itself
+	Tokens       Tokens            // nil: the daemon gets the credential, and logs in to token servers itself
 	Secrets      map[string]Secret // by id
 	SSH          []SSHAgent
 	CacheFrom    []Cache
 	CacheTo      []Cache
 	Exports      []Export
-	Guard        *Guard        // nil: the builder is somebody else's, who decides what it may run and reach
-	StallTimeout time.Duration // of a registry, before the solve fails; 0: 2 minutes
-	// BytesWritten is how many bytes the daemon has written so far, to whomever, if that can be told. A daemon does not tell how many bytes
-	// of a layer have gone, and so without it all layers together get 30 times the StallTimeout.
-	BytesWritten func() (bytes int64, known bool)
-	// BytesRead is how many bytes the daemon and its git processes have read so far, if that can be told. Without it a git server or a
-	// server of files gets 30 times the StallTimeout. Layers that are pulled are counted by the daemon itself.
-	BytesRead func() (bytes int64, known bool)
+	Guard        *Guard        // nil: the builder belongs to somebody else, who decides what it may run and reach
+	Log          *slog.Logger  // gets records of level debug, without secrets; nil: they are discarded
+	StallTimeout time.Duration // how long a registry may make no progress before the solve fails; 0: 2 minutes
+
+	// BytesWritten returns how many bytes the daemon has written so far, to any peer. ok is false if that is not known.
+	// A daemon does not say how many bytes of a layer it has pushed. Without BytesWritten all layers together get 30
+	// times the StallTimeout.
+	BytesWritten func() (bytes int64, ok bool)
+
+	// BytesRead returns how many bytes the daemon and its git processes have read so far. ok is false if that is not
+	// known. Without it a git server or a file server gets 30 times the StallTimeout. The daemon itself counts the bytes
+	// of layers that it pulls.
+	BytesRead func() (bytes int64, ok bool)
 }
 
-// attachables are what the daemon may ask of us during one solve: the recorded trees, credentials, secrets and signatures,
-// nothing else.
+// attachables returns what the daemon may ask this process for during one solve: the recorded trees, credentials, secrets
+// and signatures. It returns an error for a secret or an SSH agent that cannot be used.
 func (s *solve) attachables(ctx context.Context, access Access) ([]session.Attachable, error) {
 	if err := s.secrets.fill(ctx, access.Secrets); err != nil {
 		return nil, err
@@ -38,4 +50,46 @@ func (s *solve) attachables(ctx context.Context, access Access) ([]session.Attac
 	}
 	auth := &registryAuth{credentials: access.Credentials, tokens: access.Tokens, redact: s.secrets.redact}
 	return append(agents, s.files, auth, s.secrets.attachable()), nil
+}
+
+// runSession solves with a session that this package serves.
+//
+// The session of BuildKit's client would itself write exports, and read and write caches in folders. It makes device
+// files, and opens whatever is in a cache.
+func (s *solve) runSession(
+	ctx context.Context, c *client.Client, opt client.SolveOpt, status chan *client.SolveStatus,
+) (*client.SolveResponse, error) {
+	own, err := session.NewSession(ctx, opt.SharedKey)
+	if err != nil {
+		close(status)
+		return nil, err
+	}
+	// A shared session gets no policy from the client.
+	for _, a := range append(opt.Session, s.received, opt.SourcePolicyProvider) {
+		own.Allow(a)
+	}
+	if len(s.stores) > 0 {
+		stores := map[string]content.Store{}
+		for name, store := range s.stores {
+			stores[name] = store
+		}
+		own.Allow(sessioncontent.NewAttachable(stores))
+	}
+	opt.Session, opt.SharedSession, opt.SessionPreInitialized = nil, own, true
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	ended := make(chan struct{})
+	rescue.Go(fail, func() {
+		defer close(ended)
+		if err := own.Run(context.WithoutCancel(ctx), grpchijack.Dialer(c.ControlClient())); err != nil {
+			fail(err)
+		}
+	})
+	response, err := c.Build(ctx, opt, "pulumi-buildkit", s.runFrontend, status)
+	_ = own.Close() // the solve has its result
+	<-ended
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return response, err
 }

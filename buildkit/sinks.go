@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// fileSink is a file that appears as a whole. Until then it is a temporary one beside it.
+// fileSink is a file that appears whole. Until Commit it is a temporary file beside its path.
 type fileSink struct {
 	*os.File
 	dir    *os.Root
@@ -21,10 +20,10 @@ type fileSink struct {
 	commit func(*fileSink) error
 }
 
-// NewFile is a sink that becomes the file at path, in place of what was there. Folders above it are made. Links in the folder
-// project have to stay there; "" is none.
+// NewFile returns a sink that replaces the file at path. It makes the folders above path. If project is not "", links in
+// that folder have to stay in it.
 //
-// Errors name path. They wrap a *file.LinkError where a link leads out of the project.
+// It returns an *ExportError, which wraps a *file.LinkError if a link leads out of the project.
 func NewFile(project, path string) (Sink, error) {
 	return newFileSink(project, path, func(f *fileSink) error {
 		if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
@@ -34,7 +33,8 @@ func NewFile(project, path string) (Sink, error) {
 	})
 }
 
-// NewFolder is a sink that is unpacked into the folder at path; what is there stays. Links and errors are as with NewFile.
+// NewFolder returns a sink that is unpacked into the folder at path. Other files in the folder stay. Links and errors are
+// as with NewFile.
 func NewFolder(project, path string) (Sink, error) {
 	return newFileSink(project, path, func(f *fileSink) error {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -48,49 +48,50 @@ func NewFolder(project, path string) (Sink, error) {
 	})
 }
 
-// newFileSink writes beside path, on the same file system.
+// newFileSink returns a sink that writes beside path, and so on the same file system.
 func newFileSink(project, path string, commit func(*fileSink) error) (Sink, error) {
 	dir, err := inputs.Files{Project: project}.ProjectBounds().MakeRoot(filepath.Dir(path))
 	if err != nil {
-		return nil, fmt.Errorf("exports: %w", err)
+		return nil, &ExportError{Err: err}
 	}
 	f := &fileSink{dir: dir, path: path, temp: temporaryName(filepath.Base(path)), commit: commit}
 	if f.File, err = create(dir, f.temp); err != nil {
-		return nil, fmt.Errorf("exports: %w", errors.Join(err, dir.Close()))
+		return nil, &ExportError{Err: errors.Join(err, dir.Close())}
 	}
 	return f, nil
 }
 
-// temporaryName is a name that nobody can guess.
+// temporaryName returns a name that nobody can guess.
 func temporaryName(name string) string { return "." + name + "-" + rand.Text() }
 
-// create makes a file that is not there yet.
+// create makes a new file.
 func create(dir *os.Root, name string) (*os.File, error) {
 	return dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
-// Commit puts the file in its place. The error names it, and wraps a *file.LinkError as that of NewFile does.
+// Commit moves the file to its path, or unpacks it there. Errors are as with NewFile.
 func (f *fileSink) Commit() error {
 	err := f.commit(f)
 	f.clear()
 	if err != nil {
-		return fmt.Errorf("exports: %s: %w", f.path, err)
+		return &ExportError{Path: f.path, Err: err}
 	}
 	return nil
 }
 
-// Abort leaves nothing.
+// Abort removes the temporary file.
 func (f *fileSink) Abort() error {
 	f.clear()
 	return nil
 }
 
-// clear removes what is temporary, if it is there still.
+// clear closes and removes the temporary file, if it still exists.
 func (f *fileSink) clear() {
 	_ = errors.Join(f.Close(), f.dir.Remove(f.temp), f.dir.Close())
 }
 
-// unpack writes the files and folders of an archive into a folder, and nothing outside of it. An OCI layout has nothing else.
+// unpack writes the files of an archive into a folder, and nothing outside of it. It skips links and devices, which an
+// OCI layout does not have.
 func unpack(archive io.Reader, folder *os.Root) error {
 	for reader := tar.NewReader(archive); ; {
 		h, err := reader.Next()
@@ -106,7 +107,7 @@ func unpack(archive io.Reader, folder *os.Root) error {
 	}
 }
 
-// unpackFile replaces what is at name, whatever that is: a link is not followed.
+// unpackFile replaces whatever is at name with a file. It does not follow a link at name.
 func unpackFile(folder *os.Root, name string, content io.Reader) error {
 	dir := filepath.Dir(filepath.FromSlash(name))
 	if err := folder.MkdirAll(dir, 0o755); err != nil {

@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -18,22 +19,49 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Solve builds the plan from its recorded inputs on the daemon behind c and pushes it by digest. The Dockerfile frontend
-// runs in this process, so that prediction and build are one program whatever version the daemon has. report is called from
-// one goroutine, while the build runs, and must not block for long. When ctx ends and the daemon does not end the build
-// soon after, c is closed.
+// Solve builds the plan from its recorded inputs on the daemon behind c and pushes the image by digest. Solve calls report
+// from one goroutine while the build runs; report must not block for long. If ctx ends and the daemon does not end the
+// build within cancelGrace, Solve closes c.
 //
-// Errors: an *UnhashedError when it reads more than was hashed; a *FrontendError or a *ReachError when it asks for what
-// access.Guard does not allow; a *PushError when the image was built and not pushed; a *BaseImageError when
-// an image could not be had that the build begins from, copies from or needs as a frontend; a *StepError when a step of the
-// Dockerfile failed; a *DaemonError for what else the daemon says; a *SilentSourceError when a server stopped in the middle
-// of what the build fetches; a *SilentCacheError when a cache could not be written; an
-// *EncodingError when the Dockerfile is not UTF-8; an error that names the path when a local input is not what was
-// recorded, or the secret or the keys that are not there; a *StoppedError when
-// ctx ended or the daemon did.
-func Solve(ctx context.Context, c *client.Client, plan inputs.Plan, in *inputs.Inputs, access Access, report func(Event)) (Built, error) {
-	plan.Files = in.Files() // what was hashed is what is fetched
-	s := newSolve(plan, in, report)
+// The Dockerfile frontend runs in this process, so the prediction and the build use the same version of it.
+//
+// Solve returns:
+//   - an *inputs.UnhashedError if the build reads more than was hashed
+//   - an *inputs.EncodingError if the Dockerfile is not UTF-8
+//   - an error that names the path if a local input is not what was recorded
+//   - an *AgentError for an SSH agent, and an error that names the secret, if it cannot be used
+//   - a *FrontendError or a *ReachError if the build asks for something that access.Guard does not allow
+//   - a *CacheError or an *ExportError for a folder or file that cannot be written
+//   - a *PushError if the image was built and not pushed
+//   - a *BaseImageError if the builder did not get an image that the build needs
+//   - a *StepError if a step of the Dockerfile failed
+//   - a *StalledSourceError if a server stopped in the middle of a transfer
+//   - a *StalledCacheError if a cache could not be written
+//   - an *OldDaemonError if the daemon is too old for the build
+//   - a *DaemonError for any other failure that the daemon reports
+//   - a *StoppedError if ctx ended or the daemon did
+func Solve(
+	ctx context.Context, c *client.Client, plan inputs.Plan, in *inputs.Inputs, access Access, report func(Event),
+) (Built, error) {
+	plan.Files = in.Files() // the daemon fetches the same locations that were hashed
+	s := newSolve(plan, in, access.Log, report)
+	start := time.Now()
+	s.log.DebugContext(ctx, "solve starts", "platforms", plan.Platforms, "repositories", plan.Repositories)
+	built, err := s.solve(ctx, c, in, access)
+	s.log.DebugContext(ctx, "solve ends", "digest", built.Digest, "duration", time.Since(start), "error", errorText(err))
+	return built, err
+}
+
+// errorText returns the text of an error; "" for nil.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// solve does the work of Solve.
+func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, access Access) (Built, error) {
 	opt, err := s.prepare(ctx, in, access)
 	if err != nil {
 		return Built{}, s.finish(ctx, err)
@@ -48,18 +76,19 @@ func Solve(ctx context.Context, c *client.Client, plan inputs.Plan, in *inputs.I
 	s.steps.warnOfCaches()
 	s.warnOfLogins()
 	digest := response.ExporterResponse[exptypes.ExporterImageDigestKey]
-	if digest == "" && !plan.WithoutImage {
-		return Built{}, errors.New("the daemon finished the build but named no image digest: its image exporter is older than BuildKit v0.11, use a newer one")
+	if digest == "" && !s.plan.WithoutImage {
+		return Built{}, &OldDaemonError{Text: "the daemon finished the build but named no image digest: " +
+			"its image exporter is older than BuildKit v0.11"}
 	}
 	return Built{Digest: digest}, nil
 }
 
-// Built is what a daemon made of a plan.
+// Built is the result of a solve.
 type Built struct {
-	Digest string // "sha256:…": of the index, or of the manifest when there is one platform; "" WithoutImage
+	Digest string // "sha256:…": of the index, or of the manifest if there is one platform; "" if the plan makes no image
 }
 
-// solve is one conversation with a daemon about a plan.
+// solve is one run of a plan on a daemon.
 type solve struct {
 	plan      inputs.Plan
 	inputs    *inputs.Inputs
@@ -73,11 +102,13 @@ type solve struct {
 	received  *receiver
 	stores    map[string]*cacheStore // by their names for the daemon
 	policy    *sourcePolicy
+	log       *slog.Logger
 }
 
-func newSolve(plan inputs.Plan, in *inputs.Inputs, report func(Event)) *solve {
+func newSolve(plan inputs.Plan, in *inputs.Inputs, logger *slog.Logger, report func(Event)) *solve {
 	platforms, redact := &stepPlatforms{}, &redaction{}
 	s := &solve{
+		log:       newLog(logger, redact),
 		plan:      plan,
 		inputs:    in,
 		source:    in.Source(),
@@ -88,12 +119,13 @@ func newSolve(plan inputs.Plan, in *inputs.Inputs, report func(Event)) *solve {
 		steps:     newStepTracker(platforms, redact, report),
 	}
 	s.files.Epoch = plan.Epoch
-	s.policy = &sourcePolicy{plan: plan, logins: s.secrets.logins, stop: s.readGuard.stop}
+	s.policy = &sourcePolicy{plan: plan, logins: s.secrets.logins, stop: s.readGuard.stop, log: s.log}
 	s.secrets.logins.learn(string(in.Dockerfile)) // an error may show a line of it
 	return s
 }
 
-// prepare are what the daemon is asked for and what it may ask for.
+// prepare opens everything that the solve needs and returns the options for BuildKit's client. The caller calls finish,
+// also after an error.
 func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (client.SolveOpt, error) {
 	attachables, err := s.attachables(ctx, access)
 	if err != nil {
@@ -127,17 +159,20 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	}, nil
 }
 
-func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, access Access) (*client.SolveResponse, error) {
+// run solves, and follows the status of the solve until it ends.
+func (s *solve) run(
+	ctx context.Context, c *client.Client, opt client.SolveOpt, access Access,
+) (*client.SolveResponse, error) {
 	status := make(chan *client.SolveStatus)
 	drained := make(chan struct{})
-	ctx, watch := newStallWatch(ctx, access, s.plan)
+	ctx, watch := newStallWatch(ctx, access, s.plan, s.log)
 	defer watch.stop()
 	s.steps.watch = watch
 	s.steps.waiting = &waitTracker{
 		stopped: func() bool { return ctx.Err() != nil }, watch: watch, caches: access.CacheTo, exports: access.Exports,
 		open: map[digest.Digest]*openVertex{},
 	}
-	// To the close of the channel, whatever became of ctx: a status that nobody reads blocks the solve.
+	// The goroutine reads until the channel closes, even if ctx has ended: a status that is not read blocks the solve.
 	rescue.Go(watch.end, func() {
 		defer close(drained)
 		if err := rescue.Call(func() error { s.steps.follow(status); return nil }); err != nil {
@@ -145,28 +180,30 @@ func (s *solve) run(ctx context.Context, c *client.Client, opt client.SolveOpt, 
 		}
 		drain(status)
 	})
-	uncut := closeAfterGrace(ctx, c)
+	stopWatchdog := closeAfterGrace(ctx, c)
 	response, err := s.runSession(ctx, c, opt, status)
 	<-drained
-	uncut()
+	stopWatchdog()
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	return response, err
 }
 
-// drain takes what is left in a channel, to its close.
+// drain reads a channel until it closes.
 func drain[T any](channel <-chan T) {
 	for range channel {
 	}
 }
 
-// cancelGrace is how long a daemon has to end a build after its context.
+// cancelGrace is how long a daemon may take to end a build after its context has ended.
 const cancelGrace = time.Second
 
-// closeAfterGrace closes the connection when the build has not ended in time after ctx: BuildKit's client itself waits 5 s for a
-// last status, also from a daemon that cannot be reached any more.
-func closeAfterGrace(ctx context.Context, c *client.Client) (uncut func()) {
+// closeAfterGrace starts a watchdog that closes c if the build has not ended within cancelGrace after ctx. The caller
+// stops the watchdog when the build has ended.
+//
+// BuildKit's client itself waits 5 s for a last status, even if it cannot reach the daemon any more.
+func closeAfterGrace(ctx context.Context, c *client.Client) (stopWatchdog func()) {
 	ended, done := make(chan struct{}), make(chan struct{})
 	rescue.Go(func(error) { _ = c.Close() }, func() {
 		defer close(done)
@@ -184,7 +221,8 @@ func closeAfterGrace(ctx context.Context, c *client.Client) (uncut func()) {
 	return func() { close(ended); <-done }
 }
 
-// explain puts the error first that says most: why we stopped, which local file changed, which step failed.
+// explain returns the error that says most about a solve that failed with err: why it was stopped, which local file has
+// changed, or which step failed.
 func (s *solve) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return s.stoppedError(context.Cause(ctx))
@@ -205,22 +243,21 @@ func (s *solve) explain(ctx context.Context, err error) error {
 		return wrong
 	}
 	explained := s.secrets.explain(s.steps.explain(err, s.plan))
-	if _, other := errors.AsType[*DaemonError](explained); other && status.Code(err) == codes.Unavailable { // the daemon has gone
+	_, isDaemonError := errors.AsType[*DaemonError](explained)
+	if isDaemonError && status.Code(err) == codes.Unavailable { // the daemon has ended
 		return s.stoppedError(explained)
 	}
 	return explained
 }
 
-// stoppedError returns a *StoppedError with what the solve was waiting for.
+// stoppedError returns a *StoppedError with the waits of the solve.
 func (s *solve) stoppedError(cause error) error {
 	return &StoppedError{Waits: s.steps.waiting.waits(s.steps.redact.hide), Cause: cause}
 }
 
-// warnOfLogins tells which URLs of the Dockerfile have a login: its text is kept as it is.
+// warnOfLogins warns of the URLs in the Dockerfile that have a login.
 func (s *solve) warnOfLogins() {
 	for _, location := range s.secrets.logins.urlsWithLogins() {
-		s.steps.warn("the Dockerfile writes a login into the URL " + location + ": whoever reads the Dockerfile has it, and " +
-			"everybody who pulls the image, whose history and provenance have the line. " +
-			"Write the URL without it, and give the login as a secret, GIT_AUTH_TOKEN.<host> for git or HTTP_AUTH_TOKEN_<host> for files")
+		s.steps.warn(&DockerfileLoginError{URL: location})
 	}
 }

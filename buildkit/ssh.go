@@ -15,26 +15,39 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// SSHAgent is what steps may sign in with: RUN --mount=type=ssh,id=…. Keys never leave this machine: the daemon asks for signatures.
+// SSHAgent has the keys by which steps log in: RUN --mount=type=ssh,id=…. Keys never leave this machine, because the
+// daemon asks for signatures only.
 type SSHAgent struct {
 	ID    string   // "default" is that of a mount without an id, and of git contexts
 	Paths []string // of private keys, or of the socket of one agent; none: the agent of SSH_AUTH_SOCK
 }
 
-// AgentError says that an SSHAgent cannot be used. It wraps a *file.LinkError where a link leads a path of it out of the project,
-// or to a socket.
+// AgentFault is what is wrong with an SSHAgent.
+type AgentFault int
+
+// The faults of SSH agents.
+const (
+	AgentUnreadable AgentFault = iota // a path cannot be opened
+	AgentMissing                      // there are no paths, and no agent answers at SSH_AUTH_SOCK
+	AgentKeys                         // the files at the paths are no keys that can be used
+)
+
+// AgentError is an SSHAgent that cannot be used. It wraps a *file.LinkError if a link leads from a path of it out of the
+// project or to a socket.
 type AgentError struct {
-	ID  string
-	err error
+	ID    string
+	Fault AgentFault
+	Err   error
 }
 
-func (e *AgentError) Error() string { return fmt.Sprintf("ssh %q: %v", e.ID, e.err) }
+// Error names the agent and the cause.
+func (e *AgentError) Error() string { return fmt.Sprintf("ssh %q: %v", e.ID, e.Err) }
 
-// Unwrap is the cause.
-func (e *AgentError) Unwrap() error { return e.err }
+// Unwrap returns the cause.
+func (e *AgentError) Unwrap() error { return e.Err }
 
-// sshAttachables forward the agents. What is wrong with one is an *AgentError, before the build starts. Links in the bounds have to
-// stay there.
+// sshAttachables returns the part of the session that forwards the agents. Links in the bounds have to stay there. It
+// returns an *AgentError for an agent that cannot be used.
 func sshAttachables(bounds file.Bounds, agents []SSHAgent) ([]session.Attachable, error) {
 	if len(agents) == 0 {
 		return nil, nil
@@ -43,12 +56,12 @@ func sshAttachables(bounds file.Bounds, agents []SSHAgent) ([]session.Attachable
 	for _, a := range agents {
 		opened, err := openKeys(bounds, a.Paths)
 		defer opened.close() // when the provider has read them
-		config := sshprovider.AgentConfig{ID: a.ID, Paths: opened.paths}
-		if err == nil {
-			err = a.check(config)
-		}
 		if err != nil {
-			return nil, &AgentError{ID: a.ID, err: err}
+			return nil, &AgentError{ID: a.ID, Fault: AgentUnreadable, Err: err}
+		}
+		config := sshprovider.AgentConfig{ID: a.ID, Paths: opened.paths}
+		if err := a.check(config); err != nil {
+			return nil, err
 		}
 		configs = append(configs, config)
 	}
@@ -59,7 +72,7 @@ func sshAttachables(bounds file.Bounds, agents []SSHAgent) ([]session.Attachable
 // keyLimit is the most bytes that sshprovider reads of a key.
 const keyLimit = 100 << 10
 
-// keys are open private keys, or a socket, under the paths by which sshprovider is to open them.
+// keys are open private keys, or a socket, with the paths at which sshprovider opens them.
 type keys struct {
 	files []*os.File
 	paths []string
@@ -71,7 +84,8 @@ func (k *keys) close() {
 	}
 }
 
-// openKeys wants sockets and private keys: BuildKit opens whatever is there and would wait for the writer of a FIFO.
+// openKeys opens the files at the paths. It returns an error for anything but sockets and regular files. BuildKit itself
+// opens whatever is there, and would wait for the writer of a FIFO.
 func openKeys(bounds file.Bounds, paths []string) (*keys, error) {
 	k := &keys{}
 	for _, path := range paths {
@@ -82,6 +96,7 @@ func openKeys(bounds file.Bounds, paths []string) (*keys, error) {
 	return k, nil
 }
 
+// add opens the file at one path.
 func (k *keys) add(bounds file.Bounds, path string) error {
 	if isPipe(path) {
 		k.paths = append(k.paths, path)
@@ -107,14 +122,14 @@ func (k *keys) add(bounds file.Bounds, path string) error {
 	return err
 }
 
-// isPipe tells whether a path is that of a named pipe of Windows, by which its agents are reached. It is in no folder.
+// isPipe reports whether a path is that of a named pipe of Windows, where agents listen. Such a path is in no folder.
 func isPipe(path string) bool {
 	path = filepath.ToSlash(path)
 	steps := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 	return runtime.GOOS == "windows" && strings.HasPrefix(path, "//") && len(steps) > 2 && steps[1] == "pipe"
 }
 
-// openPath is a path that leads to an open file, whatever becomes of its name; without /proc it is the name.
+// openPath returns a path to an open file that stays valid if the file is renamed. Without /proc it returns the name.
 func openPath(f *file.Found) string {
 	path := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
 	opened, err := f.Stat()
@@ -127,16 +142,18 @@ func openPath(f *file.Found) string {
 	return f.Place
 }
 
+// check returns an *AgentError unless BuildKit can use the agent.
 func (a SSHAgent) check(config sshprovider.AgentConfig) error {
 	_, err := sshprovider.NewSSHAgentProvider([]sshprovider.AgentConfig{config})
 	switch {
 	case err == nil:
 		return nil
 	case len(a.Paths) == 0:
-		return fmt.Errorf("there is no agent at SSH_AUTH_SOCK (%q): start one (ssh-agent), or give paths of keys", os.Getenv("SSH_AUTH_SOCK"))
+		err = fmt.Errorf("there is no agent at SSH_AUTH_SOCK (%q)", os.Getenv("SSH_AUTH_SOCK"))
+		return &AgentError{ID: a.ID, Fault: AgentMissing, Err: err}
 	}
 	for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(cause) {
 		err = cause
 	}
-	return fmt.Errorf("%q: %w; a key with a passphrase can be used through an agent (ssh-add)", a.Paths, err)
+	return &AgentError{ID: a.ID, Fault: AgentKeys, Err: fmt.Errorf("%q: %w", a.Paths, err)}
 }

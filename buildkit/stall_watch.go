@@ -2,8 +2,7 @@ package buildkit
 
 import (
 	"context"
-	"regexp"
-	"strings"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -17,63 +16,64 @@ import (
 const (
 	// defaultStallTimeout is how long a registry may take to answer, and how long a daemon may send nothing of a layer.
 	defaultStallTimeout = 2 * time.Minute
-	// uncountedFactor is how many times longer all layers may take where nobody can tell what the daemon sends.
+
+	// uncountedFactor is how many timeouts all layers together may take if the daemon's bytes cannot be counted.
 	uncountedFactor = 30
-	// layerFactor is how many times longer a layer may take that is pulled where nobody can tell what the daemon reads: it tells of
+
+	// layerFactor is how many timeouts a pulled layer may take if the daemon's bytes cannot be counted. A daemon reports
 	// a layer MiB by MiB.
 	layerFactor = 5
-	// minBytesPerSecond is no headway, in bytes in each second of the timeout: a daemon always answers those who ask whether it is well.
+
+	// minBytesPerSecond is the rate below which a daemon makes no progress. A daemon always answers those who ask
+	// whether it is well.
 	minBytesPerSecond = 512
-	// layerPollBytesPerSecond is what a daemon reads from its own disk to tell how far a layer is, in bytes each second.
+
+	// layerPollBytesPerSecond is the rate at which a daemon reads its own disk to report the size of a layer.
 	layerPollBytesPerSecond = 2 << 10
-	// checksPerTimeout are how often within the timeout a daemon's bytes are counted.
+
+	// checksPerTimeout is how often within the timeout a daemon's bytes are counted.
 	checksPerTimeout = 8
 )
 
-// stallWatch ends a solve that waits for a registry that is silent: a daemon does so for ever. Nil watches nothing.
+// stallWatch ends a solve that waits for a registry that makes no progress. A daemon itself would wait forever. A nil
+// stallWatch does nothing.
 type stallWatch struct {
 	timeout      time.Duration
-	bytesWritten func() (bytes int64, known bool)
-	bytesRead    func() (bytes int64, known bool)
+	bytesWritten func() (bytes int64, ok bool)
+	bytesRead    func() (bytes int64, ok bool)
 	repositories []string
 	files        inputs.Files // whose remote contexts are fetched
 	end          context.CancelCauseFunc
+	log          *slog.Logger
 
 	mu         sync.Mutex
 	activities map[activityKey]*activity
 	names      map[digest.Digest]string // of steps
-	pushed     map[string]bool          // repositories that are done with
+	pushed     map[string]bool          // repositories whose push has ended
 }
 
-// activityKey is what a daemon calls a phase of a push.
+// activityKey is the daemon's name for an activity.
 type activityKey struct {
 	vertex digest.Digest
 	id     string
 }
 
-// activity is one that is under way.
+// activity is a transfer that has begun and not ended.
 type activity struct {
 	transfer
 	timer      *time.Timer
-	progressed time.Time // when there was some
-	moved      int64     // by the daemon at that time: bytes written, or read for a fetch
-	pulled     int64     // of a layer
+	progressed time.Time // time of the last progress
+	moved      int64     // bytes that the daemon had moved by then: written, or read for a fetch
+	pulled     int64     // bytes of a layer
 }
 
-// transfer is what a daemon does with a registry: it pushes the manifests or the layers of a repository, writes a cache, or asks for a base
-// image.
-type transfer struct {
-	repository string // that is pushed to
-	base       string // image
-	frontend   bool   // the image is a frontend's
-	large      bool   // it takes longer than an answer: the daemon's bytes are counted
-	fetch      *StalledSourceError
-}
-
-// newStallWatch watches the solve that runs on the context.
-func newStallWatch(ctx context.Context, access Access, plan inputs.Plan) (context.Context, *stallWatch) {
+// newStallWatch starts to watch a solve. The solve must run on the context that newStallWatch returns.
+func newStallWatch(
+	ctx context.Context, access Access, plan inputs.Plan, logger *slog.Logger,
+) (context.Context, *stallWatch) {
 	w := &stallWatch{
-		timeout: access.StallTimeout, bytesWritten: access.BytesWritten, bytesRead: access.BytesRead, repositories: plan.Repositories, files: plan.Files,
+		timeout: access.StallTimeout, bytesWritten: access.BytesWritten, bytesRead: access.BytesRead,
+		repositories: plan.Repositories, files: plan.Files, log: logger,
 		activities: map[activityKey]*activity{}, pushed: map[string]bool{}, names: map[digest.Digest]string{},
 	}
 	if w.timeout == 0 {
@@ -90,7 +90,7 @@ func newStallWatch(ctx context.Context, access Access, plan inputs.Plan) (contex
 	return ctx, w
 }
 
-// stop ends the watch. The context is not for use any more.
+// stop ends the watch and its context.
 func (w *stallWatch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,7 +100,7 @@ func (w *stallWatch) stop() {
 	w.end(nil)
 }
 
-// status takes a line about an exporter.
+// status takes what the daemon says of a part of a step, such as a push or a layer that it pulls.
 func (w *stallWatch) status(s *client.VertexStatus) {
 	if w == nil {
 		return
@@ -108,14 +108,27 @@ func (w *stallWatch) status(s *client.VertexStatus) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.noteProgress(s)
-	if what, is := w.describePush(s.ID); is {
-		w.pushed[what.repository] = w.pushed[what.repository] || s.Completed != nil && !what.large
-		w.begin(activityKey{s.Vertex, s.ID}, what, s.Completed != nil)
+	if t, ok := describePush(s.ID, w.repositories, w.pushed); ok {
+		w.logPush(t, s)
+		w.pushed[t.repository] = w.pushed[t.repository] || s.Completed != nil && !t.large
+		w.track(activityKey{s.Vertex, s.ID}, t, s.Completed != nil)
 	}
 }
 
-// vertex takes a step, which may be that of asking for a base image – its manifest and its configuration, no layers – or that
-// of fetching something.
+// logPush logs the beginning and the end of a push.
+func (w *stallWatch) logPush(t transfer, s *client.VertexStatus) {
+	switch {
+	case t.repository == "":
+	case s.Completed == nil && w.activities[activityKey{s.Vertex, s.ID}] == nil:
+		w.log.Debug("push starts", "repository", t.repository, "what", s.ID)
+	case s.Completed != nil && s.Started != nil:
+		w.log.Debug("push ends", "repository", t.repository, "what", s.ID,
+			"start", *s.Started, "end", *s.Completed, "duration", s.Completed.Sub(*s.Started))
+	}
+}
+
+// vertex takes what the daemon says of a step. It watches a step that resolves a base image, which transfers a manifest
+// and a configuration and no layers. It watches a step that fetches something too.
 func (w *stallWatch) vertex(v *client.Vertex) {
 	if w == nil || v.Started == nil {
 		return
@@ -123,110 +136,93 @@ func (w *stallWatch) vertex(v *client.Vertex) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.names[v.Digest] = v.Name
-	what, ok := describeResolve(v.Name)
+	t, ok := describeResolve(v.Name)
 	if !ok {
-		what, ok = w.describeFetch(v.Name)
+		t, ok = describeFetch(v.Name, w.files)
 	}
 	if ok {
-		w.begin(activityKey{v.Digest, v.Name}, what, v.Completed != nil)
+		w.track(activityKey{v.Digest, v.Name}, t, v.Completed != nil)
 	}
 }
 
-// frontendPrefix is how a daemon names the step that asks for the image of a frontend.
-const frontendPrefix = "resolve image config for docker-image://"
-
-// resolveStep is how BuildKit's frontend names the step that asks for a base image (frontend/dockerfile/dockerfile2llb and
-// frontend/dockerui). A step of the Dockerfile begins with its number, and may have these words behind it.
-var resolveStep = regexp.MustCompile(`^(?:\[(?:(?:\S+ )?internal|context [^\]]+)\] )?load metadata for (.+)$`)
-
-// describeResolve is about a step that asks a registry what an image is.
-func describeResolve(step string) (transfer, bool) {
-	if base, ok := strings.CutPrefix(step, frontendPrefix); ok {
-		return transfer{base: base, frontend: true}, true
-	}
-	if m := resolveStep.FindStringSubmatch(step); m != nil {
-		return transfer{base: m[1]}, true
-	}
-	return transfer{}, false
-}
-
-// begin begins to watch a phase, or ends it.
-func (w *stallWatch) begin(key activityKey, what transfer, completed bool) {
+// track starts to watch a transfer, or stops when it is complete.
+func (w *stallWatch) track(key activityKey, t transfer, complete bool) {
 	switch {
-	case completed:
+	case complete:
 		w.forget(key)
 	case w.activities[key] == nil:
-		p := &activity{transfer: what, progressed: time.Now()}
-		p.moved, _ = w.countBytes(p)
-		p.timer = rescue.AfterFunc(w.timeout/checksPerTimeout, w.end, func() { w.check(key, p) })
-		w.activities[key] = p
+		a := &activity{transfer: t, progressed: time.Now()}
+		a.moved, _ = w.countBytes(a)
+		a.timer = rescue.AfterFunc(w.timeout/checksPerTimeout, w.end, func() { w.check(key, a) })
+		w.activities[key] = a
 	}
 }
 
+// forget stops to watch an activity.
 func (w *stallWatch) forget(key activityKey) {
-	if p := w.activities[key]; p != nil {
-		p.timer.Stop()
+	if a := w.activities[key]; a != nil {
+		a.timer.Stop()
 		delete(w.activities, key)
 	}
 }
 
-// check ends the solve when the phase has made no headway for too long, else looks again later.
-func (w *stallWatch) check(key activityKey, p *activity) {
+// check ends the solve if the activity has made no progress for too long. Otherwise it checks again later.
+func (w *stallWatch) check(key activityKey, a *activity) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.activities[key] != p {
+	if w.activities[key] != a {
 		return // it has just ended
 	}
 	limit := w.timeout
 	switch {
-	case p.large:
-		limit = w.limitByBytes(p, uncountedFactor)
-	case p.fetch != nil:
-		limit = w.limitByBytes(p, layerFactor)
+	case a.large:
+		limit = w.limitByBytes(a, uncountedFactor)
+	case a.fetch != nil:
+		limit = w.limitByBytes(a, layerFactor)
 	}
-	if time.Since(p.progressed) < limit {
-		p.timer.Reset(w.timeout / checksPerTimeout)
+	idle := time.Since(a.progressed)
+	if idle < limit {
+		if idle >= limit/2 {
+			w.log.Debug("no progress", "what", key.id, "idle", idle, "limit", limit)
+		}
+		a.timer.Reset(w.timeout / checksPerTimeout)
 		return
 	}
-	w.end(p.stallError(limit))
+	w.log.Debug("stalled", "what", key.id, "idle", idle, "limit", limit)
+	w.end(a.stallError(limit))
 }
 
-// countBytes is what the daemon has moved for such a phase, in bytes.
-func (w *stallWatch) countBytes(p *activity) (bytes int64, known bool) {
-	if p.fetch != nil {
+// countBytes returns how many bytes the daemon has moved in the direction of an activity.
+func (w *stallWatch) countBytes(a *activity) (bytes int64, ok bool) {
+	if a.fetch != nil {
 		return w.bytesRead()
 	}
 	return w.bytesWritten()
 }
 
-// limitByBytes notes whether the daemon has moved something since the last headway. Where that is not known, the limit is so
-// many times longer.
-func (w *stallWatch) limitByBytes(p *activity, blind time.Duration) time.Duration {
-	moved, known := w.countBytes(p)
-	if !known {
-		return blind * w.timeout
+// limitByBytes notes progress if the daemon has moved bytes, and returns how long the activity may make none. The limit
+// is factor times the timeout if the bytes cannot be counted.
+func (w *stallWatch) limitByBytes(a *activity, factor time.Duration) time.Duration {
+	moved, ok := w.countBytes(a)
+	if !ok {
+		return factor * w.timeout
 	}
-	if float64(moved-p.moved) > w.idleBytesPerSecond(p)*w.timeout.Seconds() {
-		p.progressed, p.moved = time.Now(), moved
+	if float64(moved-a.moved) > w.idleBytesPerSecond(a)*w.timeout.Seconds() {
+		a.progressed, a.moved = time.Now(), moved
 	}
 	return w.timeout
 }
 
-// describePush tells what a status by this name is about, if it is a push. These are the names that BuildKit gives
-// (https://github.com/moby/buildkit/blob/master/util/push/push.go and cache/remotecache/export.go).
-func (w *stallWatch) describePush(id string) (what transfer, is bool) {
-	for _, prefix := range []string{"writing layer ", "writing config ", "writing cache "} {
-		if strings.HasPrefix(id, prefix) {
-			return transfer{large: true}, true
+// idleBytesPerSecond returns the rate at which a daemon moves bytes without any progress of the activity.
+func (w *stallWatch) idleBytesPerSecond(a *activity) float64 {
+	if a.fetch == nil {
+		return minBytesPerSecond
+	}
+	pulling := 0
+	for _, other := range w.activities {
+		if other.fetch != nil && !other.large {
+			pulling++
 		}
 	}
-	for _, r := range w.repositories { // one after the other
-		switch {
-		case id == "pushing manifest for "+r:
-			return transfer{repository: r}, true
-		case id == "pushing layers" && !w.pushed[r]:
-			return transfer{repository: r, large: true}, true
-		}
-	}
-	return transfer{}, false
+	return minBytesPerSecond + float64(pulling*layerPollBytesPerSecond)
 }

@@ -12,58 +12,18 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// Phase says what a build is at.
-type Phase int
-
-// The phases of a build, which may be at several at once.
-const (
-	RunningStep     Phase = iota // a step of the Dockerfile, or another step of BuildKit's
-	ResolvingImage               // a registry is asked what a base image is
-	FetchingSource               // a base image, a remote build context, a source of ADD
-	SendingFiles                 // files of this machine go to the daemon
-	ImportingCache               // a cache is looked up
-	ExportingCache               // a cache is written
-	PushingLayers                // layers go to a registry
-	PushingManifest              // manifests go to a registry
-	Exporting                    // the image is written, or the files of an export
-)
-
-// Wait is something that a build was waiting for. Its texts have no secrets, and are of foreign origin.
-type Wait struct {
-	Phase  Phase
-	Step   Step   // as the daemon calls it
-	What   string // the reference, repository, folder or URL that it is about; "" if that is not known
-	Host   string // the server that it waits for; "" if that is not known
-	Detail string // what is under way of it, such as a layer's digest; "" if that is not known
-	Bytes  int64  // of Detail that are done; 0 if that is not known
-	Total  int64  // of Detail; 0 if that is not known
-	Since  time.Time
-}
-
-// StoppedError says what a build was waiting for when its context ended, or when its daemon did.
-type StoppedError struct {
-	Waits []Wait // the longest first
-	Cause error
-}
-
-// Error is the text of the cause.
-func (e *StoppedError) Error() string { return e.Cause.Error() }
-
-// Unwrap is the cause.
-func (e *StoppedError) Unwrap() error { return e.Cause }
-
-// waitTracker follows what a solve waits for, up to the moment at which it is stopped: what a daemon reports afterwards is
-// the end of what was canceled. It belongs to the goroutine that follows the status of the solve.
+// waitTracker follows what a solve waits for. It ignores what the daemon reports after the solve was stopped, because that
+// is the end of canceled work. It belongs to the goroutine that follows the status of the solve.
 type waitTracker struct {
 	stopped func() bool
 	watch   *stallWatch
-	caches  []Cache // that are written
+	caches  []Cache // that the build writes
 	exports []Export
 	open    map[digest.Digest]*openVertex
 	pushes  bool // whether a push has begun
 }
 
-// openVertex is a vertex that has begun and not ended.
+// openVertex is a vertex of BuildKit that has begun and not ended.
 type openVertex struct {
 	name  string
 	step  Step
@@ -71,15 +31,15 @@ type openVertex struct {
 	parts []*part
 }
 
-// part is something that a vertex is at, by the daemon's name for it.
+// part is something that a vertex does, by the daemon's name for it.
 type part struct {
 	id             string
 	current, total int64
-	repository     string // that is pushed to
+	repository     string // of a push
 	since          time.Time
 }
 
-// vertex takes a step that begins or ends.
+// vertex takes what the daemon says of a step that begins or ends.
 func (w *waitTracker) vertex(v *client.Vertex, step Step) {
 	switch {
 	case w == nil || v.Started == nil || w.stopped():
@@ -90,7 +50,7 @@ func (w *waitTracker) vertex(v *client.Vertex, step Step) {
 	}
 }
 
-// status takes what a step is at. It returns true for the first sign of a push.
+// status takes what the daemon says of a part of a step. It returns true for the first part of a push.
 func (w *waitTracker) status(s *client.VertexStatus) (pushes bool) {
 	if w == nil || w.stopped() {
 		return false
@@ -111,15 +71,16 @@ func (w *waitTracker) status(s *client.VertexStatus) (pushes bool) {
 	case i >= 0:
 		v.parts[i].current, v.parts[i].total = s.Current, s.Total
 	default:
-		what, _ := w.watch.describePush(s.ID)
+		push, _ := describePush(s.ID, w.watch.repositories, w.watch.pushed)
 		v.parts = append(v.parts, &part{
-			id: s.ID, current: s.Current, total: s.Total, repository: what.repository, since: time.Now(),
+			id: s.ID, current: s.Current, total: s.Total, repository: push.repository, since: time.Now(),
 		})
 	}
 	return pushes
 }
 
-// waits returns what the solve was waiting for when it was stopped, or now, the longest first.
+// waits returns what the solve waited for when it was stopped, or what it waits for now. The longest wait is the first.
+// hide takes out the secrets.
 func (w *waitTracker) waits(hide func(string) string) []Wait {
 	if w == nil {
 		return nil
@@ -137,18 +98,18 @@ func (w *waitTracker) waits(hide func(string) string) []Wait {
 	return all
 }
 
-// describe returns what a vertex waits for. The names are those of BuildKit: see describeFetch and about.
+// describe returns what a vertex waits for. The names are those of BuildKit: see describeFetch and describePush.
 func (w *waitTracker) describe(v *openVertex) Wait {
 	wait := Wait{Step: v.step, Since: v.since}
 	if len(v.parts) > 0 {
 		first := v.parts[0]
 		wait.Detail, wait.Bytes, wait.Total = strings.TrimSuffix(first.id, ":"), first.current, first.total
 	}
-	if what, ok := describeResolve(v.name); ok {
-		wait.Phase, wait.What, wait.Host = ResolvingImage, what.base, registryName(what.base)
+	if resolve, ok := describeResolve(v.name); ok {
+		wait.Phase, wait.What, wait.Host = ResolvingImage, resolve.base, registryName(resolve.base)
 		return wait
 	}
-	if ref, ok := strings.CutPrefix(v.name, "importing cache manifest from "); ok {
+	if ref, ok := strings.CutPrefix(v.name, cacheImportPrefix); ok {
 		wait.Phase, wait.What = ImportingCache, ref
 		return wait
 	}
@@ -156,8 +117,8 @@ func (w *waitTracker) describe(v *openVertex) Wait {
 		wait.Phase, wait.What = ExportingCache, w.cacheOf(kind)
 		return wait
 	}
-	if what, ok := w.watch.describeFetch(v.name); ok {
-		wait.Phase, wait.What, wait.Host = FetchingSource, what.fetch.What, what.fetch.Host
+	if t, ok := describeFetch(v.name, w.watch.files); ok {
+		wait.Phase, wait.What, wait.Host = FetchingSource, t.fetch.What, t.fetch.Host
 		return wait
 	}
 	if folder, ok := w.folderOf(v.name); ok {
@@ -170,7 +131,7 @@ func (w *waitTracker) describe(v *openVertex) Wait {
 	return wait
 }
 
-// describeExport completes what is known of an exporter of a kind: "image", "oci image format", "client directory".
+// describeExport completes the wait for an exporter of a kind: "image", "oci image format", "client directory".
 func (w *waitTracker) describeExport(wait Wait, v *openVertex, kind string) Wait {
 	wait.Phase = Exporting
 	for _, p := range v.parts {
@@ -190,7 +151,8 @@ func (w *waitTracker) describeExport(wait Wait, v *openVertex, kind string) Wait
 	return wait
 }
 
-// foldersOfExports returns where files are exported to. A daemon does not say which of several it writes.
+// foldersOfExports returns the folders that files are exported to, joined by "or". A daemon does not say which of them it
+// writes.
 func (w *waitTracker) foldersOfExports() string {
 	var folders []string
 	for _, e := range w.exports {
@@ -201,32 +163,32 @@ func (w *waitTracker) foldersOfExports() string {
 	return strings.Join(folders, " or ")
 }
 
-// gitHubCache is the kind of a cache whose exporter has another name than the others.
+// gitHubCache is the kind of the one cache whose exporter does not begin with cacheExportPrefix.
 const gitHubCache = "GitHub Actions Cache"
 
-// cutCacheExport returns the kind of the cache that a step writes.
+// cutCacheExport returns the kind of the cache that a step writes. ok is false for any other step.
 func cutCacheExport(step string) (kind string, ok bool) {
 	if step == "exporting to "+gitHubCache {
 		return gitHubCache, true
 	}
-	return strings.CutPrefix(step, "exporting cache to ")
+	return strings.CutPrefix(step, cacheExportPrefix)
 }
 
-// cacheOf returns where a cache of a kind is written to, or the kind where the daemon alone knows.
+// cacheOf returns where the caches of a kind are written to, or the kind itself if only the daemon knows where.
 func (w *waitTracker) cacheOf(kind string) string {
-	attrs := map[string]struct{ kind, attr string }{
+	attrs := map[string]struct{ cacheType, attr string }{
 		"registry": {"registry", "ref"}, "client directory": {"local", "dest"}, "Amazon S3": {"s3", "bucket"},
 	}
 	var places []string
 	for _, c := range w.caches {
-		if known, ok := attrs[kind]; ok && c.Type == known.kind && c.Attrs[known.attr] != "" {
-			places = append(places, c.Attrs[known.attr])
+		if of, ok := attrs[kind]; ok && c.Type == of.cacheType && c.Attrs[of.attr] != "" {
+			places = append(places, c.Attrs[of.attr])
 		}
 	}
 	return cmp.Or(strings.Join(places, " or "), kind)
 }
 
-// folderOf returns the folder or the file of this machine that a step sends.
+// folderOf returns the folder or the file of this machine that a step sends. ok is false for any other step.
 func (w *waitTracker) folderOf(step string) (folder string, ok bool) {
 	if step == "[internal] load build context" {
 		return w.watch.files.Context, true

@@ -46,7 +46,7 @@ func acquire(ctx context.Context, asked string, embedded daemon.Options) (builde
 	}
 	if host := os.Getenv("BUILDKIT_HOST"); host != "" {
 		if err := buildkit.CheckEndpoint(host); err != nil {
-			return builder{}, fmt.Errorf("BUILDKIT_HOST: %w", err)
+			return builder{}, fmt.Errorf("BUILDKIT_HOST: %w", explainEndpoint(err))
 		}
 		return builder{endpoint: host, release: func() {}}, nil
 	}

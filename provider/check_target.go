@@ -106,7 +106,7 @@ func checkBuilder(c *checker) {
 
 // checkEndpoint validates the address of a daemon as far as its text says what is wrong.
 func checkEndpoint(c *checker, path, endpoint string, insecure bool) {
-	err := buildkit.CheckEndpoint(endpoint)
+	err := explainEndpoint(buildkit.CheckEndpoint(endpoint))
 	if err == nil && !insecure {
 		err = explainRefusal(buildkit.CheckLocal(endpoint), Config{})
 	}

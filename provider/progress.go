@@ -125,7 +125,7 @@ func (pr *progress) statusLine(now time.Time) string {
 // report takes an event of the build.
 func (pr *progress) report(e buildkit.Event) {
 	if e.Kind == buildkit.Warned {
-		pr.log.warning(e.Text)
+		pr.log.warning(warningText(e))
 		return
 	}
 	pr.mu.Lock()

@@ -107,6 +107,14 @@ var inProgram = regexp.MustCompile(`^[A-Za-z0-9:/?#@!&*+,;=._~%()\[\]-]+$`)
 // reachRemedy tells how the program names what the builder may fetch. The Dockerfile wrote that: a line to copy is shown
 // only if no program acts on what is in it.
 func reachRemedy(reach *buildkit.ReachError) string {
+	if reach.Cause != nil {
+		return "Correct its name or this machine's DNS, and try again. " + namingRemedy(reach)
+	}
+	return namingRemedy(reach)
+}
+
+// namingRemedy tells how the program names a location or its registry.
+func namingRemedy(reach *buildkit.ReachError) string {
 	if reach.Image {
 		if !inProgram.MatchString(reach.Host) {
 			return "If it is meant, correct the name of its registry, and name that in registries of the program"

@@ -35,7 +35,7 @@ func explainBuild(err error) error {
 	if errors.As(err, new(*buildkit.StalledSourceError)) {
 		return fmt.Errorf("%w. Look at that server, or at the network between it and the builder, and try again", err)
 	}
-	return explainRegistry(err)
+	return explainRegistry(explainLocal(err))
 }
 
 // withLines returns err with the remedies that are not empty below it.

@@ -1,0 +1,80 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// endpointRemedies are about addresses of builders.
+var endpointRemedies = map[buildkit.EndpointFault]string{
+	buildkit.EndpointForm:     "write unix:///run/buildkit/buildkitd.sock or tcp://host:port",
+	buildkit.EndpointRelative: "write unix:///run/buildkit/buildkitd.sock",
+	buildkit.EndpointPort:     "write one, such as tcp://host:1234",
+	buildkit.EndpointScheme:   "use unix:// or tcp://",
+}
+
+// explainEndpoint adds to the error about the address of a builder what to write instead.
+func explainEndpoint(err error) error {
+	wrong, ok := errors.AsType[*buildkit.EndpointError](err)
+	if !ok || endpointRemedies[wrong.Fault] == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, endpointRemedies[wrong.Fault])
+}
+
+// agentRemedies are about SSH agents.
+var agentRemedies = map[buildkit.AgentFault]string{
+	buildkit.AgentMissing: "start one (ssh-agent), or give paths of keys",
+	buildkit.AgentKeys:    "a key with a passphrase can be used through an agent (ssh-add)",
+}
+
+// explainLocal adds to the error about something on this machine, or about an old builder, which input it is about and
+// what to do. Any other error stays as it is.
+func explainLocal(err error) error {
+	if agent, ok := errors.AsType[*buildkit.AgentError](err); ok && agentRemedies[agent.Fault] != "" {
+		return fmt.Errorf("%w; %s", err, agentRemedies[agent.Fault])
+	}
+	if errors.As(err, new(*buildkit.OldDaemonError)) {
+		return fmt.Errorf("%w; use a newer builder", err)
+	}
+	if errors.As(err, new(*buildkit.ExportError)) {
+		return fmt.Errorf("exports: %w", err)
+	}
+	if cache, ok := errors.AsType[*buildkit.CacheError](err); ok {
+		return fmt.Errorf("%s: %w%s", cacheInput(cache), err, cacheRemedy(cache))
+	}
+	return err
+}
+
+// cacheInput returns the input that a cache is given in.
+func cacheInput(cache *buildkit.CacheError) string {
+	if cache.Export {
+		return "cacheTo"
+	}
+	return "cacheFrom"
+}
+
+// cacheRemedy tells to remove a file that no cache has, in a sentence of its own; "" for any other failure.
+func cacheRemedy(cache *buildkit.CacheError) string {
+	if errors.As(cache, new(*buildkit.CacheFileError)) {
+		return ". Remove it"
+	}
+	return ""
+}
+
+// warningText returns the text of a warning with the input that it is about and what to do.
+func warningText(e buildkit.Event) string {
+	if cache, ok := errors.AsType[*buildkit.CacheError](e.Warning); ok {
+		return cacheInput(cache) + ": " + e.Text + cacheRemedy(cache)
+	}
+	if errors.As(e.Warning, new(*buildkit.DockerfileLoginError)) {
+		return e.Text + ". Write the URL without it, and give the login as a secret, GIT_AUTH_TOKEN.<host> for git or " +
+			"HTTP_AUTH_TOKEN_<host> for files"
+	}
+	if errors.As(e.Warning, new(*buildkit.PlainFilesError)) {
+		return e.Text + ". Export tar to keep them"
+	}
+	return e.Text
+}

@@ -1,0 +1,74 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+)
+
+func TestExplainEndpoint(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]string{
+		"tcp://me:t0ken@host:1": "would not send them",
+		"":                      `"" is not an endpoint: write unix:///run/buildkit/buildkitd.sock or tcp://host:port`,
+		"unix://run/b.sock":     "has an absolute path: write unix:///run/buildkit/buildkitd.sock",
+		"tcp://host":            "a tcp:// endpoint has a port: write one, such as tcp://host:1234",
+		"docker-container://b":  "the scheme docker-container:// is not known: use unix:// or tcp://",
+	} {
+		if got := explainEndpoint(buildkit.CheckEndpoint(endpoint)); got == nil || !strings.HasSuffix(got.Error(), want) {
+			t.Errorf("%q: got %v", endpoint, got)
+		}
+	}
+	if err := explainEndpoint(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExplainLocal(t *testing.T) {
+	t.Parallel()
+	other := errors.New("other")
+	link := withTargetOfBuild(&buildkit.ExportError{Err: &file.LinkError{}})
+	const keys = "a key with a passphrase can be used through an agent (ssh-add)"
+	const kind = "f: it is a link or another kind of file than a cache has"
+	for want, err := range map[string]error{
+		"other":          other,
+		`ssh "a": other`: &buildkit.AgentError{ID: "a", Err: other},
+		`ssh "a": other; start one (ssh-agent), or give paths of keys`: &buildkit.AgentError{
+			ID: "a", Fault: buildkit.AgentMissing, Err: other,
+		},
+		`ssh "a": other; ` + keys:      &buildkit.AgentError{ID: "a", Fault: buildkit.AgentKeys, Err: other},
+		"too old; use a newer builder": &buildkit.OldDaemonError{Text: "too old"},
+		"exports: a.tar: other":        &buildkit.ExportError{Path: "a.tar", Err: other},
+		"exports: " + link.Error():     link,
+		"cacheTo: other":               &buildkit.CacheError{Export: true, Err: other},
+		"cacheTo: " + kind + ". Remove it": &buildkit.CacheError{
+			Export: true, Err: &buildkit.CacheFileError{Path: "f"},
+		},
+	} {
+		if got := explainBuild(err).Error(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestWarningText(t *testing.T) {
+	t.Parallel()
+	// The text has no secrets, unlike the error.
+	for want, warning := range map[string]error{
+		"TEXT":                       nil,
+		"cacheFrom: TEXT":            &buildkit.CacheError{Err: errors.New("canary")},
+		"cacheFrom: TEXT. Remove it": &buildkit.CacheError{Err: fmt.Errorf("%w: canary", &buildkit.CacheFileError{})},
+		"cacheTo: TEXT":              &buildkit.CacheError{Export: true, Err: errors.New("canary")},
+		"TEXT. Write the URL without it, and give the login as a secret, GIT_AUTH_TOKEN.<host> for git or " +
+			"HTTP_AUTH_TOKEN_<host> for files": &buildkit.DockerfileLoginError{},
+		"TEXT. Export tar to keep them": &buildkit.PlainFilesError{},
+	} {
+		if got := warningText(buildkit.Event{Kind: buildkit.Warned, Text: "TEXT", Warning: warning}); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
