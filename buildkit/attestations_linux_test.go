@@ -51,7 +51,8 @@ func (s *steps) blob(t *testing.T, digest string) string {
 
 const slsa = "https://slsa.dev/provenance/v1"
 
-// Provenance records what the frontend was asked for, and the tests are no part of it. Secrets have names in it and no values.
+// Provenance records what the frontend was asked for, and the tests are no part of it. Secrets have names in it and no
+// values.
 func TestProvenanceRecordsTheBuild(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)

@@ -122,8 +122,8 @@ func TestFoldersThatLookAlikeKeepTheirBytes(t *testing.T) {
 	}
 }
 
-// One folder changes its contents to and fro, and nothing else about it. Each round several builds run at once: two of one
-// scope, which share a key at the daemon, and one of another scope.
+// One folder changes its contents to and fro, and nothing else about it. Each round several builds run at once: two of
+// one scope, which share a key at the daemon, and one of another scope.
 func TestThereAndBackHasTheRightBytes(t *testing.T) {
 	t.Parallel()
 	b, dir := newBuilds(t), t.TempDir()
@@ -143,8 +143,8 @@ func TestThereAndBackHasTheRightBytes(t *testing.T) {
 	}
 }
 
-// A folder has the mode that it has now, whatever it had when the daemon first received it, and an image with it is as one
-// from a daemon that knows nothing.
+// A folder has the mode that it has now, whatever it had when the daemon first received it, and an image with it is as
+// one from a daemon that knows nothing.
 func TestAFolderHasItsModeOfNow(t *testing.T) {
 	t.Parallel()
 	for _, dockerfile := range []string{"FROM scratch\nCOPY . /x/", "FROM scratch\nCOPY d /x/d", "FROM scratch\nCOPY --exclude=f . /x/"} {

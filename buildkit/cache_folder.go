@@ -111,8 +111,8 @@ func (s *solve) checkCacheFolders(caches []Cache) error {
 	return nil
 }
 
-// checkCacheFolder looks at the files and folders that BuildKit's client and containerd's store open, write and make. It
-// returns a *CacheFileError for a link or any other kind of file, and a *file.TooLargeError for a long text.
+// checkCacheFolder looks at the files and folders that BuildKit's client and containerd's store open, write and make.
+// It returns a *CacheFileError for a link or any other kind of file, and a *file.TooLargeError for a long text.
 func checkCacheFolder(root *os.Root) error {
 	kinds := map[string]fs.FileMode{
 		"ingest": fs.ModeDir, "blobs": fs.ModeDir, "blobs/sha256": fs.ModeDir,

@@ -136,8 +136,8 @@ func (s *steps) warnings() string {
 	return strings.Join(texts, "\n")
 }
 
-// What a cache is opened with is shown nowhere, also when a server repeats it. The daemon writes such an error into files of
-// its own, which is why no other test uses this key.
+// What a cache is opened with is shown nowhere, also when a server repeats it. The daemon writes such an error into
+// files of its own, which is why no other test uses this key.
 func TestCredentialsOfACacheAreNotShown(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)

@@ -15,11 +15,11 @@ import (
 )
 
 // WriteCounter returns a function that counts the bytes that the daemon at an endpoint has written since it started, to
-// any peer. Bytes in the queues of its connections do not count, because the peer has not taken them yet. ok is false if
-// the number is not known.
+// any peer. Bytes in the queues of its connections do not count, because the peer has not taken them yet. ok is false
+// if the number is not known.
 //
-// It returns nil unless the daemon listens on a Unix socket of this machine. The kernel shows the numbers to the user of
-// the daemon and to root only: proc_pid_io(5).
+// It returns nil unless the daemon listens on a Unix socket of this machine. The kernel shows the numbers to the user
+// of the daemon and to root only: proc_pid_io(5).
 func WriteCounter(ctx context.Context, endpoint string) func() (bytes int64, ok bool) {
 	pid, ok := localDaemonPID(ctx, endpoint)
 	if !ok {
@@ -62,7 +62,9 @@ func listenerPID(ctx context.Context, path string) (pid int, err error) {
 		return 0, err
 	}
 	var peer *unix.Ucred
-	closed := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	closed := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
 	if err := errors.Join(closed, err); err != nil {
 		return 0, err
 	}
@@ -85,8 +87,8 @@ func bytesWritten(daemon int) (n int64, ok bool) {
 	return n - queuedBytes(daemon), true
 }
 
-// queuedBytes returns how many bytes wait in the TCP connections of a process: proc_pid_net(5). A socket holds megabytes,
-// which take long on a slow line.
+// queuedBytes returns how many bytes wait in the TCP connections of a process: proc_pid_net(5). A socket holds
+// megabytes, which take long on a slow line.
 func queuedBytes(pid int) (n int64) {
 	own := socketInodes(pid)
 	for _, family := range []string{"tcp", "tcp6"} {
@@ -120,8 +122,8 @@ func socketInodes(pid int) map[string]bool {
 	return own
 }
 
-// bytesRead returns how many bytes a daemon and its git programs have read. The kernel does not count the calls by which
-// git receives data. It counts the pipes by which git passes the data on.
+// bytesRead returns how many bytes a daemon and its git programs have read. The kernel does not count the calls by
+// which git receives data. It counts the pipes by which git passes the data on.
 func bytesRead(daemon int) (n int64, ok bool) {
 	if !isDaemon(daemon) {
 		return 0, false

@@ -63,8 +63,8 @@ func (d *localDialer) err() error {
 
 // Dial connects to the daemon at endpoint and waits at most 20 s for its first answer. The caller closes the client.
 //
-// It returns an *EndpointError for an endpoint that cannot be used, and a *NoDaemonError if no daemon answers. For tcp://
-// to another machine it returns an *InsecureTCPError; DialInsecure connects to those too.
+// It returns an *EndpointError for an endpoint that cannot be used, and a *NoDaemonError if no daemon answers. For
+// tcp:// to another machine it returns an *InsecureTCPError; DialInsecure connects to those too.
 func Dial(ctx context.Context, endpoint string) (*client.Client, error) {
 	local := &localDialer{endpoint: endpoint}
 	var opts []client.ClientOpt
@@ -106,9 +106,8 @@ func dial(ctx context.Context, endpoint string, opts ...client.ClientOpt) (*clie
 	address := endpoint
 	if path, ok := strings.CutPrefix(endpoint, "unix://"); ok {
 		address = anyAddress
-		opts = append([]client.ClientOpt{client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return dialSocket(ctx, path)
-		})}, opts...)
+		dialer := func(ctx context.Context, _ string) (net.Conn, error) { return dialSocket(ctx, path) }
+		opts = append([]client.ClientOpt{client.WithContextDialer(dialer)}, opts...)
 	}
 	c, err := client.New(ctx, address, append(opts, client.WithGRPCDialOption(alive))...)
 	if err != nil {

@@ -26,9 +26,9 @@ func noCredentials(context.Context, string) (buildkit.Credential, error) {
 	return buildkit.Credential{}, nil
 }
 
-// sameImage builds the project as we do and as BuildKit does, and compares the files of the images. Only we use what the
-// daemon remembers of other builds. Where we send whole contexts, BuildKit gets them whole too: an instruction that asks for
-// less than it reads, as COPY */x does when x is a link, takes what is there.
+// sameImage builds the project as we do and as BuildKit does, and compares the files of the images. Only we use what
+// the daemon remembers of other builds. Where we send whole contexts, BuildKit gets them whole too: an instruction that
+// asks for less than it reads, as COPY */x does when x is a link, takes what is there.
 func (d differential) sameImage(ctx context.Context, p project, inputs *inputs.Inputs) error {
 	repository := d.registry.Host() + "/image"
 	p.plan.Repositories = []string{repository}
@@ -59,8 +59,8 @@ func (p project) excludes() bool {
 	return strings.Contains(string(dockerfile), "--exclude=")
 }
 
-// judgeImages judges a case in which BuildKit receives something else under one hash: the images must be equal. The project as
-// it was before the change is made again from its seed.
+// judgeImages judges a case in which BuildKit receives something else under one hash: the images must be equal. The
+// project as it was before the change is made again from its seed.
 func (d differential) judgeImages(ctx context.Context, seed uint64, after project, unequal verdict) verdict {
 	root := after.root + "-before"
 	must(os.Mkdir(root, 0o755))
@@ -93,7 +93,8 @@ func (d differential) solveImage(ctx context.Context, opt client.SolveOpt) (reco
 	return imageFiles(ctx, repository+"@"+response.ExporterResponse["containerimage.digest"])
 }
 
-// imageFiles are the files of an image, or of each image of an index: type, mode, owner, link, content and seconds of time.
+// imageFiles are the files of an image, or of each image of an index: type, mode, owner, link, content and seconds of
+// time.
 func imageFiles(ctx context.Context, reference string) (record, error) {
 	ref, err := name.ParseReference(reference)
 	if err != nil {

@@ -42,8 +42,8 @@ type verdict struct {
 	emptied bool   // BuildKit's own client would have sent a file without its content: see recordingFS
 }
 
-// Random projects are built by the daemon, with the daemon's own frontend and BuildKit's own way to send files, before and
-// after one random change. The hash must change if and only if what BuildKit received did. It may also change where
+// Random projects are built by the daemon, with the daemon's own frontend and BuildKit's own way to send files, before
+// and after one random change. The hash must change if and only if what BuildKit received did. It may also change where
 // whole contexts were hashed; each such case is counted under its reason.
 func TestHashChangesIffWhatBuildKitReceivesDoes(t *testing.T) {
 	t.Parallel()
@@ -143,7 +143,8 @@ func (d differential) one(ctx context.Context, root string, seed uint64, images 
 	return v
 }
 
-// compare observes and, with images, builds as well: the second time on a daemon that still has what the first left there.
+// compare observes and, with images, builds as well: the second time on a daemon that still has what the first left
+// there.
 func (d differential) compare(ctx context.Context, p project, images bool) (observation, error) {
 	o, err := d.observe(ctx, p)
 	if err == nil && o.built && images {
@@ -152,7 +153,8 @@ func (d differential) compare(ctx context.Context, p project, images bool) (obse
 	return o, err
 }
 
-// fault is what became of a case that has no result. Where whole contexts are taken, the ignore file of each must be right.
+// fault is what became of a case that has no result. Where whole contexts are taken, the ignore file of each must be
+// right.
 func fault(report string, err error) verdict {
 	if strings.Contains(err.Error(), "ignore file of") {
 		return verdict{kind: refused}
@@ -210,7 +212,8 @@ func (d differential) observe(ctx context.Context, p project) (observation, erro
 	return observation{inputs: inputs, built: true, record: received, emptied: r.emptied(), all: p.plan.WatchAll}, err
 }
 
-// oracle is the same build as buildctl would ask for it, on a daemon that remembers nothing: its key is new, its steps run.
+// oracle is the same build as buildctl would ask for it, on a daemon that remembers nothing: its key is new, its steps
+// run.
 func (p project) oracle(r *recorder) client.SolveOpt {
 	attrs := map[string]string{"filename": "Dockerfile", "no-cache": ""}
 	if len(p.plan.Platforms) > 0 {

@@ -33,7 +33,8 @@ func (e *EndpointError) Error() string {
 	scheme, _, _ := strings.Cut(e.Endpoint, "://")
 	switch e.Fault {
 	case EndpointLogin:
-		return fmt.Sprintf("%q: an endpoint has no user and no password: BuildKit's protocol would not send them", e.Endpoint)
+		return fmt.Sprintf("%q: an endpoint has no user and no password: BuildKit's protocol would not send them",
+			e.Endpoint)
 	case EndpointRelative:
 		return fmt.Sprintf("%q: a unix:// endpoint has an absolute path", e.Endpoint)
 	case EndpointPort:
@@ -45,8 +46,8 @@ func (e *EndpointError) Error() string {
 	}
 }
 
-// CheckEndpoint looks at the address of a daemon without dialing it. It returns an *EndpointError unless the address has
-// the form "unix:///path" or "tcp://host:port".
+// CheckEndpoint looks at the address of a daemon without dialing it. It returns an *EndpointError unless the address
+// has the form "unix:///path" or "tcp://host:port".
 func CheckEndpoint(endpoint string) error {
 	scheme, rest, ok := strings.Cut(endpoint, "://")
 	if plain, hasLogin := login.Cut(endpoint); hasLogin {

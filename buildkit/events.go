@@ -21,7 +21,7 @@ const (
 	Started  Kind = iota
 	Finished      // Cached or after Elapsed; a step may start and finish more than once
 	Failed        // or was canceled because another step failed
-	Moved         // Text is what a running step does, as "pushing layers" or "transferring context 12MiB"; "" when that is over
+	Moved         // Text is what a running step does, as "transferring context 12MiB"; "" when that is over
 	Warned        // Text is a warning
 	Pushing       // a push has begun: from here on a registry may have a part of the image
 )
@@ -42,7 +42,7 @@ type Event struct {
 // stepName matches the name that BuildKit's frontend gives to a step of the Dockerfile:
 // [linux/amd64->arm64 build 2/3] RUN make
 //
-// The frontend pads the number of a step to the width of their count. A stage without a name then begins with "[ 7/14]".
+// The frontend pads the number of a step to the width of their count: a stage without a name begins with "[ 7/14]".
 var stepName = regexp.MustCompile(`^\[ *(?:([a-z0-9]+/\S+) +)?(?:(\S+) +)?(\d+/\d+)\] +(?s:(.*))$`)
 
 // parseStep returns the step with this name.

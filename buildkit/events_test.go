@@ -33,7 +33,7 @@ func TestParseStep(t *testing.T) {
 func TestWhatAStepIsAt(t *testing.T) {
 	t.Parallel()
 	var moves []string
-	s := newStepTracker(&stepPlatforms{}, &redaction{}, func(e Event) {
+	s := newStepTracker(&stepPlatforms{}, &redaction{}, newLog(nil, nil), func(e Event) {
 		if e.Kind == Moved {
 			moves = append(moves, e.Step.Command+": "+e.Text)
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// A file that COPY leaves out is sent all the same, as it is now: an instruction that takes it later finds no older one at the
-// daemon, although nothing but its bytes has changed and the hash has not.
+// A file that COPY leaves out is sent all the same, as it is now: an instruction that takes it later finds no older one
+// at the daemon, although nothing but its bytes has changed and the hash has not.
 func TestAFileThatIsLeftOutIsNeverStale(t *testing.T) {
 	t.Parallel()
 	b, dir := newBuilds(t), t.TempDir()

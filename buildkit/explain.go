@@ -148,7 +148,10 @@ func innerMessage(err error) string {
 // outerLayers are the texts that BuildKit's packages put before each other's errors. The one about a cache key comes
 // before any error of a source, such as a git server that does not answer (solver/edge.go).
 var outerLayers = []string{
-	"failed to run Build function: ", "failed to solve: ", "failed to load cache key: ", "rpc error: code = Unknown desc = ",
+	"failed to run Build function: ",
+	"failed to solve: ",
+	"failed to load cache key: ",
+	"rpc error: code = Unknown desc = ",
 }
 
 // innerText returns a text of the daemon without its outerLayers.

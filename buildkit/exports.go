@@ -92,8 +92,8 @@ func (o keepOpen) Write(data []byte) (int, error) {
 // Close does nothing.
 func (keepOpen) Close() error { return nil }
 
-// finish closes what the solve has opened. It commits the sinks if err is nil, and aborts them otherwise. It returns err,
-// or the reason why a sink took no more, because that is the cause of err.
+// finish closes what the solve has opened. It commits the sinks if err is nil, and aborts them otherwise. It returns
+// err, or the reason why a sink took no more, because that is the cause of err.
 func (s *solve) finish(ctx context.Context, err error) error {
 	if s.received != nil {
 		s.received.close(func(warning error) {

@@ -108,8 +108,8 @@ func (f frontend) buildTestTarget(ctx context.Context, target string, options ma
 	return group.Wait()
 }
 
-// runAtDaemon runs the frontend of the daemon. Only then does provenance record the options of the frontend. The frontend
-// of this process runs first, to check that the build reads only what was hashed.
+// runAtDaemon runs the frontend of the daemon. Only then does provenance record the options of the frontend. The
+// frontend of this process runs first, to check that the build reads only what was hashed.
 func (f frontend) runAtDaemon(ctx context.Context, options map[string]string) (*gateway.Result, error) {
 	f.muteWarnings = true
 	if _, err := f.run(ctx, plainOptions(options)); err != nil {

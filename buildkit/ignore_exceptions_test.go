@@ -11,9 +11,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// An ignore file that leaves a folder out, takes a file of it back, and leaves the folder out again in other words makes
-// BuildKit's own client send that file empty: see recordingFS. When this fails because the image of BuildKit's client has
-// the content, fsutil has changed: recordingFS and source.Server need not open past its filters any longer.
+// An ignore file that leaves a folder out, takes a file of it back, and leaves the folder out again in other words
+// makes BuildKit's own client send that file empty: see recordingFS. When this fails because the image of BuildKit's
+// client has the content, fsutil has changed: recordingFS and source.Server need not open past its filters any longer.
 func TestBuildKitsClientEmptiesAFileThatIsTakenBack(t *testing.T) {
 	t.Parallel()
 	d := differential{c: daemonClient(t), registry: registrytest.New(t)}

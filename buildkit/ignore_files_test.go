@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// Ignore files of all kinds mean to us what they mean to BuildKit: the images are equal, and the hash changes with a file
-// exactly when BuildKit receives it. A content that begins with -> is a link.
+// Ignore files of all kinds mean to us what they mean to BuildKit: the images are equal, and the hash changes with a
+// file exactly when BuildKit receives it. A content that begins with -> is a link.
 func TestIgnoreFilesMeanWhatTheyMeanToBuildKit(t *testing.T) {
 	t.Parallel()
 	d := differential{c: daemonClient(t), registry: registrytest.New(t)}

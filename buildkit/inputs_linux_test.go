@@ -244,7 +244,8 @@ func (s *steps) document(t *testing.T, digest string) (d document) {
 	return d
 }
 
-// With an epoch the same inputs are the same bytes, whatever daemon builds them in whatever folder from files of whatever age.
+// With an epoch the same inputs are the same bytes, whatever daemon builds them in whatever folder from files of
+// whatever age.
 func TestAnEpochMakesTheDigestTheSameEverywhere(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)

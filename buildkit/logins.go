@@ -21,8 +21,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// logins takes the logins out of URLs before a daemon sees them. A login becomes a secret that BuildKit asks for when it
-// fetches from git and http servers
+// logins takes the logins out of URLs before a daemon sees them. A login becomes a secret that BuildKit asks for when
+// it fetches from git and http servers
 // (https://docs.docker.com/build/building/secrets/#git-authentication-for-remote-contexts).
 //
 // Nobody can guess the names of these secrets. Otherwise a Dockerfile could mount the secret in a step, or fetch
@@ -76,7 +76,8 @@ func (l *logins) keepLogin(plain, user string, git bool) (attr, value string) {
 	if git {
 		return l.keepGitLogin(u, account)
 	}
-	if l.userSecrets[httpHeaderPrefix+u.Hostname()] != nil || l.userSecrets[inputs.HTTPTokenPrefix+u.Hostname()] != nil {
+	host := u.Hostname()
+	if l.userSecrets[httpHeaderPrefix+host] != nil || l.userSecrets[inputs.HTTPTokenPrefix+host] != nil {
 		return "", ""
 	}
 	id := httpHeaderPrefix + l.stableName(account, u.Host)
@@ -107,8 +108,8 @@ func (l *logins) set(id, value string) {
 // httpHeaderPrefix begins the names of secrets that BuildKit asks for when it fetches from http servers (source/http).
 const httpHeaderPrefix = "HTTP_AUTH_HEADER_"
 
-// stableName returns the name of a login's secret. The name is the same in every build, because it is part of the keys of
-// BuildKit's cache. It cannot be computed without the password, and guessing the password from it is slow.
+// stableName returns the name of a login's secret. The name is the same in every build, because it is part of the keys
+// of BuildKit's cache. It cannot be computed without the password, and guessing the password from it is slow.
 func (l *logins) stableName(account login.Login, host string) string {
 	password, salt := account.User+":"+account.Password, []byte("pulumi-buildkit login "+host)
 	key, err := pbkdf2.Key(sha256.New, password, salt, l.rounds, 16)
@@ -120,8 +121,8 @@ func (l *logins) stableName(account login.Login, host string) string {
 
 // rules returns the rules by which the daemon asks for the logins of the locations that the program names.
 //
-// Daemons older than BuildKit v0.26 need such rules, because they do not ask the session. Every daemon since v0.11 knows
-// them.
+// Daemons older than BuildKit v0.26 need such rules, because they do not ask the session. Every daemon since v0.11
+// knows them.
 func (l *logins) rules(files inputs.Files) []*spb.Rule {
 	var rules []*spb.Rule
 	for _, location := range slices.Sorted(maps.Values(files.Remotes())) {
@@ -209,8 +210,8 @@ func (l *logins) urlsWithLogins() []string {
 	return slices.Sorted(maps.Keys(l.urls))
 }
 
-// DockerfileLoginError is a warning about a URL in the Dockerfile that has a login. The build keeps the Dockerfile's text
-// as it is.
+// DockerfileLoginError is a warning about a URL in the Dockerfile that has a login. The build keeps the Dockerfile's
+// text as it is.
 type DockerfileLoginError struct{ URL string }
 
 // Error names the URL, without its login.

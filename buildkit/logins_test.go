@@ -8,7 +8,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// The program's own secret for a host is not covered by the login in a URL, and a user without a password is none to git.
+// The program's own secret for a host is not covered by the login in a URL, and a user without a password is none to
+// git.
 func TestWhichLoginsTravel(t *testing.T) {
 	t.Parallel()
 	mine := func(context.Context) ([]byte, error) { return nil, nil }

@@ -25,8 +25,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// recorder serves raw directories in a session with fsutil's filters, as BuildKit's own client does, and records all that
-// is sent. It shares no code with what it judges.
+// recorder serves raw directories in a session with fsutil's filters, as BuildKit's own client does, and records all
+// that is sent. It shares no code with what it judges.
 type recorder struct {
 	dirs  map[string]string // by local source
 	whole bool              // contexts are sent whole, whatever part of them is asked for
@@ -114,18 +114,18 @@ func (r *recorder) note(source, path string, change func(*sentFile)) {
 	r.sent[source+"/"+path] = f
 }
 
-// recordingFS tells its recorder what passes through it. In one thing it is not as BuildKit's own client. fsutil's filter
-// reads an ignore file in two ways: its walk asks which patterns match the folder above a file and, from there, which
-// match the file, so that a pattern that only repeats what an earlier one says of the folder is passed over; its Open asks
-// all of them of the file and of each folder above it. After
+// recordingFS tells its recorder what passes through it. In one thing it is not as BuildKit's own client. fsutil's
+// filter reads an ignore file in two ways: its walk asks which patterns match the folder above a file and, from there,
+// which match the file, so that a pattern that only repeats what an earlier one says of the folder is passed over; its
+// Open asks all of them of the file and of each folder above it. After
 //
 //	dist
 //	!dist/app.js
 //	**/dist
 //
-// dist/app.js is in the walk and cannot be opened, and fsutil.Send takes what cannot be opened for an empty file. Nobody
-// means that: the recorder opens what the walk took, as source.Server does. TestBuildKitsClientEmptiesAFileThatIsTakenBack
-// shows what BuildKit's own client does.
+// dist/app.js is in the walk and cannot be opened, and fsutil.Send takes what cannot be opened for an empty file.
+// Nobody means that: the recorder opens what the walk took, as source.Server does.
+// TestBuildKitsClientEmptiesAFileThatIsTakenBack shows what BuildKit's own client does.
 type recordingFS struct {
 	fsutil.FS
 	unfiltered fsutil.FS
@@ -177,9 +177,9 @@ func (f *recordedFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// record is what a build received, one line for each path, as far as it has a say in an image: names, types, permissions
-// but group and other write, texts of links, contents. Owners and times are none of it, nor are extended attributes: see
-// the package comment of source.
+// record is what a build received, one line for each path, as far as it has a say in an image: names, types,
+// permissions but group and other write, texts of links, contents. Owners and times are none of it, nor are extended
+// attributes: see the package comment of source.
 type record map[string]string
 
 // record sums up what was sent. Hard links count as the files that they are.

@@ -15,9 +15,9 @@ import (
 )
 
 // Each file of testdata/pairs holds two builds, of which it says in its first line whether their hashes are equal or
-// differ. Its files are of both; those below 1/ and 2/ only of the first or the second. context/ is the main context with
-// the Dockerfile, any other folder is a named context. What an archive cannot hold is in the lines between: "1", "2" or
-// "both", and then one of
+// differ. Its files are of both; those below 1/ and 2/ only of the first or the second. context/ is the main context
+// with the Dockerfile, any other folder is a named context. What an archive cannot hold is in the lines between: "1",
+// "2" or "both", and then one of
 //
 //	chmod MODE PATH    chown UID PATH    touch PATH     link PATH TEXT     hardlink PATH TO
 //	mkdir PATH         remove PATH       write PATH TEXT                   watch all

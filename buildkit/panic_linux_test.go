@@ -18,8 +18,8 @@ func (brokenSink) Write([]byte) (int, error) { panic("in a sink") }
 func (brokenSink) Abort() error              { return nil }
 
 // A panic in code that the daemon, BuildKit's client or the status calls fails that build with the reason, and the next
-// build succeeds. Each build has a step of its own: a cached step asks for no secret. Each has a client of its own: Solve
-// closes the client of a build that does not end in time.
+// build succeeds. Each build has a step of its own: a cached step asks for no secret. Each has a client of its own:
+// Solve closes the client of a build that does not end in time.
 func TestAPanicEndsOneBuild(t *testing.T) {
 	t.Parallel()
 	asked := 0

@@ -102,8 +102,8 @@ func (p *sourcePolicy) checkBundle(ctx context.Context, op *pb.SourceOp, named [
 	return p.guard.check(ctx, ref, registryHost(ref), named, imageSource)
 }
 
-// checkFrontend returns a *FrontendError if the frontend of this process asks for another frontend that is not allowed. A
-// frontend that the program gives as a named context is allowed.
+// checkFrontend returns a *FrontendError if the frontend of this process asks for another frontend that is not allowed.
+// A frontend that the program gives as a named context is allowed.
 func (p *sourcePolicy) checkFrontend(name string, options map[string]string) error {
 	if p.guard == nil || name == "" {
 		return nil

@@ -22,9 +22,9 @@ import (
 // Guard limits what a Dockerfile can make the plugin's own builder do. It has the frontends that may run besides the
 // official ones, and the hosts that the program itself names.
 //
-// The daemon fetches files and git repositories from this machine only if the program names the host. The same holds for
-// anything from the metadata services of clouds. Images may come from registries of this machine, because people have
-// mirrors and caches there.
+// The daemon fetches files and git repositories from this machine only if the program names the host. The same holds
+// for anything from the metadata services of clouds. Images may come from registries of this machine, because people
+// have mirrors and caches there.
 type Guard struct {
 	Frontends []string // references of frontends that may run; see CheckFrontend
 	Hosts     []string // "host" or "host:port" of registries that the program names
@@ -88,9 +88,9 @@ func (g *Guard) check(ctx context.Context, location, hostPort string, named []st
 
 // find resolves a host once and returns its most dangerous address.
 //
-// A host that does not exist is harmless: the daemon does not reach it either, or reaches it by a proxy. After any other
-// failure nothing is known of the host. Its name server may be slow to answer this process and quick to answer the
-// daemon.
+// A host that does not exist is harmless: the daemon does not reach it either, or reaches it by a proxy. After any
+// other failure nothing is known of the host. Its name server may be slow to answer this process and quick to answer
+// the daemon.
 func (g *Guard) find(ctx context.Context, host string) reachResult {
 	g.once.Do(func() { g.answers = map[string]reachResult{} })
 	g.mu.Lock()
@@ -135,8 +135,8 @@ func (g *Guard) addresses(ctx context.Context, host string) ([]netip.Addr, error
 	resolve := g.Resolve
 	if resolve == nil {
 		resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			// Addresses of one family are enough. Many name servers do not answer for IPv6, and the owner of a name could
-			// change its addresses after this lookup anyway.
+			// Addresses of one family are enough. Many name servers do not answer for IPv6, and the owner of a name
+			// could change its addresses after this lookup anyway.
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/moby/buildkit/util/gitutil"
 )
 
-// ReachError is a source on this machine or of a metadata service that the Dockerfile asked for and the program does not
-// name.
+// ReachError is a source on this machine or of a metadata service that the Dockerfile asked for and the program does
+// not name.
 type ReachError struct {
 	Location string // of the source, without a login
 	Host     string // "host:port"
@@ -23,8 +23,8 @@ type ReachError struct {
 // Error names the location, the host and its address.
 func (e *ReachError) Error() string {
 	if e.Cause != nil {
-		return fmt.Sprintf("%s: it was not fetched: %s may be this machine or a metadata service, because its addresses "+
-			"could not be looked up: %v", e.Location, e.Host, e.Cause)
+		return fmt.Sprintf("%s: it was not fetched: %s may be this machine or a metadata service, because its "+
+			"addresses could not be looked up: %v", e.Location, e.Host, e.Cause)
 	}
 	what := "this machine itself"
 	if nearnessOf(e.Address) == cloudService {

@@ -10,23 +10,24 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// shortestSecret is the length in bytes of the shortest value that is hidden. Output without any shorter value would not
-// be readable.
+// shortestSecret is the length in bytes of the shortest value that is hidden. Output without any shorter value would
+// not be readable.
 const shortestSecret = 4
 
-// shortestPart is the length in bytes of the shortest part of a secret that is hidden. A part is a line of the secret, or
-// the innerDigits of it in a longer base64 text.
+// shortestPart is the length in bytes of the shortest part of a secret that is hidden. A part is a line of the secret,
+// or the innerDigits of it in a longer base64 text.
 const shortestPart = 8
 
 // redaction takes secrets out of the texts of one solve. It finds a value as it is, its lines, and its base64 and
-// percent-encoded forms. It does not find a secret that a program prints in another form. It is safe for concurrent use.
+// percent-encoded forms. It does not find a secret that a program prints in another form. It is safe for concurrent
+// use.
 type redaction struct {
 	mu    sync.RWMutex
 	forms map[byte][]string // by first byte, the longest first
 }
 
-// learn makes a value a secret, without the white space around it. Programs print a secret without the line break of its
-// file.
+// learn makes a value a secret, without the white space around it. Programs print a secret without the line break of
+// its file.
 func (r *redaction) learn(value string) {
 	value = strings.TrimSpace(value)
 	if len(value) < shortestSecret {
@@ -101,8 +102,8 @@ func (r *redaction) scan(data []byte, all bool) (shown, held []byte) {
 	return shown, nil
 }
 
-// matchLength returns the length of the longest secret that data begins with; 0 for none. begun says that data may be the
-// beginning of a longer secret.
+// matchLength returns the length of the longest secret that data begins with; 0 for none. begun says that data may be
+// the beginning of a longer secret.
 func (r *redaction) matchLength(data []byte) (match int, begun bool) {
 	for _, form := range r.forms[data[0]] {
 		switch {

@@ -97,7 +97,7 @@ func TestAStepsOutputIsRedacted(t *testing.T) {
 	t.Parallel()
 	r := &redaction{}
 	r.learn("hunter2-canary")
-	s := newStepTracker(&stepPlatforms{}, r, nil)
+	s := newStepTracker(&stepPlatforms{}, r, newLog(nil, nil), nil)
 	state := s.state("step")
 	for _, piece := range []struct {
 		stream int

@@ -191,7 +191,8 @@ func processes(t *testing.T) (all []byte) {
 	return all
 }
 
-// ownFiles are the files of the daemon but for the snapshots and for what runc is told of steps that run now, of other tests.
+// ownFiles are the files of the daemon but for the snapshots and for what runc is told of steps that run now, of other
+// tests.
 func ownFiles(t *testing.T, dir string) (all []byte) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/moby/buildkit/client"
 )
 
-// rest waits until the daemon has let go of what earlier builds used, which it does after their end: while it holds a tree, it takes a
-// new transfer for another one.
+// rest waits until the daemon has let go of what earlier builds used, which it does after their end: while it holds a
+// tree, it takes a new transfer for another one.
 func (b *builds) rest(t testing.TB) {
 	t.Helper()
 	ctx, stop := context.WithTimeoutCause(t.Context(), caseLimit, errors.New("the daemon does not come to rest"))

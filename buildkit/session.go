@@ -14,7 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Access is everything that one solve may use besides the plan and the recorded trees. It does not change what is built.
+// Access is everything that one solve may use besides the plan and the recorded trees. It does not change what is
+// built.
 type Access struct {
 	Credentials  Credentials
 	Tokens       Tokens            // nil: the daemon gets the credential, and logs in to token servers itself
@@ -33,13 +34,13 @@ type Access struct {
 	BytesWritten func() (bytes int64, ok bool)
 
 	// BytesRead returns how many bytes the daemon and its git processes have read so far. ok is false if that is not
-	// known. Without it a git server or a file server gets 30 times the StallTimeout. The daemon itself counts the bytes
-	// of layers that it pulls.
+	// known. Without it a git server or a file server gets 30 times the StallTimeout. The daemon itself counts the
+	// bytes of layers that it pulls.
 	BytesRead func() (bytes int64, ok bool)
 }
 
-// attachables returns what the daemon may ask this process for during one solve: the recorded trees, credentials, secrets
-// and signatures. It returns an error for a secret or an SSH agent that cannot be used.
+// attachables returns what the daemon may ask this process for during one solve: the recorded trees, credentials,
+// secrets and signatures. It returns an error for a secret or an SSH agent that cannot be used.
 func (s *solve) attachables(ctx context.Context, access Access) ([]session.Attachable, error) {
 	if err := s.secrets.fill(ctx, access.Secrets); err != nil {
 		return nil, err

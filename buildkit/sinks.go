@@ -20,8 +20,8 @@ type fileSink struct {
 	commit func(*fileSink) error
 }
 
-// NewFile returns a sink that replaces the file at path. It makes the folders above path. If project is not "", links in
-// that folder have to stay in it.
+// NewFile returns a sink that replaces the file at path. It makes the folders above path. If project is not "", links
+// in that folder have to stay in it.
 //
 // It returns an *ExportError, which wraps a *file.LinkError if a link leads out of the project.
 func NewFile(project, path string) (Sink, error) {
@@ -33,8 +33,8 @@ func NewFile(project, path string) (Sink, error) {
 	})
 }
 
-// NewFolder returns a sink that is unpacked into the folder at path. Other files in the folder stay. Links and errors are
-// as with NewFile.
+// NewFolder returns a sink that is unpacked into the folder at path. Other files in the folder stay. Links and errors
+// are as with NewFile.
 func NewFolder(project, path string) (Sink, error) {
 	return newFileSink(project, path, func(f *fileSink) error {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {

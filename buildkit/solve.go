@@ -19,27 +19,27 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Solve builds the plan from its recorded inputs on the daemon behind c and pushes the image by digest. Solve calls report
-// from one goroutine while the build runs; report must not block for long. If ctx ends and the daemon does not end the
-// build within cancelGrace, Solve closes c.
+// Solve builds the plan from its recorded inputs on the daemon behind c and pushes the image by digest. Solve calls
+// report from one goroutine while the build runs; report must not block for long. If ctx ends and the daemon does not
+// end the build within cancelGrace, Solve closes c.
 //
 // The Dockerfile frontend runs in this process, so the prediction and the build use the same version of it.
 //
 // Solve returns:
-//   - an *inputs.UnhashedError if the build reads more than was hashed
-//   - an *inputs.EncodingError if the Dockerfile is not UTF-8
-//   - an error that names the path if a local input is not what was recorded
-//   - an *AgentError for an SSH agent, and an error that names the secret, if it cannot be used
-//   - a *FrontendError or a *ReachError if the build asks for something that access.Guard does not allow
-//   - a *CacheError or an *ExportError for a folder or file that cannot be written
-//   - a *PushError if the image was built and not pushed
-//   - a *BaseImageError if the builder did not get an image that the build needs
-//   - a *StepError if a step of the Dockerfile failed
-//   - a *StalledSourceError if a server stopped in the middle of a transfer
-//   - a *StalledCacheError if a cache could not be written
-//   - an *OldDaemonError if the daemon is too old for the build
-//   - a *DaemonError for any other failure that the daemon reports
-//   - a *StoppedError if ctx ended or the daemon did
+//   - an *inputs.UnhashedError if the build reads more than was hashed.
+//   - an *inputs.EncodingError if the Dockerfile is not UTF-8.
+//   - an error that names the path if a local input is not what was recorded.
+//   - an *AgentError for an SSH agent, and an error that names the secret, if it cannot be used.
+//   - a *FrontendError or a *ReachError if the build asks for something that access.Guard does not allow.
+//   - a *CacheError or an *ExportError for a folder or file that cannot be written.
+//   - a *PushError if the image was built and not pushed.
+//   - a *BaseImageError if the builder did not get an image that the build needs.
+//   - a *StepError if a step of the Dockerfile failed.
+//   - a *StalledSourceError if a server stopped in the middle of a transfer.
+//   - a *StalledCacheError if a cache could not be written.
+//   - an *OldDaemonError if the daemon is too old for the build.
+//   - a *DaemonError for any other failure that the daemon reports.
+//   - a *StoppedError if ctx ended or the daemon did.
 func Solve(
 	ctx context.Context, c *client.Client, plan inputs.Plan, in *inputs.Inputs, access Access, report func(Event),
 ) (Built, error) {
@@ -48,7 +48,8 @@ func Solve(
 	start := time.Now()
 	s.log.DebugContext(ctx, "solve starts", "platforms", plan.Platforms, "repositories", plan.Repositories)
 	built, err := s.solve(ctx, c, in, access)
-	s.log.DebugContext(ctx, "solve ends", "digest", built.Digest, "duration", time.Since(start), "error", errorText(err))
+	took := time.Since(start)
+	s.log.DebugContext(ctx, "solve ends", "digest", built.Digest, "duration", took, "error", errorText(err))
 	return built, err
 }
 
@@ -85,7 +86,9 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 
 // Built is the result of a solve.
 type Built struct {
-	Digest string // "sha256:…": of the index, or of the manifest if there is one platform; "" if the plan makes no image
+	// Digest is that of the index, or of the manifest if there is one platform: "sha256:…". It is "" if the plan makes no
+	// image.
+	Digest string
 }
 
 // solve is one run of a plan on a daemon.
@@ -107,8 +110,9 @@ type solve struct {
 
 func newSolve(plan inputs.Plan, in *inputs.Inputs, logger *slog.Logger, report func(Event)) *solve {
 	platforms, redact := &stepPlatforms{}, &redaction{}
+	hidden := newLog(logger, redact)
 	s := &solve{
-		log:       newLog(logger, redact),
+		log:       hidden,
 		plan:      plan,
 		inputs:    in,
 		source:    in.Source(),
@@ -116,7 +120,7 @@ func newSolve(plan inputs.Plan, in *inputs.Inputs, logger *slog.Logger, report f
 		secrets:   &secretStore{redact: redact, logins: newLogins(redact)},
 		platforms: platforms,
 		readGuard: &readGuard{hashed: in.Prediction()},
-		steps:     newStepTracker(platforms, redact, report),
+		steps:     newStepTracker(platforms, redact, hidden, report),
 	}
 	s.files.Epoch = plan.Epoch
 	s.policy = &sourcePolicy{plan: plan, logins: s.secrets.logins, stop: s.readGuard.stop, log: s.log}
@@ -194,31 +198,6 @@ func (s *solve) run(
 func drain[T any](channel <-chan T) {
 	for range channel {
 	}
-}
-
-// cancelGrace is how long a daemon may take to end a build after its context has ended.
-const cancelGrace = time.Second
-
-// closeAfterGrace starts a watchdog that closes c if the build has not ended within cancelGrace after ctx. The caller
-// stops the watchdog when the build has ended.
-//
-// BuildKit's client itself waits 5 s for a last status, even if it cannot reach the daemon any more.
-func closeAfterGrace(ctx context.Context, c *client.Client) (stopWatchdog func()) {
-	ended, done := make(chan struct{}), make(chan struct{})
-	rescue.Go(func(error) { _ = c.Close() }, func() {
-		defer close(done)
-		select {
-		case <-ended:
-			return
-		case <-ctx.Done():
-		}
-		select {
-		case <-ended:
-		case <-time.After(cancelGrace):
-			_ = c.Close()
-		}
-	})
-	return func() { close(ended); <-done }
 }
 
 // explain returns the error that says most about a solve that failed with err: why it was stopped, which local file has

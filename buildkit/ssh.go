@@ -32,8 +32,8 @@ const (
 	AgentKeys                         // the files at the paths are no keys that can be used
 )
 
-// AgentError is an SSHAgent that cannot be used. It wraps a *file.LinkError if a link leads from a path of it out of the
-// project or to a socket.
+// AgentError is an SSHAgent that cannot be used. It wraps a *file.LinkError if a link leads from a path of it out of
+// the project or to a socket.
 type AgentError struct {
 	ID    string
 	Fault AgentFault
@@ -84,8 +84,8 @@ func (k *keys) close() {
 	}
 }
 
-// openKeys opens the files at the paths. It returns an error for anything but sockets and regular files. BuildKit itself
-// opens whatever is there, and would wait for the writer of a FIFO.
+// openKeys opens the files at the paths. It returns an error for anything but sockets and regular files. BuildKit
+// itself opens whatever is there, and would wait for the writer of a FIFO.
 func openKeys(bounds file.Bounds, paths []string) (*keys, error) {
 	k := &keys{}
 	for _, path := range paths {

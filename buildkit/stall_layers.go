@@ -10,8 +10,8 @@ import (
 // layerID matches the daemon's name for a layer that it pulls.
 var layerID = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// noteProgress takes what the daemon says of the layers that it pulls. Layers wait for each other, so progress of one is
-// progress of all fetches.
+// noteProgress takes what the daemon says of the layers that it pulls. Layers wait for each other, so progress of one
+// is progress of all fetches.
 func (w *stallWatch) noteProgress(s *client.VertexStatus) {
 	if !layerID.MatchString(s.ID) {
 		return

@@ -90,8 +90,8 @@ func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
 	}
 }
 
-// A registry that stops in the middle of a layer is given up when the daemon has sent nothing for as long as the silence. One that is
-// slow is not, and neither is one of which nobody can tell.
+// A registry that stops in the middle of a layer is given up when the daemon has sent nothing for as long as the
+// silence. One that is slow is not, and neither is one of which nobody can tell.
 func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 	t.Parallel()
 	b := newBuildsOn(t, &stuck)

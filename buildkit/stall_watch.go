@@ -20,8 +20,8 @@ const (
 	// uncountedFactor is how many timeouts all layers together may take if the daemon's bytes cannot be counted.
 	uncountedFactor = 30
 
-	// layerFactor is how many timeouts a pulled layer may take if the daemon's bytes cannot be counted. A daemon reports
-	// a layer MiB by MiB.
+	// layerFactor is how many timeouts a pulled layer may take if the daemon's bytes cannot be counted. A daemon
+	// reports a layer MiB by MiB.
 	layerFactor = 5
 
 	// minBytesPerSecond is the rate below which a daemon makes no progress. A daemon always answers those who ask

@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 type stepTracker struct {
 	platforms     *stepPlatforms
 	redact        *redaction
+	log           *slog.Logger
 	report        func(Event)
 	seen          map[digest.Digest]*stepState
 	cacheFailures []*CacheError
@@ -35,9 +37,11 @@ type stepState struct {
 	output  outputTail
 }
 
-func newStepTracker(platforms *stepPlatforms, redact *redaction, report func(Event)) *stepTracker {
+func newStepTracker(
+	platforms *stepPlatforms, redact *redaction, logger *slog.Logger, report func(Event),
+) *stepTracker {
 	return &stepTracker{
-		platforms: platforms, redact: redact, report: report, seen: map[digest.Digest]*stepState{},
+		platforms: platforms, redact: redact, log: logger, report: report, seen: map[digest.Digest]*stepState{},
 	}
 }
 
@@ -140,9 +144,26 @@ func (s *stepTracker) vertex(v *client.Vertex) {
 		if failure := newCacheError(v.Name, v.Error); failure != nil {
 			s.cacheFailures = append(s.cacheFailures, failure)
 		}
+		s.logCache(v)
 		return
 	}
+	s.logCache(v)
 	s.report(Event{Kind: Finished, Step: state.Step, Cached: v.Cached, Elapsed: duration(v)})
+}
+
+// logCache logs the end of a step that is about a cache.
+func (s *stepTracker) logCache(v *client.Vertex) {
+	messages := map[string]string{cacheImportPrefix: "cache import", cacheExportPrefix: "cache export"}
+	for prefix, message := range messages {
+		cache, ok := strings.CutPrefix(v.Name, prefix)
+		switch {
+		case !ok:
+		case v.Error != "":
+			s.log.Debug(message+" failed", "cache", cache, "duration", duration(v), "error", v.Error)
+		default:
+			s.log.Debug(message+" ends", "cache", cache, "duration", duration(v))
+		}
+	}
 }
 
 // duration returns how long a completed step took.

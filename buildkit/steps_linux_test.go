@@ -47,7 +47,8 @@ var busybox = sync.OnceValues(func() (string, error) {
 	return stack.PushBusybox(context.Background(), "../.cache/fixtures", registry.Host())
 })
 
-// plan is a Dockerfile on busybox in an empty context. Its steps are of this test alone: the daemon has no results of them.
+// plan is a Dockerfile on busybox in an empty context. Its steps are of this test alone: the daemon has no results of
+// them.
 func (s *steps) plan(t *testing.T, dockerfile string) inputs.Plan {
 	t.Helper()
 	plan := inline(t.TempDir(), fmt.Sprintf("FROM %s AS base\nFROM base\nARG TEST=%s\n%s\n", s.base, s.repository, dockerfile))

@@ -67,8 +67,8 @@ var fromStep = regexp.MustCompile(`^\[(?:context [^\]]+|[^\]]*\d+/\d+)\] (?:FROM
 // remoteSource matches a URL or a git repository among the arguments of ADD.
 var remoteSource = regexp.MustCompile(`(?:^|\s)((?:https?|git|ssh)://\S+|[\w.-]+@[\w.-]+:\S+)`)
 
-// describeFetch returns what a step fetches. ok is false for a step that fetches nothing large. files has the contexts of
-// the build. The names are those of BuildKit's frontend (frontend/dockerui and frontend/dockerfile/dockerfile2llb).
+// describeFetch returns what a step fetches. ok is false for a step that fetches nothing large. files has the contexts
+// of the build. The names are those of BuildKit's frontend (frontend/dockerui and frontend/dockerfile/dockerfile2llb).
 func describeFetch(step string, files inputs.Files) (t transfer, ok bool) {
 	fetch := func(what, host string) (transfer, bool) {
 		return transfer{large: true, fetch: &StalledSourceError{What: login.Hide(what), Host: host}}, true
@@ -94,8 +94,8 @@ func describeFetch(step string, files inputs.Files) (t transfer, ok bool) {
 	return transfer{}, false
 }
 
-// archives returns the contexts that are neither git repositories nor images, joined by "or". A daemon does not say which
-// of them it fetches.
+// archives returns the contexts that are neither git repositories nor images, joined by "or". A daemon does not say
+// which of them it fetches.
 func archives(files inputs.Files) string {
 	var found []string
 	for _, location := range slices.Sorted(maps.Values(files.WithoutLogins().Remotes())) {

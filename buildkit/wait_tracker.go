@@ -12,8 +12,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// waitTracker follows what a solve waits for. It ignores what the daemon reports after the solve was stopped, because that
-// is the end of canceled work. It belongs to the goroutine that follows the status of the solve.
+// waitTracker follows what a solve waits for. It ignores what the daemon reports after the solve was stopped, because
+// that is the end of canceled work. It belongs to the goroutine that follows the status of the solve.
 type waitTracker struct {
 	stopped func() bool
 	watch   *stallWatch
@@ -151,8 +151,8 @@ func (w *waitTracker) describeExport(wait Wait, v *openVertex, kind string) Wait
 	return wait
 }
 
-// foldersOfExports returns the folders that files are exported to, joined by "or". A daemon does not say which of them it
-// writes.
+// foldersOfExports returns the folders that files are exported to, joined by "or". A daemon does not say which of them
+// it writes.
 func (w *waitTracker) foldersOfExports() string {
 	var folders []string
 	for _, e := range w.exports {
