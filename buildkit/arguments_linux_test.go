@@ -41,7 +41,9 @@ func (s *steps) with(t *testing.T, dockerfile, name, value string) buildkit.Buil
 func TestInlineCacheByArgument(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
-	for value, want := range map[string]bool{"1": true, "true": true, "T": true, "0": false, "false": false, "": false, "yes": false} {
+	for value, want := range map[string]bool{
+		"1": true, "true": true, "T": true, "0": false, "false": false, "": false, "yes": false,
+	} {
 		built := s.with(t, "RUN true", "BUILDKIT_INLINE_CACHE", value)
 		if got := strings.Contains(s.config(t, built), inlineCacheKey); got != want {
 			t.Errorf("%q: the image has a cache: %t", value, got)
@@ -101,7 +103,9 @@ func TestDockerfileCheckByArgument(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
 	const dockerfile = "MAINTAINER nobody"
-	for value, want := range map[string]string{"": "MaintainerDeprecated", "skip=all": "", "skip=MaintainerDeprecated;error=true": ""} {
+	for value, want := range map[string]string{
+		"": "MaintainerDeprecated", "skip=all": "", "skip=MaintainerDeprecated;error=true": "",
+	} {
 		s.events = nil
 		s.with(t, dockerfile, "BUILDKIT_DOCKERFILE_CHECK", value)
 		if got := s.warnings(); !strings.Contains(got, want) || (got == "") != (want == "") {
@@ -110,11 +114,13 @@ func TestDockerfileCheckByArgument(t *testing.T) {
 	}
 	plan := s.plan(t, dockerfile)
 	plan.BuildArgs = map[string]string{"BUILDKIT_DOCKERFILE_CHECK": "error=true"}
-	if _, err := s.solve(t.Context(), plan, buildkit.Access{}); err == nil || !strings.Contains(err.Error(), "lint violation found for rules: MaintainerDeprecated") {
+	if _, err := s.solve(t.Context(), plan, buildkit.Access{}); err == nil ||
+		!strings.Contains(err.Error(), "lint violation found for rules: MaintainerDeprecated") {
 		t.Errorf("got %v", err)
 	}
 	for value, wrong := range map[string]bool{"": false, "skip=a,b;error=1": false, "error=maybe": true, "all": true} {
-		if err := inputs.CheckLint(value); (err != nil) != wrong || err != nil && !errors.As(err, new(*inputs.LintError)) {
+		if err := inputs.CheckLint(value); (err != nil) != wrong ||
+			err != nil && !errors.As(err, new(*inputs.LintError)) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
@@ -178,8 +184,12 @@ func gitSite(t *testing.T, dockerfile string) string {
 	t.Helper()
 	dir := t.TempDir()
 	put(filepath.Join(dir, "Dockerfile"), dockerfile)
-	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."}, {"commit", "-qm", "x"}, {"update-server-info"}} {
-		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
+	for _, args := range [][]string{
+		{"init", "-q", "-b", "main"}, {"add", "."}, {"commit", "-qm", "x"}, {"update-server-info"},
+	} {
+		cmd := exec.CommandContext(
+			t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...,
+		)
 		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git %q: %v\n%s", args, err, out)

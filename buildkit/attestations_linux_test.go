@@ -33,7 +33,9 @@ func (s *steps) attestations(t *testing.T, built buildkit.Built) map[string]stri
 func (s *steps) blob(t *testing.T, digest string) string {
 	t.Helper()
 	host, path, _ := strings.Cut(s.repository, "/")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/v2/"+path+"/blobs/"+digest, nil)
+	req, err := http.NewRequestWithContext(
+		t.Context(), http.MethodGet, "http://"+host+"/v2/"+path+"/blobs/"+digest, nil,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +59,13 @@ func TestProvenanceRecordsTheBuild(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
 	for mode, full := range map[string]bool{"min": false, "max": true} {
-		plan := s.plan(t, "ARG VERSION\nRUN --mount=type=secret,id=npm echo $VERSION; cat /run/secrets/npm\nFROM base AS test\nRUN true\nFROM base\nRUN --mount=type=secret,id=npm cat /run/secrets/npm")
-		plan.Provenance, plan.TestTargets, plan.BuildArgs = mode, []string{"test"}, map[string]string{"VERSION": "v1.2.3"}
+		plan := s.plan(
+			t,
+			"ARG VERSION\nRUN --mount=type=secret,id=npm echo $VERSION; cat /run/secrets/npm\nFROM base AS test\nRUN true\nFROM base\nRUN --mount=type=secret,id=npm cat /run/secrets/npm",
+		)
+		plan.Provenance, plan.TestTargets, plan.BuildArgs = mode, []string{"test"}, map[string]string{
+			"VERSION": "v1.2.3",
+		}
 		built, err := s.solve(t.Context(), plan, secrets(map[string]string{"npm": canary}))
 		if err != nil {
 			t.Fatal(err)
@@ -83,10 +90,12 @@ func TestProvenanceRecordsTheBuild(t *testing.T) {
 		}
 		definition := p.Predicate.BuildDefinition
 		request := definition.ExternalParameters.Request
-		if request.Frontend != "dockerfile.v0" || full != (request.Args["build-arg:VERSION"] == "v1.2.3") || request.Args["target"] != "" {
+		if request.Frontend != "dockerfile.v0" || full != (request.Args["build-arg:VERSION"] == "v1.2.3") ||
+			request.Args["target"] != "" {
 			t.Errorf("%s: %s", mode, text)
 		}
-		if len(definition.ResolvedDependencies) != 1 || !strings.Contains(definition.ResolvedDependencies[0].URI, "busybox") {
+		if len(definition.ResolvedDependencies) != 1 ||
+			!strings.Contains(definition.ResolvedDependencies[0].URI, "busybox") {
 			t.Errorf("%s: materials %v", mode, definition.ResolvedDependencies)
 		}
 	}
@@ -124,7 +133,8 @@ func TestAFailingStepIsToldWithProvenanceToo(t *testing.T) {
 	plan.Provenance = "max"
 	_, err := s.solve(t.Context(), plan, buildkit.Access{})
 	var step *buildkit.StepError
-	if !errors.As(err, &step) || step.ExitCode != 3 || step.Step.Position != "stage-1 1/1" || step.Step.Platform == "" || strings.Join(step.Output, "") != "so it is" {
+	if !errors.As(err, &step) || step.ExitCode != 3 || step.Step.Position != "stage-1 1/1" ||
+		step.Step.Platform == "" || strings.Join(step.Output, "") != "so it is" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -155,7 +165,8 @@ func TestSBOMIsMadeByTheGenerator(t *testing.T) {
 		t.Fatal(err)
 	}
 	alike(t, plan.Files.Context, map[string]string{"other": "scanned"})
-	if changed, err := inputs.Load(t.Context(), plan); err != nil || changed.Hash() == in.Hash() || before.Digest == "" {
+	if changed, err := inputs.Load(t.Context(), plan); err != nil || changed.Hash() == in.Hash() ||
+		before.Digest == "" {
 		t.Errorf("the hash does not know of what is scanned: %v", err)
 	}
 }

@@ -64,7 +64,8 @@ func BenchmarkOneChangedFile(b *testing.B) {
 	for file := range 1000 {
 		write(file)
 	}
-	plan := inline(dir, "FROM scratch AS all\nCOPY . /\nFROM scratch\nCOPY --from=all /7 /\n") // a small image: its push is none of this
+	// a small image: its push is none of this
+	plan := inline(dir, "FROM scratch AS all\nCOPY . /\nFROM scratch\nCOPY --from=all /7 /\n")
 	plan.Repositories = []string{builds.repository}
 	sent := func() int64 {
 		b.Helper()
@@ -74,7 +75,9 @@ func BenchmarkOneChangedFile(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := buildkit.Solve(b.Context(), builds.c, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {}); err != nil {
+		if _, err := buildkit.Solve(
+			b.Context(), builds.c, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {},
+		); err != nil {
 			b.Fatal(err)
 		}
 		return builds.written.Load() - before
@@ -110,7 +113,9 @@ func BenchmarkWithoutImage(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := buildkit.Solve(b.Context(), builds.c, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {}); err != nil {
+		if _, err := buildkit.Solve(
+			b.Context(), builds.c, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {},
+		); err != nil {
 			b.Fatal(err)
 		}
 		return time.Since(started)

@@ -72,7 +72,9 @@ func (b *builds) build(ctx context.Context, plan inputs.Plan) (record, error) {
 	if err != nil {
 		return nil, err
 	}
-	built, err := buildkit.Solve(ctx, b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
+	built, err := buildkit.Solve(
+		ctx, b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +139,9 @@ func TestThereAndBackHasTheRightBytes(t *testing.T) {
 			})
 		}
 		all.Go(func() {
-			b.wantContent(t, inline(dir, "FROM scratch\nCOPY d /x/"), map[string]string{"x/b": content + "d", "x/c": "stays"})
+			b.wantContent(
+				t, inline(dir, "FROM scratch\nCOPY d /x/"), map[string]string{"x/b": content + "d", "x/c": "stays"},
+			)
 		})
 		all.Wait()
 	}
@@ -147,7 +151,9 @@ func TestThereAndBackHasTheRightBytes(t *testing.T) {
 // one from a daemon that knows nothing.
 func TestAFolderHasItsModeOfNow(t *testing.T) {
 	t.Parallel()
-	for _, dockerfile := range []string{"FROM scratch\nCOPY . /x/", "FROM scratch\nCOPY d /x/d", "FROM scratch\nCOPY --exclude=f . /x/"} {
+	for _, dockerfile := range []string{
+		"FROM scratch\nCOPY . /x/", "FROM scratch\nCOPY d /x/d", "FROM scratch\nCOPY --exclude=f . /x/",
+	} {
 		b, dir := newBuilds(t), t.TempDir()
 		alike(t, dir, map[string]string{"d/e/f": "f", "d/e/g": "g", "h/i": "i"})
 		folder := filepath.Join(dir, "d", "e")
@@ -174,7 +180,8 @@ func TestOnBuildReadsNothingThatWasNotHashed(t *testing.T) {
 	plan := inline(dir, fmt.Sprintf("FROM %s\nCOPY a /a", base))
 	before := b.written.Load()
 	_, err := b.build(t.Context(), plan)
-	if err == nil || !strings.HasPrefix(err.Error(), "the build reads secret of the build context") || !errors.As(err, new(*inputs.UnhashedError)) {
+	if err == nil || !strings.HasPrefix(err.Error(), "the build reads secret of the build context") ||
+		!errors.As(err, new(*inputs.UnhashedError)) {
 		t.Errorf("got %v", err)
 	}
 	if n := b.written.Load() - before; n > 100<<10 {

@@ -41,7 +41,9 @@ func TestACacheOfSomebodyElse(t *testing.T) {
 		top := t.TempDir()
 		dir := filepath.Join(top, "cache")
 		writeFiles(t, top, map[string]string{
-			"secret": "CANARY", "cache/index.json": strings.Replace(index, "DIGEST", sum, 1), "cache/blobs/sha256/" + sum: "blob",
+			"secret": "CANARY", "cache/index.json": strings.Replace(
+				index, "DIGEST", sum, 1,
+			), "cache/blobs/sha256/" + sum: "blob",
 		})
 		if err := plant.do(dir); err != nil {
 			t.Fatal(err)
@@ -51,7 +53,8 @@ func TestACacheOfSomebodyElse(t *testing.T) {
 		if err == nil {
 			err = readBlob(t.Context(), s.stores[cacheStoreName(dir)], digest.FromString("blob"))
 		}
-		if plant.says == "" && err != nil || plant.says != "" && (err == nil || !strings.Contains(err.Error(), plant.says)) {
+		if plant.says == "" && err != nil ||
+			plant.says != "" && (err == nil || !strings.Contains(err.Error(), plant.says)) {
 			t.Errorf("%s: error %v", name, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "CANARY") {

@@ -17,7 +17,9 @@ import (
 // anotherDaemon has nothing of what the tests' daemon has.
 func anotherDaemon(t *testing.T) *client.Client {
 	t.Helper()
-	lease, err := daemon.Acquire(t.Context(), daemon.Options{Dir: filepath.Join(t.TempDir(), "daemon"), Idle: time.Second})
+	lease, err := daemon.Acquire(
+		t.Context(), daemon.Options{Dir: filepath.Join(t.TempDir(), "daemon"), Idle: time.Second},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +59,10 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 			from: buildkit.Cache{Type: "local", Attrs: map[string]string{"src": folder}},
 		},
 		"a registry": {
-			to:   buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref, "mode": "max", "image-manifest": "true", "oci-mediatypes": "true"}},
+			to: buildkit.Cache{
+				Type:  "registry",
+				Attrs: map[string]string{"ref": ref, "mode": "max", "image-manifest": "true", "oci-mediatypes": "true"},
+			},
 			from: buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref}},
 		},
 		"the image itself": {
@@ -106,8 +111,14 @@ func TestCachesThatFail(t *testing.T) {
 		access      buildkit.Access
 		err, warned string
 	}{
-		"no such cache":    {buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "registry", Attrs: map[string]string{"ref": ref}}}}, "", "importing cache manifest from " + ref},
-		"an empty folder":  {buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "local", Attrs: map[string]string{"src": t.TempDir()}}}}, "", "there is no cache in the folder /"},
+		"no such cache": {
+			buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "registry", Attrs: map[string]string{"ref": ref}}}}, "",
+			"importing cache manifest from " + ref,
+		},
+		"an empty folder": {
+			buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "local", Attrs: map[string]string{"src": t.TempDir()}}}},
+			"", "there is no cache in the folder /",
+		},
 		"no right to it":   {buildkit.Access{CacheTo: []buildkit.Cache{to}}, "denied: no", ""},
 		"which is ignored": {buildkit.Access{CacheTo: []buildkit.Cache{ignored}}, "", "exporting cache to registry: "},
 	}
@@ -144,11 +155,15 @@ func TestCredentialsOfACacheAreNotShown(t *testing.T) {
 	const key = "Canary-Swordfish"
 	attrs := map[string]string{"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1/" + key, "access_key_id": "AKIA",
 		"secret_access_key": key, "retry_max_attempts": "1"}
-	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "s3", Attrs: attrs}}})
+	_, err := s.solve(
+		t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "s3", Attrs: attrs}}},
+	)
 	if err != nil || s.warnings() == "" {
 		t.Errorf("warned %q, %v", s.warnings(), err)
 	}
-	_, err = s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Attrs: attrs}}})
+	_, err = s.solve(
+		t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Attrs: attrs}}},
+	)
 	if err == nil {
 		t.Fatal("written to nowhere")
 	}

@@ -35,7 +35,8 @@ func TestDialSaysWhenNothingAnswers(t *testing.T) {
 	t.Parallel()
 	endpoint := "unix://" + filepath.Join(t.TempDir(), "b.sock")
 	_, err := Dial(t.Context(), endpoint)
-	if err == nil || !strings.Contains(err.Error(), "no BuildKit daemon answers at "+endpoint) || !errors.As(err, new(*NoDaemonError)) {
+	if err == nil || !strings.Contains(err.Error(), "no BuildKit daemon answers at "+endpoint) ||
+		!errors.As(err, new(*NoDaemonError)) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -60,7 +61,9 @@ func TestDialEndsWithItsContext(t *testing.T) {
 // Without TLS only this machine is dialed, whatever name it has, and nothing is sent to another.
 func TestDialWithoutTLS(t *testing.T) {
 	t.Parallel()
-	for _, endpoint := range []string{"tcp://192.0.2.1:1", "tcp://[2001:db8::1]:1", "tcp://169.254.1.1:1", "tcp://[::ffff:192.0.2.1]:1"} {
+	for _, endpoint := range []string{
+		"tcp://192.0.2.1:1", "tcp://[2001:db8::1]:1", "tcp://169.254.1.1:1", "tcp://[::ffff:192.0.2.1]:1",
+	} {
 		if _, err := Dial(t.Context(), endpoint); !isInsecureTCP(err) {
 			t.Errorf("%s: %v", endpoint, err)
 		}
@@ -68,7 +71,10 @@ func TestDialWithoutTLS(t *testing.T) {
 			t.Errorf("%s is not judged before it is dialed: %v", endpoint, err)
 		}
 	}
-	here := []string{"tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://:1", "unix:///nowhere"}
+	here := []string{
+		"tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://:1",
+		"unix:///nowhere",
+	}
 	own, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)

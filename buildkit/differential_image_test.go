@@ -32,7 +32,9 @@ func noCredentials(context.Context, string) (buildkit.Credential, error) {
 func (d differential) sameImage(ctx context.Context, p project, inputs *inputs.Inputs) error {
 	repository := d.registry.Host() + "/image"
 	p.plan.Repositories = []string{repository}
-	built, err := buildkit.Solve(ctx, d.c, p.plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
+	built, err := buildkit.Solve(
+		ctx, d.c, p.plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {},
+	)
 	if err != nil {
 		return fmt.Errorf("BuildKit builds it, we do not: %w", err)
 	}
@@ -174,7 +176,10 @@ func addLayer(files record, prefix string, layer v1.Layer) error {
 			continue
 		}
 		capability := strings.TrimSpace(h.PAXRecords["SCHILY.xattr.security.capability"])
-		files[place] = fmt.Sprintf("%c %v %d:%d %q %x %x", h.Typeflag, h.FileInfo().Mode(), h.Uid, h.Gid, h.Linkname, hash.Sum(nil)[:6], capability)
+		files[place] = fmt.Sprintf(
+			"%c %v %d:%d %q %x %x", h.Typeflag, h.FileInfo().Mode(), h.Uid, h.Gid, h.Linkname, hash.Sum(nil)[:6],
+			capability,
+		)
 	}
 }
 

@@ -185,13 +185,17 @@ func judge(before, after observation, change, report string) verdict {
 	case difference != "" && hash:
 		return verdict{kind: differs}
 	case difference != "":
-		return verdict{kind: unseen, text: report + "BuildKit receives something else, the hash is the same:\n" + difference}
+		return verdict{
+			kind: unseen, text: report + "BuildKit receives something else, the hash is the same:\n" + difference,
+		}
 	case before.all:
 		return verdict{kind: needless + "watch all"}
 	case !before.inputs.Certain || !after.inputs.Certain:
 		return verdict{kind: needless + "the prediction is uncertain, whole contexts are hashed"}
 	}
-	return verdict{kind: failed, text: report + "BuildKit receives the same, the hash differs:\n" + before.record.String()}
+	return verdict{
+		kind: failed, text: report + "BuildKit receives the same, the hash differs:\n" + before.record.String(),
+	}
 }
 
 // observe loads and builds a project. What the daemon refuses is not built; what only we refuse is an error.
@@ -228,8 +232,11 @@ func (p project) oracle(r *recorder) client.SolveOpt {
 	for name := range p.plan.Files.Named {
 		attrs["context:"+name] = "local:local-" + name
 	}
-	attrs["cmdline"] = "docker/dockerfile:1" // nothing can be pulled here: the daemon's frontend serves a syntax line itself
-	return client.SolveOpt{Frontend: "dockerfile.v0", FrontendAttrs: attrs, Session: []session.Attachable{r}, SharedKey: identity.NewID()}
+	// nothing can be pulled here: the daemon's frontend serves a syntax line itself
+	attrs["cmdline"] = "docker/dockerfile:1"
+	return client.SolveOpt{
+		Frontend: "dockerfile.v0", FrontendAttrs: attrs, Session: []session.Attachable{r}, SharedKey: identity.NewID(),
+	}
 }
 
 // render is the whole project as text.
@@ -238,7 +245,9 @@ func (p project) render() string {
 	for _, dir := range slices.Compact(slices.Sorted(maps.Values(p.sources()))) {
 		text += filepath.Base(dir) + ":\n" + render(dir)
 	}
-	for _, file := range append([]string{p.plan.Files.Dockerfile, p.plan.Files.Dockerfile + ".dockerignore"}, p.ignoreFiles()...) {
+	for _, file := range append(
+		[]string{p.plan.Files.Dockerfile, p.plan.Files.Dockerfile + ".dockerignore"}, p.ignoreFiles()...,
+	) {
 		if content, err := os.ReadFile(file); err == nil {
 			text += fmt.Sprintf("--- %s\n%s\n", strings.TrimPrefix(file, p.root), content)
 		}

@@ -60,14 +60,17 @@ func TestAFullDiskUnderTheDaemon(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = buildkit.Solve(t.Context(), c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
+		_, err = buildkit.Solve(
+			t.Context(), c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {},
+		)
 		if step, ok := errors.AsType[*buildkit.StepError](err); ok {
 			return step
 		}
 		t.Fatalf("%T: %v", err, err)
 		return nil
 	}
-	if step := solve("FROM scratch\nCOPY a /a\nCOPY a /b"); step.Fault != buildkit.DiskFull || !strings.Contains(step.Reason, "no space left on device") {
+	if step := solve("FROM scratch\nCOPY a /a\nCOPY a /b"); step.Fault != buildkit.DiskFull ||
+		!strings.Contains(step.Reason, "no space left on device") {
 		t.Errorf("got fault %d: %v", step.Fault, step)
 	}
 }

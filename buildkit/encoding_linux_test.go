@@ -35,10 +35,15 @@ func TestTheEncodingOfARemoteDockerfile(t *testing.T) {
 			"\xff\xfeF\x00R\x00O\x00M\x00 \x00x\x00\n\x00",
 			"the Dockerfile of the remote context: line 1: the text is UTF-16LE, and BuildKit reads UTF-8",
 		},
-		"Latin-1":                  {"FROM " + s.base + "\nRUN echo caf\xe9\n", "the Dockerfile of the remote context: the text is not UTF-8, which BuildKit reads"},
-		"an unknown instruction":   {"FROM " + s.base + "\nCAF\xc9 x\n", `line 2: unknown instruction: CAF\xc9`},
-		"nothing that it minds":    {"# caf\xe9\nFROM scratch\nLABEL a=caf\xe9\nCOPY Dockerfile /\n", ""},
-		"a step that speaks of it": {"FROM " + s.base + "\nRUN : string field contains invalid UTF-8; false\n", "exit code 1"},
+		"Latin-1": {
+			"FROM " + s.base + "\nRUN echo caf\xe9\n",
+			"the Dockerfile of the remote context: the text is not UTF-8, which BuildKit reads",
+		},
+		"an unknown instruction": {"FROM " + s.base + "\nCAF\xc9 x\n", `line 2: unknown instruction: CAF\xc9`},
+		"nothing that it minds":  {"# caf\xe9\nFROM scratch\nLABEL a=caf\xe9\nCOPY Dockerfile /\n", ""},
+		"a step that speaks of it": {
+			"FROM " + s.base + "\nRUN : string field contains invalid UTF-8; false\n", "exit code 1",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

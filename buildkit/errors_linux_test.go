@@ -17,7 +17,9 @@ func TestImagesThatAreNotToBeHad(t *testing.T) {
 	b, r := newBuilds(t), registrytest.New(t)
 	r.Push(t, "amd:1", registrytest.Index(t, "linux/amd64"))
 	refuse := func(repository string, status int) string {
-		r.Inject(registrytest.Rule{Path: "/v2/" + repository + "/", Fault: registrytest.Status(status, "X", "toomanyrequests: x", "")})
+		r.Inject(registrytest.Rule{
+			Path: "/v2/" + repository + "/", Fault: registrytest.Status(status, "X", "toomanyrequests: x", ""),
+		})
 		return r.Host() + "/" + repository + ":1"
 	}
 	none := r.Host() + "/none:1"
@@ -27,14 +29,28 @@ func TestImagesThatAreNotToBeHad(t *testing.T) {
 		named      string
 		want       buildkit.BaseImageError
 	}{
-		"FROM":             {"FROM " + none, "", buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound}},
-		"COPY --from":      {"FROM scratch\nCOPY --from=" + none + " / /", "", buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound}},
-		"RUN --mount":      {"FROM scratch\nRUN --mount=from=" + none + " x", "", buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound}},
-		"a named context":  {"FROM base", "docker-image://" + none, buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound}},
-		"a frontend":       {"# syntax=" + none + "\nFROM scratch", "", buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound, Frontend: true}},
-		"another platform": {"FROM " + r.Host() + "/amd:1", "", buildkit.BaseImageError{Ref: r.Host() + "/amd:1", Fault: buildkit.NoPlatform}},
-		"refused":          {"FROM " + refused, "", buildkit.BaseImageError{Ref: refused, Fault: buildkit.Denied}},
-		"busy":             {"FROM " + busy, "", buildkit.BaseImageError{Ref: busy, Fault: buildkit.RateLimited}},
+		"FROM": {"FROM " + none, "", buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound}},
+		"COPY --from": {
+			"FROM scratch\nCOPY --from=" + none + " / /", "",
+			buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound},
+		},
+		"RUN --mount": {
+			"FROM scratch\nRUN --mount=from=" + none + " x", "",
+			buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound},
+		},
+		"a named context": {
+			"FROM base", "docker-image://" + none, buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound},
+		},
+		"a frontend": {
+			"# syntax=" + none + "\nFROM scratch", "",
+			buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound, Frontend: true},
+		},
+		"another platform": {
+			"FROM " + r.Host() + "/amd:1", "",
+			buildkit.BaseImageError{Ref: r.Host() + "/amd:1", Fault: buildkit.NoPlatform},
+		},
+		"refused": {"FROM " + refused, "", buildkit.BaseImageError{Ref: refused, Fault: buildkit.Denied}},
+		"busy":    {"FROM " + busy, "", buildkit.BaseImageError{Ref: busy, Fault: buildkit.RateLimited}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -48,18 +64,22 @@ func TestImagesThatAreNotToBeHad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
+			_, err = buildkit.Solve(
+				t.Context(), b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {},
+			)
 			got, ok := errors.AsType[*buildkit.BaseImageError](err)
 			if !ok {
 				t.Fatalf("%T: %v", err, err)
 			}
-			if got.Ref != c.want.Ref || got.Fault != c.want.Fault || got.Frontend != c.want.Frontend || got.Host() != r.Host() {
+			if got.Ref != c.want.Ref || got.Fault != c.want.Fault || got.Frontend != c.want.Frontend ||
+				got.Host() != r.Host() {
 				t.Errorf("got %+v", got)
 			}
 			if c.want.Fault == buildkit.NoPlatform && got.Platform != "linux/arm64" {
 				t.Errorf("for %q", got.Platform)
 			}
-			if got.NotFound() != (c.want.Fault == buildkit.NotFound) || !strings.Contains(err.Error(), c.want.Ref+": ") && got.Platform == "" {
+			if got.NotFound() != (c.want.Fault == buildkit.NotFound) ||
+				!strings.Contains(err.Error(), c.want.Ref+": ") && got.Platform == "" {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -70,7 +90,10 @@ func TestImagesThatAreNotToBeHad(t *testing.T) {
 func TestPushesThatFail(t *testing.T) {
 	t.Parallel()
 	b, r := newBuilds(t), registrytest.New(t)
-	r.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/v2/app-2/manifests/", Fault: registrytest.Status(http.StatusForbidden, "DENIED", "not here", "")})
+	r.Inject(registrytest.Rule{
+		Method: http.MethodPut, Path: "/v2/app-2/manifests/",
+		Fault: registrytest.Status(http.StatusForbidden, "DENIED", "not here", ""),
+	})
 	plan := inline(t.TempDir(), "FROM scratch\nCOPY a /")
 	put(plan.Files.Context+"/a", t.Name())
 	plan.Repositories = []string{r.Host() + "/app", r.Host() + "/app-2"}
@@ -78,7 +101,9 @@ func TestPushesThatFail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
+	_, err = buildkit.Solve(
+		t.Context(), b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {},
+	)
 	got, ok := errors.AsType[*buildkit.PushError](err)
 	if !ok || *got != (buildkit.PushError{Repository: r.Host() + "/app-2", Text: "denied: not here"}) {
 		t.Errorf("%T: %v", err, err)
@@ -100,7 +125,9 @@ func TestASourceThatIsNotThereIsNoLostCache(t *testing.T) {
 func TestAStepThatSpeaksOfMetadataIsAStep(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
-	_, err := s.solve(t.Context(), s.plan(t, "RUN echo load metadata for docker.io/library/a:1; exit 3"), buildkit.Access{})
+	_, err := s.solve(
+		t.Context(), s.plan(t, "RUN echo load metadata for docker.io/library/a:1; exit 3"), buildkit.Access{},
+	)
 	step, ok := errors.AsType[*buildkit.StepError](err)
 	if !ok || step.ExitCode != 3 || len(step.Output) != 1 {
 		t.Errorf("%T: %v", err, err)

@@ -40,7 +40,10 @@ func TestWhatAStepIsAt(t *testing.T) {
 	})
 	status, now := make(chan *client.SolveStatus, 1), time.Now()
 	status <- &client.SolveStatus{
-		Vertexes: []*client.Vertex{{Digest: "sha256:1", Name: "[internal] load build context", Started: &now}, {Digest: "sha256:2", Name: "exporting to image", Started: &now}},
+		Vertexes: []*client.Vertex{
+			{Digest: "sha256:1", Name: "[internal] load build context", Started: &now},
+			{Digest: "sha256:2", Name: "exporting to image", Started: &now},
+		},
 		Statuses: []*client.VertexStatus{
 			{Vertex: "sha256:1", ID: "transferring context:", Current: 3 << 20},
 			{Vertex: "sha256:1", ID: "sha256:abc", Current: 1},
@@ -66,8 +69,10 @@ func TestTailIsWhatATerminalWouldShow(t *testing.T) {
 		"blank lines":      {[]string{"a\n\n  \nb\n"}, "a|b"},
 		"colors":           {[]string{"\x1b[31mred\x1b[0m \x1b]0;title\x07done\n"}, "red \x1b]0;title\x07done"},
 		"carriage returns": {[]string{"10%\r50%\r100%\r\n"}, "100%"},
-		"a progress bar":   {[]string{strings.Repeat("\rprogress 12%", 300), "\rfatal: disk full\n"}, "fatal: disk full"},
-		"binary":           {[]string{"a\x00\x01b\xff\n"}, "a\x00\x01b\xff"},
+		"a progress bar": {
+			[]string{strings.Repeat("\rprogress 12%", 300), "\rfatal: disk full\n"}, "fatal: disk full",
+		},
+		"binary": {[]string{"a\x00\x01b\xff\n"}, "a\x00\x01b\xff"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -24,7 +24,9 @@ func TestAFileThatIsLeftOutIsNeverStale(t *testing.T) {
 			t.Fatalf("%v, %v", files, err)
 		}
 		b.wantContent(t, inline(dir, "FROM scratch\nCOPY . /x/"), map[string]string{"x/README.md": content})
-		b.wantContent(t, inline(dir, "FROM scratch\nCOPY --exclude=*.go . /x/"), map[string]string{"x/README.md": content})
+		b.wantContent(
+			t, inline(dir, "FROM scratch\nCOPY --exclude=*.go . /x/"), map[string]string{"x/README.md": content},
+		)
 		inputs, err := inputs.Load(t.Context(), without)
 		must(err)
 		hashes[inputs.Hash()] = true
@@ -38,15 +40,22 @@ func TestAFileThatIsLeftOutIsNeverStale(t *testing.T) {
 func TestOneHashIsOneImage(t *testing.T) {
 	t.Parallel()
 	b, dir, epoch := newBuilds(t), t.TempDir(), int64(1_600_000_000)
-	plan := inline(dir, "FROM scratch\nCOPY --exclude=docs --exclude=!docs/man --exclude=**/*.md . /x/\nCOPY --exclude=*.md docs/man /man/\nADD --exclude=* docs /d/")
+	plan := inline(
+		dir,
+		"FROM scratch\nCOPY --exclude=docs --exclude=!docs/man --exclude=**/*.md . /x/\nCOPY --exclude=*.md docs/man /man/\nADD --exclude=* docs /d/",
+	)
 	plan.Epoch, plan.NoCache, plan.Repositories = &epoch, true, []string{b.repository}
 	hash, digest := "", ""
-	for i, left := range []map[string]string{{}, {"README.md": "one"}, {"README.md": "other", "docs/a.txt": "a", "src/x.md": "x"}} {
+	for i, left := range []map[string]string{
+		{}, {"README.md": "one"}, {"README.md": "other", "docs/a.txt": "a", "src/x.md": "x"},
+	} {
 		alike(t, dir, map[string]string{"src/main.go": "main", "docs/man/1": "page"})
 		alike(t, dir, left)
 		inputs, err := inputs.Load(t.Context(), plan)
 		must(err)
-		built, err := buildkit.Solve(t.Context(), b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
+		built, err := buildkit.Solve(
+			t.Context(), b.c, plan, inputs, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +79,8 @@ func TestOnBuildTakesNothingThatIsLeftOut(t *testing.T) {
 	} {
 		plan := inline(dir, fmt.Sprintf("FROM %s\nCOPY --exclude=*.md . /x/", baseWithOnBuild(t, instruction)))
 		_, err := b.build(t.Context(), plan)
-		if (err == nil) != (want == "") || err != nil && (!strings.HasPrefix(err.Error(), want) || !errors.As(err, new(*inputs.UnhashedError))) {
+		if (err == nil) != (want == "") ||
+			err != nil && (!strings.HasPrefix(err.Error(), want) || !errors.As(err, new(*inputs.UnhashedError))) {
 			t.Errorf("%s: got %v, want %q", instruction, err, want)
 		}
 		plan.WatchAll = true

@@ -51,7 +51,9 @@ func TestExports(t *testing.T) {
 	if text, err := os.ReadFile(at("files/a/b")); err != nil || string(text) != "hello\n" {
 		t.Errorf("files: %q, %v", text, err)
 	}
-	for name, want := range map[string][]string{"files.tar": {"a/b"}, "oci.tar": {"oci-layout", "index.json"}, "docker.tar": {"manifest.json"}} {
+	for name, want := range map[string][]string{
+		"files.tar": {"a/b"}, "oci.tar": {"oci-layout", "index.json"}, "docker.tar": {"manifest.json"},
+	} {
 		entries := archive(t, at(name))
 		for _, path := range want {
 			if !slices.Contains(entries, path) {
@@ -96,18 +98,23 @@ func TestAFailedBuildExportsNothing(t *testing.T) {
 	t.Parallel()
 	s, dir := newSteps(t), t.TempDir()
 	put(filepath.Join(dir, "image.tar"), "the last one")
-	exports := []buildkit.Export{{Type: "oci", Open: file(filepath.Join(dir, "image.tar"))}, {Type: "oci", Open: folder(filepath.Join(dir, "layout"))}}
+	exports := []buildkit.Export{
+		{Type: "oci", Open: file(filepath.Join(dir, "image.tar"))},
+		{Type: "oci", Open: folder(filepath.Join(dir, "layout"))},
+	}
 	if _, err := s.solve(t.Context(), s.plan(t, "RUN false"), buildkit.Access{Exports: exports}); err == nil {
 		t.Error("no error")
 	}
 	refused := append(exports, buildkit.Export{Type: "oci", Open: file(filepath.Join(dir, "image.tar", "below"))})
 	s.events = nil
-	if _, err := s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{Exports: refused}); err == nil || len(s.events) > 0 {
+	if _, err := s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{Exports: refused}); err == nil ||
+		len(s.events) > 0 {
 		t.Errorf("got %v after %v", err, s.events)
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, "*"))
 	hidden, _ := filepath.Glob(filepath.Join(dir, ".*"))
-	if text, err := os.ReadFile(filepath.Join(dir, "image.tar")); err != nil || string(text) != "the last one" || len(left)+len(hidden) != 1 {
+	if text, err := os.ReadFile(filepath.Join(dir, "image.tar")); err != nil || string(text) != "the last one" ||
+		len(left)+len(hidden) != 1 {
 		t.Errorf("left: %v, %v, %q, %v", left, hidden, text, err)
 	}
 }
@@ -186,12 +193,14 @@ func TestLoadIntoAnEngine(t *testing.T) {
 	if !slices.Equal(e.has(), []string{"example.com/app:1"}) {
 		t.Errorf("loaded %v", e.has())
 	}
-	if _, err := s.solve(t.Context(), s.plan(t, "RUN false"), load("example.com/app:2")); err == nil || !strings.Contains(err.Error(), "RUN false") || len(e.has()) != 1 {
+	if _, err := s.solve(t.Context(), s.plan(t, "RUN false"), load("example.com/app:2")); err == nil ||
+		!strings.Contains(err.Error(), "RUN false") || len(e.has()) != 1 {
 		t.Errorf("a failing build loads %v, %v", e.has(), err)
 	}
 	e.says(`{"errorDetail":{"message":"no space left"},"error":"no space left"}`)
 	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), load("example.com/app:3"))
-	if err == nil || !strings.HasPrefix(err.Error(), "loading the image into the Docker Engine at unix:///") || !strings.HasSuffix(err.Error(), ": no space left") {
+	if err == nil || !strings.HasPrefix(err.Error(), "loading the image into the Docker Engine at unix:///") ||
+		!strings.HasSuffix(err.Error(), ": no space left") {
 		t.Errorf("got %v", err)
 	}
 }

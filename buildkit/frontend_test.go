@@ -10,8 +10,13 @@ import (
 // What an ONBUILD takes from a context that was not hashed is not sent for.
 func TestAFetchedContextThatWasNotHashedIsOutOfReach(t *testing.T) {
 	t.Parallel()
-	plan := inputs.Plan{Files: inputs.Files{Context: t.TempDir(), Named: map[string]string{"img:latest": "docker-image://example.com/i:1", "git": "https://example.com/g.git"}}}
-	d := inputs.Definition{Name: "Dockerfile", Dockerfile: []byte("FROM scratch\nCOPY --from=img / /"), Named: map[string][]byte{}}
+	plan := inputs.Plan{Files: inputs.Files{
+		Context: t.TempDir(),
+		Named:   map[string]string{"img:latest": "docker-image://example.com/i:1", "git": "https://example.com/g.git"},
+	}}
+	d := inputs.Definition{
+		Name: "Dockerfile", Dockerfile: []byte("FROM scratch\nCOPY --from=img / /"), Named: map[string][]byte{},
+	}
 	run := func(reads inputs.Reads) error {
 		g := inputs.NewDryGateway(plan, d, "linux/amd64")
 		f := frontend{
@@ -26,7 +31,8 @@ func TestAFetchedContextThatWasNotHashedIsOutOfReach(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if stopped := new(inputs.UnhashedError); !errors.As(run(inputs.Reads{}), &stopped) || stopped.Source != "named-img" {
+	if stopped := new(inputs.UnhashedError); !errors.As(run(inputs.Reads{}), &stopped) ||
+		stopped.Source != "named-img" {
 		t.Errorf("got %v", run(inputs.Reads{}))
 	}
 	d.Dockerfile = []byte("FROM scratch\nCOPY --from=git / /")

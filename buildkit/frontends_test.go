@@ -44,12 +44,19 @@ func TestWhichFrontendsRun(t *testing.T) {
 // A named context of a frontend's name is the program's word; a frontend that is none of an image is nobody's.
 func TestAFrontendThatTheProgramReplaces(t *testing.T) {
 	t.Parallel()
-	p := &sourcePolicy{guard: &Guard{}, plan: inputs.Plan{Files: inputs.Files{Named: map[string]string{"evil.example/f:1": "docker-image://good.example/f"}}}}
+	p := &sourcePolicy{
+		guard: &Guard{},
+		plan: inputs.Plan{Files: inputs.Files{
+			Named: map[string]string{"evil.example/f:1": "docker-image://good.example/f"},
+		}},
+	}
 	cases := []struct {
 		frontend, source string
 		refused          bool
 	}{
-		{"gateway.v0", "evil.example/f:1", false}, {"gateway.v0", "evil.example/f:2", true}, {"gateway.v0", "docker/dockerfile:2", false},
+		{"gateway.v0", "evil.example/f:1", false}, {"gateway.v0", "evil.example/f:2", true}, {
+			"gateway.v0", "docker/dockerfile:2", false,
+		},
 		{"dockerfile.v0", "", true}, {"", "", false},
 	}
 	for _, c := range cases {

@@ -20,7 +20,12 @@ func TestBuildKitsClientEmptiesAFileThatIsTakenBack(t *testing.T) {
 	for _, again := range []string{"**/d", "d*", "*", "d", "?"} {
 		t.Run(again, func(t *testing.T) {
 			t.Parallel()
-			p := special(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY . /x/\n", ".dockerignore": "d\n!d/x.log\n" + again + "\n"})
+			p := special(
+				t,
+				map[string]string{
+					"Dockerfile": "FROM scratch\nCOPY . /x/\n", ".dockerignore": "d\n!d/x.log\n" + again + "\n",
+				},
+			)
 			context, err := fsutil.NewFS(p.plan.Files.Context)
 			if err != nil {
 				t.Fatal(err)

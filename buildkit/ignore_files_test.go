@@ -16,33 +16,54 @@ func TestIgnoreFilesMeanWhatTheyMeanToBuildKit(t *testing.T) {
 	d := differential{c: daemonClient(t), registry: registrytest.New(t)}
 	const all, part = "FROM scratch\nCOPY . /x/\n", "FROM scratch\nCOPY d /x/\n"
 	cases := map[string]map[string]string{
-		"one":                             {"Dockerfile": all, ".dockerignore": "**/*.log\n"},
-		"one, in part":                    {"Dockerfile": part, ".dockerignore": "**/*.log\n"},
-		"that ignores itself":             {"Dockerfile": all, ".dockerignore": "**/*.log\n.dockerignore\nDockerfile"},
-		"empty":                           {"Dockerfile": all, ".dockerignore": ""},
-		"its own":                         {"Dockerfile": all, "Dockerfile.dockerignore": "**/*.log\n", ".dockerignore": "d/keep"},
-		"its own, in part":                {"Dockerfile": part, "Dockerfile.dockerignore": "**/*.log\n", ".dockerignore": "d/keep"},
-		"its own, empty":                  {"Dockerfile": all, "Dockerfile.dockerignore": "", ".dockerignore": "**/*.log"},
-		"its own, empty, in part":         {"Dockerfile": part, "Dockerfile.dockerignore": "", ".dockerignore": "**/*.log"},
-		"a link":                          {"Dockerfile": all, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
-		"a link, in part":                 {"Dockerfile": part, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
-		"a dangling link":                 {"Dockerfile": all, ".dockerignore": "->nowhere"},
-		"its own, a link":                 {"Dockerfile": all, "Dockerfile.dockerignore": "->ignored", "ignored": "**/*.log\n"},
-		"the Dockerfile a link":           {"Dockerfile": "->real", "real": all, ".dockerignore": "**/*.log\n"},
-		"all but one":                     {"Dockerfile": all, ".dockerignore": "*\n!d/x.log\n"},
-		"a link from the root":            {"Dockerfile": all, ".dockerignore": "->/ignored", "ignored": "**/*.log\n"},
-		"a link from the root, in part":   {"Dockerfile": part, ".dockerignore": "->/ignored", "ignored": "**/*.log\n"},
-		"a link out of the context":       {"Dockerfile": all, ".dockerignore": "->../ignored", "../ignored": "**/*.log\n"},
-		"a link out of it, in part":       {"Dockerfile": part, ".dockerignore": "->../ignored", "../ignored": "**/*.log\n"},
-		"its own, a link out of it":       {"Dockerfile": all, "Dockerfile.dockerignore": "->../ignored", "../ignored": "**/*.log\n"},
+		"one":                 {"Dockerfile": all, ".dockerignore": "**/*.log\n"},
+		"one, in part":        {"Dockerfile": part, ".dockerignore": "**/*.log\n"},
+		"that ignores itself": {"Dockerfile": all, ".dockerignore": "**/*.log\n.dockerignore\nDockerfile"},
+		"empty":               {"Dockerfile": all, ".dockerignore": ""},
+		"its own": {
+			"Dockerfile": all, "Dockerfile.dockerignore": "**/*.log\n", ".dockerignore": "d/keep",
+		},
+		"its own, in part": {
+			"Dockerfile": part, "Dockerfile.dockerignore": "**/*.log\n", ".dockerignore": "d/keep",
+		},
+		"its own, empty": {
+			"Dockerfile": all, "Dockerfile.dockerignore": "", ".dockerignore": "**/*.log",
+		},
+		"its own, empty, in part": {
+			"Dockerfile": part, "Dockerfile.dockerignore": "", ".dockerignore": "**/*.log",
+		},
+		"a link":          {"Dockerfile": all, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
+		"a link, in part": {"Dockerfile": part, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
+		"a dangling link": {"Dockerfile": all, ".dockerignore": "->nowhere"},
+		"its own, a link": {
+			"Dockerfile": all, "Dockerfile.dockerignore": "->ignored", "ignored": "**/*.log\n",
+		},
+		"the Dockerfile a link":         {"Dockerfile": "->real", "real": all, ".dockerignore": "**/*.log\n"},
+		"all but one":                   {"Dockerfile": all, ".dockerignore": "*\n!d/x.log\n"},
+		"a link from the root":          {"Dockerfile": all, ".dockerignore": "->/ignored", "ignored": "**/*.log\n"},
+		"a link from the root, in part": {"Dockerfile": part, ".dockerignore": "->/ignored", "ignored": "**/*.log\n"},
+		"a link out of the context": {
+			"Dockerfile": all, ".dockerignore": "->../ignored", "../ignored": "**/*.log\n",
+		},
+		"a link out of it, in part": {
+			"Dockerfile": part, ".dockerignore": "->../ignored", "../ignored": "**/*.log\n",
+		},
+		"its own, a link out of it": {
+			"Dockerfile": all, "Dockerfile.dockerignore": "->../ignored", "../ignored": "**/*.log\n",
+		},
 		"a link to the machine":           {"Dockerfile": all, ".dockerignore": "->/proc/self/environ"},
 		"a folder":                        {"Dockerfile": all, ".dockerignore/x": ""},
 		"of a context, wrong, not needed": {"Dockerfile": all, "../lib/.dockerignore": "!\n", "../lib/f": ""},
-		"a link that is all that is read": {"Dockerfile": "FROM scratch\nCOPY .dockerignore /x/\n", ".dockerignore": "->d/keep", "d/keep": "d\n!d/keep\n**/d\n"},
-		"all but one, in part":            {"Dockerfile": part, ".dockerignore": "*\n!d/x.log\n"},
-		"with byte order marks":           {"Dockerfile": "\ufeff" + all, ".dockerignore": "\ufeff**/*.log\n"},
-		"with byte order marks, in part":  {"Dockerfile": "\ufeff" + part, ".dockerignore": "\ufeff**/*.log\n"},
-		"in Latin-1":                      {"Dockerfile": "# caf\xe9\n" + all + "LABEL a=\xe9\n", ".dockerignore": "# caf\xe9\n**/*.log\ncaf\xe9\n"},
+		"a link that is all that is read": {
+			"Dockerfile": "FROM scratch\nCOPY .dockerignore /x/\n", ".dockerignore": "->d/keep",
+			"d/keep": "d\n!d/keep\n**/d\n",
+		},
+		"all but one, in part":           {"Dockerfile": part, ".dockerignore": "*\n!d/x.log\n"},
+		"with byte order marks":          {"Dockerfile": "\ufeff" + all, ".dockerignore": "\ufeff**/*.log\n"},
+		"with byte order marks, in part": {"Dockerfile": "\ufeff" + part, ".dockerignore": "\ufeff**/*.log\n"},
+		"in Latin-1": {
+			"Dockerfile": "# caf\xe9\n" + all + "LABEL a=\xe9\n", ".dockerignore": "# caf\xe9\n**/*.log\ncaf\xe9\n",
+		},
 		"one that is taken back":          {"Dockerfile": all, ".dockerignore": "d\n!d/x.log\n**/d\n"},
 		"one that is taken back, in part": {"Dockerfile": part, ".dockerignore": "d\n!d/x.log\n**/d\n"},
 	}
@@ -74,7 +95,12 @@ func special(t *testing.T, files map[string]string) project {
 	t.Helper()
 	root := t.TempDir()
 	context := filepath.Join(root, "context")
-	p := project{root: root, plan: inputs.Plan{Files: inputs.Files{Context: context, Dockerfile: filepath.Join(context, "Dockerfile"), Named: map[string]string{}}}}
+	p := project{
+		root: root,
+		plan: inputs.Plan{Files: inputs.Files{
+			Context: context, Dockerfile: filepath.Join(context, "Dockerfile"), Named: map[string]string{},
+		}},
+	}
 	for name, content := range map[string]string{"d/keep": "keep", "d/x.log": "log"} {
 		put(filepath.Join(context, name), content)
 	}

@@ -22,17 +22,23 @@ func TestPlanBecomesOptions(t *testing.T) {
 	}{
 		"least": {text: inputs.Definition{Name: "Dockerfile", Dockerfile: []byte("FROM scratch")}},
 		"all": {
-			text: inputs.Definition{Name: "Dockerfile.prod", Dockerfile: []byte("# syntax=docker/dockerfile:1\nFROM scratch")},
+			text: inputs.Definition{
+				Name: "Dockerfile.prod", Dockerfile: []byte("# syntax=docker/dockerfile:1\nFROM scratch"),
+			},
 			plan: inputs.Plan{
-				Files:        inputs.Files{Named: map[string]string{"go": "", "dockerfile": ""}},
-				Platforms:    []string{"linux/amd64", "linux/arm64"},
-				Target:       "app",
-				BuildArgs:    map[string]string{"VERSION": "1", "EMPTY": ""},
-				Labels:       map[string]string{"org.opencontainers.image.title": "a,b=c"},
-				Annotations:  map[string]string{"org.opencontainers.image.source": "https://a,b=c"},
-				TestTargets:  []string{"test"},
-				Network:      "none",
-				Hosts:        []inputs.Host{{Name: "db", IP: netip.MustParseAddr("10.0.0.5")}, {Name: "six", IP: netip.MustParseAddr("fd00::5")}},
+				Files:       inputs.Files{Named: map[string]string{"go": "", "dockerfile": ""}},
+				Platforms:   []string{"linux/amd64", "linux/arm64"},
+				Target:      "app",
+				BuildArgs:   map[string]string{"VERSION": "1", "EMPTY": ""},
+				Labels:      map[string]string{"org.opencontainers.image.title": "a,b=c"},
+				Annotations: map[string]string{"org.opencontainers.image.source": "https://a,b=c"},
+				TestTargets: []string{"test"},
+				Network:     "none",
+				Hosts: []inputs.Host{
+					{
+						Name: "db", IP: netip.MustParseAddr("10.0.0.5"),
+					}, {Name: "six", IP: netip.MustParseAddr("fd00::5")},
+				},
 				NoCache:      true,
 				Epoch:        new(int64),
 				Provenance:   "max",
@@ -44,7 +50,12 @@ func TestPlanBecomesOptions(t *testing.T) {
 	for name, c := range plans {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := json.MarshalIndent(map[string]any{"frontend": c.plan.FrontendAttrs(c.text), "exports": imageExport(c.plan, c.plan.Repositories).Attrs}, "", "  ")
+			got, err := json.MarshalIndent(
+				map[string]any{
+					"frontend": c.plan.FrontendAttrs(c.text), "exports": imageExport(c.plan, c.plan.Repositories).Attrs,
+				},
+				"", "  ",
+			)
 			if err != nil {
 				t.Fatal(err)
 			}

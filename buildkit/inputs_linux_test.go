@@ -40,8 +40,11 @@ func TestStepsKnowTheHosts(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
 	plan := s.plan(t, "RUN grep -v localhost /etc/hosts >/hosts")
-	plan.Hosts = []inputs.Host{{Name: "db.test", IP: netip.MustParseAddr("10.0.0.1")}, {Name: "six.test", IP: netip.MustParseAddr("fd00::1")}}
-	if got := s.file(t, s.built(t, plan), "hosts"); !strings.Contains(got, "10.0.0.1\tdb.test") || !strings.Contains(got, "fd00::1\tsix.test") {
+	plan.Hosts = []inputs.Host{
+		{Name: "db.test", IP: netip.MustParseAddr("10.0.0.1")}, {Name: "six.test", IP: netip.MustParseAddr("fd00::1")},
+	}
+	if got := s.file(t, s.built(t, plan), "hosts"); !strings.Contains(got, "10.0.0.1\tdb.test") ||
+		!strings.Contains(got, "fd00::1\tsix.test") {
 		t.Errorf("/etc/hosts: %q", got)
 	}
 }
@@ -81,7 +84,9 @@ func TestStepsSeeTheAgent(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
 	plan := s.plan(t, "RUN --mount=type=ssh,id=deploy,required=true test -S \"$SSH_AUTH_SOCK\" && echo yes >/seen")
-	built, err := s.solve(t.Context(), plan, buildkit.Access{SSH: []buildkit.SSHAgent{{ID: "deploy", Paths: []string{key(t, "")}}}})
+	built, err := s.solve(
+		t.Context(), plan, buildkit.Access{SSH: []buildkit.SSHAgent{{ID: "deploy", Paths: []string{key(t, "")}}}},
+	)
 	if err != nil || s.file(t, built, "seen") != "yes\n" {
 		t.Errorf("got %v", err)
 	}
@@ -97,13 +102,29 @@ func TestAgentsThatCannotBeUsed(t *testing.T) {
 		agents []buildkit.SSHAgent
 		want   string
 	}{
-		"none":               {nil, "no SSH key \"\" forwarded from the client"},
-		"no such key":        {[]buildkit.SSHAgent{{ID: "default", Paths: []string{"/nowhere/key"}}}, `ssh "default": open /nowhere/key: no such file or directory`},
-		"a locked key":       {[]buildkit.SSHAgent{{ID: "default", Paths: []string{locked}}}, "this private key is passphrase protected"},
-		"something else":     {[]buildkit.SSHAgent{{ID: "default", Paths: []string{nokey}}}, `ssh "default": ["` + nokey + `"]: ssh: no key found`},
-		"two of one id":      {[]buildkit.SSHAgent{{ID: "a", Paths: []string{key(t, "")}}, {ID: "a", Paths: []string{key(t, "")}}}, `duplicate agent ID "a"`},
-		"keys and an agent":  {[]buildkit.SSHAgent{{ID: "a", Paths: []string{key(t, ""), socket(t)}}}, "invalid combination of keys and sockets"},
-		"a socket and a key": {[]buildkit.SSHAgent{{ID: "a", Paths: []string{socket(t), key(t, "")}}}, "only single socket allowed"},
+		"none": {nil, "no SSH key \"\" forwarded from the client"},
+		"no such key": {
+			[]buildkit.SSHAgent{{ID: "default", Paths: []string{"/nowhere/key"}}},
+			`ssh "default": open /nowhere/key: no such file or directory`,
+		},
+		"a locked key": {
+			[]buildkit.SSHAgent{{ID: "default", Paths: []string{locked}}}, "this private key is passphrase protected",
+		},
+		"something else": {
+			[]buildkit.SSHAgent{{ID: "default", Paths: []string{nokey}}},
+			`ssh "default": ["` + nokey + `"]: ssh: no key found`,
+		},
+		"two of one id": {
+			[]buildkit.SSHAgent{{ID: "a", Paths: []string{key(t, "")}}, {ID: "a", Paths: []string{key(t, "")}}},
+			`duplicate agent ID "a"`,
+		},
+		"keys and an agent": {
+			[]buildkit.SSHAgent{{ID: "a", Paths: []string{key(t, ""), socket(t)}}},
+			"invalid combination of keys and sockets",
+		},
+		"a socket and a key": {
+			[]buildkit.SSHAgent{{ID: "a", Paths: []string{socket(t), key(t, "")}}}, "only single socket allowed",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -112,7 +133,8 @@ func TestAgentsThatCannotBeUsed(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v\nwant %s", err, c.want)
 			}
-			if step, ok := errors.AsType[*buildkit.StepError](err); len(c.agents) == 0 && (!ok || step.Fault != buildkit.NoKey) {
+			if step, ok := errors.AsType[*buildkit.StepError](err); len(c.agents) == 0 &&
+				(!ok || step.Fault != buildkit.NoKey) {
 				t.Errorf("%T: %+v", err, step)
 			}
 		})
@@ -164,7 +186,8 @@ func TestTestTargetsComeFirst(t *testing.T) {
 	put(filepath.Join(plan.Files.Context, "other"), "not read")
 	_, err := s.solve(t.Context(), plan, buildkit.Access{})
 	var step *buildkit.StepError
-	if !errors.As(err, &step) || step.Step.Position != "test 2/2" || !strings.Contains(err.Error(), "RUN cmp /code /wanted") {
+	if !errors.As(err, &step) || step.Step.Position != "test 2/2" ||
+		!strings.Contains(err.Error(), "RUN cmp /code /wanted") {
 		t.Errorf("got %v", err)
 	}
 	if puts := reg.Requests(); len(puts) > 0 {
@@ -197,7 +220,9 @@ func hashed(t *testing.T, plan inputs.Plan) string {
 func TestAnnotationsAreOnTheManifestAndTheIndex(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
-	for name, platforms := range map[string][]string{"a manifest": {"linux/amd64"}, "an index": {"linux/amd64", "linux/arm64"}} {
+	for name, platforms := range map[string][]string{
+		"a manifest": {"linux/amd64"}, "an index": {"linux/amd64", "linux/arm64"},
+	} {
 		plan := s.plan(t, "")
 		plan.Files.Inline = []byte("FROM scratch\nCOPY <<EOF /a\na\nEOF") // see TestPredict
 		plan.Platforms, plan.Annotations = platforms, map[string]string{"org.example.a/b": "c, d=e"}

@@ -18,13 +18,17 @@ func TestWhichLoginsTravel(t *testing.T) {
 		given    map[string]Secret
 		want     int
 	}{
-		"git":                {"https://me:t0ken@example.com/r.git#main:sub", nil, 1},
-		"a file":             {"https://me:t0ken@example.com/a.tgz", nil, 1},
-		"a user to git":      {"https://me@example.com/r.git", nil, 0},
-		"a user of a file":   {"https://me@example.com/a.tgz", nil, 1},
-		"a secret for git":   {"https://me:t0ken@example.com/r.git", map[string]Secret{"GIT_AUTH_TOKEN.example.com": mine}, 0},
-		"a secret for files": {"https://me:t0ken@example.com/a.tgz", map[string]Secret{"HTTP_AUTH_TOKEN_example.com": mine}, 0},
-		"no login":           {"https://example.com/a.tgz", nil, 0},
+		"git":              {"https://me:t0ken@example.com/r.git#main:sub", nil, 1},
+		"a file":           {"https://me:t0ken@example.com/a.tgz", nil, 1},
+		"a user to git":    {"https://me@example.com/r.git", nil, 0},
+		"a user of a file": {"https://me@example.com/a.tgz", nil, 1},
+		"a secret for git": {
+			"https://me:t0ken@example.com/r.git", map[string]Secret{"GIT_AUTH_TOKEN.example.com": mine}, 0,
+		},
+		"a secret for files": {
+			"https://me:t0ken@example.com/a.tgz", map[string]Secret{"HTTP_AUTH_TOKEN_example.com": mine}, 0,
+		},
+		"no login": {"https://example.com/a.tgz", nil, 0},
 	}
 	for name, c := range cases {
 		l := newLogins(&redaction{})
@@ -42,7 +46,10 @@ func TestWhichLoginsTravel(t *testing.T) {
 }
 
 func FuzzLocation(f *testing.F) {
-	for _, seed := range []string{"https://me:t0ken@example.com/r.git#main:sub", "git@example.com:r.git", "https://example.com/a.tgz?token=t0ken", "ssh://a:b@[::1]:22/x"} {
+	for _, seed := range []string{
+		"https://me:t0ken@example.com/r.git#main:sub", "git@example.com:r.git", "https://example.com/a.tgz?token=t0ken",
+		"ssh://a:b@[::1]:22/x",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(_ *testing.T, location string) {

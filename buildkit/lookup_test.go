@@ -25,20 +25,35 @@ func TestANameServerThatDoesNotAnswer(t *testing.T) {
 	for _, key := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
 		t.Setenv(key, "")
 	}
-	git := &pb.SourceOp{Identifier: "git://slow.example/x", Attrs: map[string]string{pb.AttrFullRemoteURL: "http://slow.example/x.git"}}
-	secure := &pb.SourceOp{Identifier: "git://slow.example/x", Attrs: map[string]string{pb.AttrFullRemoteURL: "https://slow.example/x.git"}}
-	ssh := &pb.SourceOp{Identifier: "git://slow.example/x", Attrs: map[string]string{pb.AttrFullRemoteURL: "git@slow.example:x.git"}}
+	git := &pb.SourceOp{
+		Identifier: "git://slow.example/x", Attrs: map[string]string{pb.AttrFullRemoteURL: "http://slow.example/x.git"},
+	}
+	secure := &pb.SourceOp{
+		Identifier: "git://slow.example/x", Attrs: map[string]string{
+			pb.AttrFullRemoteURL: "https://slow.example/x.git",
+		},
+	}
+	ssh := &pb.SourceOp{
+		Identifier: "git://slow.example/x", Attrs: map[string]string{pb.AttrFullRemoteURL: "git@slow.example:x.git"},
+	}
 	sources := []*pb.SourceOp{
-		git, secure, ssh, {Identifier: "http://slow.example/x"}, {Identifier: "https://slow.example/x"}, {Identifier: "docker-image://slow.example/x:1"},
+		git, secure, ssh, {Identifier: "http://slow.example/x"}, {Identifier: "https://slow.example/x"}, {
+			Identifier: "docker-image://slow.example/x:1",
+		},
 	}
 	cases := map[string]struct {
 		env     map[string]string
 		allowed []*pb.SourceOp
 	}{
-		"no proxy":                  {nil, nil},
-		"a proxy for http":          {map[string]string{"HTTP_PROXY": "http://proxy.example:3128"}, sources[3:4]},
-		"a proxy for https":         {map[string]string{"HTTPS_PROXY": "http://proxy.example:3128"}, []*pb.SourceOp{secure, sources[4], sources[5]}},
-		"a proxy for other hosts":   {map[string]string{"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".example"}, nil},
+		"no proxy":         {nil, nil},
+		"a proxy for http": {map[string]string{"HTTP_PROXY": "http://proxy.example:3128"}, sources[3:4]},
+		"a proxy for https": {
+			map[string]string{"HTTPS_PROXY": "http://proxy.example:3128"},
+			[]*pb.SourceOp{secure, sources[4], sources[5]},
+		},
+		"a proxy for other hosts": {
+			map[string]string{"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".example"}, nil,
+		},
 		"one that is no valid URL":  {map[string]string{"HTTPS_PROXY": "http://%zz"}, nil},
 		"one in lower-case letters": {map[string]string{"http_proxy": "proxy.example:3128"}, sources[3:4]},
 	}
@@ -58,7 +73,8 @@ func TestANameServerThatDoesNotAnswer(t *testing.T) {
 					if allowed[op] != (err == nil) {
 						t.Errorf("%s %v: %v", op.Identifier, op.Attrs, err)
 					}
-					if err != nil && !strings.Contains(err.Error(), "slow.example:") || err != nil && !strings.Contains(err.Error(), "no answer within 10s") {
+					if err != nil && !strings.Contains(err.Error(), "slow.example:") ||
+						err != nil && !strings.Contains(err.Error(), "no answer within 10s") {
 						t.Error(err)
 					}
 				}
@@ -71,13 +87,19 @@ func TestANameServerThatDoesNotAnswer(t *testing.T) {
 func TestOtherFailuresOfALookup(t *testing.T) {
 	t.Parallel()
 	broken := &net.DNSError{Err: "server misbehaving", IsTemporary: true}
-	p := &sourcePolicy{guard: &Guard{Resolve: func(context.Context, string) ([]netip.Addr, error) { return nil, broken }}}
+	p := &sourcePolicy{guard: &Guard{
+		Resolve: func(context.Context, string) ([]netip.Addr, error) { return nil, broken },
+	}}
 	if err := p.check(t.Context(), &pb.SourceOp{Identifier: "ftp.example"}); err == nil {
 		t.Error("an unknown source is fetched")
 	}
-	op := &pb.SourceOp{Identifier: "git://broken.example/x", Attrs: map[string]string{pb.AttrFullRemoteURL: "ssh://git@broken.example/x"}}
+	op := &pb.SourceOp{
+		Identifier: "git://broken.example/x",
+		Attrs:      map[string]string{pb.AttrFullRemoteURL: "ssh://git@broken.example/x"},
+	}
 	err := p.check(t.Context(), op)
-	if reach, ok := errors.AsType[*ReachError](err); !ok || reach.Host != "broken.example:22" || !errors.Is(err, broken) {
+	if reach, ok := errors.AsType[*ReachError](err); !ok || reach.Host != "broken.example:22" ||
+		!errors.Is(err, broken) {
 		t.Error(err)
 	}
 	ctx, stop := context.WithCancelCause(t.Context())

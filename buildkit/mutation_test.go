@@ -42,7 +42,9 @@ func TestAFileThatChangesAfterTheHashEndsTheBuild(t *testing.T) {
 			if err := change(filepath.Join(dir, "sub", "big")); err != nil {
 				t.Fatal(err)
 			}
-			_, err = buildkit.Solve(t.Context(), c, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
+			_, err = buildkit.Solve(
+				t.Context(), c, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {},
+			)
 			if err == nil || !strings.HasPrefix(err.Error(), "sub/big changed between hashing and sending") {
 				t.Errorf("got %v", err)
 			}

@@ -71,7 +71,10 @@ func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	if err != nil {
 		return err
 	}
-	filter := &fsutil.FilterOpt{IncludePatterns: plain(md, "include-patterns"), ExcludePatterns: plain(md, "exclude-patterns"), FollowPaths: plain(md, "followpaths")}
+	filter := &fsutil.FilterOpt{
+		IncludePatterns: plain(md, "include-patterns"), ExcludePatterns: plain(md, "exclude-patterns"),
+		FollowPaths: plain(md, "followpaths"),
+	}
 	// The frontend reads the ignore file without heeding it; what follows from it is recorded.
 	ignoreFile := len(filter.ExcludePatterns) == 0 && slices.Equal(filter.FollowPaths, []string{".dockerignore"})
 	if r.whole && name != "dockerfile" && !ignoreFile {
@@ -86,7 +89,9 @@ func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	}
 	// Send does this too: the first name of a file with several is seldom the one that is sent.
 	filtered = fsutil.WithHardlinkReset(filtered)
-	return fsutil.Send(stream.Context(), stream, &recordingFS{FS: filtered, unfiltered: owned, recorder: r, source: name}, nil)
+	return fsutil.Send(
+		stream.Context(), stream, &recordingFS{FS: filtered, unfiltered: owned, recorder: r, source: name}, nil,
+	)
 }
 
 // plain decodes metadata that is marked as percent-encoded.

@@ -164,7 +164,8 @@ func TestAnUnreadableFileIsAnError(t *testing.T) {
 func TestAFileThatBecameUnreadableIsAnError(t *testing.T) {
 	t.Parallel()
 	o := ordinary{Dir: open(t, 20, nobody), User: nobody, Endpoint: proxy(t), Unreadable: "d2/f7"}
-	if got := o.start(t); !strings.HasPrefix(got, "error: d2/f7 changed between hashing and sending (") || !strings.Contains(got, "permission denied") {
+	if got := o.start(t); !strings.HasPrefix(got, "error: d2/f7 changed between hashing and sending (") ||
+		!strings.Contains(got, "permission denied") {
 		t.Error(got)
 	}
 }
@@ -205,7 +206,9 @@ func TestAnIgnoreFileThatCannotBeReadIsAnError(t *testing.T) {
 	dir := open(t, 5, nobody)
 	ignore := filepath.Join(dir, ".dockerignore")
 	must(os.WriteFile(ignore, []byte("d3\n"), 0o600))
-	if got, want := (ordinary{Dir: dir, User: nobody}).start(t), "error: open "+ignore+": permission denied"; got != want {
+	if got, want := (ordinary{
+		Dir: dir, User: nobody,
+	}).start(t), "error: open "+ignore+": permission denied"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	got := ordinary{Dir: dir, LoadFiles: -1}.start(t)

@@ -63,7 +63,10 @@ func half(t *testing.T, archive *txtar.Archive, script, side string) string {
 			must(os.WriteFile(path, f.Data, 0o644))
 		}
 	}
-	plan := inputs.Plan{Files: inputs.Files{Context: filepath.Join(root, "context"), Dockerfile: filepath.Join(root, "context", "Dockerfile"), Named: map[string]string{}}}
+	plan := inputs.Plan{Files: inputs.Files{
+		Context: filepath.Join(root, "context"), Dockerfile: filepath.Join(root, "context", "Dockerfile"),
+		Named: map[string]string{},
+	}}
 	for line := range strings.Lines(script) {
 		words := words(t, line)
 		if len(words) < 3 || words[0] != side && words[0] != "both" {
@@ -120,7 +123,9 @@ func apply(root, verb string, args []string) error {
 			return err
 		}
 		mode := os.FileMode(bits & 0o777)
-		for bit, flag := range map[uint64]os.FileMode{0o4000: os.ModeSetuid, 0o2000: os.ModeSetgid, 0o1000: os.ModeSticky} {
+		for bit, flag := range map[uint64]os.FileMode{
+			0o4000: os.ModeSetuid, 0o2000: os.ModeSetgid, 0o1000: os.ModeSticky,
+		} {
 			if bits&bit != 0 {
 				mode |= flag
 			}

@@ -35,7 +35,8 @@ func TestAPanicEndsOneBuild(t *testing.T) {
 		}}}},
 	} {
 		s := newSteps(t)
-		if _, err := s.solve(t.Context(), s.planWithSecret(t), broken); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := s.solve(t.Context(), s.planWithSecret(t), broken); err == nil ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

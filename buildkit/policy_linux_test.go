@@ -18,7 +18,8 @@ func TestAFrontendThatAnotherFrontendCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	host, _, _ := strings.Cut(ref, "/")
-	for want, frontends := range map[string][]string{"not allowed by policy": nil, "exit code: 1": {ref}} { // busybox is no frontend
+	// busybox is no frontend
+	for want, frontends := range map[string][]string{"not allowed by policy": nil, "exit code: 1": {ref}} {
 		_, err := daemonClient(t).Solve(t.Context(), nil, client.SolveOpt{
 			Frontend: "gateway.v0", FrontendAttrs: map[string]string{"source": ref},
 			SourcePolicyProvider: buildkit.PolicyOf(&buildkit.Guard{Hosts: []string{host}, Frontends: frontends}),

@@ -154,7 +154,9 @@ func (d dice) changeAny(dir, full string, info fs.FileInfo) string {
 		if info.Mode()&os.ModeSymlink != 0 {
 			return ""
 		}
-		bit := pick(d, fs.FileMode(1)<<d.IntN(9), fs.FileMode(1)<<d.IntN(9), fs.ModeSetuid, fs.ModeSetgid, fs.ModeSticky)
+		bit := pick(
+			d, fs.FileMode(1)<<d.IntN(9), fs.FileMode(1)<<d.IntN(9), fs.ModeSetuid, fs.ModeSetgid, fs.ModeSticky,
+		)
 		must(os.Chmod(full, info.Mode()^bit))
 		return fmt.Sprintf("mode %v became %v", info.Mode(), info.Mode()^bit)
 	}

@@ -13,7 +13,10 @@ func (d dice) attribute(full string) error {
 	if d.oneIn(3) {
 		return unix.Lsetxattr(full, "trusted.note", []byte("x"), 0)
 	}
-	return unix.Lsetxattr(full, "security.capability", []byte("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0)
+	return unix.Lsetxattr(
+		full, "security.capability",
+		[]byte("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0,
+	)
 }
 
 // touchLink sets the times of a link itself.

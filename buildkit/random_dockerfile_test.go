@@ -32,7 +32,10 @@ func (p project) sources() map[string]string {
 }
 
 func (d dice) project(root string) project {
-	p := project{root: root, plan: inputs.Plan{Files: inputs.Files{Context: filepath.Join(root, "context"), Named: map[string]string{}}}}
+	p := project{
+		root: root,
+		plan: inputs.Plan{Files: inputs.Files{Context: filepath.Join(root, "context"), Named: map[string]string{}}},
+	}
 	folders := []string{p.plan.Files.Context}
 	for _, name := range []string{"lib", "other.name"}[:d.IntN(3)] {
 		p.plan.Files.Named[name] = filepath.Join(root, name)
@@ -59,7 +62,9 @@ func (d dice) options(p *project) {
 		must(os.Mkdir(filepath.Join(p.root, "docker"), 0o755))
 		p.plan.Files.Dockerfile = filepath.Join(p.root, "docker", "Dockerfile")
 	}
-	p.plan.Platforms = pick(d, nil, nil, []string{"linux/amd64"}, []string{"linux/arm64"}, []string{"linux/amd64", "linux/arm64"})
+	p.plan.Platforms = pick(
+		d, nil, nil, []string{"linux/amd64"}, []string{"linux/arm64"}, []string{"linux/amd64", "linux/arm64"},
+	)
 	if d.oneIn(3) {
 		p.plan.BuildArgs = map[string]string{"D": path.Join(d.name(), d.name()), "N": d.name()}
 	}
@@ -153,7 +158,10 @@ func (w *writer) instruction(stage int) {
 	case roll < 8:
 		w.line("%sCOPY%s%s %s", onBuild, from, w.flags(dir), w.quoted(w.sources(dir), destination))
 	case roll == 8:
-		w.line("%sADD%s %s", onBuild, pick(w.dice, "", " --link", w.exclude(w.project.plan.Files.Context)), w.quoted(w.sources(w.project.plan.Files.Context), destination))
+		w.line(
+			"%sADD%s %s", onBuild, pick(w.dice, "", " --link", w.exclude(w.project.plan.Files.Context)),
+			w.quoted(w.sources(w.project.plan.Files.Context), destination),
+		)
 	case roll == 9:
 		w.line("ADD %s /unpacked/", pick(w.dice, "*.tar", "t*"))
 	case roll == 10:
@@ -195,7 +203,9 @@ func (w *writer) exclude(dir string) (flags string) {
 // pattern is what an instruction leaves out: often something that is there.
 func (w *writer) pattern(dir string) string {
 	target := pick(w.dice, plainNames...)
-	known := slices.DeleteFunc(entries(dir), func(path string) bool { return strings.ContainsAny(path, " \t\n\"\\!$#") })
+	known := slices.DeleteFunc(
+		entries(dir), func(path string) bool { return strings.ContainsAny(path, " \t\n\"\\!$#") },
+	)
 	if len(known) > 0 && w.IntN(4) > 0 {
 		target = pick(w.dice, known...)
 	}

@@ -42,7 +42,10 @@ func (d dice) content() string {
 }
 
 func (d dice) fileMode() fs.FileMode {
-	return pick(d, fs.FileMode(0o644), 0o644, 0o644, 0o755, 0o600, 0o664, 0o666, 0o444, 0o640, 0o755|fs.ModeSetuid, 0o755|fs.ModeSetgid)
+	return pick(
+		d, fs.FileMode(0o644), 0o644, 0o644, 0o755, 0o600, 0o664, 0o666, 0o444, 0o640, 0o755|fs.ModeSetuid,
+		0o755|fs.ModeSetgid,
+	)
 }
 
 func (d dice) dirMode() fs.FileMode {
@@ -60,7 +63,10 @@ func (d dice) linkText(existing []string, self string) string {
 		must(err)
 		return relative
 	}
-	return pick(d, "nowhere", filepath.Base(self), ".", "..", "../..", "/", "/etc/passwd", "src/../a", "./b", "src/", "loop", "../../../../src", "caf*")
+	return pick(
+		d, "nowhere", filepath.Base(self), ".", "..", "../..", "/", "/etc/passwd", "src/../a", "./b", "src/", "loop",
+		"../../../../src", "caf*",
+	)
 }
 
 // grow fills a directory with n entries below dir.
@@ -123,7 +129,9 @@ func (d dice) archive() []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	content := d.content()
-	must(w.WriteHeader(&tar.Header{Name: "unpacked/file", Mode: 0o640, Size: int64(len(content)), ModTime: time.Unix(1, 0)}))
+	must(w.WriteHeader(
+		&tar.Header{Name: "unpacked/file", Mode: 0o640, Size: int64(len(content)), ModTime: time.Unix(1, 0)},
+	))
 	_, err := w.Write([]byte(content))
 	must(err)
 	must(w.Close())

@@ -69,7 +69,8 @@ func TestRedactionFindsASecretInsideBase64(t *testing.T) {
 	for _, user := range []string{"", "u:", "us:", "user:", "admin:"} {
 		for _, after := range []string{"", "\n", "@h"} {
 			shown := r.hide(base64.StdEncoding.EncodeToString([]byte(user + secret + after)))
-			if !strings.Contains(shown, login.Redacted) || len(shown) > len(login.Redacted)+2+base64.StdEncoding.EncodedLen(len(user)+len(after)) {
+			if !strings.Contains(shown, login.Redacted) ||
+				len(shown) > len(login.Redacted)+2+base64.StdEncoding.EncodedLen(len(user)+len(after)) {
 				t.Errorf("%q, %q: %s", user, after, shown)
 			}
 		}
@@ -87,7 +88,8 @@ func TestRedactionPrefersTheLongerSecret(t *testing.T) {
 	if got := r.hide(printed); got != want {
 		t.Errorf("got %q", got)
 	}
-	if got := streamed(r, printed, 3); got != "[secret] [secret] [secret]-and-yours [secret]" { // the end could be a secret's
+	// the end could be a secret's
+	if got := streamed(r, printed, 3); got != "[secret] [secret] [secret]-and-yours [secret]" {
 		t.Errorf("in pieces: got %q", got)
 	}
 }

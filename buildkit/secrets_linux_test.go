@@ -31,7 +31,10 @@ func secrets(values map[string]string) buildkit.Access {
 func TestAStepReadsItsSecret(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
-	plan := s.plan(t, `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B sha256sum </run/secrets/a >/a && printf %s "$B" | wc -c >/b`)
+	plan := s.plan(
+		t,
+		`RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B sha256sum </run/secrets/a >/a && printf %s "$B" | wc -c >/b`,
+	)
 	built, err := s.solve(t.Context(), plan, secrets(map[string]string{"a": canary, "b": "12345"}))
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +120,8 @@ func TestAFailingStepShowsNoSecret(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	wantNoCanary(t, "the error", []byte(err.Error()))
-	if output := strings.Join(step.Output, "\n"); strings.Count(output, "[secret]") < 5 || !strings.Contains(output, "--token=[secret]") {
+	if output := strings.Join(step.Output, "\n"); strings.Count(output, "[secret]") < 5 ||
+		!strings.Contains(output, "--token=[secret]") {
 		t.Errorf("the output does not say where a secret was:\n%s", output)
 	}
 }
@@ -138,7 +142,8 @@ func TestASecretThatWasNotGiven(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := s.solve(t.Context(), s.plan(t, c.dockerfile), secrets(map[string]string{"npn": canary}))
-			if step, ok := errors.AsType[*buildkit.StepError](err); !ok || !slices.Equal(step.MissingSecrets, []string{"npm"}) {
+			if step, ok := errors.AsType[*buildkit.StepError](err); !ok ||
+				!slices.Equal(step.MissingSecrets, []string{"npm"}) {
 				t.Errorf("missing: %v", err)
 			}
 			for _, want := range c.want {
@@ -157,11 +162,21 @@ func TestASecretThatWasNotGiven(t *testing.T) {
 func TestASecretThatIsNotThereEndsTheBuildAtOnce(t *testing.T) {
 	t.Parallel()
 	for want, secret := range map[string]buildkit.Secret{
-		`the secret "a": no such variable`:                           func(context.Context) ([]byte, error) { return nil, errors.New("no such variable") },
-		`the secret "a": it has 512001 bytes, BuildKit takes 512000`: func(context.Context) ([]byte, error) { return make([]byte, buildkit.SecretLimit+1), nil },
+		`the secret "a": no such variable`: func(
+			context.Context,
+		) ([]byte, error) {
+			return nil, errors.New("no such variable")
+		},
+		`the secret "a": it has 512001 bytes, BuildKit takes 512000`: func(
+			context.Context,
+		) ([]byte, error) {
+			return make([]byte, buildkit.SecretLimit+1), nil
+		},
 	} {
 		s := newSteps(t)
-		_, err := s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{Secrets: map[string]buildkit.Secret{"a": secret}})
+		_, err := s.solve(
+			t.Context(), s.plan(t, "RUN true"), buildkit.Access{Secrets: map[string]buildkit.Secret{"a": secret}},
+		)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || len(s.events) > 0 {
 			t.Errorf("got %v after %v, want %s", err, s.events, want)
 		}

@@ -34,7 +34,8 @@ func TestSSHAgentsOfTheProject(t *testing.T) {
 	text := string(pem.EncodeToMemory(block))
 	writeFiles(t, top, map[string]string{"key": text, "p/key": text, "p/text": "CANARY"})
 	for link, text := range map[string]string{
-		"p/near": "key", "p/out": "../key", "p/agent": "../agent", "p/inner": "socket", "p/environ": "/proc/self/environ", "mine": "agent",
+		"p/near": "key", "p/out": "../key", "p/agent": "../agent", "p/inner": "socket",
+		"p/environ": "/proc/self/environ", "mine": "agent",
 	} {
 		if err := os.Symlink(text, filepath.Join(top, link)); err != nil {
 			t.Fatal(err)
@@ -48,11 +49,15 @@ func TestSSHAgentsOfTheProject(t *testing.T) {
 		t.Cleanup(func() { _ = listener.Close() })
 	}
 	for path, want := range map[string]string{
-		"key": "", "p/key": "", "p/near": "", "agent": "", "mine": "", "p/socket": "", "p/text": "no key found", "p/gone": "no such file",
-		"p/out": "out of the build context and the project", "p/environ": "out of the build context and the project",
-		"p/agent": "out of the build context and the project", "p/inner": "no link of the project is followed to a socket",
+		"key": "", "p/key": "", "p/near": "", "agent": "", "mine": "", "p/socket": "", "p/text": "no key found",
+		"p/gone": "no such file",
+		"p/out":  "out of the build context and the project", "p/environ": "out of the build context and the project",
+		"p/agent": "out of the build context and the project",
+		"p/inner": "no link of the project is followed to a socket",
 	} {
-		_, err := sshAttachables(file.Project(filepath.Join(top, "p")), []SSHAgent{{ID: "a", Paths: []string{filepath.Join(top, path)}}})
+		_, err := sshAttachables(
+			file.Project(filepath.Join(top, "p")), []SSHAgent{{ID: "a", Paths: []string{filepath.Join(top, path)}}},
+		)
 		switch {
 		case want == "" && err != nil, want != "" && (err == nil || !strings.Contains(err.Error(), want)):
 			t.Errorf("%s: %v, want %q", path, err, want)

@@ -82,7 +82,10 @@ func pacedServer(t *testing.T, dir string, after int, pause time.Duration) *http
 	}
 	git := &cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(backend)), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + dir, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+		Env: []string{
+			"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + dir, "GIT_CONFIG_COUNT=1",
+			"GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
+		},
 	}
 	files := http.FileServer(http.Dir(dir))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -101,13 +104,20 @@ func pacedServer(t *testing.T, dir string, after int, pause time.Duration) *http
 func repositoryOf(t *testing.T, dir string) {
 	t.Helper()
 	work := t.TempDir()
-	for name, content := range map[string][]byte{"Dockerfile": []byte("FROM scratch\nCOPY big /\n"), "big": noise(1 << 20)} {
+	for name, content := range map[string][]byte{
+		"Dockerfile": []byte("FROM scratch\nCOPY big /\n"), "big": noise(1 << 20),
+	} {
 		if err := os.WriteFile(filepath.Join(work, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."}, {"commit", "-qm", "x"}, {"clone", "-q", "--bare", ".", filepath.Join(dir, "repo.git")}} {
-		cmd := exec.Command("git", append([]string{"-C", work, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
+	for _, args := range [][]string{
+		{"init", "-q", "-b", "main"}, {"add", "."}, {"commit", "-qm", "x"},
+		{"clone", "-q", "--bare", ".", filepath.Join(dir, "repo.git")},
+	} {
+		cmd := exec.Command(
+			"git", append([]string{"-C", work, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...,
+		)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git %v: %v: %s", args, err, out)
 		}
@@ -142,7 +152,9 @@ func solveAlone(t *testing.T, b *builds, plan inputs.Plan, access buildkit.Acces
 	if err != nil {
 		t.Fatal(err)
 	}
-	access.Credentials, access.StallTimeout, access.BytesRead = noCredentials, patienceOfTests, buildkit.ReadCounter(ctx, alone.Endpoint(t))
+	access.Credentials, access.StallTimeout, access.BytesRead = noCredentials, patienceOfTests, buildkit.ReadCounter(
+		ctx, alone.Endpoint(t),
+	)
 	_, err = buildkit.Solve(ctx, b.c, plan, inputs, access, func(buildkit.Event) {})
 	return err
 }
@@ -172,7 +184,8 @@ func TestAServerThatStopsInAContextIsGivenUp(t *testing.T) {
 				}
 				err := solveAlone(t, b, plan, buildkit.Access{})
 				silent, is := errors.AsType[*buildkit.StalledSourceError](err)
-				if pause > 0 && err != nil || pause == 0 && (!is || silent.Host != strings.TrimPrefix(server.URL, "http://")) {
+				if pause > 0 && err != nil ||
+					pause == 0 && (!is || silent.Host != strings.TrimPrefix(server.URL, "http://")) {
 					t.Errorf("got %v", err)
 				}
 			})
@@ -207,7 +220,10 @@ func TestARegistryThatStopsInABaseImageIsGivenUp(t *testing.T) {
 			plan.Platforms, plan.Repositories = []string{"linux/amd64"}, []string{registrytest.New(t).Host() + "/image"}
 			err := solveAlone(t, b, plan, buildkit.Access{})
 			silent, is := errors.AsType[*buildkit.StalledSourceError](err)
-			if c.pause > 0 && err != nil || c.pause == 0 && (!is || silent.Host != registry.Host() || !strings.HasPrefix(silent.What, "base image "+registry.Host()+"/base:1")) {
+			if c.pause > 0 && err != nil ||
+				c.pause == 0 && (!is || silent.Host != registry.Host() || !strings.HasPrefix(
+					silent.What, "base image "+registry.Host()+"/base:1",
+				)) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -226,7 +242,9 @@ func largeImage(t *testing.T, host string) (ref, layer string) {
 		t.Fatal(err)
 	}
 	content := static.NewLayer(archive.Bytes(), types.OCIUncompressedLayer)
-	image, err := mutate.AppendLayers(mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1), content)
+	image, err := mutate.AppendLayers(
+		mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1), content,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,8 @@ func TestARegistryThatDoesNotKnowABaseImageIsGivenUp(t *testing.T) {
 	access := buildkit.Access{Credentials: noCredentials, StallTimeout: time.Second}
 	_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
 	want := "base image " + silent.Host() + "/base:1: " + silent.Host() + " does not answer: it has been silent for 1s"
-	if base, ok := errors.AsType[*buildkit.BaseImageError](err); !ok || base.Fault != buildkit.Unreachable || base.Error() != want {
+	if base, ok := errors.AsType[*buildkit.BaseImageError](err); !ok || base.Fault != buildkit.Unreachable ||
+		base.Error() != want {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }
@@ -81,9 +82,13 @@ func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache := buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": bad.Host() + "/cache", "mode": "max", "ignore-error": "true"}}
+	cache := buildkit.Cache{
+		Type: "registry", Attrs: map[string]string{"ref": bad.Host() + "/cache", "mode": "max", "ignore-error": "true"},
+	}
 	still := func() (int64, bool) { return 0, true }
-	access := buildkit.Access{Credentials: noCredentials, StallTimeout: time.Second, BytesWritten: still, CacheTo: []buildkit.Cache{cache}}
+	access := buildkit.Access{
+		Credentials: noCredentials, StallTimeout: time.Second, BytesWritten: still, CacheTo: []buildkit.Cache{cache},
+	}
 	_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
 	if silent, is := errors.AsType[*buildkit.StalledCacheError](err); !is || silent.Limit != time.Second {
 		t.Errorf("got %v", err)
@@ -109,7 +114,9 @@ func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 	for name, c := range cases { //nolint:paralleltest // what one sends would be headway of another
 		t.Run(name, func(t *testing.T) {
 			good, far := registrytest.New(t), registrytest.New(t, registrytest.Window(64<<10))
-			far.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/blobs/uploads/", Times: c.times, Fault: c.fault})
+			far.Inject(registrytest.Rule{
+				Method: http.MethodPut, Path: "/blobs/uploads/", Times: c.times, Fault: c.fault,
+			})
 			plan := inline(t.TempDir(), "FROM scratch\nCOPY a /")
 			content := make([]byte, 2<<20) // the daemon's side of the connection takes it all at once
 			_, _ = rand.NewChaCha8([32]byte{name[0]}).Read(content)
@@ -119,9 +126,12 @@ func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			access := buildkit.Access{Credentials: noCredentials, StallTimeout: 1500 * time.Millisecond, BytesWritten: c.written}
+			access := buildkit.Access{
+				Credentials: noCredentials, StallTimeout: 1500 * time.Millisecond, BytesWritten: c.written,
+			}
 			_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
-			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), far.Host()+c.want)) {
+			if c.want == "" && err != nil ||
+				c.want != "" && (err == nil || !strings.Contains(err.Error(), far.Host()+c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})

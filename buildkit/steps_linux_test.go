@@ -51,7 +51,9 @@ var busybox = sync.OnceValues(func() (string, error) {
 // them.
 func (s *steps) plan(t *testing.T, dockerfile string) inputs.Plan {
 	t.Helper()
-	plan := inline(t.TempDir(), fmt.Sprintf("FROM %s AS base\nFROM base\nARG TEST=%s\n%s\n", s.base, s.repository, dockerfile))
+	plan := inline(
+		t.TempDir(), fmt.Sprintf("FROM %s AS base\nFROM base\nARG TEST=%s\n%s\n", s.base, s.repository, dockerfile),
+	)
 	plan.Repositories = []string{s.repository}
 	return plan
 }

@@ -36,11 +36,17 @@ func TestWithoutAnImage(t *testing.T) {
 		"an archive": {export: func(dir string) buildkit.Export {
 			return buildkit.Export{Type: "tar", Open: file(filepath.Join(dir, "made"))}
 		}},
-		"provenance":                {change: func(p *inputs.Plan) { p.Provenance = "max" }},
-		"provenance of the files":   {func(p *inputs.Plan) { p.Provenance = "max" }, func(dir string) buildkit.Export { return buildkit.Export{Type: "local", Dir: dir} }},
-		"a cache for it":            {change: func(p *inputs.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_INLINE_CACHE": "1"} }},
-		"an index of one platform":  {change: func(p *inputs.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_MULTI_PLATFORM": "1"} }},
-		"annotations and an epoch":  {change: func(p *inputs.Plan) { p.Annotations, p.Epoch = map[string]string{"a": "b"}, new(int64) }},
+		"provenance":              {change: func(p *inputs.Plan) { p.Provenance = "max" }},
+		"provenance of the files": {func(p *inputs.Plan) { p.Provenance = "max" }, func(dir string) buildkit.Export { return buildkit.Export{Type: "local", Dir: dir} }},
+		"a cache for it": {
+			change: func(p *inputs.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_INLINE_CACHE": "1"} },
+		},
+		"an index of one platform": {
+			change: func(p *inputs.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_MULTI_PLATFORM": "1"} },
+		},
+		"annotations and an epoch": {
+			change: func(p *inputs.Plan) { p.Annotations, p.Epoch = map[string]string{"a": "b"}, new(int64) },
+		},
 		"what an image was made of": {change: func(p *inputs.Plan) { p.WithoutImage = false }},
 	}
 	for name, c := range cases {
@@ -83,7 +89,8 @@ func TestAStepFailsWithoutAnImage(t *testing.T) {
 		if strings.Contains(dockerfile, "test") {
 			plan.TestTargets = []string{"test"}
 		}
-		if _, err := s.solve(t.Context(), plan, buildkit.Access{}); err == nil || !strings.Contains(err.Error(), "exit code 3") {
+		if _, err := s.solve(t.Context(), plan, buildkit.Access{}); err == nil ||
+			!strings.Contains(err.Error(), "exit code 3") {
 			t.Errorf("%s: %v", dockerfile, err)
 		}
 	}
