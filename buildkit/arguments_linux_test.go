@@ -156,7 +156,9 @@ func TestGitFolderByArgument(t *testing.T) {
 	s, url := newSteps(t), gitSite(t, "FROM scratch\nCOPY . /\n")
 	for value, want := range map[string]bool{"1": true, "true": true, "0": false, "": false} {
 		plan := inputs.Plan{Files: inputs.Files{Context: url}, Repositories: []string{s.repository},
-			BuildArgs: map[string]string{"BUILDKIT_CONTEXT_KEEP_GIT_DIR": value, "BUILDKIT_GIT_ADVICE": value, "BUILDKIT_BUILD_NAME": "x"}}
+			BuildArgs: map[string]string{
+				"BUILDKIT_CONTEXT_KEEP_GIT_DIR": value, "BUILDKIT_GIT_ADVICE": value, "BUILDKIT_BUILD_NAME": "x",
+			}}
 		if got := s.has(t, s.built(t, plan), ".git/HEAD"); got != want {
 			t.Errorf("%q: .git is there: %t", value, got)
 		}

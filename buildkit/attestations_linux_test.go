@@ -59,13 +59,10 @@ func TestProvenanceRecordsTheBuild(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
 	for mode, full := range map[string]bool{"min": false, "max": true} {
-		plan := s.plan(
-			t,
-			"ARG VERSION\nRUN --mount=type=secret,id=npm echo $VERSION; cat /run/secrets/npm\nFROM base AS test\nRUN true\nFROM base\nRUN --mount=type=secret,id=npm cat /run/secrets/npm",
-		)
-		plan.Provenance, plan.TestTargets, plan.BuildArgs = mode, []string{"test"}, map[string]string{
-			"VERSION": "v1.2.3",
-		}
+		plan := s.plan(t, "ARG VERSION\nRUN --mount=type=secret,id=npm echo $VERSION; cat /run/secrets/npm\n"+
+			"FROM base AS test\nRUN true\nFROM base\nRUN --mount=type=secret,id=npm cat /run/secrets/npm")
+		plan.Provenance, plan.TestTargets = mode, []string{"test"}
+		plan.BuildArgs = map[string]string{"VERSION": "v1.2.3"}
 		built, err := s.solve(t.Context(), plan, secrets(map[string]string{"npm": canary}))
 		if err != nil {
 			t.Fatal(err)
@@ -139,9 +136,11 @@ func TestAFailingStepIsToldWithProvenanceToo(t *testing.T) {
 	}
 }
 
-// A generator in the way of BuildKit's scanner protocol: it lists what it sees.
-const generator = `ENTRYPOINT ["/bin/sh", "-c", "echo '{\"_type\": \"https://in-toto.io/Statement/v0.1\", \"predicateType\": \"https://spdx.dev/Document\", ` +
-	`\"predicate\": {\"files\": \"'$(ls $BUILDKIT_SCAN_SOURCE)'\"}}' >$BUILDKIT_SCAN_DESTINATION/scan.spdx.json"]`
+// generator is an SBOM generator of BuildKit's scanner protocol. It lists the files that it sees.
+const generator = `ENTRYPOINT ["/bin/sh", "-c", "echo '{\"_type\": \"https://in-toto.io/Statement/v0.1\", ` +
+	`\"predicateType\": \"https://spdx.dev/Document\", ` +
+	`\"predicate\": {\"files\": \"'$(ls $BUILDKIT_SCAN_SOURCE)'\"}}' ` +
+	`>$BUILDKIT_SCAN_DESTINATION/scan.spdx.json"]`
 
 func TestSBOMIsMadeByTheGenerator(t *testing.T) {
 	t.Parallel()

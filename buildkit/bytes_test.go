@@ -101,8 +101,11 @@ func alike(t *testing.T, dir string, files map[string]string) {
 	stamp := time.Unix(1_500_000_000, 0)
 	for name, content := range files {
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644), os.Chtimes(path, stamp, stamp),
-			os.Chtimes(filepath.Dir(path), stamp, stamp)); err != nil {
+		err := errors.Join(
+			os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644),
+			os.Chtimes(path, stamp, stamp), os.Chtimes(filepath.Dir(path), stamp, stamp),
+		)
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

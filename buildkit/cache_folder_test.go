@@ -21,7 +21,8 @@ import (
 // A cache in a folder is read in that folder only, and what is odd there is told without its text.
 func TestACacheOfSomebodyElse(t *testing.T) {
 	t.Parallel()
-	const index = `{"manifests":[{"digest":"sha256:DIGEST","annotations":{"org.opencontainers.image.ref.name":"latest"}}]}`
+	const index = `{"manifests":[{"digest":"sha256:DIGEST",` +
+		`"annotations":{"org.opencontainers.image.ref.name":"latest"}}]}`
 	sum := strings.TrimPrefix(string(digest.FromString("blob")), "sha256:")
 	for name, plant := range map[string]struct {
 		do   func(dir string) error

@@ -101,9 +101,10 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 func TestCachesThatFail(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
-	registry.Wrap(registrytest.Intercept(http.MethodPost, "/blobs/uploads/", func(w http.ResponseWriter, _ *http.Request) {
+	refuse := func(w http.ResponseWriter, _ *http.Request) {
 		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
-	}))
+	}
+	registry.Wrap(registrytest.Intercept(http.MethodPost, "/blobs/uploads/", refuse))
 	ref := registry.Host() + "/cache:app"
 	to := buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref}}
 	ignored := buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref, "ignore-error": "true"}}
@@ -153,8 +154,10 @@ func TestCredentialsOfACacheAreNotShown(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
 	const key = "Canary-Swordfish"
-	attrs := map[string]string{"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1/" + key, "access_key_id": "AKIA",
-		"secret_access_key": key, "retry_max_attempts": "1"}
+	attrs := map[string]string{
+		"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1/" + key, "access_key_id": "AKIA",
+		"secret_access_key": key, "retry_max_attempts": "1",
+	}
 	_, err := s.solve(
 		t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "s3", Attrs: attrs}}},
 	)

@@ -100,6 +100,6 @@ func TestDialWithoutTLS(t *testing.T) {
 }
 
 func isInsecureTCP(err error) bool {
-	_, is := errors.AsType[*InsecureTCPError](err)
-	return is
+	_, ok := errors.AsType[*InsecureTCPError](err)
+	return ok
 }

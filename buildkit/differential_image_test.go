@@ -86,8 +86,9 @@ func (d differential) judgeImages(ctx context.Context, seed uint64, after projec
 // solveImage solves with the daemon's own frontend, and returns the files of the image.
 func (d differential) solveImage(ctx context.Context, opt client.SolveOpt) (record, error) {
 	repository := d.registry.Host() + "/image"
-	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage,
-		Attrs: map[string]string{"name": repository, "push": "true", "push-by-digest": "true", "store": "false", "oci-mediatypes": "true"}}}
+	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
+		"name": repository, "push": "true", "push-by-digest": "true", "store": "false", "oci-mediatypes": "true",
+	}}}
 	response, err := d.c.Solve(ctx, nil, opt, nil)
 	if err != nil {
 		return nil, err

@@ -53,7 +53,8 @@ func TestWhatAStepIsAt(t *testing.T) {
 	}
 	close(status)
 	s.follow(status)
-	want := "load build context: transferring context 3MiB|load build context: |exporting to image: pushing manifest for a.io/b@sha256:1"
+	want := "load build context: transferring context 3MiB|load build context: |" +
+		"exporting to image: pushing manifest for a.io/b@sha256:1"
 	if got := strings.Join(moves, "|"); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -40,10 +40,8 @@ func TestAFileThatIsLeftOutIsNeverStale(t *testing.T) {
 func TestOneHashIsOneImage(t *testing.T) {
 	t.Parallel()
 	b, dir, epoch := newBuilds(t), t.TempDir(), int64(1_600_000_000)
-	plan := inline(
-		dir,
-		"FROM scratch\nCOPY --exclude=docs --exclude=!docs/man --exclude=**/*.md . /x/\nCOPY --exclude=*.md docs/man /man/\nADD --exclude=* docs /d/",
-	)
+	plan := inline(dir, "FROM scratch\nCOPY --exclude=docs --exclude=!docs/man --exclude=**/*.md . /x/\n"+
+		"COPY --exclude=*.md docs/man /man/\nADD --exclude=* docs /d/")
 	plan.Epoch, plan.NoCache, plan.Repositories = &epoch, true, []string{b.repository}
 	hash, digest := "", ""
 	for i, left := range []map[string]string{

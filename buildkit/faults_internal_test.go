@@ -6,7 +6,8 @@ import "testing"
 func TestWordsOfOthersAreNoFault(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		`process "/bin/sh -c echo ': no space left on device' # no SSH key \"a\" forwarded from the client" did not complete successfully: context canceled`,
+		`process "/bin/sh -c echo ': no space left on device' # no SSH key \"a\" forwarded from the client" ` +
+			`did not complete successfully: context canceled`,
 		`process "/bin/sh -c grep security.insecure is not allowed" did not complete successfully: canceled`,
 		"dockerfile parse error on line 2: unknown instruction: toomanyrequests: from",
 		`failed to parse stage name "no SSH key ": invalid reference format`,
@@ -24,40 +25,50 @@ func TestWordsOfOthersAreNoFault(t *testing.T) {
 func TestFaultsOfADaemon(t *testing.T) {
 	t.Parallel()
 	const head = "unexpected status from HEAD request to https://a.example/v2/b/manifests/1: "
-	images := map[string]Fault{
-		"a.example/b:1: not found": NotFound,
-		"failed to resolve source metadata for a.example/b:1: a.example/b:1: not found":                                   NotFound,
-		"failed to copy: httpReadSeeker: failed open: could not fetch content descriptor sha256:1 from remote: not found": Incomplete,
-		"no match for platform in manifest: not found":                                                                    NoPlatform,
-		"no match for platform in manifest sha256:12: not found":                                                          NoPlatform,
-		head + "429 Too Many Requests":                                                                                    RateLimited,
-		head + "403 Forbidden\ndenied: quota exceeded":                                                                    Denied,
-		head + "500 Internal Server Error":                                                                                BrokenServer,
-		"pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed": Denied,
-		`failed to do request: Head "https://a.example/v2/": http: server gave HTTP response to HTTPS client`:                                  PlainHTTP,
-		`failed to do request: Head "https://a.example/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority`: Untrusted,
-		`failed to do request: Head "https://a.example/v2/": dial tcp: lookup a.example: no such host`:                                         Unreachable,
-		`failed to do request: Head "https://a.example/v2/": tls: first record does not look like a TLS handshake`:                             PlainHTTP,
-		"support Docker Image manifest version 2, schema 1 has been removed. More information at https://docs.docker.com/go/":                  OldManifest,
-		"failed to copy: write /var/lib/x: no space left on device":                                                                            DiskFull,
+	const request = `failed to do request: Head "https://a.example/v2/": `
+	images := []struct {
+		fault Fault
+		text  string
+	}{
+		{NotFound, "a.example/b:1: not found"},
+		{NotFound, "failed to resolve source metadata for a.example/b:1: a.example/b:1: not found"},
+		{Incomplete, "failed to copy: httpReadSeeker: failed open: " +
+			"could not fetch content descriptor sha256:1 from remote: not found"},
+		{NoPlatform, "no match for platform in manifest: not found"},
+		{NoPlatform, "no match for platform in manifest sha256:12: not found"},
+		{RateLimited, head + "429 Too Many Requests"},
+		{Denied, head + "403 Forbidden\ndenied: quota exceeded"},
+		{BrokenServer, head + "500 Internal Server Error"},
+		{Denied, "pull access denied, repository does not exist or may require authorization: " +
+			"server message: insufficient_scope: authorization failed"},
+		{PlainHTTP, request + `http: server gave HTTP response to HTTPS client`},
+		{Untrusted, request + `tls: failed to verify certificate: x509: certificate signed by unknown authority`},
+		{Unreachable, request + `dial tcp: lookup a.example: no such host`},
+		{PlainHTTP, request + `tls: first record does not look like a TLS handshake`},
+		{OldManifest, "support Docker Image manifest version 2, schema 1 has been removed. " +
+			"More information at https://docs.docker.com/go/"},
+		{DiskFull, "failed to copy: write /var/lib/x: no space left on device"},
 	}
-	for text, want := range images {
-		if fault := classify(imageWordings, text); fault != want {
-			t.Errorf("%s: fault %d, want %d", text, fault, want)
+	for _, c := range images {
+		if fault := classify(imageWordings, c.text); fault != c.fault {
+			t.Errorf("%s: fault %d, want %d", c.text, fault, c.fault)
 		}
 	}
-	steps := map[string]Fault{
-		`failed to compute cache key: failed to calculate checksum of ref x::y "/no \"space": not found`: NoSource,
-		`no SSH key "deploy" forwarded from the client`:                                                  NoKey,
-		"granting entitlement network.host is not allowed by build daemon configuration":                 NetworkRefused,
-		"failed to load LLB: network.host is not allowed":                                                NetworkHost,
-		"failed to load LLB: security.insecure is not allowed":                                           SecurityInsecure,
-		"failed to write: mkdir /x: no space left on device":                                             DiskFull,
-		"failed to prepare x: lease does not exist: not found":                                           LostCache,
+	steps := []struct {
+		fault Fault
+		text  string
+	}{
+		{NoSource, `failed to compute cache key: failed to calculate checksum of ref x::y "/no \"space": not found`},
+		{NoKey, `no SSH key "deploy" forwarded from the client`},
+		{NetworkRefused, "granting entitlement network.host is not allowed by build daemon configuration"},
+		{NetworkHost, "failed to load LLB: network.host is not allowed"},
+		{SecurityInsecure, "failed to load LLB: security.insecure is not allowed"},
+		{DiskFull, "failed to write: mkdir /x: no space left on device"},
+		{LostCache, "failed to prepare x: lease does not exist: not found"},
 	}
-	for text, want := range steps {
-		if fault := classify(stepWordings, text); fault != want {
-			t.Errorf("%s: fault %d, want %d", text, fault, want)
+	for _, c := range steps {
+		if fault := classify(stepWordings, c.text); fault != c.fault {
+			t.Errorf("%s: fault %d, want %d", c.text, fault, c.fault)
 		}
 	}
 }

@@ -62,7 +62,9 @@ func TestLogHasTheSolveAndNoSecret(t *testing.T) {
 		urlCanary    = "Canary-Log-Url"
 		cacheCanary  = "Canary-Log-Cache"
 	)
-	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("x")) }))
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("x"))
+	}))
 	defer files.Close()
 	withLogin := strings.Replace(files.URL, "http://", "http://user:"+urlCanary+"@", 1)
 	s, log := newSteps(t), &lockedBuffer{}

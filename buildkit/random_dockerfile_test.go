@@ -87,8 +87,11 @@ func (d dice) ignore(dir string) string {
 		if len(known) > 0 && d.IntN(4) > 0 {
 			target = pick(d, known...)
 		}
-		pattern := pick(d, target, target, target, "/"+target, target+"/", "./"+target, target+"/**", target+"/*", "**/"+path.Base(target),
-			"*.go", "**/*.md", "*"+path.Ext(target), "# "+target, "", "  "+target+"  ", path.Dir(target), "s?c", "[a-c]", target[:1]+"*", "*/"+path.Base(target))
+		pattern := pick(
+			d, target, target, target, "/"+target, target+"/", "./"+target, target+"/**", target+"/*",
+			"**/"+path.Base(target), "*.go", "**/*.md", "*"+path.Ext(target), "# "+target, "", "  "+target+"  ",
+			path.Dir(target), "s?c", "[a-c]", target[:1]+"*", "*/"+path.Base(target),
+		)
 		if d.oneIn(4) {
 			pattern = "!" + pattern
 		}
@@ -209,8 +212,11 @@ func (w *writer) pattern(dir string) string {
 	if len(known) > 0 && w.IntN(4) > 0 {
 		target = pick(w.dice, known...)
 	}
-	return pick(w.dice, target, target, target+"/**", target+"/*", "**/"+path.Base(target), path.Base(target), "/"+target, path.Dir(target), "*"+path.Ext(target),
-		"**/*"+path.Ext(target), path.Join("*", path.Base(target)), target[:1]+"*", "*.go", "**/*.md", "src/x*", "*", "**")
+	return pick(
+		w.dice, target, target, target+"/**", target+"/*", "**/"+path.Base(target), path.Base(target), "/"+target,
+		path.Dir(target), "*"+path.Ext(target), "**/*"+path.Ext(target), path.Join("*", path.Base(target)),
+		target[:1]+"*", "*.go", "**/*.md", "src/x*", "*", "**",
+	)
 }
 
 // sources are one to three paths of dir, some as wildcards, seldom one that is not there. None begins with !, for which
@@ -227,8 +233,11 @@ func (w *writer) sources(dir string) (sources []string) {
 		}
 		escaped := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(source)
 		parent, base := path.Dir(source), path.Base(source)
-		sources = append(sources, pick(w.dice, escaped, escaped, escaped, source, "/"+escaped, "./"+escaped, escaped+"/", parent+"/", path.Join(parent, "*"),
-			path.Join(parent, base[:1]+"*"), path.Join(parent, "?"+base[1:]), "*", "**/"+base, "../"+escaped, path.Join("*", base)))
+		sources = append(sources, pick(
+			w.dice, escaped, escaped, escaped, source, "/"+escaped, "./"+escaped, escaped+"/", parent+"/",
+			path.Join(parent, "*"), path.Join(parent, base[:1]+"*"), path.Join(parent, "?"+base[1:]), "*", "**/"+base,
+			"../"+escaped, path.Join("*", base),
+		))
 	}
 	return sources
 }

@@ -26,8 +26,10 @@ func pick[T any](d dice, choices ...T) T { return choices[d.IntN(len(choices))] 
 // Names with meaning to shells, patterns, ignore files, sorting and Unicode. The plain ones come first and often.
 var (
 	plainNames = []string{"a", "b", "src", "x.go", "y.go", "z.md", "amd64", "arm64", "lib", "src-x", "src.d"}
-	oddNames   = []string{"my dir", "new\nline", "caf\u00e9", "cafe\u0301", "[x]", "{y}", "sta*r", "wh?t", ".hidden", "!bang", "#hash",
-		"back\\slash", "-dash", "A", "SRC", "$D", "p%20q", "..dots", "tab\there", "日本", "~", "a^b", "quote\"d", "caf"}
+	oddNames   = []string{
+		"my dir", "new\nline", "caf\u00e9", "cafe\u0301", "[x]", "{y}", "sta*r", "wh?t", ".hidden", "!bang", "#hash",
+		"back\\slash", "-dash", "A", "SRC", "$D", "p%20q", "..dots", "tab\there", "日本", "~", "a^b", "quote\"d", "caf",
+	}
 )
 
 func (d dice) name() string {

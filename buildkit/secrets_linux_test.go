@@ -31,10 +31,8 @@ func secrets(values map[string]string) buildkit.Access {
 func TestAStepReadsItsSecret(t *testing.T) {
 	t.Parallel()
 	s := newSteps(t)
-	plan := s.plan(
-		t,
-		`RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B sha256sum </run/secrets/a >/a && printf %s "$B" | wc -c >/b`,
-	)
+	plan := s.plan(t, `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B `+
+		`sha256sum </run/secrets/a >/a && printf %s "$B" | wc -c >/b`)
 	built, err := s.solve(t.Context(), plan, secrets(map[string]string{"a": canary, "b": "12345"}))
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +61,8 @@ func TestAnotherSecretBuildsNothing(t *testing.T) {
 }
 
 // A step that prints its secret in all the forms that are known, and then fails.
-const careless = `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B cat /run/secrets/a && cat /run/secrets/a >&2 && echo && ` +
+const careless = `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B ` +
+	`cat /run/secrets/a && cat /run/secrets/a >&2 && echo && ` +
 	`for c in $(cat /run/secrets/a | sed "s/./& /g"); do printf %s "$c"; done && echo && base64 </run/secrets/a && ` +
 	`printf user:%s "$B" | base64 && echo "--token=$B" && `
 
@@ -161,17 +160,11 @@ func TestASecretThatWasNotGiven(t *testing.T) {
 // What cannot be looked up ends the build before it starts.
 func TestASecretThatIsNotThereEndsTheBuildAtOnce(t *testing.T) {
 	t.Parallel()
+	missing := func(context.Context) ([]byte, error) { return nil, errors.New("no such variable") }
+	tooLong := func(context.Context) ([]byte, error) { return make([]byte, buildkit.SecretLimit+1), nil }
 	for want, secret := range map[string]buildkit.Secret{
-		`the secret "a": no such variable`: func(
-			context.Context,
-		) ([]byte, error) {
-			return nil, errors.New("no such variable")
-		},
-		`the secret "a": it has 512001 bytes, BuildKit takes 512000`: func(
-			context.Context,
-		) ([]byte, error) {
-			return make([]byte, buildkit.SecretLimit+1), nil
-		},
+		`the secret "a": no such variable`:                           missing,
+		`the secret "a": it has 512001 bytes, BuildKit takes 512000`: tooLong,
 	} {
 		s := newSteps(t)
 		_, err := s.solve(

@@ -86,8 +86,8 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 
 // Built is the result of a solve.
 type Built struct {
-	// Digest is that of the index, or of the manifest if there is one platform: "sha256:…". It is "" if the plan makes no
-	// image.
+	// Digest is that of the index, or of the manifest if there is one platform: "sha256:…". It is "" if the plan makes
+	// no image.
 	Digest string
 }
 

@@ -152,9 +152,8 @@ func solveAlone(t *testing.T, b *builds, plan inputs.Plan, access buildkit.Acces
 	if err != nil {
 		t.Fatal(err)
 	}
-	access.Credentials, access.StallTimeout, access.BytesRead = noCredentials, patienceOfTests, buildkit.ReadCounter(
-		ctx, alone.Endpoint(t),
-	)
+	access.Credentials, access.StallTimeout = noCredentials, patienceOfTests
+	access.BytesRead = buildkit.ReadCounter(ctx, alone.Endpoint(t))
 	_, err = buildkit.Solve(ctx, b.c, plan, inputs, access, func(buildkit.Event) {})
 	return err
 }
@@ -183,9 +182,9 @@ func TestAServerThatStopsInAContextIsGivenUp(t *testing.T) {
 					plan = inline(t.TempDir(), fmt.Sprintf(s.dockerfile, server.URL+s.location))
 				}
 				err := solveAlone(t, b, plan, buildkit.Access{})
-				silent, is := errors.AsType[*buildkit.StalledSourceError](err)
+				stalled, ok := errors.AsType[*buildkit.StalledSourceError](err)
 				if pause > 0 && err != nil ||
-					pause == 0 && (!is || silent.Host != strings.TrimPrefix(server.URL, "http://")) {
+					pause == 0 && (!ok || stalled.Host != strings.TrimPrefix(server.URL, "http://")) {
 					t.Errorf("got %v", err)
 				}
 			})
@@ -204,26 +203,26 @@ func TestARegistryThatStopsInABaseImageIsGivenUp(t *testing.T) {
 	for name, c := range cases { //nolint:paralleltest // what one reads would be headway of another
 		t.Run(name, func(t *testing.T) {
 			registry := registrytest.New(t)
-			base, size := largeImage(t, registry.Host())
-			registry.Inject(registrytest.Rule{Method: http.MethodGet, Path: "/blobs/", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+			base, layer := largeImage(t, registry.Host())
+			pace := func(w http.ResponseWriter, req *http.Request, next http.Handler) {
 				after := c.after
-				if !strings.HasSuffix(req.URL.Path, size) {
+				if !strings.HasSuffix(req.URL.Path, layer) {
 					after = 1 << 30
 				} else if after == 0 {
 					<-req.Context().Done()
 					return
 				}
 				next.ServeHTTP(&paced{ResponseWriter: w, req: req, after: after, pause: c.pause}, req)
-			}})
+			}
+			registry.Inject(registrytest.Rule{Method: http.MethodGet, Path: "/blobs/", Fault: pace})
 			plan := inline(t.TempDir(), "FROM "+base+"\nCOPY a /\n")
 			alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
 			plan.Platforms, plan.Repositories = []string{"linux/amd64"}, []string{registrytest.New(t).Host() + "/image"}
 			err := solveAlone(t, b, plan, buildkit.Access{})
-			silent, is := errors.AsType[*buildkit.StalledSourceError](err)
+			stalled, ok := errors.AsType[*buildkit.StalledSourceError](err)
+			want := "base image " + registry.Host() + "/base:1"
 			if c.pause > 0 && err != nil ||
-				c.pause == 0 && (!is || silent.Host != registry.Host() || !strings.HasPrefix(
-					silent.What, "base image "+registry.Host()+"/base:1",
-				)) {
+				c.pause == 0 && (!ok || stalled.Host != registry.Host() || !strings.HasPrefix(stalled.What, want)) {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -90,7 +90,7 @@ func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
 		Credentials: noCredentials, StallTimeout: time.Second, BytesWritten: still, CacheTo: []buildkit.Cache{cache},
 	}
 	_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
-	if silent, is := errors.AsType[*buildkit.StalledCacheError](err); !is || silent.Limit != time.Second {
+	if stalled, ok := errors.AsType[*buildkit.StalledCacheError](err); !ok || stalled.Limit != time.Second {
 		t.Errorf("got %v", err)
 	}
 }

@@ -27,17 +27,18 @@ func (s *steps) ran() string {
 func TestWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM base AS test\nRUN echo tested\nFROM base\nRUN echo made >/made\n"
+	localExport := func(dir string) buildkit.Export { return buildkit.Export{Type: "local", Dir: dir} }
 	cases := map[string]struct {
 		change func(p *inputs.Plan)
 		export func(dir string) buildkit.Export
 	}{
 		"nothing": {},
-		"files":   {export: func(dir string) buildkit.Export { return buildkit.Export{Type: "local", Dir: dir} }},
+		"files":   {export: localExport},
 		"an archive": {export: func(dir string) buildkit.Export {
 			return buildkit.Export{Type: "tar", Open: file(filepath.Join(dir, "made"))}
 		}},
 		"provenance":              {change: func(p *inputs.Plan) { p.Provenance = "max" }},
-		"provenance of the files": {func(p *inputs.Plan) { p.Provenance = "max" }, func(dir string) buildkit.Export { return buildkit.Export{Type: "local", Dir: dir} }},
+		"provenance of the files": {func(p *inputs.Plan) { p.Provenance = "max" }, localExport},
 		"a cache for it": {
 			change: func(p *inputs.Plan) { p.BuildArgs = map[string]string{"BUILDKIT_INLINE_CACHE": "1"} },
 		},
