@@ -2,7 +2,7 @@ package provider
 
 import "github.com/pulumi/pulumi-go-provider/infer"
 
-// ImageArgs are the inputs of an Image. Every optional scalar is a pointer: nil is "not said".
+// ImageArgs are the inputs of an Image. Every optional scalar is a pointer: nil means "not set".
 type ImageArgs struct {
 	Context         *BuildContext           `pulumi:"context,optional"`
 	Dockerfile      *Dockerfile             `pulumi:"dockerfile,optional"`
@@ -95,7 +95,7 @@ const (
 	WatchAll  Watch = "all"
 )
 
-// Values are the values of the enum.
+// Values implements infer.Enum.
 func (Watch) Values() []infer.EnumValue[Watch] {
 	return []infer.EnumValue[Watch]{
 		{Name: "Auto", Value: WatchAuto, Description: "What the Dockerfile reads. If that is uncertain, the whole " +
@@ -104,7 +104,7 @@ func (Watch) Values() []infer.EnumValue[Watch] {
 	}
 }
 
-// BuildContext is where a build reads files from.
+// BuildContext says where a build reads files from.
 type BuildContext struct {
 	Location *string                 `pulumi:"location,optional"`
 	Named    map[string]NamedContext `pulumi:"named,optional"`
@@ -133,7 +133,7 @@ func (c *NamedContext) Annotate(an infer.Annotator) {
 		"repository, the URL of an archive, or an image: `docker-image://reference`.")
 }
 
-// Dockerfile is the recipe, as a path or as text.
+// Dockerfile is the Dockerfile, as a path or as text.
 type Dockerfile struct {
 	Location *string `pulumi:"location,optional"`
 	Inline   *string `pulumi:"inline,optional"`
@@ -147,7 +147,7 @@ func (d *Dockerfile) Annotate(an infer.Annotator) {
 	an.Describe(&d.Inline, "Text of the Dockerfile.")
 }
 
-// Registry is a login, and how to reach its host.
+// Registry is a login for a registry, and how to reach its host.
 type Registry struct {
 	Address  string  `pulumi:"address"`
 	Username *string `pulumi:"username,optional"`

@@ -9,7 +9,7 @@ func (a *ImageArgs) describeCaches(an infer.Annotator) {
 		"never causes a build.")
 }
 
-// CacheFrom is a cache to read: one of its members.
+// CacheFrom is a cache to import. Exactly one member sets its kind.
 type CacheFrom struct {
 	Registry *CacheFromRegistry      `pulumi:"registry,optional"`
 	Local    *CacheFromLocal         `pulumi:"local,optional"`
@@ -33,7 +33,7 @@ func (c *CacheFrom) Annotate(an infer.Annotator) {
 	an.Describe(&c.Disabled, "Whether to leave this entry out. Defaults to false.")
 }
 
-// CacheTo is a cache to write: one of its members.
+// CacheTo is a cache to export. Exactly one member sets its kind.
 type CacheTo struct {
 	Registry *CacheToRegistry      `pulumi:"registry,optional"`
 	Local    *CacheToLocal         `pulumi:"local,optional"`
@@ -60,7 +60,7 @@ func (c *CacheTo) Annotate(an infer.Annotator) {
 	an.Describe(&c.Disabled, "Whether to leave this entry out. Defaults to false.")
 }
 
-// CacheFromRegistry is an image with a cache.
+// CacheFromRegistry is a cache to import from a registry.
 type CacheFromRegistry struct {
 	Ref string `pulumi:"ref"`
 }
@@ -71,7 +71,7 @@ func (c *CacheFromRegistry) Annotate(an infer.Annotator) {
 	an.Describe(&c.Ref, "Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.")
 }
 
-// CacheToRegistry is an image that becomes a cache.
+// CacheToRegistry is a cache to export to a registry.
 type CacheToRegistry struct {
 	CacheFromRegistry
 	CacheWriting
@@ -88,7 +88,7 @@ func (c *CacheToRegistry) Annotate(an infer.Annotator) {
 		"nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.")
 }
 
-// CacheFromLocal is a folder with a cache.
+// CacheFromLocal is a cache to import from a folder.
 type CacheFromLocal struct {
 	Src    string  `pulumi:"src"`
 	Digest *string `pulumi:"digest,optional"`
@@ -101,7 +101,7 @@ func (c *CacheFromLocal) Annotate(an infer.Annotator) {
 	an.Describe(&c.Digest, "Digest of the cache in the folder. Defaults to the one that was written last.")
 }
 
-// CacheToLocal is a folder that becomes a cache.
+// CacheToLocal is a cache to export to a folder.
 type CacheToLocal struct {
 	Dest string `pulumi:"dest"`
 	CacheWriting
@@ -114,7 +114,7 @@ func (c *CacheToLocal) Annotate(an infer.Annotator) {
 	an.Describe(&c.Dest, "Path of the folder, relative to the program. Keep it out of the build context.")
 }
 
-// CacheToInline is a cache in the image.
+// CacheToInline is a cache to export into the image itself.
 type CacheToInline struct{}
 
 // Annotate documents the type.
@@ -122,7 +122,7 @@ func (c *CacheToInline) Annotate(an infer.Annotator) {
 	an.Describe(c, "A cache in the image itself.")
 }
 
-// CacheMode says what is kept.
+// CacheMode says which layers a cache keeps.
 type CacheMode string
 
 // The values of CacheMode.
@@ -131,7 +131,7 @@ const (
 	CacheModeMax CacheMode = "max"
 )
 
-// Values are the values of the enum.
+// Values implements infer.Enum.
 func (CacheMode) Values() []infer.EnumValue[CacheMode] {
 	return []infer.EnumValue[CacheMode]{
 		{Name: "Min", Value: CacheModeMin, Description: "The layers of the image."},
@@ -139,7 +139,7 @@ func (CacheMode) Values() []infer.EnumValue[CacheMode] {
 	}
 }
 
-// CacheWriting is how a cache is written.
+// CacheWriting holds the options of every cache export.
 type CacheWriting struct {
 	Mode        *CacheMode `pulumi:"mode,optional"`
 	IgnoreError *bool      `pulumi:"ignoreError,optional"`

@@ -2,7 +2,7 @@ package provider
 
 import "github.com/pulumi/pulumi-go-provider/infer"
 
-// CacheFromS3 is a cache in a bucket.
+// CacheFromS3 is a cache to import from a bucket.
 type CacheFromS3 struct {
 	Region          *string `pulumi:"region,optional"`
 	Bucket          string  `pulumi:"bucket"`
@@ -36,7 +36,7 @@ func (c *CacheFromS3) Annotate(an infer.Annotator) {
 		"`accessKeyId` comes from the environment.")
 }
 
-// CacheToS3 is a bucket that becomes a cache.
+// CacheToS3 is a cache to export to a bucket.
 type CacheToS3 struct {
 	CacheFromS3
 	CacheWriting
@@ -47,7 +47,7 @@ func (c *CacheToS3) Annotate(an infer.Annotator) {
 	an.Describe(c, "A cache in a bucket of Amazon S3, or of a service with the same protocol.")
 }
 
-// CacheFromAzureBlob is a cache in Azure Blob Storage.
+// CacheFromAzureBlob is a cache to import from Azure Blob Storage.
 type CacheFromAzureBlob struct {
 	Name            string  `pulumi:"name"`
 	AccountURL      *string `pulumi:"accountUrl,optional"`
@@ -63,7 +63,7 @@ func (c *CacheFromAzureBlob) Annotate(an infer.Annotator) {
 		"it finds itself.")
 }
 
-// CacheToAzureBlob is a container that becomes a cache.
+// CacheToAzureBlob is a cache to export to Azure Blob Storage.
 type CacheToAzureBlob struct {
 	CacheFromAzureBlob
 	CacheWriting
@@ -74,7 +74,7 @@ func (c *CacheToAzureBlob) Annotate(an infer.Annotator) {
 	an.Describe(c, "A cache in Azure Blob Storage.")
 }
 
-// CacheFromGitHubActions is a cache of GitHub Actions.
+// CacheFromGitHubActions is a cache of GitHub Actions to import.
 type CacheFromGitHubActions struct {
 	Scope *string `pulumi:"scope,optional"`
 }
@@ -87,7 +87,7 @@ func (c *CacheFromGitHubActions) Annotate(an infer.Annotator) {
 		"other's cache. Defaults to `buildkit`.")
 }
 
-// CacheToGitHubActions is a cache of GitHub Actions to be written.
+// CacheToGitHubActions is a cache of GitHub Actions to export.
 type CacheToGitHubActions struct {
 	CacheFromGitHubActions
 	CacheWriting

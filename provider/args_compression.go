@@ -2,7 +2,7 @@ package provider
 
 import "github.com/pulumi/pulumi-go-provider/infer"
 
-// CompressionType is how layers are compressed.
+// CompressionType is the compression of layers.
 type CompressionType string
 
 // The values of CompressionType.
@@ -13,17 +13,17 @@ const (
 	CompressionUncompressed CompressionType = "uncompressed"
 )
 
-// Values are the values of the enum.
+// Values implements infer.Enum.
 func (CompressionType) Values() []infer.EnumValue[CompressionType] {
 	return []infer.EnumValue[CompressionType]{
 		{Name: "Gzip", Value: CompressionGzip, Description: "gzip, which everything can read."},
 		{Name: "Zstd", Value: CompressionZstd, Description: "Zstandard, which is faster to unpack."},
-		{Name: "Estargz", Value: CompressionEstargz, Description: "eStargz, from which a runtime can fetch single files."},
+		{Name: "Estargz", Value: CompressionEstargz, Description: "eStargz, of which a runtime can fetch single files."},
 		{Name: "Uncompressed", Value: CompressionUncompressed, Description: "No compression."},
 	}
 }
 
-// LayerCompression is how layers are compressed.
+// LayerCompression says how to compress layers.
 type LayerCompression struct {
 	Compression      *CompressionType `pulumi:"compression,optional"`
 	CompressionLevel *int             `pulumi:"compressionLevel,optional"`

@@ -11,7 +11,7 @@ func (a *ImageArgs) describeExports(an infer.Annotator) {
 		"to false.")
 }
 
-// Export is something that a build leaves: one of its members.
+// Export is something that a build writes. Exactly one member sets its kind.
 type Export struct {
 	Tar       *ExportTar       `pulumi:"tar,optional"`
 	Local     *ExportLocal     `pulumi:"local,optional"`
@@ -41,7 +41,7 @@ func (e *Export) Annotate(an infer.Annotator) {
 	an.Describe(&e.Disabled, "Whether to leave this entry out. Defaults to false.")
 }
 
-// ExportTar is an archive of files.
+// ExportTar writes the files of the image as an archive.
 type ExportTar struct {
 	Dest string `pulumi:"dest"`
 }
@@ -52,7 +52,7 @@ func (e *ExportTar) Annotate(an infer.Annotator) {
 	an.Describe(&e.Dest, "Path of the archive, relative to the program. Keep it out of the build context.")
 }
 
-// ExportLocal is a folder of files.
+// ExportLocal writes the files of the image to a folder.
 type ExportLocal struct {
 	Dest string `pulumi:"dest"`
 }
@@ -65,7 +65,7 @@ func (e *ExportLocal) Annotate(an infer.Annotator) {
 		"the build context.")
 }
 
-// ExportRegistry is how a pushed image is written.
+// ExportRegistry says how to write the image that is pushed.
 type ExportRegistry struct{ ExportImage }
 
 // Annotate documents the type.
@@ -73,7 +73,7 @@ func (e *ExportRegistry) Annotate(an infer.Annotator) {
 	an.Describe(e, "How to write an image that is pushed.")
 }
 
-// ExportImage is how an image is written.
+// ExportImage says how to write the image, pushed or not.
 type ExportImage struct {
 	LayerCompression
 	OCIMediaTypes      *bool             `pulumi:"ociMediaTypes,optional"`
@@ -105,7 +105,7 @@ func (e *ExportImage) Annotate(an infer.Annotator) {
 		"to false.")
 }
 
-// ExportOCI is an image in the layout of OCI.
+// ExportOCI writes the image in the OCI layout.
 type ExportOCI struct {
 	LayerCompression
 	Dest          *string           `pulumi:"dest,optional"`
@@ -125,7 +125,7 @@ func (e *ExportOCI) Annotate(an infer.Annotator) {
 	an.Describe(&e.Names, "Names of the image in it, if the image has no `tags`.")
 }
 
-// ExportDocker is an image as docker save writes it.
+// ExportDocker writes the image as docker save does.
 type ExportDocker struct{ ExportOCI }
 
 // Annotate documents the type.
@@ -133,7 +133,7 @@ func (e *ExportDocker) Annotate(an infer.Annotator) {
 	an.Describe(e, "An image of one platform as `docker save` writes it.")
 }
 
-// ExportCacheOnly leaves nothing.
+// ExportCacheOnly writes nothing.
 type ExportCacheOnly struct{}
 
 // Annotate documents the type.

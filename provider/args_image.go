@@ -29,7 +29,7 @@ func (p *Provenance) Annotate(an infer.Annotator) {
 	an.Describe(&p.Mode, "How much to record.")
 }
 
-// ProvenanceMode is how much is recorded.
+// ProvenanceMode says how much to record.
 type ProvenanceMode string
 
 // The values of ProvenanceMode.
@@ -38,7 +38,7 @@ const (
 	ProvenanceMax ProvenanceMode = "max"
 )
 
-// Values are the values of the enum.
+// Values implements infer.Enum.
 func (ProvenanceMode) Values() []infer.EnumValue[ProvenanceMode] {
 	return []infer.EnumValue[ProvenanceMode]{
 		{Name: "Min", Value: ProvenanceMin, Description: "When and by what the image was built, and from which " +
@@ -59,8 +59,8 @@ func (s *SBOM) Annotate(an infer.Annotator) {
 		"`docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.")
 }
 
-// varies tells whether building the same inputs twice makes two images, so that what a preview builds is not what an update
-// will.
+// varies tells whether two builds of the same inputs make two different images. A preview then cannot know the digest
+// of the update.
 func (a ImageArgs) varies() bool {
 	return a.Provenance != nil || a.SBOM != nil || deref(a.NoCache)
 }

@@ -21,7 +21,7 @@ func (a *ImageArgs) describeSecrets(an infer.Annotator) {
 		"A change never causes a build.")
 }
 
-// SecretSource is where a secret is read when a build starts.
+// SecretSource is the place of a secret, which is read when a build starts.
 type SecretSource struct {
 	Env  *string `pulumi:"env,optional"`
 	File *string `pulumi:"file,optional"`
@@ -34,7 +34,7 @@ func (s *SecretSource) Annotate(an infer.Annotator) {
 	an.Describe(&s.File, "Path of a file, relative to the program. The secret is its content, with line breaks.")
 }
 
-// secrets are what steps can mount, by id.
+// secrets returns the secrets that steps can mount, by id.
 func (a ImageArgs) secrets() map[string]buildkit.Secret {
 	all := map[string]buildkit.Secret{}
 	for id, value := range a.Secrets {
@@ -46,7 +46,7 @@ func (a ImageArgs) secrets() map[string]buildkit.Secret {
 	return all
 }
 
-// read looks the secret up. The error names the place.
+// read reads the secret. The error names its place.
 func (s SecretSource) read(ctx context.Context) (value []byte, err error) {
 	place := "the file " + deref(s.File)
 	if s.Env == nil {

@@ -36,7 +36,7 @@ const (
 	NetworkNone    NetworkMode = "none"
 )
 
-// Values are the values of the enum.
+// Values implements infer.Enum.
 func (NetworkMode) Values() []infer.EnumValue[NetworkMode] {
 	return []infer.EnumValue[NetworkMode]{
 		{Name: "Default", Value: NetworkDefault, Description: "The builder's choice. On the plugin's own daemon, " +
@@ -48,7 +48,7 @@ func (NetworkMode) Values() []infer.EnumValue[NetworkMode] {
 	}
 }
 
-// SSH is what steps may sign in with.
+// SSH is an agent, or keys, that steps may sign in with.
 type SSH struct {
 	ID    string   `pulumi:"id"`
 	Paths []string `pulumi:"paths,optional"`
@@ -63,7 +63,7 @@ func (s *SSH) Annotate(an infer.Annotator) {
 		"the agent that `SSH_AUTH_SOCK` names.")
 }
 
-// parseHost reads name:address or, as Docker does too, name=address; brackets around an address of IPv6 are allowed.
+// parseHost parses name:address or, like Docker, name=address. It accepts brackets around an IPv6 address.
 func parseHost(s string) (inputs.Host, error) {
 	i := strings.IndexAny(s, ":=")
 	if i > 0 {
@@ -72,13 +72,14 @@ func parseHost(s string) (inputs.Host, error) {
 			return inputs.Host{Name: s[:i], IP: ip}, nil
 		}
 		if s[i+1:] == "host-gateway" {
-			return inputs.Host{}, fmt.Errorf("%q: host-gateway is Docker Engine's own word, which BuildKit does not know: write the address", s)
+			return inputs.Host{}, fmt.Errorf("%q: host-gateway is Docker Engine's own word, which BuildKit does not "+
+				"know: write the address", s)
 		}
 	}
 	return inputs.Host{}, fmt.Errorf("%q is not a host: write name:address, as in db:10.0.0.5", s)
 }
 
-// hosts are those that are valid: Check refuses the others.
+// hosts returns the valid hosts. Check refuses the others.
 func (a ImageArgs) hosts() []inputs.Host {
 	var hosts []inputs.Host
 	for _, s := range a.AddHosts {
@@ -89,7 +90,7 @@ func (a ImageArgs) hosts() []inputs.Host {
 	return hosts
 }
 
-// network is what BuildKit calls it: "" for the builder's own.
+// network returns BuildKit's name of the network, or "" for the builder's default.
 func (a ImageArgs) network() string {
 	if mode := deref(a.Network); mode != NetworkDefault {
 		return string(mode)
@@ -97,6 +98,7 @@ func (a ImageArgs) network() string {
 	return ""
 }
 
+// agents returns the SSH agents for BuildKit.
 func (a ImageArgs) agents() []buildkit.SSHAgent {
 	var agents []buildkit.SSHAgent
 	for _, s := range a.SSH {

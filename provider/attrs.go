@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// attrs are BuildKit's options of caches and exports, by its own names. What is not given is left out.
+// attrs are options of caches and exports, by BuildKit's names. Options that are not set are left out.
 type attrs map[string]string
 
 func (a attrs) setText(name string, value *string) attrs {
@@ -42,8 +42,8 @@ func (a attrs) setCacheWriting(c CacheWriting) attrs {
 	return a.setFlag("ignore-error", c.IgnoreError)
 }
 
-// parseRaw reads what docker's command line takes: type=registry,ref=a,"name=b,c". The type is taken out of the options; it is
-// "" when there is no option at all, only a value.
+// parseRaw parses options as docker's command line takes them: type=registry,ref=a,"name=b,c". It returns the type and
+// the other options. The type is "" if the text is one value without options.
 func parseRaw(text string) (kind string, options attrs, err error) {
 	if err := checkOneLine(text); err != nil {
 		return "", nil, err

@@ -15,10 +15,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// pulumiFolderName is the name of the folder in which Pulumi keeps what is its own: the state on a file backend, and its home.
+// pulumiFolderName is the name of the folder in which Pulumi keeps what is its own: the state on a file backend, and
+// its home.
 const pulumiFolderName = ".pulumi"
 
-// projectNames are the names that the file of a project may have.
+// projectNames lists the possible names of a project file.
 var projectNames = []string{"Pulumi.yaml", "Pulumi.yml", "Pulumi.json"}
 
 // stateFolder returns the folder in which the backend of this run keeps its state, or "" if that is not a file backend.
@@ -38,15 +39,16 @@ func stateFolder(ctx context.Context) string {
 	if !filepath.IsAbs(rest) {
 		rest = filepath.Join(commandFolder(), rest)
 	}
-	// The CLI makes a URL of the path again, and opens what that says.
-	if parsed, err := url.Parse("file://" + filepath.ToSlash(filepath.Clean(rest))); err == nil && filepath.Separator == '/' {
+	// The CLI turns the path into a URL and opens the path of that URL.
+	parsed, err := url.Parse("file://" + filepath.ToSlash(filepath.Clean(rest)))
+	if err == nil && filepath.Separator == '/' {
 		rest = parsed.Path
 	}
 	return filepath.Join(rest, pulumiFolderName)
 }
 
-// backendURL returns where the state of this run is, as the CLI finds it, or "" for the service that nobody has to name.
-// What cannot be read is not there: without it the CLI would not have come this far.
+// backendURL returns the URL of this run's state, found as the CLI finds it, or "" for the default service. It ignores
+// files that cannot be read, because the CLI would have failed on them before.
 func backendURL(ctx context.Context) string {
 	if named := os.Getenv("PULUMI_BACKEND_URL"); named != "" {
 		return named
@@ -56,19 +58,20 @@ func backendURL(ctx context.Context) string {
 			URL string `yaml:"url"`
 		} `yaml:"backend"`
 	}
-	if text, err := file.Read(ctx, projectFile(), file.LimitText); err == nil && yaml.Unmarshal(text, &project) == nil && project.Backend.URL != "" {
+	text, err := file.Read(ctx, projectFile(), file.LimitText)
+	if err == nil && yaml.Unmarshal(text, &project) == nil && project.Backend.URL != "" {
 		return project.Backend.URL
 	}
 	var credentials struct {
 		Current string `json:"current"`
 	}
 	if text, err := file.Read(ctx, credentialsFile(), file.LimitText); err == nil {
-		_ = json.Unmarshal(text, &credentials) // a damaged file names no backend
+		_ = json.Unmarshal(text, &credentials) // an invalid file names no backend
 	}
 	return credentials.Current
 }
 
-// projectFile returns the path of the file of the project that runs, or "" if there is none.
+// projectFile returns the path of the project file, or "" if there is none.
 func projectFile() string {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -84,8 +87,8 @@ func projectFile() string {
 	return ""
 }
 
-// commandFolder returns the folder in which the CLI runs, to which it takes the path of a backend as relative. Where the
-// system does not tell, that is the folder of the project.
+// commandFolder returns the working directory of the CLI, to which the path of a backend is relative. On systems that
+// do not tell it, it returns the folder of the project.
 func commandFolder() string {
 	if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", os.Getppid())); err == nil {
 		return dir
@@ -93,7 +96,7 @@ func commandFolder() string {
 	return filepath.Dir(projectFile())
 }
 
-// pulumiHome returns the folder of plugins and credentials, or "" if the user has none.
+// pulumiHome returns the folder of Pulumi's plugins and credentials, or "" if it is not known.
 func pulumiHome() string {
 	if dir := os.Getenv("PULUMI_HOME"); dir != "" {
 		return dir
@@ -105,7 +108,7 @@ func pulumiHome() string {
 	return filepath.Join(account.HomeDir, pulumiFolderName)
 }
 
-// credentialsFile returns the path of the file in which the CLI keeps its logins.
+// credentialsFile returns the path of the file with the CLI's logins.
 func credentialsFile() string {
 	dir := os.Getenv("PULUMI_CREDENTIALS_PATH")
 	if dir == "" {

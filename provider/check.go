@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -12,10 +13,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// Check validates the inputs, all of them at once, and fills in contextHash. It reads the disk and asks no network.
-// What is unknown is neither wrong nor missing: it is left alone.
+// Check validates all inputs at once, and fills in contextHash and baseDigests. It reads the disk. It asks registries
+// only if pull is set. It leaves unknown values alone: they count neither as wrong nor as missing.
 func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
-	misfits := schemaErrors(property.New(req.Inputs), reflect.TypeFor[ImageArgs](), "")
+	schemaFailures := schemaErrors(property.New(req.Inputs), reflect.TypeFor[ImageArgs](), "")
 	req.Inputs = dropUnknownFields(property.New(req.Inputs), reflect.TypeFor[ImageArgs]()).AsMap()
 	res, err := r.InferredResource.Check(ctx, req)
 	if err != nil {
@@ -27,10 +28,13 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if err != nil {
 		return res, err
 	}
-	if len(misfits) > 0 { // the same in words, and in detail
-		failures = misfits
+	if len(schemaFailures) > 0 { // the same failures, with more detail
+		failures = schemaFailures
 	}
-	c := &checker{ctx: ctx, raw: req.Inputs, args: args, config: r.get(), failures: failures, promised: r.notes.promises(req.Urn)}
+	c := &checker{
+		ctx: ctx, raw: req.Inputs, args: args, config: r.get(), failures: failures,
+		promised: r.notes.promises(req.Urn),
+	}
 	for _, check := range checks {
 		check(c)
 	}
@@ -52,7 +56,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	return res, nil
 }
 
-// withComputedInputs are the inputs with what Check has found out.
+// withComputedInputs returns the inputs with the contextHash and the baseDigests that Check computed.
 func (a ImageArgs) withComputedInputs(inputs property.Map) ImageArgs {
 	if hash := text(inputs, "contextHash"); hash != "" {
 		a.ContextHash = &hash
@@ -66,14 +70,17 @@ func (a ImageArgs) withComputedInputs(inputs property.Map) ImageArgs {
 	return a
 }
 
-// isImport tells whether these are the inputs that an import found, which are tags: where the files are, only the program
-// will say, and its own Check and build will ask. Every other Check leaves a contextHash in the state.
+// isImport tells whether the inputs are those of an import, which knows only tags.
+//
+// An import cannot know where the files are, so a Check of its inputs must not fail. Later the program says it, and its
+// own Check reports mistakes. Every other Check leaves a contextHash in the state.
 func isImport(req p.CheckRequest) bool {
-	return req.State.Len() > 0 && req.State.Get("contextHash").IsNull() && property.New(req.State).Equals(property.New(req.Inputs))
+	return req.State.Len() > 0 && req.State.Get("contextHash").IsNull() &&
+		property.New(req.State).Equals(property.New(req.Inputs))
 }
 
-// keepUnknown takes every value that is unknown somewhere from the program itself: infer's decoder loses some of them four
-// levels down.
+// keepUnknown replaces each value that has an unknown part by the one of the program. The decoder of infer loses some
+// unknown values four levels down.
 func keepUnknown(raw, checked property.Map) property.Map {
 	for key, value := range raw.All {
 		if value.HasComputed() {
@@ -83,24 +90,24 @@ func keepUnknown(raw, checked property.Map) property.Map {
 	return checked
 }
 
-// checker collects what is wrong with inputs.
+// checker collects the failures and warnings about inputs.
 type checker struct {
 	ctx      context.Context //nolint:containedctx // lives as long as one Check
-	raw      property.Map    // to ask what is unknown
-	args     ImageArgs       // where unknown values are zero
+	raw      property.Map    // the inputs with unknown values
+	args     ImageArgs       // the inputs with zero for unknown values
 	config   Config          // of the provider
 	failures []p.CheckFailure
 	warnings []string
-	promised promises // what other images of this preview will make
-	awaited  bool     // a file or folder that decides on contextHash is one of those
+	promised promises // what the other images of this preview will make
+	awaited  bool     // another image will write a file or folder that contextHash depends on
 }
 
-// warn keeps a warning, which Check logs. It quotes no secret.
+// warn adds a warning, which Check logs. The warning must quote no secret.
 func (c *checker) warn(format string, args ...any) {
 	c.warnings = append(c.warnings, fmt.Sprintf(format, withRemedies(args)...))
 }
 
-// checks are all that is checked. Each reports under the path of the property that is wrong, never under a secret's.
+// checks are the checks of all inputs. Each reports failures under the path of the wrong property.
 var checks = []func(*checker){
 	checkAwaited,
 	checkContext,
@@ -132,15 +139,16 @@ var checks = []func(*checker){
 	checkNUL,
 }
 
+// fail adds a failure under a path. If the value there is a secret, it hides the reason.
 func (c *checker) fail(path, format string, args ...any) {
 	reason := login.Hide(fmt.Sprintf(format, withRemedies(args)...))
 	if c.isSecret(path) {
-		reason = "this is not valid; why is not shown, because the value is a secret"
+		reason = "this is not valid; the reason is not shown, because the value is a secret"
 	}
 	c.failures = append(c.failures, p.CheckFailure{Property: path, Reason: reason})
 }
 
-// isSecret tells whether the value at a path is a secret, has one in it or is part of one.
+// isSecret tells whether the value at a path is a secret, contains one or is part of one.
 func (c *checker) isSecret(path string) bool {
 	segments, err := resource.ParsePropertyPath(path)
 	if err != nil {
@@ -167,17 +175,19 @@ func (c *checker) isSecret(path string) bool {
 	return v.HasSecrets()
 }
 
-// hasFailure tells whether something is wrong with the property or below it.
+// hasFailure tells whether the property, or a part of it, has a failure.
 func (c *checker) hasFailure(key string) bool {
 	for _, f := range c.failures {
-		if f.Property == key || len(f.Property) > len(key) && f.Property[:len(key)] == key && (f.Property[len(key)] == '.' || f.Property[len(key)] == '[') {
+		rest, ok := strings.CutPrefix(f.Property, key)
+		if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
 			return true
 		}
 	}
 	return false
 }
 
-// unknownAt tells whether the value at a path is unknown; a path that leads nowhere is not.
+// unknownAt tells whether the value at a path, or a part of it, is unknown. It returns false for a path without a
+// value.
 func (c *checker) unknownAt(segments ...property.PathSegment) bool {
 	v := property.New(c.raw)
 	for _, s := range segments {

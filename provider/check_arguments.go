@@ -10,11 +10,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// argumentRule looks at the value of a build argument that BuildKit acts on. It returns what cannot be built, and what a
-// build would ignore.
+// argumentRule checks the value of a build argument that BuildKit acts on. The failure says why it cannot be built, the
+// warning what the build would ignore.
 type argumentRule func(c *checker, value string) (failure, warning string)
 
-// argumentRules are the build arguments that BuildKit acts on, whether a Dockerfile declares them or not
+// argumentRules holds the build arguments that BuildKit acts on, whether or not a Dockerfile declares them
 // (https://github.com/moby/buildkit/blob/master/frontend/dockerfile/docs/reference.md#buildkit-built-in-build-args).
 var argumentRules = map[string]argumentRule{
 	"BUILDKIT_BUILD_NAME":           acceptAny,
@@ -33,11 +33,12 @@ var argumentRules = map[string]argumentRule{
 	"BUILDKIT_ATTEST_SBOM":          useInputRule("sbom: { generator: docker/buildkit-syft-scanner:stable-1 }"),
 }
 
-// checkArguments looks at the build arguments that BuildKit acts on, and warns of names that look like one of them.
+// checkArguments checks the build arguments that BuildKit acts on, and warns about unknown names that begin like these.
 func checkArguments(c *checker) {
 	for _, name := range slices.Sorted(maps.Keys(c.args.BuildArgs)) {
 		path := under("buildArgs", name)
-		if !strings.HasPrefix(name, "BUILDKIT_") || c.unknownAt(key("buildArgs"), key(name)) || c.isSecret(path) || c.hasFailure(path) {
+		unclear := c.unknownAt(key("buildArgs"), key(name)) || c.isSecret(path) || c.hasFailure(path)
+		if !strings.HasPrefix(name, "BUILDKIT_") || unclear {
 			continue
 		}
 		rule, ok := argumentRules[name]
@@ -56,7 +57,7 @@ func checkArguments(c *checker) {
 
 func acceptAny(*checker, string) (failure, warning string) { return "", "" }
 
-// readBool returns the value as BuildKit reads it. Empty is false; ok tells whether it is either.
+// readBool returns the value as BuildKit reads it: an empty one is false. ok tells whether the value is a boolean.
 func readBool(value string) (on, ok bool) {
 	on, err := strconv.ParseBool(value)
 	return on, err == nil || value == ""
@@ -97,7 +98,7 @@ func checkInlineCache(c *checker, value string) (failure, warning string) {
 	return warnUnlessBool(c, value)
 }
 
-// checkMultiPlatform finds what an index does not go with, and several platforms without one.
+// checkMultiPlatform refuses an index where an export takes none, and several platforms without an index.
 func checkMultiPlatform(c *checker, value string) (failure, warning string) {
 	on, ok := readBool(value)
 	intoEngine := slices.ContainsFunc(c.args.enabledExports(), func(e export) bool { return e.kind == "docker" })
@@ -105,7 +106,8 @@ func checkMultiPlatform(c *checker, value string) (failure, warning string) {
 	case !ok || value == "":
 		return refuseUnlessBool(c, value)
 	case on && intoEngine:
-		return "it makes an index, and load and docker exports take an image of one platform that is none: leave one of the two out", ""
+		return "it makes an index, and load and docker exports take an image of one platform that is none: leave one " +
+			"of the two out", ""
 	case !on && isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1:
 		return "several platforms are always an index: leave it out, or build for one platform", ""
 	}
@@ -119,38 +121,42 @@ func checkSyntaxArgument(_ *checker, value string) (failure, warning string) {
 	return "", ""
 }
 
-// sbomScanRule warns of an argument that overrides an ARG of the Dockerfile, of which there is none, or for an SBOM that is not made.
+// sbomScanRule returns a rule that warns if no SBOM is made, or if the Dockerfile has no ARG that the argument
+// overrides.
 func sbomScanRule(name string) argumentRule {
 	return func(c *checker, _ string) (failure, warning string) {
 		switch {
 		case c.args.SBOM == nil && c.raw.Get("sbom").IsNull():
 			return "", "it has no effect, because no SBOM is made: set sbom too, or leave it out"
 		case c.dockerfileLacks(name):
-			return "", "it has no effect, because it overrides an ARG of this name, and the Dockerfile has none: declare it there"
+			return "", "it has no effect, because it overrides an ARG of this name, and the Dockerfile has none: " +
+				"declare it there"
 		}
 		return "", ""
 	}
 }
 
-// useInputRule refuses an argument that has an input of its own, which previews and the registry's check take into account.
+// useInputRule returns a rule that refuses an argument, because an input does the same. Previews and the verification
+// of the pushed image look only at the input.
 func useInputRule(input string) argumentRule {
 	return func(*checker, string) (failure, warning string) {
 		return "an input of its own does this: leave it out, and write " + input, ""
 	}
 }
 
-// unknownArgumentRule warns of a name that BuildKit does not know and the Dockerfile does not mention: it may be a mistake.
+// unknownArgumentRule returns a rule that warns if the Dockerfile does not mention the name. BuildKit does not know the
+// name either, so it may be a mistake.
 func unknownArgumentRule(name string) argumentRule {
 	return func(c *checker, _ string) (failure, warning string) {
 		if !c.dockerfileLacks(name) {
 			return "", ""
 		}
-		return "", "neither BuildKit nor the Dockerfile knows this argument. BuildKit's documentation names those that it knows: " +
-			"https://docs.docker.com/reference/dockerfile/#buildkit-built-in-build-args"
+		return "", "neither BuildKit nor the Dockerfile knows this argument. BuildKit's documentation names those " +
+			"that it knows: https://docs.docker.com/reference/dockerfile/#buildkit-built-in-build-args"
 	}
 }
 
-// dockerfileLacks tells whether the Dockerfile is here and does not mention a name.
+// dockerfileLacks tells whether the Dockerfile can be read and does not mention a name.
 func (c *checker) dockerfileLacks(name string) bool {
 	if !isKnown(c.raw, "dockerfile", "context") || c.args.hasOtherFrontend() {
 		return false
@@ -159,7 +165,8 @@ func (c *checker) dockerfileLacks(name string) bool {
 	return err == nil && text.Text != nil && !strings.Contains(string(text.Text), name)
 }
 
-// hasOtherFrontend tells whether BUILDKIT_SYNTAX has another frontend judge the Dockerfile.
+// hasOtherFrontend tells whether BUILDKIT_SYNTAX names a frontend other than BuildKit's own, which reads the
+// Dockerfile.
 func (a ImageArgs) hasOtherFrontend() bool {
 	syntax, ok := a.BuildArgs["BUILDKIT_SYNTAX"]
 	return ok && !inputs.IsOwnSyntax(syntax)

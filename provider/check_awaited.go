@@ -10,12 +10,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// madeElsewhereRemedy is the remedy for a file or folder that is missing because nothing has made it yet.
+// madeElsewhereRemedy is the remedy for a missing file or folder that another resource makes.
 const madeElsewhereRemedy = "If another resource makes it, take the path from an output of that resource: it is then " +
-	"unknown until it is there"
+	"unknown until the file exists"
 
-// checkAwaited notes that another image of this preview will write what decides on contextHash: the Dockerfile, or a
-// folder that is not there yet. It comes first: what is awaited is no mistake.
+// checkAwaited sets awaited if another image of this preview will write the Dockerfile, or a build context that does
+// not exist yet. It runs before the other checks, which must not report such a file as missing.
 func checkAwaited(c *checker) {
 	if !isKnown(c.raw, "context", "dockerfile") || len(c.promised) == 0 {
 		return
@@ -27,7 +27,7 @@ func checkAwaited(c *checker) {
 	c.awaited = c.awaited || slices.ContainsFunc(localContexts(files), c.awaits)
 }
 
-// awaits tells whether a path leads nowhere yet, and another image of this preview will write there.
+// awaits tells whether a path does not exist yet, and another image of this preview will write it.
 func (c *checker) awaits(path string) bool {
 	if _, _, ok := c.promised.writer(path); !ok {
 		return false
@@ -36,13 +36,14 @@ func (c *checker) awaits(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// readsAwaited tells whether another image of this preview will write what the build reads of a context that is there.
+// readsAwaited tells whether another image of this preview will write a file that the build reads from an existing
+// context.
 func (c *checker) readsAwaited(in *inputs.Inputs) bool {
 	_, _, ok := c.promised.findRead(func(path string) bool { return in.MayRead(c.ctx, path) })
 	return ok
 }
 
-// findRead returns the promise to write something that is read, and what it writes.
+// findRead returns the first promise to write a path for which isRead is true, and that path.
 func (all promises) findRead(isRead func(path string) bool) (by promise, dest string, ok bool) {
 	for _, p := range all {
 		if i := slices.IndexFunc(p.Paths, isRead); i >= 0 {

@@ -33,7 +33,8 @@ func checkBaseDigests(c *checker) {
 			c.fail(path, "%q and %q are one image: keep one of them", ref, other)
 		}
 		seen[canonical] = ref
-		if digest := c.args.BaseDigests[ref]; !c.unknownAt(key("baseDigests"), key(ref)) && !imageDigest.MatchString(digest) {
+		digest := c.args.BaseDigests[ref]
+		if !c.unknownAt(key("baseDigests"), key(ref)) && !imageDigest.MatchString(digest) {
 			c.fail(path, "%q is no digest: write sha256: and 64 hexadecimal digits", digest)
 		}
 	}
@@ -50,7 +51,8 @@ func (a ImageArgs) baseDigests() map[string]string {
 	return digests
 }
 
-// fillBaseDigests asks registries, under pull, what the base images are now, unless they were given or cannot be known yet.
+// fillBaseDigests sets baseDigests to the current digests of the base images, if pull is set and the program gives
+// none. It sets an unknown value if they cannot be known yet.
 func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.CheckResponse) error {
 	switch {
 	case !isKnown(c.raw, "pull"), deref(c.args.Pull) && (c.awaited || !meets(c.raw, basesNeed)):
@@ -77,8 +79,9 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		return nil
 	}
 	if !certain {
-		loggerOf(ctx).warningf("pull: it cannot be told which base images are used, so that a new one is no reason to build. " +
-			"Say so with baseDigests, or with platforms when their names depend on the platform, or give the Dockerfile of a remote context here")
+		loggerOf(ctx).warningf("pull: it cannot be told which base images are used, so that a new one is no reason " +
+			"to build. Say so with baseDigests, or with platforms when their names depend on the platform, or give " +
+			"the Dockerfile of a remote context here")
 	}
 	w.enter("looking up the registries of the base images")
 	err = r.checkReach(ctx, c, plan, bases)
@@ -103,8 +106,8 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 	return nil
 }
 
-// checkReach returns an error for a base image whose registry is this machine, or a metadata service, only because the
-// Dockerfile says so: this process asks it, whoever builds.
+// checkReach returns an error if a Dockerfile, and nothing in the program, leads to a base image on this machine or a
+// metadata service. This process asks that registry, whichever builder builds.
 func (r *imageResource) checkReach(ctx context.Context, c *checker, plan inputs.Plan, bases []string) error {
 	guard := r.guard(operation{inputs: c.raw, args: c.args})
 	for _, base := range bases {
@@ -119,7 +122,8 @@ func isRefused(err error) bool {
 	return errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied)
 }
 
-// resolveBases asks for all of them side by side, but for those that another image of the program will push first.
+// resolveBases asks the registries for the digests of base images, in parallel. The digest of an image that this update
+// pushes first comes from its promise, and may be unknown.
 func (r *imageResource) resolveBases(
 	ctx context.Context, logins []Registry, bases []string, promised promises,
 ) (map[string]property.Value, error) {

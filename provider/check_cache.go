@@ -11,8 +11,9 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// checkOneMember wants every entry of a list to have exactly one member that says what it is, and returns the paths of those that have. A
-// list that could not be decoded has had its failure. What a member says may be unknown; that it is there is not.
+// checkOneMember reports each entry of a list that does not have exactly one of the members, which say its kind. It
+// returns the paths of the entries that have one, by index. The value of a member may be unknown, its presence may not.
+// A list that could not be decoded has its failure already.
 func (c *checker) checkOneMember(input string, decoded int, members ...string) (paths map[int]string) {
 	paths = map[int]string{}
 	list := c.raw.Get(input)
@@ -21,10 +22,16 @@ func (c *checker) checkOneMember(input string, decoded int, members ...string) (
 	}
 	for i, entry := range list.AsArray().All {
 		path := fmt.Sprintf("%s[%d]", input, i)
-		if !entry.IsMap() || entry.AsMap().Get("disabled").IsComputed() || entry.AsMap().Get("disabled").IsBool() && entry.AsMap().Get("disabled").AsBool() {
+		if !entry.IsMap() {
 			continue
 		}
-		given := slices.DeleteFunc(slices.Clone(members), func(name string) bool { return entry.AsMap().Get(name).IsNull() })
+		disabled := entry.AsMap().Get("disabled")
+		if disabled.IsComputed() || disabled.IsBool() && disabled.AsBool() {
+			continue
+		}
+		given := slices.DeleteFunc(slices.Clone(members), func(name string) bool {
+			return entry.AsMap().Get(name).IsNull()
+		})
 		switch len(given) {
 		case 1:
 			paths[i] = path
@@ -37,7 +44,7 @@ func (c *checker) checkOneMember(input string, decoded int, members ...string) (
 	return paths
 }
 
-// hasUnknownMember tells whether something below the member of an entry is unknown.
+// hasUnknownMember tells whether the member of an entry, or a part of it, is unknown.
 func (c *checker) hasUnknownMember(input string, i int, member string) bool {
 	return c.unknownAt(key(input), index(i), key(member))
 }
@@ -70,7 +77,8 @@ func checkCacheFrom(c *checker) {
 }
 
 func checkCacheTo(c *checker) {
-	paths := c.checkOneMember("cacheTo", len(c.args.CacheTo), "registry", "local", "s3", "gha", "azblob", "inline", "raw")
+	members := []string{"registry", "local", "s3", "gha", "azblob", "inline", "raw"}
+	paths := c.checkOneMember("cacheTo", len(c.args.CacheTo), members...)
 	for _, i := range slices.Sorted(maps.Keys(paths)) {
 		path, to := paths[i], c.args.CacheTo[i]
 		switch {
@@ -79,8 +87,8 @@ func checkCacheTo(c *checker) {
 		case to.Local != nil && !c.hasUnknownMember("cacheTo", i, "local"):
 			c.require(path+".local.dest", to.Local.Dest, "the path of a folder")
 			if !isHeader(to.Local.Dest) && !deref(to.Local.IgnoreError) {
-				c.fail(path+".local.dest", "%q: BuildKit takes the path of a cache in printable ASCII only: name another folder, or write a "+
-					"relative path", to.Local.Dest)
+				c.fail(path+".local.dest", "%q: BuildKit takes the path of a cache in printable ASCII only: name "+
+					"another folder, or write a relative path", to.Local.Dest)
 			}
 			c.checkCompression(path+".local", to.Local.LayerCompression)
 			c.checkCacheMode(path+".local", to.Local.CacheWriting)
@@ -96,7 +104,8 @@ func checkCacheTo(c *checker) {
 			c.checkRawCache("cacheTo", path+".raw", *to.Raw)
 		}
 		if cache, err := to.cache(); err == nil && cache.Type == "inline" && c.makesNoImage() {
-			c.warn("%s: an inline cache has no effect, because no image is made that could carry it: %s", path, imageRemedy)
+			c.warn("%s: an inline cache has no effect, because no image is made that could carry it: %s",
+				path, imageRemedy)
 		}
 	}
 }
@@ -122,7 +131,8 @@ func (c *checker) checkRegistryCache(path string, to CacheToRegistry) {
 	}
 }
 
-// checkBucket wants both halves of a key or none: the other half would come from elsewhere.
+// checkBucket requires the name of the bucket, and both halves of an access key or none. A missing half would come from
+// another place, and would not fit.
 func (c *checker) checkBucket(path string, s3 CacheFromS3) {
 	c.require(path+".bucket", s3.Bucket, "the name of the bucket")
 	if (deref(s3.AccessKeyID) == "") != (deref(s3.SecretAccessKey) == "") {
@@ -148,7 +158,8 @@ func (c *checker) checkCompression(path string, given LayerCompression) {
 		highest = 22
 	}
 	if level := deref(given.CompressionLevel); level < 0 || level > highest {
-		c.fail(path+".compressionLevel", "%d is no level of %s: it is 0 to %d", level, cmp.Or(kind, CompressionGzip), highest)
+		c.fail(path+".compressionLevel", "%d is no level of %s: it is 0 to %d",
+			level, cmp.Or(kind, CompressionGzip), highest)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// checkDockerfile reports what is wrong with the text of the Dockerfile, or that there is none.
+// checkDockerfile reports mistakes in the text of the Dockerfile, or that there is none.
 func checkDockerfile(c *checker) {
 	d := c.args.Dockerfile
 	if d != nil && d.Location != nil && d.Inline != nil && isKnown(c.raw, "dockerfile") {
@@ -23,7 +23,7 @@ func checkDockerfile(c *checker) {
 	}
 	given := c.args.namesDockerfile() || d != nil && d.Inline != nil
 	if !given && inputs.IsRemote(c.args.contextDir()) {
-		return // the remote context's own
+		return // the remote context has the Dockerfile
 	}
 	if !isKnown(c.raw, "dockerfile") || !given && c.unknownAt(key("context"), key("location")) {
 		return
@@ -33,7 +33,7 @@ func checkDockerfile(c *checker) {
 	}
 	path, text, err := c.args.dockerfileText(c.ctx)
 	if err != nil {
-		if !c.hasFailure("context.location") || given { // without a context its Dockerfile is not a second mistake
+		if !c.hasFailure("context.location") || given { // a missing context has no Dockerfile: one failure is enough
 			c.fail(path, "%v", err)
 		}
 		return
@@ -43,7 +43,7 @@ func checkDockerfile(c *checker) {
 		target = deref(c.args.Target)
 	}
 	if c.args.hasOtherFrontend() {
-		return // another frontend's to judge
+		return // only that frontend knows the syntax
 	}
 	err = inputs.CheckDockerfile(text.Text, target)
 	var noStage *inputs.TargetError
@@ -51,8 +51,8 @@ func checkDockerfile(c *checker) {
 	case errors.As(err, &noStage):
 		c.fail("target", "%v", err)
 	case err != nil && text.Linked != "":
-		c.fail(path, "%s is not a valid Dockerfile. What is wrong is not shown, because a link out of the build context leads there; "+
-			"write its path in dockerfile.location to see it", text.Linked)
+		c.fail(path, "%s is not a valid Dockerfile. What is wrong is not shown, because a link out of the build "+
+			"context leads there; write its path in dockerfile.location to see it", text.Linked)
 	case c.failEncoding(err, c.args.files()):
 	case err != nil:
 		c.fail(path, "%v", err)
@@ -82,7 +82,8 @@ func (a ImageArgs) namesDockerfile() bool {
 	return a.Dockerfile != nil && deref(a.Dockerfile.Location) != ""
 }
 
-// explainDockerfile returns err or, if there is no file at files.Dockerfile, an error that says what is there and what to write.
+// explainDockerfile explains the error of reading a Dockerfile. If there is no file at files.Dockerfile, the error says
+// what is there instead and what to write. Other errors stay as they are.
 func (a ImageArgs) explainDockerfile(files inputs.Files, err error) error {
 	absent := []error{fs.ErrNotExist, syscall.EISDIR, syscall.ENOTDIR}
 	if !slices.ContainsFunc(absent, func(kind error) bool { return errors.Is(err, kind) }) {
@@ -103,19 +104,22 @@ func (a ImageArgs) explainDockerfile(files inputs.Files, err error) error {
 		return fmt.Errorf("no Dockerfile at %s, but a Containerfile, which docker build does not take by itself: "+
 			"set dockerfile.location to %s", abs, podman)
 	case a.namesDockerfile() && inputs.IsRemote(files.Context):
-		return fmt.Errorf("no Dockerfile at %s: dockerfile.location is a path on this machine, not in the remote context. "+
-			"Leave it out to take the Dockerfile of that one; the folder after # is its root (#main:folder)", abs)
+		return fmt.Errorf("no Dockerfile at %s: dockerfile.location is a path on this machine, not in the remote "+
+			"context. Leave it out to take the Dockerfile of that one; the folder after # is its root (#main:folder)",
+			abs)
 	}
-	return fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or dockerfile.inline. %s", abs, madeElsewhereRemedy)
+	return fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or "+
+		"dockerfile.inline. %s", abs, madeElsewhereRemedy)
 }
 
-// dockerfileMistake says what is wrong with a dockerfile.location that leads to no file; nil is nothing.
+// dockerfileMistake returns an error that explains why a dockerfile.location leads to no file, or nil if it cannot
+// tell.
 func dockerfileMistake(location, abs string) error {
 	plain := strings.TrimRight(location, `/\`)
 	switch {
 	case location == "-":
-		return errors.New(`"-": there is no standard input here to read a Dockerfile from. Give its text in dockerfile.inline, ` +
-			"or write its path in dockerfile.location")
+		return errors.New(`"-": there is no standard input here to read a Dockerfile from. ` +
+			"Give its text in dockerfile.inline, or write its path in dockerfile.location")
 	case strings.Contains(location, "://"):
 		return fmt.Errorf("%q: a Dockerfile cannot be fetched from a URL yet. Download it and write its path in "+
 			"dockerfile.location, or give its text in dockerfile.inline", location)
@@ -129,19 +133,20 @@ func dockerfileMistake(location, abs string) error {
 	return nil
 }
 
-// folderError says that a folder was named for a Dockerfile, with the Dockerfile in it.
+// folderError returns an error for a location that is a folder. It names the Dockerfile in the folder, if there is one.
 func folderError(shown, folder string) error {
 	inside := inputs.FindDockerfile(filepath.Join(folder, "Dockerfile"))
 	if podman := filepath.Join(folder, "Containerfile"); !isRegular(inside) && isRegular(podman) {
 		inside = podman
 	}
 	if !isRegular(inside) {
-		return fmt.Errorf("%q is a folder, and has no Dockerfile. Write the path of a file in dockerfile.location", shown)
+		return fmt.Errorf("%q is a folder, and has no Dockerfile. Write the path of a file in dockerfile.location",
+			shown)
 	}
 	return fmt.Errorf("%q is a folder. Write the path of the file in dockerfile.location: %s", shown, inside)
 }
 
-// tildeError says that nobody expands ~, and what to write.
+// tildeError returns an error for a location that begins with ~, which only a shell expands. It says what to write.
 func tildeError(location, input string) error {
 	instead := "the path of the home directory"
 	home, err := os.UserHomeDir()

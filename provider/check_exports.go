@@ -37,7 +37,7 @@ func checkExports(c *checker) {
 	}
 }
 
-// layers is how the layers of the given member are compressed.
+// layers returns the compression of the layers in the member that is set.
 func (e Export) layers() (none LayerCompression) {
 	switch {
 	case e.Registry != nil:
@@ -52,10 +52,13 @@ func (e Export) layers() (none LayerCompression) {
 	return none
 }
 
+// exportMistake returns an error that says what is wrong with an export, or nil.
 func (c *checker) exportMistake(e export) error {
 	for _, name := range slices.Sorted(maps.Keys(e.attrs)) {
-		if strings.HasPrefix(name, "annotation") && (strings.HasSuffix(name, ".") || strings.ContainsFunc(name, unicode.IsSpace) || hasControl(name)) {
-			return fmt.Errorf("annotations: %q cannot be the name of an annotation: write one without white space", strings.TrimPrefix(name, "annotation."))
+		invalid := strings.HasSuffix(name, ".") || strings.ContainsFunc(name, unicode.IsSpace) || hasControl(name)
+		if strings.HasPrefix(name, "annotation") && invalid {
+			return fmt.Errorf("annotations: %q cannot be the name of an annotation: write one without white space",
+				strings.TrimPrefix(name, "annotation."))
 		}
 	}
 	switch e.kind {
@@ -72,14 +75,16 @@ func (c *checker) exportMistake(e export) error {
 		return c.imageMistake(e)
 	case "cacheonly":
 	default:
-		return errors.New("type=" + e.kind + " is not known: it is tar, local, oci, docker, image, registry or cacheonly")
+		return errors.New("type=" + e.kind + " is not known: it is tar, local, oci, docker, image, registry or " +
+			"cacheonly")
 	}
 	return nil
 }
 
-// imageMistake finds options that other inputs decide on.
+// imageMistake returns an error if an option of an image contradicts another input, or nil.
 func (c *checker) imageMistake(e export) error {
 	push := pushes(c.raw)
+	needsOCI := len(c.args.Annotations) > 0 || c.args.Provenance != nil || c.args.SBOM != nil
 	_, given := e.attrs["push"]
 	asked := e.attrs.isOn("push")
 	switch {
@@ -89,14 +94,15 @@ func (c *checker) imageMistake(e export) error {
 		return errors.New("pushByDigest: every image is pushed by digest first: leave it out")
 	case e.attrs.isOn("registry.insecure"):
 		return errors.New("insecure: set it in registries, for the host that it is about")
-	case e.attrs["oci-mediatypes"] == "false" && (len(c.args.Annotations) > 0 || c.args.Provenance != nil || c.args.SBOM != nil):
+	case e.attrs["oci-mediatypes"] == "false" && needsOCI:
 		return errors.New("ociMediaTypes: annotations, provenance and sbom need the media types of OCI: leave it out")
 	case !isKnown(c.raw, "push", "tags"):
 		return nil
 	case given && asked != push:
 		return errors.New("push: the input push says whether the image is pushed: leave it out here")
 	case e.kind == "registry" && !push:
-		return errors.New("a registry export is pushed: add tags and leave push at true, or say image instead of registry")
+		return errors.New("a registry export is pushed: add tags and leave push at true, or say image instead of " +
+			"registry")
 	}
 	return nil
 }
@@ -110,9 +116,11 @@ func checkLoad(c *checker) {
 	}
 }
 
+// checkOnePlatform returns an error if the image is built for several platforms.
 func (c *checker) checkOnePlatform() error {
 	if isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1 {
-		return errors.New("this takes an image of one platform: build another Image for one of them, or export oci instead")
+		return errors.New("this takes an image of one platform: build another Image for one of them, or export oci " +
+			"instead")
 	}
 	return nil
 }

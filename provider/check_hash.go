@@ -11,7 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// fillContextHash records and hashes the local inputs, unless the hash was given or cannot be known yet.
+// fillContextHash records the local inputs and sets contextHash to their hash, unless the program sets it. It sets an
+// unknown value if the hash cannot be known yet.
 func (r *imageResource) fillContextHash(
 	ctx context.Context, req p.CheckRequest, c *checker, res *p.CheckResponse,
 ) error {
@@ -41,12 +42,13 @@ func (r *imageResource) fillContextHash(
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
 	}
-	if len(plan.UnknownArgs) > 0 && !in.Certain && !plan.WatchAll { // an argument may decide which files are read
+	if len(plan.UnknownArgs) > 0 && !in.Certain && !plan.WatchAll { // which files are read may depend on an argument
 		res.Inputs = res.Inputs.Set("contextHash", unknown())
 		return nil
 	}
 	in.Recognize(text(req.State, "contextHash"))
-	for _, warning := range slices.Concat(in.Warnings(ctx, plan), loginWarnings(plan.Files), tokenWarnings(plan.Files)) {
+	warnings := slices.Concat(in.Warnings(ctx, plan), loginWarnings(plan.Files), tokenWarnings(plan.Files))
+	for _, warning := range warnings {
 		loggerOf(ctx).warning(warning)
 	}
 	hash := in.Hash()
@@ -55,7 +57,7 @@ func (r *imageResource) fillContextHash(
 	return nil
 }
 
-// failLoad reports why the inputs of a build cannot be read, under the input that names what is wrong.
+// failLoad reports why the inputs of a build cannot be read, under the input that names the wrong file or folder.
 func (c *checker) failLoad(err error, files inputs.Files) {
 	named, isNamed := errors.AsType[*inputs.NamedContextError](err)
 	path := "context"
@@ -71,7 +73,7 @@ func (c *checker) failLoad(err error, files inputs.Files) {
 	c.fail(path, "the build context cannot be read: %v", withTarget(err, path))
 }
 
-// unknownArgs are the build arguments whose values are not known yet.
+// unknownArgs returns the names of the build arguments whose values are not known yet.
 func (c *checker) unknownArgs() []string {
 	var names []string
 	for name := range c.args.BuildArgs {

@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// checkNames refuses names that BuildKit would take apart, or that no Dockerfile, image or step can use.
+// checkNames refuses names that BuildKit would split, or that no Dockerfile, image or step can use.
 func checkNames(c *checker) {
 	checkKeys(c, "buildArgs", c.args.BuildArgs, buildArgMistake)
 	checkKeys(c, "labels", c.args.Labels, labelMistake)
@@ -34,7 +34,7 @@ func checkNames(c *checker) {
 	}
 }
 
-// checkKeys reports the keys of a map that have a mistake. What is unknown has known keys.
+// checkKeys reports the keys of a map that have a mistake. The keys are known, even if the values are not.
 func checkKeys[V any](c *checker, input string, values map[string]V, mistake func(string) string) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if reason := mistake(name); reason != "" {
@@ -43,14 +43,14 @@ func checkKeys[V any](c *checker, input string, values map[string]V, mistake fun
 	}
 }
 
-// checkID refuses a name that has a mistake. What is empty, and what is wrong with it otherwise, is told by other checks.
+// checkID refuses a name that has a mistake. Other checks report an empty name, and further mistakes.
 func (c *checker) checkID(path, id string) {
 	if reason := idMistake(id); reason != "" && !c.hasFailure(path) {
 		c.fail(path, "%s", reason)
 	}
 }
 
-// idMistake says what is wrong with the name of a secret, an agent, a stage or a host.
+// idMistake returns what is wrong with the name of a secret, an agent, a stage or a host, or "".
 func idMistake(id string) string {
 	if hasControl(id) {
 		return fmt.Sprintf("%q has a control character, such as a line break: leave it out", id)
@@ -58,7 +58,7 @@ func idMistake(id string) string {
 	return ""
 }
 
-// buildArgMistake says what is wrong with the name of a build argument.
+// buildArgMistake returns what is wrong with the name of a build argument, or "".
 func buildArgMistake(name string) string {
 	switch {
 	case name == "":
@@ -74,7 +74,7 @@ func buildArgMistake(name string) string {
 	return ""
 }
 
-// labelMistake says what is wrong with the key of a label.
+// labelMistake returns what is wrong with the key of a label, or "".
 func labelMistake(name string) string {
 	switch {
 	case name == "":
@@ -87,12 +87,12 @@ func labelMistake(name string) string {
 
 func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }
 
-// mayHaveNUL are the inputs of which the content is not looked at: a secret may be binary, a comment of a Dockerfile
-// anything.
+// mayHaveNUL lists the inputs whose content may hold a NUL character: a secret may be binary, and a comment of a
+// Dockerfile may hold any character.
 var mayHaveNUL = []string{"secrets", "dockerfile", "registries"}
 
-// checkNUL refuses NUL characters, which no path, argument, variable or name can have. It comes last: other checks say
-// more.
+// checkNUL refuses NUL characters, which no path, argument, variable or name can have. It runs last, because other
+// checks give better reasons.
 func checkNUL(c *checker) {
 	for name, value := range c.raw.AllStable {
 		if !slices.Contains(mayHaveNUL, name) {

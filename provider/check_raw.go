@@ -11,12 +11,12 @@ import (
 	"github.com/distribution/reference"
 )
 
-// cacheTypes are the caches that BuildKit knows, with the option that each needs.
+// cacheTypes maps the types of caches that BuildKit knows to the option that each needs.
 var cacheTypes = map[string]string{
 	"registry": "ref", "local": "", "s3": "bucket", "gha": "", "azblob": "", "inline": "",
 }
 
-// rawCacheMistake says what is wrong with a cache that is given as options.
+// rawCacheMistake returns an error that says what is wrong with the options of a cache, or nil.
 func rawCacheMistake(input string, kind string, options attrs) error {
 	needed, known := cacheTypes[kind]
 	if !known || kind == "inline" && input == "cacheFrom" {
@@ -36,7 +36,7 @@ func rawCacheMistake(input string, kind string, options attrs) error {
 	return nil
 }
 
-// credentialOptions are the options of caches that should be in no state as plain text, with the inputs that keep them.
+// credentialOptions maps the options of caches that no state should hold as plain text to the inputs that protect them.
 var credentialOptions = map[string]string{ //nolint:gosec // names of options
 	"secret_access_key": "s3.secretAccessKey or azblob.secretAccessKey",
 	"session_token":     "s3.sessionToken",
@@ -44,17 +44,17 @@ var credentialOptions = map[string]string{ //nolint:gosec // names of options
 	"ghtoken":           "gha, which takes it from the environment",
 }
 
-// warnOfCredentials warns of a login among the options of a cache that is no secret.
+// warnOfCredentials warns if the options of a cache hold a credential and are not a secret.
 func (c *checker) warnOfCredentials(path string, options attrs) {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if better, ok := credentialOptions[name]; ok && options[name] != "" && !c.isSecret(path) {
-			c.warn("%s: %s is stored as plain text in the state: make the whole of it a secret, or use %s",
+			c.warn("%s: %s is stored as plain text in the state: make the whole text a secret, or use %s",
 				path, name, better)
 		}
 	}
 }
 
-// rawImageMistake finds options of an image that are BuildKit's own: they would replace what was built.
+// rawImageMistake returns an error for an internal option of BuildKit, which would replace what was built.
 func rawImageMistake(options attrs) error {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		for _, reserved := range []string{"containerimage.", "unsafe-", "refs.", "frontend."} {
@@ -66,14 +66,14 @@ func rawImageMistake(options attrs) error {
 	return nil
 }
 
-// isOn tells whether BuildKit takes an option of an image for true: "", 1, t, T, TRUE, true and True are.
+// isOn tells whether BuildKit reads an option of an image as true. That is so for "", 1, t, T, TRUE, true and True.
 func (a attrs) isOn(name string) bool {
-	value, given := a[name]
+	value, ok := a[name]
 	on, err := strconv.ParseBool(value)
-	return given && (value == "" || err == nil && on)
+	return ok && (value == "" || err == nil && on)
 }
 
-// checkOneLine refuses text that is not one line: what follows the first would be ignored.
+// checkOneLine returns an error for text of several lines. All lines after the first would be ignored.
 func checkOneLine(text string) error {
 	if hasControl(text) {
 		return errors.New("it has a control character, such as a line break: write all options in one line, " +

@@ -14,7 +14,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// refuse is fail for a reason that quotes no value.
+// refuse adds a failure whose reason quotes no value, so that it can be shown even if the value is a secret.
 func (c *checker) refuse(path, reason string) {
 	c.failures = append(c.failures, p.CheckFailure{Property: path, Reason: reason})
 }
@@ -29,12 +29,13 @@ func checkSecrets(c *checker) {
 		case value == "":
 			c.refuse(path, "the secret is empty: leave it out when the build can do without")
 		case len(value) > buildkit.SecretLimit:
-			c.refuse(path, fmt.Sprintf("the secret has %d bytes, BuildKit takes %d at most", len(value), buildkit.SecretLimit))
+			c.refuse(path, fmt.Sprintf("the secret has %d bytes, BuildKit takes %d at most",
+				len(value), buildkit.SecretLimit))
 		}
 	}
 }
 
-// checkSecretSources looks nothing up: a machine that has nothing to build needs no secrets.
+// checkSecretSources checks the inputs and reads no secret: a machine that builds nothing needs none.
 func checkSecretSources(c *checker) {
 	for _, id := range slices.Sorted(maps.Keys(c.args.SecretSources)) {
 		path, source := under("secretSources", id), c.args.SecretSources[id]
@@ -53,7 +54,7 @@ func checkSecretSources(c *checker) {
 	}
 }
 
-// checkPublicInputs refuses secrets where everybody can read them. What is unknown can be known to be a secret.
+// checkPublicInputs refuses secrets where everybody could read them. An unknown value can be marked as a secret too.
 func checkPublicInputs(c *checker) {
 	for _, input := range sortUnique(publicInputs) {
 		v, reason := c.raw.Get(input), inputNamed(input).public
@@ -71,13 +72,14 @@ func checkPublicInputs(c *checker) {
 	}
 }
 
-// hideValues takes the property out of failures of which the engine would print the value, if that is a secret or would do
-// something to the terminal. The engine prints inputs as a whole, not what is in them.
+// hideValues moves the name of a property into the reason of its failure if the engine must not print the value: a
+// secret, or text with control characters. The engine prints the values of whole inputs, not of parts.
 func hideValues(raw property.Map, failures []p.CheckFailure) []p.CheckFailure {
 	shown := slices.Clone(failures)
 	for i, f := range shown {
 		value := raw.Get(f.Property)
-		if strings.ContainsAny(f.Property, ".[") || f.Property != "secrets" && !value.HasSecrets() && isShowableValue(value) {
+		showable := f.Property != "secrets" && !value.HasSecrets() && isShowableValue(value)
+		if strings.ContainsAny(f.Property, ".[") || showable {
 			continue
 		}
 		shown[i] = p.CheckFailure{Reason: f.Property + ": " + f.Reason}
@@ -89,7 +91,8 @@ func isShowable(text string) bool {
 	return foreign.Text(text) == text && login.Hide(text) == text
 }
 
-// isShowableValue is false for a value that the engine should not print: it has control characters, the engine's own markup or a login.
+// isShowableValue tells whether the engine may print a value: one without control characters, markup of the engine or a
+// login.
 func isShowableValue(value property.Value) bool {
 	for path, leaf := range flatten("", value) {
 		if foreign.Line(path) != path || leaf.IsString() && !isShowable(leaf.AsString()) {

@@ -50,7 +50,7 @@ func TestCheckOfSecrets(t *testing.T) {
 func TestCheckNamesNoInputWhoseValueIsASecret(t *testing.T) {
 	t.Parallel()
 	wantOneFailure(t, `{"context": {"location": "APP"}, "secrets": "hunter2"}`, "", "secrets: ")
-	wantOneFailure(t, `{"context": {"location": "APP"}, "target": "secret:hunter2"}`, "", "target: this is not valid; why is not shown")
+	wantOneFailure(t, `{"context": {"location": "APP"}, "target": "secret:hunter2"}`, "", "target: this is not valid; the reason is not shown")
 }
 
 func TestCheckRefusesAMapOfSecrets(t *testing.T) {

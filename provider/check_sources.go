@@ -59,12 +59,12 @@ func checkNamedContexts(c *checker) {
 	}
 }
 
-// checkDirectory wants a directory that is there. The error shows the absolute path, because what a relative one is
-// relative to is the first thing to ask. input is the property that names it.
+// checkDirectory returns an error if a directory does not exist or cannot be read. The error shows the absolute path,
+// so that nobody needs to ask what a relative path is relative to. input is the property that names the directory.
 func (a ImageArgs) checkDirectory(dir, input string) error {
 	if scheme, _, ok := strings.Cut(dir, "://"); ok {
-		return fmt.Errorf("%q: a build context is a directory, a git repository or the http(s) URL of an archive, and a named one may be "+
-			"docker-image://reference; %s:// is not known", dir, scheme)
+		return fmt.Errorf("%q: a build context is a directory, a git repository or the http(s) URL of an archive, "+
+			"and a named one may be docker-image://reference; %s:// is not known", dir, scheme)
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -77,8 +77,8 @@ func (a ImageArgs) checkDirectory(dir, input string) error {
 	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(dir, "~"):
 		return tildeError(dir, input)
 	case errors.Is(err, fs.ErrNotExist) && inputs.IsRemote(dir):
-		return fmt.Errorf("%q: no such directory: there is no %s. If a git repository is meant, write its URL with the scheme: "+
-			"https://… or ssh://…", dir, abs)
+		return fmt.Errorf("%q: no such directory: there is no %s. If a git repository is meant, write its URL with "+
+			"the scheme: https://… or ssh://…", dir, abs)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%q: no such directory: there is no %s. %s", dir, abs, madeElsewhereRemedy)
 	case isFile(abs, err):
@@ -87,7 +87,7 @@ func (a ImageArgs) checkDirectory(dir, input string) error {
 	return fmt.Errorf("%q: %w", dir, err)
 }
 
-// isFile tells whether a path cannot be opened as a folder because it leads to something else.
+// isFile tells whether a path could not be opened as a folder because it is something else.
 func isFile(path string, err error) bool {
 	if errors.Is(err, syscall.ENOTDIR) {
 		return true

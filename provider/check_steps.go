@@ -32,7 +32,7 @@ func checkNetwork(c *checker) {
 	}
 }
 
-// checkSSH looks for no agent and no key: a machine that has nothing to build needs none.
+// checkSSH checks the ids, and looks for no agent and no key: a machine that builds nothing needs none.
 func checkSSH(c *checker) {
 	seen := map[string]bool{}
 	for i, s := range c.args.SSH {
@@ -50,13 +50,14 @@ func checkSSH(c *checker) {
 	}
 }
 
-// checkTestTargets looks for the stages in a Dockerfile that is here; what else is wrong with it is told already.
+// checkTestTargets looks for the stages in the Dockerfile, if it can be read. checkDockerfile reports its other
+// mistakes.
 func checkTestTargets(c *checker) {
 	if !isKnown(c.raw, "dockerfile") || c.args.Dockerfile == nil && c.unknownAt(key("context"), key("location")) {
 		return
 	}
 	_, text, err := c.args.dockerfileText(c.ctx)
-	if err != nil || c.args.hasOtherFrontend() { // another frontend's to judge
+	if err != nil || c.args.hasOtherFrontend() { // only that frontend knows the syntax
 		return
 	}
 	for i, target := range c.args.TestTargets {
@@ -77,12 +78,13 @@ func checkTestTargets(c *checker) {
 func checkAnnotations(c *checker) {
 	for _, name := range slices.Sorted(maps.Keys(c.args.Annotations)) {
 		if name == "" || strings.ContainsFunc(name, unicode.IsSpace) || hasControl(name) {
-			c.fail(under("annotations", name), "%q cannot be the name of an annotation: write one without white space, such as org.opencontainers.image.source", name)
+			c.fail(under("annotations", name), "%q cannot be the name of an annotation: write one without white "+
+				"space, such as org.opencontainers.image.source", name)
 		}
 	}
 }
 
-// lastSecond is the last that has all its nanoseconds in 64 bits, in the year 2262.
+// lastSecond is the last second since 1970 whose nanoseconds fit into 64 bits, in the year 2262.
 const lastSecond = math.MaxInt64/1_000_000_000 - 1
 
 func checkEpoch(c *checker) {
@@ -99,12 +101,14 @@ func checkEpoch(c *checker) {
 }
 
 func checkAttestations(c *checker) {
-	if p := c.args.Provenance; p != nil && p.Mode != ProvenanceMin && p.Mode != ProvenanceMax && isKnown(c.raw, "provenance") {
+	modes := []ProvenanceMode{ProvenanceMin, ProvenanceMax}
+	if p := c.args.Provenance; p != nil && !slices.Contains(modes, p.Mode) && isKnown(c.raw, "provenance") {
 		c.fail("provenance.mode", "%q is not known: it is min or max", p.Mode)
 	}
 	if s := c.args.SBOM; s != nil && isKnown(c.raw, "sbom") {
 		if _, err := reference.ParseNormalizedNamed(s.Generator); err != nil {
-			c.fail("sbom.generator", "%q is not an image: %v; BuildKit's own generator is docker/buildkit-syft-scanner:stable-1", s.Generator, err)
+			c.fail("sbom.generator", "%q is not an image: %v; BuildKit's own generator is "+
+				"docker/buildkit-syft-scanner:stable-1", s.Generator, err)
 		}
 	}
 }

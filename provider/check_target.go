@@ -22,7 +22,8 @@ func checkPlatforms(c *checker) {
 			continue
 		}
 		if other, twice := seen[normal]; twice && !c.isSecret("platforms") {
-			c.warn("platforms[%d]: %q and %q are one platform, %s, which is built once: keep one of them", i, platform, other, normal)
+			c.warn("platforms[%d]: %q and %q are one platform, %s, which is built once: keep one of them",
+				i, platform, other, normal)
 		}
 		seen[normal] = platform
 	}
@@ -39,7 +40,8 @@ var (
 func normalizePlatform(s string) (string, error) {
 	parsed, err := platforms.Parse(s)
 	if err != nil || !strings.Contains(s, "/") || !slices.Contains(systems, parsed.OS) || !slices.Contains(architectures, parsed.Architecture) {
-		return "", fmt.Errorf("%q is not a platform: write os/architecture or os/architecture/variant, as in linux/amd64, linux/arm64, linux/arm/v7", s)
+		return "", fmt.Errorf("%q is not a platform: write os/architecture or os/architecture/variant, as in "+
+			"linux/amd64, linux/arm64, linux/arm/v7", s)
 	}
 	return platforms.FormatAll(platforms.Normalize(parsed)), nil
 }
@@ -92,7 +94,8 @@ func checkRegistries(c *checker) {
 			c.fail(path+".address", "a login needs the host of its registry, such as ghcr.io")
 		}
 		if r.CAFile != nil && deref(r.Insecure) {
-			c.fail(path+".caFile", "it is of no use beside insecure, which asks for no certificate: leave one of the two out")
+			c.fail(path+".caFile", "it is of no use beside insecure, which asks for no certificate: leave one of the "+
+				"two out")
 		}
 	}
 }
@@ -104,7 +107,7 @@ func checkBuilder(c *checker) {
 	checkEndpoint(c, "builder.endpoint", *c.args.Builder.Endpoint, c.config.allowsInsecureTCP())
 }
 
-// checkEndpoint validates the address of a daemon as far as its text says what is wrong.
+// checkEndpoint validates the text of a daemon's address.
 func checkEndpoint(c *checker, path, endpoint string, insecure bool) {
 	err := explainEndpoint(buildkit.CheckEndpoint(endpoint))
 	if err == nil && !insecure {
@@ -115,11 +118,13 @@ func checkEndpoint(c *checker, path, endpoint string, insecure bool) {
 	}
 }
 
-// checkFrontends wants references.
+// checkFrontends requires a valid reference for each frontend of the provider's configuration.
 func checkFrontends(c *checker, frontends []string) {
 	for i, entry := range frontends {
 		if err := buildkit.CheckFrontend(entry); err != nil && !c.unknownAt(key("frontends"), index(i)) {
-			c.fail(fmt.Sprintf("frontends[%d]", i), "%q is no reference of an image, such as ghcr.io/acme/frontend or ghcr.io/acme/frontend:1: %v", entry, err)
+			c.fail(fmt.Sprintf("frontends[%d]", i),
+				"%q is no reference of an image, such as ghcr.io/acme/frontend or ghcr.io/acme/frontend:1: %v",
+				entry, err)
 		}
 	}
 }

@@ -14,20 +14,20 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// uses are what an image puts in a place where there is one only: the last of two images that is applied would have it.
+// uses are the places that an image writes to. If two images have the same place, the one that is applied last wins.
 type uses struct {
 	Inputs string   // see operation.identity
 	Of     []string // see use.key
 }
 
-// use is one such place, and the input that names it.
+// use is one place that an image writes to, and the input that names it.
 type use struct {
 	kind useKind
 	name string // canonical
 	path string // of the input
 }
 
-// useKind says what kind of place it is, for a sentence.
+// useKind is the kind of a place, as a message names it.
 type useKind string
 
 // The kinds of places.
@@ -37,7 +37,8 @@ const (
 	useCache useKind = "cache"
 )
 
-// key identifies the place to other processes. It is a digest: what is in the program is not all for the disk.
+// key identifies the place to other processes. It is a digest, because names in the program may be secret and the key
+// goes to the disk.
 func (u use) key() string { return digestOf(string(u.kind), u.name) }
 
 func digestOf(texts ...string) string {
@@ -48,8 +49,8 @@ func digestOf(texts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// checkUses notes the places of an image, and reports those that another image of the program has too: a tag is a
-// mistake, a file or a cache deserves a warning.
+// checkUses notes the places of an image. It reports a tag of two images as a failure, and a file or a cache of two
+// images as a warning.
 func (r *imageResource) checkUses(c *checker, op operation) {
 	if len(c.failures) > 0 {
 		return
@@ -67,16 +68,16 @@ func (r *imageResource) checkUses(c *checker, op operation) {
 	}
 }
 
-// sharedUse is a use that another image has too.
+// sharedUse is a place of two images.
 type sharedUse struct {
 	use
 	by resource.URN
 }
 
-// text names both images, always in the same order.
+// text returns a message that names both images, always in the same order.
 func (s sharedUse) text(urn resource.URN) string {
 	both := sortUnique([]string{s.by.Name(), urn.Name()})
-	if len(both) == 1 { // below different parents
+	if len(both) == 1 { // the same name below two parents
 		both = sortUnique([]string{string(s.by), string(urn)})
 	}
 	if s.kind == useTag {
@@ -84,11 +85,11 @@ func (s sharedUse) text(urn resource.URN) string {
 			"pushed last. Give each image a tag of its own", s.name, printable(both[0]), printable(both[1]))
 	}
 	return fmt.Sprintf("two images of this program, %s and %s, write the %s %s, and the one that is built last "+
-		"overwrites it. Give each image one of its own", printable(both[0]), printable(both[1]), s.kind, printable(s.name))
+		"overwrites it. Give each image one of its own",
+		printable(both[0]), printable(both[1]), s.kind, printable(s.name))
 }
 
-// noteUses notes the places that an image has, in place of those that it had, and returns those that other images of other
-// inputs have too.
+// noteUses replaces the noted places of an image, and returns those that images with other inputs have too.
 func (n *notes) noteUses(urn resource.URN, identity string, wanted []use) (common []sharedUse) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -99,7 +100,7 @@ func (n *notes) noteUses(urn resource.URN, identity string, wanted []use) (commo
 	if len(mine.Of) > 0 || n.images[urn].Uses != nil {
 		n.add(note{URN: urn, Uses: &mine})
 	}
-	n.refresh() // after the note: of two processes one at least sees the other's
+	n.refresh() // after the note, so that of two processes at least one sees the other's
 	for _, u := range wanted {
 		for _, other := range n.urns() {
 			theirs := n.images[other].Uses
@@ -112,8 +113,8 @@ func (n *notes) noteUses(urn resource.URN, identity string, wanted []use) (commo
 	return common
 }
 
-// identity tells images apart that are not made of the same inputs, also where their content is not known yet. Two of
-// the same inputs are one image, and may share all.
+// identity returns a text that differs for images with different inputs, even if their content is not known yet. Two
+// images with the same inputs are the same image, and may share their places.
 func (op operation) identity() string {
 	hash := inputsHash(op.args)
 	if isKnown(op.inputs, "contextHash") {
@@ -123,11 +124,11 @@ func (op operation) identity() string {
 	return digestOf(hash, files.Context, files.Dockerfile, string(files.Inline))
 }
 
-// uses are the places that are known so far, in the order of the inputs.
+// uses returns the places that are known so far, in the order of the inputs.
 func (op operation) uses() (all []use) {
 	tags := op.knownTags()
 	for _, i := range slices.Sorted(maps.Keys(tags)) {
-		if isKnown(op.inputs, "push") { // or it may be no push
+		if isKnown(op.inputs, "push") { // otherwise there may be no push
 			all = append(all, use{useTag, tags[i].String(), fmt.Sprintf("tags[%d]", i)})
 		}
 	}

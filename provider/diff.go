@@ -10,11 +10,11 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// Diff compares what was applied with what is wanted: a pure table, no disk and no network. Nothing is ever replaced. What
-// was applied are the outputs: after a partial update these and the old inputs are not the same.
+// Diff compares the outputs with the new inputs. It uses no disk and no network. A change is always an update, never a
+// replacement. It does not use the old inputs, because after a partial update they differ from what was applied.
 //
-// An image that stays as it is keeps the references that it has. They need not be those that its inputs would give it now:
-// an earlier version took 12 digits for {hash}.
+// An unchanged image keeps its references. They may differ from those that its inputs give now, because an earlier
+// version replaced {hash} by 12 digits.
 func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 	changes := map[string]p.PropertyDiff{}
 	ignores := ignoreMatcher(req.IgnoreChanges)
@@ -36,8 +36,10 @@ func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffRespon
 	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
 }
 
-// ignoreMatcher tells which paths the option ignoreChanges names. The engine has put the old inputs there already, but what was
-// applied may differ from these after a partial update.
+// ignoreMatcher returns a function that tells whether ignoreChanges covers a path.
+//
+// The engine has replaced the ignored inputs by the old ones. But after a partial update, these may differ from the
+// outputs.
 func ignoreMatcher(patterns []string) func(path string) bool {
 	var ignored []resource.PropertyPath
 	for _, text := range patterns {
@@ -47,7 +49,9 @@ func ignoreMatcher(patterns []string) func(path string) bool {
 	}
 	return func(path string) bool {
 		parsed, err := resource.ParsePropertyPath(path)
-		return err == nil && slices.ContainsFunc(ignored, func(pattern resource.PropertyPath) bool { return pattern.Contains(parsed) })
+		return err == nil && slices.ContainsFunc(ignored, func(pattern resource.PropertyPath) bool {
+			return pattern.Contains(parsed)
+		})
 	}
 }
 
@@ -55,8 +59,8 @@ func equal(applied, wanted property.Map, key string) bool {
 	return plain(applied.Get(key)).Equals(plain(wanted.Get(key)))
 }
 
-// plain takes secretness and dependencies off a value: they are no part of what it says. null and absent are the same, and
-// so are empty and absent collections.
+// plain returns a value without secretness and dependencies, for comparisons. It returns null for an empty collection,
+// because null, empty and absent mean the same.
 func plain(v property.Value) property.Value {
 	switch {
 	case v.IsArray() && v.AsArray().Len() == 0, v.IsMap() && v.AsMap().Len() == 0:
@@ -82,11 +86,11 @@ func equalSets(applied, wanted property.Map, key string) bool {
 }
 
 func equalPlatforms(applied, wanted property.Map, key string) bool {
-	return isKnown(wanted, key) &&
-		slices.Equal(sortUnique(normalizePlatforms(texts(applied, key))), sortUnique(normalizePlatforms(texts(wanted, key))))
+	normalize := func(m property.Map) []string { return sortUnique(normalizePlatforms(texts(m, key))) }
+	return isKnown(wanted, key) && slices.Equal(normalize(applied), normalize(wanted))
 }
 
-// equalNetwork knows the default.
+// equalNetwork compares networks. A network that is not set equals default.
 func equalNetwork(applied, wanted property.Map, key string) bool {
 	mode := func(m property.Map) string {
 		if s := text(m, key); s != string(NetworkDefault) {
@@ -97,17 +101,18 @@ func equalNetwork(applied, wanted property.Map, key string) bool {
 	return isKnown(wanted, key) && mode(applied) == mode(wanted)
 }
 
-// equalFlag knows that what is not said is false.
+// equalFlag compares booleans. One that is not set equals false.
 func equalFlag(applied, wanted property.Map, key string) bool {
 	flag := func(m property.Map) bool { v := m.Get(key); return v.IsBool() && v.AsBool() }
 	return isKnown(wanted, key) && flag(applied) == flag(wanted)
 }
 
-// equalPush knows the default: not said is true when there are tags.
+// equalPush compares push. One that is not set equals true if there are tags.
 func equalPush(applied, wanted property.Map, key string) bool {
 	return isKnown(wanted, key) && (equal(applied, wanted, key) || pushes(applied) == pushes(wanted))
 }
 
+// pushes tells whether the inputs ask for a push: by default if there are tags.
 func pushes(m property.Map) bool {
 	if v := m.Get("push"); v.IsBool() {
 		return v.AsBool()
@@ -116,13 +121,14 @@ func pushes(m property.Map) bool {
 	return tags.IsComputed() || tags.IsArray() && tags.AsArray().Len() > 0
 }
 
+// sortUnique returns a sorted copy without duplicates.
 func sortUnique(values []string) []string {
 	values = slices.Clone(values)
 	slices.Sort(values)
 	return slices.Compact(values)
 }
 
-// leafChanges names what differs between two values, leaf by leaf.
+// leafChanges returns the kind of change for the path of each leaf that differs between two values.
 func leafChanges(key string, old, wanted property.Value) map[string]p.DiffKind {
 	before, after, changes := flatten(key, old), flatten(key, wanted), map[string]p.DiffKind{}
 	for path, value := range after {
@@ -139,12 +145,13 @@ func leafChanges(key string, old, wanted property.Value) map[string]p.DiffKind {
 			changes[path] = p.Delete
 		}
 	}
-	if len(changes) == 0 { // different in meaning but not leaf by leaf, as push is when tags appear
+	if len(changes) == 0 { // only the meaning differs, such as that of push when the first tag appears
 		changes[key] = p.Update
 	}
 	return changes
 }
 
+// flatten returns the leaves of a value by their paths.
 func flatten(path string, v property.Value) map[string]property.Value {
 	found := map[string]property.Value{}
 	switch {

@@ -8,19 +8,19 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// maxChanges is how many changes are named.
+// maxChanges bounds the number of changes in a message.
 const maxChanges = 10
 
-// describeChanges says in a line what is different in the inputs of the build from the one that the state is about; "" when
-// nothing is, or that one is not known on this machine.
+// describeChanges returns one line about the files that changed since the build in the state. It returns "" if nothing
+// changed, or if this machine does not know that build.
 func (r *imageResource) describeChanges(op operation) string {
 	before, now := text(op.old.outputs, "contextHash"), deref(op.args.ContextHash)
 	in := r.recorded(op)
 	if in == nil || before == "" || before == now {
 		return ""
 	}
-	changes, known := inputs.UserHistory().Changes(before, in)
-	if !known || len(changes) == 0 {
+	changes, ok := inputs.UserHistory().Changes(before, in)
+	if !ok || len(changes) == 0 {
 		return ""
 	}
 	return "contextHash changed: " + summary(changes)
@@ -42,7 +42,8 @@ func summary(changes []source.Change) string {
 	return line
 }
 
-// printable quotes a path that a terminal would not show as it is.
+// printable returns a path as it is, or quoted if it has characters that a terminal would not show, or a space or
+// comma.
 func printable(path string) string {
 	if quoted := fmt.Sprintf("%q", path); quoted != `"`+path+`"` || strings.ContainsAny(path, " ,") {
 		return quoted

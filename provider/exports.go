@@ -12,21 +12,21 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 )
 
-// export is one entry of exports in one form, whatever it was written as.
+// export is one entry of exports, converted to BuildKit's terms.
 type export struct {
 	kind   string // "tar", "local", "image", "registry", "oci", "docker", "cacheonly"
 	attrs  attrs  // by BuildKit's names
-	dest   string // path; "" of a "docker": into the engine
-	folder bool   // the image's layout in a folder
+	dest   string // path; "" loads a "docker" into the engine
+	folder bool   // write the OCI layout to a folder, not to an archive
 }
 
-// isImage tells whether it is about the image that is pushed rather than something beside it.
+// isImage tells whether the export says how to write the image that is pushed.
 func (e export) isImage() bool { return e.kind == "image" || e.kind == "registry" }
 
-// isFiles tells whether it leaves the files of the image, or nothing, and so needs no image.
+// isFiles tells whether the export needs no image: it writes the files of the image, or nothing.
 func (e export) isFiles() bool { return e.kind == "tar" || e.kind == "local" || e.kind == "cacheonly" }
 
-// toExport is the member that is given.
+// toExport converts the member that is set. It returns an error if raw cannot be parsed.
 func (e Export) toExport() (export, error) {
 	switch {
 	case e.Tar != nil:
@@ -47,7 +47,7 @@ func (e Export) toExport() (export, error) {
 	return rawExport(deref(e.Raw))
 }
 
-// rawExport reads an export of docker's command line, where a path alone is a folder.
+// rawExport parses an export as docker's command line takes it, where a path alone means a folder.
 func rawExport(text string) (export, error) {
 	kind, options, err := parseRaw(text)
 	if err != nil || kind == "" {
@@ -56,7 +56,7 @@ func rawExport(text string) (export, error) {
 	raw := export{kind: kind, attrs: options, dest: options["dest"], folder: options["tar"] == "false"}
 	delete(options, "dest")
 	delete(options, "tar")
-	if insecure, given := options["insecure"]; given {
+	if insecure, ok := options["insecure"]; ok {
 		options["registry.insecure"] = insecure
 		delete(options, "insecure")
 	}
@@ -79,7 +79,11 @@ func (e ExportImage) attrs() attrs {
 }
 
 func (e ExportOCI) toExport(kind string) export {
-	options := attrs{}.setCompression(e.LayerCompression).setFlag("oci-mediatypes", e.OCIMediaTypes).setAnnotations(e.Annotations).setNames(e.Names)
+	options := attrs{}.
+		setCompression(e.LayerCompression).
+		setFlag("oci-mediatypes", e.OCIMediaTypes).
+		setAnnotations(e.Annotations).
+		setNames(e.Names)
 	return export{kind: kind, attrs: options, dest: deref(e.Dest), folder: e.Tar != nil && !*e.Tar}
 }
 
@@ -97,7 +101,8 @@ func (a attrs) setNames(names []string) attrs {
 	return a
 }
 
-// enabledExports are the entries that are on. Check refuses those that cannot be read.
+// enabledExports returns the entries that are not disabled, and one for load. Check refuses those that cannot be
+// parsed.
 func (a ImageArgs) enabledExports() (forms []export) {
 	for _, e := range a.Exports {
 		if form, err := e.toExport(); err == nil && !deref(e.Disabled) {
@@ -110,7 +115,7 @@ func (a ImageArgs) enabledExports() (forms []export) {
 	return forms
 }
 
-// imageAttrs are how the image that is pushed is written.
+// imageAttrs returns the options of the image that is pushed.
 func (a ImageArgs) imageAttrs() map[string]string {
 	options := map[string]string{}
 	for _, form := range a.enabledExports() {
@@ -118,39 +123,41 @@ func (a ImageArgs) imageAttrs() map[string]string {
 			maps.Copy(options, form.attrs)
 		}
 	}
-	delete(options, "push") // as push says, which Check has seen to
+	delete(options, "push") // Check made sure that it equals the input push
 	return options
 }
 
-// imageStoreAttrs are the options of the builder's own image store, which have no say in the image.
+// imageStoreAttrs lists the options of the builder's image store. They do not change the image.
 var imageStoreAttrs = []string{"dangling-name-prefix", "name-canonical", "unpack", "store"}
 
-// hasOtherExports tells whether something is left beside the pushed image, of which nobody remembers whether it is still there.
+// hasOtherExports tells whether the build writes anything besides the pushed image. Nobody remembers whether that still
+// exists, so such a build must run.
 func (a ImageArgs) hasOtherExports() bool {
 	return slices.ContainsFunc(a.enabledExports(), func(e export) bool { return !e.isImage() && e.kind != "cacheonly" })
 }
 
-// imageRemedy says how somebody gets an image.
+// imageRemedy is the remedy for a build that makes no image.
 const imageRemedy = "give tags to push it to, set load, or add an export of an image, such as image: {}"
 
-// makesImage tells whether somebody gets the image: a registry, a Docker Engine, the builder or a file. What is not known yet
-// counts.
+// makesImage tells whether the image goes anywhere: to a registry, a Docker Engine, the builder or a file. It returns
+// true if that is not known yet.
 func (a ImageArgs) makesImage(inputs property.Map) bool {
 	return pushes(inputs) || !isKnown(inputs, deliveryInputs...) ||
 		slices.ContainsFunc(a.enabledExports(), func(e export) bool { return !e.isFiles() })
 }
 
-// makesNoImage tells whether it is known that nobody gets the image.
+// makesNoImage tells whether the image certainly goes nowhere.
 func (c *checker) makesNoImage() bool { return !c.args.makesImage(c.raw) }
 
-// logWithoutImage says that a build makes no image, unless the program asks for something else.
+// logWithoutImage logs that a build makes no image, unless the program has exports.
 func (op operation) logWithoutImage(ctx context.Context) {
 	if !op.makesImage && len(op.args.enabledExports()) == 0 {
-		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: %s", imageRemedy)
+		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: %s",
+			imageRemedy)
 	}
 }
 
-// exports are what a build leaves beside the image.
+// exports returns what a build writes besides the pushed image.
 func (a ImageArgs) exports() (exports []buildkit.Export) {
 	for _, form := range a.enabledExports() {
 		if form.isImage() || form.kind == "cacheonly" {
@@ -172,7 +179,7 @@ func (a ImageArgs) exports() (exports []buildkit.Export) {
 	return exports
 }
 
-// names are the tags with the marks replaced, whether they are pushed or not.
+// names returns the tags with {hash} replaced, whether they are pushed or not.
 func (a ImageArgs) names() []string {
 	hash, names := inputsHash(a), slices.Clone(a.Tags)
 	for i, tag := range names {
@@ -181,7 +188,7 @@ func (a ImageArgs) names() []string {
 	return names
 }
 
-// openSink makes what gets the archive.
+// openSink opens the Docker Engine, folder or file that the export is written to.
 func (e export) openSink(ctx context.Context) (buildkit.Sink, error) {
 	switch {
 	case e.dest == "":

@@ -20,30 +20,32 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// Bounds of the files of notes: how many there are, and bytes in them, before the oldest are dropped, and bytes that are
-// read of one at once.
+// Limits of the files of notes. The oldest files are deleted if there are too many, or too many bytes in them.
+// noteLimit is how many bytes one read takes.
 const (
 	notesKept  = 256
 	notesBytes = 64 << 20
 	noteLimit  = 4 << 20
 )
 
-// notes are what is known of the images of a program in one run of the engine: what each uses that only one can have,
-// and in a preview what its update will make. A program may have several provider resources, each with a process of its
-// own. Each process adds its notes to one file, and reads what is new in those of the others.
+// notes hold what is known about the images of a program during one run of the engine: the places that each writes to
+// and, in a preview, what its update will make.
+//
+// A program may have several provider resources, each with its own process. Each process writes its notes to its own
+// file, and reads the new lines of the other processes' files.
 type notes struct {
-	engine string // what the processes of one run have in common; "": nothing, and this process is alone
-	dir    string // "": none
+	engine string // the same in all processes of one run; "" if this process is alone
+	dir    string // of the files; "" if there are none
 
-	mu     sync.Mutex
-	own    *os.File         // of this process; nil before the first note
-	name   string           // of own
-	read   map[string]int64 // of each file of another process, how much of it
-	images map[resource.URN]note
-	updateBegan time.Time // when a call came that only an update makes; promises of before do not count
+	mu          sync.Mutex
+	own         *os.File         // the file of this process; nil before the first note
+	name        string           // of own
+	read        map[string]int64 // how many bytes of each other file have been read
+	images      map[resource.URN]note
+	updateBegan time.Time // when a call came that only an update makes; earlier promises do not count
 }
 
-// note is a line in a file of notes: of one image, or of the run when it names none.
+// note is a line in a file of notes: about one image or, without a URN, about the beginning of an update.
 type note struct {
 	URN     resource.URN `json:",omitempty"`
 	At      time.Time
@@ -51,14 +53,14 @@ type note struct {
 	Promise *promise `json:",omitempty"`
 }
 
-// newNotes are those of the engine that started this process.
+// newNotes returns the notes of the engine that started this process.
 func newNotes() *notes {
 	engine, dir := runOfEngine("notes")
 	return &notes{engine: engine, dir: dir, read: map[string]int64{}, images: map[resource.URN]note{}}
 }
 
-// forget drops what this process alone remembers, when it is configured anew: a process that no engine started, but a
-// debugger, may serve several runs.
+// forget drops the notes when the process is configured again, unless other processes share them. A process that a
+// debugger started may serve several runs.
 func (n *notes) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -67,8 +69,8 @@ func (n *notes) forget() {
 	}
 }
 
-// add keeps a note, also for the other processes. What cannot be written is known to this process only. The caller
-// holds mu.
+// add records a note and writes it for the other processes. A note that cannot be written stays in this process. The
+// caller holds mu.
 func (n *notes) add(one note) {
 	one.At = time.Now()
 	n.record(one)
@@ -84,7 +86,7 @@ func (n *notes) add(one note) {
 	}
 }
 
-// createFile makes the file of this process.
+// createFile creates the file of this process.
 func (n *notes) createFile() {
 	dir, err := private.Open(n.dir)
 	if err != nil {
@@ -97,7 +99,7 @@ func (n *notes) createFile() {
 	}
 }
 
-// record takes a note over what is known of its image.
+// record replaces what is known about the image of a note.
 func (n *notes) record(one note) {
 	if one.URN == "" {
 		n.updateBegan = one.At
@@ -113,7 +115,7 @@ func (n *notes) record(one note) {
 	n.images[one.URN] = known
 }
 
-// refresh reads what other processes have added. The caller holds mu.
+// refresh reads what the other processes have added. The caller holds mu.
 func (n *notes) refresh() {
 	if n.dir == "" {
 		return
@@ -134,7 +136,7 @@ func (n *notes) refresh() {
 	}
 }
 
-// readFile reads the whole lines that a file has more than before.
+// readFile reads the complete lines that a file has gained since the last call.
 func (n *notes) readFile(dir *private.Folder, name string) {
 	opened, err := dir.Open(name)
 	if err != nil {
@@ -155,11 +157,11 @@ func (n *notes) readFile(dir *private.Folder, name string) {
 	}
 }
 
-// prefix begins the names of the files of one run.
+// prefix returns the beginning of the file names of one run.
 func (n *notes) prefix() string {
 	sum := sha256.Sum256([]byte(n.engine))
 	return hex.EncodeToString(sum[:]) + "-"
 }
 
-// urns are those of all images that something is known of, sorted.
+// urns returns the sorted URNs of all images with notes.
 func (n *notes) urns() []resource.URN { return slices.Sorted(maps.Keys(n.images)) }

@@ -16,11 +16,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// obstaclesShown is how many inputs are named that are not known yet.
+// obstaclesShown bounds the number of unknown inputs in a message.
 const obstaclesShown = 5
 
-// obstacle says why a preview cannot build; "" when nothing is in the way. It is not sure when the build of the preview
-// could be of other base images than that of the update.
+// obstacle returns the reason why a preview cannot build, or "" if it can. sure is false if the preview may build with
+// other base images than the update.
 func (r *imageResource) obstacle(ctx context.Context, op operation) (reason string, sure bool) {
 	if inputs := op.unknownInputs(); len(inputs) > 0 {
 		return formatNames(inputs) + " not known yet", true
@@ -41,7 +41,7 @@ func (r *imageResource) obstacle(ctx context.Context, op operation) (reason stri
 	return "", sure
 }
 
-// unknownInputs are the paths of what the program does not know yet and a build needs.
+// unknownInputs returns the paths of the unknown values that a build needs.
 func (op operation) unknownInputs() (paths []string) {
 	for _, name := range buildInputs {
 		if slices.Contains(computedInputs, name) {
@@ -56,7 +56,7 @@ func (op operation) unknownInputs() (paths []string) {
 	return sortUnique(paths)
 }
 
-// formatNames is a list for a sentence, with its verb.
+// formatNames returns a list of paths as the beginning of a sentence, with "is" or "are".
 func formatNames(paths []string) string {
 	switch more := len(paths) - obstaclesShown; {
 	case len(paths) == 1:
@@ -68,7 +68,7 @@ func formatNames(paths []string) string {
 	return strings.Join(paths[:last], ", ") + " and " + paths[last] + " are"
 }
 
-// relativeToProgram is a path as the program would write it.
+// relativeToProgram returns a path as the program would write it.
 func relativeToProgram(path string) string {
 	here, err := filepath.Abs(".")
 	if err != nil {
@@ -80,7 +80,8 @@ func relativeToProgram(path string) string {
 	return path
 }
 
-// awaitedFile returns the promise to write a file or folder that the build needs, and what it writes.
+// awaitedFile returns the promise of another image to write a file or folder that the build needs, and the path that it
+// writes.
 func (op operation) awaitedFile(promised promises) (by promise, dest string, ok bool) {
 	files := op.args.files()
 	var paths []string
@@ -101,9 +102,8 @@ func (op operation) awaitedFile(promised promises) (by promise, dest string, ok 
 	return promise{}, "", false
 }
 
-// awaitedBase returns the promise to push a base image of the build that the registry does not have, or has another of,
-// and its reference. It is not sure when it cannot be told which base images are used, and any of the promised ones may
-// be.
+// awaitedBase returns the promise of another image to push a base image of the build, and its reference. The registry
+// does not have that base image yet, or still has another one. sure is false if the base images are not known.
 func (r *imageResource) awaitedBase(
 	ctx context.Context, op operation, promised promises,
 ) (by promise, base string, sure bool) {
@@ -125,7 +125,7 @@ func (r *imageResource) awaitedBase(
 	return promise{}, "", true
 }
 
-// base returns the promise to push a base image, as buildkit.BaseImages names it.
+// base returns the promise to push a base image. ref is a name that inputs.BaseImages returns.
 func (all promises) base(ref string) (promise, bool) {
 	if repository, digest, ok := strings.Cut(ref, "@"); ok {
 		return all.image(repository, digest)
@@ -133,8 +133,8 @@ func (all promises) base(ref string) (promise, bool) {
 	return all.tag(ref)
 }
 
-// explains tells whether a build failed for want of a base image that was promised: of some builds it cannot be told
-// before which base images they use.
+// explains tells whether a build failed because a promised base image does not exist yet. The base images of some
+// builds are not known before they run.
 func (all promises) explains(err error) bool {
 	missing, ok := errors.AsType[*buildkit.BaseImageError](err)
 	if !ok || !missing.NotFound() {
@@ -152,7 +152,7 @@ func (all promises) explains(err error) bool {
 	return ok
 }
 
-// holdsDigest tells whether a reference stands for a digest already. What a registry does not tell is not there.
+// holdsDigest tells whether a reference already points at a digest. It returns false if the registry gives no answer.
 func holdsDigest(ctx context.Context, client *registry.Client, ref, digest string) bool {
 	if digest == "" {
 		return false

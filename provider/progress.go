@@ -13,18 +13,18 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// How often the status line of a terminal is brought up to date, and how often a log, as that of CI, gets a line about a step that takes
-// long. Each line is a call to the engine.
+// statusInterval is how often the status line of a terminal changes. logInterval is how often a log, such as that of
+// CI, gets a line about a long step. Each line is a call to the engine.
 const (
 	statusInterval = 500 * time.Millisecond
 	logInterval    = 30 * time.Second
 )
 
-// statusWidth bounds a status line, in characters; the engine has columns of its own to show.
+// statusWidth bounds a status line, in characters. The engine shows its own columns beside it.
 const statusWidth = 100
 
-// progress shows a person what a build does: at a terminal one status line with the running step and its time, elsewhere
-// one line for each finished step, and for those that take long.
+// progress shows what a build does. A terminal gets one status line with the running step and its time. A log gets one
+// line for each finished step, and further lines for a long step.
 type progress struct {
 	log         logger
 	interactive bool
@@ -32,29 +32,29 @@ type progress struct {
 	done        chan struct{}
 	ended       chan struct{}
 
-	mu      sync.Mutex
-	shown   string // last
-	note   string // about the builder or the push, until a step runs
-	running map[buildkit.Step]runningStep
-	finished    map[buildkit.Step]bool // that have had their line
+	mu       sync.Mutex
+	shown    string // the last line
+	note     string // about the builder or the push, until a step runs
+	running  map[buildkit.Step]runningStep
+	finished map[buildkit.Step]bool // steps that have had their line
 }
 
-// runningStep is a step that runs.
+// runningStep is the state of a step that runs.
 type runningStep struct {
 	since time.Time
-	at    string // what it is doing, if that is known
+	doing string // what the step does now, if that is known
 }
 
-// startProgress begins to show; stop ends it.
+// startProgress starts to show progress. The caller calls stop.
 func startProgress(ctx context.Context) *progress {
 	pr := &progress{
-		log:         loggerOf(context.WithoutCancel(ctx)), // the last words of a canceled build are shown too
+		log:         loggerOf(context.WithoutCancel(ctx)), // a canceled build shows its last lines too
 		interactive: isInteractive(),
 		interval:    logInterval,
 		done:        make(chan struct{}),
 		ended:       make(chan struct{}),
 		running:     map[buildkit.Step]runningStep{},
-		finished:        map[buildkit.Step]bool{},
+		finished:    map[buildkit.Step]bool{},
 	}
 	if pr.interactive {
 		pr.interval = statusInterval
@@ -80,27 +80,27 @@ func (pr *progress) loop() {
 			}
 			return
 		case now := <-ticker.C:
-			if line, ok := pr.nextLine(now); ok {
+			if line, changed := pr.nextLine(now); changed {
 				pr.log.status(line)
 			}
 		}
 	}
 }
 
-// nextLine is the status, unless it is the line that was shown last.
-func (pr *progress) nextLine(now time.Time) (line string, ok bool) {
+// nextLine returns the status line, and whether it differs from the last one.
+func (pr *progress) nextLine(now time.Time) (line string, changed bool) {
 	line = pr.statusLine(now)
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
-	ok = line != pr.shown && (line != "" || pr.interactive)
-	if ok {
+	changed = line != pr.shown && (line != "" || pr.interactive)
+	if changed {
 		pr.shown = line
 	}
-	return line, ok
+	return line, changed
 }
 
-// statusLine is the step that runs for the longest time, and how many others do. What changes and what matters come first: a
-// terminal cuts the line off where its column ends.
+// statusLine returns a line about the step that has run for the longest time, with the number of other running steps.
+// The important parts come first, because a terminal cuts the line at the end of its column.
 func (pr *progress) statusLine(now time.Time) string {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
@@ -114,7 +114,7 @@ func (pr *progress) statusLine(now time.Time) string {
 	if longest.since.IsZero() {
 		return pr.note
 	}
-	step.Command = cmp.Or(longest.at, step.Command)
+	step.Command = cmp.Or(longest.doing, step.Command)
 	elapsed := now.Sub(longest.since).Truncate(time.Second).String()
 	if others := len(pr.running) - 1; others > 0 {
 		elapsed += fmt.Sprintf(" (+%d)", others)
@@ -122,7 +122,7 @@ func (pr *progress) statusLine(now time.Time) string {
 	return stepLine(step, elapsed)
 }
 
-// report takes an event of the build.
+// report handles an event of the build.
 func (pr *progress) report(e buildkit.Event) {
 	if e.Kind == buildkit.Warned {
 		pr.log.warning(warningText(e))
@@ -138,7 +138,7 @@ func (pr *progress) report(e buildkit.Event) {
 	case running:
 		pr.running[e.Step] = runningStep{w.since, e.Text}
 	}
-	again := pr.finished[e.Step] && e.Elapsed < time.Second // a source that was looked up and then fetched at once
+	again := pr.finished[e.Step] && e.Elapsed < time.Second // a source finishes twice: resolved, fetched
 	pr.mu.Unlock()
 	if e.Kind == buildkit.Finished && !pr.interactive && hasLine(e.Step) && !again {
 		pr.finished[e.Step] = true // only this goroutine writes it
@@ -146,7 +146,7 @@ func (pr *progress) report(e buildkit.Event) {
 	}
 }
 
-// showNote shows a line about the builder itself.
+// showNote shows a line about the builder or the push.
 func (pr *progress) showNote(line string) {
 	pr.mu.Lock()
 	pr.note, pr.shown = line, line
@@ -154,7 +154,8 @@ func (pr *progress) showNote(line string) {
 	pr.log.status(line)
 }
 
-// hasLine leaves out BuildKit's own small steps, such as loading the Dockerfile.
+// hasLine tells whether a finished step gets a line. BuildKit's own small steps, such as loading the Dockerfile, get
+// none.
 func hasLine(s buildkit.Step) bool {
 	return s.Position != "" || strings.HasPrefix(s.Command, "exporting") || strings.HasPrefix(s.Command, "pushing")
 }
@@ -166,13 +167,14 @@ func finishedLine(e buildkit.Event) string {
 	return stepLine(e.Step, fmt.Sprintf("%.1fs", e.Elapsed.Seconds()))
 }
 
-// stepLine is one line about a step: its platform, its place in the stage, a word on its time, its command.
+// stepLine returns one line about a step: its platform, its position in the stage, a text about its time, its command.
 func stepLine(s buildkit.Step, time string) string {
 	position := ""
 	if s.Position != "" {
 		position = "[" + s.Position + "]"
 	}
-	text := foreign.Line(strings.Join([]string{s.Platform, position, time, s.Command}, " ")) // first: half a token is not known as one
+	// The text is cleaned before it is cut, because nobody recognizes a secret in half a token.
+	text := foreign.Line(strings.Join([]string{s.Platform, position, time, s.Command}, " "))
 	words := []rune(strings.Join(strings.Fields(text), " "))
 	if len(words) > statusWidth {
 		words = append(words[:statusWidth-1], '…')

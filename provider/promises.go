@@ -11,29 +11,30 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// promise is what the update of one image will make, as its preview knows it. Nothing of it is there in the preview:
-// an image that needs it is not built then, and is no mistake.
+// promise is what the update of one image will make, as far as its preview knows. In the preview none of it exists, so
+// another image that needs it cannot be built yet. That is no mistake.
 type promise struct {
 	URN    resource.URN `json:"-"`
 	Digest string       // of the image; "" if the preview does not know it
-	Refs   []string     // that will hold it, as registry.Tag prints them
-	Paths  []string     // absolute, of the files and folders that its exports write
+	Refs   []string     // references that will hold the image, as registry.Tag prints them
+	Paths  []string     // absolute paths of the files and folders that the exports write
 }
 
-// imageName is that of the image, for a sentence.
+// imageName returns the name of the image, for a sentence.
 func (p promise) imageName() string { return printable(p.URN.Name()) }
 
-// promises are the promises of a run, sorted by the images that made them.
+// promises are the promises of a run, sorted by the URNs of their images.
 type promises []promise
 
-// notePromise notes what the update will make of an image.
+// notePromise notes what the update of an image will make.
 func (n *notes) notePromise(urn resource.URN, made promise) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.add(note{URN: urn, Promise: &made})
 }
 
-// promises returns what the other images of this preview have promised so far. An update has no promises.
+// promises returns what the updates of the other images will make, as far as this preview has noted it. It returns
+// nothing in an update.
 func (n *notes) promises(to resource.URN) (all promises) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -49,8 +50,8 @@ func (n *notes) promises(to resource.URN) (all promises) {
 	return all
 }
 
-// endPreview takes back all promises: a call came that only an update makes. In one run there are never both, as far as
-// the engine's address tells them apart.
+// endPreview drops all promises, after a call that only an update makes. Usually the address of the engine already
+// tells the preview and the update apart.
 func (n *notes) endPreview() {
 	if len(n.promises("")) == 0 {
 		return
@@ -60,14 +61,14 @@ func (n *notes) endPreview() {
 	n.add(note{})
 }
 
-// dropPromise takes back what an image promised: it stays as it is.
+// dropPromise drops the promise of an image that does not change.
 func (n *notes) dropPromise(urn resource.URN) {
 	if slices.ContainsFunc(n.promises(""), func(p promise) bool { return p.URN == urn }) {
 		n.notePromise(urn, promise{})
 	}
 }
 
-// tag returns the promise about a canonical reference.
+// tag returns the promise to push to a canonical reference.
 func (all promises) tag(ref string) (promise, bool) {
 	return all.find(func(p promise) bool { return slices.Contains(p.Refs, ref) })
 }
@@ -80,7 +81,7 @@ func (all promises) image(repository, digest string) (promise, bool) {
 	})
 }
 
-// writer returns the promise to write something at, below or above a path, and what it writes.
+// writer returns the promise to write something at, below or above a path, and the path that it writes.
 func (all promises) writer(path string) (by promise, dest string, ok bool) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -96,8 +97,8 @@ func (all promises) writer(path string) (by promise, dest string, ok bool) {
 	return promise{}, "", false
 }
 
-func (all promises) find(ok func(promise) bool) (promise, bool) {
-	i := slices.IndexFunc(all, ok)
+func (all promises) find(matches func(promise) bool) (promise, bool) {
+	i := slices.IndexFunc(all, matches)
 	if i < 0 {
 		return promise{}, false
 	}
@@ -109,14 +110,14 @@ func inRepository(ref, repository string) bool {
 	return err == nil && tag.Repository() == repository
 }
 
-// isInFolder tells whether an absolute path is the folder, or below it.
+// isInFolder tells whether an absolute path is the folder or below it.
 func isInFolder(path, folder string) bool {
 	inside, err := filepath.Rel(folder, path)
 	return err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator))
 }
 
-// newPromise is what the update will make, of which the preview knows the digest or not. An image that need not be built
-// writes no exports.
+// newPromise returns what the update will make. digest is "" if the preview does not know it. An image that need not be
+// built writes no exports.
 func (op operation) newPromise(digest string, builds bool) promise {
 	made := promise{Digest: digest}
 	if !isKnown(op.inputs, "push") { // the references may keep what they hold
@@ -134,7 +135,7 @@ func (op operation) newPromise(digest string, builds bool) promise {
 	return made
 }
 
-// knownTags are the references to push to, by their index in tags, without those that are not known yet.
+// knownTags returns the references to push to, by their index in tags, without those that are not known yet.
 func (op operation) knownTags() map[int]registry.Tag {
 	tags := map[int]registry.Tag{}
 	given := op.inputs.Get("tags")

@@ -18,7 +18,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// allowsInsecureTCP tells whether a daemon of another machine may be reached without TLS.
+// allowsInsecureTCP tells whether the provider may reach a daemon on another machine without TLS.
 func (c Config) allowsInsecureTCP() bool {
 	if c.AllowInsecureTCP != nil {
 		return *c.AllowInsecureTCP
@@ -26,7 +26,7 @@ func (c Config) allowsInsecureTCP() bool {
 	return os.Getenv("PULUMI_BUILDKIT_ALLOW_INSECURE_TCP") == "1"
 }
 
-// dial connects to a daemon. The error names the input when it must not be reached without TLS.
+// dial connects to a daemon. It returns a buildkit.InsecureTCPError if TLS is missing and not allowed to be.
 func (c Config) dial(ctx context.Context, endpoint string) (*client.Client, error) {
 	if c.allowsInsecureTCP() {
 		return buildkit.DialInsecure(ctx, endpoint)
@@ -34,8 +34,8 @@ func (c Config) dial(ctx context.Context, endpoint string) (*client.Client, erro
 	return buildkit.Dial(ctx, endpoint)
 }
 
-// guard returns what a build may do on a builder of ours: the frontends of the configuration, and the hosts that the
-// program names in tags, registries and caches. The contexts are part of the plan.
+// guard returns what a build may do on the embedded daemon: run the frontends of the configuration, and reach the hosts
+// that the program names in tags, registries and caches. The build contexts are part of the plan.
 func (s *settings) guard(op operation) *buildkit.Guard {
 	config := s.get()
 	g := &buildkit.Guard{Frontends: config.Frontends}
@@ -51,8 +51,8 @@ func (s *settings) guard(op operation) *buildkit.Guard {
 	return g
 }
 
-// cacheReferences returns the images that caches are kept as. A preview writes no caches, but what the program names is
-// named.
+// cacheReferences returns the references of caches in registries. They count in a preview too, although a preview
+// exports no caches, because the program names them.
 func cacheReferences(inputs property.Map) (refs []string) {
 	for _, key := range []string{"cacheFrom", "cacheTo"} {
 		list := inputs.Get(key)
@@ -74,7 +74,7 @@ func cacheReferences(inputs property.Map) (refs []string) {
 	return slices.DeleteFunc(refs, func(ref string) bool { return ref == "" })
 }
 
-// explainRefusal adds to the error of a build that asked for too much how the program allows it.
+// explainRefusal adds a remedy to the error of a build that asked for more than it may: how to allow it.
 func explainRefusal(err error, config Config) error {
 	if tcp, ok := errors.AsType[*buildkit.InsecureTCPError](err); ok {
 		return fmt.Errorf("%w. Reach it through an SSH tunnel (ssh -N -L 1234:localhost:1234 HOST, then "+
@@ -90,22 +90,26 @@ func explainRefusal(err error, config Config) error {
 	return err
 }
 
-// frontendRemedy tells how to allow a frontend, as the entry with this index. The Dockerfile names the frontend, and people
-// copy what an error tells them to run: a command is shown for a valid reference only.
+// frontendRemedy returns how to allow a frontend, as the entry with this index.
+//
+// The Dockerfile names the frontend, and people copy commands from errors. So a command is shown only for a valid
+// reference.
 func frontendRemedy(ref string, index int) string {
 	if buildkit.CheckFrontend(ref) != nil {
-		return "It is no valid reference of an image, and cannot be allowed: correct the # syntax= line or BUILDKIT_SYNTAX"
+		return "It is no valid reference of an image, and cannot be allowed: correct the # syntax= line or " +
+			"BUILDKIT_SYNTAX"
 	}
 	return fmt.Sprintf("If you trust it, allow it in the configuration of the provider: "+
 		"pulumi config set --path 'buildkit:frontends[%d]' %s", index, shell.Quote(ref))
 }
 
-// inProgram matches text that is plain data in a string of any language: it has no quotes, and nothing that Pulumi YAML,
-// a template or a shell replaces.
+// inProgram matches text that is plain data in a string of any language. It has no quotes, and nothing that Pulumi
+// YAML, a template or a shell would replace.
 var inProgram = regexp.MustCompile(`^[A-Za-z0-9:/?#@!&*+,;=._~%()\[\]-]+$`)
 
-// reachRemedy tells how the program names what the builder may fetch. The Dockerfile wrote that: a line to copy is shown
-// only if no program acts on what is in it.
+// reachRemedy returns how the program allows the builder to fetch something.
+//
+// The Dockerfile names what to fetch. So a line to copy is shown only if it is plain data in every language.
 func reachRemedy(reach *buildkit.ReachError) string {
 	if reach.Cause != nil {
 		return "Correct its name or this machine's DNS, and try again. " + namingRemedy(reach)
@@ -119,17 +123,19 @@ func namingRemedy(reach *buildkit.ReachError) string {
 		if !inProgram.MatchString(reach.Host) {
 			return "If it is meant, correct the name of its registry, and name that in registries of the program"
 		}
-		return fmt.Sprintf("If it is meant, name the registry in the program: registries: [{ address: %q }]", reach.Host)
+		return fmt.Sprintf("If it is meant, name the registry in the program: registries: [{ address: %q }]",
+			reach.Host)
 	}
 	location := reach.NamedLocation()
 	if !inProgram.MatchString(location) {
-		return "If it is meant, name a file or repository of that host in the program, as the location of a named context"
+		return "If it is meant, name a file or repository of that host in the program, as the location of a named " +
+			"context"
 	}
 	return fmt.Sprintf("If it is meant, name it in the program: "+
 		"context: { named: { download: { location: %q } } }", location)
 }
 
-// locationPath returns the property path of a context's location; "" is the main one.
+// locationPath returns the property path of a context's location. The main context has the name "".
 func locationPath(name string) string {
 	if name == "" {
 		return "context.location"
@@ -137,15 +143,16 @@ func locationPath(name string) string {
 	return under("context.named", name) + ".location"
 }
 
-// tokenWarnings returns warnings about locations with a token in the query of their URL. It cannot be cut as a login is:
-// it is part of what the location names.
+// tokenWarnings returns warnings about locations with a token in the query of their URL. A query cannot be cut off as a
+// login can, because it is a part of the address.
 func tokenWarnings(files inputs.Files) []string {
 	var warnings []string
 	tokens := files.QueryTokens()
 	for _, name := range slices.Sorted(maps.Keys(tokens)) {
-		warnings = append(warnings, fmt.Sprintf("%s: the query of its URL seems to have a token, which becomes a part of "+
-			"the provenance that is pushed, of what the builder keeps on its disk, and of contextHash. Write the URL without it, "+
-			"and give the token in secrets, as %s, or download the file in a step with a secret mount", locationPath(name), tokens[name]))
+		warnings = append(warnings, fmt.Sprintf("%s: the query of its URL seems to have a token, which becomes a "+
+			"part of the provenance that is pushed, of what the builder keeps on its disk, and of contextHash. Write "+
+			"the URL without it, and give the token in secrets, as %s, or download the file in a step with a secret "+
+			"mount", locationPath(name), tokens[name]))
 	}
 	return warnings
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
-// explainBuild adds to the error of a build what to do about it, on lines of its own: the error may show a Dockerfile.
+// explainBuild adds remedies to the error of a build. Each stands on its own line, because the error may show a
+// Dockerfile.
 func explainBuild(err error) error {
 	if base, ok := errors.AsType[*buildkit.BaseImageError](err); ok {
 		return withLines(err, imageRemedies[base.Fault])
@@ -38,7 +39,7 @@ func explainBuild(err error) error {
 	return explainRegistry(explainLocal(err))
 }
 
-// withLines returns err with the remedies that are not empty below it.
+// withLines returns err with each remedy that is not empty on its own line below it.
 func withLines(err error, remedies ...string) error {
 	for _, remedy := range remedies {
 		if remedy != "" {
@@ -48,16 +49,17 @@ func withLines(err error, remedies ...string) error {
 	return err
 }
 
-// secretRemedies are about the secrets that a failed step asked for in vain.
+// secretRemedies returns a remedy for each secret that a failed step asked for and did not get.
 func secretRemedies(step *buildkit.StepError) (remedies []string) {
 	for _, id := range step.MissingSecrets {
-		remedies = append(remedies, fmt.Sprintf("a step asks for the secret %q, which was not given: add it to secrets, "+
-			"or correct its id in the Dockerfile", id))
+		remedies = append(remedies, fmt.Sprintf("a step asks for the secret %q, which was not given: add it to "+
+			"secrets, or correct its id in the Dockerfile", id))
 	}
 	return remedies
 }
 
-// emulatorRemedy names what to install when a step is for a platform that the machine cannot run; "" when it can.
+// emulatorRemedy names the package to install if a step failed because the machine cannot run its platform. Otherwise
+// it returns "".
 func emulatorRemedy(step *buildkit.StepError) string {
 	if !strings.Contains(strings.Join(append(step.Output, step.Reason), "\n"), "exec format error") {
 		return ""

@@ -2,33 +2,36 @@ package provider
 
 import "github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 
-// imageRemedies are about images that the builder did not get.
+// imageRemedies are the remedies for a base image that the builder could not pull.
 var imageRemedies = map[buildkit.Fault]string{
 	buildkit.NotFound: "correct its name or its tag, or push it first",
-	buildkit.RateLimited: "the registry limits how often images are pulled: log in to it (docker login, or registries), or " +
-		"take the base image from a mirror, such as a pull-through cache of Amazon ECR",
+	buildkit.RateLimited: "the registry limits how often images are pulled: log in to it (docker login, or " +
+		"registries), or take the base image from a mirror, such as a pull-through cache of Amazon ECR",
 	buildkit.PlainHTTP: "the registry speaks plain http: serve it over https, or set insecure for it in registries; " +
 		"a builder of your own needs http in its buildkitd.toml",
-	buildkit.Untrusted: "give the builder the authority that signed the registry's certificate: caFile in registries for " +
-		"the provider's own, ca in its buildkitd.toml for another",
+	buildkit.Untrusted: "give the builder the authority that signed the registry's certificate: caFile in registries " +
+		"for the provider's own, ca in its buildkitd.toml for another",
 	buildkit.Unreachable: "check the name of the base image, and that the builder reaches its registry",
-	buildkit.Incomplete:  "its registry does not serve all that belongs to it: push that image again, or take another tag",
-	buildkit.OldManifest: "it was pushed by a Docker older than 1.10, in a form that BuildKit does not read: copy it, for example " +
-		"with skopeo copy --format v2s2, and name the copy",
+	buildkit.Incomplete: "its registry does not serve all that belongs to it: push that image again, or take " +
+		"another tag",
+	buildkit.OldManifest: "it was pushed by a Docker older than 1.10, in a form that BuildKit does not read: copy " +
+		"it, for example with skopeo copy --format v2s2, and name the copy",
 	buildkit.BrokenServer: "the fault is in its registry: try again later",
-	buildkit.Denied:       "log in to the registry of the base image (docker login, or registries), or correct its name",
+	buildkit.Denied: "log in to the registry of the base image (docker login, or registries), or correct its " +
+		"name",
 }
 
-// stepRemedies are about steps, and about what the daemon says of none.
+// stepRemedies are the remedies for a failed step, and for other errors of the daemon.
 var stepRemedies = map[buildkit.Fault]string{
-	buildkit.NoSource: "COPY and ADD take files of the build context, without those that .dockerignore leaves out; with " +
-		"--from, files of that stage or context. " + madeElsewhereRemedy,
+	buildkit.NoSource: "COPY and ADD take files of the build context, without those that .dockerignore leaves out; " +
+		"with --from, files of that stage or context. " + madeElsewhereRemedy,
 	buildkit.NoKey: "give the agent or keys with this id in ssh (default, for a mount without one)",
-	buildkit.NetworkRefused: "start the builder with --allow-insecure-entitlement network.host, or leave network at its " +
-		"default",
-	buildkit.SecurityInsecure: "a step of the Dockerfile asks for all privileges, which the provider gives to none: take " +
-		"--security=insecure out of its RUN, or do what needs it outside of the build",
-	buildkit.LostCache: "the builder has lost a part of its build cache: run it again; if that does not help, empty the cache",
-	buildkit.NetworkHost: "a step of the Dockerfile asks for the network of the machine: take --network=host out of its " +
-		"RUN or, if you trust it with everything that listens there, set network: host in the program",
+	buildkit.NetworkRefused: "start the builder with --allow-insecure-entitlement network.host, or leave network at " +
+		"its default",
+	buildkit.SecurityInsecure: "a step of the Dockerfile asks for all privileges, which the provider gives to none: " +
+		"take --security=insecure out of its RUN, or do what needs it outside of the build",
+	buildkit.LostCache: "the builder has lost a part of its build cache: run it again; if that does not help, empty " +
+		"the cache",
+	buildkit.NetworkHost: "a step of the Dockerfile asks for the network of the machine: take --network=host out of " +
+		"its RUN or, if you trust it with everything that listens there, set network: host in the program",
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
-// explainDisk adds to the error of a build on a full disk which disk it is, and what to do about it.
+// explainDisk adds to the error of a build on a full disk which disk it is, and a remedy.
 func (b builder) explainDisk(err error) error {
 	own := daemon.Disk{}
 	if b.own() {
@@ -19,11 +19,15 @@ func (b builder) explainDisk(err error) error {
 	return diskError(err, b.endpoint, own)
 }
 
-// diskError is explainDisk of a builder at endpoint, whose disk is known if it is the embedded daemon. A step that ran
-// wrote to the same disk, unless to a tmpfs: nobody can tell, since BuildKit removes what the step wrote.
+// diskError adds a remedy to an error about a full disk. own is the disk of the embedded daemon, or zero for the
+// builder at endpoint.
+//
+// If a step reports a full disk, that is the builder's disk or a tmpfs. Nobody can tell, because BuildKit removes what
+// the step wrote.
 func diskError(err error, endpoint string, own daemon.Disk) error {
 	step, isStep := errors.AsType[*buildkit.StepError](err)
-	wrote := isStep && step.ExitCode != 0 && strings.Contains(strings.Join(step.Output, "\n"), "No space left on device")
+	wrote := isStep && step.ExitCode != 0 &&
+		strings.Contains(strings.Join(step.Output, "\n"), "No space left on device")
 	switch {
 	case isDiskFull(err) && own.Path == "":
 		return withLines(err, "the disk of the builder is full: free space there, for example with buildctl --addr "+
@@ -49,7 +53,7 @@ func isDiskFull(err error) bool {
 	return ok && other.Fault == buildkit.DiskFull
 }
 
-// diskRemedy tells how the folder of the embedded daemon gets space.
+// diskRemedy returns how to get space for the folder of the embedded daemon.
 func diskRemedy(path string) string {
 	return fmt.Sprintf("Free space there, or remove the folder while nothing builds, as only the build cache is in it "+
 		"(sudo rm -rf %s), or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another disk", shell.Quote(path))

@@ -18,21 +18,21 @@ const privileged = "If this is a container, run it with --privileged"
 // place of $words; between single quotes they are one word of a shell.
 var embeddedRemedies = map[daemon.Fault]string{
 	daemon.NotLinux: "Set BUILDKIT_HOST or the input builder.endpoint to a BuildKit daemon that runs elsewhere",
-	daemon.NotRoot: "Run pulumi as root (sudo -E pulumi up), or start a rootless buildkitd (rootlesskit buildkitd) and set " +
-		"BUILDKIT_HOST=unix://$XDG_RUNTIME_DIR/buildkit/buildkitd.sock",
+	daemon.NotRoot: "Run pulumi as root (sudo -E pulumi up), or start a rootless buildkitd (rootlesskit buildkitd) " +
+		"and set BUILDKIT_HOST=unix://$XDG_RUNTIME_DIR/buildkit/buildkitd.sock",
 	daemon.NoProc: "Mount /proc",
 	daemon.ProgramMissing: "Install the whole plugin archive, or in a checkout run make build and put bin/ on " +
 		"PATH",
 	daemon.ProgramMode:       "Run chmod 755 '$path'",
 	daemon.ProgramUnreadable: "Let this user read it",
-	daemon.ProgramBroken: "Replace it by one for this machine: install the whole plugin archive, or in a checkout run " +
-		"make build",
+	daemon.ProgramBroken: "Replace it by one for this machine: install the whole plugin archive, or in a checkout " +
+		"run make build",
 	daemon.NoExec: "Run mount -o remount,exec on it, or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another one",
 
 	daemon.NoOverlay:     "Run modprobe overlay",
 	daemon.OverlayDenied: privileged,
-	daemon.OverlayUnsupported: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder on ext4 or xfs; if this is a container, to a " +
-		"volume",
+	daemon.OverlayUnsupported: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder on ext4 or xfs; if this is a container, " +
+		"to a volume",
 	daemon.NoCgroups:       "Run mount -t cgroup2 none /sys/fs/cgroup",
 	daemon.CgroupsReadOnly: privileged,
 
@@ -42,8 +42,8 @@ var embeddedRemedies = map[daemon.Fault]string{
 	daemon.FolderShared:   "Remove the folder, or set PULUMI_BUILDKIT_DAEMON_DIR to another one",
 	daemon.FolderForeign:  "Set PULUMI_BUILDKIT_DAEMON_DIR to a new or an empty folder",
 	daemon.FolderNewer:    "Update the provider, or set PULUMI_BUILDKIT_DAEMON_DIR to another folder",
-	daemon.FolderPlanted: "Remove the folder (sudo rm -rf '$path'), for another user may have put something into it. Only " +
-		"the build cache is lost",
+	daemon.FolderPlanted: "Remove the folder (sudo rm -rf '$path'), for another user may have put something into it. " +
+		"Only the build cache is lost",
 	daemon.ParentOwner: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder of user $user, below folders that only root and " +
 		"user $user can replace",
 	daemon.ParentShared: "Run chmod go-w '$path', or chmod +t '$path' if others need to write there, or set " +

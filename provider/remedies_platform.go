@@ -13,8 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// explainPlatform adds to the error about a base image that is there for other platforms which ones these are. It asks
-// the registry, unless only the Dockerfile says that this process may.
+// explainPlatform adds a remedy to the error about a base image that does not have the wanted platform: the platforms
+// that it has. It asks the registry for them, unless only the Dockerfile leads to that registry.
 func (s *settings) explainPlatform(ctx context.Context, op operation, plan inputs.Plan, err error) error {
 	base, ok := errors.AsType[*buildkit.BaseImageError](err)
 	if !ok || base.Fault != buildkit.NoPlatform {
@@ -27,7 +27,7 @@ func (s *settings) explainPlatform(ctx context.Context, op operation, plan input
 	return withLines(err, platformRemedy(base, has))
 }
 
-// platformsOf returns the platforms of an image; none when the registry does not tell.
+// platformsOf returns the platforms of an image, or none if the registry does not tell them.
 func (s *settings) platformsOf(ctx context.Context, op operation, ref string) []string {
 	tag, err := registry.ParseTag(ref)
 	if err != nil {
@@ -51,13 +51,13 @@ func (s *settings) platformsOf(ctx context.Context, op operation, ref string) []
 	return slices.Compact(slices.Sorted(slices.Values(found)))
 }
 
-// platformRemedy names the platform that was wanted and those that the image has, if they are known.
+// platformRemedy names the wanted platform and, if they are known, the platforms of the image.
 func platformRemedy(base *buildkit.BaseImageError, has []string) string {
 	wanted := cmp.Or(base.Platform, "the builder's own platform")
 	known := fmt.Sprintf("%s has no image for %s", base.Ref, wanted)
 	if len(has) > 0 {
 		known += ", only for " + strings.Join(has, ", ")
 	}
-	return known + ". Take a base image that has it, or build for another platform: change platforms, or --platform where " +
-		"the Dockerfile names one"
+	return known + ". Take a base image that has it, or build for another platform: change platforms, or --platform " +
+		"where the Dockerfile names one"
 }

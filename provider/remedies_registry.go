@@ -12,7 +12,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// remediedError is an error with what to do about it. Its own errors need no further remedy.
+// remediedError is an error with its remedy. The errors in it get no further remedy.
 type remediedError struct {
 	error
 	remedy string
@@ -24,10 +24,10 @@ func (e *remediedError) Error() string { return fmt.Sprintf("%v; %s", e.error, e
 // Unwrap returns the error without the remedy.
 func (e *remediedError) Unwrap() error { return e.error }
 
-// explainRegistry adds to an error what to do about the faults of package registry in it: to each of several errors its
-// own. A fault that has its remedy gets no other one, however often explainRegistry is called.
+// explainRegistry adds to an error the remedies for the faults of package registry in it. Each of several errors gets
+// its own. A second call changes nothing.
 func explainRegistry(err error) error {
-	if failures, ok := err.(*registry.TagErrors); ok { //nolint:errorlint // one that is wrapped has words around it
+	if failures, ok := err.(*registry.TagErrors); ok { //nolint:errorlint // a wrapped one has text around it
 		var all []error
 		for _, failure := range failures.Each {
 			all = append(all, explainRegistry(failure))
@@ -41,8 +41,8 @@ func explainRegistry(err error) error {
 	return &remediedError{error: err, remedy: strings.Join(remedies, "; ")}
 }
 
-// remediesOf returns the remedies of the faults in an error, each once: first those of its causes, then its own, then
-// that of the other failure that led to it.
+// remediesOf returns the remedies of the faults in an error, each once. First come those of its causes, then its own,
+// then that of its Reason.
 func remediesOf(err error) (remedies []string) {
 	add := func(more ...string) {
 		for _, remedy := range more {
@@ -69,7 +69,7 @@ func remediesOf(err error) (remedies []string) {
 	return remedies
 }
 
-// registryRemedy returns the remedy of a fault; "" if there is none.
+// registryRemedy returns the remedy of a fault, or "" if there is none.
 func registryRemedy(e *fault.Error) string {
 	remedy := cmp.Or(registryRemedies[e.Kind], contentRemedies[e.Kind], loginRemedies[e.Kind], tagRemedies[e.Kind])
 	if e.Amazon {

@@ -12,8 +12,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// reservedPaths returns what no build context has: the folders of this provider, which change with each build, the state of the
-// backend, which changes with each run, and Pulumi's plugins and credentials.
+// reservedPaths returns the paths that no build context may contain. These are the folders of this provider, which
+// change with each build, the state of a file backend, which changes with each run, and Pulumi's plugins and
+// credentials.
 func reservedPaths(ctx context.Context) []source.Reserved {
 	var all []source.Reserved
 	add := func(path string, own bool) {
@@ -27,11 +28,12 @@ func reservedPaths(ctx context.Context) []source.Reserved {
 	add(daemon.Folder(), true)
 	add(stateFolder(ctx), false)
 	add(pulumiHome(), false)
-	add(credentialsFile(), false) // also where the home is the context itself
+	add(credentialsFile(), false) // needed if the home itself is the context
 	return all
 }
 
-// loadInputs records the local inputs of a plan. The errors have their remedies. Nobody is told twice in a run what is left out.
+// loadInputs records the local inputs of a plan. Its errors have their remedies. It logs once per run that a path is
+// left out.
 func (r *imageResource) loadInputs(ctx context.Context, plan inputs.Plan) (*inputs.Inputs, error) {
 	plan.Files.Reserved = reservedPaths(ctx)
 	in, err := r.walks.Load(ctx, plan)
@@ -39,14 +41,15 @@ func (r *imageResource) loadInputs(ctx context.Context, plan inputs.Plan) (*inpu
 		return nil, explainContext(err)
 	}
 	for _, path := range in.LeftOut() {
-		if _, told := r.leftOut.LoadOrStore(path, true); !told {
-			loggerOf(ctx).infof("%s is left out of the build context: Pulumi keeps its state, plugins or credentials there", path)
+		if _, logged := r.leftOut.LoadOrStore(path, true); !logged {
+			loggerOf(ctx).infof("%s is left out of the build context: Pulumi keeps its state, plugins or credentials "+
+				"there", path)
 		}
 	}
 	return in, nil
 }
 
-// explainContext adds what to do to an error about the files of a build context.
+// explainContext adds a remedy to an error about the files of a build context.
 func explainContext(err error) error {
 	if own, ok := errors.AsType[*source.ReservedError](err); ok {
 		return fmt.Errorf("%w. Its files change with each build: build another folder, or set XDG_CACHE_HOME or "+
@@ -58,8 +61,9 @@ func explainContext(err error) error {
 	return err
 }
 
-// changedFileRemedy tells what to do about a file that changed meanwhile. Nobody knows who wrote it: an editor is done by now, a
-// program that keeps a log or a database is not.
+// changedFileRemedy returns the remedy for a file that changed during the build.
+//
+// Nobody knows what wrote the file. An editor has finished by now, but a program may write a log or a database again.
 func changedFileRemedy(changed *inputs.ChangedFileError) string {
 	line := fmt.Sprintf("the line %s to %s", changed.Pattern, changed.IgnoreFile)
 	switch changed.Change {

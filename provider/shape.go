@@ -11,8 +11,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// schemaErrors tells what of a value does not fit a type of the schema: properties that it does not have, those that it must have
-// and values of another kind. It names each by its path. What is unknown fits everything.
+// schemaErrors returns what in a value does not fit a type of the schema: properties that do not exist, properties that
+// are missing, and values of another kind. It names each by its path. An unknown value fits every type.
 func schemaErrors(v property.Value, t reflect.Type, path string) []p.CheckFailure {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -38,30 +38,34 @@ func schemaErrors(v property.Value, t reflect.Type, path string) []p.CheckFailur
 	case isKind(v, t.Kind()):
 		return nil
 	}
-	return []p.CheckFailure{{Property: path, Reason: fmt.Sprintf("it must be %s, and is %s", kindName(t), kindOfValue(v))}}
+	reason := fmt.Sprintf("it must be %s, and is %s", kindName(t), kindOfValue(v))
+	return []p.CheckFailure{{Property: path, Reason: reason}}
 }
 
+// objectErrors returns what in an object does not fit a struct type.
 func objectErrors(object property.Map, t reflect.Type, path string) []p.CheckFailure {
 	var failures []p.CheckFailure
 	known := fieldsOf(t)
 	for key, v := range object.AllStable {
 		field, ok := known[key]
 		if !ok {
-			failures = append(failures, p.CheckFailure{Property: joinPath(path, key), Reason: "there is no such property here; there are " +
-				strings.Join(slices.Sorted(maps.Keys(known)), ", ")})
+			failures = append(failures, p.CheckFailure{Property: joinPath(path, key), Reason: "there is no such " +
+				"property here; there are " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")})
 			continue
 		}
 		failures = append(failures, schemaErrors(v, field.kind, joinPath(path, key))...)
 	}
 	for _, key := range slices.Sorted(maps.Keys(known)) {
 		if v, ok := object.GetOk(key); !known[key].optional && (!ok || v.IsNull()) {
-			failures = append(failures, p.CheckFailure{Property: joinPath(path, key), Reason: "it is missing, and required"})
+			failures = append(failures, p.CheckFailure{
+				Property: joinPath(path, key), Reason: "it is missing, and required",
+			})
 		}
 	}
 	return failures
 }
 
-// dropUnknownFields is the object without what the type has no field for, at any depth.
+// dropUnknownFields returns the value without the properties that its type does not have, at any depth.
 func dropUnknownFields(v property.Value, t reflect.Type) property.Value {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -136,8 +140,8 @@ func isKind(v property.Value, kind reflect.Kind) bool {
 
 func kindName(t reflect.Type) string {
 	words := map[reflect.Kind]string{
-		reflect.String: "a text", reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Float64: "a number",
-		reflect.Slice: "a list", reflect.Map: "a map", reflect.Struct: "an object",
+		reflect.String: "a text", reflect.Bool: "true or false", reflect.Int: "a whole number",
+		reflect.Float64: "a number", reflect.Slice: "a list", reflect.Map: "a map", reflect.Struct: "an object",
 	}
 	if t.Kind() == reflect.Struct {
 		return "an object with " + strings.Join(slices.Sorted(maps.Keys(fieldsOf(t))), ", ")

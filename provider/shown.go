@@ -9,15 +9,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
 
-// What a person sees of the provider leaves it in this file. Errors, reasons and messages have texts of others in them:
-// of registries, daemons, steps, Dockerfiles and names of files. Each passes through package foreign as a whole.
+// Everything that the provider shows to a person leaves it through this file. Errors, reasons and messages contain
+// foreign text: from registries, daemons, steps, Dockerfiles and file names. Each passes through package foreign as a
+// whole.
 
-// logger shows messages of the operation that a context belongs to.
+// logger shows messages of one operation.
 type logger struct{ to p.Logger }
 
-// loggerOf returns the one of ctx.
+// loggerOf returns the logger of the operation that ctx belongs to.
 func loggerOf(ctx context.Context) logger {
-	return logger{p.GetLogger(ctx)} //nolint:forbidigo // this is what others are to call
+	return logger{p.GetLogger(ctx)} //nolint:forbidigo // everything else calls loggerOf
 }
 
 func (l logger) debugf(format string, values ...any) {
@@ -34,10 +35,10 @@ func (l logger) warningf(format string, values ...any) {
 	l.to.Warning(foreign.Text(fmt.Sprintf(format, withRemedies(values)...)))
 }
 
-// status replaces the line that is shown beside the resource.
+// status replaces the line beside the resource.
 func (l logger) status(line string) { l.to.InfoStatus(foreign.Line(line)) }
 
-// shownError is an error with a text that may be shown.
+// shownError replaces the text of an error by one that is safe to show.
 type shownError struct {
 	text  string
 	cause error
@@ -46,8 +47,7 @@ type shownError struct {
 func (e *shownError) Error() string { return e.text }
 func (e *shownError) Unwrap() error { return e.cause }
 
-// showError returns err with the remedies of package registry's faults, and with another text if a part of it should not
-// be shown as it is.
+// showError returns err with the remedies for faults of package registry, and with a text that is safe to show.
 func showError(err error) error {
 	if err == nil {
 		return nil
@@ -59,8 +59,8 @@ func showError(err error) error {
 	return err
 }
 
-// showResponse changes the texts of a response, of which the argument is a pointer. Those of a partial state are
-// stored.
+// showResponse makes the texts of a response safe to show. res is a pointer to the response. The engine also stores the
+// texts of a partial state.
 func showResponse(res any) {
 	var partial *p.InitializationFailed
 	switch res := res.(type) {

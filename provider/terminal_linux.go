@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
-// isInteractive tells whether a person watches the CLI at a terminal. The engine does not say, and prints every status line
-// on a line of its own where there is none; so ask the process that started us.
+// isInteractive tells whether a person watches the CLI at a terminal.
+//
+// The engine does not say so, and without a terminal it prints every status line on its own line. So this looks at the
+// standard output and the arguments of the process that started the plugin.
 func isInteractive() bool {
 	parent := fmt.Sprintf("/proc/%d", os.Getppid())
 	out, err := os.Readlink(parent + "/fd/1")

@@ -2,5 +2,6 @@
 
 package provider
 
-// isInteractive is false where the process that started us cannot be asked: a line for each finished step suits both.
+// isInteractive returns false, because this system does not tell the parent's terminal. One line for each finished step
+// is readable both in a log and at a terminal.
 func isInteractive() bool { return false }

@@ -11,50 +11,50 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// waits follows what one operation waits for, up to the moment at which its context ends: what ends afterwards was
-// ended by that. Its methods may be called from any goroutine, and on nil.
+// waits records what one operation waits for, until its context ends. A wait that ends later was ended by the context,
+// so it stays recorded. The methods may be called from any goroutine, and on nil.
 type waits struct {
 	began time.Time
 
 	mu     sync.Mutex
-	ctx    context.Context //nolint:containedctx // of the operation, or of the part of it that is under way
+	ctx    context.Context //nolint:containedctx // of the operation, or of its current part
 	stage  string
 	open   map[*wait]struct{}
 	pushes bool
-	ended  time.Time // when it was first seen that ctx had
+	ended  time.Time // when ctx was first seen to have ended
 }
 
 // wait is something that an operation waits for.
 type wait struct {
 	doing string // such as "running step [1/2] RUN make"
 	since time.Time
-	after string // said after the time that it took; "" is nothing
+	after string // a text to put after the time
 }
 
-// newWaits begins to follow the operation of ctx.
+// newWaits starts to record the waits of the operation of ctx.
 func newWaits(ctx context.Context) *waits {
 	return &waits{began: time.Now(), ctx: ctx, open: map[*wait]struct{}{}}
 }
 
-// newStage begins to follow the operation of ctx, which is at a stage.
+// newStage starts to record the waits of the operation of ctx, which is in a stage.
 func newStage(ctx context.Context, stage string) *waits {
 	w := newWaits(ctx)
 	w.enter(stage)
 	return w
 }
 
-// bind follows a part of the operation, which has a context of its own: when that ends, the operation is stopped. The
-// caller calls unbind before it ends that context itself.
-func (w *waits) bind(ctx context.Context) (unbind func()) { //nolint:contextcheck // the context of the whole is put back
+// bind watches the context of a part of the operation: when that ends, the operation is stopped. The caller calls
+// unbind before it ends that context itself.
+func (w *waits) bind(ctx context.Context) (unbind func()) { //nolint:contextcheck // unbind restores the first context
 	if w == nil {
 		return func() {}
 	}
-	whole := w.ctx // only the goroutine of the operation binds
+	whole := w.ctx // only the goroutine of the operation calls bind
 	w.update(func() { w.ctx = ctx })
 	return func() { w.update(func() { w.ctx = whole }) }
 }
 
-// enter names the stage of the operation, such as "moving tags".
+// enter sets the stage of the operation, such as "moving tags".
 func (w *waits) enter(stage string) {
 	w.update(func() { w.stage = stage })
 }
@@ -64,12 +64,12 @@ func (w *waits) notePush() {
 	w.update(func() { w.pushes = true })
 }
 
-// begin notes a wait. The caller calls end when it is over, once or more often.
+// begin records a wait. The caller calls end, at least once, when the wait is over.
 func (w *waits) begin(doing string) (end func()) {
 	return w.beginWait(wait{doing: doing})
 }
 
-// beginRegistryWait is a registry.Watch.
+// beginRegistryWait records a wait of package registry. It is a registry.Watch.
 func (w *waits) beginRegistryWait(about registry.Wait) (end func()) {
 	return w.beginWait(newRegistryWait(about))
 }
@@ -80,7 +80,7 @@ func (w *waits) beginWait(one wait) (end func()) {
 	return func() { w.update(func() { delete(w.open, &one) }) }
 }
 
-// update changes what is known, unless the operation was stopped.
+// update calls change, unless the operation was stopped.
 func (w *waits) update(change func()) {
 	if w == nil {
 		return
@@ -95,7 +95,8 @@ func (w *waits) update(change func()) {
 	}
 }
 
-// current returns what the operation waits for, or waited for when it was stopped, in no order.
+// current returns the waits of the operation, in no order, and its stage. If the operation was stopped, they are those
+// of that moment.
 func (w *waits) current() (all []wait, stage string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -115,7 +116,7 @@ func (w *waits) hasPushed() bool {
 	return w.pushes
 }
 
-// stopCause returns why and when the operation was stopped; cause is nil if it was not, and at is now.
+// stopCause returns when and why the operation was stopped. If it was not, it returns the current time and nil.
 func (w *waits) stopCause() (at time.Time, cause error) {
 	at = time.Now()
 	if w == nil {
@@ -132,7 +133,7 @@ func (w *waits) stopCause() (at time.Time, cause error) {
 	return at, context.Cause(w.ctx)
 }
 
-// longestFirst sorts waits and returns how many there are beside the first few.
+// longestFirst sorts waits, and returns the first few and the number of the others.
 func longestFirst(all []wait) (first []wait, more int) {
 	const few = 3
 	slices.SortFunc(all, func(a, b wait) int {

@@ -13,21 +13,24 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// stageBuilding is the stage of a build, of which the waits say enough.
+// stageBuilding is the stage of a build. Messages leave it out if there are waits, which say more.
 const stageBuilding = "building"
 
-// contextStage is what an operation is at that hashes the files of a build.
+// contextStage returns the stage of an operation that hashes a build context.
 func contextStage(plan inputs.Plan) string {
 	return "reading the build context " + login.Hide(folderText(plan.Files.Context))
 }
 
-// outcome says what came of an operation that was stopped, as far as that is known; "" if it was to push nothing.
+// outcome returns what a stopped operation has pushed and which tags moved, as far as that is known. It returns "" for
+// an operation without a push.
 func (a applied) outcome(op operation, err error) string {
 	tags, _ := op.tags()
 	if len(tags) == 0 {
 		return ""
 	}
-	others := references(slices.DeleteFunc(slices.Clone(tags), func(t registry.Tag) bool { return slices.Contains(a.tags, t) }))
+	others := references(slices.DeleteFunc(slices.Clone(tags), func(t registry.Tag) bool {
+		return slices.Contains(a.tags, t)
+	}))
 	switch {
 	case len(others) == 0:
 		return "every tag holds the image"
@@ -43,7 +46,7 @@ func (a applied) outcome(op operation, err error) string {
 	return "nothing was pushed and no tag moved"
 }
 
-// movedText says which tags hold the image.
+// movedText returns the text about the tags that hold the image.
 func movedText(tags []registry.Tag) string {
 	if len(tags) == 0 {
 		return ""
@@ -51,7 +54,7 @@ func movedText(tags []registry.Tag) string {
 	return "moved: " + strings.Join(references(tags), ", ") + "; "
 }
 
-// deletedText says which tags are deleted.
+// deletedText returns the text about the tags that were deleted.
 func deletedText(refs []string) string {
 	if len(refs) == 0 {
 		return "no tag is known to be deleted"
@@ -59,7 +62,7 @@ func deletedText(refs []string) string {
 	return "deleted: " + strings.Join(refs, ", ")
 }
 
-// watchExports are exports whose waits are noted.
+// watchExports returns the exports with sinks that record their waits.
 func (w *waits) watchExports(all []buildkit.Export) []buildkit.Export {
 	for i, e := range all {
 		if e.Open == nil {
@@ -78,7 +81,7 @@ func (w *waits) watchExports(all []buildkit.Export) []buildkit.Export {
 	return all
 }
 
-// watchedSink notes the wait for what takes an archive.
+// watchedSink is a sink that records its waits.
 type watchedSink struct {
 	buildkit.Sink
 	waits *waits

@@ -17,10 +17,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// limitError is the cause of a context whose time is over.
+// limitError is the cause of a context that reached its time limit.
 type limitError struct {
 	limit time.Duration
-	input string // that sets the limit; "" if it cannot be set
+	input string // the input that sets the limit; "" if none does
 }
 
 // Error names the limit.
@@ -37,14 +37,14 @@ type stoppedError struct {
 	cause error
 }
 
-// Error is the sentence.
+// Error returns the sentence.
 func (e *stoppedError) Error() string { return e.text }
 
-// Unwrap is what the operation returned.
+// Unwrap returns the error of the operation.
 func (e *stoppedError) Unwrap() error { return e.cause }
 
-// explain returns an error that says what the operation waited for when it was stopped or when its daemon ended, and
-// what came of it. An error of an operation that was not stopped stays as it is.
+// explain returns an error that says what the operation waited for when it was stopped or when its daemon ended. The
+// outcome follows. The error of an operation that was not stopped stays as it is.
 func (w *waits) explain(err error, outcome string) error {
 	if err == nil {
 		return nil
@@ -80,7 +80,7 @@ func (w *waits) explain(err error, outcome string) error {
 	return &stoppedError{text + remedy, err}
 }
 
-// isEnd tells whether an error says no more than that the context has ended.
+// isEnd tells whether an error only says that the context ended.
 func isEnd(err, cause error) bool {
 	return errors.Is(err, cause) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
@@ -105,7 +105,7 @@ func stopText(cause error, took time.Duration) (head, remedy string) {
 		fmt.Sprintf(". Raise %s if it only needs more time", over.input)
 }
 
-// activity says what was under way: the waits that took longest, else the stage.
+// activity returns what the operation was doing: its longest waits or, without waits, its stage.
 func activity(all []wait, stage string, now time.Time) string {
 	first, more := longestFirst(all)
 	if len(first) == 0 {
@@ -116,7 +116,8 @@ func activity(all []wait, stage string, now time.Time) string {
 	}
 	var texts []string
 	for _, one := range first {
-		texts = append(texts, fmt.Sprintf("%s for %s%s", shortLine(one.doing), shortDuration(max(0, now.Sub(one.since))), one.after))
+		took := shortDuration(max(0, now.Sub(one.since)))
+		texts = append(texts, fmt.Sprintf("%s for %s%s", shortLine(one.doing), took, one.after))
 	}
 	if more > 0 {
 		texts = append(texts, fmt.Sprintf("%d more", more))
@@ -131,7 +132,7 @@ func activity(all []wait, stage string, now time.Time) string {
 	return stage + ", " + text
 }
 
-// shortDuration is a duration as a person says it.
+// shortDuration returns a duration with few digits.
 func shortDuration(d time.Duration) string {
 	if d < time.Second/10 {
 		return d.Round(time.Millisecond).String()
@@ -142,10 +143,10 @@ func shortDuration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// longDigest is cut to its beginning in a sentence.
+// longDigest matches a digest, of which a sentence shows only the beginning.
 var longDigest = regexp.MustCompile(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
 
-// shortLine is a text of others as a part of a sentence.
+// shortLine returns foreign text as a part of a sentence: cleaned, in one line and cut.
 func shortLine(text string) string {
 	const width = 160
 	words := []rune(strings.Join(strings.Fields(longDigest.ReplaceAllString(foreign.Line(text), "$1…")), " "))
@@ -155,7 +156,7 @@ func shortLine(text string) string {
 	return string(words)
 }
 
-// newRegistryWait is what a call of package registry waits for.
+// newRegistryWait converts a wait of package registry.
 func newRegistryWait(w registry.Wait) wait {
 	switch w.Kind {
 	case registry.WaitHelper:
@@ -175,7 +176,7 @@ func newRegistryWait(w registry.Wait) wait {
 	return wait{doing: doing}
 }
 
-// newBuildWait is what a build waits for.
+// newBuildWait converts a wait of a build.
 func newBuildWait(w buildkit.Wait) wait {
 	return wait{doing: buildWaitText(w) + progressText(w), since: w.Since}
 }
@@ -216,7 +217,7 @@ func buildWaitText(w buildkit.Wait) string {
 	return text
 }
 
-// folderText is a folder of this machine; "." is said in full.
+// folderText returns the path of a folder. It returns the absolute path for ".".
 func folderText(folder string) string {
 	if abs, err := filepath.Abs(folder); folder == "." && err == nil {
 		return abs
@@ -224,7 +225,7 @@ func folderText(folder string) string {
 	return folder
 }
 
-// progressText says in parentheses how far a build is with what it waits for, as far as that is known.
+// progressText returns in parentheses how far a build is with a wait, or "" if that is not known.
 func progressText(w buildkit.Wait) string {
 	text := w.Detail
 	switch {
