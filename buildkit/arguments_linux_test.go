@@ -21,7 +21,7 @@ import (
 const inlineCacheKey = `"moby.buildkit.cache.v0"`
 
 // config is the configuration of the only image, as text.
-func (s *steps) config(t *testing.T, built buildkit.Built) string {
+func (s *stepBuilder) config(t *testing.T, built buildkit.Built) string {
 	t.Helper()
 	text, err := s.image(t, built).RawConfigFile()
 	if err != nil {
@@ -30,21 +30,21 @@ func (s *steps) config(t *testing.T, built buildkit.Built) string {
 	return string(text)
 }
 
-// with builds a Dockerfile with one build argument.
-func (s *steps) with(t *testing.T, dockerfile, name, value string) buildkit.Built {
+// buildWithArg builds a Dockerfile with one build argument.
+func (s *stepBuilder) buildWithArg(t *testing.T, dockerfile, name, value string) buildkit.Built {
 	t.Helper()
 	plan := s.plan(t, dockerfile)
 	plan.BuildArgs = map[string]string{name: value}
-	return s.built(t, plan)
+	return s.mustBuild(t, plan)
 }
 
 func TestInlineCacheByArgument(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	for value, want := range map[string]bool{
 		"1": true, "true": true, "T": true, "0": false, "false": false, "": false, "yes": false,
 	} {
-		built := s.with(t, "RUN true", "BUILDKIT_INLINE_CACHE", value)
+		built := s.buildWithArg(t, "RUN true", "BUILDKIT_INLINE_CACHE", value)
 		if got := strings.Contains(s.config(t, built), inlineCacheKey); got != want {
 			t.Errorf("%q: the image has a cache: %t", value, got)
 		}
@@ -52,7 +52,7 @@ func TestInlineCacheByArgument(t *testing.T) {
 	plan := s.plan(t, "RUN true")
 	plan.BuildArgs = map[string]string{"BUILDKIT_INLINE_CACHE": "1"}
 	both, err := s.solve(t.Context(), plan, buildkit.Access{CacheTo: []buildkit.Cache{{Type: "inline"}}})
-	if err != nil || both.Digest != s.built(t, plan).Digest {
+	if err != nil || both.Digest != s.mustBuild(t, plan).Digest {
 		t.Errorf("asked for twice it is %v, %v", both, err)
 	}
 }
@@ -60,12 +60,12 @@ func TestInlineCacheByArgument(t *testing.T) {
 // An image of one platform becomes an index, which has the annotations too.
 func TestMultiPlatformByArgument(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	for value, want := range map[string]int{"1": 1, "true": 1, "0": 0, "": 0} {
 		plan := s.plan(t, "RUN true")
 		plan.BuildArgs = map[string]string{"BUILDKIT_MULTI_PLATFORM": value}
 		plan.Annotations, plan.TestTargets = map[string]string{"a": "b"}, []string{"base"}
-		d := s.document(t, s.built(t, plan).Digest)
+		d := s.document(t, s.mustBuild(t, plan).Digest)
 		if len(d.Manifests) != want || d.Annotations["a"] != "b" {
 			t.Errorf("%q: %d manifests, annotations %v", value, len(d.Manifests), d.Annotations)
 		}
@@ -74,10 +74,10 @@ func TestMultiPlatformByArgument(t *testing.T) {
 
 func TestHostnameByArgument(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	for value, want := range map[string]string{"builder-7": "builder-7\n", "": "buildkitsandbox\n"} {
-		built := s.with(t, "RUN hostname >/name", "BUILDKIT_SANDBOX_HOSTNAME", value)
-		if got := s.file(t, built, "name"); got != want {
+		built := s.buildWithArg(t, "RUN hostname >/name", "BUILDKIT_SANDBOX_HOSTNAME", value)
+		if got := s.fileContent(t, built, "name"); got != want {
 			t.Errorf("%q: got %q", value, got)
 		}
 	}
@@ -86,14 +86,14 @@ func TestHostnameByArgument(t *testing.T) {
 // Cache mounts of one id are as many as there are names, and stay apart from those without.
 func TestCacheMountsByArgument(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	id := strings.ReplaceAll(s.repository, "/", "-")
 	for _, c := range []struct{ name, word, want string }{
 		{"one", "a", "a"}, {"two", "b", "b"}, {"", "c", "c"}, {"one", "d", "ad"}, {"", "e", "ce"},
 	} {
 		run := "RUN --mount=type=cache,id=" + id + ",target=/c printf " + c.word + " >>/c/f; cp /c/f /f"
-		built := s.with(t, run, "BUILDKIT_CACHE_MOUNT_NS", c.name)
-		if got := s.file(t, built, "f"); got != c.want {
+		built := s.buildWithArg(t, run, "BUILDKIT_CACHE_MOUNT_NS", c.name)
+		if got := s.fileContent(t, built, "f"); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -101,13 +101,13 @@ func TestCacheMountsByArgument(t *testing.T) {
 
 func TestDockerfileCheckByArgument(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	const dockerfile = "MAINTAINER nobody"
 	for value, want := range map[string]string{
 		"": "MaintainerDeprecated", "skip=all": "", "skip=MaintainerDeprecated;error=true": "",
 	} {
 		s.events = nil
-		s.with(t, dockerfile, "BUILDKIT_DOCKERFILE_CHECK", value)
+		s.buildWithArg(t, dockerfile, "BUILDKIT_DOCKERFILE_CHECK", value)
 		if got := s.warnings(); !strings.Contains(got, want) || (got == "") != (want == "") {
 			t.Errorf("%q: warned %q", value, got)
 		}
@@ -129,13 +129,13 @@ func TestDockerfileCheckByArgument(t *testing.T) {
 // The frontend that BuildKit has itself is the one in this program: nobody fetches what the Dockerfile asks for.
 func TestOwnFrontendByArgument(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	plan := s.plan(t, "RUN echo built >/built")
 	plan.Files.Inline = append([]byte("# syntax=127.0.0.1:1/nobody/frontend:1\n"), plan.Files.Inline...)
 	plan.BuildArgs = map[string]string{"BUILDKIT_SYNTAX": "dockerfile.v0"}
 	for _, plan.Provenance = range []string{"", "max"} {
 		built, err := s.solve(t.Context(), plan, buildkit.Access{Guard: &buildkit.Guard{}})
-		if err != nil || plan.Provenance == "" && s.file(t, built, "built") != "built\n" {
+		if err != nil || plan.Provenance == "" && s.fileContent(t, built, "built") != "built\n" {
 			t.Errorf("%q: %v", plan.Provenance, err)
 		}
 	}
@@ -144,8 +144,8 @@ func TestOwnFrontendByArgument(t *testing.T) {
 // The time of the configuration is the argument's. The files keep theirs, unlike under an epoch.
 func TestSourceDateEpochByArgument(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
-	built := s.with(t, "RUN true", "SOURCE_DATE_EPOCH", "1700000000")
+	s := newStepBuilder(t)
+	built := s.buildWithArg(t, "RUN true", "SOURCE_DATE_EPOCH", "1700000000")
 	if config := s.config(t, built); !strings.Contains(config, `"created":"2023-11-14T22:13:20Z"`) {
 		t.Errorf("got %s", config)
 	}
@@ -153,20 +153,20 @@ func TestSourceDateEpochByArgument(t *testing.T) {
 
 func TestGitFolderByArgument(t *testing.T) {
 	t.Parallel()
-	s, url := newSteps(t), gitSite(t, "FROM scratch\nCOPY . /\n")
+	s, url := newStepBuilder(t), serveGit(t, "FROM scratch\nCOPY . /\n")
 	for value, want := range map[string]bool{"1": true, "true": true, "0": false, "": false} {
 		plan := inputs.Plan{Files: inputs.Files{Context: url}, Repositories: []string{s.repository},
 			BuildArgs: map[string]string{
 				"BUILDKIT_CONTEXT_KEEP_GIT_DIR": value, "BUILDKIT_GIT_ADVICE": value, "BUILDKIT_BUILD_NAME": "x",
 			}}
-		if got := s.has(t, s.built(t, plan), ".git/HEAD"); got != want {
+		if got := s.hasFile(t, s.mustBuild(t, plan), ".git/HEAD"); got != want {
 			t.Errorf("%q: .git is there: %t", value, got)
 		}
 	}
 }
 
-// has tells whether the image has a file.
-func (s *steps) has(t *testing.T, built buildkit.Built, path string) bool {
+// hasFile tells whether the image has a file.
+func (s *stepBuilder) hasFile(t *testing.T, built buildkit.Built, path string) bool {
 	t.Helper()
 	content := mutate.Extract(s.image(t, built))
 	defer content.Close()
@@ -181,11 +181,11 @@ func (s *steps) has(t *testing.T, built buildkit.Built, path string) bool {
 	}
 }
 
-// gitSite serves a repository with a Dockerfile on the branch main, and returns its URL.
-func gitSite(t *testing.T, dockerfile string) string {
+// serveGit serves a repository with a Dockerfile on the branch main, and returns its URL.
+func serveGit(t *testing.T, dockerfile string) string {
 	t.Helper()
 	dir := t.TempDir()
-	put(filepath.Join(dir, "Dockerfile"), dockerfile)
+	writeFile(filepath.Join(dir, "Dockerfile"), dockerfile)
 	for _, args := range [][]string{
 		{"init", "-q", "-b", "main"}, {"add", "."}, {"commit", "-qm", "x"}, {"update-server-info"},
 	} {

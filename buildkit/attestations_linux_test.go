@@ -16,7 +16,7 @@ import (
 )
 
 // attestations are the in-toto statements of the only platform, by the type of their predicate.
-func (s *steps) attestations(t *testing.T, built buildkit.Built) map[string]string {
+func (s *stepBuilder) attestations(t *testing.T, built buildkit.Built) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, m := range s.document(t, built.Digest).Manifests {
@@ -30,7 +30,7 @@ func (s *steps) attestations(t *testing.T, built buildkit.Built) map[string]stri
 	return found
 }
 
-func (s *steps) blob(t *testing.T, digest string) string {
+func (s *stepBuilder) blob(t *testing.T, digest string) string {
 	t.Helper()
 	host, path, _ := strings.Cut(s.repository, "/")
 	req, err := http.NewRequestWithContext(
@@ -57,7 +57,7 @@ const slsa = "https://slsa.dev/provenance/v1"
 // values.
 func TestProvenanceRecordsTheBuild(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	for mode, full := range map[string]bool{"min": false, "max": true} {
 		plan := s.plan(t, "ARG VERSION\nRUN --mount=type=secret,id=npm echo $VERSION; cat /run/secrets/npm\n"+
 			"FROM base AS test\nRUN true\nFROM base\nRUN --mount=type=secret,id=npm cat /run/secrets/npm")
@@ -101,7 +101,7 @@ func TestProvenanceRecordsTheBuild(t *testing.T) {
 // The frontend that provenance records runs at the daemon. What it reads was hashed all the same.
 func TestProvenanceReadsNothingThatWasNotHashed(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	registry := registrytest.New(t)
 	image := registrytest.Image(t, "linux/amd64")
 	config, err := image.ConfigFile()
@@ -114,18 +114,18 @@ func TestProvenanceReadsNothingThatWasNotHashed(t *testing.T) {
 		t.Fatal(err)
 	}
 	registry.Push(t, "base:1", image)
-	plan := inline(t.TempDir(), "FROM "+registry.Host()+"/base:1\nCOPY a /a")
+	plan := inlinePlan(t.TempDir(), "FROM "+registry.Host()+"/base:1\nCOPY a /a")
 	plan.Provenance, plan.Repositories = "min", []string{s.repository}
-	alike(t, plan.Files.Context, map[string]string{"a": "a", "secret": "hidden"})
+	writeAlike(t, plan.Files.Context, map[string]string{"a": "a", "secret": "hidden"})
 	_, err = s.solve(t.Context(), plan, buildkit.Access{})
 	if unhashed := new(inputs.UnhashedError); !errors.As(err, &unhashed) || unhashed.Path != "secret" {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAFailingStepIsToldWithProvenanceToo(t *testing.T) {
+func TestStepErrorWithProvenance(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	plan := s.plan(t, "RUN echo so it is; exit 3")
 	plan.Provenance = "max"
 	_, err := s.solve(t.Context(), plan, buildkit.Access{})
@@ -144,26 +144,26 @@ const generator = `ENTRYPOINT ["/bin/sh", "-c", "echo '{\"_type\": \"https://in-
 
 func TestSBOMIsMadeByTheGenerator(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
-	scanner := s.built(t, s.plan(t, generator))
+	s := newStepBuilder(t)
+	scanner := s.mustBuild(t, s.plan(t, generator))
 	plan := s.plan(t, "")
 	plan.Files.Inline = []byte("FROM scratch\nCOPY a /inside\n")
-	alike(t, plan.Files.Context, map[string]string{"a": "a", "other": "not read"})
+	writeAlike(t, plan.Files.Context, map[string]string{"a": "a", "other": "not read"})
 	plan.SBOM = s.repository + "@" + scanner.Digest
 	in, err := inputs.Load(t.Context(), plan)
 	if err != nil || !in.Certain {
 		t.Errorf("the generator makes it uncertain what is read: %v", err)
 	}
-	found := s.attestations(t, s.built(t, plan))
+	found := s.attestations(t, s.mustBuild(t, plan))
 	if text := found["https://spdx.dev/Document"]; !strings.Contains(text, "inside") || found[slsa] != "" {
 		t.Errorf("got %v", found)
 	}
 	plan.Files.Inline = []byte("ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch\nCOPY <<EOF /here\nhere\nEOF\n")
-	before := s.built(t, plan) // what is scanned was hashed
+	before := s.mustBuild(t, plan) // what is scanned was hashed
 	if in, err = inputs.Load(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
-	alike(t, plan.Files.Context, map[string]string{"other": "scanned"})
+	writeAlike(t, plan.Files.Context, map[string]string{"other": "scanned"})
 	if changed, err := inputs.Load(t.Context(), plan); err != nil || changed.Hash() == in.Hash() ||
 		before.Digest == "" {
 		t.Errorf("the hash does not know of what is scanned: %v", err)

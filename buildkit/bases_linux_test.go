@@ -8,9 +8,9 @@ import (
 )
 
 // The tag has moved on by the time of the build. What was looked up is built, whoever runs the frontend.
-func TestABaseIsTakenByItsDigest(t *testing.T) {
+func TestBaseImageByDigest(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	base := func(text string) (digest, ref string) {
 		t.Helper()
 		built, err := s.solve(t.Context(), s.plan(t, "RUN echo "+text+" >/base"), buildkit.Access{})
@@ -28,7 +28,7 @@ func TestABaseIsTakenByItsDigest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.file(t, built, "copy"); got != "first\n" {
+	if got := s.fileContent(t, built, "copy"); got != "first\n" {
 		t.Errorf("the base is the %s", got)
 	}
 	// The daemon's own frontend.

@@ -52,7 +52,7 @@ func BenchmarkFiftyImages(b *testing.B) {
 // One file changes in a context of 1,000 files and 1 GB on a warm daemon: the bytes that go to the daemon, the names
 // and times of the others among them. After the first build each is looked at on its own.
 func BenchmarkOneChangedFile(b *testing.B) {
-	builds, dir := newBuildsOn(b, &quiet), b.TempDir()
+	builds, dir := newTestBuilderOn(b, &quiet), b.TempDir()
 	content, noise := make([]byte, 1<<20), rand.NewChaCha8([32]byte{2})
 	write := func(file int) {
 		b.Helper()
@@ -65,11 +65,11 @@ func BenchmarkOneChangedFile(b *testing.B) {
 		write(file)
 	}
 	// a small image: its push is none of this
-	plan := inline(dir, "FROM scratch AS all\nCOPY . /\nFROM scratch\nCOPY --from=all /7 /\n")
+	plan := inlinePlan(dir, "FROM scratch AS all\nCOPY . /\nFROM scratch\nCOPY --from=all /7 /\n")
 	plan.Repositories = []string{builds.repository}
 	sent := func() int64 {
 		b.Helper()
-		builds.rest(b)
+		builds.waitForRelease(b)
 		before := builds.written.Load()
 		in, err := inputs.Load(b.Context(), plan)
 		if err != nil {
@@ -97,7 +97,7 @@ func BenchmarkOneChangedFile(b *testing.B) {
 // One file changes in a context of 64 MB, all of which is copied: built for nobody, as cacheonly and what is not pushed
 // are, and then made an image, which compresses the layer.
 func BenchmarkWithoutImage(b *testing.B) {
-	builds, dir := newBuildsOn(b, &quiet), b.TempDir()
+	builds, dir := newTestBuilderOn(b, &quiet), b.TempDir()
 	content, noise := make([]byte, 1<<20), rand.NewChaCha8([32]byte{3})
 	for file := range 64 {
 		_, _ = noise.Read(content) // never fails
@@ -105,7 +105,7 @@ func BenchmarkWithoutImage(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	plan := inline(dir, "FROM scratch\nCOPY . /\n")
+	plan := inlinePlan(dir, "FROM scratch\nCOPY . /\n")
 	solve := func() time.Duration {
 		b.Helper()
 		started := time.Now()

@@ -24,22 +24,22 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// builds builds plans on the tests' daemon and counts what is written to it.
-type builds struct {
+// testBuilder builds plans on the tests' daemon and counts what is written to it.
+type testBuilder struct {
 	c          *client.Client
 	written    atomic.Int64
 	repository string
 }
 
-func newBuilds(t testing.TB) *builds {
+func newTestBuilder(t testing.TB) *testBuilder {
 	t.Helper()
-	return newBuildsOn(t, &shared)
+	return newTestBuilderOn(t, &shared)
 }
 
-func newBuildsOn(t testing.TB, daemon *daemontest.Daemon) *builds {
+func newTestBuilderOn(t testing.TB, daemon *daemontest.Daemon) *testBuilder {
 	t.Helper()
 	endpoint := daemon.Endpoint(t)
-	b := &builds{repository: registrytest.New(t).Host() + "/image"}
+	b := &testBuilder{repository: registrytest.New(t).Host() + "/image"}
 	dial := func(ctx context.Context, _ string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(endpoint, "unix://"))
 		return &countedConn{Conn: conn, written: &b.written}, err
@@ -64,7 +64,7 @@ func (c *countedConn) Write(p []byte) (int, error) {
 }
 
 // build loads and builds, and returns the files of the image.
-func (b *builds) build(ctx context.Context, plan inputs.Plan) (record, error) {
+func (b *testBuilder) build(ctx context.Context, plan inputs.Plan) (record, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("the build took too long"))
 	defer stop()
 	plan.Repositories = []string{b.repository}
@@ -82,7 +82,7 @@ func (b *builds) build(ctx context.Context, plan inputs.Plan) (record, error) {
 }
 
 // wantContent builds, and looks for files of the image by name and content.
-func (b *builds) wantContent(t *testing.T, plan inputs.Plan, want map[string]string) {
+func (b *testBuilder) wantContent(t *testing.T, plan inputs.Plan, want map[string]string) {
 	t.Helper()
 	files, err := b.build(t.Context(), plan)
 	if err != nil {
@@ -95,8 +95,8 @@ func (b *builds) wantContent(t *testing.T, plan inputs.Plan, want map[string]str
 	}
 }
 
-// alike writes files of one time into a folder: only their contents tell them from others of the same size.
-func alike(t *testing.T, dir string, files map[string]string) {
+// writeAlike writes files of one time into a folder: only their contents tell them from others of the same size.
+func writeAlike(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	stamp := time.Unix(1_500_000_000, 0)
 	for name, content := range files {
@@ -111,39 +111,41 @@ func alike(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-func inline(dir, dockerfile string) inputs.Plan {
+func inlinePlan(dir, dockerfile string) inputs.Plan {
 	return inputs.Plan{Files: inputs.Files{Context: dir, Inline: []byte(dockerfile)}}
 }
 
 // A daemon compares sizes, times and modes only: two folders that are alike in them get their own bytes each.
 func TestFoldersThatLookAlikeKeepTheirBytes(t *testing.T) {
 	t.Parallel()
-	b, one, other := newBuilds(t), t.TempDir(), t.TempDir()
-	alike(t, one, map[string]string{"a": "AAAA", "d/b": "AAAA"})
-	alike(t, other, map[string]string{"a": "BBBB", "d/b": "BBBB"})
+	b, one, other := newTestBuilder(t), t.TempDir(), t.TempDir()
+	writeAlike(t, one, map[string]string{"a": "AAAA", "d/b": "AAAA"})
+	writeAlike(t, other, map[string]string{"a": "BBBB", "d/b": "BBBB"})
 	for range 2 {
-		b.wantContent(t, inline(one, "FROM scratch\nCOPY . /x/"), map[string]string{"x/a": "AAAA", "x/d/b": "AAAA"})
-		b.wantContent(t, inline(other, "FROM scratch\nCOPY . /x/"), map[string]string{"x/a": "BBBB", "x/d/b": "BBBB"})
+		b.wantContent(t, inlinePlan(one, "FROM scratch\nCOPY . /x/"), map[string]string{"x/a": "AAAA", "x/d/b": "AAAA"})
+		b.wantContent(
+			t, inlinePlan(other, "FROM scratch\nCOPY . /x/"), map[string]string{"x/a": "BBBB", "x/d/b": "BBBB"},
+		)
 	}
 }
 
 // One folder changes its contents to and fro, and nothing else about it. Each round several builds run at once: two of
 // one scope, which share a key at the daemon, and one of another scope.
-func TestThereAndBackHasTheRightBytes(t *testing.T) {
+func TestChangeThereAndBack(t *testing.T) {
 	t.Parallel()
-	b, dir := newBuilds(t), t.TempDir()
+	b, dir := newTestBuilder(t), t.TempDir()
 	for _, content := range []string{"AAAA", "BBBB", "AAAA", "CCCC", "BBBB", "AAAA"} {
-		alike(t, dir, map[string]string{"a": content, "d/b": content + "d", "d/c": "stays"})
+		writeAlike(t, dir, map[string]string{"a": content, "d/b": content + "d", "d/c": "stays"})
 		var all sync.WaitGroup
 		for i := range 2 {
 			all.Go(func() {
-				plan := inline(dir, fmt.Sprintf("FROM scratch\nCOPY . /x/\nCOPY <<EOF /n\n%d%s\nEOF", i, content))
+				plan := inlinePlan(dir, fmt.Sprintf("FROM scratch\nCOPY . /x/\nCOPY <<EOF /n\n%d%s\nEOF", i, content))
 				b.wantContent(t, plan, map[string]string{"x/a": content, "x/d/b": content + "d"})
 			})
 		}
 		all.Go(func() {
 			b.wantContent(
-				t, inline(dir, "FROM scratch\nCOPY d /x/"), map[string]string{"x/b": content + "d", "x/c": "stays"},
+				t, inlinePlan(dir, "FROM scratch\nCOPY d /x/"), map[string]string{"x/b": content + "d", "x/c": "stays"},
 			)
 		})
 		all.Wait()
@@ -152,17 +154,17 @@ func TestThereAndBackHasTheRightBytes(t *testing.T) {
 
 // A folder has the mode that it has now, whatever it had when the daemon first received it, and an image with it is as
 // one from a daemon that knows nothing.
-func TestAFolderHasItsModeOfNow(t *testing.T) {
+func TestFolderHasItsCurrentMode(t *testing.T) {
 	t.Parallel()
 	for _, dockerfile := range []string{
 		"FROM scratch\nCOPY . /x/", "FROM scratch\nCOPY d /x/d", "FROM scratch\nCOPY --exclude=f . /x/",
 	} {
-		b, dir := newBuilds(t), t.TempDir()
-		alike(t, dir, map[string]string{"d/e/f": "f", "d/e/g": "g", "h/i": "i"})
+		b, dir := newTestBuilder(t), t.TempDir()
+		writeAlike(t, dir, map[string]string{"d/e/f": "f", "d/e/g": "g", "h/i": "i"})
 		folder := filepath.Join(dir, "d", "e")
 		for _, mode := range []os.FileMode{0o755, 0o700, 0o775, 0o755 | os.ModeSetgid, 0o755} {
 			must(os.Chmod(folder, mode))
-			files, err := b.build(t.Context(), inline(dir, dockerfile))
+			files, err := b.build(t.Context(), inlinePlan(dir, dockerfile))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,11 +178,11 @@ func TestAFolderHasItsModeOfNow(t *testing.T) {
 // What an ONBUILD of a base image reads was not hashed: nothing of it is sent.
 func TestOnBuildReadsNothingThatWasNotHashed(t *testing.T) {
 	t.Parallel()
-	b, dir := newBuilds(t), t.TempDir()
+	b, dir := newTestBuilder(t), t.TempDir()
 	base := baseWithOnBuild(t, "COPY secret /stolen")
 	const big = 4 << 20
-	alike(t, dir, map[string]string{"a": strings.Repeat("0123", big/4), "secret": "hidden"})
-	plan := inline(dir, fmt.Sprintf("FROM %s\nCOPY a /a", base))
+	writeAlike(t, dir, map[string]string{"a": strings.Repeat("0123", big/4), "secret": "hidden"})
+	plan := inlinePlan(dir, fmt.Sprintf("FROM %s\nCOPY a /a", base))
 	before := b.written.Load()
 	_, err := b.build(t.Context(), plan)
 	if err == nil || !strings.HasPrefix(err.Error(), "the build reads secret of the build context") ||

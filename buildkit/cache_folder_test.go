@@ -19,7 +19,7 @@ import (
 )
 
 // A cache in a folder is read in that folder only, and what is odd there is told without its text.
-func TestACacheOfSomebodyElse(t *testing.T) {
+func TestForeignCacheFolder(t *testing.T) {
 	t.Parallel()
 	const index = `{"manifests":[{"digest":"sha256:DIGEST",` +
 		`"annotations":{"org.opencontainers.image.ref.name":"latest"}}]}`

@@ -49,7 +49,7 @@ func (k cacheKind) access() (a buildkit.Access) {
 // What one daemon wrote into a cache another one takes from there: the step does not run again.
 func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	folder := t.TempDir()
 	registry := registrytest.New(t)
 	ref := registry.Host() + "/cache:app"
@@ -91,14 +91,14 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if a, b := s.file(t, first, "uuid"), s.file(t, second, "uuid"); a != b {
+		if a, b := s.fileContent(t, first, "uuid"), s.fileContent(t, second, "uuid"); a != b {
 			t.Errorf("%s: the step ran again: %q, %q", name, a, b)
 		}
 	}
 }
 
 // A cache that cannot be read is no reason to fail, one that cannot be written is, unless that is to be ignored.
-func TestCachesThatFail(t *testing.T) {
+func TestCacheErrors(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
 	refuse := func(w http.ResponseWriter, _ *http.Request) {
@@ -126,7 +126,7 @@ func TestCachesThatFail(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSteps(t)
+			s := newStepBuilder(t)
 			_, err := s.solve(t.Context(), s.plan(t, "RUN true"), c.access)
 			if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
 				t.Errorf("got %v, want %s", err, c.err)
@@ -138,7 +138,7 @@ func TestCachesThatFail(t *testing.T) {
 	}
 }
 
-func (s *steps) warnings() string {
+func (s *stepBuilder) warnings() string {
 	var texts []string
 	for _, e := range s.events {
 		if e.Kind == buildkit.Warned {
@@ -152,7 +152,7 @@ func (s *steps) warnings() string {
 // files of its own, which is why no other test uses this key.
 func TestCredentialsOfACacheAreNotShown(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	const key = "Canary-Swordfish"
 	attrs := map[string]string{
 		"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1/" + key, "access_key_id": "AKIA",

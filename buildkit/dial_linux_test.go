@@ -14,12 +14,12 @@ import (
 	"google.golang.org/grpc"
 )
 
-// answering is a daemon that knows nothing but that it is there.
-type answering struct {
+// infoServer is a daemon that knows nothing but that it is there.
+type infoServer struct {
 	controlapi.UnimplementedControlServer
 }
 
-func (answering) Info(context.Context, *controlapi.InfoRequest) (*controlapi.InfoResponse, error) {
+func (infoServer) Info(context.Context, *controlapi.InfoRequest) (*controlapi.InfoResponse, error) {
 	return &controlapi.InfoResponse{}, nil
 }
 
@@ -41,7 +41,7 @@ func TestDialTakesAnyPath(t *testing.T) {
 		}
 		path := filepath.Join(dir, name)
 		server := grpc.NewServer()
-		controlapi.RegisterControlServer(server, answering{})
+		controlapi.RegisterControlServer(server, infoServer{})
 		go func() { _ = server.Serve(listener) }()
 		t.Cleanup(server.Stop)
 		if err := errors.Join(os.Rename(filepath.Join(dir, "s"), path), folder.Close()); err != nil {

@@ -44,7 +44,7 @@ func (d differential) sameImage(ctx context.Context, p project, inputs *inputs.I
 	}
 	r := newRecorder(p.sources())
 	r.whole = !inputs.Certain
-	theirs, err := d.solveImage(ctx, p.oracle(r))
+	theirs, err := d.solveImage(ctx, p.oracleOptions(r))
 	if err != nil {
 		return err
 	}
@@ -54,8 +54,8 @@ func (d differential) sameImage(ctx context.Context, p project, inputs *inputs.I
 	return nil
 }
 
-// excludes reports whether an instruction leaves out what it asks for.
-func (p project) excludes() bool {
+// hasExcludes reports whether an instruction leaves out what it asks for.
+func (p project) hasExcludes() bool {
 	dockerfile, err := os.ReadFile(p.plan.Files.Dockerfile)
 	must(err)
 	return strings.Contains(string(dockerfile), "--exclude=")
@@ -70,9 +70,9 @@ func (d differential) judgeImages(ctx context.Context, seed uint64, after projec
 	before := newDice(seed).project(root)
 	var images []record
 	for _, p := range []project{before, after} {
-		image, err := d.solveImage(ctx, p.oracle(newRecorder(p.sources())))
+		image, err := d.solveImage(ctx, p.oracleOptions(newRecorder(p.sources())))
 		if err != nil {
-			return fault(unequal.text, err)
+			return failedCase(unequal.text, err)
 		}
 		images = append(images, image)
 	}
@@ -80,7 +80,7 @@ func (d differential) judgeImages(ctx context.Context, seed uint64, after projec
 		unequal.text += "other files in the image:\n" + difference
 		return unequal
 	}
-	return verdict{kind: leftOut}
+	return verdict{kind: kindExcluded}
 }
 
 // solveImage solves with the daemon's own frontend, and returns the files of the image.

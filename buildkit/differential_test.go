@@ -59,23 +59,23 @@ func TestHashChangesIffWhatBuildKitReceivesDoes(t *testing.T) {
 		}
 		t.Error(text)
 	}
-	if built := *differentialCases - counts[skipped]; *differentialCases >= 100 && built < *differentialCases/2 {
+	if built := *differentialCases - counts[kindSkipped]; *differentialCases >= 100 && built < *differentialCases/2 {
 		t.Errorf("only %d of %d cases could be built: the generator is of no use", built, *differentialCases)
 	}
 }
 
 // Kinds of cases.
 const (
-	same     = "equal to BuildKit, hash equal"
-	differs  = "differs to BuildKit, hash differs"
-	needless = "equal to BuildKit, hash differs: "
-	skipped  = "skipped: cannot be built before or after the change"
-	undone   = "equal to BuildKit, hash equal: the change could not be made"
-	leftOut  = "differs to BuildKit in what COPY leaves out: image equal, hash equal"
-	failed   = "FAILED"
-	unseen   = "FAILED: differs to BuildKit, hash equal"
-	refused  = "BuildKit does not look at an ignore file that cannot be understood, we might have to"
-	emptied  = "of them with a file that BuildKit's own client would have sent empty"
+	kindSame      = "equal to BuildKit, hash equal"
+	kindDiffers   = "differs to BuildKit, hash differs"
+	kindNeedless  = "equal to BuildKit, hash differs: "
+	kindSkipped   = "skipped: cannot be built before or after the change"
+	kindUnchanged = "equal to BuildKit, hash equal: the change could not be made"
+	kindExcluded  = "differs to BuildKit in what COPY leaves out: image equal, hash equal"
+	kindFailed    = "FAILED"
+	kindMissed    = "FAILED: differs to BuildKit, hash equal"
+	kindRefused   = "BuildKit does not look at an ignore file that cannot be understood, we might have to"
+	kindEmptied   = "of them with a file that BuildKit's own client would have sent empty"
 )
 
 type differential struct {
@@ -90,13 +90,13 @@ func (d differential) run(ctx context.Context, dir string, seed uint64, cases in
 	for range 4 {
 		group.Go(func() {
 			for i := range next {
-				v := d.one(ctx, filepath.Join(dir, strconv.Itoa(i)), seed+uint64(i), i%imageEvery == 0)
+				v := d.runCase(ctx, filepath.Join(dir, strconv.Itoa(i)), seed+uint64(i), i%imageEvery == 0)
 				mu.Lock()
 				if counts[v.kind]++; v.text != "" {
 					failures = append(failures, v.text)
 				}
 				if v.emptied {
-					counts[emptied]++
+					counts[kindEmptied]++
 				}
 				mu.Unlock()
 			}
@@ -110,8 +110,8 @@ func (d differential) run(ctx context.Context, dir string, seed uint64, cases in
 	return counts, failures
 }
 
-// one runs the case of a seed in a new folder.
-func (d differential) one(ctx context.Context, root string, seed uint64, images bool) verdict {
+// runCase runs the case of a seed in a new folder.
+func (d differential) runCase(ctx context.Context, root string, seed uint64, images bool) verdict {
 	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("one case took too long"))
 	defer stop()
 	must(os.Mkdir(root, 0o755))
@@ -121,10 +121,10 @@ func (d differential) one(ctx context.Context, root string, seed uint64, images 
 	report := fmt.Sprintf("-differential=1 -seed=%d\n%s%+v\n", seed, p.render(), p.plan)
 	before, err := d.compare(ctx, p, images)
 	if err != nil {
-		return fault(report, err)
+		return failedCase(report, err)
 	}
 	if !before.built {
-		return verdict{kind: skipped}
+		return verdict{kind: kindSkipped}
 	}
 	change := ""
 	for i := 0; i < 8 && (change == "" || strings.HasSuffix(change, " ")); i++ {
@@ -133,10 +133,10 @@ func (d differential) one(ctx context.Context, root string, seed uint64, images 
 	report += fmt.Sprintf("change: %s\n", change)
 	after, err := d.compare(ctx, p, images)
 	if err != nil {
-		return fault(report, err)
+		return failedCase(report, err)
 	}
 	v := judge(before, after, change, report)
-	if v.kind == unseen && p.excludes() {
+	if v.kind == kindMissed && p.hasExcludes() {
 		v = d.judgeImages(ctx, seed, p, v)
 	}
 	v.emptied = before.emptied || after.emptied
@@ -153,13 +153,13 @@ func (d differential) compare(ctx context.Context, p project, images bool) (obse
 	return o, err
 }
 
-// fault is what became of a case that has no result. Where whole contexts are taken, the ignore file of each must be
-// right.
-func fault(report string, err error) verdict {
+// failedCase is what became of a case that has no result. Where whole contexts are taken, the ignore file of each must
+// be right.
+func failedCase(report string, err error) verdict {
 	if strings.Contains(err.Error(), "ignore file of") {
-		return verdict{kind: refused}
+		return verdict{kind: kindRefused}
 	}
-	return verdict{kind: failed, text: fmt.Sprintf("%s%v", report, err)}
+	return verdict{kind: kindFailed, text: fmt.Sprintf("%s%v", report, err)}
 }
 
 // observation is a project at one moment: our view of it and BuildKit's.
@@ -173,35 +173,35 @@ type observation struct {
 
 func judge(before, after observation, change, report string) verdict {
 	if !after.built {
-		return verdict{kind: skipped}
+		return verdict{kind: kindSkipped}
 	}
 	difference := diff(before.record, after.record)
 	hash := before.inputs.Hash() != after.inputs.Hash()
 	switch {
 	case difference == "" && !hash && change == "":
-		return verdict{kind: undone}
+		return verdict{kind: kindUnchanged}
 	case difference == "" && !hash:
-		return verdict{kind: same}
+		return verdict{kind: kindSame}
 	case difference != "" && hash:
-		return verdict{kind: differs}
+		return verdict{kind: kindDiffers}
 	case difference != "":
 		return verdict{
-			kind: unseen, text: report + "BuildKit receives something else, the hash is the same:\n" + difference,
+			kind: kindMissed, text: report + "BuildKit receives something else, the hash is the same:\n" + difference,
 		}
 	case before.all:
-		return verdict{kind: needless + "watch all"}
+		return verdict{kind: kindNeedless + "watch all"}
 	case !before.inputs.Certain || !after.inputs.Certain:
-		return verdict{kind: needless + "the prediction is uncertain, whole contexts are hashed"}
+		return verdict{kind: kindNeedless + "the prediction is uncertain, whole contexts are hashed"}
 	}
 	return verdict{
-		kind: failed, text: report + "BuildKit receives the same, the hash differs:\n" + before.record.String(),
+		kind: kindFailed, text: report + "BuildKit receives the same, the hash differs:\n" + before.record.String(),
 	}
 }
 
 // observe loads and builds a project. What the daemon refuses is not built; what only we refuse is an error.
 func (d differential) observe(ctx context.Context, p project) (observation, error) {
 	r := newRecorder(p.sources())
-	_, buildErr := d.c.Solve(ctx, nil, p.oracle(r), nil)
+	_, buildErr := d.c.Solve(ctx, nil, p.oracleOptions(r), nil)
 	if ctx.Err() != nil {
 		return observation{}, context.Cause(ctx)
 	}
@@ -213,12 +213,14 @@ func (d differential) observe(ctx context.Context, p project) (observation, erro
 		return observation{}, fmt.Errorf("BuildKit builds it, but: %w", err)
 	}
 	received, err := r.record()
-	return observation{inputs: inputs, built: true, record: received, emptied: r.emptied(), all: p.plan.WatchAll}, err
+	return observation{
+		inputs: inputs, built: true, record: received, emptied: r.hasEmptiedFile(), all: p.plan.WatchAll,
+	}, err
 }
 
-// oracle is the same build as buildctl would ask for it, on a daemon that remembers nothing: its key is new, its steps
-// run.
-func (p project) oracle(r *recorder) client.SolveOpt {
+// oracleOptions is the same build as buildctl would ask for it, on a daemon that remembers nothing: its key is new, its
+// steps run.
+func (p project) oracleOptions(r *recorder) client.SolveOpt {
 	attrs := map[string]string{"filename": "Dockerfile", "no-cache": ""}
 	if len(p.plan.Platforms) > 0 {
 		attrs["platform"] = strings.Join(p.plan.Platforms, ",")

@@ -47,12 +47,12 @@ func smallDaemon(t *testing.T) *client.Client {
 }
 
 // A daemon whose disk is full says so, and the error knows it.
-func TestAFullDiskUnderTheDaemon(t *testing.T) {
+func TestFullDiskOfTheDaemon(t *testing.T) {
 	t.Parallel()
 	c := smallDaemon(t)
 	solve := func(dockerfile string) *buildkit.StepError {
 		t.Helper()
-		plan := inline(t.TempDir(), dockerfile)
+		plan := inlinePlan(t.TempDir(), dockerfile)
 		if err := os.WriteFile(plan.Files.Context+"/a", make([]byte, 32<<20), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// served is an archive with one Dockerfile, which only the daemon reads.
-func served(t *testing.T, dockerfile string) inputs.Plan {
+// serveDockerfile is an archive with one Dockerfile, which only the daemon reads.
+func serveDockerfile(t *testing.T, dockerfile string) inputs.Plan {
 	t.Helper()
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		archive := tar.NewWriter(w)
@@ -27,9 +27,9 @@ func served(t *testing.T, dockerfile string) inputs.Plan {
 }
 
 // What is wrong with the bytes of a Dockerfile that only the daemon has can be read when it builds.
-func TestTheEncodingOfARemoteDockerfile(t *testing.T) {
+func TestEncodingOfARemoteDockerfile(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	for name, c := range map[string]struct{ text, want string }{
 		"UTF-16": {
 			"\xff\xfeF\x00R\x00O\x00M\x00 \x00x\x00\n\x00",
@@ -47,7 +47,7 @@ func TestTheEncodingOfARemoteDockerfile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := s.solve(t.Context(), served(t, c.text), buildkit.Access{})
+			_, err := s.solve(t.Context(), serveDockerfile(t, c.text), buildkit.Access{})
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
@@ -56,9 +56,9 @@ func TestTheEncodingOfARemoteDockerfile(t *testing.T) {
 }
 
 // A prediction that is not certain leaves the error to the build, which names the line as well.
-func TestTheEncodingIsNamedByTheBuild(t *testing.T) {
+func TestEncodingErrorOfTheBuild(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	plan := s.plan(t, "FROM base AS x-"+runtime.GOARCH+"\nRUN echo caf\xe9\nFROM x-$BUILDARCH\n")
 	if _, err := inputs.Load(t.Context(), plan); err != nil {
 		t.Fatal(err)

@@ -12,9 +12,9 @@ import (
 )
 
 // An image that the builder does not get is named, whoever asks for it, and why.
-func TestImagesThatAreNotToBeHad(t *testing.T) {
+func TestBaseImageErrors(t *testing.T) {
 	t.Parallel()
-	b, r := newBuilds(t), registrytest.New(t)
+	b, r := newTestBuilder(t), registrytest.New(t)
 	r.Push(t, "amd:1", registrytest.Index(t, "linux/amd64"))
 	refuse := func(repository string, status int) string {
 		r.Inject(registrytest.Rule{
@@ -55,7 +55,7 @@ func TestImagesThatAreNotToBeHad(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			plan := inline(t.TempDir(), c.dockerfile+"\n# toomanyrequests: 401 Unauthorized\n")
+			plan := inlinePlan(t.TempDir(), c.dockerfile+"\n# toomanyrequests: 401 Unauthorized\n")
 			plan.Platforms = []string{"linux/arm64"}
 			if c.named != "" {
 				plan.Files.Named = map[string]string{"base": c.named}
@@ -87,15 +87,15 @@ func TestImagesThatAreNotToBeHad(t *testing.T) {
 }
 
 // A push that fails is an error of its own, with the name of its repository.
-func TestPushesThatFail(t *testing.T) {
+func TestPushError(t *testing.T) {
 	t.Parallel()
-	b, r := newBuilds(t), registrytest.New(t)
+	b, r := newTestBuilder(t), registrytest.New(t)
 	r.Inject(registrytest.Rule{
 		Method: http.MethodPut, Path: "/v2/app-2/manifests/",
 		Fault: registrytest.Status(http.StatusForbidden, "DENIED", "not here", ""),
 	})
-	plan := inline(t.TempDir(), "FROM scratch\nCOPY a /")
-	put(plan.Files.Context+"/a", t.Name())
+	plan := inlinePlan(t.TempDir(), "FROM scratch\nCOPY a /")
+	writeFile(plan.Files.Context+"/a", t.Name())
 	plan.Repositories = []string{r.Host() + "/app", r.Host() + "/app-2"}
 	inputs, err := inputs.Load(t.Context(), plan)
 	if err != nil {
@@ -111,9 +111,9 @@ func TestPushesThatFail(t *testing.T) {
 }
 
 // A source that is not to be had is no cache that was lost.
-func TestASourceThatIsNotThereIsNoLostCache(t *testing.T) {
+func TestMissingSourceIsNoLostCache(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	_, err := s.solve(t.Context(), s.plan(t, "ADD http://127.0.0.1:1/a /"), buildkit.Access{})
 	step, ok := errors.AsType[*buildkit.StepError](err)
 	if !ok || step.Fault != buildkit.Unexplained || strings.Contains(err.Error(), "cache key") {
@@ -122,9 +122,9 @@ func TestASourceThatIsNotThereIsNoLostCache(t *testing.T) {
 }
 
 // A step is a step, whatever words are in it: those of a daemon that asks for a base image make it no image.
-func TestAStepThatSpeaksOfMetadataIsAStep(t *testing.T) {
+func TestStepNamedLikeMetadataIsAStep(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	_, err := s.solve(
 		t.Context(), s.plan(t, "RUN echo load metadata for docker.io/library/a:1; exit 3"), buildkit.Access{},
 	)

@@ -30,7 +30,7 @@ func TestParseStep(t *testing.T) {
 	}
 }
 
-func TestWhatAStepIsAt(t *testing.T) {
+func TestReportStatus(t *testing.T) {
 	t.Parallel()
 	var moves []string
 	s := newStepTracker(&stepPlatforms{}, &redaction{}, newLog(nil, nil), func(e Event) {
@@ -60,7 +60,7 @@ func TestWhatAStepIsAt(t *testing.T) {
 	}
 }
 
-func TestTailIsWhatATerminalWouldShow(t *testing.T) {
+func TestOutputTailMatchesATerminal(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		written []string
@@ -89,7 +89,7 @@ func TestTailIsWhatATerminalWouldShow(t *testing.T) {
 	}
 }
 
-func TestTailIsBounded(t *testing.T) {
+func TestOutputTailIsBounded(t *testing.T) {
 	t.Parallel()
 	var out outputTail
 	for range 1000 {

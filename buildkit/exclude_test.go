@@ -12,20 +12,20 @@ import (
 
 // A file that COPY leaves out is sent all the same, as it is now: an instruction that takes it later finds no older one
 // at the daemon, although nothing but its bytes has changed and the hash has not.
-func TestAFileThatIsLeftOutIsNeverStale(t *testing.T) {
+func TestExcludedFileIsNeverStale(t *testing.T) {
 	t.Parallel()
-	b, dir := newBuilds(t), t.TempDir()
-	without := inline(dir, "FROM scratch\nCOPY --exclude=*.md . /x/")
+	b, dir := newTestBuilder(t), t.TempDir()
+	without := inlinePlan(dir, "FROM scratch\nCOPY --exclude=*.md . /x/")
 	hashes := map[string]bool{}
 	for _, content := range []string{"AAAA", "BBBB", "CCCC", "AAAA"} {
-		alike(t, dir, map[string]string{"README.md": content, "main.go": "main"})
+		writeAlike(t, dir, map[string]string{"README.md": content, "main.go": "main"})
 		files, err := b.build(t.Context(), without)
 		if err != nil || files["x/main.go"] == "" || files["x/README.md"] != "" {
 			t.Fatalf("%v, %v", files, err)
 		}
-		b.wantContent(t, inline(dir, "FROM scratch\nCOPY . /x/"), map[string]string{"x/README.md": content})
+		b.wantContent(t, inlinePlan(dir, "FROM scratch\nCOPY . /x/"), map[string]string{"x/README.md": content})
 		b.wantContent(
-			t, inline(dir, "FROM scratch\nCOPY --exclude=*.go . /x/"), map[string]string{"x/README.md": content},
+			t, inlinePlan(dir, "FROM scratch\nCOPY --exclude=*.go . /x/"), map[string]string{"x/README.md": content},
 		)
 		inputs, err := inputs.Load(t.Context(), without)
 		must(err)
@@ -39,16 +39,16 @@ func TestAFileThatIsLeftOutIsNeverStale(t *testing.T) {
 // Builds with one hash make one image, to the byte, on a daemon that takes nothing from its cache.
 func TestOneHashIsOneImage(t *testing.T) {
 	t.Parallel()
-	b, dir, epoch := newBuilds(t), t.TempDir(), int64(1_600_000_000)
-	plan := inline(dir, "FROM scratch\nCOPY --exclude=docs --exclude=!docs/man --exclude=**/*.md . /x/\n"+
+	b, dir, epoch := newTestBuilder(t), t.TempDir(), int64(1_600_000_000)
+	plan := inlinePlan(dir, "FROM scratch\nCOPY --exclude=docs --exclude=!docs/man --exclude=**/*.md . /x/\n"+
 		"COPY --exclude=*.md docs/man /man/\nADD --exclude=* docs /d/")
 	plan.Epoch, plan.NoCache, plan.Repositories = &epoch, true, []string{b.repository}
 	hash, digest := "", ""
 	for i, left := range []map[string]string{
 		{}, {"README.md": "one"}, {"README.md": "other", "docs/a.txt": "a", "src/x.md": "x"},
 	} {
-		alike(t, dir, map[string]string{"src/main.go": "main", "docs/man/1": "page"})
-		alike(t, dir, left)
+		writeAlike(t, dir, map[string]string{"src/main.go": "main", "docs/man/1": "page"})
+		writeAlike(t, dir, left)
 		inputs, err := inputs.Load(t.Context(), plan)
 		must(err)
 		built, err := buildkit.Solve(
@@ -65,17 +65,17 @@ func TestOneHashIsOneImage(t *testing.T) {
 }
 
 // An ONBUILD that takes what the Dockerfile leaves out is stopped. One that leaves out the same is not.
-func TestOnBuildTakesNothingThatIsLeftOut(t *testing.T) {
+func TestOnBuildReadsNoExcludedFile(t *testing.T) {
 	t.Parallel()
-	b, dir := newBuilds(t), t.TempDir()
-	alike(t, dir, map[string]string{"main.go": "main", "README.md": "read"})
+	b, dir := newTestBuilder(t), t.TempDir()
+	writeAlike(t, dir, map[string]string{"main.go": "main", "README.md": "read"})
 	for instruction, want := range map[string]string{
 		"COPY . /y/":                "the build reads . of the build context",
 		"COPY README.md /y/":        "the build reads README.md of the build context",
 		"ADD --exclude=*.go . /y/":  "the build reads . of the build context",
 		"COPY --exclude=*.md . /y/": "",
 	} {
-		plan := inline(dir, fmt.Sprintf("FROM %s\nCOPY --exclude=*.md . /x/", baseWithOnBuild(t, instruction)))
+		plan := inlinePlan(dir, fmt.Sprintf("FROM %s\nCOPY --exclude=*.md . /x/", baseWithOnBuild(t, instruction)))
 		_, err := b.build(t.Context(), plan)
 		if (err == nil) != (want == "") ||
 			err != nil && (!strings.HasPrefix(err.Error(), want) || !errors.As(err, new(*inputs.UnhashedError))) {

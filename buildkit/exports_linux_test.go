@@ -19,33 +19,33 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 )
 
-func file(path string) func(context.Context) (buildkit.Sink, error) {
+func openFile(path string) func(context.Context) (buildkit.Sink, error) {
 	return func(context.Context) (buildkit.Sink, error) { return buildkit.NewFile("", path) }
 }
 
-func folder(path string) func(context.Context) (buildkit.Sink, error) {
+func openFolder(path string) func(context.Context) (buildkit.Sink, error) {
 	return func(context.Context) (buildkit.Sink, error) { return buildkit.NewFolder("", path) }
 }
 
 // One build leaves the image in every form, beside the one that it pushes.
 func TestExports(t *testing.T) {
 	t.Parallel()
-	s, dir := newSteps(t), t.TempDir()
+	s, dir := newStepBuilder(t), t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, "out", name) }
 	plan := s.plan(t, "")
 	plan.Files.Inline = []byte("FROM scratch\nCOPY <<EOF /a/b\nhello\nEOF")
 	named := map[string]string{"name": "example.com/a:1,example.com/a:2"}
 	built, err := s.solve(t.Context(), plan, buildkit.Access{Exports: []buildkit.Export{
 		{Type: "local", Dir: at("files")},
-		{Type: "tar", Open: file(at("files.tar"))},
-		{Type: "oci", Open: file(at("oci.tar"))},
-		{Type: "oci", Open: folder(at("layout")), Attrs: map[string]string{"compression": "zstd"}},
-		{Type: "docker", Open: file(at("docker.tar")), Attrs: named},
+		{Type: "tar", Open: openFile(at("files.tar"))},
+		{Type: "oci", Open: openFile(at("oci.tar"))},
+		{Type: "oci", Open: openFolder(at("layout")), Attrs: map[string]string{"compression": "zstd"}},
+		{Type: "docker", Open: openFile(at("docker.tar")), Attrs: named},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.file(t, built, "a/b") != "hello\n" {
+	if s.fileContent(t, built, "a/b") != "hello\n" {
 		t.Error("the pushed image is another")
 	}
 	if text, err := os.ReadFile(at("files/a/b")); err != nil || string(text) != "hello\n" {
@@ -54,7 +54,7 @@ func TestExports(t *testing.T) {
 	for name, want := range map[string][]string{
 		"files.tar": {"a/b"}, "oci.tar": {"oci-layout", "index.json"}, "docker.tar": {"manifest.json"},
 	} {
-		entries := archive(t, at(name))
+		entries := archiveNames(t, at(name))
 		for _, path := range want {
 			if !slices.Contains(entries, path) {
 				t.Errorf("%s holds %v", name, entries)
@@ -74,7 +74,7 @@ func TestExports(t *testing.T) {
 	}
 }
 
-func archive(t *testing.T, path string) (names []string) {
+func archiveNames(t *testing.T, path string) (names []string) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -96,16 +96,16 @@ func archive(t *testing.T, path string) (names []string) {
 // What was there before a build that fails is there after it, and nothing else.
 func TestAFailedBuildExportsNothing(t *testing.T) {
 	t.Parallel()
-	s, dir := newSteps(t), t.TempDir()
-	put(filepath.Join(dir, "image.tar"), "the last one")
+	s, dir := newStepBuilder(t), t.TempDir()
+	writeFile(filepath.Join(dir, "image.tar"), "the last one")
 	exports := []buildkit.Export{
-		{Type: "oci", Open: file(filepath.Join(dir, "image.tar"))},
-		{Type: "oci", Open: folder(filepath.Join(dir, "layout"))},
+		{Type: "oci", Open: openFile(filepath.Join(dir, "image.tar"))},
+		{Type: "oci", Open: openFolder(filepath.Join(dir, "layout"))},
 	}
 	if _, err := s.solve(t.Context(), s.plan(t, "RUN false"), buildkit.Access{Exports: exports}); err == nil {
 		t.Error("no error")
 	}
-	refused := append(exports, buildkit.Export{Type: "oci", Open: file(filepath.Join(dir, "image.tar", "below"))})
+	refused := append(exports, buildkit.Export{Type: "oci", Open: openFile(filepath.Join(dir, "image.tar", "below"))})
 	s.events = nil
 	if _, err := s.solve(t.Context(), s.plan(t, "RUN true"), buildkit.Access{Exports: refused}); err == nil ||
 		len(s.events) > 0 {
@@ -126,13 +126,13 @@ type dockerEngine struct {
 	loaded []string // names in the archives
 }
 
-func (e *dockerEngine) says(answer string) {
+func (e *dockerEngine) setAnswer(answer string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.answer = answer
 }
 
-func (e *dockerEngine) has() []string {
+func (e *dockerEngine) loadedImages() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.loaded)
@@ -178,7 +178,7 @@ func (e *dockerEngine) serve(t *testing.T) string {
 	return "unix://" + path
 }
 
-func load(name string) buildkit.Access {
+func loadAccess(name string) buildkit.Access {
 	return buildkit.Access{Exports: []buildkit.Export{{Type: "docker", Attrs: map[string]string{"name": name},
 		Open: func(ctx context.Context) (buildkit.Sink, error) { return engine.Load(ctx) }}}}
 }
@@ -186,19 +186,19 @@ func load(name string) buildkit.Access {
 func TestLoadIntoAnEngine(t *testing.T) {
 	e := &dockerEngine{}
 	t.Setenv("DOCKER_HOST", e.serve(t))
-	s := newSteps(t)
-	if _, err := s.solve(t.Context(), s.plan(t, "RUN true"), load("example.com/app:1")); err != nil {
+	s := newStepBuilder(t)
+	if _, err := s.solve(t.Context(), s.plan(t, "RUN true"), loadAccess("example.com/app:1")); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(e.has(), []string{"example.com/app:1"}) {
-		t.Errorf("loaded %v", e.has())
+	if !slices.Equal(e.loadedImages(), []string{"example.com/app:1"}) {
+		t.Errorf("loaded %v", e.loadedImages())
 	}
-	if _, err := s.solve(t.Context(), s.plan(t, "RUN false"), load("example.com/app:2")); err == nil ||
-		!strings.Contains(err.Error(), "RUN false") || len(e.has()) != 1 {
-		t.Errorf("a failing build loads %v, %v", e.has(), err)
+	if _, err := s.solve(t.Context(), s.plan(t, "RUN false"), loadAccess("example.com/app:2")); err == nil ||
+		!strings.Contains(err.Error(), "RUN false") || len(e.loadedImages()) != 1 {
+		t.Errorf("a failing build loads %v, %v", e.loadedImages(), err)
 	}
-	e.says(`{"errorDetail":{"message":"no space left"},"error":"no space left"}`)
-	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), load("example.com/app:3"))
+	e.setAnswer(`{"errorDetail":{"message":"no space left"},"error":"no space left"}`)
+	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), loadAccess("example.com/app:3"))
 	if err == nil || !strings.HasPrefix(err.Error(), "loading the image into the Docker Engine at unix:///") ||
 		!strings.HasSuffix(err.Error(), ": no space left") {
 		t.Errorf("got %v", err)
@@ -207,8 +207,8 @@ func TestLoadIntoAnEngine(t *testing.T) {
 
 func TestNoEngineAnswers(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-	s := newSteps(t)
-	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), load("a"))
+	s := newStepBuilder(t)
+	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), loadAccess("a"))
 	if err == nil || !strings.HasPrefix(err.Error(), "no Docker Engine answers at unix:///nowhere/docker.sock: ") ||
 		!strings.Contains(err.Error(), "start one, set DOCKER_HOST, or leave load out") || len(s.events) > 0 {
 		t.Errorf("got %v after %v", err, s.events)

@@ -3,7 +3,7 @@ package buildkit
 import "testing"
 
 // What strangers write in a Dockerfile, or what a step prints, is no fault that a daemon tells.
-func TestWordsOfOthersAreNoFault(t *testing.T) {
+func TestForeignWordsAreNoFault(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		`process "/bin/sh -c echo ': no space left on device' # no SSH key \"a\" forwarded from the client" ` +

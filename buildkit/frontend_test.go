@@ -8,7 +8,7 @@ import (
 )
 
 // What an ONBUILD takes from a context that was not hashed is not sent for.
-func TestAFetchedContextThatWasNotHashedIsOutOfReach(t *testing.T) {
+func TestUnhashedRemoteContextIsRefused(t *testing.T) {
 	t.Parallel()
 	plan := inputs.Plan{Files: inputs.Files{
 		Context: t.TempDir(),

@@ -42,7 +42,7 @@ func TestWhichFrontendsRun(t *testing.T) {
 }
 
 // A named context of a frontend's name is the program's word; a frontend that is none of an image is nobody's.
-func TestAFrontendThatTheProgramReplaces(t *testing.T) {
+func TestFrontendReplacedByANamedContext(t *testing.T) {
 	t.Parallel()
 	p := &sourcePolicy{
 		guard: &Guard{},

@@ -14,13 +14,13 @@ import (
 // An ignore file that leaves a folder out, takes a file of it back, and leaves the folder out again in other words
 // makes BuildKit's own client send that file empty: see recordingFS. When this fails because the image of BuildKit's
 // client has the content, fsutil has changed: recordingFS and source.Server need not open past its filters any longer.
-func TestBuildKitsClientEmptiesAFileThatIsTakenBack(t *testing.T) {
+func TestBuildKitsClientEmptiesAnIgnoreException(t *testing.T) {
 	t.Parallel()
 	d := differential{c: daemonClient(t), registry: registrytest.New(t)}
 	for _, again := range []string{"**/d", "d*", "*", "d", "?"} {
 		t.Run(again, func(t *testing.T) {
 			t.Parallel()
-			p := special(
+			p := newProject(
 				t,
 				map[string]string{
 					"Dockerfile": "FROM scratch\nCOPY . /x/\n", ".dockerignore": "d\n!d/x.log\n" + again + "\n",
@@ -30,7 +30,7 @@ func TestBuildKitsClientEmptiesAFileThatIsTakenBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			opt := p.oracle(nil)
+			opt := p.oracleOptions(nil)
 			opt.Session, opt.LocalMounts = nil, map[string]fsutil.FS{"context": context, "dockerfile": context}
 			files, err := d.solveImage(t.Context(), opt)
 			if err != nil {

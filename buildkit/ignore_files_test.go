@@ -11,7 +11,7 @@ import (
 
 // Ignore files of all kinds mean to us what they mean to BuildKit: the images are equal, and the hash changes with a
 // file exactly when BuildKit receives it. A content that begins with -> is a link.
-func TestIgnoreFilesMeanWhatTheyMeanToBuildKit(t *testing.T) {
+func TestIgnoreFilesMatchBuildKit(t *testing.T) {
 	t.Parallel()
 	d := differential{c: daemonClient(t), registry: registrytest.New(t)}
 	const all, part = "FROM scratch\nCOPY . /x/\n", "FROM scratch\nCOPY d /x/\n"
@@ -70,7 +70,7 @@ func TestIgnoreFilesMeanWhatTheyMeanToBuildKit(t *testing.T) {
 	for name, files := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := special(t, files)
+			p := newProject(t, files)
 			before, err := d.observe(t.Context(), p)
 			if err != nil || !before.built {
 				t.Fatalf("built: %v, %v", before.built, err)
@@ -90,8 +90,8 @@ func TestIgnoreFilesMeanWhatTheyMeanToBuildKit(t *testing.T) {
 	}
 }
 
-// special is a project of the given files, and of two more: d/keep and d/x.log.
-func special(t *testing.T, files map[string]string) project {
+// newProject is a project of the given files, and of two more: d/keep and d/x.log.
+func newProject(t *testing.T, files map[string]string) project {
 	t.Helper()
 	root := t.TempDir()
 	context := filepath.Join(root, "context")
@@ -102,10 +102,10 @@ func special(t *testing.T, files map[string]string) project {
 		}},
 	}
 	for name, content := range map[string]string{"d/keep": "keep", "d/x.log": "log"} {
-		put(filepath.Join(context, name), content)
+		writeFile(filepath.Join(context, name), content)
 	}
 	for name, content := range files {
-		put(filepath.Join(context, name), content)
+		writeFile(filepath.Join(context, name), content)
 	}
 	if _, err := os.Stat(filepath.Join(root, "lib")); err == nil {
 		p.plan.Files.Named["lib"] = filepath.Join(root, "lib")
@@ -113,8 +113,8 @@ func special(t *testing.T, files map[string]string) project {
 	return p
 }
 
-// put writes a file, or a link.
-func put(path, content string) {
+// writeFile writes a file, or a link.
+func writeFile(path, content string) {
 	must(os.MkdirAll(filepath.Dir(path), 0o755))
 	if len(content) > 2 && content[:2] == "->" {
 		must(os.Symlink(content[2:], path))

@@ -59,13 +59,13 @@ func TestPlanBecomesOptions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Join("testdata", "options-"+name+".json"), append(got, '\n'))
+			checkGolden(t, filepath.Join("testdata", "options-"+name+".json"), append(got, '\n'))
 		})
 	}
 }
 
 // One export is as lax with all its repositories as with one.
-func TestAPasswordGoesOverPlainHTTPOnlyWhereItMay(t *testing.T) {
+func TestInsecureRepositoriesHaveAnExportOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{"": "a,b ", "b": "a  b true", "a,b": "a,b true"} {
 		p := inputs.Plan{Repositories: []string{"a", "b"}}
@@ -82,7 +82,7 @@ func TestAPasswordGoesOverPlainHTTPOnlyWhereItMay(t *testing.T) {
 	}
 }
 
-func golden(t *testing.T, path string, got []byte) {
+func checkGolden(t *testing.T, path string, got []byte) {
 	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, got, 0o644); err != nil {

@@ -26,8 +26,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// built is what the plan makes without any access.
-func (s *steps) built(t *testing.T, plan inputs.Plan) buildkit.Built {
+// mustBuild is what the plan makes without any access.
+func (s *stepBuilder) mustBuild(t *testing.T, plan inputs.Plan) buildkit.Built {
 	t.Helper()
 	built, err := s.solve(t.Context(), plan, buildkit.Access{})
 	if err != nil {
@@ -36,14 +36,14 @@ func (s *steps) built(t *testing.T, plan inputs.Plan) buildkit.Built {
 	return built
 }
 
-func TestStepsKnowTheHosts(t *testing.T) {
+func TestExtraHosts(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	plan := s.plan(t, "RUN grep -v localhost /etc/hosts >/hosts")
 	plan.Hosts = []inputs.Host{
 		{Name: "db.test", IP: netip.MustParseAddr("10.0.0.1")}, {Name: "six.test", IP: netip.MustParseAddr("fd00::1")},
 	}
-	if got := s.file(t, s.built(t, plan), "hosts"); !strings.Contains(got, "10.0.0.1\tdb.test") ||
+	if got := s.fileContent(t, s.mustBuild(t, plan), "hosts"); !strings.Contains(got, "10.0.0.1\tdb.test") ||
 		!strings.Contains(got, "fd00::1\tsix.test") {
 		t.Errorf("/etc/hosts: %q", got)
 	}
@@ -51,11 +51,11 @@ func TestStepsKnowTheHosts(t *testing.T) {
 
 func TestNetworkOfSteps(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	interfaces := func(network string) string {
 		plan := s.plan(t, "RUN ls /sys/class/net | tr '\\n' ' ' >/nets")
 		plan.Network = network
-		return s.file(t, s.built(t, plan), "nets")
+		return s.fileContent(t, s.mustBuild(t, plan), "nets")
 	}
 	if got := interfaces("none"); got != "lo " {
 		t.Errorf("without a network a step sees %q", got)
@@ -67,36 +67,36 @@ func TestNetworkOfSteps(t *testing.T) {
 
 func TestNoCacheRunsEveryStepAgain(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	plan := s.plan(t, "RUN cat /proc/sys/kernel/random/uuid >/uuid")
-	first := s.file(t, s.built(t, plan), "uuid")
-	if again := s.file(t, s.built(t, plan), "uuid"); again != first {
+	first := s.fileContent(t, s.mustBuild(t, plan), "uuid")
+	if again := s.fileContent(t, s.mustBuild(t, plan), "uuid"); again != first {
 		t.Errorf("%q, then %q: the step ran twice", first, again)
 	}
 	plan.NoCache = true
-	if again := s.file(t, s.built(t, plan), "uuid"); again == first {
+	if again := s.fileContent(t, s.mustBuild(t, plan), "uuid"); again == first {
 		t.Error("the step did not run again")
 	}
 }
 
 // A step signs in with a key that stays here, by an agent that busybox cannot speak to but sees.
-func TestStepsSeeTheAgent(t *testing.T) {
+func TestSSHAgentInAStep(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	plan := s.plan(t, "RUN --mount=type=ssh,id=deploy,required=true test -S \"$SSH_AUTH_SOCK\" && echo yes >/seen")
 	built, err := s.solve(
-		t.Context(), plan, buildkit.Access{SSH: []buildkit.SSHAgent{{ID: "deploy", Paths: []string{key(t, "")}}}},
+		t.Context(), plan, buildkit.Access{SSH: []buildkit.SSHAgent{{ID: "deploy", Paths: []string{newKey(t, "")}}}},
 	)
-	if err != nil || s.file(t, built, "seen") != "yes\n" {
+	if err != nil || s.fileContent(t, built, "seen") != "yes\n" {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAgentsThatCannotBeUsed(t *testing.T) {
+func TestAgentErrors(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
-	locked, nokey := key(t, "passphrase"), filepath.Join(t.TempDir(), "nokey")
-	put(nokey, "no key")
+	s := newStepBuilder(t)
+	locked, nokey := newKey(t, "passphrase"), filepath.Join(t.TempDir(), "nokey")
+	writeFile(nokey, "no key")
 	const mount = "RUN --mount=type=ssh,required=true true"
 	cases := map[string]struct {
 		agents []buildkit.SSHAgent
@@ -115,15 +115,15 @@ func TestAgentsThatCannotBeUsed(t *testing.T) {
 			`ssh "default": ["` + nokey + `"]: ssh: no key found`,
 		},
 		"two of one id": {
-			[]buildkit.SSHAgent{{ID: "a", Paths: []string{key(t, "")}}, {ID: "a", Paths: []string{key(t, "")}}},
+			[]buildkit.SSHAgent{{ID: "a", Paths: []string{newKey(t, "")}}, {ID: "a", Paths: []string{newKey(t, "")}}},
 			`duplicate agent ID "a"`,
 		},
 		"keys and an agent": {
-			[]buildkit.SSHAgent{{ID: "a", Paths: []string{key(t, ""), socket(t)}}},
+			[]buildkit.SSHAgent{{ID: "a", Paths: []string{newKey(t, ""), newSocket(t)}}},
 			"invalid combination of keys and sockets",
 		},
 		"a socket and a key": {
-			[]buildkit.SSHAgent{{ID: "a", Paths: []string{socket(t), key(t, "")}}}, "only single socket allowed",
+			[]buildkit.SSHAgent{{ID: "a", Paths: []string{newSocket(t), newKey(t, "")}}}, "only single socket allowed",
 		},
 	}
 	for name, c := range cases {
@@ -141,8 +141,8 @@ func TestAgentsThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// key is the file of a new private key.
-func key(t *testing.T, passphrase string) string {
+// newKey is the file of a new private key.
+func newKey(t *testing.T, passphrase string) string {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -156,12 +156,12 @@ func key(t *testing.T, passphrase string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "key")
-	put(path, string(pem.EncodeToMemory(block)))
+	writeFile(path, string(pem.EncodeToMemory(block)))
 	return path
 }
 
-// socket is one that nobody needs to answer at.
-func socket(t *testing.T) string {
+// newSocket is one that nobody needs to answer at.
+func newSocket(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "agent")
 	listener, err := net.Listen("unix", path)
@@ -175,15 +175,15 @@ func socket(t *testing.T) string {
 // Every stage of testTargets is built before the image is pushed; one that fails keeps it from being pushed.
 func TestTestTargetsComeFirst(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	reg := registrytest.New(t)
 	plan := s.plan(t, "")
 	plan.Files.Inline = []byte("FROM " + s.base + " AS base\nCOPY code /\n" +
 		"FROM base AS test\nCOPY wanted /\nRUN cmp /code /wanted\nFROM base AS lint\nRUN true\nFROM base")
 	plan.TestTargets, plan.Repositories = []string{"test", "lint"}, []string{reg.Host() + "/app"}
-	put(filepath.Join(plan.Files.Context, "code"), "1")
-	put(filepath.Join(plan.Files.Context, "wanted"), "2")
-	put(filepath.Join(plan.Files.Context, "other"), "not read")
+	writeFile(filepath.Join(plan.Files.Context, "code"), "1")
+	writeFile(filepath.Join(plan.Files.Context, "wanted"), "2")
+	writeFile(filepath.Join(plan.Files.Context, "other"), "not read")
 	_, err := s.solve(t.Context(), plan, buildkit.Access{})
 	var step *buildkit.StepError
 	if !errors.As(err, &step) || step.Step.Position != "test 2/2" ||
@@ -193,22 +193,22 @@ func TestTestTargetsComeFirst(t *testing.T) {
 	if puts := reg.Requests(); len(puts) > 0 {
 		t.Errorf("the registry was asked: %v", puts)
 	}
-	before := hashed(t, plan)
-	put(filepath.Join(plan.Files.Context, "wanted"), "1")
-	if hashed(t, plan) == before {
+	before := loadHash(t, plan)
+	writeFile(filepath.Join(plan.Files.Context, "wanted"), "1")
+	if loadHash(t, plan) == before {
 		t.Error("what only a test reads is not part of the hash")
 	}
 	if _, err := s.solve(t.Context(), plan, buildkit.Access{}); err != nil || len(reg.Requests()) == 0 {
 		t.Errorf("got %v after %d requests", err, len(reg.Requests()))
 	}
-	before = hashed(t, plan)
-	put(filepath.Join(plan.Files.Context, "other"), "still not read")
-	if hashed(t, plan) != before {
+	before = loadHash(t, plan)
+	writeFile(filepath.Join(plan.Files.Context, "other"), "still not read")
+	if loadHash(t, plan) != before {
 		t.Error("what neither reads is part of the hash")
 	}
 }
 
-func hashed(t *testing.T, plan inputs.Plan) string {
+func loadHash(t *testing.T, plan inputs.Plan) string {
 	t.Helper()
 	in, err := inputs.Load(t.Context(), plan)
 	if err != nil {
@@ -219,14 +219,14 @@ func hashed(t *testing.T, plan inputs.Plan) string {
 
 func TestAnnotationsAreOnTheManifestAndTheIndex(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	for name, platforms := range map[string][]string{
 		"a manifest": {"linux/amd64"}, "an index": {"linux/amd64", "linux/arm64"},
 	} {
 		plan := s.plan(t, "")
 		plan.Files.Inline = []byte("FROM scratch\nCOPY <<EOF /a\na\nEOF") // see TestPredict
 		plan.Platforms, plan.Annotations = platforms, map[string]string{"org.example.a/b": "c, d=e"}
-		root, manifests := s.annotations(t, s.built(t, plan).Digest)
+		root, manifests := s.annotations(t, s.mustBuild(t, plan).Digest)
 		for _, found := range append(manifests, root) {
 			if found["org.example.a/b"] != "c, d=e" {
 				t.Errorf("%s: %v, %v", name, root, manifests)
@@ -236,7 +236,7 @@ func TestAnnotationsAreOnTheManifestAndTheIndex(t *testing.T) {
 }
 
 // annotations are those of what was built and of the manifests in it.
-func (s *steps) annotations(t *testing.T, digest string) (root map[string]string, manifests []map[string]string) {
+func (s *stepBuilder) annotations(t *testing.T, digest string) (root map[string]string, manifests []map[string]string) {
 	t.Helper()
 	m := s.document(t, digest)
 	for _, child := range m.Manifests {
@@ -253,7 +253,7 @@ type document struct {
 	Layers      []v1.Descriptor
 }
 
-func (s *steps) document(t *testing.T, digest string) (d document) {
+func (s *stepBuilder) document(t *testing.T, digest string) (d document) {
 	t.Helper()
 	ref, err := name.NewDigest(s.repository + "@" + digest)
 	if err != nil {
@@ -271,15 +271,15 @@ func (s *steps) document(t *testing.T, digest string) (d document) {
 
 // With an epoch the same inputs are the same bytes, whatever daemon builds them in whatever folder from files of
 // whatever age.
-func TestAnEpochMakesTheDigestTheSameEverywhere(t *testing.T) {
+func TestEpochMakesTheDigestReproducible(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	const dockerfile = "COPY . /x/\nRUN ls -la /x >/dev/null && date >/dev/null && mkdir /made && echo made >/made/file"
 	digest := func(epoch *int64, age time.Duration) string {
 		plan := s.plan(t, dockerfile)
 		plan.Epoch, plan.Platforms = epoch, []string{"linux/amd64"}
-		grow(t, plan.Files.Context, age)
-		return s.built(t, plan).Digest
+		writeTree(t, plan.Files.Context, age)
+		return s.mustBuild(t, plan).Digest
 	}
 	epoch := int64(1_700_000_000)
 	first := digest(&epoch, 20*365*24*time.Hour)
@@ -292,11 +292,11 @@ func TestAnEpochMakesTheDigestTheSameEverywhere(t *testing.T) {
 	}
 }
 
-// grow makes a tree of some files, directories and links whose times are so long ago.
-func grow(t *testing.T, dir string, age time.Duration) {
+// writeTree makes a tree of some files, directories and links whose times are so long ago.
+func writeTree(t *testing.T, dir string, age time.Duration) {
 	t.Helper()
-	put(filepath.Join(dir, "sub", "a"), "a")
-	put(filepath.Join(dir, "b"), "b")
+	writeFile(filepath.Join(dir, "sub", "a"), "a")
+	writeFile(filepath.Join(dir, "b"), "b")
 	if err := os.Symlink("sub/a", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}

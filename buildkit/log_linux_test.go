@@ -67,10 +67,10 @@ func TestLogHasTheSolveAndNoSecret(t *testing.T) {
 	}))
 	defer files.Close()
 	withLogin := strings.Replace(files.URL, "http://", "http://user:"+urlCanary+"@", 1)
-	s, log := newSteps(t), &lockedBuffer{}
+	s, log := newStepBuilder(t), &lockedBuffer{}
 	plan := s.plan(t, "COPY a b /\nADD "+withLogin+"/file /\nCOPY --from=extra / /extra\n"+
 		"RUN --mount=type=secret,id=s cat /run/secrets/s")
-	alike(t, plan.Files.Context, map[string]string{"a": "a", "b": "b", "other": "not read"})
+	writeAlike(t, plan.Files.Context, map[string]string{"a": "a", "b": "b", "other": "not read"})
 	plan.Files.Named = map[string]string{"extra": withLogin + "/extra.tar"}
 	access := secrets(map[string]string{"s": secretCanary})
 	access.Log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -117,7 +117,7 @@ func TestLogHasTheSolveAndNoSecret(t *testing.T) {
 
 func TestLogOfAFailure(t *testing.T) {
 	t.Parallel()
-	s, log := newSteps(t), &lockedBuffer{}
+	s, log := newStepBuilder(t), &lockedBuffer{}
 	access := buildkit.Access{Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	plan := inputs.Plan{Files: s.plan(t, "RUN exit 7").Files}
 	if _, err := s.solve(t.Context(), plan, access); err == nil {

@@ -10,7 +10,7 @@ import (
 
 // The program's own secret for a host is not covered by the login in a URL, and a user without a password is none to
 // git.
-func TestWhichLoginsTravel(t *testing.T) {
+func TestLoginsBecomeSecrets(t *testing.T) {
 	t.Parallel()
 	mine := func(context.Context) ([]byte, error) { return nil, nil }
 	cases := map[string]struct {

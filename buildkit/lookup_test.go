@@ -14,14 +14,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// silent is a name server that does not answer.
-func silent(ctx context.Context, _ string) ([]netip.Addr, error) {
+// neverResolve is a name server that does not answer.
+func neverResolve(ctx context.Context, _ string) ([]netip.Addr, error) {
 	<-ctx.Done()
 	return nil, &net.DNSError{Err: "i/o timeout", IsTimeout: true}
 }
 
 // Whoever runs the name server of a host is slow to us, and then leads the daemon to this machine.
-func TestANameServerThatDoesNotAnswer(t *testing.T) {
+func TestSilentNameServer(t *testing.T) {
 	for _, key := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
 		t.Setenv(key, "")
 	}
@@ -63,7 +63,7 @@ func TestANameServerThatDoesNotAnswer(t *testing.T) {
 				t.Setenv(key, value)
 			}
 			synctest.Test(t, func(t *testing.T) {
-				p := &sourcePolicy{guard: &Guard{Resolve: silent}}
+				p := &sourcePolicy{guard: &Guard{Resolve: neverResolve}}
 				allowed := map[*pb.SourceOp]bool{}
 				for _, op := range c.allowed {
 					allowed[op] = true
@@ -84,7 +84,7 @@ func TestANameServerThatDoesNotAnswer(t *testing.T) {
 }
 
 // Only "no such host" is an answer. What failed because the build ended is not remembered.
-func TestOtherFailuresOfALookup(t *testing.T) {
+func TestLookupErrors(t *testing.T) {
 	t.Parallel()
 	broken := &net.DNSError{Err: "server misbehaving", IsTemporary: true}
 	p := &sourcePolicy{guard: &Guard{

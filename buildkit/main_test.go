@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 // daemonClient is connected to it.
 func daemonClient(t testing.TB) *client.Client {
 	t.Helper()
-	c, err := connected(shared.Endpoint(t))
+	c, err := dialOnce(shared.Endpoint(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +48,8 @@ var connection struct {
 	err error
 }
 
-// connected dials once. The connection ends with the daemon.
-func connected(endpoint string) (*client.Client, error) {
+// dialOnce dials once. The connection ends with the daemon.
+func dialOnce(endpoint string) (*client.Client, error) {
 	connection.Do(func() { connection.Client, connection.err = buildkit.Dial(context.Background(), endpoint) })
 	return connection.Client, connection.err
 }

@@ -30,7 +30,7 @@ func TestAFileThatChangesAfterTheHashEndsTheBuild(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			reg, dir := registrytest.New(t), t.TempDir()
-			put(filepath.Join(dir, "sub", "big"), strings.Repeat("x", size))
+			writeFile(filepath.Join(dir, "sub", "big"), strings.Repeat("x", size))
 			plan := inputs.Plan{
 				Files:        inputs.Files{Context: dir, Inline: []byte("FROM scratch\nCOPY sub /sub\n")},
 				Repositories: []string{reg.Host() + "/app"},

@@ -55,7 +55,7 @@ func (r *recorder) TarStream(filesync.FileSync_TarStreamServer) error {
 
 func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	md, _ := metadata.FromIncomingContext(stream.Context())
-	name := strings.Join(plain(md, "dir-name"), "")
+	name := strings.Join(decodeMetadata(md, "dir-name"), "")
 	dir, ok := r.dirs[name]
 	if !ok {
 		return status.Errorf(codes.NotFound, "no access allowed to dir %q", name)
@@ -72,8 +72,9 @@ func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 		return err
 	}
 	filter := &fsutil.FilterOpt{
-		IncludePatterns: plain(md, "include-patterns"), ExcludePatterns: plain(md, "exclude-patterns"),
-		FollowPaths: plain(md, "followpaths"),
+		IncludePatterns: decodeMetadata(md, "include-patterns"),
+		ExcludePatterns: decodeMetadata(md, "exclude-patterns"),
+		FollowPaths:     decodeMetadata(md, "followpaths"),
 	}
 	// The frontend reads the ignore file without heeding it; what follows from it is recorded.
 	ignoreFile := len(filter.ExcludePatterns) == 0 && slices.Equal(filter.FollowPaths, []string{".dockerignore"})
@@ -94,8 +95,8 @@ func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	)
 }
 
-// plain decodes metadata that is marked as percent-encoded.
-func plain(md metadata.MD, key string) []string {
+// decodeMetadata decodes metadata that is marked as percent-encoded.
+func decodeMetadata(md metadata.MD, key string) []string {
 	raw := md[key]
 	if marked := md[key+"-encoded"]; len(marked) == 0 || marked[0] != "1" && marked[0] != "true" {
 		return raw
@@ -130,7 +131,7 @@ func (r *recorder) note(source, path string, change func(*sentFile)) {
 //
 // dist/app.js is in the walk and cannot be opened, and fsutil.Send takes what cannot be opened for an empty file.
 // Nobody means that: the recorder opens what the walk took, as source.Server does.
-// TestBuildKitsClientEmptiesAFileThatIsTakenBack shows what BuildKit's own client does.
+// TestBuildKitsClientEmptiesAnIgnoreException shows what BuildKit's own client does.
 type recordingFS struct {
 	fsutil.FS
 	unfiltered fsutil.FS
@@ -216,8 +217,8 @@ func (r *recorder) record() (record, error) {
 	return lines, nil
 }
 
-// emptied tells whether BuildKit's own client would have sent an empty file for one that has content.
-func (r *recorder) emptied() bool {
+// hasEmptiedFile tells whether BuildKit's own client would have sent an empty file for one that has content.
+func (r *recorder) hasEmptiedFile() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range r.sent {

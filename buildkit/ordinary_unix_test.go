@@ -26,8 +26,8 @@ import (
 // ordinaryRole makes the test binary an ordinary user's process that loads and builds a folder: see ordinary.
 const ordinaryRole = "buildkit-test-ordinary"
 
-// ordinary is what such a process does, in this order.
-type ordinary struct {
+// ordinaryUser is what such a process does, in this order.
+type ordinaryUser struct {
 	Dir        string
 	Endpoint   string // build there too; "": only load
 	User       int    // becomes this user first; 0 stays root
@@ -41,7 +41,7 @@ func runOrdinaryUser(args []string) (handled bool, code int) {
 	if len(args) != 2 || args[0] != ordinaryRole {
 		return false, 0
 	}
-	var o ordinary
+	var o ordinaryUser
 	must(json.Unmarshal([]byte(args[1]), &o))
 	hash, err := o.run(context.Background())
 	if err != nil {
@@ -52,12 +52,12 @@ func runOrdinaryUser(args []string) (handled bool, code int) {
 	return true, 0
 }
 
-func (o ordinary) run(ctx context.Context) (string, error) {
+func (o ordinaryUser) run(ctx context.Context) (string, error) {
 	if o.User != 0 {
 		must(errors.Join(syscall.Setgroups(nil), syscall.Setgid(o.User), syscall.Setuid(o.User)))
 	}
 	must(os.Setenv("PULUMI_BUILDKIT_STAT_CACHE", "off"))
-	plan := inline(o.Dir, "FROM scratch\nCOPY . /x/")
+	plan := inlinePlan(o.Dir, "FROM scratch\nCOPY . /x/")
 	if o.LoadFiles != 0 {
 		limitFiles(max(0, o.LoadFiles))
 	}
@@ -100,7 +100,7 @@ func limitFiles(n int) {
 }
 
 // start runs such a process to its end.
-func (o ordinary) start(t *testing.T) string {
+func (o ordinaryUser) start(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: becoming another user needs root: run the tests as root")
@@ -117,18 +117,18 @@ func (o ordinary) start(t *testing.T) string {
 	return strings.TrimSpace(string(output))
 }
 
-// public is a new folder that every user can look into.
-func public(t *testing.T) string {
+// publicDir is a new folder that every user can look into.
+func publicDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	must(errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755)))
 	return dir
 }
 
-// open is a folder that every user can get at, with n files, of which the user of the given number is the owner.
-func open(t *testing.T, n, owner int) string {
+// sharedDir is a folder that every user can get at, with n files, of which the user of the given number is the owner.
+func sharedDir(t *testing.T, n, owner int) string {
 	t.Helper()
-	dir := public(t)
+	dir := publicDir(t)
 	for i := range n {
 		folder := filepath.Join(dir, fmt.Sprint("d", i%5))
 		path := filepath.Join(folder, fmt.Sprint("f", i))
@@ -145,35 +145,35 @@ const nobody = 65534
 
 func TestAnUnreadableFileIsAnError(t *testing.T) {
 	t.Parallel()
-	dir := open(t, 20, nobody)
+	dir := sharedDir(t, 20, nobody)
 	must(os.Chmod(filepath.Join(dir, "d2/f7"), 0))
-	if got := (ordinary{Dir: dir, User: nobody}).start(t); got != "error: d2/f7: permission denied" {
+	if got := (ordinaryUser{Dir: dir, User: nobody}).start(t); got != "error: d2/f7: permission denied" {
 		t.Errorf("a file: %s", got)
 	}
 	must(os.Chmod(filepath.Join(dir, "d2/f7"), 0o644))
 	must(os.Chmod(filepath.Join(dir, "d3"), 0o700))
-	if got := (ordinary{Dir: dir, User: nobody}).start(t); got != "error: d3: permission denied" {
+	if got := (ordinaryUser{Dir: dir, User: nobody}).start(t); got != "error: d3: permission denied" {
 		t.Errorf("a folder: %s", got)
 	}
 	must(os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte("d3\n"), 0o644))
-	if got := (ordinary{Dir: dir, User: nobody}).start(t); !strings.HasPrefix(got, "ok ") {
+	if got := (ordinaryUser{Dir: dir, User: nobody}).start(t); !strings.HasPrefix(got, "ok ") {
 		t.Errorf("an ignored folder: %s", got)
 	}
 }
 
 func TestAFileThatBecameUnreadableIsAnError(t *testing.T) {
 	t.Parallel()
-	o := ordinary{Dir: open(t, 20, nobody), User: nobody, Endpoint: proxy(t), Unreadable: "d2/f7"}
+	o := ordinaryUser{Dir: sharedDir(t, 20, nobody), User: nobody, Endpoint: proxyDaemon(t), Unreadable: "d2/f7"}
 	if got := o.start(t); !strings.HasPrefix(got, "error: d2/f7 changed between hashing and sending (") ||
 		!strings.Contains(got, "permission denied") {
 		t.Error(got)
 	}
 }
 
-// proxy is the tests' daemon on a socket that every user can get at.
-func proxy(t *testing.T) string {
+// proxyDaemon is the tests' daemon on a socket that every user can get at.
+func proxyDaemon(t *testing.T) string {
 	t.Helper()
-	endpoint, socket := shared.Endpoint(t), filepath.Join(public(t), "s")
+	endpoint, socket := shared.Endpoint(t), filepath.Join(publicDir(t), "s")
 	listener, err := net.Listen("unix", socket)
 	must(err)
 	must(os.Chmod(socket, 0o777))
@@ -184,14 +184,14 @@ func proxy(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			all.Go(func() { pass(near, strings.TrimPrefix(endpoint, "unix://")) })
+			all.Go(func() { forward(near, strings.TrimPrefix(endpoint, "unix://")) })
 		}
 	})
 	t.Cleanup(func() { _ = listener.Close(); all.Wait() })
 	return "unix://" + socket
 }
 
-func pass(near net.Conn, socket string) {
+func forward(near net.Conn, socket string) {
 	far, err := net.Dial("unix", socket)
 	must(err)
 	var both sync.WaitGroup
@@ -203,15 +203,15 @@ func pass(near net.Conn, socket string) {
 // Without the ignore file the image would have what it excludes.
 func TestAnIgnoreFileThatCannotBeReadIsAnError(t *testing.T) {
 	t.Parallel()
-	dir := open(t, 5, nobody)
+	dir := sharedDir(t, 5, nobody)
 	ignore := filepath.Join(dir, ".dockerignore")
 	must(os.WriteFile(ignore, []byte("d3\n"), 0o600))
-	if got, want := (ordinary{
+	if got, want := (ordinaryUser{
 		Dir: dir, User: nobody,
 	}).start(t), "error: open "+ignore+": permission denied"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	got := ordinary{Dir: dir, LoadFiles: -1}.start(t)
+	got := ordinaryUser{Dir: dir, LoadFiles: -1}.start(t)
 	if !strings.HasPrefix(got, "error: open "+dir) || !strings.HasSuffix(got, ": too many open files") {
 		t.Errorf("got %s", got)
 	}
@@ -220,11 +220,11 @@ func TestAnIgnoreFileThatCannotBeReadIsAnError(t *testing.T) {
 // With few descriptors a scan succeeds or says which path it could not open.
 func TestTooFewDescriptorsAreAnError(t *testing.T) {
 	t.Parallel()
-	dir := open(t, 200, 0)
-	want := (ordinary{Dir: dir}).start(t)
+	dir := sharedDir(t, 200, 0)
+	want := (ordinaryUser{Dir: dir}).start(t)
 	failures := 0
 	for _, n := range []int{1, 2, 3, 5} {
-		switch got := (ordinary{Dir: dir, LoadFiles: n}).start(t); {
+		switch got := (ordinaryUser{Dir: dir, LoadFiles: n}).start(t); {
 		case got == want:
 		case strings.HasPrefix(got, "error: ") && strings.HasSuffix(got, ": too many open files"):
 			failures++
@@ -237,7 +237,7 @@ func TestTooFewDescriptorsAreAnError(t *testing.T) {
 	}
 	failures = 0
 	for n := range 4 {
-		switch got := (ordinary{Dir: dir, Endpoint: shared.Endpoint(t), SendFiles: n + 1}).start(t); {
+		switch got := (ordinaryUser{Dir: dir, Endpoint: shared.Endpoint(t), SendFiles: n + 1}).start(t); {
 		case got == want:
 		case strings.HasPrefix(got, "error: ") && strings.Contains(got, "too many open files"):
 			failures++

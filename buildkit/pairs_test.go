@@ -40,7 +40,7 @@ func TestPairs(t *testing.T) {
 				t.Fatal(err)
 			}
 			verdict, script, _ := strings.Cut(string(archive.Comment), "\n")
-			one, other := half(t, archive, script, "1"), half(t, archive, script, "2")
+			one, other := hashOfSide(t, archive, script, "1"), hashOfSide(t, archive, script, "2")
 			if equal := one == other; equal != (verdict == "equal") || verdict != "equal" && verdict != "differ" {
 				t.Errorf("the hashes are equal: %v, the file says %q", equal, verdict)
 			}
@@ -48,8 +48,8 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// half is the hash of the first or the second build, "1" or "2".
-func half(t *testing.T, archive *txtar.Archive, script, side string) string {
+// hashOfSide is the hash of the first or the second build, "1" or "2".
+func hashOfSide(t *testing.T, archive *txtar.Archive, script, side string) string {
 	t.Helper()
 	root := t.TempDir()
 	for _, f := range archive.Files {
@@ -68,7 +68,7 @@ func half(t *testing.T, archive *txtar.Archive, script, side string) string {
 		Named: map[string]string{},
 	}}
 	for line := range strings.Lines(script) {
-		words := words(t, line)
+		words := splitWords(t, line)
 		if len(words) < 3 || words[0] != side && words[0] != "both" {
 			continue
 		}
@@ -76,7 +76,7 @@ func half(t *testing.T, archive *txtar.Archive, script, side string) string {
 			plan.WatchAll = true
 			continue
 		}
-		if err := apply(root, words[1], words[2:]); err != nil {
+		if err := applyVerb(root, words[1], words[2:]); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
 	}
@@ -94,8 +94,8 @@ func half(t *testing.T, archive *txtar.Archive, script, side string) string {
 	return inputs.Hash()
 }
 
-// words are separated by spaces; those in double quotes may hold anything. A line that begins with # has none.
-func words(t *testing.T, line string) (words []string) {
+// splitWords are separated by spaces; those in double quotes may hold anything. A line that begins with # has none.
+func splitWords(t *testing.T, line string) (words []string) {
 	t.Helper()
 	line = strings.TrimSpace(line)
 	for line != "" && line[0] != '#' {
@@ -114,7 +114,7 @@ func words(t *testing.T, line string) (words []string) {
 	return words
 }
 
-func apply(root, verb string, args []string) error {
+func applyVerb(root, verb string, args []string) error {
 	path := filepath.Join(root, args[len(args)-1])
 	switch verb {
 	case "chmod":

@@ -34,13 +34,13 @@ func TestAPanicEndsOneBuild(t *testing.T) {
 			return brokenSink{}, nil
 		}}}},
 	} {
-		s := newSteps(t)
+		s := newStepBuilder(t)
 		if _, err := s.solve(t.Context(), s.planWithSecret(t), broken); err == nil ||
 			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	plan := s.planWithSecret(t)
 	in, err := inputs.Load(t.Context(), plan)
 	if err != nil {
@@ -52,12 +52,12 @@ func TestAPanicEndsOneBuild(t *testing.T) {
 	if _, ok := errors.AsType[*rescue.PanicError](err); !ok {
 		t.Errorf("in a report: %v", err)
 	}
-	next := newSteps(t)
+	next := newStepBuilder(t)
 	if _, err := next.solve(t.Context(), plan, secrets(map[string]string{"a": canary})); err != nil {
 		t.Errorf("the next build: %v", err)
 	}
 }
 
-func (s *steps) planWithSecret(t *testing.T) inputs.Plan {
+func (s *stepBuilder) planWithSecret(t *testing.T) inputs.Plan {
 	return s.plan(t, "RUN --mount=type=secret,id=a true")
 }

@@ -11,7 +11,7 @@ import (
 
 // A frontend that another frontend calls inside the daemon does not pass this process, but the daemon asks about it all
 // the same.
-func TestAFrontendThatAnotherFrontendCalls(t *testing.T) {
+func TestFrontendCalledByAFrontend(t *testing.T) {
 	t.Parallel()
 	ref, err := busybox()
 	if err != nil {

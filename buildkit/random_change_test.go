@@ -173,7 +173,7 @@ func (d dice) changeIgnore(p project, dir string) string {
 		return file + " removed"
 	}
 	old, err := os.ReadFile(file)
-	text := d.ignore(dir)
+	text := d.ignoreFile(dir)
 	if err == nil && d.oneIn(3) {
 		text = "# a comment\n" + string(old)
 	}

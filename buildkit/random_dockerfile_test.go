@@ -14,7 +14,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-var excluding = flag.Int("excluding", 4, "one in so many COPY instructions of random Dockerfiles leaves something out")
+var excludeRate = flag.Int(
+	"excluding", 4, "one in so many COPY instructions of random Dockerfiles leaves something out",
+)
 
 // project is a random build: a context, perhaps named contexts, a Dockerfile in the context or beside it.
 type project struct {
@@ -43,9 +45,9 @@ func (d dice) project(root string) project {
 	}
 	for _, dir := range folders {
 		must(os.Mkdir(dir, 0o755))
-		d.grow(dir, 6+d.IntN(14))
+		d.addEntries(dir, 6+d.IntN(14))
 		if d.oneIn(4) {
-			must(os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte(d.ignore(dir)), 0o644))
+			must(os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte(d.ignoreFile(dir)), 0o644))
 		}
 	}
 	if d.oneIn(4) {
@@ -74,12 +76,12 @@ func (d dice) options(p *project) {
 	}
 	must(os.WriteFile(p.plan.Files.Dockerfile, []byte(d.dockerfile(*p)), 0o644))
 	if d.oneIn(5) {
-		must(os.WriteFile(p.plan.Files.Dockerfile+".dockerignore", []byte(d.ignore(p.plan.Files.Context)), 0o644))
+		must(os.WriteFile(p.plan.Files.Dockerfile+".dockerignore", []byte(d.ignoreFile(p.plan.Files.Context)), 0o644))
 	}
 }
 
-// ignore is a random ignore file for dir.
-func (d dice) ignore(dir string) string {
+// ignoreFile is a random ignore file for dir.
+func (d dice) ignoreFile(dir string) string {
 	known := entries(dir)
 	var lines []string
 	for range 1 + d.IntN(4) {
@@ -159,11 +161,11 @@ func (w *writer) instruction(stage int) {
 	}
 	switch roll := w.IntN(16); {
 	case roll < 8:
-		w.line("%sCOPY%s%s %s", onBuild, from, w.flags(dir), w.quoted(w.sources(dir), destination))
+		w.line("%sCOPY%s%s %s", onBuild, from, w.flags(dir), w.quote(w.sources(dir), destination))
 	case roll == 8:
 		w.line(
 			"%sADD%s %s", onBuild, pick(w.dice, "", " --link", w.exclude(w.project.plan.Files.Context)),
-			w.quoted(w.sources(w.project.plan.Files.Context), destination),
+			w.quote(w.sources(w.project.plan.Files.Context), destination),
 		)
 	case roll == 9:
 		w.line("ADD %s /unpacked/", pick(w.dice, "*.tar", "t*"))
@@ -184,7 +186,7 @@ func (w *writer) instruction(stage int) {
 
 func (w *writer) flags(dir string) string {
 	flags := pick(w.dice, "", "", "", "", "", " --link", " --parents", " --chmod=755", " --chown=1:2")
-	if w.oneIn(*excluding) {
+	if w.oneIn(*excludeRate) {
 		flags += w.exclude(dir)
 	}
 	return flags
@@ -242,8 +244,8 @@ func (w *writer) sources(dir string) (sources []string) {
 	return sources
 }
 
-// quoted is the JSON form, in which any name can be written.
-func (w *writer) quoted(sources []string, destination string) string {
+// quote is the JSON form, in which any name can be written.
+func (w *writer) quote(sources []string, destination string) string {
 	text, err := json.Marshal(append(sources, destination))
 	must(err)
 	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(text))

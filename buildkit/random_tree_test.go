@@ -71,8 +71,8 @@ func (d dice) linkText(existing []string, self string) string {
 	)
 }
 
-// grow fills a directory with n entries below dir.
-func (d dice) grow(dir string, n int) {
+// addEntries fills a directory with n entries below dir.
+func (d dice) addEntries(dir string, n int) {
 	dirs, all := []string{""}, []string{}
 	for range n {
 		path := filepath.Join(pick(d, dirs...), d.name())
@@ -110,12 +110,12 @@ func (d dice) add(dir, path string, existing []string) bool {
 			must(d.attribute(full))
 		}
 	}
-	d.age(full)
+	d.setTime(full)
 	return false
 }
 
-// age sets a time of some days ago, sometimes one that other files have too.
-func (d dice) age(path string) {
+// setTime sets a time of some days ago, sometimes one that other files have too.
+func (d dice) setTime(path string) {
 	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSymlink != 0 {
 		return
 	}

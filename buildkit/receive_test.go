@@ -61,7 +61,7 @@ func TestExportedFilesArePlain(t *testing.T) {
 }
 
 // An archive is unpacked into its folder, whatever is in either.
-func TestUnpackLeavesNoFolder(t *testing.T) {
+func TestUnpackStaysInItsFolder(t *testing.T) {
 	t.Parallel()
 	for name, wrong := range map[string]bool{
 		"f": false, "d/f": false, "link": false, "inner/f": false, "../f": true, "/f": false, "d/../../f": true,
@@ -78,7 +78,7 @@ func TestUnpackLeavesNoFolder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = unpack(bytes.NewReader(archiveOf(t, name)), root)
+		err = unpack(bytes.NewReader(tarOf(t, name)), root)
 		_ = root.Close()
 		if (err != nil) != wrong && name != "/f" { // which is refused, or below the folder
 			t.Errorf("%s: error %v", name, err)
@@ -95,7 +95,7 @@ func TestUnpackLeavesNoFolder(t *testing.T) {
 	}
 }
 
-func archiveOf(t *testing.T, name string) []byte {
+func tarOf(t *testing.T, name string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)

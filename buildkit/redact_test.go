@@ -42,7 +42,7 @@ func TestRedactionTakesSecretsOut(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 			for size := 1; size <= len(c.printed); size++ { // however the output is cut into pieces
-				if got := streamed(r, c.printed, size); got != c.want {
+				if got := redactInPieces(r, c.printed, size); got != c.want {
 					t.Errorf("in pieces of %d bytes: got %q, want %q", size, got, c.want)
 				}
 			}
@@ -50,7 +50,7 @@ func TestRedactionTakesSecretsOut(t *testing.T) {
 	}
 }
 
-func streamed(r *redaction, text string, size int) string {
+func redactInPieces(r *redaction, text string, size int) string {
 	var shown strings.Builder
 	stream := redactedStream{redact: r}
 	for data := []byte(text); len(data) > 0; data = data[min(size, len(data)):] {
@@ -89,7 +89,7 @@ func TestRedactionPrefersTheLongerSecret(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	// the end could be a secret's
-	if got := streamed(r, printed, 3); got != "[secret] [secret] [secret]-and-yours [secret]" {
+	if got := redactInPieces(r, printed, 3); got != "[secret] [secret] [secret]-and-yours [secret]" {
 		t.Errorf("in pieces: got %q", got)
 	}
 }

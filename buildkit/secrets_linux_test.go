@@ -30,25 +30,25 @@ func secrets(values map[string]string) buildkit.Access {
 
 func TestAStepReadsItsSecret(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	plan := s.plan(t, `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B `+
 		`sha256sum </run/secrets/a >/a && printf %s "$B" | wc -c >/b`)
 	built, err := s.solve(t.Context(), plan, secrets(map[string]string{"a": canary, "b": "12345"}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.file(t, built, "b"); got != "5\n" {
+	if got := s.fileContent(t, built, "b"); got != "5\n" {
 		t.Errorf("b has %q bytes", got)
 	}
-	if got, want := s.file(t, built, "a"), fmt.Sprintf("%x  -\n", sha256.Sum256([]byte(canary))); got != want {
+	if got, want := s.fileContent(t, built, "a"), fmt.Sprintf("%x  -\n", sha256.Sum256([]byte(canary))); got != want {
 		t.Errorf("a is %q, want %q", got, want)
 	}
 }
 
 // The next build has another value, and builds nothing: what was built with the old one stays.
-func TestAnotherSecretBuildsNothing(t *testing.T) {
+func TestChangedSecretBuildsNothing(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	plan := s.plan(t, `RUN --mount=type=secret,id=a cat /proc/sys/kernel/random/uuid >/x && test -s /run/secrets/a`)
 	first, err := s.solve(t.Context(), plan, secrets(map[string]string{"a": canary}))
 	if err != nil {
@@ -61,21 +61,21 @@ func TestAnotherSecretBuildsNothing(t *testing.T) {
 }
 
 // A step that prints its secret in all the forms that are known, and then fails.
-const careless = `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B ` +
+const leakSecret = `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B ` +
 	`cat /run/secrets/a && cat /run/secrets/a >&2 && echo && ` +
 	`for c in $(cat /run/secrets/a | sed "s/./& /g"); do printf %s "$c"; done && echo && base64 </run/secrets/a && ` +
 	`printf user:%s "$B" | base64 && echo "--token=$B" && `
 
 func TestASecretIsSeenNowhere(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
-	plan := s.plan(t, careless+"touch /done")
+	s := newStepBuilder(t)
+	plan := s.plan(t, leakSecret+"touch /done")
 	plan.Labels = map[string]string{"a": "b"}
 	access := secrets(map[string]string{"a": canary, "b": canary})
 	asked := 0
 	access.Secrets["a"] = func(context.Context) ([]byte, error) {
 		asked++
-		wantNoCanary(t, "the processes of this machine", processes(t))
+		wantNoCanary(t, "the processes of this machine", processArguments(t))
 		return []byte(canary), nil
 	}
 	built, err := s.solve(t.Context(), plan, access)
@@ -107,13 +107,13 @@ func TestASecretIsSeenNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantNoCanary(t, "what a person is shown", events)
-	wantNoCanary(t, "the daemon's folder", ownFiles(t, shared.Dir))
+	wantNoCanary(t, "the daemon's folder", daemonFiles(t, shared.Dir))
 }
 
 func TestAFailingStepShowsNoSecret(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
-	_, err := s.solve(t.Context(), s.plan(t, careless+"exit 3"), secrets(map[string]string{"a": canary, "b": canary}))
+	s := newStepBuilder(t)
+	_, err := s.solve(t.Context(), s.plan(t, leakSecret+"exit 3"), secrets(map[string]string{"a": canary, "b": canary}))
 	var step *buildkit.StepError
 	if !errors.As(err, &step) || step.ExitCode != 3 {
 		t.Fatalf("got %v", err)
@@ -125,9 +125,9 @@ func TestAFailingStepShowsNoSecret(t *testing.T) {
 	}
 }
 
-func TestASecretThatWasNotGiven(t *testing.T) {
+func TestMissingSecret(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	cases := map[string]struct {
 		dockerfile string
 		want       []string
@@ -158,7 +158,7 @@ func TestASecretThatWasNotGiven(t *testing.T) {
 }
 
 // What cannot be looked up ends the build before it starts.
-func TestASecretThatIsNotThereEndsTheBuildAtOnce(t *testing.T) {
+func TestUnreadableSecretEndsTheBuildAtOnce(t *testing.T) {
 	t.Parallel()
 	missing := func(context.Context) ([]byte, error) { return nil, errors.New("no such variable") }
 	tooLong := func(context.Context) ([]byte, error) { return make([]byte, buildkit.SecretLimit+1), nil }
@@ -166,7 +166,7 @@ func TestASecretThatIsNotThereEndsTheBuildAtOnce(t *testing.T) {
 		`the secret "a": no such variable`:                           missing,
 		`the secret "a": it has 512001 bytes, BuildKit takes 512000`: tooLong,
 	} {
-		s := newSteps(t)
+		s := newStepBuilder(t)
 		_, err := s.solve(
 			t.Context(), s.plan(t, "RUN true"), buildkit.Access{Secrets: map[string]buildkit.Secret{"a": secret}},
 		)
@@ -185,8 +185,8 @@ func wantNoCanary(t *testing.T, where string, data []byte) {
 	}
 }
 
-// processes are the arguments of every process.
-func processes(t *testing.T) (all []byte) {
+// processArguments are the arguments of every process.
+func processArguments(t *testing.T) (all []byte) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil || len(files) == 0 {
@@ -199,9 +199,9 @@ func processes(t *testing.T) (all []byte) {
 	return all
 }
 
-// ownFiles are the files of the daemon but for the snapshots and for what runc is told of steps that run now, of other
-// tests.
-func ownFiles(t *testing.T, dir string) (all []byte) {
+// daemonFiles are the files of the daemon but for the snapshots and for what runc is told of steps that run now, of
+// other tests.
+func daemonFiles(t *testing.T, dir string) (all []byte) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {

@@ -13,9 +13,9 @@ import (
 	"github.com/moby/buildkit/client"
 )
 
-// rest waits until the daemon has let go of what earlier builds used, which it does after their end: while it holds a
-// tree, it takes a new transfer for another one.
-func (b *builds) rest(t testing.TB) {
+// waitForRelease waits until the daemon has let go of what earlier builds used, which it does after their end: while it
+// holds a tree, it takes a new transfer for another one.
+func (b *testBuilder) waitForRelease(t testing.TB) {
 	t.Helper()
 	ctx, stop := context.WithTimeoutCause(t.Context(), caseLimit, errors.New("the daemon does not come to rest"))
 	defer stop()
@@ -35,7 +35,7 @@ func (b *builds) rest(t testing.TB) {
 // Of some hundred files only the one that changed is sent, again and again.
 func TestOnlyTheChangedFileIsSent(t *testing.T) {
 	t.Parallel()
-	b, dir := newBuildsOn(t, &quiet), t.TempDir()
+	b, dir := newTestBuilderOn(t, &quiet), t.TempDir()
 	const files, size, big = 500, 1 << 10, 1 << 20
 	noise := rand.NewChaCha8([32]byte{1})
 	content := func(n int) string {
@@ -47,10 +47,10 @@ func TestOnlyTheChangedFileIsSent(t *testing.T) {
 	for i := range files {
 		all[filepath.Join("d"+strconv.Itoa(i%20), strconv.Itoa(i))] = content(size)
 	}
-	alike(t, dir, all)
-	plan := inline(dir, "FROM scratch\nCOPY . /x/")
+	writeAlike(t, dir, all)
+	plan := inlinePlan(dir, "FROM scratch\nCOPY . /x/")
 	sent := func(want map[string]string) int64 {
-		b.rest(t)
+		b.waitForRelease(t)
 		before := b.written.Load()
 		b.wantContent(t, plan, want)
 		return b.written.Load() - before // what the test itself reads back comes from the registry
@@ -64,12 +64,12 @@ func TestOnlyTheChangedFileIsSent(t *testing.T) {
 	}
 	for range 3 {
 		changed := content(big)
-		alike(t, dir, map[string]string{"big": changed})
+		writeAlike(t, dir, map[string]string{"big": changed})
 		if n := sent(map[string]string{"x/big": changed}); n < big || n > big+stats+100<<10 {
 			t.Errorf("one file of %d bytes changed: %d bytes sent, %d of them names and times", big, n, stats)
 		}
 	}
-	alike(t, dir, map[string]string{"new/f": "new"})
+	writeAlike(t, dir, map[string]string{"new/f": "new"})
 	if n := sent(map[string]string{"x/new/f": "new"}); n > stats+100<<10 {
 		t.Errorf("a new folder: %d bytes sent, %d of them names and times", n, stats)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // A link of the project leads neither to a key outside of it nor to any agent. What the program names itself is taken.
-func TestSSHAgentsOfTheProject(t *testing.T) {
+func TestLinksToSSHAgents(t *testing.T) {
 	t.Parallel()
 	top, err := os.MkdirTemp("", "k") //nolint:usetesting // a short path
 	if err != nil {

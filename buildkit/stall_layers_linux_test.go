@@ -30,7 +30,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-const patienceOfTests = 1500 * time.Millisecond
+const testStallTimeout = 1500 * time.Millisecond
 
 // noise is content that cannot be compressed, another in each run.
 func noise(size int) []byte {
@@ -41,8 +41,8 @@ func noise(size int) []byte {
 	return content
 }
 
-// paced answers with the first part of a body, and then with nothing, or slowly with the rest.
-type paced struct {
+// pacedWriter answers with the first part of a body, and then with nothing, or slowly with the rest.
+type pacedWriter struct {
 	http.ResponseWriter
 	req   *http.Request
 	after int           // bytes
@@ -50,7 +50,7 @@ type paced struct {
 	sent  int
 }
 
-func (p *paced) Write(data []byte) (n int, err error) {
+func (p *pacedWriter) Write(data []byte) (n int, err error) {
 	for len(data) > 0 {
 		part := data[:min(len(data), 16<<10)]
 		if p.sent >= p.after {
@@ -89,7 +89,7 @@ func pacedServer(t *testing.T, dir string, after int, pause time.Duration) *http
 	}
 	files := http.FileServer(http.Dir(dir))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		slow := &paced{ResponseWriter: w, req: req, after: after, pause: pause}
+		slow := &pacedWriter{ResponseWriter: w, req: req, after: after, pause: pause}
 		if strings.Contains(req.URL.Path, ".git/") {
 			git.ServeHTTP(slow, req)
 			return
@@ -100,8 +100,8 @@ func pacedServer(t *testing.T, dir string, after int, pause time.Duration) *http
 	return server
 }
 
-// repositoryOf makes a bare git repository with a Dockerfile and a large file.
-func repositoryOf(t *testing.T, dir string) {
+// writeRepository makes a bare git repository with a Dockerfile and a large file.
+func writeRepository(t *testing.T, dir string) {
 	t.Helper()
 	work := t.TempDir()
 	for name, content := range map[string][]byte{
@@ -124,11 +124,11 @@ func repositoryOf(t *testing.T, dir string) {
 	}
 }
 
-// archiveOf makes a context of which most is noise.
-func archiveOf(t *testing.T, dir string) {
+// writeArchive makes a context of which most is noise.
+func writeArchive(t *testing.T, dir string) {
 	t.Helper()
 	work := t.TempDir()
-	alike(t, work, map[string]string{"Dockerfile": "FROM scratch\nCOPY big /\n", "big": string(noise(1 << 20))})
+	writeAlike(t, work, map[string]string{"Dockerfile": "FROM scratch\nCOPY big /\n", "big": string(noise(1 << 20))})
 	tar, err := exec.Command("tar", "-C", work, "-cf", "-", ".").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func archiveOf(t *testing.T, dir string) {
 }
 
 // solveAlone builds on the daemon whose traffic is that of one test only.
-func solveAlone(t *testing.T, b *builds, plan inputs.Plan, access buildkit.Access) error {
+func solveAlone(t *testing.T, b *testBuilder, plan inputs.Plan, access buildkit.Access) error {
 	t.Helper()
 	ctx, stop := context.WithTimeoutCause(t.Context(), caseLimit, errors.New("nobody ended the wait"))
 	defer stop()
@@ -152,24 +152,24 @@ func solveAlone(t *testing.T, b *builds, plan inputs.Plan, access buildkit.Acces
 	if err != nil {
 		t.Fatal(err)
 	}
-	access.Credentials, access.StallTimeout = noCredentials, patienceOfTests
+	access.Credentials, access.StallTimeout = noCredentials, testStallTimeout
 	access.BytesRead = buildkit.ReadCounter(ctx, alone.Endpoint(t))
 	_, err = buildkit.Solve(ctx, b.c, plan, inputs, access, func(buildkit.Event) {})
 	return err
 }
 
 // A server of a context that stops in the middle is given up by name. One that is slow is not.
-func TestAServerThatStopsInAContextIsGivenUp(t *testing.T) {
+func TestStalledContextServer(t *testing.T) {
 	t.Parallel()
-	b := newBuildsOn(t, &alone)
+	b := newTestBuilderOn(t, &alone)
 	sources := map[string]struct {
 		location, dockerfile string
 		make                 func(*testing.T, string)
 	}{
-		"archive": {"/app.tar.gz", "", archiveOf},
-		"git":     {"/repo.git#main", "", repositoryOf},
-		"ADD":     {"/app.tar.gz", "FROM scratch\nADD %s /\n", archiveOf},
-		"ADD git": {"/repo.git#main", "FROM scratch\nADD %s /\n", repositoryOf},
+		"archive": {"/app.tar.gz", "", writeArchive},
+		"git":     {"/repo.git#main", "", writeRepository},
+		"ADD":     {"/app.tar.gz", "FROM scratch\nADD %s /\n", writeArchive},
+		"ADD git": {"/repo.git#main", "FROM scratch\nADD %s /\n", writeRepository},
 	}
 	for name, s := range sources { //nolint:paralleltest // what one reads would be headway of another
 		for pace, pause := range map[string]time.Duration{"silent": 0, "slow": 50 * time.Millisecond} {
@@ -179,7 +179,7 @@ func TestAServerThatStopsInAContextIsGivenUp(t *testing.T) {
 				server := pacedServer(t, dir, 64<<10, pause)
 				plan := inputs.Plan{Files: inputs.Files{Context: server.URL + s.location}}
 				if s.dockerfile != "" {
-					plan = inline(t.TempDir(), fmt.Sprintf(s.dockerfile, server.URL+s.location))
+					plan = inlinePlan(t.TempDir(), fmt.Sprintf(s.dockerfile, server.URL+s.location))
 				}
 				err := solveAlone(t, b, plan, buildkit.Access{})
 				stalled, ok := errors.AsType[*buildkit.StalledSourceError](err)
@@ -193,9 +193,9 @@ func TestAServerThatStopsInAContextIsGivenUp(t *testing.T) {
 }
 
 // A registry that stops in the middle of a base image's layer, or before its first byte, is given up by name.
-func TestARegistryThatStopsInABaseImageIsGivenUp(t *testing.T) {
+func TestStalledBaseImage(t *testing.T) {
 	t.Parallel()
-	b := newBuildsOn(t, &alone)
+	b := newTestBuilderOn(t, &alone)
 	cases := map[string]struct {
 		after int
 		pause time.Duration
@@ -212,11 +212,11 @@ func TestARegistryThatStopsInABaseImageIsGivenUp(t *testing.T) {
 					<-req.Context().Done()
 					return
 				}
-				next.ServeHTTP(&paced{ResponseWriter: w, req: req, after: after, pause: c.pause}, req)
+				next.ServeHTTP(&pacedWriter{ResponseWriter: w, req: req, after: after, pause: c.pause}, req)
 			}
 			registry.Inject(registrytest.Rule{Method: http.MethodGet, Path: "/blobs/", Fault: pace})
-			plan := inline(t.TempDir(), "FROM "+base+"\nCOPY a /\n")
-			alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
+			plan := inlinePlan(t.TempDir(), "FROM "+base+"\nCOPY a /\n")
+			writeAlike(t, plan.Files.Context, map[string]string{"a": t.Name()})
 			plan.Platforms, plan.Repositories = []string{"linux/amd64"}, []string{registrytest.New(t).Host() + "/image"}
 			err := solveAlone(t, b, plan, buildkit.Access{})
 			stalled, ok := errors.AsType[*buildkit.StalledSourceError](err)
@@ -234,7 +234,7 @@ func largeImage(t *testing.T, host string) (ref, layer string) {
 	t.Helper()
 	var archive bytes.Buffer
 	work := t.TempDir()
-	alike(t, work, map[string]string{"big": string(noise(1 << 20))})
+	writeAlike(t, work, map[string]string{"big": string(noise(1 << 20))})
 	cmd := exec.Command("tar", "-C", work, "-cf", "-", "big")
 	cmd.Stdout = &archive
 	if err := cmd.Run(); err != nil {
@@ -262,17 +262,17 @@ func largeImage(t *testing.T, host string) (ref, layer string) {
 }
 
 // A step that says nothing for longer than any server may be silent runs to its end.
-func TestASilentStepIsNotGivenUp(t *testing.T) {
+func TestSilentStepIsNoStall(t *testing.T) {
 	t.Parallel()
 	base, err := busybox()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBuildsOn(t, &alone)
-	plan := inline(t.TempDir(), "FROM "+base+"\nRUN sleep 4 # "+fmt.Sprint(time.Now().UnixNano())+"\n")
+	b := newTestBuilderOn(t, &alone)
+	plan := inlinePlan(t.TempDir(), "FROM "+base+"\nRUN sleep 4 # "+fmt.Sprint(time.Now().UnixNano())+"\n")
 	if err := solveAlone(t, b, plan, buildkit.Access{}); err != nil {
 		t.Error(err)
 	}
 }
 
-var _ io.Writer = (*paced)(nil)
+var _ io.Writer = (*pacedWriter)(nil)

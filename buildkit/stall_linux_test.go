@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// sluggish keeps the daemon waiting for longer than the silence of the tests.
-func sluggish(w http.ResponseWriter, req *http.Request, next http.Handler) {
+// delayAnswer keeps the daemon waiting for longer than the silence of the tests.
+func delayAnswer(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	select {
 	case <-time.After(3 * time.Second):
 	case <-req.Context().Done():
@@ -23,8 +23,8 @@ func sluggish(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	next.ServeHTTP(w, req)
 }
 
-// trickling reads the layer so slowly that it takes longer than the silence of the tests: 256 KiB a second, for 5 s.
-func trickling(w http.ResponseWriter, req *http.Request, next http.Handler) {
+// readSlowly reads the layer so slowly that it takes longer than the silence of the tests: 256 KiB a second, for 5 s.
+func readSlowly(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	if req.ContentLength < 1<<20 { // the configuration
 		next.ServeHTTP(w, req)
 		return
@@ -49,13 +49,13 @@ func trickling(w http.ResponseWriter, req *http.Request, next http.Handler) {
 }
 
 // A registry that does not say what a base image is is given up, with its name.
-func TestARegistryThatDoesNotKnowABaseImageIsGivenUp(t *testing.T) {
+func TestStalledResolve(t *testing.T) {
 	t.Parallel()
-	b := newBuilds(t)
+	b := newTestBuilder(t)
 	silent := registrytest.New(t)
 	silent.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Stall})
-	plan := inline(t.TempDir(), "FROM "+silent.Host()+"/base:1\nCOPY a /")
-	alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
+	plan := inlinePlan(t.TempDir(), "FROM "+silent.Host()+"/base:1\nCOPY a /")
+	writeAlike(t, plan.Files.Context, map[string]string{"a": t.Name()})
 	inputs, err := inputs.Load(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
@@ -70,13 +70,13 @@ func TestARegistryThatDoesNotKnowABaseImageIsGivenUp(t *testing.T) {
 }
 
 // A registry that takes a cache and answers nothing is given up as well, in words of its own.
-func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
+func TestStalledCacheExport(t *testing.T) {
 	t.Parallel()
-	b := newBuilds(t)
+	b := newTestBuilder(t)
 	good, bad := registrytest.New(t), registrytest.New(t)
 	bad.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall})
-	plan := inline(t.TempDir(), "FROM scratch\nCOPY a /")
-	alike(t, plan.Files.Context, map[string]string{"a": t.Name()})
+	plan := inlinePlan(t.TempDir(), "FROM scratch\nCOPY a /")
+	writeAlike(t, plan.Files.Context, map[string]string{"a": t.Name()})
 	plan.Repositories = []string{good.Host() + "/image"}
 	inputs, err := inputs.Load(t.Context(), plan)
 	if err != nil {
@@ -97,9 +97,9 @@ func TestARegistryThatStopsInACacheIsGivenUp(t *testing.T) {
 
 // A registry that stops in the middle of a layer is given up when the daemon has sent nothing for as long as the
 // silence. One that is slow is not, and neither is one of which nobody can tell.
-func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
+func TestStalledPush(t *testing.T) {
 	t.Parallel()
-	b := newBuildsOn(t, &stuck)
+	b := newTestBuilderOn(t, &stuck)
 	written := buildkit.WriteCounter(t.Context(), stuck.Endpoint(t))
 	cases := map[string]struct {
 		fault   registrytest.Fault
@@ -108,8 +108,8 @@ func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 		want    string
 	}{
 		"silent":          {registrytest.Stall, 1, written, "/image: no answer within 1.5s"},
-		"slow":            {trickling, 0, written, ""},
-		"nobody can tell": {sluggish, 1, nil, ""},
+		"slow":            {readSlowly, 0, written, ""},
+		"nobody can tell": {delayAnswer, 1, nil, ""},
 	}
 	for name, c := range cases { //nolint:paralleltest // what one sends would be headway of another
 		t.Run(name, func(t *testing.T) {
@@ -117,10 +117,10 @@ func TestARegistryThatStopsInALayerIsGivenUp(t *testing.T) {
 			far.Inject(registrytest.Rule{
 				Method: http.MethodPut, Path: "/blobs/uploads/", Times: c.times, Fault: c.fault,
 			})
-			plan := inline(t.TempDir(), "FROM scratch\nCOPY a /")
+			plan := inlinePlan(t.TempDir(), "FROM scratch\nCOPY a /")
 			content := make([]byte, 2<<20) // the daemon's side of the connection takes it all at once
 			_, _ = rand.NewChaCha8([32]byte{name[0]}).Read(content)
-			alike(t, plan.Files.Context, map[string]string{"a": string(content)})
+			writeAlike(t, plan.Files.Context, map[string]string{"a": string(content)})
 			plan.Repositories = []string{good.Host() + "/image", far.Host() + "/image"}
 			inputs, err := inputs.Load(t.Context(), plan)
 			if err != nil {

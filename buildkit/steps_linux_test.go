@@ -20,22 +20,22 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// steps builds Dockerfiles with steps that run, on the tests' daemon.
-type steps struct {
-	*builds
+// stepBuilder builds Dockerfiles with steps that run, on the tests' daemon.
+type stepBuilder struct {
+	*testBuilder
 	base string // a reference to busybox
 
 	mu     sync.Mutex
 	events []buildkit.Event
 }
 
-func newSteps(t *testing.T) *steps {
+func newStepBuilder(t *testing.T) *stepBuilder {
 	t.Helper()
 	base, err := busybox()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &steps{builds: newBuilds(t), base: base}
+	return &stepBuilder{testBuilder: newTestBuilder(t), base: base}
 }
 
 // busybox is on a registry that ends with this process.
@@ -49,9 +49,9 @@ var busybox = sync.OnceValues(func() (string, error) {
 
 // plan is a Dockerfile on busybox in an empty context. Its steps are of this test alone: the daemon has no results of
 // them.
-func (s *steps) plan(t *testing.T, dockerfile string) inputs.Plan {
+func (s *stepBuilder) plan(t *testing.T, dockerfile string) inputs.Plan {
 	t.Helper()
-	plan := inline(
+	plan := inlinePlan(
 		t.TempDir(), fmt.Sprintf("FROM %s AS base\nFROM base\nARG TEST=%s\n%s\n", s.base, s.repository, dockerfile),
 	)
 	plan.Repositories = []string{s.repository}
@@ -59,7 +59,7 @@ func (s *steps) plan(t *testing.T, dockerfile string) inputs.Plan {
 }
 
 // solve loads and builds.
-func (s *steps) solve(ctx context.Context, plan inputs.Plan, access buildkit.Access) (buildkit.Built, error) {
+func (s *stepBuilder) solve(ctx context.Context, plan inputs.Plan, access buildkit.Access) (buildkit.Built, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("the build took too long"))
 	defer stop()
 	access.Credentials = noCredentials
@@ -70,14 +70,14 @@ func (s *steps) solve(ctx context.Context, plan inputs.Plan, access buildkit.Acc
 	return buildkit.Solve(ctx, s.c, plan, in, access, s.report)
 }
 
-func (s *steps) report(e buildkit.Event) {
+func (s *stepBuilder) report(e buildkit.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, e)
 }
 
 // image is what was built, of one platform.
-func (s *steps) image(t *testing.T, built buildkit.Built) v1.Image {
+func (s *stepBuilder) image(t *testing.T, built buildkit.Built) v1.Image {
 	t.Helper()
 	ref, err := name.NewDigest(s.repository + "@" + built.Digest)
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *steps) image(t *testing.T, built buildkit.Built) v1.Image {
 }
 
 // tag gives the image a tag, and returns the reference.
-func (s *steps) tag(t *testing.T, built buildkit.Built, label string) string {
+func (s *stepBuilder) tag(t *testing.T, built buildkit.Built, label string) string {
 	t.Helper()
 	ref, err := name.NewTag(s.repository + ":" + label)
 	if err != nil {
@@ -103,8 +103,8 @@ func (s *steps) tag(t *testing.T, built buildkit.Built, label string) string {
 	return ref.Name()
 }
 
-// file is the content of a file of the image.
-func (s *steps) file(t *testing.T, built buildkit.Built, path string) string {
+// fileContent is the content of a file of the image.
+func (s *stepBuilder) fileContent(t *testing.T, built buildkit.Built, path string) string {
 	t.Helper()
 	content := mutate.Extract(s.image(t, built))
 	defer content.Close()

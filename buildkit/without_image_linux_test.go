@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// ran are the names of the steps that began.
-func (s *steps) ran() string {
+// startedSteps are the names of the steps that began.
+func (s *stepBuilder) startedSteps() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var names []string
@@ -35,7 +35,7 @@ func TestWithoutAnImage(t *testing.T) {
 		"nothing": {},
 		"files":   {export: localExport},
 		"an archive": {export: func(dir string) buildkit.Export {
-			return buildkit.Export{Type: "tar", Open: file(filepath.Join(dir, "made"))}
+			return buildkit.Export{Type: "tar", Open: openFile(filepath.Join(dir, "made"))}
 		}},
 		"provenance":              {change: func(p *inputs.Plan) { p.Provenance = "max" }},
 		"provenance of the files": {func(p *inputs.Plan) { p.Provenance = "max" }, localExport},
@@ -53,7 +53,7 @@ func TestWithoutAnImage(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, dir := newSteps(t), t.TempDir()
+			s, dir := newStepBuilder(t), t.TempDir()
 			plan, access := s.plan(t, dockerfile), buildkit.Access{}
 			plan.Repositories, plan.WithoutImage, plan.TestTargets = nil, true, []string{"test"}
 			if c.change != nil {
@@ -66,12 +66,13 @@ func TestWithoutAnImage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			exported := strings.Contains(s.ran(), "exporting to image")
+			exported := strings.Contains(s.startedSteps(), "exporting to image")
 			if exported == plan.WithoutImage || (built.Digest == "") != plan.WithoutImage {
-				t.Errorf("digest %q after\n%s", built.Digest, s.ran())
+				t.Errorf("digest %q after\n%s", built.Digest, s.startedSteps())
 			}
-			if !strings.Contains(s.ran(), "RUN echo tested") || !strings.Contains(s.ran(), "RUN echo made") {
-				t.Errorf("not all steps ran:\n%s", s.ran())
+			if !strings.Contains(s.startedSteps(), "RUN echo tested") ||
+				!strings.Contains(s.startedSteps(), "RUN echo made") {
+				t.Errorf("not all steps ran:\n%s", s.startedSteps())
 			}
 			if _, err := os.Stat(filepath.Join(dir, "made")); (err == nil) != (c.export != nil) {
 				t.Errorf("what was asked for: %v", err)
@@ -81,9 +82,9 @@ func TestWithoutAnImage(t *testing.T) {
 }
 
 // Nobody gets the image, and yet each step must come right.
-func TestAStepFailsWithoutAnImage(t *testing.T) {
+func TestFailingStepWithoutAnImage(t *testing.T) {
 	t.Parallel()
-	s := newSteps(t)
+	s := newStepBuilder(t)
 	for _, dockerfile := range []string{"RUN exit 3", "FROM base AS test\nRUN exit 3\nFROM base"} {
 		plan := s.plan(t, dockerfile)
 		plan.Repositories, plan.WithoutImage = nil, true
