@@ -16,7 +16,9 @@ import (
 // registry. checkArchive returns the digest and ErrArchived if the image is archived. It returns absent if the image is
 // not listed, and ErrUndetermined if these credentials may not ask. After any other error nobody knows either whether
 // the image is gone.
-func (c *Client) checkArchive(ctx context.Context, repository string, id ecr.ImageID, absent error) (digest.Digest, error) {
+func (c *Client) checkArchive(
+	ctx context.Context, repository string, id ecr.ImageID, absent error,
+) (digest.Digest, error) {
 	if errors.Is(absent, fault.ErrNoRepository) {
 		return "", absent
 	}

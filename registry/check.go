@@ -15,14 +15,13 @@ import (
 // checkTimeout bounds a check that a build waits for.
 const checkTimeout = 15 * time.Second
 
-// CheckTags says before a build what is known to keep tags, all of one repository, from being pointed at digest after
-// it: the repository is not there, or a tag is immutable and holds another digest. An empty digest is one that is not
-// known yet: then any immutable tag that is there is in the way, unless the build is to give exactly what it holds.
+// CheckTags asks before a build whether tags, all of one repository, could point at digest after it. It returns
+// ErrNoRepository if the repository is not there, and ErrImmutableTag for each tag that holds another digest and cannot
+// move. An empty digest means that the digest is not known yet: then every immutable tag that is there is an error,
+// unless the build is to give exactly what it holds.
 //
-// Only Amazon ECR can be asked. Nil means that nothing is in the way or that it could not be found out, for want of the
-// rights to ecr:DescribeRepositories for example: what does not stop a push is no error here.
-//
-// Errors, one per tag: ErrImmutableTag; ErrNoRepository.
+// Only Amazon ECR can be asked. Nil means that no failure is in sight, or that the client could not find out, for
+// example for want of the right to ecr:DescribeRepositories. What does not stop a push is no error here.
 func (c *Client) CheckTags(ctx context.Context, repository string, tags []Tag, digest string) error {
 	if err := checkRepositories(repository, tags); err != nil {
 		return err
@@ -43,16 +42,17 @@ func (c *Client) CheckTags(ctx context.Context, repository string, tags []Tag, d
 	return c.checkTags(ctx, m, tags, digest)
 }
 
-// checkMissing: a repository that a push would make is as good as one that is there.
+// checkMissing returns nil if a push would make the missing repository, or if nobody knows whether it would.
 func checkMissing(ctx context.Context, api *ecr.Repository, repository string, missing error) error {
-	if made, err := api.CreatesOnPush(ctx); made || err != nil {
+	if creates, err := api.CreatesOnPush(ctx); creates || err != nil {
 		return nil //nolint:nilerr // nobody knows
 	}
 	return fmt.Errorf("repository %s: %w", repository, missing)
 }
 
+// checkTags returns an error for each tag that cannot move to a digest.
 func (c *Client) checkTags(ctx context.Context, m ecr.Mutability, tags []Tag, want string) error {
-	var inTheWay []error
+	var obstacles []error
 	for _, tag := range tags {
 		if !m.KeepsTag(tag.label) {
 			continue
@@ -60,21 +60,22 @@ func (c *Client) checkTags(ctx context.Context, m ecr.Mutability, tags []Tag, wa
 		held, err := c.Resolve(ctx, tag)
 		switch {
 		case errors.Is(err, fault.ErrArchived) && (want == "" || held != want):
-			inTheWay = append(inTheWay, fmt.Errorf("tag %s: %w: %w", tag, fault.ErrImmutableTag, errors.Unwrap(err)))
+			obstacles = append(obstacles, fmt.Errorf("tag %s: %w: %w", tag, fault.ErrImmutableTag, errors.Unwrap(err)))
 		case err == nil && held != want:
-			inTheWay = append(inTheWay, newHeldTag(tag, digest.Digest(held), digest.Digest(want)))
+			obstacles = append(obstacles, newHeldTag(tag, digest.Digest(held), digest.Digest(want)))
 		}
 	}
-	return joinErrors(inTheWay)
+	return joinErrors(obstacles)
 }
 
-// newHeldTag is an immutable tag that holds another digest than it should.
+// newHeldTag returns the error of an immutable tag that holds another digest than it should.
 func newHeldTag(tag Tag, held, want digest.Digest) error {
 	reason := fmt.Sprintf("it holds %s, and its repository does not let it move", held)
 	if want != "" {
 		reason = fmt.Sprintf("it holds %s, not %s, and its repository does not let it move", held, want)
 	}
-	e := fault.New(fault.TagFixed, fmt.Sprintf("tag %s: %v: %s", tag, fault.ErrImmutableTag, reason), fault.ErrImmutableTag)
+	text := fmt.Sprintf("tag %s: %v: %s", tag, fault.ErrImmutableTag, reason)
+	e := fault.New(fault.TagFixed, text, fault.ErrImmutableTag)
 	e.Host, e.Repository, e.Label = tag.host, tag.path, tag.label
 	return e
 }

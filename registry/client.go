@@ -22,18 +22,19 @@ const concurrency = 4
 
 // Options change how a Client talks. The zero Options are the defaults.
 type Options struct {
-	// Transport carries the requests. The default heeds the proxy variables and is shared, so that connections outlive a
-	// Client. The client judges each address that an [http.Transport] dials, and does not use its DialContext. With
+	// Transport carries the requests. The default heeds the proxy variables and is shared, so that connections outlive
+	// a Client. The client judges each address that an [http.Transport] dials, and does not use its DialContext. With
 	// another transport it judges the URLs alone.
 	Transport http.RoundTripper
-	// Timeout is how long one try of a request may take, from its first byte to the last of its answer. The client asks a
-	// registry again that is silent for so long. The default is 30 seconds.
+	// Timeout is how long one try of a request may take, from its first byte to the last of its answer. The client asks
+	// a registry again that is silent for so long. The default is 30 seconds.
 	Timeout time.Duration
-	// Budget is how long one call of a Client may take with all its requests, tries and pauses. The default is 5 minutes.
+	// Budget is how long one call of a Client may take with all its requests, tries and pauses. The default is 5
+	// minutes.
 	Budget time.Duration
 	// RetryWaits are the pauses before each further try after 408, 429, 5xx, a broken or a silent connection. The
-	// registry's Retry-After makes one longer. The default is growing pauses of up to 30 s as long as the budget lasts. An
-	// empty list that is not nil means one try.
+	// registry's Retry-After makes one longer. The default is growing pauses of up to 30 s as long as the budget lasts.
+	// An empty list that is not nil means one try.
 	RetryWaits []time.Duration
 	// Watch is told what calls wait for. The waits for logins are those of Keychain.Watch.
 	Watch Watch
@@ -43,8 +44,8 @@ type Options struct {
 }
 
 // Client acts on registries with the credentials of one operation. Make a new one for each operation: it keeps what it
-// logged in with. It speaks plain http only to loopback hosts, and to those for which the user allows it. It is safe for
-// concurrent use and needs no closing.
+// logged in with. It speaks plain http only to loopback hosts, and to those for which the user allows it. It is safe
+// for concurrent use and needs no closing.
 type Client struct {
 	keychain *Keychain
 	options  Options
@@ -181,8 +182,8 @@ func (c *Client) route(ctx context.Context, host string) (*route, error) {
 	return shared.(*route), nil
 }
 
-// asksForLogin reports whether host wants a login with every request, which a private host of Amazon ECR does. It saves the
-// round trip to be told.
+// asksForLogin reports whether host wants a login with every request, which a private host of Amazon ECR does. It saves
+// the round trip to be told.
 func (c *Client) asksForLogin(host string) bool {
 	if c.keychain == nil {
 		return false

@@ -165,9 +165,10 @@ func (a azure) credential(ctx context.Context, host string) (Credential, error) 
 	if err != nil {
 		return Credential{}, azureError(err)
 	}
+	var exchange azcontainerregistry.AuthenticationClientExchangeAADAccessTokenForACRRefreshTokenOptions
+	exchange.AccessToken = &token.Token
 	answer, err := client.ExchangeAADAccessTokenForACRRefreshToken(ctx,
-		azcontainerregistry.PostContentSchemaGrantTypeAccessToken, host,
-		&azcontainerregistry.AuthenticationClientExchangeAADAccessTokenForACRRefreshTokenOptions{AccessToken: &token.Token})
+		azcontainerregistry.PostContentSchemaGrantTypeAccessToken, host, &exchange)
 	if err != nil || answer.RefreshToken == nil {
 		return Credential{}, azureError(err)
 	}

@@ -21,10 +21,10 @@ type Credential struct {
 	IdentityToken string
 }
 
-// Anonymous says whether there is nothing to log in with.
+// Anonymous reports whether there is nothing to log in with.
 func (c Credential) Anonymous() bool { return c == Credential{} }
 
-// redact returns a text of others without the credential, which they may repeat.
+// redact returns foreign text without the credential, which a registry may repeat.
 func (c Credential) redact(text string) string {
 	basic := base64.StdEncoding.EncodeToString([]byte(c.Username + ":" + c.Password))
 	for _, secret := range []string{c.Password, c.IdentityToken, basic} {
@@ -51,11 +51,11 @@ type Login struct {
 	Insecure bool
 }
 
-// Host is the canonical host of the address, the one that Lookup compares.
+// Host returns the canonical host of the address, which Lookup compares.
 func (l Login) Host() string { return fault.CanonicalHost(l.Address) }
 
-// Both types print their secrets through none of the ways by which values reach logs, errors and state. fmt asks Format
-// for every verb, %#v included.
+// Neither type prints its secrets in any of the ways by which values reach logs, errors and state. fmt asks Format for
+// every verb, %#v included.
 const (
 	mask      = "[credential]"
 	loginMask = "[login]"
@@ -64,32 +64,32 @@ const (
 // Format implements fmt.Formatter for every verb.
 func (c Credential) Format(f fmt.State, _ rune) { redact(f, mask) }
 
-// String is [credential].
+// String returns [credential].
 func (c Credential) String() string { return mask }
 
-// GoString is [credential].
+// GoString returns [credential].
 func (c Credential) GoString() string { return mask }
 
-// LogValue is [credential].
+// LogValue returns [credential].
 func (c Credential) LogValue() slog.Value { return slog.StringValue(mask) }
 
-// MarshalJSON is "[credential]".
+// MarshalJSON returns "[credential]".
 func (c Credential) MarshalJSON() ([]byte, error) { return json.Marshal(mask) }
 
 // Format implements fmt.Formatter for every verb.
 func (l Login) Format(f fmt.State, _ rune) { redact(f, loginMask) }
 
-// String is [login].
+// String returns [login].
 func (l Login) String() string { return loginMask }
 
-// GoString is [login].
+// GoString returns [login].
 func (l Login) GoString() string { return loginMask }
 
-// LogValue is [login].
+// LogValue returns [login].
 func (l Login) LogValue() slog.Value { return slog.StringValue(loginMask) }
 
-// MarshalJSON is "[login]".
+// MarshalJSON returns "[login]".
 func (l Login) MarshalJSON() ([]byte, error) { return json.Marshal(loginMask) }
 
-// redact writes text in place of a value; fmt ignores errors here, so that there is nobody to tell.
+// redact writes text in place of a value. It ignores errors, as fmt does here.
 func redact(f fmt.State, text string) { _, _ = io.WriteString(f, text) }

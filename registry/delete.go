@@ -12,12 +12,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// DeleteTag removes a tag if it still points to digest, and says whether it did. It leaves a tag alone, without an error,
-// that is gone or holds something else by now. The same goes for a tag that the registry does not serve, where we may not
-// ask whether it is archived. It never deletes by digest: other tags may hold it.
+// DeleteTag removes a tag if it still points to digest, and says whether it did. It leaves a tag alone, without an
+// error, that is gone or holds something else by now. The same goes for a tag that the registry does not serve, where
+// we may not ask whether it is archived. It never deletes by digest: other tags may hold it.
 //
-// It deletes from Amazon ECR through the API, with the right to ecr:BatchDeleteImage. Amazon ECR deletes an image with its
-// last tag. The images of an index stay, without tags.
+// It deletes from Amazon ECR through the API, with the right to ecr:BatchDeleteImage. Amazon ECR deletes an image with
+// its last tag. The images of an index stay, without tags.
 //
 // UNFORTUNATELY there is a moment between looking and deleting in which somebody may move the tag; it is deleted then.
 //

@@ -31,7 +31,7 @@ type document struct {
 // maxDescriptors is how many layers or manifests a document may have. Engines take 127 layers.
 const maxDescriptors = 1024
 
-// descriptors are read one by one: each needs a hundred times the memory of the two bytes that it may be in JSON.
+// descriptors are read one by one: each may need a hundred times the memory of its two bytes in JSON.
 type descriptors []ocispec.Descriptor
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -67,7 +67,7 @@ var (
 func (d document) isIndex() bool { return slices.Contains(indexTypes, d.mediaType) }
 func (d document) isImage() bool { return slices.Contains(imageTypes, d.mediaType) }
 
-// size is what is pulled besides the manifest, in bytes.
+// size returns the bytes that a pull loads besides the manifest.
 func (d document) size() int64 {
 	total := d.content.Config.Size
 	for _, layer := range d.content.Layers {
@@ -81,7 +81,8 @@ func parseDocument(d document, contentType string) (document, error) {
 	contentType, _, _ = strings.Cut(contentType, ";")
 	contentType = strings.TrimSpace(contentType)
 	if err := json.Unmarshal(d.raw, &d.content); err != nil {
-		return document{}, fmt.Errorf("%w: the registry served no manifest for %s: %w", fault.ErrMismatch, d.digest, err)
+		return document{}, fmt.Errorf("%w: the registry served no manifest for %s: %w",
+			fault.ErrMismatch, d.digest, err)
 	}
 	d.mediaType = d.content.MediaType
 	if d.mediaType == "" {
@@ -96,7 +97,8 @@ func (d document) checkAmbiguous(contentType string) error {
 	asImage := d.content.Config.Digest != "" || len(d.content.Layers) > 0
 	asIndex := len(d.content.Manifests) > 0
 	if asImage && asIndex || asImage && d.isIndex() || asIndex && d.isImage() ||
-		d.isIndex() && slices.Contains(imageTypes, contentType) || d.isImage() && slices.Contains(indexTypes, contentType) {
+		d.isIndex() && slices.Contains(imageTypes, contentType) ||
+		d.isImage() && slices.Contains(indexTypes, contentType) {
 		return fmt.Errorf("%w: %s is both an index and an image", fault.ErrMismatch, d.digest)
 	}
 	return nil
@@ -112,10 +114,13 @@ func checkDigestHeader(resp response, got digest.Digest) error {
 	return fmt.Errorf("%w: the registry calls %s by the digest %s", fault.ErrMismatch, got, header)
 }
 
+// newMismatch returns the error of other bytes than those of a digest.
 func newMismatch(want, got digest.Digest) error {
-	return fault.New(fault.ContentOther, fmt.Sprintf("%v: the registry served %s for %s", fault.ErrMismatch, got, want), fault.ErrMismatch)
+	text := fmt.Sprintf("%v: the registry served %s for %s", fault.ErrMismatch, got, want)
+	return fault.New(fault.ContentOther, text, fault.ErrMismatch)
 }
 
+// parseDigest returns an error for what is not written like a digest.
 func parseDigest(s string) (digest.Digest, error) {
 	d, err := digest.Parse(s)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 // maxRedirects is how often a request may be sent elsewhere. A registry needs one redirect, to where it stores blobs.
 const maxRedirects = 5
 
-// RoundTrip implements http.RoundTripper with the rules for all that a registry makes us do, redirects included. They
-// stand here, and not in an http.Client, because the library has clients of its own.
+// RoundTrip implements http.RoundTripper. It applies the rules for all that a registry makes us do, redirects included.
+// They stand here, and not in an http.Client, because the library has clients of its own.
 func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := r.check(req); err != nil {
 		if req.Body != nil {
@@ -33,7 +33,7 @@ func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// ruleError is a request that a registry made us want to send and that breaks a rule.
+// ruleError is the error of a request that breaks a rule. A registry made us want to send it.
 type ruleError struct {
 	text string
 	kind fault.Kind
@@ -43,13 +43,13 @@ func ruleErrorf(format string, args ...any) error {
 	return &ruleError{text: fmt.Sprintf(format, args...)}
 }
 
-// Error says what was refused.
+// Error says which request is refused.
 func (e *ruleError) Error() string { return e.text }
 
 // NonRetriable tells Azure's library not to try again.
 func (e *ruleError) NonRetriable() {}
 
-// check returns an error if a request breaks a rule that needs no look at the network.
+// check returns an error if a request breaks a rule. Rules that need a look at the network are those of dial.
 func (r *route) check(req *http.Request) error {
 	to := req.URL
 	switch {
@@ -63,13 +63,18 @@ func (r *route) check(req *http.Request) error {
 	}
 	if at, _ := placeOfHost(to.Host); !r.mayDial(to.Host, at, carriesLogin(req) && !r.owns(to.Host)) {
 		return &addressError{
-			registry: r.host, host: withoutDefaultPort(to.Host), address: withoutPort(to.Host), at: at, login: at == private,
+			registry: r.host,
+			host:     withoutDefaultPort(to.Host),
+			address:  withoutPort(to.Host),
+			at:       at,
+			login:    at == private,
 		}
 	}
 	return r.checkRedirect(req)
 }
 
-// checkRedirect returns an error if a redirect is one too many, or would send elsewhere what was meant for one host.
+// checkRedirect returns an error for one redirect too many, and for one that would send elsewhere what we wrote to one
+// host.
 func (r *route) checkRedirect(req *http.Request) error {
 	if req.Response == nil || req.Response.Request == nil {
 		return nil
@@ -86,8 +91,9 @@ func (r *route) checkRedirect(req *http.Request) error {
 	return nil
 }
 
-// allowsHTTP says whether a request may go over plain HTTP: to this machine; to the registry if the user said so, and
-// then to the token server that it names; and without a login to another host of which the user said so.
+// allowsHTTP reports whether a request may go over plain HTTP. It may go to this machine. If the user allows it for the
+// registry, it may go there and to the token server that the registry names. Without a login it may go to another host
+// for which the user allows it.
 func (r *route) allowsHTTP(req *http.Request) bool {
 	to, login := req.URL.Host, carriesLogin(req)
 	realm := r.insecure && req.Response == nil
@@ -102,7 +108,7 @@ func (r *route) allowsHTTP(req *http.Request) bool {
 	return realm || r.namedHosts[fault.CanonicalHost(withoutDefaultPort(to))]
 }
 
-// carriesLogin says whether a request holds a credential: tokens are asked for with a header, or with a form.
+// carriesLogin reports whether a request holds a credential: in a header, or in a form that asks for a token.
 func carriesLogin(req *http.Request) bool {
 	return req.Header.Get("Authorization") != "" || hasBody(req)
 }

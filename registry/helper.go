@@ -20,8 +20,9 @@ const helperTimeout = time.Minute
 // helperToken is the user name under which helpers answer with an identity token instead of a password.
 const helperToken = "<token>"
 
-// askHelper runs docker-credential-<suffix> with docker's protocol: the address on stdin, JSON on stdout. A helper that
-// says it has nothing gives the zero Credential. Nothing that it prints is in the error: it may be the secret.
+// askHelper runs docker-credential-<suffix> with docker's protocol: the address on stdin, JSON on stdout. It returns
+// the zero Credential if the helper says that it has none. Its error shows nothing that the helper prints, which may be
+// the secret.
 func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
 	program := helperProgram(suffix)
 	fail := func(kind fault.Kind, text string, causes ...error) *fault.Error {
@@ -39,7 +40,8 @@ func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
 	case errors.Is(err, exec.ErrNotFound):
 		return Credential{}, fail(fault.HelperMissing, " is not on PATH")
 	case errors.Is(err, subprocess.ErrLimit):
-		return Credential{}, fail(fault.HelperEndless, fmt.Sprintf(`: %v; it should answer with {"Username":..., "Secret":...}`, err), err)
+		text := fmt.Sprintf(`: %v; it should answer with {"Username":..., "Secret":...}`, err)
+		return Credential{}, fail(fault.HelperEndless, text, err)
 	case err != nil && hasNothing(output):
 		return Credential{}, nil
 	case err != nil:
@@ -52,9 +54,10 @@ func askHelper(ctx context.Context, suffix, host string) (Credential, error) {
 	return found, nil
 }
 
-// helperProgram is the name of a credential helper.
+// helperProgram returns the name of a credential helper.
 func helperProgram(suffix string) string { return "docker-credential-" + suffix }
 
+// runHelper returns what the helper prints for an address.
 func runHelper(ctx context.Context, program, address string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, "get")
 	cmd.Stdin = strings.NewReader(address)
@@ -62,7 +65,7 @@ func runHelper(ctx context.Context, program, address string) ([]byte, error) {
 	return output, err
 }
 
-// decodeHelper reads the answer of a helper. ok is false when it is none.
+// decodeHelper reads the answer of a helper. ok is false when it does not have the form of one.
 func decodeHelper(output []byte) (found Credential, ok bool) {
 	var answer struct{ Username, Secret string }
 	if err := json.Unmarshal(output, &answer); err != nil {
@@ -74,12 +77,12 @@ func decodeHelper(output []byte) (found Credential, ok bool) {
 	return Credential{Username: answer.Username, Password: answer.Secret}, true
 }
 
-// hasNothing knows the one sentence by which helpers say that there is no entry.
+// hasNothing reports whether a helper says that it has no entry, for which all helpers use one sentence.
 func hasNothing(output []byte) bool {
 	return bytes.Contains(bytes.ToLower(output), []byte("credentials not found"))
 }
 
-// helperAddress is what docker login stored the credential under.
+// helperAddress returns the address under which docker login stored the credential.
 func helperAddress(host string) string {
 	if host == fault.DockerHub {
 		return dockerHubKey

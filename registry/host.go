@@ -17,8 +17,8 @@ const dockerHubKey = "https://index.docker.io/v1/"
 // Host returns the host of a registry's address, in any form docker takes: lower case, with its port if there is one.
 func Host(address string) string { return fault.CanonicalHost(address) }
 
-// isLoopback says whether host, with or without port, is this machine without asking DNS. It is BuildKit's rule, so
-// that a registry is plain http for both of us or for none.
+// isLoopback reports whether host, with or without port, is this machine. It does not ask DNS. BuildKit has the same
+// rule, so that both of us speak plain http to a registry, or neither does.
 func isLoopback(host string) bool {
 	hostname := (&url.URL{Host: host}).Hostname()
 	if hostname == "localhost" {
@@ -28,8 +28,8 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// parseRepository reads a canonical host/path, as Tag.Repository gives it. Plain http is for loopback hosts, and for
-// those of which the user said so.
+// parseRepository reads a canonical host/path, as Tag.Repository gives it. It sets plain http for loopback hosts, and
+// for those for which insecure returns true.
 func parseRepository(s string, insecure func(host string) bool) (name.Repository, error) {
 	host, _, found := strings.Cut(s, "/")
 	if !found || host == "" {

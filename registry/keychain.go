@@ -40,23 +40,24 @@ type Keychain struct {
 // NewKeychain keeps logins; of two for one host the first counts. It reads nothing.
 func NewKeychain(logins []Login) *Keychain { return &Keychain{logins: slices.Clone(logins)} }
 
-// Format implements fmt.Formatter: fmt would otherwise print the logins, since it asks no method of an unexported field.
+// Format implements fmt.Formatter: fmt would otherwise print the logins, since it asks no method of an unexported
+// field.
 func (k *Keychain) Format(f fmt.State, _ rune) { redact(f, "[keychain]") }
 
-// Lookup finds the credential for host, an address in any form docker takes. It returns the zero Credential, and no error,
-// when there is none. It returns an error for a configuration that cannot be read and for a helper that fails, since
-// nobody knows what these hold. It kills a helper when ctx ends, and after a minute.
+// Lookup finds the credential for host, an address in any form docker takes. It returns the zero Credential, and no
+// error, when there is none. It returns an error for a configuration that cannot be read and for a helper that fails,
+// since nobody knows what these hold. It kills a helper when ctx ends, and after a minute.
 //
 // A private host of Amazon ECR lets nobody in without credentials. If neither AWS nor docker's config.json has some,
-// Lookup returns an ErrUnauthorized that names both. What it gives for such a host is good for some hours more. It takes
-// up to 45 seconds where AWS throttles or is broken.
+// Lookup returns an ErrUnauthorized that names both. What it gives for such a host is good for some hours more. It
+// takes up to 45 seconds where AWS throttles or is broken.
 func (k *Keychain) Lookup(ctx context.Context, host string) (Credential, error) {
 	found, err := k.lookupAndRecord(ctx, fault.CanonicalHost(host))
 	return found.Credential, err
 }
 
-// lookupAndRecord does what Lookup does, and also returns where the credential is from. It records nothing when ctx ends
-// first.
+// lookupAndRecord does what Lookup does, and also returns where the credential is from. It records nothing when ctx
+// ends first.
 func (k *Keychain) lookupAndRecord(ctx context.Context, host string) (finding, error) {
 	found, err := k.lookup(ctx, host)
 	if ctx.Err() == nil {
@@ -152,8 +153,8 @@ func (k *Keychain) link(host string) Login {
 // isInsecure reports whether the user allows plain http for host. A keychain may be nil.
 func (k *Keychain) isInsecure(host string) bool { return k.link(host).Insecure }
 
-// namedHosts returns the hosts in the list of logins, and whether the user allows plain http for them. A keychain may be
-// nil.
+// namedHosts returns the hosts in the list of logins, and whether the user allows plain http for them. A keychain may
+// be nil.
 func (k *Keychain) namedHosts() map[string]bool {
 	hosts := map[string]bool{}
 	if k == nil {

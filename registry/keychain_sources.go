@@ -35,8 +35,8 @@ func (k *Keychain) cloudCredential(ctx context.Context, host string) (Credential
 	return found, err
 }
 
-// askClouds asks the cloud that host belongs to. The zero Credential means that there is no such cloud, or that it gives
-// none.
+// askClouds asks the cloud that host belongs to. The zero Credential means that there is no such cloud, or that it
+// gives none.
 func (k *Keychain) askClouds(ctx context.Context, clouds []cloud, host string) (Credential, error) {
 	i := slices.IndexFunc(clouds, func(c cloud) bool { return c.has(host) })
 	if i < 0 {
@@ -47,8 +47,8 @@ func (k *Keychain) askClouds(ctx context.Context, clouds []cloud, host string) (
 	return found, err
 }
 
-// newNoECRLogin returns the error of a private host of Amazon ECR without credentials. aws is the failure of AWS. docker is
-// that of config.json, or nil where the file merely has none.
+// newNoECRLogin returns the error of a private host of Amazon ECR without credentials. aws is the failure of AWS.
+// docker is that of config.json, or nil where the file merely has none.
 func newNoECRLogin(host string, aws, docker error) error {
 	if docker != nil {
 		text := fmt.Sprintf("%s; and %s", docker, aws)
@@ -74,7 +74,8 @@ func (k *Keychain) storedCredential(ctx context.Context, host string) (Credentia
 	return k.askClouds(ctx, environment, host)
 }
 
-// dockerConfig reads docker's config.json. It returns an empty one when there is no such file. The error names the file.
+// dockerConfig reads docker's config.json. It returns an empty one when there is no such file. The error names the
+// file.
 func (k *Keychain) dockerConfig(ctx context.Context) (*configfile.ConfigFile, error) {
 	path := filepath.Join(k.dockerFolder(), config.ConfigFileName)
 	text, err := file.Read(ctx, path, file.LimitText)
@@ -161,8 +162,8 @@ func helperFor(stored *configfile.ConfigFile, host string) string {
 	return stored.CredentialsStore
 }
 
-// fileCredential returns the entry for host in auths. An entry under the plain host comes before one under a URL or a path
-// of it.
+// fileCredential returns the entry for host in auths. An entry under the plain host comes before one under a URL or a
+// path of it.
 func fileCredential(auths map[string]types.AuthConfig, host string) Credential {
 	if auth, ok := auths[host]; ok {
 		return credentialOf(auth)

@@ -11,8 +11,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// lazyAuth looks a credential up when its host first answers 401, 403 or 404, and then once. So a registry that wants no
-// login, such as one on loopback, never fails for a broken credential helper, and waits for one only before a 404 counts.
+// lazyAuth looks a credential up when its host first answers 401, 403 or 404, and then once. So a registry that wants
+// no login, such as one on loopback, never fails for a broken credential helper, and waits for one only before a 404
+// counts.
 type lazyAuth struct {
 	keychain     *Keychain
 	host         string

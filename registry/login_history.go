@@ -26,8 +26,8 @@ type failedLogin struct {
 // failedLimit is how many failed logins a loginHistory remembers, the newest.
 const failedLimit = 256
 
-// LoginError is a failed login that a daemon asked for. Types do not survive the way through the daemon: ForDaemon gives
-// the error an ID, by which ExplainPush finds it in the daemon's text.
+// LoginError is a failed login that a daemon asked for. Types do not survive the way through the daemon: ForDaemon
+// gives the error an ID, by which ExplainPush finds it in the daemon's text.
 type LoginError struct {
 	id    string
 	cause error

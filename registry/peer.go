@@ -24,18 +24,6 @@ type peer struct {
 	given            finding
 }
 
-// peer returns what is known of the registry, and the credential that was found for it.
-func (s *session) peer() peer {
-	given, _ := s.login.result()
-	return peer{
-		host:       s.login.host,
-		repository: s.repository.RepositoryStr(),
-		ecr:        s.login.keychain.isECR(s.login.host),
-		anonymous:  given.Anonymous(),
-		given:      given,
-	}
-}
-
 // newError returns an error with what is known of the peer.
 func (p peer) newError(kind fault.Kind, text string, causes ...error) *fault.Error {
 	e := fault.New(kind, text, causes...)
@@ -113,13 +101,14 @@ func (p peer) explain(r fault.Refusal) error {
 	return fmt.Errorf("%d %s", r.Status, r.Said)
 }
 
-// formatError returns the error of a class. Callers without a login get NoCredentials, and not the registry's words where
-// these say no more. If a cloud's login failed and another one was used instead, it appends the reason.
+// formatError returns the error of a class. Callers without a login get NoCredentials, and not the registry's words
+// where these say no more. If a cloud's login failed and another one was used instead, it appends the reason.
 func (p peer) formatError(class fault.Class, said string) error {
 	kind, action := class.Kind, fault.DeniedAction(said)
 	if class.NeedsLogin && p.anonymous {
 		kind = fault.NoCredentials
-		if !errors.Is(class.Sentinel, fault.ErrDenied) || said == strings.ToLower(http.StatusText(http.StatusForbidden)) {
+		wordless := said == strings.ToLower(http.StatusText(http.StatusForbidden))
+		if wordless || !errors.Is(class.Sentinel, fault.ErrDenied) {
 			said = ""
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// explainError turns an error of the HTTP client into one of this package. It leaves URLs out, since they may be signed.
-// It returns the cause of ctx when that has ended.
+// explainError turns an error of the HTTP client into one of this package. It leaves URLs out, since they may be
+// signed. It returns the cause of ctx when that has ended.
 func (p peer) explainError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return explainEnd(ctx, err)

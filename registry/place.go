@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/address"
 )
 
-// place is where an address leads to, from the least to the most sensitive.
+// place is where an address leads, from the least to the most sensitive.
 type place int32
 
 const (
@@ -24,8 +24,8 @@ func (p place) String() string {
 	}[p]
 }
 
-// placeOf returns where an address leads. Nobody serves an image from a group, from everybody or from a reserved
-// address.
+// placeOf returns where an address leads. Multicast, broadcast and reserved addresses count as linkLocal: nobody serves
+// an image from them.
 func placeOf(ip netip.Addr) place {
 	switch address.KindOf(ip) {
 	case address.Public:
@@ -38,8 +38,8 @@ func placeOf(ip netip.Addr) place {
 	return linkLocal
 }
 
-// placeOfHost classifies a host, with or without port, by its name alone: an address, or localhost. Any other name is
-// public until it is dialed. literal says whether it is an address.
+// placeOfHost returns where a host leads, with or without port, by its name alone: an address, or localhost. Any other
+// name counts as public until it is dialed. literal says whether the host is an address.
 func placeOfHost(host string) (p place, literal bool) {
 	hostname := (&url.URL{Host: host}).Hostname()
 	if ip, err := netip.ParseAddr(hostname); err == nil {

@@ -13,27 +13,28 @@ import (
 
 // PushError is why a daemon could not push to a repository. errors.Is finds the sentinels of this package in it.
 type PushError struct {
-	// Repository is the canonical host/path, as the daemon named it; the host alone where a login failed, to pull or to
-	// push.
+	// Repository is the canonical host/path, as the daemon named it. It is the host alone where a login failed, to pull
+	// or to push.
 	Repository string
 	// Temporary: the same push is likely to succeed later.
 	Temporary bool
-	// Refused: the credentials were, and there may be other ones after Keychain.Invalidate.
+	// Refused: the registry refused the credentials, and there may be other ones after Keychain.Invalidate.
 	Refused bool
 
 	cause error
 	// requestedPause is the pause that a token server wants.
 	requestedPause time.Duration
-	// droppedConnection: the registry ended the connection to an upload without a word. doubtful: nobody knows whether
-	// it is temporary.
-	droppedConnection, maybePermanent bool
+	// droppedConnection: the registry ended the connection to an upload without a word.
+	droppedConnection bool
+	// maybePermanent: nobody knows whether the failure is temporary.
+	maybePermanent bool
 }
 
-// maybePermanentBudget is how long a push is repeated that may fail for ever, in the hope that the registry was merely
-// restarting.
+// maybePermanentBudget is how long PushRetry repeats a push that may fail for ever, in the hope that the registry was
+// merely restarting.
 const maybePermanentBudget = 30 * time.Second
 
-// Error says where and why.
+// Error names the repository and the cause.
 func (e *PushError) Error() string {
 	if !strings.Contains(e.Repository, "/") {
 		return e.cause.Error()
@@ -41,28 +42,28 @@ func (e *PushError) Error() string {
 	return fmt.Sprintf("pushing to %s: %v", e.Repository, e.cause)
 }
 
-// Unwrap is for errors.Is.
+// Unwrap returns the cause, for errors.Is.
 func (e *PushError) Unwrap() error { return e.cause }
 
-// PushRetry decides whether a push that failed is to be tried again. It remembers the failures of one push.
+// PushRetry decides whether to try a push again that failed. It remembers the failures of one push.
 type PushRetry struct {
 	client       *Client
 	count        int             // of the failures so far
-	firstFailure time.Time       // for the first time
-	renewedHosts map[string]bool // hosts
+	firstFailure time.Time       // of this push
+	renewedHosts map[string]bool // those whose credentials Next has renewed
 }
 
-// PushRetry begins to count the failures of a push. After the first one there is no further try when Options.Budget is
-// over.
+// PushRetry begins to count the failures of a push. When Options.Budget has passed since the first one, there is no
+// further try.
 func (c *Client) PushRetry() *PushRetry {
 	return &PushRetry{client: c, renewedHosts: map[string]bool{}}
 }
 
-// Next returns the pause before the next try of a push that failed for a reason that is likely to pass: 429, 5xx, a
-// broken connection, or a token that expired, which Next has renewed. The daemon still has what it built, and only
-// uploads again. The pauses are those of Options.
+// Next returns the pause before the next try of a push. There is one if the push failed for a reason that is likely to
+// pass: 429, 5xx, a broken connection, or a token that expired, which Next has renewed. The daemon still has what it
+// built, and only uploads again. The pauses are those of Options.
 //
-// When there is to be no further try, the error is a *PushError, or failure itself if that is not about a push.
+// When there is to be no further try, Next returns a *PushError, or failure itself if that is not about a push.
 func (r *PushRetry) Next(ctx context.Context, failure error) (PushPause, error) {
 	failure = r.client.ExplainPush(failure)
 	pushed, ok := errors.AsType[*PushError](failure)
@@ -94,15 +95,15 @@ func (r *PushRetry) pauseAfter(ctx context.Context, failure *PushError) (PushPau
 	if failure.maybePermanent {
 		budget = min(budget, maybePermanentBudget)
 	}
-	asked := max(failure.requestedPause, r.client.requestedPause(ctx, failure))
-	wait, again := fault.Backoff(r.client.options.RetryWaits).PauseAfter(r.count, asked)
-	if failure.Temporary && again && time.Since(r.firstFailure)+wait <= budget {
+	requested := max(failure.requestedPause, r.client.requestedPause(ctx, failure))
+	wait, ok := fault.Backoff(r.client.options.RetryWaits).PauseAfter(r.count, requested)
+	if failure.Temporary && ok && time.Since(r.firstFailure)+wait <= budget {
 		next := fault.Pause{Failure: failure, Tries: r.count, Length: wait}
 		next.Log(ctx, r.client.options.Log, hostOfRepository(failure.Repository), "push")
 		return PushPause{failure: failure, length: wait, watch: r.client.options.Watch}, nil
 	}
 	over := &fault.RetriesExhausted{Err: failure.cause, Tries: r.count, Took: time.Since(r.firstFailure)}
-	if failure.Temporary && again && asked > 0 {
+	if failure.Temporary && ok && requested > 0 {
 		over.TooLong = wait
 	}
 	failure.cause = over
@@ -116,7 +117,7 @@ type PushPause struct {
 	watch   Watch
 }
 
-// String says what failed and when the next try is, "" when that is at once.
+// String names the failure and the time of the next try; "" when that is at once.
 func (p PushPause) String() string {
 	if p.failure == nil {
 		return ""
@@ -124,17 +125,20 @@ func (p PushPause) String() string {
 	return fmt.Sprintf("%v; trying again in %s", p.failure, p.length.Round(time.Second/10))
 }
 
-// Wait waits until the next try may begin. Its error is why ctx ended.
+// Wait waits until the next try may begin. It returns the cause when ctx ends first.
 func (p PushPause) Wait(ctx context.Context) error {
 	if p.failure == nil {
 		return nil
 	}
-	defer p.watch.watchPause(hostOfRepository(p.failure.Repository))(fault.Pause{Failure: p.failure, Length: p.length})()
+	onPause := p.watch.watchPause(hostOfRepository(p.failure.Repository))
+	defer onPause(fault.Pause{Failure: p.failure, Length: p.length})()
 	return fault.Sleep(ctx, p.length)
 }
 
-// requestedPause is how long a registry that is asked too often wants to be left alone. A daemon does not pass its
-// Retry-After on, and so it is asked for once more, in a way that changes nothing.
+// requestedPause returns the pause that a registry wants after too many requests; 0 if it wants none.
+//
+// A daemon does not pass on the Retry-After that it got, and so requestedPause asks the registry once more, in a way
+// that changes nothing.
 func (c *Client) requestedPause(ctx context.Context, failure *PushError) time.Duration {
 	if !errors.Is(failure, fault.ErrRateLimited) {
 		return 0
@@ -149,7 +153,7 @@ func (c *Client) requestedPause(ctx context.Context, failure *PushError) time.Du
 	return fault.RetryAfter(err)
 }
 
-// singleTryLimit is how long a question may take whose answer only helps.
+// singleTryLimit bounds a question whose answer only helps.
 const singleTryLimit = 5 * time.Second
 
 // singleTryClient returns a client that asks once, for five seconds at most.
@@ -159,8 +163,8 @@ func (c *Client) singleTryClient() *Client {
 	return New(c.keychain, o)
 }
 
-// checkRepository asks whether the repository is there at all, and returns the failure with ErrNoRepository when it is
-// not: Amazon ECR used to say so by a connection that ends.
+// checkRepository asks whether the repository is there at all, and returns the failure, with ErrNoRepository when it is
+// not. Amazon ECR used to answer by a connection that ends.
 func (c *Client) checkRepository(ctx context.Context, failure *PushError) *PushError {
 	tag, err := ParseTag(failure.Repository + ":latest")
 	if err != nil {

@@ -14,12 +14,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// DaemonError is what a daemon says of its work with registries. Client.PushRetry and Client.ExplainPush make something
-// of it.
+// DaemonError is what a daemon says of its work with registries. Client.PushRetry and Client.ExplainPush read it.
 type DaemonError struct {
 	Repository string        // host/path of the push that failed; "" when it was no push
 	Text       string        // what the daemon says
-	Stalled    time.Duration // how long the registry did not answer to the push, before it was ended; 0 when it did
+	Stalled    time.Duration // how long the registry did not answer before the push was ended; 0 when it did answer
 	Cause      error         // the whole error
 }
 
@@ -29,17 +28,25 @@ func (e *DaemonError) Error() string { return e.Cause.Error() }
 // Unwrap returns the whole error.
 func (e *DaemonError) Unwrap() error { return e.Cause }
 
-// pushText is what a daemon says about a push that failed. Types do not survive the way from the daemon, and so the
-// words are all there is. BuildKit passes on one of these of containerd's:
+// pushText is what a daemon says about a push that failed. Types do not survive the way from the daemon, so the words
+// are all there is. BuildKit passes on one of these texts of containerd's. The registry did not answer in JSON:
 //
-//	unexpected status from PUT request to https://...: 403 Forbidden    the registry answered, not in JSON
-//	denied: requested access to the resource is denied                  it answered in JSON; method, status and most codes are lost
-//	failed to do request: Put "https://...": EOF                        it did not answer
+//	unexpected status from PUT request to https://...: 403 Forbidden
+//
+// It answered in JSON; method, status and most codes are lost:
+//
+//	denied: requested access to the resource is denied
+//
+// It did not answer:
+//
+//	failed to do request: Put "https://...": EOF
 type pushText struct {
 	fault.Refusal        // of the registry, if it answered
-	isAnswer      bool   // it did
-	rest          string // without what is not for the user: URLs may be signed
+	isAnswer      bool   // the registry answered
+	rest          string // the text without what is not for the user: URLs may be signed
 }
+
+const registryCodes = "unknown|unsupported|unauthorized|denied|unavailable|toomanyrequests"
 
 var (
 	answeredStatus = regexp.MustCompile(`unexpected status from (\w+) request to \S+: (\d{3})[^\n]*`)
@@ -48,7 +55,7 @@ var (
 	signedURL      = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
 	// registryWords is a line of the registry's, after the codes that containerd knows. It leaves a message out that is
 	// the usual one of its code.
-	registryWords = regexp.MustCompile(`(?m)^(unknown|unsupported|unauthorized|denied|unavailable|toomanyrequests)(?:: (.*))?$`)
+	registryWords = regexp.MustCompile(`(?m)^(` + registryCodes + `)(?:: (.*))?$`)
 )
 
 // parsePush reads a daemon's text about a push.
@@ -83,19 +90,21 @@ func registrySaid(words string, status int) (codes []transport.ErrorCode, said s
 	return codes, strings.Join(messages, ", ")
 }
 
-// isUnknown: containerd calls most codes so, and what was a passing 500 looks like a manifest that is not accepted.
+// isUnknown reports whether the code of the answer is lost: containerd calls most codes unknown. A passing 500 then
+// looks like a manifest that the registry does not accept.
 func (p pushText) isUnknown() bool {
 	return p.Status == 0 && slices.Contains(p.Codes, transport.UnknownErrorCode)
 }
 
-// lostWords are a registry's when it does not have what was pushed to it a moment ago.
+// lostWords are those of a registry that does not have what was pushed to it a moment ago.
 var lostWords = []string{"blob unknown", "required for pushing image into repository"}
 
+// isLost reports whether the registry lost what it was given.
 func (p pushText) isLost() bool {
 	return slices.ContainsFunc(lostWords, func(words string) bool { return strings.Contains(p.Words, words) })
 }
 
-// brokenPush is a way in which a registry was not reached, or broke off, by the words of Go's network packages.
+// brokenPush is a way in which the connection to a registry fails, by the words of Go's network packages.
 type brokenPush struct {
 	phrases []string
 	kind    fault.Kind
@@ -106,8 +115,10 @@ var brokenPushes = []brokenPush{
 	{phrases: []string{"certificate has expired or is not yet valid"}, kind: fault.ExpiredCertificate},
 	{phrases: []string{"x509: ", "tls: failed to verify certificate"}, kind: fault.UntrustedCertificate},
 	{
-		phrases: []string{"server gave HTTP response to HTTPS client", "first record does not look like a TLS handshake"},
-		kind:    fault.PlainHTTP,
+		phrases: []string{
+			"server gave HTTP response to HTTPS client", "first record does not look like a TLS handshake",
+		},
+		kind: fault.PlainHTTP,
 	},
 	{phrases: []string{"proxyconnect", "Proxy Authentication Required"}, kind: fault.ProxyRefused},
 	{phrases: []string{"no such host"}, kind: fault.UnknownHost},
@@ -122,7 +133,12 @@ var brokenPushes = []brokenPush{
 	},
 }
 
-// explainBrokenPush is about a registry that did not answer.
+// matches reports whether the words are about this kind of failure.
+func (b brokenPush) matches(words string) bool {
+	return slices.ContainsFunc(b.phrases, func(phrase string) bool { return strings.Contains(words, phrase) })
+}
+
+// explainBrokenPush fills in the cause of a push to a registry that did not answer.
 func explainBrokenPush(failure *PushError, p peer, pushed pushText) {
 	rest := fault.OneLine(p.given.redact(pushed.rest))
 	if strings.Contains(rest, "got digest ") {
@@ -130,10 +146,11 @@ func explainBrokenPush(failure *PushError, p peer, pushed pushText) {
 		return
 	}
 	for _, broken := range brokenPushes {
-		if slices.ContainsFunc(broken.phrases, func(phrase string) bool { return strings.Contains(pushed.Words, phrase) }) {
+		if broken.matches(pushed.Words) {
 			failure.cause = p.newError(broken.kind, fault.ErrUnreachable.Error()+": "+rest, fault.ErrUnreachable)
 			failure.Temporary = broken.kind == fault.BrokenConnection
-			failure.droppedConnection = strings.HasSuffix(pushed.Words, "EOF") && strings.Contains(pushed.Words, "/blobs/uploads/")
+			failure.droppedConnection = strings.HasSuffix(pushed.Words, "EOF") &&
+				strings.Contains(pushed.Words, "/blobs/uploads/")
 			return
 		}
 	}

@@ -35,5 +35,6 @@ func (l requestLog) RoundTrip(req *http.Request) (*http.Response, error) {
 // with /v2/ as well; all other requests are for a ping, a manifest or a blob.
 func isTokenRequest(req *http.Request) bool {
 	path := req.URL.Path
-	return req.Response == nil && path != "/v2/" && !strings.Contains(path, "/manifests/") && !strings.Contains(path, "/blobs/")
+	isOurs := path == "/v2/" || strings.Contains(path, "/manifests/") || strings.Contains(path, "/blobs/")
+	return req.Response == nil && !isOurs
 }

@@ -13,9 +13,9 @@ import (
 
 // Resolve returns the digest that a tag holds now.
 //
-// It returns ErrNotFound if the registry says that there is no such tag; no other error means that it is gone. It returns
-// ErrArchived, with the digest, if the tag is there and its image cannot be had. It returns ErrUndetermined if the
-// registry does not serve the tag, and we may not ask whether it is there. After ErrUnauthorized, ErrDenied,
+// It returns ErrNotFound if the registry says that there is no such tag; no other error means that it is gone. It
+// returns ErrArchived, with the digest, if the tag is there and its image cannot be had. It returns ErrUndetermined if
+// the registry does not serve the tag, and we may not ask whether it is there. After ErrUnauthorized, ErrDenied,
 // ErrRateLimited, ErrUnreachable and others nothing is known about the tag.
 func (c *Client) Resolve(ctx context.Context, tag Tag) (string, error) {
 	ctx, stop := c.withBudget(ctx)
@@ -52,8 +52,8 @@ func (c *Client) Find(ctx context.Context, tag Tag) (string, error) {
 
 // Exists says whether the registry serves a digest. It does not look at what belongs to the digest, as Verify does.
 //
-// It returns the errors of Resolve, but false for ErrNotFound. It returns ErrArchived if the registry has the digest all
-// the same, ErrUndetermined if it may have it, and ErrMismatch if the registry answers with another digest.
+// It returns the errors of Resolve, but false for ErrNotFound. It returns ErrArchived if the registry has the digest
+// all the same, ErrUndetermined if it may have it, and ErrMismatch if the registry answers with another digest.
 func (c *Client) Exists(ctx context.Context, repository, digest string) (bool, error) {
 	ctx, stop := c.withBudget(ctx)
 	defer stop()

@@ -11,8 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// retryAfterTransport turns answers with Retry-After into a *fault.RetryAfterError. The errors that go-containerregistry
-// makes of answers do not hold the header, and it makes requests of its own for pings and logins.
+// retryAfterTransport turns answers with Retry-After into a *fault.RetryAfterError. The errors that
+// go-containerregistry makes of answers do not hold the header, and it makes requests of its own for pings and logins.
 type retryAfterTransport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

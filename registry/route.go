@@ -18,9 +18,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// route is the way to one registry, and to where it sends us: by redirects, and by the token server that it names. What
-// a registry says is no reason to reach services of this machine or to give them a login. So each address is judged
-// when it is dialed, after its name was resolved.
+// route leads to one registry, and to where the registry sends us: by redirects, and by the token server that it names.
+//
+// A registry's word is no reason to reach services of this machine or to give them a login. So a route judges each
+// address when it dials it, after DNS has resolved the name.
 type route struct {
 	host       string          // canonical, the registry's
 	insecure   bool            // the user allows plain HTTP for it
@@ -70,7 +71,7 @@ func (r *route) guardTransport(base *http.Transport, login bool) *http.Transport
 	return own
 }
 
-// addressOfProxy is the address that package http dials for a proxy.
+// addressOfProxy returns the address that package http dials for a proxy.
 func addressOfProxy(proxy *url.URL) string {
 	port := proxy.Port()
 	if port == "" {
@@ -106,9 +107,10 @@ func (r *route) judge(host string, to netip.Addr, login bool) error {
 	return nil
 }
 
-// mayDial says whether host may be dialed at a place. It may if the registry is there as well, or if the user named the
-// host. A login is not given to a private address on the registry's word. Only who writes an address of the link, not a
-// name for it, has named that.
+// mayDial reports whether host may be dialed at a place. It may if the registry is at such a place as well, or if the
+// user named the host. A login does not go to a private address because the registry says so.
+//
+// An address of the link counts as named only if the user wrote the address itself, and not a name for it.
 func (r *route) mayDial(host string, at place, login bool) bool {
 	named := r.owns(host) || r.isNamed(host)
 	_, literal := placeOfHost(host)
@@ -123,11 +125,12 @@ func (r *route) mayDial(host string, at place, login bool) bool {
 	return named && literal
 }
 
-// owns says whether host, with or without port, is the registry itself.
+// owns reports whether host, with or without port, is the registry itself.
 func (r *route) owns(host string) bool {
 	return r.host == fault.CanonicalHost(withoutDefaultPort(host))
 }
 
+// isNamed reports whether the user named host, with or without port.
 func (r *route) isNamed(host string) bool {
 	_, ok := r.namedHosts[fault.CanonicalHost(withoutDefaultPort(host))]
 	return ok
@@ -146,14 +149,14 @@ func (r *route) placeOfRegistry() place {
 	return place(max(r.seen.Load()-1, 0))
 }
 
-// isLocated says whether it is known where the registry is.
+// isLocated reports whether the place of the registry is known.
 func (r *route) isLocated() bool {
 	at, literal := placeOfHost(r.host)
 	return literal || at == loopback || r.seen.Load() > 0
 }
 
-// send passes a request on, and notes from where the registry answers. It is never noted behind a proxy, whose address
-// says nothing.
+// send passes a request on, and notes from where the registry answers. It notes nothing behind a proxy, whose address
+// says nothing about the registry.
 func (r *route) send(req *http.Request) (*http.Response, error) {
 	if !r.owns(req.URL.Host) {
 		if carriesLogin(req) {
@@ -175,6 +178,7 @@ func (r *route) send(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// isProxied reports whether a request goes through a proxy. After an error nobody knows, and so it counts as one.
 func (r *route) isProxied(req *http.Request) bool {
 	if r.proxy == nil {
 		return false
@@ -183,8 +187,8 @@ func (r *route) isProxied(req *http.Request) bool {
 	return proxy != nil || err != nil
 }
 
-// note remembers the least sensitive place: a name that leads to this machine today and elsewhere tomorrow is not on
-// this machine.
+// note remembers the least sensitive place. A name that leads to this machine today and elsewhere tomorrow does not
+// name this machine.
 func (r *route) note(address string) {
 	from, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -199,7 +203,7 @@ func (r *route) note(address string) {
 	}
 }
 
-// addressError is a registry that sends us to where it may not.
+// addressError is the error of a request that a registry wants us to send to a place where it may not.
 type addressError struct {
 	registry, host, address string
 	at                      place
@@ -222,4 +226,5 @@ func (e *addressError) Error() string {
 // NonRetriable tells Azure's library not to try again.
 func (e *addressError) NonRetriable() {}
 
+// withoutPort cuts any port.
 func withoutPort(host string) string { return (&url.URL{Host: host}).Hostname() }

@@ -62,9 +62,9 @@ type response struct {
 
 // do sends a request. For an answer other than 2xx it returns both the response and an error.
 //
-// It sends the request again, with credentials, after a 401 or 403, and after a 404 that may hide a private repository. A
-// registry that lets everybody ping may still want a login, which go-containerregistry's transport learns only for the
-// next request. It sends the request once more with a fresh token when the registry refused an old one.
+// It sends the request again, with credentials, after a 401 or 403, and after a 404 that may hide a private repository.
+// A registry that lets everybody ping may still want a login, which go-containerregistry's transport learns only for
+// the next request. It sends the request once more with a fresh token when the registry refused an old one.
 func (s *session) do(ctx context.Context, r request) (response, error) {
 	challenged, used := s.login.isChallenged.Load(), s.login.credential()
 	resp, err := s.send(ctx, r)
@@ -118,6 +118,18 @@ func (s *session) retry(ctx context.Context, method string, try func(context.Con
 	})
 }
 
+// peer returns what is known of the registry, and the credential that was found for it.
+func (s *session) peer() peer {
+	given, _ := s.login.result()
+	return peer{
+		host:       s.login.host,
+		repository: s.repository.RepositoryStr(),
+		ecr:        s.login.keychain.isECR(s.login.host),
+		anonymous:  given.Anonymous(),
+		given:      given,
+	}
+}
+
 // withTimeout returns a context that ends with ctx or after the time limit of one try, with a cause that may be shown.
 func (s *session) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	late := fmt.Sprintf("%v: no answer from %s within %s", fault.ErrUnreachable, s.login.host, s.timeout)
@@ -147,8 +159,8 @@ func (s *session) sendOnce(ctx context.Context, r request) (response, error) {
 
 // httpRequest returns the request as the HTTP client sends it.
 func (s *session) httpRequest(ctx context.Context, r request) (*http.Request, error) {
-	repository := s.repository
-	address := fmt.Sprintf("%s://%s/v2/%s/%s", repository.Scheme(), repository.RegistryStr(), repository.RepositoryStr(), r.path)
+	scheme, host, repository := s.repository.Scheme(), s.repository.RegistryStr(), s.repository.RepositoryStr()
+	address := fmt.Sprintf("%s://%s/v2/%s/%s", scheme, host, repository, r.path)
 	req, err := http.NewRequestWithContext(ctx, r.method, address, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, err

@@ -12,8 +12,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// fetch returns the document that a tag or a digest refers to now, with the digest of its bytes. It returns ErrMismatch if
-// the bytes do not have the digest that was asked for, if the registry promised another one, or if they are no manifest.
+// fetch returns the document that a tag or a digest refers to now, with the digest of its bytes. It returns ErrMismatch
+// if the bytes do not have the digest that was asked for, if the registry promised another one, or if they are no
+// manifest.
 func (s *session) fetch(ctx context.Context, reference string, algorithm digest.Algorithm) (document, error) {
 	resp, err := s.do(ctx, request{method: http.MethodGet, path: "manifests/" + reference, accept: acceptedTypes})
 	if err != nil {
@@ -51,9 +52,9 @@ func (s *session) remember(d document) { s.seen.Store(s.nameOf(d.digest), d) }
 
 func (s *session) nameOf(d digest.Digest) string { return s.repository.Name() + "@" + d.String() }
 
-// resolve returns the digest that a reference stands for. It asks by HEAD, which costs no body, and at Docker Hub no part
-// of the rate limit. It asks by GET where the answer to HEAD is a refusal or gives no digest: only the answer to GET has a
-// reason.
+// resolve returns the digest that a reference stands for. It asks by HEAD, which costs no body, and at Docker Hub no
+// part of the rate limit. It asks by GET where the answer to HEAD is a refusal or gives no digest: only the answer to
+// GET has a reason.
 func (s *session) resolve(ctx context.Context, reference string, algorithm digest.Algorithm) (digest.Digest, error) {
 	held, resp, err := s.head(ctx, reference)
 	if held != "" || err != nil && !isRefusal(resp.status) {
@@ -76,7 +77,8 @@ func (s *session) head(ctx context.Context, reference string) (digest.Digest, re
 	return held, resp, nil
 }
 
-// isRefusal reports whether a registry refused a request. A 429 does not depend on the method, and so it does not count.
+// isRefusal reports whether a registry refused a request. A 429 does not depend on the method, and so it does not
+// count.
 func isRefusal(status int) bool { return status/100 == 4 && status != http.StatusTooManyRequests }
 
 // blob fetches a small blob, such as an image's configuration. It returns ErrMismatch as fetch does.

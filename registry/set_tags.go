@@ -12,8 +12,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// SetTags points tags, all of one repository, at a digest that the registry serves there, side by side. It reads each tag
-// back by its bytes. It does not write a tag that already holds the digest, so that an immutable one is no error.
+// SetTags points tags, all of one repository, at a digest that the registry serves there, side by side. It reads each
+// tag back by its bytes. It does not write a tag that already holds the digest, so that an immutable one is no error.
 //
 // It returns the tags that were seen to hold the digest, in the order given, also when it fails for others or ctx ends.
 // It then looks once more, for two seconds at most, at the tags that failed.

@@ -13,8 +13,8 @@ import (
 type Tag struct{ host, path, label string }
 
 // ParseTag reads a tag as docker and BuildKit do: without a host it is Docker Hub's, without ":tag" it is ":latest". It
-// refuses what would be pushed elsewhere than its author expects. Each error is an *Error that quotes s and says what
-// is wrong.
+// returns an error for a tag that would go elsewhere than its author expects. Each error is a *fault.Error that quotes
+// s and says what is wrong.
 func ParseTag(s string) (Tag, error) {
 	for _, problem := range tagChecks() {
 		if found := problem(s); found != nil {
@@ -31,13 +31,13 @@ func ParseTag(s string) (Tag, error) {
 	return Tag{host: reference.Domain(named), path: reference.Path(named), label: labelOrLatest(label)}, nil
 }
 
-// Repository is the canonical host/path, the name under which BuildKit's exporter pushes.
+// Repository returns the canonical host/path, the name under which BuildKit's exporter pushes.
 func (t Tag) Repository() string { return t.host + "/" + t.path }
 
-// Host is the registry, with its port if it has one. Docker Hub is docker.io.
+// Host returns the registry, with its port if it has one. Docker Hub is docker.io.
 func (t Tag) Host() string { return t.host }
 
-// String is the canonical host/path:tag, as docker and BuildKit print it.
+// String returns the canonical host/path:tag, as docker and BuildKit print it.
 func (t Tag) String() string { return t.Repository() + ":" + t.label }
 
 // splitLabel cuts at the colon of the tag, which unlike the colon of a port has no slash behind it.
@@ -49,7 +49,8 @@ func splitLabel(s string) (base, label string) {
 	return s[:colon], s[colon+1:]
 }
 
-// splitHost knows a host as docker does: the part before the first slash, if it has a dot or a colon or is localhost.
+// splitHost splits a base as docker does. The host is the part before the first slash, if that has a dot or a colon or
+// is localhost.
 func splitHost(base string) (host, path string) {
 	first, rest, found := strings.Cut(base, "/")
 	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" {
@@ -58,7 +59,7 @@ func splitHost(base string) (host, path string) {
 	return fault.CanonicalHost(first), rest
 }
 
-// withoutLogin removes user:password@ before a host; the @ of a digest, or of what was meant as a tag, stays.
+// withoutLogin removes user:password@ before a host. It leaves the @ of a digest, or of what was meant as a tag.
 func withoutLogin(s string) string {
 	if strayAt.MatchString(s) {
 		return s
@@ -77,7 +78,7 @@ func labelOrLatest(label string) string {
 	return label
 }
 
-// reason keeps the part of the library's error that says more than "invalid reference format".
+// reason returns the part of the library's error that says more than "invalid reference format".
 func reason(err error) string {
 	return strings.TrimPrefix(err.Error(), "invalid reference format: ")
 }

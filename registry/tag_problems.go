@@ -10,14 +10,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// tagChecks are asked in this order. Each returns what is wrong with a tag, or nil.
+// tagChecks returns the checks of a tag, in the order in which ParseTag runs them. Each returns what is wrong with a
+// tag, or nil.
 func tagChecks() []func(s string) *fault.Error {
 	return []func(string) *fault.Error{
-		checkEmpty, checkSpaces, checkInvisible, checkLogin, checkScheme, checkDigest, checkSlash, checkCapitals, checkPath, checkEmptyLabel, checkLabelLength,
-		checkLabel, checkBare,
+		checkEmpty, checkSpaces, checkInvisible, checkLogin, checkScheme, checkDigest, checkSlash, checkCapitals,
+		checkPath, checkEmptyLabel, checkLabelLength, checkLabel, checkBare,
 	}
 }
 
+// checkEmpty refuses an empty tag.
 func checkEmpty(s string) *fault.Error {
 	if s != "" {
 		return nil
@@ -25,6 +27,7 @@ func checkEmpty(s string) *fault.Error {
 	return fault.New(fault.TagText, "is empty")
 }
 
+// checkSpaces refuses white space.
 func checkSpaces(s string) *fault.Error {
 	if !strings.ContainsAny(s, " \t\r\n\v\f") {
 		return nil
@@ -32,6 +35,7 @@ func checkSpaces(s string) *fault.Error {
 	return newRepairable(s, "contains white space")
 }
 
+// checkInvisible refuses characters that cannot be seen.
 func checkInvisible(s string) *fault.Error {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return nil
@@ -39,15 +43,14 @@ func checkInvisible(s string) *fault.Error {
 	return fault.New(fault.TagInvisible, "contains a character that cannot be seen")
 }
 
-// newRepairable returns an error about a tag that proposes the repaired one.
+// newRepairable returns an error about a tag, with the repaired tag as the proposal.
 func newRepairable(s, text string) *fault.Error {
 	e := fault.New(fault.TagText, text)
 	e.Proposal = repairTag(s)
 	return e
 }
 
-// repairTag returns a tag with all that is wrong with it put right, so that it is not refused next; "" if that is not
-// known.
+// repairTag returns a tag without anything that ParseTag refuses. It returns "" when it cannot repair the tag.
 func repairTag(s string) string {
 	s = strings.Join(strings.Fields(s), "")
 	if _, rest, found := strings.Cut(s, "://"); found {
@@ -87,7 +90,8 @@ func repairBase(base string) string {
 	return strings.ToLower(host) + "/" + path
 }
 
-// checkLogin comes before all that repeat the tag: what stands before the @ of a host may be a password.
+// checkLogin refuses a user name or a password before the host. It runs before all checks that repeat the tag: what
+// stands before the @ of a host may be a password.
 func checkLogin(s string) *fault.Error {
 	if withoutLogin(s) == s {
 		return nil
@@ -95,6 +99,7 @@ func checkLogin(s string) *fault.Error {
 	return fault.New(fault.TagLogin, "had a user name or password before it")
 }
 
+// checkScheme refuses a scheme such as https://.
 func checkScheme(s string) *fault.Error {
 	if !strings.Contains(s, "://") {
 		return nil
@@ -102,6 +107,7 @@ func checkScheme(s string) *fault.Error {
 	return newRepairable(s, "begins with a scheme")
 }
 
+// checkDigest refuses a digest, which is known only after the build.
 func checkDigest(s string) *fault.Error {
 	if !strings.Contains(s, "@") || strayAt.MatchString(s) {
 		return nil
@@ -118,8 +124,8 @@ func checkSlash(s string) *fault.Error {
 	return newRepairable(s, "has "+quoteMatches(notInLabel, s[at+1:])+" after the colon"+allowedInLabel)
 }
 
-// labelStart returns where the colon of a tag stands that has a slash or another colon behind it, which is neither a
-// scheme's nor a port's; -1 where there is none.
+// labelStart returns the position of a tag's colon that has a slash or another colon behind it. The colons of a scheme
+// and of a port do not count. It returns -1 where there is no such colon.
 func labelStart(s string) int {
 	start := len(hostBefore.FindString(s))
 	colon := strings.IndexByte(s[start:], ':')
@@ -142,6 +148,7 @@ func checkBare(s string) *fault.Error {
 	return e
 }
 
+// checkCapitals refuses capitals in the repository.
 func checkCapitals(s string) *fault.Error {
 	base, _ := splitLabel(s)
 	_, path := splitHost(base)
@@ -151,6 +158,7 @@ func checkCapitals(s string) *fault.Error {
 	return newRepairable(s, "has capitals in its repository")
 }
 
+// checkEmptyLabel refuses a colon without a label.
 func checkEmptyLabel(s string) *fault.Error {
 	if !strings.HasSuffix(s, ":") {
 		return nil
@@ -158,6 +166,7 @@ func checkEmptyLabel(s string) *fault.Error {
 	return newRepairable(s, "has nothing after the colon")
 }
 
+// checkLabelLength refuses a label that is too long.
 func checkLabelLength(s string) *fault.Error {
 	_, label := splitLabel(s)
 	if len(label) <= maxLabel {
@@ -166,7 +175,7 @@ func checkLabelLength(s string) *fault.Error {
 	return fault.New(fault.TagLong, fmt.Sprintf("has %d characters after the colon", len(label)))
 }
 
-// checkPath names the characters that no repository has.
+// checkPath refuses characters that no repository has, and names them.
 func checkPath(s string) *fault.Error {
 	base, _ := splitLabel(s)
 	_, path := splitHost(base)
@@ -177,7 +186,7 @@ func checkPath(s string) *fault.Error {
 	return newRepairable(s, "has "+odd+" in its repository, where only small letters, digits, . _ - and / may stand")
 }
 
-// checkLabel names the characters after the colon that no tag has.
+// checkLabel refuses characters that no tag has after the colon, and names them.
 func checkLabel(s string) *fault.Error {
 	_, label := splitLabel(s)
 	if label == "" || labelPattern.MatchString(label) {
@@ -186,7 +195,8 @@ func checkLabel(s string) *fault.Error {
 	if odd := quoteMatches(notInLabel, label); odd != "" {
 		return newRepairable(s, "has "+odd+" after the colon"+allowedInLabel)
 	}
-	return newRepairable(s, fmt.Sprintf("begins with %q after the colon, where a letter, a digit or _ must stand", label[:1]))
+	text := fmt.Sprintf("begins with %q after the colon, where a letter, a digit or _ must stand", label[:1])
+	return newRepairable(s, text)
 }
 
 // quoteMatches returns what matches in s, each once and in quotes.

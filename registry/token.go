@@ -37,9 +37,9 @@ type Token struct {
 // Format implements fmt.Formatter for every verb.
 func (t Token) Format(f fmt.State, _ rune) { redact(f, mask) }
 
-// Token logs in at a token server on behalf of a daemon, which gets no password. Its requests follow the rules for every
-// request of this package, with the authorities and the permission for plain http of the registry's login. It asks again
-// while the failure is likely to pass, up to 45 s.
+// Token logs in at a token server on behalf of a daemon, which gets no password. Its requests follow the rules for
+// every request of this package, with the authorities and the permission for plain http of the registry's login. It
+// asks again while the failure is likely to pass, up to 45 s.
 //
 // The error is a *LoginError, unless ctx ended.
 func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {

@@ -21,7 +21,8 @@ func withCA(ctx context.Context, transport http.RoundTripper, link Login) (http.
 	}
 	base, ok := transport.(*http.Transport)
 	if !ok {
-		return nil, fmt.Errorf("the CA file %s of %s needs an http.Transport, not %T", link.CAFile, link.Host(), transport)
+		return nil, fmt.Errorf("the CA file %s of %s needs an http.Transport, not %T",
+			link.CAFile, link.Host(), transport)
 	}
 	certificates, err := file.Project(link.Project).ReadNamed(ctx, link.CAFile, file.LimitText)
 	if err != nil {
@@ -47,10 +48,11 @@ func withCA(ctx context.Context, transport http.RoundTripper, link Login) (http.
 	return own, nil
 }
 
-// challenges are the answers that a login may change. Some registries let everybody read and refuse a write with 403.
+// challenges are the statuses of answers that a login may change. Some registries let everybody read, and refuse a
+// write with 403.
 var challenges = []int{http.StatusUnauthorized, http.StatusForbidden}
 
-// challengeWatch tells a login that the registry wants one.
+// challengeWatch notes in a login that the registry wants one.
 type challengeWatch struct {
 	next  http.RoundTripper
 	login *lazyAuth

@@ -26,9 +26,9 @@ type Expected struct {
 // isIndex says whether the image is to be an index.
 func (e Expected) isIndex() bool { return e.Attested || e.Index || len(e.Platforms) > 1 }
 
-// Verify reads an image back as Inspect does, and compares it with what the build asked for. It compares the platforms of
-// the index with those in the configurations of its images. Besides the images it allows only attestations, if the build
-// asked for them.
+// Verify reads an image back as Inspect does, and compares it with what the build asked for. It compares the platforms
+// of the index with those in the configurations of its images. Besides the images it allows only attestations, if the
+// build asked for them.
 //
 // It returns the errors of Inspect, but ErrMismatch instead of ErrUnsupported, since the build asked for an image.
 func (c *Client) Verify(ctx context.Context, repository, digest string, want Expected) (Image, error) {
@@ -49,7 +49,8 @@ func (c *Client) verify(ctx context.Context, repository, digest string, want Exp
 	image := Image{Digest: digest, MediaType: root.mediaType}
 	switch {
 	case root.isIndex() != want.isIndex():
-		return Image{}, newUnexpected("it is %s, and %s was asked for", kindName(root.isIndex()), kindName(want.isIndex()))
+		got, want := kindName(root.isIndex()), kindName(want.isIndex())
+		return Image{}, newUnexpected("it is %s, and %s was asked for", got, want)
 	case !root.isIndex():
 		only, err := verifyImage(ctx, s, root, want.onlyPlatform())
 		image.Manifests = []Manifest{only}
@@ -105,8 +106,8 @@ func (e Expected) onlyPlatform() *ocispec.Platform {
 	return &p
 }
 
-// platformFor returns the platform that the image of an entry is to have; nil is any. Without a request for platforms the
-// image has that of its base image, whatever the entry says.
+// platformFor returns the platform that the image of an entry is to have; nil is any. Without a request for platforms
+// the image has that of its base image, whatever the entry says.
 func (e Expected) platformFor(entry ocispec.Descriptor) *ocispec.Platform {
 	if len(e.Platforms) == 0 {
 		return nil
@@ -149,8 +150,8 @@ func (e Expected) checkPlatforms(got []string) error {
 	return nil
 }
 
-// checkAttestations returns an error unless each image has one manifest with all its attestations, if the build asked for
-// any. It allows no other attestations.
+// checkAttestations returns an error unless each image has one manifest with all its attestations, if the build asked
+// for any. It allows no other attestations.
 func (e Expected) checkAttestations(images map[digest.Digest]bool, attested map[digest.Digest]int) error {
 	for image, count := range attested {
 		switch {
@@ -209,8 +210,8 @@ func verifyImage(ctx context.Context, s *session, d document, want *ocispec.Plat
 	return Manifest{Platform: platformOf(&config.Platform), Digest: d.digest.String(), Size: d.size()}, nil
 }
 
-// samePlatform compares platforms in their normalized form. It lets any variant pass where the configuration has none, as
-// in older images. An image may need more than the least variant of its architecture, because its base image does.
+// samePlatform compares platforms in their normalized form. It lets any variant pass where the configuration has none,
+// as in older images. An image may need more than the least variant of its architecture, because its base image does.
 func samePlatform(want, got ocispec.Platform) bool {
 	anyVariant := got.Variant == ""
 	want, got = platforms.Normalize(want), platforms.Normalize(got)

@@ -35,10 +35,11 @@ type Wait struct {
 	Failure  error         // for which there is a pause
 }
 
-// Watch is told of a wait that begins, from any goroutine, and returns what is called when it has ended, once or more
-// often. Nil watches nothing.
+// Watch hears of a wait that begins, from any goroutine. It returns a function to call when the wait has ended, once or
+// more often. A nil Watch hears nothing.
 type Watch func(Wait) (end func())
 
+// begin tells of a wait, and returns what to call at its end.
 func (w Watch) begin(wait Wait) (end func()) {
 	if w == nil {
 		return func() {}
@@ -53,7 +54,7 @@ func (w Watch) watchPause(host string) func(fault.Pause) (end func()) {
 	}
 }
 
-// waitError says what a call was waiting for when its context ended.
+// waitError is the end of a context, with what the call was waiting for.
 type waitError struct {
 	wait  Wait
 	cause error
@@ -71,10 +72,11 @@ func (e *waitError) Error() string {
 	}
 }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *waitError) Unwrap() error { return e.cause }
 
-// waitWatch tells of the requests that are under way. An error of one that its context ended is a *waitError.
+// waitWatch tells a Watch of the requests that are under way. The error of a request whose context ended is a
+// *waitError.
 type waitWatch struct {
 	next     http.RoundTripper
 	watch    Watch

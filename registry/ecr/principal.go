@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"os"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	awsecr "github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 
@@ -81,4 +83,28 @@ func (p principal) setEndpoint(endpoint **string) {
 	if p.endpoint != "" {
 		*endpoint = &p.endpoint
 	}
+}
+
+// authorizationToken calls GetAuthorizationToken, whose tokens are good for 12 hours.
+func (p principal) authorizationToken(
+	ctx context.Context, config aws.Config,
+) (text string, expires time.Time, err error) {
+	if p.public {
+		client := ecrpublic.NewFromConfig(config, func(o *ecrpublic.Options) {
+			o.Retryer = aws.NopRetryer{}
+			p.setEndpoint(&o.BaseEndpoint)
+		})
+		answer, err := client.GetAuthorizationToken(ctx, nil)
+		if err != nil || answer.AuthorizationData == nil {
+			return "", time.Time{}, err
+		}
+		data := answer.AuthorizationData
+		return aws.ToString(data.AuthorizationToken), aws.ToTime(data.ExpiresAt), nil
+	}
+	answer, err := p.client(config).GetAuthorizationToken(ctx, nil)
+	if err != nil || len(answer.AuthorizationData) == 0 {
+		return "", time.Time{}, err
+	}
+	data := answer.AuthorizationData[0]
+	return aws.ToString(data.AuthorizationToken), aws.ToTime(data.ExpiresAt), nil
 }

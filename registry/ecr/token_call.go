@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
-
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
@@ -80,7 +77,8 @@ func (c tokenCall) refresh(ctx context.Context) token {
 		return c.cache.replace(c.principal, fresh)
 	}
 	kept := c.cache.replace(c.principal, fresh)
-	logger.DebugContext(ctx, "token refused", "reason", fault.OneLine(fresh.err.Error()), "kept the old one", kept.err == nil)
+	reason := fault.OneLine(fresh.err.Error())
+	logger.DebugContext(ctx, "token refused", "reason", reason, "kept the old one", kept.err == nil)
 	return kept
 }
 
@@ -132,28 +130,6 @@ func (c tokenCall) fetchOnce(ctx context.Context) (token, error) {
 		return token{}, err
 	}
 	return token{credential: credential, until: began.Add(expires.Sub(began) / 2), expires: expires}, nil
-}
-
-// authorizationToken calls GetAuthorizationToken, whose tokens are good for 12 hours.
-func (p principal) authorizationToken(ctx context.Context, config aws.Config) (text string, expires time.Time, err error) {
-	if p.public {
-		client := ecrpublic.NewFromConfig(config, func(o *ecrpublic.Options) {
-			o.Retryer = aws.NopRetryer{}
-			p.setEndpoint(&o.BaseEndpoint)
-		})
-		answer, err := client.GetAuthorizationToken(ctx, nil)
-		if err != nil || answer.AuthorizationData == nil {
-			return "", time.Time{}, err
-		}
-		data := answer.AuthorizationData
-		return aws.ToString(data.AuthorizationToken), aws.ToTime(data.ExpiresAt), nil
-	}
-	answer, err := p.client(config).GetAuthorizationToken(ctx, nil)
-	if err != nil || len(answer.AuthorizationData) == 0 {
-		return "", time.Time{}, err
-	}
-	data := answer.AuthorizationData[0]
-	return aws.ToString(data.AuthorizationToken), aws.ToTime(data.ExpiresAt), nil
 }
 
 // decodeToken reads base64 of "AWS:<password>".

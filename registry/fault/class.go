@@ -24,7 +24,7 @@ type Class struct {
 	pattern *regexp.Regexp
 }
 
-// missing are the statuses of answers about what is not there.
+// missing holds the statuses of answers about what is not there.
 var missing = []int{http.StatusNotFound, http.StatusBadRequest}
 
 // classes are asked in this order: what is said in words is more exact than the code, and the code than the status.
@@ -34,11 +34,14 @@ var classes = []Class{
 	{Sentinel: ErrDenied, phrase: "BlockedByOrganizationPolicy", Kind: OrganizationPolicy},
 	{Sentinel: ErrDenied, phrase: "KmsException", Kind: KeyDenied},
 	{
-		Sentinel: ErrNoRepository, within: missing, phrase: "RepositoryNotFoundException", code: transport.NameUnknownErrorCode,
-		Kind: RepositoryMissing,
+		Sentinel: ErrNoRepository, within: missing, phrase: "RepositoryNotFoundException",
+		code: transport.NameUnknownErrorCode, Kind: RepositoryMissing,
 	},
 	// Daemons do not tell the code.
-	{Sentinel: ErrNoRepository, within: missing, phrase: "does not exist in the registry with id", Kind: RepositoryMissing},
+	{
+		Sentinel: ErrNoRepository, within: missing, phrase: "does not exist in the registry with id",
+		Kind: RepositoryMissing,
+	},
 	// Only a PUT can fail for it; elsewhere the word is part of somebody's tag.
 	{Sentinel: ErrImmutableTag, method: http.MethodPut, phrase: "immutab", Kind: TagFixed},
 	{Sentinel: ErrLimit, pattern: limitWords, Kind: LimitReached},
@@ -56,7 +59,10 @@ var classes = []Class{
 	},
 	{Sentinel: ErrUnreachable, status: http.StatusProxyAuthRequired, Kind: ProxyRefused},
 	// Older registries take a digest here and nothing else.
-	{Sentinel: ErrUnsupported, method: http.MethodDelete, code: transport.DigestInvalidErrorCode, Kind: RequestNotOffered},
+	{
+		Sentinel: ErrUnsupported, method: http.MethodDelete, code: transport.DigestInvalidErrorCode,
+		Kind: RequestNotOffered,
+	},
 	{
 		Sentinel: ErrUnsupported, status: http.StatusMethodNotAllowed, code: transport.UnsupportedErrorCode,
 		Kind: RequestNotOffered,

@@ -92,8 +92,8 @@ type RetriesExhausted struct {
 func (e *RetriesExhausted) Error() string {
 	switch {
 	case e.TooLong > 0:
-		return fmt.Sprintf("%v (tried %s: the next try may begin in %s, and less time is left)", e.Err, e.attemptsText(),
-			e.TooLong.Round(time.Second/10))
+		return fmt.Sprintf("%v (tried %s: the next try may begin in %s, and less time is left)",
+			e.Err, e.attemptsText(), e.TooLong.Round(time.Second/10))
 	case e.Tries == 1:
 		return e.Err.Error()
 	}
