@@ -21,10 +21,10 @@ func BenchmarkFiftyImages(b *testing.B) {
 	if err := sourcetest.Fill(dir); err != nil {
 		b.Fatal(err)
 	}
-	load := func(walks *inputs.Walks, image int) {
+	load := func(scans *inputs.SharedScans, image int) {
 		b.Helper()
 		files := inputs.Files{Context: dir, Inline: fmt.Appendf(nil, "FROM scratch\nCOPY d%d /\n", image)}
-		in, err := walks.Load(b.Context(), inputs.Plan{Files: files, WatchAll: true})
+		in, err := scans.Load(b.Context(), inputs.Plan{Files: files, WatchAll: true})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -34,10 +34,10 @@ func BenchmarkFiftyImages(b *testing.B) {
 	var one, fifty time.Duration
 	for b.Loop() {
 		started := time.Now()
-		load(&inputs.Walks{}, 0)
+		load(&inputs.SharedScans{}, 0)
 		one += time.Since(started)
 		started = time.Now()
-		shared := &inputs.Walks{}
+		shared := &inputs.SharedScans{}
 		for image := range 50 {
 			load(shared, image)
 		}

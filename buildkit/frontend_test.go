@@ -17,7 +17,7 @@ func TestUnhashedRemoteContextIsRefused(t *testing.T) {
 	d := inputs.Definition{
 		Name: "Dockerfile", Dockerfile: []byte("FROM scratch\nCOPY --from=img / /"), Named: map[string][]byte{},
 	}
-	run := func(reads inputs.Reads) error {
+	run := func(reads inputs.ReadSet) error {
 		g := inputs.NewDryGateway(plan, d, "linux/amd64")
 		f := frontend{
 			Client: g, source: d.Source(), platforms: &stepPlatforms{}, policy: &sourcePolicy{}, log: newLog(nil, nil),
@@ -26,17 +26,17 @@ func TestUnhashedRemoteContextIsRefused(t *testing.T) {
 		_, err := f.run(t.Context(), g.BuildOpts().Opts)
 		return err
 	}
-	for name, reads := range map[string]inputs.Reads{"hashed": {"named-img:latest": nil}, "all of it hashed": nil} {
+	for name, reads := range map[string]inputs.ReadSet{"hashed": {"named-img:latest": nil}, "all of it hashed": nil} {
 		if err := run(reads); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if stopped := new(inputs.UnhashedError); !errors.As(run(inputs.Reads{}), &stopped) ||
+	if stopped := new(inputs.UnhashedError); !errors.As(run(inputs.ReadSet{}), &stopped) ||
 		stopped.Source != "named-img" {
-		t.Errorf("got %v", run(inputs.Reads{}))
+		t.Errorf("got %v", run(inputs.ReadSet{}))
 	}
 	d.Dockerfile = []byte("FROM scratch\nCOPY --from=git / /")
-	if err := run(inputs.Reads{}); !errors.As(err, new(*inputs.UnhashedError)) {
+	if err := run(inputs.ReadSet{}); !errors.As(err, new(*inputs.UnhashedError)) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -39,9 +39,9 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 type imageResource struct {
 	infer.InferredResource
 	*settings
-	walks  inputs.Walks // of the contexts of all of them
-	claims *claims      // what Delete spares
-	notes  *notes       // of the images of the program
+	scans  inputs.SharedScans // of the contexts of all of them
+	claims *claims            // what Delete spares
+	notes  *notes             // of the images of the program
 	// leftOut are the absolute paths of which it was told that no build context has them.
 	leftOut sync.Map
 

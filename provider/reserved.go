@@ -36,11 +36,11 @@ func reservedPaths(ctx context.Context) []source.Reserved {
 // left out.
 func (r *imageResource) loadInputs(ctx context.Context, plan inputs.Plan) (*inputs.Inputs, error) {
 	plan.Files.Reserved = reservedPaths(ctx)
-	in, err := r.walks.Load(ctx, plan)
+	in, err := r.scans.Load(ctx, plan)
 	if err != nil {
 		return nil, explainContext(err)
 	}
-	for _, path := range in.LeftOut() {
+	for _, path := range in.ReservedPaths() {
 		if _, logged := r.leftOut.LoadOrStore(path, true); !logged {
 			loggerOf(ctx).infof("%s is left out of the build context: Pulumi keeps its state, plugins or credentials "+
 				"there", path)

@@ -20,10 +20,12 @@ const (
 )
 
 // IsIndex tells whether the image is an index (manifest list).
-func (p Plan) IsIndex() bool { return len(p.Platforms) > 1 || p.attests() || p.isOn(multiPlatformArg) }
+func (p Plan) IsIndex() bool {
+	return len(p.Platforms) > 1 || p.hasAttestations() || p.isTrueArg(multiPlatformArg)
+}
 
 // HasInlineCache tells whether the image is to hold a cache of its own: BUILDKIT_INLINE_CACHE.
-func (p Plan) HasInlineCache() bool { return p.isOn(inlineCacheArg) }
+func (p Plan) HasInlineCache() bool { return p.isTrueArg(inlineCacheArg) }
 
 // servedSyntax is the frontend that a build asks for and that this program has itself; false when there is none, or another.
 func (p Plan) servedSyntax(dockerfile []byte) (string, bool) {
@@ -41,8 +43,8 @@ func IsOwnSyntax(value string) bool {
 	return len(words) > 0 && words[0] == ownFrontend
 }
 
-// isOn tells whether a build argument is true. What is neither true nor false is false.
-func (p Plan) isOn(name string) bool {
+// isTrueArg tells whether a build argument is true. What is neither true nor false is false.
+func (p Plan) isTrueArg(name string) bool {
 	on, err := strconv.ParseBool(p.BuildArgs[name])
 	return err == nil && on
 }

@@ -95,7 +95,7 @@ func officialSyntax(dockerfile []byte) (string, bool) {
 	}
 	ref := strings.TrimPrefix(words[0], "docker.io/")
 	name, tag, _ := strings.Cut(ref, ":")
-	if name != "docker/dockerfile" || !servedTag(tag) {
+	if name != "docker/dockerfile" || !isServedTag(tag) {
 		return "", false
 	}
 	return line, true
@@ -105,19 +105,19 @@ func officialSyntax(dockerfile []byte) (string, bool) {
 // v0.33 goes with docker/dockerfile:1.27.
 const frontendMinor = 27
 
-// servedTag is true for "", "1" and "1.N" or "1.N.P" up to the frontend's own minor version.
-func servedTag(tag string) bool {
+// isServedTag is true for "", "1" and "1.N" or "1.N.P" up to the frontend's own minor version.
+func isServedTag(tag string) bool {
 	if tag == "" || tag == "1" {
 		return true
 	}
 	major, rest, _ := strings.Cut(tag, ".")
 	minor, patch, _ := strings.Cut(rest, ".")
-	n, ok := number(minor)
-	_, patchOK := number(patch)
+	n, ok := parseNumber(minor)
+	_, patchOK := parseNumber(patch)
 	return major == "1" && ok && n <= frontendMinor && (patch == "" || patchOK)
 }
 
-func number(s string) (n int, ok bool) {
+func parseNumber(s string) (n int, ok bool) {
 	for _, c := range s {
 		if c < '0' || c > '9' || len(s) > 4 {
 			return 0, false

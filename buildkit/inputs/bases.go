@@ -13,7 +13,7 @@ import (
 // ImageScheme begins the location of an image.
 const ImageScheme = "docker-image://"
 
-var errFixed = errors.New("it names a digest already")
+var errHasDigest = errors.New("it names a digest already")
 
 // Bases are the images that the build of a plan begins from or copies from: canonical references, such as
 // "docker.io/library/alpine:3.20", sorted. Those that a Dockerfile names by their digest are not among them: they never move.
@@ -22,23 +22,23 @@ var errFixed = errors.New("it names a digest already")
 // It returns false when it cannot be sure: another frontend interprets the Dockerfile, its text is not here, or a name depends
 // on an argument that is not known yet or on the daemon's platform. The errors are those of Predict.
 func Bases(ctx context.Context, plan Plan) (bases []string, certain bool, err error) {
-	return plan.allBases(ctx, func(g *dryGateway) map[string]bool { return g.images })
+	return plan.dryRunImages(ctx, func(g *dryGateway) map[string]bool { return g.imagesByTag })
 }
 
 // BaseImages is Bases with the images that are named by their digest, as "docker.io/library/alpine@sha256:…". What
 // Plan.BaseDigests pins is named by that digest.
 func BaseImages(ctx context.Context, plan Plan) (images []string, certain bool, err error) {
-	return plan.allBases(ctx, func(g *dryGateway) map[string]bool {
-		all := maps.Clone(g.fixed)
-		for ref := range g.images {
-			all[plan.pinned(ref)] = true
+	return plan.dryRunImages(ctx, func(g *dryGateway) map[string]bool {
+		all := maps.Clone(g.imagesByDigest)
+		for ref := range g.imagesByTag {
+			all[plan.pinnedRef(ref)] = true
 		}
 		return all
 	})
 }
 
-// allBases returns what is noted in the dry runs of all targets.
-func (p Plan) allBases(ctx context.Context, noted func(*dryGateway) map[string]bool) (_ []string, certain bool, _ error) {
+// dryRunImages returns what is noted in the dry runs of all targets.
+func (p Plan) dryRunImages(ctx context.Context, noted func(*dryGateway) map[string]bool) (_ []string, certain bool, _ error) {
 	d, err := readDefinition(ctx, p.Files)
 	if err != nil || len(d.Dockerfile) == 0 {
 		return nil, false, nil
@@ -47,7 +47,7 @@ func (p Plan) allBases(ctx context.Context, noted func(*dryGateway) map[string]b
 	all := map[string]bool{}
 	for _, target := range p.targets() {
 		p.Target = target
-		one, other := dryRuns(p, d)
+		one, other := newDryGateways(p, d)
 		if ended, err := runBoth(ctx, one, other); !ended || !maps.Equal(noted(one), noted(other)) {
 			return nil, false, err
 		}
@@ -56,8 +56,8 @@ func (p Plan) allBases(ctx context.Context, noted func(*dryGateway) map[string]b
 	return slices.Sorted(maps.Keys(all)), true, nil
 }
 
-// pinned returns what the daemon takes for a base image.
-func (p Plan) pinned(ref string) string {
+// pinnedRef returns what the daemon takes for a base image.
+func (p Plan) pinnedRef(ref string) string {
 	digest, ok := p.BaseDigests[ref]
 	named, err := reference.ParseNormalizedNamed(ref)
 	if !ok || err != nil {
@@ -74,24 +74,24 @@ func BaseName(ref string) (string, error) {
 		return "", err
 	}
 	if _, fixed := named.(reference.Digested); fixed {
-		return "", errFixed
+		return "", errHasDigest
 	}
 	return reference.TagNameOnly(named).String(), nil
 }
 
-// note remembers a source that the frontend asks for, and whether it is a base image.
-func (g *dryGateway) note(source string) {
+// recordSource remembers a source that the frontend asks for, and whether it is a base image.
+func (g *dryGateway) recordSource(source string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asked.WriteString(source)
+	g.transcript.WriteString(source)
 	ref, isImage := strings.CutPrefix(source, ImageScheme)
 	named, err := reference.ParseNormalizedNamed(ref)
 	if !isImage || err != nil {
 		return
 	}
 	if fixed, ok := named.(reference.Digested); ok {
-		g.fixed[named.Name()+"@"+fixed.Digest().String()] = true
+		g.imagesByDigest[named.Name()+"@"+fixed.Digest().String()] = true
 		return
 	}
-	g.images[reference.TagNameOnly(named).String()] = true
+	g.imagesByTag[reference.TagNameOnly(named).String()] = true
 }

@@ -26,7 +26,7 @@ func (in *Inputs) WithIgnoreFile(err error) error {
 	if !ok {
 		return err
 	}
-	c, ok := in.dirs[file.Source]
+	c, ok := in.contexts[file.Source]
 	if !ok {
 		return err
 	}

@@ -32,7 +32,7 @@ func TestIgnorePatternMatchesThePath(t *testing.T) {
 		if pattern != want {
 			t.Errorf("%q: %q, want %q", path, pattern, want)
 		}
-		list, err := patterns([]byte(pattern+"\n"), ".", ignoreFile)
+		list, err := ignorePatterns([]byte(pattern+"\n"), ".", ignoreFile)
 		if err != nil {
 			t.Errorf("%q: %v", path, err)
 			continue
@@ -55,7 +55,7 @@ func TestChangedFileNamesTheIgnoreFile(t *testing.T) {
 		"of the Dockerfile": {source: contextSource, path: "app/Dockerfile.dockerignore", want: "app/Dockerfile.dockerignore"},
 		"of another":        {source: localName("lib"), path: "app/Dockerfile.dockerignore", want: "lib/.dockerignore"},
 	} {
-		in := &Inputs{Definition: Definition{IgnorePath: test.path}, dirs: map[string]localContext{
+		in := &Inputs{Definition: Definition{IgnorePath: test.path}, contexts: map[string]localContext{
 			contextSource:    {source: contextSource, dir: "app"},
 			localName("lib"): {source: localName("lib"), name: "lib", dir: "lib"},
 		}}

@@ -13,40 +13,40 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// placePrefix begins the names of sections that say where a source is; the others are listings.
-const placePrefix = "at "
+// locationPrefix begins the names of sections that say where a source is; the others are listings.
+const locationPrefix = "at "
 
 // inlineName is shown for a Dockerfile that is no file.
 const inlineName = "dockerfile.inline"
 
 // sections are what the history keeps of the inputs: for each source that is read its place and, when it is here, its listing.
 func (in *Inputs) sections() map[string][]byte {
-	all := map[string][]byte{definitionSource: in.texts().AppendListing(nil), placePrefix + definitionSource: nil}
-	for name, tree := range in.read() {
-		all[placePrefix+name] = nil
+	all := map[string][]byte{definitionSource: in.texts().AppendListing(nil), locationPrefix + definitionSource: nil}
+	for name, tree := range in.readTrees() {
+		all[locationPrefix+name] = nil
 		all[name] = tree.AppendListing(nil)
 	}
 	for name, location := range in.urls {
-		if in.readsOf(name) {
-			all[placePrefix+name] = place(location)
+		if in.mayReadSource(name) {
+			all[locationPrefix+name] = locationMark(location)
 		}
 	}
 	return all
 }
 
-// read are the trees of the contexts on this machine that are read, without what every use of them excludes.
-func (in *Inputs) read() map[string]*source.Tree {
+// readTrees are the trees of the contexts on this machine that are read, without what every use of them excludes.
+func (in *Inputs) readTrees() map[string]*source.Tree {
 	trees := map[string]*source.Tree{}
-	for name := range in.dirs {
-		if in.readsOf(name) {
+	for name := range in.contexts {
+		if in.mayReadSource(name) {
 			trees[name] = in.trees[name].Used(in.usesOf(name))
 		}
 	}
 	return trees
 }
 
-// place is a location as it may be shown, and a mark of all of it.
-func place(location string) []byte {
+// locationMark is a location as it may be shown, and a mark of all of it.
+func locationMark(location string) []byte {
 	mark := sha256.Sum256([]byte(location))
 	return append(mark[:8], withoutSecrets(location)...)
 }
@@ -66,7 +66,7 @@ func withoutSecrets(location string) string {
 	return scheme + "://" + host
 }
 
-func shownPlace(place []byte) string {
+func locationText(place []byte) string {
 	if len(place) < 8 {
 		return "a directory"
 	}
@@ -103,11 +103,11 @@ func (in *Inputs) pathOf(file string) string {
 // known here.
 func (h *History) Changes(before string, in *Inputs) ([]source.Change, bool) {
 	was := h.recall(before)
-	if _, known := was[placePrefix+definitionSource]; !known {
+	if _, known := was[locationPrefix+definitionSource]; !known {
 		return nil, false
 	}
 	texts := in.texts()
-	all, ok := texts.Changes(was[definitionSource], in.exists(definitionSource))
+	all, ok := texts.Changes(was[definitionSource], in.existsFunc(definitionSource))
 	if !ok {
 		return nil, false
 	}
@@ -116,17 +116,17 @@ func (h *History) Changes(before string, in *Inputs) ([]source.Change, bool) {
 	for _, c := range all {
 		told = append(told, c.Path)
 	}
-	for name, tree := range in.read() {
-		if len(was[placePrefix+name]) > 0 {
+	for name, tree := range in.readTrees() {
+		if len(was[locationPrefix+name]) > 0 {
 			continue // it was elsewhere: moved says it all
 		}
-		changes, ok := tree.Changes(was[name], in.exists(name))
+		changes, ok := tree.Changes(was[name], in.existsFunc(name))
 		if !ok {
 			return nil, false
 		}
-		all = append(all, shown(name, changes, told)...)
+		all = append(all, withDisplayPaths(name, changes, told)...)
 	}
-	all = append(all, in.moved(was)...)
+	all = append(all, in.locationChanges(was)...)
 	if !edited {
 		all = in.withoutExcluded(all)
 	}
@@ -150,8 +150,8 @@ func (in *Inputs) withoutExcluded(all []source.Change) []source.Change {
 	return others
 }
 
-// shown are the changes in a context with the paths as a person knows them, without those of the main one that are told already.
-func shown(name string, changes []source.Change, told []string) []source.Change {
+// withDisplayPaths are the changes in a context with the paths as a person knows them, without those of the main one that are told already.
+func withDisplayPaths(name string, changes []source.Change, told []string) []source.Change {
 	var all []source.Change
 	for _, c := range changes {
 		if name == contextSource && c.Kind != source.Mode && slices.Contains(told, c.Path) {
@@ -165,26 +165,26 @@ func shown(name string, changes []source.Change, told []string) []source.Change 
 	return all
 }
 
-// moved tells which contexts are elsewhere now, are new, or are not read any more, under the names of their properties.
-func (in *Inputs) moved(was map[string][]byte) (changes []source.Change) {
+// locationChanges tells which contexts are elsewhere now, are new, or are not read any more, under the names of their properties.
+func (in *Inputs) locationChanges(was map[string][]byte) (changes []source.Change) {
 	now := in.sections()
 	all := maps.Clone(was)
 	maps.Copy(all, now)
 	for name := range all {
-		context, isPlace := strings.CutPrefix(name, placePrefix)
+		context, isPlace := strings.CutPrefix(name, locationPrefix)
 		if !isPlace {
 			continue
 		}
 		old, had := was[name]
 		next, has := now[name]
-		c := source.Change{Path: property(context)}
+		c := source.Change{Path: inputName(context)}
 		switch {
 		case had && !has:
 			c.Kind = source.Unread
 		case had && !bytes.Equal(old, next):
-			c.Kind, c.Detail = source.Modified, shownPlace(old)+" became "+shownPlace(next)
+			c.Kind, c.Detail = source.Modified, locationText(old)+" became "+locationText(next)
 		case !had && len(next) > 0: // of a directory the files are told
-			c.Kind, c.Detail = source.Added, shownPlace(next)
+			c.Kind, c.Detail = source.Added, locationText(next)
 		default:
 			continue
 		}
@@ -193,17 +193,17 @@ func (in *Inputs) moved(was map[string][]byte) (changes []source.Change) {
 	return changes
 }
 
-// property is the input that says where a context is.
-func property(context string) string {
+// inputName is the input that says where a context is.
+func inputName(context string) string {
 	if name, named := strings.CutPrefix(context, localName("")); named {
 		return "context.named." + name
 	}
 	return "context.location"
 }
 
-// exists tells whether a path is still there that is not in a tree any more.
-func (in *Inputs) exists(name string) func(path string) bool {
-	dir := in.dirs[name].dir
+// existsFunc tells whether a path is still there that is not in a tree any more.
+func (in *Inputs) existsFunc(name string) func(path string) bool {
+	dir := in.contexts[name].dir
 	if name == definitionSource {
 		dir = in.files.Context
 	}

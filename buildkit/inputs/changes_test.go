@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// explanation is what a history tells of a change: each one in a line.
-func explanation(t *testing.T, plan Plan, change func(dir string, f *Files)) string {
+// explainChange is what a history tells of a change: each one in a line.
+func explainChange(t *testing.T, plan Plan, change func(dir string, f *Files)) string {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n", "app/main.go": "", "app/prod.Dockerfile": "FROM scratch\nCOPY . /\n", "conf/a.ini": "", "conf/b/c": "", "lib/f": ""})
@@ -32,7 +32,7 @@ func explanation(t *testing.T, plan Plan, change func(dir string, f *Files)) str
 		}
 		return in
 	}
-	before, history := load(), NewHistory(t.TempDir())
+	before, history := load(), newHistory(t.TempDir())
 	history.Remember(before.Hash(), before)
 	change(dir, &plan.Files)
 	changes, known := history.Changes(before.Hash(), load())
@@ -46,7 +46,7 @@ func explanation(t *testing.T, plan Plan, change func(dir string, f *Files)) str
 	return strings.Join(lines, "\n")
 }
 
-func lay(path, content string) {
+func writeFile(path, content string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		panic(err)
 	}
@@ -62,12 +62,12 @@ var explanations = map[string]struct {
 	change func(dir string, f *Files)
 	want   string
 }{
-	"an ignore file": {change: func(dir string, _ *Files) { lay(dir+"/.dockerignore", "conf") }, want: "added .dockerignore\nno longer read conf"},
-	"the Dockerfile's own ignore file": {change: func(dir string, _ *Files) { lay(dir+"/Dockerfile.dockerignore", "conf\n") },
+	"an ignore file": {change: func(dir string, _ *Files) { writeFile(dir+"/.dockerignore", "conf") }, want: "added .dockerignore\nno longer read conf"},
+	"the Dockerfile's own ignore file": {change: func(dir string, _ *Files) { writeFile(dir+"/Dockerfile.dockerignore", "conf\n") },
 		want: "added Dockerfile.dockerignore\nno longer read conf"},
 	"a folder that is gone":                  {change: func(dir string, _ *Files) { _ = os.RemoveAll(dir + "/conf") }, want: "removed conf\nremoved conf/a.ini\nremoved conf/b\nremoved conf/b/c"},
 	"a line less, the file gone":             {files: Files{Inline: []byte(reads + "COPY conf /conf\n")}, change: func(_ string, f *Files) { f.Inline = []byte(reads) }, want: "no longer read conf\nmodified dockerfile.inline"},
-	"a Dockerfile in the context, in a part": {change: func(dir string, _ *Files) { lay(dir+"/Dockerfile", "FROM scratch\nCOPY app /\n") }, want: "modified Dockerfile\nno longer read conf\nno longer read lib"},
+	"a Dockerfile in the context, in a part": {change: func(dir string, _ *Files) { writeFile(dir+"/Dockerfile", "FROM scratch\nCOPY app /\n") }, want: "modified Dockerfile\nno longer read conf\nno longer read lib"},
 	"an image that moved": {files: Files{Inline: []byte(reads + "COPY --from=img / /"), Named: map[string]string{"img": "docker-image://example.com/i:1"}},
 		change: func(_ string, f *Files) { f.Named["img"] = "docker-image://example.com/i:2" },
 		want:   "modified context.named.img docker-image://example.com/i:1 became docker-image://example.com/i:2"},
@@ -87,9 +87,9 @@ var explanations = map[string]struct {
 			f.Named, f.Inline = map[string]string{"img": "docker-image://example.com/i:2"}, []byte(reads+"COPY --from=img / /")
 		}, want: "added context.named.img docker-image://example.com/i:2\nmodified dockerfile.inline"},
 	"another directory of equal content": {files: Files{Inline: []byte(reads + "COPY --from=lib / /"), Named: map[string]string{"lib": "DIR/lib"}},
-		change: func(dir string, f *Files) { lay(dir+"/lib2/f", ""); f.Named["lib"] = dir + "/lib2" }, want: ""},
+		change: func(dir string, f *Files) { writeFile(dir+"/lib2/f", ""); f.Named["lib"] = dir + "/lib2" }, want: ""},
 	"a Dockerfile of another folder": {change: func(dir string, f *Files) {
-		lay(dir+"/docker/prod.Dockerfile", "FROM scratch\nCOPY . /\n# x")
+		writeFile(dir+"/docker/prod.Dockerfile", "FROM scratch\nCOPY . /\n# x")
 		f.Dockerfile = dir + "/docker/prod.Dockerfile"
 	},
 		want: "no longer read Dockerfile\nadded docker\nadded docker/prod.Dockerfile"},
@@ -100,7 +100,7 @@ func TestChanges(t *testing.T) {
 	for name, c := range explanations {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := explanation(t, Plan{Files: c.files}, c.change); got != c.want {
+			if got := explainChange(t, Plan{Files: c.files}, c.change); got != c.want {
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
 		})
@@ -110,7 +110,7 @@ func TestChanges(t *testing.T) {
 // One edit of a Dockerfile below the context, which is copied as a whole, is told once.
 func TestChangesTellAnEditOnce(t *testing.T) {
 	t.Parallel()
-	got := explanation(t, Plan{Files: Files{Dockerfile: "app/prod.Dockerfile"}}, func(dir string, _ *Files) { lay(dir+"/app/prod.Dockerfile", "FROM scratch\nCOPY . /x\n") })
+	got := explainChange(t, Plan{Files: Files{Dockerfile: "app/prod.Dockerfile"}}, func(dir string, _ *Files) { writeFile(dir+"/app/prod.Dockerfile", "FROM scratch\nCOPY . /x\n") })
 	if got != "modified app/prod.Dockerfile" {
 		t.Errorf("got %s", got)
 	}
@@ -127,7 +127,7 @@ func TestPlacesHaveNoSecrets(t *testing.T) {
 		"docker-image://alpine:3@sha256:" + inlineName:   "docker-image://alpine:3@sha256:" + inlineName,
 		"ssh://git@example.com:22/a/b@c.git?ref=v1#v2:x": "ssh://example.com:22/a/b@c.git",
 	} {
-		if got := shownPlace(place(location)); got != want {
+		if got := locationText(locationMark(location)); got != want {
 			t.Errorf("%s: got %s, want %s", location, got, want)
 		}
 	}

@@ -27,7 +27,7 @@ type Definition struct {
 	IgnorePath string            // where that one was found
 	Named      map[string][]byte // those of the named contexts; nil for one that has none
 
-	links []string // warnings about ignore files that are links to nothing that BuildKit sees
+	linkWarnings []string // warnings about ignore files that are links to nothing that BuildKit sees
 }
 
 // readDefinition reads the texts of a plan. The main context is taken by <Dockerfile>.dockerignore or, when there is none, by
@@ -43,14 +43,14 @@ func readDefinition(ctx context.Context, files Files) (Definition, error) {
 			return d, err
 		}
 		d.Dockerfile, d.IgnorePath = text.Text, files.Dockerfile+ignoreFile
-		if d.Ignore, err = d.readOptional(ctx, files, filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
+		if d.Ignore, err = d.readIgnoreFile(ctx, files, filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
 			return d, err
 		}
 	}
 	var err error
 	if d.Ignore == nil && !IsRemote(files.Context) {
 		d.IgnorePath = filepath.Join(files.Context, ignoreFile)
-		if d.Ignore, err = d.readOptional(ctx, files, files.Context, ignoreFile); err != nil {
+		if d.Ignore, err = d.readIgnoreFile(ctx, files, files.Context, ignoreFile); err != nil {
 			return d, err
 		}
 	}
@@ -59,7 +59,7 @@ func readDefinition(ctx context.Context, files Files) (Definition, error) {
 		if IsRemoteNamed(dir) {
 			continue
 		}
-		if d.Named[name], err = d.readOptional(ctx, files, dir, ignoreFile); err != nil {
+		if d.Named[name], err = d.readIgnoreFile(ctx, files, dir, ignoreFile); err != nil {
 			return d, err
 		}
 	}
@@ -81,18 +81,18 @@ func ReadDockerfile(ctx context.Context, files Files) (read DockerfileText, err 
 		return read, err
 	}
 	defer func() { _ = f.Close() }()
-	if f.Link != "" && !files.holds(f.Place) {
+	if f.Link != "" && !files.containsFile(f.Place) {
 		read.Linked = f.Place
 	}
 	read.Text, err = file.ReadAll(ctx, f.File, file.LimitSource)
 	return read, err
 }
 
-// readOptional reads an ignore file of a directory that need not exist: nil then, and never nil for an empty one. Links are
+// readIgnoreFile reads an ignore file of a directory that need not exist: nil then, and never nil for an empty one. Links are
 // followed as BuildKit follows them, as if the directory were the root of everything: what they leave it for is not there, of
 // which a warning is kept. A file that is there and cannot be read is an error: without it the build would take what it excludes.
-func (d *Definition) readOptional(ctx context.Context, files Files, dir, name string) ([]byte, error) {
-	found, err := files.openOptional(dir, name)
+func (d *Definition) readIgnoreFile(ctx context.Context, files Files, dir, name string) ([]byte, error) {
+	found, err := files.openIgnoreFile(dir, name)
 	if isAbsent(err) {
 		d.warnOfLink(dir, name)
 		return nil, nil
@@ -105,7 +105,7 @@ func (d *Definition) readOptional(ctx context.Context, files Files, dir, name st
 	return append([]byte{}, data...), err
 }
 
-func (f Files) openOptional(dir, name string) (*os.File, error) {
+func (f Files) openIgnoreFile(dir, name string) (*os.File, error) {
 	root, err := f.open(dir)
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (d *Definition) warnOfLink(dir, name string) {
 		_ = f.Close()
 	}
 	if err == nil || errors.As(err, new(*file.LinkError)) {
-		d.links = append(d.links, fmt.Sprintf("the ignore file %s has no effect: it is a link to %q, out of %s, which BuildKit does not follow. "+
+		d.linkWarnings = append(d.linkWarnings, fmt.Sprintf("the ignore file %s has no effect: it is a link to %q, out of %s, which BuildKit does not follow. "+
 			"Put a copy there, or give the Dockerfile an ignore file of its own (<Dockerfile>.dockerignore) inside the build context",
 			path, target, dir))
 	}
@@ -151,8 +151,8 @@ func (d Definition) Source() dockerfile.Source {
 	return s
 }
 
-// files are the texts as the frontend reads them from their own local source.
-func (d Definition) files() map[string][]byte {
+// frontendFiles are the texts as the frontend reads them from their own local source.
+func (d Definition) frontendFiles() map[string][]byte {
 	files := map[string][]byte{d.Name: d.Dockerfile}
 	if d.Ignore != nil {
 		files[d.Name+ignoreFile] = d.Ignore
@@ -163,8 +163,8 @@ func (d Definition) files() map[string][]byte {
 // patternLimit is how many patterns an ignore file may have. Each is a regular expression, and is tried on each path.
 const patternLimit = 10_000
 
-// patterns are those of the ignore file at path of a directory. The error is an *EncodingError, or tells what is wrong with a pattern.
-func patterns(ignore []byte, dir, path string) ([]string, error) {
+// ignorePatterns are those of the ignore file at path of a directory. The error is an *EncodingError, or tells what is wrong with a pattern.
+func ignorePatterns(ignore []byte, dir, path string) ([]string, error) {
 	list, err := ignorefile.ReadAll(bytes.NewReader(ignore))
 	if wrong := checkIgnore(ignore, list, path); wrong != nil {
 		return nil, wrong

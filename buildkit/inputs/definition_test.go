@@ -36,7 +36,7 @@ func TestWhatIsNoFileIsNoIgnoreFile(t *testing.T) {
 		if err := os.Symlink(text, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
-		if data, err := new(Definition).readOptional(t.Context(), Files{Context: dir}, dir, name); data != nil || err != nil {
+		if data, err := new(Definition).readIgnoreFile(t.Context(), Files{Context: dir}, dir, name); data != nil || err != nil {
 			t.Errorf("%s: %q, %v", name, data, err)
 		}
 	}

@@ -35,11 +35,11 @@ func CheckDockerfile(text []byte, target string) error {
 	}
 	parsed, err := parser.Parse(bytes.NewReader(text))
 	if err != nil {
-		return explainSyntax(text, lineOf(err), newer(text, atLine(err)))
+		return explainSyntax(text, lineOf(err), explainNewerFrontend(text, withLine(err)))
 	}
 	stages, _, err := instructions.Parse(parsed.AST, nil)
 	if err != nil {
-		return explainSyntax(text, lineOf(err), newer(text, atLine(err)))
+		return explainSyntax(text, lineOf(err), explainNewerFrontend(text, withLine(err)))
 	}
 	if len(stages) == 0 {
 		return errors.New("the Dockerfile has no stage: it needs at least a FROM")
@@ -74,9 +74,9 @@ type TargetError struct{ text string }
 
 func (e *TargetError) Error() string { return e.text }
 
-// newer adds how a Dockerfile gets a newer frontend than this program's own, which stands in for docker/dockerfile:1: whether it asks for
+// explainNewerFrontend adds how a Dockerfile gets a newer frontend than this program's own, which stands in for docker/dockerfile:1: whether it asks for
 // one or has a typing error nobody can tell.
-func newer(text []byte, err error) error {
+func explainNewerFrontend(text []byte, err error) error {
 	_, official := officialSyntax(text)
 	if !official || !strings.Contains(err.Error(), "unknown instruction: ") && !strings.Contains(err.Error(), "unknown flag: ") {
 		return err
@@ -94,8 +94,8 @@ func lineOf(err error) int {
 	return located.Locations[0][0].Start.Line
 }
 
-// atLine puts the line in front, once.
-func atLine(err error) error {
+// withLine puts the line in front, once.
+func withLine(err error) error {
 	line := lineOf(err)
 	if line == 0 {
 		return err

@@ -23,19 +23,19 @@ import (
 // dryGateway answers the Dockerfile frontend without a daemon and notes which local sources and which images it asks for.
 // Nothing is built.
 type dryGateway struct {
-	source   dockerfile.Source
-	of       Files // of the plan
-	attrs    map[string]string
-	files    map[string]map[string][]byte // of local sources that the frontend itself reads from, by source
-	baseEnv  []string                     // of every base image
-	platform ocispecs.Platform            // of the builder
+	source    dockerfile.Source
+	planFiles Files // of the plan
+	attrs     map[string]string
+	files     map[string]map[string][]byte // of local sources that the frontend itself reads from, by source
+	baseEnv   []string                     // of every base image
+	platform  ocispecs.Platform            // of the builder
 
-	mu       sync.Mutex
-	requests []localRequest
-	images   map[string]bool // by canonical reference, without those by digest
-	fixed    map[string]bool // those, without a tag
-	asked    bytes.Buffer    // all definitions and references, one after the other
-	nul      bool            // a step has a NUL byte: see runsNUL
+	mu             sync.Mutex
+	requests       []localRequest
+	imagesByTag    map[string]bool // by canonical reference, without those by digest
+	imagesByDigest map[string]bool // those, without a tag
+	transcript     bytes.Buffer    // all definitions and references, one after the other
+	hasNUL         bool            // a step has a NUL byte: see runsNUL
 }
 
 // NewDryGateway returns a gateway that answers the Dockerfile frontend without a daemon of that platform. Nothing is built.
@@ -44,9 +44,9 @@ func NewDryGateway(plan Plan, d Definition, builderPlatform string) gateway.Clie
 }
 
 func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway {
-	g := &dryGateway{of: plan.Files, attrs: plan.FrontendAttrs(d), platform: platforms.MustParse(builderPlatform)}
-	g.images, g.fixed = map[string]bool{}, map[string]bool{}
-	g.files = map[string]map[string][]byte{definitionSource: d.files(), contextSource: {}}
+	g := &dryGateway{planFiles: plan.Files, attrs: plan.FrontendAttrs(d), platform: platforms.MustParse(builderPlatform)}
+	g.imagesByTag, g.imagesByDigest = map[string]bool{}, map[string]bool{}
+	g.files = map[string]map[string][]byte{definitionSource: d.frontendFiles(), contextSource: {}}
 	g.source = d.Source()
 	g.source.Dry = true
 	for name, ignore := range d.Named {
@@ -59,10 +59,10 @@ func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway 
 }
 
 // reads are the requests in sum.
-func (g *dryGateway) reads() Reads {
+func (g *dryGateway) reads() ReadSet {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	sum := Reads{}
+	sum := ReadSet{}
 	for _, r := range g.requests {
 		sum.add(r)
 	}
@@ -70,24 +70,24 @@ func (g *dryGateway) reads() Reads {
 }
 
 // uses are those of the requests in sum.
-func (g *dryGateway) uses() Uses {
+func (g *dryGateway) uses() useSet {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	sum := Uses{}
+	sum := useSet{}
 	for _, r := range g.requests {
 		sum.add(r)
 	}
-	return sum.sorted()
+	return sum.normalize()
 }
 
-// wrongByte returns an error if the Dockerfile has a NUL byte that reaches a step, or nil.
-func (g *dryGateway) wrongByte() *EncodingError {
+// nulError returns an error if the Dockerfile has a NUL byte that reaches a step, or nil.
+func (g *dryGateway) nulError() *EncodingError {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.nul {
+	if !g.hasNUL {
 		return nil
 	}
-	return wrongLine(g.source.Text, hasNUL)
+	return findWrongLine(g.source.Text, nulByte)
 }
 
 // Solve notes the local sources of a definition. The result can be read from as far as the frontend does.
@@ -110,8 +110,8 @@ func (g *dryGateway) solve(req gateway.SolveRequest) (*gateway.Result, error) {
 	}
 	g.mu.Lock()
 	g.requests = append(g.requests, requests...)
-	g.asked.Write(bytes.Join(req.Definition.GetDef(), nil))
-	g.nul = g.nul || bytes.IndexByte(g.source.Text, 0) >= 0 && runsNUL(req.Definition)
+	g.transcript.Write(bytes.Join(req.Definition.GetDef(), nil))
+	g.hasNUL = g.hasNUL || bytes.IndexByte(g.source.Text, 0) >= 0 && hasNULStep(req.Definition)
 	g.mu.Unlock()
 	result := gateway.NewResult()
 	result.SetRef(ref)
@@ -124,7 +124,7 @@ func (g *dryGateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, o
 }
 
 func (g *dryGateway) baseImage(op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
-	g.note(op.GetIdentifier())
+	g.recordSource(op.GetIdentifier())
 	platform := g.platform
 	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
 		platform = *opt.ImageOpt.Platform

@@ -24,8 +24,8 @@ type EncodingError struct {
 	Remote   bool   // the text is that of a remote context
 }
 
-// of adds which file the text of a Dockerfile is from.
-func (e *EncodingError) of(files Files) *EncodingError {
+// withFile adds which file the text of a Dockerfile is from.
+func (e *EncodingError) withFile(files Files) *EncodingError {
 	if e != nil {
 		e.File = files.Dockerfile
 	}
@@ -103,8 +103,8 @@ func wideEncoding(text []byte) *EncodingError {
 	return nil
 }
 
-// wrongByte returns the first byte of a line that is not UTF-8, or else a NUL byte.
-func wrongByte(line []byte) (wrong byte, found bool) {
+// invalidByte returns the first byte of a line that is not UTF-8, or else a NUL byte.
+func invalidByte(line []byte) (wrong byte, found bool) {
 	for rest := line; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
 		if r == utf8.RuneError && size == 1 {
@@ -115,9 +115,9 @@ func wrongByte(line []byte) (wrong byte, found bool) {
 	return 0, bytes.IndexByte(line, 0) >= 0
 }
 
-// wrongLine returns an error about the first line of a Dockerfile with a byte that isWrong finds, and about a comment only if
+// findWrongLine returns an error about the first line of a Dockerfile with a byte that isWrong finds, and about a comment only if
 // no other line has one. Nil is a text without.
-func wrongLine(text []byte, isWrong func(line []byte) (byte, bool)) (found *EncodingError) {
+func findWrongLine(text []byte, isWrong func(line []byte) (byte, bool)) (found *EncodingError) {
 	for i, line := range bytes.Split(text, []byte("\n")) {
 		wrong, ok := isWrong(line)
 		if !ok {
@@ -134,12 +134,12 @@ func wrongLine(text []byte, isWrong func(line []byte) (byte, bool)) (found *Enco
 	return found
 }
 
-func notUTF8(line []byte) (byte, bool) {
-	wrong, found := wrongByte(line)
+func nonUTF8Byte(line []byte) (byte, bool) {
+	wrong, found := invalidByte(line)
 	return wrong, found && wrong != 0
 }
 
-func hasNUL(line []byte) (byte, bool) { return 0, bytes.IndexByte(line, 0) >= 0 }
+func nulByte(line []byte) (byte, bool) { return 0, bytes.IndexByte(line, 0) >= 0 }
 
 // explainSyntax returns an EncodingError if that is why a Dockerfile cannot be parsed, where the parser names a line or 0;
 // otherwise err.
@@ -151,7 +151,7 @@ func explainSyntax(text []byte, line int, err error) error {
 	if line < 1 || line > len(lines) {
 		return err
 	}
-	if wrong, found := wrongByte(lines[line-1]); found {
+	if wrong, found := invalidByte(lines[line-1]); found {
 		return &EncodingError{Line: line, Byte: wrong}
 	}
 	return err
@@ -162,13 +162,13 @@ func isUnsendable(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "contains invalid UTF-8")
 }
 
-// encodingOf returns an EncodingError if err, of a run of the frontend on a Dockerfile, comes of the bytes of its text; else
+// encodingErrorOf returns an EncodingError if err, of a run of the frontend on a Dockerfile, comes of the bytes of its text; else
 // nil. Most texts that are not UTF-8 build: comments, and what only stands in the image's configuration.
-func encodingOf(err error, text []byte) *EncodingError {
+func encodingErrorOf(err error, text []byte) *EncodingError {
 	if !isUnsendable(err) || errors.As(err, new(*errdefs.VertexError)) { // a step may say anything
 		return nil
 	}
-	return wrongLine(text, notUTF8)
+	return findWrongLine(text, nonUTF8Byte)
 }
 
 // EncodingError returns what the error of a build says of the Dockerfile's bytes, or nil. Check has found it before, unless only the
@@ -176,12 +176,12 @@ func encodingOf(err error, text []byte) *EncodingError {
 func (in *Inputs) EncodingError(err error) *EncodingError {
 	text := in.Source().Text
 	if text != nil {
-		return encodingOf(err, text).of(in.files)
+		return encodingErrorOf(err, text).withFile(in.files)
 	}
 	for _, src := range errdefs.Sources(err) {
 		text = append(text, src.GetInfo().GetData()...)
 	}
-	found := cmp.Or(wideEncoding(text), encodingOf(err, text))
+	found := cmp.Or(wideEncoding(text), encodingErrorOf(err, text))
 	if found == nil && text == nil && isUnsendable(err) {
 		found = &EncodingError{}
 	}
@@ -191,8 +191,8 @@ func (in *Inputs) EncodingError(err error) *EncodingError {
 	return found
 }
 
-// runsNUL tells whether a definition has a step that no kernel runs: with a NUL byte in an argument, a variable or a path.
-func runsNUL(def *pb.Definition) bool {
+// hasNULStep tells whether a definition has a step that no kernel runs: with a NUL byte in an argument, a variable or a path.
+func hasNULStep(def *pb.Definition) bool {
 	return slices.ContainsFunc(def.GetDef(), func(data []byte) bool {
 		var op pb.Op
 		if bytes.IndexByte(data, 0) < 0 || op.UnmarshalVT(data) != nil {

@@ -12,7 +12,7 @@ import (
 func checkIgnore(ignore []byte, patterns []string, path string) error {
 	e := wideEncoding(ignore)
 	if e == nil && !strings.ContainsFunc(strings.Join(patterns, ""), func(r rune) bool { return r >= utf8.RuneSelf }) {
-		e = wrongLine(ignore, hasControl)
+		e = findWrongLine(ignore, controlByte)
 	}
 	if e == nil {
 		return nil
@@ -21,9 +21,9 @@ func checkIgnore(ignore []byte, patterns []string, path string) error {
 	return e
 }
 
-// hasControl finds a control character within a pattern of an ignore file: gRPC sends none in a header, which the patterns
+// controlByte finds a control character within a pattern of an ignore file: gRPC sends none in a header, which the patterns
 // become, unless one of them is not ASCII (encodeStringForHeader in session/filesync of BuildKit).
-func hasControl(line []byte) (byte, bool) {
+func controlByte(line []byte) (byte, bool) {
 	if bytes.HasPrefix(line, []byte("#")) {
 		return 0, false
 	}
@@ -38,11 +38,11 @@ func hasControl(line []byte) (byte, bool) {
 // warnOfPattern returns a warning if a pattern of an ignore file is not UTF-8, "" otherwise. It stays a pattern: it may leave out a
 // file whose name has the same bytes.
 func warnOfPattern(ignore []byte, path string) string {
-	found := wrongLine(ignore, func(line []byte) (byte, bool) {
+	found := findWrongLine(ignore, func(line []byte) (byte, bool) {
 		if bytes.HasPrefix(line, []byte("#")) {
 			return 0, false
 		}
-		return notUTF8(line)
+		return nonUTF8Byte(line)
 	})
 	if found == nil {
 		return ""

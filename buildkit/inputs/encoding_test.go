@@ -192,7 +192,7 @@ func textOf(err error) string {
 // A mark before UTF-8 is no part of the first line, and does not change what the others mean.
 func TestAMarkIsNoPartOfAPattern(t *testing.T) {
 	t.Parallel()
-	got, err := patterns([]byte("\ufeff*.pem\n"), ".", ignoreFile)
+	got, err := ignorePatterns([]byte("\ufeff*.pem\n"), ".", ignoreFile)
 	if err != nil || len(got) != 1 || !bytes.Equal([]byte(got[0]), []byte("*.pem")) {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -29,16 +29,16 @@ const defaultName, lowerName = "Dockerfile", "dockerfile"
 // FindDockerfile returns path or, if path ends with Dockerfile and nothing has that name, the path of the dockerfile in lower case
 // beside it. docker build has the same rule (handleLowercaseDockerfile in build/opt.go of docker/buildx).
 func FindDockerfile(path string) string {
-	if !strings.HasSuffix(path, defaultName) || filepath.Base(path) != defaultName || exists(path) {
+	if !strings.HasSuffix(path, defaultName) || filepath.Base(path) != defaultName || fileExists(path) {
 		return path
 	}
-	if lower := filepath.Join(filepath.Dir(path), lowerName); exists(lower) {
+	if lower := filepath.Join(filepath.Dir(path), lowerName); fileExists(lower) {
 		return lower
 	}
 	return path
 }
 
-func exists(path string) bool {
+func fileExists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
@@ -71,8 +71,8 @@ func (f Files) CheckContext(dir string) error {
 	return root.Close()
 }
 
-// holds tells whether the main context is on this machine and has the file at a path without links in it.
-func (f Files) holds(place string) bool {
+// containsFile tells whether the main context is on this machine and has the file at a path without links in it.
+func (f Files) containsFile(place string) bool {
 	if IsRemote(f.Context) {
 		return false
 	}

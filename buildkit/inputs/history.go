@@ -16,9 +16,9 @@ import (
 
 // Bounds of the history: builds that are remembered, bytes of all of them and of one.
 const (
-	historyBuilds = 2000
-	historyBytes  = 256 << 20
-	historyLimit  = 32 << 20
+	maxHistoryBuilds = 2000
+	maxHistoryBytes  = 256 << 20
+	maxEntryBytes    = 32 << 20
 )
 
 // History remembers on this machine what builds read, so that a later preview can tell what changed. It is for people only:
@@ -26,8 +26,8 @@ const (
 // History remembers nothing, and neither does one whose folder other users may write to.
 type History struct{ dir string }
 
-// NewHistory keeps its files in dir, which is made with mode 0700.
-func NewHistory(dir string) *History { return &History{dir: dir} }
+// newHistory keeps its files in dir, which is made with mode 0700.
+func newHistory(dir string) *History { return &History{dir: dir} }
 
 // UserHistory is the one in the user's cache folder; nil when the user has none.
 func UserHistory() *History {
@@ -35,7 +35,7 @@ func UserHistory() *History {
 	if err != nil {
 		return nil
 	}
-	return NewHistory(filepath.Join(base, "history"))
+	return newHistory(filepath.Join(base, "history"))
 }
 
 // Remember keeps what the inputs with this hash are.
@@ -51,7 +51,7 @@ func (h *History) Remember(hash string, in *Inputs) {
 			_, _ = z.Write(append(binary.AppendUvarint(nil, uint64(len(text))), text...)) // a buffer does not fail
 		}
 	}
-	if z.Close() != nil || data.Len() > historyLimit {
+	if z.Close() != nil || data.Len() > maxEntryBytes {
 		return
 	}
 	dir, err := private.Open(h.dir)
@@ -60,7 +60,7 @@ func (h *History) Remember(hash string, in *Inputs) {
 	}
 	defer func() { _ = dir.Close() }()
 	_ = dir.Write(hash, data.Bytes())
-	source.KeepNewest(dir, historyBuilds, historyBytes)
+	source.KeepNewest(dir, maxHistoryBuilds, maxHistoryBytes)
 }
 
 func (h *History) recall(hash string) map[string][]byte {
@@ -81,15 +81,15 @@ func (h *History) recall(hash string) map[string][]byte {
 	if err != nil {
 		return nil
 	}
-	data, err := io.ReadAll(io.LimitReader(z, 8*historyLimit))
+	data, err := io.ReadAll(io.LimitReader(z, 8*maxEntryBytes))
 	if err != nil {
 		return nil
 	}
-	return sections(data)
+	return decodeSections(data)
 }
 
-// sections are names and listings in turn; nil when data is not that.
-func sections(data []byte) map[string][]byte {
+// decodeSections are names and listings in turn; nil when data is not that.
+func decodeSections(data []byte) map[string][]byte {
 	found, name := map[string][]byte{}, ""
 	for i := 0; len(data) > 0; i++ {
 		n, size := binary.Uvarint(data)

@@ -37,7 +37,7 @@ func TestHistoryFollowsNoPlantedLink(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			NewHistory(dir).Remember(in.Hash(), in)
+			newHistory(dir).Remember(in.Hash(), in)
 			if text, _ := os.ReadFile(victim); string(text) != "precious" {
 				t.Errorf("the victim's file has %d bytes of a listing now", len(text))
 			}

@@ -91,7 +91,7 @@ func TestIgnoreFilesThatAreLinksOutOfTheirFolder(t *testing.T) {
 				}
 				for name, tree := range in.trees {
 					paths := strings.Join(tree.Paths(), " ")
-					if in.dirs[name].dir == filepath.Join(top, context) && !strings.Contains(paths, "g") {
+					if in.contexts[name].dir == filepath.Join(top, context) && !strings.Contains(paths, "g") {
 						t.Errorf("the ignore file is in force: %s", paths)
 					}
 				}

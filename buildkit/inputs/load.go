@@ -21,13 +21,13 @@ type Inputs struct {
 	files     Files                   // with git contexts pinned
 	trees     map[string]*source.Tree // by local source
 	predicted Prediction
-	dirs      map[string]localContext // by local source
+	contexts  map[string]localContext // by local source
 	urls      map[string]string       // of contexts that the daemon fetches, by local source, without logins
-	former    former
-	base      string // see sharedKey
+	legacy    legacyHash
+	baseKey   string // see sharedKey
 
-	keyed sync.Once
-	key   string // after keyed
+	keyOnce sync.Once
+	key     string // after keyed
 }
 
 // Load reads and records the local inputs of a plan: of each context what its ignore file leaves in and, unless the plan
@@ -35,11 +35,11 @@ type Inputs struct {
 //
 // Errors name the path that could not be read; an *EncodingError names a text that is not UTF-8.
 func Load(ctx context.Context, plan Plan) (*Inputs, error) {
-	return (*Walks)(nil).Load(ctx, plan)
+	return (*SharedScans)(nil).Load(ctx, plan)
 }
 
 // Load is the function Load, with walks that are shared.
-func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
+func (w *SharedScans) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	if plan.Pull {
 		var err error
 		if plan.Files, err = plan.Files.Pin(ctx); err != nil {
@@ -51,31 +51,31 @@ func (w *Walks) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 		return nil, err
 	}
 	in := &Inputs{
-		Definition: d, files: plan.Files, dirs: map[string]localContext{}, urls: plan.Files.WithoutLogins().Remotes(),
-		trees: map[string]*source.Tree{definitionSource: source.Files(d.files())},
+		Definition: d, files: plan.Files, contexts: map[string]localContext{}, urls: plan.Files.WithoutLogins().Remotes(),
+		trees: map[string]*source.Tree{definitionSource: source.Files(d.frontendFiles())},
 	}
 	if err := in.predict(ctx, plan); err != nil {
 		return nil, err
 	}
-	all := newKey()
+	all := newSharedKey()
 	if plan.Epoch != nil { // or images with and without one would send the context anew by turns
 		all.fields = append(all.fields, []byte("epoch"))
 	}
-	for _, c := range contexts(plan.Files, d) {
+	for _, c := range localContexts(plan.Files, d) {
 		scope, err := c.scope(ctx, plan.Files, in.predicted.Reads)
 		if err != nil {
-			return nil, c.named(err)
+			return nil, c.withContextName(err)
 		}
-		in.dirs[c.source] = c
+		in.contexts[c.source] = c
 		if in.trees[c.source], err = w.scan(ctx, plan.Files, c.dir, scope); err != nil {
-			return nil, c.named(c.withIgnoreFile(err, d))
+			return nil, c.withContextName(c.withIgnoreFile(err, d))
 		}
-		if in.readsOf(c.source) {
+		if in.mayReadSource(c.source) {
 			all.add(c, scope)
 			all.fields = append(all.fields, in.trees[c.source].DirModes())
 		}
 	}
-	in.base = all.String()
+	in.baseKey = all.String()
 	return in, nil
 }
 
@@ -106,15 +106,15 @@ func (e *NamedContextError) Error() string { return e.err.Error() }
 // Unwrap is the cause.
 func (e *NamedContextError) Unwrap() error { return e.err }
 
-func (c localContext) named(err error) error {
+func (c localContext) withContextName(err error) error {
 	if c.name == "" {
 		return err
 	}
 	return &NamedContextError{Name: c.name, err: err}
 }
 
-// contexts are the main context and then the named ones by their names, without those that the daemon fetches.
-func contexts(files Files, d Definition) []localContext {
+// localContexts are the main context and then the named ones by their names, without those that the daemon fetches.
+func localContexts(files Files, d Definition) []localContext {
 	all := []localContext{{source: contextSource, dir: files.Context, ignore: d.Ignore, ignorePath: d.IgnorePath}}
 	if IsRemote(files.Context) {
 		all = nil
@@ -130,12 +130,12 @@ func contexts(files Files, d Definition) []localContext {
 
 // scope is the part of a context that the build reads; nil reads are all of it. The ignore file of a context that is not
 // read is not looked at, whatever it says: BuildKit does not either.
-func (c localContext) scope(ctx context.Context, files Files, reads Reads) (source.Scope, error) {
+func (c localContext) scope(ctx context.Context, files Files, reads ReadSet) (source.Scope, error) {
 	paths, read := reads[c.source]
 	if reads != nil && !read {
 		return source.Scope{Includes: []string{}}, nil
 	}
-	excludes, err := patterns(c.ignore, c.dir, c.ignorePath)
+	excludes, err := ignorePatterns(c.ignore, c.dir, c.ignorePath)
 	if err != nil || paths == nil {
 		return source.Scope{Excludes: excludes}, err
 	}
@@ -148,18 +148,18 @@ func (c localContext) scope(ctx context.Context, files Files, reads Reads) (sour
 	return source.Scope{Excludes: excludes, Includes: includes}, err
 }
 
-// readsOf tells whether the build may read a source at all.
-func (in *Inputs) readsOf(name string) bool {
+// mayReadSource tells whether the build may read a source at all.
+func (in *Inputs) mayReadSource(name string) bool {
 	_, read := in.predicted.Reads[name]
 	return read || in.predicted.Reads == nil
 }
 
 // usesOf returns how the build uses a local source, as far as the hash heeds it.
 func (in *Inputs) usesOf(name string) []source.Use {
-	if in.former.excluded {
+	if in.legacy.excluded {
 		return nil
 	}
-	return in.predicted.Uses[name]
+	return in.predicted.uses[name]
 }
 
 // Hash is the digest of the inputs, 64 hexadecimal digits: the text of the Dockerfile and, by name, the trees of local
@@ -167,15 +167,15 @@ func (in *Inputs) usesOf(name string) []source.Use {
 // has a file that every use of its context excludes. It is the same on every machine and in every checkout.
 func (in *Inputs) Hash() string {
 	urls := in.urls
-	if in.former.logins {
+	if in.legacy.logins {
 		urls = in.files.Remotes()
 	}
 	h := sha256.New()
 	field := func(s string) { source.WriteField(h, []byte(s)) }
 	field("pulumi-buildkit inputs v1")
 	source.WriteField(h, in.Dockerfile)
-	for _, name := range slices.Sorted(maps.Keys(in.dirs)) {
-		if !in.readsOf(name) {
+	for _, name := range slices.Sorted(maps.Keys(in.contexts)) {
+		if !in.mayReadSource(name) {
 			continue
 		}
 		tree := in.trees[name].DigestOf(in.usesOf(name))
@@ -184,7 +184,7 @@ func (in *Inputs) Hash() string {
 		source.WriteField(h, tree[:])
 	}
 	for _, name := range slices.Sorted(maps.Keys(urls)) {
-		if !in.readsOf(name) {
+		if !in.mayReadSource(name) {
 			continue
 		}
 		field("location")
@@ -194,8 +194,8 @@ func (in *Inputs) Hash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// former is what a hash of an earlier version covers and a hash of this one does not.
-type former struct {
+// legacyHash is what a hash of an earlier version covers and a hash of this one does not.
+type legacyHash struct {
 	logins   bool // of locations
 	excluded bool // files that every use of their context excludes
 }
@@ -203,17 +203,17 @@ type former struct {
 // Recognize keeps a hash of the same inputs by an earlier version, so that an upgrade builds nothing. A hash of anything else
 // is ignored.
 func (in *Inputs) Recognize(hash string) {
-	for _, in.former = range []former{{}, {logins: true}, {excluded: true}, {logins: true, excluded: true}} {
+	for _, in.legacy = range []legacyHash{{}, {logins: true}, {excluded: true}, {logins: true, excluded: true}} {
 		if in.Hash() == hash {
 			return
 		}
 	}
-	in.former = former{}
+	in.legacy = legacyHash{}
 }
 
 // TransferKey returns the key under which a daemon is to keep what it receives of these inputs: of the base and of a secret,
 // which changes before the daemon could take one file for another.
 func (in *Inputs) TransferKey(epoch *int64) string {
-	in.keyed.Do(func() { in.key = source.UserTransfers().Key(in.base, in.trees, epoch) })
+	in.keyOnce.Do(func() { in.key = source.UserTransfers().Key(in.baseKey, in.trees, epoch) })
 	return in.key
 }

@@ -113,7 +113,7 @@ func TestNoTwoScopesHaveOneKey(t *testing.T) {
 		{Includes: []string{"a", "b"}}, {Excludes: []string{"a", "b"}}, {Includes: []string{"a", "without"}}, {Includes: []string{"a"}, Excludes: []string{"without"}},
 		{Includes: []string{"1"}}, {Includes: []string{"1", "0"}}, {Includes: []string{"1"}, Excludes: []string{"0"}},
 	} {
-		key := newKey()
+		key := newSharedKey()
 		key.add(localContext{dir: "."}, scope)
 		if other, taken := seen[key.String()]; taken {
 			t.Errorf("%+v has the key of %+v", scope, other)

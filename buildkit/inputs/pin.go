@@ -18,8 +18,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
-// pinLimit bounds the question to a git server.
-const pinLimit = 30 * time.Second
+// pinTimeout bounds the question to a git server.
+const pinTimeout = 30 * time.Second
 
 // Pin replaces the branches and tags of git contexts by the commits behind them, which it asks the git servers for, by the
 // git program and the user's own configuration. Everything else stays as it is.
@@ -45,11 +45,11 @@ func (f Files) Pin(ctx context.Context) (Files, error) {
 	return pinned, nil
 }
 
-var commit = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+var commitID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
 func pin(ctx context.Context, location string) (string, error) {
 	git, isGit, err := dfgitutil.ParseGitRef(location)
-	if err != nil || !isGit || commit.MatchString(git.Ref) || git.Checksum != "" {
+	if err != nil || !isGit || commitID.MatchString(git.Ref) || git.Checksum != "" {
 		return location, nil //nolint:nilerr // no git repository: an archive or an image
 	}
 	repository, _, _ := strings.Cut(location, "#")
@@ -85,7 +85,7 @@ func gitLogin(remote string) (plain string, variables []string) {
 // lsRemote is the commit behind a branch or tag, or behind HEAD when ref is "".
 func lsRemote(ctx context.Context, remote, ref string) (string, error) {
 	remote, auth := gitLogin(remote)
-	ctx, stop := context.WithTimeoutCause(ctx, pinLimit, fmt.Errorf("git did not answer within %s", pinLimit))
+	ctx, stop := context.WithTimeoutCause(ctx, pinTimeout, fmt.Errorf("git did not answer within %s", pinTimeout))
 	defer stop()
 	if ref == "" {
 		ref = "HEAD"

@@ -40,15 +40,15 @@ type Host struct {
 	IP   netip.Addr
 }
 
-// attests tells whether the image comes with attestations: it is then an index, whatever the number of platforms, and no two
+// hasAttestations tells whether the image comes with attestations: it is then an index, whatever the number of platforms, and no two
 // builds have the same digest.
-func (p Plan) attests() bool { return p.Provenance != "" || p.SBOM != "" }
+func (p Plan) hasAttestations() bool { return p.Provenance != "" || p.SBOM != "" }
 
 // targets are the stages that are built: the tests, then the image.
 func (p Plan) targets() []string { return append(slices.Clone(p.TestTargets), p.Target) }
 
-// tests are the same plan for each of the stages that are tests: they are not scanned.
-func (p Plan) tests() []Plan {
+// testPlans are the same plan for each of the stages that are tests: they are not scanned.
+func (p Plan) testPlans() []Plan {
 	var all []Plan
 	for _, p.Target = range p.TestTargets {
 		p.SBOM = ""

@@ -14,7 +14,7 @@ func predicted(t *testing.T, plan Plan, dockerfile string) string {
 	for name := range plan.Files.Named {
 		d.Named[name] = nil
 	}
-	p, certain, err := Predict(t.Context(), plan, d)
+	p, certain, err := predict(t.Context(), plan, d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestPredict(t *testing.T) {
 func BenchmarkPredict(b *testing.B) {
 	d := Definition{Name: "Dockerfile", Dockerfile: []byte("FROM b AS build\nCOPY go.mod *.go ./\nRUN go build\nFROM b\nCOPY --from=build /x /x\nCOPY etc /etc")}
 	for b.Loop() {
-		if _, ok, _ := Predict(b.Context(), Plan{}, d); !ok {
+		if _, ok, _ := predict(b.Context(), Plan{}, d); !ok {
 			b.Fatal("uncertain")
 		}
 	}

@@ -18,7 +18,7 @@ const ignoreFile = ".dockerignore"
 // localRequest is one local source in a definition.
 type localRequest struct {
 	name  string // of the source
-	paths Paths
+	paths pathSet
 	uses  []source.Use // of what the source holds; nil: of all of it
 	// internal is true when the frontend itself reads: the Dockerfile or an ignore file, which are sent apart.
 	internal bool
@@ -69,7 +69,7 @@ func localRequestOf(op *pb.Op) (request localRequest, isLocal bool, err error) {
 const pathLimit, wildcardLimit = 2000, 500
 
 // add makes a request part of what is read.
-func (r Reads) add(request localRequest) {
+func (r ReadSet) add(request localRequest) {
 	if request.internal {
 		return
 	}
@@ -80,14 +80,14 @@ func (r Reads) add(request localRequest) {
 	}
 	known = append(slices.Clone(known), request.paths...)
 	slices.Sort(known)
-	if known = slices.Compact(known); known.areMany() {
+	if known = slices.Compact(known); known.tooMany() {
 		known = nil
 	}
 	r[request.name] = known
 }
 
-// areMany reports whether there are too many paths to tell them apart.
-func (p Paths) areMany() bool {
+// tooMany reports whether there are too many paths to tell them apart.
+func (p pathSet) tooMany() bool {
 	wildcards := 0
 	for _, path := range p {
 		if strings.ContainsAny(path, "*?[") {
@@ -97,8 +97,8 @@ func (p Paths) areMany() bool {
 	return len(p) > pathLimit || wildcards > wildcardLimit
 }
 
-// covers is nil when a request asks for nothing that is not in r; else it says what.
-func (r Reads) covers(request localRequest) error {
+// checkCovers is nil when a request asks for nothing that is not in r; else it says what.
+func (r ReadSet) checkCovers(request localRequest) error {
 	known, asked := r[request.name]
 	if request.internal || asked && known == nil {
 		return nil

@@ -13,12 +13,12 @@ func (in *Inputs) MayRead(ctx context.Context, path string) bool {
 	if err != nil {
 		return true
 	}
-	for source, c := range in.dirs {
+	for source, c := range in.contexts {
 		dir, err := filepath.Abs(c.dir)
 		if err != nil {
 			return true
 		}
-		if in.readsOf(source) && c.mayRead(ctx, in, dir, abs) {
+		if in.mayReadSource(source) && c.mayRead(ctx, in, dir, abs) {
 			return true
 		}
 	}

@@ -17,8 +17,8 @@ func IsRemote(location string) bool {
 	return strings.HasPrefix(location, "http://") || strings.HasPrefix(location, "https://")
 }
 
-// hasScheme matches locations that are remote whatever is on this machine.
-var hasScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+// schemePattern matches locations that are remote whatever is on this machine.
+var schemePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
 // LocateContext returns the location of a main context in the form in which IsRemote knows it for what it is. A folder that is there
 // is a folder, also where its name could be that of a git repository: github.com/acme/app becomes ./github.com/acme/app. Anything
@@ -26,7 +26,7 @@ var hasScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 //
 // docker build has the same rule (IsLocalDir before IsRemoteURL in build/opt.go of docker/buildx).
 func LocateContext(location string) string {
-	if hasScheme.MatchString(location) || !IsRemote(location) {
+	if schemePattern.MatchString(location) || !IsRemote(location) {
 		return location
 	}
 	if info, err := os.Stat(location); err != nil || !info.IsDir() {
@@ -45,7 +45,7 @@ func (f Files) remoteAttrs(attrs map[string]string) {
 	f = f.WithoutLogins()
 	if IsRemote(f.Context) {
 		attrs["context"] = f.Context
-		if f.ownDockerfile() {
+		if f.hasLocalDockerfile() {
 			attrs["dockerfilekey"] = definitionSource // ours, not the one in the remote context
 		} else {
 			delete(attrs, "filename")
@@ -68,8 +68,8 @@ func (f Files) HasNamed(ref string) bool {
 	return false
 }
 
-// ownDockerfile tells whether the Dockerfile comes from this machine.
-func (f Files) ownDockerfile() bool { return f.Dockerfile != "" || f.Inline != nil }
+// hasLocalDockerfile tells whether the Dockerfile comes from this machine.
+func (f Files) hasLocalDockerfile() bool { return f.Dockerfile != "" || f.Inline != nil }
 
 // Remotes are the locations of the contexts that the daemon fetches, by local source.
 func (f Files) Remotes() map[string]string {

@@ -23,7 +23,7 @@ func (f Files) Logins() map[string]string {
 	found := map[string]string{}
 	for source, location := range f.Remotes() {
 		if plain, has := login.Cut(location); has {
-			found[sourceContext(source)] = secretFor(plain)
+			found[sourceContext(source)] = secretName(plain)
 		}
 	}
 	return found

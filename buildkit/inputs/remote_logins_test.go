@@ -22,7 +22,7 @@ func TestLoginsAreNotHashed(t *testing.T) {
 		t.Error("a login is part of the hash")
 	}
 	older := inputs("https://a:1@example.com/r.git")
-	older.former.logins = true
+	older.legacy.logins = true
 	before := older.Hash()
 	if before == plain.Hash() {
 		t.Error("the test proves nothing")

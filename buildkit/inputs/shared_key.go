@@ -16,7 +16,7 @@ import (
 // empty key it would take another project's. Lists have their lengths in front, so that no two scopes have one key.
 type sharedKey struct{ fields [][]byte }
 
-func newKey() *sharedKey {
+func newSharedKey() *sharedKey {
 	host, _ := os.Hostname() // without a name the paths alone still tell projects apart
 	return &sharedKey{fields: [][]byte{[]byte(host)}}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// tokenName matches the names of parameters of a query that may hold what nobody else should see: those that HideLogins
+// tokenNamePattern matches the names of parameters of a query that may hold what nobody else should see: those that HideLogins
 // cuts, and words that are common elsewhere.
-var tokenName = regexp.MustCompile(`(?:` + login.TokenKey + `)|(?i:(?:^|[._-])(?:key|pass|pwd|jwt|sas)(?:$|[._-]))`)
+var tokenNamePattern = regexp.MustCompile(`(?:` + login.TokenKey + `)|(?i:(?:^|[._-])(?:key|pass|pwd|jwt|sas)(?:$|[._-]))`)
 
 // QueryTokens returns the secrets that could stand in for tokens in the queries of the URLs of contexts, by the name of the
 // context; "" is the main one.
@@ -23,7 +23,7 @@ func (f Files) QueryTokens() map[string]string {
 	for source, location := range f.Remotes() {
 		plain, _ := login.Cut(location)
 		if hasQueryToken(plain) {
-			found[sourceContext(source)] = secretFor(plain)
+			found[sourceContext(source)] = secretName(plain)
 		}
 	}
 	return found
@@ -36,7 +36,7 @@ func hasQueryToken(location string) bool {
 	for parameter := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
 		name, value, _ := strings.Cut(parameter, "=")
 		name, value = unescapeQuery(name), unescapeQuery(value)
-		if value != "" && (tokenName.MatchString(name) || strings.Contains(foreign.Line("?"+name+"="+value), login.Redacted)) {
+		if value != "" && (tokenNamePattern.MatchString(name) || strings.Contains(foreign.Line("?"+name+"="+value), login.Redacted)) {
 			return true
 		}
 	}
@@ -53,8 +53,8 @@ func unescapeQuery(s string) string {
 // HTTPTokenPrefix begins the names of secrets that BuildKit asks for when it fetches from http servers (source/http).
 const HTTPTokenPrefix = "HTTP_AUTH_TOKEN_" //nolint:gosec // a name
 
-// secretFor returns the name of the secret that is sent to the host of a URL.
-func secretFor(location string) string {
+// secretName returns the name of the secret that is sent to the host of a URL.
+func secretName(location string) string {
 	u, err := url.Parse(location)
 	if err != nil {
 		return HTTPTokenPrefix + "<host>"

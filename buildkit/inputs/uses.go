@@ -13,9 +13,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// Uses are how a build uses what it reads of its local sources, by their names: a daemon is sent what COPY --exclude leaves
+// useSet are how a build uses what it reads of its local sources, by their names: a daemon is sent what COPY --exclude leaves
 // out too, but no image depends on it. Nil, for a source, is all of it.
-type Uses map[string][]source.Use
+type useSet map[string][]source.Use
 
 // usesOf returns how a definition uses the source with this digest; nil when it uses all of it, or in a way that is not known
 // here.
@@ -88,7 +88,7 @@ func mountUses(op *pb.ExecOp, input int64) (uses []source.Use) {
 }
 
 // add makes a request part of what is used.
-func (u Uses) add(request localRequest) {
+func (u useSet) add(request localRequest) {
 	known, asked := u[request.name]
 	switch {
 	case request.internal:
@@ -100,14 +100,14 @@ func (u Uses) add(request localRequest) {
 }
 
 // merge makes other uses part of u.
-func (u Uses) merge(other Uses) {
+func (u useSet) merge(other useSet) {
 	for name, uses := range other {
 		u.add(localRequest{name: name, uses: uses})
 	}
 }
 
-// sorted returns the uses in order, each once.
-func (u Uses) sorted() Uses {
+// normalize returns the uses in order, each once.
+func (u useSet) normalize() useSet {
 	sorted := maps.Clone(u)
 	for name, uses := range u {
 		if uses != nil {
@@ -117,9 +117,9 @@ func (u Uses) sorted() Uses {
 	return sorted
 }
 
-// excluding returns the uses, with nil for each source of which they leave nothing out.
-func (u Uses) excluding() Uses {
-	excluding := u.sorted()
+// simplify returns the uses, with nil for each source of which they leave nothing out.
+func (u useSet) simplify() useSet {
+	excluding := u.normalize()
 	for name, uses := range excluding {
 		if !source.CanExclude(uses) {
 			excluding[name] = nil
@@ -128,8 +128,8 @@ func (u Uses) excluding() Uses {
 	return excluding
 }
 
-// common returns what two predictions agree on: where they differ, all of a source is used.
-func (u Uses) common(other Uses) (common Uses, equal bool) {
+// commonUses returns what two predictions agree on: where they differ, all of a source is used.
+func (u useSet) commonUses(other useSet) (common useSet, equal bool) {
 	common, equal = maps.Clone(u), true
 	for name, uses := range u {
 		if !slices.EqualFunc(uses, other[name], source.Use.Equal) {
@@ -139,8 +139,8 @@ func (u Uses) common(other Uses) (common Uses, equal bool) {
 	return common, equal
 }
 
-// covers is nil when a request uses nothing in a way that is not in u; else it says what.
-func (u Uses) covers(request localRequest) error {
+// checkCovers is nil when a request uses nothing in a way that is not in u; else it says what.
+func (u useSet) checkCovers(request localRequest) error {
 	known := u[request.name]
 	if request.internal || known == nil {
 		return nil
@@ -166,10 +166,10 @@ func (p Prediction) Check(req gateway.SolveRequest) error {
 		return err
 	}
 	for _, request := range requests {
-		if err := p.Reads.covers(request); err != nil {
+		if err := p.Reads.checkCovers(request); err != nil {
 			return err
 		}
-		if err := p.Uses.covers(request); err != nil {
+		if err := p.uses.checkCovers(request); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // usesText renders the uses of a prediction: "context: /a* -*.md, /d +x; named-lib: *".
-func usesText(u Uses) string {
+func usesText(u useSet) string {
 	var sources []string
 	for _, name := range slices.Sorted(maps.Keys(u)) {
 		texts := []string{"*"}
@@ -82,8 +82,8 @@ func TestPredictUses(t *testing.T) {
 			for name := range c.plan.Files.Named {
 				d.Named[name] = nil
 			}
-			p, certain, err := Predict(t.Context(), c.plan, d)
-			if got := usesText(p.Uses); got != c.want || !certain || err != nil {
+			p, certain, err := predict(t.Context(), c.plan, d)
+			if got := usesText(p.uses); got != c.want || !certain || err != nil {
 				t.Errorf("got %q, %v, %v, want %q", got, certain, err, c.want)
 			}
 		})
@@ -95,11 +95,11 @@ func TestAnUnknownArgumentMayDecideWhatIsLeftOut(t *testing.T) {
 	t.Parallel()
 	d := Definition{Name: "Dockerfile", Dockerfile: []byte("FROM scratch\nARG V\nCOPY --exclude=*.md . /x/\nCOPY $V /y/")}
 	plan := Plan{BuildArgs: map[string]string{"V": "a"}}
-	if _, certain, err := Predict(t.Context(), plan, d); !certain || err != nil {
+	if _, certain, err := predict(t.Context(), plan, d); !certain || err != nil {
 		t.Errorf("known: %v, %v", certain, err)
 	}
 	plan.UnknownArgs = []string{"V"}
-	if _, certain, err := Predict(t.Context(), plan, d); certain || err != nil {
+	if _, certain, err := predict(t.Context(), plan, d); certain || err != nil {
 		t.Errorf("unknown: %v, %v", certain, err)
 	}
 }
@@ -119,7 +119,7 @@ func TestUsesCover(t *testing.T) {
 		"without the pattern":  {[]source.Use{md}, []source.Use{{Path: "/", Wildcards: true}}, "."},
 		"all of it":            {[]source.Use{md}, nil, "."},
 	} {
-		err := Uses{contextSource: c.known}.covers(localRequest{name: contextSource, uses: c.asked})
+		err := useSet{contextSource: c.known}.checkCovers(localRequest{name: contextSource, uses: c.asked})
 		if unhashed, is := err.(*UnhashedError); err != nil && !is || (err == nil) != (c.want == "") || is && unhashed.Path != c.want { //nolint:errorlint // returned as it is
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
@@ -169,12 +169,12 @@ func TestImagesWithPatternsShareAWalk(t *testing.T) {
 	files := contextOf(t, map[string]string{"main.go": "package main", "README.md": "one"})
 	hash := func(pattern string) string {
 		files.Inline = []byte("FROM scratch\nCOPY --exclude=" + pattern + " . /\n")
-		var walks Walks
-		one, err := walks.Load(t.Context(), Plan{Files: files})
+		var scans SharedScans
+		one, err := scans.Load(t.Context(), Plan{Files: files})
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := walks.Load(t.Context(), Plan{Files: files})
+		other, err := scans.Load(t.Context(), Plan{Files: files})
 		if err != nil || one.Hash() != other.Hash() {
 			t.Fatal("two images of one walk differ", err)
 		}
@@ -192,14 +192,14 @@ func TestChangesOfWhatIsLeftOut(t *testing.T) {
 	t.Parallel()
 	const without = "FROM scratch\nCOPY --exclude=conf . /\n"
 	edit := func(dir string, _ *Files) {
-		lay(dir+"/conf/a.ini", "edited")
-		lay(dir+"/app/main.go", "edited")
+		writeFile(dir+"/conf/a.ini", "edited")
+		writeFile(dir+"/app/main.go", "edited")
 	}
-	if got, want := explanation(t, Plan{Files: Files{Inline: []byte(without)}}, edit), "modified app/main.go"; got != want {
+	if got, want := explainChange(t, Plan{Files: Files{Inline: []byte(without)}}, edit), "modified app/main.go"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	from := func(dir string, f *Files) { f.Inline = []byte(without) }
-	if got, want := explanation(t, Plan{Files: Files{Inline: []byte("FROM scratch\nCOPY . /\n")}}, from), "no longer read conf\nmodified dockerfile.inline"; got != want {
+	if got, want := explainChange(t, Plan{Files: Files{Inline: []byte("FROM scratch\nCOPY . /\n")}}, from), "no longer read conf\nmodified dockerfile.inline"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -217,8 +217,8 @@ func TestChangesAfterAnUpgrade(t *testing.T) {
 		}
 		return in
 	}
-	earlier, history := load(), NewHistory(t.TempDir())
-	earlier.former.excluded = true
+	earlier, history := load(), newHistory(t.TempDir())
+	earlier.legacy.excluded = true
 	history.Remember(earlier.Hash(), earlier)
 	told := func() string {
 		changes, known := history.Changes(earlier.Hash(), load())
@@ -227,7 +227,7 @@ func TestChangesAfterAnUpgrade(t *testing.T) {
 	if got, want := told(), "[{no longer read README.md } {no longer read docs }] true"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	lay(filepath.Join(dir, "main.go"), "two")
+	writeFile(filepath.Join(dir, "main.go"), "two")
 	if got, want := told(), "[{modified main.go }] true"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// needSharing skips a test where nothing can be watched.
-func needSharing(t *testing.T) {
+// requireWatch skips a test where nothing can be watched.
+func requireWatch(t *testing.T) {
 	t.Helper()
 	watch := source.NewWatch()
 	t.Cleanup(watch.Close)
@@ -32,9 +32,9 @@ func contextOf(t *testing.T, files map[string]string) Files {
 	return Files{Context: dir, Inline: []byte("ARG WHICH\nFROM scratch AS one\nCOPY . /\nFROM one AS two\n")}
 }
 
-func loaded(t *testing.T, walks *Walks, plan Plan) *source.Tree {
+func loadTree(t *testing.T, scans *SharedScans, plan Plan) *source.Tree {
 	t.Helper()
-	in, err := walks.Load(t.Context(), plan)
+	in, err := scans.Load(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,17 +44,17 @@ func loaded(t *testing.T, walks *Walks, plan Plan) *source.Tree {
 // A finished walk is shared by the images that want the same part of the same context.
 func TestAWalkIsShared(t *testing.T) {
 	t.Parallel()
-	needSharing(t)
-	var walks Walks
+	requireWatch(t)
+	var scans SharedScans
 	files := contextOf(t, map[string]string{"main.go": "package main", "lib/lib.go": "package lib"})
-	first := loaded(t, &walks, Plan{Files: files})
+	first := loadTree(t, &scans, Plan{Files: files})
 	plans := map[string]Plan{
 		"a target": {Files: files, Target: "one"}, "an argument": {Files: files, BuildArgs: map[string]string{"WHICH": "b"}},
 		"a platform": {Files: files, Platforms: []string{"linux/arm64"}},
 		"a name":     {Files: Files{Context: t.TempDir(), Inline: []byte("FROM scratch\nCOPY --from=lib . /"), Named: map[string]string{"lib": files.Context}}},
 	}
 	for name, plan := range plans {
-		in, err := walks.Load(t.Context(), plan)
+		in, err := scans.Load(t.Context(), plan)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,10 +62,10 @@ func TestAWalkIsShared(t *testing.T) {
 			t.Errorf("another %s: walked again", name)
 		}
 	}
-	if loaded(t, &walks, Plan{Files: Files{Context: files.Context, Inline: []byte("FROM scratch\nCOPY lib /\n")}}).Len() == first.Len() {
+	if loadTree(t, &scans, Plan{Files: Files{Context: files.Context, Inline: []byte("FROM scratch\nCOPY lib /\n")}}).Len() == first.Len() {
 		t.Error("another part of the context is taken for the same")
 	}
-	if loaded(t, nil, Plan{Files: files}) == first {
+	if loadTree(t, nil, Plan{Files: files}) == first {
 		t.Error("nobody shares")
 	}
 }
@@ -73,15 +73,15 @@ func TestAWalkIsShared(t *testing.T) {
 // The Dockerfile stands in the context, as most do, and another image wants another part of it: reading is no change.
 func TestAWalkIsSharedWithWhoReads(t *testing.T) {
 	t.Parallel()
-	needSharing(t)
-	var walks Walks
+	requireWatch(t)
+	var scans SharedScans
 	files := project(t)
 	part := Files{Context: files.Context, Inline: []byte("FROM scratch\nCOPY main.go /\n")}
 	tick, limit := time.NewTicker(100*time.Millisecond), time.After(10*time.Second)
 	defer tick.Stop()
-	for last := loaded(t, &walks, Plan{Files: files, WatchAll: true}); ; {
-		loaded(t, nil, Plan{Files: part})
-		now := loaded(t, &walks, Plan{Files: files, WatchAll: true})
+	for last := loadTree(t, &scans, Plan{Files: files, WatchAll: true}); ; {
+		loadTree(t, nil, Plan{Files: part})
+		now := loadTree(t, &scans, Plan{Files: files, WatchAll: true})
 		if now == last {
 			return
 		}
@@ -97,17 +97,17 @@ func TestAWalkIsSharedWithWhoReads(t *testing.T) {
 // An image may depend on what another resource of the same run writes into the context.
 func TestAWalkIsNotOlderThanTheQuestion(t *testing.T) {
 	t.Parallel()
-	var walks Walks
+	var scans SharedScans
 	files := project(t)
 	files.Dockerfile, files.Inline = "", []byte("FROM scratch\nCOPY . /\n")
 	plan := Plan{Files: files, WatchAll: true}
 	for i := range 20 {
-		if _, err := walks.Load(t.Context(), plan); err != nil {
+		if _, err := scans.Load(t.Context(), plan); err != nil {
 			t.Fatal(err)
 		}
 		dir := []string{files.Context, files.Named["lib"]}[i%2]
 		write(t, dir, map[string]string{fmt.Sprintf("made/%d/generated.go", i%7): fmt.Sprint(i)})
-		in, err := walks.Load(t.Context(), plan)
+		in, err := scans.Load(t.Context(), plan)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestAWalkIsNotOlderThanTheQuestion(t *testing.T) {
 // Images that are loaded side by side while files are written: each is made of what was written by then, or later.
 func TestWalksSideBySide(t *testing.T) {
 	t.Parallel()
-	var walks Walks
+	var scans SharedScans
 	var written atomic.Int64 // bytes of the one file in the context, when it is in its place
 	files := contextOf(t, map[string]string{"file": ""})
 	staged := filepath.Join(t.TempDir(), "staged")
@@ -130,7 +130,7 @@ func TestWalksSideBySide(t *testing.T) {
 		loading.Go(func() {
 			for ctx.Err() == nil {
 				least := written.Load()
-				in, err := walks.Load(t.Context(), Plan{Files: files})
+				in, err := scans.Load(t.Context(), Plan{Files: files})
 				if err != nil {
 					continue // it changed while it was read
 				}
@@ -148,7 +148,7 @@ func TestWalksSideBySide(t *testing.T) {
 	}
 	stop(nil)
 	loading.Wait()
-	if size := loaded(t, &walks, Plan{Files: files}).Size(); size != 199 {
+	if size := loadTree(t, &scans, Plan{Files: files}).Size(); size != 199 {
 		t.Errorf("%d bytes are recorded in the end", size)
 	}
 }
@@ -156,36 +156,36 @@ func TestWalksSideBySide(t *testing.T) {
 // Whoever asks while it is being walked waits, and not longer than wanted.
 func TestWhoWaitsForAWalkCanLeave(t *testing.T) {
 	t.Parallel()
-	var walks Walks
+	var scans SharedScans
 	files := contextOf(t, nil)
-	loaded(t, &walks, Plan{Files: files})
-	walks.kept[0].turn <- struct{}{}
+	loadTree(t, &scans, Plan{Files: files})
+	scans.kept[0].lock <- struct{}{}
 	why := errors.New("the user went away")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	if _, err := walks.scan(ctx, files, files.Context, source.Scope{}); !errors.Is(err, why) {
+	if _, err := scans.scan(ctx, files, files.Context, source.Scope{}); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
-	<-walks.kept[0].turn
-	loaded(t, &walks, Plan{Files: files})
+	<-scans.kept[0].lock
+	loadTree(t, &scans, Plan{Files: files})
 }
 
 // An error is not kept.
 func TestAWalkThatFailsIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	var walks Walks
+	var scans SharedScans
 	files := contextOf(t, map[string]string{"file": ""})
 	broken := filepath.Join(files.Context, "name\xff")
 	if err := os.WriteFile(broken, nil, 0o644); err != nil {
 		t.Skip(err)
 	}
-	if _, err := walks.Load(t.Context(), Plan{Files: files}); err == nil {
+	if _, err := scans.Load(t.Context(), Plan{Files: files}); err == nil {
 		t.Fatal("a name that is not UTF-8 passed")
 	}
 	if err := os.Remove(broken); err != nil {
 		t.Fatal(err)
 	}
-	if n := loaded(t, &walks, Plan{Files: files}).Len(); n != 1 {
+	if n := loadTree(t, &scans, Plan{Files: files}).Len(); n != 1 {
 		t.Errorf("%d entries", n)
 	}
 }
@@ -193,21 +193,21 @@ func TestAWalkThatFailsIsMadeAgain(t *testing.T) {
 // Only the walks that were asked for last are kept.
 func TestOldWalksAreDropped(t *testing.T) {
 	t.Parallel()
-	needSharing(t)
-	var walks Walks
-	var trees [keptWalks + 1]*source.Tree
-	var plans [keptWalks + 1]Plan
+	requireWatch(t)
+	var scans SharedScans
+	var trees [maxSharedScans + 1]*source.Tree
+	var plans [maxSharedScans + 1]Plan
 	for i := range trees {
 		plans[i] = Plan{Files: contextOf(t, nil)}
-		trees[i] = loaded(t, &walks, plans[i])
-		if i == 1 && loaded(t, &walks, plans[0]) != trees[0] {
+		trees[i] = loadTree(t, &scans, plans[i])
+		if i == 1 && loadTree(t, &scans, plans[0]) != trees[0] {
 			t.Error("a walk is dropped without need")
 		}
 	}
-	if len(walks.kept) != keptWalks {
-		t.Errorf("%d walks are kept", len(walks.kept))
+	if len(scans.kept) != maxSharedScans {
+		t.Errorf("%d walks are kept", len(scans.kept))
 	}
-	if loaded(t, &walks, plans[0]) != trees[0] || loaded(t, &walks, plans[1]) == trees[1] {
+	if loadTree(t, &scans, plans[0]) != trees[0] || loadTree(t, &scans, plans[1]) == trees[1] {
 		t.Error("it is not the one that was asked for longest ago that went")
 	}
 }

@@ -23,17 +23,17 @@ const (
 // Warnings tell a person what is odd about the recorded inputs of a plan: files that BuildKit cannot send, and big contexts
 // most of which the build does not read, with their biggest folders and what to do, and ignore files without effect.
 func (in *Inputs) Warnings(ctx context.Context, plan Plan) []string {
-	warnings := slices.Clone(in.links)
-	for _, name := range slices.Sorted(maps.Keys(in.dirs)) {
-		tree, dir := in.trees[name], in.dirs[name].dir
-		if warning := warnOfPattern(in.dirs[name].ignore, in.dirs[name].ignorePath); warning != "" && in.readsOf(name) {
+	warnings := slices.Clone(in.linkWarnings)
+	for _, name := range slices.Sorted(maps.Keys(in.contexts)) {
+		tree, dir := in.trees[name], in.contexts[name].dir
+		if warning := warnOfPattern(in.contexts[name].ignore, in.contexts[name].ignorePath); warning != "" && in.mayReadSource(name) {
 			warnings = append(warnings, warning)
 		}
 		if skipped := tree.Skipped(); len(skipped) > 0 {
 			warnings = append(warnings, fmt.Sprintf("build context %s: %s: BuildKit cannot send sockets, FIFOs and devices, so the build goes without. "+
 				"Add them to .dockerignore to be rid of this warning", dir, foreign.QuoteFirst(skipped)))
 		}
-		if advice := in.waste(ctx, plan, in.dirs[name]); advice != "" {
+		if advice := in.wasteWarning(ctx, plan, in.contexts[name]); advice != "" {
 			all, _ := tree.Weight()
 			warnings = append(warnings, fmt.Sprintf("build context %s: %s in %d files are hashed and sent, %s",
 				dir, units.BytesSize(float64(all.Bytes)), all.Files, advice))
@@ -42,10 +42,10 @@ func (in *Inputs) Warnings(ctx context.Context, plan Plan) []string {
 	return warnings
 }
 
-// LeftOut returns the absolute paths of what plan.Files.Reserved kept out of the contexts.
-func (in *Inputs) LeftOut() []string {
+// ReservedPaths returns the absolute paths of what plan.Files.Reserved kept out of the contexts.
+func (in *Inputs) ReservedPaths() []string {
 	var all []string
-	for name := range in.dirs {
+	for name := range in.contexts {
 		tree := in.trees[name]
 		for _, path := range tree.LeftOut() {
 			all = append(all, filepath.Join(tree.Root(), filepath.FromSlash(path)))
@@ -55,16 +55,16 @@ func (in *Inputs) LeftOut() []string {
 	return slices.Compact(all)
 }
 
-// waste tells why most of a big context is not read, and what to do; "" when it is small or read.
-func (in *Inputs) waste(ctx context.Context, plan Plan, c localContext) string {
+// wasteWarning tells why most of a big context is not read, and what to do; "" when it is small or read.
+func (in *Inputs) wasteWarning(ctx context.Context, plan Plan, c localContext) string {
 	all, names := in.trees[c.source].Weight()
 	if in.predicted.Reads != nil || !isBig(all) {
 		return ""
 	}
-	predicted, certain, err := Predict(ctx, plan, in.Definition)
+	predicted, certain, err := predict(ctx, plan, in.Definition)
 	if !certain || err != nil {
 		return "because it cannot be told for certain which of them the Dockerfile reads. Name what it does not need in .dockerignore, as perhaps: " +
-			folders(names)
+			describeFolders(names)
 	}
 	scope, err := c.scope(ctx, in.files, predicted.Reads)
 	if err != nil || scope.Includes == nil {
@@ -74,7 +74,7 @@ func (in *Inputs) waste(ctx context.Context, plan Plan, c localContext) string {
 	if err != nil || !isWaste(all, read) {
 		return ""
 	}
-	return "most of which the Dockerfile does not read. Set watch to auto, or name in .dockerignore: " + folders(left)
+	return "most of which the Dockerfile does not read. Set watch to auto, or name in .dockerignore: " + describeFolders(left)
 }
 
 func isBig(all source.Folder) bool { return all.Bytes >= bigBytes || all.Files >= bigFiles }
@@ -84,8 +84,8 @@ func isWaste(all, read source.Folder) bool {
 	return all.Bytes >= bigBytes && 2*read.Bytes <= all.Bytes || all.Files >= bigFiles && 2*read.Files <= all.Files
 }
 
-// folders names the biggest, without those that are nothing beside the first.
-func folders(all map[string]source.Folder) string {
+// describeFolders names the biggest, without those that are nothing beside the first.
+func describeFolders(all map[string]source.Folder) string {
 	var parts []string
 	biggest := source.Biggest(all, 3)
 	for _, f := range biggest {
