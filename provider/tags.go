@@ -77,16 +77,24 @@ func checkTag(given string) error {
 	return withMarks(err, marks)
 }
 
-// withMarks returns err with the marks again where it quotes the zeros that stood for them.
+// withMarks returns the error about a tag with the marks again where zeros stood for them: in the tag, and in the one
+// that is proposed instead.
 func withMarks(err error, marks []string) error {
-	if err == nil || len(marks) == 0 {
+	wrong, ok := errors.AsType[*registry.TagError](err)
+	if !ok {
 		return err
 	}
-	text := explainRegistry(err).Error()
+	problem := *wrong.Problem
+	problem.Proposal = restoreMarks(problem.Proposal, marks)
+	return &registry.TagError{Tag: restoreMarks(wrong.Tag, marks), Problem: &problem}
+}
+
+// restoreMarks returns a tag with the marks in place of the zeros that stood for them, the longest first.
+func restoreMarks(tag string, marks []string) string {
 	for _, mark := range slices.SortedFunc(slices.Values(marks), func(a, b string) int { return digitsFor(b) - digitsFor(a) }) {
-		text = strings.ReplaceAll(text, strings.Repeat("0", digitsFor(mark)), mark)
+		tag = strings.ReplaceAll(tag, strings.Repeat("0", digitsFor(mark)), mark)
 	}
-	return errors.New(text)
+	return tag
 }
 
 func digitsFor(mark string) int {

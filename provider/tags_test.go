@@ -46,7 +46,7 @@ func TestCheckOfHashTags(t *testing.T) {
 		"a.io/x:{hash}{hash}-":                             "write {hash:12} for a short hash",
 	}
 	for tag, want := range cases {
-		err := checkTag(tag)
+		err := explainRegistry(checkTag(tag))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", tag, err, want)
 		}

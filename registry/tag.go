@@ -13,23 +13,33 @@ import (
 type Tag struct{ host, path, label string }
 
 // ParseTag reads a tag as docker and BuildKit do: without a host it is Docker Hub's, without ":tag" it is ":latest". It
-// returns an error for a tag that would go elsewhere than its author expects. Each error is a *fault.Error that quotes
-// s and says what is wrong.
+// returns a *TagError for a tag that would go elsewhere than its author expects.
 func ParseTag(s string) (Tag, error) {
 	for _, problem := range tagChecks() {
 		if found := problem(s); found != nil {
-			found.Text = fmt.Sprintf("tag %q %s", withoutLogin(s), found.Text)
-			return Tag{}, found
+			return Tag{}, &TagError{Tag: withoutLogin(s), Problem: found}
 		}
 	}
 	base, label := splitLabel(s)
 	host, path := splitHost(base)
 	named, err := reference.ParseNormalizedNamed(strings.ToLower(host) + "/" + path)
 	if err != nil {
-		return Tag{}, fault.New(fault.TagPath, fmt.Sprintf("tag %q is not a reference: %s", s, reason(err)))
+		return Tag{}, &TagError{Tag: s, Problem: fault.New(fault.TagPath, "is not a reference: "+reason(err))}
 	}
 	return Tag{host: reference.Domain(named), path: reference.Path(named), label: labelOrLatest(label)}, nil
 }
+
+// TagError says what is wrong with the text of a tag.
+type TagError struct {
+	Tag     string       // as it was given, but for a login
+	Problem *fault.Error // its text needs the tag before it
+}
+
+// Error quotes the tag and says what is wrong.
+func (e *TagError) Error() string { return fmt.Sprintf("tag %q %s", e.Tag, e.Problem) }
+
+// Unwrap returns the problem.
+func (e *TagError) Unwrap() error { return e.Problem }
 
 // Repository returns the canonical host/path, the name under which BuildKit's exporter pushes.
 func (t Tag) Repository() string { return t.host + "/" + t.path }
