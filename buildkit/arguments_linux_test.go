@@ -20,7 +20,7 @@ import (
 // inlineCacheKey is where BuildKit keeps an inline cache in the configuration of an image.
 const inlineCacheKey = `"moby.buildkit.cache.v0"`
 
-// config is the configuration of the only image, as text.
+// config returns the configuration of the only image, as text.
 func (s *stepBuilder) config(t *testing.T, built buildkit.Built) string {
 	t.Helper()
 	text, err := s.image(t, built).RawConfigFile()
@@ -57,7 +57,7 @@ func TestInlineCacheByArgument(t *testing.T) {
 	}
 }
 
-// An image of one platform becomes an index, which has the annotations too.
+// The argument turns an image of one platform into an index. The index has the annotations too.
 func TestMultiPlatformByArgument(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -83,7 +83,7 @@ func TestHostnameByArgument(t *testing.T) {
 	}
 }
 
-// Cache mounts of one id are as many as there are names, and stay apart from those without.
+// Each name has a cache mount of its own for an id. Builds without a name share another one.
 func TestCacheMountsByArgument(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -126,7 +126,7 @@ func TestDockerfileCheckByArgument(t *testing.T) {
 	}
 }
 
-// The frontend that BuildKit has itself is the one in this program: nobody fetches what the Dockerfile asks for.
+// BUILDKIT_SYNTAX selects the frontend of this process, so the daemon does not fetch the one of the # syntax= line.
 func TestOwnFrontendByArgument(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -141,7 +141,7 @@ func TestOwnFrontendByArgument(t *testing.T) {
 	}
 }
 
-// The time of the configuration is the argument's. The files keep theirs, unlike under an epoch.
+// The configuration has the time of the argument. The files keep their times, unlike with Plan.Epoch.
 func TestSourceDateEpochByArgument(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -165,7 +165,7 @@ func TestGitFolderByArgument(t *testing.T) {
 	}
 }
 
-// hasFile tells whether the image has a file.
+// hasFile reports whether the image has a file.
 func (s *stepBuilder) hasFile(t *testing.T, built buildkit.Built, path string) bool {
 	t.Helper()
 	content := mutate.Extract(s.image(t, built))

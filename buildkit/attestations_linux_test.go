@@ -15,7 +15,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// attestations are the in-toto statements of the only platform, by the type of their predicate.
+// attestations returns the in-toto statements of the only platform, by the type of their predicate.
 func (s *stepBuilder) attestations(t *testing.T, built buildkit.Built) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -53,7 +53,7 @@ func (s *stepBuilder) blob(t *testing.T, digest string) string {
 
 const slsa = "https://slsa.dev/provenance/v1"
 
-// Provenance records what the frontend was asked for, and the tests are no part of it. Secrets have names in it and no
+// Provenance records the options of the frontend, without the test targets. It has the names of secrets and not their
 // values.
 func TestProvenanceRecordsTheBuild(t *testing.T) {
 	t.Parallel()
@@ -98,7 +98,7 @@ func TestProvenanceRecordsTheBuild(t *testing.T) {
 	}
 }
 
-// The frontend that provenance records runs at the daemon. What it reads was hashed all the same.
+// With provenance the daemon's frontend builds. It too reads nothing that was not hashed.
 func TestProvenanceReadsNothingThatWasNotHashed(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)

@@ -7,7 +7,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
-// The tag has moved on by the time of the build. What was looked up is built, whoever runs the frontend.
+// A tag that moves between the lookup and the build changes nothing: the build takes the digest that was looked up.
+// That holds for the frontend of this process and for that of the daemon.
 func TestBaseImageByDigest(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)

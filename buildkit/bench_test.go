@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source/sourcetest"
 )
 
-// Fifty images on one context of 200,000 files, all of them watched, each with a Dockerfile of its own: checked one
-// after the other as the engine does, and one image alone.
+// BenchmarkFiftyImages checks fifty images one after the other, as the engine does, and one image alone. They share a
+// context of 200,000 files that are all watched, and each has its own Dockerfile.
 func BenchmarkFiftyImages(b *testing.B) {
 	dir := b.TempDir()
 	if err := sourcetest.Fill(dir); err != nil {
@@ -49,8 +49,8 @@ func BenchmarkFiftyImages(b *testing.B) {
 	b.ReportMetric(float64(fifty)/float64(one), "x_one")
 }
 
-// One file changes in a context of 1,000 files and 1 GB on a warm daemon: the bytes that go to the daemon, the names
-// and times of the others among them. After the first build each is looked at on its own.
+// BenchmarkOneChangedFile changes one file in a context of 1,000 files and 1 GB on a warm daemon. It counts the bytes
+// that go to the daemon, with the names and times of the other files. It reports each build after the first one.
 func BenchmarkOneChangedFile(b *testing.B) {
 	builds, dir := newTestBuilderOn(b, &quiet), b.TempDir()
 	content, noise := make([]byte, 1<<20), rand.NewChaCha8([32]byte{2})
@@ -64,7 +64,7 @@ func BenchmarkOneChangedFile(b *testing.B) {
 	for file := range 1000 {
 		write(file)
 	}
-	// a small image: its push is none of this
+	// The image is small, so that its push does not count.
 	plan := inlinePlan(dir, "FROM scratch AS all\nCOPY . /\nFROM scratch\nCOPY --from=all /7 /\n")
 	plan.Repositories = []string{builds.repository}
 	sent := func() int64 {
@@ -94,8 +94,8 @@ func BenchmarkOneChangedFile(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// One file changes in a context of 64 MB, all of which is copied: built for nobody, as cacheonly and what is not pushed
-// are, and then made an image, which compresses the layer.
+// BenchmarkWithoutImage changes one file in a context of 64 MB and copies all of it. It builds without an image, as
+// cacheonly does, and then with one, which compresses the layer.
 func BenchmarkWithoutImage(b *testing.B) {
 	builds, dir := newTestBuilderOn(b, &quiet), b.TempDir()
 	content, noise := make([]byte, 1<<20), rand.NewChaCha8([32]byte{3})

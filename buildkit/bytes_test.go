@@ -24,7 +24,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// testBuilder builds plans on the tests' daemon and counts what is written to it.
+// testBuilder builds plans on the tests' daemon and counts the bytes that go there.
 type testBuilder struct {
 	c          *client.Client
 	written    atomic.Int64
@@ -63,7 +63,7 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// build loads and builds, and returns the files of the image.
+// build loads and solves a plan, and returns the files of the image.
 func (b *testBuilder) build(ctx context.Context, plan inputs.Plan) (record, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("the build took too long"))
 	defer stop()
@@ -81,7 +81,7 @@ func (b *testBuilder) build(ctx context.Context, plan inputs.Plan) (record, erro
 	return imageFiles(ctx, b.repository+"@"+built.Digest)
 }
 
-// wantContent builds, and looks for files of the image by name and content.
+// wantContent builds a plan and compares the content of files in the image.
 func (b *testBuilder) wantContent(t *testing.T, plan inputs.Plan, want map[string]string) {
 	t.Helper()
 	files, err := b.build(t.Context(), plan)
@@ -95,7 +95,7 @@ func (b *testBuilder) wantContent(t *testing.T, plan inputs.Plan, want map[strin
 	}
 }
 
-// writeAlike writes files of one time into a folder: only their contents tell them from others of the same size.
+// writeAlike writes files with a fixed time into a folder. Files of the same size then differ in their content only.
 func writeAlike(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	stamp := time.Unix(1_500_000_000, 0)
@@ -115,7 +115,7 @@ func inlinePlan(dir, dockerfile string) inputs.Plan {
 	return inputs.Plan{Files: inputs.Files{Context: dir, Inline: []byte(dockerfile)}}
 }
 
-// A daemon compares sizes, times and modes only: two folders that are alike in them get their own bytes each.
+// A daemon compares sizes, times and modes only. Two folders that are alike in these still get their own bytes.
 func TestFoldersThatLookAlikeKeepTheirBytes(t *testing.T) {
 	t.Parallel()
 	b, one, other := newTestBuilder(t), t.TempDir(), t.TempDir()
@@ -129,8 +129,8 @@ func TestFoldersThatLookAlikeKeepTheirBytes(t *testing.T) {
 	}
 }
 
-// One folder changes its contents to and fro, and nothing else about it. Each round several builds run at once: two of
-// one scope, which share a key at the daemon, and one of another scope.
+// A folder changes its contents there and back, and nothing else. In each round three builds run at once: two of one
+// scope, which share a key at the daemon, and one of another scope.
 func TestChangeThereAndBack(t *testing.T) {
 	t.Parallel()
 	b, dir := newTestBuilder(t), t.TempDir()
@@ -152,8 +152,7 @@ func TestChangeThereAndBack(t *testing.T) {
 	}
 }
 
-// A folder has the mode that it has now, whatever it had when the daemon first received it, and an image with it is as
-// one from a daemon that knows nothing.
+// An image has the current mode of a folder, even if the daemon first received the folder with another mode.
 func TestFolderHasItsCurrentMode(t *testing.T) {
 	t.Parallel()
 	for _, dockerfile := range []string{
@@ -175,7 +174,7 @@ func TestFolderHasItsCurrentMode(t *testing.T) {
 	}
 }
 
-// What an ONBUILD of a base image reads was not hashed: nothing of it is sent.
+// The file that an ONBUILD of a base image reads was not hashed, so it is not sent.
 func TestOnBuildReadsNothingThatWasNotHashed(t *testing.T) {
 	t.Parallel()
 	b, dir := newTestBuilder(t), t.TempDir()

@@ -18,7 +18,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// A cache in a folder is read in that folder only, and what is odd there is told without its text.
+// A cache in a folder is read in that folder only. An error about a file in there does not show its text.
 func TestForeignCacheFolder(t *testing.T) {
 	t.Parallel()
 	const index = `{"manifests":[{"digest":"sha256:DIGEST",` +

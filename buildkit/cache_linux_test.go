@@ -14,7 +14,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// anotherDaemon has nothing of what the tests' daemon has.
+// anotherDaemon starts a daemon with an empty cache.
 func anotherDaemon(t *testing.T) *client.Client {
 	t.Helper()
 	lease, err := daemon.Acquire(
@@ -38,7 +38,7 @@ type cacheKind struct {
 	argument map[string]string // of the build that writes it
 }
 
-// access writes the cache, unless the argument does.
+// access returns the access that writes the cache. It is empty if a build argument writes it.
 func (k cacheKind) access() (a buildkit.Access) {
 	if k.to.Type != "" {
 		a.CacheTo = []buildkit.Cache{k.to}
@@ -46,7 +46,7 @@ func (k cacheKind) access() (a buildkit.Access) {
 	return a
 }
 
-// What one daemon wrote into a cache another one takes from there: the step does not run again.
+// One daemon writes a cache and another reads it: the step does not run again.
 func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -97,7 +97,8 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 	}
 }
 
-// A cache that cannot be read is no reason to fail, one that cannot be written is, unless that is to be ignored.
+// A build does not fail for a cache that it cannot read. It fails for one that it cannot write, unless the cache has
+// ignore-error.
 func TestCacheErrors(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
@@ -148,8 +149,8 @@ func (s *stepBuilder) warnings() string {
 	return strings.Join(texts, "\n")
 }
 
-// What a cache is opened with is shown nowhere, also when a server repeats it. The daemon writes such an error into
-// files of its own, which is why no other test uses this key.
+// The credentials of a cache are never shown, even if a server repeats them. The daemon writes such an error into its
+// own files, so no other test uses this key.
 func TestCredentialsOfACacheAreNotShown(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// infoServer is a daemon that knows nothing but that it is there.
+// infoServer is a daemon that answers Info only.
 type infoServer struct {
 	controlapi.UnimplementedControlServer
 }
@@ -23,7 +23,7 @@ func (infoServer) Info(context.Context, *controlapi.InfoRequest) (*controlapi.In
 	return &controlapi.InfoResponse{}, nil
 }
 
-// The path of a socket is a path and no URL, as it is for buildkitd itself.
+// The path of a socket is not parsed as a URL, and buildkitd does not do so either.
 func TestDialTakesAnyPath(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{

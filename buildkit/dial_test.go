@@ -41,7 +41,7 @@ func TestDialSaysWhenNothingAnswers(t *testing.T) {
 	}
 }
 
-// Something that takes the connection and says nothing, as a stopped daemon does, is not waited for without end.
+// Dial does not wait forever for a server that takes the connection and does not answer, as a stopped daemon does.
 func TestDialEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "b.sock")
@@ -58,7 +58,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Without TLS only this machine is dialed, whatever name it has, and nothing is sent to another.
+// Without TLS, Dial connects to this machine only, by any of its names. It sends nothing to another machine.
 func TestDialWithoutTLS(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []string{

@@ -26,9 +26,11 @@ func noCredentials(context.Context, string) (buildkit.Credential, error) {
 	return buildkit.Credential{}, nil
 }
 
-// sameImage builds the project as we do and as BuildKit does, and compares the files of the images. Only we use what
-// the daemon remembers of other builds. Where we send whole contexts, BuildKit gets them whole too: an instruction that
-// asks for less than it reads, as COPY */x does when x is a link, takes what is there.
+// sameImage builds the project with this package and with BuildKit's own client, and compares the files of the images.
+// Only this package's build uses the daemon's cache.
+//
+// If this package sends whole contexts, BuildKit's client does so too. An instruction may ask for less than it reads,
+// as COPY */x does if x is a link. It then copies what it finds.
 func (d differential) sameImage(ctx context.Context, p project, inputs *inputs.Inputs) error {
 	repository := d.registry.Host() + "/image"
 	p.plan.Repositories = []string{repository}
@@ -54,15 +56,15 @@ func (d differential) sameImage(ctx context.Context, p project, inputs *inputs.I
 	return nil
 }
 
-// hasExcludes reports whether an instruction leaves out what it asks for.
+// hasExcludes reports whether an instruction excludes some of the files that it asks for.
 func (p project) hasExcludes() bool {
 	dockerfile, err := os.ReadFile(p.plan.Files.Dockerfile)
 	must(err)
 	return strings.Contains(string(dockerfile), "--exclude=")
 }
 
-// judgeImages judges a case in which BuildKit receives something else under one hash: the images must be equal. The
-// project as it was before the change is made again from its seed.
+// judgeImages judges a case in which BuildKit receives something else and the hash is the same. The images must be
+// equal. It makes the project before the change again from its seed.
 func (d differential) judgeImages(ctx context.Context, seed uint64, after project, unequal verdict) verdict {
 	root := after.root + "-before"
 	must(os.Mkdir(root, 0o755))
@@ -96,8 +98,8 @@ func (d differential) solveImage(ctx context.Context, opt client.SolveOpt) (reco
 	return imageFiles(ctx, repository+"@"+response.ExporterResponse["containerimage.digest"])
 }
 
-// imageFiles are the files of an image, or of each image of an index: type, mode, owner, link, content and seconds of
-// time.
+// imageFiles returns the files of an image, or of each image of an index. A line has the type, mode, owner, link,
+// content and time in seconds.
 func imageFiles(ctx context.Context, reference string) (record, error) {
 	ref, err := name.ParseReference(reference)
 	if err != nil {
@@ -138,7 +140,7 @@ func imageFiles(ctx context.Context, reference string) (record, error) {
 	return files, nil
 }
 
-// addFiles adds what the layers hold, from the lowest to the highest. Whiteouts are files of their own.
+// addFiles adds the files of all layers, from the lowest to the highest. Whiteouts count as files.
 func addFiles(files record, prefix string, image v1.Image) error {
 	layers, err := image.Layers()
 	if err != nil {

@@ -29,22 +29,22 @@ var (
 )
 
 const (
-	// caseLimit bounds what one case may take of the daemon.
+	// caseLimit is how long one case may take.
 	caseLimit = time.Minute
-	// imageEvery is how often the images themselves are compared as well.
+	// imageEvery says that each fifth case compares the images too.
 	imageEvery = 5
 )
 
-// verdict is what became of one case.
+// verdict is the result of one case.
 type verdict struct {
 	kind    string // counted
-	text    string // why the case failed; "" when it did not
+	text    string // why the case failed; "" if it did not
 	emptied bool   // BuildKit's own client would have sent a file without its content: see recordingFS
 }
 
-// Random projects are built by the daemon, with the daemon's own frontend and BuildKit's own way to send files, before
-// and after one random change. The hash must change if and only if what BuildKit received did. It may also change where
-// whole contexts were hashed; each such case is counted under its reason.
+// The daemon builds random projects before and after one random change, with its own frontend and BuildKit's own way to
+// send files. The hash must change if and only if the files that BuildKit received change. It may change for more if
+// whole contexts were hashed. The test counts each such case by its reason.
 func TestHashChangesIffWhatBuildKitReceivesDoes(t *testing.T) {
 	t.Parallel()
 	d := differential{c: daemonClient(t), registry: registrytest.New(t)}
@@ -143,8 +143,7 @@ func (d differential) runCase(ctx context.Context, root string, seed uint64, ima
 	return v
 }
 
-// compare observes and, with images, builds as well: the second time on a daemon that still has what the first left
-// there.
+// compare observes the project. With images it builds too, the second time on a daemon that has the cache of the first.
 func (d differential) compare(ctx context.Context, p project, images bool) (observation, error) {
 	o, err := d.observe(ctx, p)
 	if err == nil && o.built && images {
@@ -153,8 +152,8 @@ func (d differential) compare(ctx context.Context, p project, images bool) (obse
 	return o, err
 }
 
-// failedCase is what became of a case that has no result. Where whole contexts are taken, the ignore file of each must
-// be right.
+// failedCase returns the verdict about a case that ended with an error. An error about an ignore file is no failure of
+// the test: if whole contexts are hashed, all ignore files must be readable.
 func failedCase(report string, err error) verdict {
 	if strings.Contains(err.Error(), "ignore file of") {
 		return verdict{kind: kindRefused}
@@ -198,7 +197,8 @@ func judge(before, after observation, change, report string) verdict {
 	}
 }
 
-// observe loads and builds a project. What the daemon refuses is not built; what only we refuse is an error.
+// observe loads a project and builds it with BuildKit's own client. A project that the daemon refuses counts as not
+// built. It returns an error if only this package refuses the project.
 func (d differential) observe(ctx context.Context, p project) (observation, error) {
 	r := newRecorder(p.sources())
 	_, buildErr := d.c.Solve(ctx, nil, p.oracleOptions(r), nil)
@@ -218,8 +218,7 @@ func (d differential) observe(ctx context.Context, p project) (observation, erro
 	}, err
 }
 
-// oracleOptions is the same build as buildctl would ask for it, on a daemon that remembers nothing: its key is new, its
-// steps run.
+// oracleOptions returns the options by which buildctl would build the project without any cache.
 func (p project) oracleOptions(r *recorder) client.SolveOpt {
 	attrs := map[string]string{"filename": "Dockerfile", "no-cache": ""}
 	if len(p.plan.Platforms) > 0 {
@@ -234,14 +233,14 @@ func (p project) oracleOptions(r *recorder) client.SolveOpt {
 	for name := range p.plan.Files.Named {
 		attrs["context:"+name] = "local:local-" + name
 	}
-	// nothing can be pulled here: the daemon's frontend serves a syntax line itself
+	// Nothing can be pulled here, so the daemon's frontend serves a syntax line itself.
 	attrs["cmdline"] = "docker/dockerfile:1"
 	return client.SolveOpt{
 		Frontend: "dockerfile.v0", FrontendAttrs: attrs, Session: []session.Attachable{r}, SharedKey: identity.NewID(),
 	}
 }
 
-// render is the whole project as text.
+// render returns the whole project as text.
 func (p project) render() string {
 	text := ""
 	for _, dir := range slices.Compact(slices.Sorted(maps.Values(p.sources()))) {

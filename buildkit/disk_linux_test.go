@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// smallDaemon is connected to a daemon on a disk of 24 MiB.
+// smallDaemon starts a daemon on a disk of 24 MiB and connects to it.
 func smallDaemon(t *testing.T) *client.Client {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -46,7 +46,7 @@ func smallDaemon(t *testing.T) *client.Client {
 	return c
 }
 
-// A daemon whose disk is full says so, and the error knows it.
+// The error of a daemon whose disk is full has the fault DiskFull.
 func TestFullDiskOfTheDaemon(t *testing.T) {
 	t.Parallel()
 	c := smallDaemon(t)

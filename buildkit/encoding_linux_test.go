@@ -13,7 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// serveDockerfile is an archive with one Dockerfile, which only the daemon reads.
+// serveDockerfile serves an archive with one Dockerfile and returns a plan whose context it is. Only the daemon reads
+// it.
 func serveDockerfile(t *testing.T, dockerfile string) inputs.Plan {
 	t.Helper()
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -26,7 +27,7 @@ func serveDockerfile(t *testing.T, dockerfile string) inputs.Plan {
 	return inputs.Plan{Files: inputs.Files{Context: site.URL + "/app.tar"}}
 }
 
-// What is wrong with the bytes of a Dockerfile that only the daemon has can be read when it builds.
+// The encoding of a Dockerfile that only the daemon reads is checked by the build.
 func TestEncodingOfARemoteDockerfile(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -55,7 +56,7 @@ func TestEncodingOfARemoteDockerfile(t *testing.T) {
 	}
 }
 
-// A prediction that is not certain leaves the error to the build, which names the line as well.
+// If the prediction is not certain, the build returns the error about the encoding, with the line.
 func TestEncodingErrorOfTheBuild(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// An image that the builder does not get is named, whoever asks for it, and why.
+// The error names the image that the builder did not get and the fault, whichever instruction asks for the image.
 func TestBaseImageErrors(t *testing.T) {
 	t.Parallel()
 	b, r := newTestBuilder(t), registrytest.New(t)
@@ -86,7 +86,7 @@ func TestBaseImageErrors(t *testing.T) {
 	}
 }
 
-// A push that fails is an error of its own, with the name of its repository.
+// A push that fails is a *PushError with the name of its repository.
 func TestPushError(t *testing.T) {
 	t.Parallel()
 	b, r := newTestBuilder(t), registrytest.New(t)
@@ -110,7 +110,7 @@ func TestPushError(t *testing.T) {
 	}
 }
 
-// A source that is not to be had is no cache that was lost.
+// The daemon's text about a source that cannot be fetched resembles that about a lost cache.
 func TestMissingSourceIsNoLostCache(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -121,7 +121,7 @@ func TestMissingSourceIsNoLostCache(t *testing.T) {
 	}
 }
 
-// A step is a step, whatever words are in it: those of a daemon that asks for a base image make it no image.
+// A step of the Dockerfile may have the words of a step that resolves a base image. Its error is a *StepError.
 func TestStepNamedLikeMetadataIsAStep(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)

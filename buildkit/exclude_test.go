@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// A file that COPY leaves out is sent all the same, as it is now: an instruction that takes it later finds no older one
-// at the daemon, although nothing but its bytes has changed and the hash has not.
+// A file that COPY excludes is sent too, in its current form. Otherwise an instruction that copies it later would find
+// an older one at the daemon, because only its bytes have changed and the hash has not.
 func TestExcludedFileIsNeverStale(t *testing.T) {
 	t.Parallel()
 	b, dir := newTestBuilder(t), t.TempDir()
@@ -36,7 +36,7 @@ func TestExcludedFileIsNeverStale(t *testing.T) {
 	}
 }
 
-// Builds with one hash make one image, to the byte, on a daemon that takes nothing from its cache.
+// Builds with the same hash make the same image to the byte, even without the daemon's cache.
 func TestOneHashIsOneImage(t *testing.T) {
 	t.Parallel()
 	b, dir, epoch := newTestBuilder(t), t.TempDir(), int64(1_600_000_000)
@@ -64,7 +64,8 @@ func TestOneHashIsOneImage(t *testing.T) {
 	}
 }
 
-// An ONBUILD that takes what the Dockerfile leaves out is stopped. One that leaves out the same is not.
+// A build stops if an ONBUILD copies a file that the Dockerfile excludes. It does not stop if the ONBUILD excludes it
+// too.
 func TestOnBuildReadsNoExcludedFile(t *testing.T) {
 	t.Parallel()
 	b, dir := newTestBuilder(t), t.TempDir()

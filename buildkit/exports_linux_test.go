@@ -27,7 +27,7 @@ func openFolder(path string) func(context.Context) (buildkit.Sink, error) {
 	return func(context.Context) (buildkit.Sink, error) { return buildkit.NewFolder("", path) }
 }
 
-// One build leaves the image in every form, beside the one that it pushes.
+// One build exports the image in every form and pushes it.
 func TestExports(t *testing.T) {
 	t.Parallel()
 	s, dir := newStepBuilder(t), t.TempDir()
@@ -93,7 +93,7 @@ func archiveNames(t *testing.T, path string) (names []string) {
 	}
 }
 
-// What was there before a build that fails is there after it, and nothing else.
+// A build that fails changes no file at the paths of its exports.
 func TestAFailedBuildExportsNothing(t *testing.T) {
 	t.Parallel()
 	s, dir := newStepBuilder(t), t.TempDir()
@@ -119,7 +119,7 @@ func TestAFailedBuildExportsNothing(t *testing.T) {
 	}
 }
 
-// dockerEngine answers as a Docker Engine does to "docker load".
+// dockerEngine is a server that answers "docker load" as a Docker Engine does.
 type dockerEngine struct {
 	mu     sync.Mutex
 	answer string   // what it says instead of loading
@@ -163,7 +163,7 @@ func (e *dockerEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"stream":"Loaded image"}`+"\n")
 }
 
-// serve is where the engine answers.
+// serve starts the engine and returns its address.
 func (e *dockerEngine) serve(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "docker.sock")

@@ -2,7 +2,7 @@ package buildkit
 
 import "testing"
 
-// What strangers write in a Dockerfile, or what a step prints, is no fault that a daemon tells.
+// Words in a Dockerfile, or in the output of a step, are no fault.
 func TestForeignWordsAreNoFault(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{

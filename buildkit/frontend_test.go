@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// What an ONBUILD takes from a context that was not hashed is not sent for.
+// An ONBUILD of a base image cannot copy from a remote context that was not hashed.
 func TestUnhashedRemoteContextIsRefused(t *testing.T) {
 	t.Parallel()
 	plan := inputs.Plan{Files: inputs.Files{

@@ -41,7 +41,8 @@ func TestWhichFrontendsRun(t *testing.T) {
 	}
 }
 
-// A named context of a frontend's name is the program's word; a frontend that is none of an image is nobody's.
+// A named context with the name of a frontend allows that frontend, because the program wrote it. A frontend that is no
+// image is never allowed.
 func TestFrontendReplacedByANamedContext(t *testing.T) {
 	t.Parallel()
 	p := &sourcePolicy{

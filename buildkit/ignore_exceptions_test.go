@@ -11,9 +11,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// An ignore file that leaves a folder out, takes a file of it back, and leaves the folder out again in other words
-// makes BuildKit's own client send that file empty: see recordingFS. When this fails because the image of BuildKit's
-// client has the content, fsutil has changed: recordingFS and source.Server need not open past its filters any longer.
+// BuildKit's own client sends a file empty if an ignore file excludes its folder, excepts the file, and excludes the
+// folder again in other words: see recordingFS.
+//
+// If this test fails because the image of BuildKit's client has the content, fsutil has changed. Then recordingFS and
+// source.Server need not bypass its filters any longer.
 func TestBuildKitsClientEmptiesAnIgnoreException(t *testing.T) {
 	t.Parallel()
 	d := differential{c: daemonClient(t), registry: registrytest.New(t)}

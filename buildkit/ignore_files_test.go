@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// Ignore files of all kinds mean to us what they mean to BuildKit: the images are equal, and the hash changes with a
-// file exactly when BuildKit receives it. A content that begins with -> is a link.
+// This package and BuildKit read ignore files in the same way: the images are equal, and the hash changes with a file
+// if and only if BuildKit receives it. A content that begins with -> is a link.
 func TestIgnoreFilesMatchBuildKit(t *testing.T) {
 	t.Parallel()
 	d := differential{c: daemonClient(t), registry: registrytest.New(t)}
@@ -90,7 +90,7 @@ func TestIgnoreFilesMatchBuildKit(t *testing.T) {
 	}
 }
 
-// newProject is a project of the given files, and of two more: d/keep and d/x.log.
+// newProject makes a project of the given files and of two more: d/keep and d/x.log.
 func newProject(t *testing.T, files map[string]string) project {
 	t.Helper()
 	root := t.TempDir()
@@ -113,7 +113,7 @@ func newProject(t *testing.T, files map[string]string) project {
 	return p
 }
 
-// writeFile writes a file, or a link.
+// writeFile writes a file, or a link if the content begins with ->.
 func writeFile(path, content string) {
 	must(os.MkdirAll(filepath.Dir(path), 0o755))
 	if len(content) > 2 && content[:2] == "->" {

@@ -64,7 +64,8 @@ func TestPlanBecomesOptions(t *testing.T) {
 	}
 }
 
-// One export is as lax with all its repositories as with one.
+// An export is either strict or lax with all of its repositories. A password must not go over plain HTTP to a
+// repository that is not insecure.
 func TestInsecureRepositoriesHaveAnExportOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{"": "a,b ", "b": "a  b true", "a,b": "a,b true"} {

@@ -26,7 +26,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// mustBuild is what the plan makes without any access.
+// mustBuild builds a plan without any access.
 func (s *stepBuilder) mustBuild(t *testing.T, plan inputs.Plan) buildkit.Built {
 	t.Helper()
 	built, err := s.solve(t.Context(), plan, buildkit.Access{})
@@ -79,7 +79,7 @@ func TestNoCacheRunsEveryStepAgain(t *testing.T) {
 	}
 }
 
-// A step signs in with a key that stays here, by an agent that busybox cannot speak to but sees.
+// A step sees the socket of an agent, through which it could use a key of this machine. busybox has no SSH client.
 func TestSSHAgentInAStep(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -141,7 +141,7 @@ func TestAgentErrors(t *testing.T) {
 	}
 }
 
-// newKey is the file of a new private key.
+// newKey returns the path of a new private key.
 func newKey(t *testing.T, passphrase string) string {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -160,7 +160,7 @@ func newKey(t *testing.T, passphrase string) string {
 	return path
 }
 
-// newSocket is one that nobody needs to answer at.
+// newSocket returns the path of a Unix socket on which a server listens and never answers.
 func newSocket(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "agent")
@@ -172,7 +172,7 @@ func newSocket(t *testing.T) string {
 	return path
 }
 
-// Every stage of testTargets is built before the image is pushed; one that fails keeps it from being pushed.
+// Every test target is built before the image is pushed. If one fails, nothing is pushed.
 func TestTestTargetsComeFirst(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -235,7 +235,7 @@ func TestAnnotationsAreOnTheManifestAndTheIndex(t *testing.T) {
 	}
 }
 
-// annotations are those of what was built and of the manifests in it.
+// annotations returns those of the document with this digest and of the manifests in it.
 func (s *stepBuilder) annotations(t *testing.T, digest string) (root map[string]string, manifests []map[string]string) {
 	t.Helper()
 	m := s.document(t, digest)
@@ -269,8 +269,7 @@ func (s *stepBuilder) document(t *testing.T, digest string) (d document) {
 	return d
 }
 
-// With an epoch the same inputs are the same bytes, whatever daemon builds them in whatever folder from files of
-// whatever age.
+// With an epoch the same inputs make the same bytes, whatever the daemon, the folder and the age of the files.
 func TestEpochMakesTheDigestReproducible(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -292,7 +291,7 @@ func TestEpochMakesTheDigestReproducible(t *testing.T) {
 	}
 }
 
-// writeTree makes a tree of some files, directories and links whose times are so long ago.
+// writeTree makes a tree of files, directories and links of the given age.
 func writeTree(t *testing.T, dir string, age time.Duration) {
 	t.Helper()
 	writeFile(filepath.Join(dir, "sub", "a"), "a")

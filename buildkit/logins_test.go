@@ -8,8 +8,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// The program's own secret for a host is not covered by the login in a URL, and a user without a password is none to
-// git.
+// The program's own secret for a host comes before the login in a URL. For git, a user without a password is no login.
 func TestLoginsBecomeSecrets(t *testing.T) {
 	t.Parallel()
 	mine := func(context.Context) ([]byte, error) { return nil, nil }

@@ -14,13 +14,13 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// neverResolve is a name server that does not answer.
+// neverResolve waits until its context ends, as a lookup does if the name server does not answer.
 func neverResolve(ctx context.Context, _ string) ([]netip.Addr, error) {
 	<-ctx.Done()
 	return nil, &net.DNSError{Err: "i/o timeout", IsTimeout: true}
 }
 
-// Whoever runs the name server of a host is slow to us, and then leads the daemon to this machine.
+// A name server could be slow to answer this process, and then lead the daemon to this machine.
 func TestSilentNameServer(t *testing.T) {
 	for _, key := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
 		t.Setenv(key, "")
@@ -83,7 +83,7 @@ func TestSilentNameServer(t *testing.T) {
 	}
 }
 
-// Only "no such host" is an answer. What failed because the build ended is not remembered.
+// Only "no such host" is an answer. A failure because the build ended is not remembered.
 func TestLookupErrors(t *testing.T) {
 	t.Parallel()
 	broken := &net.DNSError{Err: "server misbehaving", IsTemporary: true}
@@ -116,7 +116,7 @@ func TestLookupErrors(t *testing.T) {
 	}
 }
 
-// The remedy for a git repository is a location that a named context takes.
+// A named context takes the URL of a git repository, not the form user@host:path.
 func TestNamedLocation(t *testing.T) {
 	t.Parallel()
 	for location, want := range map[string]string{

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(daemontest.Main(m, &shared, &quiet, &stuck, &alone))
 }
 
-// daemonClient is connected to it.
+// daemonClient returns a client of the shared daemon.
 func daemonClient(t testing.TB) *client.Client {
 	t.Helper()
 	c, err := dialOnce(shared.Endpoint(t))
@@ -48,7 +48,7 @@ var connection struct {
 	err error
 }
 
-// dialOnce dials once. The connection ends with the daemon.
+// dialOnce connects to the daemon at the first call. The connection ends with the daemon.
 func dialOnce(endpoint string) (*client.Client, error) {
 	connection.Do(func() { connection.Client, connection.err = buildkit.Dial(context.Background(), endpoint) })
 	return connection.Client, connection.err

@@ -14,7 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// What changes between the hash and the build ends the build with its path, and no manifest reaches the registry.
+// A file that changes between the hash and the build ends the build. The error has its path, and no manifest reaches
+// the registry.
 func TestAFileThatChangesAfterTheHashEndsTheBuild(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 20

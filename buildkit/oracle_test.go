@@ -25,8 +25,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// recorder serves raw directories in a session with fsutil's filters, as BuildKit's own client does, and records all
-// that is sent. It shares no code with what it judges.
+// recorder serves raw directories in a session with fsutil's filters, as BuildKit's own client does. It records all
+// that is sent. It shares no code with package source, which it checks.
 type recorder struct {
 	dirs  map[string]string // by local source
 	whole bool              // contexts are sent whole, whatever part of them is asked for
@@ -76,7 +76,7 @@ func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 		ExcludePatterns: decodeMetadata(md, "exclude-patterns"),
 		FollowPaths:     decodeMetadata(md, "followpaths"),
 	}
-	// The frontend reads the ignore file without heeding it; what follows from it is recorded.
+	// The frontend reads the ignore file itself. The record has the files that remain, not the ignore file.
 	ignoreFile := len(filter.ExcludePatterns) == 0 && slices.Equal(filter.FollowPaths, []string{".dockerignore"})
 	if r.whole && name != "dockerfile" && !ignoreFile {
 		filter.FollowPaths, filter.IncludePatterns = nil, nil
@@ -88,14 +88,14 @@ func (r *recorder) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	if ignoreFile {
 		return fsutil.Send(stream.Context(), stream, filtered, nil)
 	}
-	// Send does this too: the first name of a file with several is seldom the one that is sent.
+	// Send does this too: if a file has several names, the first one is seldom the one that is sent.
 	filtered = fsutil.WithHardlinkReset(filtered)
 	return fsutil.Send(
 		stream.Context(), stream, &recordingFS{FS: filtered, unfiltered: owned, recorder: r, source: name}, nil,
 	)
 }
 
-// decodeMetadata decodes metadata that is marked as percent-encoded.
+// decodeMetadata returns the values of a key, and decodes those that are marked as percent-encoded.
 func decodeMetadata(md metadata.MD, key string) []string {
 	raw := md[key]
 	if marked := md[key+"-encoded"]; len(marked) == 0 || marked[0] != "1" && marked[0] != "true" {
@@ -120,17 +120,18 @@ func (r *recorder) note(source, path string, change func(*sentFile)) {
 	r.sent[source+"/"+path] = f
 }
 
-// recordingFS tells its recorder what passes through it. In one thing it is not as BuildKit's own client. fsutil's
-// filter reads an ignore file in two ways: its walk asks which patterns match the folder above a file and, from there,
-// which match the file, so that a pattern that only repeats what an earlier one says of the folder is passed over; its
-// Open asks all of them of the file and of each folder above it. After
+// recordingFS records the files that pass through it. In one case it differs from BuildKit's own client.
+//
+// fsutil's filter reads an ignore file in two ways. Its walk applies the patterns to the folder above a file first. A
+// pattern that repeats an earlier one about the folder has no effect then. Its Open applies all patterns to the file
+// and to each folder above it. After
 //
 //	dist
 //	!dist/app.js
 //	**/dist
 //
-// dist/app.js is in the walk and cannot be opened, and fsutil.Send takes what cannot be opened for an empty file.
-// Nobody means that: the recorder opens what the walk took, as source.Server does.
+// dist/app.js is in the walk and cannot be opened. fsutil.Send then sends an empty file, which nobody wants. So the
+// recorder opens every file of the walk, as source.Server does.
 // TestBuildKitsClientEmptiesAnIgnoreException shows what BuildKit's own client does.
 type recordingFS struct {
 	fsutil.FS
@@ -183,12 +184,12 @@ func (f *recordedFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// record is what a build received, one line for each path, as far as it has a say in an image: names, types,
-// permissions but group and other write, texts of links, contents. Owners and times are none of it, nor are extended
+// record is what a build received, one line for each path. A line has everything that an image depends on: name, type,
+// permissions without write for group and others, text of a link, content. It lacks owners, times and extended
 // attributes: see the package comment of source.
 type record map[string]string
 
-// record sums up what was sent. Hard links count as the files that they are.
+// record returns the record of everything that was sent. A hard link counts as a file.
 func (r *recorder) record() (record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -217,7 +218,7 @@ func (r *recorder) record() (record, error) {
 	return lines, nil
 }
 
-// hasEmptiedFile tells whether BuildKit's own client would have sent an empty file for one that has content.
+// hasEmptiedFile reports whether BuildKit's own client would have sent an empty file in place of one with content.
 func (r *recorder) hasEmptiedFile() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -231,7 +232,7 @@ func (r *recorder) hasEmptiedFile() bool {
 
 func (r record) String() string { return diff(nil, r) }
 
-// diff lists what two records do not have in common; it is empty when they are equal.
+// diff lists the differences of two records; "" if they are equal.
 func diff(before, after record) string {
 	var text strings.Builder
 	all := record{}

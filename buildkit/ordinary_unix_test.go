@@ -23,10 +23,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// ordinaryRole makes the test binary an ordinary user's process that loads and builds a folder: see ordinary.
+// ordinaryRole is the argument that makes the test binary run as an ordinary user's process: see ordinaryUser.
 const ordinaryRole = "buildkit-test-ordinary"
 
-// ordinaryUser is what such a process does, in this order.
+// ordinaryUser has the settings of a process of an ordinary user that loads and builds a folder.
 type ordinaryUser struct {
 	Dir        string
 	Endpoint   string // build there too; "": only load
@@ -36,7 +36,8 @@ type ordinaryUser struct {
 	Unreadable string // loses its permissions between loading and building
 }
 
-// runOrdinaryUser prints the error of the load or the build, or "ok" and the hash.
+// runOrdinaryUser runs such a process if args ask for it. It prints the error of the load or the build, or "ok" and the
+// hash.
 func runOrdinaryUser(args []string) (handled bool, code int) {
 	if len(args) != 2 || args[0] != ordinaryRole {
 		return false, 0
@@ -90,7 +91,7 @@ func hashOf(inputs *inputs.Inputs) string {
 	return inputs.Hash()
 }
 
-// limitFiles lets this process open n files more.
+// limitFiles lets this process open n more files.
 func limitFiles(n int) {
 	probe, err := unix.Open("/dev/null", unix.O_RDONLY, 0) // the lowest number that is free
 	must(err)
@@ -99,7 +100,7 @@ func limitFiles(n int) {
 	must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit}))
 }
 
-// start runs such a process to its end.
+// start runs the process and returns its output.
 func (o ordinaryUser) start(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -117,7 +118,7 @@ func (o ordinaryUser) start(t *testing.T) string {
 	return strings.TrimSpace(string(output))
 }
 
-// publicDir is a new folder that every user can look into.
+// publicDir returns a new folder that every user can read.
 func publicDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -125,7 +126,8 @@ func publicDir(t *testing.T) string {
 	return dir
 }
 
-// sharedDir is a folder that every user can get at, with n files, of which the user of the given number is the owner.
+// sharedDir returns a folder with n files that every user can reach. The files belong to the user with the number
+// owner.
 func sharedDir(t *testing.T, n, owner int) string {
 	t.Helper()
 	dir := publicDir(t)
@@ -170,7 +172,7 @@ func TestAFileThatBecameUnreadableIsAnError(t *testing.T) {
 	}
 }
 
-// proxyDaemon is the tests' daemon on a socket that every user can get at.
+// proxyDaemon makes the tests' daemon available on a socket that every user can reach. It returns the endpoint.
 func proxyDaemon(t *testing.T) string {
 	t.Helper()
 	endpoint, socket := shared.Endpoint(t), filepath.Join(publicDir(t), "s")
@@ -200,7 +202,7 @@ func forward(near net.Conn, socket string) {
 	both.Wait()
 }
 
-// Without the ignore file the image would have what it excludes.
+// If the build ignored the error, the image would have the files that the ignore file excludes.
 func TestAnIgnoreFileThatCannotBeReadIsAnError(t *testing.T) {
 	t.Parallel()
 	dir := sharedDir(t, 5, nobody)

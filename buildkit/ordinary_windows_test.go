@@ -1,4 +1,4 @@
 package buildkit_test
 
-// runOrdinaryUser has no role to play: users and limits of a process are those of Unix.
+// runOrdinaryUser does nothing, because these tests need the users and limits of Unix.
 func runOrdinaryUser([]string) (handled bool, code int) { return false, 0 }

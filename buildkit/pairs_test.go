@@ -14,10 +14,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// Each file of testdata/pairs holds two builds, of which it says in its first line whether their hashes are equal or
-// differ. Its files are of both; those below 1/ and 2/ only of the first or the second. context/ is the main context
-// with the Dockerfile, any other folder is a named context. What an archive cannot hold is in the lines between: "1",
-// "2" or "both", and then one of
+// Each file of testdata/pairs has two builds. Its first line says whether their hashes are equal or differ. Both builds
+// have its files, but only the first has those below 1/, and only the second those below 2/. context/ is the main
+// context with the Dockerfile. Any other folder is a named context. The lines after the first do what an archive cannot
+// hold. They begin with "1", "2" or "both", and go on with one of
 //
 //	chmod MODE PATH    chown UID PATH    touch PATH     link PATH TEXT     hardlink PATH TO
 //	mkdir PATH         remove PATH       write PATH TEXT                   watch all
@@ -48,7 +48,7 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// hashOfSide is the hash of the first or the second build, "1" or "2".
+// hashOfSide returns the hash of the first or the second build, "1" or "2".
 func hashOfSide(t *testing.T, archive *txtar.Archive, script, side string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -94,7 +94,8 @@ func hashOfSide(t *testing.T, archive *txtar.Archive, script, side string) strin
 	return inputs.Hash()
 }
 
-// splitWords are separated by spaces; those in double quotes may hold anything. A line that begins with # has none.
+// splitWords splits a line at spaces. A word in double quotes may have any character. A line that begins with # has no
+// words.
 func splitWords(t *testing.T, line string) (words []string) {
 	t.Helper()
 	line = strings.TrimSpace(line)

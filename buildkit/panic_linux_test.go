@@ -11,15 +11,17 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// brokenSink panics when the daemon sends.
+// brokenSink panics when the daemon sends data.
 type brokenSink struct{ buildkit.Sink }
 
 func (brokenSink) Write([]byte) (int, error) { panic("in a sink") }
 func (brokenSink) Abort() error              { return nil }
 
-// A panic in code that the daemon, BuildKit's client or the status calls fails that build with the reason, and the next
-// build succeeds. Each build has a step of its own: a cached step asks for no secret. Each has a client of its own:
-// Solve closes the client of a build that does not end in time.
+// A panic in a callback of the daemon, of BuildKit's client or of the status fails that build, with the reason. The
+// next build succeeds.
+//
+// Each build has its own step, because a cached step asks for no secret. Each has its own client, because Solve closes
+// the client of a build that does not end in time.
 func TestAPanicEndsOneBuild(t *testing.T) {
 	t.Parallel()
 	asked := 0

@@ -2,7 +2,7 @@ package buildkit
 
 import "github.com/moby/buildkit/session"
 
-// PolicyOf is what a daemon asks under a guard, whichever frontend runs.
+// PolicyOf returns the policy that a daemon asks under a guard, whichever frontend runs.
 func PolicyOf(guard *Guard) session.Attachable {
 	redact := &redaction{}
 	policy := &sourcePolicy{

@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
-// A frontend that another frontend calls inside the daemon does not pass this process, but the daemon asks about it all
-// the same.
+// A frontend inside the daemon may call another one without this process. The daemon asks the policy about that one
+// too.
 func TestFrontendCalledByAFrontend(t *testing.T) {
 	t.Parallel()
 	ref, err := busybox()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// change does one random thing to the project and says what. Some things cannot be done everywhere: "" then.
+// change makes one random change to the project and describes it. It returns "" if the change cannot be made here.
 func (d dice) change(p project) string {
 	folders := []string{p.plan.Files.Context, p.plan.Files.Context}
 	for _, name := range slices.Sorted(maps.Keys(p.plan.Files.Named)) {
@@ -126,7 +126,7 @@ func (d dice) changeLink(dir, path, full string) string {
 	return fmt.Sprintf("leads to %q", text)
 }
 
-// changeAny is for files, folders and links alike.
+// changeAny makes a change that works for files, folders and links.
 func (d dice) changeAny(dir, full string, info fs.FileInfo) string {
 	if filepath.Base(full) == "Dockerfile" {
 		return ""
@@ -162,7 +162,7 @@ func (d dice) changeAny(dir, full string, info fs.FileInfo) string {
 	}
 }
 
-// changeIgnore edits an ignore file, or makes or removes one.
+// changeIgnore edits, makes or removes an ignore file.
 func (d dice) changeIgnore(p project, dir string) string {
 	file := filepath.Join(dir, ".dockerignore")
 	if d.oneIn(3) {

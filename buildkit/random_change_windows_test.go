@@ -2,7 +2,7 @@ package buildkit_test
 
 import "time"
 
-// Random builds run where the embedded daemon does, on Linux. These let the tests compile.
+// Random builds run on Linux only, as the embedded daemon does. These methods let the tests compile.
 
 func (dice) attribute(string) error { return nil }
 

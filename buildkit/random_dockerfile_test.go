@@ -18,13 +18,13 @@ var excludeRate = flag.Int(
 	"excluding", 4, "one in so many COPY instructions of random Dockerfiles leaves something out",
 )
 
-// project is a random build: a context, perhaps named contexts, a Dockerfile in the context or beside it.
+// project is a random build. It has a context, perhaps named contexts, and a Dockerfile in the context or beside it.
 type project struct {
 	root string // of all its folders
 	plan inputs.Plan
 }
 
-// sources are the directories by the names of the oracle's local sources.
+// sources returns the directories by the names of the oracle's local sources.
 func (p project) sources() map[string]string {
 	sources := map[string]string{"context": p.plan.Files.Context, "dockerfile": filepath.Dir(p.plan.Files.Dockerfile)}
 	for name, dir := range p.plan.Files.Named {
@@ -57,7 +57,7 @@ func (d dice) project(root string) project {
 	return p
 }
 
-// options are those of the plan, and the Dockerfile.
+// options sets random options of the plan, and writes the Dockerfile.
 func (d dice) options(p *project) {
 	p.plan.Files.Dockerfile = filepath.Join(p.plan.Files.Context, "Dockerfile")
 	if d.oneIn(3) {
@@ -80,7 +80,7 @@ func (d dice) options(p *project) {
 	}
 }
 
-// ignoreFile is a random ignore file for dir.
+// ignoreFile returns a random ignore file for dir.
 func (d dice) ignoreFile(dir string) string {
 	known := entries(dir)
 	var lines []string
@@ -114,7 +114,7 @@ func (d dice) ignoreFile(dir string) string {
 	return text
 }
 
-// dockerfile is a random Dockerfile over scratch: nothing is pulled and nothing runs.
+// dockerfile returns a random Dockerfile that begins with scratch. It pulls no image and runs no process.
 func (d dice) dockerfile(p project) string {
 	w := writer{dice: d, project: p}
 	if d.oneIn(8) {
@@ -147,7 +147,7 @@ type writer struct {
 
 func (w *writer) line(format string, args ...any) { fmt.Fprintf(&w.text, format+"\n", args...) }
 
-// instruction writes one instruction that reads from a context, or changes what others read.
+// instruction writes one instruction that reads from a context, or one that affects the others.
 func (w *writer) instruction(stage int) {
 	onBuild := ""
 	if w.oneIn(20) {
@@ -192,7 +192,7 @@ func (w *writer) flags(dir string) string {
 	return flags
 }
 
-// exclude leaves out one to three patterns, some of them with an exception.
+// exclude returns flags that exclude one to three patterns, some of them with an exception.
 func (w *writer) exclude(dir string) (flags string) {
 	for range 1 + w.IntN(2)*w.IntN(3) {
 		pattern := w.pattern(dir)
@@ -205,7 +205,7 @@ func (w *writer) exclude(dir string) (flags string) {
 	return flags
 }
 
-// pattern is what an instruction leaves out: often something that is there.
+// pattern returns a pattern for --exclude, which often matches an existing file.
 func (w *writer) pattern(dir string) string {
 	target := pick(w.dice, plainNames...)
 	known := slices.DeleteFunc(
@@ -221,8 +221,8 @@ func (w *writer) pattern(dir string) string {
 	)
 }
 
-// sources are one to three paths of dir, some as wildcards, seldom one that is not there. None begins with !, for which
-// BuildKit's client sends nothing, so that COPY takes what other instructions happen to ask for.
+// sources returns one to three paths of dir, some as wildcards. Seldom one of them does not exist. None begins with !:
+// BuildKit's client sends nothing for such a path, and COPY then takes files that other instructions asked for.
 func (w *writer) sources(dir string) (sources []string) {
 	known := slices.DeleteFunc(entries(dir), func(source string) bool {
 		_, err := os.Stat(filepath.Join(dir, source))
@@ -244,7 +244,7 @@ func (w *writer) sources(dir string) (sources []string) {
 	return sources
 }
 
-// quote is the JSON form, in which any name can be written.
+// quote returns the sources and the destination in JSON, which allows any name.
 func (w *writer) quote(sources []string, destination string) string {
 	text, err := json.Marshal(append(sources, destination))
 	must(err)

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// dice makes random choices that its seed repeats.
+// dice makes random choices. The same seed makes the same choices.
 type dice struct{ *rand.Rand }
 
 func newDice(seed uint64) dice { return dice{rand.New(rand.NewPCG(seed, 0x6275696c646b6974))} }
 
-// oneIn is true once in n times.
+// oneIn returns true once in n times.
 func (d dice) oneIn(n int) bool { return d.IntN(n) == 0 }
 
-// pick is one of the choices; one that is given twice is twice as likely.
+// pick returns one of the choices. A choice that is given twice is twice as likely.
 func pick[T any](d dice, choices ...T) T { return choices[d.IntN(len(choices))] }
 
 // Names with meaning to shells, patterns, ignore files, sorting and Unicode. The plain ones come first and often.
@@ -54,7 +54,8 @@ func (d dice) dirMode() fs.FileMode {
 	return pick(d, fs.FileMode(0o755), 0o755, 0o755, 0o775, 0o700, 0o777|fs.ModeSticky, 0o755|fs.ModeSetgid)
 }
 
-// linkText may lead to a sibling, a directory, itself, out of the context, or nowhere.
+// linkText returns the text of a link. It may lead to a sibling, a directory, the link itself, out of the context, or
+// nowhere.
 func (d dice) linkText(existing []string, self string) string {
 	if len(existing) > 0 && d.IntN(3) > 0 {
 		target := pick(d, existing...)
@@ -71,7 +72,7 @@ func (d dice) linkText(existing []string, self string) string {
 	)
 }
 
-// addEntries fills a directory with n entries below dir.
+// addEntries makes n entries below dir.
 func (d dice) addEntries(dir string, n int) {
 	dirs, all := []string{""}, []string{}
 	for range n {
@@ -89,7 +90,7 @@ func (d dice) addEntries(dir string, n int) {
 	}
 }
 
-// add makes one entry, and tells whether it is a directory.
+// add makes one entry, and reports whether it is a directory.
 func (d dice) add(dir, path string, existing []string) bool {
 	full := filepath.Join(dir, path)
 	switch roll := d.IntN(20); {
@@ -114,7 +115,7 @@ func (d dice) add(dir, path string, existing []string) bool {
 	return false
 }
 
-// setTime sets a time of some days ago, sometimes one that other files have too.
+// setTime sets the time of a file to some days ago. Sometimes other files have the same time.
 func (d dice) setTime(path string) {
 	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSymlink != 0 {
 		return
@@ -126,7 +127,7 @@ func (d dice) setTime(path string) {
 	must(os.Chtimes(path, stamp, stamp))
 }
 
-// archive is a tar file, which ADD unpacks.
+// archive returns a tar file, which ADD unpacks.
 func (d dice) archive() []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -140,7 +141,7 @@ func (d dice) archive() []byte {
 	return b.Bytes()
 }
 
-// entries are the paths below dir, in order.
+// entries returns the paths below dir, in order.
 func entries(dir string) (paths []string) {
 	must(filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if path != dir {
@@ -153,7 +154,7 @@ func entries(dir string) (paths []string) {
 	return paths
 }
 
-// render writes a tree down so that a person can make it again.
+// render returns a tree as text from which a person can make it again.
 func render(dir string) string {
 	var text strings.Builder
 	for _, path := range entries(dir) {
@@ -171,7 +172,7 @@ func render(dir string) string {
 	return text.String()
 }
 
-// must ends a test in which the machine itself does not work.
+// must panics for an error of the machine itself.
 func must(err error) {
 	if err != nil {
 		panic(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// What a Dockerfile may have the daemon of ours fetch, in every way of writing it.
+// The table has what a Dockerfile may make the plugin's own daemon fetch, with each way to write an address.
 func TestWhatADockerfileMayReach(t *testing.T) {
 	t.Parallel()
 	resolve := func(_ context.Context, host string) ([]netip.Addr, error) {

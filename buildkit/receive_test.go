@@ -17,7 +17,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// What a daemon sends becomes a plain file of this user, or nothing.
+// An exported entry becomes a plain file of this user, or is left out.
 func TestExportedFilesArePlain(t *testing.T) {
 	t.Parallel()
 	capability := map[string][]byte{"security.capability": {1}, "user.note": {2}, "trusted.overlay.opaque": {3}}
@@ -60,7 +60,7 @@ func TestExportedFilesArePlain(t *testing.T) {
 	}
 }
 
-// An archive is unpacked into its folder, whatever is in either.
+// unpack writes nothing outside of its folder, whatever the names in the archive and the links in the folder.
 func TestUnpackStaysInItsFolder(t *testing.T) {
 	t.Parallel()
 	for name, wrong := range map[string]bool{
@@ -108,7 +108,7 @@ func tarOf(t *testing.T, name string) []byte {
 	return b.Bytes()
 }
 
-// A file that cannot take its place leaves nothing, and a link out of the project is not followed.
+// A sink that cannot be committed leaves no file. NewFile does not follow a link out of the project.
 func TestNewFileLeavesNothing(t *testing.T) {
 	t.Parallel()
 	top := t.TempDir()

@@ -60,7 +60,7 @@ func redactInPieces(r *redaction, text string, size int) string {
 	return shown.String()
 }
 
-// In "user:password" the password begins anywhere in a group of three bytes.
+// In the base64 text of "user:password" the password may begin at any of the three bytes of a group.
 func TestRedactionFindsASecretInsideBase64(t *testing.T) {
 	t.Parallel()
 	const secret = "correct-horse-battery"
@@ -88,13 +88,13 @@ func TestRedactionPrefersTheLongerSecret(t *testing.T) {
 	if got := r.hide(printed); got != want {
 		t.Errorf("got %q", got)
 	}
-	// the end could be a secret's
+	// The end could be the beginning of a secret.
 	if got := redactInPieces(r, printed, 3); got != "[secret] [secret] [secret]-and-yours [secret]" {
 		t.Errorf("in pieces: got %q", got)
 	}
 }
 
-// Standard output and standard error come in turns, each in pieces of its own.
+// The pieces of standard output and standard error alternate.
 func TestAStepsOutputIsRedacted(t *testing.T) {
 	t.Parallel()
 	r := &redaction{}

@@ -45,7 +45,7 @@ func TestAStepReadsItsSecret(t *testing.T) {
 	}
 }
 
-// The next build has another value, and builds nothing: what was built with the old one stays.
+// A build with another value of the secret takes the step from the cache.
 func TestChangedSecretBuildsNothing(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -60,7 +60,7 @@ func TestChangedSecretBuildsNothing(t *testing.T) {
 	}
 }
 
-// A step that prints its secret in all the forms that are known, and then fails.
+// leakSecret is a step that prints its secrets in all the forms that redaction finds.
 const leakSecret = `RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B ` +
 	`cat /run/secrets/a && cat /run/secrets/a >&2 && echo && ` +
 	`for c in $(cat /run/secrets/a | sed "s/./& /g"); do printf %s "$c"; done && echo && base64 </run/secrets/a && ` +
@@ -157,7 +157,7 @@ func TestMissingSecret(t *testing.T) {
 	}
 }
 
-// What cannot be looked up ends the build before it starts.
+// A secret that cannot be looked up ends the build before it starts.
 func TestUnreadableSecretEndsTheBuildAtOnce(t *testing.T) {
 	t.Parallel()
 	missing := func(context.Context) ([]byte, error) { return nil, errors.New("no such variable") }
@@ -185,7 +185,7 @@ func wantNoCanary(t *testing.T, where string, data []byte) {
 	}
 }
 
-// processArguments are the arguments of every process.
+// processArguments returns the arguments of every process.
 func processArguments(t *testing.T) (all []byte) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -199,8 +199,8 @@ func processArguments(t *testing.T) (all []byte) {
 	return all
 }
 
-// daemonFiles are the files of the daemon but for the snapshots and for what runc is told of steps that run now, of
-// other tests.
+// daemonFiles returns the content of the daemon's files. It skips the snapshots, and the files of runc about running
+// steps, which belong to other tests.
 func daemonFiles(t *testing.T, dir string) (all []byte) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

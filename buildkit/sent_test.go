@@ -13,8 +13,8 @@ import (
 	"github.com/moby/buildkit/client"
 )
 
-// waitForRelease waits until the daemon has let go of what earlier builds used, which it does after their end: while it
-// holds a tree, it takes a new transfer for another one.
+// waitForRelease waits until the daemon has released the trees of earlier builds, which it does after their end. While
+// it holds a tree, a new transfer sends everything.
 func (b *testBuilder) waitForRelease(t testing.TB) {
 	t.Helper()
 	ctx, stop := context.WithTimeoutCause(t.Context(), caseLimit, errors.New("the daemon does not come to rest"))
@@ -32,7 +32,7 @@ func (b *testBuilder) waitForRelease(t testing.TB) {
 	}
 }
 
-// Of some hundred files only the one that changed is sent, again and again.
+// Each build sends only the file that has changed, not the other hundreds.
 func TestOnlyTheChangedFileIsSent(t *testing.T) {
 	t.Parallel()
 	b, dir := newTestBuilderOn(t, &quiet), t.TempDir()

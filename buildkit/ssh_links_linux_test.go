@@ -15,7 +15,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// A link of the project leads neither to a key outside of it nor to any agent. What the program names itself is taken.
+// A link in the project must not lead to a key outside of it or to any agent. A path that the program names itself may.
 func TestLinksToSSHAgents(t *testing.T) {
 	t.Parallel()
 	top, err := os.MkdirTemp("", "k") //nolint:usetesting // a short path

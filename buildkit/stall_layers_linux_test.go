@@ -32,7 +32,7 @@ import (
 
 const testStallTimeout = 1500 * time.Millisecond
 
-// noise is content that cannot be compressed, another in each run.
+// noise returns random content, which cannot be compressed.
 func noise(size int) []byte {
 	content := make([]byte, size)
 	seed := [32]byte{}
@@ -41,7 +41,7 @@ func noise(size int) []byte {
 	return content
 }
 
-// pacedWriter answers with the first part of a body, and then with nothing, or slowly with the rest.
+// pacedWriter sends the first part of a body, and then nothing, or the rest slowly.
 type pacedWriter struct {
 	http.ResponseWriter
 	req   *http.Request
@@ -73,7 +73,8 @@ func (p *pacedWriter) Write(data []byte) (n int, err error) {
 	return n, nil
 }
 
-// pacedServer serves files and git repositories of a folder, paced after so many bytes of an answer.
+// pacedServer serves files and git repositories of a folder through a pacedWriter. after is the length of the first
+// part.
 func pacedServer(t *testing.T, dir string, after int, pause time.Duration) *httptest.Server {
 	t.Helper()
 	backend, err := exec.Command("git", "--exec-path").Output()
@@ -124,7 +125,7 @@ func writeRepository(t *testing.T, dir string) {
 	}
 }
 
-// writeArchive makes a context of which most is noise.
+// writeArchive makes the archive of a context, most of which is noise.
 func writeArchive(t *testing.T, dir string) {
 	t.Helper()
 	work := t.TempDir()
@@ -143,7 +144,8 @@ func writeArchive(t *testing.T, dir string) {
 	}
 }
 
-// solveAlone builds on the daemon whose traffic is that of one test only.
+// solveAlone builds on a daemon that no other test uses at the same time, so that all of its traffic is that of this
+// build.
 func solveAlone(t *testing.T, b *testBuilder, plan inputs.Plan, access buildkit.Access) error {
 	t.Helper()
 	ctx, stop := context.WithTimeoutCause(t.Context(), caseLimit, errors.New("nobody ended the wait"))
@@ -158,7 +160,7 @@ func solveAlone(t *testing.T, b *testBuilder, plan inputs.Plan, access buildkit.
 	return err
 }
 
-// A server of a context that stops in the middle is given up by name. One that is slow is not.
+// A build ends if the server of a context stops in the middle. The error names the server. A slow server is no stall.
 func TestStalledContextServer(t *testing.T) {
 	t.Parallel()
 	b := newTestBuilderOn(t, &alone)
@@ -192,7 +194,8 @@ func TestStalledContextServer(t *testing.T) {
 	}
 }
 
-// A registry that stops in the middle of a base image's layer, or before its first byte, is given up by name.
+// A build ends if a registry stops in the middle of a base image's layer, or before its first byte. The error names the
+// registry.
 func TestStalledBaseImage(t *testing.T) {
 	t.Parallel()
 	b := newTestBuilderOn(t, &alone)
@@ -261,7 +264,7 @@ func largeImage(t *testing.T, host string) (ref, layer string) {
 	return tag.Name(), digest.String()
 }
 
-// A step that says nothing for longer than any server may be silent runs to its end.
+// A step without output for longer than the StallTimeout runs to its end.
 func TestSilentStepIsNoStall(t *testing.T) {
 	t.Parallel()
 	base, err := busybox()

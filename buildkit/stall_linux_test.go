@@ -14,7 +14,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// delayAnswer keeps the daemon waiting for longer than the silence of the tests.
+// delayAnswer answers later than the StallTimeout of the tests.
 func delayAnswer(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	select {
 	case <-time.After(3 * time.Second):
@@ -48,7 +48,7 @@ func readSlowly(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	next.ServeHTTP(w, req)
 }
 
-// A registry that does not say what a base image is is given up, with its name.
+// A build ends if a registry does not answer about a base image. The error names the image.
 func TestStalledResolve(t *testing.T) {
 	t.Parallel()
 	b := newTestBuilder(t)
@@ -69,7 +69,7 @@ func TestStalledResolve(t *testing.T) {
 	}
 }
 
-// A registry that takes a cache and answers nothing is given up as well, in words of its own.
+// A build ends with a *StalledCacheError if a registry takes a cache and does not answer.
 func TestStalledCacheExport(t *testing.T) {
 	t.Parallel()
 	b := newTestBuilder(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// stepBuilder builds Dockerfiles with steps that run, on the tests' daemon.
+// stepBuilder builds Dockerfiles whose steps run processes, on the tests' daemon.
 type stepBuilder struct {
 	*testBuilder
 	base string // a reference to busybox
@@ -38,7 +38,7 @@ func newStepBuilder(t *testing.T) *stepBuilder {
 	return &stepBuilder{testBuilder: newTestBuilder(t), base: base}
 }
 
-// busybox is on a registry that ends with this process.
+// busybox pushes the image busybox to a registry of this process and returns its reference.
 var busybox = sync.OnceValues(func() (string, error) {
 	registry, err := registrytest.Start("127.0.0.1:0")
 	if err != nil {
@@ -47,8 +47,8 @@ var busybox = sync.OnceValues(func() (string, error) {
 	return stack.PushBusybox(context.Background(), "../.cache/fixtures", registry.Host())
 })
 
-// plan is a Dockerfile on busybox in an empty context. Its steps are of this test alone: the daemon has no results of
-// them.
+// plan returns a plan for a Dockerfile on busybox, with an empty context. The daemon has no cache of its steps, because
+// they depend on the repository of this test.
 func (s *stepBuilder) plan(t *testing.T, dockerfile string) inputs.Plan {
 	t.Helper()
 	plan := inlinePlan(
@@ -58,7 +58,7 @@ func (s *stepBuilder) plan(t *testing.T, dockerfile string) inputs.Plan {
 	return plan
 }
 
-// solve loads and builds.
+// solve loads and solves a plan.
 func (s *stepBuilder) solve(ctx context.Context, plan inputs.Plan, access buildkit.Access) (buildkit.Built, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("the build took too long"))
 	defer stop()
@@ -76,7 +76,7 @@ func (s *stepBuilder) report(e buildkit.Event) {
 	s.events = append(s.events, e)
 }
 
-// image is what was built, of one platform.
+// image pulls an image of one platform.
 func (s *stepBuilder) image(t *testing.T, built buildkit.Built) v1.Image {
 	t.Helper()
 	ref, err := name.NewDigest(s.repository + "@" + built.Digest)
@@ -103,7 +103,7 @@ func (s *stepBuilder) tag(t *testing.T, built buildkit.Built, label string) stri
 	return ref.Name()
 }
 
-// fileContent is the content of a file of the image.
+// fileContent returns the content of a file of the image.
 func (s *stepBuilder) fileContent(t *testing.T, built buildkit.Built, path string) string {
 	t.Helper()
 	content := mutate.Extract(s.image(t, built))

@@ -14,7 +14,7 @@ import (
 
 const layerDigest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// reportedSteps are steps as a daemon reports them, with what is said of each while it runs.
+// reportedSteps are steps as a daemon reports them, with the wait for each of them.
 var reportedSteps = map[string]struct {
 	step     string
 	statuses []*client.VertexStatus
@@ -95,7 +95,6 @@ var reportedSteps = map[string]struct {
 	},
 }
 
-// TestWaitsOfABuild holds what is said of the steps that a daemon reports.
 func TestWaitsOfABuild(t *testing.T) {
 	t.Parallel()
 	for name, c := range reportedSteps {

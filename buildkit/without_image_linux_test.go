@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// startedSteps are the names of the steps that began.
+// startedSteps returns the names of the steps that began.
 func (s *stepBuilder) startedSteps() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,7 +23,7 @@ func (s *stepBuilder) startedSteps() string {
 	return strings.Join(names, "\n")
 }
 
-// The steps run, what is asked for is left, and no image is exported beside it.
+// The steps run and the export is written, without an image.
 func TestWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM base AS test\nRUN echo tested\nFROM base\nRUN echo made >/made\n"
@@ -81,7 +81,7 @@ func TestWithoutAnImage(t *testing.T) {
 	}
 }
 
-// Nobody gets the image, and yet each step must come right.
+// A step that fails ends the build even if no image is made.
 func TestFailingStepWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
