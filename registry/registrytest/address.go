@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// OwnAddress is one of this machine's that is not loopback.
+// OwnAddress returns an address of this machine that is not loopback. It skips the test when there is none.
 func OwnAddress(t testing.TB) string {
 	t.Helper()
 	addresses, err := net.InterfaceAddrs()

@@ -1,8 +1,9 @@
 package registrytest
 
 import (
+	"fmt"
 	"maps"
-	"path"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -18,23 +19,22 @@ const (
 	Region  = "eu-west-1"
 )
 
-// How a repository treats its tags. The exclusions of a repository turn it round for the tags that they match.
-const (
-	Mutable                = "MUTABLE"
-	Immutable              = "IMMUTABLE"
-	MutableWithExclusion   = "MUTABLE_WITH_EXCLUSION"
-	ImmutableWithExclusion = "IMMUTABLE_WITH_EXCLUSION"
-)
-
 // tokenLife is how long a token of Amazon ECR is good.
 const tokenLife = 12 * time.Hour
 
-// ECR is a Registry with the manners of Amazon ECR, and with its API, both at the same host: the registry at /v2/, the
-// API (JSON, with signatures that are read but not checked), its public twin's GetAuthorizationToken and STS's
-// AssumeRole at /. Without a repository nothing can be pushed; who pushes needs a token that has not expired; tags may
-// be immutable; nothing is deleted through the registry.
+// tokenUser is the user name of all tokens.
+const tokenUser = "AWS"
+
+// TokenMark is part of every token, for tests that look for places where none may be.
+const TokenMark = "ecr-token-canary"
+
+// ECR is a Registry that behaves like Amazon ECR, with its API at the same host. The registry is at /v2/. At / are the
+// API (JSON, with signatures that are read but not checked), GetAuthorizationToken of the public API, and AssumeRole of
+// STS.
 //
-// It is as strict as the real one was seen or documented to be, and knows what the tests of this module need, no more.
+// A push needs a repository and a token that has not expired. Tags may be immutable. Nothing is deleted through the
+// registry. ECR is as strict as the real one was seen or documented to be, and knows only what the tests of this module
+// need.
 type ECR struct {
 	*Registry
 
@@ -49,37 +49,13 @@ type ECR struct {
 	cutOff       bool
 }
 
-// repository is what the API tells of one. The content is in the registry behind, without tags.
-type repository struct {
-	mutability string
-	exclusions []string
-	tags       map[string]string
-	images     map[string]*image
-}
-
-type image struct {
-	mediaType string
-	children  []string
-	size      int64
-	status    string
-}
-
-// The storage classes of an image: it is served only in the first. Activating lasts up to 20 minutes.
-const (
-	Active     = "ACTIVE"
-	Archived   = "ARCHIVED"
-	Activating = "ACTIVATING"
-
-	anyStatus = "ANY"
-)
-
-// NewECR starts one without repositories on a free port of 127.0.0.1 and closes it at the end of the test.
+// NewECR starts an ECR without repositories on a free port of 127.0.0.1 and closes it at the end of the test.
 func NewECR(t testing.TB, options ...Option) *ECR {
 	t.Helper()
 	return AsECR(New(t, options...))
 }
 
-// AsECR teaches a registry the manners of Amazon ECR. What it holds already is not seen any more.
+// AsECR makes a registry behave like Amazon ECR. It hides what the registry holds already.
 func AsECR(r *Registry) *ECR {
 	e := &ECR{
 		Registry:     r,
@@ -88,26 +64,20 @@ func AsECR(r *Registry) *ECR {
 		denied:       map[string]bool{},
 		repositories: map[string]*repository{},
 	}
-	r.Wrap(e.manners)
+	r.Wrap(func(next http.Handler) http.Handler { return ecrFront{ECR: e, next: next} })
 	r.login = e.login
 	return e
 }
 
-// Endpoint is the address of the API.
+// Endpoint returns the address of the API.
 func (e *ECR) Endpoint() string { return "http://" + e.Host() }
 
-// Repository makes a repository whose tags are mutable, or as it is told. Exclusions are patterns such as "cache-*".
+// Repository makes a repository. Its tags are mutable if mutability is empty. Exclusions are patterns such as
+// "cache-*".
 func (e *ECR) Repository(name, mutability string, exclusions ...string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.repositories[name] = newRepository(mutability, exclusions)
-}
-
-func newRepository(mutability string, exclusions []string) *repository {
-	if mutability == "" {
-		mutability = Mutable
-	}
-	return &repository{mutability, exclusions, map[string]string{}, map[string]*image{}}
 }
 
 // CreateOnPush makes a repository creation template: a push creates a missing repository below prefix, such as "team".
@@ -118,8 +88,8 @@ func (e *ECR) CreateOnPush(prefix string) {
 	e.template = prefix
 }
 
-// CutOffMissing makes uploads to missing repositories end without an answer, as Amazon ECR did for long, and not with
-// 404.
+// CutOffMissing makes uploads to missing repositories end without an answer, as those to Amazon ECR did for long, and
+// not with 404.
 func (e *ECR) CutOffMissing() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -154,33 +124,33 @@ func (e *ECR) Advance(by time.Duration) {
 	e.skew += by
 }
 
-// Calls is how often an operation of the API was called, such as "GetAuthorizationToken".
+// Calls returns how often clients called an operation of the API, such as "GetAuthorizationToken".
 func (e *ECR) Calls(operation string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.calls[operation]
 }
 
-// Principals are the access keys with which tokens were asked for, in the order of the calls.
+// Principals returns the access keys with which clients asked for tokens, in the order of the calls.
 func (e *ECR) Principals() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.principals)
 }
 
-// Tags are what the tags of a repository hold.
+// Tags returns the digests that the tags of a repository hold.
 func (e *ECR) Tags(repository string) map[string]string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return maps.Clone(e.repositories[repository].tags)
 }
 
-// login is for what tests push themselves, which uses no token of theirs.
+// login returns a login for Push, which so needs no token of the tests.
 func (e *ECR) login() authn.Authenticator {
 	return &authn.Basic{Username: tokenUser, Password: e.issue()}
 }
 
-// find is a repository, made on the fly if a template says so.
+// find returns a repository, or nil. For a push it makes a missing one if a template says so.
 func (e *ECR) find(name string, push bool) *repository {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -192,33 +162,17 @@ func (e *ECR) find(name string, push bool) *repository {
 	return known
 }
 
-// fixed says whether a tag, once it is there, stays what it is.
-func (r *repository) fixed(tag string) bool {
-	excluded := slices.ContainsFunc(r.exclusions, func(pattern string) bool { return matches(pattern, tag) })
-	switch r.mutability {
-	case Immutable:
-		return true
-	case ImmutableWithExclusion:
-		return !excluded
-	case MutableWithExclusion:
-		return excluded
-	}
-	return false
-}
+// now returns the time at Amazon. Its caller holds the lock.
+func (e *ECR) now() time.Time { return time.Now().Add(e.skew) }
 
-// digest is what a reference, a tag or a digest, stands for; "" if that is not served.
-func (r *repository) digest(reference string) string {
-	if held, ok := r.tags[reference]; ok {
-		reference = held
-	}
-	if known := r.images[reference]; known == nil || known.status != Active {
-		return ""
-	}
-	return reference
-}
+// Token returns a new token, for clients that do not log in at Amazon.
+func (e *ECR) Token() string { return e.issue() }
 
-// matches knows the asterisk, which is all that a pattern may have.
-func matches(pattern, tag string) bool {
-	matched, err := path.Match(pattern, tag)
-	return err == nil && matched
+// issue makes a token.
+func (e *ECR) issue() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	token := fmt.Sprintf("%s-%d", TokenMark, len(e.tokens))
+	e.tokens[token] = e.now().Add(tokenLife)
+	return token
 }

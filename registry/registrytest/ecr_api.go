@@ -1,16 +1,13 @@
 package registrytest
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 )
 
-// user is who everybody is in the answers to those who are denied something.
+// user is the name of every caller in the answers to forbidden calls.
 const user = "arn:aws:iam::" + Account + ":user/ci"
 
 // The parts before the dot in X-Amz-Target.
@@ -19,17 +16,19 @@ const (
 	publicAPI  = "SpencerFrontendService"
 )
 
+// operationOf returns the operation of the API that a request calls; "" if it calls none.
 func operationOf(req *http.Request) string {
 	_, operation, _ := strings.Cut(req.Header.Get("X-Amz-Target"), ".")
 	return operation
 }
 
-// apiError is an answer of the API that is none.
+// apiError is an error answer of the API.
 type apiError struct{ kind, message string }
 
+// Error returns the kind and the message.
 func (e apiError) Error() string { return e.kind + ": " + e.message }
 
-// input is all that operations may be asked.
+// input holds the parameters of all operations.
 type input struct {
 	RepositoryName  string   `json:"repositoryName"`
 	RepositoryNames []string `json:"repositoryNames"`
@@ -49,13 +48,16 @@ type exclusionFilter struct {
 	Filter string `json:"filter"`
 }
 
-// api answers the operations of Amazon ECR's API.
-func (e *ECR) api(w http.ResponseWriter, req *http.Request) {
+// ecrAPI answers the operations of Amazon ECR's API.
+type ecrAPI struct{ *ECR }
+
+// ServeHTTP implements http.Handler.
+func (a ecrAPI) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	operation := operationOf(req)
-	e.mu.Lock()
-	e.calls[operation]++
-	e.mu.Unlock()
-	answer, err := e.answer(operation, req)
+	a.mu.Lock()
+	a.calls[operation]++
+	a.mu.Unlock()
+	answer, err := a.answer(operation, req)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	if failure, ok := err.(apiError); ok { //nolint:errorlint // it is never wrapped
 		w.WriteHeader(http.StatusBadRequest)
@@ -64,16 +66,17 @@ func (e *ECR) api(w http.ResponseWriter, req *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-func (e *ECR) answer(operation string, req *http.Request) (any, error) {
+// answer returns the result of an operation, or an apiError.
+func (a ecrAPI) answer(operation string, req *http.Request) (any, error) {
 	if !signature.MatchString(req.Header.Get("Authorization")) {
 		return nil, apiError{"MissingAuthenticationTokenException", "Missing Authentication Token"}
 	}
 	public := strings.HasPrefix(req.Header.Get("X-Amz-Target"), publicAPI)
 	if operation == "GetAuthorizationToken" {
-		if err := e.allowed(operation, "*"); err != nil {
+		if err := a.checkIAM(operation, "*"); err != nil {
 			return nil, err
 		}
-		token := e.getAuthorizationToken(req)
+		token := a.getAuthorizationToken(req)
 		if public {
 			return map[string]any{"authorizationData": token}, nil
 		}
@@ -86,72 +89,77 @@ func (e *ECR) answer(operation string, req *http.Request) (any, error) {
 	if in.RepositoryName == "" && len(in.RepositoryNames) == 1 {
 		in.RepositoryName = in.RepositoryNames[0]
 	}
-	if err := e.allowed(operation, in.RepositoryName); err != nil {
+	if err := a.checkIAM(operation, in.RepositoryName); err != nil {
 		return nil, err
 	}
 	switch operation {
 	case "CreateRepository":
-		return e.createRepository(in)
+		return a.createRepository(in)
 	case "DescribeRepositoryCreationTemplates":
-		return e.describeTemplates()
+		return a.describeTemplates()
 	}
-	act, known := operations[operation]
-	if !known {
+	act, ok := operations[operation]
+	if !ok {
 		return nil, apiError{"UnknownOperationException", operation}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	repository := e.repositories[in.RepositoryName]
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	repository := a.repositories[in.RepositoryName]
 	if repository == nil {
-		return nil, apiError{"RepositoryNotFoundException", missing(in.RepositoryName)}
+		return nil, apiError{"RepositoryNotFoundException", missingText(in.RepositoryName)}
 	}
 	return act(repository, in)
 }
 
-// allowed is the answer of IAM.
-func (e *ECR) allowed(operation, repository string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if action := "ecr:" + operation; e.denied[action] {
-		return apiError{"AccessDeniedException", unauthorized(action, repository)}
+// checkIAM returns an error if IAM forbids an operation.
+func (a ecrAPI) checkIAM(operation, repository string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if action := "ecr:" + operation; a.denied[action] {
+		return apiError{"AccessDeniedException", denialText(action, repository)}
 	}
 	return nil
 }
 
-func unauthorized(action, repository string) string {
+// denialText returns the words in which IAM forbids an action.
+func denialText(action, repository string) string {
 	resource := "*"
 	if repository != "*" {
 		resource = fmt.Sprintf("arn:aws:ecr:%s:%s:repository/%s", Region, Account, repository)
 	}
-	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
-		user, action, resource, action)
+	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s "+
+		"because no identity-based policy allows the %s action", user, action, resource, action)
 }
 
-func missing(name string) string {
+// missingText returns the words about a repository that does not exist.
+func missingText(name string) string {
 	return fmt.Sprintf("The repository with name '%s' does not exist in the registry with id '%s'", name, Account)
 }
 
-func (e *ECR) createRepository(in input) (any, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.repositories[in.RepositoryName] != nil {
-		return nil, apiError{"RepositoryAlreadyExistsException", "The repository with name '" + in.RepositoryName + "' already exists"}
+func (a ecrAPI) createRepository(in input) (any, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.repositories[in.RepositoryName] != nil {
+		text := fmt.Sprintf("The repository with name '%s' already exists", in.RepositoryName)
+		return nil, apiError{"RepositoryAlreadyExistsException", text}
 	}
 	made := newRepository(in.Mutability, filters(in.Exclusions))
-	e.repositories[in.RepositoryName] = made
-	return map[string]any{"repository": described(made, in.RepositoryName)}, nil
+	a.repositories[in.RepositoryName] = made
+	return map[string]any{"repository": repositoryDescription(made, in.RepositoryName)}, nil
 }
 
-func (e *ECR) describeTemplates() (any, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (a ecrAPI) describeTemplates() (any, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	templates := []any{map[string]any{"prefix": "mirrors", "appliedFor": []string{"PULL_THROUGH_CACHE"}}}
-	if e.template != "" {
-		templates = append(templates, map[string]any{"prefix": e.template, "appliedFor": []string{"REPLICATION", "CREATE_ON_PUSH"}})
+	if a.template != "" {
+		purposes := []string{"REPLICATION", "CREATE_ON_PUSH"}
+		templates = append(templates, map[string]any{"prefix": a.template, "appliedFor": purposes})
 	}
 	return map[string]any{"registryId": Account, "repositoryCreationTemplates": templates}, nil
 }
 
+// filters returns the patterns of exclusion filters.
 func filters(given []exclusionFilter) []string {
 	var patterns []string
 	for _, f := range given {
@@ -160,7 +168,7 @@ func filters(given []exclusionFilter) []string {
 	return patterns
 }
 
-// operations act on one repository.
+// operations are those that act on one repository.
 var operations = map[string]func(*repository, input) (any, error){
 	"DescribeRepositories":  describeRepositories,
 	"PutImageTagMutability": putImageTagMutability,
@@ -169,17 +177,21 @@ var operations = map[string]func(*repository, input) (any, error){
 }
 
 func describeRepositories(r *repository, in input) (any, error) {
-	return map[string]any{"repositories": []any{described(r, in.RepositoryName)}}, nil
+	return map[string]any{"repositories": []any{repositoryDescription(r, in.RepositoryName)}}, nil
 }
 
-func described(r *repository, name string) map[string]any {
+// repositoryDescription returns what DescribeRepositories tells of a repository.
+func repositoryDescription(r *repository, name string) map[string]any {
 	var exclusions []exclusionFilter
 	for _, pattern := range r.exclusions {
 		exclusions = append(exclusions, exclusionFilter{"WILDCARD", pattern})
 	}
 	return map[string]any{
-		"repositoryName": name, "registryId": Account, "imageTagMutability": r.mutability, "imageTagMutabilityExclusionFilters": exclusions,
-		"repositoryArn": fmt.Sprintf("arn:aws:ecr:%s:%s:repository/%s", Region, Account, name),
+		"repositoryName":                     name,
+		"registryId":                         Account,
+		"repositoryArn":                      fmt.Sprintf("arn:aws:ecr:%s:%s:repository/%s", Region, Account, name),
+		"imageTagMutability":                 r.mutability,
+		"imageTagMutabilityExclusionFilters": exclusions,
 	}
 }
 
@@ -197,28 +209,41 @@ func describeImages(r *repository, in input) (any, error) {
 		}
 		known := r.images[digest]
 		if known == nil || !known.isListed(in.Filter.Status) {
-			return nil, apiError{"ImageNotFoundException", fmt.Sprintf("The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist "+
-				"within the repository with name '%s' in the registry with id '%s'", id.Digest, id.Tag, in.RepositoryName, Account)}
+			text := fmt.Sprintf("The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the "+
+				"repository with name '%s' in the registry with id '%s'", id.Digest, id.Tag, in.RepositoryName, Account)
+			return nil, apiError{"ImageNotFoundException", text}
 		}
 		details = append(details, map[string]any{
-			"imageDigest": digest, "imageManifestMediaType": known.mediaType, "imageSizeInBytes": known.size, "imageStatus": known.status,
-			"imageTags": r.tagsOf(digest),
+			"imageDigest":            digest,
+			"imageManifestMediaType": known.mediaType,
+			"imageSizeInBytes":       known.size,
+			"imageStatus":            known.status,
+			"imageTags":              r.tagsOf(digest),
 		})
 	}
 	return map[string]any{"imageDetails": details}, nil
 }
 
-// isListed says whether a filter lets an image through. Without one, those that are served are listed.
-func (i *image) isListed(filter string) bool {
-	return filter == anyStatus || i.status == cmp.Or(filter, Active)
-}
-
-func (r *repository) tagsOf(digest string) []string {
-	var tags []string
-	for _, tag := range slices.Sorted(maps.Keys(r.tags)) {
-		if r.tags[tag] == digest {
-			tags = append(tags, tag)
+// batchDeleteImage removes tags, an image with its last tag, and by digest an image with all its tags. What an index
+// refers to stays.
+func batchDeleteImage(r *repository, in input) (any, error) {
+	deleted, failed := []any{}, []any{}
+	for _, id := range in.ImageIDs {
+		answer := map[string]any{"imageTag": id.Tag, "imageDigest": id.Digest}
+		if id.Tag == "" {
+			delete(answer, "imageTag")
 		}
+		digest := id.Digest
+		if digest == "" {
+			digest = r.tags[id.Tag]
+		}
+		code, reason := r.remove(id.Tag, digest)
+		if code != "" {
+			failed = append(failed, map[string]any{"imageId": answer, "failureCode": code, "failureReason": reason})
+			continue
+		}
+		answer["imageDigest"] = digest
+		deleted = append(deleted, answer)
 	}
-	return tags
+	return map[string]any{"imageIds": deleted, "failures": failed}, nil
 }

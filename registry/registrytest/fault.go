@@ -22,8 +22,8 @@ func Refuse(w http.ResponseWriter, status int, code, message string) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []diagnostic{{code, message}}})
 }
 
-// Intercept is a fault for Wrap: answer replaces the registry for requests of method whose path ends with suffix. An
-// empty method is any.
+// Intercept returns a fault for Wrap. answer replaces the registry for requests of method whose path ends with suffix.
+// An empty method is any.
 func Intercept(method, suffix string, answer http.HandlerFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -53,20 +53,19 @@ type Rule struct {
 // Fault answers in place of the registry, which is next.
 type Fault func(w http.ResponseWriter, req *http.Request, next http.Handler)
 
-// Inject puts a fault before the registry, from the next request on. What was injected last is met first.
-func (r *Registry) Inject(rule Rule) {
-	var met atomic.Int64
-	r.Wrap(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if !rule.matches(req) || rule.Times > 0 && met.Add(1) > int64(rule.Times) {
-				next.ServeHTTP(w, req)
-				return
-			}
-			rule.Fault(w, req, next)
-		})
+// wrap returns a handler that puts the fault before next.
+func (r Rule) wrap(next http.Handler) http.Handler {
+	var count atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if !r.matches(req) || r.Times > 0 && count.Add(1) > int64(r.Times) {
+			next.ServeHTTP(w, req)
+			return
+		}
+		r.Fault(w, req, next)
 	})
 }
 
+// matches reports whether a request meets the fault.
 func (r Rule) matches(req *http.Request) bool {
 	return (r.Method == "" || r.Method == req.Method) && strings.Contains(req.URL.Path, r.Path) &&
 		(r.Operation == "" || r.Operation == operationOf(req))
@@ -137,6 +136,7 @@ func reset(w http.ResponseWriter) {
 	_ = connection.Close()
 }
 
+// cutAnswer writes the beginning of an answer.
 type cutAnswer struct {
 	http.ResponseWriter
 	left int
@@ -152,9 +152,10 @@ func (c *cutAnswer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap returns the writer behind, for http.ResponseController.
 func (c *cutAnswer) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
+// otherDigest writes an answer with another digest in its header.
 type otherDigest struct {
 	http.ResponseWriter
 	digest string
@@ -172,5 +173,5 @@ func (o *otherDigest) Write(p []byte) (int, error) {
 	return o.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap returns the writer behind, for http.ResponseController.
 func (o *otherDigest) Unwrap() http.ResponseWriter { return o.ResponseWriter }

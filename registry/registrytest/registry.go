@@ -1,5 +1,10 @@
-// Package registrytest is a real registry, distribution v3, in this process on loopback, with a record of what was
-// asked and a place to put faults in. Tests use New, demonstrations Start.
+// Package registrytest runs a real registry, distribution v3, in this process on loopback. It records the requests, and
+// injects faults. Tests use New, demonstrations Start.
+//
+//	Registry   the registry                                         registry.go, registry_push.go
+//	ECR        a Registry that behaves like Amazon ECR              ecr.go
+//	Rule       which requests meet a Fault, such as Reset           fault.go
+//	Image      a new image or index for Push                        image.go
 package registrytest
 
 import (
@@ -39,7 +44,7 @@ type Registry struct {
 	requests []Request
 }
 
-// Request is one that was answered.
+// Request is a request that was answered.
 type Request struct {
 	Method string
 	Path   string
@@ -65,8 +70,8 @@ func Folder(path string) Option {
 	return func(c *config) { c.folder = path }
 }
 
-// Window bounds what the system takes of a request that the registry has not read yet, in bytes, so that a slow
-// registry is a slow one for the other side too.
+// Window bounds how much of a request the system takes before the registry reads it, in bytes. So the other side
+// notices a slow registry.
 func Window(bytes int) Option {
 	return func(c *config) { c.window = bytes }
 }
@@ -100,8 +105,8 @@ func Start(address string, options ...Option) (*Registry, error) {
 	for _, option := range options {
 		option(&r.config)
 	}
-	r.app = handlers.NewApp(context.Background(), configured(r.config))
-	r.handler = guarded(r.app, r.config)
+	r.app = handlers.NewApp(context.Background(), newConfiguration(r.config))
+	r.handler = requireLogin(r.app, r.config)
 	r.server = &http.Server{
 		Handler:           http.HandlerFunc(r.serve),
 		ReadHeaderTimeout: time.Minute,
@@ -125,27 +130,30 @@ var silence = sync.OnceFunc(func() {
 	logrus.SetLevel(logrus.PanicLevel)
 })
 
-// Host is "127.0.0.1:port".
+// Host returns "127.0.0.1:port".
 func (r *Registry) Host() string { return r.host }
 
-// Wrap puts a handler before all others, from the next request on. What it does not answer itself it passes to next.
+// Wrap puts a handler before all others, from the next request on. The handler passes to next what it does not answer.
 func (r *Registry) Wrap(wrap func(next http.Handler) http.Handler) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.handler = wrap(r.handler)
 }
 
-// Requests are those answered so far, oldest first.
+// Requests returns the requests that were answered so far, oldest first.
 func (r *Registry) Requests() []Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.requests)
 }
 
-// Close lets running requests end, for a fifth of a second, and cuts off what is left. Connections over which nothing
-// was ever asked, such as browsers and Go's client keep, count as running for 5 seconds: hence so little time.
+// Close lets running requests end, for a fifth of a second, and cuts off what is left.
+//
+// The time is short because connections without any request, such as browsers and Go's client keep, count as running
+// for 5 seconds.
 func (r *Registry) Close() error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second/5, errors.New("requests are still running"))
+	late := errors.New("requests are still running")
+	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second/5, late)
 	defer cancel()
 	if r.server.Shutdown(ctx) != nil {
 		_ = r.server.Close()
@@ -157,16 +165,18 @@ func (r *Registry) Close() error {
 	return errors.Join(served, r.app.Shutdown())
 }
 
+// serve passes a request to the handlers, and records it.
 func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	handler := r.handler
 	r.mu.Unlock()
 	recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
-	// Deferred, so that a request that a fault cut off is on record too, with the status it would have had.
+	// Deferred, so that requests that a fault cut off are recorded too, with the status that they would have had.
 	defer r.record(Request{Method: req.Method, Path: req.URL.Path}, recorder)
 	handler.ServeHTTP(recorder, req)
 }
 
+// record remembers a request with the status of its answer.
 func (r *Registry) record(request Request, recorder *statusRecorder) {
 	request.Status = recorder.status
 	r.mu.Lock()
@@ -186,11 +196,11 @@ func (s *statusRecorder) WriteHeader(status int) {
 	s.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap returns the writer behind, for http.ResponseController.
 func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
-// guarded asks for the login, if there is one to ask for.
-func guarded(next http.Handler, c config) http.Handler {
+// requireLogin returns a handler that refuses requests without the login of c, if c has one.
+func requireLogin(next http.Handler, c config) http.Handler {
 	if c.username == "" {
 		return next
 	}
@@ -204,7 +214,8 @@ func guarded(next http.Handler, c config) http.Handler {
 	})
 }
 
-func configured(c config) *configuration.Configuration {
+// newConfiguration returns the configuration of distribution.
+func newConfiguration(c config) *configuration.Configuration {
 	storage := configuration.Storage{
 		"inmemory":    configuration.Parameters{},
 		"delete":      configuration.Parameters{"enabled": true},
