@@ -18,7 +18,8 @@ func (CompressionType) Values() []infer.EnumValue[CompressionType] {
 	return []infer.EnumValue[CompressionType]{
 		{Name: "Gzip", Value: CompressionGzip, Description: "gzip, which everything can read."},
 		{Name: "Zstd", Value: CompressionZstd, Description: "Zstandard, which is faster to unpack."},
-		{Name: "Estargz", Value: CompressionEstargz, Description: "eStargz, of which a runtime can fetch single files."},
+		{Name: "Estargz", Value: CompressionEstargz, Description: "eStargz, from which a runtime can fetch single " +
+			"files."},
 		{Name: "Uncompressed", Value: CompressionUncompressed, Description: "No compression."},
 	}
 }

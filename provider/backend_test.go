@@ -24,11 +24,15 @@ func TestStateFolder(t *testing.T) {
 		variable, project, login string
 		want                     string
 	}{
-		"nothing":                   {},
-		"the service":               {variable: "https://api.pulumi.com", project: "file://" + state, login: "file://" + state},
-		"a bucket":                  {login: "s3://bucket"},
-		"the variable":              {variable: "file://" + state, project: "s3://bucket", want: state + "/.pulumi"},
-		"the project":               {project: "file://" + state + "/a", login: "file://" + state, want: state + "/a/.pulumi"},
+		"nothing": {},
+		"the service": {
+			variable: "https://api.pulumi.com", project: "file://" + state, login: "file://" + state,
+		},
+		"a bucket":     {login: "s3://bucket"},
+		"the variable": {variable: "file://" + state, project: "s3://bucket", want: state + "/.pulumi"},
+		"the project": {
+			project: "file://" + state + "/a", login: "file://" + state, want: state + "/a/.pulumi",
+		},
 		"the login":                 {login: "file://" + state, want: state + "/.pulumi"},
 		"with options":              {login: "file://" + state + "?no_tmp_dir=true", want: state + "/.pulumi"},
 		"an escape, as in a URL":    {variable: "file:///a%20b", want: "/a b/.pulumi"},

@@ -8,17 +8,49 @@ import (
 func TestCheckOfArgumentsOfBuildKit(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, path, reason string }{
-		"an index, not true":    {`"buildArgs": {"BUILDKIT_MULTI_PLATFORM": "yes"}`, "buildArgs.BUILDKIT_MULTI_PLATFORM", `"yes" is neither true nor false: write 1 or 0`},
-		"two without an index":  {`"platforms": ["linux/amd64", "linux/arm64"], "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "0"}`, "buildArgs.BUILDKIT_MULTI_PLATFORM", "several platforms are always an index: leave it out"},
-		"an index to load":      {`"load": true, "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "1"}`, "buildArgs.BUILDKIT_MULTI_PLATFORM", "load and docker exports take an image of one platform that is none"},
-		"an index, by docker":   {`"exports": [{"docker": {"dest": "a"}}], "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "1"}`, "buildArgs.BUILDKIT_MULTI_PLATFORM", "leave one of the two out"},
-		"no checks":             {`"buildArgs": {"BUILDKIT_DOCKERFILE_CHECK": "strict"}`, "buildArgs.BUILDKIT_DOCKERFILE_CHECK", `"strict" is no list of checks, such as skip=JSONArgsRecommended;error=true: write skip=`},
-		"no advice":             {`"buildArgs": {"BUILDKIT_GIT_ADVICE": "please"}`, "buildArgs.BUILDKIT_GIT_ADVICE", "neither true nor false"},
-		"no frontend":           {`"buildArgs": {"BUILDKIT_SYNTAX": " "}`, "buildArgs.BUILDKIT_SYNTAX", "leave it out, or write dockerfile.v0 for BuildKit's own"},
-		"what BuildKit dropped": {`"buildArgs": {"BUILDKIT_DISABLE_FILEOP": "1"}`, "buildArgs.BUILDKIT_DISABLE_FILEOP", "BuildKit 0.11 and later cannot do without its file operations: leave it out"},
-		"provenance":            {`"buildArgs": {"BUILDKIT_ATTEST_PROVENANCE": "mode=max"}`, "buildArgs.BUILDKIT_ATTEST_PROVENANCE", "leave it out, and write provenance: { mode: max }"},
-		"an SBOM":               {`"buildArgs": {"BUILDKIT_ATTEST_SBOM": ""}`, "buildArgs.BUILDKIT_ATTEST_SBOM", "and write sbom: { generator: docker/buildkit-syft-scanner:stable-1 }"},
-		"a broken Dockerfile":   {`"dockerfile": {"inline": "FRO scratch"}, "buildArgs": {"BUILDKIT_SYNTAX": "dockerfile.v0"}`, "dockerfile.inline", "FRO"},
+		"an index, not true": {
+			`"buildArgs": {"BUILDKIT_MULTI_PLATFORM": "yes"}`, "buildArgs.BUILDKIT_MULTI_PLATFORM",
+			`"yes" is neither true nor false: write 1 or 0`,
+		},
+		"two without an index": {
+			`"platforms": ["linux/amd64", "linux/arm64"], "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "0"}`,
+			"buildArgs.BUILDKIT_MULTI_PLATFORM", "several platforms are always an index: leave it out",
+		},
+		"an index to load": {
+			`"load": true, "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "1"}`, "buildArgs.BUILDKIT_MULTI_PLATFORM",
+			"load and docker exports take an image of one platform that is none",
+		},
+		"an index, by docker": {
+			`"exports": [{"docker": {"dest": "a"}}], "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "1"}`,
+			"buildArgs.BUILDKIT_MULTI_PLATFORM", "leave one of the two out",
+		},
+		"no checks": {
+			`"buildArgs": {"BUILDKIT_DOCKERFILE_CHECK": "strict"}`, "buildArgs.BUILDKIT_DOCKERFILE_CHECK",
+			`"strict" is no list of checks, such as skip=JSONArgsRecommended;error=true: write skip=`,
+		},
+		"no advice": {
+			`"buildArgs": {"BUILDKIT_GIT_ADVICE": "please"}`, "buildArgs.BUILDKIT_GIT_ADVICE", "neither true nor false",
+		},
+		"no frontend": {
+			`"buildArgs": {"BUILDKIT_SYNTAX": " "}`, "buildArgs.BUILDKIT_SYNTAX",
+			"leave it out, or write dockerfile.v0 for BuildKit's own",
+		},
+		"what BuildKit dropped": {
+			`"buildArgs": {"BUILDKIT_DISABLE_FILEOP": "1"}`, "buildArgs.BUILDKIT_DISABLE_FILEOP",
+			"BuildKit 0.11 and later cannot do without its file operations: leave it out",
+		},
+		"provenance": {
+			`"buildArgs": {"BUILDKIT_ATTEST_PROVENANCE": "mode=max"}`, "buildArgs.BUILDKIT_ATTEST_PROVENANCE",
+			"leave it out, and write provenance: { mode: max }",
+		},
+		"an SBOM": {
+			`"buildArgs": {"BUILDKIT_ATTEST_SBOM": ""}`, "buildArgs.BUILDKIT_ATTEST_SBOM",
+			"and write sbom: { generator: docker/buildkit-syft-scanner:stable-1 }",
+		},
+		"a broken Dockerfile": {
+			`"dockerfile": {"inline": "FRO scratch"}, "buildArgs": {"BUILDKIT_SYNTAX": "dockerfile.v0"}`,
+			"dockerfile.inline", "FRO",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -31,33 +63,61 @@ func TestCheckOfArgumentsOfBuildKit(t *testing.T) {
 // Arguments that work say nothing; those that would be ignored say what to write.
 func TestCheckWarnsOfArgumentsOfBuildKit(t *testing.T) {
 	t.Parallel()
-	const tagged, here = `"tags": ["a.io/b:1"], `, `"dockerfile": {"inline": "FROM scratch\nARG BUILDKIT_OWN\nARG BUILDKIT_SBOM_SCAN_STAGE"}, `
-	for inputs, want := range map[string]string{
-		tagged + `"buildArgs": {"BUILDKIT_INLINE_CACHE": "1"}`:                            "",
-		tagged + `"buildArgs": {"BUILDKIT_INLINE_CACHE": ""}`:                             "",
-		tagged + `"buildArgs": {"BUILDKIT_INLINE_CACHE": "yes"}`:                          `buildArgs.BUILDKIT_INLINE_CACHE: "yes" is neither true nor false, and is ignored: write 1 or 0`,
-		`"buildArgs": {"BUILDKIT_INLINE_CACHE": "1"}`:                                     "buildArgs.BUILDKIT_INLINE_CACHE: it has no effect, because no image is made that could carry the cache: give tags to push it to, set load, or",
-		`"exports": [{"image": {}}], "buildArgs": {"BUILDKIT_INLINE_CACHE": "1"}`:         "",
-		`"tags": "?", "buildArgs": {"BUILDKIT_INLINE_CACHE": "1"}`:                        "",
-		`"buildArgs": {"BUILDKIT_INLINE_CACHE": "?"}`:                                     "",
-		tagged + `"cacheTo": [{"inline": {}}]`:                                            "",
-		tagged + `"push": false, "cacheTo": [{"inline": {}}]`:                             "cacheTo[0]: an inline cache has no effect, because no image is made",
-		tagged + `"push": false, "cacheTo": [{"raw": "type=inline"}]`:                     "cacheTo[0]: an inline cache has no effect",
-		tagged + `"push": "?", "cacheTo": [{"inline": {}}]`:                               "",
-		`"buildArgs": {"BUILDKIT_CONTEXT_KEEP_GIT_DIR": "keep"}`:                          `"keep" is neither true nor false, and is ignored`,
-		`"buildArgs": {"BUILDKIT_CONTEXT_KEEP_GIT_DIR": "1", "BUILDKIT_GIT_ADVICE": "0"}`: "",
-		`"buildArgs": {"BUILDKIT_BUILD_NAME": "a", "BUILDKIT_CACHE_MOUNT_NS": "b", "BUILDKIT_SANDBOX_HOSTNAME": "c", "BUILDKIT_DOCKERFILE_CHECK": "skip=all;error=true"}`: "",
-		`"buildArgs": {"BUILDKIT_SYNTAX": "dockerfile.v0", "BUILDKIT_MULTI_PLATFORM": "1", "SOURCE_DATE_EPOCH": "0"}`:                                                     "",
-		here + `"buildArgs": {"BUILDKIT_SBOM_SCAN_STAGE": "true"}`:                                                                                                        "BUILDKIT_SBOM_SCAN_STAGE: it has no effect, because no SBOM is made: set sbom too",
-		here + `"sbom": {"generator": "a/b"}, "buildArgs": {"BUILDKIT_SBOM_SCAN_STAGE": "true"}`:                                                                          "",
-		here + `"sbom": {"generator": "a/b"}, "buildArgs": {"BUILDKIT_SBOM_SCAN_CONTEXT": "true"}`:                                                                        "the Dockerfile has none: declare it there",
-		here + `"buildArgs": {"BUILDKIT_OWN": "1"}`:                                                                                                                       "",
-		here + `"buildArgs": {"BUILDKIT_INLINE": "1"}`:                                                                                                                    "buildArgs.BUILDKIT_INLINE: neither BuildKit nor the Dockerfile knows this argument",
-		`"dockerfile": {"inline": "?"}, "buildArgs": {"BUILDKIT_INLINE": "1"}`:                                                                                            "",
-		here + `"buildArgs": {"BUILDKIT_SYNTAX": "a/b", "BUILDKIT_INLINE": "1"}`:                                                                                          "",
-		`"context": {"location": "https://example.com/a.git"}, "buildArgs": {"BUILDKIT_OWN": ""}`:                                                                         "",
+	const tagged, here = `"tags": ["a.io/b:1"], `,
+		`"dockerfile": {"inline": "FROM scratch\nARG BUILDKIT_OWN\nARG BUILDKIT_SBOM_SCAN_STAGE"}, `
+	for _, test := range []struct{ inputs, want string }{
+		{tagged + `"buildArgs": {"BUILDKIT_INLINE_CACHE": "1"}`, ""},
+		{tagged + `"buildArgs": {"BUILDKIT_INLINE_CACHE": ""}`, ""},
+		{
+			tagged + `"buildArgs": {"BUILDKIT_INLINE_CACHE": "yes"}`,
+			`buildArgs.BUILDKIT_INLINE_CACHE: "yes" is neither true nor false, and is ignored: write 1 or 0`,
+		},
+		{
+			`"buildArgs": {"BUILDKIT_INLINE_CACHE": "1"}`,
+			"buildArgs.BUILDKIT_INLINE_CACHE: it has no effect, because no image is made that could carry the cache: " +
+				"give tags to push it to, set load, or",
+		},
+		{`"exports": [{"image": {}}], "buildArgs": {"BUILDKIT_INLINE_CACHE": "1"}`, ""},
+		{`"tags": "?", "buildArgs": {"BUILDKIT_INLINE_CACHE": "1"}`, ""},
+		{`"buildArgs": {"BUILDKIT_INLINE_CACHE": "?"}`, ""},
+		{tagged + `"cacheTo": [{"inline": {}}]`, ""},
+		{
+			tagged + `"push": false, "cacheTo": [{"inline": {}}]`,
+			"cacheTo[0]: an inline cache has no effect, because no image is made",
+		},
+		{tagged + `"push": false, "cacheTo": [{"raw": "type=inline"}]`, "cacheTo[0]: an inline cache has no effect"},
+		{tagged + `"push": "?", "cacheTo": [{"inline": {}}]`, ""},
+		{`"buildArgs": {"BUILDKIT_CONTEXT_KEEP_GIT_DIR": "keep"}`, `"keep" is neither true nor false, and is ignored`},
+		{`"buildArgs": {"BUILDKIT_CONTEXT_KEEP_GIT_DIR": "1", "BUILDKIT_GIT_ADVICE": "0"}`, ""},
+		{
+			`"buildArgs": {"BUILDKIT_BUILD_NAME": "a", "BUILDKIT_CACHE_MOUNT_NS": "b", ` +
+				`"BUILDKIT_SANDBOX_HOSTNAME": "c", "BUILDKIT_DOCKERFILE_CHECK": "skip=all;error=true"}`,
+			"",
+		},
+		{
+			`"buildArgs": {"BUILDKIT_SYNTAX": "dockerfile.v0", "BUILDKIT_MULTI_PLATFORM": "1", ` +
+				`"SOURCE_DATE_EPOCH": "0"}`,
+			"",
+		},
+		{
+			here + `"buildArgs": {"BUILDKIT_SBOM_SCAN_STAGE": "true"}`,
+			"BUILDKIT_SBOM_SCAN_STAGE: it has no effect, because no SBOM is made: set sbom too",
+		},
+		{here + `"sbom": {"generator": "a/b"}, "buildArgs": {"BUILDKIT_SBOM_SCAN_STAGE": "true"}`, ""},
+		{
+			here + `"sbom": {"generator": "a/b"}, "buildArgs": {"BUILDKIT_SBOM_SCAN_CONTEXT": "true"}`,
+			"the Dockerfile has none: declare it there",
+		},
+		{here + `"buildArgs": {"BUILDKIT_OWN": "1"}`, ""},
+		{
+			here + `"buildArgs": {"BUILDKIT_INLINE": "1"}`,
+			"buildArgs.BUILDKIT_INLINE: neither BuildKit nor the Dockerfile knows this argument",
+		},
+		{`"dockerfile": {"inline": "?"}, "buildArgs": {"BUILDKIT_INLINE": "1"}`, ""},
+		{here + `"buildArgs": {"BUILDKIT_SYNTAX": "a/b", "BUILDKIT_INLINE": "1"}`, ""},
+		{`"context": {"location": "https://example.com/a.git"}, "buildArgs": {"BUILDKIT_OWN": ""}`, ""},
 	} {
-		raw := props(t, "{"+inputs+"}")
+		raw := props(t, "{"+test.inputs+"}")
 		args, failures, err := decode(t.Context(), raw)
 		if err != nil || len(failures) > 0 {
 			t.Fatal(err, failures)
@@ -66,8 +126,8 @@ func TestCheckWarnsOfArgumentsOfBuildKit(t *testing.T) {
 		checkArguments(c)
 		checkCacheTo(c)
 		got := strings.Join(c.warnings, "; ")
-		if want == "" && got != "" || !strings.Contains(got, want) || len(c.failures) > 0 {
-			t.Errorf("%s: got %q, %v; want %q", inputs, got, c.failures, want)
+		if test.want == "" && got != "" || !strings.Contains(got, test.want) || len(c.failures) > 0 {
+			t.Errorf("%s: got %q, %v; want %q", test.inputs, got, c.failures, test.want)
 		}
 	}
 }

@@ -31,7 +31,8 @@ func tagBase(t *testing.T, r *registrytest.Registry, image v1.Image) string {
 
 // from is a Dockerfile on base:1, and more inputs. The program names the registry.
 func from(r *registrytest.Registry, more string) string {
-	return `{"context": {"location": "APP"}, "cacheFrom": [{"registry": {"ref": "` + r.Host() + `/cache"}}], "dockerfile": {"inline": "ARG V=1\nFROM ` + r.Host() + `/base:$V\nCOPY . /\n"}, ` + more + `}`
+	return `{"context": {"location": "APP"}, "cacheFrom": [{"registry": {"ref": "` + r.Host() + `/cache"}}], ` +
+		`"dockerfile": {"inline": "ARG V=1\nFROM ` + r.Host() + `/base:$V\nCOPY . /\n"}, ` + more + `}`
 }
 
 func TestPullFillsBaseDigests(t *testing.T) {
@@ -94,19 +95,27 @@ func TestDiffNamesTheBaseThatMoved(t *testing.T) {
 func TestPullNamesTheBaseThatCannotBeFound(t *testing.T) {
 	t.Parallel()
 	closed := registrytest.New(t, registrytest.Login("me", "canary"))
-	for inputs, want := range map[string]string{
-		from(registrytest.New(t), `"pull": true`): "base image: resolving ",
-		from(closed, `"pull": true`):              "base:1: 401 unauthorized: no credentials",
-		`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 127.0.0.1:1/base\n"}, "pull": true}`:     "127.0.0.1:1/base:latest",
-		`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 169.254.169.254/base\n"}, "pull": true}`: "169.254.169.254/base:latest: it was not fetched",
+	for _, test := range []struct{ inputs, want string }{
+		{from(registrytest.New(t), `"pull": true`), "base image: resolving "},
+		{from(closed, `"pull": true`), "base:1: 401 unauthorized: no credentials"},
+		{
+			`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 127.0.0.1:1/base\n"}, "pull": true}`,
+			"127.0.0.1:1/base:latest",
+		},
+		{
+			`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 169.254.169.254/base\n"}, "pull": true}`,
+			"169.254.169.254/base:latest: it was not fetched",
+		},
 	} {
-		res := check(t, inputs)
-		if len(res.Failures) != 1 || res.Failures[0].Property != "pull" || !strings.Contains(res.Failures[0].Reason, want) {
-			t.Errorf("got %v, want %s", res.Failures, want)
+		res := check(t, test.inputs)
+		if len(res.Failures) != 1 || res.Failures[0].Property != "pull" ||
+			!strings.Contains(res.Failures[0].Reason, test.want) {
+			t.Errorf("got %v, want %s", res.Failures, test.want)
 		}
 	}
 	// A login that the same update makes.
-	res := check(t, from(closed, `"pull": true, "registries": [{"address": "`+closed.Host()+`", "username": "me", "password": "?"}]`))
+	res := check(t, from(closed, `"pull": true, "registries": [{"address": "`+closed.Host()+`", "username": `+
+		`"me", "password": "?"}]`))
 	if len(res.Failures) > 0 || !res.Inputs.Get("baseDigests").IsComputed() {
 		t.Errorf("got %v, %v", res.Failures, res.Inputs)
 	}
@@ -115,21 +124,21 @@ func TestPullNamesTheBaseThatCannotBeFound(t *testing.T) {
 func TestCheckOfBaseDigests(t *testing.T) {
 	t.Parallel()
 	good := "sha256:" + strings.Repeat("0", 64)
-	for given, want := range map[string]string{
-		`{"alpine": "` + good + `"}`:              "",
-		`{"alpine": "?"}`:                         "",
-		`{"alpine": "sha256:1"}`:                  "baseDigests.alpine: \"sha256:1\" is no digest",
-		`{"Alpine": "` + good + `"}`:              "baseDigests.Alpine: \"Alpine\" cannot be the reference of a base image",
-		`{"alpine@` + good + `": "` + good + `"}`: "it names a digest already",
-		`{"alpine": "` + good + `", "docker.io/library/alpine:latest": "` + good + `"}`: "are one image",
+	for _, test := range []struct{ given, want string }{
+		{`{"alpine": "` + good + `"}`, ""},
+		{`{"alpine": "?"}`, ""},
+		{`{"alpine": "sha256:1"}`, "baseDigests.alpine: \"sha256:1\" is no digest"},
+		{`{"Alpine": "` + good + `"}`, "baseDigests.Alpine: \"Alpine\" cannot be the reference of a base image"},
+		{`{"alpine@` + good + `": "` + good + `"}`, "it names a digest already"},
+		{`{"alpine": "` + good + `", "docker.io/library/alpine:latest": "` + good + `"}`, "are one image"},
 	} {
-		res := check(t, `{"context": {"location": "APP"}, "baseDigests": `+given+`}`)
+		res := check(t, `{"context": {"location": "APP"}, "baseDigests": `+test.given+`}`)
 		got := ""
 		for _, f := range res.Failures {
 			got += f.Property + ": " + f.Reason
 		}
-		if (want == "") != (got == "") || !strings.Contains(got, want) {
-			t.Errorf("%s: got %q, want %q", given, got, want)
+		if (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.given, got, test.want)
 		}
 	}
 }

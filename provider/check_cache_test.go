@@ -16,25 +16,63 @@ import (
 func TestCheckOfCaches(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, path, reason string }{
-		"nothing":               {`"cacheFrom": [{}]`, "cacheFrom[0]", "one of registry, local, s3, gha, azblob, raw"},
-		"two things":            {`"cacheTo": [{"inline": {}}, {"inline": {}, "local": {"dest": "a"}}]`, "cacheTo[1]", "it is one of local, inline: keep one of them"},
-		"two, one not known":    {`"cacheTo": [{"inline": {}, "registry": {"ref": "?"}}]`, "cacheTo[0]", "it is one of registry, inline"},
-		"no reference":          {`"cacheFrom": [{"registry": {"ref": "A"}}]`, "cacheFrom[0].registry.ref", `"A" is not a reference`},
-		"no reference, written": {`"cacheTo": [{"registry": {"ref": ""}}]`, "cacheTo[0].registry.ref", "is not a reference"},
-		"no header":             {`"cacheTo": [{"local": {"dest": "caché"}}]`, "cacheTo[0].local.dest", "printable ASCII only: name another folder"},
-		"no folder":             {`"cacheFrom": [{"local": {"src": ""}}]`, "cacheFrom[0].local.src", "give the path of a folder"},
-		"no digest":             {`"cacheFrom": [{"local": {"src": "a", "digest": "b"}}]`, "cacheFrom[0].local.digest", `"b" is not a digest`},
-		"no bucket":             {`"cacheTo": [{"s3": {"bucket": ""}}]`, "cacheTo[0].s3.bucket", "give the name of the bucket"},
-		"half a key":            {`"cacheTo": [{"s3": {"bucket": "b", "accessKeyId": "a"}}]`, "cacheTo[0].s3.accessKeyId", "both, or neither"},
-		"no name":               {`"cacheFrom": [{"azblob": {"name": ""}}]`, "cacheFrom[0].azblob.name", "give the name of the cache"},
-		"another mode":          {`"cacheTo": [{"gha": {"mode": "all"}}]`, "cacheTo[0].gha.mode", `"all" is not known: it is min or max`},
-		"another compression":   {`"cacheTo": [{"local": {"dest": "a", "compression": "lzma"}}]`, "cacheTo[0].local.compression", "it is gzip, zstd, estargz or uncompressed"},
-		"too high a level":      {`"cacheTo": [{"registry": {"ref": "a.io/b", "compressionLevel": 10}}]`, "cacheTo[0].registry.compressionLevel", "10 is no level of gzip: it is 0 to 9"},
-		"not an OCI manifest":   {`"cacheTo": [{"registry": {"ref": "a.io/b", "ociMediaTypes": false, "imageManifest": true}}]`, "cacheTo[0].registry.imageManifest", "leave ociMediaTypes out"},
-		"raw without a type":    {`"cacheFrom": [{"raw": "ref=a,b=c"}]`, "cacheFrom[0].raw", "has no type: write type=…"},
-		"raw nonsense":          {`"cacheTo": [{"raw": "type=registry,ref"}]`, "cacheTo[0].raw", `"ref" is not name=value`},
-		"an unknown option":     {`"cacheTo": [{"inline": {}}, {"s3": {"bucket": "b", "compression": "gzip"}}]`, "cacheTo[1].s3.compression", "there is no such property here"},
-		"a bad quote":           {`"cacheTo": [{"raw": "type=registry,\"a"}]`, "cacheTo[0].raw", "extraneous or missing"},
+		"nothing": {`"cacheFrom": [{}]`, "cacheFrom[0]", "one of registry, local, s3, gha, azblob, raw"},
+		"two things": {
+			`"cacheTo": [{"inline": {}}, {"inline": {}, "local": {"dest": "a"}}]`, "cacheTo[1]",
+			"it is one of local, inline: keep one of them",
+		},
+		"two, one not known": {
+			`"cacheTo": [{"inline": {}, "registry": {"ref": "?"}}]`, "cacheTo[0]", "it is one of registry, inline",
+		},
+		"no reference": {
+			`"cacheFrom": [{"registry": {"ref": "A"}}]`, "cacheFrom[0].registry.ref", `"A" is not a reference`,
+		},
+		"no reference, written": {
+			`"cacheTo": [{"registry": {"ref": ""}}]`, "cacheTo[0].registry.ref", "is not a reference",
+		},
+		"no header": {
+			`"cacheTo": [{"local": {"dest": "caché"}}]`, "cacheTo[0].local.dest",
+			"printable ASCII only: name another folder",
+		},
+		"no folder": {
+			`"cacheFrom": [{"local": {"src": ""}}]`, "cacheFrom[0].local.src", "give the path of a folder",
+		},
+		"no digest": {
+			`"cacheFrom": [{"local": {"src": "a", "digest": "b"}}]`, "cacheFrom[0].local.digest", `"b" is not a digest`,
+		},
+		"no bucket": {
+			`"cacheTo": [{"s3": {"bucket": ""}}]`, "cacheTo[0].s3.bucket", "give the name of the bucket",
+		},
+		"half a key": {
+			`"cacheTo": [{"s3": {"bucket": "b", "accessKeyId": "a"}}]`, "cacheTo[0].s3.accessKeyId", "both, or neither",
+		},
+		"no name": {
+			`"cacheFrom": [{"azblob": {"name": ""}}]`, "cacheFrom[0].azblob.name", "give the name of the cache",
+		},
+		"another mode": {
+			`"cacheTo": [{"gha": {"mode": "all"}}]`, "cacheTo[0].gha.mode", `"all" is not known: it is min or max`,
+		},
+		"another compression": {
+			`"cacheTo": [{"local": {"dest": "a", "compression": "lzma"}}]`, "cacheTo[0].local.compression",
+			"it is gzip, zstd, estargz or uncompressed",
+		},
+		"too high a level": {
+			`"cacheTo": [{"registry": {"ref": "a.io/b", "compressionLevel": 10}}]`,
+			"cacheTo[0].registry.compressionLevel", "10 is no level of gzip: it is 0 to 9",
+		},
+		"not an OCI manifest": {
+			`"cacheTo": [{"registry": {"ref": "a.io/b", "ociMediaTypes": false, "imageManifest": true}}]`,
+			"cacheTo[0].registry.imageManifest", "leave ociMediaTypes out",
+		},
+		"raw without a type": {`"cacheFrom": [{"raw": "ref=a,b=c"}]`, "cacheFrom[0].raw", "has no type: write type=…"},
+		"raw nonsense": {
+			`"cacheTo": [{"raw": "type=registry,ref"}]`, "cacheTo[0].raw", `"ref" is not name=value`,
+		},
+		"an unknown option": {
+			`"cacheTo": [{"inline": {}}, {"s3": {"bucket": "b", "compression": "gzip"}}]`, "cacheTo[1].s3.compression",
+			"there is no such property here",
+		},
+		"a bad quote": {`"cacheTo": [{"raw": "type=registry,\"a"}]`, "cacheTo[0].raw", "extraneous or missing"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -46,27 +84,36 @@ func TestCheckOfCaches(t *testing.T) {
 
 // everyCache has every member once, with secrets where there can be some.
 const everyCache = `"cacheFrom": [
-	{"registry": {"ref": "a.io/b:c"}}, {"local": {"src": "in"}}, {"gha": {"scope": "s"}}, {"raw": "type=registry,ref=a.io/b"},
+	{"registry": {"ref": "a.io/b:c"}}, {"local": {"src": "in"}}, {"gha": {"scope": "s"}},
+	{"raw": "type=registry,ref=a.io/b"},
 	{"azblob": {"name": "n", "accountUrl": "https://a.blob", "secretAccessKey": "CANARY-1"}},
-	{"s3": {"region": "r", "bucket": "b", "name": "n", "endpointUrl": "https://e", "usePathStyle": true, "accessKeyId": "a", "secretAccessKey": "CANARY-2", "sessionToken": "CANARY-3"}},
+	{"s3": {"region": "r", "bucket": "b", "name": "n", "endpointUrl": "https://e", "usePathStyle": true,
+		"accessKeyId": "a", "secretAccessKey": "CANARY-2", "sessionToken": "CANARY-3"}},
 	{"disabled": true}
 ], "cacheTo": [
-	{"registry": {"ref": "a.io/b:c", "mode": "max"}}, {"local": {"dest": "out", "compression": "zstd", "compressionLevel": 22, "ignoreError": true}}, {"inline": {}}, {"gha": {}},
+	{"registry": {"ref": "a.io/b:c", "mode": "max"}},
+	{"local": {"dest": "out", "compression": "zstd", "compressionLevel": 22, "ignoreError": true}},
+	{"inline": {}}, {"gha": {}},
 	{"azblob": {"name": "n", "secretAccessKey": "CANARY-4", "mode": "min"}},
-	{"s3": {"region": "r", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "CANARY-5", "sessionToken": "CANARY-6"}},
+	{"s3": {"region": "r", "bucket": "b", "accessKeyId": "a",
+		"secretAccessKey": "CANARY-5", "sessionToken": "CANARY-6"}},
 	{"local": {"dest": ""}, "inline": {}, "disabled": true}
 ]`
 
-// The decoder that supplies the marks mixes up what lies deep: every secret must be one all the same, and nothing be lost.
+// The decoder that supplies the marks mixes up what lies deep: every secret must be one all the same, and nothing be
+// lost.
 func TestSecretsOfCachesStaySecret(t *testing.T) {
 	t.Parallel()
 	for name, inputs := range map[string]string{
-		"plain":              everyCache,
-		"marked":             strings.ReplaceAll(everyCache, "CANARY", "secret:CANARY"),
-		"some marked":        strings.ReplaceAll(strings.ReplaceAll(everyCache, "CANARY-3", "secret:CANARY-3"), "CANARY-5", "secret:CANARY-5"),
-		"some not known":     strings.ReplaceAll(strings.ReplaceAll(everyCache, `"accessKeyId": "a"`, `"accessKeyId": "?"`), "CANARY-6", "?"),
-		"neighbors marked":   strings.ReplaceAll(everyCache, `"accessKeyId": "a"`, `"accessKeyId": "secret:a"`),
-		"marked and unknown": strings.ReplaceAll(strings.ReplaceAll(everyCache, "CANARY", "secret:CANARY"), `"region": "r"`, `"region": "?"`),
+		"plain":  everyCache,
+		"marked": strings.ReplaceAll(everyCache, "CANARY", "secret:CANARY"),
+		"some marked": strings.ReplaceAll(strings.ReplaceAll(everyCache, "CANARY-3", "secret:CANARY-3"),
+			"CANARY-5", "secret:CANARY-5"),
+		"some not known": strings.ReplaceAll(strings.ReplaceAll(everyCache, `"accessKeyId": "a"`,
+			`"accessKeyId": "?"`), "CANARY-6", "?"),
+		"neighbors marked": strings.ReplaceAll(everyCache, `"accessKeyId": "a"`, `"accessKeyId": "secret:a"`),
+		"marked and unknown": strings.ReplaceAll(strings.ReplaceAll(everyCache, "CANARY", "secret:CANARY"),
+			`"region": "r"`, `"region": "?"`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,22 +176,28 @@ func withoutSecrets(v property.Value) property.Value {
 // What the daemon is asked for.
 func TestCachesBecomeOptions(t *testing.T) {
 	t.Setenv("AWS_REGION", "")
-	for _, name := range []string{"AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL"} {
+	for _, name := range []string{
+		"AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL",
+	} {
 		t.Setenv(name, "")
 	}
 	wantCaches(t, `{`+everyCache+`}`, `registry ref=a.io/b:c
 local src=in
 registry ref=a.io/b
 azblob account_url=https://a.blob name=n secret_access_key=CANARY-1
-s3 access_key_id=a bucket=b endpoint_url=https://e name=n region=r secret_access_key=CANARY-2 session_token=CANARY-3 use_path_style=true
+s3 access_key_id=a bucket=b endpoint_url=https://e name=n region=r secret_access_key=CANARY-2 session_token=CANARY-3 `+
+		`use_path_style=true
 to registry image-manifest=true mode=max oci-mediatypes=true ref=a.io/b:c
 to local compression=zstd compression-level=22 dest=out ignore-error=true
 to inline
 to azblob mode=min name=n secret_access_key=CANARY-4
 to s3 access_key_id=a bucket=b region=r secret_access_key=CANARY-5 session_token=CANARY-6`)
-	wantCaches(t, `{"cacheTo": [{"registry": {"ref": "a.io/b", "ociMediaTypes": false}}, {"raw": "type=local,dest=a,\"mode=b,c\""}], "cacheFrom": [{"raw": "a.io/b:c"}]}`,
-		"registry ref=a.io/b:c\nto registry image-manifest=false oci-mediatypes=false ref=a.io/b\nto local dest=a mode=b,c")
-	wantCaches(t, `{"cacheFrom": [{"s3": {"bucket": "b"}}]}`, "cacheFrom[0]: s3 needs a region: give s3.region, or set AWS_REGION where pulumi runs")
+	wantCaches(t, `{"cacheTo": [{"registry": {"ref": "a.io/b", "ociMediaTypes": false}}, `+
+		`{"raw": "type=local,dest=a,\"mode=b,c\""}], "cacheFrom": [{"raw": "a.io/b:c"}]}`,
+		"registry ref=a.io/b:c\nto registry image-manifest=false oci-mediatypes=false ref=a.io/b\nto local dest=a "+
+			"mode=b,c")
+	wantCaches(t, `{"cacheFrom": [{"s3": {"bucket": "b"}}]}`,
+		"cacheFrom[0]: s3 needs a region: give s3.region, or set AWS_REGION where pulumi runs")
 }
 
 // The environment gives what the program does not, when a build starts, and none of it becomes an input.
@@ -158,12 +211,15 @@ func TestCachesTakeWhatTheEnvironmentGives(t *testing.T) {
 	t.Setenv("ACTIONS_CACHE_URL", "")
 	t.Setenv("ACTIONS_RESULTS_URL", "https://results")
 	t.Setenv("ACTIONS_CACHE_SERVICE_V2", "True")
-	inputs := `{"cacheFrom": [{"s3": {"bucket": "b"}}, {"s3": {"bucket": "b", "region": "r", "accessKeyId": "a", "secretAccessKey": "s"}}, {"gha": {}}], "cacheTo": [{"raw": "type=gha,scope=x"}]}`
+	inputs := `{"cacheFrom": [{"s3": {"bucket": "b"}}, {"s3": {"bucket": "b", "region": "r", "accessKeyId": "a", ` +
+		`"secretAccessKey": "s"}}, {"gha": {}}], "cacheTo": [{"raw": "type=gha,scope=x"}]}`
 	wantCaches(t, inputs, `s3 access_key_id=AKIA bucket=b region=eu-west-1 secret_access_key=secret session_token=token
 s3 access_key_id=a bucket=b region=r secret_access_key=s
 gha token=job url_v2=https://results version=2
 to gha scope=x token=job url_v2=https://results version=2`)
-	res, err := serve(t).Check(p.CheckRequest{Urn: urn, Inputs: props(t, inputs).Set("contextHash", property.New("by hand"))})
+	res, err := serve(t).Check(p.CheckRequest{
+		Urn: urn, Inputs: props(t, inputs).Set("contextHash", property.New("by hand")),
+	})
 	if err != nil || strings.Contains(fmt.Sprintf("%#v", property.New(res.Inputs)), "AKIA") {
 		t.Errorf("got %#v, %v", res.Inputs, err)
 	}

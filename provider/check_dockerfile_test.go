@@ -43,14 +43,17 @@ func TestCheckFindsTheDockerfile(t *testing.T) {
 	dir := sources(t, map[string]string{
 		"lower/dockerfile": good, "lower/a": "", "upper/Dockerfile": good, "upper/a": "",
 		"both/Dockerfile": good, "both/dockerfile": "RUNN", "both/a": "",
-		"ignored/dockerfile": "FROM scratch\nCOPY . /\n", "ignored/dockerfile.dockerignore": "*\n!a", "ignored/a": "", "ignored/b": "",
+		"ignored/dockerfile": "FROM scratch\nCOPY . /\n", "ignored/dockerfile.dockerignore": "*\n!a", "ignored/a": "",
+		"ignored/b": "",
 	})
 	hash := ""
 	for name, inputs := range map[string]string{
-		"usual name":         `{"context": {"location": "DIR/upper"}}`,
-		"lower case":         `{"context": {"location": "DIR/lower"}}`,
-		"lower case, named":  `{"context": {"location": "DIR/lower"}, "dockerfile": {"location": "DIR/lower/Dockerfile"}}`,
-		"as it is":           `{"context": {"location": "DIR/lower"}, "dockerfile": {"location": "DIR/lower/dockerfile"}}`,
+		"usual name": `{"context": {"location": "DIR/upper"}}`,
+		"lower case": `{"context": {"location": "DIR/lower"}}`,
+		"lower case, named": `{"context": {"location": "DIR/lower"}, "dockerfile": {"location": ` +
+			`"DIR/lower/Dockerfile"}}`,
+		"as it is": `{"context": {"location": "DIR/lower"}, "dockerfile": {"location": ` +
+			`"DIR/lower/dockerfile"}}`,
 		"both":               `{"context": {"location": "DIR/both"}}`,
 		"nothing said of it": `{"context": {"location": "DIR/lower"}, "dockerfile": {}}`,
 		"empty":              `{"context": {"location": "DIR/lower"}, "dockerfile": {"location": ""}}`,
@@ -66,7 +69,8 @@ func TestCheckFindsTheDockerfile(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "ignored", "b")); err != nil {
 		t.Fatal(err)
 	}
-	if after := text(checkIn(t, dir, `{"context": {"location": "DIR/ignored"}}`).Inputs, "contextHash"); after != before {
+	after := text(checkIn(t, dir, `{"context": {"location": "DIR/ignored"}}`).Inputs, "contextHash")
+	if after != before {
 		t.Error("dockerfile.dockerignore does not leave b out")
 	}
 }
@@ -75,12 +79,13 @@ func TestCheckFindsTheDockerfile(t *testing.T) {
 var placesOfDockerfiles = map[string]struct{ inputs, property, reason string }{
 	"Containerfile": {
 		`{"context": {"location": "DIR/podman"}}`, "dockerfile.location",
-		"no Dockerfile at DIR/podman/Dockerfile, but a Containerfile, which docker build does not take by itself: set dockerfile.location " +
-			"to DIR/podman/Containerfile",
+		"no Dockerfile at DIR/podman/Dockerfile, but a Containerfile, which docker build does not take by itself: " +
+			"set dockerfile.location to DIR/podman/Containerfile",
 	},
 	"nothing": {
 		`{"context": {"location": "DIR/none"}}`, "dockerfile.location",
-		"no Dockerfile at DIR/none/Dockerfile: create it, or say where it is with dockerfile.location or dockerfile.inline",
+		"no Dockerfile at DIR/none/Dockerfile: create it, or say where it is with dockerfile.location or " +
+			"dockerfile.inline",
 	},
 	"a folder of that name": {
 		`{"context": {"location": "DIR/folder"}}`, "dockerfile.location",
@@ -99,41 +104,49 @@ var placesOfDockerfiles = map[string]struct{ inputs, property, reason string }{
 		`"DIR/podman" is a folder. Write the path of the file in dockerfile.location: DIR/podman/Containerfile`,
 	},
 	"a slash": {
-		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/app/Dockerfile/"}}`, "dockerfile.location",
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "DIR/app/Dockerfile/"}}`,
+		"dockerfile.location",
 		`"DIR/app/Dockerfile/": DIR/app/Dockerfile is a file. Leave out what follows its name: DIR/app/Dockerfile`,
 	},
 	"a URL": {
-		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://example.com/Dockerfile"}}`, "dockerfile.location",
-		`"https://example.com/Dockerfile": a Dockerfile cannot be fetched from a URL yet. Download it and write its path in ` +
-			`dockerfile.location, or give its text in dockerfile.inline`,
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://example.com/Dockerfile"}}`,
+		"dockerfile.location",
+		`"https://example.com/Dockerfile": a Dockerfile cannot be fetched from a URL yet. Download it and write its ` +
+			`path in dockerfile.location, or give its text in dockerfile.inline`,
 	},
 	"a URL with a login": {
-		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://me:pass@example.com/Dockerfile"}}`, "dockerfile.location",
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://me:pass@example.com/Dockerfile"}}`,
+		"dockerfile.location",
 		`"https://example.com/Dockerfile": a Dockerfile cannot be fetched from a URL yet`,
 	},
 	"standard input": {
 		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "-"}}`, "dockerfile.location",
-		`"-": there is no standard input here to read a Dockerfile from. Give its text in dockerfile.inline, or write its path in ` +
-			`dockerfile.location`,
+		`"-": there is no standard input here to read a Dockerfile from. Give its text in dockerfile.inline, ` +
+			`or write its path in dockerfile.location`,
 	},
 	"home": {
 		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "~/app/Dockerfile"}}`, "dockerfile.location",
-		`"~/app/Dockerfile": only a shell replaces ~ by the home directory. Write HOME/app/Dockerfile in dockerfile.location`,
+		`"~/app/Dockerfile": only a shell replaces ~ by the home directory. Write HOME/app/Dockerfile in ` +
+			`dockerfile.location`,
 	},
 	"somebody's home": {
 		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "~me/Dockerfile"}}`, "dockerfile.location",
-		`"~me/Dockerfile": only a shell replaces ~ by the home directory. Write the path of the home directory in dockerfile.location`,
+		`"~me/Dockerfile": only a shell replaces ~ by the home directory. Write the path of the home directory in ` +
+			`dockerfile.location`,
 	},
 	"of a remote context": {
-		`{"context": {"location": "https://example.com/a.git"}, "dockerfile": {"location": "DIR/web/Dockerfile"}}`, "dockerfile.location",
-		"no Dockerfile at DIR/web/Dockerfile: dockerfile.location is a path on this machine, not in the remote context.",
+		`{"context": {"location": "https://example.com/a.git"}, "dockerfile": {"location": "DIR/web/Dockerfile"}}`,
+		"dockerfile.location",
+		"no Dockerfile at DIR/web/Dockerfile: dockerfile.location is a path on this machine, not in the remote " +
+			"context.",
 	},
 	"a context at home": {
 		`{"context": {"location": "~/app"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location",
 		`"~/app": only a shell replaces ~ by the home directory. Write HOME/app in context.location`,
 	},
 	"a named context by git's short form": {
-		`{"context": {"location": "DIR/app", "named": {"a": {"location": "git@example.com:a/b"}}}}`, "context.named.a.location",
+		`{"context": {"location": "DIR/app", "named": {"a": {"location": "git@example.com:a/b"}}}}`,
+		"context.named.a.location",
 		`If a git repository is meant, write its URL with the scheme: https://… or ssh://…`,
 	},
 }
@@ -142,7 +155,8 @@ var placesOfDockerfiles = map[string]struct{ inputs, property, reason string }{
 func TestCheckSaysWhereTheDockerfileIs(t *testing.T) {
 	t.Parallel()
 	dir := sources(t, map[string]string{
-		"app/Dockerfile": good, "app/a": "", "podman/Containerfile": good, "lower/dockerfile": good, "none/a": "", "folder/Dockerfile/x": "",
+		"app/Dockerfile": good, "app/a": "", "podman/Containerfile": good, "lower/dockerfile": good, "none/a": "",
+		"folder/Dockerfile/x": "",
 	})
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -153,7 +167,8 @@ func TestCheckSaysWhereTheDockerfileIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			failures, reason := checkIn(t, dir, c.inputs).Failures, replaced.Replace(c.reason)
-			if len(failures) != 1 || failures[0].Property != c.property || !strings.Contains(failures[0].Reason, reason) {
+			if len(failures) != 1 || failures[0].Property != c.property ||
+				!strings.Contains(failures[0].Reason, reason) {
 				t.Errorf("got %+v, want %s: %s", failures, c.property, reason)
 			}
 		})
@@ -166,40 +181,50 @@ const namedLib = `"named": {"lib": {"location": "DIR/lib"}}`
 var encodingsOfTexts = map[string]struct{ inputs, property, reason string }{
 	"UTF-16": {
 		`{"context": {"location": "DIR/wide"}}`, "dockerfile.location",
-		"DIR/wide/Dockerfile: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an editor or with: " +
-			"iconv -f UTF-16 -t UTF-8 DIR/wide/Dockerfile >DIR/wide/Dockerfile.utf8 && mv DIR/wide/Dockerfile.utf8 DIR/wide/Dockerfile",
+		"DIR/wide/Dockerfile: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an " +
+			"editor or with: iconv -f UTF-16 -t UTF-8 DIR/wide/Dockerfile >DIR/wide/Dockerfile.utf8 && mv " +
+			"DIR/wide/Dockerfile.utf8 DIR/wide/Dockerfile",
 	},
 	"UTF-16, bare": {
 		`{"context": {"location": "DIR/bare"}}`, "dockerfile.location",
-		"DIR/bare/Dockerfile: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an editor or with: " +
-			"iconv -f UTF-16LE -t UTF-8 ",
+		"DIR/bare/Dockerfile: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an " +
+			"editor or with: iconv -f UTF-16LE -t UTF-8 ",
 	},
 	"Latin-1": {
 		`{"context": {"location": "DIR/latin"}}`, "dockerfile.location",
-		"DIR/latin/Dockerfile: line 2: the byte 0xe9 is not UTF-8, which BuildKit reads: the text is perhaps Latin-1 or Windows-1252. " +
-			"Save it as UTF-8, with an editor or, if it is one of these, with: iconv -f WINDOWS-1252 -t UTF-8 DIR/latin/Dockerfile >",
+		"DIR/latin/Dockerfile: line 2: the byte 0xe9 is not UTF-8, which BuildKit reads: the text is perhaps Latin-1 " +
+			"or Windows-1252. Save it as UTF-8, with an editor or, if it is one of these, with: iconv -f " +
+			"WINDOWS-1252 -t UTF-8 DIR/latin/Dockerfile >",
 	},
-	"Latin-1, watch all": {`{"context": {"location": "DIR/latin"}, "watch": "all"}`, "dockerfile.location", "line 2: the byte 0xe9"},
-	"a space":            {`{"context": {"location": "DIR/my app"}}`, "dockerfile.location", "UTF-8 'DIR/my app/Dockerfile' >'DIR/my app/Dockerfile.utf8' && "},
+	"Latin-1, watch all": {
+		`{"context": {"location": "DIR/latin"}, "watch": "all"}`, "dockerfile.location", "line 2: the byte 0xe9",
+	},
+	"a space": {
+		`{"context": {"location": "DIR/my app"}}`, "dockerfile.location",
+		"UTF-8 'DIR/my app/Dockerfile' >'DIR/my app/Dockerfile.utf8' && ",
+	},
 	"NUL": {
 		`{"context": {"location": "DIR/nul"}}`, "dockerfile.location",
-		"DIR/nul/Dockerfile: line 2: it has a NUL byte, which no argument, variable or path can have. Leave it out, and save the file as plain UTF-8",
+		"DIR/nul/Dockerfile: line 2: it has a NUL byte, which no argument, variable or path can have. Leave it out, " +
+			"and save the file as plain UTF-8",
 	},
 	"inline NUL": {
-		`{"context": {"location": "DIR/lib"}, "dockerfile": {"inline": "FROM busybox\nRUN echo \u0000"}}`, "dockerfile.inline",
+		`{"context": {"location": "DIR/lib"}, "dockerfile": {"inline": "FROM busybox\nRUN echo \u0000"}}`,
+		"dockerfile.inline",
 		"line 2: it has a NUL byte, which no argument, variable or path can have. Leave it out",
 	},
 	"an ignore file": {
 		`{"context": {"location": "DIR/ignored", ` + namedLib + `}}`, "context.location",
-		"DIR/ignored/.dockerignore: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an editor or with: iconv -f UTF-16 -t UTF-8 " +
-			"DIR/ignored/.dockerignore >",
+		"DIR/ignored/.dockerignore: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with " +
+			"an editor or with: iconv -f UTF-16 -t UTF-8 DIR/ignored/.dockerignore >",
 	},
 	"the Dockerfile's ignore file": {
 		`{"context": {"location": "DIR/own", ` + namedLib + `}}`, "dockerfile.location",
 		"DIR/own/Dockerfile.dockerignore: line 1: the text is UTF-16LE",
 	},
 	"of a named context": {
-		`{"context": {"location": "DIR/plain", "named": {"lib": {"location": "DIR/ignored"}}}}`, "context.named.lib.location",
+		`{"context": {"location": "DIR/plain", "named": {"lib": {"location": "DIR/ignored"}}}}`,
+		"context.named.lib.location",
 		"DIR/ignored/.dockerignore: line 1: the text is UTF-16LE",
 	},
 	"the name of a file": {
@@ -210,18 +235,22 @@ var encodingsOfTexts = map[string]struct{ inputs, property, reason string }{
 	"a comment and a label":                  {`{"context": {"location": "DIR/comment"}}`, "", ""},
 }
 
-// A text that is not UTF-8 is reported under the input that it comes from, with its file, its line and the way to save it anew.
+// A text that is not UTF-8 is reported under the input that it comes from, with its file, its line and the way to save
+// it anew.
 func TestCheckNamesTheEncoding(t *testing.T) {
 	t.Parallel()
 	const utf16 = "\xff\xfea\x00\n\x00"
 	const scratch = "FROM scratch\nCOPY . /\nCOPY --from=lib . /\n"
 	dir := sources(t, map[string]string{
-		"wide/Dockerfile": "\xff\xfeF\x00R\x00O\x00M\x00 \x00x\x00\n\x00", "bare/Dockerfile": "F\x00R\x00O\x00M\x00 \x00x\x00\n\x00",
+		"wide/Dockerfile":  "\xff\xfeF\x00R\x00O\x00M\x00 \x00x\x00\n\x00",
+		"bare/Dockerfile":  "F\x00R\x00O\x00M\x00 \x00x\x00\n\x00",
 		"latin/Dockerfile": "FROM busybox\nRUN echo caf\xe9\n", "nul/Dockerfile": "FROM busybox\nRUN echo \x00\n",
 		"my app/Dockerfile": "FROM busybox\nRUN echo caf\xe9\n",
-		"own/Dockerfile":    scratch, "own/Dockerfile.dockerignore": utf16, "lib/a": "", "ignored/Dockerfile": scratch, "ignored/.dockerignore": utf16,
-		"plain/Dockerfile": scratch, "unread/Dockerfile": "FROM scratch\nENV A=1\n", "unread/.dockerignore": utf16,
-		"comment/Dockerfile": "# caf\xe9\nFROM busybox\nLABEL a=caf\xe9\n", "name/Dockerfile": "FROM scratch\nCOPY . /\n", "name/d/caf\xe9": "",
+		"own/Dockerfile":    scratch, "own/Dockerfile.dockerignore": utf16, "lib/a": "", "ignored/Dockerfile": scratch,
+		"ignored/.dockerignore": utf16,
+		"plain/Dockerfile":      scratch, "unread/Dockerfile": "FROM scratch\nENV A=1\n", "unread/.dockerignore": utf16,
+		"comment/Dockerfile": "# caf\xe9\nFROM busybox\nLABEL a=caf\xe9\n",
+		"name/Dockerfile":    "FROM scratch\nCOPY . /\n", "name/d/caf\xe9": "",
 	})
 	for name, c := range encodingsOfTexts {
 		t.Run(name, func(t *testing.T) {
@@ -233,7 +262,8 @@ func TestCheckNamesTheEncoding(t *testing.T) {
 				}
 				return
 			}
-			if len(res.Failures) != 1 || res.Failures[0].Property != c.property || !strings.Contains(res.Failures[0].Reason, reason) {
+			if len(res.Failures) != 1 || res.Failures[0].Property != c.property ||
+				!strings.Contains(res.Failures[0].Reason, reason) {
 				t.Errorf("got %+v, want %s: %s", res.Failures, c.property, reason)
 			}
 		})

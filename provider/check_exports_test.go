@@ -14,29 +14,77 @@ func TestCheckOfExports(t *testing.T) {
 	t.Parallel()
 	const tagged = `"tags": ["a.io/b:1"], `
 	cases := map[string]struct{ inputs, path, reason string }{
-		"nothing":                 {`"exports": [{}]`, "exports[0]", "one of tar, local, registry, image, oci, docker, cacheonly, raw"},
-		"two things":              {`"exports": [{"tar": {"dest": "a"}, "local": {"dest": "b"}}]`, "exports[0]", "it is one of tar, local: keep one of them"},
-		"no path":                 {`"exports": [{"tar": {"dest": ""}}]`, "exports[0].tar", "dest is needed"},
-		"no path of an image":     {`"exports": [{"oci": {}}]`, "exports[0].oci", "dest is needed"},
-		"no path, raw":            {`"exports": [{"raw": "type=oci"}]`, "exports[0].raw", "dest is needed"},
-		"standard output":         {`"exports": [{"raw": "type=tar,dest=-"}]`, "exports[0].raw", "dest is needed"},
-		"another type":            {`"exports": [{"raw": "type=zip,dest=a"}]`, "exports[0].raw", "type=zip is not known"},
-		"raw nonsense":            {`"exports": [{"raw": "type=oci,dest"}]`, "exports[0].raw", `"dest" is not name=value`},
-		"two images":              {tagged + `"exports": [{"image": {}}, {"registry": {}}]`, "exports[1].registry", "there is one image, and another entry says how it is written"},
-		"names":                   {tagged + `"exports": [{"registry": {"names": ["a.io/c:1"]}}]`, "exports[0].registry", "put the references there"},
-		"names, raw":              {tagged + `"exports": [{"raw": "type=registry,name=a.io/c:1"}]`, "exports[0].raw", "put the references there"},
-		"by digest":               {tagged + `"exports": [{"image": {"pushByDigest": true}}]`, "exports[0].image", "every image is pushed by digest first"},
-		"insecure":                {tagged + `"exports": [{"raw": "type=image,insecure=true"}]`, "exports[0].raw", "set it in registries, for the host that it is about"},
-		"no push of a push":       {tagged + `"exports": [{"image": {"push": false}}]`, "exports[0].image", "the input push says whether"},
-		"a push of none":          {tagged + `"push": false, "exports": [{"image": {"push": true}}]`, "exports[0].image", "the input push says whether"},
-		"a registry without push": {tagged + `"push": false, "exports": [{"registry": {}}]`, "exports[0].registry", "say image instead of registry"},
+		"nothing": {
+			`"exports": [{}]`, "exports[0]", "one of tar, local, registry, image, oci, docker, cacheonly, raw",
+		},
+		"two things": {
+			`"exports": [{"tar": {"dest": "a"}, "local": {"dest": "b"}}]`, "exports[0]",
+			"it is one of tar, local: keep one of them",
+		},
+		"no path":             {`"exports": [{"tar": {"dest": ""}}]`, "exports[0].tar", "dest is needed"},
+		"no path of an image": {`"exports": [{"oci": {}}]`, "exports[0].oci", "dest is needed"},
+		"no path, raw":        {`"exports": [{"raw": "type=oci"}]`, "exports[0].raw", "dest is needed"},
+		"standard output":     {`"exports": [{"raw": "type=tar,dest=-"}]`, "exports[0].raw", "dest is needed"},
+		"another type": {
+			`"exports": [{"raw": "type=zip,dest=a"}]`, "exports[0].raw", "type=zip is not known",
+		},
+		"raw nonsense": {
+			`"exports": [{"raw": "type=oci,dest"}]`, "exports[0].raw", `"dest" is not name=value`,
+		},
+		"two images": {
+			tagged + `"exports": [{"image": {}}, {"registry": {}}]`, "exports[1].registry",
+			"there is one image, and another entry says how it is written",
+		},
+		"names": {
+			tagged + `"exports": [{"registry": {"names": ["a.io/c:1"]}}]`, "exports[0].registry",
+			"put the references there",
+		},
+		"names, raw": {
+			tagged + `"exports": [{"raw": "type=registry,name=a.io/c:1"}]`, "exports[0].raw",
+			"put the references there",
+		},
+		"by digest": {
+			tagged + `"exports": [{"image": {"pushByDigest": true}}]`, "exports[0].image",
+			"every image is pushed by digest first",
+		},
+		"insecure": {
+			tagged + `"exports": [{"raw": "type=image,insecure=true"}]`, "exports[0].raw",
+			"set it in registries, for the host that it is about",
+		},
+		"no push of a push": {
+			tagged + `"exports": [{"image": {"push": false}}]`, "exports[0].image", "the input push says whether",
+		},
+		"a push of none": {
+			tagged + `"push": false, "exports": [{"image": {"push": true}}]`, "exports[0].image",
+			"the input push says whether",
+		},
+		"a registry without push": {
+			tagged + `"push": false, "exports": [{"registry": {}}]`, "exports[0].registry",
+			"say image instead of registry",
+		},
 		"a registry without tags": {`"exports": [{"registry": {}}]`, "exports[0].registry", "add tags"},
-		"no OCI annotations":      {tagged + `"annotations": {"a": "b"}, "exports": [{"image": {"ociMediaTypes": false}}]`, "exports[0].image", "need the media types of OCI"},
-		"another compression":     {`"exports": [{"image": {"compression": "lzma"}}]`, "exports[0].image.compression", `"lzma" is not known`},
-		"too high a level":        {`"exports": [{"oci": {"dest": "a", "compression": "zstd", "compressionLevel": 23}}]`, "exports[0].oci.compressionLevel", "0 to 22"},
-		"platforms for docker":    {`"platforms": ["linux/amd64", "linux/arm64"], "exports": [{"docker": {"dest": "a"}}]`, "exports[0].docker", "takes an image of one platform"},
-		"platforms to load":       {`"platforms": ["linux/amd64", "linux/arm64"], "load": true`, "load", "takes an image of one platform"},
-		"a secret":                {tagged + `"exports": [{"image": {"annotations": {"a": "secret:hunter2"}}}]`, "", "exports: exports are repeated in the outputs"},
+		"no OCI annotations": {
+			tagged + `"annotations": {"a": "b"}, "exports": [{"image": {"ociMediaTypes": false}}]`, "exports[0].image",
+			"need the media types of OCI",
+		},
+		"another compression": {
+			`"exports": [{"image": {"compression": "lzma"}}]`, "exports[0].image.compression", `"lzma" is not known`,
+		},
+		"too high a level": {
+			`"exports": [{"oci": {"dest": "a", "compression": "zstd", "compressionLevel": 23}}]`,
+			"exports[0].oci.compressionLevel", "0 to 22",
+		},
+		"platforms for docker": {
+			`"platforms": ["linux/amd64", "linux/arm64"], "exports": [{"docker": {"dest": "a"}}]`, "exports[0].docker",
+			"takes an image of one platform",
+		},
+		"platforms to load": {
+			`"platforms": ["linux/amd64", "linux/arm64"], "load": true`, "load", "takes an image of one platform",
+		},
+		"a secret": {
+			tagged + `"exports": [{"image": {"annotations": {"a": "secret:hunter2"}}}]`, "",
+			"exports: exports are repeated in the outputs",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -50,17 +98,43 @@ func TestCheckOfExports(t *testing.T) {
 func TestExportsBecomeOptions(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, image, beside string }{
-		"none":           {`{}`, "", ""},
-		"files":          {`{"exports": [{"tar": {"dest": "a.tar"}}, {"local": {"dest": "a"}}]}`, "", "tar; local -> a"},
-		"archives":       {`{"exports": [{"oci": {"dest": "a"}}, {"docker": {"dest": "b", "names": ["c:1", "d:1"], "annotations": {"e": "f"}}}]}`, "", "oci; docker annotation.e=f name=c:1,d:1"},
-		"named by tags":  {`{"tags": ["a.io/b:1"], "exports": [{"oci": {"dest": "a", "names": ["c:1"]}}]}`, "", "oci name=a.io/b:1"},
-		"of one time":    {`{"sourceDateEpoch": 1, "exports": [{"oci": {"dest": "a"}}]}`, "", "oci rewrite-timestamp=true"},
-		"an image":       {`{"tags": ["a.io/b:1"], "exports": [{"registry": {"compression": "zstd", "compressionLevel": 3, "forceCompression": true, "push": true, "store": true}}]}`, "compression=zstd compression-level=3 force-compression=true store=true", ""},
-		"annotated":      {`{"exports": [{"image": {"annotations": {"a": "b,c"}, "ociMediaTypes": true}}]}`, "annotation.a=b,c oci-mediatypes=true", ""},
-		"raw":            {`{"exports": [{"raw": "out"}, {"raw": "type=local,dest=b"}, {"raw": "type=image,compression=zstd"}, {"raw": "type=oci,dest=c,tar=false"}]}`, "compression=zstd", "local -> out; local -> b; oci"},
-		"loaded":         {`{"tags": ["a.io/b:1"], "load": true}`, "", "docker name=a.io/b:1"},
-		"by the hash":    {`{"tags": ["a.io/b:{hash}", "c:{hash:12}"], "push": false, "load": true}`, "", "docker name=a.io/b:HASH,c:SHORT"},
-		"nothing at all": {`{"exports": [{"cacheonly": {}}, {"tar": {"dest": "a"}, "disabled": true}], "load": false}`, "", ""},
+		"none": {`{}`, "", ""},
+		"files": {
+			`{"exports": [{"tar": {"dest": "a.tar"}}, {"local": {"dest": "a"}}]}`, "", "tar; local -> a",
+		},
+		"archives": {
+			`{"exports": [{"oci": {"dest": "a"}}, {"docker": {"dest": "b", "names": ["c:1", "d:1"], ` +
+				`"annotations": {"e": "f"}}}]}`,
+			"", "oci; docker annotation.e=f name=c:1,d:1",
+		},
+		"named by tags": {
+			`{"tags": ["a.io/b:1"], "exports": [{"oci": {"dest": "a", "names": ["c:1"]}}]}`, "", "oci name=a.io/b:1",
+		},
+		"of one time": {
+			`{"sourceDateEpoch": 1, "exports": [{"oci": {"dest": "a"}}]}`, "", "oci rewrite-timestamp=true",
+		},
+		"an image": {
+			`{"tags": ["a.io/b:1"], "exports": [{"registry": {"compression": "zstd", "compressionLevel": 3, ` +
+				`"forceCompression": true, "push": true, "store": true}}]}`,
+			"compression=zstd compression-level=3 force-compression=true store=true", "",
+		},
+		"annotated": {
+			`{"exports": [{"image": {"annotations": {"a": "b,c"}, "ociMediaTypes": true}}]}`,
+			"annotation.a=b,c oci-mediatypes=true", "",
+		},
+		"raw": {
+			`{"exports": [{"raw": "out"}, {"raw": "type=local,dest=b"}, {"raw": "type=image,compression=zstd"}, ` +
+				`{"raw": "type=oci,dest=c,tar=false"}]}`,
+			"compression=zstd", "local -> out; local -> b; oci",
+		},
+		"loaded": {`{"tags": ["a.io/b:1"], "load": true}`, "", "docker name=a.io/b:1"},
+		"by the hash": {
+			`{"tags": ["a.io/b:{hash}", "c:{hash:12}"], "push": false, "load": true}`, "",
+			"docker name=a.io/b:HASH,c:SHORT",
+		},
+		"nothing at all": {
+			`{"exports": [{"cacheonly": {}}, {"tar": {"dest": "a"}, "disabled": true}], "load": false}`, "", "",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -87,7 +161,8 @@ func TestExportsBecomeOptions(t *testing.T) {
 			}
 			preview := operation{args: args}.inPreview().args
 			if len(preview.exports()) > 0 || options(preview.imageAttrs()) != c.image {
-				t.Errorf("a preview would leave %v and write the image with %v", preview.exports(), preview.imageAttrs())
+				t.Errorf("a preview would leave %v and write the image with %v",
+					preview.exports(), preview.imageAttrs())
 			}
 			if args.hasOtherExports() != (c.beside != "") {
 				t.Errorf("leaves something: %v", args.hasOtherExports())
@@ -104,8 +179,8 @@ func options(attrs map[string]string) string {
 	return strings.Join(parts, " ")
 }
 
-// What is left beside an image is left by a build: an image that the registry has already is built all the same, unless nothing
-// changed.
+// What is left beside an image is left by a build: an image that the registry has already is built all the same, unless
+// nothing changed.
 func TestWhatIsLeftBesideNeedsABuild(t *testing.T) {
 	t.Parallel()
 	r := remember(t)

@@ -26,17 +26,35 @@ func TestCheckOfSecrets(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", buildkit.SecretLimit+1)
 	cases := map[string]struct{ inputs, path, reason string }{
-		"no id":            {`"secrets": {"": "hunter2"}`, `secrets[""]`, "needs an id"},
-		"empty":            {`"secrets": {"npm": "secret:"}`, "secrets.npm", "the secret is empty: leave it out"},
-		"too long":         {`"secrets": {"npm": "` + long + `"}`, "secrets.npm", "has 512001 bytes, BuildKit takes 512000"},
-		"no place":         {`"secretSources": {"npm": {}}`, "secretSources.npm", "either env, the name of an environment variable, or file, a path"},
-		"an empty place":   {`"secretSources": {"npm": {"env": ""}}`, "secretSources.npm", "either env"},
-		"two places":       {`"secretSources": {"a.b": {"env": "A", "file": "b"}}`, `secretSources["a.b"]`, "either env"},
-		"in both":          {`"secrets": {"npm": "hunter2"}, "secretSources": {"npm": {"env": "A"}}`, "secretSources.npm", "is in secrets too"},
-		"as an argument":   {`"buildArgs": {"TOKEN": "secret:hunter2", "A": "1"}`, "buildArgs.TOKEN", "RUN --mount=type=secret,id=…), or say that it is none (unsecret)"},
-		"as a proxy's":     {`"buildArgs": {"HTTP_PROXY": "secret:http://u:p@proxy:3128"}`, "buildArgs.HTTP_PROXY", "so it cannot be a secret"},
-		"with an odd name": {`"buildArgs": {"B.\"C": "secret:hunter2"}`, `buildArgs["B.\"C"]`, "so it cannot be a secret"},
-		"as a label":       {`"labels": {"l": "secret:hunter2"}`, "labels.l", "can be read by everybody who has the image"},
+		"no id": {`"secrets": {"": "hunter2"}`, `secrets[""]`, "needs an id"},
+		"empty": {`"secrets": {"npm": "secret:"}`, "secrets.npm", "the secret is empty: leave it out"},
+		"too long": {
+			`"secrets": {"npm": "` + long + `"}`, "secrets.npm", "has 512001 bytes, BuildKit takes 512000",
+		},
+		"no place": {
+			`"secretSources": {"npm": {}}`, "secretSources.npm",
+			"either env, the name of an environment variable, or file, a path",
+		},
+		"an empty place": {`"secretSources": {"npm": {"env": ""}}`, "secretSources.npm", "either env"},
+		"two places": {
+			`"secretSources": {"a.b": {"env": "A", "file": "b"}}`, `secretSources["a.b"]`, "either env",
+		},
+		"in both": {
+			`"secrets": {"npm": "hunter2"}, "secretSources": {"npm": {"env": "A"}}`, "secretSources.npm",
+			"is in secrets too",
+		},
+		"as an argument": {
+			`"buildArgs": {"TOKEN": "secret:hunter2", "A": "1"}`, "buildArgs.TOKEN",
+			"RUN --mount=type=secret,id=…), or say that it is none (unsecret)",
+		},
+		"as a proxy's": {
+			`"buildArgs": {"HTTP_PROXY": "secret:http://u:p@proxy:3128"}`, "buildArgs.HTTP_PROXY",
+			"so it cannot be a secret",
+		},
+		"with an odd name": {
+			`"buildArgs": {"B.\"C": "secret:hunter2"}`, `buildArgs["B.\"C"]`, "so it cannot be a secret",
+		},
+		"as a label": {`"labels": {"l": "secret:hunter2"}`, "labels.l", "can be read by everybody who has the image"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -50,14 +68,17 @@ func TestCheckOfSecrets(t *testing.T) {
 func TestCheckNamesNoInputWhoseValueIsASecret(t *testing.T) {
 	t.Parallel()
 	wantOneFailure(t, `{"context": {"location": "APP"}, "secrets": "hunter2"}`, "", "secrets: ")
-	wantOneFailure(t, `{"context": {"location": "APP"}, "target": "secret:hunter2"}`, "", "target: this is not valid; the reason is not shown")
+	wantOneFailure(t, `{"context": {"location": "APP"}, "target": "secret:hunter2"}`, "",
+		"target: this is not valid; the reason is not shown")
 }
 
 func TestCheckRefusesAMapOfSecrets(t *testing.T) {
 	t.Parallel()
 	inputs := props(t, `{"context": {"location": "APP"}, "buildArgs": {"A": "1"}}`)
 	inputs = inputs.Set("context", property.New(map[string]property.Value{"location": property.New(app(t))}))
-	res, err := serve(t).Check(p.CheckRequest{Urn: urn, Inputs: inputs.Set("buildArgs", inputs.Get("buildArgs").WithSecret(true))})
+	res, err := serve(t).Check(p.CheckRequest{
+		Urn: urn, Inputs: inputs.Set("buildArgs", inputs.Get("buildArgs").WithSecret(true)),
+	})
 	if err != nil || len(res.Failures) != 1 || res.Failures[0].Property != "buildArgs.A" {
 		t.Errorf("got %+v, %v", res.Failures, err)
 	}
@@ -95,9 +116,12 @@ func TestSecretsReachNoOutput(t *testing.T) {
 	r := remember(t)
 	inputs := r.inputs(t, "app:v1").
 		Set("secrets", property.New(map[string]property.Value{"npm": property.New(canary)})).
-		Set("registries", props(t, `{"r": [{"address": "a.io", "username": "u", "password": "secret:`+canary+`"}]}`).Get("r"))
-	checked, err := r.server.Check(p.CheckRequest{Urn: urn, Inputs: inputs.Set("context", property.New(map[string]property.Value{
-		"location": property.New(app(t))}))})
+		Set("registries",
+			props(t, `{"r": [{"address": "a.io", "username": "u", "password": "secret:`+canary+`"}]}`).Get("r"))
+	checked, err := r.server.Check(p.CheckRequest{
+		Urn: urn, Inputs: inputs.Set("context", property.New(map[string]property.Value{
+			"location": property.New(app(t))})),
+	})
 	if err != nil || len(checked.Failures) > 0 {
 		t.Fatal(checked.Failures, err)
 	}
@@ -108,11 +132,14 @@ func TestSecretsReachNoOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if outputs := property.New(res.Properties); outputs.HasSecrets() || strings.Contains(fmt.Sprintf("%#v", outputs), canary) {
+	if outputs := property.New(res.Properties); outputs.HasSecrets() ||
+		strings.Contains(fmt.Sprintf("%#v", outputs), canary) {
 		t.Errorf("outputs: %#v", outputs)
 	}
 	rotated := inputs.Set("secrets", property.New(map[string]property.Value{"npm": property.New("another")}))
-	diff, err := r.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: res.Properties, OldInputs: inputs, Inputs: rotated})
+	diff, err := r.server.Diff(p.DiffRequest{
+		ID: "app", Urn: urn, State: res.Properties, OldInputs: inputs, Inputs: rotated,
+	})
 	if err != nil || diff.HasChanges {
 		t.Errorf("another secret: %+v, %v", diff, err)
 	}
@@ -131,9 +158,11 @@ func TestSecretSourcesAreReadWhenABuildAsks(t *testing.T) {
 		source SecretSource
 		want   string
 	}{
-		"a variable":             {env("BUILD_TOKEN"), "from the environment"},
-		"a file":                 {at(file), "from a file\n"},
-		"a variable not set":     {env("NO_TOKEN"), "the environment variable NO_TOKEN is not set: set it where pulumi runs"},
+		"a variable": {env("BUILD_TOKEN"), "from the environment"},
+		"a file":     {at(file), "from a file\n"},
+		"a variable not set": {
+			env("NO_TOKEN"), "the environment variable NO_TOKEN is not set: set it where pulumi runs",
+		},
 		"an empty variable":      {env("EMPTY_TOKEN"), "the environment variable EMPTY_TOKEN is empty"},
 		"a file that is missing": {at("nowhere/token"), "open nowhere/token: no such file or directory"},
 	}

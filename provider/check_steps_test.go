@@ -12,25 +12,42 @@ import (
 func TestCheckOfSteps(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, path, reason string }{
-		"no address":             {`"addHosts": ["db:10.0.0.1", "db"]`, "addHosts[1]", `"db" is not a host: write name:address, as in db:10.0.0.5`},
-		"not an address":         {`"addHosts": ["db:10.0.0.256"]`, "addHosts[0]", "write name:address"},
-		"no host name":           {`"addHosts": [":10.0.0.1"]`, "addHosts[0]", "write name:address"},
-		"two lines in one":       {`"addHosts": ["a,b:10.0.0.1"]`, "addHosts[0]", "write name:address"},
-		"Docker's own word":      {`"addHosts": ["host.docker.internal:host-gateway"]`, "addHosts[0]", "host-gateway is Docker Engine's own word"},
-		"another network":        {`"network": "bridge"`, "network", `"bridge" is not known: it is default, host or none`},
+		"no address": {
+			`"addHosts": ["db:10.0.0.1", "db"]`, "addHosts[1]",
+			`"db" is not a host: write name:address, as in db:10.0.0.5`,
+		},
+		"not an address":   {`"addHosts": ["db:10.0.0.256"]`, "addHosts[0]", "write name:address"},
+		"no host name":     {`"addHosts": [":10.0.0.1"]`, "addHosts[0]", "write name:address"},
+		"two lines in one": {`"addHosts": ["a,b:10.0.0.1"]`, "addHosts[0]", "write name:address"},
+		"Docker's own word": {
+			`"addHosts": ["host.docker.internal:host-gateway"]`, "addHosts[0]",
+			"host-gateway is Docker Engine's own word",
+		},
+		"another network": {
+			`"network": "bridge"`, "network", `"bridge" is not known: it is default, host or none`,
+		},
 		"an agent without an id": {`"ssh": [{"id": ""}]`, "ssh[0].id", "needs an id"},
-		"two agents of one id":   {`"ssh": [{"id": "a"}, {"id": "a", "paths": ["b"]}]`, "ssh[1].id", `"a" is the id of another agent`},
-		"no such test":           {`"testTargets": ["app", "tests"]`, "testTargets[1]", `no stage "tests": it has app`},
-		"no test":                {`"testTargets": [""]`, "testTargets[0]", "name a stage"},
-		"a name with a space":    {`"annotations": {"a b": "c"}`, `annotations["a b"]`, "without white space"},
-		"a secret annotation":    {`"annotations": {"a": "secret:hunter2"}`, "annotations.a", "can be read by everybody who can see the image"},
-		"before 1970":            {`"sourceDateEpoch": -1`, "sourceDateEpoch", "-1 is not a time"},
-		"milliseconds":           {`"sourceDateEpoch": 1700000000000`, "sourceDateEpoch", "give whole seconds since 1970"},
+		"two agents of one id": {
+			`"ssh": [{"id": "a"}, {"id": "a", "paths": ["b"]}]`, "ssh[1].id", `"a" is the id of another agent`,
+		},
+		"no such test":        {`"testTargets": ["app", "tests"]`, "testTargets[1]", `no stage "tests": it has app`},
+		"no test":             {`"testTargets": [""]`, "testTargets[0]", "name a stage"},
+		"a name with a space": {`"annotations": {"a b": "c"}`, `annotations["a b"]`, "without white space"},
+		"a secret annotation": {
+			`"annotations": {"a": "secret:hunter2"}`, "annotations.a", "can be read by everybody who can see the image",
+		},
+		"before 1970": {`"sourceDateEpoch": -1`, "sourceDateEpoch", "-1 is not a time"},
+		"milliseconds": {
+			`"sourceDateEpoch": 1700000000000`, "sourceDateEpoch", "give whole seconds since 1970",
+		},
 		"a fraction of a second": {`"sourceDateEpoch": 1.5`, "sourceDateEpoch", "it must be a whole number"},
-		"the epoch twice":        {`"sourceDateEpoch": 1, "buildArgs": {"SOURCE_DATE_EPOCH": "1"}`, "buildArgs.SOURCE_DATE_EPOCH", "sourceDateEpoch sets this argument"},
-		"another mode":           {`"provenance": {"mode": "full"}`, "provenance.mode", `"full" is not known: it is min or max`},
-		"no generator":           {`"sbom": {"generator": ""}`, "sbom.generator", "is not an image"},
-		"not an image":           {`"sbom": {"generator": "a,b"}`, "sbom.generator", "is not an image"},
+		"the epoch twice": {
+			`"sourceDateEpoch": 1, "buildArgs": {"SOURCE_DATE_EPOCH": "1"}`, "buildArgs.SOURCE_DATE_EPOCH",
+			"sourceDateEpoch sets this argument",
+		},
+		"another mode": {`"provenance": {"mode": "full"}`, "provenance.mode", `"full" is not known: it is min or max`},
+		"no generator": {`"sbom": {"generator": ""}`, "sbom.generator", "is not an image"},
+		"not an image": {`"sbom": {"generator": "a,b"}`, "sbom.generator", "is not an image"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +103,8 @@ func TestCheckLeavesUnknownStepsAlone(t *testing.T) {
 		if known := !res.Inputs.Get("contextHash").HasComputed(); known != hashed {
 			t.Errorf("%s: contextHash is known: %v", inputs, known)
 		}
-		if op, err := newOperation(t.Context(), urn, res.Inputs, state{}); err != nil || isKnown(op.inputs, buildInputs...) {
+		if op, err := newOperation(t.Context(), urn, res.Inputs, state{}); err != nil ||
+			isKnown(op.inputs, buildInputs...) {
 			t.Errorf("%s: the preview would build, %v", inputs, err)
 		}
 	}
@@ -99,10 +117,17 @@ func TestEveryShapingInputIsHashed(t *testing.T) {
 		"contextHash": {`"a"`, `"b"`}, "platforms": {`["linux/amd64"]`, `["linux/arm64"]`}, "target": {`"a"`, `"b"`},
 		"buildArgs": {`{"A": "1"}`, `{"A": "2"}`, `{"B": "1"}`}, "labels": {`{"A": "1"}`, `{"A": "2"}`, `{"B": "1"}`},
 		"annotations": {`{"A": "1"}`, `{"A": "2"}`, `{"B": "1"}`}, "testTargets": {`["a"]`, `["b"]`, `["a", "b"]`},
-		"addHosts": {`["a:10.0.0.1"]`, `["a:10.0.0.2"]`, `["a:10.0.0.1", "b:10.0.0.2"]`}, "network": {`"none"`, `"host"`},
-		"sourceDateEpoch": {`0`, `1`}, "provenance": {`{"mode": "min"}`, `{"mode": "max"}`}, "sbom": {`{"generator": "a"}`, `{"generator": "b"}`},
+		"addHosts": {
+			`["a:10.0.0.1"]`, `["a:10.0.0.2"]`, `["a:10.0.0.1", "b:10.0.0.2"]`,
+		}, "network": {`"none"`, `"host"`},
+		"sourceDateEpoch": {
+			`0`, `1`,
+		}, "provenance": {`{"mode": "min"}`, `{"mode": "max"}`}, "sbom": {`{"generator": "a"}`, `{"generator": "b"}`},
 		"baseDigests": {`{"a": "1"}`, `{"a": "2"}`, `{"b": "1"}`},
-		"exports":     {`[{"image": {"compression": "zstd"}}]`, `[{"image": {"compression": "gzip"}}]`, `[{"registry": {"annotations": {"a": "b"}}}]`},
+		"exports": {
+			`[{"image": {"compression": "zstd"}}]`, `[{"image": {"compression": "gzip"}}]`,
+			`[{"registry": {"annotations": {"a": "b"}}}]`,
+		},
 	}
 	seen := map[string]string{}
 	note := func(inputs string) {
@@ -131,9 +156,16 @@ func TestEveryShapingInputIsHashed(t *testing.T) {
 func TestDiffAndHashKnowWhatIsTheSame(t *testing.T) {
 	t.Parallel()
 	for _, pair := range [][2]string{
-		{`{}`, `{"load": false, "exports": [], "network": "default", "addHosts": [], "annotations": {}, "testTargets": []}`},
+		{
+			`{}`,
+			`{"load": false, "exports": [], "network": "default", "addHosts": [], "annotations": {}, ` +
+				`"testTargets": []}`,
+		},
 		{`{"testTargets": ["a", "b"]}`, `{"testTargets": ["b", "a"]}`},
-		{`{"sourceDateEpoch": 0}`, `{"sourceDateEpoch": 0, "noCache": true, "ssh": [{"id": "default"}], "secrets": {"a": "b"}}`},
+		{
+			`{"sourceDateEpoch": 0}`,
+			`{"sourceDateEpoch": 0, "noCache": true, "ssh": [{"id": "default"}], "secrets": {"a": "b"}}`,
+		},
 	} {
 		applied, wanted := props(t, pair[0]), props(t, pair[1])
 		diff, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: mirror(applied), Inputs: wanted})

@@ -16,7 +16,8 @@ import (
 func app(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS app\nCOPY . /\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS app\nCOPY . "+
+		"/\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -58,35 +59,95 @@ func TestCheckKeepsAGivenContextHash(t *testing.T) {
 func TestCheckNamesTheMistake(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, property, reason string }{
-		"no such context":       {`{"context": {"location": "./nope"}}`, "context.location", `"./nope": no such directory: there is no /`},
-		"context is a file":     {`{"context": {"location": "APP/Dockerfile"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location", "is not a directory"},
-		"unknown scheme of it":  {`{"context": {"location": "s3://bucket/a.tar"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location", "s3:// is not known"},
-		"no named context":      {`{"context": {"location": "APP", "named": {"go": {"location": "nope"}}}}`, "context.named.go.location", "no such directory"},
-		"named context nowhere": {`{"context": {"location": "APP", "named": {"a": {"location": ""}}}}`, "context.named.a.location", "needs a location"},
-		"one name twice":        {`{"context": {"location": "APP", "named": {"a": {"location": "APP"}, "a:latest": {"location": "APP"}}}}`, `context.named["a:latest"]`, "are one name"},
-		"odd context name":      {`{"context": {"location": "APP", "named": {"GO!": {"location": "APP"}}}}`, `context.named["GO!"]`, "cannot be the name of a context"},
-		"no Dockerfile":         {`{"context": {"location": "APP"}, "dockerfile": {"location": "APP/nope"}}`, "dockerfile.location", "no Dockerfile at "},
-		"a device":              {`{"context": {"location": "APP"}, "dockerfile": {"location": "/dev/zero"}}`, "dockerfile.location", "read /dev/zero: it is a FIFO, a socket or a device: it has to be a regular file"},
-		"both forms":            {`{"context": {"location": "APP"}, "dockerfile": {"location": "a", "inline": "b"}}`, "dockerfile", "either location or inline, not both"},
-		"syntax error":          {`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM scratch\nRUNN x"}}`, "dockerfile.inline", "line 2: unknown instruction: RUNN (did you mean RUN?)"},
-		"no such stage":         {`{"context": {"location": "APP"}, "target": "ap"}`, "target", `no stage "ap": it has app`},
-		"unknown architecture":  {`{"context": {"location": "APP"}, "platforms": ["linux/amd64", "linux/amd46"]}`, "platforms[1]", `"linux/amd46" is not a platform`},
-		"not a platform":        {`{"context": {"location": "APP"}, "platforms": ["arm64"]}`, "platforms[0]", "write os/architecture"},
-		"capitals":              {`{"context": {"location": "APP"}, "tags": ["a.io/App:1"]}`, "tags[0]", "write a.io/app:1"},
-		"Docker Hub by mistake": {`{"context": {"location": "APP"}, "tags": ["app:1"]}`, "tags[0]", "docker.io/library/app"},
-		"push without tags":     {`{"context": {"location": "APP"}, "push": true}`, "push", "there is nothing to push to: add tags"},
-		"login without host":    {`{"context": {"location": "APP"}, "registries": [{"address": " "}]}`, "registries[0].address", "needs the host"},
-		"CA of nobody":          {`{"context": {"location": "APP"}, "registries": [{"address": "a.io", "caFile": "ca.pem", "insecure": true}]}`, "registries[0].caFile", "of no use beside insecure"},
-		"no endpoint":           {`{"context": {"location": "APP"}, "builder": {"endpoint": "tcp://host"}}`, "builder.endpoint", "has a port"},
-		"unknown scheme":        {`{"context": {"location": "APP"}, "builder": {"endpoint": "ftp://host:1"}}`, "builder.endpoint", "use unix:// or tcp://"},
-		"unknown watch":         {`{"context": {"location": "APP"}, "watch": "some"}`, "watch", "it is auto or all"},
-		"unknown property":      {`{"context": {"location": "APP"}, "tag": "a"}`, "tag", "there is no such property here; there are "},
+		"no such context": {
+			`{"context": {"location": "./nope"}}`, "context.location", `"./nope": no such directory: there is no /`,
+		},
+		"context is a file": {
+			`{"context": {"location": "APP/Dockerfile"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location",
+			"is not a directory",
+		},
+		"unknown scheme of it": {
+			`{"context": {"location": "s3://bucket/a.tar"}, "dockerfile": {"inline": "FROM scratch"}}`,
+			"context.location", "s3:// is not known",
+		},
+		"no named context": {
+			`{"context": {"location": "APP", "named": {"go": {"location": "nope"}}}}`, "context.named.go.location",
+			"no such directory",
+		},
+		"named context nowhere": {
+			`{"context": {"location": "APP", "named": {"a": {"location": ""}}}}`, "context.named.a.location",
+			"needs a location",
+		},
+		"one name twice": {
+			`{"context": {"location": "APP", "named": {"a": {"location": "APP"}, "a:latest": {"location": "APP"}}}}`,
+			`context.named["a:latest"]`, "are one name",
+		},
+		"odd context name": {
+			`{"context": {"location": "APP", "named": {"GO!": {"location": "APP"}}}}`, `context.named["GO!"]`,
+			"cannot be the name of a context",
+		},
+		"no Dockerfile": {
+			`{"context": {"location": "APP"}, "dockerfile": {"location": "APP/nope"}}`, "dockerfile.location",
+			"no Dockerfile at ",
+		},
+		"a device": {
+			`{"context": {"location": "APP"}, "dockerfile": {"location": "/dev/zero"}}`, "dockerfile.location",
+			"read /dev/zero: it is a FIFO, a socket or a device: it has to be a regular file",
+		},
+		"both forms": {
+			`{"context": {"location": "APP"}, "dockerfile": {"location": "a", "inline": "b"}}`, "dockerfile",
+			"either location or inline, not both",
+		},
+		"syntax error": {
+			`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM scratch\nRUNN x"}}`, "dockerfile.inline",
+			"line 2: unknown instruction: RUNN (did you mean RUN?)",
+		},
+		"no such stage": {
+			`{"context": {"location": "APP"}, "target": "ap"}`, "target", `no stage "ap": it has app`,
+		},
+		"unknown architecture": {
+			`{"context": {"location": "APP"}, "platforms": ["linux/amd64", "linux/amd46"]}`, "platforms[1]",
+			`"linux/amd46" is not a platform`,
+		},
+		"not a platform": {
+			`{"context": {"location": "APP"}, "platforms": ["arm64"]}`, "platforms[0]", "write os/architecture",
+		},
+		"capitals": {
+			`{"context": {"location": "APP"}, "tags": ["a.io/App:1"]}`, "tags[0]", "write a.io/app:1",
+		},
+		"Docker Hub by mistake": {
+			`{"context": {"location": "APP"}, "tags": ["app:1"]}`, "tags[0]", "docker.io/library/app",
+		},
+		"push without tags": {
+			`{"context": {"location": "APP"}, "push": true}`, "push", "there is nothing to push to: add tags",
+		},
+		"login without host": {
+			`{"context": {"location": "APP"}, "registries": [{"address": " "}]}`, "registries[0].address",
+			"needs the host",
+		},
+		"CA of nobody": {
+			`{"context": {"location": "APP"}, "registries": [{"address": "a.io", "caFile": "ca.pem", ` +
+				`"insecure": true}]}`,
+			"registries[0].caFile", "of no use beside insecure",
+		},
+		"no endpoint": {
+			`{"context": {"location": "APP"}, "builder": {"endpoint": "tcp://host"}}`, "builder.endpoint", "has a port",
+		},
+		"unknown scheme": {
+			`{"context": {"location": "APP"}, "builder": {"endpoint": "ftp://host:1"}}`, "builder.endpoint",
+			"use unix:// or tcp://",
+		},
+		"unknown watch": {`{"context": {"location": "APP"}, "watch": "some"}`, "watch", "it is auto or all"},
+		"unknown property": {
+			`{"context": {"location": "APP"}, "tag": "a"}`, "tag", "there is no such property here; there are ",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			failures := check(t, c.inputs).Failures
-			if len(failures) != 1 || failures[0].Property != c.property || !strings.Contains(failures[0].Reason, c.reason) {
+			if len(failures) != 1 || failures[0].Property != c.property ||
+				!strings.Contains(failures[0].Reason, c.reason) {
 				t.Errorf("got %+v, want %s: %s", failures, c.property, c.reason)
 			}
 		})
@@ -95,7 +156,8 @@ func TestCheckNamesTheMistake(t *testing.T) {
 
 func TestCheckReportsAllMistakesAtOnce(t *testing.T) {
 	t.Parallel()
-	res := check(t, `{"context": {"location": "nope"}, "dockerfile": {"inline": "RUNN"}, "platforms": ["mars/1"], "tags": ["A", "b:c:d"],
+	res := check(t, `{"context": {"location": "nope"}, "dockerfile": {"inline": "RUNN"}, "platforms": ["mars/1"],
+		"tags": ["A", "b:c:d"],
 		"push": "yes", "bogus": 1}`)
 	properties := map[string]bool{}
 	for _, f := range res.Failures {
@@ -120,8 +182,9 @@ func TestCheckLeavesTheUnknownAlone(t *testing.T) {
 		"tags":           `{"context": {"location": "APP"}, "tags": "?", "push": true}`,
 		"target":         `{"context": {"location": "APP"}, "target": "?"}`,
 		"build argument": `{"context": {"location": "APP"}, "buildArgs": {"A": "?", "B": "2"}}`,
-		"password":       `{"context": {"location": "APP"}, "registries": [{"address": "?", "username": "u", "password": "?"}]}`,
-		"builder":        `{"context": {"location": "APP"}, "builder": {"endpoint": "?"}}`,
+		"password": `{"context": {"location": "APP"}, "registries": [{"address": "?", "username": "u", ` +
+			`"password": "?"}]}`,
+		"builder": `{"context": {"location": "APP"}, "builder": {"endpoint": "?"}}`,
 	}
 	for name, inputs := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +193,8 @@ func TestCheckLeavesTheUnknownAlone(t *testing.T) {
 			if len(res.Failures) > 0 {
 				t.Errorf("failures: %v", res.Failures)
 			}
-			reads := strings.Contains(name, "context") || name == "location" || name == "Dockerfile" || name == "platform" || name == "target"
+			reads := strings.Contains(name, "context") || name == "location" || name == "Dockerfile" ||
+				name == "platform" || name == "target"
 			if got := res.Inputs.Get("contextHash").IsComputed(); got != reads {
 				t.Errorf("contextHash is unknown: %v, want %v", got, reads)
 			}
@@ -177,7 +241,8 @@ func TestCheckQuotesNoSecret(t *testing.T) {
 func TestCheckKeepsSecretsSecret(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2-canary"
-	res := check(t, `{"context": {"location": "nope"}, "registries": [{"address": "a.io", "username": "u", "password": "`+canary+`"}]}`)
+	res := check(t, `{"context": {"location": "nope"}, "registries": [{"address": "a.io", "username": "u", `+
+		`"password": "`+canary+`"}]}`)
 	password := res.Inputs.Get("registries").AsArray().Get(0).AsMap().Get("password")
 	if !password.Secret() {
 		t.Error("the password is no secret")
@@ -198,8 +263,10 @@ func TestCheckTakesRemoteContexts(t *testing.T) {
 		`{"context": {"location": "https://example.com/a.git#v2"}}`,
 		`{"context": {"location": "https://example.com/a.tar.gz"}}`,
 		`{"context": {"location": "https://example.com/a.tar.gz"}, "dockerfile": {"inline": "FROM scratch"}}`,
-		`{"context": {"location": "APP", "named": {"base": {"location": "docker-image://example.com/base:1"}}}, "dockerfile": {"inline": "FROM base"}}`,
-		`{"context": {"location": "APP", "named": {"base": {"location": "https://example.com/a.git"}}}, "dockerfile": {"inline": "FROM base"}}`,
+		`{"context": {"location": "APP", "named": {"base": {"location": "docker-image://example.com/base:1"}}}, ` +
+			`"dockerfile": {"inline": "FROM base"}}`,
+		`{"context": {"location": "APP", "named": {"base": {"location": "https://example.com/a.git"}}}, ` +
+			`"dockerfile": {"inline": "FROM base"}}`,
 	} {
 		res := check(t, inputs)
 		hash := text(res.Inputs, "contextHash")
@@ -216,7 +283,9 @@ func TestAGivenHashTakesNoOtherImagesRecord(t *testing.T) {
 	r := newImageResource(&settings{})
 	operationOf := func(urn resource.URN, inputs string) operation {
 		t.Helper()
-		res, err := r.Check(t.Context(), p.CheckRequest{Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", app(t)))})
+		res, err := r.Check(t.Context(), p.CheckRequest{
+			Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", app(t))),
+		})
 		if err != nil || len(res.Failures) > 0 {
 			t.Fatal(err, res.Failures)
 		}

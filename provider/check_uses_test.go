@@ -13,28 +13,44 @@ import (
 // Two images of one program with one tag are a mistake, unless they are one image or one of them is not pushed.
 func TestOneTagIsOfOneImage(t *testing.T) {
 	t.Parallel()
-	const message = "is a tag of two images of this program, a and b, and would stand for the one that is pushed last. " +
-		"Give each image a tag of its own"
+	const message = "is a tag of two images of this program, a and b, and would stand for the one that is pushed " +
+		"last. Give each image a tag of its own"
 	for name, c := range map[string]struct{ a, b, want string }{
-		"the same":         {`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/app:1"]`, "tags[0]: ghcr.io/x/app:1 " + message},
-		"the second":       {`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/b:1", "ghcr.io/x/app:1"]`, "tags[1]: ghcr.io/x/app:1 " + message},
-		"Docker Hub":       {`"tags": ["docker.io/user/app:1"], "target": "one"`, `"tags": ["user/app:1"]`, "tags[0]: docker.io/user/app:1 " + message},
-		"latest":           {`"tags": ["user/app:latest"], "target": "one"`, `"tags": ["user/app"]`, "tags[0]: docker.io/user/app:latest " + message},
-		"unknown contents": {`"tags": ["user/app:1"], "context": {"location": "?"}`, `"tags": ["user/app:1"]`, "tags[0]: docker.io/user/app:1 " + message},
-		"another tag":      {`"tags": ["user/app:1"], "target": "one"`, `"tags": ["user/app:2"]`, ""},
-		"unknown":          {`"tags": ["?"], "target": "one"`, `"tags": ["user/app:2", "?"]`, ""},
-		"not pushed":       {`"tags": ["user/app:1"], "target": "one", "push": false`, `"tags": ["user/app:1"]`, ""},
-		"push unknown":     {`"tags": ["user/app:1"], "target": "one", "push": "?"`, `"tags": ["user/app:1"]`, ""},
-		"of the hash":      {`"tags": ["user/app:{hash}"]`, `"tags": ["user/app:{hash}"]`, ""},
-		"of two hashes":    {`"tags": ["user/app:{hash}"], "target": "one"`, `"tags": ["user/app:{hash}"]`, ""},
-		"one image":        {`"tags": ["user/app:1"]`, `"tags": ["user/app:1"]`, ""},
+		"the same": {
+			`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/app:1"]`,
+			"tags[0]: ghcr.io/x/app:1 " + message,
+		},
+		"the second": {
+			`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/b:1", "ghcr.io/x/app:1"]`,
+			"tags[1]: ghcr.io/x/app:1 " + message,
+		},
+		"Docker Hub": {
+			`"tags": ["docker.io/user/app:1"], "target": "one"`, `"tags": ["user/app:1"]`,
+			"tags[0]: docker.io/user/app:1 " + message,
+		},
+		"latest": {
+			`"tags": ["user/app:latest"], "target": "one"`, `"tags": ["user/app"]`,
+			"tags[0]: docker.io/user/app:latest " + message,
+		},
+		"unknown contents": {
+			`"tags": ["user/app:1"], "context": {"location": "?"}`, `"tags": ["user/app:1"]`,
+			"tags[0]: docker.io/user/app:1 " + message,
+		},
+		"another tag":   {`"tags": ["user/app:1"], "target": "one"`, `"tags": ["user/app:2"]`, ""},
+		"unknown":       {`"tags": ["?"], "target": "one"`, `"tags": ["user/app:2", "?"]`, ""},
+		"not pushed":    {`"tags": ["user/app:1"], "target": "one", "push": false`, `"tags": ["user/app:1"]`, ""},
+		"push unknown":  {`"tags": ["user/app:1"], "target": "one", "push": "?"`, `"tags": ["user/app:1"]`, ""},
+		"of the hash":   {`"tags": ["user/app:{hash}"]`, `"tags": ["user/app:{hash}"]`, ""},
+		"of two hashes": {`"tags": ["user/app:{hash}"], "target": "one"`, `"tags": ["user/app:{hash}"]`, ""},
+		"one image":     {`"tags": ["user/app:1"]`, `"tags": ["user/app:1"]`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := serve(t)
 			check := func(urn, inputs string) string {
 				t.Helper()
-				text := `{"dockerfile": {"inline": "FROM scratch AS one\nFROM one\n"}, "context": {"location": "APP"}, ` + inputs + `}`
+				text := `{"dockerfile": {"inline": "FROM scratch AS one\nFROM one\n"}, ` +
+					`"context": {"location": "APP"}, ` + inputs + `}`
 				given := props(t, strings.ReplaceAll(text, "APP", app(t)))
 				res, err := server.Check(p.CheckRequest{Urn: urnOf(urn), Inputs: given})
 				if err != nil {
@@ -68,7 +84,9 @@ func TestUsesOfTwoProcesses(t *testing.T) {
 		for i, n := range []*notes{process("one", dir), process("one", dir)} {
 			both.Go(func() {
 				urn := urnOf(fmt.Sprintf("image%d", i))
-				found[i] = n.noteUses(urn, string(urn), []use{{useTag, "host/app:1", "tags[0]"}, {useFile, fmt.Sprint("/", i), "exports[0]"}})
+				found[i] = n.noteUses(urn, string(urn), []use{
+					{useTag, "host/app:1", "tags[0]"}, {useFile, fmt.Sprint("/", i), "exports[0]"},
+				})
 			})
 		}
 		both.Wait()
@@ -105,15 +123,19 @@ func TestWarningsOfSharedFilesAndCaches(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		given := `{"context": {"location": "` + app(t) + `"}, "buildArgs": {"NAME": "` + name + `"},
 			"exports": [{"tar": {"dest": "out.tar"}}, {"local": {"dest": "out"}}],
-			"cacheTo": [{"inline": {}}, {"registry": {"ref": "user/cache"}}, {"raw": "type=registry,ref=docker.io/user/cache:latest"}]}`
-		res, err := w.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urnOf(name)), News: packed(t, props(t, given))})
+			"cacheTo": [{"inline": {}}, {"registry": {"ref": "user/cache"}},
+				{"raw": "type=registry,ref=docker.io/user/cache:latest"}]}`
+		res, err := w.Check(t.Context(), &pulumirpc.CheckRequest{
+			Urn: string(urnOf(name)), News: packed(t, props(t, given)),
+		})
 		if err != nil || len(res.GetFailures()) > 0 {
 			t.Fatal(err, res.GetFailures())
 		}
 	}
 	const names = ": two images of this program, a and b, write the "
 	for _, want := range []string{
-		"exports[0]" + names + "file of exports ", "cacheTo[1]" + names + "cache docker.io/user/cache:latest", "cacheTo[2]" + names,
+		"exports[0]" + names + "file of exports ", "cacheTo[1]" + names + "cache docker.io/user/cache:latest",
+		"cacheTo[2]" + names,
 	} {
 		if !strings.Contains(w.logText(), want) {
 			t.Errorf("no warning says %q:\n%s", want, w.logText())

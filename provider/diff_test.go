@@ -10,7 +10,8 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 )
 
-const appliedImage = `{"contextHash": "c1", "platforms": ["linux/amd64", "linux/arm64"], "tags": ["a.io/x:1", "a.io/x:2"],
+const appliedImage = `{"contextHash": "c1", "platforms": ["linux/amd64", "linux/arm64"],
+	"tags": ["a.io/x:1", "a.io/x:2"],
 	"buildArgs": {"A": "1", "B.C": "2"}, "labels": {"l": "v"}, "target": "app", "push": true,
 	"digest": "sha256:d", "ref": "a.io/x:1@sha256:d", "refs": ["a.io/x:1"], "__builds": []}`
 
@@ -21,10 +22,12 @@ func TestDiff(t *testing.T) {
 			"buildArgs": {"A": "1", "B.C": "2"}, "labels": {"l": "v"}, "target": "app", "push": true` + changes + `}`
 	}
 	cases := map[string]struct{ inputs, want string }{
-		"nothing":                 {wanted(``), ""},
-		"contextHash":             {wanted(`, "contextHash": "c2"`), "contextHash:update"},
-		"contextHash unknown":     {wanted(`, "contextHash": "?"`), "contextHash:update"},
-		"a platform more":         {wanted(`, "platforms": ["linux/amd64", "linux/arm64", "linux/arm/v7"]`), "platforms[2]:add"},
+		"nothing":             {wanted(``), ""},
+		"contextHash":         {wanted(`, "contextHash": "c2"`), "contextHash:update"},
+		"contextHash unknown": {wanted(`, "contextHash": "?"`), "contextHash:update"},
+		"a platform more": {
+			wanted(`, "platforms": ["linux/amd64", "linux/arm64", "linux/arm/v7"]`), "platforms[2]:add",
+		},
 		"platforms reordered":     {wanted(`, "platforms": ["linux/arm64", "linux/amd64"]`), ""},
 		"platforms respelled":     {wanted(`, "platforms": ["linux/x86_64", "linux/arm64/v8"]`), ""},
 		"tags reordered":          {wanted(`, "tags": ["a.io/x:2", "a.io/x:1"]`), ""},
@@ -47,7 +50,9 @@ func TestDiff(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			res, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: props(t, appliedImage), Inputs: props(t, c.inputs)})
+			res, err := serve(t).Diff(p.DiffRequest{
+				ID: "app", Urn: urn, State: props(t, appliedImage), Inputs: props(t, c.inputs),
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +92,9 @@ func TestDiffHeedsIgnoreChanges(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			res, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: props(t, state), Inputs: props(t, inputs), IgnoreChanges: c.ignore})
+			res, err := serve(t).Diff(p.DiffRequest{
+				ID: "app", Urn: urn, State: props(t, state), Inputs: props(t, inputs), IgnoreChanges: c.ignore,
+			})
 			if err != nil || changesOf(res) != c.want || res.HasChanges != (c.want != "") {
 				t.Errorf("got %q, %v, want %q", changesOf(res), err, c.want)
 			}

@@ -30,7 +30,9 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	}
 	check := func() operation {
 		t.Helper()
-		res, err := r.Check(t.Context(), p.CheckRequest{Urn: urn, Inputs: props(t, `{"context": {"location": "`+dir+`"}}`)})
+		res, err := r.Check(t.Context(), p.CheckRequest{
+			Urn: urn, Inputs: props(t, `{"context": {"location": "`+dir+`"}}`),
+		})
 		if err != nil || len(res.Failures) > 0 {
 			t.Fatal(err, res.Failures)
 		}
@@ -55,7 +57,8 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	}
 	after := check()
 	after.old = stateOf(property.NewMap(map[string]property.Value{"contextHash": property.New(hash)}))
-	if got, want := r.describeChanges(after), `contextHash changed: modified main.go, removed old, mode run.sh, added "with space"`; got != want {
+	if got, want := r.describeChanges(after), `contextHash changed: modified main.go, removed old, mode run.sh, `+
+		`added "with space"`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	for i := range 20 {
@@ -67,7 +70,9 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	unknown := check()
-	unknown.old = stateOf(property.NewMap(map[string]property.Value{"contextHash": property.New(strings.Repeat("0", 64))}))
+	unknown.old = stateOf(property.NewMap(map[string]property.Value{
+		"contextHash": property.New(strings.Repeat("0", 64)),
+	}))
 	if got := r.describeChanges(unknown); got != "" {
 		t.Errorf("of a build that is not known here: %s", got)
 	}
@@ -75,7 +80,9 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 
 func TestSummarySaysWhereAContextIs(t *testing.T) {
 	t.Parallel()
-	got := summary([]source.Change{{Kind: source.Modified, Path: "context.named.go", Detail: "a became b"}, {Kind: source.Unread, Path: "x y"}})
+	got := summary([]source.Change{
+		{Kind: source.Modified, Path: "context.named.go", Detail: "a became b"}, {Kind: source.Unread, Path: "x y"},
+	})
 	if got != `modified context.named.go (a became b), no longer read "x y"` {
 		t.Errorf("got %s", got)
 	}

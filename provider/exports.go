@@ -152,8 +152,8 @@ func (c *checker) makesNoImage() bool { return !c.args.makesImage(c.raw) }
 // logWithoutImage logs that a build makes no image, unless the program has exports.
 func (op operation) logWithoutImage(ctx context.Context) {
 	if !op.makesImage && len(op.args.enabledExports()) == 0 {
-		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: %s",
-			imageRemedy)
+		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: "+
+			"%s", imageRemedy)
 	}
 }
 

@@ -15,19 +15,23 @@ import (
 )
 
 // missing is what Amazon ECR says of a repository.
-const missing = "The repository with name 'nowhere' does not exist in the registry with id '123456789012'; create it with aws.ecr.Repository, or " +
-	"correct the account and the region in its name"
+const missing = "The repository with name 'nowhere' does not exist in the registry with id '123456789012'; create it " +
+	"with aws.ecr.Repository, or correct the account and the region in its name"
 
-// A repository that is not there is found before the build by those who may ask, and by others at the push, however the registry says it.
+// A repository that is not there is found before the build by those who may ask, and by others at the push, however the
+// registry says it.
 func TestAMissingRepository(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		meet func(*testing.T, faulty)
 		want string
 	}{
-		"asked":      {func(*testing.T, faulty) {}, "repository HOST/nowhere: AWS: " + missing},
-		"not found":  {deny("ecr:DescribeRepositories"), "pushing to HOST/nowhere: no such repository: " + missing},
-		"cut off":    {func(t *testing.T, f faulty) { deny("ecr:DescribeRepositories")(t, f); f.CutOffMissing() }, "pushing to HOST/nowhere: no such repository: "},
+		"asked":     {func(*testing.T, faulty) {}, "repository HOST/nowhere: AWS: " + missing},
+		"not found": {deny("ecr:DescribeRepositories"), "pushing to HOST/nowhere: no such repository: " + missing},
+		"cut off": {
+			func(t *testing.T, f faulty) { deny("ecr:DescribeRepositories")(t, f); f.CutOffMissing() },
+			"pushing to HOST/nowhere: no such repository: ",
+		},
 		"made by it": {func(_ *testing.T, f faulty) { f.CreateOnPush("ROOT") }, ""},
 	}
 	for name, test := range tests {
@@ -36,7 +40,9 @@ func TestAMissingRepository(t *testing.T) {
 			f := newFaultyWithin(t, 20*time.Second) // BuildKit waits up to 4 s before it tries a cut connection again
 			test.meet(t, f)
 			_, err := f.apply(t, "FROM scratch", f.Host()+"/nowhere:1")
-			if got := fmt.Sprint(err); test.want != "" && !strings.Contains(got, strings.ReplaceAll(test.want, "HOST", f.Host())) || test.want == "" && err != nil {
+			if got := fmt.Sprint(err); test.want != "" &&
+				!strings.Contains(got, strings.ReplaceAll(test.want, "HOST", f.Host())) ||
+				test.want == "" && err != nil {
 				t.Errorf("got %v", err)
 			}
 			if built := strings.Contains(f.logText(), "exporting to image"); built == (name == "asked") {
@@ -52,12 +58,18 @@ var faultsBesideThePush = map[string]struct {
 	want []string
 }{
 	"the clock": {func(_ *testing.T, f faulty) string {
-		f.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, `{"__type":"InvalidSignatureException","message":"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z"}`)
-		}})
+		f.Inject(registrytest.Rule{
+			Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"__type":"InvalidSignatureException","message":"Signature expired: `+
+					`20261120T101010Z is now earlier than 20261120T102010Z"}`)
+			},
+		})
 		return "FROM scratch"
-	}, []string{"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which is 25 minutes behind that of AWS"}},
+	}, []string{
+		"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which " +
+			"is 25 minutes behind that of AWS",
+	}},
 	"layers of a base that may not be mounted": {func(t *testing.T, f faulty) string {
 		f.Repository("base", "")
 		if _, err := f.apply(t, "FROM scratch\nLABEL base=1", f.Host()+"/base:1"); err != nil {
@@ -66,32 +78,47 @@ var faultsBesideThePush = map[string]struct {
 		f.Wrap(func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				if req.URL.Query().Has("mount") {
-					registrytest.Refuse(w, http.StatusForbidden, "DENIED", "User: arn:aws:iam::1:user/ci is not authorized to perform: ecr:GetDownloadUrlForLayer on resource: base")
+					registrytest.Refuse(w, http.StatusForbidden, "DENIED", "User: arn:aws:iam::1:user/ci is not "+
+						"authorized to perform: ecr:GetDownloadUrlForLayer on resource: base")
 					return
 				}
 				next.ServeHTTP(w, req)
 			})
 		})
 		return "FROM " + f.Host() + "/base:1"
-	}, []string{"pushing to HOST/app: 403 denied: ", "allow ecr:GetDownloadUrlForLayer in the IAM policy of that user"}},
+	}, []string{
+		"pushing to HOST/app: 403 denied: ", "allow ecr:GetDownloadUrlForLayer in the IAM policy of that user",
+	}},
 	"a busy registry of a base": {func(t *testing.T, _ faulty) string {
 		busy := registrytest.New(t)
 		busy.Inject(registrytest.Rule{Path: "/v2/base/", Fault: throttled})
 		return "FROM " + busy.Host() + "/base:1"
-	}, []string{"429 Too Many Requests", "limits how often images are pulled: log in to it (docker login, or registries), or take the base image from a mirror"}},
+	}, []string{
+		"429 Too Many Requests",
+		"limits how often images are pulled: log in to it (docker login, or registries), or take the base image from " +
+			"a mirror",
+	}},
 	"a base for another platform": {func(t *testing.T, _ faulty) string {
 		other := registrytest.New(t)
 		other.Push(t, "base:1", registrytest.Index(t, "linux/arm64", "linux/s390x"))
 		return "FROM " + other.Host() + "/base:1"
-	}, []string{"/base:1 for linux/amd64: no match for platform in manifest", "/base:1 has no image for linux/amd64, only for linux/arm64, linux/s390x. Take a base image that has it"}},
-	"a base that is not there": {func(t *testing.T, _ faulty) string { return "FROM " + registrytest.New(t).Host() + "/base:1" },
-		[]string{"base image 127.0.0.1:", "/base:1: not found", "correct its name or its tag, or push it first"}},
+	}, []string{
+		"/base:1 for linux/amd64: no match for platform in manifest",
+		"/base:1 has no image for linux/amd64, only for linux/arm64, linux/s390x. Take a base image that has it",
+	}},
+	"a base that is not there": {
+		func(t *testing.T, _ faulty) string { return "FROM " + registrytest.New(t).Host() + "/base:1" },
+		[]string{"base image 127.0.0.1:", "/base:1: not found", "correct its name or its tag, or push it first"},
+	},
 	"all privileges": {func(*testing.T, faulty) string {
 		return "FROM scratch\nCOPY <<EOF /x\nx\nEOF\nRUN --security=insecure x"
 	},
 		[]string{"security.insecure is not allowed", "take --security=insecure out of its RUN"}},
 	"a dead registry of a base": {func(*testing.T, faulty) string { return "FROM localhost:1/base" },
-		[]string{"localhost:1 does not answer: ", "connection refused", "check the name of the base image, and that the builder reaches its registry"}},
+		[]string{
+			"localhost:1 does not answer: ", "connection refused",
+			"check the name of the base image, and that the builder reaches its registry",
+		}},
 }
 
 // Clocks, rights to other repositories and base images have their own words.
@@ -105,23 +132,28 @@ func TestFaultsBesideThePush(t *testing.T) {
 			asked := len(f.Requests())
 			out, err := f.apply(t, dockerfile, f.Host()+"/app:1")
 			f.judge(t, name, out, err, test.want)
-			if wrote := f.Requests()[asked:]; strings.HasPrefix(name, "a ") && slices.ContainsFunc(wrote, func(r registrytest.Request) bool {
-				return r.Path != "/" && r.Method != http.MethodGet && r.Method != http.MethodHead
-			}) {
+			if wrote := f.Requests()[asked:]; strings.HasPrefix(name, "a ") &&
+				slices.ContainsFunc(wrote, func(r registrytest.Request) bool {
+					return r.Path != "/" && r.Method != http.MethodGet && r.Method != http.MethodHead
+				}) {
 				t.Errorf("wrote %v", wrote)
 			}
 		})
 	}
 }
 
-// Of two registries one moves its tag and the other does not: the state has the one, the error the other, and the next update has only the
-// other to do.
+// Of two registries one moves its tag and the other does not: the state has the one, the error the other, and the next
+// update has only the other to do.
 func TestOneOfTwoRegistriesRefuses(t *testing.T) {
 	t.Parallel()
 	f, other := newFaulty(t), registrytest.New(t)
-	other.Inject(registrytest.Rule{Method: http.MethodPut, Path: byTag, Times: 2, Fault: registrytest.Status(http.StatusForbidden, "DENIED", "not here", "")})
+	other.Inject(registrytest.Rule{
+		Method: http.MethodPut, Path: byTag, Times: 2,
+		Fault: registrytest.Status(http.StatusForbidden, "DENIED", "not here", ""),
+	})
 	_, err := f.apply(t, "FROM scratch", f.Host()+"/app:1", other.Host()+"/app:1")
-	if err == nil || !strings.Contains(err.Error(), "tagging "+other.Host()+"/app:1: 403 denied: not here") || strings.Contains(err.Error(), "tagging "+f.Host()) {
+	if err == nil || !strings.Contains(err.Error(), "tagging "+other.Host()+"/app:1: 403 denied: not here") ||
+		strings.Contains(err.Error(), "tagging "+f.Host()) {
 		t.Fatal(err)
 	}
 	if f.Tags("app")["1"] == f.old {
@@ -140,8 +172,10 @@ func TestOneOfTwoRegistriesRefuses(t *testing.T) {
 
 // ecrActions are those that a registry of Amazon's knows.
 var ecrActions = []string{
-	"GetAuthorizationToken", "BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload",
-	"BatchGetImage", "PutImage", "ListImages", "DescribeRepositories", "DescribeRepositoryCreationTemplates", "DescribeImages", "BatchDeleteImage", "CreateRepository",
+	"GetAuthorizationToken", "BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "InitiateLayerUpload",
+	"UploadLayerPart", "CompleteLayerUpload",
+	"BatchGetImage", "PutImage", "ListImages", "DescribeRepositories", "DescribeRepositoryCreationTemplates",
+	"DescribeImages", "BatchDeleteImage", "CreateRepository",
 }
 
 // The policy in docs/ecr.md is enough, and with less of it, where the registry can tell, nothing is pushed.
@@ -156,7 +190,8 @@ func TestTheDocumentedPolicy(t *testing.T) {
 	allowed := func(action string) bool { return bytes.Contains(policy, []byte("\"ecr:"+action+"\"")) }
 	tests := map[string]string{"all": ""}
 	for _, action := range ecrActions {
-		if allowed(action) && action != "UploadLayerPart" { // which the real one asks for where this one has one request
+		// Amazon's registry asks for UploadLayerPart, this one needs no second request.
+		if allowed(action) && action != "UploadLayerPart" {
 			tests["without "+action] = action
 		}
 	}
@@ -170,7 +205,8 @@ func TestTheDocumentedPolicy(t *testing.T) {
 				}
 			}
 			_, err := f.apply(t, "FROM scratch", f.Host()+"/app:1")
-			if got := fmt.Sprint(err); missing == "" && err != nil || missing != "" && !strings.Contains(got, "ecr:"+missing) {
+			if got := fmt.Sprint(err); missing == "" && err != nil ||
+				missing != "" && !strings.Contains(got, "ecr:"+missing) {
 				t.Errorf("got %v", err)
 			}
 		})

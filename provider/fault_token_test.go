@@ -17,11 +17,24 @@ var tokenFaults = map[string]struct {
 	password string
 	want     string // in the error; "" is survived
 }{
-	"503":            {registrytest.Rule{Path: registrytest.TokenPath, Times: 3, Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, "swordfish", ""},
-	"429":            {registrytest.Rule{Path: registrytest.TokenPath, Times: 3, Fault: throttled}, "swordfish", ""},
-	"reset":          {registrytest.Rule{Path: registrytest.TokenPath, Times: 3, Fault: registrytest.Reset(0)}, "swordfish", ""},
-	"wrong password": {registrytest.Rule{}, "catfish", "logging in to HOST: 401 unauthorized: incorrect username or password; HOST refused the credentials"},
-	"down":           {registrytest.Rule{Path: registrytest.TokenPath, Fault: failing}, "swordfish", "logging in to HOST: 500 no (tried 13 times in "},
+	"503": {
+		registrytest.Rule{
+			Path: registrytest.TokenPath, Times: 3, Fault: registrytest.Status(503, "UNAVAILABLE", "later", ""),
+		},
+		"swordfish", "",
+	},
+	"429": {registrytest.Rule{Path: registrytest.TokenPath, Times: 3, Fault: throttled}, "swordfish", ""},
+	"reset": {
+		registrytest.Rule{Path: registrytest.TokenPath, Times: 3, Fault: registrytest.Reset(0)}, "swordfish", "",
+	},
+	"wrong password": {
+		registrytest.Rule{}, "catfish",
+		"logging in to HOST: 401 unauthorized: incorrect username or password; HOST refused the credentials",
+	},
+	"down": {
+		registrytest.Rule{Path: registrytest.TokenPath, Fault: failing}, "swordfish",
+		"logging in to HOST: 500 no (tried 13 times in ",
+	},
 }
 
 func TestTokenServerFaults(t *testing.T) {
@@ -40,7 +53,8 @@ func TestTokenServerFaults(t *testing.T) {
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("got %v, want %q", err, want)
 			}
-			if said := f.logText(); strings.Contains(said, fault.password) || strings.Contains(said, registrytest.TokenMark) {
+			if said := f.logText(); strings.Contains(said, fault.password) ||
+				strings.Contains(said, registrytest.TokenMark) {
 				t.Errorf("a secret is in: %s", said)
 			}
 		})
@@ -55,7 +69,10 @@ func TestNoPasswordByPlainHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked atomic.Int64
-	elsewhere := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) })}}
+	elsewhere := &httptest.Server{
+		Listener: listener,
+		Config:   &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) })},
+	}
 	elsewhere.Start()
 	t.Cleanup(elsewhere.Close)
 	r := registrytest.New(t)

@@ -61,7 +61,8 @@ func TestContextHashStaysTheSame(t *testing.T) {
 		t.Skip("hard-coded for Linux, where files may be executable and file names are bytes")
 	}
 	dir := sources(t, map[string]string{
-		"app/Dockerfile": "FROM scratch AS app\nCOPY src /\nFROM app AS other\nCOPY --from=lib /lib /\n", "app/src/a": "a", "app/src/b/c": "c",
+		"app/Dockerfile": "FROM scratch AS app\nCOPY src /\nFROM app AS other\nCOPY --from=lib /lib /\n",
+		"app/src/a":      "a", "app/src/b/c": "c",
 		"app/run.sh": "#!/bin/sh\n", "app/.dockerignore": "src/b\n", "lib/lib": "lib", "all/Dockerfile": "FROM scratch\nCOPY . /\n",
 		"all/é ü.txt": "text", "all/empty": "",
 	})

@@ -26,7 +26,9 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	one, other, later := process("one", dir), process("one", dir), process("two", dir)
-	one.notePromise(urnOf("base"), promise{Digest: "sha256:1", Refs: []string{"host.io/base:1"}, Paths: []string{"/out/site"}})
+	one.notePromise(urnOf("base"), promise{
+		Digest: "sha256:1", Refs: []string{"host.io/base:1"}, Paths: []string{"/out/site"},
+	})
 	for name, reader := range map[string]*notes{"the same process": one, "another process": other} {
 		all := reader.promises(urnOf("app"))
 		if by, ok := all.tag("host.io/base:1"); !ok || by.Digest != "sha256:1" || by.URN != urnOf("base") {
@@ -36,7 +38,8 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 			t.Errorf("%s: the digest is not promised", name)
 		}
 		for path, want := range map[string]bool{
-			"/out/site": true, "/out": true, "/out/site/nested": true, "/": true, "/out/sites": false, "/out/other": false,
+			"/out/site": true, "/out": true, "/out/site/nested": true, "/": true, "/out/sites": false,
+			"/out/other": false,
 		} {
 			if _, _, ok := all.writer(path); ok != want {
 				t.Errorf("%s: written at, below or above %s: %v", name, path, ok)
@@ -56,14 +59,19 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 	}
 }
 
-// A promise ends with the preview, whichever process has the first call of an update, and when its image stays as it is.
+// A promise ends with the preview, whichever process has the first call of an update, and when its image stays as it
+// is.
 func TestPromisesEnd(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(maker, other *notes){
 		"its process updates an image": func(maker, _ *notes) { maker.endPreview() },
 		"another process does":         func(_, other *notes) { other.endPreview() },
 		"the image stays as it is":     func(maker, _ *notes) { maker.dropPromise(urnOf("base")) },
-		"the promise is another":       func(maker, _ *notes) { maker.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:2"}}) },
+		"the promise is another": func(maker, _ *notes) {
+			maker.notePromise(urnOf("base"), promise{
+				Refs: []string{"host.io/base:2"},
+			})
+		},
 	} {
 		dir := t.TempDir()
 		maker, other := process("one", dir), process("one", dir)
@@ -137,7 +145,8 @@ func TestNotesAreBounded(t *testing.T) {
 	n := process("one", dir)
 	n.notePromise(urnOf("base"), promise{})
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 2 || !slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() == n.name }) ||
+	if err != nil || len(left) != 2 ||
+		!slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() == n.name }) ||
 		!slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() == "new" }) {
 		t.Errorf("left: %v, %v", left, err)
 	}

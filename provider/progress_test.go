@@ -41,7 +41,9 @@ func TestFinishedLine(t *testing.T) {
 	cases := map[string]buildkit.Event{
 		"linux/amd64 [1/2] 3.4s RUN make":   {Step: step, Elapsed: 3400 * time.Millisecond},
 		"linux/amd64 [1/2] cached RUN make": {Step: step, Cached: true},
-		"0.1s exporting to image":           {Step: buildkit.Step{Command: "exporting to image"}, Elapsed: 100 * time.Millisecond},
+		"0.1s exporting to image": {
+			Step: buildkit.Step{Command: "exporting to image"}, Elapsed: 100 * time.Millisecond,
+		},
 	}
 	for want, event := range cases {
 		if got := finishedLine(event); got != want {

@@ -15,8 +15,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// What a preview promises is unknown to what needs it, and no mistake. An update waits for nobody: even if both were one
-// process and one run, its first call ends all promises.
+// What a preview promises is unknown to what needs it, and no mistake. An update waits for nobody: even if both were
+// one process and one run, its first call ends all promises.
 func TestPromisesInCheck(t *testing.T) {
 	t.Parallel()
 	r, out := registrytest.New(t), filepath.Join(t.TempDir(), "out")
@@ -53,10 +53,12 @@ func TestPromisesInCheck(t *testing.T) {
 		}
 	}
 	missing := map[string]string{
-		based: "pull: base image: ", file: "no such directory: there is no " + out + ". " + madeElsewhereRemedy, recipe: madeElsewhereRemedy,
+		based: "pull: base image: ", file: "no such directory: there is no " + out + ". " + madeElsewhereRemedy,
+		recipe: madeElsewhereRemedy,
 	}
 	expect("before", missing)
-	previewBase(t, server, `{"contextHash": "c", "buildOnPreview": false, "tags": ["`+r.Host()+`/base:1"], "exports": [{"local": {"dest": "`+out+`"}}]}`)
+	previewBase(t, server, `{"contextHash": "c", "buildOnPreview": false, "tags": ["`+r.Host()+`/base:1"], `+
+		`"exports": [{"local": {"dest": "`+out+`"}}]}`)
 	expect("in the preview", map[string]string{based: "?", file: "?", recipe: "?"})
 	tagBase(t, r, registrytest.Image(t, "linux/amd64"))
 	expect("although there is one", map[string]string{based: "?"})
@@ -73,10 +75,14 @@ func TestWhatEndsPromises(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(integration.Server, property.Map){
 		"a creation": func(s integration.Server, _ property.Map) {
-			_, _ = s.Create(p.CreateRequest{Urn: urnOf("other"), Properties: props(t, `{"builder": {"endpoint": "unix:///nowhere"}}`)})
+			_, _ = s.Create(p.CreateRequest{
+				Urn: urnOf("other"), Properties: props(t, `{"builder": {"endpoint": "unix:///nowhere"}}`),
+			})
 		},
 		"an update": func(s integration.Server, _ property.Map) {
-			_, _ = s.Update(p.UpdateRequest{Urn: urnOf("other"), Inputs: props(t, `{"builder": {"endpoint": "unix:///nowhere"}}`)})
+			_, _ = s.Update(p.UpdateRequest{
+				Urn: urnOf("other"), Inputs: props(t, `{"builder": {"endpoint": "unix:///nowhere"}}`),
+			})
 		},
 		"a deletion": func(s integration.Server, _ property.Map) { _ = s.Delete(p.DeleteRequest{Urn: urnOf("other")}) },
 		"no change": func(s integration.Server, inputs property.Map) {
@@ -115,12 +121,17 @@ func TestAPromisedBaseThatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	inputs := req.Inputs.Set("tags", list([]string{tag.Name()}))
-	if _, err := r.server.Update(p.UpdateRequest{Urn: urnOf("base"), State: req.Properties, Inputs: inputs, DryRun: true}); err != nil {
+	if _, err := r.server.Update(p.UpdateRequest{
+		Urn: urnOf("base"), State: req.Properties, Inputs: inputs, DryRun: true,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	builds := func(from string) bool {
-		_, err := r.server.Create(p.CreateRequest{Urn: urnOf("app"), DryRun: true, Properties: props(t, `{"contextHash": "c",
-			"context": {"location": "`+app(t)+`"}, "dockerfile": {"inline": "FROM `+from+`\n"}, "builder": {"endpoint": "unix:///nowhere"}}`)})
+		_, err := r.server.Create(p.CreateRequest{
+			Urn: urnOf("app"), DryRun: true, Properties: props(t, `{"contextHash": "c",
+			"context": {"location": "`+app(t)+`"}, "dockerfile": {"inline": "FROM `+from+`\n"},
+			"builder": {"endpoint": "unix:///nowhere"}}`),
+		})
 		return err != nil && strings.Contains(err.Error(), "/nowhere")
 	}
 	if builds(tag.Name()) {
@@ -153,7 +164,9 @@ func TestAPromisedBaseThatIsThere(t *testing.T) {
 // previewBase previews the image base.
 func previewBase(t *testing.T, server integration.Server, inputs string) {
 	t.Helper()
-	if _, err := server.Create(p.CreateRequest{Urn: urnOf("base"), Properties: props(t, inputs), DryRun: true}); err != nil {
+	if _, err := server.Create(p.CreateRequest{
+		Urn: urnOf("base"), Properties: props(t, inputs), DryRun: true,
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -162,7 +175,8 @@ func previewBase(t *testing.T, server integration.Server, inputs string) {
 func TestNothingIsPromisedOfAPushThatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	for push, want := range map[string]string{`true`: "sha256:1", `"?"`: ""} {
-		op, err := newOperation(t.Context(), urnOf("base"), props(t, `{"tags": ["user/base:1"], "push": `+push+`}`), state{})
+		op, err := newOperation(t.Context(), urnOf("base"), props(t,
+			`{"tags": ["user/base:1"], "push": `+push+`}`), state{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,21 +193,38 @@ func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
 	old := tagBase(t, r, registrytest.Image(t, "linux/amd64"))
 	base := r.Host() + "/base"
 	for name, c := range map[string]struct{ base, inputs, want string }{
-		"one input":     {``, `"buildArgs": {"A": "?", "B": "1"}`, "buildArgs.A is not known yet"},
-		"two inputs":    {``, `"buildArgs": {"A": "?"}, "secrets": {"npm": "?"}`, "buildArgs.A and secrets.npm are not known yet"},
-		"many inputs":   {``, `"labels": {"a": "?", "b": "?", "c": "?", "d": "?", "e": "?", "f": "?"}`, "labels.a, labels.b, labels.c, labels.d, labels.e and 1 more are not known yet"},
-		"its hash":      {``, `"contextHash": "?"`, "contextHash is not known yet"},
-		"another base":  {`, "tags": ["` + base + `:1"]`, `"buildArgs": {}`, "its base image " + base + ":1 is made by the image base of this update"},
-		"a pinned base": {`, "tags": ["` + base + `:1"]`, `"baseDigests": {"` + base + `:1": "?"}`, "its base image " + base + ":1 is made by the image base of this update"},
-		"a secret": {`, "exports": [{"local": {"dest": "` + dir + `/out"}}]`, `"secretSources": {"npm": {"file": "` + dir + `/out/token"}}`,
-			"it reads " + dir + "/out, which the image base of this update writes"},
+		"one input": {``, `"buildArgs": {"A": "?", "B": "1"}`, "buildArgs.A is not known yet"},
+		"two inputs": {
+			``, `"buildArgs": {"A": "?"}, "secrets": {"npm": "?"}`, "buildArgs.A and secrets.npm are not known yet",
+		},
+		"many inputs": {
+			``, `"labels": {"a": "?", "b": "?", "c": "?", "d": "?", "e": "?", "f": "?"}`,
+			"labels.a, labels.b, labels.c, labels.d, labels.e and 1 more are not known yet",
+		},
+		"its hash": {``, `"contextHash": "?"`, "contextHash is not known yet"},
+		"another base": {
+			`, "tags": ["` + base + `:1"]`, `"buildArgs": {}`,
+			"its base image " + base + ":1 is made by the image base of this update",
+		},
+		"a pinned base": {
+			`, "tags": ["` + base + `:1"]`, `"baseDigests": {"` + base + `:1": "?"}`,
+			"its base image " + base + ":1 is made by the image base of this update",
+		},
+		"a secret": {
+			`, "exports": [{"local": {"dest": "` + dir + `/out"}}]`,
+			`"secretSources": {"npm": {"file": "` + dir + `/out/token"}}`,
+			"it reads " + dir + "/out, which the image base of this update writes",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := dial(t, fastProvider(), `{}`)
 			w.preview(t, "base", `{"contextHash": "c", "buildOnPreview": false`+c.base+`}`)
-			out := w.preview(t, "app", `{"contextHash": "c", "exports": [{"image": {}}], "context": {"location": "`+dir+`"}, "dockerfile": {"inline": "FROM `+base+`:1\n"}, `+c.inputs+`}`)
-			if lines := strings.Count(w.logText(), "not built in this preview: "); lines != 1 || !strings.Contains(w.logText(), "INFO not built in this preview: "+c.want) {
+			out := w.preview(t, "app", `{"contextHash": "c", "exports": [{"image": {}}], "context": {"location": "`+
+				dir+`"}, "dockerfile": {"inline": "FROM `+base+`:1\n"}, `+c.inputs+`}`)
+			if lines := strings.Count(w.logText(), "not built in this preview: "); lines != 1 ||
+				!strings.Contains(w.logText(),
+					"INFO not built in this preview: "+c.want) {
 				t.Errorf("want one line that says %q:\n%s", c.want, w.logText())
 			}
 			if !out.Get("digest").IsComputed() || text(out, "digest") == old {

@@ -9,7 +9,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// The hash of an earlier version, which covered what COPY --exclude leaves out, stays in the inputs until something changes.
+// The hash of an earlier version, which covered what COPY --exclude leaves out, stays in the inputs until something
+// changes.
 func TestCheckKeepsTheHashOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	r, dir := newImageResource(&settings{}), app(t)

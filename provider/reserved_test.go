@@ -8,17 +8,21 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// "Run it again" is said only beside what to do when that does not help, and the line is one of the ignore file in force.
+// "Run it again" is said only beside what to do when that does not help, and the line is one of the ignore file in
+// force.
 func TestChangedFileRemedies(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[source.FileChange]string{
-		source.Grew: "If a program keeps writing to it, as to a log, add the line logs/app.log to app.Dockerfile.dockerignore; " +
+		source.Grew: "If a program keeps writing to it, as to a log, add the line logs/app.log to " +
+			"app.Dockerfile.dockerignore; otherwise run pulumi up again",
+		source.Shrank: "If a program keeps writing it, add the line logs/app.log to app.Dockerfile.dockerignore; " +
 			"otherwise run pulumi up again",
-		source.Shrank:    "If a program keeps writing it, add the line logs/app.log to app.Dockerfile.dockerignore; otherwise run pulumi up again",
-		source.Rewritten: "If a program keeps writing it, add the line logs/app.log to app.Dockerfile.dockerignore; otherwise run pulumi up again",
-		source.Replaced:  "If a program keeps writing it, add the line logs/app.log to app.Dockerfile.dockerignore; otherwise run pulumi up again",
-		source.Vanished: "If a program makes and removes it again and again, add the line logs/app.log to app.Dockerfile.dockerignore; " +
+		source.Rewritten: "If a program keeps writing it, add the line logs/app.log to app.Dockerfile.dockerignore; " +
 			"otherwise run pulumi up again",
+		source.Replaced: "If a program keeps writing it, add the line logs/app.log to app.Dockerfile.dockerignore; " +
+			"otherwise run pulumi up again",
+		source.Vanished: "If a program makes and removes it again and again, add the line logs/app.log to " +
+			"app.Dockerfile.dockerignore; otherwise run pulumi up again",
 		source.Unreadable: "Let this user read it, or add the line logs/app.log to app.Dockerfile.dockerignore",
 	} {
 		err := &inputs.ChangedFileError{

@@ -7,18 +7,34 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 )
 
-// Languages without types send what they like. Every misfit is named by its path, in words of the schema, without the value.
+// Languages without types send what they like. Every misfit is named by its path, in words of the schema, without the
+// value.
 func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, want string }{
-		"another kind":           {`{"platforms": "linux/amd64"}`, "platforms: it must be a list, and is a text"},
-		"another kind inside":    {`{"tags": ["a.io/x:1", 5]}`, "tags[1]: it must be a text, and is a number"},
-		"in a map":               {`{"buildArgs": {"A": true}}`, "buildArgs.A: it must be a text, and is true or false"},
-		"no object":              {`{"builder": "tcp://h:1"}`, "builder: it must be an object with endpoint, and is a text"},
-		"a stranger in a list":   {`{"registries": [{"address": "a.io", "pasword": "secret:canary"}]}`, "registries[0].pasword: there is no such property here; there are address, caFile, insecure, password, username"},
-		"something missing":      {`{"registries": [{"username": "u"}]}`, "registries[0].address: it is missing, and required"},
-		"missing in a map":       {`{"context": {"named": {"a.b": {}}}}`, `context.named["a.b"].location: it is missing, and required`},
-		"an unknown fits":        {`{"platforms": "?", "registries": ["?"], "tags": ["a.io/x:1", "?"], "builder": "?", "contextHash": "1"}`, ""},
+		"another kind":        {`{"platforms": "linux/amd64"}`, "platforms: it must be a list, and is a text"},
+		"another kind inside": {`{"tags": ["a.io/x:1", 5]}`, "tags[1]: it must be a text, and is a number"},
+		"in a map": {
+			`{"buildArgs": {"A": true}}`, "buildArgs.A: it must be a text, and is true or false",
+		},
+		"no object": {
+			`{"builder": "tcp://h:1"}`, "builder: it must be an object with endpoint, and is a text",
+		},
+		"a stranger in a list": {
+			`{"registries": [{"address": "a.io", "pasword": "secret:canary"}]}`,
+			"registries[0].pasword: there is no such property here; there are address, caFile, insecure, password, " +
+				"username",
+		},
+		"something missing": {
+			`{"registries": [{"username": "u"}]}`, "registries[0].address: it is missing, and required",
+		},
+		"missing in a map": {
+			`{"context": {"named": {"a.b": {}}}}`, `context.named["a.b"].location: it is missing, and required`,
+		},
+		"an unknown fits": {
+			`{"platforms": "?", "registries": ["?"], "tags": ["a.io/x:1", "?"], "builder": "?", "contextHash": "1"}`,
+			"",
+		},
 		"null is as good as not": {`{"platforms": null, "target": null, "contextHash": "1"}`, ""},
 	}
 	for name, c := range cases {
@@ -43,7 +59,8 @@ func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 // A state that a newer version wrote can be read and destroyed by this one.
 func TestStoredInputsOfANewerVersion(t *testing.T) {
 	t.Parallel()
-	args, err := decodeStored(t.Context(), props(t, `{"novel": {"x": 1}, "tags": ["a.io/x:1"], "builder": {"novel": "n", "endpoint": "tcp://h:1"},
+	args, err := decodeStored(t.Context(),
+		props(t, `{"novel": {"x": 1}, "tags": ["a.io/x:1"], "builder": {"novel": "n", "endpoint": "tcp://h:1"},
 		"registries": [{"address": "a.io", "password": "secret:p", "novel": true}]}`))
 	if err != nil {
 		t.Fatal(err)

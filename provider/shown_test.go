@@ -34,7 +34,9 @@ func TestTextsOfOthersAreFitToBeShown(t *testing.T) {
 			return p.CheckResponse{Failures: []p.CheckFailure{{Property: "buildArgs." + evil, Reason: evil}}}, nil
 		},
 		Create: func(context.Context, p.CreateRequest) (p.CreateResponse, error) {
-			return p.CreateResponse{ID: "app", PartialState: &p.InitializationFailed{Reasons: []string{evil}}}, errors.New("partial")
+			return p.CreateResponse{
+				ID: "app", PartialState: &p.InitializationFailed{Reasons: []string{evil}},
+			}, errors.New("partial")
 		},
 		Read: func(context.Context, p.ReadRequest) (p.ReadResponse, error) {
 			return p.ReadResponse{}, errors.New(evil)
@@ -54,7 +56,8 @@ func TestTextsOfOthersAreFitToBeShown(t *testing.T) {
 		"property": failure.GetProperty(), "reason": failure.GetReason(), "logs": w.logText(),
 		"partial state": errorText(created), "error": errorText(read), "panic": errorText(deleted),
 	} {
-		if !strings.Contains(text, spelled) || strings.ContainsAny(text, "\x1b\x07\u202e") || strings.Contains(text, "<{%") ||
+		if !strings.Contains(text, spelled) || strings.ContainsAny(text, "\x1b\x07\u202e") ||
+			strings.Contains(text, "<{%") ||
 			strings.Contains(text, "c4n4ry") {
 			t.Errorf("%s: %q", name, text)
 		}
@@ -83,8 +86,12 @@ func errorText(err error) string {
 // The engine prints the value of a property that failed.
 func TestUnpresentableValuesAreNotPrinted(t *testing.T) {
 	t.Parallel()
-	for value, printed := range map[string]bool{"a": true, evil: false, "<{%x%}>": false, "https://u:p@h/r.git": false} {
-		raw := property.NewMap(map[string]property.Value{"context": property.New(map[string]property.Value{"location": property.New(value)})})
+	for value, printed := range map[string]bool{
+		"a": true, evil: false, "<{%x%}>": false, "https://u:p@h/r.git": false,
+	} {
+		raw := property.NewMap(map[string]property.Value{
+			"context": property.New(map[string]property.Value{"location": property.New(value)}),
+		})
 		failures := hideValues(raw, []p.CheckFailure{{Property: "context", Reason: "no"}})
 		if got := failures[0].Property == "context"; got != printed {
 			t.Errorf("%q: printed: %v", value, got)

@@ -8,7 +8,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// former is an image as an earlier version left it, which took 12 digits for {hash}: the tags app:<12 digits> and app:latest.
+// former is an image as an earlier version left it, which took 12 digits for {hash}: the tags app:<12 digits> and
+// app:latest.
 type former struct {
 	remembered
 	inputs, outputs property.Map
@@ -48,7 +49,8 @@ func TestUpgradeFromShortHashesIsNoDiffAndNoDrift(t *testing.T) {
 		t.Errorf("a diff: %+v, %v", diff, err)
 	}
 	res := f.read(t)
-	if !property.New(res.Properties).Equals(property.New(f.outputs)) || !property.New(res.Inputs).Equals(property.New(f.inputs)) {
+	if !property.New(res.Properties).Equals(property.New(f.outputs)) ||
+		!property.New(res.Inputs).Equals(property.New(f.inputs)) {
 		t.Errorf("a drift: %v", res)
 	}
 }
@@ -63,7 +65,9 @@ func TestUpgradeFromShortHashesShowsDriftOfThatTagOnly(t *testing.T) {
 		}
 		f.remove(t, gone)
 		res := f.read(t)
-		if wanted := []string{f.Host() + want}; !slices.Equal(texts(res.Inputs, "tags"), wanted) || !slices.Equal(texts(res.Properties, "tags"), wanted) {
+		if wanted := []string{
+			f.Host() + want,
+		}; !slices.Equal(texts(res.Inputs, "tags"), wanted) || !slices.Equal(texts(res.Properties, "tags"), wanted) {
 			t.Errorf("without %s: inputs %v, outputs %v", gone, texts(res.Inputs, "tags"), res.Properties)
 		}
 	}
@@ -80,7 +84,9 @@ func TestReadTellsShortHashesFromWholeOnes(t *testing.T) {
 	}
 	f.outputs = res.Properties
 	f.remove(t, f.whole[len("app:"):])
-	if got := texts(f.read(t).Inputs, "tags"); !slices.Equal(got, []string{f.Host() + "/app:{hash:12}", f.Host() + "/app:latest"}) {
+	if got := texts(f.read(t).Inputs, "tags"); !slices.Equal(got, []string{
+		f.Host() + "/app:{hash:12}", f.Host() + "/app:latest",
+	}) {
 		t.Errorf("got %v", got)
 	}
 }
@@ -92,7 +98,9 @@ func TestUpgradeFromShortHashesAtTheNextChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if refs := texts(res.Properties, "refs"); !slices.Equal(refs, []string{f.Host() + "/" + f.whole, f.Host() + "/app:next"}) {
+	if refs := texts(res.Properties, "refs"); !slices.Equal(refs, []string{
+		f.Host() + "/" + f.whole, f.Host() + "/app:next",
+	}) {
 		t.Errorf("refs are %v", refs)
 	}
 	if f.holds(t, f.whole) != f.digest || f.holds(t, f.short) != f.digest {
@@ -103,7 +111,9 @@ func TestUpgradeFromShortHashesAtTheNextChange(t *testing.T) {
 func TestUpgradeFromShortHashesIsDestroyed(t *testing.T) {
 	t.Parallel()
 	f := newFormer(t)
-	if err := f.server.Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: f.outputs, OldInputs: f.inputs}); err != nil {
+	if err := f.server.Delete(p.DeleteRequest{
+		ID: "app", Urn: urn, Properties: f.outputs, OldInputs: f.inputs,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if f.holds(t, f.short) != "" || f.holds(t, "app:latest") != "" {
@@ -111,7 +121,8 @@ func TestUpgradeFromShortHashesIsDestroyed(t *testing.T) {
 	}
 }
 
-// Two images of the program share the tag that an earlier version made. One goes, the other stays as it is, with its tags.
+// Two images of the program share the tag that an earlier version made. One goes, the other stays as it is, with its
+// tags.
 func TestUpgradeFromShortHashesSparesTheTagOfAnImageThatStays(t *testing.T) {
 	t.Parallel()
 	f := newFormer(t)
@@ -122,7 +133,9 @@ func TestUpgradeFromShortHashesSparesTheTagOfAnImageThatStays(t *testing.T) {
 	if _, err := f.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: f.outputs, Inputs: f.inputs}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.server.Delete(p.DeleteRequest{ID: "other", Urn: other, Properties: f.outputs, OldInputs: f.inputs}); err != nil {
+	if err := f.server.Delete(p.DeleteRequest{
+		ID: "other", Urn: other, Properties: f.outputs, OldInputs: f.inputs,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if f.holds(t, f.short) != f.digest || f.holds(t, "app:latest") != f.digest {
@@ -137,7 +150,9 @@ func TestUpgradeFromShortHashesIsDestroyedAfterARefresh(t *testing.T) {
 	if _, err := f.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: f.outputs, Inputs: f.inputs}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.server.Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: f.outputs, OldInputs: f.inputs}); err != nil {
+	if err := f.server.Delete(p.DeleteRequest{
+		ID: "app", Urn: urn, Properties: f.outputs, OldInputs: f.inputs,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if f.holds(t, f.short) != "" {

@@ -32,7 +32,8 @@ type wire struct {
 	engine *fake.EngineServer
 }
 
-// dial serves the provider on loopback, for as long as the test runs, and shakes hands. Config is JSON as props reads it.
+// dial serves the provider on loopback, for as long as the test runs, and shakes hands. Config is JSON as props reads
+// it.
 func dial(t *testing.T, provider p.Provider, config string) *wire {
 	t.Helper()
 	w, end, err := launch(context.WithoutCancel(t.Context()), provider, packed(t, props(t, config)))
@@ -57,7 +58,8 @@ func launch(ctx context.Context, provider p.Provider, config *structpb.Struct) (
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", handle.Port), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", handle.Port),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,7 +100,9 @@ func (w *wire) start(ctx context.Context, engine string, config *structpb.Struct
 // packed is a property map as it goes over the wire, secrets and unknowns included.
 func packed(t *testing.T, m property.Map) *structpb.Struct {
 	t.Helper()
-	s, err := plugin.MarshalProperties(resource.ToResourcePropertyMap(m), plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepOutputValues: true})
+	s, err := plugin.MarshalProperties(resource.ToResourcePropertyMap(m), plugin.MarshalOptions{
+		KeepUnknowns: true, KeepSecrets: true, KeepOutputValues: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +112,9 @@ func packed(t *testing.T, m property.Map) *structpb.Struct {
 // unpacked is the other way round.
 func unpacked(t *testing.T, s *structpb.Struct) property.Map {
 	t.Helper()
-	m, err := plugin.UnmarshalProperties(s, plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepOutputValues: true})
+	m, err := plugin.UnmarshalProperties(s, plugin.MarshalOptions{
+		KeepUnknowns: true, KeepSecrets: true, KeepOutputValues: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,12 +146,16 @@ func TestAPanicIsAnError(t *testing.T) {
 	if err == nil {
 		t.Fatal("a panic is no success")
 	}
-	for _, want := range []string{"a bug of the provider", "invalid memory address", "provider.(*Image).Annotate:", "/issues"} {
+	for _, want := range []string{
+		"a bug of the provider", "invalid memory address", "provider.(*Image).Annotate:", "/issues",
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q lacks %q", err, want)
 		}
 	}
-	if _, err := w.Delete(t.Context(), &pulumirpc.DeleteRequest{Id: "app", Urn: string(urn), Properties: packed(t, property.Map{})}); err != nil {
+	if _, err := w.Delete(t.Context(), &pulumirpc.DeleteRequest{
+		Id: "app", Urn: string(urn), Properties: packed(t, property.Map{}),
+	}); err != nil {
 		t.Errorf("the next call: %v", err)
 	}
 }
@@ -159,7 +169,9 @@ func TestAPanicElsewhereIsReported(t *testing.T) {
 		return p.ReadResponse{}, fmt.Errorf("reading app: %w", group.Wait())
 	}}
 	w := dial(t, guarded(broken), `{}`)
-	_, err := w.Read(t.Context(), &pulumirpc.ReadRequest{Id: "app", Urn: string(urn), Properties: packed(t, property.Map{})})
+	_, err := w.Read(t.Context(), &pulumirpc.ReadRequest{
+		Id: "app", Urn: string(urn), Properties: packed(t, property.Map{}),
+	})
 	if want := "reading app: met a bug of the provider: as asked at provider."; err == nil ||
 		!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "/issues") {
 		t.Errorf("%v", err)
@@ -188,7 +200,8 @@ func TestCustomTimeoutsAreExact(t *testing.T) {
 		if bounded != (seconds > 0) || bounded && (left > limit || left < limit-time.Second/2) {
 			t.Errorf("of %s, %s are left (bounded: %v)", limit, left, bounded)
 		}
-		if seconds == 0.05 && (err == nil || !strings.Contains(err.Error(), "longer than customTimeouts.update allows, which is 50ms")) {
+		if seconds == 0.05 && (err == nil || !strings.Contains(err.Error(),
+			"longer than customTimeouts.update allows, which is 50ms")) {
 			t.Errorf("got %v", err)
 		}
 	}

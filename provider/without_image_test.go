@@ -14,7 +14,8 @@ const nothing = "digest= ref= repoDigest= refs= manifests=known"
 // withoutBuilder are inputs of which a build shows, because there is no builder.
 func (r remembered) withoutBuilder(t *testing.T, changes string, tags ...string) property.Map {
 	t.Helper()
-	inputs := r.inputs(t, tags...).Set("builder", property.New(props(t, `{"endpoint": "unix:///nowhere/buildkitd.sock"}`))).
+	inputs := r.inputs(t, tags...).Set("builder", property.New(props(t,
+		`{"endpoint": "unix:///nowhere/buildkitd.sock"}`))).
 		Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
 	for key, value := range props(t, changes).All {
 		inputs = inputs.Set(key, value)
@@ -69,13 +70,18 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 		built      bool
 		want       string // of the outputs
 	}{
-		"back to what made none":   {[]build{{hash, ""}}, `{"push": false}`, false, nothing},
-		"back to what made one":    {[]build{{hash, r.digest}}, `{"push": false}`, false, nothing},
-		"never built":              {nil, `{"push": false}`, true, ""},
-		"to be pushed, made none":  {[]build{{hash, ""}}, `{}`, true, ""},
-		"to be pushed, made one":   {[]build{{hash, r.digest}}, `{}`, false, "digest=sha ref=app:v1@sha repoDigest=app@sha refs=app:v1 manifests=known"},
-		"files, which are written": {[]build{{hash, r.digest}}, `{"push": false, "exports": [{"local": {"dest": "OUT"}}]}`, true, ""},
-		"only for the cache":       {[]build{{hash, ""}}, `{"push": false, "exports": [{"cacheonly": {}}]}`, false, nothing},
+		"back to what made none":  {[]build{{hash, ""}}, `{"push": false}`, false, nothing},
+		"back to what made one":   {[]build{{hash, r.digest}}, `{"push": false}`, false, nothing},
+		"never built":             {nil, `{"push": false}`, true, ""},
+		"to be pushed, made none": {[]build{{hash, ""}}, `{}`, true, ""},
+		"to be pushed, made one": {
+			[]build{{hash, r.digest}}, `{}`, false,
+			"digest=sha ref=app:v1@sha repoDigest=app@sha refs=app:v1 manifests=known",
+		},
+		"files, which are written": {
+			[]build{{hash, r.digest}}, `{"push": false, "exports": [{"local": {"dest": "OUT"}}]}`, true, "",
+		},
+		"only for the cache": {[]build{{hash, ""}}, `{"push": false, "exports": [{"cacheonly": {}}]}`, false, nothing},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -114,10 +120,13 @@ func TestReadAndDeleteWithoutAnImage(t *testing.T) {
 	r := remember(t)
 	inputs := r.withoutBuilder(t, `{"push": false}`, "app:v1")
 	res, err := r.server.Read(p.ReadRequest{ID: "app", Urn: urn, Inputs: inputs, Properties: r.unpushed(t, "")})
-	if err != nil || res.ID != "app" || shown(res.Properties) != nothing || !property.New(res.Inputs).Equals(property.New(inputs)) {
+	if err != nil || res.ID != "app" || shown(res.Properties) != nothing ||
+		!property.New(res.Inputs).Equals(property.New(inputs)) {
 		t.Errorf("got %+v, %v", res, err)
 	}
-	if err := r.server.Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: r.unpushed(t, ""), OldInputs: inputs}); err != nil {
+	if err := r.server.Delete(p.DeleteRequest{
+		ID: "app", Urn: urn, Properties: r.unpushed(t, ""), OldInputs: inputs,
+	}); err != nil {
 		t.Error(err)
 	}
 	for _, q := range r.Requests() {
@@ -131,8 +140,10 @@ func TestWhoGetsAnImage(t *testing.T) {
 	t.Parallel()
 	const tagged = `"tags": ["a.io/b:1"]`
 	for inputs, want := range map[string]bool{
-		``: false, tagged: true, tagged + `, "push": false`: false, tagged + `, "push": true`: true, tagged + `, "push": "?"`: true, `"tags": "?"`: true, `"tags": ["?"]`: true,
-		`"load": true`: true, `"load": false`: false, `"load": "?"`: true, `"exports": "?"`: true, `"exports": []`: false,
+		``: false, tagged: true, tagged + `, "push": false`: false, tagged + `, "push": true`: true,
+		tagged + `, "push": "?"`: true, `"tags": "?"`: true, `"tags": ["?"]`: true,
+		`"load": true`: true, `"load": false`: false, `"load": "?"`: true, `"exports": "?"`: true,
+		`"exports": []`:                                                   false,
 		`"exports": [{"cacheonly": {}}]`:                                  false,
 		`"exports": [{"cacheonly": {}}], ` + tagged:                       true,
 		`"exports": [{"local": {"dest": "a"}}, {"tar": {"dest": "b"}}]`:   false,
@@ -161,15 +172,21 @@ func TestPreviewWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	for inputs, want := range map[string]string{
 		`"buildOnPreview": false`: nothing,
-		`"buildOnPreview": false, "exports": [{"local": {"dest": "a"}}]`:              nothing,
-		`"buildArgs": {"A": "?"}, "tags": ["a.io/x:1"], "push": false`:                nothing,
-		`"buildOnPreview": false, "load": true`:                                       "digest=? ref=? repoDigest=? refs= manifests=?",
-		`"buildOnPreview": false, "exports": [{"image": {}}]`:                         "digest=? ref=? repoDigest=? refs= manifests=?",
-		`"buildOnPreview": false, "exports": "?"`:                                     "digest=? ref=? repoDigest=? refs= manifests=?",
-		`"buildOnPreview": false, "push": "?", "tags": ["a.io/x:1"]`:                  "digest=? ref=? repoDigest=? refs=? manifests=?",
+		`"buildOnPreview": false, "exports": [{"local": {"dest": "a"}}]`: nothing,
+		`"buildArgs": {"A": "?"}, "tags": ["a.io/x:1"], "push": false`:   nothing,
+		`"buildOnPreview": false, "load": true`: "digest=? ref=? repoDigest=? " +
+			"refs= manifests=?",
+		`"buildOnPreview": false, "exports": [{"image": {}}]`: "digest=? ref=? repoDigest=? " +
+			"refs= manifests=?",
+		`"buildOnPreview": false, "exports": "?"`: "digest=? ref=? repoDigest=? " +
+			"refs= manifests=?",
+		`"buildOnPreview": false, "push": "?", "tags": ["a.io/x:1"]`: "digest=? ref=? repoDigest=? " +
+			"refs=? manifests=?",
 		`"buildOnPreview": false, "exports": [{"cacheonly": {}}], "contextHash": "?"`: nothing,
 	} {
-		res, err := serve(t).Create(p.CreateRequest{Urn: urn, DryRun: true, Properties: props(t, `{"contextHash": "c1", `+inputs+`}`)})
+		res, err := serve(t).Create(p.CreateRequest{
+			Urn: urn, DryRun: true, Properties: props(t, `{"contextHash": "c1", `+inputs+`}`),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
