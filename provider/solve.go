@@ -31,7 +31,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in
 	defer leave()
 	keychain := s.keychain(op.waits, args.Registries)
 	end = op.waits.begin("waiting for the embedded BuildKit daemon to start")
-	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Log: progress.showNote, Registries: links(keychain)})
+	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Note: progress.showNote, Registries: links(keychain)})
 	end()
 	if err != nil {
 		return buildkit.Built{}, explainEmbedded(err)
