@@ -24,7 +24,7 @@ func anotherDaemon(t *testing.T) *client.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = lease.Release() })
-	c, err := buildkit.Dial(t.Context(), lease.Endpoint())
+	c, err := dial(t.Context(), lease.Endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 )
 
 // WriteCounter returns a function that counts the bytes that the daemon at an endpoint has written since it started, to
@@ -52,7 +54,7 @@ func localDaemonPID(ctx context.Context, endpoint string) (pid int, ok bool) {
 func listenerPID(ctx context.Context, path string) (pid int, err error) {
 	ctx, stop := context.WithTimeoutCause(ctx, time.Second, errors.New("nobody took the connection within a second"))
 	defer stop()
-	conn, err := dialSocket(ctx, path)
+	conn, err := endpoint.DialSocket(ctx, path)
 	if err != nil {
 		return 0, err
 	}

@@ -38,7 +38,7 @@ func smallDaemon(t *testing.T) *client.Client {
 	if disk := lease.Disk(); disk.Path != dir || !disk.Known || disk.Free > 24<<20 {
 		t.Errorf("its disk: %+v", disk)
 	}
-	c, err := buildkit.Dial(t.Context(), lease.Endpoint())
+	c, err := dial(t.Context(), lease.Endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}

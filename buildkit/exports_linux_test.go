@@ -180,7 +180,13 @@ func (e *dockerEngine) serve(t *testing.T) string {
 
 func loadAccess(name string) buildkit.Access {
 	return buildkit.Access{Exports: []buildkit.Export{{Type: "docker", Attrs: map[string]string{"name": name},
-		Open: func(ctx context.Context) (buildkit.Sink, error) { return engine.Load(ctx) }}}}
+		Open: func(ctx context.Context) (buildkit.Sink, error) {
+			address, err := engine.Current(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return engine.LoadInto(ctx, address)
+		}}}}
 }
 
 func TestLoadIntoAnEngine(t *testing.T) {

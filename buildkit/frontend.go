@@ -169,11 +169,10 @@ func (f frontend) ResolveImageConfig(
 		return "", "", nil, f.readGuard.stop(err)
 	}
 	resolved, dgst, config, err = f.Client.ResolveImageConfig(ctx, ref, opt)
-	logger := f.log.With("image", ref, "platform", platformText(opt))
 	if err != nil {
-		logger.DebugContext(ctx, "image not resolved", "reason", errorLine(err))
+		f.log.DebugContext(ctx, "image not resolved", "image", ref, "platform", platformText(opt), "error", err)
 		return resolved, dgst, config, err
 	}
-	logger.DebugContext(ctx, "image resolved", "digest", dgst)
+	f.log.DebugContext(ctx, "image resolved", "image", ref, "platform", platformText(opt), "digest", dgst)
 	return resolved, dgst, config, nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/address"
 )
 
 // The program's own secret for a host comes before the login in a URL. For git, a user without a password is no login.
@@ -56,6 +57,6 @@ func FuzzLocation(f *testing.F) {
 		l.rounds = 1 // as slow as it should be, it would be all that is tested
 		_ = l.rules(inputs.Files{Context: location, Named: map[string]string{"x": location}})
 		_, _, _ = urlHost(location), registryHost(location), hostOf(location)
-		_, _ = parseAddress(location)
+		_, _ = address.Parse(location)
 	})
 }

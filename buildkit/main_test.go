@@ -7,9 +7,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+
 	"github.com/moby/buildkit/client"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 )
@@ -50,6 +51,15 @@ var connection struct {
 
 // dialOnce connects to the daemon at the first call. The connection ends with the daemon.
 func dialOnce(endpoint string) (*client.Client, error) {
-	connection.Do(func() { connection.Client, connection.err = buildkit.Dial(context.Background(), endpoint) })
+	connection.Do(func() { connection.Client, connection.err = dial(context.Background(), endpoint) })
 	return connection.Client, connection.err
+}
+
+// dial connects to the daemon at an address of this machine.
+func dial(ctx context.Context, address string) (*client.Client, error) {
+	e, err := endpoint.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	return e.Dial(ctx, endpoint.Options{})
 }

@@ -66,7 +66,7 @@ func (o ordinaryUser) run(ctx context.Context) (string, error) {
 	if err != nil || o.Endpoint == "" {
 		return hashOf(inputs), err
 	}
-	c, err := buildkit.Dial(ctx, o.Endpoint)
+	c, err := dial(ctx, o.Endpoint)
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/address"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
@@ -121,7 +122,7 @@ func (g *Guard) addresses(ctx context.Context, host string) ([]netip.Addr, error
 	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
 		host = ascii
 	}
-	if addr, ok := parseAddress(host); ok {
+	if addr, ok := address.Parse(host); ok {
 		return []netip.Addr{addr}, nil
 	}
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {

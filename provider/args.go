@@ -170,14 +170,3 @@ func (r *Registry) Annotate(an infer.Annotator) {
 		"own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its "+
 		"buildkitd.toml. Registries on this machine need no such permission. Defaults to false.")
 }
-
-// Builder is the daemon that builds.
-type Builder struct {
-	Endpoint *string `pulumi:"endpoint,optional"`
-}
-
-// Annotate documents the type.
-func (b *Builder) Annotate(an infer.Annotator) {
-	an.Describe(b, "The BuildKit daemon that builds.")
-	an.Describe(&b.Endpoint, "Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.")
-}

@@ -2,57 +2,152 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 
 	"github.com/moby/buildkit/client"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// links are the registries that are reached in a way of their own.
+// builder is what builds an image. The caller releases it after the build.
+type builder struct {
+	endpoint string // its address, for people and errors
+	reason   string // why this one was taken, for people; "" if the program names it
+	// connect returns a client, which the caller closes.
+	connect func(context.Context) (*client.Client, error)
+	release func()
+	// guarded: what strangers write into a Dockerfile must not make the builder do more than the program says.
+	guarded  bool
+	embedded *daemon.Lease // nil: another builder
+}
+
+// own reports whether the builder is the embedded daemon.
+func (b builder) own() bool { return b.embedded != nil }
+
+// connectDaemon returns the builder at the address of a BuildKit daemon. Nothing is dialed yet.
+func (f *builderFinder) connectDaemon(e endpoint.Endpoint, tls *endpoint.TLS) builder {
+	options := endpoint.Options{TLS: tls, AllowInsecure: f.config.allowsInsecureTCP()}
+	return builder{
+		endpoint: e.String(), release: func() {},
+		connect: func(ctx context.Context) (*client.Client, error) { return e.Dial(ctx, options) },
+	}
+}
+
+// startEmbedded returns the embedded daemon, which it starts if none runs.
+func (f *builderFinder) startEmbedded(ctx context.Context) (builder, error) {
+	defer f.begin("waiting for the embedded BuildKit daemon to start")()
+	lease, err := daemon.Acquire(ctx, f.embedded)
+	if err != nil {
+		return builder{}, err
+	}
+	e, err := endpoint.Parse(lease.Endpoint())
+	if err != nil {
+		return builder{}, errors.Join(err, lease.Release())
+	}
+	return builder{
+		endpoint: lease.Endpoint(), release: func() { _ = lease.Release() }, guarded: true, embedded: lease,
+		connect: func(ctx context.Context) (*client.Client, error) {
+			return e.Dial(ctx, endpoint.Options{Connect: lease.Dial})
+		},
+	}, nil
+}
+
+// buildKitFloor is the version of BuildKit from which on a Docker Engine makes the same bytes as the embedded daemon: that
+// of the option compatibility-version.
+const buildKitFloor = "v0.30.0"
+
+// connectEngine returns the BuildKit of a Docker Engine, or ours in a container of it where the engine cannot do what the
+// plugin needs.
+func (f *builderFinder) connectEngine(ctx context.Context, a engine.Address) (builder, error) {
+	if err := f.checkPlaintext(ctx, a); err != nil {
+		return builder{}, err
+	}
+	defer f.begin("waiting for the Docker Engine at " + a.Host + " to answer")()
+	e, err := engine.Dial(ctx, a)
+	if err != nil {
+		return builder{}, err
+	}
+	b, err := f.connectOpenEngine(ctx, e)
+	if err != nil {
+		return builder{}, errors.Join(err, e.Close())
+	}
+	return b, nil
+}
+
+func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine) (builder, error) {
+	able, err := e.Abilities(ctx)
+	if err != nil {
+		return builder{}, err
+	}
+	a := e.Address()
+	b := builder{endpoint: a.Host, reason: a.Source, release: func() { _ = e.Close() }, guarded: !a.Chosen}
+	lack := lackOf(able)
+	if lack == "" {
+		b.connect = e.BuildKit
+		return b, nil
+	}
+	settings, err := f.containerSettings(ctx)
+	if err != nil {
+		return builder{}, err
+	}
+	container, err := e.StartBuilder(ctx, settings, f.note)
+	if err != nil {
+		return builder{}, fmt.Errorf("%s, and %w", lack, err)
+	}
+	b.endpoint, b.guarded, b.connect = container.Endpoint(), true, container.BuildKit
+	b.reason = fmt.Sprintf("%s; %s, so our BuildKit runs there", a.Source, lack)
+	return b, nil
+}
+
+// lackOf says what the BuildKit of an engine cannot do, or "".
+func lackOf(able engine.Abilities) string {
+	switch {
+	case !able.Stores:
+		return "its image store is not containerd's, which can push by digest"
+	case engine.IsOlder(able.Version, buildKitFloor):
+		return fmt.Sprintf("its BuildKit %s is older than %s", able.Version, buildKitFloor)
+	}
+	return ""
+}
+
+// containerSettings returns what the daemon in a container has to know about registries.
+func (f *builderFinder) containerSettings(ctx context.Context) (inside.Settings, error) {
+	s := inside.Settings{Registries: map[string]inside.Registry{}}
+	for host, r := range f.embedded.Registries {
+		one := inside.Registry{PlainHTTP: r.PlainHTTP}
+		if r.CAFile != "" {
+			content, err := file.Project(r.Project).ReadNamed(ctx, r.CAFile, file.LimitText)
+			if err != nil {
+				return s, fmt.Errorf("the CA file of %s: %w", host, err)
+			}
+			one.CA = string(content)
+		}
+		s.Registries[host] = one
+	}
+	return s, nil
+}
+
+// checkPlaintext returns an *endpoint.InsecureTCPError for an engine on another machine without TLS, unless the
+// configuration allows it.
+func (f *builderFinder) checkPlaintext(ctx context.Context, a engine.Address) error {
+	hostPort := a.Plaintext()
+	if hostPort == "" || f.config.allowsInsecureTCP() {
+		return nil
+	}
+	return endpoint.CheckHere(ctx, a.Host, hostPort)
+}
+
+// links returns the registries that are reached in a way of their own.
 func links(keychain *registry.Keychain) map[string]daemon.Registry {
 	registries := map[string]daemon.Registry{}
 	for host, link := range keychain.Links() {
 		registries[host] = daemon.Registry{CAFile: link.CAFile, Project: link.Project, PlainHTTP: link.Insecure}
 	}
 	return registries
-}
-
-// builder is a daemon that builds.
-type builder struct {
-	endpoint string
-	release  func()        // the embedded daemon lives at least until then
-	embedded *daemon.Lease // nil: the daemon is another one
-}
-
-// connect returns a client of the daemon, which the caller closes.
-func (b builder) connect(ctx context.Context, config Config) (*client.Client, error) {
-	if b.own() {
-		return buildkit.DialThrough(ctx, b.endpoint, b.embedded.Dial)
-	}
-	return config.dial(ctx, b.endpoint)
-}
-
-// own tells whether the provider started the builder: what strangers write must not make it do more than the program says.
-func (b builder) own() bool { return b.embedded != nil }
-
-// acquire finds the builder, in this order: the one that was asked for, the environment variable BUILDKIT_HOST, the embedded daemon.
-func acquire(ctx context.Context, asked string, embedded daemon.Options) (builder, error) {
-	if asked != "" {
-		return builder{endpoint: asked, release: func() {}}, nil
-	}
-	if host := os.Getenv("BUILDKIT_HOST"); host != "" {
-		if err := buildkit.CheckEndpoint(host); err != nil {
-			return builder{}, fmt.Errorf("BUILDKIT_HOST: %w", explainEndpoint(err))
-		}
-		return builder{endpoint: host, release: func() {}}, nil
-	}
-	lease, err := daemon.Acquire(ctx, embedded)
-	if err != nil {
-		return builder{}, err
-	}
-	return builder{endpoint: lease.Endpoint(), release: func() { _ = lease.Release() }, embedded: lease}, nil
 }

@@ -100,24 +100,6 @@ func checkRegistries(c *checker) {
 	}
 }
 
-func checkBuilder(c *checker) {
-	if c.args.Builder == nil || c.args.Builder.Endpoint == nil || c.unknownAt(key("builder")) {
-		return
-	}
-	checkEndpoint(c, "builder.endpoint", *c.args.Builder.Endpoint, c.config.allowsInsecureTCP())
-}
-
-// checkEndpoint validates the text of a daemon's address.
-func checkEndpoint(c *checker, path, endpoint string, insecure bool) {
-	err := explainEndpoint(buildkit.CheckEndpoint(endpoint))
-	if err == nil && !insecure {
-		err = explainRefusal(buildkit.CheckLocal(endpoint), Config{})
-	}
-	if err != nil {
-		c.fail(path, "%v", err)
-	}
-}
-
 // checkFrontends requires a valid reference for each frontend of the provider's configuration.
 func checkFrontends(c *checker, frontends []string) {
 	for i, entry := range frontends {

@@ -135,7 +135,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		},
 		"unknown scheme": {
 			`{"context": {"location": "APP"}, "builder": {"endpoint": "ftp://host:1"}}`, "builder.endpoint",
-			"use unix:// or tcp://",
+			"the scheme ftp:// is not known",
 		},
 		"unknown watch": {`{"context": {"location": "APP"}, "watch": "some"}`, "watch", "it is auto or all"},
 		"unknown property": {

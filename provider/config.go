@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 // Config is the configuration of the provider: what its resources fall back to.
 type Config struct {
 	Host              *string    `pulumi:"host,optional"`
+	TLS               *TLS       `pulumi:"tls,optional"`
 	Registries        []Registry `pulumi:"registries,optional"`
 	ECR               *ECR       `pulumi:"ecr,optional"`
 	MaxParallelBuilds *int       `pulumi:"maxParallelBuilds,optional"`
@@ -58,6 +60,7 @@ func (c *Config) Annotate(an infer.Annotator) {
 	an.Describe(&c.Host, "The BuildKit daemon for images without their own `builder`: "+
 		"`unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable "+
 		"`BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.")
+	an.Describe(&c.TLS, "Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.")
 	an.Describe(&c.Registries, "Logins for registries, for every image. An image's own login for the same host "+
 		"comes first.")
 	an.Describe(&c.ECR, "Which AWS credentials to use at Amazon ECR, for every image without its own login. "+
@@ -90,8 +93,9 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 	}
 	c := &checker{ctx: ctx, raw: known, args: ImageArgs{Registries: config.Registries}, failures: failures}
 	checkRegistries(c)
-	if config.Host != nil && isKnown(c.raw, "host") {
-		checkEndpoint(c, "host", *config.Host, config.allowsInsecureTCP() || !isKnown(c.raw, "allowInsecureTcp"))
+	if host := strings.TrimSpace(deref(config.Host)); host != "" && isKnown(c.raw, "host", "tls") {
+		checkEndpoint(c, "host", host, config.TLS != nil || config.allowsInsecureTCP() || !isKnown(c.raw, "allowInsecureTcp"))
+		checkTLS(c, "tls", host, config.TLS)
 	}
 	checkFrontends(c, config.Frontends)
 	checkECR(c, config.ECR)
@@ -124,12 +128,13 @@ type settings struct {
 	registry    registry.Options // but for the budget
 	silence     time.Duration    // as buildkit.Access has it
 
+	said   sync.Map // what is said once in a run
 	config atomic.Pointer[Config]
 	builds atomic.Pointer[chan struct{}] // a place for each image that may build at once; nil: no limit
 }
 
 // configKeys are the properties of Config.
-var configKeys = []string{"allowInsecureTcp", "ecr", "frontends", "host", "maxParallelBuilds", "registries"}
+var configKeys = []string{"allowInsecureTcp", "ecr", "frontends", "host", "maxParallelBuilds", "registries", "tls"}
 
 // ofConfig parts what a Config holds from what another version of the provider may know. What the engine adds is neither.
 func ofConfig(m property.Map) (known property.Map, unheard []string) {
@@ -162,6 +167,15 @@ func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error 
 	return nil
 }
 
+// noBuilderKey stands for the warning of a preview that no builder can work here.
+const noBuilderKey = "no builder"
+
+// isFirst reports whether nobody has asked for this key before.
+func (s *settings) isFirst(key string) bool {
+	_, before := s.said.LoadOrStore(key, true)
+	return !before
+}
+
 func (s *settings) get() Config {
 	if c := s.config.Load(); c != nil {
 		return *c
@@ -192,14 +206,6 @@ func (s *settings) registryClientWith(w *waits, keychain *registry.Keychain, bud
 	options := s.registry
 	options.Budget, options.Watch = budget, w.beginRegistryWait
 	return registry.New(keychain, options)
-}
-
-// endpoint is the daemon that builds, or "" for the one of the environment.
-func (s *settings) endpoint(asked *Builder) string {
-	if asked != nil && asked.Endpoint != nil {
-		return *asked.Endpoint
-	}
-	return strings.TrimSpace(deref(s.get().Host))
 }
 
 // place waits until one more image may build. The caller gives the place back with release.

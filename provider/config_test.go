@@ -22,7 +22,7 @@ const providerURN = resource.URN("urn:pulumi:dev::shop::pulumi:providers:buildki
 func TestConfigNamesEveryBadValue(t *testing.T) {
 	t.Parallel()
 	res, err := serve(t).CheckConfig(p.CheckRequest{Urn: providerURN, Inputs: props(t, `{
-		"host": "npipe://x", "maxParallelBuilds": 0, "registries": [{"address": "ghcr.io"}, {"address": " "}],
+		"host": "http://x", "maxParallelBuilds": 0, "registries": [{"address": "ghcr.io"}, {"address": " "}],
 		"ecr": {"roleArn": "push", "endpoint": "ecr", "hosts": ["proxy.corp"]}}`)})
 	if err != nil {
 		t.Fatal(err)

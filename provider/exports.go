@@ -192,7 +192,11 @@ func (a ImageArgs) names() []string {
 func (e export) openSink(ctx context.Context) (buildkit.Sink, error) {
 	switch {
 	case e.dest == "":
-		return engine.Load(ctx)
+		address, err := engine.Current(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return engine.LoadInto(ctx, address)
 	case e.folder:
 		return buildkit.NewFolder(projectFolder(), e.dest)
 	}

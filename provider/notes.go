@@ -16,6 +16,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
@@ -94,7 +95,7 @@ func (n *notes) createFile() {
 	defer func() { _ = dir.Close() }()
 	n.name = n.prefix() + rand.Text()
 	if n.own, err = dir.Create(n.name); err == nil {
-		dir.KeepNewest(notesKept, notesBytes)
+		source.KeepNewest(dir, notesKept, notesBytes)
 	}
 }
 

@@ -55,6 +55,11 @@ func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, 
 	switch {
 	case err != nil && r.notes.promises(op.urn).explains(err):
 		loggerOf(ctx).infof("not built in this preview: another image of this update makes what it needs: %v", err)
+	case errors.As(err, new(*noBuilderError)):
+		if r.isFirst(noBuilderKey) {
+			loggerOf(ctx).warningf("not built in this preview: %v", err)
+		}
+		built = image{}
 	case err != nil && op.wantsUnknownLogin(err):
 		loggerOf(ctx).infof("not built in this preview, because a login in registries is not known yet: %v", err)
 	case err != nil:

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,10 +8,10 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/moby/buildkit/client"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -24,14 +23,6 @@ func (c Config) allowsInsecureTCP() bool {
 		return *c.AllowInsecureTCP
 	}
 	return os.Getenv("PULUMI_BUILDKIT_ALLOW_INSECURE_TCP") == "1"
-}
-
-// dial connects to a daemon. It returns a buildkit.InsecureTCPError if TLS is missing and not allowed to be.
-func (c Config) dial(ctx context.Context, endpoint string) (*client.Client, error) {
-	if c.allowsInsecureTCP() {
-		return buildkit.DialInsecure(ctx, endpoint)
-	}
-	return buildkit.Dial(ctx, endpoint)
 }
 
 // guard returns what a build may do on the embedded daemon: run the frontends of the configuration, and reach the hosts
@@ -76,7 +67,7 @@ func cacheReferences(inputs property.Map) (refs []string) {
 
 // explainRefusal adds a remedy to the error of a build that asked for more than it may: how to allow it.
 func explainRefusal(err error, config Config) error {
-	if tcp, ok := errors.AsType[*buildkit.InsecureTCPError](err); ok {
+	if tcp, ok := errors.AsType[*endpoint.InsecureTCPError](err); ok {
 		return fmt.Errorf("%w. Reach it through an SSH tunnel (ssh -N -L 1234:localhost:1234 HOST, then "+
 			"tcp://localhost:1234), or set allowInsecureTcp in the configuration of the provider, "+
 			"or PULUMI_BUILDKIT_ALLOW_INSECURE_TCP=1", tcp)

@@ -8,7 +8,6 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
 // explainBuild adds remedies to the error of a build. Each stands on its own line, because the error may show a
@@ -26,9 +25,8 @@ func explainBuild(err error) error {
 	if other, ok := errors.AsType[*buildkit.DaemonError](err); ok {
 		return withLines(err, stepRemedies[other.Fault])
 	}
-	if absent, ok := errors.AsType[*buildkit.NoDaemonError](err); ok {
-		return fmt.Errorf("%w; start one there (buildkitd --addr %s), or correct builder.endpoint or BUILDKIT_HOST",
-			err, shell.Quote(absent.Endpoint))
+	if remedy := connectionRemedy(err); remedy != "" {
+		return fmt.Errorf("%w; %s", err, remedy)
 	}
 	if errors.As(err, new(*inputs.UnhashedError)) {
 		return fmt.Errorf("%w. Set watch to all, so that the whole context is hashed and sent", err)

@@ -67,11 +67,7 @@ func explainEmbedded(err error) error {
 		return withLines(explained, diskRemedy(full.Path))
 	}
 	if unfit, ok := errors.AsType[*daemon.UnfitError](err); ok {
-		explained := &daemon.UnfitError{}
-		for _, lack := range unfit.Lacks {
-			explained.Lacks = append(explained.Lacks, explainEmbedded(lack))
-		}
-		return withLines(explained, "Or use another BuildKit daemon: set BUILDKIT_HOST or the input builder.endpoint")
+		return withLines(explainLacks(unfit), "Or use another BuildKit daemon: set BUILDKIT_HOST or the input builder.endpoint")
 	}
 	e, ok := errors.AsType[*daemon.Error](err)
 	if !ok {
@@ -82,6 +78,15 @@ func explainEmbedded(err error) error {
 		return withLines(err, remedy)
 	}
 	return fmt.Errorf("%w. %s", err, remedy)
+}
+
+// explainLacks adds to each thing that the machine lacks what to do about it.
+func explainLacks(unfit *daemon.UnfitError) error {
+	explained := &daemon.UnfitError{}
+	for _, lack := range unfit.Lacks {
+		explained.Lacks = append(explained.Lacks, explainEmbedded(lack))
+	}
+	return explained
 }
 
 // embeddedRemedy returns the remedy of a fault with its facts.

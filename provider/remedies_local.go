@@ -5,24 +5,8 @@ import (
 	"fmt"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 )
-
-// endpointRemedies are the remedies for a wrong address of a builder.
-var endpointRemedies = map[buildkit.EndpointFault]string{
-	buildkit.EndpointForm:     "write unix:///run/buildkit/buildkitd.sock or tcp://host:port",
-	buildkit.EndpointRelative: "write unix:///run/buildkit/buildkitd.sock",
-	buildkit.EndpointPort:     "write one, such as tcp://host:1234",
-	buildkit.EndpointScheme:   "use unix:// or tcp://",
-}
-
-// explainEndpoint adds to the error about the address of a builder what to write instead.
-func explainEndpoint(err error) error {
-	wrong, ok := errors.AsType[*buildkit.EndpointError](err)
-	if !ok || endpointRemedies[wrong.Fault] == "" {
-		return err
-	}
-	return fmt.Errorf("%w: %s", err, endpointRemedies[wrong.Fault])
-}
 
 // agentRemedies are the remedies for SSH agents.
 var agentRemedies = map[buildkit.AgentFault]string{
@@ -35,6 +19,9 @@ var agentRemedies = map[buildkit.AgentFault]string{
 func explainLocal(err error) error {
 	if agent, ok := errors.AsType[*buildkit.AgentError](err); ok && agentRemedies[agent.Fault] != "" {
 		return fmt.Errorf("%w; %s", err, agentRemedies[agent.Fault])
+	}
+	if errors.As(err, new(*engine.NoEngineError)) {
+		return fmt.Errorf("%w; start one, set DOCKER_HOST, or leave load out", err)
 	}
 	if errors.As(err, new(*buildkit.OldDaemonError)) {
 		return fmt.Errorf("%w; use a newer builder", err)

@@ -7,21 +7,23 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
 func TestExplainEndpoint(t *testing.T) {
 	t.Parallel()
-	for endpoint, want := range map[string]string{
+	for address, want := range map[string]string{
 		"tcp://me:t0ken@host:1": "would not send them",
-		"":                      `"" is not an endpoint: write unix:///run/buildkit/buildkitd.sock or tcp://host:port`,
+		"":                      `"" is not an endpoint: write ` + knownForms,
 		"unix://run/b.sock":     "has an absolute path: write unix:///run/buildkit/buildkitd.sock",
 		"tcp://host":            "a tcp:// endpoint has a port: write one, such as tcp://host:1234",
-		"docker-container://b":  "the scheme docker-container:// is not known: use unix:// or tcp://",
+		"http://b":              "the scheme http:// is not known: use " + knownForms,
+		"docker-container://":   "url lacks container name: write docker-container://CONTAINER",
 	} {
-		if got := explainEndpoint(buildkit.CheckEndpoint(endpoint)); got == nil ||
-			!strings.HasSuffix(got.Error(), want) {
-			t.Errorf("%q: got %v", endpoint, got)
+		_, err := endpoint.Parse(address)
+		if got := explainEndpoint(err); got == nil || !strings.HasSuffix(got.Error(), want) {
+			t.Errorf("%q: got %v", address, got)
 		}
 	}
 	if err := explainEndpoint(nil); err != nil {

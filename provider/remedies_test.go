@@ -9,6 +9,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
@@ -37,7 +38,7 @@ func TestRemediesOfBuilds(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
 		"; start one there (buildkitd --addr 'unix:///a b'), or correct builder.endpoint or " +
-			"BUILDKIT_HOST": &buildkit.NoDaemonError{
+			"BUILDKIT_HOST": &endpoint.NoDaemonError{
 			Endpoint: "unix:///a b", Cause: errors.New("no"),
 		},
 		"Nothing was sent or pushed. Set watch to all, so that the whole context is hashed and " +

@@ -18,7 +18,7 @@ func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 			`{"buildArgs": {"A": true}}`, "buildArgs.A: it must be a text, and is true or false",
 		},
 		"no object": {
-			`{"builder": "tcp://h:1"}`, "builder: it must be an object with endpoint, and is a text",
+			`{"builder": "tcp://h:1"}`, "builder: it must be an object with endpoint, name, tls, and is a text",
 		},
 		"a stranger in a list": {
 			`{"registries": [{"address": "a.io", "pasword": "secret:canary"}]}`,

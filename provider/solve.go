@@ -30,18 +30,26 @@ func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in
 	}
 	defer leave()
 	keychain := s.keychain(op.waits, args.Registries)
-	end = op.waits.begin("waiting for the embedded BuildKit daemon to start")
-	builder, err := acquire(ctx, s.endpoint(args.Builder), daemon.Options{Note: progress.showNote, Registries: links(keychain)})
-	end()
+	finder := &builderFinder{
+		asked: args.Builder, config: s.get(), platforms: plan.Platforms,
+		embedded: daemon.Options{Log: progress.showNote, Registries: links(keychain)},
+		note:     progress.showNote, begin: op.waits.begin,
+		say: func(line string) {
+			if s.isFirst(line) {
+				progress.log.infof("%s", line)
+			}
+		},
+	}
+	builder, err := finder.find(ctx)
 	if err != nil {
-		return buildkit.Built{}, explainEmbedded(err)
+		return buildkit.Built{}, explainBuilder(err)
 	}
 	defer builder.release()
 	builder.warnOfProxies(plan, progress.log.warning)
 	pushing := s.registryClientWith(op.waits, keychain, args.pushLimit())
 	connect := func(ctx context.Context) (*client.Client, error) {
 		defer op.waits.begin("waiting for the BuildKit daemon at " + builder.endpoint + " to answer")()
-		return builder.connect(ctx, s.get())
+		return builder.connect(ctx)
 	}
 	a := &attempt{connect: connect, plan: plan, in: in, progress: progress, waits: op.waits}
 	if a.access, err = args.access(op.waits, keychain, pushing); err != nil {
@@ -49,7 +57,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in
 	}
 	a.access.StallTimeout, a.access.BytesWritten = cmp.Or(s.silence, args.silence()), buildkit.WriteCounter(ctx, builder.endpoint)
 	a.access.BytesRead = buildkit.ReadCounter(ctx, builder.endpoint)
-	if builder.own() {
+	if builder.guarded {
 		a.access.Guard = s.guard(op)
 	}
 	err = a.pushWithRetry(ctx, pushing)

@@ -24,9 +24,7 @@ func TestSetTagsArchived(t *testing.T) {
 	fixed, mutable := parseTag(t, e.Host()+"/team/app:0123456789ab"), parseTag(t, e.Host()+"/team/app:latest")
 	client := once(amazon(t, e, "one"))
 	moved, err := client.SetTags(t.Context(), fixed.Repository(), digest, []registry.Tag{fixed, mutable})
-	expect(t, err, fault.ErrImmutableTag,
-		"tagging "+fixed.String()+": immutable tag: it holds an image that "+e.Host()+" does not serve, since it is "+
-			"archived or its content is gone")
+	expect(t, err, fault.ErrImmutableTag, "tagging "+fixed.String()+": immutable tag: it holds an image that "+e.Host()+" does not serve, since it is archived or its content is gone")
 	if !slices.Equal(moved, []registry.Tag{mutable}) {
 		t.Errorf("moved %v", moved)
 	}
@@ -40,22 +38,10 @@ func TestArchivedIsNotGone(t *testing.T) {
 		archived bool
 		is       error // in place of it
 	}{
-		"archived": {
-			func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest) }, true,
-			fault.ErrArchived,
-		},
-		"on its way": {
-			func(e *registrytest.ECR, digest string) { e.Activate("team/app", digest) }, true,
-			fault.ErrArchived,
-		},
-		"nobody may ask": {
-			func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest); e.Deny("ecr:DescribeImages") },
-			false, fault.ErrUndetermined,
-		},
-		"gone": {
-			func(e *registrytest.ECR, _ string) { e.Repository("team/app", registrytest.Mutable) },
-			false, fault.ErrNotFound,
-		},
+		"archived":       {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest) }, true, fault.ErrArchived},
+		"on its way":     {func(e *registrytest.ECR, digest string) { e.Activate("team/app", digest) }, true, fault.ErrArchived},
+		"nobody may ask": {func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest); e.Deny("ecr:DescribeImages") }, false, fault.ErrUndetermined},
+		"gone":           {func(e *registrytest.ECR, _ string) { e.Repository("team/app", registrytest.Mutable) }, false, fault.ErrNotFound},
 		"AWS is silent": {func(e *registrytest.ECR, digest string) {
 			e.Archive("team/app", digest)
 			e.Inject(registrytest.Rule{Operation: "DescribeImages", Fault: registrytest.Reset(0)})
@@ -70,31 +56,26 @@ func TestArchivedIsNotGone(t *testing.T) {
 			test.prepare(e, digest)
 			client, tag := once(amazon(t, e, "one")), parseTag(t, e.Host()+"/team/app:1")
 			held, err := client.Resolve(t.Context(), tag)
-			if err == nil || test.is != nil && !errors.Is(err, test.is) || test.is == nil &&
-				errors.Is(err, fault.ErrNotFound) {
+			if err == nil || test.is != nil && !errors.Is(err, test.is) || test.is == nil && errors.Is(err, fault.ErrNotFound) {
 				t.Errorf("resolved to %q, %v", held, err)
 			}
 			if test.archived && (held != digest || errors.Is(err, fault.ErrNotFound)) {
 				t.Errorf("resolved to %q, %v", held, err)
 			}
 			found, err := client.Exists(t.Context(), tag.Repository(), digest)
-			gone := !found && err == nil
-			if gone != errors.Is(test.is, fault.ErrNotFound) || test.is != nil && !found && err != nil &&
-				!errors.Is(err, test.is) {
+			if gone := !found && err == nil; gone != errors.Is(test.is, fault.ErrNotFound) || test.is != nil && !found && err != nil && !errors.Is(err, test.is) {
 				t.Errorf("exists: %t, %v", found, err)
 			}
 			deleted, err := client.DeleteTag(t.Context(), tag, digest)
 			left := e.Tags("team/app")
-			gone = test.archived || name == "gone"
-			if deleted != test.archived || (len(left) == 0) != gone || (err != nil) != (test.is == nil) {
+			if gone := test.archived || name == "gone"; deleted != test.archived || (len(left) == 0) != gone || (err != nil) != (test.is == nil) {
 				t.Errorf("deleted: %t, %v, left %v", deleted, err, left)
 			}
 			absent := fault.ErrNotFound
 			if !test.archived && test.is != nil {
 				absent = test.is
 			}
-			_, err = client.Resolve(t.Context(), parseTag(t, e.Host()+"/team/app:absent"))
-			if test.is != nil && !errors.Is(err, absent) {
+			if _, err := client.Resolve(t.Context(), parseTag(t, e.Host()+"/team/app:absent")); test.is != nil && !errors.Is(err, absent) {
 				t.Errorf("a tag that is not there: %v", err)
 			}
 		})
@@ -106,9 +87,7 @@ func TestArchivedIsNotGone(t *testing.T) {
 func TestUndeterminedNamesTheRight(t *testing.T) {
 	t.Parallel()
 	for profile, want := range map[string]string{
-		"one": "AWS: User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:DescribeImages on " +
-			"resource: arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the " +
-			"ecr:DescribeImages action",
+		"one":     "AWS: User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:DescribeImages on resource: arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:DescribeImages action",
 		"nothing": `AWS: no credentials in the environment, in profile "nothing" or from this machine`,
 		"absent":  `AWS: there is no profile "absent" in ~/.aws`,
 	} {
@@ -119,18 +98,14 @@ func TestUndeterminedNamesTheRight(t *testing.T) {
 			digest := e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 			e.Archive("app", digest)
 			e.Deny("ecr:DescribeImages")
-			client := once(amazonOr(t, e, profile, `{}`, registry.Login{Address: e.Host(), Username: "AWS",
-				Password: e.Token()}))
+			client := once(amazonOr(t, e, profile, `{}`, registry.Login{Address: e.Host(), Username: "AWS", Password: e.Token()}))
 			tag := parseTag(t, e.Host()+"/app:1")
 			_, err := client.Resolve(t.Context(), tag)
-			expect(t, err, fault.ErrUndetermined, "resolving "+tag.String()+": it is archived or gone, which is not "+
-				"known: "+want, fault.ImageMaybe)
-			if errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied) ||
-				errors.Is(err, fault.ErrNotFound) {
+			expect(t, err, fault.ErrUndetermined, "resolving "+tag.String()+": it is archived or gone, which is not known: "+want, fault.ImageMaybe)
+			if errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied) || errors.Is(err, fault.ErrNotFound) {
 				t.Errorf("%v is more than that", err)
 			}
-			found, err := client.Exists(t.Context(), tag.Repository(), digest)
-			if found || !errors.Is(err, fault.ErrUndetermined) {
+			if found, err := client.Exists(t.Context(), tag.Repository(), digest); found || !errors.Is(err, fault.ErrUndetermined) {
 				t.Errorf("exists: %t, %v", found, err)
 			}
 			if deleted, err := client.DeleteTag(t.Context(), tag, digest); deleted || err != nil {

@@ -24,35 +24,20 @@ func TestCheckTags(t *testing.T) {
 		digest     string // HELD is the one of the tag
 		want       string // of the error; empty is none
 	}{
-		"mutable":                {registrytest.Mutable, nil, nil, hash.String(), ""},
-		"immutable, same digest": {registrytest.Immutable, nil, nil, "HELD", ""},
-		"immutable, another digest": {
-			registrytest.Immutable, nil, nil, hash.String(), "it holds HELD, not " + hash.String(),
-		},
-		"immutable, any digest": {registrytest.Immutable, nil, nil, "", "it holds HELD"},
-		"excluded": {
-			registrytest.ImmutableWithExclusion, []string{"x*", "re*se-*"}, nil,
-			hash.String(), "",
-		},
-		"not excluded": {
-			registrytest.ImmutableWithExclusion,
-			[]string{"release", "*-2", "x-release-1", "elease-1"}, nil, "", "it holds HELD",
-		},
-		"only excluded": {
-			registrytest.MutableWithExclusion, []string{"release-*"}, nil, "",
-			"it holds HELD",
-		},
-		"mutable, not excluded": {registrytest.MutableWithExclusion, []string{"v*"}, nil, "", ""},
-		"nobody may ask": {
-			registrytest.Immutable, nil,
-			func(e *registrytest.ECR) { e.Deny("ecr:DescribeRepositories") }, "", "",
-		},
+		"mutable":                   {registrytest.Mutable, nil, nil, hash.String(), ""},
+		"immutable, same digest":    {registrytest.Immutable, nil, nil, "HELD", ""},
+		"immutable, another digest": {registrytest.Immutable, nil, nil, hash.String(), "it holds HELD, not " + hash.String()},
+		"immutable, any digest":     {registrytest.Immutable, nil, nil, "", "it holds HELD"},
+		"excluded":                  {registrytest.ImmutableWithExclusion, []string{"x*", "re*se-*"}, nil, hash.String(), ""},
+		"not excluded":              {registrytest.ImmutableWithExclusion, []string{"release", "*-2", "x-release-1", "elease-1"}, nil, "", "it holds HELD"},
+		"only excluded":             {registrytest.MutableWithExclusion, []string{"release-*"}, nil, "", "it holds HELD"},
+		"mutable, not excluded":     {registrytest.MutableWithExclusion, []string{"v*"}, nil, "", ""},
+		"nobody may ask":            {registrytest.Immutable, nil, func(e *registrytest.ECR) { e.Deny("ecr:DescribeRepositories") }, "", ""},
 		"AWS is silent": {registrytest.Immutable, nil, func(e *registrytest.ECR) {
 			e.Inject(registrytest.Rule{Operation: "DescribeRepositories", Fault: registrytest.Reset(0)})
 		}, "", ""},
 		"the registry is broken": {registrytest.Immutable, nil, func(e *registrytest.ECR) {
-			e.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(http.StatusInternalServerError,
-				"UNKNOWN", "no", "")})
+			e.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(http.StatusInternalServerError, "UNKNOWN", "no", "")})
 		}, "", ""},
 	}
 	for name, test := range tests {
@@ -65,17 +50,15 @@ func TestCheckTags(t *testing.T) {
 				test.prepare(e)
 			}
 			tags := []registry.Tag{parseTag(t, e.Host()+"/app:release-1"), parseTag(t, e.Host()+"/app:new")}
-			err := once(amazon(t, e, "one")).CheckTags(t.Context(), e.Host()+"/app", tags,
-				strings.ReplaceAll(test.digest, "HELD", held))
+			err := once(amazon(t, e, "one")).CheckTags(t.Context(), e.Host()+"/app", tags, strings.ReplaceAll(test.digest, "HELD", held))
 			if test.want == "" {
 				if err != nil {
 					t.Error(err)
 				}
 				return
 			}
-			expect(t, err, fault.ErrImmutableTag,
-				"tag "+tags[0].String()+": immutable tag: "+strings.ReplaceAll(test.want, "HELD", held)+
-					", and its repository does not let it move", fault.TagFixed)
+			expect(t, err, fault.ErrImmutableTag, "tag "+tags[0].String()+": immutable tag: "+strings.ReplaceAll(test.want, "HELD", held)+
+				", and its repository does not let it move", fault.TagFixed)
 		})
 	}
 }
@@ -95,8 +78,7 @@ func TestCheckTagsOfMissing(t *testing.T) {
 				}
 				return
 			}
-			expect(t, err, fault.ErrNoRepository, "repository "+e.Host()+"/team/app: AWS: The repository with name "+
-				"'team/app' does not exist in the registry with id '123456789012'")
+			expect(t, err, fault.ErrNoRepository, "repository "+e.Host()+"/team/app: AWS: The repository with name 'team/app' does not exist in the registry with id '123456789012'")
 		})
 	}
 	e := registrytest.NewECR(t)
@@ -112,8 +94,7 @@ func TestCheckTagsElsewhere(t *testing.T) {
 	r := registrytest.New(t)
 	tag := parseTag(t, r.Host()+"/app:1")
 	for _, client := range []*registry.Client{anonymous(t), registry.New(nil, registry.Options{})} {
-		err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, "")
-		if err != nil || len(r.Requests()) > 0 {
+		if err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, ""); err != nil || len(r.Requests()) > 0 {
 			t.Error(err, r.Requests())
 		}
 	}
@@ -131,8 +112,7 @@ func TestArchivedIsNotThere(t *testing.T) {
 	if found, err := client.Exists(t.Context(), e.Host()+"/app", digest); found || !errors.Is(err, fault.ErrArchived) {
 		t.Errorf("%t, %v", found, err)
 	}
-	_, err := client.Verify(t.Context(), e.Host()+"/app", digest, registry.Expected{})
-	if !errors.Is(err, fault.ErrNotFound) {
+	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest, registry.Expected{}); !errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
 	e.Push(t, "app:1", image)
@@ -163,8 +143,7 @@ func TestRequestsOfATagMove(t *testing.T) {
 			got = append(got, request.Method+" "+request.Path)
 		}
 	}
-	want := []string{"HEAD /v2/app/manifests/1", "PUT /v2/app/manifests/1", "GET /v2/app/manifests/1"}
-	if !slices.Equal(got, want) {
+	if want := []string{"HEAD /v2/app/manifests/1", "PUT /v2/app/manifests/1", "GET /v2/app/manifests/1"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if asked := e.Calls("GetAuthorizationToken"); asked != 1 {

@@ -25,16 +25,14 @@ func dated(t *testing.T, from time.Time) (host string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: from.Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: from.Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = quiet
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}}}
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}}}
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
@@ -43,14 +41,12 @@ func dated(t *testing.T, from time.Time) (host string) {
 // Who has the wrong time, here or there, is not told to trust an authority.
 func TestACertificateOfAnotherTime(t *testing.T) {
 	t.Parallel()
-	for name, from := range map[string]time.Time{"future": time.Now().Add(time.Hour),
-		"past": time.Now().Add(-2 * time.Hour)} {
+	for name, from := range map[string]time.Time{"future": time.Now().Add(time.Hour), "past": time.Now().Add(-2 * time.Hour)} {
 		host := dated(t, from)
 		_, err := anonymous(t).Resolve(t.Context(), parseTag(t, host+"/app:1"))
 		want := fault.ExpiredCertificate
 		stale, ok := errors.AsType[*fault.Error](err)
-		if !ok || stale.Kind != want || stale.Host != host ||
-			!strings.Contains(err.Error(), "not yet valid: current time ") {
+		if !ok || stale.Kind != want || stale.Host != host || !strings.Contains(err.Error(), "not yet valid: current time ") {
 			t.Errorf("%s: got %v, want %v", name, err, want)
 		}
 	}

@@ -19,8 +19,7 @@ import (
 func TestFilesOfCredentialsHoldNobodyUp(t *testing.T) {
 	dir := t.TempDir()
 	fifo, sparse := filepath.Join(dir, "config.json"), filepath.Join(dir, "sparse")
-	err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(sparse, nil, 0o600), os.Truncate(sparse, 40<<30))
-	if err != nil {
+	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(sparse, nil, 0o600), os.Truncate(sparse, 40<<30)); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("HOME", dir)

@@ -38,8 +38,7 @@ func (e *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	e.asked = append(e.asked, req.URL.String()+" "+req.PostForm.Get("service")+" "+req.PostForm.Get("access_token"))
 	if e.location != "" {
 		return &http.Response{
-			StatusCode: http.StatusTemporaryRedirect, Request: req, Header: http.Header{"Location": {e.location}},
-			Body: http.NoBody,
+			StatusCode: http.StatusTemporaryRedirect, Request: req, Header: http.Header{"Location": {e.location}}, Body: http.NoBody,
 		}, nil
 	}
 	return &http.Response{
@@ -56,17 +55,14 @@ func TestAzureLogin(t *testing.T) {
 	if err != nil || got != (Credential{IdentityToken: "refresh"}) {
 		t.Errorf("%q, %v", got.IdentityToken, err)
 	}
-	want := "https://acme.azurecr.io/oauth2/exchange?api-version=2021-07-01 acme.azurecr.io entra"
-	if len(server.asked) != 1 || server.asked[0] != want {
+	if want := "https://acme.azurecr.io/oauth2/exchange?api-version=2021-07-01 acme.azurecr.io entra"; len(server.asked) != 1 || server.asked[0] != want {
 		t.Errorf("asked %v, want %s", server.asked, want)
 	}
 	a.identity = func() (azcore.TokenCredential, error) {
-		return entra{errors.New("DefaultAzureCredential: failed to acquire a token.\nAttempted " +
-			"credentials:\n\tAzureCLICredential: az not found")}, nil
+		return entra{errors.New("DefaultAzureCredential: failed to acquire a token.\nAttempted credentials:\n\tAzureCLICredential: az not found")}, nil
 	}
 	_, err = a.credential(t.Context(), "acme.azurecr.io")
-	want = "Azure: DefaultAzureCredential: failed to acquire a token. Attempted credentials: AzureCLICredential: az " +
-		"not found"
+	want := "Azure: DefaultAzureCredential: failed to acquire a token. Attempted credentials: AzureCLICredential: az not found"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -75,8 +71,7 @@ func TestAzureLogin(t *testing.T) {
 // TestAzureRedirect: what is posted to a registry opens others, and is not passed on.
 func TestAzureRedirect(t *testing.T) {
 	t.Parallel()
-	for _, location := range []string{"https://storage.example.com/", "https://localhost:6443/",
-		"https://metadata.azurecr.io@169.254.169.254/"} {
+	for _, location := range []string{"https://storage.example.com/", "https://localhost:6443/", "https://metadata.azurecr.io@169.254.169.254/"} {
 		server := &exchange{location: location}
 		a := azure{identity: func() (azcore.TokenCredential, error) { return entra{}, nil }, transport: server}
 		_, err := a.credential(t.Context(), "hostile.azurecr.io")
@@ -89,13 +84,11 @@ func TestAzureRedirect(t *testing.T) {
 func TestCloudsKeepToTheirHosts(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	one := []cloud{{domains: []string{"gcr.io", ".gcr.io"},
-		ask: func(_ context.Context, host string) (Credential, error) {
-			asked = append(asked, host)
-			return Credential{}, nil
-		}}}
-	for _, host := range []string{"gcr.io", "eu.gcr.io", "xgcr.io", "gcr.io.example.com", "gcr.io:443",
-		".example.com"} {
+	one := []cloud{{domains: []string{"gcr.io", ".gcr.io"}, ask: func(_ context.Context, host string) (Credential, error) {
+		asked = append(asked, host)
+		return Credential{}, nil
+	}}}
+	for _, host := range []string{"gcr.io", "eu.gcr.io", "xgcr.io", "gcr.io.example.com", "gcr.io:443", ".example.com"} {
 		if _, err := NewKeychain(nil).askClouds(t.Context(), one, host); err != nil {
 			t.Error(err)
 		}

@@ -45,8 +45,7 @@ func serviceAccount(t *testing.T, tokens string) string {
 	}
 	content, err := json.Marshal(map[string]string{
 		"type": "service_account", "client_email": "ci@acme.iam.gserviceaccount.com", "token_uri": tokens,
-		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY",
-			Bytes: x509.MarshalPKCS1PrivateKey(key)})),
+		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})),
 	})
 	if err != nil {
 		t.Fatal(err)

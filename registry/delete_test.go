@@ -17,8 +17,7 @@ func TestDeleteTag(t *testing.T) {
 	r.Push(t, "app:2", image)
 	client := anonymous(t)
 	for i, want := range []bool{true, false} {
-		deleted, err := client.DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest)
-		if err != nil || deleted != want {
+		if deleted, err := client.DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest); err != nil || deleted != want {
 			t.Errorf("call %d: deleted %t, %v", i, deleted, err)
 		}
 	}
@@ -52,10 +51,8 @@ func TestDeleteTagThatVanishesMeanwhile(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(registrytest.Intercept(http.MethodDelete, "/1", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN",
-		"manifest unknown")))
-	deleted, err := anonymous(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest)
-	if deleted || err != nil {
+	r.Wrap(registrytest.Intercept(http.MethodDelete, "/1", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown")))
+	if deleted, err := anonymous(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest); deleted || err != nil {
 		t.Errorf("deleted %t, %v", deleted, err)
 	}
 }
@@ -74,8 +71,7 @@ func TestDeleteTagUnsupported(t *testing.T) {
 			r.Wrap(registrytest.Intercept(http.MethodDelete, "", broken))
 			tag := parseTag(t, r.Host()+"/app:1")
 			deleted, err := anonymous(t).DeleteTag(t.Context(), tag, digest)
-			expect(t, err, fault.ErrUnsupported, "deleting "+tag.String()+": unsupported by the registry: The "+
-				"operation is unsupported.", fault.TagsNotDeleted)
+			expect(t, err, fault.ErrUnsupported, "deleting "+tag.String()+": unsupported by the registry: The operation is unsupported.", fault.TagsNotDeleted)
 			if deleted {
 				t.Error("deleted")
 			}
@@ -93,10 +89,8 @@ func TestDeleteTagReportsWhatFailed(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-			r.Wrap(registrytest.Intercept(method, "/1", refusal(http.StatusInternalServerError, "UNKNOWN",
-				"disk full")))
-			deleted, err := anonymous(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest)
-			if deleted || err == nil {
+			r.Wrap(registrytest.Intercept(method, "/1", refusal(http.StatusInternalServerError, "UNKNOWN", "disk full")))
+			if deleted, err := anonymous(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest); deleted || err == nil {
 				t.Errorf("deleted %t, %v", deleted, err)
 			}
 		})

@@ -25,8 +25,7 @@ func TestDeleteTagAtECR(t *testing.T) {
 		tag, digest string
 		want        bool
 	}{{"1", digest, true}, {"1", digest, false}, {"3", digest, false}, {"4", digest, false}, {"2", digest, true}} {
-		deleted, err := client.DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:"+test.tag), test.digest)
-		if err != nil || deleted != test.want {
+		if deleted, err := client.DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:"+test.tag), test.digest); err != nil || deleted != test.want {
 			t.Errorf("call %d: %t, %v", i, deleted, err)
 		}
 	}
@@ -46,10 +45,8 @@ func TestDeleteTagAtECR(t *testing.T) {
 
 func TestDeleteTagAtECRErrors(t *testing.T) {
 	t.Parallel()
-	const user = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:BatchDeleteImage on " +
-		"resource: " +
-		"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the " +
-		"ecr:BatchDeleteImage action"
+	const user = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:BatchDeleteImage on resource: " +
+		"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:BatchDeleteImage action"
 	tests := map[string]struct {
 		prepare func(e *registrytest.ECR)
 		logins  []registry.Login
@@ -57,23 +54,17 @@ func TestDeleteTagAtECRErrors(t *testing.T) {
 		is      error
 		want    string
 	}{
-		"child of an index": {func(*registrytest.ECR) {}, nil, "one", fault.ErrInUse,
-			"in use: Requested image referenced by manifest list: [INDEX]; " +
-				"it is the last tag of an image that an index refers to"},
-		"denied": {func(e *registrytest.ECR) { e.Deny("ecr:BatchDeleteImage") }, nil, "one", fault.ErrDenied, "AWS: " +
-			user +
+		"child of an index": {func(*registrytest.ECR) {}, nil, "one", fault.ErrInUse, "in use: Requested image referenced by manifest list: [INDEX]; " +
+			"it is the last tag of an image that an index refers to"},
+		"denied": {func(e *registrytest.ECR) { e.Deny("ecr:BatchDeleteImage") }, nil, "one", fault.ErrDenied, "AWS: " + user +
 			""},
 		"another failure": {func(e *registrytest.ECR) {
-			e.Inject(registrytest.Rule{Operation: "BatchDeleteImage",
-				Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-					_, _ = w.Write([]byte(`{"failures":[{"imageId":{"imageTag":"1"},"failureCode":"KmsError",` +
-						`"failureReason":"the key is gone"}]}`))
-				}})
+			e.Inject(registrytest.Rule{Operation: "BatchDeleteImage", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+				_, _ = w.Write([]byte(`{"failures":[{"imageId":{"imageTag":"1"},"failureCode":"KmsError","failureReason":"the key is gone"}]}`))
+			}})
 		}, nil, "one", nil, "AWS: KmsError: the key is gone"},
-		"no AWS": {
-			func(*registrytest.ECR) {}, []registry.Login{{Username: "AWS"}}, "sso", fault.ErrUnauthorized,
-			`AWS: the SSO session of profile "sso" is not there or has expired`,
-		},
+		"no AWS": {func(*registrytest.ECR) {}, []registry.Login{{Username: "AWS"}}, "sso", fault.ErrUnauthorized,
+			`AWS: the SSO session of profile "sso" is not there or has expired`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -92,8 +83,7 @@ func TestDeleteTagAtECRErrors(t *testing.T) {
 			for i := range test.logins {
 				test.logins[i].Address, test.logins[i].Password = e.Host(), e.Token()
 			}
-			deleted, err := once(amazonOr(t, e, test.profile, `{}`, test.logins...)).DeleteTag(t.Context(),
-				parseTag(t, e.Host()+"/app:1"), digest)
+			deleted, err := once(amazonOr(t, e, test.profile, `{}`, test.logins...)).DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), digest)
 			if test.is == nil {
 				test.is = err
 			}
@@ -132,8 +122,7 @@ func TestECRAPIRetries(t *testing.T) {
 	digest := e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	e.Inject(registrytest.Rule{Operation: "BatchDeleteImage", Fault: apiFault("ThrottlingException", "Rate exceeded")})
 	_, err := patient(amazon(t, e, "one")).DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), digest)
-	if !errors.Is(err, fault.ErrRateLimited) || !strings.Contains(err.Error(),
-		"AWS: Rate exceeded (tried 9 times in ") {
+	if !errors.Is(err, fault.ErrRateLimited) || !strings.Contains(err.Error(), "AWS: Rate exceeded (tried 9 times in ") {
 		t.Error(err)
 	}
 }

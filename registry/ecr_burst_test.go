@@ -42,8 +42,7 @@ func TestECRTokenBurst(t *testing.T) {
 				keychain.ECR.RetryWaits = make([]time.Duration, 6)
 				_, err := once(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
 				if pushed {
-					err = pushWithRetry(t.Context(), once(keychain), untold,
-						func(ctx context.Context) error { return daemonPush(ctx, t, keychain, e.Host()+"/app", image) })
+					err = pushWithRetry(t.Context(), once(keychain), untold, func(ctx context.Context) error { return daemonPush(ctx, t, keychain, e.Host()+"/app", image) })
 				}
 				if err != nil {
 					t.Error(err)
@@ -85,13 +84,11 @@ func TestECRTokenBurstThatLasts(t *testing.T) {
 func TestECRProxyPage(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
-	e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken",
-		Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-			http.Error(w, "<h1>who are you?</h1>", http.StatusForbidden)
-		}})
+	e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "<h1>who are you?</h1>", http.StatusForbidden)
+	}})
 	_, err := amazon(t, e, "one").Lookup(t.Context(), e.Host())
-	expect(t, err, fault.ErrUnauthorized, "credentials for "+e.Host()+": AWS: 403 forbidden, which is no answer of "+
-		"AWS's")
+	expect(t, err, fault.ErrUnauthorized, "credentials for "+e.Host()+": AWS: 403 forbidden, which is no answer of AWS's")
 }
 
 // TestECRRoleBurst: nor are STS's bad minutes anything to remember.

@@ -23,8 +23,7 @@ func amazon(t *testing.T, e *registrytest.ECR, profile string) *registry.Keychai
 func amazonOr(t *testing.T, e *registrytest.ECR, profile, config string, logins ...registry.Login) *registry.Keychain {
 	t.Helper()
 	keychain := dockerConfig(t, config, logins...)
-	keychain.ECR = ecr.Config{Profile: profile, Region: registrytest.Region, Endpoint: e.Endpoint(),
-		Hosts: []string{e.Host()}}
+	keychain.ECR = ecr.Config{Profile: profile, Region: registrytest.Region, Endpoint: e.Endpoint(), Hosts: []string{e.Host()}}
 	return keychain
 }
 
@@ -117,9 +116,7 @@ func TestECRAsksOnce(t *testing.T) {
 	}
 	group.Wait()
 	for _, lookup := range []struct{ profile, region string }{{"one", "us-east-1"}, {"two", "eu-west-1"}} {
-		_, err := amazon(t, e, lookup.profile).Lookup(t.Context(),
-			"123456789012.dkr.ecr."+lookup.region+".amazonaws.com")
-		if err != nil {
+		if _, err := amazon(t, e, lookup.profile).Lookup(t.Context(), "123456789012.dkr.ecr."+lookup.region+".amazonaws.com"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -206,6 +203,5 @@ func TestECRRole(t *testing.T) {
 	e.Deny("sts:AssumeRole")
 	keychain.ECR.RoleARN = "arn:aws:iam::123456789012:role/other"
 	_, err := keychain.Lookup(t.Context(), e.Host())
-	expect(t, err, fault.ErrDenied, "credentials for "+e.Host()+": AWS: User: arn:aws:iam::123456789012:user/ci is "+
-		"not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/other")
+	expect(t, err, fault.ErrDenied, "credentials for "+e.Host()+": AWS: User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/other")
 }

@@ -36,8 +36,7 @@ var errorTexts = []struct {
 		"403 denied: no credentials for HOST",
 	},
 	{
-		"expired", refusal(http.StatusForbidden, "DENIED",
-			"Your authorization token has expired. Reauthenticate and try again."),
+		"expired", refusal(http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),
 		fault.ErrUnauthorized, "401 unauthorized: no credentials for HOST",
 	},
 	{
@@ -45,8 +44,7 @@ var errorTexts = []struct {
 		"no such repository: " + missingRepository + "",
 	},
 	{
-		"no repository, as an exception", refusal(http.StatusBadRequest, "UNKNOWN",
-			"RepositoryNotFoundException: "+missingRepository),
+		"no repository, as an exception", refusal(http.StatusBadRequest, "UNKNOWN", "RepositoryNotFoundException: "+missingRepository),
 		fault.ErrNoRepository,
 		"no such repository: RepositoryNotFoundException: " + missingRepository + "",
 	},
@@ -59,13 +57,11 @@ var errorTexts = []struct {
 		"immutable tag: it holds an image that HOST does not serve, since it is archived or its content is gone",
 	},
 	{
-		"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"),
-		fault.ErrUnsupported,
+		"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"), fault.ErrUnsupported,
 		"unsupported by the registry: Invalid parameter at 'ImageManifest'",
 	},
 	{
-		"unsupported, bare",
-		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) },
+		"unsupported, bare", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) },
 		fault.ErrUnsupported, "unsupported by the registry: method not allowed",
 	},
 	{
@@ -75,11 +71,12 @@ var errorTexts = []struct {
 	{
 		"broken", func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
-		}, nil, "502 bad gateway",
+		}, nil,
+		"502 bad gateway",
 	},
 	{
-		"children missing", refusal(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "Images with digests [x] required"),
-		nil, "404 Images with digests [x] required",
+		"children missing", refusal(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "Images with digests [x] required"), nil,
+		"404 Images with digests [x] required",
 	},
 	{
 		"many words", refusal(http.StatusTeapot, "UNKNOWN", "a\nb\x00c\x1b[31m "+strings.Repeat("x", 1000)), nil,
@@ -118,8 +115,7 @@ func TestErrorTexts(t *testing.T) {
 			if broken, ok := errorFaults[test.name]; ok {
 				faults = append(faults, broken)
 			}
-			expect(t, err, test.is, "tagging "+tag.String()+": "+strings.ReplaceAll(test.want, "HOST", r.Host()),
-				faults...)
+			expect(t, err, test.is, "tagging "+tag.String()+": "+strings.ReplaceAll(test.want, "HOST", r.Host()), faults...)
 		})
 	}
 }
@@ -127,8 +123,7 @@ func TestErrorTexts(t *testing.T) {
 func TestNoRepositoryIsGone(t *testing.T) {
 	t.Parallel()
 	if !errors.Is(fault.ErrNoRepository, fault.ErrNotFound) || errors.Is(fault.ErrNotFound, fault.ErrNoRepository) {
-		t.Error("a repository that is not there holds no tag; a tag that is not there says nothing about its " +
-			"repository")
+		t.Error("a repository that is not there holds no tag; a tag that is not there says nothing about its repository")
 	}
 }
 
@@ -137,17 +132,13 @@ func TestImmutableIsNotInTheName(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	digest := r.Push(t, "immutable/app", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(registrytest.Intercept("", "/immutable", refusal(http.StatusNotFound, "NOT_FOUND",
-		"artifact immutable/app:immutable not found")))
-	_, err := anonymous(t).Resolve(t.Context(), parseTag(t, r.Host()+"/immutable/app:immutable"))
-	if !errors.Is(err, fault.ErrNotFound) {
+	r.Wrap(registrytest.Intercept("", "/immutable", refusal(http.StatusNotFound, "NOT_FOUND", "artifact immutable/app:immutable not found")))
+	if _, err := anonymous(t).Resolve(t.Context(), parseTag(t, r.Host()+"/immutable/app:immutable")); !errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
-	r.Wrap(registrytest.Intercept(http.MethodPut, "", refusal(http.StatusForbidden, "DENIED",
-		"no PutImage on immutable/app")))
+	r.Wrap(registrytest.Intercept(http.MethodPut, "", refusal(http.StatusForbidden, "DENIED", "no PutImage on immutable/app")))
 	tag := parseTag(t, r.Host()+"/immutable/app:immutable")
-	_, err = anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
-	if !errors.Is(err, fault.ErrDenied) {
+	if _, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); !errors.Is(err, fault.ErrDenied) {
 		t.Error(err)
 	}
 }
@@ -187,8 +178,7 @@ func TestUnreachable(t *testing.T) {
 			if test.is == nil {
 				test.is = err
 			}
-			expect(t, err, test.is, "resolving "+test.host+"/app:1: "+strings.ReplaceAll(test.want, "HOST", test.host),
-				test.kind)
+			expect(t, err, test.is, "resolving "+test.host+"/app:1: "+strings.ReplaceAll(test.want, "HOST", test.host), test.kind)
 		})
 	}
 }
@@ -203,11 +193,9 @@ func TestNoAnswer(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			r.Wrap(registrytest.Intercept("", suffix, stalled))
-			client := registry.New(dockerConfig(t, `{}`), registry.Options{Timeout: 200 * time.Millisecond,
-				RetryWaits: []time.Duration{}})
+			client := registry.New(dockerConfig(t, `{}`), registry.Options{Timeout: 200 * time.Millisecond, RetryWaits: []time.Duration{}})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-			expect(t, err, fault.ErrUnreachable, "resolving "+r.Host()+"/app:1: "+request+": unreachable: no answer "+
-				"from "+r.Host()+
+			expect(t, err, fault.ErrUnreachable, "resolving "+r.Host()+"/app:1: "+request+": unreachable: no answer from "+r.Host()+
 				" within 200ms")
 		})
 	}

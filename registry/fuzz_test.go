@@ -42,8 +42,7 @@ func (s *stranger) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	s.mu.Lock()
 	s.asked++
-	if strings.Contains(sent, canary) || strings.Contains(sent,
-		base64.StdEncoding.EncodeToString([]byte("user:"+canary))) {
+	if strings.Contains(sent, canary) || strings.Contains(sent, base64.StdEncoding.EncodeToString([]byte("user:"+canary))) {
 		s.logins = append(s.logins, req.URL.Scheme+"://"+req.URL.Host)
 	}
 	s.mu.Unlock()
@@ -51,8 +50,7 @@ func (s *stranger) RoundTrip(req *http.Request) (*http.Response, error) {
 	if header == nil {
 		header = http.Header{}
 	}
-	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Request: req,
-		ContentLength: int64(len(body))}, nil
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Request: req, ContentLength: int64(len(body))}, nil
 }
 
 const strange = "registry.example.com"
@@ -60,8 +58,7 @@ const strange = "registry.example.com"
 // client logs in to the stranger, and to nobody else.
 func (s *stranger) client() *registry.Client {
 	keychain := registry.NewKeychain([]registry.Login{{Address: strange, Username: "user", Password: canary}})
-	return registry.New(keychain, registry.Options{Transport: s, Timeout: 5 * time.Second,
-		RetryWaits: []time.Duration{}})
+	return registry.New(keychain, registry.Options{Transport: s, Timeout: 5 * time.Second, RetryWaits: []time.Duration{}})
 }
 
 // checkError: what a stranger writes is one line of bounded length, without controls and without the login.
@@ -85,8 +82,7 @@ func (s *stranger) checkLogins(t *testing.T) {
 			continue // it was not dialed
 		}
 		ip, _ := netip.ParseAddr(at.Hostname())
-		if at.Scheme != "https" || at.Hostname() == "localhost" || ip.Unmap().IsLoopback() ||
-			ip.Unmap().IsLinkLocalUnicast() || ip.Unmap().IsPrivate() ||
+		if at.Scheme != "https" || at.Hostname() == "localhost" || ip.Unmap().IsLoopback() || ip.Unmap().IsLinkLocalUnicast() || ip.Unmap().IsPrivate() ||
 			ip.Unmap().IsUnspecified() {
 			t.Errorf("the login went to %s", to)
 		}
@@ -100,8 +96,7 @@ func (s *stranger) checkLogins(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	index, manifest, config := document(f)
 	f.Add(index, manifest, config, "application/vnd.oci.image.index.v1+json", true)
-	f.Add([]byte(`{"manifests":[null,{},{"platform":{}}]}`), manifest, config,
-		"application/vnd.oci.image.index.v1+json", true)
+	f.Add([]byte(`{"manifests":[null,{},{"platform":{}}]}`), manifest, config, "application/vnd.oci.image.index.v1+json", true)
 	f.Add([]byte(`{"manifests":{}}`), []byte(`{"layers":null}`), []byte(`{"os":1}`), "", true)
 	f.Add(manifest, manifest, config, "application/vnd.oci.image.manifest.v1+json", false)
 	f.Add(index, manifest, config, "application/vnd.oci.image.manifest.v1+json", true)
@@ -144,24 +139,18 @@ func FuzzVerify(f *testing.F) {
 func document(f *testing.F) (index, manifest, config []byte) {
 	f.Helper()
 	config = []byte(`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}`)
-	manifest = fmt.Appendf(nil,
-		`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":`+
-			`"application/vnd.oci.image.config.v1+json","digest":"%s","size":%d},"layers":[]}`,
-		digest.FromBytes(config), len(config))
-	entry := fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"%s","size":%d,`+
-		`"platform":{"os":"linux","architecture":`,
+	manifest = fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":`+
+		`"application/vnd.oci.image.config.v1+json","digest":"%s","size":%d},"layers":[]}`, digest.FromBytes(config), len(config))
+	entry := fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"%s","size":%d,"platform":{"os":"linux","architecture":`,
 		digest.FromBytes(manifest), len(manifest))
-	index = fmt.Appendf(nil,
-		`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",`+
-			`"manifests":[%s"amd64"}},%s"arm64"}}]}`, entry, entry)
+	index = fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[%s"amd64"}},%s"arm64"}}]}`, entry, entry)
 	return index, manifest, config
 }
 
 // FuzzErrorBody: what a registry says when it refuses.
 func FuzzErrorBody(f *testing.F) {
 	f.Add(404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`, "1")
-	f.Add(403, `{"errors":[{"code":"DENIED","message":"\u001b]0;x\u0007 is not authorized to perform: `+canary+`"}]}`,
-		"")
+	f.Add(403, `{"errors":[{"code":"DENIED","message":"\u001b]0;x\u0007 is not authorized to perform: `+canary+`"}]}`, "")
 	f.Add(429, `<html>`, "99999999999999999999")
 	f.Add(401, `{"errors":[{"code":"`+strings.Repeat("A", 5000)+`"}]}`, "Wed, 21 Oct 2399 07:28:00 GMT")
 	f.Add(500, "\x00\xff", "-1")
@@ -180,8 +169,7 @@ func FuzzErrorBody(f *testing.F) {
 		_, err := s.client().Find(t.Context(), tag)
 		checkError(t, err)
 		s.checkLogins(t)
-		_, err = s.client().SetTags(t.Context(), tag.Repository(), "sha256:"+strings.Repeat("0", 64),
-			[]registry.Tag{tag})
+		_, err = s.client().SetTags(t.Context(), tag.Repository(), "sha256:"+strings.Repeat("0", 64), []registry.Tag{tag})
 		for line := range strings.Lines(fmt.Sprint(err)) {
 			if len(line) > 4000 || strings.Contains(line, canary) {
 				t.Errorf("%d bytes: %.500q", len(line), line)
@@ -193,16 +181,12 @@ func FuzzErrorBody(f *testing.F) {
 // FuzzChallenge: how a registry wants us to log in, and where it sends us.
 func FuzzChallenge(f *testing.F) {
 	for _, challenge := range []string{
-		`Basic realm="x"`, `Bearer realm="https://auth.example.com/token",service="x",scope="repository:app:pull"`,
-		`Bearer realm="http://localhost:8080/"`,
-		`Bearer realm="https://169.254.169.254/"`, `Bearer realm="https://user:pass@auth.example.com/"`,
-		`Bearer realm="file:///etc/passwd"`,
-		`Bearer realm="https://[::ffff:127.0.0.1]/"`, `bearer realm="//x"`, `Bearer`, `Negotiate, Basic`,
-		`Bearer realm="https://auth.example.com@127.0.0.1/"`,
+		`Basic realm="x"`, `Bearer realm="https://auth.example.com/token",service="x",scope="repository:app:pull"`, `Bearer realm="http://localhost:8080/"`,
+		`Bearer realm="https://169.254.169.254/"`, `Bearer realm="https://user:pass@auth.example.com/"`, `Bearer realm="file:///etc/passwd"`,
+		`Bearer realm="https://[::ffff:127.0.0.1]/"`, `bearer realm="//x"`, `Bearer`, `Negotiate, Basic`, `Bearer realm="https://auth.example.com@127.0.0.1/"`,
 		`Bearer realm="https://2130706433/"`, "Bearer realm=\"https://a\\\"b/\"",
 	} {
-		for _, location := range []string{"", "https://storage.example.com/", "http://localhost:6443/", "//127.0.0.1/",
-			"file:///x", "https://" + strange + "/again"} {
+		for _, location := range []string{"", "https://storage.example.com/", "http://localhost:6443/", "//127.0.0.1/", "file:///x", "https://" + strange + "/again"} {
 			f.Add(challenge, location, 307, `{"token":"t"}`)
 		}
 	}
@@ -226,10 +210,8 @@ func FuzzChallenge(f *testing.F) {
 // FuzzToken: what a token server answers.
 func FuzzToken(f *testing.F) {
 	for _, body := range []string{
-		`{"token":"t","expires_in":300}`, `{"access_token":"t","expires_in":-1}`,
-		`{"token":"t","expires_in":9223372036854775807}`,
-		`{"token":"a\r\nb"}`, `{"token":""}`, `[]`, `{"token":1}`, `{"refresh_token":"` + canary + `"}`,
-		strings.Repeat("[", 10001), `{"token":"` + canary,
+		`{"token":"t","expires_in":300}`, `{"access_token":"t","expires_in":-1}`, `{"token":"t","expires_in":9223372036854775807}`,
+		`{"token":"a\r\nb"}`, `{"token":""}`, `[]`, `{"token":1}`, `{"refresh_token":"` + canary + `"}`, strings.Repeat("[", 10001), `{"token":"` + canary,
 	} {
 		f.Add("https://auth.example.com/token", 200, body)
 	}
@@ -240,12 +222,10 @@ func FuzzToken(f *testing.F) {
 		s := &stranger{answer: func(*http.Request) (int, http.Header, []byte) {
 			return 200 + max(status, -status)%400, nil, []byte(body)
 		}}
-		got, err := s.client().Token(t.Context(), registry.TokenRequest{Host: strange, Realm: realm,
-			Scopes: []string{"repository:app:pull"}})
+		got, err := s.client().Token(t.Context(), registry.TokenRequest{Host: strange, Realm: realm, Scopes: []string{"repository:app:pull"}})
 		checkError(t, err)
 		s.checkLogins(t)
-		if err == nil && (got.Token == "" || got.ExpiresIn < 0 || got.ExpiresIn > 24*time.Hour ||
-			strings.ContainsFunc(got.Token, unicode.IsControl)) {
+		if err == nil && (got.Token == "" || got.ExpiresIn < 0 || got.ExpiresIn > 24*time.Hour || strings.ContainsFunc(got.Token, unicode.IsControl)) {
 			t.Errorf("%q for %s", got.Token, got.ExpiresIn)
 		}
 	})
@@ -254,10 +234,8 @@ func FuzzToken(f *testing.F) {
 // FuzzParseTag: a tag that is taken is taken again as it prints, and names the same.
 func FuzzParseTag(f *testing.F) {
 	for _, s := range []string{
-		"ghcr.io/acme/app:1", "app", "user/app", "localhost:5000/a/b", "[::1]:5000/a:b", "https://u:p@ghcr.io/a:1",
-		"ghcr.io/a@sha256:" + strings.Repeat("0", 64),
-		"GHCR.IO/acme/app", "index.docker.io/library/x:y", "a.b/c:" + strings.Repeat("x", 129), "a.b/c: d", "::", "//",
-		"a.b/\x00", "a.b/c:\x1b[2J", "registry-1.docker.io/a/b",
+		"ghcr.io/acme/app:1", "app", "user/app", "localhost:5000/a/b", "[::1]:5000/a:b", "https://u:p@ghcr.io/a:1", "ghcr.io/a@sha256:" + strings.Repeat("0", 64),
+		"GHCR.IO/acme/app", "index.docker.io/library/x:y", "a.b/c:" + strings.Repeat("x", 129), "a.b/c: d", "::", "//", "a.b/\x00", "a.b/c:\x1b[2J", "registry-1.docker.io/a/b",
 	} {
 		f.Add(s)
 	}
@@ -282,10 +260,8 @@ func FuzzParseTag(f *testing.F) {
 // FuzzDockerConfig: a login is of a host that the file names.
 func FuzzDockerConfig(f *testing.F) {
 	for _, text := range []string{
-		`{}`, `{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}`,
-		`{"auths":{"https://index.docker.io/v1/":{"username":"u","password":"p"}}}`,
-		`{"auths":{"ghcr.io@evil.example.com":{"auth":"dXNlcjpwYXNz"}}}`, `{"auths":{"":{"identitytoken":"t"}}}`,
-		`{"auths":[]}`, `{"auths":{"x":{"auth":"="}}}`,
+		`{}`, `{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}`, `{"auths":{"https://index.docker.io/v1/":{"username":"u","password":"p"}}}`,
+		`{"auths":{"ghcr.io@evil.example.com":{"auth":"dXNlcjpwYXNz"}}}`, `{"auths":{"":{"identitytoken":"t"}}}`, `{"auths":[]}`, `{"auths":{"x":{"auth":"="}}}`,
 		`{"credsStore":"../../bin/sh"}`, `{"credHelpers":{"ghcr.io":"x"}}`, "\ufeff{}", strings.Repeat("{", 10001),
 	} {
 		f.Add(text, "ghcr.io")
@@ -305,9 +281,7 @@ func FuzzDockerConfig(f *testing.F) {
 		keychain.DockerConfig = folder
 		ctx, stop := context.WithTimeoutCause(t.Context(), time.Minute, nil)
 		defer stop()
-		hostOf := (registry.Login{Address: host}).Host()
-		if strings.Contains(hostOf, "amazonaws") || strings.HasSuffix(hostOf, ".io") && hostOf != "ghcr.io" &&
-			hostOf != "docker.io" {
+		if hostOf := (registry.Login{Address: host}).Host(); strings.Contains(hostOf, "amazonaws") || strings.HasSuffix(hostOf, ".io") && hostOf != "ghcr.io" && hostOf != "docker.io" {
 			return // a cloud is asked
 		}
 		got, err := keychain.Lookup(ctx, host)
@@ -346,9 +320,7 @@ func FuzzPushError(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		err := (&stranger{}).client().ExplainPush(said("registry.example.com/app", text))
 		if failure, ok := err.(*registry.PushError); ok { //nolint:errorlint // it is not wrapped
-			said := failure.Error()
-			if len(said) > len(failure.Repository)*4+4000 ||
-				strings.ContainsFunc(strings.TrimPrefix(said, "pushing to "+failure.Repository), unicode.IsControl) {
+			if said := failure.Error(); len(said) > len(failure.Repository)*4+4000 || strings.ContainsFunc(strings.TrimPrefix(said, "pushing to "+failure.Repository), unicode.IsControl) {
 				t.Errorf("%d bytes: %.500q", len(said), said)
 			}
 		}

@@ -25,9 +25,8 @@ func isolate(folder string) {
 		panic(err)
 	}
 	for name, value := range map[string]string{
-		"AWS_CONFIG_FILE": file, "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(folder, "none"),
-		"AWS_EC2_METADATA_DISABLED": "true",
-		"HOME":                      folder, "HTTPS_PROXY": outside.start(), "NO_PROXY": "",
+		"AWS_CONFIG_FILE": file, "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(folder, "none"), "AWS_EC2_METADATA_DISABLED": "true",
+		"HOME": folder, "HTTPS_PROXY": outside.start(), "NO_PROXY": "",
 	} {
 		os.Setenv(name, value)
 	}

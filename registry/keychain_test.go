@@ -68,18 +68,11 @@ func TestKeychainLookup(t *testing.T) {
 		{"file", `{"auths":{"ghcr.io":{"auth":"` + basic + `"}}}`, "ghcr.io", user},
 		{"file with URL", `{"auths":{"https://ghcr.io/v1/":{"auth":"` + basic + `"}}}`, "ghcr.io", user},
 		{"other host", `{"auths":{"ghcr.io":{"auth":"` + basic + `"}}}`, "ghcr.io.example.com", registry.Credential{}},
-		{
-			"other port", `{"auths":{"localhost:5000":{"auth":"` + basic + `"}}}`, "localhost:5001",
-			registry.Credential{},
-		},
+		{"other port", `{"auths":{"localhost:5000":{"auth":"` + basic + `"}}}`, "localhost:5001", registry.Credential{}},
 		{"Docker Hub", `{"auths":{"https://index.docker.io/v1/":{"auth":"` + basic + `"}}}`, "docker.io", user},
+		{"Docker Hub as BuildKit asks", `{"auths":{"https://index.docker.io/v1/":{"auth":"` + basic + `"}}}`, "registry-1.docker.io", user},
 		{
-			"Docker Hub as BuildKit asks", `{"auths":{"https://index.docker.io/v1/":{"auth":"` + basic + `"}}}`,
-			"registry-1.docker.io", user,
-		},
-		{
-			"identity token in the file", `{"auths":{"acme.azurecr.io":{"auth":"` + basic + `","identitytoken":"t"}}}`,
-			"acme.azurecr.io",
+			"identity token in the file", `{"auths":{"acme.azurecr.io":{"auth":"` + basic + `","identitytoken":"t"}}}`, "acme.azurecr.io",
 			registry.Credential{Username: "user", Password: "pass", IdentityToken: "t"},
 		},
 		{
@@ -96,10 +89,7 @@ func TestKeychainLookup(t *testing.T) {
 		},
 		{"helper with token", `{"credsStore":"token"}`, "ghcr.io", registry.Credential{IdentityToken: canary}},
 		{"helper with nothing", `{"credsStore":"nothing"}`, "ghcr.io", registry.Credential{}},
-		{
-			"helper with nothing, file", `{"credsStore":"nothing","auths":{"ghcr.io":{"auth":"` + basic + `"}}}`,
-			"ghcr.io", user,
-		},
+		{"helper with nothing, file", `{"credsStore":"nothing","auths":{"ghcr.io":{"auth":"` + basic + `"}}}`, "ghcr.io", user},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -119,16 +109,14 @@ func TestKeychainErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, config, want string }{
 		{
-			"broken helper", `{"credsStore":"broken"}`,
-			"credentials for ghcr.io: docker-credential-broken: exit status 3",
+			"broken helper", `{"credsStore":"broken"}`, "credentials for ghcr.io: docker-credential-broken: exit status 3",
 		},
 		{
 			"garbled helper", `{"credsStore":"garbled"}`,
 			`credentials for ghcr.io: docker-credential-garbled did not answer with {"Username":..., "Secret":...}`,
 		},
 		{
-			"endless helper", `{"credsStore":"endless"}`, "credentials for ghcr.io: docker-credential-endless: it " +
-				"printed more than 1 MiB " +
+			"endless helper", `{"credsStore":"endless"}`, "credentials for ghcr.io: docker-credential-endless: it printed more than 1 MiB " +
 				`and was ended; it should answer with {"Username":..., "Secret":...}`,
 		},
 		{

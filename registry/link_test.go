@@ -19,20 +19,14 @@ import (
 // TestInsecure: plain http, and the password over it, for the host of which the user said so and no other.
 func TestInsecure(t *testing.T) {
 	t.Parallel()
-	keychain := dockerConfig(t, `{}`, registry.Login{Address: "registry.lan:5000", Username: "user", Password: canary,
-		Insecure: true},
+	keychain := dockerConfig(t, `{}`, registry.Login{Address: "registry.lan:5000", Username: "user", Password: canary, Insecure: true},
 		registry.Login{Address: "other.lan", Username: "user", Password: canary})
 	for host, want := range map[string][]string{
-		"registry.lan:5000": {"http://registry.lan:5000", "https://registry.lan:5000"},
-		"registry.lan:5001": {"https://registry.lan:5001"},
-		"other.lan":         {"https://other.lan"},
+		"registry.lan:5000": {"http://registry.lan:5000", "https://registry.lan:5000"}, "registry.lan:5001": {"https://registry.lan:5001"},
+		"other.lan": {"https://other.lan"},
 	} {
-		nobody := &network{answer: func(*http.Request) (*http.Response, error) {
-			return nil,
-				errors.New("nobody there")
-		}}
-		_, err := registry.New(keychain, registry.Options{Transport: nobody}).Resolve(t.Context(),
-			parseTag(t, host+"/app:1"))
+		nobody := &network{answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody there") }}
+		_, err := registry.New(keychain, registry.Options{Transport: nobody}).Resolve(t.Context(), parseTag(t, host+"/app:1"))
 		asked := slices.Sorted(slices.Values(nobody.asked()))
 		if !slices.Equal(asked, want) {
 			t.Errorf("asked %v, want %v: %v", asked, want, err)
@@ -43,8 +37,7 @@ func TestInsecure(t *testing.T) {
 // trusted is a registry behind TLS that lets nobody in but the user, and the file with its authority.
 func trusted(t *testing.T) (host, caFile string) {
 	t.Helper()
-	server := httptest.NewTLSServer(basic("user",
-		canary)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewTLSServer(basic("user", canary)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))
 	})))
 	t.Cleanup(server.Close)
@@ -85,10 +78,8 @@ func TestCAFileErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		"/nowhere/ca.pem": "resolving ghcr.io/acme/app:1: the CA file of ghcr.io: open /nowhere/ca.pem: no such file " +
-			"or directory",
-		empty: "resolving ghcr.io/acme/app:1: the CA file " + empty +
-			" of ghcr.io holds no PEM certificate",
+		"/nowhere/ca.pem": "resolving ghcr.io/acme/app:1: the CA file of ghcr.io: open /nowhere/ca.pem: no such file or directory",
+		empty:             "resolving ghcr.io/acme/app:1: the CA file " + empty + " of ghcr.io holds no PEM certificate",
 	} {
 		keychain := dockerConfig(t, `{}`, registry.Login{Address: "ghcr.io", CAFile: file})
 		_, err := once(keychain).Resolve(t.Context(), parseTag(t, "ghcr.io/acme/app:1"))

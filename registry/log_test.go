@@ -59,45 +59,48 @@ var logCases = map[string]logCase{
 	"login": {
 		login: true, config: `{}`, want: []string{
 			`msg="credential found" host=HOST source=logins`,
-			`msg="token fetched" registry=HOST host=HOST method=GET status=200`},
+			`msg="token fetched" registry=HOST host=HOST method=GET status=200`,
+		},
 	},
 	"config.json": {
 		config: `{"auths":{"HOST":{"auth":"dXNlcjpjYW5hcnktNDcxMQ=="}}}`, want: []string{
 			`msg="credential source has none" host=HOST source=DOCKER_AUTH_CONFIG`,
-			`msg="credential found" host=HOST source=config.json`},
+			`msg="credential found" host=HOST source=config.json`,
+		},
 	},
 	"a helper without the login": {
 		config: `{"credsStore":"nothing"}`, want: []string{
 			`msg="credential source has none" host=HOST source=docker-credential-nothing`,
-			`msg="credential source has none" host=HOST source=config.json`, `msg="no credential found" host=HOST`,
+			`msg="credential source has none" host=HOST source=config.json`,
+			`msg="no credential found" host=HOST`,
 		},
 	},
 	"a broken helper": {
 		config: `{"credsStore":"broken"}`, want: []string{
-			`msg="credential source failed" host=HOST source=docker-credential-broken ` +
-				`reason="docker-credential-broken: exit status 3"`},
+			`msg="credential source failed" host=HOST source=docker-credential-broken reason="docker-credential-broken: exit status 3"`,
+		},
 	},
 	"an identity token": {
 		config: `{"credsStore":"token"}`, want: []string{
-			`msg="credential found" host=HOST source=docker-credential-token`},
+			`msg="credential found" host=HOST source=docker-credential-token`,
+		},
 	},
 	"a helper's login": {
 		config: `{"credsStore":"canary"}`, want: []string{
 			`msg="credential found" host=HOST source=docker-credential-canary`,
-			`msg="token refused" registry=HOST host=HOST method=GET status=401`},
+			`msg="token refused" registry=HOST host=HOST method=GET status=401`,
+		},
 	},
 	"a retry": {
 		login: true, config: `{}`, prepare: func(r *registrytest.Registry) {
-			r.Inject(registrytest.Rule{Path: "/manifests/", Times: 1,
-				Fault: registrytest.Status(503, "UNAVAILABLE", canary, "")})
+			r.Inject(registrytest.Rule{Path: "/manifests/", Times: 1, Fault: registrytest.Status(503, "UNAVAILABLE", canary, "")})
 		},
 		want: []string{`msg="trying again" host=HOST method=HEAD attempt=2 wait=1ms reason="503 service unavailable"`},
 	},
 	"a redirect": {
 		login: true, config: `{}`, prepare: func(r *registrytest.Registry) {
 			r.Wrap(registrytest.Intercept("", "/manifests/1", func(w http.ResponseWriter, req *http.Request) {
-				http.Redirect(w, req, "http://"+r.Host()+"/v2/app/manifests/2?X-Amz-Signature="+canary,
-					http.StatusTemporaryRedirect)
+				http.Redirect(w, req, "http://"+r.Host()+"/v2/app/manifests/2?X-Amz-Signature="+canary, http.StatusTemporaryRedirect)
 			}))
 		},
 		want: []string{`msg="redirect followed" registry=HOST host=HOST method=HEAD`},
@@ -135,7 +138,6 @@ func TestLog(t *testing.T) {
 // TestLogOfAmazonECR holds the same for tokens of Amazon ECR, and says why a failing source was passed over.
 func TestLogOfAmazonECR(t *testing.T) {
 	t.Parallel()
-	const noCredentials = `reason="AWS: no credentials in the environment, `
 	tests := map[string]struct {
 		profile string
 		rule    *registrytest.Rule
@@ -149,12 +151,12 @@ func TestLogOfAmazonECR(t *testing.T) {
 			"two", &registrytest.Rule{
 				Operation: "GetAuthorizationToken", Times: 1, Fault: apiFault("ThrottlingException", "Rate exceeded"),
 			}, []string{
-				`msg="trying again" host="Amazon ECR" method=GetAuthorizationToken attempt=2 wait=1ms ` +
-					`reason="AWS: Rate exceeded"`},
+				`msg="trying again" host="Amazon ECR" method=GetAuthorizationToken attempt=2 wait=1ms reason="AWS: Rate exceeded"`,
+			},
 		},
 		"no token": {"nothing", nil, []string{
-			`msg="token refused" host="Amazon ECR" region=eu-west-1 profile=nothing ` + noCredentials,
-			`msg="credential source failed" host=HOST source="Amazon ECR" ` + noCredentials,
+			`msg="token refused" host="Amazon ECR" region=eu-west-1 profile=nothing reason="AWS: no credentials in the environment, `,
+			`msg="credential source failed" host=HOST source="Amazon ECR" reason="AWS: no credentials in the environment, `,
 			`msg="credential found" host=HOST source=docker-credential-canary`,
 		}},
 	}

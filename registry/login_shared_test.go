@@ -18,8 +18,7 @@ func TestASlowHelperBlocksNobodyElse(t *testing.T) {
 	slow.AskForTokens("", "user", "pass")
 	digest := other.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	other.Wrap(basic("user", "pass"))
-	keychain := dockerConfig(t,
-		`{"credHelpers":{"`+slow.Host()+`":"slow"},"auths":{"`+other.Host()+`":{"auth":"dXNlcjpwYXNz"}}}`)
+	keychain := dockerConfig(t, `{"credHelpers":{"`+slow.Host()+`":"slow"},"auths":{"`+other.Host()+`":{"auth":"dXNlcjpwYXNz"}}}`)
 	asked := make(chan registry.Wait, 10)
 	keychain.Watch = func(wait registry.Wait) (end func()) {
 		asked <- wait

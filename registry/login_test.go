@@ -17,8 +17,7 @@ func TestBasicLogin(t *testing.T) {
 	r := registrytest.New(t, registrytest.Login("user", canary))
 	digest := r.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))
 	tag := parseTag(t, r.Host()+"/app:1")
-	client := once(dockerConfig(t, `{}`, registry.Login{Address: "http://" + r.Host() + "/v2/", Username: "user",
-		Password: canary}))
+	client := once(dockerConfig(t, `{}`, registry.Login{Address: "http://" + r.Host() + "/v2/", Username: "user", Password: canary}))
 	if _, err := client.Inspect(t.Context(), tag.Repository(), digest); err != nil {
 		t.Error(err)
 	}
@@ -98,8 +97,7 @@ func TestLoginErrors(t *testing.T) {
 	tests := []struct{ name, config, want string }{
 		{"none", `{}`, "401 unauthorized: no credentials for HOST"},
 		{
-			"wrong", `{"credsStore":"canary"}`, "401 unauthorized: authentication required; HOST refused the " +
-				"credentials",
+			"wrong", `{"credsStore":"canary"}`, "401 unauthorized: authentication required; HOST refused the credentials",
 		},
 		{
 			"broken helper", `{"credsStore":"broken"}`, "credentials for HOST: docker-credential-broken: exit status 3",
@@ -133,8 +131,7 @@ func TestEchoedCredentials(t *testing.T) {
 	})
 	client := once(dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary}))
 	_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-	expect(t, err, fault.ErrDenied, "resolving "+r.Host()+"/app:1: 403 denied: you sent Basic [credential], that is "+
-		"[credential]", fault.AccessDenied)
+	expect(t, err, fault.ErrDenied, "resolving "+r.Host()+"/app:1: 403 denied: you sent Basic [credential], that is [credential]", fault.AccessDenied)
 }
 
 // tokens is the OAuth half of a registry: it exchanges the identity token, and lets nobody in without what it gave for
@@ -146,8 +143,7 @@ func tokens(host, answer string) func(http.Handler) http.Handler {
 			case req.URL.Path == "/token" && req.PostFormValue("refresh_token") == canary:
 				_, _ = w.Write([]byte(answer))
 			case req.URL.Path == "/token":
-				registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED",
-					"bad token "+req.PostFormValue("refresh_token"))
+				registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "bad token "+req.PostFormValue("refresh_token"))
 			case req.Header.Get("Authorization") == "Bearer access":
 				next.ServeHTTP(w, req)
 			default:
@@ -176,13 +172,9 @@ func TestTokenServerErrors(t *testing.T) {
 	const wrong = "wrong-4712"
 	tests := []struct{ name, config, errorClass, want string }{
 		{
-			"refused", `{"auths":{"HOST":{"identitytoken":"` + wrong + `"}}}`, "",
-			"401 unauthorized: bad token [credential]; HOST refused the credentials",
+			"refused", `{"auths":{"HOST":{"identitytoken":"` + wrong + `"}}}`, "", "401 unauthorized: bad token [credential]; HOST refused the credentials",
 		},
-		{
-			"no token", `{"credsStore":"token"}`, `{"refresh_token":"` + wrong + `"}`,
-			"logging in to HOST: no token in bearer response:",
-		},
+		{"no token", `{"credsStore":"token"}`, `{"refresh_token":"` + wrong + `"}`, "logging in to HOST: no token in bearer response:"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -39,8 +39,7 @@ func TestNamesThatAreWords(t *testing.T) {
 			expectIs(t, pushOnce(t, keychain, tag.Repository()), nil)
 			missing := registrytest.NewECR(t)
 			err = pushOnce(t, amazon(t, missing, "one"), missing.Host()+"/"+name)
-			expect(t, err, fault.ErrNoRepository, "pushing to "+missing.Host()+"/"+name+": no such repository: The "+
-				"repository with name '"+name+
+			expect(t, err, fault.ErrNoRepository, "pushing to "+missing.Host()+"/"+name+": no such repository: The repository with name '"+name+
 				"' does not exist in the registry with id '123456789012'", fault.RepositoryMissing)
 		})
 	}
@@ -49,16 +48,14 @@ func TestNamesThatAreWords(t *testing.T) {
 func pushOnce(t *testing.T, keychain *registry.Keychain, repository string) error {
 	t.Helper()
 	image := registrytest.Image(t, "linux/amd64")
-	return pushWithRetry(t.Context(), patient(keychain), untold,
-		func(ctx context.Context) error { return daemonPush(ctx, t, keychain, repository, image) })
+	return pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error { return daemonPush(ctx, t, keychain, repository, image) })
 }
 
 // TestNamesThatAreNoAnswer: a repository that is called like an answer gets another one nevertheless.
 func TestNamesThatAreNoAnswer(t *testing.T) {
 	t.Parallel()
 	for _, said := range []string{
-		"no room for 'team/immutable'", `{"name":"team/immutable"}`,
-		"cannot write arn:aws:ecr:eu-west-1:123456789012:repository/team/immutable",
+		"no room for 'team/immutable'", `{"name":"team/immutable"}`, "cannot write arn:aws:ecr:eu-west-1:123456789012:repository/team/immutable",
 		"team/immutable is read-only",
 	} {
 		r := registrytest.New(t)

@@ -28,8 +28,7 @@ func inNamespace(t *testing.T, names map[string]string) bool {
 	own.Env = append(os.Environ(), mark+"="+t.Name())
 	own.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWUSER, Pdeathsig: syscall.SIGKILL,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 	}
 	// Pdeathsig comes when the thread that started the process ends. Go ends threads, so this one is kept.
 	runtime.LockOSThread()

@@ -30,8 +30,7 @@ func TestAPanicEndsOneCall(t *testing.T) {
 				}
 				return http.DefaultTransport.RoundTrip(req)
 			}}
-			client := registry.New(registry.NewKeychain(nil),
-				registry.Options{Transport: way, RetryWaits: []time.Duration{}})
+			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: way, RetryWaits: []time.Duration{}})
 			_, err := client.Inspect(t.Context(), r.Host()+"/app", digest)
 			if _, ok := errors.AsType[*rescue.PanicError](err); ok != (name != "tags") {
 				t.Errorf("verify: %v", err)

@@ -14,16 +14,11 @@ import (
 // TestProxies: the cure is in the proxy's settings and not in the registry.
 func TestProxies(t *testing.T) {
 	t.Parallel()
-	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusProxyAuthRequired)
-	}))
+	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) }))
 	t.Cleanup(strict.Close)
 	const cure = ""
 	for name, test := range map[string]struct{ proxy, host, want string }{
-		"dead": {
-			"http://127.0.0.1:1", "ghcr.io",
-			"unreachable: proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused" + cure,
-		},
+		"dead":          {"http://127.0.0.1:1", "ghcr.io", "unreachable: proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused" + cure},
 		"407":           {strict.URL, "ghcr.io", "unreachable: Proxy Authentication Required" + cure},
 		"407 over http": {strict.URL, "registry.lan", "unreachable: proxy authentication required" + cure},
 	} {

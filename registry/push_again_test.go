@@ -20,8 +20,7 @@ import (
 func untold(string) {}
 
 // pushWithRetry pushes as often as a client allows. tell gets a line before each pause.
-func pushWithRetry(ctx context.Context, c *registry.Client, tell func(line string),
-	try func(context.Context) error) error {
+func pushWithRetry(ctx context.Context, c *registry.Client, tell func(line string), try func(context.Context) error) error {
 	for retry := c.PushRetry(); ; {
 		err := try(ctx)
 		if err == nil {
@@ -56,8 +55,7 @@ func TestExplainPushOfMissing(t *testing.T) {
 				tries++
 				return daemonPush(ctx, t, keychain, e.Host()+"/team/app", registrytest.Image(t, "linux/amd64"))
 			})
-			expect(t, err, fault.ErrNoRepository, "pushing to "+e.Host()+"/team/app: no such repository: The "+
-				"repository with name 'team/app' does "+
+			expect(t, err, fault.ErrNoRepository, "pushing to "+e.Host()+"/team/app: no such repository: The repository with name 'team/app' does "+
 				"not exist in the registry with id '123456789012'", fault.RepositoryMissing)
 			if tries != 1 {
 				t.Errorf("%d tries", tries)
@@ -75,9 +73,7 @@ func TestExplainPushWithoutCredentials(t *testing.T) {
 	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 		return daemonPush(ctx, t, keychain, e.Host()+"/app", registrytest.Image(t, "linux/amd64"))
 	})
-	expect(t, err, fault.ErrUnauthorized,
-		"pushing to "+e.Host()+"/app: credentials for "+e.Host()+": AWS: "+
-			`the SSO session of profile "sso" is not there or has expired`)
+	expect(t, err, fault.ErrUnauthorized, "pushing to "+e.Host()+"/app: credentials for "+e.Host()+`: AWS: the SSO session of profile "sso" is not there or has expired`)
 }
 
 // TestExplainPushKnowsItsOwnErrors: BuildKit returns an error of the session without those around it, and another error
@@ -86,17 +82,14 @@ func TestExplainPushKnowsItsOwnErrors(t *testing.T) {
 	t.Parallel()
 	keychain := dockerConfig(t, `{"credsStore":"broken"}`)
 	_, own := keychain.Lookup(t.Context(), "ghcr.io")
-	// a daemon asks again, and tells of its first try
-	if _, later := keychain.Lookup(t.Context(), "ghcr.io"); later == nil {
+	if _, later := keychain.Lookup(t.Context(), "ghcr.io"); later == nil { // a daemon asks again, and tells of its first try
 		t.Fatal("the helper is broken, and gave a login")
 	}
-	err := pushWithRetry(t.Context(), once(keychain), untold,
-		func(context.Context) error { return said("", "rpc error: "+registry.ForDaemon(own).Error()) })
+	err := pushWithRetry(t.Context(), once(keychain), untold, func(context.Context) error { return said("", "rpc error: "+registry.ForDaemon(own).Error()) })
 	if !errors.Is(err, own) {
 		t.Errorf("%v is not %v", err, own)
 	}
-	err = pushWithRetry(t.Context(), once(keychain), untold,
-		func(context.Context) error { return said("", own.Error()) })
+	err = pushWithRetry(t.Context(), once(keychain), untold, func(context.Context) error { return said("", own.Error()) })
 	if errors.Is(err, own) {
 		t.Errorf("%v is %v", err, own)
 	}
@@ -107,14 +100,8 @@ func TestExplainPushKnowsItsOwnErrors(t *testing.T) {
 func TestPushAgain(t *testing.T) {
 	t.Parallel()
 	faults := map[string]registrytest.Rule{
-		"429": {
-			Method: http.MethodPut, Path: "/manifests/", Times: 12,
-			Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", ""),
-		},
-		"500": {
-			Method: http.MethodPut, Path: "/manifests/", Times: 6,
-			Fault: registrytest.Status(500, "UNKNOWN", "no", ""),
-		},
+		"429":             {Method: http.MethodPut, Path: "/manifests/", Times: 12, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")},
+		"500":             {Method: http.MethodPut, Path: "/manifests/", Times: 6, Fault: registrytest.Status(500, "UNKNOWN", "no", "")},
 		"reset":           {Method: http.MethodPut, Path: "/manifests/", Times: 3, Fault: registrytest.Reset(10)},
 		"lost":            {Method: http.MethodPut, Path: "/blobs/", Times: 3, Fault: registrytest.Lose},
 		"nothing refused": {Method: http.MethodPut, Path: "/nowhere", Fault: registrytest.Stall},
@@ -128,19 +115,16 @@ func TestPushAgain(t *testing.T) {
 			keychain, tries := amazon(t, e, "one"), 0
 			image := registrytest.Image(t, "linux/amd64")
 			var told []string
-			err := pushWithRetry(t.Context(), patient(keychain), func(line string) { told = append(told, line) },
-				func(ctx context.Context) error {
-					tries++
-					return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
-				})
-			if again := regexp.MustCompile("^pushing to " + e.Host() +
-				"/app: .*; trying again in [0-9]"); len(told) != tries-1 ||
+			err := pushWithRetry(t.Context(), patient(keychain), func(line string) { told = append(told, line) }, func(ctx context.Context) error {
+				tries++
+				return daemonPush(ctx, t, keychain, e.Host()+"/app", image)
+			})
+			if again := regexp.MustCompile("^pushing to " + e.Host() + "/app: .*; trying again in [0-9]"); len(told) != tries-1 ||
 				slices.ContainsFunc(told, func(line string) bool { return !again.MatchString(line) }) {
 				t.Errorf("%d tries: %q", tries, told)
 			}
 			digest, _ := image.Digest()
-			found, lookErr := once(keychain).Exists(t.Context(), e.Host()+"/app", digest.String())
-			if err != nil || !found {
+			if found, lookErr := once(keychain).Exists(t.Context(), e.Host()+"/app", digest.String()); err != nil || !found {
 				t.Errorf("after %d tries: %v; there: %t, %v", tries, err, found, lookErr)
 			}
 			if (tries == 1) != (name == "nothing refused") {
@@ -157,15 +141,14 @@ func TestPushWaitsAsLongAsTheRegistryAsks(t *testing.T) {
 	e.Repository("app", "")
 	var once sync.Once
 	var leftAlone time.Time
-	e.Inject(registrytest.Rule{Path: "/v2/app/manifests/",
-		Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-			once.Do(func() { leftAlone = time.Now().Add(time.Second) })
-			if time.Now().Before(leftAlone) {
-				registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "1")(w, req, next)
-				return
-			}
-			next.ServeHTTP(w, req)
-		}})
+	e.Inject(registrytest.Rule{Path: "/v2/app/manifests/", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		once.Do(func() { leftAlone = time.Now().Add(time.Second) })
+		if time.Now().Before(leftAlone) {
+			registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "1")(w, req, next)
+			return
+		}
+		next.ServeHTTP(w, req)
+	}})
 	keychain, tries := amazon(t, e, "one"), 0
 	image := registrytest.Image(t, "linux/amd64")
 	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
@@ -199,9 +182,7 @@ func TestPushKeepsToItsBudget(t *testing.T) {
 				tries++
 				return said(r.Host()+"/app", strings.ReplaceAll(test.said, "HOST", r.Host()))
 			})
-			took := time.Since(began)
-			if tries < 2 || took > 5*time.Second || !strings.Contains(fmt.Sprint(err),
-				fmt.Sprintf("(tried %d times in ", tries)) {
+			if took := time.Since(began); tries < 2 || took > 5*time.Second || !strings.Contains(fmt.Sprint(err), fmt.Sprintf("(tried %d times in ", tries)) {
 				t.Errorf("%d tries in %s: %v", tries, took, err)
 			}
 		})
@@ -213,8 +194,7 @@ func TestPushEnds(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("exit code: 1")
 	tries := 0
-	err := pushWithRetry(t.Context(), patient(dockerConfig(t, `{}`)), untold,
-		func(context.Context) error { tries++; return broken })
+	err := pushWithRetry(t.Context(), patient(dockerConfig(t, `{}`)), untold, func(context.Context) error { tries++; return broken })
 	if !errors.Is(err, broken) || tries != 1 {
 		t.Errorf("%v after %d tries", err, tries)
 	}
@@ -222,8 +202,7 @@ func TestPushEnds(t *testing.T) {
 	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{0, 0, time.Hour}})
 	err = pushWithRetry(t.Context(), client, untold, func(context.Context) error {
 		tries++
-		return said("ghcr.io/acme/app",
-			`unexpected status from PUT request to https://ghcr.io/v2/acme/app/manifests/x: 503 Service Unavailable`)
+		return said("ghcr.io/acme/app", `unexpected status from PUT request to https://ghcr.io/v2/acme/app/manifests/x: 503 Service Unavailable`)
 	})
 	want := regexp.MustCompile(`^pushing to ghcr.io/acme/app: 503 service unavailable \(tried 3 times in 0s\)$`)
 	if !want.MatchString(fmt.Sprint(err)) || tries != 3 {
@@ -231,11 +210,10 @@ func TestPushEnds(t *testing.T) {
 	}
 	gone := errors.New("the user is gone")
 	ctx, leave := context.WithCancelCause(t.Context())
-	err = pushWithRetry(ctx, registry.New(dockerConfig(t, `{}`), registry.Options{}), untold,
-		func(context.Context) error {
-			time.AfterFunc(10*time.Millisecond, func() { leave(gone) })
-			return said("ghcr.io/acme/app", `failed to do request: Put "https://ghcr.io/x": EOF`)
-		})
+	err = pushWithRetry(ctx, registry.New(dockerConfig(t, `{}`), registry.Options{}), untold, func(context.Context) error {
+		time.AfterFunc(10*time.Millisecond, func() { leave(gone) })
+		return said("ghcr.io/acme/app", `failed to do request: Put "https://ghcr.io/x": EOF`)
+	})
 	if !errors.Is(err, gone) {
 		t.Error(err)
 	}

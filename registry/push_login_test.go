@@ -14,15 +14,13 @@ func TestPushOutlivesATokenServer(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	r.AskForTokens("", "user", canary)
-	r.Inject(registrytest.Rule{Path: registrytest.TokenPath, Times: 5,
-		Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")})
+	r.Inject(registrytest.Rule{Path: registrytest.TokenPath, Times: 5, Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")})
 	keychain := dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary})
 	impatient := registry.New(keychain, registry.Options{RetryWaits: []time.Duration{time.Millisecond}})
 	tries := 0
 	err := pushWithRetry(t.Context(), patient(keychain), untold, func(ctx context.Context) error {
 		tries++
-		_, err := impatient.Token(ctx, registry.TokenRequest{Host: r.Host(), Realm: "http://" + r.Host() +
-			registrytest.TokenPath, Scopes: []string{"repository:app:pull,push"}})
+		_, err := impatient.Token(ctx, registry.TokenRequest{Host: r.Host(), Realm: "http://" + r.Host() + registrytest.TokenPath, Scopes: []string{"repository:app:pull,push"}})
 		if err != nil {
 			return said(r.Host()+"/app", "failed to authorize: "+registry.ForDaemon(err).Error())
 		}
@@ -38,8 +36,7 @@ func TestPushOutlivesAWS(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
 	e.Repository("app", "")
-	e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Times: 3,
-		Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")})
+	e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Times: 3, Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")})
 	keychain, tries := amazon(t, e, "one"), 0
 	keychain.ECR.RetryWaits = make([]time.Duration, 1)
 	image := registrytest.Image(t, "linux/amd64")

@@ -67,8 +67,7 @@ func stored(t *testing.T, image v1.Image) (s store, manifest ocispec.Descriptor,
 
 // daemonPush pushes an image by digest as BuildKit's daemon does: with containerd's pusher, layers first, and the same
 // words around its errors. It asks for credentials as the daemon does, when it is challenged.
-func daemonPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string,
-	image v1.Image) error {
+func daemonPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image) error {
 	t.Helper()
 	err := containerdPush(ctx, t, keychain, repository, image)
 	// On the way from a daemon the words of the registry replace containerd's, as seen with BuildKit v0.33.
@@ -83,12 +82,10 @@ func daemonPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, 
 
 // said is a daemon's error about a push.
 func said(repository, text string) error {
-	return &registry.DaemonError{Repository: repository, Text: text,
-		Cause: errors.New("pushing to " + repository + ": " + text)}
+	return &registry.DaemonError{Repository: repository, Text: text, Cause: errors.New("pushing to " + repository + ": " + text)}
 }
 
-func containerdPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string,
-	image v1.Image) error {
+func containerdPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image) error {
 	t.Helper()
 	s, manifest, layers := stored(t, image)
 	credentials := func(host string) (string, string, error) {

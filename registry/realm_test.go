@@ -22,16 +22,10 @@ func TestInsecureAllowsAPlainRealm(t *testing.T) { //nolint:paralleltest // the 
 		realm   registry.Login // of the token server
 		allowed bool
 	}{
-		"registry is insecure": {
-			registry.Login{Insecure: true},
-			registry.Login{Address: "elsewhere.example.com"}, true,
-		},
-		"nothing is": {registry.Login{}, registry.Login{Address: "elsewhere.example.com"}, false},
-		"token server alone": {registry.Login{}, registry.Login{Address: "storage.example.com:8080",
-			Insecure: true}, false},
-		"token server alone, one port": {
-			registry.Login{}, registry.Login{Address: "storage.example.com", Insecure: true}, false,
-		},
+		"registry is insecure":         {registry.Login{Insecure: true}, registry.Login{Address: "elsewhere.example.com"}, true},
+		"nothing is":                   {registry.Login{}, registry.Login{Address: "elsewhere.example.com"}, false},
+		"token server alone":           {registry.Login{}, registry.Login{Address: "storage.example.com:8080", Insecure: true}, false},
+		"token server alone, one port": {registry.Login{}, registry.Login{Address: "storage.example.com", Insecure: true}, false},
 	}
 	for name, test := range tests { //nolint:paralleltest // as above
 		for _, daemon := range []bool{false, true} {

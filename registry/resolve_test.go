@@ -13,14 +13,11 @@ import (
 func TestResolve(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(http.Handler) http.Handler{
-		"plain": func(next http.Handler) http.Handler { return next },
-		"HEAD not allowed": registrytest.Intercept(http.MethodHead, "",
-			refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "no")),
-		"HEAD forbidden": registrytest.Intercept(http.MethodHead, "",
-			refusal(http.StatusForbidden, "DENIED", "no")),
-		"HEAD says not found": registrytest.Intercept(http.MethodHead, "", refusal(http.StatusNotFound, "", "")),
-		"HEAD without a digest": registrytest.Intercept(http.MethodHead, "",
-			func(http.ResponseWriter, *http.Request) {}),
+		"plain":                 func(next http.Handler) http.Handler { return next },
+		"HEAD not allowed":      registrytest.Intercept(http.MethodHead, "", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "no")),
+		"HEAD forbidden":        registrytest.Intercept(http.MethodHead, "", refusal(http.StatusForbidden, "DENIED", "no")),
+		"HEAD says not found":   registrytest.Intercept(http.MethodHead, "", refusal(http.StatusNotFound, "", "")),
+		"HEAD without a digest": registrytest.Intercept(http.MethodHead, "", func(http.ResponseWriter, *http.Request) {}),
 	}
 	for name, broken := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -65,12 +62,9 @@ func TestUnknownIsNotGone(t *testing.T) {
 		"500":          refusal(http.StatusInternalServerError, "UNKNOWN", "disk full"),
 		"500, unknown": refusal(http.StatusInternalServerError, "MANIFEST_UNKNOWN", "manifest unknown"),
 		"401, unknown": refusal(http.StatusUnauthorized, "NAME_UNKNOWN", "repository unknown"),
-		"503 page": func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "<html>",
-				http.StatusServiceUnavailable)
-		},
-		"404 page": func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) },
-		"cut off":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"503 page":     func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusServiceUnavailable) },
+		"404 page":     func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) },
+		"cut off":      func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	}
 	for name, broken := range tests {
 		for _, suffix := range []string{"/manifests/1", ""} {
@@ -90,8 +84,7 @@ func TestUnknownIsNotGone(t *testing.T) {
 func TestEmptyNotFoundIsGone(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
-	r.Wrap(registrytest.Intercept("", "/manifests/1",
-		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }))
+	r.Wrap(registrytest.Intercept("", "/manifests/1", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }))
 	tag := parseTag(t, r.Host()+"/app:1")
 	_, err := anonymous(t).Resolve(t.Context(), tag)
 	expect(t, err, fault.ErrNotFound, "resolving "+tag.String()+": not found")
@@ -106,18 +99,15 @@ func TestExistsBelievesNoOtherDigest(t *testing.T) {
 		w.Header().Set("Docker-Content-Digest", other)
 	}))
 	_, err := anonymous(t).Exists(t.Context(), r.Host()+"/app", digest)
-	expect(t, err, fault.ErrMismatch,
-		"looking for "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+other+" for "+digest+
-			"")
+	expect(t, err, fault.ErrMismatch, "looking for "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+other+" for "+digest+
+		"")
 }
 
 func TestResolveTakesNoWebPage(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(registrytest.Intercept("", "/manifests/1", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("<html>"))
-	}))
+	r.Wrap(registrytest.Intercept("", "/manifests/1", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
 	got, err := anonymous(t).Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 	if !errors.Is(err, fault.ErrMismatch) || got != "" {
 		t.Errorf("%s, %v", got, err)

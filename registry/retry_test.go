@@ -25,11 +25,10 @@ func TestRetries(t *testing.T) {
 	t.Parallel()
 	status := registrytest.Status
 	faults := map[string]registrytest.Fault{
-		"408": status(http.StatusRequestTimeout, "UNKNOWN", "no", ""),
-		"429": status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "0"),
-		"429, a date": status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded",
-			"Fri, 20 Nov 2020 10:00:00 GMT"),
-		"500": status(http.StatusInternalServerError, "UNKNOWN", "no", ""),
+		"408":         status(http.StatusRequestTimeout, "UNKNOWN", "no", ""),
+		"429":         status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "0"),
+		"429, a date": status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "Fri, 20 Nov 2020 10:00:00 GMT"),
+		"500":         status(http.StatusInternalServerError, "UNKNOWN", "no", ""),
 		"502 page": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			http.Error(w, "<h1>no</h1>", http.StatusBadGateway)
 		},
@@ -41,8 +40,7 @@ func TestRetries(t *testing.T) {
 		"stalled":      registrytest.Stall,
 	}
 	places := map[string]registrytest.Rule{
-		"ping": {Path: "/v2/", Method: http.MethodGet}, "HEAD": {Method: http.MethodHead},
-		"PUT": {Method: http.MethodPut},
+		"ping": {Path: "/v2/", Method: http.MethodGet}, "HEAD": {Method: http.MethodHead}, "PUT": {Method: http.MethodPut},
 		"GET": {Method: http.MethodGet, Path: "/manifests/"},
 	}
 	for what, broken := range faults {
@@ -73,8 +71,7 @@ func TestRetries(t *testing.T) {
 func TestRetriesEnd(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
-	r.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(http.StatusServiceUnavailable,
-		"UNAVAILABLE", "disk full", "")})
+	r.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE", "disk full", "")})
 	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: make([]time.Duration, 8)})
 	_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 	want := regexp.MustCompile(`^resolving .*/app:1: 503 service unavailable \(tried 9 times in [\d.]+m?s\)$`)
@@ -89,8 +86,7 @@ func TestRetriesEnd(t *testing.T) {
 // TestNoRetries: what is not likely to pass is said at once.
 func TestNoRetries(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound,
-		http.StatusMethodNotAllowed, http.StatusTeapot} {
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusTeapot} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
@@ -98,8 +94,7 @@ func TestNoRetries(t *testing.T) {
 			before := asksFor(r, http.MethodPut)
 			r.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Status(status, "UNKNOWN", "no", "")})
 			tag := parseTag(t, r.Host()+"/app:1")
-			_, err := patient(dockerConfig(t, `{}`)).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
-			if err == nil {
+			if _, err := patient(dockerConfig(t, `{}`)).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); err == nil {
 				t.Error("no error")
 			}
 			want := 1
@@ -120,12 +115,10 @@ func TestRetryAfter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
-			r.Inject(registrytest.Rule{Path: path, Fault: registrytest.Status(http.StatusTooManyRequests,
-				"TOOMANYREQUESTS", "Rate exceeded", "3600")})
+			r.Inject(registrytest.Rule{Path: path, Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "3600")})
 			client := registry.New(dockerConfig(t, `{}`), registry.Options{})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-			// a HEAD has no words
-			said := map[string]string{"request": "too many requests", "ping": "Rate exceeded"}[name]
+			said := map[string]string{"request": "too many requests", "ping": "Rate exceeded"}[name] // a HEAD has no words
 			expect(t, err, fault.ErrRateLimited, "resolving "+r.Host()+"/app:1: 429 rate limited: "+said+
 				" (tried once: the next try may begin in 1h0m0s, and less time is left)")
 		})
@@ -139,10 +132,7 @@ func TestBudget(t *testing.T) {
 		broken registrytest.Fault
 		want   string
 	}{
-		"answers": {
-			registrytest.Status(http.StatusBadGateway, "UNKNOWN", "no", ""),
-			`502 bad gateway \(tried [2-9] times in .*\)$`,
-		},
+		"answers": {registrytest.Status(http.StatusBadGateway, "UNKNOWN", "no", ""), `502 bad gateway \(tried [2-9] times in .*\)$`},
 		"silence": {registrytest.Stall, `unreachable: no answer from .* within 200ms \(tried [2-9] times in .*\)$`},
 	}
 	for name, test := range tests {
@@ -152,8 +142,7 @@ func TestBudget(t *testing.T) {
 			r.Inject(registrytest.Rule{Path: "/manifests/", Fault: test.broken})
 			client := registry.New(dockerConfig(t, `{}`), registry.Options{
 				Budget: 900 * time.Millisecond, Timeout: 200 * time.Millisecond,
-				RetryWaits: []time.Duration{0, 100 * time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond,
-					time.Hour},
+				RetryWaits: []time.Duration{0, 100 * time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond, time.Hour},
 			})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 			if !regexp.MustCompile(test.want).MatchString(fmt.Sprint(err)) {
@@ -172,11 +161,9 @@ func TestRetriedPutThatWentThrough(t *testing.T) {
 			e := registrytest.NewECR(t)
 			e.Repository("app", mutability)
 			digest := e.Push(t, "app", registrytest.Image(t, "linux/amd64"))
-			e.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1,
-				Fault: registrytest.ResetAnswer(0)})
+			e.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1, Fault: registrytest.ResetAnswer(0)})
 			tag := parseTag(t, e.Host()+"/app:1")
-			moved, err := patient(amazon(t, e, "one")).SetTags(t.Context(), tag.Repository(), digest,
-				[]registry.Tag{tag})
+			moved, err := patient(amazon(t, e, "one")).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
 			if err != nil || len(moved) != 1 || e.Tags("app")["1"] != digest {
 				t.Errorf("moved %v, %v; it holds %s", moved, err, e.Tags("app")["1"])
 			}
@@ -197,8 +184,7 @@ func TestExpiredTokenIsRenewed(t *testing.T) {
 		"exists":  func() error { _, err := client.Exists(t.Context(), tag.Repository(), digest); return err },
 		"verify":  func() error { _, err := client.Inspect(t.Context(), tag.Repository(), digest); return err },
 		"tags": func() error {
-			_, err := client.SetTags(t.Context(), tag.Repository(), digest,
-				[]registry.Tag{tag, parseTag(t, e.Host()+"/app:2")})
+			_, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag, parseTag(t, e.Host()+"/app:2")})
 			return err
 		},
 	}
@@ -218,8 +204,7 @@ func TestExpiredTokenIsRenewed(t *testing.T) {
 func TestRefusedTokenIsRenewedOnce(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
-	e.Inject(registrytest.Rule{Path: "/v2/app", Fault: registrytest.Status(http.StatusUnauthorized, "UNAUTHORIZED",
-		"not you", "")})
+	e.Inject(registrytest.Rule{Path: "/v2/app", Fault: registrytest.Status(http.StatusUnauthorized, "UNAUTHORIZED", "not you", "")})
 	_, err := once(amazon(t, e, "one")).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
 	expect(t, err, fault.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: not you; "+e.Host()+
 		" refused the credentials")

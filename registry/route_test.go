@@ -123,84 +123,27 @@ func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is
 		refused string
 		login   bool
 	}{
-		"ping to localhost": {
-			"registry", hostile{ping: "http://localhost:8080/v2/"}, "localhost", "",
-			"localhost:8080", false,
-		},
-		"ping to a name for here": {
-			"registry", hostile{ping: "https://here.example.com/v2/"}, "here", "",
-			"here.example.com", false,
-		},
-		"manifest to localhost": {
-			"registry", hostile{manifest: "http://localhost:8080/x"}, "localhost", "",
-			"localhost:8080", false,
-		},
-		"manifest to a name for here": {
-			"registry", hostile{manifest: "https://here.example.com/x"}, "here", "",
-			"here.example.com", false,
-		},
-		"manifest to metadata": {
-			"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata",
-			"", "metadata.example.com", false,
-		},
-		"metadata by a name in a list": {
-			"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata", "metadata.example.com",
-			"metadata.example.com", false,
-		},
-		"private registry to here": {
-			"corp", hostile{manifest: "https://here.example.com/x"}, "here", "",
-			"here.example.com", false,
-		},
-		"private registry to metadata": {
-			"corp", hostile{realm: "https://metadata.example.com/token"}, "metadata", "", "metadata.example.com", false,
-		},
-		"realm by a name for here": {
-			"registry", hostile{realm: "https://here.example.com/token"}, "here", "",
-			"here.example.com", false,
-		},
-		"realm in a private network": {
-			"registry", hostile{realm: "https://internal.example.com/token"}, "internal",
-			"", "internal.example.com", false,
-		},
-		"ping, then realm on http": {"registry", hostile{ping: "http://localhost:8080/v2/",
-			realm: "http://localhost:8080/token"}, "localhost", "", "localhost:8080", false},
-		"realm on http": {
-			"registry", hostile{realm: "http://storage.example.com:8080/token"}, "plain",
-			"", "", false,
-		},
+		"ping to localhost":            {"registry", hostile{ping: "http://localhost:8080/v2/"}, "localhost", "", "localhost:8080", false},
+		"ping to a name for here":      {"registry", hostile{ping: "https://here.example.com/v2/"}, "here", "", "here.example.com", false},
+		"manifest to localhost":        {"registry", hostile{manifest: "http://localhost:8080/x"}, "localhost", "", "localhost:8080", false},
+		"manifest to a name for here":  {"registry", hostile{manifest: "https://here.example.com/x"}, "here", "", "here.example.com", false},
+		"manifest to metadata":         {"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata", "", "metadata.example.com", false},
+		"metadata by a name in a list": {"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata", "metadata.example.com", "metadata.example.com", false},
+		"private registry to here":     {"corp", hostile{manifest: "https://here.example.com/x"}, "here", "", "here.example.com", false},
+		"private registry to metadata": {"corp", hostile{realm: "https://metadata.example.com/token"}, "metadata", "", "metadata.example.com", false},
+		"realm by a name for here":     {"registry", hostile{realm: "https://here.example.com/token"}, "here", "", "here.example.com", false},
+		"realm in a private network":   {"registry", hostile{realm: "https://internal.example.com/token"}, "internal", "", "internal.example.com", false},
+		"ping, then realm on http":     {"registry", hostile{ping: "http://localhost:8080/v2/", realm: "http://localhost:8080/token"}, "localhost", "", "localhost:8080", false},
+		"realm on http":                {"registry", hostile{realm: "http://storage.example.com:8080/token"}, "plain", "", "", false},
 
-		"manifest to storage": {
-			"registry", hostile{manifest: "https://storage.example.com/x"}, "storage", "",
-			"", false,
-		},
-		"manifest to private storage": {
-			"registry", hostile{manifest: "https://internal.example.com/x"}, "internal",
-			"", "", false,
-		},
-		"realm at another public host": {
-			"registry", hostile{realm: "https://storage.example.com/token"}, "storage",
-			"", "", true,
-		},
-		"named realm in a private net": {
-			"registry", hostile{realm: "https://internal.example.com/token"}, "internal",
-			"internal.example.com", "", true,
-		},
-		"named host on this machine": {
-			"registry", hostile{manifest: "https://here.example.com/x"}, "here",
-			"here.example.com", "", false,
-		},
-		"private registry's own realm": {
-			"corp", hostile{realm: "https://internal.example.com/token"}, "internal", "",
-			"", true,
-		},
-		"registry and realm are here": {
-			"here", hostile{realm: "https://here.example.com:444/token"}, "here444", "",
-			"", true,
-		},
-		"login after a private storage": {
-			"registry", hostile{manifest: "https://internal.example.com/x",
-				realm: "https://internal.example.com/token"}, "internal", "", "internal.example.com", false,
-		},
+		"manifest to storage":           {"registry", hostile{manifest: "https://storage.example.com/x"}, "storage", "", "", false},
+		"manifest to private storage":   {"registry", hostile{manifest: "https://internal.example.com/x"}, "internal", "", "", false},
+		"realm at another public host":  {"registry", hostile{realm: "https://storage.example.com/token"}, "storage", "", "", true},
+		"named realm in a private net":  {"registry", hostile{realm: "https://internal.example.com/token"}, "internal", "internal.example.com", "", true},
+		"named host on this machine":    {"registry", hostile{manifest: "https://here.example.com/x"}, "here", "here.example.com", "", false},
+		"private registry's own realm":  {"corp", hostile{realm: "https://internal.example.com/token"}, "internal", "", "", true},
+		"registry and realm are here":   {"here", hostile{realm: "https://here.example.com:444/token"}, "here444", "", "", true},
+		"login after a private storage": {"registry", hostile{manifest: "https://internal.example.com/x", realm: "https://internal.example.com/token"}, "internal", "", "internal.example.com", false},
 	}
 	for name, test := range tests { //nolint:paralleltest // as above
 		for _, daemon := range []bool{false, true} {
@@ -211,13 +154,11 @@ func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is
 				servers := network443(t)
 				servers[test.from].handler = test.attack
 				keychain := reaching(t, servers, test.from, test.named)
-				client := registry.New(keychain, registry.Options{Transport: &http.Transport{},
-					RetryWaits: []time.Duration{}})
+				client := registry.New(keychain, registry.Options{Transport: &http.Transport{}, RetryWaits: []time.Duration{}})
 				host := test.from + ".example.com"
 				var err error
 				if daemon {
-					_, err = client.Token(t.Context(), registry.TokenRequest{Host: host, Realm: test.attack.realm,
-						Scopes: []string{"repository:app:pull"}})
+					_, err = client.Token(t.Context(), registry.TokenRequest{Host: host, Realm: test.attack.realm, Scopes: []string{"repository:app:pull"}})
 				} else {
 					_, err = client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
 				}
@@ -225,8 +166,7 @@ func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is
 				switch {
 				case test.refused != "":
 					refused, ok := errors.AsType[*fault.Error](err)
-					if !ok || refused.Kind != fault.UnnamedHost || refused.Host != test.refused ||
-						!strings.Contains(err.Error(), test.refused) {
+					if !ok || refused.Kind != fault.UnnamedHost || refused.Host != test.refused || !strings.Contains(err.Error(), test.refused) {
 						t.Errorf("got %v, want a refusal of %s", err, test.refused)
 					}
 					if asked+logins != 0 && test.target != test.from {
@@ -267,8 +207,7 @@ func network443(t *testing.T) map[string]*server {
 // reaching is a keychain with a login for the registry, and with an entry without one for a host that is named.
 func reaching(t *testing.T, servers map[string]*server, from, named string) *registry.Keychain {
 	t.Helper()
-	logins := []registry.Login{{Address: from + ".example.com", Username: "user", Password: canary,
-		CAFile: servers[from].caFile}}
+	logins := []registry.Login{{Address: from + ".example.com", Username: "user", Password: canary, CAFile: servers[from].caFile}}
 	if named != "" {
 		logins = append(logins, registry.Login{Address: named})
 	}
@@ -283,8 +222,7 @@ func TestLongAnswers(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			r.AskForTokens("", "user", canary)
-			r.Wrap(registrytest.Intercept("", path,
-				func(w http.ResponseWriter, req *http.Request) { endless(req.Context(), w) }))
+			r.Wrap(registrytest.Intercept("", path, func(w http.ResponseWriter, req *http.Request) { endless(req.Context(), w) }))
 			began := time.Now()
 			keychain := dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary})
 			_, err := once(keychain).Find(t.Context(), parseTag(t, r.Host()+"/app:1"))

@@ -44,8 +44,7 @@ func TestSetTags(t *testing.T) {
 func tagPuts(r *registrytest.Registry) int {
 	count := -1
 	for _, request := range r.Requests() {
-		if request.Method == http.MethodPut && strings.Contains(request.Path, "/manifests/") &&
-			!strings.Contains(request.Path, "sha256:") {
+		if request.Method == http.MethodPut && strings.Contains(request.Path, "/manifests/") && !strings.Contains(request.Path, "sha256:") {
 			count++
 		}
 	}
@@ -55,8 +54,7 @@ func tagPuts(r *registrytest.Registry) int {
 func TestSetTagsKeepsToOneRepository(t *testing.T) {
 	t.Parallel()
 	tag := parseTag(t, "ghcr.io/acme/other:1")
-	_, err := anonymous(t).SetTags(t.Context(), "ghcr.io/acme/app", "sha256:"+strings.Repeat("0", 64),
-		[]registry.Tag{tag})
+	_, err := anonymous(t).SetTags(t.Context(), "ghcr.io/acme/app", "sha256:"+strings.Repeat("0", 64), []registry.Tag{tag})
 	want := "tagging ghcr.io/acme/other:1: it is not in ghcr.io/acme/app, where the image is"
 	if err == nil || err.Error() != want {
 		t.Error(err)
@@ -97,16 +95,11 @@ func TestSetTagsPartWay(t *testing.T) {
 			"tagging TAG: content mismatch: the registry calls DIGEST by the digest sha256:" + strings.Repeat("0", 64),
 		},
 		{
-			"moved by somebody else", http.MethodGet, func(w http.ResponseWriter, _ *http.Request) {
-				_, _ = w.Write([]byte(`{}`))
-			},
-			fault.ErrMismatch, "tagging TAG: content mismatch: it holds " +
-				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a and not DIGEST, " +
-				"somebody else moved it meanwhile",
+			"moved by somebody else", http.MethodGet, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
+			fault.ErrMismatch, "tagging TAG: content mismatch: it holds sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a and not DIGEST, somebody else moved it meanwhile",
 		},
 		{
-			"not read back", http.MethodGet, refusal(http.StatusInternalServerError, "UNKNOWN", "disk full"),
-			fault.ErrUnsure,
+			"not read back", http.MethodGet, refusal(http.StatusInternalServerError, "UNKNOWN", "disk full"), fault.ErrUnsure,
 			"tagging TAG: reading it back: 500 disk full; whether it moved is not known",
 		},
 	}
@@ -116,8 +109,7 @@ func TestSetTagsPartWay(t *testing.T) {
 			r := registrytest.New(t)
 			digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
 			r.Wrap(registrytest.Intercept(test.method, "/manifests/2", test.fault))
-			tags := []registry.Tag{parseTag(t, r.Host()+"/app:1"), parseTag(t, r.Host()+"/app:2"),
-				parseTag(t, r.Host()+"/app:3")}
+			tags := []registry.Tag{parseTag(t, r.Host()+"/app:1"), parseTag(t, r.Host()+"/app:2"), parseTag(t, r.Host()+"/app:3")}
 			moved, err := anonymous(t).SetTags(t.Context(), r.Host()+"/app", digest, tags)
 			if !slices.Equal(moved, []registry.Tag{tags[0], tags[2]}) {
 				t.Errorf("moved %v", moved)
@@ -142,12 +134,11 @@ func TestSetTagsLooksAgain(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			r.Wrap(func(next http.Handler) http.Handler {
-				return registrytest.Intercept(http.MethodPut, "/manifests/1",
-					func(_ http.ResponseWriter, req *http.Request) {
-						next.ServeHTTP(httptest.NewRecorder(), req)
-						interrupt(cancel)
-						panic(http.ErrAbortHandler)
-					})(next)
+				return registrytest.Intercept(http.MethodPut, "/manifests/1", func(_ http.ResponseWriter, req *http.Request) {
+					next.ServeHTTP(httptest.NewRecorder(), req)
+					interrupt(cancel)
+					panic(http.ErrAbortHandler)
+				})(next)
 			})
 			tag := parseTag(t, r.Host()+"/app:1")
 			moved, err := anonymous(t).SetTags(ctx, tag.Repository(), digest, []registry.Tag{tag})
@@ -170,16 +161,14 @@ func TestSetTagsOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
-const immutable = "The image tag '1' already exists in the 'app' repository and cannot be overwritten because the " +
-	"repository is immutable."
+const immutable = "The image tag '1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable."
 
 func TestSetTagsImmutable(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	held := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(registrytest.Intercept(http.MethodPut, "/manifests/1",
-		refusal(http.StatusBadRequest, "TAG_INVALID", immutable)))
+	r.Wrap(registrytest.Intercept(http.MethodPut, "/manifests/1", refusal(http.StatusBadRequest, "TAG_INVALID", immutable)))
 	tag := parseTag(t, r.Host()+"/app:1")
 	_, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
 	expect(t, err, fault.ErrImmutableTag, "tagging "+tag.String()+": immutable tag: "+immutable+

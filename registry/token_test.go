@@ -18,29 +18,19 @@ func TestToken(t *testing.T) {
 		rule                    *registrytest.Rule
 		want                    string // of the error
 	}{
-		"granted": {"", canary, `{}`, nil, ""},
-		"503": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3,
-			Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, ""},
-		"429": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3,
-			Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "")}, ""},
-		"reset": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Reset(0)}, ""},
-		"wrong": {"", canary + "x", `{}`, nil, "logging in to HOST: 401 unauthorized: incorrect username or " +
-			"password; HOST refused the credentials"},
-		"no login": {
-			"", "", `{"credsStore":"broken"}`, nil, "credentials for HOST: docker-credential-broken: exit status 3",
-		},
-		"patience": {
-			"", canary, `{}`, &registrytest.Rule{Path: "/token",
-				Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "60"),
-			},
+		"granted":  {"", canary, `{}`, nil, ""},
+		"503":      {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, ""},
+		"429":      {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "")}, ""},
+		"reset":    {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Reset(0)}, ""},
+		"wrong":    {"", canary + "x", `{}`, nil, "logging in to HOST: 401 unauthorized: incorrect username or password; HOST refused the credentials"},
+		"no login": {"", "", `{"credsStore":"broken"}`, nil, "credentials for HOST: docker-credential-broken: exit status 3"},
+		"patience": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "60")},
 			"logging in to HOST: 429 rate limited: later"},
 		"elsewhere": {"http://registry.example.com/token", canary, `{}`, nil,
-			"logging in to HOST: unreachable: plain http to registry.example.com refused: it is used for loopback " +
-				"hosts only"},
-		"no server": {"", canary, `{}`, &registrytest.Rule{Path: "/token",
-			Fault: func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
-				http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
-			}}, "404 that is no registry's answer"},
+			"logging in to HOST: unreachable: plain http to registry.example.com refused: it is used for loopback hosts only"},
+		"no server": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Fault: func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
+		}}, "404 that is no registry's answer"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -62,12 +52,10 @@ func TestToken(t *testing.T) {
 			got, err := patient(keychain).Token(t.Context(), registry.TokenRequest{
 				Host: r.Host(), Realm: realm, Service: "registrytest", Scopes: []string{"repository:app:pull,push"},
 			})
-			if test.want == "" && (err != nil || !strings.HasPrefix(got.Token, registrytest.TokenMark) ||
-				got.ExpiresIn != 5*time.Minute) {
+			if test.want == "" && (err != nil || !strings.HasPrefix(got.Token, registrytest.TokenMark) || got.ExpiresIn != 5*time.Minute) {
 				t.Errorf("got %v, %v", got, err)
 			}
-			want := strings.ReplaceAll(test.want, "HOST", r.Host())
-			if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			if want := strings.ReplaceAll(test.want, "HOST", r.Host()); want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("got %v, want %q", err, want)
 			}
 			if err != nil && strings.Contains(err.Error(), canary) {
@@ -83,8 +71,7 @@ func TestAnonymousToken(t *testing.T) {
 	r := registrytest.New(t)
 	r.AskForTokens("", "", "")
 	got, err := once(dockerConfig(t, `{}`)).Token(t.Context(), registry.TokenRequest{
-		Host: r.Host(), Realm: "http://" + r.Host() + registrytest.TokenPath,
-		Scopes: []string{"repository:library/alpine:pull"},
+		Host: r.Host(), Realm: "http://" + r.Host() + registrytest.TokenPath, Scopes: []string{"repository:library/alpine:pull"},
 	})
 	if err != nil || got.Token == "" {
 		t.Error(err)
@@ -94,20 +81,16 @@ func TestAnonymousToken(t *testing.T) {
 // TestTokenServers: a registry may name any, also in a private network, but not what only this machine reaches.
 func TestTokenServers(t *testing.T) {
 	t.Parallel()
-	keychain := dockerConfig(t, `{}`, registry.Login{Address: "registry.example.com", Username: "user",
-		Password: canary})
-	_, err := once(keychain).Token(t.Context(), registry.TokenRequest{Host: "registry.example.com",
-		Realm: "https://169.254.169.254/token"})
-	want := "logging in to registry.example.com: unreachable: registry.example.com sends us to 169.254.169.254, " +
-		"which is an address of this machine's link or cloud: refused"
+	keychain := dockerConfig(t, `{}`, registry.Login{Address: "registry.example.com", Username: "user", Password: canary})
+	_, err := once(keychain).Token(t.Context(), registry.TokenRequest{Host: "registry.example.com", Realm: "https://169.254.169.254/token"})
+	want := "logging in to registry.example.com: unreachable: registry.example.com sends us to 169.254.169.254, which is an address of this machine's link or cloud: refused"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	near, far := registrytest.New(t), registrytest.New(t)
 	far.AskForTokens("", "user", canary)
 	keychain = dockerConfig(t, `{}`, registry.Login{Address: near.Host(), Username: "user", Password: canary})
-	got, err := once(keychain).Token(t.Context(), registry.TokenRequest{Host: near.Host(), Realm: "http://" +
-		far.Host() + registrytest.TokenPath})
+	got, err := once(keychain).Token(t.Context(), registry.TokenRequest{Host: near.Host(), Realm: "http://" + far.Host() + registrytest.TokenPath})
 	if err != nil || got.Token == "" {
 		t.Error(err)
 	}

@@ -40,14 +40,10 @@ func (n *network) asked() []string {
 // third.
 func TestPlainHTTPForLoopbackOnly(t *testing.T) {
 	t.Parallel()
-	for _, host := range []string{"registry.example.com", "10.1.2.3:5000", "registry.localhost:5000", "192.168.1.1",
-		"8.8.8.8"} {
+	for _, host := range []string{"registry.example.com", "10.1.2.3:5000", "registry.localhost:5000", "192.168.1.1", "8.8.8.8"} {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
-			nobody := &network{answer: func(*http.Request) (*http.Response, error) {
-				return nil,
-					errors.New("nobody there")
-			}}
+			nobody := &network{answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody there") }}
 			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: nobody})
 			_, err := client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
 			expect(t, err, fault.ErrUnreachable,
@@ -64,10 +60,7 @@ func TestPlainHTTPForLoopback(t *testing.T) {
 	for _, host := range []string{"localhost", "localhost:5000", "127.0.0.1:5000", "127.0.0.2", "[::1]:5000", "[::1]"} {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
-			nobody := &network{answer: func(*http.Request) (*http.Response, error) {
-				return nil,
-					errors.New("nobody there")
-			}}
+			nobody := &network{answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody there") }}
 			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: nobody})
 			_, err := client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
 			if !errors.Is(err, fault.ErrUnreachable) || !slices.Contains(nobody.asked(), "http://"+host) {
@@ -97,23 +90,20 @@ func TestRedirects(t *testing.T) {
 		link = "an address of this machine's link or cloud: refused"
 	)
 	tests := map[string]string{
-		"http://storage.example.com/x?signature=" +
-			canary: "plain http to storage.example.com refused: it is used for loopback hosts only",
-		"https://127.0.0.1/x":          host + " sends us to 127.0.0.1, which is " + here,
-		"http://localhost:6443/x":      host + " sends us to localhost:6443, which is " + here,
-		"https://[::ffff:127.0.0.1]/x": host + " sends us to [::ffff:127.0.0.1], which is " + here,
-		"https://0.0.0.0:10250/x":      host + " sends us to 0.0.0.0:10250, which is " + here,
-		"https://169.254.169.254/x":    host + " sends us to 169.254.169.254, which is " + link,
-		"https://[fd00:ec2::254]/x":    host + " sends us to [fd00:ec2::254], which is " + link,
-		"https://168.63.129.16/x":      host + " sends us to 168.63.129.16, which is " + link,
-		"https://[64:ff9b::169.254.169.254]/x": host +
-			" sends us to [64:ff9b::169.254.169.254], which is " + link,
-		"https://[::1]:5000/x":           host + " sends us to [::1]:5000, which is " + here,
-		"file:///etc/passwd":             host + ` sends us to a "file" URL: refused`,
-		"gopher://storage.example.com/x": host + ` sends us to a "gopher" URL: refused`,
-		"https://u:p@storage.example.com/x": host +
-			" sends us to storage.example.com with a login of its own: refused",
-		"/v2/app/manifests/elsewhere": "more than 5 redirects",
+		"http://storage.example.com/x?signature=" + canary: "plain http to storage.example.com refused: it is used for loopback hosts only",
+		"https://127.0.0.1/x":                              host + " sends us to 127.0.0.1, which is " + here,
+		"http://localhost:6443/x":                          host + " sends us to localhost:6443, which is " + here,
+		"https://[::ffff:127.0.0.1]/x":                     host + " sends us to [::ffff:127.0.0.1], which is " + here,
+		"https://0.0.0.0:10250/x":                          host + " sends us to 0.0.0.0:10250, which is " + here,
+		"https://169.254.169.254/x":                        host + " sends us to 169.254.169.254, which is " + link,
+		"https://[fd00:ec2::254]/x":                        host + " sends us to [fd00:ec2::254], which is " + link,
+		"https://168.63.129.16/x":                          host + " sends us to 168.63.129.16, which is " + link,
+		"https://[64:ff9b::169.254.169.254]/x":             host + " sends us to [64:ff9b::169.254.169.254], which is " + link,
+		"https://[::1]:5000/x":                             host + " sends us to [::1]:5000, which is " + here,
+		"file:///etc/passwd":                               host + ` sends us to a "file" URL: refused`,
+		"gopher://storage.example.com/x":                   host + ` sends us to a "gopher" URL: refused`,
+		"https://u:p@storage.example.com/x":                host + " sends us to storage.example.com with a login of its own: refused",
+		"/v2/app/manifests/elsewhere":                      "more than 5 redirects",
 	}
 	for location, want := range tests {
 		t.Run(location, func(t *testing.T) {

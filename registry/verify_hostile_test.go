@@ -33,8 +33,7 @@ const (
 )
 
 // forge pushes the entries and an index of them.
-func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]any),
-	entries ...entry) (digest string) {
+func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]any), entries ...entry) (digest string) {
 	t.Helper()
 	var listed []any
 	var digests []string
@@ -44,8 +43,7 @@ func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := map[string]any{"mediaType": string(types.OCIManifestSchema1), "size": len(content),
-			"digest": r.Push(t, "app", image)}
+		d := map[string]any{"mediaType": string(types.OCIManifestSchema1), "size": len(content), "digest": r.Push(t, "app", image)}
 		if e.same {
 			d = maps.Clone(listed[i-1].(map[string]any))
 		}
@@ -60,8 +58,7 @@ func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]
 		}
 		if e.attests != "" {
 			d["annotations"] = map[string]string{
-				"vnd.docker.reference.type":   "attestation-manifest",
-				"vnd.docker.reference.digest": strings.ReplaceAll(e.attests, "ENTRY0", digests[0]),
+				"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": strings.ReplaceAll(e.attests, "ENTRY0", digests[0]),
 			}
 		}
 		if e.change != nil {
@@ -92,91 +89,35 @@ func TestVerifyForgedIndexes(t *testing.T) {
 		change  func(index map[string]any)
 		want    string // of the error; "" is none
 	}{
-		"as asked": {two, []entry{b, a}, nil, ""},
-		"attested as asked": {registry.Expected{Platforms: []string{amd64}, Attested: true},
-			[]entry{a, attested("ENTRY0")}, nil, ""},
+		"as asked":                     {two, []entry{b, a}, nil, ""},
+		"attested as asked":            {registry.Expected{Platforms: []string{amd64}, Attested: true}, []entry{a, attested("ENTRY0")}, nil, ""},
 		"one of any platform attested": {registry.Expected{Attested: true}, []entry{b, attested("ENTRY0")}, nil, ""},
-		"one in an index as asked": {
-			registry.Expected{Platforms: []string{amd64}, Index: true}, []entry{a}, nil,
-			"",
-		},
+		"one in an index as asked":     {registry.Expected{Platforms: []string{amd64}, Index: true}, []entry{a}, nil, ""},
 		"any one in an index as asked": {registry.Expected{Index: true}, []entry{b}, nil, ""},
-		"variants in short": {
-			asked(arm64, "linux/arm/v7"),
-			[]entry{{configured: "linux/arm64/v8", says: arm64}, {configured: "linux/arm", says: "linux/arm/v7"}},
-			nil, "",
-		},
+		"variants in short":            {asked(arm64, "linux/arm/v7"), []entry{{configured: "linux/arm64/v8", says: arm64}, {configured: "linux/arm", says: "linux/arm/v7"}}, nil, ""},
 
-		"another architecture in the configuration": {
-			two, []entry{a, {configured: amd64, says: arm64}}, nil,
-			"its configuration says linux/amd64 and not linux/arm64",
-		},
-		"another variant in the configuration": {asked(amd64, "linux/arm/v6"),
-			[]entry{a, {configured: "linux/arm/v7", says: "linux/arm/v6"}}, nil,
+		"another architecture in the configuration": {two, []entry{a, {configured: amd64, says: arm64}}, nil, "its configuration says linux/amd64 and not linux/arm64"},
+		"another variant in the configuration": {asked(amd64, "linux/arm/v6"), []entry{a, {configured: "linux/arm/v7", says: "linux/arm/v6"}}, nil,
 			"its configuration says linux/arm/v7 and not linux/arm/v6"},
-		"another system in the configuration": {
-			two, []entry{{configured: "windows/amd64", says: amd64}, b}, nil,
-			"its configuration says windows/amd64 and not linux/amd64",
-		},
-		"no platform in the configuration": {
-			two, []entry{{configured: "/", says: amd64}, b}, nil,
-			"its configuration names no platform",
-		},
-		"a second entry for a platform": {
-			two, []entry{a, b, a}, nil,
-			"it holds linux/amd64, linux/arm64, linux/amd64 and not linux/amd64, linux/arm64 as asked for",
-		},
-		"a second one by another name": {
-			two, []entry{a, b, {configured: arm64, says: "linux/arm64/v8"}}, nil,
-			"it holds linux/amd64, linux/arm64, linux/arm64 and not",
-		},
-		"an entry without a platform": {
-			two, []entry{a, b, {configured: amd64}}, nil,
-			"its index has an entry without a platform",
-		},
-		"a platform that nobody asked for": {
-			two, []entry{a, b, {configured: "windows/amd64", says: "same"}}, nil,
-			"it holds linux/amd64, linux/arm64, windows/amd64 and not",
-		},
-		"a platform that is missing": {two, []entry{a}, nil, "it holds linux/amd64 and not"},
-		"one image for two platforms": {
-			two, []entry{a, {configured: arm64, says: arm64, same: true}}, nil,
-			"its index has sha256:",
-		},
-		"attestations that nobody asked for": {
-			two, []entry{a, b, attested("ENTRY0")}, nil,
-			"it holds attestations, which were not asked for",
-		},
-		"attestations that are missing": {
-			attestedTwo, []entry{a, b, attested("ENTRY0")}, nil,
-			"it has no attestations for 1 of its images",
-		},
-		"an attestation of something else": {attestedTwo,
-			[]entry{a, b, attested("ENTRY0"), attested("sha256:" + strings.Repeat("0", 64))}, nil,
-			"neither an image nor the attestation of one"},
-		"an attestation of itself": {attestedTwo,
-			[]entry{a, b, attested("ENTRY0"), {configured: unknown, says: unknown}}, nil,
-			"neither an image nor the attestation of one"},
-		"two attestations of one": {
-			attestedTwo, []entry{a, b, attested("ENTRY0"), attested("ENTRY0")}, nil,
-			"it attests sha256:",
-		},
-		"an image that passes for an attestation": {two, []entry{a, b,
-			{configured: amd64, says: amd64, attests: "ENTRY0"}}, nil,
+		"another system in the configuration": {two, []entry{{configured: "windows/amd64", says: amd64}, b}, nil, "its configuration says windows/amd64 and not linux/amd64"},
+		"no platform in the configuration":    {two, []entry{{configured: "/", says: amd64}, b}, nil, "its configuration names no platform"},
+		"a second entry for a platform":       {two, []entry{a, b, a}, nil, "it holds linux/amd64, linux/arm64, linux/amd64 and not linux/amd64, linux/arm64 as asked for"},
+		"a second one by another name":        {two, []entry{a, b, {configured: arm64, says: "linux/arm64/v8"}}, nil, "it holds linux/amd64, linux/arm64, linux/arm64 and not"},
+		"an entry without a platform":         {two, []entry{a, b, {configured: amd64}}, nil, "its index has an entry without a platform"},
+		"a platform that nobody asked for":    {two, []entry{a, b, {configured: "windows/amd64", says: "same"}}, nil, "it holds linux/amd64, linux/arm64, windows/amd64 and not"},
+		"a platform that is missing":          {two, []entry{a}, nil, "it holds linux/amd64 and not"},
+		"one image for two platforms":         {two, []entry{a, {configured: arm64, says: arm64, same: true}}, nil, "its index has sha256:"},
+		"attestations that nobody asked for":  {two, []entry{a, b, attested("ENTRY0")}, nil, "it holds attestations, which were not asked for"},
+		"attestations that are missing":       {attestedTwo, []entry{a, b, attested("ENTRY0")}, nil, "it has no attestations for 1 of its images"},
+		"an attestation of something else":    {attestedTwo, []entry{a, b, attested("ENTRY0"), attested("sha256:" + strings.Repeat("0", 64))}, nil, "neither an image nor the attestation of one"},
+		"an attestation of itself":            {attestedTwo, []entry{a, b, attested("ENTRY0"), {configured: unknown, says: unknown}}, nil, "neither an image nor the attestation of one"},
+		"two attestations of one":             {attestedTwo, []entry{a, b, attested("ENTRY0"), attested("ENTRY0")}, nil, "it attests sha256:"},
+		"an image that passes for an attestation": {two, []entry{a, b, {configured: amd64, says: amd64, attests: "ENTRY0"}}, nil,
 			"it holds linux/amd64, linux/arm64, linux/amd64 and not"},
-		"another size": {two, []entry{a,
-			{configured: arm64, says: arm64, change: func(d map[string]any) { d["size"] = 7 }}}, nil,
-			"bytes, its index says 7"},
-		"another media type": {
-			two, []entry{a,
-				{configured: arm64, says: arm64, change: func(d map[string]any) { d["mediaType"] = indexType }}}, nil,
-			"its index says",
-		},
-		"an index of one": {asked(amd64), []entry{a}, nil, "it is an index, and a single manifest was asked for"},
-		"more than any": {
-			registry.Expected{}, []entry{a, b}, nil,
-			"it is an index, and a single manifest was asked for",
-		},
+		"another size":       {two, []entry{a, {configured: arm64, says: arm64, change: func(d map[string]any) { d["size"] = 7 }}}, nil, "bytes, its index says 7"},
+		"another media type": {two, []entry{a, {configured: arm64, says: arm64, change: func(d map[string]any) { d["mediaType"] = indexType }}}, nil, "its index says"},
+		"an index of one":    {asked(amd64), []entry{a}, nil, "it is an index, and a single manifest was asked for"},
+		"more than any":      {registry.Expected{}, []entry{a, b}, nil, "it is an index, and a single manifest was asked for"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -184,8 +125,7 @@ func TestVerifyForgedIndexes(t *testing.T) {
 			r := registrytest.New(t)
 			digest := forge(t, r, test.change, test.entries...)
 			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, test.asked)
-			if test.want == "" && err != nil || test.want != "" &&
-				(!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
+			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
@@ -202,8 +142,7 @@ func TestVerifyNestedIndex(t *testing.T) {
 	r.Push(t, "app", inner)
 	digest := forge(t, r, func(i map[string]any) {
 		i["manifests"] = append(i["manifests"].([]any), map[string]any{
-			"mediaType": indexType, "digest": hash.String(), "size": size,
-			"platform": map[string]string{"os": "linux", "architecture": "arm64"},
+			"mediaType": indexType, "digest": hash.String(), "size": size, "platform": map[string]string{"os": "linux", "architecture": "arm64"},
 		})
 	}, entry{configured: amd64, says: amd64})
 	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64))
@@ -239,8 +178,7 @@ func TestVerifyForgedImages(t *testing.T) {
 				image = test.change(t, image)
 			}
 			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", r.Push(t, "app", image), test.asked)
-			if test.want == "" && err != nil || test.want != "" &&
-				(!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
+			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
@@ -257,8 +195,7 @@ func TestVerifyAsksLittle(t *testing.T) {
 	}
 	digest := forge(t, r, nil, many...)
 	before := asksFor(r, http.MethodGet)
-	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64))
-	if !errors.Is(err, fault.ErrMismatch) {
+	if _, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64)); !errors.Is(err, fault.ErrMismatch) {
 		t.Error(err)
 	}
 	if got := asksFor(r, http.MethodGet) - before; got > 2 { // the ping, the index

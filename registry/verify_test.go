@@ -32,8 +32,7 @@ func children(t *testing.T, index v1.ImageIndex) []registry.Manifest {
 			t.Fatal(err)
 		}
 		if child.Platform.OS != "unknown" {
-			want = append(want, registry.Manifest{Platform: child.Platform.String(), Digest: child.Digest.String(),
-				Size: sizeOf(t, image)})
+			want = append(want, registry.Manifest{Platform: child.Platform.String(), Digest: child.Digest.String(), Size: sizeOf(t, image)})
 		}
 	}
 	return want
@@ -57,8 +56,7 @@ func TestVerifyIndex(t *testing.T) {
 	r := registrytest.New(t)
 	index := registrytest.Index(t, "linux/amd64", "linux/arm64", "linux/arm/v7")
 	digest := r.Push(t, "team/app", index)
-	got, err := anonymous(t).Verify(t.Context(), r.Host()+"/team/app", digest,
-		asked("linux/amd64", "linux/arm64", "linux/arm/v7"))
+	got, err := anonymous(t).Verify(t.Context(), r.Host()+"/team/app", digest, asked("linux/amd64", "linux/arm64", "linux/arm/v7"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +67,7 @@ func TestVerifyIndex(t *testing.T) {
 		t.Errorf("got  %v\nwant %v", got.Manifests, want)
 	}
 	for _, path := range manifestPaths(t, index) {
-		if !slices.Contains(r.Requests(), registrytest.Request{Method: http.MethodGet, Path: path,
-			Status: http.StatusOK}) {
+		if !slices.Contains(r.Requests(), registrytest.Request{Method: http.MethodGet, Path: path, Status: http.StatusOK}) {
 			t.Errorf("%s was not read", path)
 		}
 	}
@@ -93,8 +90,7 @@ func manifestPaths(t *testing.T, index v1.ImageIndex) []string {
 func TestVerifySingleManifest(t *testing.T) {
 	t.Parallel()
 	for platform, want := range map[string]string{
-		"linux/amd64": "linux/amd64", "linux/arm64/v8": "linux/arm64", "linux/arm": "linux/arm/v7",
-		"windows/amd64": "windows/amd64",
+		"linux/amd64": "linux/amd64", "linux/arm64/v8": "linux/arm64", "linux/arm": "linux/arm/v7", "windows/amd64": "windows/amd64",
 	} {
 		t.Run(platform, func(t *testing.T) {
 			t.Parallel()
@@ -106,8 +102,7 @@ func TestVerifySingleManifest(t *testing.T) {
 				t.Fatal(err)
 			}
 			manifest := registry.Manifest{Platform: want, Digest: digest, Size: sizeOf(t, image)}
-			if got.MediaType != "application/vnd.oci.image.manifest.v1+json" ||
-				!slices.Equal(got.Manifests, []registry.Manifest{manifest}) {
+			if got.MediaType != "application/vnd.oci.image.manifest.v1+json" || !slices.Equal(got.Manifests, []registry.Manifest{manifest}) {
 				t.Errorf("got %+v, want %+v", got, manifest)
 			}
 		})
@@ -144,32 +139,24 @@ func TestVerifyFaults(t *testing.T) {
 		want  string
 	}{
 		{
-			"index not stored", 0, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"),
-			fault.ErrNotFound,
+			"index not stored", 0, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), fault.ErrNotFound,
 			"verifying REF@INDEX: not found: manifest unknown",
 		},
 		{
-			"child not stored", 1, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"),
-			fault.ErrNotFound,
+			"child not stored", 1, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), fault.ErrNotFound,
 			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: not found: manifest unknown",
 		},
 		{
-			"other bytes", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
-			fault.ErrMismatch,
-			"verifying REF@INDEX: content mismatch: the registry served " +
-				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for INDEX",
+			"other bytes", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, fault.ErrMismatch,
+			"verifying REF@INDEX: content mismatch: the registry served sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for INDEX",
 		},
 		{
-			"a web page", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) },
-			fault.ErrMismatch,
-			"verifying REF@INDEX: content mismatch: the registry served " +
-				"sha256:b7d082ee12e91b756ea22e8513b8594eebcf5d39fab813da3cb55794dc888ad7 for INDEX",
+			"a web page", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) }, fault.ErrMismatch,
+			"verifying REF@INDEX: content mismatch: the registry served sha256:b7d082ee12e91b756ea22e8513b8594eebcf5d39fab813da3cb55794dc888ad7 for INDEX",
 		},
 		{
-			"child with other bytes", 1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
-			fault.ErrMismatch,
-			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: content mismatch: the registry served " +
-				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for CHILD",
+			"child with other bytes", 1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, fault.ErrMismatch,
+			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: content mismatch: the registry served sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for CHILD",
 		},
 	}
 	for _, test := range tests {
@@ -180,8 +167,7 @@ func TestVerifyFaults(t *testing.T) {
 			digests := []string{r.Push(t, "app", index), children(t, index)[0].Digest}
 			r.Wrap(registrytest.Intercept(http.MethodGet, digests[test.which], test.fault))
 			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digests[0], asked("linux/amd64", "linux/arm64"))
-			want := strings.NewReplacer("REF", r.Host()+"/app", "INDEX", digests[0], "CHILD",
-				digests[1]).Replace(test.want)
+			want := strings.NewReplacer("REF", r.Host()+"/app", "INDEX", digests[0], "CHILD", digests[1]).Replace(test.want)
 			expect(t, err, test.is, want)
 		})
 	}
@@ -203,9 +189,8 @@ func TestVerifyWrongHeader(t *testing.T) {
 		})
 	})
 	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
-	expect(t, err, fault.ErrMismatch,
-		"verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry calls "+digest+
-			" by the digest "+other)
+	expect(t, err, fault.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry calls "+digest+
+		" by the digest "+other)
 }
 
 func TestInspectTakesNoLyingIndex(t *testing.T) {
@@ -213,8 +198,7 @@ func TestInspectTakesNoLyingIndex(t *testing.T) {
 	r := registrytest.New(t)
 	child := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
 	lie := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":` +
-		`"application/vnd.oci.image.manifest.v1+json","digest":"` + child +
-		`","size":7,"platform":{"os":"linux","architecture":"amd64"}}]}`
+		`"application/vnd.oci.image.manifest.v1+json","digest":"` + child + `","size":7,"platform":{"os":"linux","architecture":"amd64"}}]}`
 	digest := r.Push(t, "app", raw{lie, "application/vnd.oci.image.index.v1+json"})
 	_, err := anonymous(t).Inspect(t.Context(), r.Host()+"/app", digest)
 	if err == nil || !strings.Contains(err.Error(), "bytes, its index says 7") {
@@ -225,13 +209,10 @@ func TestInspectTakesNoLyingIndex(t *testing.T) {
 func TestVerifyRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	for digest, want := range map[string]string{
-		"latest": `verifying 127.0.0.1:1/app@latest: digest "latest" is not like ` +
-			`sha256:<64 hex digits>: invalid checksum digest format`,
-		"sha256:abc": `verifying 127.0.0.1:1/app@sha256:abc: digest "sha256:abc" is not like ` +
-			`sha256:<64 hex digits>: invalid checksum digest length`,
+		"latest":     `verifying 127.0.0.1:1/app@latest: digest "latest" is not like sha256:<64 hex digits>: invalid checksum digest format`,
+		"sha256:abc": `verifying 127.0.0.1:1/app@sha256:abc: digest "sha256:abc" is not like sha256:<64 hex digits>: invalid checksum digest length`,
 	} {
-		_, err := anonymous(t).Verify(t.Context(), "127.0.0.1:1/app", digest, registry.Expected{})
-		if err == nil || err.Error() != want {
+		if _, err := anonymous(t).Verify(t.Context(), "127.0.0.1:1/app", digest, registry.Expected{}); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}

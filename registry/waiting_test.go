@@ -46,9 +46,8 @@ var watchedWaits = map[string]struct {
 	failure string
 }{
 	"a request": {
-		config:  `{}`,
-		prepare: func(r *registrytest.Registry) { r.Wrap(registrytest.Intercept("", "/manifests/1", stalled)) },
-		want:    registry.Wait{Host: "HOST", Request: "HEAD /v2/app/manifests/1"},
+		config: `{}`, prepare: func(r *registrytest.Registry) { r.Wrap(registrytest.Intercept("", "/manifests/1", stalled)) },
+		want: registry.Wait{Host: "HOST", Request: "HEAD /v2/app/manifests/1"},
 	},
 	"a token server": {
 		config: `{"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}}}`, prepare: func(r *registrytest.Registry) {
@@ -63,8 +62,7 @@ var watchedWaits = map[string]struct {
 	},
 	"a pause": {
 		config: `{}`, prepare: func(r *registrytest.Registry) {
-			r.Inject(registrytest.Rule{Path: "/manifests/1",
-				Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")})
+			r.Inject(registrytest.Rule{Path: "/manifests/1", Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")})
 		},
 		want: registry.Wait{Kind: registry.WaitPause, Host: "HOST", Pause: time.Minute}, failure: "429 rate limited: ",
 	},
@@ -86,8 +84,7 @@ func TestWatch(t *testing.T) {
 			defer cancel()
 			done := make(chan error, 1)
 			go func() {
-				_, err := registry.New(keychain, registry.Options{Watch: w.watch}).Resolve(ctx,
-					parseTag(t, r.Host()+"/app:1"))
+				_, err := registry.New(keychain, registry.Options{Watch: w.watch}).Resolve(ctx, parseTag(t, r.Host()+"/app:1"))
 				done <- err
 			}()
 			for tries := 0; ; tries++ {
@@ -127,13 +124,8 @@ func TestABudgetNamesWhatItWasSpentOn(t *testing.T) {
 		fault  http.HandlerFunc // of the tag
 		want   string
 	}{
-		"a request": {
-			`{}`, stalled, "resolving HOST/app:1: HEAD /v2/app/manifests/1: unreachable: the registry took longer " +
-				"than 300ms",
-		},
-		"a helper": {`{"credsStore":"slow"}`, nil,
-			"resolving HOST/app:1: docker-credential-slow was asked for a login: unreachable: " +
-				"the registry took longer than 300ms"},
+		"a request": {`{}`, stalled, "resolving HOST/app:1: HEAD /v2/app/manifests/1: unreachable: the registry took longer than 300ms"},
+		"a helper":  {`{"credsStore":"slow"}`, nil, "resolving HOST/app:1: docker-credential-slow was asked for a login: unreachable: the registry took longer than 300ms"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

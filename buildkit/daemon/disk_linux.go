@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +10,8 @@ import (
 // startSpace is what a daemon writes before it answers, in bytes, and more.
 const startSpace = 1 << 20
 
-// folderDisk returns the disk of a folder, which need not exist.
-func folderDisk(dir string) Disk {
+// diskOf returns the disk of a folder, which need not be there.
+func diskOf(dir string) Disk {
 	disk := Disk{Path: dir}
 	for {
 		var stat unix.Statfs_t
@@ -32,31 +31,16 @@ func folderDisk(dir string) Disk {
 	}
 }
 
-// withDisk returns err, or a *FullDiskError of it when no space is left for the folder dir.
-//
-// A daemon that cannot write a log cannot say so itself.
-func withDisk(dir string, err error) error {
+// explainDisk returns err, or a *FullDiskError of it when no space is left for the folder dir: a daemon that cannot write
+// a log cannot say so.
+func explainDisk(dir string, err error) error {
 	if err == nil {
 		return nil
 	}
-	disk := folderDisk(dir)
+	disk := diskOf(dir)
 	full := errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 	if full || disk.Known && disk.Free < startSpace {
 		return &FullDiskError{Disk: disk, Cause: err}
 	}
 	return err
-}
-
-// diskSize returns the size in bytes of the file system that the folder is on.
-func diskSize(f daemonFolder) (int64, error) {
-	folder, path, err := f.Handle()
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = folder.Close() }()
-	var disk unix.Statfs_t
-	if err := unix.Statfs(path, &disk); err != nil {
-		return 0, fmt.Errorf("%s: %w", f.Path(), err)
-	}
-	return int64(disk.Blocks) * disk.Bsize, nil
 }

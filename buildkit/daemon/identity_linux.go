@@ -20,12 +20,18 @@ import (
 // identityFormat is raised when a keeper does something else with the same programs and the same configuration.
 const identityFormat = 1
 
-// identity returns the comments in a daemon's configuration that say what it consists of. With them, two daemons are
-// the same if and only if their configurations are.
-func identity(s setup) (string, error) {
-	known := readDigests(s.daemonFolder)
+// programs are what a daemon consists of beside this program, which starts it. Two daemons of other programs are not
+// the same.
+func (k keeper) programs() []string {
+	return []string{k.buildkitd, k.runc, k.network}
+}
+
+// identity returns the comments in a daemon's configuration that say what it consists of, so that two daemons are the
+// same if and only if their configurations are.
+func (k keeper) identity() (string, error) {
+	known := k.readDigests()
 	text := fmt.Sprintf("# format %d\n", identityFormat)
-	for _, path := range s.programs() {
+	for _, path := range k.programs() {
 		d, err := known.find(path)
 		if err != nil {
 			return "", err
@@ -35,7 +41,7 @@ func identity(s setup) (string, error) {
 	return text, nil
 }
 
-// answer is what a client hears from the socket of a folder.
+// answer is what a client hears from the socket of a place.
 type answer int
 
 const (
@@ -44,27 +50,24 @@ const (
 	another         // it is of another version or configuration
 )
 
-// ask asks the daemon whether it is the one that this client would start.
-//
-// The configuration is written anew for each daemon, also by releases that know of no identity, and is not before that
-// daemon answers.
-func ask(ctx context.Context, s setup) (answer, error) {
-	if !isReady(ctx, s.daemonFolder) {
+// ask asks the daemon whether it is the one that this client would start. The configuration is written anew for each
+// daemon, also by releases that know of no identity, and is not before that daemon answers.
+func (k keeper) ask(ctx context.Context) (answer, error) {
+	if !k.answers(ctx) {
 		return noAnswer, nil
 	}
-	want, err := s.configuration()
+	want, err := k.configuration()
 	if err != nil {
 		return noAnswer, err
 	}
-	have, err := s.Read(configFile, file.LimitText)
+	have, err := k.Read(configFile, file.LimitText)
 	if err == nil && string(have) == want {
 		return same, nil
 	}
 	return another, nil
 }
 
-// digests are those of programs, by path. To digest a program of 60 MB takes a tenth of a second, too long for each
-// build.
+// digests are those of programs, by path. A program of 60 MB takes a tenth of a second, which no build should.
 type digests map[string]digest
 
 type digest struct {
@@ -77,8 +80,8 @@ type digest struct {
 }
 
 // readDigests returns what an earlier keeper noted. What is missing or damaged is computed again.
-func readDigests(f daemonFolder) digests {
-	text, err := f.Read(digestFile, file.LimitText)
+func (p place) readDigests() digests {
+	text, err := p.Read(digestFile, file.LimitText)
 	known := digests{}
 	if err == nil && json.Unmarshal(text, &known) != nil {
 		return digests{}
@@ -87,9 +90,9 @@ func readDigests(f daemonFolder) digests {
 }
 
 // writeDigests notes the digests of the programs.
-func writeDigests(s setup) error {
-	old, now := readDigests(s.daemonFolder), digests{}
-	for _, path := range s.programs() {
+func (k keeper) writeDigests() error {
+	old, now := k.readDigests(), digests{}
+	for _, path := range k.programs() {
 		d, err := old.find(path)
 		if err != nil {
 			return err
@@ -106,11 +109,10 @@ func writeDigests(s setup) error {
 	if err != nil {
 		return err
 	}
-	return s.Write(digestFile, text)
+	return k.Write(digestFile, text)
 }
 
-// find returns the digest of the file at path. It reads the file unless its digest is known and the file has not
-// changed.
+// find returns the digest of the file at path, which it reads unless it is known and has not changed.
 func (d digests) find(path string) (digest, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/network"
 )
 
 const (
@@ -23,8 +26,8 @@ const (
 	gateFD  = 4 // in the init: one byte says that the keeper lives
 )
 
-// RunKeeper runs the keeper process or the init of the daemon's namespaces, if args ask for one. main calls it before
-// anything else with the arguments after the program's name. If handled is true, main exits with exitCode.
+// RunKeeper is the body of the keeper process and of the namespace's init; main calls it first thing with the arguments after
+// the program's name, and exits with exitCode when they were handled.
 func RunKeeper(args []string) (handled bool, exitCode int) {
 	if len(args) == 0 || args[0] != keeperName && args[0] != initName {
 		return false, 0
@@ -38,32 +41,68 @@ func RunKeeper(args []string) (handled bool, exitCode int) {
 }
 
 func runRole(args []string) error {
-	s, err := parseSetup(args)
+	k, err := parseKeeper(args)
 	if err != nil {
 		return err
 	}
 	if args[0] == initName {
-		return becomeDaemon(s)
+		return k.becomeDaemon()
 	}
-	// The thread that started a process with a parent-death signal has to live as long.
+	// The daemon's Pdeathsig comes when the thread that started it ends, and a thread of Go's may.
 	runtime.LockOSThread()
-	return keeper{s}.keep()
+	return k.keep()
 }
 
-// keeper is the process that starts and ends the daemon of a folder.
-type keeper struct{ setup }
+// keeper is what the keeper and the init know, and a client that starts one or looks for its daemon.
+type keeper struct {
+	place
+	idle      time.Duration
+	buildkitd string
+	runc      string
+	network   string // the program that is the CNI plugin and the relay
+}
 
-// note writes a line that the client that started this keeper passes to Options.Note.
+// newKeeper returns the keeper that a client would start.
+func newKeeper(p place, idle time.Duration) (keeper, error) {
+	buildkitd, err := findBinary("buildkitd")
+	if err != nil {
+		return keeper{}, err
+	}
+	runc, err := findBinary("runc")
+	if err != nil {
+		return keeper{}, err
+	}
+	steps, err := findBinary(network.Program)
+	return keeper{place: p, idle: idle, buildkitd: buildkitd, runc: runc, network: steps}, err
+}
+
+// arguments are those of its processes.
+func (k keeper) arguments(role string) []string {
+	return []string{role, k.Path(), k.idle.String(), k.buildkitd, k.runc, k.network}
+}
+
+func parseKeeper(args []string) (keeper, error) {
+	if len(args) != 6 {
+		return keeper{}, errors.New("this is a part of the plugin, which starts it itself")
+	}
+	idle, err := time.ParseDuration(args[2])
+	if err != nil {
+		return keeper{}, err
+	}
+	p, err := openPlace(context.Background(), args[1])
+	return keeper{place: p, idle: idle, buildkitd: args[3], runc: args[4], network: args[5]}, err
+}
+
+// note writes a line that the client that started this keeper passes to Options.Log.
 func note(format string, values ...any) {
 	_, _ = fmt.Fprintln(os.Stderr, strings.ReplaceAll(fmt.Sprintf(format, values...), "\n", "; "))
 }
 
-// keep runs a daemon until it ends, until nobody has held a lease for the idle time, or until a signal. It leaves
-// nothing behind.
+// keep runs a daemon until it ends, until nobody has held a lease for the idle time, or until a signal. It leaves nothing.
 func (k keeper) keep() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	alive, err := k.receiveLock()
+	alive, err := k.inheritedLock()
 	if err != nil {
 		return err
 	}
@@ -71,31 +110,31 @@ func (k keeper) keep() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("a mount namespace of its own: %w", err)
 	}
-	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), clearFolder(k.daemonFolder)); err != nil {
+	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), k.clear()); err != nil {
 		return err
 	}
 	foreign := emulate(note)
-	defer foreign.release(note)
+	defer foreign.leave(note)
 	if err := k.writeConfig(); err != nil {
 		return err
 	}
-	steps, err := stepNetwork(k).start()
+	steps, err := k.startNetwork()
 	if err != nil {
-		return errors.Join(fmt.Errorf("the network of steps: %w", err), clearFolder(k.daemonFolder))
+		return errors.Join(fmt.Errorf("the network of steps: %w", err), k.clear())
 	}
 	err = k.runDaemon(alive, signals, steps)
 	steps.stop()
-	return errors.Join(err, clearFolder(k.daemonFolder))
+	return errors.Join(err, k.clear())
 }
 
-// receiveLock returns the alive lock that the client took and passed on.
-func (k keeper) receiveLock() (*os.File, error) {
+// inheritedLock is the alive lock that the client took and passed on.
+func (k keeper) inheritedLock() (*os.File, error) {
 	unix.CloseOnExec(aliveFD)
 	alive := os.NewFile(aliveFD, k.path(aliveLock))
 	passed, err := alive.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; this is a part of the plugin, which starts "+
-			"it itself", aliveFD, k.path(aliveLock), err)
+		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; this is a part of the plugin, which starts it itself",
+			aliveFD, k.path(aliveLock), err)
 	}
 	named, err := k.Lstat(aliveLock)
 	if err != nil || !os.SameFile(passed, named) {

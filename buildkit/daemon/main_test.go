@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,12 +30,11 @@ const clientRole = "daemon-test-client"
 // uidVariable is the user that a client process becomes first.
 const uidVariable = "DAEMON_TEST_UID"
 
-// deviceVariable makes a client process one of a machine without a TUN device: "absent", or the path of a cgroup that
-// forbids it.
+// deviceVariable makes a client process one of a machine without a TUN device: "absent", or the path of a cgroup that forbids it.
 const deviceVariable = "DAEMON_TEST_DEVICE"
 
-// hideDevice puts an empty folder where the machine has its TUN device, for a process in a mount namespace of its own,
-// or moves the process into the cgroup.
+// hideDevice puts an empty folder where the machine has its TUN device, for a process in a mount namespace of its own, or
+// moves the process into the cgroup.
 func hideDevice(how string) error {
 	if how == "absent" {
 		return errors.Join(
@@ -47,22 +45,8 @@ func hideDevice(how string) error {
 	return os.WriteFile(filepath.Join(how, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
 }
 
-// runKeeper calls RunKeeper on another thread than the first one of the process. Go may run main on any thread, and a
-// parent-death signal belongs to one.
-func runKeeper() (handled bool, exitCode int) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		handled, exitCode = daemon.RunKeeper(os.Args[1:])
-	}()
-	<-done
-	return handled, exitCode
-}
-
 func TestMain(m *testing.M) {
-	if handled, code := runKeeper(); handled {
+	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
 		os.Exit(code)
 	}
 	if len(os.Args) == 4 && os.Args[1] == clientRole {
@@ -111,7 +95,7 @@ func client(dir, idle string) int {
 		defer lease.Release()
 	}
 	fmt.Fprintln(os.Stdout, leases[0].Endpoint())
-	fmt.Fprintln(os.Stdout, leases[0].OfflineReason())
+	fmt.Fprintln(os.Stdout, leases[0].Offline())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }
@@ -159,7 +143,7 @@ func endsWith(t testing.TB, dir string) {
 func acquire(t testing.TB, o daemon.Options) (*daemon.Lease, []string) {
 	t.Helper()
 	var lines []string
-	o.Note = func(line string) { lines = append(lines, line) }
+	o.Log = func(line string) { lines = append(lines, line) }
 	lease, err := daemon.Acquire(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -1,117 +1,88 @@
-// Package engine puts images into a Docker Engine.
+// Package engine builds in a Docker Engine and loads images into it.
+//
+//	Address    says where an engine is: Current, InContext, AtHost   (address.go)
+//	Engine     connects to it and asks what it can do                 (engine.go, abilities.go)
+//	Builder    runs our BuildKit in a container of it                 (container.go, image.go, programs.go)
+//	Image      goes into it                                           (load.go)
+//
+// Engine.BuildKit returns a client of the BuildKit that is part of the engine.
 package engine
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
+	"io/fs"
+	"net"
 	"time"
 
 	"github.com/moby/moby/client"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// limit bounds the wait for the engine's first answer.
-const limit = 20 * time.Second
+// answerLimit bounds the wait for the engine's first answer.
+const answerLimit = 20 * time.Second
 
-// Image is an image on its way into an engine: a buildkit.Sink for an archive that "docker load" takes.
-type Image struct {
-	*io.PipeWriter
-	ended chan error
+// Engine is a connection to a Docker Engine. The caller closes it.
+type Engine struct {
+	address Address
+	api     *client.Client
 }
 
-var errAborted = errors.New("the build has failed")
+// NoEngineError says that no Docker Engine answers at an address.
+type NoEngineError struct {
+	Address Address
+	Denied  bool // something listens there, and this user may not connect
+	Cause   error
+}
 
-// Load begins to load an image into the engine that DOCKER_HOST names (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), or the one of this
-// machine. Whoever calls it owes a Commit or an Abort.
-//
-// The error names the engine and what to do when nothing answers there.
-func Load(ctx context.Context) (*Image, error) {
-	if err := checkCertificates(); err != nil {
-		return nil, err
+// Error names the address, where it comes from, and the cause.
+func (e *NoEngineError) Error() string {
+	from := ""
+	if e.Address.Source != e.Address.Host {
+		from = " (" + e.Address.Source + ")"
 	}
-	c, err := client.New(client.FromEnv)
+	return fmt.Sprintf("no Docker Engine answers at %s%s: %v", e.Address.Host, from, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *NoEngineError) Unwrap() error { return e.Cause }
+
+// Dial connects to the engine at an address and waits for its first answer, 20 s at most. It returns a *NoEngineError if
+// nothing answers.
+func Dial(ctx context.Context, a Address) (*Engine, error) {
+	options, err := a.options()
 	if err != nil {
-		return nil, fmt.Errorf("docker engine: %w: correct DOCKER_HOST", err)
+		return nil, &NoEngineError{Address: a, Cause: err}
 	}
-	waitCtx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
+	api, err := client.New(options...)
+	if err != nil {
+		return nil, &NoEngineError{Address: a, Cause: err}
+	}
+	waitCtx, stop := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %s", answerLimit))
 	defer stop()
-	if _, err := c.Ping(waitCtx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		_ = c.Close()
-		if ctx.Err() != nil {
+	if _, err := api.Ping(waitCtx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		_ = api.Close()
+		switch {
+		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case waitCtx.Err() != nil:
+			err = context.Cause(waitCtx)
 		}
-		return nil, fmt.Errorf("no Docker Engine answers at %s: %w; start one, set DOCKER_HOST, or leave load out", c.DaemonHost(), err)
+		return nil, &NoEngineError{Address: a, Denied: errors.Is(err, fs.ErrPermission), Cause: dialError(err)}
 	}
-	reader, writer := io.Pipe()
-	image := &Image{PipeWriter: writer, ended: make(chan error, 1)}
-	end := func(err error) {
-		_ = reader.CloseWithError(err) // nobody writes to an engine that has given up
-		image.ended <- err
-	}
-	rescue.Go(end, func() {
-		defer func() { _ = c.Close() }()
-		end(load(ctx, c, reader))
-	})
-	return image, nil
+	return &Engine{address: a, api: api}, nil
 }
 
-// checkCertificates returns an error for a file of DOCKER_CERT_PATH that is not regular or too large: the client opens them by
-// itself, and would wait for the writer of a FIFO.
-func checkCertificates() error {
-	folder := os.Getenv(client.EnvOverrideCertPath)
-	if folder == "" {
-		return nil
+// dialError returns the error of the connection without the advice that the client of the engine wraps around it.
+func dialError(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
 	}
-	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
-		if err := file.Check(filepath.Join(folder, name), file.LimitText); err != nil {
-			return fmt.Errorf("docker engine: %w; correct %s", err, client.EnvOverrideCertPath)
-		}
-	}
-	return nil
+	return err
 }
 
-func load(ctx context.Context, c *client.Client, archive io.Reader) error {
-	result, err := c.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
-	if err == nil {
-		err = errors.Join(failure(result), result.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("loading the image into the Docker Engine at %s: %w", c.DaemonHost(), err)
-	}
-	return nil
-}
+// Address returns where the engine is.
+func (e *Engine) Address() Address { return e.address }
 
-// failure is what the engine says went wrong, in one of the lines of JSON that it answers with.
-func failure(answer io.Reader) error {
-	lines := bufio.NewScanner(answer)
-	for lines.Scan() {
-		var line struct{ Error string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Error != "" {
-			return errors.New(line.Error)
-		}
-	}
-	return lines.Err()
-}
-
-// Commit tells the engine that the archive is complete, and waits until it has the image.
-func (i *Image) Commit() error {
-	_ = i.Close() // of a pipe: does not fail
-	return <-i.ended
-}
-
-// Abort ends the load without an image. The error is why the engine took no more, nil when it would have.
-func (i *Image) Abort() error {
-	_ = i.CloseWithError(errAborted)
-	if err := <-i.ended; !errors.Is(err, errAborted) {
-		return err
-	}
-	return nil
-}
+// Close ends the connection.
+func (e *Engine) Close() error { return e.api.Close() }

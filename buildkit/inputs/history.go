@@ -3,13 +3,14 @@ package inputs
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"io"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
@@ -47,7 +48,7 @@ func (h *History) Remember(hash string, in *Inputs) {
 	known := in.sections()
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		for _, text := range [][]byte{[]byte(name), known[name]} {
-			_, _ = z.Write(canon.AppendField(nil, text)) // a buffer does not fail
+			_, _ = z.Write(append(binary.AppendUvarint(nil, uint64(len(text))), text...)) // a buffer does not fail
 		}
 	}
 	if z.Close() != nil || data.Len() > maxEntryBytes {
@@ -59,7 +60,7 @@ func (h *History) Remember(hash string, in *Inputs) {
 	}
 	defer func() { _ = dir.Close() }()
 	_ = dir.Write(hash, data.Bytes())
-	dir.KeepNewest(maxHistoryBuilds, maxHistoryBytes)
+	source.KeepNewest(dir, maxHistoryBuilds, maxHistoryBytes)
 }
 
 func (h *History) recall(hash string) map[string][]byte {
@@ -91,11 +92,12 @@ func (h *History) recall(hash string) map[string][]byte {
 func decodeSections(data []byte) map[string][]byte {
 	found, name := map[string][]byte{}, ""
 	for i := 0; len(data) > 0; i++ {
-		text, rest, ok := canon.CutField(data)
-		if !ok {
+		n, size := binary.Uvarint(data)
+		if size <= 0 || n > uint64(len(data)-size) {
 			return nil
 		}
-		data = rest
+		text := data[size : size+int(n)]
+		data = data[size+int(n):]
 		if i%2 == 0 {
 			name = string(text)
 		} else {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // sharedKey is the base of the key that tells a daemon which earlier transfer to compare a new one with: the one of the same
@@ -40,7 +39,7 @@ func (k *sharedKey) add(c localContext, scope source.Scope) {
 func (k *sharedKey) String() string {
 	h := sha256.New()
 	for _, f := range k.fields {
-		canon.WriteField(h, f)
+		source.WriteField(h, f)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

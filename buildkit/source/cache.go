@@ -184,5 +184,5 @@ func (r *remembered) save(ctx context.Context) {
 	}
 	defer func() { _ = dir.Close() }()
 	_ = dir.Write(cacheName(r.context), data)
-	dir.KeepNewest(cacheFiles, cacheBytes)
+	KeepNewest(dir, cacheFiles, cacheBytes)
 }

@@ -3,8 +3,6 @@ package source
 import (
 	"bytes"
 	"testing"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // A listing that an earlier version wrote holds less of each digest. What is the same by it is not shown as a change.
@@ -14,7 +12,7 @@ func TestChangesFromAListingByAnEarlierVersion(t *testing.T) {
 	former := func(kind byte, marks ...[]byte) (listing []byte) {
 		for i, path := range []string{"a", "b"} {
 			for _, text := range [][]byte{[]byte(path), {kind}, modeMark(0o644), marks[i]} {
-				listing = canon.AppendField(listing, text)
+				listing = appendText(listing, text)
 			}
 		}
 		return listing

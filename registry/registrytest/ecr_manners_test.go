@@ -24,10 +24,9 @@ func TestECRManners(t *testing.T) {
 	t.Parallel()
 	image, index := registrytest.Image(t, "linux/amd64"), registrytest.Index(t, "linux/amd64", "linux/arm64")
 	other := registrytest.Image(t, "linux/amd64")
-	artifact := mutate.Subject(other, v1.Descriptor{MediaType: "application/vnd.oci.image.manifest.v1+json",
-		Digest: v1.Hash{
-			Algorithm: "sha256", Hex: strings.Repeat("0", 64),
-		}}).(v1.Image)
+	artifact := mutate.Subject(other, v1.Descriptor{MediaType: "application/vnd.oci.image.manifest.v1+json", Digest: v1.Hash{
+		Algorithm: "sha256", Hex: strings.Repeat("0", 64),
+	}}).(v1.Image)
 	write := func(name string, content v1.Image) func(*testing.T, *registrytest.ECR, remote.Option) error {
 		return func(t *testing.T, e *registrytest.ECR, auth remote.Option) error {
 			return remote.Write(reference(t, e, name), content, auth)
@@ -38,36 +37,21 @@ func TestECRManners(t *testing.T) {
 		act     func(t *testing.T, e *registrytest.ECR, auth remote.Option) error
 		want    string
 	}{
-		"missing repository": {nil, write("absent:1", image), "404 NAME_UNKNOWN"},
-		"created on push": {func(_ *testing.T, e *registrytest.ECR) { e.CreateOnPush("team") },
-			write("team/sub/app:1", image), "<nil>"},
-		"no template for it": {
-			func(_ *testing.T, e *registrytest.ECR) { e.CreateOnPush("team") },
-			write("other/app:1", image), "404 NAME_UNKNOWN",
-		},
-		// the client looks before it writes
-		"tag again":                    {push("app:1", image), write("app:1", image), "<nil>"},
+		"missing repository":           {nil, write("absent:1", image), "404 NAME_UNKNOWN"},
+		"created on push":              {func(_ *testing.T, e *registrytest.ECR) { e.CreateOnPush("team") }, write("team/sub/app:1", image), "<nil>"},
+		"no template for it":           {func(_ *testing.T, e *registrytest.ECR) { e.CreateOnPush("team") }, write("other/app:1", image), "404 NAME_UNKNOWN"},
+		"tag again":                    {push("app:1", image), write("app:1", image), "<nil>"}, // the client looks before it writes
 		"immutable tag, another image": {push("fixed:1", other), write("fixed:1", image), "400 TAG_INVALID"},
 		"immutable tag, excluded":      {push("fixed:cache-1", other), write("fixed:cache-1", image), "<nil>"},
 		"mutable tag, excluded":        {push("loose:v1", other), write("loose:v1", image), "400 TAG_INVALID"},
 		"artifact":                     {nil, write("app:1", artifact), "405 UNSUPPORTED"},
-		"action denied": {
-			func(_ *testing.T, e *registrytest.ECR) { e.Deny("ecr:PutImage") },
-			write("app:1", image), "403 DENIED",
-		},
-		"expired token": {
-			func(_ *testing.T, e *registrytest.ECR) { e.Advance(12 * time.Hour) },
-			write("app:1", image), "403",
-		},
-		"before the token expires": {
-			func(_ *testing.T, e *registrytest.ECR) { e.Advance(11 * time.Hour) },
-			write("app:1", image), "<nil>",
-		},
-		"archived": {archive(image), head("app:1"), "404"},
-		"archived and pushed once again": {archive(image),
-			func(t *testing.T, e *registrytest.ECR, auth remote.Option) error {
-				return errors.Join(write("app:1", image)(t, e, auth), head("app:1")(t, e, auth))
-			}, "<nil>"},
+		"action denied":                {func(_ *testing.T, e *registrytest.ECR) { e.Deny("ecr:PutImage") }, write("app:1", image), "403 DENIED"},
+		"expired token":                {func(_ *testing.T, e *registrytest.ECR) { e.Advance(12 * time.Hour) }, write("app:1", image), "403"},
+		"before the token expires":     {func(_ *testing.T, e *registrytest.ECR) { e.Advance(11 * time.Hour) }, write("app:1", image), "<nil>"},
+		"archived":                     {archive(image), head("app:1"), "404"},
+		"archived and pushed once again": {archive(image), func(t *testing.T, e *registrytest.ECR, auth remote.Option) error {
+			return errors.Join(write("app:1", image)(t, e, auth), head("app:1")(t, e, auth))
+		}, "<nil>"},
 		"delete": {push("app:1", image), func(t *testing.T, e *registrytest.ECR, auth remote.Option) error {
 			return remote.Delete(reference(t, e, "app:1"), auth)
 		}, "405 UNSUPPORTED"},
@@ -126,8 +110,7 @@ func TestECRRefusesTheSameAgain(t *testing.T) {
 	e.Push(t, "app:1", image)
 	content, _ := image.RawManifest()
 	status, body := send(t, e, login(t, e), http.MethodPut, "/v2/app/manifests/1", string(content))
-	if status != http.StatusBadRequest || !strings.Contains(body,
-		"cannot be overwritten because the repository is immutable") {
+	if status != http.StatusBadRequest || !strings.Contains(body, "cannot be overwritten because the repository is immutable") {
 		t.Error(status, body)
 	}
 }
@@ -136,8 +119,7 @@ func TestECRCutsOffMissing(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
 	e.CutOffMissing()
-	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, e.Endpoint()+"/v2/absent/blobs/uploads/",
-		http.NoBody)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, e.Endpoint()+"/v2/absent/blobs/uploads/", http.NoBody)
 	config, _ := login(t, e).Authorization()
 	req.SetBasicAuth(config.Username, config.Password)
 	resp, err := http.DefaultClient.Do(req)
@@ -153,8 +135,7 @@ func TestECRCutsOffMissing(t *testing.T) {
 const accepted = "application/vnd.oci.image.manifest.v1+json,application/vnd.oci.image.index.v1+json"
 
 // send is one request with a login and a manifest in it.
-func send(t *testing.T, e interface{ Host() string }, auth authn.Authenticator, method, path,
-	content string) (status int, body string) {
+func send(t *testing.T, e interface{ Host() string }, auth authn.Authenticator, method, path, content string) (status int, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+e.Host()+path, strings.NewReader(content))
 	if err != nil {

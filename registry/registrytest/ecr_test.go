@@ -95,8 +95,7 @@ func TestECRAPI(t *testing.T) {
 	if _, ok := errors.AsType[*types.RepositoryAlreadyExistsException](err); !ok {
 		t.Error(err)
 	}
-	described, err := client.DescribeRepositories(ctx,
-		&ecr.DescribeRepositoriesInput{RepositoryNames: []string{"team/app"}})
+	described, err := client.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{"team/app"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,24 +103,18 @@ func TestECRAPI(t *testing.T) {
 		*got.ImageTagMutabilityExclusionFilters[0].Filter != "cache-*" || *got.RegistryId != registrytest.Account {
 		t.Errorf("%+v", got)
 	}
-	_, err = client.PutImageTagMutability(ctx, &ecr.PutImageTagMutabilityInput{RepositoryName: app,
-		ImageTagMutability: "MUTABLE"})
-	if err != nil {
+	if _, err := client.PutImageTagMutability(ctx, &ecr.PutImageTagMutabilityInput{RepositoryName: app, ImageTagMutability: "MUTABLE"}); err != nil {
 		t.Error(err)
 	}
 	digest := e.Push(t, "team/app:1", registrytest.Image(t, "linux/amd64"))
-	images, err := client.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: app,
-		ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("1")}}})
+	images, err := client.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: app, ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("1")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := images.ImageDetails[0]
-	if *got.ImageDigest != digest || got.ImageStatus != types.ImageStatusActive ||
-		!slices.Equal(got.ImageTags, []string{"1"}) {
+	if got := images.ImageDetails[0]; *got.ImageDigest != digest || got.ImageStatus != types.ImageStatusActive || !slices.Equal(got.ImageTags, []string{"1"}) {
 		t.Errorf("%+v", got)
 	}
-	_, err = client.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: app,
-		ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("2")}}})
+	_, err = client.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: app, ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("2")}}})
 	if _, ok := errors.AsType[*types.ImageNotFoundException](err); !ok {
 		t.Error(err)
 	}
@@ -147,8 +140,7 @@ func TestECRDeletes(t *testing.T) {
 	}
 	child, _ := index.Image(children.Manifests[0].Digest)
 	e.Push(t, "app:child", child)
-	for tag, want := range map[string]string{"absent": "ImageNotFound", "child": "ImageReferencedByManifestList",
-		"1": "", "2": ""} {
+	for tag, want := range map[string]string{"absent": "ImageNotFound", "child": "ImageReferencedByManifestList", "1": "", "2": ""} {
 		answer, err := sdk(e).BatchDeleteImage(t.Context(), &ecr.BatchDeleteImageInput{
 			RepositoryName: aws.String("app"), ImageIds: []types.ImageIdentifier{{ImageTag: aws.String(tag)}},
 		})

@@ -21,16 +21,14 @@ func TestRules(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	manifest, _ := registrytest.Image(t, "linux/amd64").RawManifest()
-	r.Inject(registrytest.Rule{Method: http.MethodGet, Path: "/manifests/", Times: 2,
-		Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "no", "7")})
+	r.Inject(registrytest.Rule{Method: http.MethodGet, Path: "/manifests/", Times: 2, Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "no", "7")})
 	for i, want := range []int{429, 429, 404} {
 		if got, _ := send(t, r, authn.Anonymous, http.MethodGet, "/v2/app/manifests/1", ""); got != want {
 			t.Errorf("request %d: %d, want %d", i, got, want)
 		}
 	}
 	r.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Lose})
-	for path, want := range map[string]int{"/v2/app/manifests/1": http.StatusCreated,
-		"/v2/app/blobs/uploads/1": http.StatusCreated} {
+	for path, want := range map[string]int{"/v2/app/manifests/1": http.StatusCreated, "/v2/app/blobs/uploads/1": http.StatusCreated} {
 		if got, _ := send(t, r, authn.Anonymous, http.MethodPut, path, string(manifest)); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}

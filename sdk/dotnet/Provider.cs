@@ -96,6 +96,12 @@ namespace PulumiBuildkit.Buildkit
             set => _registries = value;
         }
 
+        /// <summary>
+        /// Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+        /// </summary>
+        [Input("tls", json: true)]
+        public Input<Inputs.TLSArgs>? Tls { get; set; }
+
         public ProviderArgs()
         {
         }

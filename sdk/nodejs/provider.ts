@@ -44,6 +44,7 @@ export class Provider extends pulumi.ProviderResource {
             resourceInputs["host"] = args?.host;
             resourceInputs["maxParallelBuilds"] = pulumi.output(args?.maxParallelBuilds).apply(JSON.stringify);
             resourceInputs["registries"] = pulumi.output(args?.registries).apply(JSON.stringify);
+            resourceInputs["tls"] = pulumi.output(args?.tls).apply(JSON.stringify);
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         super(Provider.__pulumiType, name, resourceInputs, opts);
@@ -78,4 +79,8 @@ export interface ProviderArgs {
      * Logins for registries, for every image. An image's own login for the same host comes first.
      */
     registries?: pulumi.Input<pulumi.Input<inputs.RegistryArgs>[]>;
+    /**
+     * Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+     */
+    tls?: pulumi.Input<inputs.TLSArgs>;
 }

@@ -15,8 +15,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// Daemon is one embedded daemon with a cache of its own that the tests of a package share. The first test that asks for
-// it starts it.
+// Daemon is one embedded daemon with a cache of its own that the tests of a package share. The first test that asks for it starts it.
 type Daemon struct {
 	Dir string // set by Main
 
@@ -70,10 +69,9 @@ func (d *Daemon) end() error {
 	return nil
 }
 
-// Main is for TestMain of a package one level below the root: it runs the tests with bin/ on their PATH, everything
-// they write, caches included, in one folder, which it removes when the daemons have ended. The last daemon is that of
-// code that is not told of another. It returns the exit code, or does not return where this process is the keeper of a
-// daemon.
+// Main is for TestMain of a package: it runs the tests with bin/ on their PATH, everything they write, caches
+// included, in one folder, which it removes when the daemons have ended. The last daemon is that of code that is not told of another. It
+// returns the exit code, or does not return where this process is the keeper of a daemon.
 func Main(m *testing.M, daemons ...*Daemon) int {
 	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
 		os.Exit(code)
@@ -87,7 +85,7 @@ func Main(m *testing.M, daemons ...*Daemon) int {
 }
 
 func run(m *testing.M, daemons []*Daemon) (code int, err error) {
-	bin, err := filepath.Abs("../bin")
+	root, err := findRoot()
 	if err != nil {
 		return 1, err
 	}
@@ -103,11 +101,28 @@ func run(m *testing.M, daemons []*Daemon) (code int, err error) {
 		}
 		defer func() { err = errors.Join(err, d.end()) }()
 	}
-	if err := os.Setenv("PATH", bin+":"+os.Getenv("PATH")); err != nil {
+	if err := os.Setenv("PATH", filepath.Join(root, "bin")+":"+os.Getenv("PATH")); err != nil {
 		return 1, err
 	}
 	if err := os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
+}
+
+// findRoot returns the folder of this module.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no go.mod in this folder or above: run the tests in their package")
+		}
+		dir = filepath.Dir(dir)
+	}
 }

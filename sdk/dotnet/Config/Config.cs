@@ -92,6 +92,16 @@ namespace PulumiBuildkit.Buildkit
             set => _registries.Set(value);
         }
 
+        private static readonly __Value<Types.TLS?> _tls = new __Value<Types.TLS?>(() => __config.GetObject<Types.TLS>("tls"));
+        /// <summary>
+        /// Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+        /// </summary>
+        public static Types.TLS? Tls
+        {
+            get => _tls.Get();
+            set => _tls.Set(value);
+        }
+
         public static class Types
         {
 
@@ -141,6 +151,26 @@ namespace PulumiBuildkit.Buildkit
             /// User name.
             /// </summary>
                 public string? Username { get; set; } = null!;
+            }
+
+             public class TLS
+             {
+            /// <summary>
+            /// The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+            /// </summary>
+                public string? Ca { get; set; } = null!;
+            /// <summary>
+            /// The client certificate. It needs `key`.
+            /// </summary>
+                public string? Cert { get; set; } = null!;
+            /// <summary>
+            /// The private key of `cert`.
+            /// </summary>
+                public string? Key { get; set; } = null!;
+            /// <summary>
+            /// The name in the builder's certificate. Defaults to the host of the endpoint.
+            /// </summary>
+                public string? ServerName { get; set; } = null!;
             }
         }
     }

@@ -12,15 +12,27 @@ namespace PulumiBuildkit.Buildkit.Inputs
 {
 
     /// <summary>
-    /// The BuildKit daemon that builds.
+    /// The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
     /// </summary>
     public sealed class BuilderArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+        /// Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
         /// </summary>
         [Input("endpoint")]
         public Input<string>? Endpoint { get; set; }
+
+        /// <summary>
+        /// Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+        /// </summary>
+        [Input("name")]
+        public Input<string>? Name { get; set; }
+
+        /// <summary>
+        /// Certificates for a `tcp://` endpoint. Defaults to no TLS.
+        /// </summary>
+        [Input("tls")]
+        public Input<Inputs.TLSArgs>? Tls { get; set; }
 
         public BuilderArgs()
         {

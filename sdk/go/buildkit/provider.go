@@ -47,6 +47,8 @@ type providerArgs struct {
 	MaxParallelBuilds *int `pulumi:"maxParallelBuilds"`
 	// Logins for registries, for every image. An image's own login for the same host comes first.
 	Registries []Registry `pulumi:"registries"`
+	// Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+	Tls *TLS `pulumi:"tls"`
 }
 
 // The set of arguments for constructing a Provider resource.
@@ -63,6 +65,8 @@ type ProviderArgs struct {
 	MaxParallelBuilds pulumi.IntPtrInput
 	// Logins for registries, for every image. An image's own login for the same host comes first.
 	Registries RegistryArrayInput
+	// Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+	Tls TLSPtrInput
 }
 
 func (ProviderArgs) ElementType() reflect.Type {

@@ -172,10 +172,14 @@ func (o BuildContextPtrOutput) Named() NamedContextMapOutput {
 	}).(NamedContextMapOutput)
 }
 
-// The BuildKit daemon that builds.
+// The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
 type Builder struct {
-	// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+	// Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
 	Endpoint *string `pulumi:"endpoint"`
+	// Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+	Name *string `pulumi:"name"`
+	// Certificates for a `tcp://` endpoint. Defaults to no TLS.
+	Tls *TLS `pulumi:"tls"`
 }
 
 // BuilderInput is an input type that accepts BuilderArgs and BuilderOutput values.
@@ -189,10 +193,14 @@ type BuilderInput interface {
 	ToBuilderOutputWithContext(context.Context) BuilderOutput
 }
 
-// The BuildKit daemon that builds.
+// The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
 type BuilderArgs struct {
-	// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+	// Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
 	Endpoint pulumi.StringPtrInput `pulumi:"endpoint"`
+	// Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+	Name pulumi.StringPtrInput `pulumi:"name"`
+	// Certificates for a `tcp://` endpoint. Defaults to no TLS.
+	Tls TLSPtrInput `pulumi:"tls"`
 }
 
 func (BuilderArgs) ElementType() reflect.Type {
@@ -248,7 +256,7 @@ func (i *builderPtrType) ToBuilderPtrOutputWithContext(ctx context.Context) Buil
 	return pulumi.ToOutputWithContext(ctx, i).(BuilderPtrOutput)
 }
 
-// The BuildKit daemon that builds.
+// The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
 type BuilderOutput struct{ *pulumi.OutputState }
 
 func (BuilderOutput) ElementType() reflect.Type {
@@ -273,9 +281,19 @@ func (o BuilderOutput) ToBuilderPtrOutputWithContext(ctx context.Context) Builde
 	}).(BuilderPtrOutput)
 }
 
-// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+// Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
 func (o BuilderOutput) Endpoint() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Builder) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
+}
+
+// Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+func (o BuilderOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Builder) *string { return v.Name }).(pulumi.StringPtrOutput)
+}
+
+// Certificates for a `tcp://` endpoint. Defaults to no TLS.
+func (o BuilderOutput) Tls() TLSPtrOutput {
+	return o.ApplyT(func(v Builder) *TLS { return v.Tls }).(TLSPtrOutput)
 }
 
 type BuilderPtrOutput struct{ *pulumi.OutputState }
@@ -302,7 +320,7 @@ func (o BuilderPtrOutput) Elem() BuilderOutput {
 	}).(BuilderOutput)
 }
 
-// Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+// Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
 func (o BuilderPtrOutput) Endpoint() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Builder) *string {
 		if v == nil {
@@ -310,6 +328,26 @@ func (o BuilderPtrOutput) Endpoint() pulumi.StringPtrOutput {
 		}
 		return v.Endpoint
 	}).(pulumi.StringPtrOutput)
+}
+
+// Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+func (o BuilderPtrOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Builder) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Name
+	}).(pulumi.StringPtrOutput)
+}
+
+// Certificates for a `tcp://` endpoint. Defaults to no TLS.
+func (o BuilderPtrOutput) Tls() TLSPtrOutput {
+	return o.ApplyT(func(v *Builder) *TLS {
+		if v == nil {
+			return nil
+		}
+		return v.Tls
+	}).(TLSPtrOutput)
 }
 
 // A cache to import: exactly one kind.
@@ -5953,6 +5991,203 @@ func (o SecretSourceMapOutput) MapIndex(k pulumi.StringInput) SecretSourceOutput
 	}).(SecretSourceOutput)
 }
 
+// Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
+type TLS struct {
+	// The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+	Ca *string `pulumi:"ca"`
+	// The client certificate. It needs `key`.
+	Cert *string `pulumi:"cert"`
+	// The private key of `cert`.
+	Key *string `pulumi:"key"`
+	// The name in the builder's certificate. Defaults to the host of the endpoint.
+	ServerName *string `pulumi:"serverName"`
+}
+
+// TLSInput is an input type that accepts TLSArgs and TLSOutput values.
+// You can construct a concrete instance of `TLSInput` via:
+//
+//	TLSArgs{...}
+type TLSInput interface {
+	pulumi.Input
+
+	ToTLSOutput() TLSOutput
+	ToTLSOutputWithContext(context.Context) TLSOutput
+}
+
+// Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
+type TLSArgs struct {
+	// The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+	Ca pulumi.StringPtrInput `pulumi:"ca"`
+	// The client certificate. It needs `key`.
+	Cert pulumi.StringPtrInput `pulumi:"cert"`
+	// The private key of `cert`.
+	Key pulumi.StringPtrInput `pulumi:"key"`
+	// The name in the builder's certificate. Defaults to the host of the endpoint.
+	ServerName pulumi.StringPtrInput `pulumi:"serverName"`
+}
+
+func (TLSArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*TLS)(nil)).Elem()
+}
+
+func (i TLSArgs) ToTLSOutput() TLSOutput {
+	return i.ToTLSOutputWithContext(context.Background())
+}
+
+func (i TLSArgs) ToTLSOutputWithContext(ctx context.Context) TLSOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(TLSOutput)
+}
+
+func (i TLSArgs) ToTLSPtrOutput() TLSPtrOutput {
+	return i.ToTLSPtrOutputWithContext(context.Background())
+}
+
+func (i TLSArgs) ToTLSPtrOutputWithContext(ctx context.Context) TLSPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(TLSOutput).ToTLSPtrOutputWithContext(ctx)
+}
+
+// TLSPtrInput is an input type that accepts TLSArgs, TLSPtr and TLSPtrOutput values.
+// You can construct a concrete instance of `TLSPtrInput` via:
+//
+//	        TLSArgs{...}
+//
+//	or:
+//
+//	        nil
+type TLSPtrInput interface {
+	pulumi.Input
+
+	ToTLSPtrOutput() TLSPtrOutput
+	ToTLSPtrOutputWithContext(context.Context) TLSPtrOutput
+}
+
+type tlsPtrType TLSArgs
+
+func TLSPtr(v *TLSArgs) TLSPtrInput {
+	return (*tlsPtrType)(v)
+}
+
+func (*tlsPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**TLS)(nil)).Elem()
+}
+
+func (i *tlsPtrType) ToTLSPtrOutput() TLSPtrOutput {
+	return i.ToTLSPtrOutputWithContext(context.Background())
+}
+
+func (i *tlsPtrType) ToTLSPtrOutputWithContext(ctx context.Context) TLSPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(TLSPtrOutput)
+}
+
+// Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
+type TLSOutput struct{ *pulumi.OutputState }
+
+func (TLSOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*TLS)(nil)).Elem()
+}
+
+func (o TLSOutput) ToTLSOutput() TLSOutput {
+	return o
+}
+
+func (o TLSOutput) ToTLSOutputWithContext(ctx context.Context) TLSOutput {
+	return o
+}
+
+func (o TLSOutput) ToTLSPtrOutput() TLSPtrOutput {
+	return o.ToTLSPtrOutputWithContext(context.Background())
+}
+
+func (o TLSOutput) ToTLSPtrOutputWithContext(ctx context.Context) TLSPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v TLS) *TLS {
+		return &v
+	}).(TLSPtrOutput)
+}
+
+// The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+func (o TLSOutput) Ca() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v TLS) *string { return v.Ca }).(pulumi.StringPtrOutput)
+}
+
+// The client certificate. It needs `key`.
+func (o TLSOutput) Cert() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v TLS) *string { return v.Cert }).(pulumi.StringPtrOutput)
+}
+
+// The private key of `cert`.
+func (o TLSOutput) Key() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v TLS) *string { return v.Key }).(pulumi.StringPtrOutput)
+}
+
+// The name in the builder's certificate. Defaults to the host of the endpoint.
+func (o TLSOutput) ServerName() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v TLS) *string { return v.ServerName }).(pulumi.StringPtrOutput)
+}
+
+type TLSPtrOutput struct{ *pulumi.OutputState }
+
+func (TLSPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**TLS)(nil)).Elem()
+}
+
+func (o TLSPtrOutput) ToTLSPtrOutput() TLSPtrOutput {
+	return o
+}
+
+func (o TLSPtrOutput) ToTLSPtrOutputWithContext(ctx context.Context) TLSPtrOutput {
+	return o
+}
+
+func (o TLSPtrOutput) Elem() TLSOutput {
+	return o.ApplyT(func(v *TLS) TLS {
+		if v != nil {
+			return *v
+		}
+		var ret TLS
+		return ret
+	}).(TLSOutput)
+}
+
+// The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+func (o TLSPtrOutput) Ca() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *TLS) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Ca
+	}).(pulumi.StringPtrOutput)
+}
+
+// The client certificate. It needs `key`.
+func (o TLSPtrOutput) Cert() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *TLS) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Cert
+	}).(pulumi.StringPtrOutput)
+}
+
+// The private key of `cert`.
+func (o TLSPtrOutput) Key() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *TLS) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Key
+	}).(pulumi.StringPtrOutput)
+}
+
+// The name in the builder's certificate. Defaults to the host of the endpoint.
+func (o TLSPtrOutput) ServerName() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *TLS) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ServerName
+	}).(pulumi.StringPtrOutput)
+}
+
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BuildContextInput)(nil)).Elem(), BuildContextArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BuildContextPtrInput)(nil)).Elem(), BuildContextArgs{})
@@ -6016,6 +6251,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*SSHArrayInput)(nil)).Elem(), SSHArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SecretSourceInput)(nil)).Elem(), SecretSourceArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SecretSourceMapInput)(nil)).Elem(), SecretSourceMap{})
+	pulumi.RegisterInputType(reflect.TypeOf((*TLSInput)(nil)).Elem(), TLSArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*TLSPtrInput)(nil)).Elem(), TLSArgs{})
 	pulumi.RegisterOutputType(BuildContextOutput{})
 	pulumi.RegisterOutputType(BuildContextPtrOutput{})
 	pulumi.RegisterOutputType(BuilderOutput{})
@@ -6080,4 +6317,6 @@ func init() {
 	pulumi.RegisterOutputType(SSHArrayOutput{})
 	pulumi.RegisterOutputType(SecretSourceOutput{})
 	pulumi.RegisterOutputType(SecretSourceMapOutput{})
+	pulumi.RegisterOutputType(TLSOutput{})
+	pulumi.RegisterOutputType(TLSPtrOutput{})
 }

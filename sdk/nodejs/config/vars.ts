@@ -76,3 +76,14 @@ Object.defineProperty(exports, "registries", {
     enumerable: true,
 });
 
+/**
+ * Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+ */
+export declare const tls: outputs.TLS | undefined;
+Object.defineProperty(exports, "tls", {
+    get() {
+        return __config.getObject<outputs.TLS>("tls");
+    },
+    enumerable: true,
+});
+

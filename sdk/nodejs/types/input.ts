@@ -21,13 +21,21 @@ export interface BuildContextArgs {
 }
 
 /**
- * The BuildKit daemon that builds.
+ * The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
  */
 export interface BuilderArgs {
     /**
-     * Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+     * Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
      */
     endpoint?: pulumi.Input<string>;
+    /**
+     * Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+     */
+    name?: pulumi.Input<string>;
+    /**
+     * Certificates for a `tcp://` endpoint. Defaults to no TLS.
+     */
+    tls?: pulumi.Input<inputs.TLSArgs>;
 }
 
 /**
@@ -754,4 +762,26 @@ export interface SecretSourceArgs {
      * Path of a file, relative to the program. The secret is its content, with line breaks.
      */
     file?: pulumi.Input<string>;
+}
+
+/**
+ * Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
+ */
+export interface TLSArgs {
+    /**
+     * The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+     */
+    ca?: pulumi.Input<string>;
+    /**
+     * The client certificate. It needs `key`.
+     */
+    cert?: pulumi.Input<string>;
+    /**
+     * The private key of `cert`.
+     */
+    key?: pulumi.Input<string>;
+    /**
+     * The name in the builder's certificate. Defaults to the host of the endpoint.
+     */
+    serverName?: pulumi.Input<string>;
 }

@@ -356,3 +356,25 @@ export interface SBOM {
     generator: string;
 }
 
+/**
+ * Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
+ */
+export interface TLS {
+    /**
+     * The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+     */
+    ca?: string;
+    /**
+     * The client certificate. It needs `key`.
+     */
+    cert?: string;
+    /**
+     * The private key of `cert`.
+     */
+    key?: string;
+    /**
+     * The name in the builder's certificate. Defaults to the host of the endpoint.
+     */
+    serverName?: string;
+}
+

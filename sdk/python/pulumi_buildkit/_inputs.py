@@ -78,6 +78,8 @@ __all__ = [
     'SSHArgsDict',
     'SecretSourceArgs',
     'SecretSourceArgsDict',
+    'TLSArgs',
+    'TLSArgsDict',
 ]
 
 class BuildContextArgsDict(TypedDict):
@@ -136,36 +138,76 @@ class BuildContextArgs:
 
 class BuilderArgsDict(TypedDict):
     """
-    The BuildKit daemon that builds.
+    The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
     """
     endpoint: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+    Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
+    """
+    name: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+    """
+    tls: NotRequired[pulumi.Input['TLSArgsDict']]
+    """
+    Certificates for a `tcp://` endpoint. Defaults to no TLS.
     """
 
 @pulumi.input_type
 class BuilderArgs:
     def __init__(__self__, *,
-                 endpoint: Optional[pulumi.Input[_builtins.str]] = None):
+                 endpoint: Optional[pulumi.Input[_builtins.str]] = None,
+                 name: Optional[pulumi.Input[_builtins.str]] = None,
+                 tls: Optional[pulumi.Input['TLSArgs']] = None):
         """
-        The BuildKit daemon that builds.
+        The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
 
-        :param pulumi.Input[_builtins.str] endpoint: Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+        :param pulumi.Input[_builtins.str] endpoint: Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
+        :param pulumi.Input[_builtins.str] name: Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+        :param pulumi.Input['TLSArgs'] tls: Certificates for a `tcp://` endpoint. Defaults to no TLS.
         """
         if endpoint is not None:
             pulumi.set(__self__, "endpoint", endpoint)
+        if name is not None:
+            pulumi.set(__self__, "name", name)
+        if tls is not None:
+            pulumi.set(__self__, "tls", tls)
 
     @_builtins.property
     @pulumi.getter
     def endpoint(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+        Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
         """
         return pulumi.get(self, "endpoint")
 
     @endpoint.setter
     def endpoint(self, value: Optional[pulumi.Input[_builtins.str]]):
         pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tls(self) -> Optional[pulumi.Input['TLSArgs']]:
+        """
+        Certificates for a `tcp://` endpoint. Defaults to no TLS.
+        """
+        return pulumi.get(self, "tls")
+
+    @tls.setter
+    def tls(self, value: Optional[pulumi.Input['TLSArgs']]):
+        pulumi.set(self, "tls", value)
 
 
 class CacheFromAzureBlobArgsDict(TypedDict):
@@ -3319,5 +3361,99 @@ class SecretSourceArgs:
     @file.setter
     def file(self, value: Optional[pulumi.Input[_builtins.str]]):
         pulumi.set(self, "file", value)
+
+
+class TLSArgsDict(TypedDict):
+    """
+    Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
+    """
+    ca: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+    """
+    cert: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The client certificate. It needs `key`.
+    """
+    key: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The private key of `cert`.
+    """
+    server_name: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The name in the builder's certificate. Defaults to the host of the endpoint.
+    """
+
+@pulumi.input_type
+class TLSArgs:
+    def __init__(__self__, *,
+                 ca: Optional[pulumi.Input[_builtins.str]] = None,
+                 cert: Optional[pulumi.Input[_builtins.str]] = None,
+                 key: Optional[pulumi.Input[_builtins.str]] = None,
+                 server_name: Optional[pulumi.Input[_builtins.str]] = None):
+        """
+        Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
+
+        :param pulumi.Input[_builtins.str] ca: The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+        :param pulumi.Input[_builtins.str] cert: The client certificate. It needs `key`.
+        :param pulumi.Input[_builtins.str] key: The private key of `cert`.
+        :param pulumi.Input[_builtins.str] server_name: The name in the builder's certificate. Defaults to the host of the endpoint.
+        """
+        if ca is not None:
+            pulumi.set(__self__, "ca", ca)
+        if cert is not None:
+            pulumi.set(__self__, "cert", cert)
+        if key is not None:
+            pulumi.set(__self__, "key", key)
+        if server_name is not None:
+            pulumi.set(__self__, "server_name", server_name)
+
+    @_builtins.property
+    @pulumi.getter
+    def ca(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+        """
+        return pulumi.get(self, "ca")
+
+    @ca.setter
+    def ca(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "ca", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def cert(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The client certificate. It needs `key`.
+        """
+        return pulumi.get(self, "cert")
+
+    @cert.setter
+    def cert(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "cert", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def key(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The private key of `cert`.
+        """
+        return pulumi.get(self, "key")
+
+    @key.setter
+    def key(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="serverName")
+    def server_name(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The name in the builder's certificate. Defaults to the host of the endpoint.
+        """
+        return pulumi.get(self, "server_name")
+
+    @server_name.setter
+    def server_name(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "server_name", value)
 
 

@@ -30,6 +30,7 @@ __all__ = [
     'Provenance',
     'Registry',
     'SBOM',
+    'TLS',
 ]
 
 @pulumi.output_type
@@ -1107,5 +1108,65 @@ class SBOM(dict):
         The image that makes the list. The builder pulls and runs it. BuildKit's own is `docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.
         """
         return pulumi.get(self, "generator")
+
+
+@pulumi.output_type
+class TLS(dict):
+    """
+    Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
+    """
+    def __init__(__self__, *,
+                 ca: Optional[_builtins.str] = None,
+                 cert: Optional[_builtins.str] = None,
+                 key: Optional[_builtins.str] = None,
+                 server_name: Optional[_builtins.str] = None):
+        """
+        Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
+
+        :param _builtins.str ca: The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+        :param _builtins.str cert: The client certificate. It needs `key`.
+        :param _builtins.str key: The private key of `cert`.
+        :param _builtins.str server_name: The name in the builder's certificate. Defaults to the host of the endpoint.
+        """
+        if ca is not None:
+            pulumi.set(__self__, "ca", ca)
+        if cert is not None:
+            pulumi.set(__self__, "cert", cert)
+        if key is not None:
+            pulumi.set(__self__, "key", key)
+        if server_name is not None:
+            pulumi.set(__self__, "server_name", server_name)
+
+    @_builtins.property
+    @pulumi.getter
+    def ca(self) -> Optional[_builtins.str]:
+        """
+        The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+        """
+        return pulumi.get(self, "ca")
+
+    @_builtins.property
+    @pulumi.getter
+    def cert(self) -> Optional[_builtins.str]:
+        """
+        The client certificate. It needs `key`.
+        """
+        return pulumi.get(self, "cert")
+
+    @_builtins.property
+    @pulumi.getter
+    def key(self) -> Optional[_builtins.str]:
+        """
+        The private key of `cert`.
+        """
+        return pulumi.get(self, "key")
+
+    @_builtins.property
+    @pulumi.getter(name="serverName")
+    def server_name(self) -> Optional[_builtins.str]:
+        """
+        The name in the builder's certificate. Defaults to the host of the endpoint.
+        """
+        return pulumi.get(self, "server_name")
 
 

@@ -25,7 +25,8 @@ class ProviderArgs:
                  frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
-                 registries: Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]] = None):
+                 registries: Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]] = None,
+                 tls: Optional[pulumi.Input['TLSArgs']] = None):
         """
         The set of arguments for constructing a Provider resource.
 
@@ -35,6 +36,7 @@ class ProviderArgs:
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.
         :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
         :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, for every image. An image's own login for the same host comes first.
+        :param pulumi.Input['TLSArgs'] tls: Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
         """
         if allow_insecure_tcp is not None:
             pulumi.set(__self__, "allow_insecure_tcp", allow_insecure_tcp)
@@ -48,6 +50,8 @@ class ProviderArgs:
             pulumi.set(__self__, "max_parallel_builds", max_parallel_builds)
         if registries is not None:
             pulumi.set(__self__, "registries", registries)
+        if tls is not None:
+            pulumi.set(__self__, "tls", tls)
 
     @_builtins.property
     @pulumi.getter(name="allowInsecureTcp")
@@ -121,6 +125,18 @@ class ProviderArgs:
     def registries(self, value: Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]]):
         pulumi.set(self, "registries", value)
 
+    @_builtins.property
+    @pulumi.getter
+    def tls(self) -> Optional[pulumi.Input['TLSArgs']]:
+        """
+        Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+        """
+        return pulumi.get(self, "tls")
+
+    @tls.setter
+    def tls(self, value: Optional[pulumi.Input['TLSArgs']]):
+        pulumi.set(self, "tls", value)
+
 
 @pulumi.type_token("pulumi:providers:buildkit")
 class Provider(pulumi.ProviderResource):
@@ -134,6 +150,7 @@ class Provider(pulumi.ProviderResource):
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
+                 tls: Optional[pulumi.Input[Union['TLSArgs', 'TLSArgsDict']]] = None,
                  __props__=None):
         """
         Create a Buildkit resource with the given unique name, props, and options.
@@ -146,6 +163,7 @@ class Provider(pulumi.ProviderResource):
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.
         :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, for every image. An image's own login for the same host comes first.
+        :param pulumi.Input[Union['TLSArgs', 'TLSArgsDict']] tls: Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
         """
         ...
     @overload
@@ -177,6 +195,7 @@ class Provider(pulumi.ProviderResource):
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
+                 tls: Optional[pulumi.Input[Union['TLSArgs', 'TLSArgsDict']]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -192,6 +211,7 @@ class Provider(pulumi.ProviderResource):
             __props__.__dict__["host"] = host
             __props__.__dict__["max_parallel_builds"] = pulumi.Output.from_input(max_parallel_builds).apply(pulumi.runtime.to_json) if max_parallel_builds is not None else None
             __props__.__dict__["registries"] = pulumi.Output.from_input(registries).apply(pulumi.runtime.to_json) if registries is not None else None
+            __props__.__dict__["tls"] = pulumi.Output.from_input(tls).apply(pulumi.runtime.to_json) if tls is not None else None
         super(Provider, __self__).__init__(
             'buildkit',
             resource_name,

@@ -40,3 +40,8 @@ func GetMaxParallelBuilds(ctx *pulumi.Context) int {
 func GetRegistries(ctx *pulumi.Context) string {
 	return config.Get(ctx, "buildkit:registries")
 }
+
+// Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+func GetTls(ctx *pulumi.Context) string {
+	return config.Get(ctx, "buildkit:tls")
+}

@@ -45,3 +45,8 @@ registries: Optional[str]
 Logins for registries, for every image. An image's own login for the same host comes first.
 """
 
+tls: Optional[str]
+"""
+Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+"""
+

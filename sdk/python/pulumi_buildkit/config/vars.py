@@ -63,3 +63,10 @@ class _ExportableConfig(types.ModuleType):
         """
         return __config__.get('registries')
 
+    @_builtins.property
+    def tls(self) -> Optional[str]:
+        """
+        Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+        """
+        return __config__.get('tls')
+

@@ -37,6 +37,13 @@ return await Deployment.RunAsync(() =>
                 Username = "username",
             },
         },
+        Tls = new Buildkit.Inputs.TLSArgs
+        {
+            Ca = Output.CreateSecret("ca"),
+            Cert = Output.CreateSecret("cert"),
+            Key = Output.CreateSecret("key"),
+            ServerName = "serverName",
+        },
     });
 
     var image = new Buildkit.Image("image", new()
@@ -61,6 +68,14 @@ return await Deployment.RunAsync(() =>
         Builder = new Buildkit.Inputs.BuilderArgs
         {
             Endpoint = "endpoint",
+            Name = "name",
+            Tls = new Buildkit.Inputs.TLSArgs
+            {
+                Ca = Output.CreateSecret("ca"),
+                Cert = Output.CreateSecret("cert"),
+                Key = Output.CreateSecret("key"),
+                ServerName = "serverName",
+            },
         },
         CacheFrom = new[]
         {

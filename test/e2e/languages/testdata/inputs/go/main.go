@@ -33,6 +33,12 @@ func main() {
 					Username: pulumi.String("username"),
 				},
 			},
+			Tls: &buildkit.TLSArgs{
+				Ca:         pulumi.ToSecret("ca").(pulumi.StringOutput),
+				Cert:       pulumi.ToSecret("cert").(pulumi.StringOutput),
+				Key:        pulumi.ToSecret("key").(pulumi.StringOutput),
+				ServerName: pulumi.String("serverName"),
+			},
 		})
 		if err != nil {
 			return err
@@ -53,6 +59,13 @@ func main() {
 			BuildOnPreview: pulumi.Bool(true),
 			Builder: &buildkit.BuilderArgs{
 				Endpoint: pulumi.String("endpoint"),
+				Name:     pulumi.String("name"),
+				Tls: &buildkit.TLSArgs{
+					Ca:         pulumi.ToSecret("ca").(pulumi.StringOutput),
+					Cert:       pulumi.ToSecret("cert").(pulumi.StringOutput),
+					Key:        pulumi.ToSecret("key").(pulumi.StringOutput),
+					ServerName: pulumi.String("serverName"),
+				},
 			},
 			CacheFrom: buildkit.CacheFromArray{
 				&buildkit.CacheFromArgs{

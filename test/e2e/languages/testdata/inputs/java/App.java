@@ -8,6 +8,7 @@ import io.github.pulumibuildkit.buildkit.Provider;
 import io.github.pulumibuildkit.buildkit.ProviderArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ECRArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
+import io.github.pulumibuildkit.buildkit.inputs.TLSArgs;
 import io.github.pulumibuildkit.buildkit.Image;
 import io.github.pulumibuildkit.buildkit.ImageArgs;
 import io.github.pulumibuildkit.buildkit.inputs.BuilderArgs;
@@ -71,6 +72,12 @@ public class App {
                 .password(Output.ofSecret("password"))
                 .username("username")
                 .build())
+            .tls(TLSArgs.builder()
+                .ca(Output.ofSecret("ca"))
+                .cert(Output.ofSecret("cert"))
+                .key(Output.ofSecret("key"))
+                .serverName("serverName")
+                .build())
             .build());
 
         var image = new Image("image", ImageArgs.builder()
@@ -81,6 +88,13 @@ public class App {
             .buildOnPreview(true)
             .builder_(BuilderArgs.builder()
                 .endpoint("endpoint")
+                .name("name")
+                .tls(TLSArgs.builder()
+                    .ca(Output.ofSecret("ca"))
+                    .cert(Output.ofSecret("cert"))
+                    .key(Output.ofSecret("key"))
+                    .serverName("serverName")
+                    .build())
                 .build())
             .cacheFrom(CacheFromArgs.builder()
                 .azblob(CacheFromAzureBlobArgs.builder()

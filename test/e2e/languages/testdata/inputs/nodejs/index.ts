@@ -21,6 +21,12 @@ const configured = new buildkit.Provider("configured", {
         password: pulumi.secret("password"),
         username: "username",
     }],
+    tls: {
+        ca: pulumi.secret("ca"),
+        cert: pulumi.secret("cert"),
+        key: pulumi.secret("key"),
+        serverName: "serverName",
+    },
 });
 const image = new buildkit.Image("image", {
     addHosts: ["addHosts"],
@@ -36,6 +42,13 @@ const image = new buildkit.Image("image", {
     buildOnPreview: true,
     builder: {
         endpoint: "endpoint",
+        name: "name",
+        tls: {
+            ca: pulumi.secret("ca"),
+            cert: pulumi.secret("cert"),
+            key: pulumi.secret("key"),
+            serverName: "serverName",
+        },
     },
     cacheFrom: [{
         azblob: {

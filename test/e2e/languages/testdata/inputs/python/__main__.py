@@ -20,7 +20,13 @@ configured = buildkit.Provider("configured",
         "insecure": True,
         "password": pulumi.Output.secret("password"),
         "username": "username",
-    }])
+    }],
+    tls={
+        "ca": pulumi.Output.secret("ca"),
+        "cert": pulumi.Output.secret("cert"),
+        "key": pulumi.Output.secret("key"),
+        "server_name": "serverName",
+    })
 image = buildkit.Image("image",
     add_hosts=["addHosts"],
     annotations={
@@ -35,6 +41,13 @@ image = buildkit.Image("image",
     build_on_preview=True,
     builder={
         "endpoint": "endpoint",
+        "name": "name",
+        "tls": {
+            "ca": pulumi.Output.secret("ca"),
+            "cert": pulumi.Output.secret("cert"),
+            "key": pulumi.Output.secret("key"),
+            "server_name": "serverName",
+        },
     },
     cache_from=[{
         "azblob": {

@@ -7,6 +7,7 @@ import com.pulumi.core.TypeShape;
 import com.pulumi.core.internal.Codegen;
 import io.github.pulumibuildkit.buildkit.inputs.ECR;
 import io.github.pulumibuildkit.buildkit.inputs.Registry;
+import io.github.pulumibuildkit.buildkit.inputs.TLS;
 import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
@@ -57,5 +58,12 @@ public final class Config {
  */
     public Optional<List<Registry>> registries() {
         return Codegen.objectProp("registries", TypeShape.<List<Registry>>builder(List.class).addParameter(Registry.class).build()).config(config).get();
+    }
+/**
+ * Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+ * 
+ */
+    public Optional<TLS> tls() {
+        return Codegen.objectProp("tls", TLS.class).config(config).get();
     }
 }

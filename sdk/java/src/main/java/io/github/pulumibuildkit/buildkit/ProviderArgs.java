@@ -7,6 +7,7 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.pulumibuildkit.buildkit.inputs.ECRArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
+import io.github.pulumibuildkit.buildkit.inputs.TLSArgs;
 import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
@@ -110,6 +111,21 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         return Optional.ofNullable(this.registries);
     }
 
+    /**
+     * Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+     * 
+     */
+    @Import(name="tls", json=true)
+    private @Nullable Output<TLSArgs> tls;
+
+    /**
+     * @return Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+     * 
+     */
+    public Optional<Output<TLSArgs>> tls() {
+        return Optional.ofNullable(this.tls);
+    }
+
     private ProviderArgs() {}
 
     private ProviderArgs(ProviderArgs $) {
@@ -119,6 +135,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         this.host = $.host;
         this.maxParallelBuilds = $.maxParallelBuilds;
         this.registries = $.registries;
+        this.tls = $.tls;
     }
 
     public static Builder builder() {
@@ -283,6 +300,27 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder registries(RegistryArgs... registries) {
             return registries(List.of(registries));
+        }
+
+        /**
+         * @param tls Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder tls(@Nullable Output<TLSArgs> tls) {
+            $.tls = tls;
+            return this;
+        }
+
+        /**
+         * @param tls Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder tls(TLSArgs tls) {
+            return tls(Output.of(tls));
         }
 
         public ProviderArgs build() {

@@ -5,6 +5,7 @@ package io.github.pulumibuildkit.buildkit.inputs;
 
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
+import io.github.pulumibuildkit.buildkit.inputs.TLSArgs;
 import java.lang.String;
 import java.util.Objects;
 import java.util.Optional;
@@ -12,7 +13,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * The BuildKit daemon that builds.
+ * The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
  * 
  */
 public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
@@ -20,24 +21,56 @@ public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
     public static final BuilderArgs Empty = new BuilderArgs();
 
     /**
-     * Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+     * Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user{@literal @}host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin&#39;s own daemon. The socket or port of a Docker Engine is recognized.
      * 
      */
     @Import(name="endpoint")
     private @Nullable Output<String> endpoint;
 
     /**
-     * @return Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+     * @return Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user{@literal @}host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin&#39;s own daemon. The socket or port of a Docker Engine is recognized.
      * 
      */
     public Optional<Output<String>> endpoint() {
         return Optional.ofNullable(this.endpoint);
     }
 
+    /**
+     * Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+     * 
+     */
+    @Import(name="name")
+    private @Nullable Output<String> name;
+
+    /**
+     * @return Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+     * 
+     */
+    public Optional<Output<String>> name() {
+        return Optional.ofNullable(this.name);
+    }
+
+    /**
+     * Certificates for a `tcp://` endpoint. Defaults to no TLS.
+     * 
+     */
+    @Import(name="tls")
+    private @Nullable Output<TLSArgs> tls;
+
+    /**
+     * @return Certificates for a `tcp://` endpoint. Defaults to no TLS.
+     * 
+     */
+    public Optional<Output<TLSArgs>> tls() {
+        return Optional.ofNullable(this.tls);
+    }
+
     private BuilderArgs() {}
 
     private BuilderArgs(BuilderArgs $) {
         this.endpoint = $.endpoint;
+        this.name = $.name;
+        this.tls = $.tls;
     }
 
     public static Builder builder() {
@@ -59,7 +92,7 @@ public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpoint Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+         * @param endpoint Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user{@literal @}host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin&#39;s own daemon. The socket or port of a Docker Engine is recognized.
          * 
          * @return builder
          * 
@@ -70,13 +103,55 @@ public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param endpoint Address of the daemon: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`.
+         * @param endpoint Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user{@literal @}host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin&#39;s own daemon. The socket or port of a Docker Engine is recognized.
          * 
          * @return builder
          * 
          */
         public Builder endpoint(String endpoint) {
             return endpoint(Output.of(endpoint));
+        }
+
+        /**
+         * @param name Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder name(@Nullable Output<String> name) {
+            $.name = name;
+            return this;
+        }
+
+        /**
+         * @param name Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder name(String name) {
+            return name(Output.of(name));
+        }
+
+        /**
+         * @param tls Certificates for a `tcp://` endpoint. Defaults to no TLS.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder tls(@Nullable Output<TLSArgs> tls) {
+            $.tls = tls;
+            return this;
+        }
+
+        /**
+         * @param tls Certificates for a `tcp://` endpoint. Defaults to no TLS.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder tls(TLSArgs tls) {
+            return tls(Output.of(tls));
         }
 
         public BuilderArgs build() {

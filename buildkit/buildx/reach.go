@@ -1,0 +1,89 @@
+package buildx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/platforms"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
+)
+
+// Container returns the name of the container in which buildx runs the BuildKit of a node.
+func (n Node) Container() string { return "buildx_buildkit_" + n.Name }
+
+// Serves reports whether the node was made for all these platforms. A node that names none serves any.
+func (n Node) Serves(wanted []string) bool {
+	if len(n.Platforms) == 0 {
+		return true
+	}
+	served := platforms.Any(n.Platforms...)
+	return !slices.ContainsFunc(wanted, func(p string) bool {
+		platform, err := platforms.Parse(p)
+		return err != nil || !served.Match(platform)
+	})
+}
+
+// NodeFor returns the first node that serves all platforms, or the first one if none does.
+func (b Builder) NodeFor(platforms []string) Node {
+	i := max(0, slices.IndexFunc(b.Nodes, func(n Node) bool { return n.Serves(platforms) }))
+	return b.Nodes[i]
+}
+
+// TLSFiles are the paths of the certificates of a remote node. They are "" where there are none.
+type TLSFiles struct{ CA, Cert, Key, ServerName string }
+
+// TLS returns the certificates of a remote node. ok is false if it has none.
+func (n Node) TLS() (files TLSFiles, ok bool) {
+	files = TLSFiles{
+		CA: n.DriverOpts["cacert"], Cert: n.DriverOpts["cert"], Key: n.DriverOpts["key"],
+		ServerName: n.DriverOpts["servername"],
+	}
+	return files, files != TLSFiles{}
+}
+
+// podLimit bounds how long kubectl may take to list pods.
+const podLimit = 20 * time.Second
+
+// Pod asks kubectl for a running pod of a node of a Kubernetes builder and returns its kube-pod:// address.
+func (n Node) Pod(ctx context.Context) (string, error) {
+	deployment, namespace := n.deployment()
+	ctx, stop := context.WithTimeoutCause(ctx, podLimit, fmt.Errorf("kubectl did not answer within %s", podLimit))
+	defer stop()
+	args := []string{"get", "pods", "--selector=app=" + deployment, "--field-selector=status.phase=Running",
+		"--output=jsonpath={.items[*].metadata.name}"}
+	if namespace != "" {
+		args = append(args, "--namespace="+namespace)
+	}
+	out, complaint, err := subprocess.Output(exec.CommandContext(ctx, "kubectl", args...))
+	if err != nil {
+		return "", fmt.Errorf("kubectl get pods of %s: %w: %s", deployment, err, strings.TrimSpace(string(complaint)))
+	}
+	names := strings.Fields(string(out))
+	if len(names) == 0 {
+		return "", errors.New("no pod of " + deployment + " runs")
+	}
+	slices.Sort(names)
+	address := "kube-pod://" + names[0]
+	if namespace != "" {
+		address += "?namespace=" + namespace
+	}
+	return address, nil
+}
+
+// deployment returns the name of the deployment and its namespace, "" for that of kubectl's configuration. buildx writes
+// both into the endpoint: kubernetes:///builder?deployment=NAME&kubeconfig=.
+func (n Node) deployment() (name, namespace string) {
+	name = n.Name
+	if _, query, ok := strings.Cut(n.Endpoint, "deployment="); ok {
+		if given, _, _ := strings.Cut(query, "&"); given != "" {
+			name = given
+		}
+	}
+	return name, n.DriverOpts["namespace"]
+}

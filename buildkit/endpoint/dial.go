@@ -1,0 +1,165 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+)
+
+// dialLimit bounds the wait for a daemon's first answer.
+const dialLimit = 20 * time.Second
+
+// Options says how to reach a daemon.
+type Options struct {
+	TLS *TLS // for tcp://; nil is plain text
+	// AllowInsecure permits plain text to another machine.
+	AllowInsecure bool
+	// Connect replaces the way of connecting.
+	Connect func(context.Context) (net.Conn, error)
+}
+
+// NoDaemonError says that no daemon answers at an endpoint.
+type NoDaemonError struct {
+	Endpoint string
+	Cause    error
+}
+
+// Error names the endpoint and the cause.
+func (e *NoDaemonError) Error() string {
+	return fmt.Sprintf("no BuildKit daemon answers at %s: %v", e.Endpoint, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *NoDaemonError) Unwrap() error { return e.Cause }
+
+// anyAddress stands for an address that the dialer knows. A client parses its address as a URL, and a path need not be one:
+// /a%2Fb.
+const anyAddress = "unix:///buildkitd.sock"
+
+// Dial connects to the BuildKit daemon at e and waits for its first answer, 20 s at most. The caller closes the client.
+//
+// It returns a *NoDaemonError if nothing answers, an *InsecureTCPError for plain text to another machine without
+// AllowInsecure, a *TLSError if the two sides do not trust each other, a *CertificateError for a bad TLS, and a
+// *MissingProgramError if the program that connects does not exist.
+func (e Endpoint) Dial(ctx context.Context, o Options) (*client.Client, error) {
+	d := &dialer{Endpoint: e, options: o}
+	options, err := d.clientOptions()
+	if err != nil {
+		return nil, err
+	}
+	return d.connect(ctx, options)
+}
+
+// dialer makes one client.
+type dialer struct {
+	Endpoint
+	options    Options
+	handshakes *handshakes // nil: no TLS
+	failed     noted       // why the last connection was not made
+}
+
+func (d *dialer) clientOptions() ([]client.ClientOpt, error) {
+	// A daemon that froze or a network that swallows packets would otherwise be waited for without end.
+	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})
+	options := []client.ClientOpt{client.WithGRPCDialOption(alive), client.WithContextDialer(d.dial)}
+	if d.options.TLS == nil || !d.IsTCP() {
+		return options, nil
+	}
+	config, err := d.options.TLS.Config()
+	if err != nil {
+		return nil, err
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(d.rest)
+	}
+	d.handshakes = newHandshakes(config)
+	return append(options,
+		client.WithGRPCDialOption(grpc.WithTransportCredentials(d.handshakes)),
+		client.WithGRPCDialOption(grpc.WithAuthority(config.ServerName))), nil
+}
+
+// dial makes a connection for gRPC, and notes why it could not.
+func (d *dialer) dial(ctx context.Context, _ string) (net.Conn, error) {
+	conn, err := d.dialOnce(ctx)
+	if err != nil {
+		d.failed.set(err)
+	}
+	return conn, err
+}
+
+func (d *dialer) dialOnce(ctx context.Context) (net.Conn, error) {
+	switch {
+	case d.options.Connect != nil:
+		return d.options.Connect(ctx)
+	case d.scheme == "unix":
+		return DialSocket(ctx, d.rest)
+	case d.scheme == "tcp" && (d.options.TLS != nil || d.options.AllowInsecure):
+		return (&net.Dialer{}).DialContext(ctx, "tcp", d.rest)
+	case d.scheme == "tcp":
+		return d.dialHere(ctx)
+	}
+	return d.dialHelper(ctx)
+}
+
+// dialHere connects to this machine and to no other. It judges the very address that it dials.
+func (d *dialer) dialHere(ctx context.Context) (net.Conn, error) {
+	addrs, port, err := resolveHere(ctx, d.text, d.rest)
+	if err != nil {
+		return nil, err
+	}
+	return dialFirst(ctx, addrs, port)
+}
+
+// dialFirst connects to the first address that answers.
+func dialFirst(ctx context.Context, addrs []netip.Addr, port string) (conn net.Conn, err error) {
+	for _, addr := range addrs {
+		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(addr.String(), port))
+		if err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}
+
+// connect makes the client and waits for an answer.
+func (d *dialer) connect(ctx context.Context, options []client.ClientOpt) (*client.Client, error) {
+	c, err := client.New(ctx, anyAddress, options...)
+	if err != nil {
+		return nil, &NoDaemonError{Endpoint: d.text, Cause: err}
+	}
+	waitCtx, stop := context.WithTimeoutCause(ctx, dialLimit, fmt.Errorf("no answer within %s", dialLimit))
+	defer stop()
+	if _, err := c.Info(waitCtx); err != nil {
+		_ = c.Close()
+		return nil, d.explain(ctx, waitCtx, err)
+	}
+	return c, nil
+}
+
+// explain returns the error that says most about why no daemon answered.
+func (d *dialer) explain(ctx, waitCtx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if refused := d.handshakes.err(d.text, d.options.TLS != nil && len(d.options.TLS.Cert) > 0); refused != nil {
+		return refused
+	}
+	failed := d.failed.get()
+	if _, ok := errors.AsType[*InsecureTCPError](failed); ok {
+		return failed
+	}
+	if _, ok := errors.AsType[*MissingProgramError](failed); ok {
+		return failed
+	}
+	if waitCtx.Err() != nil {
+		err = context.Cause(waitCtx)
+	}
+	return &NoDaemonError{Endpoint: d.text, Cause: err}
+}

@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/moby/moby/client"
+	"golang.org/x/mod/semver"
+)
+
+// Abilities is what the BuildKit of an engine can do.
+type Abilities struct {
+	Version string // of its BuildKit, such as v0.33.1; "" if it does not say
+	// Stores tells whether the engine keeps images in containerd. The classic store pushes nothing by digest, holds no
+	// image of several platforms and exports no cache.
+	Stores bool
+	OS     string // "linux" or "windows"
+}
+
+// snapshotterLabel marks a BuildKit worker that works in containerd.
+const snapshotterLabel = "org.mobyproject.buildkit.worker.snapshotter"
+
+// Abilities asks the engine what it can do, 20 s at most.
+func (e *Engine) Abilities(ctx context.Context) (Abilities, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %s", answerLimit))
+	defer stop()
+	server, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return Abilities{}, &NoEngineError{Address: e.address, Cause: err}
+	}
+	found := Abilities{OS: server.Os}
+	daemon, err := e.BuildKit(ctx)
+	if err != nil {
+		return found, nil
+	}
+	defer func() { _ = daemon.Close() }()
+	info, err := daemon.Info(ctx)
+	if err != nil {
+		return found, nil // an engine of before BuildKit v0.11: it has no version to tell
+	}
+	found.Version = info.BuildkitVersion.Version
+	workers, err := daemon.ListWorkers(ctx)
+	if err != nil {
+		return found, &NoEngineError{Address: e.address, Cause: err}
+	}
+	for _, worker := range workers {
+		if _, ok := worker.Labels[snapshotterLabel]; ok {
+			found.Stores = true
+		}
+	}
+	return found, nil
+}
+
+// IsOlder reports whether the version is unknown or below floor, both such as v0.30.0. A prerelease counts as its release.
+func IsOlder(version, floor string) bool {
+	if !semver.IsValid(version) {
+		return true
+	}
+	return semver.Compare(strings.TrimSuffix(semver.Canonical(version), semver.Prerelease(version)), floor) < 0
+}

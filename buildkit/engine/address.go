@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/docker/cli/cli/config"
+	dockercontext "github.com/docker/cli/cli/context"
+	"github.com/docker/cli/cli/context/docker"
+	"github.com/docker/cli/cli/context/store"
+	"github.com/moby/moby/client"
+)
+
+// Address says where a Docker Engine is, and who said so.
+type Address struct {
+	Host   string // such as unix:///var/run/docker.sock
+	Source string // for people: "DOCKER_HOST", "the Docker context \"colima\""
+	// Context is the name of the Docker context, or "default".
+	Context string
+	// Chosen tells whether a person named this engine, instead of nobody having named any.
+	Chosen bool
+
+	endpoint docker.Endpoint
+	fromEnv  bool // DOCKER_HOST with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH
+}
+
+const (
+	contextVariable = "DOCKER_CONTEXT"
+	defaultContext  = "default"
+)
+
+// NoContextError says that a Docker context does not exist.
+type NoContextError struct {
+	Name, Source string
+	Cause        error
+}
+
+// Error names the context, who asked for it, and the cause.
+func (e *NoContextError) Error() string {
+	return fmt.Sprintf("the Docker context %q, which %s names, cannot be used: %v", e.Name, e.Source, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *NoContextError) Unwrap() error { return e.Cause }
+
+// Current returns the engine that the docker command would use: that of DOCKER_HOST, else of the context that
+// DOCKER_CONTEXT names, else of the current context of Docker's configuration, else of this machine. It returns a
+// *NoContextError for a context that does not exist or cannot be read.
+func Current(ctx context.Context) (Address, error) {
+	if host := os.Getenv(client.EnvOverrideHost); host != "" {
+		return Address{Host: host, Source: client.EnvOverrideHost, Context: defaultContext, Chosen: true, fromEnv: true}, nil
+	}
+	if name := os.Getenv(contextVariable); name != "" {
+		return inContext(ctx, name, contextVariable)
+	}
+	if name := currentContext(); name != "" {
+		return inContext(ctx, name, "config.json in "+config.Dir())
+	}
+	return ofMachine(), nil
+}
+
+// InContext returns the engine of a Docker context, or a *NoContextError.
+func InContext(ctx context.Context, name string) (Address, error) {
+	return inContext(ctx, name, "docker://"+name)
+}
+
+// AtHost returns the engine at an address such as tcp://127.0.0.1:2375.
+func AtHost(host string) Address {
+	return Address{
+		Host: host, Source: host, Chosen: true,
+		endpoint: docker.Endpoint{EndpointMeta: docker.EndpointMeta{Host: host}},
+	}
+}
+
+func ofMachine() Address {
+	a := AtHost(client.DefaultDockerHost)
+	a.Source, a.Context, a.Chosen = "the Docker Engine of this machine", defaultContext, false
+	return a
+}
+
+// currentContext returns the context that "docker context use" chose, or "".
+func currentContext() string {
+	file, err := config.Load(config.Dir())
+	if err != nil || file.CurrentContext == defaultContext {
+		return "" // registry credentials report a configuration that cannot be read
+	}
+	return file.CurrentContext
+}
+
+func inContext(ctx context.Context, name, source string) (Address, error) {
+	if name == defaultContext {
+		return ofMachine(), nil
+	}
+	fail := func(err error) (Address, error) {
+		return Address{}, &NoContextError{Name: name, Source: source, Cause: err}
+	}
+	if ctx.Err() != nil {
+		return Address{}, context.Cause(ctx)
+	}
+	contexts := store.New(config.ContextStoreDir(), store.NewConfig(
+		func() any { return &map[string]any{} },
+		store.EndpointTypeGetter(docker.DockerEndpoint, func() any { return &docker.EndpointMeta{} }),
+	))
+	metadata, err := contexts.GetMetadata(name)
+	if err != nil {
+		return fail(err)
+	}
+	meta, err := docker.EndpointFromContext(metadata)
+	if err != nil {
+		return fail(err)
+	}
+	tls, err := dockercontext.LoadTLSData(contexts, name, docker.DockerEndpoint)
+	if err != nil {
+		return fail(err)
+	}
+	return Address{
+		Host: meta.Host, Source: fmt.Sprintf("the Docker context %q", name), Context: name, Chosen: true,
+		endpoint: docker.Endpoint{EndpointMeta: meta, TLSData: tls},
+	}, nil
+}
+
+// options returns what a client of the engine is made of.
+func (a Address) options() ([]client.Opt, error) {
+	if a.fromEnv && !strings.HasPrefix(a.Host, "ssh://") {
+		return []client.Opt{client.FromEnv}, checkCertificates()
+	}
+	endpoint := a.endpoint
+	endpoint.Host = a.Host
+	return endpoint.ClientOpts()
+}
+
+// Plaintext returns the host and port that a client of this engine would connect to without TLS, or "" if it connects to a
+// socket, by ssh or with TLS.
+func (a Address) Plaintext() string {
+	hostPort, ok := strings.CutPrefix(a.Host, "tcp://")
+	if !ok || a.endpoint.TLSData != nil || a.fromEnv && os.Getenv(client.EnvOverrideCertPath) != "" {
+		return ""
+	}
+	return hostPort
+}

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	bkclient "github.com/moby/buildkit/client"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+)
+
+// volume holds the cache of our BuildKit in an engine.
+const volume = "pulumi-buildkit"
+
+// containerLimit bounds how long it takes until our BuildKit runs in an engine: 100 MB are loaded the first time.
+const containerLimit = 5 * time.Minute
+
+// Builder is our BuildKit in a container of an engine.
+type Builder struct {
+	engine   *Engine
+	name     string
+	settings string
+}
+
+// StartBuilder returns our BuildKit in the engine. It loads the image and starts the container if there is none that runs.
+// The container ends by itself a minute after its last use; the image and the volume with the cache stay. note gets a line
+// for what is made.
+//
+// It returns a *MissingProgramsError if the plugin came without the programs for the engine's architecture.
+func (e *Engine) StartBuilder(ctx context.Context, s inside.Settings, note func(string)) (*Builder, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, containerLimit, fmt.Errorf("it did not run within %s", containerLimit))
+	defer stop()
+	settings, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	image, err := e.builderImage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &Builder{engine: e, name: "pulumi-buildkit-" + image.key(), settings: string(settings)}
+	if err := b.ensure(ctx, image, note); err != nil {
+		return nil, fmt.Errorf("our BuildKit in the Docker Engine at %s: %w", e.address.Host, err)
+	}
+	return b, nil
+}
+
+// images are the images by architecture. Their programs are read once.
+var images struct {
+	sync.Mutex
+	byArch map[string]*builderImage
+}
+
+// builderImage returns the image for the architecture of the engine.
+func (e *Engine) builderImage(ctx context.Context) (*builderImage, error) {
+	version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return nil, &NoEngineError{Address: e.address, Cause: err}
+	}
+	images.Lock()
+	defer images.Unlock()
+	if i := images.byArch[version.Arch]; i != nil {
+		return i, nil
+	}
+	i, err := newBuilderImage(ctx, version.Arch)
+	if err != nil {
+		return nil, err
+	}
+	if images.byArch == nil {
+		images.byArch = map[string]*builderImage{}
+	}
+	images.byArch[version.Arch] = i
+	return i, nil
+}
+
+// ensure starts the container, which it makes if there is none. Another process may do the same at the same time, and the
+// engine may just be removing a container that has ended: ensure then looks again.
+func (b *Builder) ensure(ctx context.Context, image *builderImage, note func(string)) error {
+	for tick := time.NewTicker(100 * time.Millisecond); ; {
+		_, err := b.engine.StartContainer(ctx, b.name)
+		if err == nil {
+			return nil
+		}
+		if _, ok := errors.AsType[*NoContainerError](err); ok {
+			if err = b.engine.load(ctx, image, note); err == nil {
+				err = b.create(ctx, image)
+			}
+			if err == nil {
+				continue
+			}
+		}
+		if !cerrdefs.IsConflict(err) && !cerrdefs.IsNotFound(err) {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		}
+	}
+}
+
+// load puts the image into the engine unless it is there.
+func (e *Engine) load(ctx context.Context, image *builderImage, note func(string)) error {
+	if _, err := e.api.ImageInspect(ctx, image.ref()); err == nil || !cerrdefs.IsNotFound(err) {
+		return err
+	}
+	note(fmt.Sprintf("loading our BuildKit into the Docker Engine at %s: the image %s and the volume %s stay there. "+
+		"\"docker image rm %s\" and \"docker volume rm %s\" remove them", e.address.Host, image.ref(), volume, image.ref(), volume))
+	reader, writer := io.Pipe()
+	rescue.Go(func(err error) { _ = writer.CloseWithError(err) }, func() {
+		_ = writer.CloseWithError(image.writeArchive(writer))
+	})
+	defer func() { _ = reader.Close() }()
+	return load(ctx, e.api, reader)
+}
+
+// create makes the container. It is privileged, as a BuildKit that runs steps has to be, and in the network of the engine,
+// so that it reaches registries as the engine does. Steps have networks of their own.
+func (b *Builder) create(ctx context.Context, image *builderImage) error {
+	_, err := b.engine.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name: b.name,
+		Config: &container.Config{
+			Image: image.ref(), Cmd: []string{inside.ServeRole}, Labels: map[string]string{"io.pulumi.buildkit": "builder"},
+		},
+		HostConfig: &container.HostConfig{
+			AutoRemove: true, Privileged: true, NetworkMode: "host", UsernsMode: "host",
+			Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: inside.StateFolder}},
+		},
+	})
+	return err
+}
+
+// Endpoint returns the address of the builder, for people.
+func (b *Builder) Endpoint() string { return "docker-container://" + b.name }
+
+// connectVariables are what the daemon in the container inherits of this process.
+var connectVariables = []string{
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+	"PULUMI_BUILDKIT_DAEMON_IDLE",
+}
+
+// Dial returns a connection to the daemon. The daemon lives as long as one is open.
+func (b *Builder) Dial(ctx context.Context) (net.Conn, error) {
+	var environ []string
+	for _, name := range connectVariables {
+		if value := os.Getenv(name); value != "" {
+			environ = append(environ, name+"="+value)
+		}
+	}
+	return b.engine.exec(ctx, b.name, environ, "/"+programFolder+inside.Program, inside.ConnectRole, b.settings)
+}
+
+// BuildKit returns a client of the daemon. The caller closes it.
+func (b *Builder) BuildKit(ctx context.Context) (*bkclient.Client, error) {
+	return newClient(ctx, bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		return b.Dial(ctx)
+	}))
+}

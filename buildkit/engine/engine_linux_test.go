@@ -1,0 +1,65 @@
+package engine_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
+)
+
+func dial(t *testing.T, e *enginetest.Engine) *engine.Engine {
+	t.Helper()
+	c, err := engine.Dial(t.Context(), engine.AtHost(e.Host(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// An engine tells which store it has, and which BuildKit.
+func TestAbilities(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		engine *enginetest.Engine
+		stores bool
+	}{
+		"containerd": {engine: &containerd, stores: true},
+		"classic":    {engine: &classic},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found, err := dial(t, c.engine).Abilities(t.Context())
+			if err != nil || found.Stores != c.stores || found.OS != "linux" || engine.IsOlder(found.Version, "v0.30.0") {
+				t.Errorf("got %+v, %v", found, err)
+			}
+		})
+	}
+}
+
+func TestDialSaysWhoNamedTheEngine(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	a, err := engine.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = engine.Dial(t.Context(), a)
+	if none, ok := errors.AsType[*engine.NoEngineError](err); !ok || none.Denied ||
+		!strings.Contains(err.Error(), "at unix:///nowhere/docker.sock (DOCKER_HOST)") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestIsOlder(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]bool{
+		"": true, "library-import": true, "v0.29.9": true, "v0.30.0": false, "v0.30.0-rc1": false, "v1.0.0": false,
+		"v0.9.3+unknown": true,
+	} {
+		if engine.IsOlder(version, "v0.30.0") != want {
+			t.Errorf("%q: want %t", version, want)
+		}
+	}
+}

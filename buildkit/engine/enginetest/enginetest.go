@@ -1,0 +1,161 @@
+//go:build linux
+
+// Package enginetest starts real Docker Engines for tests.
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+	"golang.org/x/sys/unix"
+)
+
+// Engine is a Docker Engine that the tests of a package share. The first test that asks for it starts it; End ends it.
+type Engine struct {
+	// Classic makes it keep images in its own store instead of containerd's.
+	Classic bool
+
+	once sync.Once
+	dir  string
+	err  error
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended
+}
+
+// startLimit bounds the time to the first answer; containerd takes most of it on a cold disk.
+const startLimit = time.Minute
+
+// Host starts the engine and returns its address. It skips the test with -short, without root, and where no dockerd is on
+// PATH.
+func (e *Engine) Host(t testing.TB) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT TESTED: -short leaves out what needs a Docker Engine")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: a Docker Engine needs root: run the tests as root")
+	}
+	if _, err := exec.LookPath("dockerd"); err != nil {
+		t.Skipf("NOT TESTED: no dockerd: make tools builds it: %v", err)
+	}
+	e.once.Do(func() { e.err = e.start(context.Background()) })
+	if e.err != nil {
+		t.Fatal(e.err)
+	}
+	return e.host()
+}
+
+// Socket returns the path of the engine's socket.
+func (e *Engine) Socket() string { return filepath.Join(e.dir, "docker.sock") }
+
+func (e *Engine) host() string { return "unix://" + e.Socket() }
+
+func (e *Engine) start(ctx context.Context) (err error) {
+	if e.dir, err = os.MkdirTemp("", "engine-"); err != nil { // short: the path of a socket has 107 bytes
+		return err
+	}
+	log, err := os.Create(filepath.Join(e.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	e.cmd = exec.Command("dockerd", //nolint:noctx // it ends with End
+		"--host", e.host(), "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
+		"--pidfile", filepath.Join(e.dir, "pid"), "--config-file", filepath.Join(e.dir, "daemon.json"),
+		"--bridge=none", "--iptables=false", "--ip6tables=false", "--userland-proxy=false",
+		fmt.Sprintf("--feature=containerd-snapshotter=%t", !e.Classic))
+	e.cmd.Stdout, e.cmd.Stderr = log, log
+	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if err := os.WriteFile(filepath.Join(e.dir, "daemon.json"), []byte("{}"), 0o600); err != nil {
+		return err
+	}
+	e.done = make(chan struct{})
+	started := make(chan error)
+	go e.run(started)
+	if err := <-started; err != nil {
+		return err
+	}
+	return e.await(ctx)
+}
+
+// run starts the process and waits for its end, in one thread: the process gets its signal when that thread ends.
+func (e *Engine) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer close(e.done)
+	err := e.cmd.Start()
+	started <- err
+	if err == nil {
+		_ = e.cmd.Wait()
+	}
+}
+
+// await waits for the first answer.
+func (e *Engine) await(ctx context.Context) error {
+	ctx, stop := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("no answer within %s", startLimit))
+	defer stop()
+	c, err := client.New(client.WithHost(e.host()))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		if _, err := c.Ping(ctx, client.PingOptions{}); err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-e.done:
+			return e.failure(errors.New("it has ended"))
+		case <-ctx.Done():
+			return e.failure(context.Cause(ctx))
+		}
+	}
+}
+
+func (e *Engine) failure(cause error) error {
+	log, _ := os.ReadFile(filepath.Join(e.dir, "log"))
+	return fmt.Errorf("the Docker Engine of the tests: %w\n%s", cause, log)
+}
+
+// End stops the engine, if it was started, and removes what it wrote.
+func (e *Engine) End() error {
+	if e.cmd == nil || e.cmd.Process == nil {
+		return nil
+	}
+	_ = e.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-e.done:
+	case <-time.After(time.Minute):
+		_ = e.cmd.Process.Kill()
+		<-e.done
+	}
+	// The engine leaves the network namespace of containers in the network of the machine.
+	_ = unix.Unmount(filepath.Join(e.dir, "exec", "netns", "default"), unix.MNT_DETACH)
+	return e.remove()
+}
+
+// remove removes the folder. What a container mounted may be unmounted a moment later.
+func (e *Engine) remove() error {
+	limit := time.After(10 * time.Second)
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		err := os.RemoveAll(e.dir)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			return err
+		}
+	}
+}

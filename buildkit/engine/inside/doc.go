@@ -1,0 +1,28 @@
+// Package inside is what runs in the container of our BuildKit in a Docker Engine: Serve is its first process, Connect is
+// the process that a client of the engine starts in it for each connection. The daemon is that of package daemon, with its
+// locks, its idle time and its networks of steps.
+package inside
+
+// Roles of the program in the container, its first argument.
+const (
+	ServeRole   = "serve"
+	ConnectRole = "connect"
+)
+
+// Program is the name of the program in the container and in the plugin's archive.
+const Program = "pulumi-buildkit-builder"
+
+// StateFolder is where the container keeps the daemon's state: a volume.
+const StateFolder = "/var/lib/pulumi-buildkit"
+
+// Settings is what a client tells Connect, as JSON in its second argument.
+type Settings struct {
+	// Registries are reached in a way of their own, by host.
+	Registries map[string]Registry `json:"registries,omitempty"`
+}
+
+// Registry says how to reach one.
+type Registry struct {
+	CA        string `json:"ca,omitempty"` // certificates in PEM of who signs for it
+	PlainHTTP bool   `json:"plainHTTP,omitempty"`
+}

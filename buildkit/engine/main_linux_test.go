@@ -1,0 +1,26 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
+)
+
+var (
+	embedded   daemontest.Daemon
+	containerd enginetest.Engine                  // keeps images in containerd, as new engines do
+	classic    = enginetest.Engine{Classic: true} // keeps them in its own store
+)
+
+func TestMain(m *testing.M) {
+	code := daemontest.Main(m, &embedded)
+	if err := errors.Join(containerd.End(), classic.End()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}

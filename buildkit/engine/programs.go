@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
+)
+
+// programs are what the image of our BuildKit holds.
+var programs = []string{inside.Program, "buildkitd", "runc", "pulumi-buildkit-network"}
+
+// MissingProgramsError says that programs for the engine's architecture did not ship with the plugin.
+type MissingProgramsError struct {
+	Arch    string
+	Names   []string
+	Folders []string // where they were looked for
+}
+
+// Error names the programs and where they were looked for.
+func (e *MissingProgramsError) Error() string {
+	return fmt.Sprintf("%s for linux/%s: not in %s", strings.Join(e.Names, ", "), e.Arch, strings.Join(e.Folders, " or "))
+}
+
+// findPrograms returns the paths of the programs for Linux on an architecture: in the folder linux-ARCH beside this
+// executable, or, if this is such a machine, beside it or on PATH.
+func findPrograms(arch string) ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("the folder of this program: %w", err)
+	}
+	native := runtime.GOOS == "linux" && runtime.GOARCH == arch
+	folders := []string{filepath.Join(filepath.Dir(self), "linux-"+arch)}
+	if native {
+		folders = append(folders, filepath.Dir(self))
+	}
+	missing := &MissingProgramsError{Arch: arch, Folders: folders}
+	var found []string
+	for _, name := range programs {
+		p := findProgram(folders, name)
+		if p == "" && native {
+			p, _ = exec.LookPath(name)
+		}
+		if p == "" {
+			missing.Names = append(missing.Names, name)
+			continue
+		}
+		found = append(found, p)
+	}
+	if missing.Names != nil {
+		return nil, missing
+	}
+	return found, nil
+}
+
+// findProgram returns the path of a program in the first folder that has it, or "".
+func findProgram(folders []string, name string) string {
+	for _, folder := range folders {
+		if info, err := os.Stat(filepath.Join(folder, name)); err == nil && info.Mode().IsRegular() {
+			return filepath.Join(folder, name)
+		}
+	}
+	return ""
+}

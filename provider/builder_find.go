@@ -1,0 +1,199 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/buildx"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
+)
+
+// builderFinder looks for the builder of one image. What somebody named is taken or is an error. Otherwise it takes the
+// first builder that can work, in this order:
+//
+//  1. builder.endpoint or builder.name of the image
+//  2. the provider's host
+//  3. BUILDKIT_HOST
+//  4. DOCKER_HOST, DOCKER_CONTEXT: that Docker Engine
+//  5. BUILDX_BUILDER, and the builder of "docker buildx use"
+//  6. the embedded daemon, on Linux as root
+//  7. the Docker Engine of the current Docker context
+type builderFinder struct {
+	asked     *Builder
+	config    Config
+	embedded  daemon.Options
+	platforms []string
+	note      func(string)                   // shows a line
+	say       func(string)                   // shows a line that stays, once in a run
+	begin     func(waitingFor string) func() // marks a wait and returns what ends it
+}
+
+// find returns the builder. If nobody named one and none can work, it returns a *noBuilderError.
+func (f *builderFinder) find(ctx context.Context) (b builder, err error) {
+	named, err := f.named(ctx)
+	if err != nil || named != nil {
+		b, err = f.reach(ctx, named, err)
+	} else {
+		b, err = f.discover(ctx)
+	}
+	if err == nil && b.reason != "" {
+		f.say(fmt.Sprintf("building on %s: %s", b.endpoint, b.reason))
+	}
+	return b, err
+}
+
+// choice is a builder that somebody named.
+type choice struct {
+	source  string // who named it: an input or a variable
+	address string // an endpoint, or ""
+	tls     *TLS
+	buildx  string // the name of a buildx builder, or ""
+	engine  *engine.Address
+}
+
+// named returns the builder that the program or the environment names, or nil.
+func (f *builderFinder) named(ctx context.Context) (*choice, error) {
+	if b := f.asked; b != nil && deref(b.Endpoint) != "" {
+		return &choice{source: "", address: *b.Endpoint, tls: b.TLS}, nil
+	}
+	if b := f.asked; b != nil && deref(b.Name) != "" {
+		return &choice{source: "", buildx: *b.Name}, nil
+	}
+	if host := strings.TrimSpace(deref(f.config.Host)); host != "" {
+		return &choice{source: "", address: host, tls: f.config.TLS}, nil
+	}
+	if host := os.Getenv("BUILDKIT_HOST"); host != "" {
+		return &choice{source: "BUILDKIT_HOST", address: host}, nil
+	}
+	return f.chosenWithDocker(ctx)
+}
+
+// chosenWithDocker returns the builder that somebody chose for the docker command, or nil.
+func (f *builderFinder) chosenWithDocker(ctx context.Context) (*choice, error) {
+	if os.Getenv("DOCKER_HOST") != "" || os.Getenv("DOCKER_CONTEXT") != "" {
+		a, err := engine.Current(ctx)
+		return &choice{source: a.Source, engine: &a}, err
+	}
+	if name := os.Getenv("BUILDX_BUILDER"); name != "" {
+		return &choice{source: "BUILDX_BUILDER", buildx: name}, nil
+	}
+	a, err := engine.Current(ctx)
+	if err != nil {
+		return nil, nil //nolint:nilerr // nobody named an engine: discover tells why this one is none
+	}
+	key := a.Context
+	if key == "default" {
+		key = a.Host
+	}
+	name, err := buildx.Open().Current(ctx, key)
+	if name == "" || err != nil {
+		return nil, err
+	}
+	return &choice{source: "docker buildx use", buildx: name}, nil
+}
+
+// reach connects to a builder that somebody named.
+func (f *builderFinder) reach(ctx context.Context, c *choice, err error) (b builder, _ error) {
+	switch {
+	case err != nil:
+		return builder{}, err
+	case c.buildx != "":
+		b, err = f.connectBuildx(ctx, c.buildx)
+	case c.engine != nil:
+		b, err = f.connectEngine(ctx, *c.engine)
+	default:
+		b, err = f.reachAddress(ctx, c)
+	}
+	if err != nil && c.source != "" {
+		err = fmt.Errorf("%s: %w", c.source, err)
+	}
+	b.reason = cmp.Or(b.reason, c.source)
+	return b, err
+}
+
+// reachAddress connects to the builder at an address.
+func (f *builderFinder) reachAddress(ctx context.Context, c *choice) (builder, error) {
+	e, err := endpoint.Parse(c.address)
+	if err != nil {
+		return builder{}, err
+	}
+	switch e.Kind() {
+	case endpoint.Embedded:
+		return f.startEmbedded(ctx)
+	case endpoint.Engine:
+		a, err := engineAddress(ctx, e)
+		if err != nil {
+			return builder{}, err
+		}
+		return f.connectEngine(ctx, a)
+	}
+	tls, err := c.tls.read(ctx)
+	if err != nil {
+		return builder{}, err
+	}
+	return f.connectDaemon(e, tls), nil
+}
+
+// engineAddress returns the engine that an endpoint names.
+func engineAddress(ctx context.Context, e endpoint.Endpoint) (engine.Address, error) {
+	name, isContext := e.DockerContext()
+	switch {
+	case !isContext:
+		return engine.AtHost(e.String()), nil
+	case name == "":
+		return engine.Current(ctx)
+	}
+	return engine.InContext(ctx, name)
+}
+
+// noBuilderError says that no builder can work here, and why not. Nobody named one.
+type noBuilderError struct{ tried []error }
+
+// Error returns a line for each builder that was tried.
+func (e *noBuilderError) Error() string {
+	lines := make([]string, len(e.tried))
+	for i, err := range e.tried {
+		lines[i] = "- " + strings.ReplaceAll(err.Error(), "\n", "\n  ")
+	}
+	return "no builder can work here:\n" + strings.Join(lines, "\n")
+}
+
+// Unwrap returns the errors of all.
+func (e *noBuilderError) Unwrap() []error { return e.tried }
+
+// discover returns the first builder that can work.
+func (f *builderFinder) discover(ctx context.Context) (builder, error) {
+	none := &noBuilderError{}
+	b, err := f.startEmbedded(ctx)
+	if !isUnfit(err) {
+		return b, err
+	}
+	none.tried = append(none.tried, err)
+	a, err := engine.Current(ctx)
+	if err == nil {
+		b, err = f.connectEngine(ctx, a)
+	}
+	if err == nil {
+		return b, nil
+	}
+	if ctx.Err() != nil {
+		return builder{}, err
+	}
+	none.tried = append(none.tried, err)
+	return builder{}, none
+}
+
+// isUnfit reports whether the embedded daemon cannot run on this machine at all.
+func isUnfit(err error) bool {
+	if _, ok := errors.AsType[*daemon.UnfitError](err); ok {
+		return true
+	}
+	e, ok := errors.AsType[*daemon.Error](err)
+	return ok && e.Fault == daemon.NotLinux
+}

@@ -1,0 +1,48 @@
+package provider
+
+import (
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+)
+
+// checkBuilder validates the builder as far as its text says what is wrong. It reads no file and dials nothing.
+func checkBuilder(c *checker) {
+	b := c.args.Builder
+	if b == nil || !isKnown(c.raw, "builder") {
+		return
+	}
+	if deref(b.Endpoint) != "" && deref(b.Name) != "" {
+		c.fail("builder.name", "builder.endpoint names another builder: give one of them")
+	}
+	if deref(b.Endpoint) != "" {
+		checkEndpoint(c, "builder.endpoint", *b.Endpoint, b.TLS != nil || c.config.allowsInsecureTCP())
+	}
+	checkTLS(c, "builder.tls", deref(b.Endpoint), b.TLS)
+}
+
+// checkEndpoint validates an address. encrypted: what is sent there by tcp:// may go to another machine.
+func checkEndpoint(c *checker, path, address string, encrypted bool) {
+	e, err := endpoint.Parse(address)
+	err = explainEndpoint(err)
+	if err == nil && !encrypted {
+		err = explainRefusal(e.CheckLocal(), Config{})
+	}
+	if err != nil {
+		c.fail(path, "%v", err)
+	}
+}
+
+// checkTLS validates certificates for an address, the values of files excepted.
+func checkTLS(c *checker, path, address string, t *TLS) {
+	if t == nil {
+		return
+	}
+	if !strings.HasPrefix(address, "tcp://") {
+		c.fail(path, "certificates are for a tcp:// endpoint, and this one is none")
+		return
+	}
+	if (deref(t.Cert) == "") != (deref(t.Key) == "") {
+		c.fail(path, "a client certificate has two parts: give cert and key, or neither")
+	}
+}

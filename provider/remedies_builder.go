@@ -1,0 +1,132 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/buildx"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
+)
+
+const knownForms = "unix:///run/buildkit/buildkitd.sock, tcp://host:port, docker-container://name, docker:// or local://"
+
+// endpointRemedies are about addresses of builders.
+var endpointRemedies = map[endpoint.Fault]string{
+	endpoint.NoURL:    "write " + knownForms,
+	endpoint.Relative: "write unix:///run/buildkit/buildkitd.sock",
+	endpoint.NoPort:   "write one, such as tcp://host:1234",
+	endpoint.Scheme:   "use " + knownForms,
+	endpoint.NotEmpty: "write local://",
+}
+
+// helperForms are the forms of addresses that a program of the machine connects, by scheme.
+var helperForms = map[string]string{
+	"docker-container":  "docker-container://CONTAINER",
+	"podman-container":  "podman-container://CONTAINER",
+	"nerdctl-container": "nerdctl-container://CONTAINER?namespace=NAMESPACE",
+	"kube-pod":          "kube-pod://POD?namespace=NAMESPACE",
+	"ssh":               "ssh://USER@HOST",
+}
+
+// explainEndpoint adds to the error about the address of a builder what to write instead.
+func explainEndpoint(err error) error {
+	wrong, ok := errors.AsType[*endpoint.SyntaxError](err)
+	switch {
+	case !ok:
+		return err
+	case wrong.Fault == endpoint.HelperSyntax:
+		return fmt.Errorf("%w: write %s", err, helperForms[wrong.Scheme()])
+	case endpointRemedies[wrong.Fault] == "":
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, endpointRemedies[wrong.Fault])
+}
+
+// explainBuilder adds to the error about a builder that was not found or does not answer what to do.
+func explainBuilder(err error) error {
+	if none, ok := errors.AsType[*noBuilderError](err); ok {
+		explained := &noBuilderError{}
+		for _, tried := range none.tried {
+			explained.tried = append(explained.tried, explainTried(tried))
+		}
+		return withLines(explained, "Or name a builder that runs elsewhere: set BUILDKIT_HOST or the input builder.endpoint")
+	}
+	if absent, ok := errors.AsType[*engine.NoEngineError](err); ok {
+		return fmt.Errorf("%w. %s", err, engineRemedy(absent))
+	}
+	if errors.As(err, new(*buildx.NotFoundError)) {
+		return fmt.Errorf("%w. Create it with docker buildx create, or correct the name", err)
+	}
+	if driver, ok := errors.AsType[*driverError](err); ok {
+		return fmt.Errorf("%w. %s", err, driverRemedy(driver.driver))
+	}
+	if container, ok := errors.AsType[*engine.NoContainerError](err); ok {
+		return fmt.Errorf("%w. Create it with docker buildx inspect --bootstrap, or start %s", err, container.Name)
+	}
+	return explainEmbedded(explainEndpoint(err))
+}
+
+// explainTried adds the remedies of one builder of several.
+func explainTried(err error) error {
+	unfit, ok := errors.AsType[*daemon.UnfitError](err)
+	if !ok {
+		return explainBuilder(err)
+	}
+	return explainLacks(unfit)
+}
+
+// tlsRemedies are about certificates of and for builders.
+var tlsRemedies = map[endpoint.Refusal]string{
+	endpoint.Expired:            "renew the builder's certificate, or set the clock of this machine",
+	endpoint.UnknownAuthority:   "set tls.ca to the certificate of the authority that signed the builder's",
+	endpoint.WrongName:          "set tls.serverName to a name in the builder's certificate",
+	endpoint.NoTLS:              "leave tls out, or start the daemon with --tlscert and --tlskey",
+	endpoint.NeedsCertificate:   "set tls.cert and tls.key",
+	endpoint.CertificateRefused: "set tls.cert and tls.key to a certificate that the builder's authority signed and that is not expired",
+	endpoint.OtherRefusal:       "compare tls with the options of the daemon",
+}
+
+// connectionRemedy returns what to do when no connection to a daemon was made, or "" for any other error.
+func connectionRemedy(err error) string {
+	if refused, ok := errors.AsType[*endpoint.TLSError](err); ok {
+		return tlsRemedies[refused.Refusal]
+	}
+	if missing, ok := errors.AsType[*endpoint.MissingProgramError](err); ok {
+		return "install " + missing.Program
+	}
+	if bad, ok := errors.AsType[*endpoint.CertificateError](err); ok {
+		return "correct tls." + bad.Part
+	}
+	absent, ok := errors.AsType[*endpoint.NoDaemonError](err)
+	switch {
+	case !ok:
+		return ""
+	case strings.HasPrefix(absent.Endpoint, "unix://"), strings.HasPrefix(absent.Endpoint, "tcp://"):
+		return fmt.Sprintf("start one there (buildkitd --addr %s), or correct builder.endpoint or BUILDKIT_HOST",
+			shell.Quote(absent.Endpoint))
+	}
+	return "start BuildKit there, or correct builder.endpoint or BUILDKIT_HOST"
+}
+
+// engineRemedy returns what to do about a Docker Engine that does not answer.
+func engineRemedy(e *engine.NoEngineError) string {
+	switch {
+	case e.Denied:
+		return "Add this user to the group docker (sudo usermod -aG docker $USER), and log in again"
+	case e.Address.Source == "DOCKER_HOST", e.Address.Source == "DOCKER_CONTEXT":
+		return "Start it, or correct " + e.Address.Source
+	}
+	return "Start it, or install Docker"
+}
+
+// driverRemedy returns what to use instead of a builder of buildx with another driver.
+func driverRemedy(driver string) string {
+	if driver == buildx.Cloud {
+		return "Docker Build Cloud can only be used through docker buildx: take another builder"
+	}
+	return "Use a builder with the driver remote, docker-container, kubernetes or docker"
+}
