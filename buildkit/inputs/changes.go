@@ -39,7 +39,7 @@ func (in *Inputs) readTrees() map[string]*source.Tree {
 	trees := map[string]*source.Tree{}
 	for name := range in.contexts {
 		if in.mayReadSource(name) {
-			trees[name] = in.trees[name].Used(in.usesOf(name))
+			trees[name] = in.trees[name].WithoutExcluded(in.usesOf(name))
 		}
 	}
 	return trees
@@ -86,7 +86,7 @@ func (in *Inputs) texts() *source.Tree {
 	if in.Ignore != nil {
 		files[in.pathOf(in.IgnorePath)] = in.Ignore
 	}
-	return source.Files(files)
+	return source.FromFiles(files)
 }
 
 func (in *Inputs) pathOf(file string) string {

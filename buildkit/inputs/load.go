@@ -52,7 +52,7 @@ func (w *SharedScans) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	}
 	in := &Inputs{
 		Definition: d, files: plan.Files, contexts: map[string]localContext{}, urls: plan.Files.WithoutLogins().Remotes(),
-		trees: map[string]*source.Tree{definitionSource: source.Files(d.frontendFiles())},
+		trees: map[string]*source.Tree{definitionSource: source.FromFiles(d.frontendFiles())},
 	}
 	if err := in.predict(ctx, plan); err != nil {
 		return nil, err

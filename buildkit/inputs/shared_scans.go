@@ -48,7 +48,7 @@ func (w *SharedScans) scan(ctx context.Context, files Files, dir string, scope s
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if last.watch.Unchanged() {
+	if last.watch.IsUnchanged() {
 		return last.tree, nil
 	}
 	return last.rescan(ctx, files, dir, scope)

@@ -19,7 +19,7 @@ func requireWatch(t *testing.T) {
 	t.Helper()
 	watch := source.NewWatch()
 	t.Cleanup(watch.Close)
-	if _, err := source.Scan(t.Context(), t.TempDir(), source.Scope{}, source.Options{Watch: watch}); err != nil || !watch.Unchanged() {
+	if _, err := source.Scan(t.Context(), t.TempDir(), source.Scope{}, source.Options{Watch: watch}); err != nil || !watch.IsUnchanged() {
 		t.Skipf("temporary files cannot be watched here (%v): set TMPDIR", err)
 	}
 }

@@ -29,7 +29,7 @@ func (in *Inputs) Warnings(ctx context.Context, plan Plan) []string {
 		if warning := warnOfPattern(in.contexts[name].ignore, in.contexts[name].ignorePath); warning != "" && in.mayReadSource(name) {
 			warnings = append(warnings, warning)
 		}
-		if skipped := tree.Skipped(); len(skipped) > 0 {
+		if skipped := tree.SkippedPaths(); len(skipped) > 0 {
 			warnings = append(warnings, fmt.Sprintf("build context %s: %s: BuildKit cannot send sockets, FIFOs and devices, so the build goes without. "+
 				"Add them to .dockerignore to be rid of this warning", dir, foreign.QuoteFirst(skipped)))
 		}
@@ -47,7 +47,7 @@ func (in *Inputs) ReservedPaths() []string {
 	var all []string
 	for name := range in.contexts {
 		tree := in.trees[name]
-		for _, path := range tree.LeftOut() {
+		for _, path := range tree.ReservedPaths() {
 			all = append(all, filepath.Join(tree.Root(), filepath.FromSlash(path)))
 		}
 	}
@@ -70,7 +70,7 @@ func (in *Inputs) wasteWarning(ctx context.Context, plan Plan, c localContext) s
 	if err != nil || scope.Includes == nil {
 		return ""
 	}
-	read, left, err := in.trees[c.source].Part(scope)
+	read, left, err := in.trees[c.source].PartWeight(scope)
 	if err != nil || !isWaste(all, read) {
 		return ""
 	}
@@ -87,7 +87,7 @@ func isWaste(all, read source.Folder) bool {
 // describeFolders names the biggest, without those that are nothing beside the first.
 func describeFolders(all map[string]source.Folder) string {
 	var parts []string
-	biggest := source.Biggest(all, 3)
+	biggest := source.BiggestFolders(all, 3)
 	for _, f := range biggest {
 		if 100*f.Bytes >= biggest[0].Bytes || 100*f.Files >= biggest[0].Files && f.Files > 1 {
 			parts = append(parts, fmt.Sprintf("%s (%s in %d files)", f.Name, units.BytesSize(float64(f.Bytes)), f.Files))

@@ -25,7 +25,7 @@ var bench struct {
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("BENCH_SCAN"); dir != "" { // a process of its own, for BenchmarkMemory
-		if _, err := Scan(context.Background(), dir, Scope{}, Options{Cache: NewCache(os.Getenv("BENCH_CACHE"))}); err != nil {
+		if _, err := Scan(context.Background(), dir, Scope{}, Options{Cache: newCache(os.Getenv("BENCH_CACHE"))}); err != nil {
 			panic(err)
 		}
 		return
@@ -49,7 +49,7 @@ func prepare(b *testing.B) {
 		if err = sourcetest.Fill(bench.dir); err != nil {
 			b.Fatal("no room for the tree", err)
 		}
-		scanned(b, Scope{}, NewCache(bench.cache))
+		scanned(b, Scope{}, newCache(bench.cache))
 	})
 }
 
@@ -85,7 +85,7 @@ func timed(f func()) time.Duration {
 }
 
 func BenchmarkWarm(b *testing.B) {
-	compare(b, "x_lstat", func() { scanned(b, Scope{}, NewCache(bench.cache)) }, func() { bare(bench.dir, nil) })
+	compare(b, "x_lstat", func() { scanned(b, Scope{}, newCache(bench.cache)) }, func() { bare(bench.dir, nil) })
 }
 
 func BenchmarkCold(b *testing.B) {

@@ -16,16 +16,16 @@ const (
 	costlyWildcards = 16
 )
 
-// PatternsError says that the patterns of an ignore file, or the wildcards of a Dockerfile, take too long on a folder.
-type PatternsError struct {
-	Dir      string
-	Patterns int
-	Limit    time.Duration
+// patternsError says that the patterns of an ignore file, or the wildcards of a Dockerfile, take too long on a folder.
+type patternsError struct {
+	dir      string
+	patterns int
+	limit    time.Duration
 }
 
-func (e *PatternsError) Error() string {
+func (e *patternsError) Error() string {
 	return fmt.Sprintf("build context %s: it was not read: its %d patterns take more than %s to choose its files. Write whole folders "+
-		"into .dockerignore instead of the names in them, and copy folders instead of wildcards", e.Dir, e.Patterns, e.Limit)
+		"into .dockerignore instead of the names in them, and copy folders instead of wildcards", e.dir, e.patterns, e.limit)
 }
 
 func (s Scope) isCostly() bool {
@@ -41,7 +41,7 @@ func (s Scope) isCostly() bool {
 	return size > costlyBytes
 }
 
-// judge decides about a child of a folder. It returns a *PatternsError when the patterns have taken too long.
+// judge decides about a child of a folder. It returns a *patternsError when the patterns have taken too long.
 func (w *walk) judge(m *matchers, name string, isDir bool, parent verdict) (verdict, error) {
 	if !m.costly {
 		return m.judge(name, isDir, parent)
@@ -49,7 +49,7 @@ func (w *walk) judge(m *matchers, name string, isDir bool, parent verdict) (verd
 	started := time.Now()
 	v, err := m.judge(name, isDir, parent)
 	if spent := time.Duration(w.judging.Add(int64(time.Since(started)))); err == nil && spent > judgeLimit {
-		err = &PatternsError{Dir: w.root.Name(), Patterns: w.patterns, Limit: judgeLimit}
+		err = &patternsError{dir: w.root.Name(), patterns: w.patterns, limit: judgeLimit}
 	}
 	return v, err
 }

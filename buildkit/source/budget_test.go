@@ -30,8 +30,8 @@ func TestPatternsHaveABudget(t *testing.T) {
 	for name, patterns := range map[string][]string{"many": many, "intricate": intricate} {
 		started := time.Now()
 		_, err := Scan(t.Context(), dir, Scope{Excludes: patterns}, Options{})
-		costly := new(PatternsError)
-		if name == "many" && (!errors.As(err, &costly) || costly.Patterns != len(patterns) || costly.Dir != dir) {
+		costly := new(patternsError)
+		if name == "many" && (!errors.As(err, &costly) || costly.patterns != len(patterns) || costly.dir != dir) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if took := time.Since(started); took > 20*time.Second {

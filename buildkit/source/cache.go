@@ -38,8 +38,8 @@ const (
 // Each context has a file of its own, which is replaced as a whole: any number of processes may share a cache.
 type Cache struct{ dir string }
 
-// NewCache returns a cache in dir, which is made with mode 0700 when something is to be remembered.
-func NewCache(dir string) *Cache { return &Cache{dir: dir} }
+// newCache returns a cache in dir, which is made with mode 0700 when something is to be remembered.
+func newCache(dir string) *Cache { return &Cache{dir: dir} }
 
 // UserCache is the cache in the user's cache folder; nil when the environment variable PULUMI_BUILDKIT_STAT_CACHE is "off", the
 // user has no such folder, or on Windows, where lstat tells neither change time nor inode: a change that keeps size and
@@ -49,7 +49,7 @@ func UserCache() *Cache {
 	if err != nil || os.Getenv(cacheVariable) == "off" || !hasChangeTimes {
 		return nil
 	}
-	return NewCache(filepath.Join(base, "stat"))
+	return newCache(filepath.Join(base, "stat"))
 }
 
 // remembered is what the cache knows of one context during one scan. Nil knows nothing.

@@ -10,7 +10,7 @@ import (
 // What is damaged, foreign or cannot be read is ignored, and replaced when that is possible.
 func TestCacheIgnoresWhatIsNoCache(t *testing.T) {
 	t.Parallel()
-	dir, first := tree(t, base()), NewCache(t.TempDir())
+	dir, first := tree(t, base()), newCache(t.TempDir())
 	ageUntilRemembered(t, dir, first, 2)
 	whole, err := os.ReadFile(first.file(dir))
 	if err != nil {
@@ -29,7 +29,7 @@ func TestCacheIgnoresWhatIsNoCache(t *testing.T) {
 	for name, data := range damages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cache := NewCache(t.TempDir())
+			cache := newCache(t.TempDir())
 			if err := os.WriteFile(cache.file(dir), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -48,12 +48,12 @@ func TestCacheIsNotNeeded(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	folder := NewCache(t.TempDir())
+	folder := newCache(t.TempDir())
 	dir := tree(t, base())
 	if err := os.MkdirAll(filepath.Join(folder.file(dir), "in the way"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, cache := range map[string]*Cache{"below a file": NewCache(filepath.Join(file, "cache")), "a folder in its place": folder, "none": nil} {
+	for name, cache := range map[string]*Cache{"below a file": newCache(filepath.Join(file, "cache")), "a folder in its place": folder, "none": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			scanPair(t, dir, cache)

@@ -29,7 +29,7 @@ func TestCacheOfAnotherUser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, parent := t.TempDir(), t.TempDir()
-			cache := NewCache(filepath.Join(parent, "stat"))
+			cache := newCache(filepath.Join(parent, "stat"))
 			old := time.Now().Add(-time.Hour)
 			err := errors.Join(os.WriteFile(filepath.Join(dir, "f"), []byte("f"), 0o600), os.Chtimes(filepath.Join(dir, "f"), old, old))
 			if err != nil {

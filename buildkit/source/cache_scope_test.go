@@ -43,7 +43,7 @@ func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names .
 // Images that read different files of one folder do not make each other forget theirs. What is gone, or is no file any more, is forgotten.
 func TestScopesShareTheCache(t *testing.T) {
 	t.Parallel()
-	dir, cache := tree(t, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}), NewCache(t.TempDir())
+	dir, cache := tree(t, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}), newCache(t.TempDir())
 	scanByTurns(t, dir, cache, []string{"a", "b", "c", "d"}, "a", "b", "c", "d")
 	err := firstError(os.WriteFile(filepath.Join(dir, "a"), []byte("5"), 0o644), os.Remove(filepath.Join(dir, "b")), os.Remove(filepath.Join(dir, "c")),
 		os.Mkdir(filepath.Join(dir, "c"), 0o755), os.WriteFile(filepath.Join(dir, "e"), nil, 0o644))

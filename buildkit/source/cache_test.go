@@ -112,7 +112,7 @@ func firstError(errs ...error) error {
 // Each edit of a file that is remembered for certain is seen, however alike the file looks.
 func TestCacheSeesEveryEdit(t *testing.T) {
 	t.Parallel()
-	dir, cache, stamp := t.TempDir(), NewCache(filepath.Join(t.TempDir(), "c")), time.Now().Add(-time.Hour)
+	dir, cache, stamp := t.TempDir(), newCache(filepath.Join(t.TempDir(), "c")), time.Now().Add(-time.Hour)
 	n := 0
 	for name := range edits {
 		folder := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
@@ -137,7 +137,7 @@ func TestCacheSeesEveryEdit(t *testing.T) {
 // A file that is rewritten right after a scan, as alike as can be, is seen: what is young is not remembered.
 func TestCacheSeesAFileThatIsRewrittenAtOnce(t *testing.T) {
 	t.Parallel()
-	dir, cache := t.TempDir(), NewCache(t.TempDir())
+	dir, cache := t.TempDir(), newCache(t.TempDir())
 	path, stamp := filepath.Join(dir, "file"), time.Now().Add(-time.Hour)
 	seen := map[[32]byte]bool{}
 	for i := range 300 {
@@ -159,7 +159,7 @@ func TestCacheChangesNoResult(t *testing.T) {
 	t.Parallel()
 	seed := uint64(20260819)
 	random := rand.New(rand.NewPCG(seed, seed))
-	dir, cache, stamp := t.TempDir(), NewCache(t.TempDir()), time.Now().Add(-time.Hour)
+	dir, cache, stamp := t.TempDir(), newCache(t.TempDir()), time.Now().Add(-time.Hour)
 	kinds := []string{}
 	for name := range edits {
 		kinds = append(kinds, name)
@@ -199,7 +199,7 @@ func TestCacheIsShared(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ageUntilRemembered(t, dir, NewCache(cacheDir), 30)
+	ageUntilRemembered(t, dir, newCache(cacheDir), 30)
 	for round := range 10 {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(round)), fmt.Appendf(nil, "%04d", round+1), 0o644); err != nil {
 			t.Fatal(err)
@@ -208,7 +208,7 @@ func TestCacheIsShared(t *testing.T) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
-				scanned, err := Scan(t.Context(), dir, Scope{}, Options{Cache: NewCache(cacheDir)})
+				scanned, err := Scan(t.Context(), dir, Scope{}, Options{Cache: newCache(cacheDir)})
 				if err != nil || scanned.Digest() != want {
 					t.Errorf("round %d: another digest, %v", round, err)
 				}
@@ -225,10 +225,10 @@ func TestCacheIsShared(t *testing.T) {
 func TestCacheIsSharedByProcesses(t *testing.T) {
 	t.Parallel()
 	if dir := os.Getenv("SOURCE_TEST_SCAN"); dir != "" {
-		fmt.Fprintf(os.Stdout, "digest %x\n", scanPair(t, dir, NewCache(os.Getenv("SOURCE_TEST_CACHE"))))
+		fmt.Fprintf(os.Stdout, "digest %x\n", scanPair(t, dir, newCache(os.Getenv("SOURCE_TEST_CACHE"))))
 		return
 	}
-	dir, cache := tree(t, base()), NewCache(t.TempDir())
+	dir, cache := tree(t, base()), newCache(t.TempDir())
 	ageUntilRemembered(t, dir, cache, 2)
 	want := fmt.Sprintf("digest %x\n", digestOf(t, dir))
 	var all sync.WaitGroup

@@ -25,12 +25,12 @@ type ChangedError struct {
 	Source  string // the local source, "" while it is recorded
 	Path    string // from the root of the tree, with slashes
 	Change  FileChange
-	Hashing bool // it changed while it was recorded, not before it was sent
+	hashing bool // it changed while it was recorded, not before it was sent
 	cause   error
 }
 
 func (e *ChangedError) Error() string {
-	if e.Hashing {
+	if e.hashing {
 		return fmt.Sprintf("%s: changed while the build context was read: %v", e.Path, e.cause)
 	}
 	return fmt.Sprintf("%s changed between hashing and sending (%v): nothing was pushed", e.Path, e.cause)

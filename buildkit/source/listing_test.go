@@ -8,7 +8,7 @@ import (
 // A listing that an earlier version wrote holds less of each digest. What is the same by it is not shown as a change.
 func TestChangesFromAListingByAnEarlierVersion(t *testing.T) {
 	t.Parallel()
-	tree := Files(map[string][]byte{"a": []byte("1"), "b": []byte("2")})
+	tree := FromFiles(map[string][]byte{"a": []byte("1"), "b": []byte("2")})
 	former := func(kind byte, marks ...[]byte) (listing []byte) {
 		for i, path := range []string{"a", "b"} {
 			for _, text := range [][]byte{[]byte(path), {kind}, modeMark(0o644), marks[i]} {

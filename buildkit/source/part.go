@@ -2,9 +2,9 @@ package source
 
 import "strings"
 
-// Part is the weight of what Scan would take of the tree in a narrower scope, files and bytes as in Weight, and of what it would leave:
+// PartWeight is the weight of what Scan would take of the tree in a narrower scope, files and bytes as in Weight, and of what it would leave:
 // the folders and files, by path, that nothing at all is taken of, where what they are in is taken in part. It looks at no disk.
-func (t *Tree) Part(scope Scope) (taken Folder, left map[string]Folder, err error) {
+func (t *Tree) PartWeight(scope Scope) (taken Folder, left map[string]Folder, err error) {
 	takes, err := t.takes(scope)
 	if err != nil {
 		return Folder{}, nil, err

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What Part says of a tree is what a walk in the narrower scope finds.
+// What PartWeight says of a tree is what a walk in the narrower scope finds.
 func TestPartIsWhatAWalkWouldTake(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{"a": "1", "a-b": "22", "d/x.go": "333", "d/y.md": "4444", "d/e/z.go": "55555", "n/m/k": "666666", "n/m/.k": "7777777"})
@@ -30,7 +30,7 @@ func TestPartIsWhatAWalkWouldTake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		taken, left, err := whole.Part(scope)
+		taken, left, err := whole.PartWeight(scope)
 		all, _ := walked.Weight()
 		if err != nil || taken != all {
 			t.Errorf("%+q: got %v, want %v, %v", scope, taken, all, err)
@@ -55,8 +55,8 @@ func TestPartNamesWhatIsLeftAsAWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, left, err := whole.Part(Scope{Includes: []string{"src/app"}})
-	if got, want := fmt.Sprint(Biggest(left, 2), len(left)), "[{src/assets 2 5} {data 1 2}] 3"; got != want || err != nil {
+	_, left, err := whole.PartWeight(Scope{Includes: []string{"src/app"}})
+	if got, want := fmt.Sprint(BiggestFolders(left, 2), len(left)), "[{src/assets 2 5} {data 1 2}] 3"; got != want || err != nil {
 		t.Errorf("got %s, want %s, %v", got, want, err)
 	}
 }

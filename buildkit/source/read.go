@@ -49,7 +49,7 @@ func (e *entry) readFile(ctx context.Context, dir *os.File, name string, info fi
 		return err
 	}
 	if !now.Mode().IsRegular() {
-		return &ChangedError{Path: e.path, Change: Replaced, Hashing: true, cause: errNoFile}
+		return &ChangedError{Path: e.path, Change: Replaced, hashing: true, cause: errNoFile}
 	}
 	content := &digestReader{ctx: ctx, r: f, h: sha256.New()}
 	buffer := buffers.Get().(*[]byte)
@@ -59,7 +59,7 @@ func (e *entry) readFile(ctx context.Context, dir *os.File, name string, info fi
 	}
 	if content.n != info.size {
 		return &ChangedError{
-			Path: e.path, Change: (&sizeError{was: info.size, is: content.n}).change(), Hashing: true,
+			Path: e.path, Change: (&sizeError{was: info.size, is: content.n}).change(), hashing: true,
 			cause: fmt.Errorf("%d bytes became %d", info.size, content.n),
 		}
 	}

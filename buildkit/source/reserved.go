@@ -137,8 +137,8 @@ func (m *matchers) reaches(f *folder, rest string) bool {
 	return true
 }
 
-// LeftOut are the reserved paths that would otherwise be in the tree, in order, but for those that are this provider's own.
-func (t *Tree) LeftOut() []string { return t.leftOut }
+// ReservedPaths are the reserved paths that would otherwise be in the tree, in order, but for those that are this provider's own.
+func (t *Tree) ReservedPaths() []string { return t.leftOut }
 
 // Root is the absolute path of the directory that was recorded, as it was given.
 func (t *Tree) Root() string { return t.root }

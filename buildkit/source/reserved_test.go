@@ -22,7 +22,7 @@ func wantPaths(t *testing.T, dir string, scope Scope, reserved []Reserved, want,
 	if got := scanned.Paths(); !slices.Equal(got, want) {
 		t.Errorf("paths %q, want %q", got, want)
 	}
-	if got := scanned.LeftOut(); !slices.Equal(got, leftOut) {
+	if got := scanned.ReservedPaths(); !slices.Equal(got, leftOut) {
 		t.Errorf("left out %q, want %q", got, leftOut)
 	}
 }

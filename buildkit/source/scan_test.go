@@ -72,8 +72,8 @@ func TestScanLeavesOutWhatIsNoFile(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	scanned, err := Scan(t.Context(), dir, Scope{}, Options{})
-	if err != nil || !slices.Equal(scanned.Skipped(), []string{"fifo", "socket"}) {
-		t.Errorf("skipped %q, %v", scanned.Skipped(), err)
+	if err != nil || !slices.Equal(scanned.SkippedPaths(), []string{"fifo", "socket"}) {
+		t.Errorf("skipped %q, %v", scanned.SkippedPaths(), err)
 	}
 }
 

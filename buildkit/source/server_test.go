@@ -127,7 +127,7 @@ func TestServerSendsTheContentOfWhatItsFilterTakes(t *testing.T) {
 
 func TestServerSendsFilesInMemory(t *testing.T) {
 	t.Parallel()
-	server := NewServer(map[string]*Tree{"dockerfile": Files(map[string][]byte{"Dockerfile": []byte("FROM scratch")})})
+	server := NewServer(map[string]*Tree{"dockerfile": FromFiles(map[string][]byte{"Dockerfile": []byte("FROM scratch")})})
 	got, err := receive(t, server, filesync.FSSendRequestOpt{Name: "dockerfile", FollowPaths: []string{"Dockerfile", "Dockerfile.dockerignore"}})
 	if err != nil {
 		t.Fatal(err)

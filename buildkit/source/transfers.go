@@ -44,8 +44,8 @@ var (
 	errConflict         = errors.New("another file with the same stat was sent before")
 )
 
-// NewTransfers returns Transfers in dir, which is made with mode 0700.
-func NewTransfers(dir string) *Transfers { return &Transfers{dir: dir} }
+// newTransfers returns Transfers in dir, which is made with mode 0700.
+func newTransfers(dir string) *Transfers { return &Transfers{dir: dir} }
 
 // UserTransfers returns the Transfers in the user's cache folder; nil when the user has none.
 func UserTransfers() *Transfers {
@@ -53,7 +53,7 @@ func UserTransfers() *Transfers {
 	if err != nil {
 		return nil
 	}
-	return NewTransfers(filepath.Join(base, "transfers"))
+	return newTransfers(filepath.Join(base, "transfers"))
 }
 
 // Key returns the key under which a daemon is to keep what it receives of the trees, by the names of their local

@@ -16,7 +16,7 @@ func collision(t *testing.T) (one, other string) {
 	seen := map[int64]string{}
 	for i := range 1 << 20 {
 		text := fmt.Sprintf("# %08d\n", i)
-		e := Files(map[string][]byte{"f": []byte(text)}).entries[0]
+		e := FromFiles(map[string][]byte{"f": []byte(text)}).entries[0]
 		if before, ok := seen[e.mtime]; ok {
 			return before, text
 		}
@@ -27,15 +27,15 @@ func collision(t *testing.T) (one, other string) {
 }
 
 func only(text string) map[string]*Tree {
-	return map[string]*Tree{"context": Files(map[string][]byte{"f": []byte(text)})}
+	return map[string]*Tree{"context": FromFiles(map[string][]byte{"f": []byte(text)})}
 }
 
 func TestTransfersKeepTheirKey(t *testing.T) {
 	t.Parallel()
-	transfers := NewTransfers(filepath.Join(t.TempDir(), "new", "folder"))
+	transfers := newTransfers(filepath.Join(t.TempDir(), "new", "folder"))
 	key := transfers.Key("base", only("1"), nil)
 	for _, same := range []string{"1", "2", "333", "1"} {
-		if got := NewTransfers(transfers.dir).Key("base", only(same), nil); got != key {
+		if got := newTransfers(transfers.dir).Key("base", only(same), nil); got != key {
 			t.Errorf("with %q the key is %s and was %s", same, got, key)
 		}
 	}
@@ -49,7 +49,7 @@ func TestTransfersOfCollidingFilesHaveTwoKeys(t *testing.T) {
 	one, other := collision(t)
 	epoch := int64(1)
 	for name, epoch := range map[string]*int64{"as recorded": nil, "with an epoch": &epoch} {
-		transfers := NewTransfers(t.TempDir())
+		transfers := newTransfers(t.TempDir())
 		first := transfers.Key("base", only(one), epoch)
 		second := transfers.Key("base", only(other), epoch)
 		again := transfers.Key("base", only(other), epoch)
@@ -64,10 +64,10 @@ func TestTransfersOfCollidingFilesHaveTwoKeys(t *testing.T) {
 func TestTransfersTellPlacesApart(t *testing.T) {
 	t.Parallel()
 	one, other := collision(t)
-	transfers := NewTransfers(t.TempDir())
+	transfers := newTransfers(t.TempDir())
 	both := map[string]*Tree{
-		"context":    Files(map[string][]byte{"f": []byte(one), "g": []byte(other)}),
-		"dockerfile": Files(map[string][]byte{"f": []byte(other)}),
+		"context":    FromFiles(map[string][]byte{"f": []byte(one), "g": []byte(other)}),
+		"dockerfile": FromFiles(map[string][]byte{"f": []byte(other)}),
 	}
 	if first := transfers.Key("base", both, nil); transfers.Key("base", both, nil) != first {
 		t.Error("two files share an identity")
@@ -91,7 +91,7 @@ func TestTransfersThatAreDamagedBeginAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			transfers := NewTransfers(t.TempDir())
+			transfers := newTransfers(t.TempDir())
 			first := transfers.Key("base", only("1"), nil)
 			files, err := filepath.Glob(filepath.Join(transfers.dir, "*"))
 			if err != nil || len(files) != 1 {
@@ -120,7 +120,7 @@ func swap(path string, put func() error) error {
 
 func TestTransfersWithoutAFolder(t *testing.T) {
 	t.Parallel()
-	for _, transfers := range []*Transfers{nil, NewTransfers("/dev/null/nowhere")} {
+	for _, transfers := range []*Transfers{nil, newTransfers("/dev/null/nowhere")} {
 		first := transfers.Key("base", only("1"), nil)
 		if transfers.Key("base", only("1"), nil) == first {
 			t.Error("a key that nothing is remembered of comes again")
@@ -131,14 +131,14 @@ func TestTransfersWithoutAFolder(t *testing.T) {
 // Records of files that are not there any more do not pile up for ever.
 func TestTransfersForgetInTheEnd(t *testing.T) {
 	t.Parallel()
-	transfers := NewTransfers(t.TempDir())
+	transfers := newTransfers(t.TempDir())
 	keys := map[string]bool{}
 	for i := range 4 {
 		files := map[string][]byte{}
 		for j := range transfersPast / 2 {
 			files[fmt.Sprint(j)] = fmt.Appendf(nil, "%d", i)
 		}
-		keys[transfers.Key("base", map[string]*Tree{"context": Files(files)}, nil)] = true
+		keys[transfers.Key("base", map[string]*Tree{"context": FromFiles(files)}, nil)] = true
 		keys[transfers.Key("base", only(fmt.Sprint(i)), nil)] = true
 	}
 	if len(keys) < 2 {
@@ -152,14 +152,14 @@ func TestTransfersOfManyAtOnce(t *testing.T) {
 	one, other := collision(t)
 	for range 30 {
 		dir := t.TempDir()
-		NewTransfers(dir).Key("base", only("there before"), nil)
+		newTransfers(dir).Key("base", only("there before"), nil)
 		var mu sync.Mutex
 		contents := map[string][sha256.Size]byte{}
 		var all sync.WaitGroup
 		for i := range 8 {
 			text := []string{one, other}[i%2]
 			all.Go(func() {
-				key := NewTransfers(dir).Key("base", only(text), nil)
+				key := newTransfers(dir).Key("base", only(text), nil)
 				mu.Lock()
 				defer mu.Unlock()
 				sum := sha256.Sum256([]byte(text))

@@ -40,8 +40,8 @@ type entry struct {
 	sum   [sha256.Size]byte // of the content of a file
 }
 
-// Files is a tree of regular files in memory, mode 0644, by name. Their time is the epoch.
-func Files(content map[string][]byte) *Tree {
+// FromFiles is a tree of regular files in memory, mode 0644, by name. Their time is the epoch.
+func FromFiles(content map[string][]byte) *Tree {
 	t := &Tree{content: content}
 	for path, data := range content {
 		sum := sha256.Sum256(data)
@@ -74,8 +74,8 @@ func (t *Tree) Size() (n int64) {
 	return n
 }
 
-// Skipped are paths that would be in the tree if BuildKit could send them: sockets, FIFOs and devices, in order.
-func (t *Tree) Skipped() []string { return t.skipped }
+// SkippedPaths are paths that would be in the tree if BuildKit could send them: sockets, FIFOs and devices, in order.
+func (t *Tree) SkippedPaths() []string { return t.skipped }
 
 // Folder is the weight of what is below a path: files and links, and their bytes as in Size.
 type Folder struct {
@@ -109,8 +109,8 @@ func (t *Tree) Weight() (all Folder, names map[string]Folder) {
 	return all, names
 }
 
-// Biggest are at most n of the folders, those with the most bytes first.
-func Biggest(folders map[string]Folder, n int) []Folder {
+// BiggestFolders are at most n of the folders, those with the most bytes first.
+func BiggestFolders(folders map[string]Folder, n int) []Folder {
 	sorted := slices.SortedFunc(maps.Values(folders), func(a, b Folder) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Files, a.Files), cmp.Compare(a.Name, b.Name))
 	})

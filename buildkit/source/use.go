@@ -54,10 +54,10 @@ func (u Use) key() string {
 	return string(key)
 }
 
-// Used returns the tree without the entries that have no say in a build: those that at least one of its uses excludes and no
+// WithoutExcluded returns the tree without the entries that have no say in a build: those that at least one of its uses excludes and no
 // use reads. Nil uses read everything. What remains determines what every use finds, so that trees with equal remains make
 // equal images.
-func (t *Tree) Used(uses []Use) *Tree {
+func (t *Tree) WithoutExcluded(uses []Use) *Tree {
 	if uses == nil {
 		return t
 	}
@@ -93,7 +93,7 @@ func (t *Tree) DigestOf(uses []Use) [sha256.Size]byte {
 	defer t.mu.Unlock()
 	sum, ok := t.sums[string(key)]
 	if !ok {
-		sum = t.Used(uses).Digest()
+		sum = t.WithoutExcluded(uses).Digest()
 		if t.sums == nil {
 			t.sums = map[string][sha256.Size]byte{}
 		}

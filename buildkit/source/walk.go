@@ -81,7 +81,7 @@ func (w *walk) look(f *folder, dir *os.File, children []fs.DirEntry, known *know
 			return nil
 		}
 		one, err := w.lookAt(f, dir, child, m, known)
-		if costly, ok := errors.AsType[*PatternsError](err); ok {
+		if costly, ok := errors.AsType[*patternsError](err); ok {
 			w.fail(costly)
 			return nil
 		}

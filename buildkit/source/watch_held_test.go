@@ -76,13 +76,13 @@ func TestWatchTellsOfWhatIsHeldOpen(t *testing.T) {
 			change := prepared(t, root)
 			_, watch := scanWatched(t, root, groundScope)
 			aged(t, watch, root)
-			if !watch.Unchanged() {
+			if !watch.IsUnchanged() {
 				t.Fatal("told before there is one")
 			}
 			if err := change(); err != nil {
 				t.Fatal(err)
 			}
-			if watch.Unchanged() {
+			if watch.IsUnchanged() {
 				t.Error("not told")
 			}
 		})

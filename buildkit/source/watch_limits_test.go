@@ -56,7 +56,7 @@ func TestWatchWithoutMeans(t *testing.T) { //nolint:paralleltest // the limits a
 		}
 		root := ground(t)
 		scanned, watch := scanWatched(t, root, groundScope)
-		if watch.Unchanged() != limit.want || scanned.Digest() != digestOf(t, root, groundScope.Excludes...) {
+		if watch.IsUnchanged() != limit.want || scanned.Digest() != digestOf(t, root, groundScope.Excludes...) {
 			t.Errorf("%s = %d: unchanged is %v", limit.name, limit.most, !limit.want)
 		}
 		watch.Close()
@@ -102,13 +102,13 @@ func TestWatchTellsOfMounts(t *testing.T) { //nolint:paralleltest // the mounts 
 			}
 		}
 		_, watch := scanWatched(t, root, groundScope)
-		if watch.Unchanged() != c.watched {
+		if watch.IsUnchanged() != c.watched {
 			t.Errorf("%s: watched is %v, want %v", name, !c.watched, c.watched)
 		}
 		if err := c.change(root); err != nil {
 			t.Fatal(name, err)
 		}
-		if watch.Unchanged() {
+		if watch.IsUnchanged() {
 			t.Errorf("%s: not told", name)
 		}
 		for _, mounted := range []string{filepath.Dir(root), root, root + "/empty", root + "/dir/file"} { // or they could not be removed

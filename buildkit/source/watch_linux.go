@@ -15,9 +15,9 @@ import (
 
 // Watch tells whether a tree is still what Scan recorded. Every directory is watched with inotify(7) from before it is
 // listed, so that no change falls between watching and listing. The kernel queues a report before the call that made the
-// change returns: what was complete when Unchanged is called is seen by it, whoever did it and by whatever path or mount.
+// change returns: what was complete when IsUnchanged is called is seen by it, whoever did it and by whatever path or mount.
 //
-// What inotify does not report is found in another way, or the tree is not watched, which Unchanged answers with false:
+// What inotify does not report is found in another way, or the tree is not watched, which IsUnchanged answers with false:
 //
 //   - Another directory in the place of the root, as after a rename of a folder above it: device and inode are compared.
 //   - Mounts: the table of mounts is compared, and a tree with a mount below its root is not watched.
@@ -57,16 +57,16 @@ const (
 	// wanted are the reports that are asked for. IN_UNMOUNT, IN_IGNORED and IN_Q_OVERFLOW come by themselves; what becomes of a
 	// directory itself is reported by the one above it.
 	wanted = unix.IN_ONLYDIR | unix.IN_OPEN | unix.IN_MODIFY | unix.IN_ATTRIB | unix.IN_CLOSE_WRITE | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVE
-	// mostOpened bounds the files that Unchanged looks at.
+	// mostOpened bounds the files that IsUnchanged looks at.
 	mostOpened = 1000
 )
 
 // NewWatch returns a Watch for one Scan.
 func NewWatch() *Watch { return &Watch{folders: map[int32]string{}, opened: map[string]bool{}} }
 
-// Unchanged tells whether the scan came to its end and nothing of what it recorded has changed since. True is certain but
+// IsUnchanged tells whether the scan came to its end and nothing of what it recorded has changed since. True is certain but
 // for what the type says. False also means that it cannot be known; it is the answer from then on.
-func (w *Watch) Unchanged() bool {
+func (w *Watch) IsUnchanged() bool {
 	if w == nil || w.lost.Load() {
 		return false
 	}

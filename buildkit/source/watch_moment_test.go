@@ -99,7 +99,7 @@ func TestWatchHoldsDuringTheScan(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if !watch.Unchanged() {
+			if !watch.IsUnchanged() {
 				return
 			}
 			if now, err := Scan(t.Context(), root, groundScope, Options{}); err != nil || !same(held, now) {

@@ -10,8 +10,8 @@ type Watch struct{}
 // NewWatch returns a Watch for one Scan.
 func NewWatch() *Watch { return nil }
 
-// Unchanged is always false: what may have changed counts as changed.
-func (*Watch) Unchanged() bool { return false }
+// IsUnchanged is always false: what may have changed counts as changed.
+func (*Watch) IsUnchanged() bool { return false }
 
 // Close ends the watch.
 func (*Watch) Close() {}

@@ -123,7 +123,7 @@ func TestWatchIsNeverWrong(t *testing.T) {
 		for range steps {
 			f.step()
 		}
-		unchanged := watch.Unchanged()
+		unchanged := watch.IsUnchanged()
 		now, again := scan()
 		switch {
 		case unchanged && !same(held, now):

@@ -199,7 +199,7 @@ func TestWatchTellsOfEveryChange(t *testing.T) {
 			_, watch := scanWatched(t, root, groundScope)
 			aged(t, watch, root)
 			for range 2 {
-				if !watch.Unchanged() {
+				if !watch.IsUnchanged() {
 					t.Fatal("told before there is one")
 				}
 			}
@@ -207,7 +207,7 @@ func TestWatchTellsOfEveryChange(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 2 {
-				if watch.Unchanged() {
+				if watch.IsUnchanged() {
 					t.Error("not told")
 				}
 			}
@@ -232,11 +232,11 @@ func TestWatchDoesNotForgetWhoOpenedAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Munmap(memory) }()
-	if !watch.Unchanged() {
+	if !watch.IsUnchanged() {
 		t.Fatal("told before there is one")
 	}
 	memory[0] = 'B'
-	if watch.Unchanged() {
+	if watch.IsUnchanged() {
 		t.Error("not told")
 	}
 }
@@ -257,10 +257,10 @@ func TestWatchStandsWhatIsNoChange(t *testing.T) {
 		os.WriteFile(root+"/../beside", nil, 0o644),
 		os.Rename(root+"/ignored/file", root+"/ignored/renamed"),
 	)
-	if _, again := scanWatched(t, root, Scope{}); err != nil || noErr == nil || !again.Unchanged() {
+	if _, again := scanWatched(t, root, Scope{}); err != nil || noErr == nil || !again.IsUnchanged() {
 		t.Fatal(err, noErr)
 	}
-	if !watch.Unchanged() {
+	if !watch.IsUnchanged() {
 		t.Error("a change is told where there is none")
 	}
 }
@@ -273,10 +273,10 @@ func TestWatchLeavesHardLinksAlone(t *testing.T) {
 	if err := errors.Join(os.Link(root+"/file", root+".hard"), os.Link(root+"/x.log", root+".log")); err != nil {
 		t.Fatal(err)
 	}
-	if _, watch := scanWatched(t, root, groundScope); watch.Unchanged() {
+	if _, watch := scanWatched(t, root, groundScope); watch.IsUnchanged() {
 		t.Error("a tree with a hard link is watched")
 	}
-	if _, watch := scanWatched(t, root, Scope{Excludes: []string{"file", "ignored"}, Includes: []string{"dir"}}); !watch.Unchanged() {
+	if _, watch := scanWatched(t, root, Scope{Excludes: []string{"file", "ignored"}, Includes: []string{"dir"}}); !watch.IsUnchanged() {
 		t.Error("a hard link that the scan does not look at is in the way")
 	}
 }
@@ -289,7 +289,7 @@ func TestWatchLeavesOtherFileSystemsAlone(t *testing.T) {
 		t.Skip(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if _, watch := scanWatched(t, dir, Scope{}); watch.Unchanged() {
+	if _, watch := scanWatched(t, dir, Scope{}); watch.IsUnchanged() {
 		t.Error("a tmpfs is watched")
 	}
 }
@@ -299,16 +299,16 @@ func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	watch := NewWatch()
-	if _, err := Scan(t.Context(), ground(t), Scope{Excludes: []string{"["}}, Options{Watch: watch}); err == nil || watch.Unchanged() {
+	if _, err := Scan(t.Context(), ground(t), Scope{Excludes: []string{"["}}, Options{Watch: watch}); err == nil || watch.IsUnchanged() {
 		t.Error("a scan that failed is unchanged")
 	}
 	_, watch = scanWatched(t, ground(t), groundScope)
 	watch.Close()
 	watch.Close()
-	if watch.Unchanged() {
+	if watch.IsUnchanged() {
 		t.Error("unchanged, says one that is closed")
 	}
-	if (*Watch)(nil).Unchanged() || NewWatch().Unchanged() {
+	if (*Watch)(nil).IsUnchanged() || NewWatch().IsUnchanged() {
 		t.Error("nothing is unchanged")
 	}
 }
@@ -320,7 +320,7 @@ func TestWatchTakesNoMoreThanItsShare(t *testing.T) {
 		watch := &Watch{most: most, folders: map[int32]string{}, opened: map[string]bool{}}
 		defer watch.Close()
 		scanned, err := Scan(t.Context(), ground(t), groundScope, Options{Watch: watch})
-		if err != nil || scanned.Len() == 0 || watch.Unchanged() != want {
+		if err != nil || scanned.Len() == 0 || watch.IsUnchanged() != want {
 			t.Errorf("%d watches: unchanged is %v, want %v: %v", most, !want, want, err)
 		}
 	}

@@ -84,14 +84,14 @@ func (f *Folder) orUnsafe(err error) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.CheckWriters(); err != nil {
+	if err := f.checkWriters(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// CheckWriters returns an *UnsafeError if other users may write to the folder.
-func (f *Folder) CheckWriters() error {
+// checkWriters returns an *UnsafeError if other users may write to the folder.
+func (f *Folder) checkWriters() error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
