@@ -37,7 +37,7 @@ func (e *TooLargeError) Error() string {
 // Errors are of type *fs.PathError. They wrap fs.ErrNotExist, syscall.EISDIR, ErrNotRegular, *TooLargeError, or the
 // cause of ctx when that ended.
 func Read(ctx context.Context, path string, limit int64) ([]byte, error) {
-	f, err := open(path)
+	f, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +45,8 @@ func Read(ctx context.Context, path string, limit int64) ([]byte, error) {
 	return ReadAll(ctx, f, limit)
 }
 
-// open opens the regular file at path without waiting for anybody. The errors are those of Read.
-func open(path string) (*os.File, error) {
+// Open opens the regular file at path without waiting for anybody. The errors are those of Read.
+func Open(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|noWait, 0)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func open(path string) (*os.File, error) {
 // Check returns nil if the file at path is regular and has limit bytes at most, or if nothing is there. It is for files
 // that a library opens by itself. The errors are those of Read.
 func Check(path string, limit int64) error {
-	f, err := open(path)
+	f, err := Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
