@@ -196,7 +196,7 @@ func TestApplyMovesNoTagForAnEngineThatIsGone(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
 	w := dial(t, New(func() bool { return false }), `{}`)
-	_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: packed(t, r.state), News: packed(t, r.inputs(t, "app:v1"))})
+	_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: marshalProperties(t, r.state), News: marshalProperties(t, r.inputs(t, "app:v1"))})
 	if err == nil || !strings.Contains(err.Error(), "no tag was moved") || r.holds(t, "app:v1") != "" {
 		t.Errorf("got %v, and the tag is at %q", err, r.holds(t, "app:v1"))
 	}

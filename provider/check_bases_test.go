@@ -29,8 +29,8 @@ func tagBase(t *testing.T, r *registrytest.Registry, image v1.Image) string {
 	return digest.String()
 }
 
-// from is a Dockerfile on base:1, and more inputs. The program names the registry.
-func from(r *registrytest.Registry, more string) string {
+// pullInputs is a Dockerfile on base:1, and more inputs. The program names the registry.
+func pullInputs(r *registrytest.Registry, more string) string {
 	return `{"context": {"location": "APP"}, "cacheFrom": [{"registry": {"ref": "` + r.Host() + `/cache"}}], ` +
 		`"dockerfile": {"inline": "ARG V=1\nFROM ` + r.Host() + `/base:$V\nCOPY . /\n"}, ` + more + `}`
 }
@@ -42,7 +42,7 @@ func TestPullFillsBaseDigests(t *testing.T) {
 	base := r.Host() + "/base:1"
 	looked := func(more string) string {
 		t.Helper()
-		res := check(t, from(r, more))
+		res := runCheck(t, pullInputs(r, more))
 		if len(res.Failures) > 0 {
 			t.Fatal(res.Failures)
 		}
@@ -96,8 +96,8 @@ func TestPullNamesTheBaseThatCannotBeFound(t *testing.T) {
 	t.Parallel()
 	closed := registrytest.New(t, registrytest.Login("me", "canary"))
 	for _, test := range []struct{ inputs, want string }{
-		{from(registrytest.New(t), `"pull": true`), "base image: resolving "},
-		{from(closed, `"pull": true`), "base:1: 401 unauthorized: no credentials"},
+		{pullInputs(registrytest.New(t), `"pull": true`), "base image: resolving "},
+		{pullInputs(closed, `"pull": true`), "base:1: 401 unauthorized: no credentials"},
 		{
 			`{"context": {"location": "APP"}, "dockerfile": {"inline": "FROM 127.0.0.1:1/base\n"}, "pull": true}`,
 			"127.0.0.1:1/base:latest",
@@ -107,14 +107,14 @@ func TestPullNamesTheBaseThatCannotBeFound(t *testing.T) {
 			"169.254.169.254/base:latest: it was not fetched",
 		},
 	} {
-		res := check(t, test.inputs)
+		res := runCheck(t, test.inputs)
 		if len(res.Failures) != 1 || res.Failures[0].Property != "pull" ||
 			!strings.Contains(res.Failures[0].Reason, test.want) {
 			t.Errorf("got %v, want %s", res.Failures, test.want)
 		}
 	}
 	// A login that the same update makes.
-	res := check(t, from(closed, `"pull": true, "registries": [{"address": "`+closed.Host()+`", "username": `+
+	res := runCheck(t, pullInputs(closed, `"pull": true, "registries": [{"address": "`+closed.Host()+`", "username": `+
 		`"me", "password": "?"}]`))
 	if len(res.Failures) > 0 || !res.Inputs.Get("baseDigests").IsComputed() {
 		t.Errorf("got %v, %v", res.Failures, res.Inputs)
@@ -132,7 +132,7 @@ func TestCheckOfBaseDigests(t *testing.T) {
 		{`{"alpine@` + good + `": "` + good + `"}`, "it names a digest already"},
 		{`{"alpine": "` + good + `", "docker.io/library/alpine:latest": "` + good + `"}`, "are one image"},
 	} {
-		res := check(t, `{"context": {"location": "APP"}, "baseDigests": `+test.given+`}`)
+		res := runCheck(t, `{"context": {"location": "APP"}, "baseDigests": `+test.given+`}`)
 		got := ""
 		for _, f := range res.Failures {
 			got += f.Property + ": " + f.Reason

@@ -42,16 +42,16 @@ func TestSecretsOfCachesStaySecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			res := check(t, `{"context": {"location": "APP"}, `+inputs+`}`)
+			res := runCheck(t, `{"context": {"location": "APP"}, `+inputs+`}`)
 			if len(res.Failures) > 0 {
 				t.Fatal(res.Failures)
 			}
 			for _, input := range []string{"cacheFrom", "cacheTo"} {
-				if found := inClear(res.Inputs.Get(input)); len(found) > 0 {
+				if found := plainCanaries(res.Inputs.Get(input)); len(found) > 0 {
 					t.Errorf("%s: in clear: %q", input, found)
 				}
 				given := props(t, "{"+inputs+"}").Get(input)
-				if got := res.Inputs.Get(input); !withoutSecrets(got).Equals(withoutSecrets(given)) {
+				if got := res.Inputs.Get(input); !withoutMarks(got).Equals(withoutMarks(given)) {
 					t.Errorf("%s: got %#v, want %#v", input, got, given)
 				}
 			}
@@ -59,39 +59,39 @@ func TestSecretsOfCachesStaySecret(t *testing.T) {
 	}
 }
 
-// inClear are the canaries that no secret holds.
-func inClear(v property.Value) (found []string) {
+// plainCanaries are the canaries that no secret holds.
+func plainCanaries(v property.Value) (found []string) {
 	switch {
 	case v.Secret():
 	case v.IsString() && strings.HasPrefix(v.AsString(), "CANARY"):
 		return []string{v.AsString()}
 	case v.IsMap():
 		for _, e := range v.AsMap().All {
-			found = append(found, inClear(e)...)
+			found = append(found, plainCanaries(e)...)
 		}
 	case v.IsArray():
 		for _, e := range v.AsArray().All {
-			found = append(found, inClear(e)...)
+			found = append(found, plainCanaries(e)...)
 		}
 	}
 	return found
 }
 
-// withoutSecrets is the value without marks and without nulls.
-func withoutSecrets(v property.Value) property.Value {
+// withoutMarks is the value without marks and without nulls.
+func withoutMarks(v property.Value) property.Value {
 	switch {
 	case v.IsMap():
 		fields := map[string]property.Value{}
 		for k, e := range v.AsMap().All {
 			if !e.IsNull() {
-				fields[k] = withoutSecrets(e)
+				fields[k] = withoutMarks(e)
 			}
 		}
 		return property.New(fields)
 	case v.IsArray():
 		var list []property.Value
 		for _, e := range v.AsArray().All {
-			list = append(list, withoutSecrets(e))
+			list = append(list, withoutMarks(e))
 		}
 		return property.New(list)
 	}

@@ -141,7 +141,7 @@ func wantCaches(t *testing.T, inputs, want string) {
 		t.Fatal(failures, err)
 	}
 	from, to, err := args.caches()
-	lines := append(rendered("", from), rendered("to ", to)...)
+	lines := append(formatCaches("", from), formatCaches("to ", to)...)
 	if err != nil {
 		lines = []string{err.Error()}
 	}
@@ -150,7 +150,7 @@ func wantCaches(t *testing.T, inputs, want string) {
 	}
 }
 
-func rendered(prefix string, caches []buildkit.Cache) (lines []string) {
+func formatCaches(prefix string, caches []buildkit.Cache) (lines []string) {
 	for _, c := range caches {
 		line := prefix + c.Type
 		for _, name := range slices.Sorted(maps.Keys(c.Attrs)) {
@@ -169,7 +169,7 @@ func TestPreviewsWriteNoCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	op := operation{args: args}
-	if _, to, err := op.inPreview().args.caches(); err != nil || strings.Join(rendered("", to), "\n") != "inline" {
+	if _, to, err := op.inPreview().args.caches(); err != nil || strings.Join(formatCaches("", to), "\n") != "inline" {
 		t.Errorf("got %v, %v", to, err)
 	}
 	if _, to, err := op.args.caches(); err != nil || len(to) < 4 {

@@ -9,8 +9,8 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 )
 
-// sources is a folder with the given files.
-func sources(t *testing.T, files map[string]string) string {
+// newFolder is a folder with the given files.
+func newFolder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -25,8 +25,8 @@ func sources(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// checkIn is Check of inputs in which DIR is a folder.
-func checkIn(t *testing.T, dir, inputs string) p.CheckResponse {
+// runCheckIn is Check of inputs in which DIR is a folder.
+func runCheckIn(t *testing.T, dir, inputs string) p.CheckResponse {
 	t.Helper()
 	res, err := serve(t).Check(p.CheckRequest{Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "DIR", dir))})
 	if err != nil {
@@ -35,14 +35,14 @@ func checkIn(t *testing.T, dir, inputs string) p.CheckResponse {
 	return res
 }
 
-const good = "FROM scratch\nCOPY a /\n"
+const goodDockerfile = "FROM scratch\nCOPY a /\n"
 
 // The Dockerfile is found as docker build finds it, and decides the hash by its text alone.
 func TestCheckFindsTheDockerfile(t *testing.T) {
 	t.Parallel()
-	dir := sources(t, map[string]string{
-		"lower/dockerfile": good, "lower/a": "", "upper/Dockerfile": good, "upper/a": "",
-		"both/Dockerfile": good, "both/dockerfile": "RUNN", "both/a": "",
+	dir := newFolder(t, map[string]string{
+		"lower/dockerfile": goodDockerfile, "lower/a": "", "upper/Dockerfile": goodDockerfile, "upper/a": "",
+		"both/Dockerfile": goodDockerfile, "both/dockerfile": "RUNN", "both/a": "",
 		"ignored/dockerfile": "FROM scratch\nCOPY . /\n", "ignored/dockerfile.dockerignore": "*\n!a", "ignored/a": "",
 		"ignored/b": "",
 	})
@@ -58,25 +58,25 @@ func TestCheckFindsTheDockerfile(t *testing.T) {
 		"nothing said of it": `{"context": {"location": "DIR/lower"}, "dockerfile": {}}`,
 		"empty":              `{"context": {"location": "DIR/lower"}, "dockerfile": {"location": ""}}`,
 	} {
-		res := checkIn(t, dir, inputs)
+		res := runCheckIn(t, dir, inputs)
 		got := text(res.Inputs, "contextHash")
 		if len(res.Failures) > 0 || got == "" || hash != "" && got != hash {
 			t.Errorf("%s: %s, failures %v", name, got, res.Failures)
 		}
 		hash = got
 	}
-	before := text(checkIn(t, dir, `{"context": {"location": "DIR/ignored"}}`).Inputs, "contextHash")
+	before := text(runCheckIn(t, dir, `{"context": {"location": "DIR/ignored"}}`).Inputs, "contextHash")
 	if err := os.Remove(filepath.Join(dir, "ignored", "b")); err != nil {
 		t.Fatal(err)
 	}
-	after := text(checkIn(t, dir, `{"context": {"location": "DIR/ignored"}}`).Inputs, "contextHash")
+	after := text(runCheckIn(t, dir, `{"context": {"location": "DIR/ignored"}}`).Inputs, "contextHash")
 	if after != before {
 		t.Error("dockerfile.dockerignore does not leave b out")
 	}
 }
 
-// placesOfDockerfiles are inputs without a Dockerfile, with the reason that Check gives.
-var placesOfDockerfiles = map[string]struct{ inputs, property, reason string }{
+// dockerfilePlaces are inputs without a Dockerfile, with the reason that Check gives.
+var dockerfilePlaces = map[string]struct{ inputs, property, reason string }{
 	"Containerfile": {
 		`{"context": {"location": "DIR/podman"}}`, "dockerfile.location",
 		"no Dockerfile at DIR/podman/Dockerfile, but a Containerfile, which docker build does not take by itself: " +
@@ -154,8 +154,8 @@ var placesOfDockerfiles = map[string]struct{ inputs, property, reason string }{
 // Each text says what is there and what to write instead.
 func TestCheckSaysWhereTheDockerfileIs(t *testing.T) {
 	t.Parallel()
-	dir := sources(t, map[string]string{
-		"app/Dockerfile": good, "app/a": "", "podman/Containerfile": good, "lower/dockerfile": good, "none/a": "",
+	dir := newFolder(t, map[string]string{
+		"app/Dockerfile": goodDockerfile, "app/a": "", "podman/Containerfile": goodDockerfile, "lower/dockerfile": goodDockerfile, "none/a": "",
 		"folder/Dockerfile/x": "",
 	})
 	home, err := os.UserHomeDir()
@@ -163,10 +163,10 @@ func TestCheckSaysWhereTheDockerfileIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	replaced := strings.NewReplacer("DIR", dir, "HOME", home)
-	for name, c := range placesOfDockerfiles {
+	for name, c := range dockerfilePlaces {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failures, reason := checkIn(t, dir, c.inputs).Failures, replaced.Replace(c.reason)
+			failures, reason := runCheckIn(t, dir, c.inputs).Failures, replaced.Replace(c.reason)
 			if len(failures) != 1 || failures[0].Property != c.property ||
 				!strings.Contains(failures[0].Reason, reason) {
 				t.Errorf("got %+v, want %s: %s", failures, c.property, reason)

@@ -7,8 +7,8 @@ import (
 
 const namedLib = `"named": {"lib": {"location": "DIR/lib"}}`
 
-// encodingsOfTexts are inputs whose texts are not UTF-8, with the reason that Check gives; none where they build.
-var encodingsOfTexts = map[string]struct{ inputs, property, reason string }{
+// textEncodings are inputs whose texts are not UTF-8, with the reason that Check gives; none where they build.
+var textEncodings = map[string]struct{ inputs, property, reason string }{
 	"UTF-16": {
 		`{"context": {"location": "DIR/wide"}}`, "dockerfile.location",
 		"DIR/wide/Dockerfile: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, with an " +
@@ -71,7 +71,7 @@ func TestCheckNamesTheEncoding(t *testing.T) {
 	t.Parallel()
 	const utf16 = "\xff\xfea\x00\n\x00"
 	const scratch = "FROM scratch\nCOPY . /\nCOPY --from=lib . /\n"
-	dir := sources(t, map[string]string{
+	dir := newFolder(t, map[string]string{
 		"wide/Dockerfile":  "\xff\xfeF\x00R\x00O\x00M\x00 \x00x\x00\n\x00",
 		"bare/Dockerfile":  "F\x00R\x00O\x00M\x00 \x00x\x00\n\x00",
 		"latin/Dockerfile": "FROM busybox\nRUN echo caf\xe9\n", "nul/Dockerfile": "FROM busybox\nRUN echo \x00\n",
@@ -82,10 +82,10 @@ func TestCheckNamesTheEncoding(t *testing.T) {
 		"comment/Dockerfile": "# caf\xe9\nFROM busybox\nLABEL a=caf\xe9\n",
 		"name/Dockerfile":    "FROM scratch\nCOPY . /\n", "name/d/caf\xe9": "",
 	})
-	for name, c := range encodingsOfTexts {
+	for name, c := range textEncodings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			res, reason := checkIn(t, dir, c.inputs), strings.ReplaceAll(c.reason, "DIR", dir)
+			res, reason := runCheckIn(t, dir, c.inputs), strings.ReplaceAll(c.reason, "DIR", dir)
 			if c.property == "" {
 				if hash := text(res.Inputs, "contextHash"); len(res.Failures) > 0 || hash == "" {
 					t.Errorf("failures %+v, hash %q", res.Failures, hash)

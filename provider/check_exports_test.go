@@ -145,7 +145,7 @@ func TestExportsBecomeOptions(t *testing.T) {
 			}
 			var beside []string
 			for _, e := range args.exports() {
-				line := strings.TrimSpace(e.Type + " " + options(e.Attrs))
+				line := strings.TrimSpace(e.Type + " " + formatOptions(e.Attrs))
 				if e.Dir != "" {
 					line += " -> " + e.Dir
 				}
@@ -156,11 +156,11 @@ func TestExportsBecomeOptions(t *testing.T) {
 			}
 			c.beside = strings.ReplaceAll(c.beside, "HASH", inputsHash(args))
 			c.beside = strings.ReplaceAll(c.beside, "SHORT", inputsHash(args)[:12])
-			if got := strings.Join(beside, "; "); got != c.beside || options(args.imageAttrs()) != c.image {
-				t.Errorf("got  %s | %s\nwant %s | %s", options(args.imageAttrs()), got, c.image, c.beside)
+			if got := strings.Join(beside, "; "); got != c.beside || formatOptions(args.imageAttrs()) != c.image {
+				t.Errorf("got  %s | %s\nwant %s | %s", formatOptions(args.imageAttrs()), got, c.image, c.beside)
 			}
 			preview := operation{args: args}.inPreview().args
-			if len(preview.exports()) > 0 || options(preview.imageAttrs()) != c.image {
+			if len(preview.exports()) > 0 || formatOptions(preview.imageAttrs()) != c.image {
 				t.Errorf("a preview would leave %v and write the image with %v",
 					preview.exports(), preview.imageAttrs())
 			}
@@ -171,7 +171,7 @@ func TestExportsBecomeOptions(t *testing.T) {
 	}
 }
 
-func options(attrs map[string]string) string {
+func formatOptions(attrs map[string]string) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
 		parts = append(parts, fmt.Sprintf("%s=%s", name, attrs[name]))

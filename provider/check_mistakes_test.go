@@ -97,7 +97,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failures := check(t, c.inputs).Failures
+			failures := runCheck(t, c.inputs).Failures
 			if len(failures) != 1 || failures[0].Property != c.property ||
 				!strings.Contains(failures[0].Reason, c.reason) {
 				t.Errorf("got %+v, want %s: %s", failures, c.property, c.reason)
@@ -108,7 +108,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 
 func TestCheckReportsAllMistakesAtOnce(t *testing.T) {
 	t.Parallel()
-	res := check(t, `{"context": {"location": "nope"}, "dockerfile": {"inline": "RUNN"}, "platforms": ["mars/1"],
+	res := runCheck(t, `{"context": {"location": "nope"}, "dockerfile": {"inline": "RUNN"}, "platforms": ["mars/1"],
 		"tags": ["A", "b:c:d"],
 		"push": "yes", "bogus": 1}`)
 	properties := map[string]bool{}

@@ -109,7 +109,7 @@ func TestCheckJudgesNames(t *testing.T) {
 // All mistakes are reported at once.
 func TestCheckJudgesAllNames(t *testing.T) {
 	t.Parallel()
-	res := check(t, `{"context": {"location": "APP"}, "buildArgs": {"": "x", "A=B": "y", "C": "z"}, `+
+	res := runCheck(t, `{"context": {"location": "APP"}, "buildArgs": {"": "x", "A=B": "y", "C": "z"}, `+
 		`"labels": {"": "x"}, "target": "a\n"}`)
 	var paths []string
 	for _, f := range res.Failures {
@@ -132,7 +132,7 @@ func TestCheckLetsOddNamesPass(t *testing.T) {
 		`"cacheTo": [{"raw": "type=s3,bucket=b,region=r,access_key_id=a,secret_access_key=s"}]`,
 		`"exports": [{"raw": "type=image,oci-mediatypes=1,buildinfo=false"}]`,
 	} {
-		if res := check(t, `{"context": {"location": "APP"}, `+inputs+`}`); len(res.Failures) > 0 {
+		if res := runCheck(t, `{"context": {"location": "APP"}, `+inputs+`}`); len(res.Failures) > 0 {
 			t.Errorf("%s: %v", inputs, res.Failures)
 		}
 	}

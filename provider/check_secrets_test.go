@@ -16,7 +16,7 @@ import (
 // wantOneFailure checks inputs with one mistake in them.
 func wantOneFailure(t *testing.T, inputs, path, reason string) {
 	t.Helper()
-	failures := check(t, inputs).Failures
+	failures := runCheck(t, inputs).Failures
 	if len(failures) != 1 || failures[0].Property != path || !strings.Contains(failures[0].Reason, reason) {
 		t.Errorf("got %+v\nwant %s: %s", failures, path, reason)
 	}
@@ -75,7 +75,7 @@ func TestCheckNamesNoInputWhoseValueIsASecret(t *testing.T) {
 func TestCheckRefusesAMapOfSecrets(t *testing.T) {
 	t.Parallel()
 	inputs := props(t, `{"context": {"location": "APP"}, "buildArgs": {"A": "1"}}`)
-	inputs = inputs.Set("context", property.New(map[string]property.Value{"location": property.New(app(t))}))
+	inputs = inputs.Set("context", property.New(map[string]property.Value{"location": property.New(newContext(t))}))
 	res, err := serve(t).Check(p.CheckRequest{
 		Urn: urn, Inputs: inputs.Set("buildArgs", inputs.Get("buildArgs").WithSecret(true)),
 	})
@@ -94,7 +94,7 @@ func TestSecretsThatAreNotKnownYet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			res := check(t, `{"context": {"location": "APP"}, `+secrets+`}`)
+			res := runCheck(t, `{"context": {"location": "APP"}, `+secrets+`}`)
 			if len(res.Failures) > 0 || len(text(res.Inputs, "contextHash")) != 64 {
 				t.Errorf("failures %v, contextHash %v", res.Failures, res.Inputs.Get("contextHash"))
 			}
@@ -120,7 +120,7 @@ func TestSecretsReachNoOutput(t *testing.T) {
 			props(t, `{"r": [{"address": "a.io", "username": "u", "password": "secret:`+canary+`"}]}`).Get("r"))
 	checked, err := r.server.Check(p.CheckRequest{
 		Urn: urn, Inputs: inputs.Set("context", property.New(map[string]property.Value{
-			"location": property.New(app(t))})),
+			"location": property.New(newContext(t))})),
 	})
 	if err != nil || len(checked.Failures) > 0 {
 		t.Fatal(checked.Failures, err)

@@ -67,7 +67,7 @@ func TestCheckTakesWhatIsRight(t *testing.T) {
 		`"sourceDateEpoch": 0`, `"sourceDateEpoch": 1700000000`,
 		`"provenance": {"mode": "min"}, "sbom": {"generator": "docker/buildkit-syft-scanner:stable-1"}`,
 	} {
-		if res := check(t, `{"context": {"location": "APP"}, `+inputs+`}`); len(res.Failures) > 0 {
+		if res := runCheck(t, `{"context": {"location": "APP"}, `+inputs+`}`); len(res.Failures) > 0 {
 			t.Errorf("%s: %v", inputs, res.Failures)
 		}
 	}
@@ -95,7 +95,7 @@ func TestCheckLeavesUnknownStepsAlone(t *testing.T) {
 		`"testTargets": "?"`:             false,
 		`"ssh": [{"id":"","paths":"?"}]`: true,
 	} {
-		res := check(t, `{"context": {"location": "APP"}, `+inputs+`}`)
+		res := runCheck(t, `{"context": {"location": "APP"}, `+inputs+`}`)
 		wrong := strings.Contains(inputs, `"id":""`)
 		if (len(res.Failures) > 0) != wrong {
 			t.Errorf("%s: failures %v", inputs, res.Failures)

@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// app is a directory with a Dockerfile that builds.
-func app(t *testing.T) string {
+// newContext is a directory with a Dockerfile that builds.
+func newContext(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS app\nCOPY . "+
@@ -21,9 +21,9 @@ func app(t *testing.T) string {
 	return dir
 }
 
-func check(t *testing.T, inputs string) p.CheckResponse {
+func runCheck(t *testing.T, inputs string) p.CheckResponse {
 	t.Helper()
-	res, err := serve(t).Check(p.CheckRequest{Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", app(t)))})
+	res, err := serve(t).Check(p.CheckRequest{Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", newContext(t)))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func check(t *testing.T, inputs string) p.CheckResponse {
 
 func TestCheckFillsTheContextHash(t *testing.T) {
 	t.Parallel()
-	res := check(t, `{"context": {"location": "APP"}}`)
+	res := runCheck(t, `{"context": {"location": "APP"}}`)
 	if len(res.Failures) > 0 {
 		t.Fatal(res.Failures)
 	}
@@ -40,14 +40,14 @@ func TestCheckFillsTheContextHash(t *testing.T) {
 	if len(hash) != 64 {
 		t.Errorf("contextHash %q", hash)
 	}
-	if again := text(check(t, `{"context": {"location": "APP"}}`).Inputs, "contextHash"); again != hash {
+	if again := text(runCheck(t, `{"context": {"location": "APP"}}`).Inputs, "contextHash"); again != hash {
 		t.Errorf("%s in one checkout, %s in another", hash, again)
 	}
 }
 
 func TestCheckKeepsAGivenContextHash(t *testing.T) {
 	t.Parallel()
-	res := check(t, `{"context": {"location": "APP"}, "contextHash": "by hand"}`)
+	res := runCheck(t, `{"context": {"location": "APP"}, "contextHash": "by hand"}`)
 	if got := text(res.Inputs, "contextHash"); got != "by hand" || len(res.Failures) > 0 {
 		t.Errorf("contextHash %q, failures %v", got, res.Failures)
 	}
@@ -73,7 +73,7 @@ func TestCheckLeavesTheUnknownAlone(t *testing.T) {
 	for name, inputs := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			res := check(t, inputs)
+			res := runCheck(t, inputs)
 			if len(res.Failures) > 0 {
 				t.Errorf("failures: %v", res.Failures)
 			}
@@ -109,7 +109,7 @@ func TestCheckQuotesNoSecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			res := check(t, strings.ReplaceAll(inputs, "CANARY", canary))
+			res := runCheck(t, strings.ReplaceAll(inputs, "CANARY", canary))
 			if len(res.Failures) == 0 {
 				t.Error("no failure")
 			}
@@ -125,7 +125,7 @@ func TestCheckQuotesNoSecret(t *testing.T) {
 func TestCheckKeepsSecretsSecret(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2-canary"
-	res := check(t, `{"context": {"location": "nope"}, "registries": [{"address": "a.io", "username": "u", `+
+	res := runCheck(t, `{"context": {"location": "nope"}, "registries": [{"address": "a.io", "username": "u", `+
 		`"password": "`+canary+`"}]}`)
 	password := res.Inputs.Get("registries").AsArray().Get(0).AsMap().Get("password")
 	if !password.Secret() {
@@ -152,7 +152,7 @@ func TestCheckTakesRemoteContexts(t *testing.T) {
 		`{"context": {"location": "APP", "named": {"base": {"location": "https://example.com/a.git"}}}, ` +
 			`"dockerfile": {"inline": "FROM base"}}`,
 	} {
-		res := check(t, inputs)
+		res := runCheck(t, inputs)
 		hash := text(res.Inputs, "contextHash")
 		if other := hashes[hash]; len(res.Failures) > 0 || hash == "" || other != "" {
 			t.Errorf("%s: hash %s, as %s, failures %v", inputs, hash, other, res.Failures)
@@ -168,7 +168,7 @@ func TestAGivenHashTakesNoOtherImagesRecord(t *testing.T) {
 	operationOf := func(urn resource.URN, inputs string) operation {
 		t.Helper()
 		res, err := r.Check(t.Context(), p.CheckRequest{
-			Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", app(t))),
+			Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", newContext(t))),
 		})
 		if err != nil || len(res.Failures) > 0 {
 			t.Fatal(err, res.Failures)

@@ -51,7 +51,7 @@ func TestOneTagIsOfOneImage(t *testing.T) {
 				t.Helper()
 				text := `{"dockerfile": {"inline": "FROM scratch AS one\nFROM one\n"}, ` +
 					`"context": {"location": "APP"}, ` + inputs + `}`
-				given := props(t, strings.ReplaceAll(text, "APP", app(t)))
+				given := props(t, strings.ReplaceAll(text, "APP", newContext(t)))
 				res, err := server.Check(p.CheckRequest{Urn: urnOf(urn), Inputs: given})
 				if err != nil {
 					t.Fatal(err)
@@ -81,7 +81,7 @@ func TestUsesOfTwoProcesses(t *testing.T) {
 		dir := t.TempDir()
 		found := make([][]sharedUse, 2)
 		var both sync.WaitGroup
-		for i, n := range []*notes{process("one", dir), process("one", dir)} {
+		for i, n := range []*notes{newProcessNotes("one", dir), newProcessNotes("one", dir)} {
 			both.Go(func() {
 				urn := urnOf(fmt.Sprintf("image%d", i))
 				found[i] = n.noteUses(urn, string(urn), []use{
@@ -107,7 +107,7 @@ func TestUsesOfTwoProcesses(t *testing.T) {
 // What an image does not want any more is free for others.
 func TestUsesAreThoseOfTheLastCheck(t *testing.T) {
 	t.Parallel()
-	n := process("", "")
+	n := newProcessNotes("", "")
 	tag := []use{{useTag, "host/app:1", "tags[0]"}}
 	n.noteUses(urnOf("a"), "a", tag)
 	n.noteUses(urnOf("a"), "a", nil)
@@ -119,14 +119,14 @@ func TestUsesAreThoseOfTheLastCheck(t *testing.T) {
 // Files of exports and caches that two images write deserve a warning.
 func TestWarningsOfSharedFilesAndCaches(t *testing.T) {
 	t.Parallel()
-	w := dial(t, fastProvider(), `{}`)
+	w := dial(t, newFastProvider(), `{}`)
 	for _, name := range []string{"a", "b"} {
-		given := `{"context": {"location": "` + app(t) + `"}, "buildArgs": {"NAME": "` + name + `"},
+		given := `{"context": {"location": "` + newContext(t) + `"}, "buildArgs": {"NAME": "` + name + `"},
 			"exports": [{"tar": {"dest": "out.tar"}}, {"local": {"dest": "out"}}],
 			"cacheTo": [{"inline": {}}, {"registry": {"ref": "user/cache"}},
 				{"raw": "type=registry,ref=docker.io/user/cache:latest"}]}`
 		res, err := w.Check(t.Context(), &pulumirpc.CheckRequest{
-			Urn: string(urnOf(name)), News: packed(t, props(t, given)),
+			Urn: string(urnOf(name)), News: marshalProperties(t, props(t, given)),
 		})
 		if err != nil || len(res.GetFailures()) > 0 {
 			t.Fatal(err, res.GetFailures())

@@ -40,13 +40,13 @@ func TestConfigNamesEveryBadValue(t *testing.T) {
 func TestConfigTakesWhatProgramsAndTheEngineSend(t *testing.T) {
 	t.Parallel()
 	w := dial(t, New(nil), `{}`)
-	res, err := w.CheckConfig(t.Context(), &pulumirpc.CheckRequest{Urn: string(providerURN), News: packed(t, props(t, `{
+	res, err := w.CheckConfig(t.Context(), &pulumirpc.CheckRequest{Urn: string(providerURN), News: marshalProperties(t, props(t, `{
 		"registries": "[{\"address\":\"ghcr.io\",\"username\":\"u\",\"password\":\"canary\"}]",
 		"version": "1.0.0", "pluginDownloadURL": "x", "hots": "tcp://h:1"}`))})
 	if err != nil || len(res.GetFailures()) > 0 {
 		t.Fatal(err, res.GetFailures())
 	}
-	login := unpacked(t, res.GetInputs()).Get("registries").AsArray().Get(0).AsMap()
+	login := unmarshalProperties(t, res.GetInputs()).Get("registries").AsArray().Get(0).AsMap()
 	if password := login.Get("password"); password.AsString() != "canary" || !password.Secret() {
 		t.Errorf("the password is %v", password)
 	}
@@ -133,11 +133,11 @@ func TestLoginsOfTheConfiguration(t *testing.T) {
 			password := map[bool]string{true: "hunter2", false: "wrong"}[own == `[]`]
 			w := dial(t, New(nil), `{"registries": [{"address": "`+r.Host()+`", "username": "robot", "password": "secret:`+password+`"}]}`)
 			inputs := r.inputs(t, "app:v1").Set("registries", props(t, `{"r": `+strings.ReplaceAll(own, "HOST", r.Host())+`}`).Get("r"))
-			res, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: packed(t, r.state), News: packed(t, inputs)})
+			res, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: marshalProperties(t, r.state), News: marshalProperties(t, inputs)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := text(unpacked(t, res.GetProperties()), "digest"); got != r.digest {
+			if got := text(unmarshalProperties(t, res.GetProperties()), "digest"); got != r.digest {
 				t.Errorf("digest %q", got)
 			}
 			if strings.Contains(res.String()+w.logText(), "hunter2") {

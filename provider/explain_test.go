@@ -17,7 +17,7 @@ import (
 // A preview names what changed since the last build that this machine knows.
 func TestPreviewSaysWhatChanged(t *testing.T) {
 	t.Parallel()
-	r, dir := newImageResource(&settings{}), app(t)
+	r, dir := newImageResource(&settings{}), newContext(t)
 	write := func(name, text string, mode os.FileMode) {
 		t.Helper()
 		path := filepath.Join(dir, name)

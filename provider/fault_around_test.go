@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// missing is what Amazon ECR says of a repository.
-const missing = "The repository with name 'nowhere' does not exist in the registry with id '123456789012'; create it " +
+// missingRepository is what Amazon ECR says of a repository.
+const missingRepository = "The repository with name 'nowhere' does not exist in the registry with id '123456789012'; create it " +
 	"with aws.ecr.Repository, or correct the account and the region in its name"
 
 // A repository that is not there is found before the build by those who may ask, and by others at the push, however the
@@ -23,21 +23,21 @@ const missing = "The repository with name 'nowhere' does not exist in the regist
 func TestAMissingRepository(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		meet func(*testing.T, faulty)
+		meet func(*testing.T, faultyRegistry)
 		want string
 	}{
-		"asked":     {func(*testing.T, faulty) {}, "repository HOST/nowhere: AWS: " + missing},
-		"not found": {deny("ecr:DescribeRepositories"), "pushing to HOST/nowhere: no such repository: " + missing},
+		"asked":     {func(*testing.T, faultyRegistry) {}, "repository HOST/nowhere: AWS: " + missingRepository},
+		"not found": {deny("ecr:DescribeRepositories"), "pushing to HOST/nowhere: no such repository: " + missingRepository},
 		"cut off": {
-			func(t *testing.T, f faulty) { deny("ecr:DescribeRepositories")(t, f); f.CutOffMissing() },
+			func(t *testing.T, f faultyRegistry) { deny("ecr:DescribeRepositories")(t, f); f.CutOffMissing() },
 			"pushing to HOST/nowhere: no such repository: ",
 		},
-		"made by it": {func(_ *testing.T, f faulty) { f.CreateOnPush("ROOT") }, ""},
+		"made by it": {func(_ *testing.T, f faultyRegistry) { f.CreateOnPush("ROOT") }, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaultyWithin(t, 20*time.Second) // BuildKit waits up to 4 s before it tries a cut connection again
+			f := newFaultyRegistryWithin(t, 20*time.Second) // BuildKit waits up to 4 s before it tries a cut connection again
 			test.meet(t, f)
 			_, err := f.apply(t, "FROM scratch", f.Host()+"/nowhere:1")
 			if got := fmt.Sprint(err); test.want != "" &&
@@ -54,10 +54,10 @@ func TestAMissingRepository(t *testing.T) {
 
 // faultsBesideThePush are faults of clocks, rights and base images, with what a person reads.
 var faultsBesideThePush = map[string]struct {
-	meet func(*testing.T, faulty) (dockerfile string)
+	meet func(*testing.T, faultyRegistry) (dockerfile string)
 	want []string
 }{
-	"the clock": {func(_ *testing.T, f faulty) string {
+	"the clock": {func(_ *testing.T, f faultyRegistry) string {
 		f.Inject(registrytest.Rule{
 			Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 				w.WriteHeader(http.StatusBadRequest)
@@ -70,7 +70,7 @@ var faultsBesideThePush = map[string]struct {
 		"Signature expired: 20261120T101010Z is now earlier than 20261120T102010Z; set this machine's clock, which " +
 			"is 25 minutes behind that of AWS",
 	}},
-	"layers of a base that may not be mounted": {func(t *testing.T, f faulty) string {
+	"layers of a base that may not be mounted": {func(t *testing.T, f faultyRegistry) string {
 		f.Repository("base", "")
 		if _, err := f.apply(t, "FROM scratch\nLABEL base=1", f.Host()+"/base:1"); err != nil {
 			t.Fatal(err)
@@ -89,16 +89,16 @@ var faultsBesideThePush = map[string]struct {
 	}, []string{
 		"pushing to HOST/app: 403 denied: ", "allow ecr:GetDownloadUrlForLayer in the IAM policy of that user",
 	}},
-	"a busy registry of a base": {func(t *testing.T, _ faulty) string {
+	"a busy registry of a base": {func(t *testing.T, _ faultyRegistry) string {
 		busy := registrytest.New(t)
-		busy.Inject(registrytest.Rule{Path: "/v2/base/", Fault: throttled})
+		busy.Inject(registrytest.Rule{Path: "/v2/base/", Fault: tooManyRequests})
 		return "FROM " + busy.Host() + "/base:1"
 	}, []string{
 		"429 Too Many Requests",
 		"limits how often images are pulled: log in to it (docker login, or registries), or take the base image from " +
 			"a mirror",
 	}},
-	"a base for another platform": {func(t *testing.T, _ faulty) string {
+	"a base for another platform": {func(t *testing.T, _ faultyRegistry) string {
 		other := registrytest.New(t)
 		other.Push(t, "base:1", registrytest.Index(t, "linux/arm64", "linux/s390x"))
 		return "FROM " + other.Host() + "/base:1"
@@ -107,14 +107,14 @@ var faultsBesideThePush = map[string]struct {
 		"/base:1 has no image for linux/amd64, only for linux/arm64, linux/s390x. Take a base image that has it",
 	}},
 	"a base that is not there": {
-		func(t *testing.T, _ faulty) string { return "FROM " + registrytest.New(t).Host() + "/base:1" },
+		func(t *testing.T, _ faultyRegistry) string { return "FROM " + registrytest.New(t).Host() + "/base:1" },
 		[]string{"base image 127.0.0.1:", "/base:1: not found", "correct its name or its tag, or push it first"},
 	},
-	"all privileges": {func(*testing.T, faulty) string {
+	"all privileges": {func(*testing.T, faultyRegistry) string {
 		return "FROM scratch\nCOPY <<EOF /x\nx\nEOF\nRUN --security=insecure x"
 	},
 		[]string{"security.insecure is not allowed", "take --security=insecure out of its RUN"}},
-	"a dead registry of a base": {func(*testing.T, faulty) string { return "FROM localhost:1/base" },
+	"a dead registry of a base": {func(*testing.T, faultyRegistry) string { return "FROM localhost:1/base" },
 		[]string{
 			"localhost:1 does not answer: ", "connection refused",
 			"check the name of the base image, and that the builder reaches its registry",
@@ -127,11 +127,11 @@ func TestFaultsBesideThePush(t *testing.T) {
 	for name, test := range faultsBesideThePush {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaulty(t)
+			f := newFaultyRegistry(t)
 			dockerfile := test.meet(t, f)
 			asked := len(f.Requests())
 			out, err := f.apply(t, dockerfile, f.Host()+"/app:1")
-			f.judge(t, name, out, err, test.want)
+			f.checkResult(t, name, out, err, test.want)
 			if wrote := f.Requests()[asked:]; strings.HasPrefix(name, "a ") &&
 				slices.ContainsFunc(wrote, func(r registrytest.Request) bool {
 					return r.Path != "/" && r.Method != http.MethodGet && r.Method != http.MethodHead
@@ -146,7 +146,7 @@ func TestFaultsBesideThePush(t *testing.T) {
 // update has only the other to do.
 func TestOneOfTwoRegistriesRefuses(t *testing.T) {
 	t.Parallel()
-	f, other := newFaulty(t), registrytest.New(t)
+	f, other := newFaultyRegistry(t), registrytest.New(t)
 	other.Inject(registrytest.Rule{
 		Method: http.MethodPut, Path: byTag, Times: 2,
 		Fault: registrytest.Status(http.StatusForbidden, "DENIED", "not here", ""),
@@ -198,7 +198,7 @@ func TestTheDocumentedPolicy(t *testing.T) {
 	for name, missing := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaulty(t)
+			f := newFaultyRegistry(t)
 			for _, action := range ecrActions {
 				if !allowed(action) || action == missing {
 					f.Deny("ecr:" + action)

@@ -24,7 +24,7 @@ func TestASilentCache(t *testing.T) {
 			good, bad := registrytest.New(t), registrytest.New(t)
 			bad.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall})
 			w := dial(t, newProvider(&settings{silence: time.Second}), `{}`)
-			checked, err := w.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urn), News: packed(t, props(t, `{
+			checked, err := w.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urn), News: marshalProperties(t, props(t, `{
 				"platforms": ["linux/amd64"], "tags": ["`+good.Host()+`/app:1"],
 				"context": {"location": "`+t.TempDir()+`"},
 				"dockerfile": {"inline": "FROM scratch\nCOPY <<EOF /a\n`+t.Name()+`\nEOF\n"},

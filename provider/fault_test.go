@@ -9,40 +9,40 @@ import (
 
 // faults are what registries do, by where they do it. Those without an error are survived.
 var faults = map[string]struct {
-	meet func(*testing.T, faulty)
+	meet func(*testing.T, faultyRegistry)
 	want []string // in the error
 }{
-	"429 to HEAD of a blob":    {inject(http.MethodHead, blobs, 12, throttled), nil},
-	"429 to POST":              {inject(http.MethodPost, uploads, 12, throttled), nil},
-	"429 to PUT of a blob":     {inject(http.MethodPut, uploads, 12, throttled), nil},
-	"429 to PUT of a manifest": {inject(http.MethodPut, byDigest, 12, throttled), nil},
-	"429 to reading it back":   {inject(http.MethodGet, byDigest, 5, throttled), nil},
-	"429 to HEAD of a tag":     {inject(http.MethodHead, byTag, 5, throttled), nil},
-	"429 to PUT of a tag":      {inject(http.MethodPut, byTag, 5, throttled), nil},
-	"429 with Retry-After":     {inject(http.MethodPut, byTag, 1, throttle1), nil},
+	"429 to HEAD of a blob":    {inject(http.MethodHead, blobs, 12, tooManyRequests), nil},
+	"429 to POST":              {inject(http.MethodPost, uploads, 12, tooManyRequests), nil},
+	"429 to PUT of a blob":     {inject(http.MethodPut, uploads, 12, tooManyRequests), nil},
+	"429 to PUT of a manifest": {inject(http.MethodPut, byDigest, 12, tooManyRequests), nil},
+	"429 to reading it back":   {inject(http.MethodGet, byDigest, 5, tooManyRequests), nil},
+	"429 to HEAD of a tag":     {inject(http.MethodHead, byTag, 5, tooManyRequests), nil},
+	"429 to PUT of a tag":      {inject(http.MethodPut, byTag, 5, tooManyRequests), nil},
+	"429 with Retry-After":     {inject(http.MethodPut, byTag, 1, tooManyRequestsRetryAfter), nil},
 	"429 for ever": {
-		inject(http.MethodPut, byDigest, 0, throttled),
+		inject(http.MethodPut, byDigest, 0, tooManyRequests),
 		[]string{
 			"pushing to HOST/app: 429 rate limited: Rate exceeded (tried 13 times in ",
 			"; wait some minutes and try again, with fewer images at once", "(tried 13 times in ",
 		},
 	},
 	"429 for ever to a tag": {
-		inject(http.MethodPut, byTag, 0, throttled),
+		inject(http.MethodPut, byTag, 0, tooManyRequests),
 		[]string{"tagging HOST/app:1: 429 rate limited: Rate exceeded", "(tried 13 times in "},
 	},
-	"429 of AWS": {func(_ *testing.T, f faulty) {
-		f.Inject(registrytest.Rule{Operation: "DescribeRepositories", Times: 2, Fault: throttled})
+	"429 of AWS": {func(_ *testing.T, f faultyRegistry) {
+		f.Inject(registrytest.Rule{Operation: "DescribeRepositories", Times: 2, Fault: tooManyRequests})
 	}, nil},
-	"500 to PUT of a blob":       {inject(http.MethodPut, uploads, 3, failing), nil},
-	"500 to PUT of a manifest":   {inject(http.MethodPut, byDigest, 3, failing), nil},
-	"500 to PUT of a tag":        {inject(http.MethodPut, byTag, 5, failing), nil},
+	"500 to PUT of a blob":       {inject(http.MethodPut, uploads, 3, internalError), nil},
+	"500 to PUT of a manifest":   {inject(http.MethodPut, byDigest, 3, internalError), nil},
+	"500 to PUT of a tag":        {inject(http.MethodPut, byTag, 5, internalError), nil},
 	"reset before a blob":        {inject(http.MethodPut, uploads, 2, registrytest.Reset(0)), nil},
 	"reset in a blob":            {inject(http.MethodPut, uploads, 2, registrytest.Reset(20)), nil},
 	"reset in a manifest":        {inject(http.MethodPut, byDigest, 2, registrytest.Reset(20)), nil},
 	"reset in reading it back":   {inject(http.MethodGet, byDigest, 3, registrytest.ResetAnswer(20)), nil},
 	"reset after a tag moved":    {inject(http.MethodPut, byTag, 1, registrytest.ResetAnswer(0)), nil},
-	"slow":                       {inject(http.MethodPut, uploads, 1, slow), nil},
+	"slow":                       {inject(http.MethodPut, uploads, 1, delay), nil},
 	"silence after a manifest":   {inject(http.MethodPut, byDigest, 1, registrytest.Stall), nil},
 	"silence after a tag":        {inject(http.MethodPut, byTag, 1, registrytest.Stall), nil},
 	"silence at reading it back": {inject(http.MethodGet, byDigest, 1, registrytest.Stall), nil},
@@ -63,17 +63,17 @@ var faults = map[string]struct {
 		inject(http.MethodGet, byDigest, 0, registrytest.Digest(zeros)),
 		[]string{"verifying HOST/app@sha256:", "content mismatch: the registry calls "},
 	},
-	"no digest is promised": {inject("", "/manifests/", 0, noHeader), nil},
+	"no digest is promised": {inject("", "/manifests/", 0, dropDigestHeader), nil},
 	"other bytes are read": {
-		inject(http.MethodGet, byDigest, 0, otherBytes), []string{"verifying HOST/app@sha256:", "content mismatch"},
+		inject(http.MethodGet, byDigest, 0, answerOtherBytes), []string{"verifying HOST/app@sha256:", "content mismatch"},
 	},
-	"401 once":                   {inject(http.MethodPut, uploads, 1, unchallenged), nil},
-	"401 to a manifest, once":    {inject(http.MethodPut, byDigest, 1, unchallenged), nil},
-	"401 to a tag, once":         {inject(http.MethodPut, byTag, 1, unchallenged), nil},
-	"403 expired, once":          {inject(http.MethodPut, uploads, 1, expired), nil},
-	"403 expired to a tag, once": {inject(http.MethodPut, byTag, 1, expired), nil},
+	"401 once":                   {inject(http.MethodPut, uploads, 1, refuseWithoutChallenge), nil},
+	"401 to a manifest, once":    {inject(http.MethodPut, byDigest, 1, refuseWithoutChallenge), nil},
+	"401 to a tag, once":         {inject(http.MethodPut, byTag, 1, refuseWithoutChallenge), nil},
+	"403 expired, once":          {inject(http.MethodPut, uploads, 1, expiredToken), nil},
+	"403 expired to a tag, once": {inject(http.MethodPut, byTag, 1, expiredToken), nil},
 	"403 expired for ever": {
-		inject(http.MethodPut, uploads, 0, expired),
+		inject(http.MethodPut, uploads, 0, expiredToken),
 		[]string{
 			"pushing to HOST/app: 401 unauthorized: Your authorization token has expired",
 			"HOST refused the credentials",
@@ -90,10 +90,10 @@ var faults = map[string]struct {
 		deny("ecr:BatchGetImage"), []string{"HOST/app", "403 denied: ", "allow ecr:BatchGetImage in the IAM policy"},
 	},
 	"no key": {
-		inject(http.MethodPut, uploads, 0, kms), []string{"KmsException", "kms:GenerateDataKey"},
+		inject(http.MethodPut, uploads, 0, disabledKey), []string{"KmsException", "kms:GenerateDataKey"},
 	},
 	"a policy of the organization": {
-		inject(http.MethodPut, byDigest, 0, forbidden), []string{"a policy of your AWS organization forbids it"},
+		inject(http.MethodPut, byDigest, 0, organizationPolicy), []string{"a policy of your AWS organization forbids it"},
 	},
 	"no token": {deny("ecr:GetAuthorizationToken"), []string{"allow ecr:GetAuthorizationToken in the IAM policy"}},
 	"Harbor's quota": {
@@ -103,9 +103,9 @@ var faults = map[string]struct {
 			"other credentials do not help: delete old images there",
 		},
 	},
-	"413 of a proxy": {inject(http.MethodPut, uploads, 0, page(http.StatusRequestEntityTooLarge)),
+	"413 of a proxy": {inject(http.MethodPut, uploads, 0, proxyError(http.StatusRequestEntityTooLarge)),
 		[]string{"pushing to HOST/app: 413 too large: request entity too large; ", "nginx: client_max_body_size 0"}},
-	"415": {inject(http.MethodPut, byDigest, 0, page(http.StatusUnsupportedMediaType)),
+	"415": {inject(http.MethodPut, byDigest, 0, proxyError(http.StatusUnsupportedMediaType)),
 		[]string{
 			"pushing to HOST/app: manifest refused: unsupported media type; ",
 			"exports: [{ image: { ociMediaTypes: false } }]",
@@ -144,7 +144,7 @@ var faults = map[string]struct {
 			"it has the maximum allowed number of tags", "")),
 		[]string{"tagging HOST/app:1: over a limit: ", "have AWS raise the quota"},
 	},
-	"somebody else moves the tag": {func(t *testing.T, f faulty) {
+	"somebody else moves the tag": {func(t *testing.T, f faultyRegistry) {
 		moved := registrytest.Image(t, "linux/amd64")
 		f.Inject(registrytest.Rule{
 			Method: http.MethodGet, Path: byTag, Times: 1,
@@ -165,10 +165,10 @@ func TestFaults(t *testing.T) {
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaulty(t)
+			f := newFaultyRegistry(t)
 			fault.meet(t, f)
 			out, err := f.apply(t, "FROM scratch", f.Host()+"/app:1")
-			f.judge(t, name, out, err, fault.want)
+			f.checkResult(t, name, out, err, fault.want)
 		})
 	}
 }

@@ -23,7 +23,7 @@ var tokenFaults = map[string]struct {
 		},
 		"swordfish", "",
 	},
-	"429": {registrytest.Rule{Path: registrytest.TokenPath, Times: 3, Fault: throttled}, "swordfish", ""},
+	"429": {registrytest.Rule{Path: registrytest.TokenPath, Times: 3, Fault: tooManyRequests}, "swordfish", ""},
 	"reset": {
 		registrytest.Rule{Path: registrytest.TokenPath, Times: 3, Fault: registrytest.Reset(0)}, "swordfish", "",
 	},
@@ -32,7 +32,7 @@ var tokenFaults = map[string]struct {
 		"logging in to HOST: 401 unauthorized: incorrect username or password; HOST refused the credentials",
 	},
 	"down": {
-		registrytest.Rule{Path: registrytest.TokenPath, Fault: failing}, "swordfish",
+		registrytest.Rule{Path: registrytest.TokenPath, Fault: internalError}, "swordfish",
 		"logging in to HOST: 500 no (tried 13 times in ",
 	},
 }
@@ -47,7 +47,7 @@ func TestTokenServerFaults(t *testing.T) {
 			if fault.rule.Fault != nil {
 				r.Inject(fault.rule)
 			}
-			f := newFaulty(t, `{"address": "`+r.Host()+`", "username": "me", "password": "`+fault.password+`"}`)
+			f := newFaultyRegistry(t, `{"address": "`+r.Host()+`", "username": "me", "password": "`+fault.password+`"}`)
 			_, err := f.apply(t, "FROM scratch", r.Host()+"/app:1")
 			want := strings.ReplaceAll(fault.want, "HOST", r.Host())
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
@@ -77,7 +77,7 @@ func TestNoPasswordByPlainHTTP(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	r := registrytest.New(t)
 	r.AskForTokens(elsewhere.URL+"/token", "me", "swordfish")
-	f := newFaulty(t, `{"address": "`+r.Host()+`", "username": "me", "password": "swordfish"}`)
+	f := newFaultyRegistry(t, `{"address": "`+r.Host()+`", "username": "me", "password": "swordfish"}`)
 	_, err = f.apply(t, "FROM scratch", r.Host()+"/app:1")
 	if asked.Load() > 0 || err == nil {
 		t.Errorf("the token server elsewhere was asked %d times: %v", asked.Load(), err)

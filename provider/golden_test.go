@@ -60,7 +60,7 @@ func TestContextHashStaysTheSame(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("hard-coded for Linux, where files may be executable and file names are bytes")
 	}
-	dir := sources(t, map[string]string{
+	dir := newFolder(t, map[string]string{
 		"app/Dockerfile": "FROM scratch AS app\nCOPY src /\nFROM app AS other\nCOPY --from=lib /lib /\n",
 		"app/src/a":      "a", "app/src/b/c": "c",
 		"app/run.sh": "#!/bin/sh\n", "app/.dockerignore": "src/b\n", "lib/lib": "lib", "all/Dockerfile": "FROM scratch\nCOPY . /\n",
@@ -83,7 +83,7 @@ func TestContextHashStaysTheSame(t *testing.T) {
 		`{"context": {"location": "https://example.com/acme/app.git#main:sub"}}`:           "65f327dde2ca73d5ecdc60a461a46460285cefce2eda7b3c6df956ca32486472",
 		`{"context": {"location": "DIR/app"}, "buildArgs": {"BUILDKIT_SYNTAX": "a.io/f"}}`: "67c343f9916571dc50b699b1aec7aa6467ffa27b75725e238c4fc6ba880b2bc9",
 	} {
-		if got := text(checkIn(t, dir, inputs).Inputs, "contextHash"); got != want || got == "" {
+		if got := text(runCheckIn(t, dir, inputs).Inputs, "contextHash"); got != want || got == "" {
 			t.Errorf("%s: %q", inputs, got)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// process returns the notes of a process of one run of the engine.
-func process(engine, dir string) *notes {
+// newProcessNotes returns the notes of a process of one run of the engine.
+func newProcessNotes(engine, dir string) *notes {
 	return &notes{engine: engine, dir: dir, read: map[string]int64{}, images: map[resource.URN]note{}}
 }
 
@@ -25,7 +25,7 @@ func urnOf(name string) resource.URN {
 func TestPromisesAreOfOneRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	one, other, later := process("one", dir), process("one", dir), process("two", dir)
+	one, other, later := newProcessNotes("one", dir), newProcessNotes("one", dir), newProcessNotes("two", dir)
 	one.notePromise(urnOf("base"), promise{
 		Digest: "sha256:1", Refs: []string{"host.io/base:1"}, Paths: []string{"/out/site"},
 	})
@@ -74,13 +74,13 @@ func TestPromisesEnd(t *testing.T) {
 		},
 	} {
 		dir := t.TempDir()
-		maker, other := process("one", dir), process("one", dir)
+		maker, other := newProcessNotes("one", dir), newProcessNotes("one", dir)
 		maker.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
 		if _, ok := other.promises("").tag("host.io/base:1"); !ok {
 			t.Fatalf("%s: it is not promised", name)
 		}
 		end(maker, other)
-		for _, reader := range []*notes{maker, other, process("one", dir)} {
+		for _, reader := range []*notes{maker, other, newProcessNotes("one", dir)} {
 			if _, ok := reader.promises("").tag("host.io/base:1"); ok {
 				t.Errorf("%s: it is promised still", name)
 			}
@@ -95,7 +95,7 @@ func TestPromisesEnd(t *testing.T) {
 // Notes without a place are those of the process, until it is configured anew. Those that cannot be read are none.
 func TestNotesWithoutAFolder(t *testing.T) {
 	t.Parallel()
-	alone, nowhere := process("", ""), process("one", "/dev/null/nowhere")
+	alone, nowhere := newProcessNotes("", ""), newProcessNotes("one", "/dev/null/nowhere")
 	for _, n := range []*notes{alone, nowhere} {
 		n.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
 		if len(n.promises("")) != 1 {
@@ -107,12 +107,12 @@ func TestNotesWithoutAFolder(t *testing.T) {
 		t.Error("a process that serves many runs must forget, and one of a run must not")
 	}
 	dir := t.TempDir()
-	broken := filepath.Join(dir, process("one", dir).prefix()+"x")
+	broken := filepath.Join(dir, newProcessNotes("one", dir).prefix()+"x")
 	if err := os.WriteFile(broken, []byte("{\n{\"URN\":\"u\",\"Promise\":{\"Refs\":[\"a\"]},\"At\":\""+
 		time.Now().Format(time.RFC3339Nano)+"\"}\n{\"URN\":"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := process("one", dir).promises(""); len(got) != 1 || !slices.Equal(got[0].Refs, []string{"a"}) {
+	if got := newProcessNotes("one", dir).promises(""); len(got) != 1 || !slices.Equal(got[0].Refs, []string{"a"}) {
 		t.Errorf("a broken line costs others: %v", got)
 	}
 }
@@ -142,7 +142,7 @@ func TestNotesAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n := process("one", dir)
+	n := newProcessNotes("one", dir)
 	n.notePromise(urnOf("base"), promise{})
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 2 ||

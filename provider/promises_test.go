@@ -41,9 +41,9 @@ func TestPromisesInCheck(t *testing.T) {
 		}
 		return shown(res.Inputs.Get("contextHash"))
 	}
-	based := strings.ReplaceAll(from(r, `"pull": true`), "APP", app(t))
+	based := strings.ReplaceAll(pullInputs(r, `"pull": true`), "APP", newContext(t))
 	file := `{"dockerfile": {"inline": "FROM scratch\nCOPY a /\n"}, "context": {"location": "` + out + `"}}`
-	recipe := `{"dockerfile": {"location": "` + out + `/Dockerfile"}, "context": {"location": "` + app(t) + `"}}`
+	recipe := `{"dockerfile": {"location": "` + out + `/Dockerfile"}, "context": {"location": "` + newContext(t) + `"}}`
 	expect := func(when string, want map[string]string) {
 		t.Helper()
 		for inputs, text := range want {
@@ -129,7 +129,7 @@ func TestAPromisedBaseThatIsThere(t *testing.T) {
 	builds := func(from string) bool {
 		_, err := r.server.Create(p.CreateRequest{
 			Urn: urnOf("app"), DryRun: true, Properties: props(t, `{"contextHash": "c",
-			"context": {"location": "`+app(t)+`"}, "dockerfile": {"inline": "FROM `+from+`\n"},
+			"context": {"location": "`+newContext(t)+`"}, "dockerfile": {"inline": "FROM `+from+`\n"},
 			"builder": {"endpoint": "unix:///nowhere"}}`),
 		})
 		return err != nil && strings.Contains(err.Error(), "/nowhere")
@@ -189,7 +189,7 @@ func TestNothingIsPromisedOfAPushThatIsNotKnown(t *testing.T) {
 // A preview that does not build says why, in one line.
 func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
 	t.Parallel()
-	r, dir := registrytest.New(t), app(t)
+	r, dir := registrytest.New(t), newContext(t)
 	old := tagBase(t, r, registrytest.Image(t, "linux/amd64"))
 	base := r.Host() + "/base"
 	for name, c := range map[string]struct{ base, inputs, want string }{
@@ -218,7 +218,7 @@ func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := dial(t, fastProvider(), `{}`)
+			w := dial(t, newFastProvider(), `{}`)
 			w.preview(t, "base", `{"contextHash": "c", "buildOnPreview": false`+c.base+`}`)
 			out := w.preview(t, "app", `{"contextHash": "c", "exports": [{"image": {}}], "context": {"location": "`+
 				dir+`"}, "dockerfile": {"inline": "FROM `+base+`:1\n"}, `+c.inputs+`}`)
@@ -238,10 +238,10 @@ func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
 func (w *wire) preview(t *testing.T, name, inputs string) property.Map {
 	t.Helper()
 	res, err := w.Create(t.Context(), &pulumirpc.CreateRequest{
-		Urn: string(urnOf(name)), Preview: true, Properties: packed(t, props(t, inputs)),
+		Urn: string(urnOf(name)), Preview: true, Properties: marshalProperties(t, props(t, inputs)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return unpacked(t, res.GetProperties())
+	return unmarshalProperties(t, res.GetProperties())
 }

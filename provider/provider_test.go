@@ -29,22 +29,22 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	for name, value := range map[string]string{ // and none of the user's
-		"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": awsSecretKey, "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 	} {
 		_ = os.Setenv(name, value) // fails for names only that are none
 	}
 	os.Exit(daemontest.Main(m, &machines[0], &machines[1], &embedded))
 }
 
-// fastProvider is the provider, but that it asks a registry once only.
-func fastProvider() p.Provider {
+// newFastProvider is the provider, but that it asks a registry once only.
+func newFastProvider() p.Provider {
 	return newProvider(&settings{registry: registry.Options{RetryWaits: []time.Duration{}}})
 }
 
 // serve runs the provider in process, as the engine sees it.
 func serve(t *testing.T) integration.Server {
 	t.Helper()
-	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(fastProvider()))
+	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(newFastProvider()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func TestReadKeepsAnArchivedImage(t *testing.T) {
 	for name, gone := range map[string]bool{"archived": false, "gone": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaulty(t)
+			f := newFaultyRegistry(t)
 			f.Repository("team", registrytest.Mutable)
 			outputs, err := f.apply(t, "FROM scratch", f.Host()+"/team:1", f.Host()+"/team:2")
 			if err != nil {
@@ -28,7 +28,7 @@ func TestReadKeepsAnArchivedImage(t *testing.T) {
 			}
 			inputs := props(t, `{"platforms": ["linux/amd64"]}`).Set("tags", outputs.Get("tags"))
 			read, err := f.Read(t.Context(), &pulumirpc.ReadRequest{
-				Id: "app", Urn: string(urn), Properties: packed(t, outputs), Inputs: packed(t, inputs),
+				Id: "app", Urn: string(urn), Properties: marshalProperties(t, outputs), Inputs: marshalProperties(t, inputs),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -36,7 +36,7 @@ func TestReadKeepsAnArchivedImage(t *testing.T) {
 			if kept := read.GetId() == "app"; kept == gone {
 				t.Errorf("kept: %t", kept)
 			}
-			if tags := texts(unpacked(t, read.GetProperties()), "tags"); !gone && !slices.Equal(tags, texts(outputs, "tags")) {
+			if tags := texts(unmarshalProperties(t, read.GetProperties()), "tags"); !gone && !slices.Equal(tags, texts(outputs, "tags")) {
 				t.Errorf("tags %v", tags)
 			}
 		})
@@ -48,17 +48,19 @@ func TestReadKeepsAnArchivedImage(t *testing.T) {
 func TestReadKeepsWhatCannotBeDetermined(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		change func(f faulty, digest string)
+		change func(f faultyRegistry, digest string)
 		drift  bool
 	}{
-		"archived":    {func(f faulty, digest string) { f.Archive("team", digest) }, false},
-		"gone":        {func(f faulty, _ string) { f.Repository("team", registrytest.Mutable) }, false},
-		"a tag moved": {func(f faulty, _ string) { f.Archive("team", f.Push(t, "team:2", registrytest.Image(t, "linux/amd64"))) }, true},
+		"archived": {func(f faultyRegistry, digest string) { f.Archive("team", digest) }, false},
+		"gone":     {func(f faultyRegistry, _ string) { f.Repository("team", registrytest.Mutable) }, false},
+		"a tag moved": {func(f faultyRegistry, _ string) {
+			f.Archive("team", f.Push(t, "team:2", registrytest.Image(t, "linux/amd64")))
+		}, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaulty(t)
+			f := newFaultyRegistry(t)
 			f.Repository("team", registrytest.Mutable)
 			first, second := f.Host()+"/team:1", f.Host()+"/team:2"
 			outputs, err := f.apply(t, "FROM scratch", first, second)
@@ -69,7 +71,7 @@ func TestReadKeepsWhatCannotBeDetermined(t *testing.T) {
 			test.change(f, text(outputs, "digest"))
 			inputs := props(t, `{"platforms": ["linux/amd64"]}`).Set("tags", outputs.Get("tags"))
 			read, err := f.Read(t.Context(), &pulumirpc.ReadRequest{
-				Id: "app", Urn: string(urn), Properties: packed(t, outputs), Inputs: packed(t, inputs),
+				Id: "app", Urn: string(urn), Properties: marshalProperties(t, outputs), Inputs: marshalProperties(t, inputs),
 			})
 			if err != nil || read.GetId() != "app" {
 				t.Fatalf("%q, %v", read.GetId(), err)
@@ -78,7 +80,7 @@ func TestReadKeepsWhatCannotBeDetermined(t *testing.T) {
 			if test.drift {
 				want = want[:1]
 			}
-			if tags := texts(unpacked(t, read.GetProperties()), "tags"); !slices.Equal(tags, want) {
+			if tags := texts(unmarshalProperties(t, read.GetProperties()), "tags"); !slices.Equal(tags, want) {
 				t.Errorf("tags %v, want %v", tags, want)
 			}
 			logs := f.logText()

@@ -11,9 +11,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// declaredFaults returns the faults of package registry by name, from its source: a constant that nobody lists cannot
+// registryFaults returns the faults of package registry by name, from its source: a constant that nobody lists cannot
 // hide.
-func declaredFaults(t *testing.T) map[string]fault.Kind {
+func registryFaults(t *testing.T) map[string]fault.Kind {
 	t.Helper()
 	source, err := parser.ParseFile(token.NewFileSet(), "../registry/fault/kind.go", nil, 0)
 	if err != nil {
@@ -45,7 +45,7 @@ func firstFault(group *ast.GenDecl) int {
 // TestEachFaultHasARemedy holds that no fault of package registry is shown without what to do about it.
 func TestEachFaultHasARemedy(t *testing.T) {
 	t.Parallel()
-	faults := declaredFaults(t)
+	faults := registryFaults(t)
 	if len(faults) < 70 {
 		t.Fatalf("only %d faults were found", len(faults))
 	}

@@ -94,11 +94,11 @@ func TestAnImageUnderItsHashIsReused(t *testing.T) {
 
 	before := len(reg.Requests())
 	w := dial(t, New(nil), `{}`)
-	res, err := w.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn), Properties: packed(t, inputs)})
+	res, err := w.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn), Properties: marshalProperties(t, inputs)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := unpacked(t, res.GetProperties())
+	out := unmarshalProperties(t, res.GetProperties())
 	refs := []string{reg.Host() + "/app:v-" + hash, reg.Host() + "/app:latest"}
 	if text(out, "digest") != digest || !slices.Equal(texts(out, "refs"), refs) || !slices.Equal(texts(out, "tags"), texts(inputs, "tags")) {
 		t.Errorf("got %v", out)

@@ -8,15 +8,15 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// former is an image as an earlier version left it, which took 12 digits for {hash}: the tags app:<12 digits> and
+// formerState is an image as an earlier version left it, which took 12 digits for {hash}: the tags app:<12 digits> and
 // app:latest.
-type former struct {
+type formerState struct {
 	remembered
 	inputs, outputs property.Map
 	short, whole    string // tags
 }
 
-func newFormer(t *testing.T) former {
+func newFormerState(t *testing.T) formerState {
 	t.Helper()
 	r := remember(t)
 	inputs := r.inputs(t, "app:{hash}", "app:latest")
@@ -25,7 +25,7 @@ func newFormer(t *testing.T) former {
 		t.Fatal(err)
 	}
 	hash := inputsHash(args)
-	f := former{remembered: r, inputs: inputs, short: "app:" + hash[:12], whole: "app:" + hash}
+	f := formerState{remembered: r, inputs: inputs, short: "app:" + hash[:12], whole: "app:" + hash}
 	res, err := f.update(r.inputs(t, f.short, "app:latest"))
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func newFormer(t *testing.T) former {
 	return f
 }
 
-func (f former) read(t *testing.T) p.ReadResponse {
+func (f formerState) read(t *testing.T) p.ReadResponse {
 	t.Helper()
 	res, err := f.server.Read(p.ReadRequest{ID: "app", Urn: urn, Inputs: f.inputs, Properties: f.outputs})
 	return errOr(t, res, err)
@@ -43,7 +43,7 @@ func (f former) read(t *testing.T) p.ReadResponse {
 
 func TestUpgradeFromShortHashesIsNoDiffAndNoDrift(t *testing.T) {
 	t.Parallel()
-	f := newFormer(t)
+	f := newFormerState(t)
 	diff, err := f.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: f.outputs, Inputs: f.inputs})
 	if err != nil || diff.HasChanges {
 		t.Errorf("a diff: %+v, %v", diff, err)
@@ -58,7 +58,7 @@ func TestUpgradeFromShortHashesIsNoDiffAndNoDrift(t *testing.T) {
 func TestUpgradeFromShortHashesShowsDriftOfThatTagOnly(t *testing.T) {
 	t.Parallel()
 	for tag, want := range map[string]string{"latest": "/app:{hash}", "": "/app:latest"} {
-		f := newFormer(t)
+		f := newFormerState(t)
 		gone := tag
 		if gone == "" {
 			gone = f.short[len("app:"):]
@@ -76,7 +76,7 @@ func TestUpgradeFromShortHashesShowsDriftOfThatTagOnly(t *testing.T) {
 // {hash} and {hash:12} side by side: the tag of one is not that of the other.
 func TestReadTellsShortHashesFromWholeOnes(t *testing.T) {
 	t.Parallel()
-	f := newFormer(t)
+	f := newFormerState(t)
 	f.inputs = f.remembered.inputs(t, "app:{hash}", "app:{hash:12}", "app:latest")
 	res, err := f.update(f.inputs)
 	if err != nil {
@@ -93,7 +93,7 @@ func TestReadTellsShortHashesFromWholeOnes(t *testing.T) {
 
 func TestUpgradeFromShortHashesAtTheNextChange(t *testing.T) {
 	t.Parallel()
-	f := newFormer(t)
+	f := newFormerState(t)
 	res, err := f.update(f.remembered.inputs(t, "app:{hash}", "app:next"))
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestUpgradeFromShortHashesAtTheNextChange(t *testing.T) {
 
 func TestUpgradeFromShortHashesIsDestroyed(t *testing.T) {
 	t.Parallel()
-	f := newFormer(t)
+	f := newFormerState(t)
 	if err := f.server.Delete(p.DeleteRequest{
 		ID: "app", Urn: urn, Properties: f.outputs, OldInputs: f.inputs,
 	}); err != nil {
@@ -125,7 +125,7 @@ func TestUpgradeFromShortHashesIsDestroyed(t *testing.T) {
 // tags.
 func TestUpgradeFromShortHashesSparesTheTagOfAnImageThatStays(t *testing.T) {
 	t.Parallel()
-	f := newFormer(t)
+	f := newFormerState(t)
 	const other = "urn:pulumi:dev::shop::buildkit:index:Image::other"
 	if _, err := f.server.Check(p.CheckRequest{Urn: urn, Inputs: f.inputs, State: f.inputs}); err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func TestUpgradeFromShortHashesSparesTheTagOfAnImageThatStays(t *testing.T) {
 // A refresh compares too, but no program runs: what is destroyed after it goes whole.
 func TestUpgradeFromShortHashesIsDestroyedAfterARefresh(t *testing.T) {
 	t.Parallel()
-	f := newFormer(t)
+	f := newFormerState(t)
 	if _, err := f.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: f.outputs, Inputs: f.inputs}); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ type wire struct {
 // it.
 func dial(t *testing.T, provider p.Provider, config string) *wire {
 	t.Helper()
-	w, end, err := launch(context.WithoutCancel(t.Context()), provider, packed(t, props(t, config)))
+	w, end, err := launch(context.WithoutCancel(t.Context()), provider, marshalProperties(t, props(t, config)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func launch(ctx context.Context, provider p.Provider, config *structpb.Struct) (
 	})
 	w = &wire{ResourceProviderClient: pulumirpc.NewResourceProviderClient(conn), conn: conn, engine: engine}
 	if err == nil {
-		err = w.start(ctx, address, config)
+		err = w.configure(ctx, address, config)
 	}
 	if err != nil {
 		end()
@@ -86,8 +86,8 @@ func launch(ctx context.Context, provider p.Provider, config *structpb.Struct) (
 	return w, end, nil
 }
 
-// start is what an engine says first.
-func (w *wire) start(ctx context.Context, engine string, config *structpb.Struct) error {
+// configure is what an engine says first.
+func (w *wire) configure(ctx context.Context, engine string, config *structpb.Struct) error {
 	if _, err := w.Handshake(ctx, &pulumirpc.ProviderHandshakeRequest{EngineAddress: engine}); err != nil {
 		return err
 	}
@@ -97,8 +97,8 @@ func (w *wire) start(ctx context.Context, engine string, config *structpb.Struct
 	return err
 }
 
-// packed is a property map as it goes over the wire, secrets and unknowns included.
-func packed(t *testing.T, m property.Map) *structpb.Struct {
+// marshalProperties is a property map as it goes over the wire, secrets and unknowns included.
+func marshalProperties(t *testing.T, m property.Map) *structpb.Struct {
 	t.Helper()
 	s, err := plugin.MarshalProperties(resource.ToResourcePropertyMap(m), plugin.MarshalOptions{
 		KeepUnknowns: true, KeepSecrets: true, KeepOutputValues: true,
@@ -109,8 +109,8 @@ func packed(t *testing.T, m property.Map) *structpb.Struct {
 	return s
 }
 
-// unpacked is the other way round.
-func unpacked(t *testing.T, s *structpb.Struct) property.Map {
+// unmarshalProperties is the other way round.
+func unmarshalProperties(t *testing.T, s *structpb.Struct) property.Map {
 	t.Helper()
 	m, err := plugin.UnmarshalProperties(s, plugin.MarshalOptions{
 		KeepUnknowns: true, KeepSecrets: true, KeepOutputValues: true,
@@ -142,7 +142,7 @@ func TestAPanicIsAnError(t *testing.T) {
 		Delete: func(context.Context, p.DeleteRequest) error { return nil },
 	}
 	w := dial(t, guarded(broken), `{}`)
-	_, err := w.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn), Properties: packed(t, property.Map{})})
+	_, err := w.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn), Properties: marshalProperties(t, property.Map{})})
 	if err == nil {
 		t.Fatal("a panic is no success")
 	}
@@ -154,7 +154,7 @@ func TestAPanicIsAnError(t *testing.T) {
 		}
 	}
 	if _, err := w.Delete(t.Context(), &pulumirpc.DeleteRequest{
-		Id: "app", Urn: string(urn), Properties: packed(t, property.Map{}),
+		Id: "app", Urn: string(urn), Properties: marshalProperties(t, property.Map{}),
 	}); err != nil {
 		t.Errorf("the next call: %v", err)
 	}
@@ -170,7 +170,7 @@ func TestAPanicElsewhereIsReported(t *testing.T) {
 	}}
 	w := dial(t, guarded(broken), `{}`)
 	_, err := w.Read(t.Context(), &pulumirpc.ReadRequest{
-		Id: "app", Urn: string(urn), Properties: packed(t, property.Map{}),
+		Id: "app", Urn: string(urn), Properties: marshalProperties(t, property.Map{}),
 	})
 	if want := "reading app: met a bug of the provider: as asked at provider."; err == nil ||
 		!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "/issues") {
@@ -195,7 +195,7 @@ func TestCustomTimeoutsAreExact(t *testing.T) {
 		}}
 		w := dial(t, guarded(waits), `{}`)
 		_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Timeout: seconds,
-			Olds: packed(t, property.Map{}), News: packed(t, property.Map{})})
+			Olds: marshalProperties(t, property.Map{}), News: marshalProperties(t, property.Map{})})
 		limit := time.Duration(seconds * float64(time.Second))
 		if bounded != (seconds > 0) || bounded && (left > limit || left < limit-time.Second/2) {
 			t.Errorf("of %s, %s are left (bounded: %v)", limit, left, bounded)

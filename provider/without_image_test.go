@@ -23,12 +23,12 @@ func (r remembered) withoutBuilder(t *testing.T, changes string, tags ...string)
 	return inputs
 }
 
-func builds(err error) bool {
+func reachesBuilder(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "/nowhere/buildkitd.sock")
 }
 
-// unpushed is a state of an image that is not pushed, as an earlier version wrote it: with a digest.
-func (r remembered) unpushed(t *testing.T, digest string) property.Map {
+// withoutPush is a state of an image that is not pushed, as an earlier version wrote it: with a digest.
+func (r remembered) withoutPush(t *testing.T, digest string) property.Map {
 	t.Helper()
 	inputs := r.withoutBuilder(t, `{"push": false}`, "app:v1")
 	return named(mirror(inputs), digest, nil, nil).Set("manifests", manifests(nil, nil))
@@ -39,7 +39,7 @@ func TestWithoutAnImageNothingIsBuiltTwice(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
 	for _, digest := range []string{r.digest, ""} {
-		r.state = r.unpushed(t, digest)
+		r.state = r.withoutPush(t, digest)
 		same := r.withoutBuilder(t, `{"push": false}`, "app:v1")
 		diff, err := r.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: r.state, Inputs: same})
 		if err != nil || diff.HasChanges {
@@ -87,10 +87,10 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := r
-			r.state = r.unpushed(t, "").Set("contextHash", property.New("another")).Set(memoryKey, memory(c.remembered))
+			r.state = r.withoutPush(t, "").Set("contextHash", property.New("another")).Set(memoryKey, memory(c.remembered))
 			res, err := r.update(r.withoutBuilder(t, strings.ReplaceAll(c.changes, "OUT", t.TempDir()), "app:v1"))
-			if builds(err) != c.built || err != nil && !c.built {
-				t.Fatalf("built: %t, %v", builds(err), err)
+			if reachesBuilder(err) != c.built || err != nil && !c.built {
+				t.Fatalf("built: %t, %v", reachesBuilder(err), err)
 			}
 			if got := r.shortened(shown(res.Properties)); !c.built && got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
@@ -119,13 +119,13 @@ func TestReadAndDeleteWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
 	inputs := r.withoutBuilder(t, `{"push": false}`, "app:v1")
-	res, err := r.server.Read(p.ReadRequest{ID: "app", Urn: urn, Inputs: inputs, Properties: r.unpushed(t, "")})
+	res, err := r.server.Read(p.ReadRequest{ID: "app", Urn: urn, Inputs: inputs, Properties: r.withoutPush(t, "")})
 	if err != nil || res.ID != "app" || shown(res.Properties) != nothing ||
 		!property.New(res.Inputs).Equals(property.New(inputs)) {
 		t.Errorf("got %+v, %v", res, err)
 	}
 	if err := r.server.Delete(p.DeleteRequest{
-		ID: "app", Urn: urn, Properties: r.unpushed(t, ""), OldInputs: inputs,
+		ID: "app", Urn: urn, Properties: r.withoutPush(t, ""), OldInputs: inputs,
 	}); err != nil {
 		t.Error(err)
 	}

@@ -17,26 +17,26 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// secretKey is the one in the environment of these tests.
-const secretKey = "aws-secret-canary"
+// awsSecretKey is the one in the environment of these tests.
+const awsSecretKey = "aws-secret-canary"
 
-// faulty is an Amazon ECR, or another registry, in which tag 1 of app holds an old image, and a provider that has a
+// faultyRegistry is an Amazon ECR, or another registry, in which tag 1 of app holds an old image, and a provider that has a
 // real daemon.
-type faulty struct {
+type faultyRegistry struct {
 	*registrytest.ECR
 	*wire
 	old string
 }
 
-func newFaulty(t *testing.T, logins ...string) faulty {
+func newFaultyRegistry(t *testing.T, logins ...string) faultyRegistry {
 	t.Helper()
-	return newFaultyWithin(t, 2*time.Second, logins...)
+	return newFaultyRegistryWithin(t, 2*time.Second, logins...)
 }
 
-// newFaultyWithin is newFaulty with a provider that gives a daemon up after so much silence.
-func newFaultyWithin(t *testing.T, silence time.Duration, logins ...string) faulty {
+// newFaultyRegistryWithin is newFaulty with a provider that gives a daemon up after so much silence.
+func newFaultyRegistryWithin(t *testing.T, silence time.Duration, logins ...string) faultyRegistry {
 	t.Helper()
-	f := faulty{ECR: registrytest.NewECR(t)}
+	f := faultyRegistry{ECR: registrytest.NewECR(t)}
 	f.Repository("app", "")
 	f.old = f.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	settings := &settings{silence: silence, registry: registry.Options{
@@ -50,7 +50,7 @@ func newFaultyWithin(t *testing.T, silence time.Duration, logins ...string) faul
 
 // apply creates the image of a Dockerfile at the tags, as pulumi up does. A line of its own makes it an image that no
 // registry has.
-func (f faulty) apply(t *testing.T, dockerfile string, tags ...string) (property.Map, error) {
+func (f faultyRegistry) apply(t *testing.T, dockerfile string, tags ...string) (property.Map, error) {
 	t.Helper()
 	inline := props(t, `{}`).Set("inline",
 		property.New(dockerfile+"\nLABEL test=\""+t.Name()+"\"\nCOPY <<EOF /a\n"+t.Name()+"\nEOF\n"))
@@ -58,22 +58,22 @@ func (f faulty) apply(t *testing.T, dockerfile string, tags ...string) (property
 		Set("tags", list(tags)).
 		Set("dockerfile", property.New(inline)).
 		Set("context", property.New(props(t, `{"location": "`+t.TempDir()+`"}`)))
-	checked, err := f.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urn), News: packed(t, inputs)})
+	checked, err := f.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urn), News: marshalProperties(t, inputs)})
 	if err != nil || len(checked.GetFailures()) > 0 {
 		t.Fatal(err, checked.GetFailures())
 	}
 	created, err := f.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn), Properties: checked.GetInputs()})
-	return unpacked(t, created.GetProperties()), err
+	return unmarshalProperties(t, created.GetProperties()), err
 }
 
-func inject(method, path string, times int, fault registrytest.Fault) func(*testing.T, faulty) {
-	return func(_ *testing.T, f faulty) {
+func inject(method, path string, times int, fault registrytest.Fault) func(*testing.T, faultyRegistry) {
+	return func(_ *testing.T, f faultyRegistry) {
 		f.Inject(registrytest.Rule{Method: method, Path: path, Times: times, Fault: fault})
 	}
 }
 
-func deny(action string) func(*testing.T, faulty) {
-	return func(_ *testing.T, f faulty) { f.Deny(action) }
+func deny(action string) func(*testing.T, faultyRegistry) {
+	return func(_ *testing.T, f faultyRegistry) { f.Deny(action) }
 }
 
 const (
@@ -85,30 +85,30 @@ const (
 )
 
 var (
-	throttled = registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "")
-	throttle1 = registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "1")
-	failing   = registrytest.Status(http.StatusInternalServerError, "UNKNOWN", "no", "")
-	expired   = registrytest.Status(http.StatusForbidden, "DENIED",
+	tooManyRequests           = registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "")
+	tooManyRequestsRetryAfter = registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "1")
+	internalError             = registrytest.Status(http.StatusInternalServerError, "UNKNOWN", "no", "")
+	expiredToken              = registrytest.Status(http.StatusForbidden, "DENIED",
 		"Your authorization token has expired. Reauthenticate and try again.", "")
-	kms       = registrytest.Status(http.StatusForbidden, "DENIED", "KmsException: key is disabled", "")
-	forbidden = registrytest.Status(http.StatusForbidden, "DENIED", "BlockedByOrganizationPolicyException: no", "")
+	disabledKey        = registrytest.Status(http.StatusForbidden, "DENIED", "KmsException: key is disabled", "")
+	organizationPolicy = registrytest.Status(http.StatusForbidden, "DENIED", "BlockedByOrganizationPolicyException: no", "")
 )
 
-func unchallenged(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+func refuseWithoutChallenge(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 	http.Error(w, "Not Authorized", http.StatusUnauthorized)
 }
 
 const harborQuota = "adding 1.2 MiB of storage resource, which when updated to current usage of 9.1 MiB will exceed " +
 	"the configured upper limit of 10.0 MiB."
 
-// page answers as a proxy does.
-func page(status int) registrytest.Fault {
+// proxyError answers as a proxy does.
+func proxyError(status int) registrytest.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "<html>"+http.StatusText(status)+"</html>", status)
 	}
 }
 
-func slow(w http.ResponseWriter, req *http.Request, next http.Handler) {
+func delay(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	select {
 	case <-time.After(time.Second):
 	case <-req.Context().Done():
@@ -116,17 +116,17 @@ func slow(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	next.ServeHTTP(w, req)
 }
 
-func noHeader(w http.ResponseWriter, req *http.Request, next http.Handler) {
+func dropDigestHeader(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	next.ServeHTTP(w, req)
 	w.Header().Del("Docker-Content-Digest")
 }
 
-func otherBytes(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+func answerOtherBytes(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 	w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
 	_, _ = io.WriteString(w, `{"schemaVersion":2}`)
 }
 
-func (f faulty) judge(t *testing.T, name string, out property.Map, err error, want []string) {
+func (f faultyRegistry) checkResult(t *testing.T, name string, out property.Map, err error, want []string) {
 	t.Helper()
 	held := f.Tags("app")["1"]
 	if len(want) == 0 && (err != nil || held != text(out, "digest")) {
@@ -144,7 +144,7 @@ func (f faulty) judge(t *testing.T, name string, out property.Map, err error, wa
 	if err != nil {
 		said += err.Error()
 	}
-	if leak := regexp.MustCompile(registrytest.TokenMark + "|" + secretKey + "|_state=").FindString(said); leak != "" {
+	if leak := regexp.MustCompile(registrytest.TokenMark + "|" + awsSecretKey + "|_state=").FindString(said); leak != "" {
 		t.Errorf("%s is in: %s", leak, said)
 	}
 }
