@@ -81,7 +81,7 @@ func watchMemory(test *stack.Test) func() int {
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		for tick := time.NewTicker(20 * time.Millisecond); ; {
-			for _, p := range append(test.Plugins(), stack.Running("dockerfile-frontend")...) {
+			for _, p := range append(test.Plugins(), stack.ProcessesWith("dockerfile-frontend")...) {
 				if strings.Contains(p.Command, "pulumi-resource-buildkit") || strings.Contains(p.Command, "dockerfile-frontend") {
 					most = max(most, peak(p.PID))
 				}

@@ -31,7 +31,7 @@ func daemonFolder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = stack.DaemonGone(context.Background(), dir)
+		_ = stack.AwaitDaemonEnd(context.Background(), dir)
 		_ = os.RemoveAll(dir)
 	})
 	return filepath.Join(dir, "d")
@@ -55,7 +55,7 @@ func TestPlantedSocketIsToldNoSecret(t *testing.T) {
 		}),
 	})
 	stack.Succeeds(t, test.Up("--skip-preview"))
-	if err := stack.DaemonGone(t.Context(), dir); err != nil {
+	if err := stack.AwaitDaemonEnd(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(dir, 0o777); err != nil {

@@ -72,8 +72,8 @@ func (a amazon) revoke(key string) {
 	}})
 }
 
-// since are the requests after the first n, "PUT /v2/app/manifests/1", without those of Amazon's API.
-func (a amazon) since(n int) (requests []string) {
+// requestsSince are the requests after the first n, "PUT /v2/app/manifests/1", without those of Amazon's API.
+func (a amazon) requestsSince(n int) (requests []string) {
 	for _, r := range a.Requests()[n:] {
 		if r.Path != "/" {
 			requests = append(requests, r.Method+" "+r.Path)
@@ -82,8 +82,8 @@ func (a amazon) since(n int) (requests []string) {
 	return requests
 }
 
-// starting are the requests that begin so.
-func starting(prefix string, requests []string) []string {
+// withPrefix are the requests that begin so.
+func withPrefix(prefix string, requests []string) []string {
 	return slices.DeleteFunc(slices.Clone(requests), func(r string) bool { return !strings.HasPrefix(r, prefix) })
 }
 

@@ -14,25 +14,25 @@ func TestArgumentsOfBuildKit(t *testing.T) {
 	with := func(arguments string) string {
 		return "tags: [\"REPO:1\"]\nbuildArgs: { BUILDKIT_SYNTAX: dockerfile.v0, " + arguments + " }\n"
 	}
-	s := open(t, watched(t, with(`BUILDKIT_INLINE_CACHE: "1", BUILDKIT_MULTI_PLATFORM: "1"`)))
+	s := open(t, withWatcher(t, with(`BUILDKIT_INLINE_CACHE: "1", BUILDKIT_MULTI_PLATFORM: "1"`)))
 	const dockerfile = "# syntax=127.0.0.1:1/nobody/frontend\nFROM scratch\nMAINTAINER nobody\nCOPY file /\n"
-	edit(t, s.Write("src/Dockerfile", dockerfile))
-	said := previewed(t, s)["watcher"].input("labels", "digest")
-	ok(t, s.Up("--skip-preview"), "MaintainerDeprecated")
-	outputs, index := exported(s)["image"].Outputs, served(t, repository(t)+":1")
+	must(t, s.Write("src/Dockerfile", dockerfile))
+	said := previewSteps(t, s)["watcher"].input("labels", "digest")
+	succeeds(t, s.Up("--skip-preview"), "MaintainerDeprecated")
+	outputs, index := resourcesByName(s)["image"].Outputs, fetchManifest(t, repository(t)+":1")
 	if said != index.Digest.String() || outputs["digest"] != said || !index.MediaType.IsIndex() {
 		t.Errorf("the preview said %v, the output is %v, and the tag holds %v", said, outputs["digest"], index)
 	}
 	var config string
 	manifests, err := index.ImageIndex()
-	edit(t, err)
+	must(t, err)
 	listed, err := manifests.IndexManifest()
-	edit(t, err)
+	must(t, err)
 	for _, m := range listed.Manifests {
 		image, err := manifests.Image(m.Digest)
-		edit(t, err)
+		must(t, err)
 		text, err := image.RawConfigFile()
-		edit(t, err)
+		must(t, err)
 		config += string(text)
 		if got := outputs["manifests"].(map[string]any)["linux/amd64"].(map[string]any)["digest"]; got != m.Digest.String() {
 			t.Errorf("manifests have %v, and the index %s", got, m.Digest)
@@ -41,14 +41,14 @@ func TestArgumentsOfBuildKit(t *testing.T) {
 	if !json.Valid([]byte(config)) || !strings.Contains(config, `"moby.buildkit.cache.v0"`) {
 		t.Errorf("the only image has no cache: %s", config)
 	}
-	ok(t, s.Up("--expect-no-changes"))
+	succeeds(t, s.Up("--expect-no-changes"))
 
-	rewrite(t, s, watched(t, with(`BUILDKIT_DOCKERFILE_CHECK: "error=true"`)))
+	replaceProgram(t, s, withWatcher(t, with(`BUILDKIT_DOCKERFILE_CHECK: "error=true"`)))
 	fails(t, s.Preview(), "lint violation found for rules: MaintainerDeprecated")
-	rewrite(t, s, watched(t, with(`BUILDKIT_ATTEST_PROVENANCE: "mode=max", BUILDKIT_DOCKERFILE_CHECK: strict`)))
+	replaceProgram(t, s, withWatcher(t, with(`BUILDKIT_ATTEST_PROVENANCE: "mode=max", BUILDKIT_DOCKERFILE_CHECK: strict`)))
 	fails(t, s.Preview(), "property buildArgs.BUILDKIT_ATTEST_PROVENANCE", "write provenance: { mode: max }",
 		"property buildArgs.BUILDKIT_DOCKERFILE_CHECK", `"strict" is no list of checks`)
-	rewrite(t, s, watched(t, with(`BUILDKIT_INLINE: "1"`)))
-	ok(t, s.Preview(), "buildArgs.BUILDKIT_INLINE: neither BuildKit nor the Dockerfile knows this argument")
-	ok(t, s.Destroy("--skip-preview"))
+	replaceProgram(t, s, withWatcher(t, with(`BUILDKIT_INLINE: "1"`)))
+	succeeds(t, s.Preview(), "buildArgs.BUILDKIT_INLINE: neither BuildKit nor the Dockerfile knows this argument")
+	succeeds(t, s.Destroy("--skip-preview"))
 }

@@ -35,7 +35,7 @@ func TestAutomation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ok(t, result)
+		succeeds(t, result)
 		return result
 	}
 	first := run()
@@ -43,7 +43,7 @@ func TestAutomation(t *testing.T) {
 	digests := map[string]bool{}
 	for _, digest := range regexp.MustCompile(`@sha256:\S+`).FindAllString(first.Stdout, -1) {
 		digests[digest] = true
-		if served(t, repository(t)+digest) == nil {
+		if fetchManifest(t, repository(t)+digest) == nil {
 			t.Errorf("%s is not in the registry", digest)
 		}
 	}

@@ -26,13 +26,13 @@ platforms: [linux/amd64]
 tags: ["REPO:1"]
 watch: all
 `
-	s := asUsersDo(b, project(b, watched, nil))
+	s := openWithUserSettings(b, project(b, watched, nil))
 	must(b, s.Write("../app/Dockerfile", "FROM scratch\nCOPY d0 /\n"))
 	must(b, sourcetest.Fill(filepath.Join(s.Dir, "../app")))
-	empty := asUsersDo(b, program(b, "outputs: { nothing: none }\n", nil))
-	ok(b, empty.Up("--skip-preview"))
-	ok(b, s.Up("--skip-preview"))
-	ok(b, s.Preview("--expect-no-changes"))
+	empty := openWithUserSettings(b, program(b, "outputs: { nothing: none }\n", nil))
+	succeeds(b, empty.Up("--skip-preview"))
+	succeeds(b, s.Up("--skip-preview"))
+	succeeds(b, s.Preview("--expect-no-changes"))
 
 	var ours, theirs []time.Duration
 	for b.Loop() {
@@ -44,11 +44,11 @@ watch: all
 	b.ReportMetric(median(theirs).Seconds(), "empty-s")
 	b.ReportMetric((median(ours) - median(theirs)).Seconds(), "over-empty-s")
 	b.ReportMetric(pluginMemory(b, func() { preview(b, s) }), "plugin-MB")
-	ok(b, s.Destroy("--skip-preview"))
+	succeeds(b, s.Destroy("--skip-preview"))
 }
 
-// asUsersDo is a stack whose processes collect garbage as they do for users, not as is best for many short tests.
-func asUsersDo(b *testing.B, program fs.FS) *stack.Test {
+// openWithUserSettings is a stack whose processes collect garbage as they do for users, not as is best for many short tests.
+func openWithUserSettings(b *testing.B, program fs.FS) *stack.Test {
 	b.Helper()
 	return stack.New(b, stack.Config{Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: []string{"GOGC="}})
 }
@@ -66,9 +66,9 @@ func pluginMemory(b *testing.B, run func()) (most float64) {
 				return
 			case <-tick.C:
 			}
-			for _, plugin := range stack.Running("pulumi-resource-buildkit 127.0.0.1") {
+			for _, plugin := range stack.ProcessesWith("pulumi-resource-buildkit 127.0.0.1") {
 				status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", plugin.PID)) // it may have ended
-				if match := peak.FindSubmatch(status); match != nil {
+				if match := peakPattern.FindSubmatch(status); match != nil {
 					kilobytes, _ := strconv.ParseFloat(string(match[1]), 64)
 					most = max(most, kilobytes/1000)
 				}
@@ -84,11 +84,11 @@ func pluginMemory(b *testing.B, run func()) (most float64) {
 	return most
 }
 
-var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+var peakPattern = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
 func preview(b *testing.B, s *stack.Test) time.Duration {
 	b.Helper()
 	started := time.Now()
-	ok(b, s.Preview("--expect-no-changes"))
+	succeeds(b, s.Preview("--expect-no-changes"))
 	return time.Since(started)
 }

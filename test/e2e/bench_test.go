@@ -21,9 +21,9 @@ import (
 func BenchmarkBuildAndPush(b *testing.B) {
 	s := stack.New(b, stack.Config{
 		Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second,
-		Program: project(b, both, map[string]string{"Dockerfile": forks, "greeting": "hello\n", ".dockerignore": "Pulumi*.yaml\n"}),
+		Program: project(b, twoPlatforms, map[string]string{"Dockerfile": forkingDockerfile, "greeting": "hello\n", ".dockerignore": "Pulumi*.yaml\n"}),
 	})
-	ok(b, s.Up("--skip-preview"))
+	succeeds(b, s.Up("--skip-preview"))
 	var provider, buildctl []time.Duration
 	for i := 0; b.Loop(); i++ {
 		must(b, s.Write("greeting", fmt.Sprint("provider ", i)))
@@ -36,7 +36,7 @@ func BenchmarkBuildAndPush(b *testing.B) {
 	b.ReportMetric(ours.Seconds(), "provider-s")
 	b.ReportMetric(theirs.Seconds(), "buildctl-s")
 	b.ReportMetric(ours.Seconds()/theirs.Seconds(), "ratio")
-	ok(b, s.Destroy("--skip-preview"))
+	succeeds(b, s.Destroy("--skip-preview"))
 }
 
 // From the start of the plugin's process to the port that it tells the engine.
@@ -57,12 +57,12 @@ func BenchmarkPluginStart(b *testing.B) {
 	}
 }
 
-var updated = regexp.MustCompile(`buildkit:index:Image image updated \((\d+(?:\.\d+)?m?s)\)`)
+var updatedPattern = regexp.MustCompile(`buildkit:index:Image image updated \((\d+(?:\.\d+)?m?s)\)`)
 
 func updateTime(b *testing.B, result stack.Result) time.Duration {
 	b.Helper()
-	ok(b, result)
-	match := updated.FindStringSubmatch(result.Stdout)
+	succeeds(b, result)
+	match := updatedPattern.FindStringSubmatch(result.Stdout)
 	if match == nil {
 		b.Fatalf("the output names no update and its time:\n%s", result.All())
 	}
@@ -88,11 +88,4 @@ func runBuildctl(b *testing.B, s *stack.Test) time.Duration {
 func median(times []time.Duration) time.Duration {
 	slices.Sort(times)
 	return times[len(times)/2]
-}
-
-func must(b *testing.B, err error) {
-	b.Helper()
-	if err != nil {
-		b.Fatal(err)
-	}
 }

@@ -22,24 +22,24 @@ func TestOtherDaemons(t *testing.T) {
 	for name, endpoint := range map[string]string{"unix": unixEndpoint, "tcp": tcpEndpoint} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := stack.New(t, stack.Config{Bin: shared.Bin, Program: project(t, both+"builder: { endpoint: \""+endpoint+"\" }\n", map[string]string{
+			s := stack.New(t, stack.Config{Bin: shared.Bin, Program: project(t, twoPlatforms+"builder: { endpoint: \""+endpoint+"\" }\n", map[string]string{
 				"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n",
 			})})
-			ok(t, s.Up("--skip-preview"), "+ 2 created")
-			if served(t, repository(t)+":1") == nil {
+			succeeds(t, s.Up("--skip-preview"), "+ 2 created")
+			if fetchManifest(t, repository(t)+":1") == nil {
 				t.Error("nothing was pushed")
 			}
 			if _, err := os.Lstat(filepath.Join(s.Daemon, "buildkitd.sock")); err == nil {
 				t.Error("the embedded daemon was started")
 			}
-			ok(t, s.Destroy("--skip-preview"))
+			succeeds(t, s.Destroy("--skip-preview"))
 		})
 	}
 }
 
 func TestNoDaemonAnswers(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, both+"builder: { endpoint: \"unix:///nowhere/b.sock\" }\n", map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
+	s := open(t, project(t, twoPlatforms+"builder: { endpoint: \"unix:///nowhere/b.sock\" }\n", map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
 	fails(t, s.Up("--skip-preview"), "no BuildKit daemon answers at unix:///nowhere/b.sock", "buildkitd --addr unix:///nowhere/b.sock")
 }
 
@@ -63,7 +63,7 @@ func buildkitd(t *testing.T) (unixEndpoint, tcpEndpoint string) {
 		}
 		return err == nil
 	}
-	if err := stack.Until(t.Context(), 30*time.Second, ready); err != nil {
+	if err := stack.WaitUntil(t.Context(), 30*time.Second, ready); err != nil {
 		t.Fatal(err)
 	}
 	return unixEndpoint, tcpEndpoint

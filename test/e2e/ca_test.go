@@ -23,7 +23,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-const overTLS = `resources:
+const tlsProgram = `resources:
   image:
     type: buildkit:Image
     properties:
@@ -34,16 +34,16 @@ const overTLS = `resources:
 `
 
 // The authority of a company is trusted by the provider and by its daemon, which is not the one that trusts nobody else.
-func TestARegistryOfAnAuthorityOfItsOwn(t *testing.T) {
+func TestPrivateCertificateAuthority(t *testing.T) {
 	t.Parallel()
 	host, authority := newTLSRegistry(t)
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n", "ca.pem": authority}
-	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, at(host, overTLS), files)})
-	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, withHost(host, tlsProgram), files)})
+	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 
 	_, other := newTLSRegistry(t)
-	edit(t, s.Write("ca.pem", other))
-	edit(t, s.Write("Dockerfile", "FROM scratch\nCOPY Dockerfile /again\n"))
+	must(t, s.Write("ca.pem", other))
+	must(t, s.Write("Dockerfile", "FROM scratch\nCOPY Dockerfile /again\n"))
 	fails(t, s.Up("--skip-preview"), "pushing to "+host+"/app: unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority",
 		"give the builder the authority that signed "+host+"'s certificate: caFile in registries")
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // One password is a secret of the configuration, one a plain text of the program, and one the provider's.
-const withCanaries = `config: { password: { type: string } }
+const canaryProgram = `config: { password: { type: string } }
 resources:
   own:
     type: pulumi:providers:buildkit
@@ -37,28 +37,28 @@ outputs:
 
 // A password is nowhere but in the registry's hands, and makes no output a secret: not in what a person reads, not in the
 // state and its backups, not in a plan, not in any file of the run or of the daemon.
-func TestPasswordsAreNowhere(t *testing.T) {
+func TestPasswordsAreNotLeaked(t *testing.T) {
 	t.Parallel()
 	canary, plain := stack.Canary("password"), stack.Canary("plain-password")
-	registry := newPrivate(t, canary)
-	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, strings.ReplaceAll(at(registry.Host(), withCanaries), "LINEN", plain), map[string]string{
+	registry := newPrivateRegistry(t, canary)
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, strings.ReplaceAll(withHost(registry.Host(), canaryProgram), "LINEN", plain), map[string]string{
 		"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x",
 	})}) // its own daemon: nobody else writes into its folder
 	cli(t, s, "config", "set", "--secret", "password", canary)
 	root := filepath.Dir(s.Dir)
 	said := s.Preview("--diff", "--save-plan", filepath.Join(root, "tmp", "plan.json"))
-	ok(t, said)
+	succeeds(t, said)
 	up := s.Up("--skip-preview", "--diff")
-	ok(t, up, "digest: \"sha256:", "ref   : \""+registry.Host())
-	edit(t, s.Write("file", "y"))
+	succeeds(t, up, "digest: \"sha256:", "ref   : \""+registry.Host())
+	must(t, s.Write("file", "y"))
 	again := s.Up("--json")
-	ok(t, again)
+	succeeds(t, again)
 	for _, r := range []stack.Result{said, up, again} {
 		if linesWith(r.All(), canary)+linesWith(r.All(), plain) > 0 {
 			t.Errorf("a password is shown:\n%s", r.All())
 		}
 	}
-	for name, r := range exported(s) {
+	for name, r := range resourcesByName(s) {
 		if digest, _ := r.Outputs["digest"].(string); name != "own" && !strings.HasPrefix(digest, "sha256:") {
 			t.Errorf("%s: output digest is %v", name, r.Outputs["digest"])
 		}

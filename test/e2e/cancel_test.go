@@ -26,20 +26,20 @@ import (
 func TestCtrlCEndsEveryPhase(t *testing.T) {
 	t.Parallel()
 	phases := map[string]func(t *testing.T) *phase{
-		"hashing": hashing,
-		"dialing": dialing,
-		"sending": sending,
+		"hashing": whileHashing,
+		"dialing": whileDialing,
+		"sending": whileSending,
 		"pushing": atRequest("it was pushing layers to HOST/app for [^;]*; a part of the image may have been pushed, and no tag moved",
 			func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/uploads/") }),
 		"verifying": atRequest("it was verifying the image, waiting for HOST to answer GET /v2/app/manifests/sha256:[0-9a-f]{12}… for "+
 			"[^;]*; the image was pushed and no tag moved",
-			func(r *http.Request) bool { return r.Method == http.MethodGet && digestPath(r) }),
+			func(r *http.Request) bool { return r.Method == http.MethodGet && isDigestRequest(r) }),
 		"tagging": atRequest("it was moving tags, waiting for HOST to answer PUT /v2/app/manifests/1 for "+
-			"[^;]*; the image was pushed and no tag moved", puttingTheTag),
-		"asking":  asking,
-		"pulling": pulling,
-		"helper":  helping,
-		"pausing": pausing,
+			"[^;]*; the image was pushed and no tag moved", isTagRequest),
+		"asking":  whileAsking,
+		"pulling": whilePulling,
+		"helper":  whileHelperHangs,
+		"pausing": whilePausing,
 	}
 	for name, prepare := range phases {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 				at.files(t, s.Dir)
 			}
 			p := s.StartUp("--skip-preview")
-			if err := stack.Until(t.Context(), 30*time.Second, func() bool { return at.reached(s) }); err != nil {
+			if err := stack.WaitUntil(t.Context(), 30*time.Second, func() bool { return at.reached(s) }); err != nil {
 				t.Fatalf("%v: the update never came to %s", err, name)
 			}
 			defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // a failure is soon enough then
@@ -65,8 +65,8 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 			if took := time.Since(pressed); err != nil || result.Code <= 0 || took > 5*time.Second {
 				t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err, result.All())
 			}
-			if !regexp.MustCompile(`error: canceled after [^:]*: ` + strings.ReplaceAll(at.said, "DIR", regexp.QuoteMeta(s.Dir))).MatchString(result.All()) {
-				t.Errorf("the output lacks %q:\n%s", at.said, result.All())
+			if !regexp.MustCompile(`error: canceled after [^:]*: ` + strings.ReplaceAll(at.want, "DIR", regexp.QuoteMeta(s.Dir))).MatchString(result.All()) {
+				t.Errorf("the output lacks %q:\n%s", at.want, result.All())
 			}
 			if left := s.Export(); len(left) != 0 {
 				t.Errorf("state: %+v", left)
@@ -85,14 +85,14 @@ type phase struct {
 	properties string
 	dockerfile string   // "" is one that reads the context
 	env        []string // of the CLI
-	said       string   // a pattern; DIR is the folder of the program
+	want       string   // a pattern; DIR is the folder of the program
 	files      func(t *testing.T, dir string)
 	reached    func(s *stack.Test) bool
 	registry   *registrytest.Registry
 }
 
-// hashing is at a file that takes minutes to read: a sparse one, which takes no room.
-func hashing(*testing.T) *phase {
+// whileHashing is at a file that takes minutes to read: a sparse one, which takes no room.
+func whileHashing(*testing.T) *phase {
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"REPO:1\"]",
 		files: func(t *testing.T, dir string) {
@@ -105,15 +105,15 @@ func hashing(*testing.T) *phase {
 				t.Fatal(err)
 			}
 		},
-		said: "it was reading the build context DIR",
+		want: "it was reading the build context DIR",
 		reached: func(s *stack.Test) bool {
-			return slices.ContainsFunc(s.Plugins(), func(p stack.Proc) bool { return p.Holds(filepath.Join(s.Dir, "sparse")) })
+			return slices.ContainsFunc(s.Plugins(), func(p stack.Proc) bool { return p.HasOpen(filepath.Join(s.Dir, "sparse")) })
 		},
 	}
 }
 
-// dialing is at a daemon that takes the connection and says nothing.
-func dialing(t *testing.T) *phase {
+// whileDialing is at a daemon that takes the connection and says nothing.
+func whileDialing(t *testing.T) *phase {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -131,14 +131,14 @@ func dialing(t *testing.T) *phase {
 	}()
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"REPO:1\"]\nbuilder: { endpoint: \"tcp://" + listener.Addr().String() + "\" }",
-		reached:    closed(taken),
-		said: "it was waiting for the BuildKit daemon at tcp://" + listener.Addr().String() + " to answer for [^;]*; " +
+		reached:    isClosed(taken),
+		want: "it was waiting for the BuildKit daemon at tcp://" + listener.Addr().String() + " to answer for [^;]*; " +
 			"nothing was pushed and no tag moved",
 	}
 }
 
-// sending is at a daemon to which no more than a megabyte gets through.
-func sending(t *testing.T) *phase {
+// whileSending is at a daemon to which no more than a megabyte gets through.
+func whileSending(t *testing.T) *phase {
 	_, endpoint := buildkitd(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -163,8 +163,8 @@ func sending(t *testing.T) *phase {
 				t.Fatal(err)
 			}
 		},
-		reached: closed(stalled),
-		said:    `it was [^;]*sending DIR to the builder \([0-9.]+[kM]?i?B arrived\) for [^;]*; nothing was pushed and no tag moved`,
+		reached: isClosed(stalled),
+		want:    `it was [^;]*sending DIR to the builder \([0-9.]+[kM]?i?B arrived\) for [^;]*; nothing was pushed and no tag moved`,
 	}
 }
 
@@ -190,18 +190,18 @@ func atRequest(said string, kind func(*http.Request) bool) func(t *testing.T) *p
 		registry := registrytest.New(t)
 		return &phase{
 			properties: "context: { location: . }\ntags: [\"" + registry.Host() + "/app:1\"]",
-			reached:    closed(meeting(registry, kind, silence)),
+			reached:    isClosed(interceptRequests(registry, kind, neverAnswer)),
 			registry:   registry,
-			said:       strings.ReplaceAll(said, "HOST", regexp.QuoteMeta(registry.Host())),
+			want:       strings.ReplaceAll(said, "HOST", regexp.QuoteMeta(registry.Host())),
 		}
 	}
 }
 
-// silence answers nothing until the client is gone.
-func silence(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
+// neverAnswer answers nothing until the client is gone.
+func neverAnswer(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
 
-// meeting puts a fault before a registry, for requests of a kind. What it returns is closed at the first of them.
-func meeting(registry *registrytest.Registry, kind func(*http.Request) bool, fault registrytest.Fault) <-chan struct{} {
+// interceptRequests puts a fault before a registry, for requests of a kind. What it returns is closed at the first of them.
+func interceptRequests(registry *registrytest.Registry, kind func(*http.Request) bool, fault registrytest.Fault) <-chan struct{} {
 	met := make(chan struct{})
 	once := sync.OnceFunc(func() { close(met) })
 	registry.Wrap(func(next http.Handler) http.Handler {
@@ -217,25 +217,25 @@ func meeting(registry *registrytest.Registry, kind func(*http.Request) bool, fau
 	return met
 }
 
-// puttingTheTag is the request that moves the tag.
-func puttingTheTag(r *http.Request) bool {
+// isTagRequest is the request that moves the tag.
+func isTagRequest(r *http.Request) bool {
 	return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/1")
 }
 
-// asking is at a registry that does not say what a base image is.
-func asking(t *testing.T) *phase {
+// whileAsking is at a registry that does not say what a base image is.
+func whileAsking(t *testing.T) *phase {
 	registry := registrytest.New(t)
 	base := registry.Host() + "/base:1"
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"REPO:1\"]",
 		dockerfile: "FROM " + base + "\n",
-		reached:    closed(meeting(registry, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/") }, registrytest.Stall)),
-		said:       "it was [^;]*asking " + registry.Host() + " for the base image " + base + " for [^;]*; nothing was pushed and no tag moved",
+		reached:    isClosed(interceptRequests(registry, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/") }, registrytest.Stall)),
+		want:       "it was [^;]*asking " + registry.Host() + " for the base image " + base + " for [^;]*; nothing was pushed and no tag moved",
 	}
 }
 
-// pulling is at a registry that does not serve the layers of a base image.
-func pulling(t *testing.T) *phase {
+// whilePulling is at a registry that does not serve the layers of a base image.
+func whilePulling(t *testing.T) *phase {
 	registry := registrytest.New(t)
 	registry.Push(t, "base:1", registrytest.Image(t, "linux/amd64"))
 	base := registry.Host() + "/base:1"
@@ -246,14 +246,14 @@ func pulling(t *testing.T) *phase {
 	return &phase{
 		properties: "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]",
 		dockerfile: "FROM " + base + "\nCOPY Dockerfile /\n",
-		reached:    closed(meeting(registry, layer, registrytest.Stall)),
-		said: "it was [^;]*fetching base image " + base + "@sha256:[0-9a-f]{12}… from " + registry.Host() +
+		reached:    isClosed(interceptRequests(registry, layer, registrytest.Stall)),
+		want: "it was [^;]*fetching base image " + base + "@sha256:[0-9a-f]{12}… from " + registry.Host() +
 			".* for [^;]*; nothing was pushed and no tag moved",
 	}
 }
 
-// helping is at a credential helper that hangs, which the daemon waits for before it pulls.
-func helping(t *testing.T) *phase {
+// whileHelperHangs is at a credential helper that hangs, which the daemon waits for before it pulls.
+func whileHelperHangs(t *testing.T) *phase {
 	registry := registrytest.New(t, registrytest.Login("user", "password"))
 	folder := t.TempDir()
 	asked := filepath.Join(folder, "asked")
@@ -269,28 +269,28 @@ func helping(t *testing.T) *phase {
 		dockerfile: "FROM " + registry.Host() + "/base:1\n",
 		env:        []string{"DOCKER_CONFIG=" + folder, "PATH=" + folder + ":" + os.Getenv("PATH")},
 		reached:    func(*stack.Test) bool { _, err := os.Stat(asked); return err == nil },
-		said: "it was [^;]*asking " + registry.Host() + " for the base image " + registry.Host() + "/base:1 for [^;]* and " +
+		want: "it was [^;]*asking " + registry.Host() + " for the base image " + registry.Host() + "/base:1 for [^;]* and " +
 			"waiting for docker-credential-hanging to give the login for " + registry.Host() + " for [^;]*; nothing was pushed and no tag moved",
 	}
 }
 
-// pausing is at a registry that wants to be left alone.
-func pausing(t *testing.T) *phase {
+// whilePausing is at a registry that wants to be left alone.
+func whilePausing(t *testing.T) *phase {
 	registry := registrytest.New(t)
 	busy := registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"" + registry.Host() + "/app:1\"]",
 		registry:   registry,
-		reached:    closed(meeting(registry, puttingTheTag, busy)),
+		reached:    isClosed(interceptRequests(registry, isTagRequest, busy)),
 		// Ctrl-C may come before the answer has arrived.
-		said: "it was moving tags, waiting (?:to ask " + registry.Host() + " again for [^;]* of 1m0s, because: 429 rate limited: " +
+		want: "it was moving tags, waiting (?:to ask " + registry.Host() + " again for [^;]* of 1m0s, because: 429 rate limited: " +
 			"slow down|for " + registry.Host() + " to answer PUT ).*; the image was pushed and no tag moved",
 	}
 }
 
-func digestPath(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/sha256:") }
+func isDigestRequest(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/sha256:") }
 
-func closed(c <-chan struct{}) func(*stack.Test) bool {
+func isClosed(c <-chan struct{}) func(*stack.Test) bool {
 	return func(*stack.Test) bool {
 		select {
 		case <-c:

@@ -13,16 +13,16 @@ import (
 	"testing"
 )
 
-const fromScratch = `
+const scratchImage = `
 context: { location: . }
 platforms: [linux/amd64, linux/arm64]
 tags: ["REPO:1"]
 `
 
 // Only what the Dockerfile reads decides, and what it reads is seen. The preview names it.
-func TestWhatTheDockerfileDoesNotReadDoesNotMatter(t *testing.T) {
+func TestUnreadFilesDoNotCount(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, fromScratch, map[string]string{
+	s := open(t, project(t, scratchImage, map[string]string{
 		"Dockerfile":  "FROM scratch\nARG TARGETARCH\nCOPY bin/$TARGETARCH /app\nCOPY etc /etc\n",
 		"bin/amd64":   "amd64",
 		"bin/arm64":   "arm64",
@@ -30,15 +30,15 @@ func TestWhatTheDockerfileDoesNotReadDoesNotMatter(t *testing.T) {
 		"etc/conf":    "1",
 		"README.md":   "read me",
 	}))
-	ok(t, s.Up("--skip-preview"), "+ 2 created")
-	edit(t, s.Write("README.md", "changed"))
-	edit(t, s.Write("bin/riscv64", "changed"))
-	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
-	edit(t, s.Write("bin/arm64", "other"))
-	edit(t, s.Write("etc/new", ""))
-	ok(t, s.Preview(), "contextHash changed: modified bin/arm64, added etc/new", "~ 1 to update")
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
+	must(t, s.Write("README.md", "changed"))
+	must(t, s.Write("bin/riscv64", "changed"))
+	succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
+	must(t, s.Write("bin/arm64", "other"))
+	must(t, s.Write("etc/new", ""))
+	succeeds(t, s.Preview(), "contextHash changed: modified bin/arm64, added etc/new", "~ 1 to update")
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // A context that the builder fetches: a git repository and an archive.
@@ -50,12 +50,12 @@ func TestRemoteContexts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, project(t, "context: { location: \""+location+"\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]", nil))
-			ok(t, s.Up("--skip-preview"), "+ 2 created")
-			if served(t, repository(t)+":1") == nil {
+			succeeds(t, s.Up("--skip-preview"), "+ 2 created")
+			if fetchManifest(t, repository(t)+":1") == nil {
 				t.Error("nothing was pushed")
 			}
-			ok(t, s.Up("--expect-no-changes"))
-			ok(t, s.Destroy("--skip-preview"))
+			succeeds(t, s.Up("--expect-no-changes"))
+			succeeds(t, s.Destroy("--skip-preview"))
 		})
 	}
 }
@@ -68,13 +68,13 @@ func TestPullSeesANewCommit(t *testing.T) {
 	t.Cleanup(site.Close)
 	properties := "context: { location: \"" + site.URL + "/repo.git#main\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
 	plain, pulled := open(t, project(t, properties, nil)), open(t, project(t, properties+"pull: true\n", nil))
-	ok(t, plain.Up("--skip-preview"))
-	ok(t, pulled.Up("--skip-preview"))
-	ok(t, pulled.Up("--expect-no-changes"))
+	succeeds(t, plain.Up("--skip-preview"))
+	succeeds(t, pulled.Up("--skip-preview"))
+	succeeds(t, pulled.Up("--expect-no-changes"))
 	commitTo(t, filepath.Join(dir, "repo.git"))
-	ok(t, plain.Up("--expect-no-changes"))
-	ok(t, pulled.Up("--skip-preview"), "~ 1 updated")
-	ok(t, pulled.Destroy("--skip-preview"))
+	succeeds(t, plain.Up("--expect-no-changes"))
+	succeeds(t, pulled.Up("--skip-preview"), "~ 1 updated")
+	succeeds(t, pulled.Destroy("--skip-preview"))
 }
 
 // commitTo puts a new commit on main of a bare repository.
@@ -93,7 +93,7 @@ func remoteSources(t *testing.T) string {
 	dir, work := t.TempDir(), t.TempDir()
 	const dockerfile = "FROM scratch\nCOPY hello /\n"
 	for name, text := range map[string]string{"Dockerfile": dockerfile, "hello": "hello"} {
-		edit(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o644))
+		must(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o644))
 	}
 	git := func(args ...string) {
 		t.Helper()
@@ -109,16 +109,16 @@ func remoteSources(t *testing.T) string {
 	git("--git-dir="+filepath.Join(dir, "repo.git"), "update-server-info")
 
 	file, err := os.Create(filepath.Join(dir, "app.tar.gz"))
-	edit(t, err)
+	must(t, err)
 	z := gzip.NewWriter(file)
 	archive := tar.NewWriter(z)
 	for name, text := range map[string]string{"Dockerfile": dockerfile, "hello": "hello"} {
-		edit(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}))
+		must(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}))
 		_, err := archive.Write([]byte(text))
-		edit(t, err)
+		must(t, err)
 	}
-	edit(t, archive.Close())
-	edit(t, z.Close())
-	edit(t, file.Close())
+	must(t, archive.Close())
+	must(t, z.Close())
+	must(t, file.Close())
 	return dir
 }

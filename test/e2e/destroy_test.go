@@ -4,7 +4,7 @@ package e2e
 
 import "testing"
 
-const four = `config: { password: { type: string } }
+const fourTags = `config: { password: { type: string } }
 resources:
   one: { type: "buildkit:Image", properties: { tags: ["HOST/app:1"], registries: [{ address: HOST, username: me, password: "${password}" }] } }
   two: { type: "buildkit:Image", properties: { tags: ["HOST/app:2"], registries: [{ address: HOST, username: me, password: "${password}" }] } }
@@ -13,34 +13,34 @@ resources:
 `
 
 // Four tags of one digest: destroy removes what is still ours, and says so when it cannot.
-func TestADestroyRemovesWhatIsOurs(t *testing.T) {
+func TestDestroyRemovesOnlyItsOwnTags(t *testing.T) {
 	t.Parallel()
-	registry := newPrivate(t, "early-word")
-	s := open(t, program(t, at(registry.Host(), four), map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
+	registry := newPrivateRegistry(t, "early-word")
+	s := open(t, program(t, withHost(registry.Host(), fourTags), map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
 	cli(t, s, "config", "set", "--secret", "password", "early-word")
-	ok(t, s.Up("--skip-preview"), "+ 5 created")
-	digest := registry.held(t, "app:1")
+	succeeds(t, s.Up("--skip-preview"), "+ 5 created")
+	digest := registry.tagDigest(t, "app:1")
 
 	late := "late-word"
 	registry.password.Store(&late)
-	ok(t, s.Refresh("--skip-preview"), "warning: the state is kept as it is", "401 unauthorized", "give new ones to pulumi up first", "5 unchanged")
-	fails(t, s.Destroy("--skip-preview", "--target", named("one")),
+	succeeds(t, s.Refresh("--skip-preview"), "warning: the state is kept as it is", "401 unauthorized", "give new ones to pulumi up first", "5 unchanged")
+	fails(t, s.Destroy("--skip-preview", "--target", urn("one")),
 		"deleting "+registry.Host()+"/app:1: 401 unauthorized", "correct registries; these are the logins of the last update, so give new ones to pulumi up first")
-	if got := registry.held(t, "app:1"); got != digest || len(s.Export()) != 4 {
+	if got := registry.tagDigest(t, "app:1"); got != digest || len(s.Export()) != 4 {
 		t.Errorf("the tag holds %q, the state has %d images", got, len(s.Export()))
 	}
 	cli(t, s, "config", "set", "--secret", "password", late)
-	ok(t, s.Up("--skip-preview"), "5 unchanged")
+	succeeds(t, s.Up("--skip-preview"), "5 unchanged")
 
 	registry.push(t, "app:moved")
-	theirs := registry.held(t, "app:moved")
+	theirs := registry.tagDigest(t, "app:moved")
 	registry.remove(t, "app:gone")
-	ok(t, s.Destroy("--skip-preview", "--target", named("one")), "- 1 deleted")
-	if registry.held(t, "app:1") != "" || registry.held(t, "app:2") != digest {
-		t.Errorf("the tags hold %q and %q, want none and %s", registry.held(t, "app:1"), registry.held(t, "app:2"), digest)
+	succeeds(t, s.Destroy("--skip-preview", "--target", urn("one")), "- 1 deleted")
+	if registry.tagDigest(t, "app:1") != "" || registry.tagDigest(t, "app:2") != digest {
+		t.Errorf("the tags hold %q and %q, want none and %s", registry.tagDigest(t, "app:1"), registry.tagDigest(t, "app:2"), digest)
 	}
-	ok(t, s.Destroy("--skip-preview"), "- 4 deleted")
-	if registry.held(t, "app:2") != "" || registry.held(t, "app:moved") != theirs {
-		t.Errorf("the tags hold %q and %q, want none and theirs", registry.held(t, "app:2"), registry.held(t, "app:moved"))
+	succeeds(t, s.Destroy("--skip-preview"), "- 4 deleted")
+	if registry.tagDigest(t, "app:2") != "" || registry.tagDigest(t, "app:moved") != theirs {
+		t.Errorf("the tags hold %q and %q, want none and theirs", registry.tagDigest(t, "app:2"), registry.tagDigest(t, "app:moved"))
 	}
 }

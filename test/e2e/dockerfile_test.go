@@ -6,7 +6,7 @@ import "testing"
 
 // A folder is a folder also where its name could be that of a git repository, and its dockerfile may have a name in lower case, with its
 // own ignore file.
-func TestNamesMeanWhatTheyMeanToDocker(t *testing.T) {
+func TestContextAndDockerfileNamesAsInDocker(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: github.com/acme/app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]", map[string]string{
 		"github.com/acme/app/dockerfile":              "FROM scratch\nCOPY . /\n",
@@ -14,11 +14,11 @@ func TestNamesMeanWhatTheyMeanToDocker(t *testing.T) {
 		"github.com/acme/app/a":                       "1",
 		"github.com/acme/app/secret":                  "1",
 	}))
-	ok(t, s.Up("--skip-preview"), "+ 2 created")
-	edit(t, s.Write("github.com/acme/app/secret", "2"))
-	edit(t, s.Write("github.com/acme/app/a", "2"))
-	edit(t, s.Write("github.com/acme/app/dockerfile", "FROM scratch\nCOPY a /\n"))
-	ok(t, s.Preview(), "contextHash changed: modified a, modified dockerfile", "~ 1 to update")
+	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
+	must(t, s.Write("github.com/acme/app/secret", "2"))
+	must(t, s.Write("github.com/acme/app/a", "2"))
+	must(t, s.Write("github.com/acme/app/dockerfile", "FROM scratch\nCOPY a /\n"))
+	succeeds(t, s.Preview(), "contextHash changed: modified a, modified dockerfile", "~ 1 to update")
 }
 
 // Where there is no Dockerfile, the text says what there is.
@@ -31,7 +31,7 @@ func TestNoDockerfileNamesTheRemedy(t *testing.T) {
 
 // A text that is not UTF-8 is named with its file and line before anything is built, also when it is an ignore file of which BuildKit
 // would understand no pattern.
-func TestEncodingsAreNamed(t *testing.T) {
+func TestEncodingErrors(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: app }\ntags: [\"REPO:1\"]", map[string]string{
 		"app/Dockerfile": "FROM BUSYBOX\nRUN echo caf\xe9\nCOPY . /\n", "app/secret.pem": "",
@@ -39,11 +39,11 @@ func TestEncodingsAreNamed(t *testing.T) {
 	fails(t, s.Preview(), "property dockerfile.location", "app/Dockerfile: line 2: the byte 0xe9 is not UTF-8, which BuildKit reads: the text is perhaps "+
 		"Latin-1 or Windows-1252. Save it as UTF-8, with an editor or, if it is one of these, with: iconv -f WINDOWS-1252 -t UTF-8 "+
 		"app/Dockerfile >app/Dockerfile.utf8 && mv app/Dockerfile.utf8 app/Dockerfile")
-	edit(t, s.Write("app/Dockerfile", "# caf\xe9\nFROM scratch\nCOPY . /\n"))
-	edit(t, s.Write("app/.dockerignore", "\xff\xfe*\x00.\x00p\x00e\x00m\x00\n\x00"))
+	must(t, s.Write("app/Dockerfile", "# caf\xe9\nFROM scratch\nCOPY . /\n"))
+	must(t, s.Write("app/.dockerignore", "\xff\xfe*\x00.\x00p\x00e\x00m\x00\n\x00"))
 	fails(t, s.Up("--skip-preview"), "property context.location", "app/.dockerignore: line 1: the text is UTF-16LE, and BuildKit reads UTF-8. Save it as UTF-8, "+
 		"with an editor or with: iconv -f UTF-16 -t UTF-8 app/.dockerignore >app/.dockerignore.utf8 && mv app/.dockerignore.utf8 app/.dockerignore")
-	if served(t, repository(t)+":1") != nil {
+	if fetchManifest(t, repository(t)+":1") != nil {
 		t.Error("an image was pushed")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-const inNewRepository = `resources:
+const newRepositoryProgram = `resources:
   repository:
     type: aws:ecr:Repository
     properties: { name: team/app }
@@ -30,34 +30,34 @@ outputs:
 func TestAnImageInAmazonECR(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)
-	s := a.open(t, program(t, inNewRepository, map[string]string{"Dockerfile": "FROM BUSYBOX\nCOPY big /\nCOPY file /\n", "big": strings.Repeat("big", 1e5), "file": "one"}), "AKIAFIRST")
+	s := a.open(t, program(t, newRepositoryProgram, map[string]string{"Dockerfile": "FROM BUSYBOX\nCOPY big /\nCOPY file /\n", "big": strings.Repeat("big", 1e5), "file": "one"}), "AKIAFIRST")
 	said := s.Preview()
-	ok(t, said, `digest: "sha256:`)
+	succeeds(t, said, `digest: "sha256:`)
 	if asked := a.Requests(); len(asked) > 0 {
 		t.Errorf("the preview asked %v", asked)
 	}
-	ok(t, s.Up("--skip-preview"), "+ 3 created")
+	succeeds(t, s.Up("--skip-preview"), "+ 3 created")
 	first := a.Tags("team/app")["1"]
-	if digest := exported(s)["image"].Outputs["digest"]; first == "" || first != digest || linesWith(said.All(), first) == 0 {
+	if digest := resourcesByName(s)["image"].Outputs["digest"]; first == "" || first != digest || linesWith(said.All(), first) == 0 {
 		t.Errorf("the tag holds %q, the state %v; the preview said\n%s", first, digest, said.All())
 	}
 
 	asked := len(a.Requests())
-	ok(t, s.Up("--expect-no-changes"), "3 unchanged")
+	succeeds(t, s.Up("--expect-no-changes"), "3 unchanged")
 	if again := a.Requests()[asked:]; len(again) > 0 {
 		t.Errorf("an update without changes asked %v", again)
 	}
 
 	a.Advance(13 * time.Hour) // between operations
-	edit(t, s.Write("file", "two"))
+	must(t, s.Write("file", "two"))
 	asked = len(a.Requests())
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
-	requests := a.since(asked)
-	if puts := starting("PUT /v2/team/app/manifests/", requests); len(puts) != 4 || len(slices.Compact(slices.Sorted(slices.Values(puts)))) != 4 {
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	requests := a.requestsSince(asked)
+	if puts := withPrefix("PUT /v2/team/app/manifests/", requests); len(puts) != 4 || len(slices.Compact(slices.Sorted(slices.Values(puts)))) != 4 {
 		t.Errorf("wrote %v, want two manifests, their index and the tag, once each", puts)
 	}
 	// Two platforms share no configuration, and the layer with the file.
-	if uploads := starting("PUT /v2/team/app/blobs/", requests); len(uploads) != 3 {
+	if uploads := withPrefix("PUT /v2/team/app/blobs/", requests); len(uploads) != 3 {
 		t.Errorf("uploaded %d blobs, want a layer and two configurations: %v", len(uploads), uploads)
 	}
 
@@ -69,17 +69,17 @@ func TestAnImageInAmazonECR(t *testing.T) {
 		a.Advance(13 * time.Hour) // and of ours
 		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
 	}})
-	edit(t, s.Write("file", "three"))
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
-	if held, digest := a.Tags("team/app")["1"], exported(s)["image"].Outputs["digest"]; held != digest {
+	must(t, s.Write("file", "three"))
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	if held, digest := a.Tags("team/app")["1"], resourcesByName(s)["image"].Outputs["digest"]; held != digest {
 		t.Errorf("the tag holds %q, want %v", held, digest)
 	}
 
 	a.revoke("AKIAFIRST")
-	ok(t, s.Refresh("--skip-preview"), "the state is kept as it is", "The security token included in the request is invalid")
+	succeeds(t, s.Refresh("--skip-preview"), "the state is kept as it is", "The security token included in the request is invalid")
 	a.login(t, s, "AKIASECOND")
-	ok(t, s.Refresh("--expect-no-changes"))
-	ok(t, s.Destroy("--skip-preview"), "- 3 deleted")
+	succeeds(t, s.Refresh("--expect-no-changes"))
+	succeeds(t, s.Destroy("--skip-preview"), "- 3 deleted")
 	if left := a.Tags("team/app"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
@@ -88,7 +88,7 @@ func TestAnImageInAmazonECR(t *testing.T) {
 	}
 }
 
-const immutable = `
+const immutableTags = `
 context: { location: . }
 platforms: [linux/amd64, linux/arm64]
 tags: ["HOST/app:{hash}", "HOST/app:latest"]
@@ -101,30 +101,30 @@ func TestHashTagsInAnImmutableRepository(t *testing.T) {
 	a := newAmazon(t)
 	a.Repository("app", registrytest.ImmutableWithExclusion, "latest*")
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}
-	s := a.open(t, project(t, at(a.Host(), immutable), files), "AKIAONE")
-	ok(t, s.Up("--skip-preview"))
+	s := a.open(t, project(t, withHost(a.Host(), immutableTags), files), "AKIAONE")
+	succeeds(t, s.Up("--skip-preview"))
 	first := a.Tags("app")["latest"]
-	edit(t, s.Write("file", "two"))
-	ok(t, s.Up("--skip-preview"))
+	must(t, s.Write("file", "two"))
+	succeeds(t, s.Up("--skip-preview"))
 	second := a.Tags("app")["latest"]
 	if second == first || len(a.Tags("app")) != 3 {
 		t.Errorf("the tags are %v", a.Tags("app"))
 	}
 
-	edit(t, s.Write("file", "one"))
-	rewrite(t, s, project(t, at(a.Host(), immutable+noBuilder), nil))
-	ok(t, s.Up(), "~ 1 updated")
+	must(t, s.Write("file", "one"))
+	replaceProgram(t, s, project(t, withHost(a.Host(), immutableTags+noBuilder), nil))
+	succeeds(t, s.Up(), "~ 1 updated")
 	if held := a.Tags("app")["latest"]; held != first {
 		t.Errorf("after the rollback latest holds %s, want %s", held, first)
 	}
 
-	other := a.open(t, project(t, at(a.Host(), strings.ReplaceAll(immutable, ":latest", ":latest-2")+noBuilder), files), "AKIAOTHER")
+	other := a.open(t, project(t, withHost(a.Host(), strings.ReplaceAll(immutableTags, ":latest", ":latest-2")+noBuilder), files), "AKIAOTHER")
 	asked := len(a.Requests())
 	a.Wrap(sideBySide(2, "/v2/app/manifests/sha256:"))
-	ok(t, other.Up("--skip-preview"), "+ 2 created")
-	requests := a.since(asked)
+	succeeds(t, other.Up("--skip-preview"), "+ 2 created")
+	requests := a.requestsSince(asked)
 	before := requests[:slices.IndexFunc(requests, func(r string) bool { return strings.HasPrefix(r, http.MethodHead) })] // of the tags
-	manifests, configs := starting("GET /v2/app/manifests/sha256:", before), starting("GET /v2/app/blobs/sha256:", before)
+	manifests, configs := withPrefix("GET /v2/app/manifests/sha256:", before), withPrefix("GET /v2/app/blobs/sha256:", before)
 	if len(before) != 1+2+2 || len(manifests) != 2 || len(configs) != 2 {
 		t.Errorf("before the tags: %v, want the index by its tag, then its two manifests side by side, then their configurations", before)
 	}
@@ -150,25 +150,25 @@ func sideBySide(n int, path string) func(http.Handler) http.Handler {
 
 // A tag that cannot move is found out in the preview, and in the update before anything is uploaded; with the same image it is no error, not
 // even for a state that knows nothing of it.
-func TestAnImmutableTagIsSeenBeforeThePush(t *testing.T) {
+func TestImmutableTagIsFoundBeforeThePush(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)
 	a.Repository("app", registrytest.Immutable)
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}
-	s := a.open(t, project(t, at(a.Host(), "platforms: [linux/amd64]\ntags: [\"HOST/app:1.0\"]"), files), "AKIAONE")
-	ok(t, s.Up("--skip-preview"))
+	s := a.open(t, project(t, withHost(a.Host(), "platforms: [linux/amd64]\ntags: [\"HOST/app:1.0\"]"), files), "AKIAONE")
+	succeeds(t, s.Up("--skip-preview"))
 	held := a.Tags("app")["1.0"]
-	cli(t, s, "state", "delete", named("image"), "--yes")
-	ok(t, s.Up("--skip-preview"), "+ 1 created")
+	cli(t, s, "state", "delete", urn("image"), "--yes")
+	succeeds(t, s.Up("--skip-preview"), "+ 1 created")
 
-	edit(t, s.Write("file", "two"))
+	must(t, s.Write("file", "two"))
 	said := s.Preview()
 	inTheWay := "tag " + a.Host() + "/app:1.0: immutable tag: it holds " + held + ", not sha256:"
 	cure := "use a tag that changes with its content, such as " + a.Host() + "/app:{hash}"
-	ok(t, said, "warning: the update will fail: "+inTheWay, cure)
+	succeeds(t, said, "warning: the update will fail: "+inTheWay, cure)
 	asked := len(a.Requests())
 	fails(t, s.Up("--skip-preview"), inTheWay, cure)
-	if uploads := append(starting("POST", a.since(asked)), starting("PUT", a.since(asked))...); len(uploads) > 0 {
+	if uploads := append(withPrefix("POST", a.requestsSince(asked)), withPrefix("PUT", a.requestsSince(asked))...); len(uploads) > 0 {
 		t.Errorf("uploaded: %v", uploads)
 	}
 	if a.Tags("app")["1.0"] != held || image(t, s).Outputs["digest"] != held {

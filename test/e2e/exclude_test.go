@@ -9,26 +9,26 @@ import (
 
 // What COPY leaves out is no reason to build, and is never shown as one; what it takes is. An image whose state covers what is
 // left out, as that of an earlier version does, is up to date.
-func TestWhatCopyLeavesOutBuildsNothing(t *testing.T) {
+func TestExcludedFilesDoNotCount(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY --exclude=*.md --exclude=docs . /app/\n", "main.go": "one", "README.md": "one",
 		"docs/guide.txt": "one", ".dockerignore": "Pulumi*\n"}
 	program := func(watch string) fs.FS { return project(t, "context: { location: . }\nwatch: "+watch+"\n", files) }
 	s := open(t, program("all"))
-	ok(t, s.Up("--skip-preview"))
-	edit(t, s.Write("Pulumi.yaml", readProgram(t, program("auto"))))
-	ok(t, s.Preview("--expect-no-changes"))
+	succeeds(t, s.Up("--skip-preview"))
+	must(t, s.Write("Pulumi.yaml", readProgram(t, program("auto"))))
+	succeeds(t, s.Preview("--expect-no-changes"))
 
-	edit(t, s.Write("main.go", "two"))
-	ok(t, s.Up(), "contextHash changed: modified main.go")
+	must(t, s.Write("main.go", "two"))
+	succeeds(t, s.Up(), "contextHash changed: modified main.go")
 	built := image(t, s).Outputs["contextHash"]
-	edit(t, s.Write("README.md", "two"))
-	edit(t, s.Write("docs/more.txt", "two"))
-	ok(t, s.Up("--expect-no-changes"))
-	edit(t, s.Write("main.go", "three"))
-	ok(t, s.Preview(), "contextHash changed: modified main.go")
-	edit(t, s.Write("main.go", "two"))
-	ok(t, s.Up("--expect-no-changes"))
+	must(t, s.Write("README.md", "two"))
+	must(t, s.Write("docs/more.txt", "two"))
+	succeeds(t, s.Up("--expect-no-changes"))
+	must(t, s.Write("main.go", "three"))
+	succeeds(t, s.Preview(), "contextHash changed: modified main.go")
+	must(t, s.Write("main.go", "two"))
+	succeeds(t, s.Up("--expect-no-changes"))
 	if now := image(t, s).Outputs["contextHash"]; now != built {
 		t.Errorf("contextHash %v became %v", built, now)
 	}

@@ -14,9 +14,9 @@ func TestAStepThatFailsOnOnePlatformMovesNoTag(t *testing.T) {
 RUN echo fine
 RUN echo first words; test "$(uname -m)" = x86_64 || { echo last words; exit 42; }
 `
-	s := open(t, project(t, both+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
+	s := open(t, project(t, twoPlatforms+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
 	fails(t, s.Up(), "linux/arm64", "exit code 42", "last words", "Dockerfile:3", ">>> RUN echo first words")
-	if moved := served(t, repository(t)+":1"); moved != nil {
+	if moved := fetchManifest(t, repository(t)+":1"); moved != nil {
 		t.Errorf("the tag is at %s", moved.Digest)
 	}
 	if state := s.Export(); len(state) != 0 {
@@ -26,7 +26,7 @@ RUN echo first words; test "$(uname -m)" = x86_64 || { echo last words; exit 42;
 
 func TestAFailingStepFailsThePreview(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, both, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN echo \"failed to push ghcr.io/a/b: unexpected status from PUT request to https://ghcr.io/v2/: 503\"; exit 7\n"}))
+	s := open(t, project(t, twoPlatforms, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN echo \"failed to push ghcr.io/a/b: unexpected status from PUT request to https://ghcr.io/v2/: 503\"; exit 7\n"}))
 	fails(t, s.Preview(), "exit code 7", "failed to push ghcr.io/a/b: unexpected status") // what a step prints is no registry's word
 	if state := s.Export(); len(state) != 0 {
 		t.Errorf("state: %+v", state)
@@ -48,9 +48,9 @@ func TestAFailingStepChoosesNoRemedy(t *testing.T) {
 	}
 }
 
-func TestASourceThatIsNotThere(t *testing.T) {
+func TestMissingSource(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, both, map[string]string{"Dockerfile": "FROM scratch\nCOPY hello.txt /\n"}))
+	s := open(t, project(t, twoPlatforms, map[string]string{"Dockerfile": "FROM scratch\nCOPY hello.txt /\n"}))
 	fails(t, s.Preview(), `"/hello.txt" is not there`, "COPY and ADD take files of the build context, without those that .dockerignore leaves out", "Dockerfile:2")
 }
 
@@ -102,7 +102,7 @@ func TestBadInputs(t *testing.T) {
 }
 
 // What another resource will have made is neither missing nor empty nor wrong while a preview does not know it.
-func TestUnknownInputsAreNoMistake(t *testing.T) {
+func TestUnknownInputsAreNoErrors(t *testing.T) {
 	t.Parallel()
 	s := open(t, program(t, `resources:
   first:
@@ -126,8 +126,8 @@ outputs:
   first: ${first.digest}
   second: ${second.ref}
 `, map[string]string{"Dockerfile": "FROM BUSYBOX\nARG FROM=nothing\nRUN echo $FROM > /from\n"}))
-	ok(t, s.Preview(), "+ 3 to create")
-	ok(t, s.Up("--skip-preview"), "+ 3 created")
+	succeeds(t, s.Preview(), "+ 3 to create")
+	succeeds(t, s.Up("--skip-preview"), "+ 3 created")
 	var first, second map[string]any
 	for _, resource := range s.Export() {
 		if regexp.MustCompile(`::first$`).MatchString(resource.URN) {
@@ -138,9 +138,9 @@ outputs:
 	}
 	hex, _ := first["digest"].(string)
 	hex = hex[len("sha256:"):]
-	if pushed := served(t, repository(t)+":"+hex); pushed == nil || pushed.Digest.String() != second["digest"] {
+	if pushed := fetchManifest(t, repository(t)+":"+hex); pushed == nil || pushed.Digest.String() != second["digest"] {
 		t.Errorf("tag %s: the registry serves %v, the output is %v", hex, pushed, second["digest"])
 	}
-	ok(t, s.Up("--expect-no-changes"), "3 unchanged")
-	ok(t, s.Destroy("--skip-preview"), "- 3 deleted")
+	succeeds(t, s.Up("--expect-no-changes"), "3 unchanged")
+	succeeds(t, s.Destroy("--skip-preview"), "- 3 deleted")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-const hashed = `
+const hashTags = `
 context: { location: . }
 platforms: [linux/amd64, linux/arm64]
 tags: ["REPO:{hash}", "REPO:NAME"]
@@ -22,14 +22,14 @@ func TestAnotherMachineReusesTheImage(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}
-	properties := strings.ReplaceAll(hashed, "REPO", registry.Host()+"/team/app")
+	properties := strings.ReplaceAll(hashTags, "REPO", registry.Host()+"/team/app")
 	named := func(name string) string { return strings.ReplaceAll(properties, "NAME", name) }
 	first := open(t, project(t, named("one"), files))
-	ok(t, first.Up("--skip-preview"), "+ 2 created")
+	succeeds(t, first.Up("--skip-preview"), "+ 2 created")
 
 	pushed := len(registry.Requests())
 	second := open(t, project(t, named("other")+"builder: { endpoint: \"unix:///nowhere/b.sock\" }\n", files))
-	ok(t, second.Up("--skip-preview"), "+ 2 created")
+	succeeds(t, second.Up("--skip-preview"), "+ 2 created")
 	one, other := image(t, first), image(t, second)
 	if one.Outputs["digest"] != other.Outputs["digest"] || one.Outputs["ref"] != other.Outputs["ref"] {
 		t.Errorf("the first machine has %v, the second %v", one.Outputs, other.Outputs)
@@ -39,11 +39,11 @@ func TestAnotherMachineReusesTheImage(t *testing.T) {
 			t.Errorf("%s %s: only the second machine's own tag had to be written", r.Method, r.Path)
 		}
 	}
-	ok(t, second.Up("--skip-preview", "--expect-no-changes"))
+	succeeds(t, second.Up("--skip-preview", "--expect-no-changes"))
 
-	edit(t, second.Write("file", "two"))
+	must(t, second.Write("file", "two"))
 	fails(t, second.Up("--skip-preview"), "no BuildKit daemon answers")
-	ok(t, second.Destroy("--skip-preview"))
-	ok(t, first.Refresh("--expect-no-changes"))
-	ok(t, first.Destroy("--skip-preview"))
+	succeeds(t, second.Destroy("--skip-preview"))
+	succeeds(t, first.Refresh("--expect-no-changes"))
+	succeeds(t, first.Destroy("--skip-preview"))
 }

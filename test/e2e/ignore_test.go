@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// otherwise has for every input of Image one value and another, in YAML.
-var otherwise = map[string][2]string{
+// inputValues has for every input of Image one value and another, in YAML.
+var inputValues = map[string][2]string{
 	"context":         {"{ location: src }", "{ location: other, named: { lib: { location: src } } }"},
 	"dockerfile":      {"{ location: src/Dockerfile }", `{ inline: "FROM scratch\nCOPY . /all\n" }`},
 	"platforms":       {"[linux/amd64]", "[linux/amd64, linux/arm64]"},
@@ -47,8 +47,8 @@ var otherwise = map[string][2]string{
 	"contextHash":     {"null", "by-hand"},
 }
 
-// inputs are those of Image in the schema, sorted.
-func inputs(t testing.TB) []string {
+// inputNames are those of Image in the schema, sorted.
+func inputNames(t testing.TB) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../schema.json")
 	if err != nil {
@@ -63,13 +63,13 @@ func inputs(t testing.TB) []string {
 	return slices.Sorted(maps.Keys(schema.Resources["buildkit:index:Image"].InputProperties))
 }
 
-// with is a program of one Image that has the first or the second value of every input.
-func with(t testing.TB, second int, options string) string {
+// programWithInputs is a program of one Image that has the first or the second value of every input.
+func programWithInputs(t testing.TB, second int, options string) string {
 	t.Helper()
 	var text strings.Builder
 	text.WriteString("resources:\n  image:\n    type: buildkit:Image\n    options: " + options + "\n    properties:\n")
-	for _, input := range inputs(t) {
-		values, listed := otherwise[input]
+	for _, input := range inputNames(t) {
+		values, listed := inputValues[input]
 		if !listed {
 			t.Fatalf("the input %s is new: give it two values in the table", input)
 		}
@@ -84,26 +84,26 @@ func with(t testing.TB, second int, options string) string {
 func TestIgnoreChangesOnEveryInput(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"src/Dockerfile": "FROM scratch AS one\nCOPY file /\nFROM one AS two\n", "src/file": "1", "other/file": "2"}
-	s := open(t, program(t, with(t, 0, "{}"), files))
-	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	s := open(t, program(t, programWithInputs(t, 0, "{}"), files))
+	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 	before := image(t, s)
 
-	edit(t, s.Write("src/file", "3"))
-	ignore := "{ ignoreChanges: [" + strings.Join(inputs(t), ", ") + "] }"
-	rewrite(t, s, program(t, with(t, 1, ignore), nil))
-	planned(t, previewed(t, s), map[string]string{})
-	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+	must(t, s.Write("src/file", "3"))
+	ignore := "{ ignoreChanges: [" + strings.Join(inputNames(t), ", ") + "] }"
+	replaceProgram(t, s, program(t, programWithInputs(t, 1, ignore), nil))
+	checkPlan(t, previewSteps(t, s), map[string]string{})
+	succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
 	if after := image(t, s); fmt.Sprint(after.Outputs) != fmt.Sprint(before.Outputs) {
 		t.Errorf("outputs: %v, were %v", after.Outputs, before.Outputs)
 	}
 
 	// One of them, the one that is computed.
-	rewrite(t, s, program(t, with(t, 0, "{ ignoreChanges: [contextHash] }"), nil))
-	ok(t, s.Preview("--expect-no-changes"))
+	replaceProgram(t, s, program(t, programWithInputs(t, 0, "{ ignoreChanges: [contextHash] }"), nil))
+	succeeds(t, s.Preview("--expect-no-changes"))
 	// A part of one.
-	rewrite(t, s, program(t, strings.Replace(with(t, 0, `{ ignoreChanges: [contextHash, labels.a, "buildArgs['A']"] }`), " labels: { a: a }", " labels: { a: b, c: d }", 1), nil))
-	step := previewed(t, s)["image"]
-	if got := step.changes(); !slices.Equal(got, []string{"labels.c"}) {
+	replaceProgram(t, s, program(t, strings.Replace(programWithInputs(t, 0, `{ ignoreChanges: [contextHash, labels.a, "buildArgs['A']"] }`), " labels: { a: a }", " labels: { a: b, c: d }", 1), nil))
+	step := previewSteps(t, s)["image"]
+	if got := step.changedPaths(); !slices.Equal(got, []string{"labels.c"}) {
 		t.Errorf("with parts ignored, the preview shows %v, want labels.c", got)
 	}
 }

@@ -8,13 +8,13 @@ import (
 )
 
 // An image that exists becomes the program's with one update. The project may have its Dockerfile anywhere.
-func TestAnImportTakesOneUpdate(t *testing.T) {
+func TestImport(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: src }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]"
 	s := open(t, project(t, properties, fromScratchFiles))
-	ok(t, s.Up("--skip-preview"))
+	succeeds(t, s.Up("--skip-preview"))
 	before := image(t, s)
-	cli(t, s, "state", "delete", named("image"), "--yes")
+	cli(t, s, "state", "delete", urn("image"), "--yes")
 
 	importing := func(reference string) []string {
 		return []string{"import", "buildkit:index:Image", "image", reference, "--yes", "--skip-preview", "--protect=false", "--generate-code=false", "--stack", "dev"}
@@ -32,16 +32,16 @@ func TestAnImportTakesOneUpdate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ok(t, adopted, "= 1 imported")
+	succeeds(t, adopted, "= 1 imported")
 	if linesWith(adopted.All(), "warning") > 0 {
 		t.Errorf("it warns:\n%s", adopted.All())
 	}
 	if after := image(t, s); after.Outputs["digest"] != before.Outputs["digest"] || after.Outputs["ref"] != before.Outputs["ref"] {
 		t.Errorf("imported: %v, was %v", after.Outputs, before.Outputs)
 	}
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
-	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
-	if got := held(t, repository(t)+":1"); got != before.Outputs["digest"] {
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
+	if got := tagDigest(t, repository(t)+":1"); got != before.Outputs["digest"] {
 		t.Errorf("the tag holds %s, want %v", got, before.Outputs["digest"])
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-const overPlainHTTP = `config: { insecure: { type: boolean, default: false } }
+const insecureProgram = `config: { insecure: { type: boolean, default: false } }
 resources:
   image:
     type: buildkit:Image
@@ -23,7 +23,7 @@ resources:
 
 // A registry that is not this machine's and speaks plain http gets an image, and the password, when the user says so, and gives it back
 // as a base image.
-func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
+func TestPlainHTTPWithInsecure(t *testing.T) {
 	t.Parallel()
 	registry, err := registrytest.Start(net.JoinHostPort(registrytest.OwnAddress(t), "0"), registrytest.Login("me", "swordfish"))
 	if err != nil {
@@ -31,18 +31,18 @@ func TestPlainHTTPWhereTheUserSaysSo(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = registry.Close() })
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}
-	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, at(registry.Host(), overPlainHTTP), files)})
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, withHost(registry.Host(), insecureProgram), files)})
 	fails(t, s.Up("--skip-preview"), "pushing to "+registry.Host()+"/app: unreachable: http: server gave HTTP response to HTTPS client",
 		"set insecure for it in registries")
 	cli(t, s, "config", "set", "insecure", "true")
-	ok(t, s.Up("--skip-preview"), "+ 1 created")
-	if held := served(t, repository(t)+":1"); held == nil || held.Digest.String() != image(t, s).Outputs["digest"] {
+	succeeds(t, s.Up("--skip-preview"), "+ 1 created")
+	if held := fetchManifest(t, repository(t)+":1"); held == nil || held.Digest.String() != image(t, s).Outputs["digest"] {
 		t.Errorf("the other registry holds %v, want %v", held, image(t, s).Outputs["digest"])
 	}
-	edit(t, s.Write("Dockerfile", "FROM "+registry.Host()+"/app:1\nCOPY file /again\n"))
+	must(t, s.Write("Dockerfile", "FROM "+registry.Host()+"/app:1\nCOPY file /again\n"))
 	cli(t, s, "config", "set", "insecure", "false")
 	fails(t, s.Up("--skip-preview"), registry.Host()+" does not answer: ", "the registry speaks plain http: serve it over https, or set insecure for it in registries")
 	cli(t, s, "config", "set", "insecure", "true")
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	succeeds(t, s.Destroy("--skip-preview"))
 }

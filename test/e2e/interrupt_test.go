@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-const long = `
+const slowBuild = `
 context: { location: . }
 platforms: [linux/amd64]
 tags: ["REPO:1"]
@@ -23,7 +23,7 @@ buildOnPreview: false
 func TestCtrlCEndsALongStep(t *testing.T) {
 	t.Parallel()
 	const step = "sleep 86411"
-	s := open(t, project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	s := open(t, project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	p := s.StartUp("--skip-preview")
 	awaitStep(t, step)
 
@@ -37,10 +37,10 @@ func TestCtrlCEndsALongStep(t *testing.T) {
 		t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err, result.All())
 	}
 	says(t, result, ": it was running step [2/2] RUN "+step+" (linux/amd64) for ", "; nothing was pushed and no tag moved")
-	if err := stack.Until(t.Context(), 2*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
-		t.Errorf("the step still runs: %v", stack.Running(step))
+	if err := stack.WaitUntil(t.Context(), 2*time.Second, func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
+		t.Errorf("the step still runs: %v", stack.ProcessesWith(step))
 	}
-	if moved := served(t, repository(t)+":1"); moved != nil {
+	if moved := fetchManifest(t, repository(t)+":1"); moved != nil {
 		t.Errorf("the tag is at %s", moved.Digest)
 	}
 	if state := s.Export(); len(state) != 0 {
@@ -65,10 +65,10 @@ func TestALostDaemonNamesTheStep(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go cutLater(conn, strings.TrimPrefix(endpoint, "tcp://"), cut)
+			go relayUntil(conn, strings.TrimPrefix(endpoint, "tcp://"), cut)
 		}
 	}()
-	s := open(t, project(t, long+"builder: { endpoint: \"tcp://"+listener.Addr().String()+"\" }\n",
+	s := open(t, project(t, slowBuild+"builder: { endpoint: \"tcp://"+listener.Addr().String()+"\" }\n",
 		map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	p := s.StartUp("--skip-preview")
 	awaitStep(t, step)
@@ -81,8 +81,8 @@ func TestALostDaemonNamesTheStep(t *testing.T) {
 	fails(t, result, ". The build was running step [2/2] RUN "+step+" (linux/amd64) for ", "; nothing was pushed and no tag moved")
 }
 
-// cutLater passes everything on in both directions until it is told to end.
-func cutLater(from net.Conn, address string, cut <-chan struct{}) {
+// relayUntil passes everything on in both directions until it is told to end.
+func relayUntil(from net.Conn, address string, cut <-chan struct{}) {
 	defer from.Close()
 	to, err := net.Dial("tcp", address)
 	if err != nil {
@@ -100,7 +100,7 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 	const step = "sleep 86422"
 	s := stack.New(t, stack.Config{
 		Bin: shared.Bin, Idle: 3 * time.Second,
-		Program: project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}),
+		Program: project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}),
 	})
 	p := s.StartUp("--skip-preview")
 	awaitStep(t, step)
@@ -109,10 +109,10 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 	if _, err := p.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if err := stack.DaemonGone(t.Context(), s.Daemon); err != nil {
+	if err := stack.AwaitDaemonEnd(t.Context(), s.Daemon); err != nil {
 		t.Error(err)
 	}
-	if left := stack.Running(step); len(left) > 0 {
+	if left := stack.ProcessesWith(step); len(left) > 0 {
 		t.Errorf("the step still runs: %v", left)
 	}
 
@@ -122,41 +122,41 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 	if _, err := s.Run(t.Context(), "cancel", "--yes", "--stack", "dev"); err != nil { // the killed CLI left its lock on the backend
 		t.Fatal(err)
 	}
-	ok(t, s.Up("--skip-preview"), "+ 1 created") // the stack resource was there before the kill
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Up("--skip-preview"), "+ 1 created") // the stack resource was there before the kill
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // A CLI that gets kill -9 leaves its language host running. The build and the plugin end with it.
 func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	t.Parallel()
 	const step = "sleep 86433"
-	s := open(t, project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	s := open(t, project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	p := s.StartUp("--skip-preview")
 	awaitStep(t, step)
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := stack.Until(t.Context(), 5*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
-		t.Errorf("the step still runs: %v", stack.Running(step))
+	if err := stack.WaitUntil(t.Context(), 5*time.Second, func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
+		t.Errorf("the step still runs: %v", stack.ProcessesWith(step))
 	}
 	plugin := func() bool {
 		return slices.ContainsFunc(s.Plugins(), func(p stack.Proc) bool { return strings.Contains(p.Command, "pulumi-resource-buildkit") })
 	}
-	if err := stack.Until(t.Context(), 5*time.Second, func() bool { return !plugin() }); err != nil {
+	if err := stack.WaitUntil(t.Context(), 5*time.Second, func() bool { return !plugin() }); err != nil {
 		t.Errorf("the plugin outlives its engine: %v", s.Plugins())
 	}
 	stack.Kill(s.Plugins()) // the language host is Pulumi's own
 	if _, err := p.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if moved := served(t, repository(t)+":1"); moved != nil {
+	if moved := fetchManifest(t, repository(t)+":1"); moved != nil {
 		t.Errorf("the tag is at %s", moved.Digest)
 	}
 }
 
 func awaitStep(t *testing.T, step string) {
 	t.Helper()
-	if err := stack.Until(t.Context(), time.Minute, func() bool { return len(stack.Running(step)) > 0 }); err != nil {
+	if err := stack.WaitUntil(t.Context(), time.Minute, func() bool { return len(stack.ProcessesWith(step)) > 0 }); err != nil {
 		t.Fatalf("the step %q did not start: %v", step, err)
 	}
 }

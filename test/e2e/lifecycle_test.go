@@ -15,14 +15,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-const both = `
+const twoPlatforms = `
 context: { location: . }
 platforms: [linux/amd64, linux/arm64]
 tags: ["REPO:1"]
 `
 
 // A pipe and applets: the step forks on both platforms, which a half-configured emulator does not survive.
-const forks = `FROM BUSYBOX
+const forkingDockerfile = `FROM BUSYBOX
 COPY greeting /greeting
 RUN uname -m | tr a-z A-Z > /machine && sh -c 'cat /greeting /machine | wc -l' > /lines
 `
@@ -31,12 +31,12 @@ RUN uname -m | tr a-z A-Z > /machine && sh -c 'cat /greeting /machine | wc -l' >
 func TestAnImageFromFirstUpToDestroy(t *testing.T) {
 	t.Parallel()
 	tag := repository(t) + ":1"
-	files := map[string]string{"Dockerfile": forks, "greeting": "hello\n", ".dockerignore": "Pulumi*.yaml\n"}
-	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: project(t, both, files)}) // its own daemon: its end is part of the story
+	files := map[string]string{"Dockerfile": forkingDockerfile, "greeting": "hello\n", ".dockerignore": "Pulumi*.yaml\n"}
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: project(t, twoPlatforms, files)}) // its own daemon: its end is part of the story
 
-	ok(t, s.Up(), "+ 2 created")
+	succeeds(t, s.Up(), "+ 2 created")
 	first := image(t, s)
-	pushed := served(t, tag)
+	pushed := fetchManifest(t, tag)
 	if pushed == nil || first.Outputs["digest"] != pushed.Digest.String() {
 		t.Fatalf("output digest is %v, the registry serves %v for %s", first.Outputs["digest"], pushed, tag)
 	}
@@ -49,31 +49,31 @@ func TestAnImageFromFirstUpToDestroy(t *testing.T) {
 		t.Errorf("output manifests has %v, want %v", got, want)
 	}
 
-	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+	succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
 
 	now := time.Now()
 	if err := os.Chtimes(filepath.Join(s.Dir, "greeting"), now, now); err != nil {
 		t.Fatal(err)
 	}
-	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+	succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
 
 	if err := s.Write("greeting", "hellO\n"); err != nil {
 		t.Fatal(err)
 	}
-	ok(t, s.Up("--diff"), "~ contextHash", "~ 1 updated")
+	succeeds(t, s.Up("--diff"), "~ contextHash", "~ 1 updated")
 	second := image(t, s)
-	if second.Outputs["digest"] == first.Outputs["digest"] || served(t, tag).Digest.String() != second.Outputs["digest"] {
+	if second.Outputs["digest"] == first.Outputs["digest"] || fetchManifest(t, tag).Digest.String() != second.Outputs["digest"] {
 		t.Errorf("after the change: digest %v, before %v", second.Outputs["digest"], first.Outputs["digest"])
 	}
 
-	ok(t, s.Destroy(), "- 2 deleted")
-	if left := served(t, tag); left != nil {
+	succeeds(t, s.Destroy(), "- 2 deleted")
+	if left := fetchManifest(t, tag); left != nil {
 		t.Errorf("destroy left %s at %s", tag, left.Digest)
 	}
-	if err := s.Gone(t.Context()); err != nil {
+	if err := s.AwaitEnd(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := stack.DaemonGone(t.Context(), s.Daemon); err != nil {
+	if err := stack.AwaitDaemonEnd(t.Context(), s.Daemon); err != nil {
 		t.Error(err)
 	}
 }
@@ -82,9 +82,9 @@ func TestOnePlatformIsAPlainManifestWithTheSameOutputs(t *testing.T) {
 	t.Parallel()
 	properties := "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]"
 	s := open(t, project(t, properties, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN touch /x\n"}))
-	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 
-	outputs, pushed := image(t, s).Outputs, served(t, repository(t)+":1")
+	outputs, pushed := image(t, s).Outputs, fetchManifest(t, repository(t)+":1")
 	if !pushed.MediaType.IsImage() {
 		t.Errorf("the registry serves %s, want a manifest", pushed.MediaType)
 	}
@@ -101,13 +101,13 @@ func TestOnePlatformIsAPlainManifestWithTheSameOutputs(t *testing.T) {
 			t.Errorf("output %s: %v, want %v", output, got[0], got[1])
 		}
 	}
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // platforms are those of the index that the reference names, sorted.
 func platforms(t *testing.T, reference string) []string {
 	t.Helper()
-	index, err := served(t, reference).ImageIndex()
+	index, err := fetchManifest(t, reference).ImageIndex()
 	if err != nil {
 		t.Fatal(err)
 	}

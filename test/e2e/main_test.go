@@ -39,8 +39,16 @@ func open(t testing.TB, program fs.FS) *stack.Test {
 	return shared.Open(t, program)
 }
 
-// served is what the registry has under the reference, or nil when it answers 404.
-func served(t testing.TB, reference string) *remote.Descriptor {
+// must fails the test on an error.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fetchManifest is what the registry has under the reference, or nil when it answers 404.
+func fetchManifest(t testing.TB, reference string) *remote.Descriptor {
 	t.Helper()
 	ref, err := name.ParseReference(reference)
 	if err != nil {
@@ -61,7 +69,7 @@ func isNotFound(err error) bool {
 	return errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound
 }
 
-func ok(t testing.TB, r stack.Result, texts ...string) {
+func succeeds(t testing.TB, r stack.Result, texts ...string) {
 	t.Helper()
 	stack.Succeeds(t, r, texts...)
 }

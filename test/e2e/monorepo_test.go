@@ -17,18 +17,18 @@ func TestMonorepo(t *testing.T) {
 		Bin: shared.Bin, Program: os.DirFS("../../examples/monorepo"), Daemon: shared.Daemon, Idle: 5 * time.Second,
 		Values: map[string]string{"registry": repository(t), "base": shared.Base},
 	})
-	ok(t, s.Up("--skip-preview"), "+ 3 created")
+	succeeds(t, s.Up("--skip-preview"), "+ 3 created")
 	write(t, s, "services/api/run.sh", "#!/bin/sh\necho changed\n")
 	write(t, s, "services/api/README.md", "nobody reads this\n")
-	ok(t, s.Up("--skip-preview"), "buildkit:index:Image api updated", "~ 1 updated", "2 unchanged")
+	succeeds(t, s.Up("--skip-preview"), "buildkit:index:Image api updated", "~ 1 updated", "2 unchanged")
 	write(t, s, "libs/log.sh", "log() { echo \"$1\"; }\n")
-	ok(t, s.Up("--skip-preview"), "~ 2 updated")
+	succeeds(t, s.Up("--skip-preview"), "~ 2 updated")
 	for _, service := range []string{"api", "worker"} {
-		if served(t, repository(t)+"/"+service+":latest") == nil {
+		if fetchManifest(t, repository(t)+"/"+service+":latest") == nil {
 			t.Errorf("there is no %s", service)
 		}
 	}
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 func write(t *testing.T, s *stack.Test, name, text string) {

@@ -11,9 +11,9 @@ import (
 func TestNonInteractiveOutputHasALinePerFinishedStep(t *testing.T) {
 	t.Parallel()
 	dockerfile := "FROM BUSYBOX\nRUN echo one\nRUN for i in 1 2 3 4 5 6; do sleep 0.5; echo tick $i; done\nRUN echo three\n"
-	s := open(t, project(t, both+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
+	s := open(t, project(t, twoPlatforms+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
 	result := s.Up("--skip-preview")
-	ok(t, result)
+	succeeds(t, result)
 	for _, step := range []string{"RUN echo one", "RUN for i in 1 2 3 4 5 6", "RUN echo three"} {
 		for _, platform := range []string{"linux/amd64", "linux/arm64"} {
 			if got := linesWith(result.Stdout, step, platform); got != 1 {
@@ -24,7 +24,7 @@ func TestNonInteractiveOutputHasALinePerFinishedStep(t *testing.T) {
 	if linesWith(result.Stdout, "tick 3") > 0 {
 		t.Errorf("a successful step's output is shown:\n%s", result.All())
 	}
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // linesWith counts the lines that contain every text.

@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// listing fails a build, and shows what is in the folder /app, unless that are these files.
-const listing = `RUN ["/bin/busybox", "sh", "-c", "cd /app; is=$(/bin/busybox find . | /bin/busybox sort | /bin/busybox tr '\\n' ' ');` +
+// listingStep fails a build, and shows what is in the folder /app, unless that are these files.
+const listingStep = `RUN ["/bin/busybox", "sh", "-c", "cd /app; is=$(/bin/busybox find . | /bin/busybox sort | /bin/busybox tr '\\n' ' ');` +
 	` [ \"$is\" = 'FILES ' ] || { echo \"$is\"; exit 1; }"]` + "\n"
 
 // The provider's cache, its daemon, Pulumi's state and its home may all lie in the build context: none of it gets into the
@@ -20,15 +20,15 @@ func TestFoldersOfProgramsAreInNoContext(t *testing.T) {
 	files := map[string]string{"main.go": "package main\n", "lib/.pulumi/meta.yaml": "theirs\n", "lib/.cache/pulumi-buildkit/note": "theirs\n"}
 	const want = ". ./Dockerfile ./Pulumi.dev.yaml ./Pulumi.yaml ./lib ./lib/.cache ./lib/.cache/pulumi-buildkit " +
 		"./lib/.cache/pulumi-buildkit/note ./lib/.pulumi ./lib/.pulumi/meta.yaml ./main.go"
-	files["Dockerfile"] = "FROM BUSYBOX\nCOPY . /app\n" + strings.ReplaceAll(listing, "FILES", want)
+	files["Dockerfile"] = "FROM BUSYBOX\nCOPY . /app\n" + strings.ReplaceAll(listingStep, "FILES", want)
 	tree := project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", files)
 	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: tree, Inside: true})
 	first := s.Up("--skip-preview")
-	ok(t, first, "+ 2 created", "/.pulumi is left out of the build context: Pulumi keeps its state", "/.home is left out")
-	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
-	edit(t, s.Write("main.go", "package main // changed\n"))
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, first, "+ 2 created", "/.pulumi is left out of the build context: Pulumi keeps its state", "/.home is left out")
+	succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
+	must(t, s.Write("main.go", "package main // changed\n"))
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // A folder of ours is no context: it would be another one with each build.

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// written are images that read what the image site writes beside itself, and one that does not.
-const written = `resources:
+// siteProgram are images that read what the image site writes beside itself, and one that does not.
+const siteProgram = `resources:
   site:
     type: buildkit:Image
     properties:
@@ -59,11 +59,11 @@ const written = `resources:
 func TestImagesBuiltFromFilesOfImages(t *testing.T) {
 	t.Parallel()
 	readers := []string{"at", "below", "above", "recipe", "named", "copied"}
-	s := open(t, program(t, strings.ReplaceAll(written, "BASE", shared.Base), map[string]string{
+	s := open(t, program(t, strings.ReplaceAll(siteProgram, "BASE", shared.Base), map[string]string{
 		"src/nested/Dockerfile": "FROM scratch\nCOPY index.html /nested\n", "src/nested/index.html": "one",
 		"src/index.html": "one", "src/token": "one",
 	}))
-	steps := previewed(t, s)
+	steps := previewSteps(t, s)
 	for _, name := range readers {
 		if got := steps[name].input("contextHash"); got != unknown {
 			t.Errorf("the preview says that the contextHash of %s is %v", name, got)
@@ -74,20 +74,20 @@ func TestImagesBuiltFromFilesOfImages(t *testing.T) {
 	}
 	up := s.Up()
 	const line = "not built in this preview: it reads out/site, which the image site of this update writes"
-	ok(t, up, "+ 11 created", line)
+	succeeds(t, up, "+ 11 created", line)
 	if got := strings.Count(diagnostics(up), line); got != len(readers)+1 {
 		t.Errorf("%d images of %d say why they are not built:\n%s", got, len(readers)+1, up.Stdout)
 	}
-	ok(t, s.Up("--expect-no-changes"))
+	succeeds(t, s.Up("--expect-no-changes"))
 
 	// Written again: who reads it is built again, and nobody else.
-	edit(t, s.Write("src/index.html", "two"))
-	ok(t, s.Up(), "~ 6 updated")
-	ok(t, s.Up("--expect-no-changes"))
+	must(t, s.Write("src/index.html", "two"))
+	succeeds(t, s.Up(), "~ 6 updated")
+	succeeds(t, s.Up("--expect-no-changes"))
 }
 
 // What nobody makes is a mistake, which the preview shows.
-func TestWhatNobodyMakesFailsThePreview(t *testing.T) {
+func TestMissingInputsFailThePreview(t *testing.T) {
 	t.Parallel()
 	const remedy = "If another resource makes it, take the path from an output of that resource"
 	for name, c := range map[string]struct{ properties, says string }{

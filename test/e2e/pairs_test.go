@@ -11,8 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// pairs are images that need what other images of the program make.
-const pairs = `resources:
+// pairsProgram are images that need what other images of the program make.
+const pairsProgram = `resources:
   base:
     type: buildkit:Image
     properties: { context: { location: base }, platforms: [linux/amd64], tags: ["REPO/base:1", "REPO/base:{hash}"] }
@@ -73,15 +73,15 @@ const pairs = `resources:
 // first.
 func TestImagesBuiltFromImages(t *testing.T) {
 	t.Parallel()
-	s := open(t, program(t, pairs, map[string]string{"base/Dockerfile": "FROM scratch\nCOPY file /\n", "base/file": "one"}))
+	s := open(t, program(t, pairsProgram, map[string]string{"base/Dockerfile": "FROM scratch\nCOPY file /\n", "base/file": "one"}))
 	up := s.Up()
-	ok(t, up, "+ 10 created")
-	saysWhyNotBuilt(t, up)
-	differentRuns(t, s)
-	ok(t, s.Up("--expect-no-changes"))
+	succeeds(t, up, "+ 10 created")
+	checkWhyNotBuilt(t, up)
+	checkTwoRuns(t, s)
+	succeeds(t, s.Up("--expect-no-changes"))
 
-	edit(t, s.Write("base/file", "two"))
-	steps := previewed(t, s)
+	must(t, s.Write("base/file", "two"))
+	steps := previewSteps(t, s)
 	digest := steps["argument"].input("buildArgs", "PARENT").(string)
 	digest = digest[strings.Index(digest, "sha256:"):]
 	for path, want := range map[string]any{
@@ -96,12 +96,12 @@ func TestImagesBuiltFromImages(t *testing.T) {
 		t.Errorf("the preview says that the base of fourth is %v", got)
 	}
 	up = s.Up()
-	ok(t, up, "~ 8 updated")
-	saysWhyNotBuilt(t, up)
-	if got := held(t, repository(t)+"/base:1"); got != digest {
+	succeeds(t, up, "~ 8 updated")
+	checkWhyNotBuilt(t, up)
+	if got := tagDigest(t, repository(t)+"/base:1"); got != digest {
 		t.Errorf("the preview said that the base will be %s, it is %s", digest, got)
 	}
-	ok(t, s.Up("--expect-no-changes"))
+	succeeds(t, s.Up("--expect-no-changes"))
 }
 
 // diagnostics is what the preview of an update prints below the table.
@@ -111,8 +111,8 @@ func diagnostics(up stack.Result) string {
 	return text
 }
 
-// saysWhyNotBuilt wants one line for each image of pairs that stands on another.
-func saysWhyNotBuilt(t *testing.T, up stack.Result) {
+// checkWhyNotBuilt wants one line for each image of pairs that stands on another.
+func checkWhyNotBuilt(t *testing.T, up stack.Result) {
 	t.Helper()
 	text := diagnostics(up)
 	byDigest := "not built in this preview: its base image " + repository(t) + "/base@sha256:"
@@ -129,9 +129,9 @@ func saysWhyNotBuilt(t *testing.T, up stack.Result) {
 	}
 }
 
-// differentRuns fails the test if the preview and the update of pulumi up left notes as one run: a promise of the preview
+// checkTwoRuns fails the test if the preview and the update of pulumi up left notes as one run: a promise of the preview
 // could then be one of the update.
-func differentRuns(t *testing.T, s *stack.Test) {
+func checkTwoRuns(t *testing.T, s *stack.Test) {
 	t.Helper()
 	runs := map[string]bool{}
 	files, _ := filepath.Glob(filepath.Join(s.Dir, "../home/.cache/pulumi-buildkit/notes/*"))
@@ -144,8 +144,8 @@ func differentRuns(t *testing.T, s *stack.Test) {
 	}
 }
 
-// twins are two images of one tag, each of a provider of its own.
-const twins = `resources:
+// twinsProgram are two images of one tag, each of a provider of its own.
+const twinsProgram = `resources:
   configured: { type: "pulumi:providers:buildkit", properties: { maxParallelBuilds: 4 } }
   one:
     type: buildkit:Image
@@ -160,15 +160,15 @@ const twins = `resources:
 func TestTwoImagesOfOneTag(t *testing.T) {
 	t.Parallel()
 	tagged := func(one, two string) fs.FS {
-		return program(t, strings.NewReplacer("TAG1", one, "TAG2", two).Replace(twins), nil)
+		return program(t, strings.NewReplacer("TAG1", one, "TAG2", two).Replace(twinsProgram), nil)
 	}
 	s := open(t, tagged("latest", "latest"))
 	fails(t, s.Preview(), "tags[0]", repository(t)+":latest is a tag of two images of this program, one and two, and would stand for the one that is pushed last")
-	rewrite(t, s, tagged("1", "2"))
-	ok(t, s.Up("--skip-preview"), "+ 4 created")
-	rewrite(t, s, tagged("3", "1"))
-	ok(t, s.Up(), "~ 2 updated")
-	rewrite(t, s, tagged("1", "3"))
-	ok(t, s.Up("--skip-preview"), "~ 2 updated")
-	ok(t, s.Up("--expect-no-changes"))
+	replaceProgram(t, s, tagged("1", "2"))
+	succeeds(t, s.Up("--skip-preview"), "+ 4 created")
+	replaceProgram(t, s, tagged("3", "1"))
+	succeeds(t, s.Up(), "~ 2 updated")
+	replaceProgram(t, s, tagged("1", "3"))
+	succeeds(t, s.Up("--skip-preview"), "~ 2 updated")
+	succeeds(t, s.Up("--expect-no-changes"))
 }

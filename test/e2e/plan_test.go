@@ -8,16 +8,16 @@ import (
 )
 
 // A plan holds an update to what the preview said, down to the files of the context and the digests that follow from them.
-func TestAPlanIsKept(t *testing.T) {
+func TestUpdateKeepsToThePlan(t *testing.T) {
 	t.Parallel()
-	s := open(t, watched(t, `tags: ["REPO:1"]`))
+	s := open(t, withWatcher(t, `tags: ["REPO:1"]`))
 	plan := filepath.Join(t.TempDir(), "plan.json")
-	ok(t, s.Preview("--save-plan", plan))
-	edit(t, s.Write("src/file", "edited since"))
+	succeeds(t, s.Preview("--save-plan", plan))
+	must(t, s.Write("src/file", "edited since"))
 	fails(t, s.Up("--skip-preview", "--plan", plan), "violates plan", "contextHash")
-	if got := held(t, repository(t)+":1"); got != "" {
+	if got := tagDigest(t, repository(t)+":1"); got != "" {
 		t.Errorf("the tag is at %s", got)
 	}
-	edit(t, s.Write("src/file", "one"))
-	ok(t, s.Up("--skip-preview", "--plan", plan), "2 created")
+	must(t, s.Write("src/file", "one"))
+	succeeds(t, s.Up("--skip-preview", "--plan", plan), "2 created")
 }

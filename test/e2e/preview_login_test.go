@@ -11,7 +11,7 @@ import (
 
 // A login that is not known in a preview – of the repository that the same update creates – keeps nothing from being built
 // but what it is needed for. The first image stands for what is not known: its digest.
-func TestPreviewWithALoginThatIsNotKnown(t *testing.T) {
+func TestPreviewWithAnUnknownLogin(t *testing.T) {
 	t.Parallel()
 	locked := registrytest.New(t, registrytest.Login("robot", "hunter2"))
 	cases := map[string]struct {
@@ -19,10 +19,10 @@ func TestPreviewWithALoginThatIsNotKnown(t *testing.T) {
 		judge             func(t testing.TB, r stack.Result, texts ...string)
 		says              []string
 	}{
-		"a base that needs none": {"FROM BUSYBOX\nCOPY Pulumi.yaml /\n", "{ address: \"${first.digest}\", username: u, password: p }", ok, []string{"+ 3 to create"}},
+		"a base that needs none": {"FROM BUSYBOX\nCOPY Pulumi.yaml /\n", "{ address: \"${first.digest}\", username: u, password: p }", succeeds, []string{"+ 3 to create"}},
 		"a step that fails":      {"FROM BUSYBOX\nRUN exit 3\n", "{ address: \"${first.digest}\", username: u, password: p }", fails, []string{"exit code 3"}},
 		"a base that needs it": {"FROM " + locked.Host() + "/base:1\nCOPY Pulumi.yaml /\n", "{ address: " + locked.Host() + ", username: robot, password: \"${first.digest}\" }",
-			ok, []string{"+ 3 to create", "not built in this preview, because a login in registries is not known yet"}},
+			succeeds, []string{"+ 3 to create", "not built in this preview, because a login in registries is not known yet"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -19,14 +19,14 @@ func TestPromotion(t *testing.T) {
 		Bin: shared.Bin, Program: os.DirFS("../../examples/promotion"), Folder: "build", Daemon: shared.Daemon, Idle: 5 * time.Second,
 		Values: map[string]string{"repository": repository(t)},
 	})
-	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 	production := []string{"--cwd", filepath.Join(s.Dir, "../production"), "--non-interactive"}
 	in := func(args ...string) stack.Result {
 		result, err := s.Run(t.Context(), append(production, args...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ok(t, result)
+		succeeds(t, result)
 		return result
 	}
 	in("stack", "init", "prod")
@@ -39,9 +39,9 @@ func TestPromotion(t *testing.T) {
 		t.Errorf("production runs %q, development tried %q", running, tried)
 	}
 	write(t, s, "app/index.html", "<h1>Bye</h1>\n")
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
-	if now := strings.TrimSpace(in("stack", "output", "image").Stdout); now != running || served(t, running) == nil {
-		t.Errorf("production runs %q, want %q, which is in the registry: %v", now, running, served(t, running) != nil)
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	if now := strings.TrimSpace(in("stack", "output", "image").Stdout); now != running || fetchManifest(t, running) == nil {
+		t.Errorf("production runs %q, want %q, which is in the registry: %v", now, running, fetchManifest(t, running) != nil)
 	}
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }

@@ -51,11 +51,11 @@ func TestPushThroughAProxy(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = registry.Close() })
 	proxy := newProxy(t)
-	images := program(t, at(registry.Host(), overPlainHTTP), map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"})
+	images := program(t, withHost(registry.Host(), insecureProgram), map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"})
 	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: images, Values: map[string]string{"insecure": "true"},
 		Env: []string{"HTTP_PROXY=" + strings.Replace(proxy.URL, "//", "//me:"+proxyPassword+"@", 1), "NO_PROXY=127.0.0.1,localhost"}})
 	result := s.Up("--skip-preview")
-	ok(t, result, "+ 2 created")
+	succeeds(t, result, "+ 2 created")
 	for _, agent := range []string{"pulumi-buildkit", "buildkit"} {
 		if _, passed := proxy.seen.Load(agent); !passed {
 			proxy.seen.Range(func(agent, _ any) bool { t.Log(agent); return true })

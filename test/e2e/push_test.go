@@ -12,16 +12,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// busy is for how many requests the registry is: the daemon itself repeats one five times, at once.
-const busy = 8
+// busyRequests is for how many requests the registry is: the daemon itself repeats one five times, at once.
+const busyRequests = 8
 
-const dated = `FROM BUSYBOX
+const datedDockerfile = `FROM BUSYBOX
 COPY Dockerfile /
 RUN date +%s%N > /built
 `
 
 // A registry that is busy for a while costs time and no second build, not even with noCache.
-func TestAPushThatFailsIsRepeatedAndTheBuildIsNot(t *testing.T) {
+func TestPushIsRetriedWithoutABuild(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
 	var refused atomic.Int32
@@ -33,7 +33,7 @@ func TestAPushThatFailsIsRepeatedAndTheBuildIsNot(t *testing.T) {
 				return
 			}
 			pushed.Store(r.URL.Path, true)
-			if refused.Add(1) <= busy {
+			if refused.Add(1) <= busyRequests {
 				registrytest.Refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down")
 				return
 			}
@@ -41,21 +41,21 @@ func TestAPushThatFailsIsRepeatedAndTheBuildIsNot(t *testing.T) {
 		})
 	})
 	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\nnoCache: true\nbuildOnPreview: false\ntags: [\""+registry.Host()+"/app:1\"]",
-		map[string]string{"Dockerfile": dated}))
-	ok(t, s.Up("--skip-preview"), "+ 2 created")
+		map[string]string{"Dockerfile": datedDockerfile}))
+	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 	var images []any
 	pushed.Range(func(path, _ any) bool { images = append(images, path); return true })
 	if len(images) != 1 {
 		t.Errorf("the step ran again: %v", images)
 	}
-	if refused.Load() <= busy {
+	if refused.Load() <= busyRequests {
 		t.Errorf("%d manifests were pushed, want a push after those that were refused", refused.Load())
 	}
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // What is missing is said at once, with the cure, and moves no tag.
-func TestAPushThatCannotSucceedEndsAtOnce(t *testing.T) {
+func TestPushToAMissingRepositoryFailsAtOnce(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
 	registry.Wrap(func(next http.Handler) http.Handler {

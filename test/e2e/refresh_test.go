@@ -23,44 +23,44 @@ const noBuilder = "builder: { endpoint: \"unix:///nowhere/b.sock\" }\n"
 var fromScratchFiles = map[string]string{"src/Dockerfile": "FROM scratch\nCOPY file /\n", "src/file": "x"}
 
 // What somebody else did to the tags shows in a refresh, and the next update puts them back without a build.
-func TestARefreshShowsDriftAndTheUpdateRepairsIt(t *testing.T) {
+func TestRefreshShowsDriftAndUpdateRepairsIt(t *testing.T) {
 	t.Parallel()
-	registry := newPrivate(t, "")
-	s := open(t, project(t, at(registry.Host(), twoTags), fromScratchFiles))
-	ok(t, s.Up("--skip-preview"))
-	digest := registry.held(t, "app:1")
-	rewrite(t, s, project(t, at(registry.Host(), twoTags+noBuilder), nil))
+	registry := newPrivateRegistry(t, "")
+	s := open(t, project(t, withHost(registry.Host(), twoTags), fromScratchFiles))
+	succeeds(t, s.Up("--skip-preview"))
+	digest := registry.tagDigest(t, "app:1")
+	replaceProgram(t, s, project(t, withHost(registry.Host(), twoTags+noBuilder), nil))
 
 	registry.push(t, "app:1")
 	registry.remove(t, "app:2")
-	ok(t, s.Refresh("--diff"), "- [0]: \""+registry.Host()+"/app:1\"", "~ 1 updated")
+	succeeds(t, s.Refresh("--diff"), "- [0]: \""+registry.Host()+"/app:1\"", "~ 1 updated")
 	if tags := fmt.Sprint(image(t, s).Outputs["tags"]); tags != "[]" {
 		t.Errorf("after the refresh the state has the tags %s", tags)
 	}
-	ok(t, s.Up(), "[diff: ~tags]", "~ 1 updated")
+	succeeds(t, s.Up(), "[diff: ~tags]", "~ 1 updated")
 	registry.remove(t, "app:2")
-	ok(t, s.Up("--refresh", "--skip-preview"), "~ 1 updated")
+	succeeds(t, s.Up("--refresh", "--skip-preview"), "~ 1 updated")
 	for _, tag := range []string{"app:1", "app:2"} {
-		if got := registry.held(t, tag); got != digest {
+		if got := registry.tagDigest(t, tag); got != digest {
 			t.Errorf("%s holds %q, want %s", tag, got, digest)
 		}
 	}
 
 	registry.remove(t, "app@"+digest)
-	ok(t, s.Refresh(), "- 1 deleted")
-	rewrite(t, s, project(t, at(registry.Host(), twoTags), nil))
-	ok(t, s.Up("--skip-preview"), "+ 1 created")
-	if got := registry.held(t, "app:1"); got != digest {
+	succeeds(t, s.Refresh(), "- 1 deleted")
+	replaceProgram(t, s, project(t, withHost(registry.Host(), twoTags), nil))
+	succeeds(t, s.Up("--skip-preview"), "+ 1 created")
+	if got := registry.tagDigest(t, "app:1"); got != digest {
 		t.Errorf("made again it is %q, want %s", got, digest)
 	}
 }
 
 // A registry that does not say is not one that says no.
-func TestARefreshKeepsWhatTheRegistryDoesNotDeny(t *testing.T) {
+func TestRefreshKeepsTheStateOnErrors(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
-	s := open(t, project(t, at(registry.Host(), twoTags), fromScratchFiles))
-	ok(t, s.Up("--skip-preview"))
+	s := open(t, project(t, withHost(registry.Host(), twoTags), fromScratchFiles))
+	succeeds(t, s.Up("--skip-preview"))
 	before := fmt.Sprint(image(t, s))
 
 	var status atomic.Int64
@@ -75,11 +75,11 @@ func TestARefreshKeepsWhatTheRegistryDoesNotDeny(t *testing.T) {
 	})
 	for code, says := range map[int64]string{http.StatusUnauthorized: "401 unauthorized", http.StatusForbidden: "403 denied", http.StatusBadGateway: "502"} {
 		status.Store(code)
-		ok(t, s.Refresh("--skip-preview"), "warning: the state is kept as it is", says, registry.Host(), "2 unchanged")
+		succeeds(t, s.Refresh("--skip-preview"), "warning: the state is kept as it is", says, registry.Host(), "2 unchanged")
 		if after := fmt.Sprint(image(t, s)); after != before {
 			t.Errorf("%d changed the state: %s, was %s", code, after, before)
 		}
 	}
 	status.Store(0)
-	ok(t, s.Up("--expect-no-changes", "--refresh"), "2 unchanged")
+	succeeds(t, s.Up("--expect-no-changes", "--refresh"), "2 unchanged")
 }

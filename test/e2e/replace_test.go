@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// replaceable is an Image of a name with an option and a label, through a provider of a name, and another one beside it.
-func replaceable(t testing.TB, provider, name, options, label string) fs.FS {
+// replaceableProgram is an Image of a name with an option and a label, through a provider of a name, and another one beside it.
+func replaceableProgram(t testing.TB, provider, name, options, label string) fs.FS {
 	t.Helper()
 	return program(t, `resources:
   `+provider+`: { type: "pulumi:providers:buildkit", properties: { maxParallelBuilds: 2 } }
@@ -22,14 +22,14 @@ func replaceable(t testing.TB, provider, name, options, label string) fs.FS {
 `, map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"})
 }
 
-func named(name string) string { return "urn:pulumi:dev::app::buildkit:index:Image::" + name }
+func urn(name string) string { return "urn:pulumi:dev::app::buildkit:index:Image::" + name }
 
 // However the engine comes to create the image and to delete it in one run, its tags are there afterwards.
 func TestAReplacementKeepsTheTags(t *testing.T) {
 	t.Parallel()
-	s := open(t, replaceable(t, "one", "app", "", "a"))
-	ok(t, s.Up("--skip-preview"), "+ 4 created")
-	digest := held(t, repository(t)+":1")
+	s := open(t, replaceableProgram(t, "one", "app", "", "a"))
+	succeeds(t, s.Up("--skip-preview"), "+ 4 created")
+	digest := tagDigest(t, repository(t)+":1")
 
 	for _, c := range []struct {
 		how                     string
@@ -38,69 +38,69 @@ func TestAReplacementKeepsTheTags(t *testing.T) {
 		args                    []string
 		says                    string
 	}{
-		{"--replace", "one", "app", "", "a", []string{"--replace", named("app")}, "+-1 replaced"},
-		{"--target-replace", "one", "app", "", "a", []string{"--target-replace", named("app")}, "+-1 replaced"},
-		{"deleted first", "one", "app", ", deleteBeforeReplace: true", "a", []string{"--replace", named("app")}, "+-1 replaced"},
+		{"--replace", "one", "app", "", "a", []string{"--replace", urn("app")}, "+-1 replaced"},
+		{"--target-replace", "one", "app", "", "a", []string{"--target-replace", urn("app")}, "+-1 replaced"},
+		{"deleted first", "one", "app", ", deleteBeforeReplace: true", "a", []string{"--replace", urn("app")}, "+-1 replaced"},
 		{"a new name", "one", "app2", "", "a", nil, "- 1 deleted"},
 		{"a new name that is told", "one", "app3", ", aliases: [{ name: app2 }]", "a", nil, "4 unchanged"},
 		{"a new provider", "two", "app3", "", "a", nil, "- 1 deleted"},
 		{"a new name and a new provider", "three", "app4", "", "a", nil, "- 2 deleted"},
-		{"a replaced provider", "three", "app4", "", "a", []string{"--replace", "urn:pulumi:dev::app::pulumi:providers:buildkit::three", "--replace", named("app4")}, "+-2 replaced"},
+		{"a replaced provider", "three", "app4", "", "a", []string{"--replace", "urn:pulumi:dev::app::pulumi:providers:buildkit::three", "--replace", urn("app4")}, "+-2 replaced"},
 		{"replaceOnChanges", "three", "app4", ", replaceOnChanges: [labels]", "b", nil, "+-1 replaced"},
 	} {
-		rewrite(t, s, replaceable(t, c.provider, c.name, c.options, c.label))
+		replaceProgram(t, s, replaceableProgram(t, c.provider, c.name, c.options, c.label))
 		result := s.Up(append([]string{"--skip-preview"}, c.args...)...)
-		ok(t, result, c.says)
+		succeeds(t, result, c.says)
 		for _, tag := range []string{":1", ":2"} {
-			got := held(t, repository(t)+tag)
+			got := tagDigest(t, repository(t)+tag)
 			if got == "" || c.label == "a" && got != digest || c.label == "b" && got == digest {
 				t.Errorf("%s: %s holds %q, before %s:\n%s", c.how, tag, got, digest, result.All())
 			}
 		}
 	}
-	if served(t, repository(t)+"@"+digest) == nil {
+	if fetchManifest(t, repository(t)+"@"+digest) == nil {
 		t.Error("the image that was replaced is gone from the registry: somebody may run it")
 	}
-	ok(t, s.Destroy("--skip-preview"), "- 4 deleted")
+	succeeds(t, s.Destroy("--skip-preview"), "- 4 deleted")
 	for _, tag := range []string{":1", ":2", ":beside"} {
-		if left := held(t, repository(t)+tag); left != "" {
+		if left := tagDigest(t, repository(t)+tag); left != "" {
 			t.Errorf("destroy left %s at %s", tag, left)
 		}
 	}
 }
 
 // What is not targeted, protected or retained is left alone.
-func TestWhatIsNotMeantIsLeftAlone(t *testing.T) {
+func TestOtherImagesAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := open(t, replaceable(t, "one", "app", "", "a"))
-	ok(t, s.Up("--skip-preview"))
-	app, beside := held(t, repository(t)+":1"), held(t, repository(t)+":beside")
+	s := open(t, replaceableProgram(t, "one", "app", "", "a"))
+	succeeds(t, s.Up("--skip-preview"))
+	app, beside := tagDigest(t, repository(t)+":1"), tagDigest(t, repository(t)+":beside")
 
-	rewrite(t, s, replaceable(t, "one", "app", "", "b"))
-	ok(t, s.Up("--skip-preview", "--target", named("app")), "~ 1 updated")
-	if held(t, repository(t)+":1") == app || held(t, repository(t)+":beside") != beside {
+	replaceProgram(t, s, replaceableProgram(t, "one", "app", "", "b"))
+	succeeds(t, s.Up("--skip-preview", "--target", urn("app")), "~ 1 updated")
+	if tagDigest(t, repository(t)+":1") == app || tagDigest(t, repository(t)+":beside") != beside {
 		t.Error("the target alone was to change")
 	}
-	app = held(t, repository(t)+":1")
+	app = tagDigest(t, repository(t)+":1")
 
-	rewrite(t, s, replaceable(t, "one", "app", ", protect: true", "b"))
-	ok(t, s.Up("--skip-preview"))
-	fails(t, s.Destroy("--skip-preview", "--target", named("app")), "protect")
-	tagged(t, app)
+	replaceProgram(t, s, replaceableProgram(t, "one", "app", ", protect: true", "b"))
+	succeeds(t, s.Up("--skip-preview"))
+	fails(t, s.Destroy("--skip-preview", "--target", urn("app")), "protect")
+	checkTags(t, app)
 
-	rewrite(t, s, replaceable(t, "one", "app", ", retainOnDelete: true", "b"))
-	ok(t, s.Up("--skip-preview"))
-	ok(t, s.Destroy("--skip-preview"), "- 4 deleted")
-	tagged(t, app)
-	if left := held(t, repository(t)+":beside"); left != "" {
+	replaceProgram(t, s, replaceableProgram(t, "one", "app", ", retainOnDelete: true", "b"))
+	succeeds(t, s.Up("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"), "- 4 deleted")
+	checkTags(t, app)
+	if left := tagDigest(t, repository(t)+":beside"); left != "" {
 		t.Errorf("destroy left %s", left)
 	}
 }
 
-func tagged(t testing.TB, want string) {
+func checkTags(t testing.TB, want string) {
 	t.Helper()
 	for _, tag := range []string{":1", ":2"} {
-		if got := held(t, repository(t)+tag); got != want {
+		if got := tagDigest(t, repository(t)+tag); got != want {
 			t.Errorf("%s holds %q, want %s", tag, got, want)
 		}
 	}

@@ -12,31 +12,24 @@ import (
 func TestGoingBackBuildsNothing(t *testing.T) {
 	t.Parallel()
 	tag := repository(t) + ":1"
-	s := open(t, project(t, both+"buildOnPreview: false\n", map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}))
-	ok(t, s.Up("--skip-preview"))
-	first := served(t, tag).Digest.String()
-	edit(t, s.Write("file", "two"))
-	ok(t, s.Up("--skip-preview"), "exporting to image")
-	if served(t, tag).Digest.String() == first {
+	s := open(t, project(t, twoPlatforms+"buildOnPreview: false\n", map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}))
+	succeeds(t, s.Up("--skip-preview"))
+	first := fetchManifest(t, tag).Digest.String()
+	must(t, s.Write("file", "two"))
+	succeeds(t, s.Up("--skip-preview"), "exporting to image")
+	if fetchManifest(t, tag).Digest.String() == first {
 		t.Fatal("the change was not pushed")
 	}
-	edit(t, s.Write("file", "one"))
+	must(t, s.Write("file", "one"))
 	result := s.Up("--skip-preview")
-	ok(t, result, "~ 1 updated")
-	if got := served(t, tag).Digest.String(); got != first {
+	succeeds(t, result, "~ 1 updated")
+	if got := fetchManifest(t, tag).Digest.String(); got != first {
 		t.Errorf("the tag holds %s, want %s", got, first)
 	}
 	if linesWith(result.All(), "exporting to image") > 0 {
 		t.Errorf("it was built again:\n%s", result.All())
 	}
-	ok(t, s.Destroy("--skip-preview"))
-}
-
-func edit(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // A hash that ignoreChanges keeps stands for other files than those on disk: what is built meanwhile is not remembered as
@@ -48,28 +41,28 @@ func TestAPinnedHashIsNotRemembered(t *testing.T) {
 	const properties = "context: { location: . }\nplatforms: [linux/amd64]\nbuildOnPreview: false\ntags: [\"REPO:1\"]\nbuildArgs: { V: \"VALUE\" }"
 	valued := func(v string) string { return strings.ReplaceAll(properties, "VALUE", v) }
 	s := open(t, project(t, valued("1"), files))
-	ok(t, s.Up("--skip-preview"))
+	succeeds(t, s.Up("--skip-preview"))
 
 	pinned := readProgram(t, project(t, valued("2"), nil))
-	edit(t, s.Write("file", "something else"))
-	edit(t, s.Write("Pulumi.yaml", strings.Replace(pinned, "    type: buildkit:Image\n", "    type: buildkit:Image\n    options: { ignoreChanges: [contextHash] }\n", 1)))
-	ok(t, s.Up("--skip-preview"))
-	kept := served(t, tag).Digest.String()
+	must(t, s.Write("file", "something else"))
+	must(t, s.Write("Pulumi.yaml", strings.Replace(pinned, "    type: buildkit:Image\n", "    type: buildkit:Image\n    options: { ignoreChanges: [contextHash] }\n", 1)))
+	succeeds(t, s.Up("--skip-preview"))
+	kept := fetchManifest(t, tag).Digest.String()
 
-	edit(t, s.Write("file", "one"))
-	edit(t, s.Write("Pulumi.yaml", readProgram(t, project(t, valued("1"), nil))))
-	ok(t, s.Up("--skip-preview"))
-	edit(t, s.Write("Pulumi.yaml", pinned))
-	ok(t, s.Up("--skip-preview"))
-	if served(t, tag).Digest.String() == kept {
+	must(t, s.Write("file", "one"))
+	must(t, s.Write("Pulumi.yaml", readProgram(t, project(t, valued("1"), nil))))
+	succeeds(t, s.Up("--skip-preview"))
+	must(t, s.Write("Pulumi.yaml", pinned))
+	succeeds(t, s.Up("--skip-preview"))
+	if fetchManifest(t, tag).Digest.String() == kept {
 		t.Error("the tag holds the image of other files")
 	}
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 func readProgram(t *testing.T, program fs.FS) string {
 	t.Helper()
 	text, err := fs.ReadFile(program, "Pulumi.yaml")
-	edit(t, err)
+	must(t, err)
 	return string(text)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Two secrets, of which the step prints the first, in clear and in base64, and fails as long as the context says so.
-const withSecrets = `
+const secretsImage = `
 context: { location: . }
 platforms: [linux/amd64]
 tags: ["REPO:1"]
@@ -21,48 +21,48 @@ secrets: { given: CANARY-given }
 secretSources: { read: { file: ./token } }
 `
 
-const printsSecrets = `FROM BUSYBOX
+const secretsDockerfile = `FROM BUSYBOX
 COPY fail /
 RUN --mount=type=secret,id=given --mount=type=secret,id=read,required=true \
     echo "it is $(cat /run/secrets/given)" && base64 </run/secrets/given && cat /run/secrets/read && test ! -s /fail
 `
 
 // Neither the screen nor the state shows a secret, in an update that succeeds as in one that fails; another value builds nothing.
-func TestSecretsAreSeenNowhere(t *testing.T) {
+func TestSecretsAreNotLeaked(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, withSecrets, map[string]string{"Dockerfile": printsSecrets, "fail": "yes", "token": "CANARY-read\n"}))
+	s := open(t, project(t, secretsImage, map[string]string{"Dockerfile": secretsDockerfile, "fail": "yes", "token": "CANARY-read\n"}))
 	failed := s.Up("--skip-preview")
 	fails(t, failed, "it is [secret]")
-	noCanary(t, s, failed)
-	edit(t, s.Write("fail", ""))
+	checkNoCanary(t, s, failed)
+	must(t, s.Write("fail", ""))
 	built := s.Up("--skip-preview")
-	ok(t, built, "+ 1 created")
-	noCanary(t, s, built)
-	edit(t, s.Write("token", "CANARY-another"))
+	succeeds(t, built, "+ 1 created")
+	checkNoCanary(t, s, built)
+	must(t, s.Write("token", "CANARY-another"))
 	program, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.yaml"))
-	edit(t, err)
-	edit(t, s.Write("Pulumi.yaml", strings.ReplaceAll(string(program), "CANARY-given", "CANARY-rotated")))
+	must(t, err)
+	must(t, s.Write("Pulumi.yaml", strings.ReplaceAll(string(program), "CANARY-given", "CANARY-rotated")))
 	unchanged := s.Up("--expect-no-changes")
-	ok(t, unchanged)
-	noCanary(t, s, unchanged)
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, unchanged)
+	checkNoCanary(t, s, unchanged)
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // A secret that is not there fails the preview, for there is a build; and a stack without a build needs none.
-func TestASecretThatIsNotThere(t *testing.T) {
+func TestMissingSecret(t *testing.T) {
 	t.Parallel()
-	properties := strings.Replace(withSecrets, "file: ./token", "env: NOT_SET_HERE", 1)
-	s := open(t, project(t, properties, map[string]string{"Dockerfile": printsSecrets, "fail": ""}))
+	properties := strings.Replace(secretsImage, "file: ./token", "env: NOT_SET_HERE", 1)
+	s := open(t, project(t, properties, map[string]string{"Dockerfile": secretsDockerfile, "fail": ""}))
 	fails(t, s.Preview(), `the secret "read": the environment variable NOT_SET_HERE is not set: set it where pulumi runs`)
 }
 
-func noCanary(t *testing.T, s *stack.Test, r stack.Result) {
+func checkNoCanary(t *testing.T, s *stack.Test, r stack.Result) {
 	t.Helper()
 	if strings.Contains(r.All(), "CANARY") || strings.Contains(r.All(), "Q0FOQVJZ") {
 		t.Errorf("the output has a secret:\n%s", r.All())
 	}
 	root := filepath.Dir(s.Dir) // the state, the home and the temporary files too
-	edit(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	must(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || filepath.Dir(path) == s.Dir {
 			return err
 		}

@@ -10,17 +10,17 @@ import (
 	"testing"
 )
 
-// namedTest is a test that a page names, as `file: Test`.
-var namedTest = regexp.MustCompile("`([A-Za-z_/]+\\.go): (Test[A-Za-z]+)`")
+// testPattern is a test that a page names, as `file: Test`.
+var testPattern = regexp.MustCompile("`([A-Za-z_/]+\\.go): (Test[A-Za-z]+)`")
 
 // Each claim of security.md names a test that is there.
-func TestClaimsOfSecurityAreHeld(t *testing.T) {
+func TestSecurityClaimsNameTests(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/security.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := namedTest.FindAllStringSubmatch(string(page), -1)
+	found := testPattern.FindAllStringSubmatch(string(page), -1)
 	if len(found) < 30 {
 		t.Errorf("only %d tests are named", len(found))
 	}
@@ -31,7 +31,7 @@ func TestClaimsOfSecurityAreHeld(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(string(page)) {
-		if strings.HasPrefix(line, "| ") && strings.Contains(line, "_test.go") != namedTest.MatchString(line) {
+		if strings.HasPrefix(line, "| ") && strings.Contains(line, "_test.go") != testPattern.MatchString(line) {
 			t.Errorf("not of the form `file: Test`: %s", line)
 		}
 	}

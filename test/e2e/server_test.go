@@ -13,9 +13,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// small answers as the example's server does. The compiler needs half a minute less for it than for net/http, twice; make demo builds
+// smallServer answers as the example's server does. The compiler needs half a minute less for it than for net/http, twice; make demo builds
 // the example's own.
-const small = `package main
+const smallServer = `package main
 
 import (
 	"fmt"
@@ -56,9 +56,9 @@ func TestGoServer(t *testing.T) {
 		Bin: shared.Bin, Program: os.DirFS("../../examples/go-server"), Daemon: shared.Daemon, Idle: 5 * time.Second,
 		Values: map[string]string{"repository": repository(t), "goroot": strings.TrimSpace(string(goroot))},
 	})
-	edit(t, s.Write("main.go", small))
-	edit(t, s.Write("routes.go", "package main\n"))
-	ok(t, s.Up("--skip-preview"), "+ 2 created")
+	must(t, s.Write("main.go", smallServer))
+	must(t, s.Write("routes.go", "package main\n"))
+	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 	for _, arch := range []string{"amd64", "arm64"} {
 		emulator := ""
 		if arch != runtime.GOARCH {
@@ -67,11 +67,11 @@ func TestGoServer(t *testing.T) {
 		if err != nil {
 			t.Fatalf("NEEDS QEMU: %v", err)
 		}
-		answer, err := stack.Answer(t.Context(), repository(t)+":latest", arch, emulator)
+		answer, err := stack.RunServer(t.Context(), repository(t)+":latest", arch, emulator)
 		if want := "hello from linux/" + arch + ", version 1.0\n"; err != nil || answer != want {
 			t.Errorf("%s: %q, %v, want %q", arch, answer, err, want)
 		}
 	}
-	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
+	succeeds(t, s.Destroy("--skip-preview"))
 }

@@ -14,15 +14,15 @@ import (
 func TestACustomTimeoutEndsALongStep(t *testing.T) {
 	t.Parallel()
 	const step = "sleep 86444"
-	text := readProgram(t, project(t, long, nil))
-	s := open(t, project(t, long, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
-	edit(t, s.Write("Pulumi.yaml", strings.Replace(text, "    properties:\n", "    options: { customTimeouts: { create: 300ms } }\n    properties:\n", 1)))
+	text := readProgram(t, project(t, slowBuild, nil))
+	s := open(t, project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
+	must(t, s.Write("Pulumi.yaml", strings.Replace(text, "    properties:\n", "    options: { customTimeouts: { create: 300ms } }\n    properties:\n", 1)))
 	fails(t, s.Up("--skip-preview"), "stopped after 300ms (customTimeouts.create): it was ",
 		"; nothing was pushed and no tag moved. Raise customTimeouts.create if it only needs more time")
-	if err := stack.Until(t.Context(), 5*time.Second, func() bool { return len(stack.Running(step)) == 0 }); err != nil {
-		t.Errorf("the step still runs: %v", stack.Running(step))
+	if err := stack.WaitUntil(t.Context(), 5*time.Second, func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
+		t.Errorf("the step still runs: %v", stack.ProcessesWith(step))
 	}
-	if got := held(t, repository(t)+":1"); got != "" || len(s.Export()) != 0 {
+	if got := tagDigest(t, repository(t)+":1"); got != "" || len(s.Export()) != 0 {
 		t.Errorf("the tag holds %q, the state is %v", got, s.Export())
 	}
 }

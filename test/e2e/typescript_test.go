@@ -121,16 +121,16 @@ func (ts typescript) run(t *testing.T, name string, args ...string) []byte {
 	return out
 }
 
-// made are the inputs of the resources that a program registered, by "type name".
-type made map[string]map[string]any
+// registeredResources are the inputs of the resources that a program registered, by "type name".
+type registeredResources map[string]map[string]any
 
 // up runs a program, whose images a real provider builds and pushes to Amazon ECR. Files replace those of the example that cannot be built
 // without the internet.
-func (ts typescript) up(t *testing.T, a amazon, program, config string, files map[string]string) made {
+func (ts typescript) up(t *testing.T, a amazon, program, config string, files map[string]string) registeredResources {
 	t.Helper()
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		inputs, _ := io.ReadAll(req.Body)
-		outputs, err := a.make(t, strings.TrimPrefix(req.URL.Path, "/"), inputs, files)
+		outputs, err := a.createResource(t, strings.TrimPrefix(req.URL.Path, "/"), inputs, files)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -138,7 +138,7 @@ func (ts typescript) up(t *testing.T, a amazon, program, config string, files ma
 		_ = json.NewEncoder(w).Encode(outputs)
 	}))
 	defer provider.Close()
-	var got struct{ Resources made }
+	var got struct{ Resources registeredResources }
 	said := ts.run(t, "node", "out/run.js", "./"+program, program, config, provider.URL)
 	if err := json.Unmarshal(said, &got); err != nil {
 		t.Fatalf("%v in %s", err, said)
@@ -146,8 +146,8 @@ func (ts typescript) up(t *testing.T, a amazon, program, config string, files ma
 	return got.Resources
 }
 
-// make is what a provider does for a resource.
-func (a amazon) make(t *testing.T, kind string, inputs []byte, files map[string]string) (outputs any, err error) {
+// createResource is what a provider does for a resource.
+func (a amazon) createResource(t *testing.T, kind string, inputs []byte, files map[string]string) (outputs any, err error) {
 	if kind == "aws:ecr/repository:Repository" {
 		var repository struct {
 			Name, ImageTagMutability           string
@@ -231,5 +231,5 @@ func TestTwoRegistries(t *testing.T) {
 	_, sections, _ := strings.Cut(strings.NewReplacer("docker.io", hub.Host(), "ghcr.io", ghcr.Host()).Replace(string(text)), "config:")
 	s := open(t, program(t, "config:"+sections, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY hello.txt /\n", "app/hello.txt": "hello"}))
 	cli(t, s, "config", "set-all", "--plaintext", "dockerHubUser=me", "--secret", "dockerHubToken=hub-token", "--plaintext", "githubUser=me", "--secret", "githubToken=gh-token")
-	ok(t, s.Up("--skip-preview"), hub.Host()+"/me/app:1.0.0", ghcr.Host()+"/me/app:1.0.0")
+	succeeds(t, s.Up("--skip-preview"), hub.Host()+"/me/app:1.0.0", ghcr.Host()+"/me/app:1.0.0")
 }

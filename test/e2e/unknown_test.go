@@ -78,7 +78,7 @@ resources:
 func TestUnknownValuesEndToEnd(t *testing.T) {
 	t.Parallel()
 	s := open(t, program(t, unknownInputs, map[string]string{"src/Dockerfile": "FROM scratch AS src\nARG LATER\nLABEL later=$LATER\nCOPY file /\n", "src/file": "x"}))
-	steps := previewed(t, s)
+	steps := previewSteps(t, s)
 	for _, name := range []string{"first", "place", "recipe", "shape", "pinned", "hashed", "cached", "login", "through", "last"} {
 		if steps[name].Op != "create" {
 			t.Errorf("%s: %q", name, steps[name].Op)
@@ -118,16 +118,16 @@ func TestUnknownValuesEndToEnd(t *testing.T) {
 		}
 	}
 
-	ok(t, s.Up("--skip-preview"), "+ 12 created")
-	if said, made := steps["last"].input("labels", "login"), exported(s)["login"].Outputs["digest"]; said != made {
+	succeeds(t, s.Up("--skip-preview"), "+ 12 created")
+	if said, made := steps["last"].input("labels", "login"), resourcesByName(s)["login"].Outputs["digest"]; said != made {
 		t.Errorf("with a login that it did not know the preview built %v, the update %v", said, made)
 	}
 	for _, tag := range []string{":src", ":place", ":recipe", ":shape", "/src:shape", ":login", ":through", ":pinned", ":cached", ":last"} {
-		if held(t, repository(t)+tag) == "" {
+		if tagDigest(t, repository(t)+tag) == "" {
 			t.Errorf("nothing was pushed to %s", tag)
 		}
 	}
-	ok(t, s.Up("--expect-no-changes"), "12 unchanged")
+	succeeds(t, s.Up("--expect-no-changes"), "12 unchanged")
 }
 
 // A repository that the same update will create stops no preview build: what is broken shows, and nothing is pushed.
@@ -144,8 +144,8 @@ func TestAPreviewBuildsWithUnknownTags(t *testing.T) {
     properties: { platforms: [linux/amd64], push: true, tags: ["${first.repoDigest}:1"] }
 outputs: { second: "${second.digest}" }
 `, files))
-	ok(t, s.Preview(), "exporting to image", "second: \"sha256:")
-	edit(t, s.Write("Dockerfile", "FROM "+shared.Base+"\nRUN echo last words; exit 9\n"))
+	succeeds(t, s.Preview(), "exporting to image", "second: \"sha256:")
+	must(t, s.Write("Dockerfile", "FROM "+shared.Base+"\nRUN echo last words; exit 9\n"))
 	fails(t, s.Preview(), "exit code 9", "last words", "Dockerfile:2")
 	for _, r := range registry.Requests() {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -31,8 +31,8 @@ var record = flag.String("record", "", "the version of which TestUpgrade records
 //	go test ./test/e2e -run TestUpgrade -record 1.2.3
 const recordings = "testdata/upgrade"
 
-// elsewhere is the registry of recorded programs. Nobody answers there, and a preview of nothing must not ask.
-const elsewhere = "registry.example.com"
+// recordedRegistry is the registry of recorded programs. Nobody answers there, and a preview of nothing must not ask.
+const recordedRegistry = "registry.example.com"
 
 // What an earlier version has made is up to date: who updates the plugin has nothing to do.
 func TestUpgrade(t *testing.T) {
@@ -48,7 +48,7 @@ func TestUpgrade(t *testing.T) {
 			if *record == version.Name() {
 				recordState(t, folder)
 			}
-			preview := previewOver(t, filepath.Join(folder, "program"), folder)
+			preview := previewUpgrade(t, filepath.Join(folder, "program"), folder)
 			assertpreview.HasNoChanges(t, preview)
 			if same := preview.ChangeSummary["same"]; same < 4 {
 				t.Errorf("%d resources are the same:\n%s", same, preview.StdOut)
@@ -57,8 +57,8 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// previewOver previews a program over the state in a folder; what is not there yet is recorded first.
-func previewOver(t *testing.T, program, recorded string) auto.PreviewResult {
+// previewUpgrade previews a program over the state in a folder; what is not there yet is recorded first.
+func previewUpgrade(t *testing.T, program, recorded string) auto.PreviewResult {
 	t.Helper()
 	cli, err := auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: filepath.Dir(shared.Bin), SkipVersionCheck: true})
 	if err != nil {
@@ -85,15 +85,15 @@ func recordState(t *testing.T, folder string) {
 		t.Fatal(err)
 	}
 	here := []byte(shared.Registry.Host)
-	rewriteFile(t, filepath.Join(program, "Pulumi.yaml"), func(text []byte) []byte { return bytes.ReplaceAll(text, []byte(elsewhere), here) })
-	assertpreview.HasNoChanges(t, previewOver(t, program, fresh))
-	keepResources(t, filepath.Join(fresh, "grpc.json"))
-	rewriteFile(t, filepath.Join(fresh, "stack.json"), func(text []byte) []byte { return withoutPositions(t, text) })
+	rewriteFile(t, filepath.Join(program, "Pulumi.yaml"), func(text []byte) []byte { return bytes.ReplaceAll(text, []byte(recordedRegistry), here) })
+	assertpreview.HasNoChanges(t, previewUpgrade(t, program, fresh))
+	keepResourceCalls(t, filepath.Join(fresh, "grpc.json"))
+	rewriteFile(t, filepath.Join(fresh, "stack.json"), func(text []byte) []byte { return dropPositions(t, text) })
 	for _, name := range []string{"stack.json", "grpc.json"} {
 		rewriteFile(t, filepath.Join(fresh, name), func(text []byte) []byte {
-			text = bytes.ReplaceAll(text, here, []byte(elsewhere))
+			text = bytes.ReplaceAll(text, here, []byte(recordedRegistry))
 			text = statusServer.ReplaceAll(text, nil)
-			if found := local.Find(text); found != nil {
+			if found := localPattern.Find(text); found != nil {
 				t.Fatalf("%s is about this machine: %s", name, found)
 			}
 			return text
@@ -107,11 +107,11 @@ func recordState(t *testing.T, folder string) {
 // statusServer is where and how the engine of the recording could be told about views.
 var statusServer = regexp.MustCompile(`"resourceStatus(Address|Token)":"[^"]*",`)
 
-// local is what means something on one machine only.
-var local = regexp.MustCompile(`.*(127\.0\.0\.1|/tmp/|/home/|/root/).*`)
+// localPattern is what means something on one machine only.
+var localPattern = regexp.MustCompile(`.*(127\.0\.0\.1|/tmp/|/home/|/root/).*`)
 
-// keepResources leaves in a log the calls about resources. All else is about ports and folders.
-func keepResources(t *testing.T, path string) {
+// keepResourceCalls leaves in a log the calls about resources. All else is about ports and folders.
+func keepResourceCalls(t *testing.T, path string) {
 	t.Helper()
 	log, err := grpclog.LoadLog(path)
 	if err != nil {
@@ -126,8 +126,8 @@ func keepResources(t *testing.T, path string) {
 	}
 }
 
-// withoutPositions drops from a state where in its own sources the language host was.
-func withoutPositions(t *testing.T, state []byte) []byte {
+// dropPositions drops from a state where in its own sources the language host was.
+func dropPositions(t *testing.T, state []byte) []byte {
 	t.Helper()
 	var deployment struct {
 		Version    int            `json:"version"`
@@ -138,7 +138,7 @@ func withoutPositions(t *testing.T, state []byte) []byte {
 	}
 	resources, _ := deployment.Deployment["resources"].([]any)
 	for _, resource := range resources {
-		if fields, is := resource.(map[string]any); is {
+		if fields, ok := resource.(map[string]any); ok {
 			delete(fields, "sourcePosition")
 			delete(fields, "stackTrace")
 		}

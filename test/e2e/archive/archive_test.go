@@ -89,7 +89,7 @@ var entries = sync.OnceValues(func() (map[string]entry, error) {
 	}
 })
 
-func read(t *testing.T) map[string]entry {
+func readArchive(t *testing.T) map[string]entry {
 	t.Helper()
 	all, err := entries()
 	if err != nil {
@@ -100,7 +100,7 @@ func read(t *testing.T) map[string]entry {
 
 func TestWhatTheArchiveHolds(t *testing.T) {
 	t.Parallel()
-	held := read(t)
+	held := readArchive(t)
 	var names []string
 	for name, e := range held {
 		names = append(names, name)
@@ -136,7 +136,7 @@ func TestAnotherCheckoutIsTheSamePlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first := read(t)["pulumi-resource-buildkit"].content; !bytes.Equal(first, again) {
+	if first := readArchive(t)["pulumi-resource-buildkit"].content; !bytes.Equal(first, again) {
 		t.Errorf("the plugin of %s and that of the repository differ", checkout)
 	}
 }
@@ -160,7 +160,7 @@ func copyTo(t *testing.T, from, to string) {
 }
 
 // Nothing of ours is on PATH, no plugin is there but the installed one, and it runs the daemon that came with it.
-func TestInstalled(t *testing.T) {
+func TestInstalledPlugin(t *testing.T) {
 	t.Parallel()
 	tools, err := filepath.Abs("../../../bin")
 	if err != nil {
@@ -175,7 +175,7 @@ func TestInstalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cli, home := onlyTheCLI(t, tools), t.TempDir()
+	cli, home := folderWithCLI(t, tools), t.TempDir()
 	s := stack.New(t, stack.Config{
 		Bin: cli, Idle: 8 * time.Second, Env: []string{"PATH=" + cli + ":/usr/bin:/bin", "PULUMI_HOME=" + home},
 		Program: fstest.MapFS{
@@ -209,8 +209,8 @@ resources:
 outputs: { repoDigest: "${image.repoDigest}" }
 `
 
-// onlyTheCLI is a folder with the CLI and the language host that comes with it.
-func onlyTheCLI(t *testing.T, tools string) string {
+// folderWithCLI is a folder with the CLI and the language host that comes with it.
+func folderWithCLI(t *testing.T, tools string) string {
 	t.Helper()
 	folder := t.TempDir()
 	for _, name := range []string{"pulumi", "pulumi-language-yaml"} {

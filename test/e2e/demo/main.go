@@ -64,7 +64,7 @@ func run(ctx context.Context, out terminal) (err error) {
 		started := time.Now()
 		d.headline(fmt.Sprintf("%d. %s", i+1, step.title))
 		if err := step.show(d, ctx); err != nil {
-			return cause(ctx, fmt.Errorf("%s: %w", step.title, err))
+			return withCause(ctx, fmt.Errorf("%s: %w", step.title, err))
 		}
 		d.note("%.1f s", time.Since(started).Seconds())
 	}
@@ -100,8 +100,8 @@ func closeStack(ctx context.Context, s *stack.Stack) error {
 	return s.Close(ctx)
 }
 
-// cause says that the demo was interrupted where that is why a step failed.
-func cause(ctx context.Context, err error) error {
+// withCause says that the demo was interrupted where that is why a step failed.
+func withCause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("ended early, %w, in the step: %w", context.Cause(ctx), err)
 	}

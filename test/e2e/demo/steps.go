@@ -41,10 +41,10 @@ func (d *demo) create(ctx context.Context) error {
 	if err := d.pulumi(ctx, "up", "--yes"); err != nil {
 		return err
 	}
-	if err := d.remember(ctx); err != nil {
+	if err := d.readOutputs(ctx); err != nil {
 		return err
 	}
-	index, err := d.pushed(ctx)
+	index, err := d.getIndex(ctx)
 	if err != nil {
 		return err
 	}
@@ -70,15 +70,15 @@ func (d *demo) serve(ctx context.Context) error {
 			}
 			emulator, with = path, "under "+filepath.Base(path)
 		}
-		if err := d.answers(ctx, arch, emulator, with, "hello from linux/"+arch); err != nil {
+		if err := d.checkAnswer(ctx, arch, emulator, with, "hello from linux/"+arch); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *demo) answers(ctx context.Context, arch, emulator, with, want string) error {
-	answer, err := stack.Answer(ctx, d.tag(), arch, emulator)
+func (d *demo) checkAnswer(ctx context.Context, arch, emulator, with, want string) error {
+	answer, err := stack.RunServer(ctx, d.tag(), arch, emulator)
 	if err != nil {
 		return err
 	}
@@ -111,34 +111,34 @@ func (d *demo) change(ctx context.Context) error {
 	if err := d.pulumi(ctx, "up", "--yes", "--diff"); err != nil {
 		return err
 	}
-	if err := d.remember(ctx); err != nil {
+	if err := d.readOutputs(ctx); err != nil {
 		return err
 	}
 	if d.digest == digest || d.hash == hash {
 		return fmt.Errorf("the source changed, but digest is %s, before %s, and contextHash %s, before %s", d.digest, digest, d.hash, hash)
 	}
 	d.check("one update, because contextHash changed; the tag is at %s", d.digest)
-	return d.answers(ctx, runtime.GOARCH, "", "natively", "good day from linux/"+runtime.GOARCH)
+	return d.checkAnswer(ctx, runtime.GOARCH, "", "natively", "good day from linux/"+runtime.GOARCH)
 }
 
 func (d *demo) destroy(ctx context.Context) error {
 	if err := d.pulumi(ctx, "destroy", "--yes"); err != nil {
 		return err
 	}
-	_, err := d.pushed(ctx)
+	_, err := d.getIndex(ctx)
 	if refused := new(transport.Error); !errors.As(err, &refused) || refused.StatusCode != http.StatusNotFound {
 		return fmt.Errorf("%s should be gone: %w", d.tag(), err)
 	}
 	d.check("%s is gone", d.tag())
-	if err := errors.Join(d.stack.Gone(ctx), stack.DaemonGone(ctx, d.stack.Daemon)); err != nil {
+	if err := errors.Join(d.stack.AwaitEnd(ctx), stack.AwaitDaemonEnd(ctx, d.stack.Daemon)); err != nil {
 		return err
 	}
 	d.check("the plugin has ended, and after %s without use so have BuildKit's daemon and its keeper; no mount is left", idle)
 	return nil
 }
 
-// remember reads what the last up put into the state, and holds it against the registry.
-func (d *demo) remember(ctx context.Context) error {
+// readOutputs reads what the last up put into the state, and holds it against the registry.
+func (d *demo) readOutputs(ctx context.Context) error {
 	resources, err := d.stack.Export()
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func (d *demo) get(ctx context.Context) (*remote.Descriptor, error) {
 	return remote.Get(ref, remote.WithContext(ctx))
 }
 
-func (d *demo) pushed(ctx context.Context) (v1.ImageIndex, error) {
+func (d *demo) getIndex(ctx context.Context) (v1.ImageIndex, error) {
 	served, err := d.get(ctx)
 	if err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func (d *demo) table(index v1.ImageIndex) ([]string, error) {
 	_, _ = fmt.Fprintf(rows, "\nindex\t%s\t\n", d.digest) // Flush reports
 	var platforms []string
 	for _, child := range manifest.Manifests {
-		size, err := layers(index, child.Digest)
+		size, err := pullSize(index, child.Digest)
 		if err != nil {
 			return nil, err
 		}
@@ -191,8 +191,8 @@ func (d *demo) table(index v1.ImageIndex) ([]string, error) {
 	return platforms, rows.Flush()
 }
 
-// layers is how many bytes a pull of the image fetches.
-func layers(index v1.ImageIndex, digest v1.Hash) (int64, error) {
+// pullSize is how many bytes a pull of the image fetches.
+func pullSize(index v1.ImageIndex, digest v1.Hash) (int64, error) {
 	image, err := index.Image(digest)
 	if err != nil {
 		return 0, err

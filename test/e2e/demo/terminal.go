@@ -22,17 +22,19 @@ func newTerminal(file *os.File) terminal {
 }
 
 func (t terminal) headline(text string) {
-	t.styled("1", "\n── "+text+" "+strings.Repeat("─", max(0, 76-len([]rune(text))))+"\n")
+	t.writeStyled("1", "\n── "+text+" "+strings.Repeat("─", max(0, 76-len([]rune(text))))+"\n")
 }
 
-func (t terminal) command(text string) { t.styled("36", "\n$ "+text+"\n") }
+func (t terminal) command(text string) { t.writeStyled("36", "\n$ "+text+"\n") }
 
-func (t terminal) note(format string, args ...any) { t.styled("2", fmt.Sprintf(format, args...)+"\n") }
+func (t terminal) note(format string, args ...any) {
+	t.writeStyled("2", fmt.Sprintf(format, args...)+"\n")
+}
 
 // check prints a fact that was seen to hold.
 func (t terminal) check(format string, args ...any) {
-	t.styled("32", "✓ ")
-	t.styled("0", fmt.Sprintf(format, args...)+"\n")
+	t.writeStyled("32", "✓ ")
+	t.writeStyled("0", fmt.Sprintf(format, args...)+"\n")
 }
 
 // color is pulumi's option.
@@ -43,7 +45,7 @@ func (t terminal) color() string {
 	return "never"
 }
 
-func (t terminal) styled(code, text string) {
+func (t terminal) writeStyled(code, text string) {
 	if t.colored {
 		text = "\x1b[" + code + "m" + text + "\x1b[0m"
 	}

@@ -87,8 +87,8 @@ func (s schema) count(inputs properties, counts map[string]int) {
 
 func upper(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
 
-var humps = regexp.MustCompile(`([a-z])([A-Z])`)
+var humpPattern = regexp.MustCompile(`([a-z])([A-Z])`)
 
 func snake(name string) string {
-	return strings.ToLower(humps.ReplaceAllString(name, "${1}_${2}"))
+	return strings.ToLower(humpPattern.ReplaceAllString(name, "${1}_${2}"))
 }

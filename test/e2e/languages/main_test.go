@@ -55,7 +55,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer os.RemoveAll(shared.daemon)
 	code = m.Run()
-	return code, stack.DaemonGone(context.Background(), shared.daemon)
+	return code, stack.AwaitDaemonEnd(context.Background(), shared.daemon)
 }
 
 // tool runs a program of a toolchain in folder, for at most 3 minutes, and returns what it says. It must succeed.

@@ -46,7 +46,7 @@ func checkTypeScript(t *testing.T) {
 	}
 	args := []string{"--strict", "--noEmit", "--incremental", "--tsBuildInfoFile", "checked", "--preserveSymlinks", "--skipLibCheck",
 		"--target", "es2020", "--module", "commonjs", "--moduleResolution", "node", "--types", "node", "inputs.ts", "server.ts"}
-	tool(t, folder, inToolchain("node_modules/.bin/tsc"), append(args, documented(t, "typescript", folder)...)...)
+	tool(t, folder, inToolchain("node_modules/.bin/tsc"), append(args, writeDocumentedPrograms(t, "typescript", folder)...)...)
 }
 
 // link replaces what is there from an earlier run.
@@ -68,13 +68,13 @@ func checkPython(t *testing.T) {
 		link(t, inRepo(source), inToolchain("check-python", name))
 	}
 	args := []string{"--strict", "--cache-dir", "checked", "inputs.py", "server.py"}
-	tool(t, inToolchain("check-python"), inToolchain("venv/bin/mypy"), append(args, documented(t, "python", inToolchain("check-python"))...)...)
+	tool(t, inToolchain("check-python"), inToolchain("venv/bin/mypy"), append(args, writeDocumentedPrograms(t, "python", inToolchain("check-python"))...)...)
 }
 
 // The example's module has the SDK of this tree.
 func checkGo(t *testing.T) {
 	tool(t, inRepo("examples/go-server/go"), "go", "vet", ".")
-	for _, file := range append(documented(t, "go", t.TempDir()), inRepo(inputs, "go/main.go")) {
+	for _, file := range append(writeDocumentedPrograms(t, "go", t.TempDir()), inRepo(inputs, "go/main.go")) {
 		tool(t, inRepo("examples/go-server/go"), "go", "vet", file)
 	}
 }
@@ -83,7 +83,7 @@ func checkJava(t *testing.T) {
 	jars := javaPath(t)
 	args := []string{"-proc:none", "-Xlint:all,-path,-classfile", "-Werror", "-d", t.TempDir(), "-cp", jars,
 		inputs + "/java/App.java", "examples/go-server/java/src/main/java/goserver/App.java"}
-	tool(t, shared.repo, "javac", append(args, documented(t, "java", t.TempDir())...)...)
+	tool(t, shared.repo, "javac", append(args, writeDocumentedPrograms(t, "java", t.TempDir())...)...)
 	// How the CLI asks which plugins it has to install.
 	if asked := tool(t, shared.repo, "java", "-cp", jars, "com.pulumi.bootstrap.internal.Main", "packages"); !strings.Contains(asked, `"name":"buildkit"`) {
 		t.Errorf("the SDK does not say which plugin it needs: %s", asked)
@@ -106,7 +106,7 @@ func javaPath(t *testing.T) string {
 // There is no .NET here: a parser and a look-up of names and kinds stand in for its compiler.
 func checkCSharp(t *testing.T) {
 	folder := t.TempDir()
-	documented(t, "csharp", folder)
+	writeDocumentedPrograms(t, "csharp", folder)
 	tool(t, shared.toolchain, "node", inRepo(".tools/languages/csharp.mjs"), inRepo("sdk/dotnet"), inRepo(inputs, "dotnet"),
 		inRepo("examples/go-server/csharp"), folder)
 }
@@ -116,8 +116,8 @@ var (
 	javaClass  = regexp.MustCompile(`public class (\w+)`)
 )
 
-// documented writes the documentation's programs in the language into folder. In Java the name of a file is its class's.
-func documented(t *testing.T, language, folder string) (files []string) {
+// writeDocumentedPrograms writes the documentation's programs in the language into folder. In Java the name of a file is its class's.
+func writeDocumentedPrograms(t *testing.T, language, folder string) (files []string) {
 	t.Helper()
 	blocks, err := snippets.All(shared.repo)
 	if err != nil {

@@ -55,8 +55,8 @@ func noteLeak(where string, content []byte, at int) {
 	}
 }
 
-// leaksFound returns an error that names each place where a canary was found, or nil.
-func leaksFound() error {
+// leakError returns an error that names each place where a canary was found, or nil.
+func leakError() error {
 	leaks.Lock()
 	defer leaks.Unlock()
 	if len(leaks.found) == 0 {

@@ -53,7 +53,7 @@ func StartRegistry(ctx context.Context, bin string) (*Registry, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the registry (make tools builds it): %w", err), os.RemoveAll(dir))
 	}
-	if r.Host, err = listening(ctx, log); err != nil {
+	if r.Host, err = readAddress(ctx, log); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
@@ -66,8 +66,8 @@ func (r *Registry) Close() error {
 	return os.RemoveAll(r.dir)
 }
 
-// listening reads the log until it names the address, and drains the rest until the process has ended.
-func listening(ctx context.Context, log io.Reader) (string, error) {
+// readAddress reads the log until it names the address, and drains the rest until the process has ended.
+func readAddress(ctx context.Context, log io.Reader) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("the registry named no address within 20 s"))
 	defer cancel()
 	host, last := make(chan string, 1), ""

@@ -64,19 +64,19 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 		}, c.Env...)
 	}
 	s.env = append(environment(c.Bin, root, s.Daemon, c.Idle), c.Env...)
-	if err := s.lay(ctx, c); err != nil {
+	if err := s.populate(ctx, c); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(root))
 	}
 	return s, nil
 }
 
-func (s *Stack) lay(ctx context.Context, c Config) error {
+func (s *Stack) populate(ctx context.Context, c Config) error {
 	for _, folder := range []string{"home", "state", "tmp"} {
 		if err := os.Mkdir(filepath.Join(s.root, folder), 0o700); err != nil {
 			return err
 		}
 	}
-	if err := os.WriteFile(s.beside(), []byte(besideCanary), 0o600); err != nil {
+	if err := os.WriteFile(s.besideFile(), []byte(besideCanary), 0o600); err != nil {
 		return err
 	}
 	if err := install(c.Bin, s.root); err != nil {
@@ -89,7 +89,7 @@ func (s *Stack) lay(ctx context.Context, c Config) error {
 	if s.project, err = projectName(filepath.Join(s.Dir, "Pulumi.yaml")); err != nil {
 		return err
 	}
-	born, err := newborn(ctx, c.Bin, s.project)
+	born, err := initialStateOf(ctx, c.Bin, s.project)
 	if err != nil {
 		return err
 	}
@@ -125,16 +125,16 @@ func (s *Stack) Write(name, text string) error {
 // Close kills what is left of the stack's processes and removes its folders; the error names processes that should have been gone
 // by themselves. A daemon of the stack's own gets its idle time to end; a shared one is left alone.
 func (s *Stack) Close(ctx context.Context) error {
-	err := s.Gone(ctx)
+	err := s.AwaitEnd(ctx)
 	if strings.HasPrefix(s.Daemon, s.root) {
-		err = errors.Join(err, DaemonGone(ctx, s.Daemon))
+		err = errors.Join(err, AwaitDaemonEnd(ctx, s.Daemon))
 	}
-	lookInFolder(s.root, filepath.Join(s.root, "program"), s.beside())
+	lookInFolder(s.root, filepath.Join(s.root, "program"), s.besideFile())
 	return errors.Join(err, os.RemoveAll(s.root))
 }
 
-// beside is a file that no build may see: it stands in the folder above the program's.
-func (s *Stack) beside() string { return filepath.Join(s.root, "beside.txt") }
+// besideFile is a file that no build may see: it stands in the folder above the program's.
+func (s *Stack) besideFile() string { return filepath.Join(s.root, "beside.txt") }
 
 // install puts the plugin where pulumi plugin install puts it. A link does: buildkitd and runc are beside what it leads to.
 func install(bin, root string) error {

@@ -26,7 +26,7 @@ func bin(t *testing.T) string {
 	return path
 }
 
-func plain(t *testing.T) *Stack {
+func openPlain(t *testing.T) *Stack {
 	t.Helper()
 	program := fstest.MapFS{"Pulumi.yaml": {Data: []byte("name: plain\nruntime: yaml\nconfig: { word: { type: string } }\noutputs: { said: '${word}' }\n")}}
 	s, err := Open(t.Context(), Config{Bin: bin(t), Program: program, Values: map[string]string{"word": `a "b": c`}})
@@ -37,9 +37,9 @@ func plain(t *testing.T) *Stack {
 	return s
 }
 
-func TestAStackRunsItsProgramWithItsValues(t *testing.T) {
+func TestRunWithConfigValues(t *testing.T) {
 	t.Parallel()
-	s := plain(t)
+	s := openPlain(t)
 	if result, err := s.Run(t.Context(), "up", "--yes"); err != nil || result.Code != 0 {
 		t.Fatalf("%v, %+v", err, result)
 	}
@@ -56,16 +56,16 @@ func TestAStackRunsItsProgramWithItsValues(t *testing.T) {
 
 func TestACommandThatFailsIsAResult(t *testing.T) {
 	t.Parallel()
-	result, err := plain(t).Run(t.Context(), "up", "--no-such-option")
+	result, err := openPlain(t).Run(t.Context(), "up", "--no-such-option")
 	if err != nil || result.Code <= 0 || !strings.Contains(result.Stderr, "no-such-option") {
 		t.Errorf("%v, %+v", err, result)
 	}
 }
 
 // What the end-to-end tests rest on: a process that should have gone is found, named and killed.
-func TestCloseNamesAndKillsWhatIsLeft(t *testing.T) {
+func TestCloseKillsAndNamesProcesses(t *testing.T) {
 	t.Parallel()
-	s := plain(t)
+	s := openPlain(t)
 	left := exec.Command("sleep", "300.25")
 	left.Env = s.env
 	if err := left.Start(); err != nil {
@@ -81,7 +81,7 @@ func TestCloseNamesAndKillsWhatIsLeft(t *testing.T) {
 	}
 }
 
-func TestARegistryServesTheBaseImageUntilItIsClosed(t *testing.T) {
+func TestRegistryServesTheBaseImage(t *testing.T) {
 	t.Parallel()
 	r, err := StartRegistry(t.Context(), bin(t))
 	if err != nil {

@@ -64,10 +64,10 @@ func (s *Suite) run(m *testing.M, root string) (code int, err error) {
 	}
 	defer func() { _ = os.RemoveAll(s.Daemon) }()
 	code = s.runWatched(m)
-	gone := DaemonGone(context.Background(), s.Daemon)
+	gone := AwaitDaemonEnd(context.Background(), s.Daemon)
 	lookInFolder(s.Daemon)
 	lookInFolder(s.Registry.dir)
-	return code, errors.Join(gone, leaksFound())
+	return code, errors.Join(gone, leakError())
 }
 
 // runWatched runs the tests while the arguments of all processes are searched for canaries.

@@ -17,9 +17,9 @@ import (
 )
 
 // A tag that is refused leaves a state that knows of the other one, and the next update finishes without a build.
-func TestTheNextUpdateFinishesWhatOneBegan(t *testing.T) {
+func TestNextUpdateSetsTheMissingTags(t *testing.T) {
 	t.Parallel()
-	registry := newPrivate(t, "")
+	registry := newPrivateRegistry(t, "")
 	var open2 atomic.Bool
 	registry.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/2", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
 		if open2.Load() {
@@ -28,31 +28,31 @@ func TestTheNextUpdateFinishesWhatOneBegan(t *testing.T) {
 		}
 		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "not this tag")
 	}})
-	s := open(t, project(t, at(registry.Host(), twoTags), fromScratchFiles))
+	s := open(t, project(t, withHost(registry.Host(), twoTags), fromScratchFiles))
 	fails(t, s.Up("--skip-preview"), "tagging "+registry.Host()+"/app:2: 403 denied")
-	digest := registry.held(t, "app:1")
+	digest := registry.tagDigest(t, "app:1")
 	outputs := image(t, s).Outputs
 	if digest == "" || outputs["digest"] != digest || fmt.Sprint(outputs["refs"]) != "["+registry.Host()+"/app:1]" {
 		t.Errorf("tag 1 holds %q, the state has %v", digest, outputs)
 	}
 
 	open2.Store(true)
-	rewrite(t, s, project(t, at(registry.Host(), twoTags+noBuilder), nil))
-	ok(t, s.Up(), "[diff: ~tags]", "~ 1 updated")
-	if got := registry.held(t, "app:2"); got != digest {
+	replaceProgram(t, s, project(t, withHost(registry.Host(), twoTags+noBuilder), nil))
+	succeeds(t, s.Up(), "[diff: ~tags]", "~ 1 updated")
+	if got := registry.tagDigest(t, "app:2"); got != digest {
 		t.Errorf("tag 2 holds %q, want %s", got, digest)
 	}
-	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+	succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
 
 	// In an update the inputs in the state stay the old ones, and a refresh forgets that it failed.
 	open2.Store(false)
-	rewrite(t, s, project(t, at(registry.Host(), twoTags), nil))
-	edit(t, s.Write("src/file", "changed"))
+	replaceProgram(t, s, project(t, withHost(registry.Host(), twoTags), nil))
+	must(t, s.Write("src/file", "changed"))
 	fails(t, s.Up("--skip-preview"), "/app:2: 403 denied")
 	open2.Store(true)
-	ok(t, s.Refresh("--skip-preview"))
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
-	if one, two := registry.held(t, "app:1"), registry.held(t, "app:2"); one == digest || one != two || one != image(t, s).Outputs["digest"] {
+	succeeds(t, s.Refresh("--skip-preview"))
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	if one, two := registry.tagDigest(t, "app:1"), registry.tagDigest(t, "app:2"); one == digest || one != two || one != image(t, s).Outputs["digest"] {
 		t.Errorf("the tags hold %s and %s, before the change %s", one, two, digest)
 	}
 }
@@ -60,16 +60,16 @@ func TestTheNextUpdateFinishesWhatOneBegan(t *testing.T) {
 // Of a plugin that is killed between push and tag nothing is known; the next update makes it good.
 func TestAPluginKilledBetweenPushAndTag(t *testing.T) {
 	t.Parallel()
-	registry := newPrivate(t, "")
+	registry := newPrivateRegistry(t, "")
 	tagging, gone := make(chan struct{}), make(chan struct{})
 	registry.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1, Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
 		close(tagging)
 		registrytest.Stall(w, req, next)
 		close(gone)
 	}})
-	s := open(t, project(t, at(registry.Host(), twoTags), fromScratchFiles))
+	s := open(t, project(t, withHost(registry.Host(), twoTags), fromScratchFiles))
 	p := s.StartUp("--skip-preview")
-	if err := stack.Until(t.Context(), time.Minute, func() bool { return closed(tagging)(s) }); err != nil {
+	if err := stack.WaitUntil(t.Context(), time.Minute, func() bool { return isClosed(tagging)(s) }); err != nil {
 		t.Fatal(err)
 	}
 	stack.Kill(slices.DeleteFunc(s.Plugins(), func(p stack.Proc) bool { return !strings.Contains(p.Command, "pulumi-resource-buildkit") }))
@@ -79,13 +79,13 @@ func TestAPluginKilledBetweenPushAndTag(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, result)
-	if got := registry.held(t, "app:1"); got != "" || len(s.Export()) != 0 {
+	if got := registry.tagDigest(t, "app:1"); got != "" || len(s.Export()) != 0 {
 		t.Errorf("the tag holds %q, the state is %v", got, s.Export())
 	}
 
-	ok(t, s.Up("--skip-preview"), "+ 1 created")
+	succeeds(t, s.Up("--skip-preview"), "+ 1 created")
 	for _, tag := range []string{"app:1", "app:2"} {
-		if got := registry.held(t, tag); got != image(t, s).Outputs["digest"] {
+		if got := registry.tagDigest(t, tag); got != image(t, s).Outputs["digest"] {
 			t.Errorf("%s holds %q", tag, got)
 		}
 	}
@@ -93,9 +93,9 @@ func TestAPluginKilledBetweenPushAndTag(t *testing.T) {
 
 // Where a tag is written once a change is refused, with the reason and the cure, and the state stays; the same image is
 // no change.
-func TestATagThatIsWrittenOnce(t *testing.T) {
+func TestImmutableTag(t *testing.T) {
 	t.Parallel()
-	registry := newPrivate(t, "")
+	registry := newPrivateRegistry(t, "")
 	var first sync.Once
 	registry.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
 		written := true
@@ -104,17 +104,17 @@ func TestATagThatIsWrittenOnce(t *testing.T) {
 			registrytest.Refuse(w, http.StatusBadRequest, "TAG_INVALID", "The image tag '1' already exists in the 'app' repository and cannot be overwritten because the tag is immutable.")
 		}
 	}})
-	s := open(t, project(t, at(registry.Host(), "context: { location: src }\nplatforms: [linux/amd64]\ntags: [\"HOST/app:1\"]"), fromScratchFiles))
-	ok(t, s.Up("--skip-preview"))
+	s := open(t, project(t, withHost(registry.Host(), "context: { location: src }\nplatforms: [linux/amd64]\ntags: [\"HOST/app:1\"]"), fromScratchFiles))
+	succeeds(t, s.Up("--skip-preview"))
 	before := image(t, s).Outputs
-	cli(t, s, "state", "delete", named("image"), "--yes")
-	ok(t, s.Up("--skip-preview"), "+ 1 created")
+	cli(t, s, "state", "delete", urn("image"), "--yes")
+	succeeds(t, s.Up("--skip-preview"), "+ 1 created")
 
-	edit(t, s.Write("src/file", "changed"))
+	must(t, s.Write("src/file", "changed"))
 	fails(t, s.Up("--skip-preview"), "tagging "+registry.Host()+"/app:1: immutable tag", "it holds "+before["digest"].(string), "use a tag that changes with its content")
 	if after := image(t, s).Outputs; fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("the state is %v, was %v", after, before)
 	}
-	edit(t, s.Write("src/file", "x"))
-	ok(t, s.Up("--expect-no-changes"), "2 unchanged")
+	must(t, s.Write("src/file", "x"))
+	succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
 }

@@ -19,18 +19,18 @@ func TestTestTargets(t *testing.T) {
 	}))
 	fails(t, s.Preview(), "step [test 2/2] RUN cmp code wanted: exit code 1", "code wanted differ")
 	fails(t, s.Up("--skip-preview"), "step [test 2/2] RUN cmp code wanted: exit code 1")
-	if served(t, repository(t)+":1") != nil {
+	if fetchManifest(t, repository(t)+":1") != nil {
 		t.Error("the image was pushed")
 	}
-	edit(t, s.Write("wanted", "1"))
-	ok(t, s.Up("--skip-preview"))
-	ok(t, s.Up("--expect-no-changes"))
-	edit(t, s.Write("wanted", "3"))
+	must(t, s.Write("wanted", "1"))
+	succeeds(t, s.Up("--skip-preview"))
+	succeeds(t, s.Up("--expect-no-changes"))
+	must(t, s.Write("wanted", "3"))
 	fails(t, s.Up("--skip-preview"), "cmp code wanted: exit code 1")
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-const described = `
+const reproducibleImage = `
 context: { location: ./app }
 platforms: [linux/amd64]
 tags: ["REPO:1"]
@@ -45,21 +45,21 @@ func TestTheSameInputsAreTheSameDigest(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM BUSYBOX\nCOPY . /app\nRUN grep db.test /etc/hosts >/hosts && ls /sys/class/net | tr -d '\\n' | grep -x lo && date >/dev/null\n"
 	files := map[string]string{"app/Dockerfile": dockerfile, "app/a": "1", "app/b/c": "2"}
-	first := open(t, project(t, described, files))
-	ok(t, first.Up("--skip-preview"))
-	second := open(t, project(t, described+"noCache: true\n", files))
+	first := open(t, project(t, reproducibleImage, files))
+	succeeds(t, first.Up("--skip-preview"))
+	second := open(t, project(t, reproducibleImage+"noCache: true\n", files))
 	result := second.Preview()
-	ok(t, result, "digest    : [unknown]") // without the cache another build could be another image
-	ok(t, second.Up("--skip-preview"))
+	succeeds(t, result, "digest    : [unknown]") // without the cache another build could be another image
+	succeeds(t, second.Up("--skip-preview"))
 	if a, b := image(t, first).Outputs["digest"], image(t, second).Outputs["digest"]; a != b {
 		t.Errorf("%v, then %v", a, b)
 	}
-	if manifest := string(served(t, repository(t)+":1").Manifest); !strings.Contains(manifest, `"org.opencontainers.image.vendor":"somebody"`) &&
+	if manifest := string(fetchManifest(t, repository(t)+":1").Manifest); !strings.Contains(manifest, `"org.opencontainers.image.vendor":"somebody"`) &&
 		!strings.Contains(manifest, `"org.opencontainers.image.vendor": "somebody"`) {
 		t.Errorf("the annotation is missing: %s", manifest)
 	}
-	ok(t, first.Up("--expect-no-changes"))
-	ok(t, first.Destroy("--skip-preview"))
+	succeeds(t, first.Up("--expect-no-changes"))
+	succeeds(t, first.Destroy("--skip-preview"))
 }
 
 // Provenance makes an index, which the outputs know, and another digest with every build, which previews do not tell.
@@ -67,16 +67,16 @@ func TestProvenance(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\nprovenance: { mode: max }\n",
 		map[string]string{"Dockerfile": "FROM BUSYBOX\nCOPY a /\n", "a": "1"}))
-	ok(t, s.Preview(), "digest    : [unknown]")
-	ok(t, s.Up("--skip-preview"))
+	succeeds(t, s.Preview(), "digest    : [unknown]")
+	succeeds(t, s.Up("--skip-preview"))
 	outputs := image(t, s).Outputs
 	manifests, err := json.Marshal(outputs["manifests"])
-	edit(t, err)
+	must(t, err)
 	if strings.Contains(string(manifests), "unknown") || strings.Contains(string(manifests), outputs["digest"].(string)) {
 		t.Errorf("digest %v, manifests %s", outputs["digest"], manifests)
 	}
-	ok(t, s.Up("--expect-no-changes"))
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Up("--expect-no-changes"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // A cache is written by the update and not by the preview; another one is no reason to build.
@@ -85,22 +85,22 @@ func TestCaches(t *testing.T) {
 	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
 		"cacheFrom: [{ registry: { ref: \"REPO:cache\" } }]\ncacheTo: [{ registry: { ref: \"REPO:cache\", mode: max } }, { local: { dest: ./kept } }]\n"
 	s := open(t, project(t, properties, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN cat /proc/sys/kernel/random/uuid >/uuid\n"}))
-	ok(t, s.Preview())
-	if served(t, repository(t)+":cache") != nil {
+	succeeds(t, s.Preview())
+	if fetchManifest(t, repository(t)+":cache") != nil {
 		t.Error("the preview wrote the cache")
 	}
-	ok(t, s.Up("--skip-preview"), "cacheFrom: importing cache manifest from "+repository(t)+":cache")
-	if served(t, repository(t)+":cache") == nil {
+	succeeds(t, s.Up("--skip-preview"), "cacheFrom: importing cache manifest from "+repository(t)+":cache")
+	if fetchManifest(t, repository(t)+":cache") == nil {
 		t.Error("the update wrote no cache")
 	}
 	if _, err := os.Stat(filepath.Join(s.Dir, "kept", "index.json")); err != nil {
 		t.Error(err)
 	}
 	program, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.yaml"))
-	edit(t, err)
-	edit(t, s.Write("Pulumi.yaml", strings.ReplaceAll(string(program), ":cache", ":other")))
-	ok(t, s.Up("--expect-no-changes"))
-	ok(t, s.Destroy("--skip-preview"))
+	must(t, err)
+	must(t, s.Write("Pulumi.yaml", strings.ReplaceAll(string(program), ":cache", ":other")))
+	succeeds(t, s.Up("--expect-no-changes"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // What an update leaves beside the image a preview does not; another place is an update with the same image.
@@ -113,32 +113,32 @@ func TestExports(t *testing.T) {
 		_, err := os.Stat(filepath.Join(s.Dir, path))
 		return err == nil
 	}
-	ok(t, s.Preview())
+	succeeds(t, s.Preview())
 	if there("out") {
 		t.Error("the preview left something")
 	}
-	ok(t, s.Up("--skip-preview"))
+	succeeds(t, s.Up("--skip-preview"))
 	if !there("out/image.tar") || !there("out/files/a") {
 		t.Error("the update left nothing")
 	}
-	if manifest := string(served(t, repository(t)+":1").Manifest); !strings.Contains(manifest, "zstd") {
+	if manifest := string(fetchManifest(t, repository(t)+":1").Manifest); !strings.Contains(manifest, "zstd") {
 		t.Errorf("the image is written otherwise: %s", manifest)
 	}
 	digest := image(t, s).Outputs["digest"]
-	ok(t, s.Up("--expect-no-changes"))
+	succeeds(t, s.Up("--expect-no-changes"))
 	program, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.yaml"))
-	edit(t, err)
-	edit(t, s.Write("Pulumi.yaml", strings.ReplaceAll(string(program), "out/", "other/")))
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
+	must(t, err)
+	must(t, s.Write("Pulumi.yaml", strings.ReplaceAll(string(program), "out/", "other/")))
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
 	if !there("other/image.tar") || image(t, s).Outputs["digest"] != digest {
 		t.Errorf("digest %v, then %v", digest, image(t, s).Outputs["digest"])
 	}
-	ok(t, s.Destroy("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 func TestLoadWithoutAnEngine(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: ./app }\nload: true\n", map[string]string{"app/Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
-	ok(t, s.Preview())
+	succeeds(t, s.Preview())
 	fails(t, s.Up("--skip-preview"), "no Docker Engine answers at ", "start one, set DOCKER_HOST, or leave load out")
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // What the programs in the documentation build.
-var documented = fstest.MapFS{
+var documentedFiles = fstest.MapFS{
 	"app/Dockerfile":             {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
 	"base/Dockerfile":            {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
 	"services/api/Dockerfile":    {Data: []byte("FROM scratch AS test\nCOPY services/api/Dockerfile /test\nFROM scratch\nCOPY services/api/Dockerfile /\n")},
@@ -28,28 +28,28 @@ var documented = fstest.MapFS{
 }
 
 // What it sets where a program has no default.
-var settings = map[string]string{"registryPassword": "secret", "image": "registry.example.com/shop/app@sha256:" + strings.Repeat("0", 64)}
+var documentedConfig = map[string]string{"registryPassword": "secret", "image": "registry.example.com/shop/app@sha256:" + strings.Repeat("0", 64)}
 
 var (
-	section = regexp.MustCompile(`(?m)^(config|resources|outputs):\n((?:(?:  .*)?\n)+)`)
-	titled  = regexp.MustCompile(`(?m)^  (\w+):`)
-	used    = regexp.MustCompile(`\$\{(\w+)\.`)
+	sectionPattern   = regexp.MustCompile(`(?m)^(config|resources|outputs):\n((?:(?:  .*)?\n)+)`)
+	namePattern      = regexp.MustCompile(`(?m)^  (\w+):`)
+	referencePattern = regexp.MustCompile(`\$\{(\w+)\.`)
 )
 
-// merged is one program with the sections of all: starting the CLI for each would take longer than all that they do. Resources and outputs get
+// mergePrograms is one program with the sections of all: starting the CLI for each would take longer than all that they do. Resources and outputs get
 // their program's number, repositories too; what is configured is shared.
-func merged(programs []snippets.Block) string {
+func mergePrograms(programs []snippets.Block) string {
 	sections := map[string]string{}
 	for i, program := range programs {
 		number := fmt.Sprint(i)
 		text := strings.ReplaceAll(program.Text, "registry.example.com/", "registry.example.com/"+number+"/")
-		text = strings.ReplaceAll(used.ReplaceAllString(text, "$${${1}"+number+"."), "registry.example.com", shared.Registry.Host)
-		for _, found := range section.FindAllStringSubmatch(text+"\n", -1) {
+		text = strings.ReplaceAll(referencePattern.ReplaceAllString(text, "$${${1}"+number+"."), "registry.example.com", shared.Registry.Host)
+		for _, found := range sectionPattern.FindAllStringSubmatch(text+"\n", -1) {
 			if found[1] == "config" {
 				sections["config"] += found[2]
 				continue
 			}
-			sections[found[1]] += titled.ReplaceAllString(found[2], "  ${1}"+number+":")
+			sections[found[1]] += namePattern.ReplaceAllString(found[2], "  ${1}"+number+":")
 		}
 	}
 	return "name: documented\nruntime: yaml\nconfig:\n" + sections["config"] + "resources:\n" + sections["resources"] + "outputs:\n" + sections["outputs"]
@@ -66,13 +66,13 @@ func TestDocumentedPrograms(t *testing.T) {
 	for _, program := range programs {
 		images += strings.Count(program.Text, "type: buildkit:Image")
 	}
-	tree := fstest.MapFS{"Pulumi.yaml": {Data: []byte(merged(programs))}}
-	maps.Copy(tree, documented)
+	tree := fstest.MapFS{"Pulumi.yaml": {Data: []byte(mergePrograms(programs))}}
+	maps.Copy(tree, documentedFiles)
 	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: tree, Daemon: shared.Daemon, Idle: 5 * time.Second})
-	for name, value := range settings {
+	for name, value := range documentedConfig {
 		cli(t, s, "config", "set", "--secret", name, value)
 	}
-	ok(t, s.Preview(), fmt.Sprintf("+ %d to create", images+1))
+	succeeds(t, s.Preview(), fmt.Sprintf("+ %d to create", images+1))
 	if images < 10 {
 		t.Errorf("only %d images were found", images)
 	}
@@ -99,8 +99,8 @@ func TestDocumentedWorkflows(t *testing.T) {
 }
 
 var (
-	quoted  = regexp.MustCompile("`([^`]+)`")
-	wrapped = regexp.MustCompile(`" ?\+\s*"`)
+	quotedPattern = regexp.MustCompile("`([^`]+)`")
+	concatPattern = regexp.MustCompile(`" ?\+\s*"`)
 )
 
 // What troubleshooting.md calls an error's text is in the source, or is what the tools say that it builds with.
@@ -117,7 +117,7 @@ func TestDocumentedErrors(t *testing.T) {
 			continue
 		}
 		tested++
-		for part := range strings.SplitSeq(quoted.FindStringSubmatch(line)[1], "…") {
+		for part := range strings.SplitSeq(quotedPattern.FindStringSubmatch(line)[1], "…") {
 			if !strings.Contains(source, strings.TrimSpace(part)) {
 				t.Errorf("no error says %q", part)
 			}
@@ -144,7 +144,7 @@ func sources(t *testing.T, folders ...string) string {
 			t.Fatal(err)
 		}
 	}
-	return wrapped.ReplaceAllString(text.String(), "")
+	return concatPattern.ReplaceAllString(text.String(), "")
 }
 
 func blocks(t *testing.T) []snippets.Block {

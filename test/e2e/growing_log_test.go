@@ -10,13 +10,13 @@ import (
 )
 
 // A log that a program keeps writing fails each update, which says what to do about it. To do so helps.
-func TestALogThatGrows(t *testing.T) {
+func TestGrowingLog(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", map[string]string{
 		"Dockerfile": "FROM scratch\nCOPY . /app\n", "logs/app.log": "begun\n",
 	}))
 	log, err := os.OpenFile(filepath.Join(s.Dir, "logs/app.log"), os.O_WRONLY|os.O_APPEND, 0)
-	edit(t, err)
+	must(t, err)
 	written := make(chan error)
 	stop := make(chan bool)
 	go func() {
@@ -36,8 +36,8 @@ func TestALogThatGrows(t *testing.T) {
 	}()
 	fails(t, s.Up("--skip-preview"), "logs/app.log", "changed",
 		"If a program keeps writing to it, as to a log, add the line logs/app.log to .dockerignore; otherwise run pulumi up again")
-	edit(t, s.Write(".dockerignore", "logs/app.log\n"))
-	ok(t, s.Up("--skip-preview"), "+ 1 created")
+	must(t, s.Write(".dockerignore", "logs/app.log\n"))
+	succeeds(t, s.Up("--skip-preview"), "+ 1 created")
 	close(stop)
-	edit(t, <-written)
+	must(t, <-written)
 }

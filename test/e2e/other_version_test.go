@@ -12,8 +12,8 @@ import (
 // A state that another version of the provider wrote, with more in it and less, is no reason to do anything.
 func TestAStateOfAnotherVersion(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, detailed, detailedFiles))
-	ok(t, s.Up("--skip-preview"))
+	s := open(t, project(t, detailedImage, detailedFiles))
+	succeeds(t, s.Up("--skip-preview"))
 	var state map[string]any
 	if err := json.Unmarshal([]byte(cli(t, s, "stack", "export").Stdout), &state); err != nil {
 		t.Fatal(err)
@@ -35,15 +35,15 @@ func TestAStateOfAnotherVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "state.json")
-	edit(t, os.WriteFile(file, text, 0o600))
+	must(t, os.WriteFile(file, text, 0o600))
 	cli(t, s, "stack", "import", "--file", file)
 
-	ok(t, s.Preview("--expect-no-changes"))
-	ok(t, s.Refresh("--skip-preview", "--expect-no-changes"))
-	edit(t, s.Write("src/file", "y"))
-	ok(t, s.Up("--skip-preview"), "~ 1 updated")
-	ok(t, s.Destroy("--skip-preview"), "- 2 deleted")
-	if left := held(t, repository(t)+":1"); left != "" {
+	succeeds(t, s.Preview("--expect-no-changes"))
+	succeeds(t, s.Refresh("--skip-preview", "--expect-no-changes"))
+	must(t, s.Write("src/file", "y"))
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	succeeds(t, s.Destroy("--skip-preview"), "- 2 deleted")
+	if left := tagDigest(t, repository(t)+":1"); left != "" {
 		t.Errorf("destroy left %s", left)
 	}
 }

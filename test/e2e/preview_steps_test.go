@@ -28,11 +28,11 @@ type step struct {
 // unknown stands in a preview for a value that is not known yet. It is the engine's own.
 const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
-// previewed is what pulumi preview plans, by the name of the resource; without the stack and the default provider.
-func previewed(t testing.TB, s *stack.Test, args ...string) map[string]step {
+// previewSteps is what pulumi preview plans, by the name of the resource; without the stack and the default provider.
+func previewSteps(t testing.TB, s *stack.Test, args ...string) map[string]step {
 	t.Helper()
 	result := s.Preview(append([]string{"--json"}, args...)...)
-	ok(t, result)
+	succeeds(t, result)
 	var planned struct{ Steps []step }
 	if err := json.Unmarshal([]byte(result.Stdout), &planned); err != nil {
 		t.Fatalf("%v in what pulumi preview --json printed:\n%s", err, result.All())
@@ -64,11 +64,11 @@ func (s step) input(path ...string) any {
 	return value
 }
 
-// changes are the paths in the step's detailed diff, sorted.
-func (s step) changes() []string { return slices.Sorted(maps.Keys(s.DetailedDiff)) }
+// changedPaths are the paths in the step's detailed diff, sorted.
+func (s step) changedPaths() []string { return slices.Sorted(maps.Keys(s.DetailedDiff)) }
 
-// planned fails the test unless the steps are these and no others.
-func planned(t testing.TB, steps map[string]step, want map[string]string) {
+// checkPlan fails the test unless the steps are these and no others.
+func checkPlan(t testing.TB, steps map[string]step, want map[string]string) {
 	t.Helper()
 	got := map[string]string{}
 	for name, step := range steps {
@@ -79,8 +79,8 @@ func planned(t testing.TB, steps map[string]step, want map[string]string) {
 	}
 }
 
-// rewrite makes the stack's program another one.
-func rewrite(t testing.TB, s *stack.Test, program fs.FS) {
+// replaceProgram makes the stack's program another one.
+func replaceProgram(t testing.TB, s *stack.Test, program fs.FS) {
 	t.Helper()
 	text, err := fs.ReadFile(program, "Pulumi.yaml")
 	if err == nil {
@@ -91,8 +91,8 @@ func rewrite(t testing.TB, s *stack.Test, program fs.FS) {
 	}
 }
 
-// exported is the state of the resources by name.
-func exported(s *stack.Test) map[string]stack.Resource {
+// resourcesByName is the state of the resources by name.
+func resourcesByName(s *stack.Test) map[string]stack.Resource {
 	byName := map[string]stack.Resource{}
 	for _, r := range s.Export() {
 		byName[r.URN[strings.LastIndex(r.URN, "::")+2:]] = r
@@ -100,14 +100,14 @@ func exported(s *stack.Test) map[string]stack.Resource {
 	return byName
 }
 
-// held is the digest that a tag of the shared registry holds, "" when there is no such tag.
-func held(t testing.TB, reference string) string {
+// tagDigest is the digest that a tag of the shared registry holds, "" when there is no such tag.
+func tagDigest(t testing.TB, reference string) string {
 	t.Helper()
-	if descriptor := served(t, reference); descriptor != nil {
+	if descriptor := fetchManifest(t, reference); descriptor != nil {
 		return descriptor.Digest.String()
 	}
 	return ""
 }
 
-// at puts a host into a program that says HOST.
-func at(host, text string) string { return strings.ReplaceAll(text, "HOST", host) }
+// withHost puts a host into a program that says HOST.
+func withHost(host, text string) string { return strings.ReplaceAll(text, "HOST", host) }

@@ -26,8 +26,8 @@ type Proc struct {
 
 func (p Proc) String() string { return fmt.Sprintf("%d %.120s", p.PID, p.Command) }
 
-// Holds tells whether the process has the file open now.
-func (p Proc) Holds(path string) bool {
+// HasOpen tells whether the process has the file open now.
+func (p Proc) HasOpen(path string) bool {
 	descriptors, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.PID))
 	return slices.ContainsFunc(descriptors, func(d string) bool {
 		target, err := os.Readlink(d)
@@ -48,8 +48,8 @@ func Processes(match func(Proc) bool) []Proc {
 	return found
 }
 
-// Running are the processes whose arguments contain text: a step's, for one.
-func Running(text string) []Proc {
+// ProcessesWith are the processes whose arguments contain text: a step's, for one.
+func ProcessesWith(text string) []Proc {
 	return Processes(func(p Proc) bool { return strings.Contains(p.Command, text) })
 }
 
@@ -98,20 +98,20 @@ func ownSession() int {
 	return self.session
 }
 
-// Gone waits up to 10 s for the stack's processes to end; the error names those that did not, which are killed.
-func (s *Stack) Gone(ctx context.Context) error {
-	return gone(ctx, 10*time.Second, "after the command", s.Plugins)
+// AwaitEnd waits up to 10 s for the stack's processes to end; the error names those that did not, which are killed.
+func (s *Stack) AwaitEnd(ctx context.Context) error {
+	return awaitNone(ctx, 10*time.Second, "after the command", s.Plugins)
 }
 
-// DaemonGone waits up to 20 s, which must hold the idle time, for the daemon in folder and its mounts to go; the error names what
+// AwaitDaemonEnd waits up to 20 s, which must hold the idle time, for the daemon in folder and its mounts to go; the error names what
 // did not, and its processes are killed.
-func DaemonGone(ctx context.Context, folder string) error {
-	err := gone(ctx, 20*time.Second, "after the daemon's idle time", func() []Proc { return Daemons(folder) })
-	return errors.Join(err, unmounted(folder))
+func AwaitDaemonEnd(ctx context.Context, folder string) error {
+	err := awaitNone(ctx, 20*time.Second, "after the daemon's idle time", func() []Proc { return Daemons(folder) })
+	return errors.Join(err, checkUnmounted(folder))
 }
 
-func gone(ctx context.Context, bound time.Duration, when string, left func() []Proc) error {
-	err := Until(ctx, bound, func() bool { return len(left()) == 0 })
+func awaitNone(ctx context.Context, bound time.Duration, when string, left func() []Proc) error {
+	err := WaitUntil(ctx, bound, func() bool { return len(left()) == 0 })
 	if err == nil {
 		return nil
 	}
@@ -120,7 +120,7 @@ func gone(ctx context.Context, bound time.Duration, when string, left func() []P
 	return fmt.Errorf("processes still there %s (killed now): %v: %w", when, rest, err)
 }
 
-func unmounted(folder string) error {
+func checkUnmounted(folder string) error {
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err
@@ -133,8 +133,8 @@ func unmounted(folder string) error {
 	return nil
 }
 
-// Until asks every 20 ms, at most for bound, until holds.
-func Until(ctx context.Context, bound time.Duration, holds func() bool) error {
+// WaitUntil asks every 20 ms, at most for bound, until holds.
+func WaitUntil(ctx context.Context, bound time.Duration, holds func() bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("not within %s", bound))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -7,7 +7,7 @@ import (
 )
 
 // The login is in the configuration of the default provider for one image and of a provider of its own for the other.
-const logins = `config: { password: { type: string } }
+const loginsProgram = `config: { password: { type: string } }
 resources:
   own:
     type: pulumi:providers:buildkit
@@ -24,34 +24,34 @@ resources:
 // A password that rotates updates providers and no image, and the next change of an image goes through with the new one.
 func TestARotatedPasswordInTheConfiguration(t *testing.T) {
 	t.Parallel()
-	registry := newPrivate(t, "first")
-	s := open(t, program(t, at(registry.Host(), logins), map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}))
+	registry := newPrivateRegistry(t, "first")
+	s := open(t, program(t, withHost(registry.Host(), loginsProgram), map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}))
 	rotate := func(password string) {
 		registry.password.Store(&password)
 		cli(t, s, "config", "set-all", "--path", "--plaintext", "buildkit:registries[0].address="+registry.Host(), "--plaintext", "buildkit:registries[0].username=me",
 			"--secret", "buildkit:registries[0].password="+password, "--secret", "password="+password)
 	}
 	rotate("first")
-	ok(t, s.Up("--skip-preview"), "+ 4 created")
-	before := registry.held(t, "app:one")
+	succeeds(t, s.Up("--skip-preview"), "+ 4 created")
+	before := registry.tagDigest(t, "app:one")
 
 	rotate("second")
-	steps := previewed(t, s)
-	planned(t, steps, map[string]string{"own": "update"})
-	ok(t, s.Up("--skip-preview"), "~ 1 updated", "3 unchanged")
+	steps := previewSteps(t, s)
+	checkPlan(t, steps, map[string]string{"own": "update"})
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated", "3 unchanged")
 
-	edit(t, s.Write("file", "y"))
-	ok(t, s.Up(), "~ 2 updated")
+	must(t, s.Write("file", "y"))
+	succeeds(t, s.Up(), "~ 2 updated")
 	for _, tag := range []string{"app:one", "app:two"} {
-		if got := registry.held(t, tag); got == "" || got == before {
+		if got := registry.tagDigest(t, tag); got == "" || got == before {
 			t.Errorf("%s holds %q, before the change %s", tag, got, before)
 		}
 	}
-	ok(t, s.Destroy("--skip-preview"), "- 4 deleted")
+	succeeds(t, s.Destroy("--skip-preview"), "- 4 deleted")
 }
 
 // Everything that is wrong in a configuration is named in one run.
-func TestABadConfigurationIsNamedAtOnce(t *testing.T) {
+func TestConfigurationErrorsAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "platforms: [linux/amd64]", map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n"}))
 	cli(t, s, "config", "set-all", "--path", "--plaintext", "buildkit:registries[0].address=", "--secret", "buildkit:registries[0].password=canary",

@@ -13,64 +13,64 @@ import (
 	"testing/fstest"
 )
 
-// birth is what pulumi stack init leaves: the file backend's folder and the line of Pulumi.dev.yaml that secrets are encrypted with.
-type birth struct {
+// initialState is what pulumi stack init leaves: the file backend's folder and the line of Pulumi.dev.yaml that secrets are encrypted with.
+type initialState struct {
 	state fs.FS
 	salt  string
 }
 
-var births struct {
+var initialStates struct {
 	sync.Mutex
-	of map[string]birth // by project
+	of map[string]initialState // by project
 }
 
-// newborn is the stack "dev" of a project, before anything is in it. The CLI makes it once: starting it takes half a second, and stacks
+// initialStateOf is the stack "dev" of a project, before anything is in it. The CLI makes it once: starting it takes half a second, and stacks
 // are many. All have one salt and one passphrase.
-func newborn(ctx context.Context, bin, project string) (birth, error) {
-	births.Lock()
-	defer births.Unlock()
-	if b, is := births.of[project]; is {
+func initialStateOf(ctx context.Context, bin, project string) (initialState, error) {
+	initialStates.Lock()
+	defer initialStates.Unlock()
+	if b, ok := initialStates.of[project]; ok {
 		return b, nil
 	}
-	b, err := bear(ctx, bin, project)
+	b, err := initStack(ctx, bin, project)
 	if err != nil {
 		return b, err
 	}
-	if births.of == nil {
-		births.of = map[string]birth{}
+	if initialStates.of == nil {
+		initialStates.of = map[string]initialState{}
 	}
-	births.of[project] = b
+	initialStates.of[project] = b
 	return b, nil
 }
 
-func bear(ctx context.Context, bin, project string) (birth, error) {
+func initStack(ctx context.Context, bin, project string) (initialState, error) {
 	root, err := os.MkdirTemp("", "stack-")
 	if err != nil {
-		return birth{}, err
+		return initialState{}, err
 	}
 	defer func() { _ = os.RemoveAll(root) }()
 	s := &Stack{Dir: filepath.Join(root, "program"), root: root, pulumi: filepath.Join(bin, "pulumi"), env: environment(bin, root, "", 0)}
 	for _, folder := range []string{"home", "state", "tmp", "program"} {
 		if err := os.Mkdir(filepath.Join(root, folder), 0o700); err != nil {
-			return birth{}, err
+			return initialState{}, err
 		}
 	}
 	if err := s.Write("Pulumi.yaml", "name: "+project+"\nruntime: yaml\n"); err != nil {
-		return birth{}, err
+		return initialState{}, err
 	}
 	result, err := s.Run(ctx, "stack", "init", "dev")
 	if err == nil && result.Code != 0 {
 		err = fmt.Errorf("pulumi stack init: exit code %d: %s", result.Code, result.All())
 	}
 	if err != nil {
-		return birth{}, err
+		return initialState{}, err
 	}
 	config, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.dev.yaml"))
 	if err != nil || !strings.HasPrefix(string(config), "encryptionsalt: ") {
-		return birth{}, fmt.Errorf("pulumi stack init left %q: %w", config, err)
+		return initialState{}, fmt.Errorf("pulumi stack init left %q: %w", config, err)
 	}
 	state, err := inMemory(os.DirFS(filepath.Join(root, "state")))
-	return birth{state: state, salt: strings.TrimSpace(string(config)) + "\n"}, err
+	return initialState{state: state, salt: strings.TrimSpace(string(config)) + "\n"}, err
 }
 
 func inMemory(tree fs.FS) (fs.FS, error) {

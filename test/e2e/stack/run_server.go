@@ -35,9 +35,9 @@ func Emulator(arch string) (string, error) {
 	return path, nil
 }
 
-// Answer pulls the image of linux/arch, runs its entrypoint with its environment on a port that the kernel picks, by the emulator
+// RunServer pulls the image of linux/arch, runs its entrypoint with its environment on a port that the kernel picks, by the emulator
 // unless that is empty, and returns what it answers to GET /. The server has ended when Answer returns. At most 30 s.
-func Answer(ctx context.Context, reference, arch, emulator string) (string, error) {
+func RunServer(ctx context.Context, reference, arch, emulator string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("%s for %s did not answer within 30 s", reference, arch))
 	defer cancel()
 	dir, err := os.MkdirTemp("", "server-")
@@ -58,11 +58,11 @@ func Answer(ctx context.Context, reference, arch, emulator string) (string, erro
 	cmd.Env = append(config.Env, "ADDR=127.0.0.1:0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = time.Second
-	return ask(ctx, cmd)
+	return askServer(ctx, cmd)
 }
 
-// ask starts the server, reads its address from its log, asks it once and ends it as a container runtime would.
-func ask(ctx context.Context, cmd *exec.Cmd) (string, error) {
+// askServer starts the server, reads its address from its log, asks it once and ends it as a container runtime would.
+func askServer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		return "", err
@@ -71,7 +71,7 @@ func ask(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	answer, err := get(ctx, log)
+	answer, err := getRoot(ctx, log)
 	if err != nil {
 		_ = cmd.Process.Kill() // it may have ended by itself
 		return "", errors.Join(err, <-ended)
@@ -79,7 +79,7 @@ func ask(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	return answer, errors.Join(cmd.Process.Signal(syscall.SIGTERM), <-ended)
 }
 
-func get(ctx context.Context, log io.Reader) (string, error) {
+func getRoot(ctx context.Context, log io.Reader) (string, error) {
 	line, err := bufio.NewReader(log).ReadBytes('\n')
 	if err != nil {
 		return "", fmt.Errorf("the server ended with %q: %w", line, err)
@@ -142,7 +142,7 @@ func extract(archive io.Reader, dir string) error {
 			return err
 		}
 		if header.Typeflag == tar.TypeReg {
-			err = write(root, strings.TrimPrefix(header.Name, "/"), files)
+			err = writeFile(root, strings.TrimPrefix(header.Name, "/"), files)
 		}
 		if err != nil {
 			return err
@@ -150,7 +150,7 @@ func extract(archive io.Reader, dir string) error {
 	}
 }
 
-func write(root *os.Root, name string, content io.Reader) error {
+func writeFile(root *os.Root, name string, content io.Reader) error {
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}

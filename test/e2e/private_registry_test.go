@@ -16,15 +16,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// private is a registry of the test's own that asks for a password, which can change.
-type private struct {
+// privateRegistry is a registry of the test's own that asks for a password, which can change.
+type privateRegistry struct {
 	*registrytest.Registry
 	password atomic.Pointer[string]
 }
 
-func newPrivate(t testing.TB, password string) *private {
+func newPrivateRegistry(t testing.TB, password string) *privateRegistry {
 	t.Helper()
-	p := &private{Registry: registrytest.New(t)}
+	p := &privateRegistry{Registry: registrytest.New(t)}
 	p.password.Store(&password)
 	p.Wrap(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -39,7 +39,7 @@ func newPrivate(t testing.TB, password string) *private {
 	return p
 }
 
-func (p *private) reference(t testing.TB, text string) (name.Reference, []remote.Option) {
+func (p *privateRegistry) reference(t testing.TB, text string) (name.Reference, []remote.Option) {
 	t.Helper()
 	ref, err := name.ParseReference(p.Host() + "/" + text)
 	if err != nil {
@@ -49,8 +49,8 @@ func (p *private) reference(t testing.TB, text string) (name.Reference, []remote
 	return ref, []remote.Option{remote.WithContext(t.Context()), remote.WithAuth(login)}
 }
 
-// held is the digest that a tag such as "app:1" holds, "" when there is none.
-func (p *private) held(t testing.TB, tag string) string {
+// tagDigest is the digest that a tag such as "app:1" holds, "" when there is none.
+func (p *privateRegistry) tagDigest(t testing.TB, tag string) string {
 	t.Helper()
 	ref, options := p.reference(t, tag)
 	descriptor, err := remote.Head(ref, options...)
@@ -64,7 +64,7 @@ func (p *private) held(t testing.TB, tag string) string {
 }
 
 // remove deletes a tag, "app:1", or an image with all its tags, "app@sha256:...", as somebody else does.
-func (p *private) remove(t testing.TB, reference string) {
+func (p *privateRegistry) remove(t testing.TB, reference string) {
 	t.Helper()
 	ref, options := p.reference(t, reference)
 	if err := remote.Delete(ref, options...); err != nil {
@@ -73,7 +73,7 @@ func (p *private) remove(t testing.TB, reference string) {
 }
 
 // push makes a tag another image, as somebody else does.
-func (p *private) push(t testing.TB, tag string) {
+func (p *privateRegistry) push(t testing.TB, tag string) {
 	t.Helper()
 	ref, options := p.reference(t, tag)
 	if err := remote.Write(ref, registrytest.Image(t, "linux/amd64"), options...); err != nil {
@@ -88,6 +88,6 @@ func cli(t testing.TB, s *stack.Test, args ...string) stack.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ok(t, result)
+	succeeds(t, result)
 	return result
 }

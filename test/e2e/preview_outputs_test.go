@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// watched is an Image and another that repeats its outputs as labels: what a preview gives to dependents.
-func watched(t testing.TB, properties string) fs.FS {
+// withWatcher is an Image and another that repeats its outputs as labels: what a preview gives to dependents.
+func withWatcher(t testing.TB, properties string) fs.FS {
 	t.Helper()
 	return program(t, `resources:
   image:
@@ -35,22 +35,22 @@ func watched(t testing.TB, properties string) fs.FS {
 
 // What a preview says of an image, an update makes true: unchanged outputs are known and stay, changed ones are unknown
 // unless the preview built and knows them.
-func TestWhatAPreviewSaysTheUpdateMakesTrue(t *testing.T) {
+func TestUpdateDoesWhatThePreviewShowed(t *testing.T) {
 	t.Parallel()
 	const quiet = "buildOnPreview: false\n"
-	s := open(t, watched(t, `tags: ["REPO:1"]`))
-	ok(t, s.Up("--skip-preview"), "+ 3 created")
-	ok(t, s.Preview("--expect-no-changes"))
-	first := exported(s)["image"].Outputs
+	s := open(t, withWatcher(t, `tags: ["REPO:1"]`))
+	succeeds(t, s.Up("--skip-preview"), "+ 3 created")
+	succeeds(t, s.Preview("--expect-no-changes"))
+	first := resourcesByName(s)["image"].Outputs
 
 	// Built in the preview: the update makes the very same.
-	edit(t, s.Write("src/file", "two"))
-	steps := previewed(t, s)
-	planned(t, steps, map[string]string{"image": "update", "watcher": "update"})
-	ok(t, s.Up("--skip-preview"), "~ 2 updated")
-	second := exported(s)["image"].Outputs
-	if second["digest"] == first["digest"] || second["digest"] != held(t, repository(t)+":1") {
-		t.Fatalf("the digest is %v, was %v; the tag holds %s", second["digest"], first["digest"], held(t, repository(t)+":1"))
+	must(t, s.Write("src/file", "two"))
+	steps := previewSteps(t, s)
+	checkPlan(t, steps, map[string]string{"image": "update", "watcher": "update"})
+	succeeds(t, s.Up("--skip-preview"), "~ 2 updated")
+	second := resourcesByName(s)["image"].Outputs
+	if second["digest"] == first["digest"] || second["digest"] != tagDigest(t, repository(t)+":1") {
+		t.Fatalf("the digest is %v, was %v; the tag holds %s", second["digest"], first["digest"], tagDigest(t, repository(t)+":1"))
 	}
 	for _, output := range []string{"digest", "ref", "repoDigest", "contextHash"} {
 		if said := steps["watcher"].input("labels", output); said != second[output] {
@@ -62,9 +62,9 @@ func TestWhatAPreviewSaysTheUpdateMakesTrue(t *testing.T) {
 	}
 
 	// Not built in the preview: what will change is unknown, what will not is known.
-	rewrite(t, s, watched(t, quiet+`tags: ["REPO:1"]`))
-	edit(t, s.Write("src/file", "three"))
-	steps = previewed(t, s)
+	replaceProgram(t, s, withWatcher(t, quiet+`tags: ["REPO:1"]`))
+	must(t, s.Write("src/file", "three"))
+	steps = previewSteps(t, s)
 	for output, want := range map[string]any{"digest": unknown, "ref": unknown, "repoDigest": unknown, "manifest": unknown, "refs": repository(t) + ":1"} {
 		if said := steps["watcher"].input("labels", output); said != want {
 			t.Errorf("without a build the preview said %s is %v, want %v", output, said, want)
@@ -72,16 +72,16 @@ func TestWhatAPreviewSaysTheUpdateMakesTrue(t *testing.T) {
 	}
 
 	// Another name for the same image: nothing is built to know it.
-	edit(t, s.Write("src/file", "two"))
-	rewrite(t, s, watched(t, quiet+`tags: ["REPO:1", "REPO:2"]`))
-	planned(t, previewed(t, s), map[string]string{"image": "update"})
+	must(t, s.Write("src/file", "two"))
+	replaceProgram(t, s, withWatcher(t, quiet+`tags: ["REPO:1", "REPO:2"]`))
+	checkPlan(t, previewSteps(t, s), map[string]string{"image": "update"})
 	// Gone back to: the earlier digest.
-	edit(t, s.Write("src/file", "one"))
-	if said := previewed(t, s)["watcher"].input("labels", "digest"); said != first["digest"] {
+	must(t, s.Write("src/file", "one"))
+	if said := previewSteps(t, s)["watcher"].input("labels", "digest"); said != first["digest"] {
 		t.Errorf("going back, the preview said %v, want %v", said, first["digest"])
 	}
-	ok(t, s.Up("--skip-preview"))
-	if got := held(t, repository(t)+":2"); got != first["digest"] {
+	succeeds(t, s.Up("--skip-preview"))
+	if got := tagDigest(t, repository(t)+":2"); got != first["digest"] {
 		t.Errorf("the new tag holds %s, want %s", got, first["digest"])
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-const detailed = `
+const detailedImage = `
 context: { location: src }
 buildOnPreview: false
 platforms: [linux/amd64]
@@ -24,15 +24,15 @@ var detailedFiles = map[string]string{"src/Dockerfile": "FROM scratch AS one\nCO
 // A preview names what changed down to the leaf, and nothing else.
 func TestAPreviewNamesWhatChanged(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, detailed, detailedFiles))
-	ok(t, s.Up("--skip-preview"))
-	edit(t, s.Write("src/file", "y"))
-	rewrite(t, s, project(t, strings.NewReplacer(
+	s := open(t, project(t, detailedImage, detailedFiles))
+	succeeds(t, s.Up("--skip-preview"))
+	must(t, s.Write("src/file", "y"))
+	replaceProgram(t, s, project(t, strings.NewReplacer(
 		"platforms: [linux/amd64]", "platforms: [linux/amd64, linux/arm64]\ntarget: two",
-		`"REPO:2"`, `"REPO:3"`, `"x.y": b`, `"x.y": c`, "gone: g", "new: n", "password: one", "password: two").Replace(detailed), nil))
-	step := previewed(t, s)["image"]
+		`"REPO:2"`, `"REPO:3"`, `"x.y": b`, `"x.y": c`, "gone: g", "new: n", "password: one", "password: two").Replace(detailedImage), nil))
+	step := previewSteps(t, s)["image"]
 	want := []string{`buildArgs["x.y"]`, "contextHash", "labels.gone", "labels.new", "platforms[1]", "tags[1]", "target"}
-	if got := step.changes(); !slices.Equal(got, want) {
+	if got := step.changedPaths(); !slices.Equal(got, want) {
 		t.Errorf("the preview names %v, want %v", got, want)
 	}
 	for path, kind := range map[string]string{`buildArgs["x.y"]`: "update", "labels.gone": "delete", "labels.new": "add", "target": "add"} {
@@ -41,13 +41,13 @@ func TestAPreviewNamesWhatChanged(t *testing.T) {
 		}
 	}
 	result := s.Preview("--diff")
-	ok(t, result, `~ x.y: "b" => "c"`, "- gone: \"g\"", "+ new : \"n\"", `+ [1]: "linux/arm64"`, "+ target     : \"two\"", "modified file")
+	succeeds(t, result, `~ x.y: "b" => "c"`, "- gone: \"g\"", "+ new : \"n\"", `+ [1]: "linux/arm64"`, "+ target     : \"two\"", "modified file")
 	if linesWith(result.All(), "registries") > 0 {
 		t.Errorf("a password is a difference:\n%s", result.All())
 	}
 }
 
-const settled = `resources:
+const twoImages = `resources:
   relative:
     type: buildkit:Image
     properties:
@@ -65,17 +65,17 @@ const settled = `resources:
 `
 
 // All that is none of the image changes at once, the place of the project too: no difference, and no builder is asked.
-func TestWhatIsNoneOfTheImageIsNoDifference(t *testing.T) {
+func TestUnrelatedInputsAreNoDifference(t *testing.T) {
 	t.Parallel()
-	s := open(t, program(t, settled, map[string]string{
+	s := open(t, program(t, twoImages, map[string]string{
 		"src/Dockerfile": "FROM scratch\nCOPY file /\n", "src/file": "x",
 		"recipe": "FROM scratch\nCOPY file /\nCOPY --from=lib file /lib\n", "lib/file": "y",
 	}))
-	ok(t, s.Up("--skip-preview"), "+ 3 created")
+	succeeds(t, s.Up("--skip-preview"), "+ 3 created")
 
-	edit(t, os.Rename(s.Dir, s.Dir+"-elsewhere"))
+	must(t, os.Rename(s.Dir, s.Dir+"-elsewhere"))
 	s.Dir += "-elsewhere"
-	rewrite(t, s, program(t, strings.NewReplacer(
+	replaceProgram(t, s, program(t, strings.NewReplacer(
 		"{ location: src }", `{ location: ./src/ }
       dockerfile: { location: src/Dockerfile }
       builder: { endpoint: "unix:///nowhere/b.sock" }
@@ -84,9 +84,9 @@ func TestWhatIsNoneOfTheImageIsNoDifference(t *testing.T) {
       buildOnPreview: false`,
 		"[linux/amd64, linux/arm64]", "[linux/arm64/v8, linux/x86_64]",
 		`"REPO:1", "REPO:2"`, `"REPO:2", "REPO:1"`,
-		"me, password: one", "you, password: two").Replace(settled), nil))
-	ok(t, s.Up("--expect-no-changes"), "3 unchanged")
-	if got, _ := exported(s)["relative"].Outputs["ref"].(string); !strings.HasPrefix(got, repository(t)+":1@") {
+		"me, password: one", "you, password: two").Replace(twoImages), nil))
+	succeeds(t, s.Up("--expect-no-changes"), "3 unchanged")
+	if got, _ := resourcesByName(s)["relative"].Outputs["ref"].(string); !strings.HasPrefix(got, repository(t)+":1@") {
 		t.Errorf("a mere new order of the tags made ref %s", got)
 	}
 }

@@ -17,7 +17,7 @@ func TestAnyNameOfAFile(t *testing.T) {
 	const printable = "a%2Fb%zz#c?d:e,f=g\\h\"i'j k" // as BuildKit wants it for a cache
 	quote := func(text string) string {
 		quoted, err := json.Marshal(text)
-		edit(t, err)
+		must(t, err)
 		return string(quoted)
 	}
 	for _, part := range []string{"context", "dockerfile", "files"} {
@@ -36,15 +36,15 @@ func TestAnyNameOfAFile(t *testing.T) {
 				in["context"] + "/kept/" + odd + "/" + odd:      "text\n",
 				in["context"] + "/" + "Dockerfile.dockerignore": "nothing\n",
 			}))
-			ok(t, s.Up("--skip-preview"), "+ 2 created")
+			succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 			if part == "files" {
 				text, err := os.ReadFile(filepath.Join(s.Dir, odd, "app/kept", odd, odd))
 				if err != nil || string(text) != "text\n" {
 					t.Errorf("%q, %v", text, err)
 				}
 			}
-			edit(t, s.Write(in["context"]+"/more", strings.Repeat("more", 3)))
-			ok(t, s.Up("--skip-preview"), "~ 1 updated")
+			must(t, s.Write(in["context"]+"/more", strings.Repeat("more", 3)))
+			succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
 		})
 	}
 }
