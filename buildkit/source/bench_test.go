@@ -49,11 +49,11 @@ func prepare(b *testing.B) {
 		if err = sourcetest.Fill(bench.dir); err != nil {
 			b.Fatal("no room for the tree", err)
 		}
-		scanned(b, Scope{}, newCache(bench.cache))
+		scanBench(b, Scope{}, newCache(bench.cache))
 	})
 }
 
-func scanned(b *testing.B, scope Scope, cache *Cache) *Tree {
+func scanBench(b *testing.B, scope Scope, cache *Cache) *Tree {
 	b.Helper()
 	tree, err := Scan(b.Context(), bench.dir, scope, Options{Cache: cache})
 	if err != nil {
@@ -70,32 +70,32 @@ func compare(b *testing.B, unit string, measured, yardstick func()) {
 	yardstick()
 	var ours, theirs time.Duration
 	for b.Loop() {
-		theirs += timed(yardstick)
-		ours += timed(measured)
+		theirs += measure(yardstick)
+		ours += measure(measured)
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(ours.Seconds()/float64(b.N), "s")
 	b.ReportMetric(float64(ours)/float64(theirs), unit)
 }
 
-func timed(f func()) time.Duration {
+func measure(f func()) time.Duration {
 	started := time.Now()
 	f()
 	return time.Since(started)
 }
 
 func BenchmarkWarm(b *testing.B) {
-	compare(b, "x_lstat", func() { scanned(b, Scope{}, newCache(bench.cache)) }, func() { bare(bench.dir, nil) })
+	compare(b, "x_lstat", func() { scanBench(b, Scope{}, newCache(bench.cache)) }, func() { walkOnly(bench.dir, nil) })
 }
 
 func BenchmarkCold(b *testing.B) {
-	compare(b, "x_sha256", func() { scanned(b, Scope{}, nil) }, func() { bare(bench.dir, read) })
+	compare(b, "x_sha256", func() { scanBench(b, Scope{}, nil) }, func() { walkOnly(bench.dir, readAndHash) })
 }
 
 // BenchmarkPart scans one of a hundred folders; in proportion is 0.01.
 func BenchmarkPart(b *testing.B) {
 	part := Scope{Includes: []string{"d7"}}
-	compare(b, "x_whole", func() { scanned(b, part, nil) }, func() { scanned(b, Scope{}, nil) })
+	compare(b, "x_whole", func() { scanBench(b, part, nil) }, func() { scanBench(b, Scope{}, nil) })
 }
 
 // BenchmarkMemory is the peak of a process that scans the tree, first without and then with a cache.
@@ -112,8 +112,8 @@ func BenchmarkMemory(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// bare walks a directory side by side with nothing but lstat and, for files, visit.
-func bare(dir string, visit func(path string)) {
+// walkOnly walks a directory side by side with nothing but lstat and, for files, visit.
+func walkOnly(dir string, visit func(path string)) {
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0)-1)
 	var walk func(dir string)
 	walk = func(dir string) {
@@ -139,8 +139,8 @@ func bare(dir string, visit func(path string)) {
 	walk(dir)
 }
 
-// read reads and hashes a file with a buffer as large as Scan's.
-func read(path string) {
+// readAndHash reads and hashes a file with a buffer as large as Scan's.
+func readAndHash(path string) {
 	f, err := os.Open(path)
 	if err != nil {
 		return

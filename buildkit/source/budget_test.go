@@ -21,7 +21,7 @@ func TestPatternsHaveABudget(t *testing.T) {
 	for i := range 2000 {
 		files[fmt.Sprintf("d%d/a%db", i%20, i)] = ""
 	}
-	dir := tree(t, files)
+	dir := writeTree(t, files)
 	var many []string
 	for i := range 5000 {
 		many = append(many, fmt.Sprintf("**/a*%d*c", i))
@@ -51,7 +51,7 @@ func TestPatternsHaveABudget(t *testing.T) {
 
 func TestFollowLinksEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	root, err := os.OpenRoot(tree(t, map[string]string{"a/b": ""}))
+	root, err := os.OpenRoot(writeTree(t, map[string]string{"a/b": ""}))
 	if err != nil {
 		t.Fatal(err)
 	}

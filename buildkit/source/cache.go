@@ -19,9 +19,9 @@ import (
 // cacheVariable switches the cache off when it is "off".
 const cacheVariable = "PULUMI_BUILDKIT_STAT_CACHE"
 
-// racy is how far the clock of a file system may be behind ours, and how coarse it may be. A file that was changed later than
+// clockSlack is how far the clock of a file system may be behind ours, and how coarse it may be. A file that was changed later than
 // this before it was read is not remembered: it could be changed once more and look the same.
-const racy = 2 * time.Second
+const clockSlack = 2 * time.Second
 
 // Bounds of the cache: bytes of one context's file, files and bytes in all.
 const (
@@ -52,23 +52,23 @@ func UserCache() *Cache {
 	return newCache(filepath.Join(base, "stat"))
 }
 
-// remembered is what the cache knows of one context during one scan. Nil knows nothing.
-type remembered struct {
+// contextCache is what the cache knows of one context during one scan. Nil knows nothing.
+type contextCache struct {
 	cache   *Cache
 	context string            // absolute path
 	blocks  map[string][]byte // encoded folders by path
 
 	mu     sync.Mutex
-	news   map[string][]byte // encoded folders of which this scan knows more
-	listed map[string]bool   // folders that this scan came to
+	updated   map[string][]byte // encoded folders of which this scan knows more
+	visited map[string]bool   // folders that this scan came to
 }
 
-// knownFolder is what is known of the files of one folder. Nil knows nothing.
-type knownFolder struct {
+// folderCache is what is known of the files of one folder. Nil knows nothing.
+type folderCache struct {
 	records []record // by name
 
 	mu      sync.Mutex
-	learned []record
+	added []record
 }
 
 // record is one file.
@@ -76,7 +76,7 @@ type record struct {
 	name  []byte
 	state fileState
 	sum   [sha256.Size]byte
-	past  bool // something else is there now
+	stale  bool // something else is there now
 }
 
 // fileState changes whenever the content does, but for racy files.
@@ -86,11 +86,11 @@ func stateOf(m fileInfo) fileState {
 	return fileState{size: m.size, mtime: m.mtime*int64(time.Second) + m.mtimeN, ctime: m.ctime, inode: m.inode}
 }
 
-func (c *Cache) open(context string) *remembered {
+func (c *Cache) open(context string) *contextCache {
 	if c == nil {
 		return nil
 	}
-	r := &remembered{cache: c, context: context, news: map[string][]byte{}, listed: map[string]bool{}}
+	r := &contextCache{cache: c, context: context, updated: map[string][]byte{}, visited: map[string]bool{}}
 	data, err := c.read(cacheName(context))
 	if err == nil {
 		r.blocks = decodeCache(data, context) // nil when it is damaged or about another directory
@@ -114,35 +114,35 @@ func cacheName(context string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// folder is called once for each folder of a walk.
-func (r *remembered) folder(path string) *knownFolder {
+// openFolder is called once for each folder of a walk.
+func (r *contextCache) openFolder(path string) *folderCache {
 	if r == nil {
 		return nil
 	}
 	r.mu.Lock()
-	r.listed[path] = true
+	r.visited[path] = true
 	r.mu.Unlock()
-	return &knownFolder{records: decodeRecords(r.blocks[path])}
+	return &folderCache{records: decodeRecords(r.blocks[path])}
 }
 
-// leave is called when a folder with these children, sorted, has been looked at. Only what is new is kept, and that encoded: there
+// storeFolder is called when a folder with these children, sorted, has been looked at. Only what is new is kept, and that encoded: there
 // may be many. A file that this scan does not take may be another's, and is remembered as long as it is there.
-func (r *remembered) leave(path string, k *knownFolder, children []fs.DirEntry) {
-	if r == nil || len(k.learned) == 0 {
+func (r *contextCache) storeFolder(path string, k *folderCache, children []fs.DirEntry) {
+	if r == nil || len(k.added) == 0 {
 		return
 	}
 	k.records = slices.DeleteFunc(k.records, func(r record) bool {
 		i, found := slices.BinarySearchFunc(children, string(r.name), func(d fs.DirEntry, name string) int { return cmp.Compare(d.Name(), name) })
-		return r.past || !found || !children[i].Type().IsRegular()
+		return r.stale || !found || !children[i].Type().IsRegular()
 	})
 	block := k.encode()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.news[path] = block
+	r.updated[path] = block
 }
 
 // recall fills in the digest of a file that has not changed. It is safe for concurrent use for different names.
-func (k *knownFolder) recall(name string, info fileInfo, e *entry) bool {
+func (k *folderCache) recall(name string, info fileInfo, e *entry) bool {
 	if k == nil {
 		return false
 	}
@@ -151,7 +151,7 @@ func (k *knownFolder) recall(name string, info fileInfo, e *entry) bool {
 		return false
 	}
 	if k.records[i].state != stateOf(info) {
-		k.records[i].past = true
+		k.records[i].stale = true
 		return false
 	}
 	e.sum = k.records[i].sum
@@ -159,19 +159,19 @@ func (k *knownFolder) recall(name string, info fileInfo, e *entry) bool {
 }
 
 // learn remembers a file that was read at started or later, unless it is too young for its times to tell a later change.
-func (k *knownFolder) learn(name string, info fileInfo, e *entry, started time.Time) {
+func (k *folderCache) learn(name string, info fileInfo, e *entry, started time.Time) {
 	state := stateOf(info)
-	if k == nil || max(state.mtime, state.ctime) > started.Add(-racy).UnixNano() {
+	if k == nil || max(state.mtime, state.ctime) > started.Add(-clockSlack).UnixNano() {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.learned = append(k.learned, record{name: []byte(name), state: state, sum: e.sum})
+	k.added = append(k.added, record{name: []byte(name), state: state, sum: e.sum})
 }
 
 // save writes what is new. A failure is not told: the next scan reads the files again.
-func (r *remembered) save(ctx context.Context) {
-	if r == nil || ctx.Err() != nil || len(r.news) == 0 {
+func (r *contextCache) save(ctx context.Context) {
+	if r == nil || ctx.Err() != nil || len(r.updated) == 0 {
 		return
 	}
 	data := r.encode(cacheFileLimit)

@@ -10,7 +10,7 @@ import (
 // What is damaged, foreign or cannot be read is ignored, and replaced when that is possible.
 func TestCacheIgnoresWhatIsNoCache(t *testing.T) {
 	t.Parallel()
-	dir, first := tree(t, base()), newCache(t.TempDir())
+	dir, first := writeTree(t, baseFiles()), newCache(t.TempDir())
 	ageUntilRemembered(t, dir, first, 2)
 	whole, err := os.ReadFile(first.file(dir))
 	if err != nil {
@@ -18,7 +18,7 @@ func TestCacheIgnoresWhatIsNoCache(t *testing.T) {
 	}
 	flipped := slices.Clone(whole)
 	flipped[len(flipped)-40] ^= 4
-	other := tree(t, map[string]string{"a.txt": "other", "dir/b": "tree"})
+	other := writeTree(t, map[string]string{"a.txt": "other", "dir/b": "tree"})
 	ageUntilRemembered(t, other, first, 2)
 	foreign, err := os.ReadFile(first.file(other))
 	if err != nil {
@@ -33,7 +33,7 @@ func TestCacheIgnoresWhatIsNoCache(t *testing.T) {
 			if err := os.WriteFile(cache.file(dir), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			scanPair(t, dir, cache)
+			scanTwice(t, dir, cache)
 			if n := rememberedFiles(t, dir, cache); n != 2 {
 				t.Errorf("%d files are remembered afterwards, want 2", n)
 			}
@@ -49,15 +49,15 @@ func TestCacheIsNotNeeded(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := newCache(t.TempDir())
-	dir := tree(t, base())
+	dir := writeTree(t, baseFiles())
 	if err := os.MkdirAll(filepath.Join(folder.file(dir), "in the way"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for name, cache := range map[string]*Cache{"below a file": newCache(filepath.Join(file, "cache")), "a folder in its place": folder, "none": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			scanPair(t, dir, cache)
-			scanPair(t, dir, cache)
+			scanTwice(t, dir, cache)
+			scanTwice(t, dir, cache)
 		})
 	}
 }
@@ -67,9 +67,9 @@ func TestCacheIsSwitchedOff(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", home)
 	t.Setenv(cacheVariable, "off")
-	dir := tree(t, base())
+	dir := writeTree(t, baseFiles())
 	backdate(t, dir)
-	scanPair(t, dir, UserCache())
+	scanTwice(t, dir, UserCache())
 	if files, err := os.ReadDir(home); err != nil || len(files) > 0 {
 		t.Errorf("left %v, %v", files, err)
 	}

@@ -20,21 +20,21 @@ const cacheHeader = "pulumi-buildkit stat cache v1\n"
 
 // encode keeps what this scan learned, and the other folders as they were: only those that it came to when all are more than limit
 // bytes. It may be more all the same.
-func (r *remembered) encode(limit int) []byte {
+func (r *contextCache) encode(limit int) []byte {
 	blocks := maps.Clone(r.blocks)
 	if blocks == nil {
 		blocks = map[string][]byte{}
 	}
-	maps.Copy(blocks, r.news)
-	file := r.file(blocks)
+	maps.Copy(blocks, r.updated)
+	file := r.encodeFile(blocks)
 	if len(file) > limit {
-		maps.DeleteFunc(blocks, func(path string, _ []byte) bool { return !r.listed[path] })
-		file = r.file(blocks)
+		maps.DeleteFunc(blocks, func(path string, _ []byte) bool { return !r.visited[path] })
+		file = r.encodeFile(blocks)
 	}
 	return file
 }
 
-func (r *remembered) file(blocks map[string][]byte) []byte {
+func (r *contextCache) encodeFile(blocks map[string][]byte) []byte {
 	size := len(cacheHeader) + sha256.Size + len(r.context) + binary.MaxVarintLen64
 	for path, block := range blocks {
 		size += len(path) + len(block) + 2*binary.MaxVarintLen64
@@ -52,8 +52,8 @@ func (r *remembered) file(blocks map[string][]byte) []byte {
 	return file
 }
 
-func (k *knownFolder) encode() (block []byte) {
-	records := slices.Concat(k.records, k.learned)
+func (k *folderCache) encode() (block []byte) {
+	records := slices.Concat(k.records, k.added)
 	slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.name, b.name) })
 	for _, r := range records {
 		block = appendText(block, r.name)

@@ -35,8 +35,8 @@ func TestCacheOfAnotherUser(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(racy + 100*time.Millisecond)
-			scanPair(t, dir, cache)
+			<-time.After(clockSlack + 100*time.Millisecond)
+			scanTwice(t, dir, cache)
 			if cache.open(dir).blocks == nil {
 				t.Fatal("nothing was remembered")
 			}

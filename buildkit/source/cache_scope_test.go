@@ -24,7 +24,7 @@ func rememberedNames(dir string, cache *Cache) (names []string) {
 // scanByTurns scans parts of a directory one after the other until the cache knows the names, which is when they are old enough.
 func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names ...string) {
 	t.Helper()
-	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*racy)
+	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*clockSlack)
 	defer tick.Stop()
 	for !slices.Equal(rememberedNames(dir, cache), names) {
 		for _, part := range parts {
@@ -43,7 +43,7 @@ func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names .
 // Images that read different files of one folder do not make each other forget theirs. What is gone, or is no file any more, is forgotten.
 func TestScopesShareTheCache(t *testing.T) {
 	t.Parallel()
-	dir, cache := tree(t, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}), newCache(t.TempDir())
+	dir, cache := writeTree(t, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}), newCache(t.TempDir())
 	scanByTurns(t, dir, cache, []string{"a", "b", "c", "d"}, "a", "b", "c", "d")
 	err := firstError(os.WriteFile(filepath.Join(dir, "a"), []byte("5"), 0o644), os.Remove(filepath.Join(dir, "b")), os.Remove(filepath.Join(dir, "c")),
 		os.Mkdir(filepath.Join(dir, "c"), 0o755), os.WriteFile(filepath.Join(dir, "e"), nil, 0o644))
@@ -57,7 +57,7 @@ func TestScopesShareTheCache(t *testing.T) {
 func TestACacheThatIsTooBigForgetsWhatIsNotLookedAt(t *testing.T) {
 	t.Parallel()
 	block := make([]byte, 1000)
-	r := &remembered{context: "/context", blocks: map[string][]byte{"old": block, "seen": block}, news: map[string][]byte{".": block}, listed: map[string]bool{".": true, "seen": true}}
+	r := &contextCache{context: "/context", blocks: map[string][]byte{"old": block, "seen": block}, updated: map[string][]byte{".": block}, visited: map[string]bool{".": true, "seen": true}}
 	for limit, want := range map[int][]string{5000: {".", "old", "seen"}, 2500: {".", "seen"}} {
 		if got := slices.Sorted(maps.Keys(decodeCache(r.encode(limit), "/context"))); !slices.Equal(got, want) {
 			t.Errorf("%d bytes: %q, want %q", limit, got, want)

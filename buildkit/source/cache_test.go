@@ -16,8 +16,8 @@ import (
 // file is the path of the file about a context.
 func (c *Cache) file(context string) string { return filepath.Join(c.dir, cacheName(context)) }
 
-// scanPair scans with and without the cache, and the two must agree.
-func scanPair(t *testing.T, dir string, cache *Cache) [32]byte {
+// scanTwice scans with and without the cache, and the two must agree.
+func scanTwice(t *testing.T, dir string, cache *Cache) [32]byte {
 	t.Helper()
 	remembered, err := Scan(t.Context(), dir, Scope{}, Options{Cache: cache})
 	if err != nil {
@@ -61,12 +61,12 @@ func rememberedFiles(t *testing.T, dir string, cache *Cache) (n int) {
 // ageUntilRemembered waits until the files are old enough for the cache, which goes by the time of their last change.
 func ageUntilRemembered(t *testing.T, dir string, cache *Cache, files int) {
 	t.Helper()
-	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*racy)
+	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*clockSlack)
 	defer tick.Stop()
 	for rememberedFiles(t, dir, cache) < files {
 		select {
 		case <-tick.C:
-			scanPair(t, dir, cache)
+			scanTwice(t, dir, cache)
 		case <-limit:
 			t.Fatalf("%d of %d files are remembered", rememberedFiles(t, dir, cache), files)
 		}
@@ -124,11 +124,11 @@ func TestCacheSeesEveryEdit(t *testing.T) {
 	backdate(t, dir)
 	ageUntilRemembered(t, dir, cache, n)
 	for name, edit := range edits {
-		before := scanPair(t, dir, cache)
+		before := scanTwice(t, dir, cache)
 		if err := edit(filepath.Join(dir, strings.ReplaceAll(name, " ", "-"), "file"), []byte("BBBB"), stamp); err != nil {
 			t.Fatal(err)
 		}
-		if scanPair(t, dir, cache) == before {
+		if scanTwice(t, dir, cache) == before {
 			t.Errorf("%s: not seen", name)
 		}
 	}
@@ -144,7 +144,7 @@ func TestCacheSeesAFileThatIsRewrittenAtOnce(t *testing.T) {
 		if err := firstError(os.WriteFile(path, fmt.Appendf(nil, "%06d", i), 0o644), os.Chtimes(path, stamp, stamp)); err != nil {
 			t.Fatal(err)
 		}
-		seen[scanPair(t, dir, cache)] = true
+		seen[scanTwice(t, dir, cache)] = true
 	}
 	if len(seen) != 300 {
 		t.Errorf("%d different digests of 300 contents", len(seen))
@@ -181,11 +181,11 @@ func TestCacheChangesNoResult(t *testing.T) {
 		}
 		if random.IntN(3) == 0 {
 			t.Logf("seed %d, step %d: %s of %s", seed, step, name, path)
-			scanPair(t, dir, cache)
+			scanTwice(t, dir, cache)
 		}
 	}
 	ageUntilRemembered(t, dir, cache, 45)
-	if one, other := scanPair(t, dir, cache), scanPair(t, dir, cache); one != other {
+	if one, other := scanTwice(t, dir, cache), scanTwice(t, dir, cache); one != other {
 		t.Error("two scans of one tree differ")
 	}
 }
@@ -225,10 +225,10 @@ func TestCacheIsShared(t *testing.T) {
 func TestCacheIsSharedByProcesses(t *testing.T) {
 	t.Parallel()
 	if dir := os.Getenv("SOURCE_TEST_SCAN"); dir != "" {
-		fmt.Fprintf(os.Stdout, "digest %x\n", scanPair(t, dir, newCache(os.Getenv("SOURCE_TEST_CACHE"))))
+		fmt.Fprintf(os.Stdout, "digest %x\n", scanTwice(t, dir, newCache(os.Getenv("SOURCE_TEST_CACHE"))))
 		return
 	}
-	dir, cache := tree(t, base()), newCache(t.TempDir())
+	dir, cache := writeTree(t, baseFiles()), newCache(t.TempDir())
 	ageUntilRemembered(t, dir, cache, 2)
 	want := fmt.Sprintf("digest %x\n", digestOf(t, dir))
 	var all sync.WaitGroup

@@ -38,8 +38,8 @@ func (e *ChangedError) Error() string {
 
 func (e *ChangedError) Unwrap() error { return e.cause }
 
-// changed returns the error about a recorded file that cannot be opened or read as it was.
-func changed(name string, cause error) *ChangedError {
+// newChangedError returns the error about a recorded file that cannot be opened or read as it was.
+func newChangedError(name string, cause error) *ChangedError {
 	return &ChangedError{Path: name, Change: changeOf(cause), cause: cause}
 }
 

@@ -17,7 +17,7 @@ const hashedMode = os.ModeSetuid | os.ModeSetgid | os.ModeSticky | 0o755
 
 // Digest is the digest of the tree in the format of the package comment. It is worked out once: many images may be made of one tree.
 func (t *Tree) Digest() [sha256.Size]byte {
-	t.digested.Do(func() { t.sum = t.digest() })
+	t.digestOnce.Do(func() { t.sum = t.digest() })
 	return t.sum
 }
 

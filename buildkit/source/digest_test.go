@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// tree lays files out below a new directory: name → content; a name that ends in / is a directory, a content that begins
+// writeTree lays files out below a new directory: name → content; a name that ends in / is a directory, a content that begins
 // with -> a link.
-func tree(t *testing.T, files map[string]string) string {
+func writeTree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {
@@ -43,7 +43,7 @@ func digestOf(t *testing.T, dir string, excludes ...string) [32]byte {
 	return scanned.Digest()
 }
 
-func base() map[string]string {
+func baseFiles() map[string]string {
 	return map[string]string{"a.txt": "alpha", "dir/b": "beta", "link": "->a.txt", "empty/": ""}
 }
 
@@ -71,7 +71,7 @@ func TestDigestDiffersWhenTheBuildWould(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := tree(t, base())
+			dir := writeTree(t, baseFiles())
 			before := digestOf(t, dir)
 			if err := change(dir); err != nil {
 				t.Fatal(err)
@@ -96,7 +96,7 @@ func TestDigestStaysWhenTheBuildWould(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := tree(t, base())
+			dir := writeTree(t, baseFiles())
 			before := digestOf(t, dir, "*.log")
 			if err := change(dir); err != nil {
 				t.Fatal(err)
@@ -110,7 +110,7 @@ func TestDigestStaysWhenTheBuildWould(t *testing.T) {
 
 func TestDigestIsTheSameInEveryCheckout(t *testing.T) {
 	t.Parallel()
-	one, other := tree(t, base()), tree(t, base())
+	one, other := writeTree(t, baseFiles()), writeTree(t, baseFiles())
 	if digestOf(t, one) != digestOf(t, other) {
 		t.Error("two checkouts of one tree have different digests")
 	}
@@ -120,7 +120,7 @@ func TestDigestIsTheSameInEveryCheckout(t *testing.T) {
 func TestDigestFormat(t *testing.T) {
 	t.Parallel()
 	const want = "eeaa4921f18c369e"
-	got := digestOf(t, tree(t, base()))
+	got := digestOf(t, writeTree(t, baseFiles()))
 	if sum := hex.EncodeToString(got[:8]); sum != want {
 		t.Errorf("digest %s, want %s: a change of the format needs a new version in its header and an entry in the changelog", sum, want)
 	}
@@ -128,7 +128,7 @@ func TestDigestFormat(t *testing.T) {
 
 func TestFilesAfterADanglingLinkCount(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"a": "->nowhere", "b": "1"})
+	dir := writeTree(t, map[string]string{"a": "->nowhere", "b": "1"})
 	before := digestOf(t, dir)
 	if err := replace(dir+"/b", "2"); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 // A daemon that gives up in the middle of a transfer, as one whose disk is full does, says nothing about a file.
 func TestAnEndedTransferIsNoChangedFile(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"a": "x"})
+	dir := writeTree(t, map[string]string{"a": "x"})
 	scanned, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err != nil {
 		t.Fatal(err)

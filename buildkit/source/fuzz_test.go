@@ -41,7 +41,7 @@ func FuzzScope(f *testing.F) {
 			defer func() { _ = root.Close() }()
 			scope.Includes, followErr = FollowLinks(t.Context(), root, lines(includes))
 		}
-		want, wantErr := filtered(t, dir, opt)
+		want, wantErr := pathsSentByBuildKit(t, dir, opt)
 		scanned, err := Scan(t.Context(), dir, scope, Options{})
 		if wantErr != nil || followErr != nil || err != nil {
 			if (wantErr == nil) != (err == nil && followErr == nil) {
@@ -83,11 +83,11 @@ func fuzzedTree(t *testing.T, name string) string {
 			files["d/e/"+name+"2"] = ""
 		}
 	}
-	return tree(t, files)
+	return writeTree(t, files)
 }
 
-// filtered are the paths that BuildKit's client sends.
-func filtered(t *testing.T, dir string, opt *fsutil.FilterOpt) ([]string, error) {
+// pathsSentByBuildKit are the paths that BuildKit's client sends.
+func pathsSentByBuildKit(t *testing.T, dir string, opt *fsutil.FilterOpt) ([]string, error) {
 	t.Helper()
 	disk, err := fsutil.NewFS(dir)
 	if err != nil {
@@ -132,14 +132,14 @@ func FuzzCacheFile(f *testing.F) {
 }
 
 func wholeCache() []byte {
-	known := func(names ...string) *knownFolder {
-		k := &knownFolder{}
+	known := func(names ...string) *folderCache {
+		k := &folderCache{}
 		for i, name := range names {
-			k.learned = append(k.learned, record{name: []byte(name), state: fileState{int64(i), -5, 7 << 40, 9}, sum: sha256.Sum256([]byte(name))})
+			k.added = append(k.added, record{name: []byte(name), state: fileState{int64(i), -5, 7 << 40, 9}, sum: sha256.Sum256([]byte(name))})
 		}
 		return k
 	}
-	r := &remembered{context: "/context", news: map[string][]byte{".": known("a", "b", "é\n").encode(), "d": known("x").encode(), "empty": known().encode()}}
+	r := &contextCache{context: "/context", updated: map[string][]byte{".": known("a", "b", "é\n").encode(), "d": known("x").encode(), "empty": known().encode()}}
 	return r.encode(cacheFileLimit)
 }
 
@@ -175,8 +175,8 @@ func FuzzDigestEncoding(f *testing.F) {
 	f.Add([]byte("l0a\x00x\nl0b\x00y"), []byte("l0a\x00x\x00\x01l\x01b\x04\x00\x00\x01\x40y")) // a link's text that is an entry
 	f.Fuzz(func(t *testing.T, one, other []byte) {
 		a, b := entriesFrom(one), entriesFrom(other)
-		encodedA, textA := encodings(a)
-		encodedB, textB := encodings(b)
+		encodedA, textA := encodeTwice(a)
+		encodedB, textB := encodeTwice(b)
 		if same := bytes.Equal(encodedA, encodedB); same != (textA == textB) {
 			t.Errorf("the encodings are equal: %v\n%s\n%s", same, textA, textB)
 		}
@@ -209,8 +209,8 @@ func entriesFrom(data []byte) (list []entry) {
 	return list
 }
 
-// encodings are ours, and one whose fields obviously cannot be mixed up.
-func encodings(list []entry) ([]byte, string) {
+// encodeTwice are ours, and one whose fields obviously cannot be mixed up.
+func encodeTwice(list []entry) ([]byte, string) {
 	var encoded []byte
 	var text strings.Builder
 	for i := range list {
@@ -228,9 +228,9 @@ func TestScopeOnADeepTree(t *testing.T) {
 	for i := range 300 {
 		files[filepath.Join(fmt.Sprint("d", i%7), fmt.Sprint("e", i%11), fmt.Sprint("f", i, ".go"))] = ""
 	}
-	dir := tree(t, files)
+	dir := writeTree(t, files)
 	for _, excludes := range []string{"d1\n!d1/e2", "**/e*\n!**/f7*", "*\n!d3/e4/f200.go", "d?/e1*/**\n!d2/**/*1.go"} {
-		want, err := filtered(t, dir, &fsutil.FilterOpt{ExcludePatterns: lines(excludes)})
+		want, err := pathsSentByBuildKit(t, dir, &fsutil.FilterOpt{ExcludePatterns: lines(excludes)})
 		if err != nil {
 			t.Fatal(err)
 		}

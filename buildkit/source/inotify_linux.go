@@ -10,19 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// report is what the kernel tells of one directory or of a name in it: inotify(7).
-type report struct {
+// event is what the kernel tells of one directory or of a name in it: inotify(7).
+type event struct {
 	folder int32
 	mask   uint32
 	name   string // "" is the directory itself
 }
 
-// harmless are the reports that are no change.
-const harmless = unix.IN_OPEN | unix.IN_ISDIR
+// harmlessEvents are the reports that are no change.
+const harmlessEvents = unix.IN_OPEN | unix.IN_ISDIR
 
 // drain takes what is queued, without waiting for more, and hands what is harmless to each. It returns false at the first
 // report of a change.
-func (w *Watch) drain(each func(report)) bool {
+func (w *Watch) drain(each func(event)) bool {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	for {
@@ -30,7 +30,7 @@ func (w *Watch) drain(each func(report)) bool {
 		if err == unix.EAGAIN { //nolint:errorlint // a bare errno
 			return true
 		}
-		if err != nil || n <= 0 || !reports((*buffer)[:n], each) {
+		if err != nil || n <= 0 || !parseEvents((*buffer)[:n], each) {
 			return false
 		}
 	}
@@ -50,11 +50,11 @@ func (w *Watch) read(buffer []byte) (n int, err error) {
 	return n, err
 }
 
-func reports(queued []byte, each func(report)) bool {
+func parseEvents(queued []byte, each func(event)) bool {
 	for len(queued) >= unix.SizeofInotifyEvent {
-		r := report{folder: int32(binary.NativeEndian.Uint32(queued)), mask: binary.NativeEndian.Uint32(queued[4:])}
+		r := event{folder: int32(binary.NativeEndian.Uint32(queued)), mask: binary.NativeEndian.Uint32(queued[4:])}
 		end := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(queued[12:]))
-		if r.mask&^harmless != 0 || end > len(queued) {
+		if r.mask&^harmlessEvents != 0 || end > len(queued) {
 			return false
 		}
 		r.name = string(bytes.TrimRight(queued[unix.SizeofInotifyEvent:end], "\x00"))
@@ -64,14 +64,14 @@ func reports(queued []byte, each func(report)) bool {
 	return len(queued) == 0
 }
 
-// watchable tells whether whatever changes in the root is changed through this kernel and by the names that the scan sees,
+// canWatch tells whether whatever changes in the root is changed through this kernel and by the names that the scan sees,
 // and notes where the root is.
-func (w *Watch) watchable() bool {
+func (w *Watch) canWatch() bool {
 	var system unix.Statfs_t
-	if err := retry(func() error { return unix.Fstatfs(int(w.base.Fd()), &system) }); err != nil || !local(system) {
+	if err := retry(func() error { return unix.Fstatfs(int(w.base.Fd()), &system) }); err != nil || !isLocal(system) {
 		return false
 	}
-	w.mounts = mounts()
+	w.mounts = readMounts()
 	place, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(w.base.Fd())))
 	if err != nil || w.mounts == "" || mountBelow(w.mounts, place) {
 		return false
@@ -80,9 +80,9 @@ func (w *Watch) watchable() bool {
 	return err == nil
 }
 
-// local tells whether a file system changes through this kernel alone, and keeps the change time of what is written through
+// isLocal tells whether a file system changes through this kernel alone, and keeps the change time of what is written through
 // mapped memory; tmpfs does not.
-func local(system unix.Statfs_t) bool {
+func isLocal(system unix.Statfs_t) bool {
 	switch uint32(system.Type) {
 	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC: // ext4's is that of ext2 and ext3
 		return true
@@ -90,8 +90,8 @@ func local(system unix.Statfs_t) bool {
 	return false
 }
 
-// mounts is the table of mounts that this process sees, "" when it cannot be read: proc_pid_mountinfo(5).
-func mounts() string {
+// readMounts is the table of mounts that this process sees, "" when it cannot be read: proc_pid_mountinfo(5).
+func readMounts() string {
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return ""

@@ -32,10 +32,10 @@ func (l linkFS) Walk(_ context.Context, target string, fn fs.WalkDirFunc) error 
 	if target != "." {
 		info, err := l.lstat(target)
 		if err != nil {
-			return unlessAbsent(err)
+			return ignoreAbsent(err)
 		}
 		if err := fn(target, linkEntry{FileInfo: info, fs: l, path: target}, nil); err != nil || !info.IsDir() {
-			return unlessAbsent(err)
+			return ignoreAbsent(err)
 		}
 	}
 	children, err := l.list(target)
@@ -44,7 +44,7 @@ func (l linkFS) Walk(_ context.Context, target string, fn fs.WalkDirFunc) error 
 	}
 	for _, child := range children {
 		path := filepath.Join(target, child.Name())
-		if err := unlessAbsent(fn(path, childEntry{DirEntry: child, fs: l, path: path}, nil)); err != nil {
+		if err := ignoreAbsent(fn(path, childEntry{DirEntry: child, fs: l, path: path}, nil)); err != nil {
 			return err
 		}
 	}
@@ -71,8 +71,8 @@ func (l linkFS) list(target string) ([]fs.DirEntry, error) {
 	return children, nil
 }
 
-// unlessAbsent returns no error for what is to be skipped or is not there, as fsutil's own walks do.
-func unlessAbsent(err error) error {
+// ignoreAbsent returns no error for what is to be skipped or is not there, as fsutil's own walks do.
+func ignoreAbsent(err error) error {
 	if errors.Is(err, fs.SkipDir) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil
 	}

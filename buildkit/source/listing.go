@@ -69,7 +69,7 @@ func (t *Tree) Changes(listing []byte, exists func(path string) bool) (changes [
 	rest := t.entries
 	unread := "/" // the last folder that is not read, with a slash at its end
 	for len(d.rest) > 0 {
-		was := d.listed()
+		was := d.nextEntry()
 		if d.broken {
 			return nil, false
 		}
@@ -96,18 +96,18 @@ func (t *Tree) Changes(listing []byte, exists func(path string) bool) (changes [
 	return changes, true
 }
 
-// listed is one entry of a listing.
-type listed struct {
+// listedEntry is one entry of a listing.
+type listedEntry struct {
 	path                string
 	kind, mode, content []byte
 }
 
-func (d *decoder) listed() listed {
-	return listed{path: string(d.text()), kind: d.text(), mode: d.text(), content: d.text()}
+func (d *decoder) nextEntry() listedEntry {
+	return listedEntry{path: string(d.text()), kind: d.text(), mode: d.text(), content: d.text()}
 }
 
 // differs is "" for an entry that is as it was.
-func (e *entry) differs(was listed) ChangeKind {
+func (e *entry) differs(was listedEntry) ChangeKind {
 	switch {
 	case !bytes.Equal(was.kind, []byte{e.kind()}) || !bytes.Equal(was.content, e.contentMark()) && !e.hasFormerMark(was.content):
 		return Modified

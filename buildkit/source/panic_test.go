@@ -13,7 +13,7 @@ func TestAPanicEndsAWalk(t *testing.T) {
 	t.Parallel()
 	w := &walk{ctx: t.Context(), slots: make(chan struct{}, 1)}
 	var group sync.WaitGroup
-	w.spread(&group, func() { panic("in a folder") })
+	w.runTask(&group, func() { panic("in a folder") })
 	group.Wait()
 	if _, ok := errors.AsType[*rescue.PanicError](w.failure()); !ok || len(w.slots) > 0 {
 		t.Fatalf("%v, %d slots are taken", w.failure(), len(w.slots))
@@ -23,7 +23,7 @@ func TestAPanicEndsAWalk(t *testing.T) {
 // fsutil calls these in goroutines of its own.
 func TestAPanicEndsATransfer(t *testing.T) {
 	t.Parallel()
-	recorded, err := Scan(t.Context(), tree(t, map[string]string{"a": "b"}), Scope{}, Options{})
+	recorded, err := Scan(t.Context(), writeTree(t, map[string]string{"a": "b"}), Scope{}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

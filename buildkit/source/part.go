@@ -5,7 +5,7 @@ import "strings"
 // PartWeight is the weight of what Scan would take of the tree in a narrower scope, files and bytes as in Weight, and of what it would leave:
 // the folders and files, by path, that nothing at all is taken of, where what they are in is taken in part. It looks at no disk.
 func (t *Tree) PartWeight(scope Scope) (taken Folder, left map[string]Folder, err error) {
-	takes, err := t.takes(scope)
+	takes, err := t.takenIn(scope)
 	if err != nil {
 		return Folder{}, nil, err
 	}
@@ -24,7 +24,7 @@ func (t *Tree) PartWeight(scope Scope) (taken Folder, left map[string]Folder, er
 			continue
 		}
 		if last.Name == "" || !strings.HasPrefix(e.path, last.Name+"/") {
-			left[last.Name], last = last, Folder{Name: whole(e.path, touched)}
+			left[last.Name], last = last, Folder{Name: outermostUntouched(e.path, touched)}
 		}
 		last = last.with(e)
 	}
@@ -33,8 +33,8 @@ func (t *Tree) PartWeight(scope Scope) (taken Folder, left map[string]Folder, er
 	return taken, left, nil
 }
 
-// whole is the beginning of a path that is not touched, "" when all of it is.
-func whole(path string, touched map[string]bool) string {
+// outermostUntouched is the beginning of a path that is not touched, "" when all of it is.
+func outermostUntouched(path string, touched map[string]bool) string {
 	for i := 0; i < len(path); i++ {
 		if path[i] == '/' && !touched[path[:i]] {
 			return path[:i]
@@ -46,8 +46,8 @@ func whole(path string, touched map[string]bool) string {
 	return path
 }
 
-// takes judges all entries. A directory may be there only because of what is in it.
-func (t *Tree) takes(scope Scope) ([]bool, error) {
+// takenIn judges all entries. A directory may be there only because of what is in it.
+func (t *Tree) takenIn(scope Scope) ([]bool, error) {
 	m, err := scope.matchers()
 	if err != nil {
 		return nil, err

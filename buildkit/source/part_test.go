@@ -11,7 +11,7 @@ import (
 // What PartWeight says of a tree is what a walk in the narrower scope finds.
 func TestPartIsWhatAWalkWouldTake(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"a": "1", "a-b": "22", "d/x.go": "333", "d/y.md": "4444", "d/e/z.go": "55555", "n/m/k": "666666", "n/m/.k": "7777777"})
+	dir := writeTree(t, map[string]string{"a": "1", "a-b": "22", "d/x.go": "333", "d/y.md": "4444", "d/e/z.go": "55555", "n/m/k": "666666", "n/m/.k": "7777777"})
 	whole, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestPartIsWhatAWalkWouldTake(t *testing.T) {
 
 func TestPartNamesWhatIsLeftAsAWhole(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"src/app/a": "1", "src/assets/b/c": "22", "src/assets/d": "333", "src/f": "4", "data/x": "55"})
+	dir := writeTree(t, map[string]string{"src/app/a": "1", "src/assets/b/c": "22", "src/assets/d": "333", "src/f": "4", "data/x": "55"})
 	whole, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err != nil {
 		t.Fatal(err)

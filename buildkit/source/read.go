@@ -24,7 +24,7 @@ type fileInfo struct {
 var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
 
 // read records the content of a file, from memory when nothing about it changed since it was last read.
-func (w *walk) read(dir *os.File, name string, info fileInfo, e *entry, known *knownFolder) error {
+func (w *walk) read(dir *os.File, name string, info fileInfo, e *entry, known *folderCache) error {
 	e.size = info.size
 	if !known.recall(name, info, e) {
 		started := time.Now()

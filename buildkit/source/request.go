@@ -16,8 +16,8 @@ type request struct {
 	filter fsutil.FilterOpt
 }
 
-// only is the filter that is heeded: an ignore file alone goes to a place of its own at the daemon.
-func (r request) only() *fsutil.FilterOpt {
+// filterToApply is the filter that is heeded: an ignore file alone goes to a place of its own at the daemon.
+func (r request) filterToApply() *fsutil.FilterOpt {
 	if slices.Equal(r.filter.FollowPaths, []string{".dockerignore"}) {
 		return &r.filter
 	}
@@ -27,25 +27,25 @@ func (r request) only() *fsutil.FilterOpt {
 // parseRequest reads a request as BuildKit puts it into gRPC metadata (session/filesync, FSSync).
 func parseRequest(md metadata.MD) (request, error) {
 	var r request
-	names, err := values(md, "dir-name")
+	names, err := decodeValues(md, "dir-name")
 	if err != nil {
 		return r, err
 	}
 	if len(names) > 0 {
 		r.name = names[0]
 	}
-	if r.filter.IncludePatterns, err = values(md, "include-patterns"); err != nil {
+	if r.filter.IncludePatterns, err = decodeValues(md, "include-patterns"); err != nil {
 		return r, err
 	}
-	if r.filter.ExcludePatterns, err = values(md, "exclude-patterns"); err != nil {
+	if r.filter.ExcludePatterns, err = decodeValues(md, "exclude-patterns"); err != nil {
 		return r, err
 	}
-	r.filter.FollowPaths, err = values(md, "followpaths")
+	r.filter.FollowPaths, err = decodeValues(md, "followpaths")
 	return r, err
 }
 
-// values are percent-encoded when the key with the suffix -encoded says so: metadata holds ASCII only.
-func values(md metadata.MD, key string) ([]string, error) {
+// decodeValues are percent-encoded when the key with the suffix -encoded says so: metadata holds ASCII only.
+func decodeValues(md metadata.MD, key string) ([]string, error) {
 	raw := md[key]
 	if flag := md[key+"-encoded"]; len(flag) == 0 || !isTrue(flag[0]) {
 		return raw, nil

@@ -32,11 +32,11 @@ func (e *ReservedError) Error() string {
 	return fmt.Sprintf("%s is in %s, a folder that the provider keeps for itself", e.Dir, e.Folder)
 }
 
-// reservedPaths are the reserved files and folders below the root of one scan, in paths relative to it. The zero value is none.
-type reservedPaths struct {
+// reservedBelow are the reserved files and folders below the root of one scan, in paths relative to it. The zero value is none.
+type reservedBelow struct {
 	all   []string
 	names map[string]map[string]bool // by the folder that has them; true: this provider's
-	ways  map[string]bool            // the folders that lead to them
+	parents  map[string]bool            // the folders that lead to them
 	ids   map[fileID]bool            // of those that exist, true for this provider's: a mount shows one at another path
 }
 
@@ -47,18 +47,18 @@ type fileID struct {
 }
 
 // findReserved returns those of the reserved paths that lie below the folder at dir. The error is a *ReservedError.
-func findReserved(dir string, reserved []Reserved) (reservedPaths, error) {
+func findReserved(dir string, reserved []Reserved) (reservedBelow, error) {
 	if len(reserved) == 0 {
-		return reservedPaths{}, nil
+		return reservedBelow{}, nil
 	}
 	dir = withoutLinks(dir)
-	found := reservedPaths{names: map[string]map[string]bool{}, ways: map[string]bool{}, ids: map[fileID]bool{}}
+	found := reservedBelow{names: map[string]map[string]bool{}, parents: map[string]bool{}, ids: map[fileID]bool{}}
 	own, hasOwn := identify(dir)
 	for _, r := range reserved {
 		place := withoutLinks(r.Path)
 		id, exists := identify(place)
 		if r.Own && (isWithin(dir, place) || hasOwn && exists && own == id) {
-			return reservedPaths{}, &ReservedError{Dir: dir, Folder: place}
+			return reservedBelow{}, &ReservedError{Dir: dir, Folder: place}
 		}
 		if exists && (!hasOwn || own != id) {
 			found.ids[id] = r.Own
@@ -71,7 +71,7 @@ func findReserved(dir string, reserved []Reserved) (reservedPaths, error) {
 	return found, nil
 }
 
-func (r *reservedPaths) add(name string, own bool) {
+func (r *reservedBelow) add(name string, own bool) {
 	if slices.Contains(r.all, name) {
 		return
 	}
@@ -82,7 +82,7 @@ func (r *reservedPaths) add(name string, own bool) {
 	}
 	r.names[folder][path.Base(name)] = own
 	for ; folder != "."; folder = path.Dir(folder) {
-		r.ways[folder] = true
+		r.parents[folder] = true
 	}
 }
 
@@ -109,9 +109,9 @@ func withoutLinks(name string) string {
 	}
 }
 
-// leadTo tells whether a folder is on the way to a reserved path that no pattern leaves out.
-func (w *walk) leadTo(f *folder) bool {
-	if !w.reserved.ways[f.path] {
+// leadsToReserved tells whether a folder is on the way to a reserved path that no pattern leaves out.
+func (w *walk) leadsToReserved(f *folder) bool {
+	if !w.reserved.parents[f.path] {
 		return false
 	}
 	m := w.matchers.Get().(*matchers)
@@ -138,17 +138,17 @@ func (m *matchers) reaches(f *folder, rest string) bool {
 }
 
 // ReservedPaths are the reserved paths that would otherwise be in the tree, in order, but for those that are this provider's own.
-func (t *Tree) ReservedPaths() []string { return t.leftOut }
+func (t *Tree) ReservedPaths() []string { return t.reservedPaths }
 
 // Root is the absolute path of the directory that was recorded, as it was given.
 func (t *Tree) Root() string { return t.root }
 
-// leaveOut notes what is reserved, unless this provider keeps it.
-func (w *walk) leaveOut(name string, own bool) {
+// addReserved notes what is reserved, unless this provider keeps it.
+func (w *walk) addReserved(name string, own bool) {
 	if own {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.leftOut = append(w.leftOut, name)
+	w.reservedFound = append(w.reservedFound, name)
 }

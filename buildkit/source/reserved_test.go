@@ -88,7 +88,7 @@ func TestAReservedFolderIsKnownBehindAMount(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: only root mounts: run the tests as root")
 	}
-	dir, ours := tree(t, map[string]string{"a/there/": "", "app": ""}), tree(t, map[string]string{"log": ""})
+	dir, ours := writeTree(t, map[string]string{"a/there/": "", "app": ""}), writeTree(t, map[string]string{"log": ""})
 	shown := filepath.Join(dir, "a/there")
 	if err := errors.Join(os.MkdirAll(shown, 0o755), unix.Mount(ours, shown, "", unix.MS_BIND, "")); err != nil {
 		t.Fatal(err)

@@ -70,9 +70,9 @@ func Scan(ctx context.Context, dir string, scope Scope, o Options) (*Tree, error
 	w.watch.end()
 	remembered.save(ctx)
 	slices.Sort(w.skipped)
-	slices.Sort(w.leftOut)
-	entries := top.flatten(make([]entry, 0, top.tally()))
-	return &Tree{root: abs, open: o.Open, entries: entries, skipped: w.skipped, leftOut: w.leftOut}, nil
+	slices.Sort(w.reservedFound)
+	entries := top.flatten(make([]entry, 0, top.countEntries()))
+	return &Tree{root: abs, open: o.Open, entries: entries, skipped: w.skipped, reservedPaths: w.reservedFound}, nil
 }
 
 // walk is one scan in progress.
@@ -81,8 +81,8 @@ type walk struct {
 	root       *os.Root
 	base       *os.File   // its directory
 	matchers   *sync.Pool // of *matchers
-	reserved   reservedPaths
-	remembered *remembered
+	reserved   reservedBelow
+	remembered *contextCache
 	watch      *Watch
 	slots      chan struct{} // one for each goroutine beside the caller's
 
@@ -92,7 +92,7 @@ type walk struct {
 	mu      sync.Mutex
 	err     error
 	skipped []string
-	leftOut []string
+	reservedFound []string
 }
 
 // folder is one directory: what was found in it, in order, with the folders among it.
@@ -100,22 +100,22 @@ type folder struct {
 	path    string // "." for the root
 	mtime   int64  // as it is recorded, seconds
 	verdict verdict
-	parts   [][]found // one for each chunk of names
+	parts   [][]walkedChild // one for each chunk of names
 	total   int       // entries here and below, after tally
 
 	reserved map[string]bool // see reservedPaths.names
-	leads    bool            // to what is reserved: it is taken only for what else is in it
+	leadsToReserved    bool            // to what is reserved: it is taken only for what else is in it
 }
 
-// found is one child that is taken, or a folder that has children that are.
-type found struct {
+// walkedChild is one child that is taken, or a folder that has children that are.
+type walkedChild struct {
 	entry  entry
 	taken  bool
 	folder *folder // of a directory
 }
 
-// skip notes what BuildKit cannot send.
-func (w *walk) skip(name string) {
+// addSkipped notes what BuildKit cannot send.
+func (w *walk) addSkipped(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.skipped = append(w.skipped, name)
@@ -140,8 +140,8 @@ func (w *walk) failure() error {
 	return w.err
 }
 
-// spread runs task in a goroutine when a processor is free for it, else at once.
-func (w *walk) spread(group *sync.WaitGroup, task func()) {
+// runTask runs task in a goroutine when a processor is free for it, else at once.
+func (w *walk) runTask(group *sync.WaitGroup, task func()) {
 	select {
 	case w.slots <- struct{}{}:
 		rescue.GoGroup(group, w.fail, func() {
@@ -153,14 +153,14 @@ func (w *walk) spread(group *sync.WaitGroup, task func()) {
 	}
 }
 
-// tally counts what flatten yields, here and below.
-func (f *folder) tally() int {
+// countEntries counts what flatten yields, here and below.
+func (f *folder) countEntries() int {
 	for _, part := range f.parts {
 		for i := range part {
-			if sub := part[i].folder; sub != nil && sub.tally() > 0 {
+			if sub := part[i].folder; sub != nil && sub.countEntries() > 0 {
 				part[i].taken = true // a directory that is not taken itself is there when something below it is
 				f.total += sub.total
-			} else if sub != nil && sub.leads {
+			} else if sub != nil && sub.leadsToReserved {
 				part[i].taken = false
 			}
 			if part[i].taken {

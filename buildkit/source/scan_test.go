@@ -39,7 +39,7 @@ func TestScanFollowsIgnoreRules(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := paths(t, tree(t, files), c.excludes...); !slices.Equal(got, c.want) {
+			if got := paths(t, writeTree(t, files), c.excludes...); !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
@@ -49,7 +49,7 @@ func TestScanFollowsIgnoreRules(t *testing.T) {
 // BuildKit's receiver refuses any other order.
 func TestScanOrdersChildrenBeforeSiblingsWithSmallerBytes(t *testing.T) {
 	t.Parallel()
-	got := paths(t, tree(t, map[string]string{"a/b": "", "a-b": "", "a.b": ""}))
+	got := paths(t, writeTree(t, map[string]string{"a/b": "", "a-b": "", "a.b": ""}))
 	if want := []string{"a", "a/b", "a-b", "a.b"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -57,7 +57,7 @@ func TestScanOrdersChildrenBeforeSiblingsWithSmallerBytes(t *testing.T) {
 
 func TestScanLeavesOutWhatIsNoFile(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"file": "x"})
+	dir := writeTree(t, map[string]string{"file": "x"})
 	if err := makeFIFO(filepath.Join(dir, "fifo")); errors.Is(err, errors.ErrUnsupported) {
 		t.Skip("NOT TESTED: " + err.Error())
 	} else if err != nil {
@@ -79,7 +79,7 @@ func TestScanLeavesOutWhatIsNoFile(t *testing.T) {
 
 func TestScanNamesABadName(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"d/ok": ""})
+	dir := writeTree(t, map[string]string{"d/ok": ""})
 	if err := os.WriteFile(filepath.Join(dir, "d", "caf\xe9"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestScanNamesABadName(t *testing.T) {
 
 func TestScanNamesABadLink(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"d/ok": "", "d/link": "->caf\xe9"})
+	dir := writeTree(t, map[string]string{"d/ok": "", "d/link": "->caf\xe9"})
 	_, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err == nil || !strings.HasPrefix(err.Error(), `d/link: the link's text "caf\xe9" is not UTF-8`) {
 		t.Errorf("got %v", err)
@@ -100,7 +100,7 @@ func TestScanNamesABadLink(t *testing.T) {
 
 func TestScanDoesNotLeaveTheContext(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"out": "->/etc", "loop": "->loop", "up": "->.."})
+	dir := writeTree(t, map[string]string{"out": "->/etc", "loop": "->loop", "up": "->.."})
 	if got := paths(t, dir); !slices.Equal(got, []string{"loop", "out", "up"}) {
 		t.Errorf("got %q", got)
 	}
@@ -109,7 +109,7 @@ func TestScanDoesNotLeaveTheContext(t *testing.T) {
 // Cancel has 5 seconds, and one file may take longer.
 func TestScanEndsWithItsContextInTheMiddleOfAFile(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"big": ""})
+	dir := writeTree(t, map[string]string{"big": ""})
 	if err := os.Truncate(filepath.Join(dir, "big"), 1<<40); err != nil {
 		t.Skipf("no sparse files here: %v", err)
 	}
@@ -124,7 +124,7 @@ func TestScanEndsWithItsContextInTheMiddleOfAFile(t *testing.T) {
 // Whatever becomes of the directories on the way while they are walked.
 func TestADirectoryIsOpenedInsideTheContext(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"d/e/f": "", "out": "->/etc", "up": "->..", "d/file": ""})
+	dir := writeTree(t, map[string]string{"d/e/f": "", "out": "->/etc", "up": "->..", "d/file": ""})
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)

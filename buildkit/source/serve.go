@@ -53,7 +53,7 @@ func (s *sentFS) walk(ctx context.Context, target string, fn fs.WalkDirFunc) err
 		}
 		e := &s.tree.entries[i]
 		name := e.path
-		if !within(name, below) || skipped != "" && within(name, skipped) {
+		if !isPathWithin(name, below) || skipped != "" && isPathWithin(name, skipped) {
 			continue
 		}
 		err := fn(name, &fsutil.DirEntryInfo{Stat: e.stat(s.epoch)}, nil)
@@ -70,27 +70,27 @@ func (s *sentFS) walk(ctx context.Context, target string, fn fs.WalkDirFunc) err
 	return nil
 }
 
-func within(name, dir string) bool {
+func isPathWithin(name, dir string) bool {
 	return dir == "" || name == dir || strings.HasPrefix(name, dir+"/")
 }
 
 // Open opens a recorded file. It returns no error of its own: the reader fails, and with it the transfer.
 func (s *sentFS) Open(name string) (content io.ReadCloser, err error) {
-	err = s.guard(func() error { content = s.openRecorded(name); return nil })
+	err = s.guard(func() error { content = s.openEntry(name); return nil })
 	return content, err
 }
 
-func (s *sentFS) openRecorded(name string) io.ReadCloser {
+func (s *sentFS) openEntry(name string) io.ReadCloser {
 	e := s.tree.find(strings.Trim(path.Clean("/"+name), "/"))
 	if e == nil || !e.mode.IsRegular() {
-		return s.broken(name, fs.ErrNotExist)
+		return s.failFile(name, fs.ErrNotExist)
 	}
 	if s.root == nil {
 		return io.NopCloser(bytes.NewReader(s.tree.content[e.path]))
 	}
 	f, err := openFile(s.root, e.path)
 	if err != nil {
-		return s.broken(name, err)
+		return s.failFile(name, err)
 	}
 	return &verifiedFile{fs: s, entry: e, file: f, content: digestReader{ctx: s.ctx, r: f, h: sha256.New()}}
 }
@@ -100,8 +100,8 @@ func openFile(root *os.Root, name string) (*os.File, error) {
 	return root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|openFlags, 0)
 }
 
-func (s *sentFS) broken(name string, cause error) io.ReadCloser {
-	err := changed(name, cause)
+func (s *sentFS) failFile(name string, cause error) io.ReadCloser {
+	err := newChangedError(name, cause)
 	if s.root != nil && err.Change == Unreadable { // also what a link that leads out of the root is
 		if info, failed := s.root.Lstat(filepath.FromSlash(name)); failed == nil && !info.Mode().IsRegular() {
 			err.Change = Replaced
@@ -134,16 +134,16 @@ func (v *verifiedFile) readVerified(p []byte) (int, error) {
 	if err != nil && v.fs.ctx.Err() != nil { // the transfer has ended, which tells nothing about the file
 		return 0, err
 	}
-	if cause := v.differs(err); cause != nil {
-		err := changed(v.entry.path, cause)
+	if cause := v.compare(err); cause != nil {
+		err := newChangedError(v.entry.path, cause)
 		v.fs.fail(err)
 		return 0, err
 	}
 	return n, err
 }
 
-// differs tells what is wrong with the bytes read so far, after a read that returned err.
-func (v *verifiedFile) differs(err error) error {
+// compare tells what is wrong with the bytes read so far, after a read that returned err.
+func (v *verifiedFile) compare(err error) error {
 	size := v.entry.size
 	switch {
 	case v.content.n > size:

@@ -64,14 +64,14 @@ func (s *Server) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	if !ok {
 		return status.Errorf(codes.NotFound, "the build asks for a local source %q that it was not given", req.name)
 	}
-	return s.send(stream, req.name, tree, req.only())
+	return s.send(stream, req.name, tree, req.filterToApply())
 }
 
 // send streams tree and ends the stream itself when a file is not what was recorded: fsutil's receiver would wait for ever
 // for the rest of it. The sender, left behind, ends with the stream's context.
 func (s *Server) send(stream filesync.FileSync_DiffCopyServer, name string, tree *Tree, filter *fsutil.FilterOpt) error {
 	failed := make(chan error, 1)
-	sent := &sentFS{ctx: stream.Context(), tree: tree, epoch: s.Epoch, fail: func(err error) { s.fail(inSource(err, name), failed) }}
+	sent := &sentFS{ctx: stream.Context(), tree: tree, epoch: s.Epoch, fail: func(err error) { s.fail(withSource(err, name), failed) }}
 	closeRoot, err := sent.open()
 	if err != nil {
 		s.fail(fmt.Errorf("the build context cannot be opened any more: %w", err), failed)
@@ -85,7 +85,7 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, name string, tree
 	done := make(chan error, 1)
 	rescue.Go(sent.fail, func() {
 		defer closeRoot()
-		done <- fsutil.Send(stream.Context(), stream, onceJudged{FS: filtered, open: sent.Open}, nil)
+		done <- fsutil.Send(stream.Context(), stream, walkedFS{FS: filtered, open: sent.Open}, nil)
 	})
 	select {
 	case err := <-failed:
@@ -100,8 +100,8 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, name string, tree
 	}
 }
 
-// inSource notes in the error about a file in which local source it is.
-func inSource(err error, name string) error {
+// withSource notes in the error about a file in which local source it is.
+func withSource(err error, name string) error {
 	file, ok := errors.AsType[*ChangedError](err)
 	if !ok {
 		return err
@@ -111,16 +111,16 @@ func inSource(err error, name string) error {
 	return &known
 }
 
-// onceJudged opens whatever its walk took. fsutil's filter judges a path again when it opens it, by another reading of an
+// walkedFS opens whatever its walk took. fsutil's filter judges a path again when it opens it, by another reading of an
 // ignore file that leaves out a folder, takes back a file of it and leaves out the folder in other words: what was in the
 // walk is not there then, and fsutil.Send makes an empty file of it.
-type onceJudged struct {
+type walkedFS struct {
 	fsutil.FS
 	open func(path string) (io.ReadCloser, error)
 }
 
 // Open opens a file that was in the walk.
-func (o onceJudged) Open(path string) (io.ReadCloser, error) { return o.open(path) }
+func (o walkedFS) Open(path string) (io.ReadCloser, error) { return o.open(path) }
 
 func (s *sentFS) open() (closeRoot func(), err error) {
 	if s.tree.root == "" {

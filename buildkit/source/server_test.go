@@ -61,7 +61,7 @@ func receive(t *testing.T, server *Server, opt filesync.FSSendRequestOpt) (strin
 	return opt.DestDir, filesync.FSSync(ctx, connect(t, server), opt)
 }
 
-func serving(t *testing.T, dir string) *Server {
+func serverOf(t *testing.T, dir string) *Server {
 	t.Helper()
 	scanned, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err != nil {
@@ -72,13 +72,13 @@ func serving(t *testing.T, dir string) *Server {
 
 func TestServerSendsTheTreeThatWasHashed(t *testing.T) {
 	t.Parallel()
-	files := base()
+	files := baseFiles()
 	files["ünï/p%20q"] = "odd names"
-	dir := tree(t, files)
+	dir := writeTree(t, files)
 	if err := os.Chmod(filepath.Join(dir, "a.txt"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	got, err := receive(t, serving(t, dir), filesync.FSSendRequestOpt{Name: "context"})
+	got, err := receive(t, serverOf(t, dir), filesync.FSSendRequestOpt{Name: "context"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +90,8 @@ func TestServerSendsTheTreeThatWasHashed(t *testing.T) {
 // A daemon would take a part for the whole of what is there now, and remove the rest from what it keeps.
 func TestServerSendsTheWholeTreeWhateverIsAskedFor(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"a/1": "", "b/2": "", ".dockerignore": "c", "link": "->a"})
-	server := serving(t, dir)
+	dir := writeTree(t, map[string]string{"a/1": "", "b/2": "", ".dockerignore": "c", "link": "->a"})
+	server := serverOf(t, dir)
 	for _, follow := range [][]string{nil, {"link"}, {"b", "nope"}} {
 		got, err := receive(t, server, filesync.FSSendRequestOpt{Name: "context", FollowPaths: follow, ExcludePatterns: []string{"b"}})
 		if err != nil {
@@ -111,8 +111,8 @@ func TestServerSendsTheWholeTreeWhateverIsAskedFor(t *testing.T) {
 // alone is the one that is filtered: here COPY .dockerignore, a link to a file that the ignore file takes back.
 func TestServerSendsTheContentOfWhatItsFilterTakes(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{".dockerignore": "->cfg/ignore", "cfg/ignore": "cfg\n!cfg/ignore\n**/cfg\n", "cfg/other": "", "more": ""})
-	got, err := receive(t, serving(t, dir), filesync.FSSendRequestOpt{
+	dir := writeTree(t, map[string]string{".dockerignore": "->cfg/ignore", "cfg/ignore": "cfg\n!cfg/ignore\n**/cfg\n", "cfg/other": "", "more": ""})
+	got, err := receive(t, serverOf(t, dir), filesync.FSSendRequestOpt{
 		Name: "context", FollowPaths: []string{".dockerignore"}, ExcludePatterns: []string{"cfg", "!cfg/ignore", "**/cfg"}})
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestServerRefusesOtherDirectories(t *testing.T) {
 	t.Parallel()
 	// A daemon's receiver may say no more than that the stream has ended: what it was told is read here.
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "dir-name", "/etc")
-	stream, err := filesync.NewFileSyncClient(connect(t, serving(t, tree(t, base()))).Conn()).DiffCopy(ctx)
+	stream, err := filesync.NewFileSyncClient(connect(t, serverOf(t, writeTree(t, baseFiles()))).Conn()).DiffCopy(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,8 +172,8 @@ func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
 	for name, c := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := tree(t, map[string]string{"sub/big": strings.Repeat("x", size), "other": "y"})
-			server := serving(t, dir)
+			dir := writeTree(t, map[string]string{"sub/big": strings.Repeat("x", size), "other": "y"})
+			server := serverOf(t, dir)
 			if err := c.change(filepath.Join(dir, "sub", "big")); errors.Is(err, errors.ErrUnsupported) {
 				t.Skip("NOT TESTED: " + err.Error())
 			} else if err != nil {
@@ -199,7 +199,7 @@ func TestServerTellsEqualStatsApart(t *testing.T) {
 	stamp := time.Unix(499162500, 0)
 	var times []int64
 	for _, content := range []string{"AAAA", "BBBB", "AAAA"} {
-		dir := tree(t, map[string]string{"f": content})
+		dir := writeTree(t, map[string]string{"f": content})
 		if err := os.Chtimes(filepath.Join(dir, "f"), stamp, stamp); err != nil {
 			t.Fatal(err)
 		}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// collision returns two texts of one length that have one time in Files.
-func collision(t *testing.T) (one, other string) {
+// findCollision returns two texts of one length that have one time in Files.
+func findCollision(t *testing.T) (one, other string) {
 	t.Helper()
 	seen := map[int64]string{}
 	for i := range 1 << 20 {
@@ -26,34 +26,34 @@ func collision(t *testing.T) (one, other string) {
 	return "", ""
 }
 
-func only(text string) map[string]*Tree {
+func treeOf(text string) map[string]*Tree {
 	return map[string]*Tree{"context": FromFiles(map[string][]byte{"f": []byte(text)})}
 }
 
 func TestTransfersKeepTheirKey(t *testing.T) {
 	t.Parallel()
 	transfers := newTransfers(filepath.Join(t.TempDir(), "new", "folder"))
-	key := transfers.Key("base", only("1"), nil)
+	key := transfers.Key("base", treeOf("1"), nil)
 	for _, same := range []string{"1", "2", "333", "1"} {
-		if got := newTransfers(transfers.dir).Key("base", only(same), nil); got != key {
+		if got := newTransfers(transfers.dir).Key("base", treeOf(same), nil); got != key {
 			t.Errorf("with %q the key is %s and was %s", same, got, key)
 		}
 	}
-	if transfers.Key("other base", only("1"), nil) == key {
+	if transfers.Key("other base", treeOf("1"), nil) == key {
 		t.Error("two bases share a key")
 	}
 }
 
 func TestTransfersOfCollidingFilesHaveTwoKeys(t *testing.T) {
 	t.Parallel()
-	one, other := collision(t)
+	one, other := findCollision(t)
 	epoch := int64(1)
 	for name, epoch := range map[string]*int64{"as recorded": nil, "with an epoch": &epoch} {
 		transfers := newTransfers(t.TempDir())
-		first := transfers.Key("base", only(one), epoch)
-		second := transfers.Key("base", only(other), epoch)
-		again := transfers.Key("base", only(other), epoch)
-		back := transfers.Key("base", only(one), epoch)
+		first := transfers.Key("base", treeOf(one), epoch)
+		second := transfers.Key("base", treeOf(other), epoch)
+		again := transfers.Key("base", treeOf(other), epoch)
+		back := transfers.Key("base", treeOf(one), epoch)
 		if first == second || second != again || back == second || back == first {
 			t.Errorf("%s: keys %s, %s, %s, %s", name, first, second, again, back)
 		}
@@ -63,7 +63,7 @@ func TestTransfersOfCollidingFilesHaveTwoKeys(t *testing.T) {
 // What is the same in a daemon's eyes differs by its place or its mode.
 func TestTransfersTellPlacesApart(t *testing.T) {
 	t.Parallel()
-	one, other := collision(t)
+	one, other := findCollision(t)
 	transfers := newTransfers(t.TempDir())
 	both := map[string]*Tree{
 		"context":    FromFiles(map[string][]byte{"f": []byte(one), "g": []byte(other)}),
@@ -85,14 +85,14 @@ func TestTransfersThatAreDamagedBeginAnew(t *testing.T) {
 		},
 		"without secret":  func(path string) error { return os.Truncate(path, int64(len(transfersHeader)+3)) },
 		"much too long":   func(path string) error { return os.Truncate(path, 1<<40) },
-		"a link":          func(path string) error { return swap(path, func() error { return os.Symlink("/dev/zero", path) }) },
-		"a folder":        func(path string) error { return swap(path, func() error { return os.Mkdir(path, 0o700) }) },
+		"a link":          func(path string) error { return replaceWith(path, func() error { return os.Symlink("/dev/zero", path) }) },
+		"a folder":        func(path string) error { return replaceWith(path, func() error { return os.Mkdir(path, 0o700) }) },
 		"written by many": func(path string) error { return os.Chmod(path, 0o666) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			transfers := newTransfers(t.TempDir())
-			first := transfers.Key("base", only("1"), nil)
+			first := transfers.Key("base", treeOf("1"), nil)
 			files, err := filepath.Glob(filepath.Join(transfers.dir, "*"))
 			if err != nil || len(files) != 1 {
 				t.Fatal(files, err)
@@ -100,18 +100,18 @@ func TestTransfersThatAreDamagedBeginAnew(t *testing.T) {
 			if err := damage(files[0]); err != nil {
 				t.Fatal(err)
 			}
-			second := transfers.Key("base", only("1"), nil)
+			second := transfers.Key("base", treeOf("1"), nil)
 			if second == first {
 				t.Error("the key is the same")
 			}
-			if third := transfers.Key("base", only("1"), nil); (third == second) == (name == "a folder") {
+			if third := transfers.Key("base", treeOf("1"), nil); (third == second) == (name == "a folder") {
 				t.Errorf("then the key is %s after %s", third, second)
 			}
 		})
 	}
 }
 
-func swap(path string, put func() error) error {
+func replaceWith(path string, put func() error) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
@@ -121,8 +121,8 @@ func swap(path string, put func() error) error {
 func TestTransfersWithoutAFolder(t *testing.T) {
 	t.Parallel()
 	for _, transfers := range []*Transfers{nil, newTransfers("/dev/null/nowhere")} {
-		first := transfers.Key("base", only("1"), nil)
-		if transfers.Key("base", only("1"), nil) == first {
+		first := transfers.Key("base", treeOf("1"), nil)
+		if transfers.Key("base", treeOf("1"), nil) == first {
 			t.Error("a key that nothing is remembered of comes again")
 		}
 	}
@@ -139,7 +139,7 @@ func TestTransfersForgetInTheEnd(t *testing.T) {
 			files[fmt.Sprint(j)] = fmt.Appendf(nil, "%d", i)
 		}
 		keys[transfers.Key("base", map[string]*Tree{"context": FromFiles(files)}, nil)] = true
-		keys[transfers.Key("base", only(fmt.Sprint(i)), nil)] = true
+		keys[transfers.Key("base", treeOf(fmt.Sprint(i)), nil)] = true
 	}
 	if len(keys) < 2 {
 		t.Error("every record is kept")
@@ -149,17 +149,17 @@ func TestTransfersForgetInTheEnd(t *testing.T) {
 // Whatever two runs do at the same time, colliding files never get one key.
 func TestTransfersOfManyAtOnce(t *testing.T) {
 	t.Parallel()
-	one, other := collision(t)
+	one, other := findCollision(t)
 	for range 30 {
 		dir := t.TempDir()
-		newTransfers(dir).Key("base", only("there before"), nil)
+		newTransfers(dir).Key("base", treeOf("there before"), nil)
 		var mu sync.Mutex
 		contents := map[string][sha256.Size]byte{}
 		var all sync.WaitGroup
 		for i := range 8 {
 			text := []string{one, other}[i%2]
 			all.Go(func() {
-				key := newTransfers(dir).Key("base", only(text), nil)
+				key := newTransfers(dir).Key("base", treeOf(text), nil)
 				mu.Lock()
 				defer mu.Unlock()
 				sum := sha256.Sum256([]byte(text))

@@ -21,9 +21,9 @@ type Tree struct {
 	content map[string][]byte // of the files in memory
 	entries []entry           // in the order of comparePaths
 	skipped []string
-	leftOut []string
+	reservedPaths []string
 
-	digested sync.Once
+	digestOnce sync.Once
 	sum      [sha256.Size]byte // after digested
 
 	mu   sync.Mutex

@@ -40,7 +40,7 @@ func TestDirModesDifferWhenADirectoryHasAnotherMode(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := tree(t, map[string]string{"a/": "", "b/c/": "", "odd/": "", "f": ""})
+			dir := writeTree(t, map[string]string{"a/": "", "b/c/": "", "odd/": "", "f": ""})
 			if err := os.Chmod(dir+"/odd", 0o700); err != nil {
 				t.Fatal(err)
 			}

@@ -63,14 +63,14 @@ func (t *Tree) WithoutExcluded(uses []Use) *Tree {
 	}
 	m := marks{tree: t, states: make([]mark, len(t.entries))}
 	for _, u := range uses {
-		if !m.use(u) {
+		if !m.markUse(u) {
 			return t
 		}
 	}
 	if !slices.Contains(m.states, isExcluded) {
 		return t
 	}
-	m.readParents()
+	m.markParents()
 	used := &Tree{root: t.root, open: t.open, content: t.content, skipped: t.skipped}
 	for i, state := range m.states {
 		if state != isExcluded {
@@ -117,15 +117,15 @@ type marks struct {
 	states []mark
 }
 
-// use marks what a use reads and what it excludes. It returns false when that cannot be told.
-func (m *marks) use(u Use) bool {
+// markUse marks what a use reads and what it excludes. It returns false when that cannot be told.
+func (m *marks) markUse(u Use) bool {
 	filter, ok := newFilter(u)
 	if !ok {
 		return false
 	}
 	paths := []string{u.Path}
 	if u.Wildcards {
-		if paths, ok = m.matches(u.Path); !ok {
+		if paths, ok = m.matchWildcards(u.Path); !ok {
 			return false
 		}
 	}
@@ -134,7 +134,7 @@ func (m *marks) use(u Use) bool {
 		if !ok {
 			return false
 		}
-		if !m.below(target, filter) {
+		if !m.markBelow(target, filter) {
 			return false
 		}
 	}
@@ -165,8 +165,8 @@ func newFilter(u Use) (f filter, ok bool) {
 	return f, err == nil
 }
 
-// below marks what is copied from a source that links have been followed to, and what its patterns exclude.
-func (m *marks) below(target string, f filter) bool {
+// markBelow marks what is copied from a source that links have been followed to, and what its patterns exclude.
+func (m *marks) markBelow(target string, f filter) bool {
 	prefix, first := "", 0
 	if target != "" {
 		i, found := m.tree.index(target)
@@ -217,8 +217,8 @@ func (f filter) judge(path string, parent verdict) (v verdict, state mark, err e
 	return v, unmarked, nil
 }
 
-// readParents marks the directories above all that remains: they are copied with it.
-func (m *marks) readParents() {
+// markParents marks the directories above all that remains: they are copied with it.
+func (m *marks) markParents() {
 	for i, state := range m.states {
 		if state == isExcluded {
 			continue

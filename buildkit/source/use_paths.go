@@ -14,64 +14,64 @@ const linksLimit = 255
 // and with ".." in the text of a link taken lexically. It returns false where the daemon asks its kernel for what is behind
 // a link that is not followed yet, and after too many links.
 func (m *marks) resolve(name string) (resolved string, ok bool) {
-	l := links{marks: m}
+	l := linkResolver{marks: m}
 	name = path.Join("/", name)
 	for {
-		walked := l.walked
-		next := l.path(name)
+		walked := l.followed
+		next := l.followEach(name)
 		if l.failed {
 			return "", false
 		}
 		next = path.Join("/", next)
-		if walked == l.walked && next == name {
+		if walked == l.followed && next == name {
 			return strings.TrimPrefix(name, "/"), true
 		}
 		name = next
 	}
 }
 
-// links follows those in one path.
-type links struct {
+// linkResolver follows those in one path.
+type linkResolver struct {
 	*marks
-	walked int
+	followed int
 	failed bool
 }
 
-// path follows the links in each part of a path once.
-func (l *links) path(name string) string {
+// followEach follows the links in each part of a path once.
+func (l *linkResolver) followEach(name string) string {
 	if l.failed || name == "/" {
 		return name
 	}
-	dir := l.path(path.Dir(name))
-	link, isLink := l.link(path.Join("/", dir, path.Base(name)))
+	dir := l.followEach(path.Dir(name))
+	link, isLink := l.readLink(path.Join("/", dir, path.Base(name)))
 	if !isLink || path.IsAbs(link) {
 		return link
 	}
 	return path.Join(dir, link)
 }
 
-// link returns the text of a link, or the path itself of anything else.
-func (l *links) link(name string) (text string, isLink bool) {
+// readLink returns the text of a link, or the path itself of anything else.
+func (l *linkResolver) readLink(name string) (text string, isLink bool) {
 	for slash := 1; slash < len(name); slash++ { // the kernel would follow these
 		if name[slash] != '/' {
 			continue
 		}
-		if e := l.mark(name[1:slash]); e != nil && e.mode&os.ModeSymlink != 0 {
+		if e := l.markRead(name[1:slash]); e != nil && e.mode&os.ModeSymlink != 0 {
 			l.failed = true
 		}
 	}
-	e := l.mark(name[1:])
+	e := l.markRead(name[1:])
 	if e == nil || e.mode&os.ModeSymlink == 0 {
 		return name, false
 	}
-	if l.walked++; l.walked > linksLimit {
+	if l.followed++; l.followed > linksLimit {
 		l.failed = true
 	}
 	return e.link, true
 }
 
-// mark marks the entry at a path as read and returns it, nil when there is none.
-func (m *marks) mark(name string) *entry {
+// markRead marks the entry at a path as read and returns it, nil when there is none.
+func (m *marks) markRead(name string) *entry {
 	i, found := m.tree.index(name)
 	if !found {
 		return nil
@@ -80,9 +80,9 @@ func (m *marks) mark(name string) *entry {
 	return &m.tree.entries[i]
 }
 
-// matches returns the paths that a source with wildcards stands for (ResolveWildcards of fsutil): links are followed before
+// matchWildcards returns the paths that a source with wildcards stands for (ResolveWildcards of fsutil): links are followed before
 // the first wildcard, and what is below a match is no match of its own. It returns false as resolve does.
-func (m *marks) matches(pattern string) (matches []string, ok bool) {
+func (m *marks) matchWildcards(pattern string) (matches []string, ok bool) {
 	before, wild := splitWildcards(pattern)
 	if wild == "" {
 		return []string{before}, true

@@ -13,9 +13,9 @@ import (
 	"unicode/utf8"
 )
 
-// chunk is how many children of one directory are looked at in one go: enough to be worth a goroutine, few enough to share
+// chunkSize is how many children of one directory are looked at in one go: enough to be worth a goroutine, few enough to share
 // a directory of 100,000 files.
-const chunk = 256
+const chunkSize = 256
 
 // visit lists a folder, looks at its children and goes on into the folders among them.
 func (w *walk) visit(f *folder) {
@@ -24,28 +24,28 @@ func (w *walk) visit(f *folder) {
 	}
 	dir, err := openDir(w.root, w.base, f.path)
 	if err != nil {
-		w.unreadable(f, err)
+		w.failOnFolder(f, err)
 		return
 	}
-	w.watch.folder(f, dir)
-	f.reserved, f.leads = w.reserved.names[f.path], w.leadTo(f)
+	w.watch.addFolder(f, dir)
+	f.reserved, f.leadsToReserved = w.reserved.names[f.path], w.leadsToReserved(f)
 	children, err := dir.ReadDir(-1)
 	if err != nil {
 		_ = dir.Close()
-		w.unreadable(f, err)
+		w.failOnFolder(f, err)
 		return
 	}
 	slices.SortFunc(children, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
-	f.parts = make([][]found, (len(children)+chunk-1)/chunk)
-	look := w.remembered.folder(f.path)
+	f.parts = make([][]walkedChild, (len(children)+chunkSize-1)/chunkSize)
+	look := w.remembered.openFolder(f.path)
 	var group sync.WaitGroup
 	for i := range f.parts {
-		part := children[i*chunk : min(len(children), (i+1)*chunk)]
-		w.spread(&group, func() { f.parts[i] = w.look(f, dir, part, look) })
+		part := children[i*chunkSize : min(len(children), (i+1)*chunkSize)]
+		w.runTask(&group, func() { f.parts[i] = w.recordChildren(f, dir, part, look) })
 	}
 	group.Wait()
 	_ = dir.Close() // before going deeper: a deep tree must not need as many descriptors
-	w.remembered.leave(f.path, look, children)
+	w.remembered.storeFolder(f.path, look, children)
 	w.descend(f)
 }
 
@@ -55,38 +55,38 @@ func (w *walk) descend(f *folder) {
 	for _, part := range f.parts {
 		for i := range part {
 			if sub := part[i].folder; sub != nil {
-				w.spread(&group, func() { w.visit(sub) })
+				w.runTask(&group, func() { w.visit(sub) })
 			}
 		}
 	}
 	group.Wait()
 }
 
-// unreadable is no error for a folder that is not taken: BuildKit would not want it either.
-func (w *walk) unreadable(f *folder, err error) {
+// failOnFolder is no error for a folder that is not taken: BuildKit would not want it either.
+func (w *walk) failOnFolder(f *folder, err error) {
 	if f.path != "." && !f.verdict.taken && errors.Is(err, fs.ErrPermission) {
 		return
 	}
-	w.fail(at(f.path, err))
+	w.fail(withPath(f.path, err))
 }
 
-// look judges and records some children of a folder.
-func (w *walk) look(f *folder, dir *os.File, children []fs.DirEntry, known *knownFolder) []found {
+// recordChildren judges and records some children of a folder.
+func (w *walk) recordChildren(f *folder, dir *os.File, children []fs.DirEntry, known *folderCache) []walkedChild {
 	m := w.matchers.Get().(*matchers)
 	defer w.matchers.Put(m)
-	defer w.watch.settle()
-	taken := make([]found, 0, len(children))
+	defer w.watch.drainScan()
+	taken := make([]walkedChild, 0, len(children))
 	for _, child := range children {
 		if w.failure() != nil {
 			return nil
 		}
-		one, err := w.lookAt(f, dir, child, m, known)
+		one, err := w.recordChild(f, dir, child, m, known)
 		if costly, ok := errors.AsType[*patternsError](err); ok {
 			w.fail(costly)
 			return nil
 		}
 		if err != nil {
-			w.fail(at(path.Join(f.path, child.Name()), err))
+			w.fail(withPath(path.Join(f.path, child.Name()), err))
 			return nil
 		}
 		if one.taken || one.folder != nil {
@@ -96,38 +96,38 @@ func (w *walk) look(f *folder, dir *os.File, children []fs.DirEntry, known *know
 	return taken
 }
 
-// lookAt judges one child and, when it or something below it can be taken, records it.
-func (w *walk) lookAt(f *folder, dir *os.File, child fs.DirEntry, m *matchers, known *knownFolder) (found, error) {
+// recordChild judges one child and, when it or something below it can be taken, records it.
+func (w *walk) recordChild(f *folder, dir *os.File, child fs.DirEntry, m *matchers, known *folderCache) (walkedChild, error) {
 	name := path.Join(f.path, child.Name())
 	v, err := w.judge(m, name, child.IsDir(), f.verdict)
 	if err != nil || !v.taken && (!child.IsDir() || v.prune) {
-		return found{}, err
+		return walkedChild{}, err
 	}
 	if own, ok := f.reserved[child.Name()]; ok {
-		w.leaveOut(name, own)
-		return found{}, nil
+		w.addReserved(name, own)
+		return walkedChild{}, nil
 	}
-	if !sendable(child.Type()) {
-		w.skip(name)
-		return found{}, nil
+	if !canSend(child.Type()) {
+		w.addSkipped(name)
+		return walkedChild{}, nil
 	}
 	if !utf8.ValidString(name) {
-		return found{}, errors.New("the name is not UTF-8, which BuildKit cannot send: rename it or add it to .dockerignore")
+		return walkedChild{}, errors.New("the name is not UTF-8, which BuildKit cannot send: rename it or add it to .dockerignore")
 	}
 	info, err := lstat(dir, child)
 	if err != nil {
-		return found{}, err
+		return walkedChild{}, err
 	}
 	if info.links > 1 && !info.mode.IsDir() { // it may change by a name elsewhere
-		w.watch.lose()
+		w.watch.giveUp()
 	}
 	if info.mode.IsDir() {
 		if own, ok := w.reserved.ids[fileID{device: info.device, inode: info.inode}]; ok {
-			w.leaveOut(name, own)
-			return found{}, nil
+			w.addReserved(name, own)
+			return walkedChild{}, nil
 		}
 	}
-	one := found{taken: v.taken, entry: entry{path: name, mode: info.mode, mtime: time.Unix(info.mtime, 0).UnixNano()}}
+	one := walkedChild{taken: v.taken, entry: entry{path: name, mode: info.mode, mtime: time.Unix(info.mtime, 0).UnixNano()}}
 	switch {
 	case info.mode.IsDir():
 		one.folder = &folder{path: name, mtime: info.mtime, verdict: v}
@@ -144,11 +144,11 @@ func (w *walk) lookAt(f *folder, dir *os.File, child fs.DirEntry, m *matchers, k
 	return one, err
 }
 
-// sendable tells what a build context is made of. A socket would become an empty file, a device a device.
-func sendable(m fs.FileMode) bool { return m.IsRegular() || m.IsDir() || m&fs.ModeSymlink != 0 }
+// canSend tells what a build context is made of. A socket would become an empty file, a device a device.
+func canSend(m fs.FileMode) bool { return m.IsRegular() || m.IsDir() || m&fs.ModeSymlink != 0 }
 
-// at names the path of an error once, quoted where it could be misread.
-func at(name string, err error) error {
+// withPath names the path of an error once, quoted where it could be misread.
+func withPath(name string, err error) error {
 	if errors.As(err, new(*ChangedError)) {
 		return err
 	}

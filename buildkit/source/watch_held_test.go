@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func opened(t *testing.T, root string) *os.File {
+func openToWrite(t *testing.T, root string) *os.File {
 	f, err := os.OpenFile(root+"/dir/file", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -19,7 +19,7 @@ func opened(t *testing.T, root string) *os.File {
 	return f
 }
 
-func mapped(t *testing.T, f *os.File) []byte {
+func mapMemory(t *testing.T, f *os.File) []byte {
 	memory, err := unix.Mmap(int(f.Fd()), 0, 4, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
@@ -27,23 +27,23 @@ func mapped(t *testing.T, f *os.File) []byte {
 	return memory
 }
 
-// heldOpen prepare a change of dir/file by somebody who has it open.
-var heldOpen = map[string]func(t *testing.T, root string) (change func() error){
+// openFileChanges prepare a change of dir/file by somebody who has it open.
+var openFileChanges = map[string]func(t *testing.T, root string) (change func() error){
 	"written, opened before": func(t *testing.T, root string) func() error {
-		f := opened(t, root)
+		f := openToWrite(t, root)
 		return func() error { _, err := f.WriteAt([]byte("B"), 1); return err }
 	},
 	"truncated, opened before": func(t *testing.T, root string) func() error {
-		f := opened(t, root)
+		f := openToWrite(t, root)
 		return func() error { return f.Truncate(1) }
 	},
 	"mode, opened before": func(t *testing.T, root string) func() error {
-		f := opened(t, root)
+		f := openToWrite(t, root)
 		return func() error { return f.Chmod(0o600) }
 	},
 	"mapped and written": func(t *testing.T, root string) func() error {
 		return func() error {
-			memory := mapped(t, opened(t, root))
+			memory := mapMemory(t, openToWrite(t, root))
 			t.Cleanup(func() { _ = unix.Munmap(memory) })
 			memory[0] = 'B'
 			return nil
@@ -51,13 +51,13 @@ var heldOpen = map[string]func(t *testing.T, root string) (change func() error){
 	},
 	"mapped, written and unmapped": func(t *testing.T, root string) func() error {
 		return func() error {
-			memory := mapped(t, opened(t, root))
+			memory := mapMemory(t, openToWrite(t, root))
 			memory[0] = 'B'
 			return unix.Munmap(memory)
 		}
 	},
 	"written and unmapped, mapped before": func(t *testing.T, root string) func() error {
-		memory := mapped(t, opened(t, root))
+		memory := mapMemory(t, openToWrite(t, root))
 		return func() error {
 			memory[0] = 'B'
 			return unix.Munmap(memory)
@@ -69,13 +69,13 @@ var heldOpen = map[string]func(t *testing.T, root string) (change func() error){
 func TestWatchTellsOfWhatIsHeldOpen(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
-	for name, prepared := range heldOpen {
+	for name, prepared := range openFileChanges {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := ground(t)
+			root := watchedTree(t)
 			change := prepared(t, root)
-			_, watch := scanWatched(t, root, groundScope)
-			aged(t, watch, root)
+			_, watch := scanWatched(t, root, watchedScope)
+			makeOldEnough(t, watch, root)
 			if !watch.IsUnchanged() {
 				t.Fatal("told before there is one")
 			}

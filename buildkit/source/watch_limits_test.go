@@ -14,17 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const inNamespaces = "TEST_IN_NAMESPACES"
+const namespacesVariable = "TEST_IN_NAMESPACES"
 
-// apart runs a test in a process of its own, with a user namespace, whose limits are its own, and a table of mounts. It returns true there.
-func apart(t *testing.T) bool {
+// inNamespaces runs a test in a process of its own, with a user namespace, whose limits are its own, and a table of mounts. It returns true there.
+func inNamespaces(t *testing.T) bool {
 	t.Helper()
-	if os.Getenv(inNamespaces) != "" {
+	if os.Getenv(namespacesVariable) != "" {
 		return true
 	}
 	needWatch(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inNamespaces+"=1")
+	cmd.Env = append(os.Environ(), namespacesVariable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
@@ -43,7 +43,7 @@ func apart(t *testing.T) bool {
 
 // Whoever cannot watch does not share, and nothing else.
 func TestWatchWithoutMeans(t *testing.T) { //nolint:paralleltest // the limits are those of the process
-	if !apart(t) {
+	if !inNamespaces(t) {
 		return
 	}
 	for _, limit := range []struct {
@@ -54,9 +54,9 @@ func TestWatchWithoutMeans(t *testing.T) { //nolint:paralleltest // the limits a
 		if err := os.WriteFile("/proc/sys/user/"+limit.name, strconv.AppendInt(nil, int64(limit.most), 10), 0o644); err != nil {
 			t.Skip(err)
 		}
-		root := ground(t)
-		scanned, watch := scanWatched(t, root, groundScope)
-		if watch.IsUnchanged() != limit.want || scanned.Digest() != digestOf(t, root, groundScope.Excludes...) {
+		root := watchedTree(t)
+		scanned, watch := scanWatched(t, root, watchedScope)
+		if watch.IsUnchanged() != limit.want || scanned.Digest() != digestOf(t, root, watchedScope.Excludes...) {
 			t.Errorf("%s = %d: unchanged is %v", limit.name, limit.most, !limit.want)
 		}
 		watch.Close()
@@ -65,7 +65,7 @@ func TestWatchWithoutMeans(t *testing.T) { //nolint:paralleltest // the limits a
 
 // A mount changes a tree without a word.
 func TestWatchTellsOfMounts(t *testing.T) { //nolint:paralleltest // the mounts are those of the process
-	if !apart(t) {
+	if !inNamespaces(t) {
 		return
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
@@ -95,13 +95,13 @@ func TestWatchTellsOfMounts(t *testing.T) { //nolint:paralleltest // the mounts 
 		},
 	}
 	for name, c := range cases {
-		root := ground(t)
+		root := watchedTree(t)
 		if c.before != nil {
 			if err := c.before(root); err != nil {
 				t.Fatal(name, err)
 			}
 		}
-		_, watch := scanWatched(t, root, groundScope)
+		_, watch := scanWatched(t, root, watchedScope)
 		if watch.IsUnchanged() != c.watched {
 			t.Errorf("%s: watched is %v, want %v", name, !c.watched, c.watched)
 		}

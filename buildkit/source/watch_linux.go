@@ -38,27 +38,27 @@ import (
 type Watch struct {
 	queue *os.File
 	conn  syscall.RawConn // of queue
-	lost  atomic.Bool     // something changed, or cannot be watched
+	gaveUp  atomic.Bool     // something changed, or cannot be watched
 
 	path    string // of the root
 	root    os.FileInfo
 	base    *os.File // the root, during the scan
 	mounts  string
 	started time.Time
-	most    int // directories; 0 is fairShare
+	maxFolders    int // directories; 0 is fairShare
 
 	mu      sync.Mutex
-	ended   bool             // the scan, without an error
+	complete   bool             // the scan, without an error
 	folders map[int32]string // by watch
 	opened  map[string]bool  // files that somebody opened since the scan
 }
 
 const (
-	// wanted are the reports that are asked for. IN_UNMOUNT, IN_IGNORED and IN_Q_OVERFLOW come by themselves; what becomes of a
+	// watchedEvents are the reports that are asked for. IN_UNMOUNT, IN_IGNORED and IN_Q_OVERFLOW come by themselves; what becomes of a
 	// directory itself is reported by the one above it.
-	wanted = unix.IN_ONLYDIR | unix.IN_OPEN | unix.IN_MODIFY | unix.IN_ATTRIB | unix.IN_CLOSE_WRITE | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVE
-	// mostOpened bounds the files that IsUnchanged looks at.
-	mostOpened = 1000
+	watchedEvents = unix.IN_ONLYDIR | unix.IN_OPEN | unix.IN_MODIFY | unix.IN_ATTRIB | unix.IN_CLOSE_WRITE | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVE
+	// maxOpened bounds the files that IsUnchanged looks at.
+	maxOpened = 1000
 )
 
 // NewWatch returns a Watch for one Scan.
@@ -67,15 +67,15 @@ func NewWatch() *Watch { return &Watch{folders: map[int32]string{}, opened: map[
 // IsUnchanged tells whether the scan came to its end and nothing of what it recorded has changed since. True is certain but
 // for what the type says. False also means that it cannot be known; it is the answer from then on.
 func (w *Watch) IsUnchanged() bool {
-	if w == nil || w.lost.Load() {
+	if w == nil || w.gaveUp.Load() {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.ended || !w.drain(w.note) || !w.sameRoot() || !w.sameFiles() {
-		w.lost.Store(true)
+	if !w.complete || !w.drain(w.recordOpened) || !w.hasSameRoot() || !w.hasSameFiles() {
+		w.gaveUp.Store(true)
 	}
-	return !w.lost.Load()
+	return !w.gaveUp.Load()
 }
 
 // Close ends the watch.
@@ -83,7 +83,7 @@ func (w *Watch) Close() {
 	if w == nil {
 		return
 	}
-	w.lost.Store(true)
+	w.gaveUp.Store(true)
 	if w.queue != nil {
 		_ = w.queue.Close()
 	}
@@ -95,11 +95,11 @@ func (w *Watch) begin(path string, base *os.File) {
 		return
 	}
 	w.path, w.base, w.started = path, base, time.Now()
-	if w.most == 0 {
-		w.most = fairShare()
+	if w.maxFolders == 0 {
+		w.maxFolders = maxFoldersPerTree()
 	}
-	if !w.watchable() || !w.open() {
-		w.lose()
+	if !w.canWatch() || !w.open() {
+		w.giveUp()
 	}
 }
 
@@ -115,41 +115,41 @@ func (w *Watch) open() bool {
 	return unix.SetNonblock(fd, true) == nil // not before NewFile: every report would wake Go's poller
 }
 
-// folder watches a directory that is open and about to be listed. The path through the descriptor of the root leads to that
+// addFolder watches a directory that is open and about to be listed. The path through the descriptor of the root leads to that
 // very directory, unless one between them was moved: those are watched. Its own time, which was recorded while only the
 // directory above was watched, must still be true.
-func (w *Watch) folder(f *folder, dir *os.File) {
-	if w == nil || w.lost.Load() {
+func (w *Watch) addFolder(f *folder, dir *os.File) {
+	if w == nil || w.gaveUp.Load() {
 		return
 	}
 	var id int
 	var err error
 	path := "/proc/self/fd/" + strconv.Itoa(int(w.base.Fd())) + "/" + f.path
-	closed := w.conn.Control(func(fd uintptr) { id, err = unix.InotifyAddWatch(int(fd), path, wanted) })
+	closed := w.conn.Control(func(fd uintptr) { id, err = unix.InotifyAddWatch(int(fd), path, watchedEvents) })
 	var now unix.Stat_t
 	if closed != nil || err != nil || unix.Fstat(int(dir.Fd()), &now) != nil || f.path != "." && infoOf(&now).mtime != f.mtime {
-		w.lose()
+		w.giveUp()
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.folders[int32(id)] = f.path
-	if len(w.folders) > w.most {
-		w.lose()
+	if len(w.folders) > w.maxFolders {
+		w.giveUp()
 	}
 }
 
-// lose gives the tree up: it has changed or cannot be watched.
-func (w *Watch) lose() {
+// giveUp gives the tree up: it has changed or cannot be watched.
+func (w *Watch) giveUp() {
 	if w != nil {
-		w.lost.Store(true)
+		w.gaveUp.Store(true)
 	}
 }
 
-// settle keeps the queue short during the scan, which opens directories and files itself.
-func (w *Watch) settle() {
-	if w != nil && !w.lost.Load() && !w.drain(func(report) {}) {
-		w.lose()
+// drainScan keeps the queue short during the scan, which opens directories and files itself.
+func (w *Watch) drainScan() {
+	if w != nil && !w.gaveUp.Load() && !w.drain(func(event) {}) {
+		w.giveUp()
 	}
 }
 
@@ -158,45 +158,45 @@ func (w *Watch) end() {
 	if w == nil {
 		return
 	}
-	w.settle()
+	w.drainScan()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ended = true
-	if w.lost.Load() {
+	w.complete = true
+	if w.gaveUp.Load() {
 		w.Close()
 	}
 }
 
-// note remembers a file that was opened.
-func (w *Watch) note(r report) {
+// recordOpened remembers a file that was opened.
+func (w *Watch) recordOpened(r event) {
 	if r.mask&unix.IN_ISDIR == 0 {
 		w.opened[filepath.Join(w.folders[r.folder], r.name)] = true
 	}
 }
 
-// sameFiles tells whether the files that were opened are what they were. They are asked for every time: nothing tells
+// hasSameFiles tells whether the files that were opened are what they were. They are asked for every time: nothing tells
 // for certain that the last who opened one has closed it.
-func (w *Watch) sameFiles() bool {
-	if len(w.opened) > mostOpened {
+func (w *Watch) hasSameFiles() bool {
+	if len(w.opened) > maxOpened {
 		return false
 	}
 	for name := range w.opened {
 		var st unix.Stat_t
-		if unix.Lstat(filepath.Join(w.path, name), &st) != nil || st.Ctim.Nano() > w.started.Add(-racy).UnixNano() {
+		if unix.Lstat(filepath.Join(w.path, name), &st) != nil || st.Ctim.Nano() > w.started.Add(-clockSlack).UnixNano() {
 			return false
 		}
 	}
 	return true
 }
 
-// sameRoot tells whether the path of the root leads where it led, past the same mounts.
-func (w *Watch) sameRoot() bool {
+// hasSameRoot tells whether the path of the root leads where it led, past the same mounts.
+func (w *Watch) hasSameRoot() bool {
 	now, err := os.Stat(w.path)
-	return err == nil && os.SameFile(now, w.root) && mounts() == w.mounts
+	return err == nil && os.SameFile(now, w.root) && readMounts() == w.mounts
 }
 
-// fairShare is how many directories one tree may take of those that the programs of a user may watch: an eighth.
-func fairShare() int {
+// maxFoldersPerTree is how many directories one tree may take of those that the programs of a user may watch: an eighth.
+func maxFoldersPerTree() int {
 	text, _ := os.ReadFile("/proc/sys/fs/inotify/max_user_watches")
 	limit, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// meanwhile stops whoever opens or lists dir for the nth time, does something, and lets them go on. It needs the right to
+// interrupt stops whoever opens or lists dir for the nth time, does something, and lets them go on. It needs the right to
 // watch with fanotify(7).
-func meanwhile(t *testing.T, dir string, kind uint64, nth int, do func() error) {
+func interrupt(t *testing.T, dir string, kind uint64, nth int, do func() error) {
 	t.Helper()
 	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY)
 	if err != nil {
@@ -81,7 +81,7 @@ func TestWatchHoldsDuringTheScan(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := ground(t)
+			root := watchedTree(t)
 			for _, dir := range []string{"empty", "full", "dir"} {
 				if err := touch(filepath.Join(root, dir)); err != nil {
 					t.Fatal(err)
@@ -89,8 +89,8 @@ func TestWatchHoldsDuringTheScan(t *testing.T) {
 			}
 			watch := NewWatch()
 			defer watch.Close()
-			meanwhile(t, filepath.Join(root, c.dir), c.kind, c.nth, func() error { return c.do(root) })
-			held, err := Scan(t.Context(), root, groundScope, Options{Watch: watch})
+			interrupt(t, filepath.Join(root, c.dir), c.kind, c.nth, func() error { return c.do(root) })
+			held, err := Scan(t.Context(), root, watchedScope, Options{Watch: watch})
 			if err != nil {
 				t.Log(err)
 			}
@@ -102,7 +102,7 @@ func TestWatchHoldsDuringTheScan(t *testing.T) {
 			if !watch.IsUnchanged() {
 				return
 			}
-			if now, err := Scan(t.Context(), root, groundScope, Options{}); err != nil || !same(held, now) {
+			if now, err := Scan(t.Context(), root, watchedScope, Options{}); err != nil || !isEqualTree(held, now) {
 				t.Errorf("what is there now is not what is called unchanged: %v", err)
 			}
 		})

@@ -17,7 +17,7 @@ func (*Watch) IsUnchanged() bool { return false }
 func (*Watch) Close() {}
 
 func (*Watch) begin(string, *os.File)   {}
-func (*Watch) folder(*folder, *os.File) {}
-func (*Watch) lose()                    {}
-func (*Watch) settle()                  {}
+func (*Watch) addFolder(*folder, *os.File) {}
+func (*Watch) giveUp()                    {}
+func (*Watch) drainScan()                  {}
 func (*Watch) end()                     {}

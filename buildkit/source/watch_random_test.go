@@ -14,18 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// same tells whether two trees are the same to the last bit that is sent.
-func same(one, other *Tree) bool {
+// isEqualTree tells whether two trees are the same to the last bit that is sent.
+func isEqualTree(one, other *Tree) bool {
 	return slices.Equal(one.entries, other.entries) && slices.Equal(one.skipped, other.skipped)
 }
 
-// field is a directory in which things happen at random. What cannot be done is not: every step has an outcome of its own.
-type field struct {
+// randomFolder is a directory in which things happen at random. What cannot be done is not: every step has an outcome of its own.
+type randomFolder struct {
 	root   string
 	random *rand.Rand
 }
 
-func (f field) path() string {
+func (f randomFolder) path() string {
 	names := []string{"a", "b", "c", "d.log", "ignored"}
 	path := f.root
 	for range 1 + f.random.IntN(3) {
@@ -34,9 +34,9 @@ func (f field) path() string {
 	return path
 }
 
-func (f field) mode() os.FileMode { return []os.FileMode{0o600, 0o644, 0o700, 0o755}[f.random.IntN(4)] }
+func (f randomFolder) mode() os.FileMode { return []os.FileMode{0o600, 0o644, 0o700, 0o755}[f.random.IntN(4)] }
 
-func (f field) step() {
+func (f randomFolder) change() {
 	path := f.path()
 	switch f.random.IntN(16) {
 	case 0, 1:
@@ -56,7 +56,7 @@ func (f field) step() {
 	case 11:
 		_ = touch(path)
 	case 12:
-		_ = firstError(os.Rename(path, f.root+".away"), f.elsewhere())
+		_ = firstError(os.Rename(path, f.root+".away"), f.changeElsewhere())
 	case 13:
 		_ = os.Rename(f.root+".away", path)
 	case 14:
@@ -66,8 +66,8 @@ func (f field) step() {
 	}
 }
 
-// elsewhere changes what was moved away, or the root as a whole.
-func (f field) elsewhere() error {
+// changeElsewhere changes what was moved away, or the root as a whole.
+func (f randomFolder) changeElsewhere() error {
 	if f.random.IntN(2) == 0 {
 		return os.Chmod(f.root+".away", f.mode())
 	}
@@ -100,7 +100,7 @@ func TestWatchIsNeverWrong(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	f := field{root: filepath.Join(t.TempDir(), "root"), random: rand.New(rand.NewPCG(seed, seed))}
+	f := randomFolder{root: filepath.Join(t.TempDir(), "root"), random: rand.New(rand.NewPCG(seed, seed))}
 	if err := os.Mkdir(f.root, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestWatchIsNeverWrong(t *testing.T) {
 		return scanned, watch
 	}
 	for range 100 {
-		f.step()
+		f.change()
 	}
 	held, watch := scan()
 	shared, walked := 0, 0
@@ -121,12 +121,12 @@ func TestWatchIsNeverWrong(t *testing.T) {
 		}
 		steps := f.random.IntN(4)
 		for range steps {
-			f.step()
+			f.change()
 		}
 		unchanged := watch.IsUnchanged()
 		now, again := scan()
 		switch {
-		case unchanged && !same(held, now):
+		case unchanged && !isEqualTree(held, now):
 			t.Fatalf("seed %d, round %d: what is there now is not what is called unchanged", seed, round)
 		case unchanged:
 			shared++

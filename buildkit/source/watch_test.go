@@ -29,14 +29,14 @@ func scanWatched(t *testing.T, dir string, scope Scope) (*Tree, *Watch) {
 func needWatch(t *testing.T) {
 	t.Helper()
 	var system unix.Statfs_t
-	if err := unix.Statfs(os.TempDir(), &system); err != nil || !local(system) {
+	if err := unix.Statfs(os.TempDir(), &system); err != nil || !isLocal(system) {
 		t.Skipf("%s is on a file system that is not watched: set TMPDIR", os.TempDir())
 	}
 }
 
-// aged makes the watch take the files of root for old enough not to be doubted, and returns when the clock of the file system
+// makeOldEnough makes the watch take the files of root for old enough not to be doubted, and returns when the clock of the file system
 // has moved on from them.
-func aged(t *testing.T, watch *Watch, root string) {
+func makeOldEnough(t *testing.T, watch *Watch, root string) {
 	t.Helper()
 	probe, newest := filepath.Join(t.TempDir(), "probe"), time.Time{}
 	err := filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
@@ -53,7 +53,7 @@ func aged(t *testing.T, watch *Watch, root string) {
 			t.Fatal(err)
 		}
 	}
-	watch.started = newest.Add(racy)
+	watch.started = newest.Add(clockSlack)
 }
 
 func changeTime(t *testing.T, path string) time.Time {
@@ -67,8 +67,8 @@ func changeTime(t *testing.T, path string) time.Time {
 
 func touch(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) }
 
-// ground is a tree in a folder of its own, so that what is above the root can change too.
-func ground(t *testing.T) string {
+// watchedTree is a tree in a folder of its own, so that what is above the root can change too.
+func watchedTree(t *testing.T) string {
 	t.Helper()
 	files := map[string]string{}
 	for name, content := range map[string]string{
@@ -77,10 +77,10 @@ func ground(t *testing.T) string {
 	} {
 		files["above/root/"+name] = content
 	}
-	return filepath.Join(tree(t, files), "above", "root")
+	return filepath.Join(writeTree(t, files), "above", "root")
 }
 
-var groundScope = Scope{Excludes: []string{"*.log", "ignored"}}
+var watchedScope = Scope{Excludes: []string{"*.log", "ignored"}}
 
 // changes below a root, or of it, complete when they return.
 var changes = map[string]func(root string) error{
@@ -129,7 +129,7 @@ var changes = map[string]func(root string) error{
 	"a folder above it replaced": func(r string) error {
 		return firstError(os.Rename(filepath.Dir(r), filepath.Dir(r)+".out"), os.MkdirAll(r, 0o755))
 	},
-	"written through another way": func(r string) error { return throughLinks(r) },
+	"written through another way": func(r string) error { return writeThroughLink(r) },
 	"copied over by the kernel": func(r string) error {
 		return onFiles(r, func(from, to *os.File) error {
 			_, err := unix.CopyFileRange(int(from.Fd()), nil, int(to.Fd()), nil, 4, 0)
@@ -146,8 +146,8 @@ var changes = map[string]func(root string) error{
 	},
 }
 
-// throughLinks writes a file by a path that has nothing of the root in it.
-func throughLinks(root string) error {
+// writeThroughLink writes a file by a path that has nothing of the root in it.
+func writeThroughLink(root string) error {
 	way := filepath.Join(filepath.Dir(filepath.Dir(root)), "way")
 	return firstError(os.Symlink(filepath.Join(root, "dir"), way), os.WriteFile(filepath.Join(way, "file"), []byte("BBBB"), 0o644))
 }
@@ -195,9 +195,9 @@ func TestWatchTellsOfEveryChange(t *testing.T) {
 	for name, change := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := ground(t)
-			_, watch := scanWatched(t, root, groundScope)
-			aged(t, watch, root)
+			root := watchedTree(t)
+			_, watch := scanWatched(t, root, watchedScope)
+			makeOldEnough(t, watch, root)
 			for range 2 {
 				if !watch.IsUnchanged() {
 					t.Fatal("told before there is one")
@@ -219,9 +219,9 @@ func TestWatchTellsOfEveryChange(t *testing.T) {
 func TestWatchDoesNotForgetWhoOpenedAFile(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
-	root := ground(t)
-	_, watch := scanWatched(t, root, groundScope)
-	aged(t, watch, root)
+	root := watchedTree(t)
+	_, watch := scanWatched(t, root, watchedScope)
+	makeOldEnough(t, watch, root)
 	f, err := os.OpenFile(root+"/file", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -245,9 +245,9 @@ func TestWatchDoesNotForgetWhoOpenedAFile(t *testing.T) {
 func TestWatchStandsWhatIsNoChange(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
-	root := ground(t)
-	_, watch := scanWatched(t, root, groundScope)
-	aged(t, watch, root)
+	root := watchedTree(t)
+	_, watch := scanWatched(t, root, watchedScope)
+	makeOldEnough(t, watch, root)
 	_, readErr := os.ReadFile(root + "/dir/file")
 	_, linkErr := os.Readlink(root + "/link")
 	_, listErr := os.ReadDir(root + "/dir/deep")
@@ -269,11 +269,11 @@ func TestWatchStandsWhatIsNoChange(t *testing.T) {
 func TestWatchLeavesHardLinksAlone(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
-	root := ground(t)
+	root := watchedTree(t)
 	if err := errors.Join(os.Link(root+"/file", root+".hard"), os.Link(root+"/x.log", root+".log")); err != nil {
 		t.Fatal(err)
 	}
-	if _, watch := scanWatched(t, root, groundScope); watch.IsUnchanged() {
+	if _, watch := scanWatched(t, root, watchedScope); watch.IsUnchanged() {
 		t.Error("a tree with a hard link is watched")
 	}
 	if _, watch := scanWatched(t, root, Scope{Excludes: []string{"file", "ignored"}, Includes: []string{"dir"}}); !watch.IsUnchanged() {
@@ -299,10 +299,10 @@ func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	watch := NewWatch()
-	if _, err := Scan(t.Context(), ground(t), Scope{Excludes: []string{"["}}, Options{Watch: watch}); err == nil || watch.IsUnchanged() {
+	if _, err := Scan(t.Context(), watchedTree(t), Scope{Excludes: []string{"["}}, Options{Watch: watch}); err == nil || watch.IsUnchanged() {
 		t.Error("a scan that failed is unchanged")
 	}
-	_, watch = scanWatched(t, ground(t), groundScope)
+	_, watch = scanWatched(t, watchedTree(t), watchedScope)
 	watch.Close()
 	watch.Close()
 	if watch.IsUnchanged() {
@@ -317,9 +317,9 @@ func TestWatchTakesNoMoreThanItsShare(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	for most, want := range map[int]bool{5: false, 6: true} { // the root, dir, dir/deep, empty, full, pair
-		watch := &Watch{most: most, folders: map[int32]string{}, opened: map[string]bool{}}
+		watch := &Watch{maxFolders: most, folders: map[int32]string{}, opened: map[string]bool{}}
 		defer watch.Close()
-		scanned, err := Scan(t.Context(), ground(t), groundScope, Options{Watch: watch})
+		scanned, err := Scan(t.Context(), watchedTree(t), watchedScope, Options{Watch: watch})
 		if err != nil || scanned.Len() == 0 || watch.IsUnchanged() != want {
 			t.Errorf("%d watches: unchanged is %v, want %v: %v", most, !want, want, err)
 		}
