@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/distribution/reference"
 )
@@ -15,30 +14,32 @@ const ImageScheme = "docker-image://"
 
 var errHasDigest = errors.New("it names a digest already")
 
-// Bases are the images that the build of a plan begins from or copies from: canonical references, such as
-// "docker.io/library/alpine:3.20", sorted. Those that a Dockerfile names by their digest are not among them: they never move.
-// As in Predict the frontend is asked, and no network.
+// Bases returns the images that the build of a plan begins from or copies from. They are canonical references, such as
+// "docker.io/library/alpine:3.20", sorted. Images that a Dockerfile names by their digest are not among them: they
+// never move. It asks the frontend and no network, as a prediction does.
 //
-// It returns false when it cannot be sure: another frontend interprets the Dockerfile, its text is not here, or a name depends
-// on an argument that is not known yet or on the daemon's platform. The errors are those of Predict.
+// It returns false when it cannot be sure: another frontend interprets the Dockerfile, its text is not here, or a name
+// depends on an argument that is not known yet or on the daemon's platform. The errors are those of predict.
 func Bases(ctx context.Context, plan Plan) (bases []string, certain bool, err error) {
-	return plan.dryRunImages(ctx, func(g *dryGateway) map[string]bool { return g.imagesByTag })
+	return dryRunImages(ctx, plan, func(g *dryGateway) map[string]bool { return g.imagesByTag })
 }
 
-// BaseImages is Bases with the images that are named by their digest, as "docker.io/library/alpine@sha256:…". What
-// Plan.BaseDigests pins is named by that digest.
+// BaseImages does what Bases does, and adds the images that are named by their digest, as
+// "docker.io/library/alpine@sha256:…". An image that Plan.BaseDigests pins is named by that digest.
 func BaseImages(ctx context.Context, plan Plan) (images []string, certain bool, err error) {
-	return plan.dryRunImages(ctx, func(g *dryGateway) map[string]bool {
+	return dryRunImages(ctx, plan, func(g *dryGateway) map[string]bool {
 		all := maps.Clone(g.imagesByDigest)
 		for ref := range g.imagesByTag {
-			all[plan.pinnedRef(ref)] = true
+			all[pinnedRef(plan.BaseDigests, ref)] = true
 		}
 		return all
 	})
 }
 
-// dryRunImages returns what is noted in the dry runs of all targets.
-func (p Plan) dryRunImages(ctx context.Context, noted func(*dryGateway) map[string]bool) (_ []string, certain bool, _ error) {
+// dryRunImages returns what imagesOf selects in the dry runs of all targets.
+func dryRunImages(
+	ctx context.Context, p Plan, imagesOf func(*dryGateway) map[string]bool,
+) (images []string, certain bool, err error) {
 	d, err := readDefinition(ctx, p.Files)
 	if err != nil || len(d.Dockerfile) == 0 {
 		return nil, false, nil
@@ -48,17 +49,18 @@ func (p Plan) dryRunImages(ctx context.Context, noted func(*dryGateway) map[stri
 	for _, target := range p.targets() {
 		p.Target = target
 		one, other := newDryGateways(p, d)
-		if ended, err := runBoth(ctx, one, other); !ended || !maps.Equal(noted(one), noted(other)) {
+		doubt, err := runBoth(ctx, one, other)
+		if err != nil || doubt != "" || !maps.Equal(imagesOf(one), imagesOf(other)) {
 			return nil, false, err
 		}
-		maps.Copy(all, noted(one))
+		maps.Copy(all, imagesOf(one))
 	}
 	return slices.Sorted(maps.Keys(all)), true, nil
 }
 
-// pinnedRef returns what the daemon takes for a base image.
-func (p Plan) pinnedRef(ref string) string {
-	digest, ok := p.BaseDigests[ref]
+// pinnedRef returns the reference of what the daemon takes for a base image.
+func pinnedRef(digests map[string]string, ref string) string {
+	digest, ok := digests[ref]
 	named, err := reference.ParseNormalizedNamed(ref)
 	if !ok || err != nil {
 		return ref
@@ -66,32 +68,15 @@ func (p Plan) pinnedRef(ref string) string {
 	return named.Name() + "@" + digest
 }
 
-// BaseName is the canonical form of a reference to a base image. The error says what is wrong with it: it is no reference, or it
-// names a digest already.
+// BaseName returns the canonical form of a reference to a base image. The error says what is wrong with it: it is no
+// reference, or it names a digest already.
 func BaseName(ref string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return "", err
 	}
-	if _, fixed := named.(reference.Digested); fixed {
+	if _, ok := named.(reference.Digested); ok {
 		return "", errHasDigest
 	}
 	return reference.TagNameOnly(named).String(), nil
-}
-
-// recordSource remembers a source that the frontend asks for, and whether it is a base image.
-func (g *dryGateway) recordSource(source string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.transcript.WriteString(source)
-	ref, isImage := strings.CutPrefix(source, ImageScheme)
-	named, err := reference.ParseNormalizedNamed(ref)
-	if !isImage || err != nil {
-		return
-	}
-	if fixed, ok := named.(reference.Digested); ok {
-		g.imagesByDigest[named.Name()+"@"+fixed.Digest().String()] = true
-		return
-	}
-	g.imagesByTag[reference.TagNameOnly(named).String()] = true
 }

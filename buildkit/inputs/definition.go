@@ -1,7 +1,6 @@
 package inputs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,9 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
-
-	"github.com/moby/patternmatcher"
-	"github.com/moby/patternmatcher/ignorefile"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
@@ -25,15 +21,15 @@ type Definition struct {
 	Dockerfile []byte
 	Ignore     []byte            // the ignore file in force for the main context; nil when there is none
 	IgnorePath string            // where that one was found
-	Named      map[string][]byte // those of the named contexts; nil for one that has none
+	Named      map[string][]byte // ignore files of the named contexts; nil for a context that has none
 
-	linkWarnings []string // warnings about ignore files that are links to nothing that BuildKit sees
+	linkWarnings []string // about ignore files that are links to nothing that BuildKit sees
 }
 
-// readDefinition reads the texts of a plan. The main context is taken by <Dockerfile>.dockerignore or, when there is none, by
-// .dockerignore in its root; a named one by its own .dockerignore.
+// readDefinition reads the texts of a plan. The ignore file of the main context is <Dockerfile>.dockerignore or, when
+// there is none, .dockerignore in its root. That of a named context is its own .dockerignore.
 //
-// Errors are those of file.Bounds.Read.
+// Its errors are those of file.Bounds.Read.
 func readDefinition(ctx context.Context, files Files) (Definition, error) {
 	d := Definition{Name: "Dockerfile", Dockerfile: files.Inline, Named: map[string][]byte{}}
 	if files.Dockerfile != "" {
@@ -69,12 +65,12 @@ func readDefinition(ctx context.Context, files Files) (Definition, error) {
 // DockerfileText is the text of a Dockerfile and where it was found.
 type DockerfileText struct {
 	Text []byte
-	// Linked is where the file is when a link out of the build context led to it, "" otherwise. It may then be a file that
-	// whoever wrote the context cannot read: no part of the text may be shown before it proved to be a Dockerfile.
+	// Linked is where the file is when a link out of the build context led to it, "" otherwise. The author of the
+	// context may not be allowed to read such a file: show no part of the text before it proved to be a Dockerfile.
 	Linked string
 }
 
-// ReadDockerfile reads the Dockerfile of files, which has one. The errors are those of file.Bounds.Read.
+// ReadDockerfile reads the Dockerfile of files, which must name one. Its errors are those of file.Bounds.Read.
 func ReadDockerfile(ctx context.Context, files Files) (read DockerfileText, err error) {
 	f, err := files.bounds(files.Context).Open(files.Dockerfile)
 	if err != nil {
@@ -88,9 +84,11 @@ func ReadDockerfile(ctx context.Context, files Files) (read DockerfileText, err 
 	return read, err
 }
 
-// readIgnoreFile reads an ignore file of a directory that need not exist: nil then, and never nil for an empty one. Links are
-// followed as BuildKit follows them, as if the directory were the root of everything: what they leave it for is not there, of
-// which a warning is kept. A file that is there and cannot be read is an error: without it the build would take what it excludes.
+// readIgnoreFile reads an ignore file of a directory. It returns nil if there is none, and never nil for an empty one.
+//
+// Links are followed as BuildKit follows them, as if the directory were the root of everything. A link out of it leads
+// to nothing, and a warning is kept. A file that exists and cannot be read is an error: without it the build would take
+// what the file excludes.
 func (d *Definition) readIgnoreFile(ctx context.Context, files Files, dir, name string) ([]byte, error) {
 	found, err := files.openIgnoreFile(dir, name)
 	if isAbsent(err) {
@@ -105,16 +103,7 @@ func (d *Definition) readIgnoreFile(ctx context.Context, files Files, dir, name 
 	return append([]byte{}, data...), err
 }
 
-func (f Files) openIgnoreFile(dir, name string) (*os.File, error) {
-	root, err := f.open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = root.Close() }()
-	return file.Within(root, name)
-}
-
-// warnOfLink keeps a warning if an ignore file that is not there for BuildKit is a link to a place outside of its directory.
+// warnOfLink keeps a warning if an ignore file that BuildKit does not see is a link out of its directory.
 func (d *Definition) warnOfLink(dir, name string) {
 	path := filepath.Join(dir, name)
 	target, err := os.Readlink(path)
@@ -122,27 +111,28 @@ func (d *Definition) warnOfLink(dir, name string) {
 		return
 	}
 	f, err := file.Bounds{dir}.Open(path)
-	if err == nil { // an absolute path: to BuildKit that is one in the directory
+	if err == nil { // an absolute path: BuildKit takes it for a path in the directory
 		_ = f.Close()
 	}
 	if err == nil || errors.As(err, new(*file.LinkError)) {
-		d.linkWarnings = append(d.linkWarnings, fmt.Sprintf("the ignore file %s has no effect: it is a link to %q, out of %s, which BuildKit does not follow. "+
-			"Put a copy there, or give the Dockerfile an ignore file of its own (<Dockerfile>.dockerignore) inside the build context",
-			path, target, dir))
+		d.linkWarnings = append(d.linkWarnings, fmt.Sprintf("the ignore file %s has no effect: it is a link to %q, "+
+			"out of %s, which BuildKit does not follow. Put a copy there, or give the Dockerfile an ignore file of "+
+			"its own (<Dockerfile>.dockerignore) inside the build context", path, target, dir))
 	}
 }
 
-// isAbsent tells whether an error says that there is no file of that name: nothing, a folder, or a link that leads nowhere.
+// isAbsent tells whether an error says that no file has that name: nothing has it, or a folder, or a link that leads
+// nowhere.
 func isAbsent(err error) bool {
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
-	return slices.ContainsFunc([]error{syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG}, func(absent error) bool {
-		return errors.Is(err, absent)
-	})
+	return slices.ContainsFunc(absentErrors, func(absent error) bool { return errors.Is(err, absent) })
 }
 
-// Source is what the frontend works on. The text of a Dockerfile that only the daemon has is not here.
+var absentErrors = []error{syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG}
+
+// Source returns what the frontend works on. It lacks the text of a Dockerfile that only the daemon has.
 func (d Definition) Source() dockerfile.Source {
 	s := dockerfile.Source{Name: d.Name, Text: d.Dockerfile, Ignore: d.Ignore}
 	for _, ignore := range d.Named {
@@ -151,32 +141,11 @@ func (d Definition) Source() dockerfile.Source {
 	return s
 }
 
-// frontendFiles are the texts as the frontend reads them from their own local source.
+// frontendFiles returns the texts by the names under which the frontend reads them from their local source.
 func (d Definition) frontendFiles() map[string][]byte {
 	files := map[string][]byte{d.Name: d.Dockerfile}
 	if d.Ignore != nil {
 		files[d.Name+ignoreFile] = d.Ignore
 	}
 	return files
-}
-
-// patternLimit is how many patterns an ignore file may have. Each is a regular expression, and is tried on each path.
-const patternLimit = 10_000
-
-// ignorePatterns are those of the ignore file at path of a directory. The error is an *EncodingError, or tells what is wrong with a pattern.
-func ignorePatterns(ignore []byte, dir, path string) ([]string, error) {
-	list, err := ignorefile.ReadAll(bytes.NewReader(ignore))
-	if wrong := checkIgnore(ignore, list, path); wrong != nil {
-		return nil, wrong
-	}
-	if err == nil && len(list) > patternLimit {
-		err = fmt.Errorf("it has %d patterns: %d are the most. Ignore whole folders", len(list), patternLimit)
-	}
-	if err == nil {
-		_, err = patternmatcher.New(list)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ignore file of %s: %w", dir, err)
-	}
-	return list, nil
 }

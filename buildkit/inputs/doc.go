@@ -1,11 +1,14 @@
-// Package inputs tells what a build reads: it predicts, records and hashes it. It asks no daemon. To find out why an image was
-// built again, read this package and package source.
+// Package inputs predicts, records and hashes what a build reads. It asks no daemon. To find out why an image was built
+// again, read this package and package source.
 //
-//	Plan        what to build, as plain data, and the frontend's options for it  (plan.go, attrs.go)
-//	Files       where its files are, on this machine or at a URL                 (files.go, remote.go, pin.go)
-//	Definition  the texts that decide what is read: Dockerfile and ignore files  (definition.go)
-//	prediction  what the build will read, from a dry run of the frontend         (predict.go, dry_gateway.go, reads.go, uses.go)
-//	Bases       the images that it begins from                                   (bases.go)
-//	Load        all of it, recorded                                              (load.go)
-//	History     what earlier builds read, and what is different now              (history.go, changes.go)
+//	Plan         what to build, as plain data           plan.go, plan_attrs.go
+//	Files        where its files are, here or at a URL  files.go, files_remote.go
+//	Definition   Dockerfile and ignore files            definition.go, ignore_patterns.go
+//	Prediction   what the build will read               prediction.go, read_set.go, use_set.go
+//	predict      makes one by a dry run                 predict.go, dry_gateway.go, local_request.go
+//	Bases        the images that a build begins from    bases.go
+//	Load         records all of it                      load.go
+//	SharedScans  one scan for several images            shared_scans.go
+//	Inputs       what was recorded, and its hash        inputs.go, warnings.go
+//	History      what changed since an earlier build    history.go, changes.go
 package inputs

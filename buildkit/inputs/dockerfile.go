@@ -13,17 +13,17 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 )
 
-// CheckDockerfile tells what is wrong with the text of a Dockerfile without building it: its syntax, with the line, and
-// whether target is one of its stages. A Dockerfile for another frontend is that frontend's to judge.
+// CheckDockerfile finds what is wrong with the text of a Dockerfile without building it: its syntax, with the line, and
+// a target that is none of its stages. It accepts a Dockerfile for another frontend, which judges it later.
 //
-// Errors: an *EncodingError when the text cannot be parsed because it is not UTF-8; a *dockerfile.SizeError; a *TargetError;
-// what the parser says.
+// It returns an *EncodingError when the text cannot be parsed because it is not UTF-8, a *dockerfile.SizeError, a
+// *TargetError, or an error of the parser.
 func CheckDockerfile(text []byte, target string) error {
 	if marked := markedEncoding(text); marked != nil {
 		return marked
 	}
-	if _, _, _, other := parser.DetectSyntax(text); other {
-		if _, served := officialSyntax(text); !served {
+	if _, _, _, hasSyntax := parser.DetectSyntax(text); hasSyntax {
+		if _, ok := officialSyntax(text); !ok {
 			return nil
 		}
 	}
@@ -47,6 +47,7 @@ func CheckDockerfile(text []byte, target string) error {
 	return checkTarget(stages, target)
 }
 
+// checkTarget returns a *TargetError if target is neither the name nor the number of a stage.
 func checkTarget(stages []instructions.Stage, target string) error {
 	if target == "" {
 		return nil
@@ -64,7 +65,8 @@ func checkTarget(stages []instructions.Stage, target string) error {
 		}
 	}
 	if len(names) == 0 {
-		return &TargetError{fmt.Sprintf("the Dockerfile has no stage %q: its stages have no names (FROM … AS name)", target)}
+		text := fmt.Sprintf("the Dockerfile has no stage %q: its stages have no names (FROM … AS name)", target)
+		return &TargetError{text}
 	}
 	return &TargetError{fmt.Sprintf("the Dockerfile has no stage %q: it has %s", target, strings.Join(names, ", "))}
 }
@@ -74,15 +76,18 @@ type TargetError struct{ text string }
 
 func (e *TargetError) Error() string { return e.text }
 
-// explainNewerFrontend adds how a Dockerfile gets a newer frontend than this program's own, which stands in for docker/dockerfile:1: whether it asks for
-// one or has a typing error nobody can tell.
+// explainNewerFrontend adds to an error about an unknown instruction or flag how a Dockerfile gets a newer frontend
+// than this program's own. It does so only where that one stands in for docker/dockerfile:1.
+//
+// Nobody can tell whether the Dockerfile asks for a newer frontend or has a typing error.
 func explainNewerFrontend(text []byte, err error) error {
-	_, official := officialSyntax(text)
-	if !official || !strings.Contains(err.Error(), "unknown instruction: ") && !strings.Contains(err.Error(), "unknown flag: ") {
+	message := err.Error()
+	isUnknown := strings.Contains(message, "unknown instruction: ") || strings.Contains(message, "unknown flag: ")
+	if _, ok := officialSyntax(text); !ok || !isUnknown {
 		return err
 	}
-	return fmt.Errorf("%w: the Dockerfile frontend here is 1.%d; for a newer one name its version, as # syntax=docker/dockerfile:1.%d",
-		err, frontendMinor, frontendMinor+1)
+	return fmt.Errorf("%w: the Dockerfile frontend here is 1.%d; "+
+		"for a newer one name its version, as # syntax=docker/dockerfile:1.%d", err, frontendMinor, frontendMinor+1)
 }
 
 // lineOf returns the line of the Dockerfile that an error of the parser is about, 0 if it names none.
@@ -94,7 +99,7 @@ func lineOf(err error) int {
 	return located.Locations[0][0].Start.Line
 }
 
-// withLine puts the line in front, once.
+// withLine puts the line in front of an error of the parser, once.
 func withLine(err error) error {
 	line := lineOf(err)
 	if line == 0 {

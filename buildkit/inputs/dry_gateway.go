@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -20,11 +22,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// dryGateway answers the Dockerfile frontend without a daemon and notes which local sources and which images it asks for.
-// Nothing is built.
+// dryGateway answers the Dockerfile frontend without a daemon. It records which local sources and which images the
+// frontend asks for. Nothing is built.
 type dryGateway struct {
 	source    dockerfile.Source
-	planFiles Files // of the plan
+	planFiles Files
 	attrs     map[string]string
 	files     map[string]map[string][]byte // of local sources that the frontend itself reads from, by source
 	baseEnv   []string                     // of every base image
@@ -32,22 +34,28 @@ type dryGateway struct {
 
 	mu             sync.Mutex
 	requests       []localRequest
-	imagesByTag    map[string]bool // by canonical reference, without those by digest
-	imagesByDigest map[string]bool // those, without a tag
+	imagesByTag    map[string]bool // canonical references of images that are named without a digest
+	imagesByDigest map[string]bool // repository@digest of images that are named by their digest
 	transcript     bytes.Buffer    // all definitions and references, one after the other
-	hasNUL         bool            // a step has a NUL byte: see runsNUL
+	hasNUL         bool            // a step has a NUL byte: see hasNULStep
 }
 
-// NewDryGateway returns a gateway that answers the Dockerfile frontend without a daemon of that platform. Nothing is built.
+// NewDryGateway returns a gateway that answers the Dockerfile frontend without a daemon of that platform. Nothing is
+// built.
 func NewDryGateway(plan Plan, d Definition, builderPlatform string) gateway.Client {
 	return newDryGateway(plan, d, builderPlatform)
 }
 
 func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway {
-	g := &dryGateway{planFiles: plan.Files, attrs: plan.FrontendAttrs(d), platform: platforms.MustParse(builderPlatform)}
-	g.imagesByTag, g.imagesByDigest = map[string]bool{}, map[string]bool{}
-	g.files = map[string]map[string][]byte{definitionSource: d.frontendFiles(), contextSource: {}}
-	g.source = d.Source()
+	g := &dryGateway{
+		source:         d.Source(),
+		planFiles:      plan.Files,
+		attrs:          plan.FrontendAttrs(d),
+		files:          map[string]map[string][]byte{definitionSource: d.frontendFiles(), contextSource: {}},
+		platform:       platforms.MustParse(builderPlatform),
+		imagesByTag:    map[string]bool{},
+		imagesByDigest: map[string]bool{},
+	}
 	g.source.Dry = true
 	for name, ignore := range d.Named {
 		g.files[localName(name)] = map[string][]byte{}
@@ -58,7 +66,7 @@ func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway 
 	return g
 }
 
-// reads are the requests in sum.
+// reads returns what all requests read together.
 func (g *dryGateway) reads() ReadSet {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -69,7 +77,7 @@ func (g *dryGateway) reads() ReadSet {
 	return sum
 }
 
-// uses are those of the requests in sum.
+// uses returns what all requests use together.
 func (g *dryGateway) uses() useSet {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -90,15 +98,16 @@ func (g *dryGateway) nulError() *EncodingError {
 	return findWrongLine(g.source.Text, nulByte)
 }
 
-// Solve notes the local sources of a definition. The result can be read from as far as the frontend does.
-// The frontend calls it in goroutines of its own, as it does ResolveSourceMetadata.
+// Solve records the local sources of a definition. It returns a result from which the frontend can read as far as it
+// does. The frontend calls it in goroutines of its own, as it does ResolveSourceMetadata.
 func (g *dryGateway) Solve(_ context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
 	return rescue.Value(func() (*gateway.Result, error) { return g.solve(req) })
 }
 
 func (g *dryGateway) solve(req gateway.SolveRequest) (*gateway.Result, error) {
 	if req.Frontend != "" {
-		return nil, fmt.Errorf("%w: the frontend %s would interpret the Dockerfile", errUncertain, req.FrontendOpt["source"])
+		image := req.FrontendOpt["source"]
+		return nil, fmt.Errorf("%w: the frontend %s would interpret the Dockerfile", errUncertain, image)
 	}
 	requests, err := localRequests(req.Definition)
 	if err != nil {
@@ -118,27 +127,51 @@ func (g *dryGateway) solve(req gateway.SolveRequest) (*gateway.Result, error) {
 	return result, nil
 }
 
-// ResolveSourceMetadata stands in for every base image.
-func (g *dryGateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+// ResolveSourceMetadata returns a stub of a configuration for every base image.
+func (g *dryGateway) ResolveSourceMetadata(
+	_ context.Context, op *pb.SourceOp, opt sourceresolver.Opt,
+) (*sourceresolver.MetaResponse, error) {
 	return rescue.Value(func() (*sourceresolver.MetaResponse, error) { return g.baseImage(op, opt) })
 }
 
 func (g *dryGateway) baseImage(op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
 	g.recordSource(op.GetIdentifier())
-	platform := g.platform
-	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
-		platform = *opt.ImageOpt.Platform
+	image := ocispecs.Image{
+		Platform: g.platform,
+		Config:   ocispecs.ImageConfig{Env: g.baseEnv, Cmd: []string{"scan"}}, // a scanner has a command
 	}
-	config, err := json.Marshal(ocispecs.Image{Platform: platform, Config: ocispecs.ImageConfig{Env: g.baseEnv, Cmd: []string{"scan"}}}) // a scanner has a command
+	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
+		image.Platform = *opt.ImageOpt.Platform
+	}
+	config, err := json.Marshal(image)
 	if err != nil {
 		return nil, err
 	}
-	image := &sourceresolver.ResolveImageResponse{Digest: digest.FromBytes(config), Config: config}
-	return &sourceresolver.MetaResponse{Op: op, Image: image}, nil
+	resolved := &sourceresolver.ResolveImageResponse{Digest: digest.FromBytes(config), Config: config}
+	return &sourceresolver.MetaResponse{Op: op, Image: resolved}, nil
 }
 
-// ResolveImageConfig is what older frontends call.
-func (g *dryGateway) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+// recordSource records a source that the frontend asks for, and which base image it is, if it is one.
+func (g *dryGateway) recordSource(source string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.transcript.WriteString(source)
+	ref, isImage := strings.CutPrefix(source, ImageScheme)
+	named, err := reference.ParseNormalizedNamed(ref)
+	if !isImage || err != nil {
+		return
+	}
+	if digested, ok := named.(reference.Digested); ok {
+		g.imagesByDigest[named.Name()+"@"+digested.Digest().String()] = true
+		return
+	}
+	g.imagesByTag[reference.TagNameOnly(named).String()] = true
+}
+
+// ResolveImageConfig does what ResolveSourceMetadata does, for older frontends.
+func (g *dryGateway) ResolveImageConfig(
+	ctx context.Context, ref string, opt sourceresolver.Opt,
+) (string, digest.Digest, []byte, error) {
 	meta, err := g.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: ImageScheme + ref}, opt)
 	if err != nil {
 		return "", "", nil, err
@@ -146,7 +179,7 @@ func (g *dryGateway) ResolveImageConfig(ctx context.Context, ref string, opt sou
 	return ref, meta.Image.Digest, meta.Image.Config, nil
 }
 
-// BuildOpts are those of a daemon that can do everything.
+// BuildOpts returns the options of a daemon that can do everything.
 func (g *dryGateway) BuildOpts() gateway.BuildOpts {
 	return gateway.BuildOpts{
 		Opts:      g.attrs,
@@ -157,13 +190,13 @@ func (g *dryGateway) BuildOpts() gateway.BuildOpts {
 	}
 }
 
-// Inputs has none: they belong to frontends that call each other.
+// Inputs returns nothing: inputs belong to frontends that call each other.
 func (g *dryGateway) Inputs(context.Context) (map[string]llb.State, error) { return nil, nil }
 
-// NewContainer is refused: no Dockerfile needs one.
+// NewContainer refuses: no Dockerfile needs one.
 func (g *dryGateway) NewContainer(context.Context, gateway.NewContainerRequest) (gateway.Container, error) {
 	return nil, errUncertain
 }
 
-// Warn is for people who watch a build.
+// Warn drops the warning: nobody watches a dry run.
 func (g *dryGateway) Warn(context.Context, digest.Digest, string, gateway.WarnOpts) error { return nil }

@@ -12,14 +12,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// dryReference is the result of a solve that did not happen: the frontend can read the Dockerfile and ignore files from it,
-// and nothing else. What it would have to build first makes a prediction uncertain.
+// dryReference is the result of a solve that did not happen. The frontend can read the Dockerfile and ignore files from
+// it, and nothing else. Where the frontend reads what a solve would first have to build, a prediction is uncertain.
 type dryReference struct{ files map[string][]byte }
 
-// ToState is a state that nothing is known of.
+// ToState returns an empty state.
 func (r *dryReference) ToState() (llb.State, error) { return llb.Scratch(), nil }
 
-// Evaluate has nothing to do.
+// Evaluate does nothing.
 func (r *dryReference) Evaluate(context.Context) error { return nil }
 
 // ReadFile reads a Dockerfile or an ignore file.
@@ -42,7 +42,7 @@ func (r *dryReference) read(req gateway.ReadRequest) ([]byte, error) {
 	return data[from:min(len(data), from+req.Range.Length)], nil
 }
 
-// StatFile tells whether a file is there.
+// StatFile returns the size of a Dockerfile or an ignore file, and the errors of ReadFile.
 func (r *dryReference) StatFile(ctx context.Context, req gateway.StatRequest) (*fstypes.Stat, error) {
 	data, err := r.ReadFile(ctx, gateway.ReadRequest{Filename: req.Path})
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *dryReference) StatFile(ctx context.Context, req gateway.StatRequest) (*
 	return &fstypes.Stat{Path: req.Path, Size: int64(len(data)), Mode: 0o644}, nil
 }
 
-// ReadDir is refused: no Dockerfile needs it.
+// ReadDir refuses: no Dockerfile needs it.
 func (r *dryReference) ReadDir(context.Context, gateway.ReadDirRequest) ([]*fstypes.Stat, error) {
 	return nil, errUncertain
 }

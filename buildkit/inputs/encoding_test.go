@@ -25,7 +25,8 @@ func wide(text string, size int, order binary.AppendByteOrder) (encoded []byte) 
 	return encoded
 }
 
-// The encodings that Windows, editors and iconv write are known, with a mark and without. No text that can work is taken for one.
+// The encodings that Windows, editors and iconv write are known, with a mark and without. No text that can work is
+// taken for one.
 func TestWideEncoding(t *testing.T) {
 	t.Parallel()
 	orders := map[string]binary.AppendByteOrder{"LE": binary.LittleEndian, "BE": binary.BigEndian}
@@ -84,7 +85,8 @@ func TestCheckDockerfileNamesTheEncoding(t *testing.T) {
 	}
 }
 
-// Bytes that no daemon can be sent, or no kernel run, are found before a build; those that build stay as they are. X is the byte.
+// Bytes that no daemon can be sent, or no kernel run, are found before a build; those that build stay as they are. X is
+// the byte.
 func TestLoadFindsWhatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	const base = "FROM busybox AS base\n"
@@ -133,8 +135,8 @@ func TestLoadFindsWhatCannotBeSent(t *testing.T) {
 	}
 }
 
-// An ignore file of which BuildKit would understand nothing is an error that names it, if the context is read; a pattern in
-// another encoding is a warning.
+// An ignore file of which BuildKit would understand nothing is an error that names it, if the context is read; a
+// pattern in another encoding is a warning.
 func TestIgnoreFilesAreReadable(t *testing.T) {
 	t.Parallel()
 	utf16 := string(wide("*.pem\n", 2, binary.LittleEndian))

@@ -12,22 +12,24 @@ import (
 // Files names what a build reads.
 type Files struct {
 	Context    string            // directory of the main build context, or a URL; see IsRemote and LocateContext
-	Named      map[string]string // directories of the named contexts, or what IsRemoteNamed knows
+	Named      map[string]string // directories of the named contexts, or locations that IsRemoteNamed accepts
 	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
-	Inline     []byte            // nil, too, for the Dockerfile of a remote context
+	Inline     []byte            // text of the Dockerfile; nil, too, for the Dockerfile of a remote context
 	// Project is the folder that links in it and in contexts may lead into; "" is none. Where a link leads out of both,
 	// the build fails with a *file.LinkError.
 	Project string
-	// Reserved are left out of every context. A context that is one of them, or lies in one, is refused where they say so, with a
-	// *source.ReservedError.
+	// Reserved are left out of every context. A context that is one of them, or lies in one, is refused with a
+	// *source.ReservedError where they say so.
 	Reserved []source.Reserved
 }
 
 // The names of a Dockerfile that nobody named, as BuildKit looks for them.
 const defaultName, lowerName = "Dockerfile", "dockerfile"
 
-// FindDockerfile returns path or, if path ends with Dockerfile and nothing has that name, the path of the dockerfile in lower case
-// beside it. docker build has the same rule (handleLowercaseDockerfile in build/opt.go of docker/buildx).
+// FindDockerfile returns the path of the Dockerfile that path means. That is path itself, unless it ends with
+// Dockerfile and nothing has that name: then it is the dockerfile in lower case beside it, if there is one.
+//
+// docker build has the same rule (handleLowercaseDockerfile in build/opt.go of docker/buildx).
 func FindDockerfile(path string) string {
 	if !strings.HasSuffix(path, defaultName) || filepath.Base(path) != defaultName || fileExists(path) {
 		return path
@@ -57,12 +59,7 @@ func (f Files) bounds(context string) file.Bounds {
 	return folders
 }
 
-// open opens the directory of a context. The errors are those of file.Bounds.OpenRoot.
-func (f Files) open(context string) (*os.Root, error) {
-	return f.ProjectBounds().OpenRoot(context)
-}
-
-// CheckContext returns nil if the directory of a context can be opened, or the error of file.Bounds.OpenRoot.
+// CheckContext opens the directory of a context and closes it. It returns the error of file.Bounds.OpenRoot.
 func (f Files) CheckContext(dir string) error {
 	root, err := f.open(dir)
 	if err != nil {
@@ -71,8 +68,36 @@ func (f Files) CheckContext(dir string) error {
 	return root.Close()
 }
 
+// open opens the directory of a context. Its errors are those of file.Bounds.OpenRoot.
+func (f Files) open(dir string) (*os.Root, error) {
+	return f.ProjectBounds().OpenRoot(dir)
+}
+
+// openIgnoreFile opens an ignore file of a directory. It follows links as if the directory were the root of everything.
+func (f Files) openIgnoreFile(dir, name string) (*os.File, error) {
+	root, err := f.open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	return file.Within(root, name)
+}
+
+// HasNamed tells whether a named context stands in for an image.
+func (f Files) HasNamed(ref string) bool {
+	for name := range f.Named {
+		if contextName(name) == contextName(ref) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasLocalDockerfile tells whether the Dockerfile comes from this machine.
+func (f Files) hasLocalDockerfile() bool { return f.Dockerfile != "" || f.Inline != nil }
+
 // containsFile tells whether the main context is on this machine and has the file at a path without links in it.
-func (f Files) containsFile(place string) bool {
+func (f Files) containsFile(path string) bool {
 	if IsRemote(f.Context) {
 		return false
 	}
@@ -83,6 +108,18 @@ func (f Files) containsFile(place string) bool {
 	if err != nil {
 		return false
 	}
-	inside, err := filepath.Rel(dir, place)
+	inside, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(inside)
+}
+
+// displayPath returns a path as a person knows it: from the root of the main context if the file is in it, with
+// slashes.
+func (f Files) displayPath(path string) string {
+	if dir, err := filepath.Abs(f.Context); err == nil && !IsRemote(f.Context) {
+		abs, _ := filepath.Abs(path) // the working directory is there: it was a moment ago
+		if inside, err := filepath.Rel(dir, abs); err == nil && filepath.IsLocal(inside) {
+			return filepath.ToSlash(inside)
+		}
+	}
+	return filepath.ToSlash(path)
 }

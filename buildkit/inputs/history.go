@@ -14,22 +14,24 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// Bounds of the history: builds that are remembered, bytes of all of them and of one.
+// Bounds of the history: how many builds it remembers, and how many bytes all of them and one of them may take.
 const (
 	maxHistoryBuilds = 2000
 	maxHistoryBytes  = 256 << 20
 	maxEntryBytes    = 32 << 20
 )
 
-// History remembers on this machine what builds read, so that a later preview can tell what changed. It is for people only:
-// nothing depends on it, what is damaged or missing in it is not told, and what cannot be written is not remembered. A nil
-// History remembers nothing, and neither does one whose folder other users may write to.
+// History remembers on this machine what builds read, so that a later preview can tell what changed. A nil History
+// remembers nothing, and neither does one whose folder other users may write to.
+//
+// It is for people only: nothing depends on it. It skips without an error what is damaged or missing in it, and what it
+// cannot write.
 type History struct{ dir string }
 
-// newHistory keeps its files in dir, which is made with mode 0700.
+// newHistory returns a history that keeps its files in dir, which it makes with mode 0700.
 func newHistory(dir string) *History { return &History{dir: dir} }
 
-// UserHistory is the one in the user's cache folder; nil when the user has none.
+// UserHistory returns the history in the user's cache folder, nil when the user has none.
 func UserHistory() *History {
 	base, err := private.CacheFolder()
 	if err != nil {
@@ -38,20 +40,13 @@ func UserHistory() *History {
 	return newHistory(filepath.Join(base, "history"))
 }
 
-// Remember keeps what the inputs with this hash are.
+// Remember writes down what the inputs with this hash are.
 func (h *History) Remember(hash string, in *Inputs) {
 	if h == nil || !isHash(hash) {
 		return
 	}
-	var data bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&data, gzip.BestSpeed) // the level is a known one
-	known := in.sections()
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		for _, text := range [][]byte{[]byte(name), known[name]} {
-			_, _ = z.Write(append(binary.AppendUvarint(nil, uint64(len(text))), text...)) // a buffer does not fail
-		}
-	}
-	if z.Close() != nil || data.Len() > maxEntryBytes {
+	data, err := encodeSections(historySections(in))
+	if err != nil || len(data) > maxEntryBytes {
 		return
 	}
 	dir, err := private.Open(h.dir)
@@ -59,10 +54,11 @@ func (h *History) Remember(hash string, in *Inputs) {
 		return
 	}
 	defer func() { _ = dir.Close() }()
-	_ = dir.Write(hash, data.Bytes())
+	_ = dir.Write(hash, data)
 	source.KeepNewest(dir, maxHistoryBuilds, maxHistoryBytes)
 }
 
+// recall returns the sections of the inputs that had the hash, nil if they are not known.
 func (h *History) recall(hash string) map[string][]byte {
 	if h == nil || !isHash(hash) {
 		return nil
@@ -88,9 +84,22 @@ func (h *History) recall(hash string) map[string][]byte {
 	return decodeSections(data)
 }
 
-// decodeSections are names and listings in turn; nil when data is not that.
+// encodeSections returns names and listings in turn, each behind its length, compressed.
+func encodeSections(sections map[string][]byte) ([]byte, error) {
+	var data bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&data, gzip.BestSpeed) // the level is a known one
+	for _, name := range slices.Sorted(maps.Keys(sections)) {
+		for _, text := range [][]byte{[]byte(name), sections[name]} {
+			_, _ = z.Write(append(binary.AppendUvarint(nil, uint64(len(text))), text...)) // a buffer does not fail
+		}
+	}
+	err := z.Close()
+	return data.Bytes(), err
+}
+
+// decodeSections reads what encodeSections wrote, without the compression. It returns nil when data is anything else.
 func decodeSections(data []byte) map[string][]byte {
-	found, name := map[string][]byte{}, ""
+	sections, name := map[string][]byte{}, ""
 	for i := 0; len(data) > 0; i++ {
 		n, size := binary.Uvarint(data)
 		if size <= 0 || n > uint64(len(data)-size) {
@@ -101,13 +110,13 @@ func decodeSections(data []byte) map[string][]byte {
 		if i%2 == 0 {
 			name = string(text)
 		} else {
-			found[name] = text
+			sections[name] = text
 		}
 	}
-	return found
+	return sections
 }
 
-// isHash keeps hashes that a user gave by hand out of file names.
+// isHash tells whether s is a hash of inputs. It keeps a hash that a user made up out of file names.
 func isHash(s string) bool {
 	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Another user who could write into the history's folder has put links where builds will be remembered, or owns the folder.
+// Another user who could write into the history's folder has put links where builds will be remembered, or owns the
+// folder.
 func TestHistoryFollowsNoPlantedLink(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

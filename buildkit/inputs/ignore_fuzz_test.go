@@ -9,7 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// Whatever an ignore file says, the context is recorded without the canary that it leaves out, or the error names the file.
+// Whatever an ignore file says, the context is recorded without the canary that it leaves out, or the error names the
+// file.
 func FuzzIgnoreFile(f *testing.F) {
 	for _, seed := range []string{
 		"", "*\n!f", "**/f\n", "\xef\xbb\xbf# comment\n/f", "!", "[", "\\", "a/../..", "/\n//\n!/", "**\n!**/d\n", "f\x00g", "{a,b}", "[^a]*", "d/**/\n",

@@ -12,7 +12,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// Whatever a build reads by itself, a link leads it out of neither the context nor the project, and the error names the link.
+// Whatever a build reads by itself, a link leads it out of neither the context nor the project, and the error names the
+// link.
 func TestLoadFollowsNoLinkOutOfContextAndProject(t *testing.T) {
 	t.Parallel()
 	links := map[string]string{
@@ -52,7 +53,8 @@ func TestLoadFollowsNoLinkOutOfContextAndProject(t *testing.T) {
 	}
 }
 
-// An ignore file that is a link out of its folder is not there, as for BuildKit, and a warning says so. It is not even read.
+// An ignore file that is a link out of its folder is not there, as for BuildKit, and a warning says so. It is not even
+// read.
 func TestIgnoreFilesThatAreLinksOutOfTheirFolder(t *testing.T) {
 	t.Parallel()
 	for _, link := range []string{"p/app/.dockerignore", "p/app/Dockerfile.dockerignore", "p/lib/.dockerignore"} {

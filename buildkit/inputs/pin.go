@@ -18,14 +18,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
-// pinTimeout bounds the question to a git server.
+// pinTimeout limits how long a git server may take to answer.
 const pinTimeout = 30 * time.Second
 
-// Pin replaces the branches and tags of git contexts by the commits behind them, which it asks the git servers for, by the
-// git program and the user's own configuration. Everything else stays as it is.
+// pinFiles replaces the branches and tags of git contexts by the commits behind them. It asks the git servers, through
+// the git program with the user's own configuration. Everything else stays as it is.
 //
-// Errors name the location: it cannot be reached, or has no such branch or tag.
-func (f Files) Pin(ctx context.Context) (Files, error) {
+// Its errors name the location: the server cannot be reached, or has no such branch or tag.
+func pinFiles(ctx context.Context, f Files) (Files, error) {
 	pinned := f
 	pinned.Named = maps.Clone(f.Named)
 	var err error
@@ -45,8 +45,10 @@ func (f Files) Pin(ctx context.Context) (Files, error) {
 	return pinned, nil
 }
 
+// commitID matches a commit by its full hash.
 var commitID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
+// pin returns a location with the commit in place of a branch or tag. What is no git repository stays as it is.
 func pin(ctx context.Context, location string) (string, error) {
 	git, isGit, err := dfgitutil.ParseGitRef(location)
 	if err != nil || !isGit || commitID.MatchString(git.Ref) || git.Checksum != "" {
@@ -66,23 +68,7 @@ func pin(ctx context.Context, location string) (string, error) {
 	return repository + "#" + found, nil
 }
 
-// gitLogin takes the login out of a git URL and returns it as variables of git's environment, which no other user of the
-// machine can read, unlike arguments. They come after the configuration in such variables that the environment has already.
-func gitLogin(remote string) (plain string, variables []string) {
-	plain, user, found := login.Split(remote)
-	who := login.Parse(user)
-	if !found || !who.HasPassword || strings.HasPrefix(plain, "ssh://") {
-		return plain, nil
-	}
-	count, _ := strconv.Atoi(os.Getenv("GIT_CONFIG_COUNT"))
-	return plain, []string{
-		fmt.Sprintf("GIT_CONFIG_COUNT=%d", count+1),
-		fmt.Sprintf("GIT_CONFIG_KEY_%d=http.%s.extraHeader", count, plain),
-		fmt.Sprintf("GIT_CONFIG_VALUE_%d=Authorization: %s", count, who.Basic()),
-	}
-}
-
-// lsRemote is the commit behind a branch or tag, or behind HEAD when ref is "".
+// lsRemote asks a git server for the commit behind a branch or tag, or behind HEAD when ref is "".
 func lsRemote(ctx context.Context, remote, ref string) (string, error) {
 	remote, auth := gitLogin(remote)
 	ctx, stop := context.WithTimeoutCause(ctx, pinTimeout, fmt.Errorf("git did not answer within %s", pinTimeout))
@@ -98,16 +84,35 @@ func lsRemote(ctx context.Context, remote, ref string) (string, error) {
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case errors.Is(err, subprocess.ErrLimit):
-		return "", fmt.Errorf("git ls-remote: %w; that is no list of branches and tags: check the server and the git program",
-			err)
+		return "", fmt.Errorf("git ls-remote: %w; that is no list of branches and tags: "+
+			"check the server and the git program", err)
 	case err != nil:
 		return "", fmt.Errorf("git ls-remote: %w: %s", err, login.Hide(strings.TrimSpace(string(complaint))))
 	}
 	return commitOf(out, ref)
 }
 
-// refNames are the full names that a branch or tag may have, in the order in which they count. A tag that is an object of
-// its own is followed to its commit. Git is asked for no others: a large repository has more of them than we read.
+// gitLogin takes the login out of a git URL and returns it as variables of git's environment. Other users of the
+// machine cannot read them, unlike arguments. Their numbers follow those of the configuration that the environment
+// holds already.
+func gitLogin(remote string) (plain string, variables []string) {
+	plain, user, found := login.Split(remote)
+	who := login.Parse(user)
+	if !found || !who.HasPassword || strings.HasPrefix(plain, "ssh://") {
+		return plain, nil
+	}
+	count, _ := strconv.Atoi(os.Getenv("GIT_CONFIG_COUNT"))
+	return plain, []string{
+		fmt.Sprintf("GIT_CONFIG_COUNT=%d", count+1),
+		fmt.Sprintf("GIT_CONFIG_KEY_%d=http.%s.extraHeader", count, plain),
+		fmt.Sprintf("GIT_CONFIG_VALUE_%d=Authorization: %s", count, who.Basic()),
+	}
+}
+
+// refNames returns the full names that a branch or tag may have, in the order in which they count. The name with "^{}"
+// follows an annotated tag to its commit.
+//
+// Git is asked for no other names: a large repository has more of them than we read.
 func refNames(ref string) []string {
 	names := []string{"refs/heads/" + ref, "refs/tags/" + ref + "^{}", "refs/tags/" + ref}
 	if ref == "HEAD" || strings.HasPrefix(ref, "refs/") {

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// TestPinFindsTheCommit: branches, tags, tags that are objects of their own, and full names, in a repository with more names than we read.
+// TestPinFindsTheCommit: branches, tags, tags that are objects of their own, and full names, in a repository with more
+// names than we read.
 func TestPinFindsTheCommit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

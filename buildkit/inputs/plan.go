@@ -3,29 +3,36 @@ package inputs
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 // Plan says what to build, as plain data. Building an equal plan from equal inputs again gives the same image.
 type Plan struct {
-	Files        Files
-	WatchAll     bool              // hash and send whole contexts, not only what the Dockerfile reads from them
-	Pull         bool              // look again for what names stand for: the commit behind a branch or tag of a git context
-	Platforms    []string          // normalized, as "linux/arm64"; none: the daemon's own
-	Target       string            // stage to build; "": the last one
-	BuildArgs    map[string]string // ARG values
-	Labels       map[string]string
-	Annotations  map[string]string // of the manifests, and of the index when there is one
-	TestTargets  []string          // stages that are built to their end before the image; one that fails fails the build
-	Network      string            // of steps: "host", "none" or, "", the daemon's default
-	Hosts        []Host            // that steps know beside those of DNS
-	NoCache      bool              // run every step again
-	Epoch        *int64            // seconds since 1970 that every time in the image is at most; nil: the times as they are
-	Provenance   string            // attestation of how the image was made: "min", "max" or, "", none
-	SBOM         string            // reference of the image that lists what is in the image; "": no such list
-	ImageAttrs   map[string]string // options of BuildKit's image exporter that replace ours, such as "compression"
-	BaseDigests  map[string]string // canonical reference of a base image → the digest to build with, whatever the tag holds
-	Repositories []string          // "host/path": pushed by digest to each; none: the image stays with the daemon
-	Insecure     []string          // those of Repositories that are pushed to over plain http or to whoever answers
+	Files       Files
+	WatchAll    bool              // hash and send whole contexts, not only what the Dockerfile reads from them
+	Pull        bool              // ask again what names stand for: the commit behind a branch or tag of a git context
+	Platforms   []string          // normalized, as "linux/arm64"; none: the daemon's own
+	Target      string            // stage to build; "": the last one
+	BuildArgs   map[string]string // ARG values
+	Labels      map[string]string
+	Annotations map[string]string // of the manifests, and of the index when there is one
+	TestTargets []string          // stages that are built to their end before the image; one that fails fails the build
+	Network     string            // of steps: "host", "none" or, "", the daemon's default
+	Hosts       []Host            // that steps know beside those of DNS
+	NoCache     bool              // run every step again
+	Epoch       *int64            // upper bound of every time in the image, seconds since 1970; nil: no bound
+	Provenance  string            // attestation of how the image was made: "min", "max" or, "", none
+	SBOM        string            // reference of the image that lists what is in the image; "": no such list
+	ImageAttrs  map[string]string // options of BuildKit's image exporter that replace ours, such as "compression"
+
+	// BaseDigests maps the canonical reference of a base image to the digest to build with, whatever the tag holds.
+	BaseDigests map[string]string
+
+	// Repositories are "host/path": the image is pushed by digest to each. If there is none, the image stays with the
+	// daemon.
+	Repositories []string
+	// Insecure are those of Repositories that are pushed to over plain http, or without a check of who answers.
+	Insecure []string
 
 	// WithoutImage: all steps run, but no image is made of them. Exports get what they ask for.
 	WithoutImage bool
@@ -40,14 +47,34 @@ type Host struct {
 	IP   netip.Addr
 }
 
-// hasAttestations tells whether the image comes with attestations: it is then an index, whatever the number of platforms, and no two
-// builds have the same digest.
+// Build arguments that BuildKit acts on, whether a Dockerfile declares them or not; see syntaxArg.
+const (
+	inlineCacheArg   = "BUILDKIT_INLINE_CACHE"
+	multiPlatformArg = "BUILDKIT_MULTI_PLATFORM"
+)
+
+// IsIndex tells whether the image is an index (manifest list).
+func (p Plan) IsIndex() bool {
+	return len(p.Platforms) > 1 || p.hasAttestations() || p.isTrueArg(multiPlatformArg)
+}
+
+// HasInlineCache tells whether the image is to hold its own build cache: BUILDKIT_INLINE_CACHE.
+func (p Plan) HasInlineCache() bool { return p.isTrueArg(inlineCacheArg) }
+
+// hasAttestations tells whether the image comes with attestations. Such an image is an index, whatever the number of
+// platforms, and no two builds have the same digest.
 func (p Plan) hasAttestations() bool { return p.Provenance != "" || p.SBOM != "" }
 
-// targets are the stages that are built: the tests, then the image.
+// isTrueArg tells whether a build argument is true. A value that is no boolean counts as false.
+func (p Plan) isTrueArg(name string) bool {
+	on, err := strconv.ParseBool(p.BuildArgs[name])
+	return err == nil && on
+}
+
+// targets returns the stages that are built: the tests, then the image.
 func (p Plan) targets() []string { return append(slices.Clone(p.TestTargets), p.Target) }
 
-// testPlans are the same plan for each of the stages that are tests: they are not scanned.
+// testPlans returns a plan for each stage that is a test. Such a plan has no SBOM, because nothing scans a test.
 func (p Plan) testPlans() []Plan {
 	var all []Plan
 	for _, p.Target = range p.TestTargets {
@@ -56,12 +83,3 @@ func (p Plan) testPlans() []Plan {
 	}
 	return all
 }
-
-// Names of local sources, by which the frontend asks for them.
-const (
-	contextSource    = "context"
-	definitionSource = "dockerfile"
-)
-
-// localName is the local source of a named context. The prefix keeps a context called "dockerfile" apart from the Dockerfile.
-func localName(name string) string { return "named-" + name }

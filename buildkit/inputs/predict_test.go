@@ -14,11 +14,11 @@ func predicted(t *testing.T, plan Plan, dockerfile string) string {
 	for name := range plan.Files.Named {
 		d.Named[name] = nil
 	}
-	p, certain, err := predict(t.Context(), plan, d)
+	p, err := predict(t.Context(), plan, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !certain {
+	if p.doubt != "" {
 		return "?"
 	}
 	var sources []string
@@ -38,9 +38,9 @@ var libContext = map[string]string{"lib": "/nowhere"}
 
 var fetchedContexts = map[string]string{"img": "docker-image://example.com/i:1", "git": "https://example.com/g.git", "none": "docker-image://scratch"}
 
-// Where several base images would be resolved side by side the stages begin with scratch: BuildKit's frontend then writes a
-// flag of its cache without a lock (frontend/dockerfile/builder/resolvecache.go), always the same value, which the race
-// detector minds.
+// Where several base images would be resolved side by side the stages begin with scratch: BuildKit's frontend then
+// writes a flag of its cache without a lock (frontend/dockerfile/builder/resolvecache.go), always the same value, which
+// the race detector minds.
 var predictions = map[string]struct {
 	dockerfile string
 	plan       Plan
@@ -121,8 +121,8 @@ func TestPredict(t *testing.T) {
 func BenchmarkPredict(b *testing.B) {
 	d := Definition{Name: "Dockerfile", Dockerfile: []byte("FROM b AS build\nCOPY go.mod *.go ./\nRUN go build\nFROM b\nCOPY --from=build /x /x\nCOPY etc /etc")}
 	for b.Loop() {
-		if _, ok, _ := predict(b.Context(), Plan{}, d); !ok {
-			b.Fatal("uncertain")
+		if p, err := predict(b.Context(), Plan{}, d); p.doubt != "" || err != nil {
+			b.Fatal(p.doubt, err)
 		}
 	}
 }

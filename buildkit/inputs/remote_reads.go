@@ -3,7 +3,6 @@ package inputs
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,15 +11,15 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
-// remoteReads are the local sources among Files.remotes that the build may take something from. The main context always is: what it is
-// may be for an ONBUILD of a base image to say. A named one is when the frontend asks for it, which is seen by asking for each in
-// a place where nothing else is.
+// predictRemotes returns the local sources among Files.Remotes from which the build may take something. It returns why
+// it is in doubt, "" if it is not.
 //
-// It returns false when it cannot be sure.
-func (p Plan) remoteReads(ctx context.Context, d Definition) (sources []string, certain bool, err error) {
+// The main context always counts, because an ONBUILD of a base image may read it. A named one counts if a dry run asks
+// for it; to see that, each is given a unique placeholder for its location.
+func predictRemotes(ctx context.Context, p Plan, d Definition) (sources []string, doubt string, err error) {
 	all := slices.Sorted(maps.Keys(p.Files.Remotes()))
 	if !slices.ContainsFunc(all, isNamedSource) || basesVary(d.Dockerfile) {
-		return all, true, nil
+		return all, "", nil
 	}
 	p.Files.Named = maps.Clone(p.Files.Named)
 	for name, location := range p.Files.Named {
@@ -29,58 +28,25 @@ func (p Plan) remoteReads(ctx context.Context, d Definition) (sources []string, 
 		}
 	}
 	one, other := newDryGateways(p, d)
-	if ended, err := runBoth(ctx, one, other); !ended {
-		return nil, false, err
+	if doubt, err := runBoth(ctx, one, other); doubt != "" || err != nil {
+		return nil, doubt, err
 	}
+	asked := slices.Concat(one.transcript.Bytes(), other.transcript.Bytes())
 	return slices.DeleteFunc(all, func(source string) bool {
-		name, named := strings.CutPrefix(source, localName(""))
-		place := []byte(placeholderImage(name))
-		return named && !bytes.Contains(one.transcript.Bytes(), place) && !bytes.Contains(other.transcript.Bytes(), place)
-	}), true, nil
+		name, isNamed := strings.CutPrefix(source, localName(""))
+		return isNamed && !bytes.Contains(asked, []byte(placeholderImage(name)))
+	}), "", nil
 }
 
-func isNamedSource(source string) bool { return strings.HasPrefix(source, localName("")) }
-
-// basesVary tells whether a stage is named by a variable: which one it is may depend on the daemon's platform, of which there are more
-// than a prediction tries.
+// basesVary tells whether a variable names the base of a stage. Which base that is may depend on the daemon's platform,
+// and there are more platforms than a prediction tries.
 func basesVary(dockerfile []byte) bool {
 	parsed, err := parser.Parse(bytes.NewReader(dockerfile))
 	if err != nil {
 		return true
 	}
 	stages, _, err := instructions.Parse(parsed.AST, nil)
-	return err != nil || slices.ContainsFunc(stages, func(s instructions.Stage) bool { return strings.Contains(s.BaseName, "$") })
-}
-
-// placeholderImage is the location of an image that no Dockerfile names. No place is the beginning of another.
-func placeholderImage(name string) string { return ImageScheme + fmt.Sprintf("x%x.invalid/x", name) }
-
-// HideUnread returns the options with the named contexts that were not hashed out of reach: an ONBUILD of a base image could ask for
-// them. Those on this machine are nowhere to be had but from us.
-func (p Prediction) HideUnread(options map[string]string) map[string]string {
-	if p.Reads == nil {
-		return options
-	}
-	hashed := map[string]bool{}
-	for source := range p.Reads {
-		name, _ := strings.CutPrefix(source, localName(""))
-		hashed[contextName(name)] = true
-	}
-	options = maps.Clone(options)
-	for key, location := range options {
-		if name, ok := strings.CutPrefix(key, "context:"); ok && IsRemoteNamed(location) && !hashed[name] {
-			options[key] = placeholderImage(name)
-		}
-	}
-	return options
-}
-
-// CheckHidden returns an *UnhashedError if ref is that of a named context that HideUnread put out of reach.
-func CheckHidden(options map[string]string, ref string) error {
-	for key := range options {
-		if name, ok := strings.CutPrefix(key, "context:"); ok && strings.HasPrefix(ImageScheme+ref, placeholderImage(name)) {
-			return &UnhashedError{Source: localName(name), Path: "."}
-		}
-	}
-	return nil
+	return err != nil || slices.ContainsFunc(stages, func(s instructions.Stage) bool {
+		return strings.Contains(s.BaseName, "$")
+	})
 }

@@ -11,9 +11,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// sharedKey is the base of the key that tells a daemon which earlier transfer to compare a new one with: the one of the same
-// scopes of the same directories of the same machine, in which no directory had another mode (see Tree.DirModes). With an
-// empty key it would take another project's. Lists have their lengths in front, so that no two scopes have one key.
+// sharedKey is the base of the key that tells a daemon which earlier transfer to compare a new one with: the one of the
+// same scopes of the same directories of the same machine, in which no directory had another mode (see Tree.DirModes).
+// With an empty key it would take another project's. Lists have their lengths in front, so that no two scopes have one
+// key.
 type sharedKey struct{ fields [][]byte }
 
 func newSharedKey() *sharedKey {
@@ -21,21 +22,24 @@ func newSharedKey() *sharedKey {
 	return &sharedKey{fields: [][]byte{[]byte(host)}}
 }
 
+// add makes a context and the part of it that is read part of the key.
 func (k *sharedKey) add(c localContext, scope source.Scope) {
 	dir := c.dir
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	part := "whole"
+	includes := "whole"
 	if scope.Includes != nil {
-		part = strconv.Itoa(len(scope.Includes))
+		includes = strconv.Itoa(len(scope.Includes))
 	}
-	without := strconv.Itoa(len(scope.Excludes))
-	for _, text := range slices.Concat([]string{c.name, dir, part}, scope.Includes, []string{without}, scope.Excludes) {
+	excludes := strconv.Itoa(len(scope.Excludes))
+	texts := slices.Concat([]string{c.name, dir, includes}, scope.Includes, []string{excludes}, scope.Excludes)
+	for _, text := range texts {
 		k.fields = append(k.fields, []byte(text))
 	}
 }
 
+// String returns the digest of the fields.
 func (k *sharedKey) String() string {
 	h := sha256.New()
 	for _, f := range k.fields {

@@ -1,11 +1,14 @@
 package inputs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,7 +27,8 @@ func requireWatch(t *testing.T) {
 	}
 }
 
-// contextOf is a context that has its Dockerfile elsewhere: every Load reads that, and young files that are read are doubted.
+// contextOf is a context that has its Dockerfile elsewhere: every Load reads that, and young files that are read are
+// doubted.
 func contextOf(t *testing.T, files map[string]string) Files {
 	t.Helper()
 	dir := t.TempDir()
@@ -209,5 +213,29 @@ func TestOldWalksAreDropped(t *testing.T) {
 	}
 	if loadTree(t, &scans, plans[0]) != trees[0] || loadTree(t, &scans, plans[1]) == trees[1] {
 		t.Error("it is not the one that was asked for longest ago that went")
+	}
+}
+
+// The log says why whole contexts are hashed and whether a scan is shared, and quotes no file.
+func TestLogOfSharedScans(t *testing.T) {
+	t.Parallel()
+	for dockerfile, reason := range map[string]string{
+		"FROM scratch\nCOPY . /\n":                                    "",
+		"# syntax=example.com/mine\nFROM s3cret\n":                    "uncertain: the frontend example.com/mine would interpret the Dockerfile",
+		"FROM b\nCOPY $s3cret /\n":                                    readsDoubt,
+		"FROM scratch\nCOPYY s3cret /\n":                              frontendDoubt,
+		"FROM scratch\nARG A\nCOPY --exclude=*.md . /x/\nCOPY $A /y/": usesDoubt,
+	} {
+		var text bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		scans := SharedScans{Log: log}
+		plan := Plan{Files: contextOf(t, nil), UnknownArgs: []string{"A"}, BuildArgs: map[string]string{"A": ""}}
+		plan.Files.Inline = []byte(dockerfile)
+		loadTree(t, &scans, plan)
+		loadTree(t, &scans, plan)
+		if got := text.String(); strings.Contains(got, "s3cret") || !strings.Contains(got, "no earlier scan") ||
+			strings.Contains(got, "whole build contexts") != (reason != "") || !strings.Contains(got, reason) {
+			t.Errorf("%q: got\n%s", dockerfile, got)
+		}
 	}
 }

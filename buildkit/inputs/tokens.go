@@ -12,22 +12,13 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// tokenNamePattern matches the names of parameters of a query that may hold what nobody else should see: those that HideLogins
-// cuts, and words that are common elsewhere.
-var tokenNamePattern = regexp.MustCompile(`(?:` + login.TokenKey + `)|(?i:(?:^|[._-])(?:key|pass|pwd|jwt|sas)(?:$|[._-]))`)
+// HTTPTokenPrefix begins the names of secrets that BuildKit asks for when it fetches from http servers (source/http).
+const HTTPTokenPrefix = "HTTP_AUTH_TOKEN_" //nolint:gosec // a name
 
-// QueryTokens returns the secrets that could stand in for tokens in the queries of the URLs of contexts, by the name of the
-// context; "" is the main one.
-func (f Files) QueryTokens() map[string]string {
-	found := map[string]string{}
-	for source, location := range f.Remotes() {
-		plain, _ := login.Cut(location)
-		if hasQueryToken(plain) {
-			found[sourceContext(source)] = secretName(plain)
-		}
-	}
-	return found
-}
+// tokenNamePattern matches the names of query parameters that may hold a secret: those whose values login.Hide cuts,
+// and words that are common elsewhere.
+var tokenNamePattern = regexp.MustCompile(`(?:` + login.TokenKey + `)|` +
+	`(?i:(?:^|[._-])(?:key|pass|pwd|jwt|sas)(?:$|[._-]))`)
 
 // hasQueryToken tells whether a parameter of a URL's query has a name like a token's, or a value that looks like one.
 func hasQueryToken(location string) bool {
@@ -36,13 +27,17 @@ func hasQueryToken(location string) bool {
 	for parameter := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
 		name, value, _ := strings.Cut(parameter, "=")
 		name, value = unescapeQuery(name), unescapeQuery(value)
-		if value != "" && (tokenNamePattern.MatchString(name) || strings.Contains(foreign.Line("?"+name+"="+value), login.Redacted)) {
+		if value == "" {
+			continue
+		}
+		if tokenNamePattern.MatchString(name) || strings.Contains(foreign.Line("?"+name+"="+value), login.Redacted) {
 			return true
 		}
 	}
 	return false
 }
 
+// unescapeQuery returns the plain form of a part of a query, or the part itself if its escapes are wrong.
 func unescapeQuery(s string) string {
 	if plain, err := url.QueryUnescape(s); err == nil {
 		return plain
@@ -50,10 +45,7 @@ func unescapeQuery(s string) string {
 	return s
 }
 
-// HTTPTokenPrefix begins the names of secrets that BuildKit asks for when it fetches from http servers (source/http).
-const HTTPTokenPrefix = "HTTP_AUTH_TOKEN_" //nolint:gosec // a name
-
-// secretName returns the name of the secret that is sent to the host of a URL.
+// secretName returns the name of the secret that BuildKit sends to the host of a URL.
 func secretName(location string) string {
 	u, err := url.Parse(location)
 	if err != nil {

@@ -14,35 +14,61 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
 
-// From these on a context is worth a word when most of it is not read.
+// A context of this size or more is worth a warning when most of it is not read.
 const (
 	bigBytes = 100 << 20
 	bigFiles = 20_000
 )
 
-// Warnings tell a person what is odd about the recorded inputs of a plan: files that BuildKit cannot send, and big contexts
-// most of which the build does not read, with their biggest folders and what to do, and ignore files without effect.
+// Warnings returns what a person should know about the recorded inputs of a plan: files that BuildKit cannot send,
+// ignore files without effect, and big contexts most of which the build does not read. It names their biggest folders,
+// and the remedy.
 func (in *Inputs) Warnings(ctx context.Context, plan Plan) []string {
 	warnings := slices.Clone(in.linkWarnings)
 	for _, name := range slices.Sorted(maps.Keys(in.contexts)) {
-		tree, dir := in.trees[name], in.contexts[name].dir
-		if warning := warnOfPattern(in.contexts[name].ignore, in.contexts[name].ignorePath); warning != "" && in.mayReadSource(name) {
+		tree, c := in.trees[name], in.contexts[name]
+		if warning := warnOfPattern(c.ignore, c.ignorePath); warning != "" && in.mayReadSource(name) {
 			warnings = append(warnings, warning)
 		}
 		if skipped := tree.SkippedPaths(); len(skipped) > 0 {
-			warnings = append(warnings, fmt.Sprintf("build context %s: %s: BuildKit cannot send sockets, FIFOs and devices, so the build goes without. "+
-				"Add them to .dockerignore to be rid of this warning", dir, foreign.QuoteFirst(skipped)))
+			warnings = append(warnings, fmt.Sprintf("build context %s: %s: BuildKit cannot send sockets, FIFOs and "+
+				"devices, so the build goes without. Add them to .dockerignore to be rid of this warning",
+				c.dir, foreign.QuoteFirst(skipped)))
 		}
-		if advice := in.wasteWarning(ctx, plan, in.contexts[name]); advice != "" {
+		if waste := in.wasteWarning(ctx, plan, c); waste != "" {
 			all, _ := tree.Weight()
 			warnings = append(warnings, fmt.Sprintf("build context %s: %s in %d files are hashed and sent, %s",
-				dir, units.BytesSize(float64(all.Bytes)), all.Files, advice))
+				c.dir, units.BytesSize(float64(all.Bytes)), all.Files, waste))
 		}
 	}
 	return warnings
 }
 
-// ReservedPaths returns the absolute paths of what plan.Files.Reserved kept out of the contexts.
+// wasteWarning returns why most of a big context is not read, and the remedy. It returns "" when the context is small
+// or read.
+func (in *Inputs) wasteWarning(ctx context.Context, plan Plan, c localContext) string {
+	all, names := in.trees[c.source].Weight()
+	if in.predicted.Reads != nil || !isBig(all) {
+		return ""
+	}
+	predicted, err := predict(ctx, plan, in.Definition)
+	if predicted.doubt != "" || err != nil {
+		return "because it cannot be told for certain which of them the Dockerfile reads. " +
+			"Name what it does not need in .dockerignore, as perhaps: " + describeFolders(names)
+	}
+	scope, err := c.scope(ctx, in.files, predicted.Reads)
+	if err != nil || scope.Includes == nil {
+		return ""
+	}
+	read, left, err := in.trees[c.source].PartWeight(scope)
+	if err != nil || !isWaste(all, read) {
+		return ""
+	}
+	return "most of which the Dockerfile does not read. " +
+		"Set watch to auto, or name in .dockerignore: " + describeFolders(left)
+}
+
+// ReservedPaths returns the absolute paths of what Files.Reserved kept out of the contexts.
 func (in *Inputs) ReservedPaths() []string {
 	var all []string
 	for name := range in.contexts {
@@ -55,42 +81,21 @@ func (in *Inputs) ReservedPaths() []string {
 	return slices.Compact(all)
 }
 
-// wasteWarning tells why most of a big context is not read, and what to do; "" when it is small or read.
-func (in *Inputs) wasteWarning(ctx context.Context, plan Plan, c localContext) string {
-	all, names := in.trees[c.source].Weight()
-	if in.predicted.Reads != nil || !isBig(all) {
-		return ""
-	}
-	predicted, certain, err := predict(ctx, plan, in.Definition)
-	if !certain || err != nil {
-		return "because it cannot be told for certain which of them the Dockerfile reads. Name what it does not need in .dockerignore, as perhaps: " +
-			describeFolders(names)
-	}
-	scope, err := c.scope(ctx, in.files, predicted.Reads)
-	if err != nil || scope.Includes == nil {
-		return ""
-	}
-	read, left, err := in.trees[c.source].PartWeight(scope)
-	if err != nil || !isWaste(all, read) {
-		return ""
-	}
-	return "most of which the Dockerfile does not read. Set watch to auto, or name in .dockerignore: " + describeFolders(left)
-}
-
 func isBig(all source.Folder) bool { return all.Bytes >= bigBytes || all.Files >= bigFiles }
 
-// isWaste: of what makes it big a half at most is read.
+// isWaste tells whether at most a half of what makes a context big is read.
 func isWaste(all, read source.Folder) bool {
 	return all.Bytes >= bigBytes && 2*read.Bytes <= all.Bytes || all.Files >= bigFiles && 2*read.Files <= all.Files
 }
 
-// describeFolders names the biggest, without those that are nothing beside the first.
+// describeFolders names the biggest folders, without those that are nothing beside the first.
 func describeFolders(all map[string]source.Folder) string {
 	var parts []string
 	biggest := source.BiggestFolders(all, 3)
 	for _, f := range biggest {
 		if 100*f.Bytes >= biggest[0].Bytes || 100*f.Files >= biggest[0].Files && f.Files > 1 {
-			parts = append(parts, fmt.Sprintf("%s (%s in %d files)", f.Name, units.BytesSize(float64(f.Bytes)), f.Files))
+			size := units.BytesSize(float64(f.Bytes))
+			parts = append(parts, fmt.Sprintf("%s (%s in %d files)", f.Name, size, f.Files))
 		}
 	}
 	return strings.Join(parts, ", ")

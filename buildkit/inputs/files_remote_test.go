@@ -45,7 +45,7 @@ func FuzzRemote(f *testing.F) {
 			return
 		}
 		attrs := map[string]string{}
-		files.remoteAttrs(attrs)
+		files.addRemoteAttrs(attrs)
 		if _, has := login.Cut(attrs["context"]); has && strings.Count(location, "@") == 1 {
 			t.Errorf("%q: the daemon is told %q", location, attrs["context"])
 		}

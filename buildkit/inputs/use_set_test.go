@@ -82,9 +82,9 @@ func TestPredictUses(t *testing.T) {
 			for name := range c.plan.Files.Named {
 				d.Named[name] = nil
 			}
-			p, certain, err := predict(t.Context(), c.plan, d)
-			if got := usesText(p.uses); got != c.want || !certain || err != nil {
-				t.Errorf("got %q, %v, %v, want %q", got, certain, err, c.want)
+			p, err := predict(t.Context(), c.plan, d)
+			if got := usesText(p.uses); got != c.want || p.doubt != "" || err != nil {
+				t.Errorf("got %q, %q, %v, want %q", got, p.doubt, err, c.want)
 			}
 		})
 	}
@@ -95,12 +95,12 @@ func TestAnUnknownArgumentMayDecideWhatIsLeftOut(t *testing.T) {
 	t.Parallel()
 	d := Definition{Name: "Dockerfile", Dockerfile: []byte("FROM scratch\nARG V\nCOPY --exclude=*.md . /x/\nCOPY $V /y/")}
 	plan := Plan{BuildArgs: map[string]string{"V": "a"}}
-	if _, certain, err := predict(t.Context(), plan, d); !certain || err != nil {
-		t.Errorf("known: %v, %v", certain, err)
+	if p, err := predict(t.Context(), plan, d); p.doubt != "" || err != nil {
+		t.Errorf("known: %q, %v", p.doubt, err)
 	}
 	plan.UnknownArgs = []string{"V"}
-	if _, certain, err := predict(t.Context(), plan, d); certain || err != nil {
-		t.Errorf("unknown: %v, %v", certain, err)
+	if p, err := predict(t.Context(), plan, d); p.doubt != usesDoubt || err != nil {
+		t.Errorf("unknown: %q, %v", p.doubt, err)
 	}
 }
 
@@ -126,8 +126,8 @@ func TestUsesCover(t *testing.T) {
 	}
 }
 
-// The hash of an earlier version, which covers what COPY leaves out, is recognized for the very same files only. Where nothing
-// is left out the hash is what it was.
+// The hash of an earlier version, which covers what COPY leaves out, is recognized for the very same files only. Where
+// nothing is left out the hash is what it was.
 func TestWhatIsLeftOutIsNotHashed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
