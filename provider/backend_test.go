@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The state is found as the CLI finds it: the variable, the project, the last login.
+// The provider finds the state as the CLI does: from the variable, the project, the last login.
 func TestStateFolder(t *testing.T) {
 	home, project, state := t.TempDir(), t.TempDir(), t.TempDir()
 	account, err := user.Current()

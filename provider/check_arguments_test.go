@@ -60,7 +60,7 @@ func TestCheckOfArgumentsOfBuildKit(t *testing.T) {
 	}
 }
 
-// Arguments that work say nothing; those that would be ignored say what to write.
+// A valid argument gives no warning. An argument that BuildKit would ignore gives one with a remedy.
 func TestCheckWarnsOfArgumentsOfBuildKit(t *testing.T) {
 	t.Parallel()
 	const tagged, here = `"tags": ["a.io/b:1"], `,

@@ -29,7 +29,7 @@ func tagBase(t *testing.T, r *registrytest.Registry, image v1.Image) string {
 	return digest.String()
 }
 
-// pullInputs is a Dockerfile on base:1, and more inputs. The program names the registry.
+// pullInputs returns inputs with a Dockerfile on base:1, and more inputs. The program names the registry.
 func pullInputs(r *registrytest.Registry, more string) string {
 	return `{"context": {"location": "APP"}, "cacheFrom": [{"registry": {"ref": "` + r.Host() + `/cache"}}], ` +
 		`"dockerfile": {"inline": "ARG V=1\nFROM ` + r.Host() + `/base:$V\nCOPY . /\n"}, ` + more + `}`
@@ -81,7 +81,7 @@ func TestPullFillsBaseDigests(t *testing.T) {
 	}
 }
 
-// A base image that moved is a reason to build, and the preview names it.
+// A new digest of a base image is a reason to build, and the preview names that image.
 func TestDiffNamesTheBaseThatMoved(t *testing.T) {
 	t.Parallel()
 	applied := props(t, `{"contextHash": "c", "baseDigests": {"docker.io/library/alpine:3.20": "sha256:a"}}`)

@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// everyCache has every member once, with secrets where there can be some.
+// everyCache has every member once, with a secret in each input that may hold one.
 const everyCache = `"cacheFrom": [
 	{"registry": {"ref": "a.io/b:c"}}, {"local": {"src": "in"}}, {"gha": {"scope": "s"}},
 	{"raw": "type=registry,ref=a.io/b"},
@@ -25,8 +25,8 @@ const everyCache = `"cacheFrom": [
 	{"local": {"dest": ""}, "inline": {}, "disabled": true}
 ]`
 
-// The decoder that supplies the marks mixes up what lies deep: every secret must be one all the same, and nothing be
-// lost.
+// The decoder of infer confuses secretness and unknown values in nested inputs. Every secret must stay a secret, and no
+// value may be lost.
 func TestSecretsOfCachesStaySecret(t *testing.T) {
 	t.Parallel()
 	for name, inputs := range map[string]string{
@@ -59,7 +59,7 @@ func TestSecretsOfCachesStaySecret(t *testing.T) {
 	}
 }
 
-// plainCanaries are the canaries that no secret holds.
+// plainCanaries returns the canaries in a value that are not marked as secrets.
 func plainCanaries(v property.Value) (found []string) {
 	switch {
 	case v.Secret():
@@ -77,7 +77,7 @@ func plainCanaries(v property.Value) (found []string) {
 	return found
 }
 
-// withoutMarks is the value without marks and without nulls.
+// withoutMarks returns a value without secretness and without nulls.
 func withoutMarks(v property.Value) property.Value {
 	switch {
 	case v.IsMap():

@@ -82,7 +82,7 @@ func TestCheckOfCaches(t *testing.T) {
 	}
 }
 
-// What the daemon is asked for.
+// The inputs of caches become these options of BuildKit.
 func TestCachesBecomeOptions(t *testing.T) {
 	t.Setenv("AWS_REGION", "")
 	for _, name := range []string{
@@ -109,7 +109,7 @@ to s3 access_key_id=a bucket=b region=r secret_access_key=CANARY-5 session_token
 		"cacheFrom[0]: s3 needs a region: give s3.region, or set AWS_REGION where pulumi runs")
 }
 
-// The environment gives what the program does not, when a build starts, and none of it becomes an input.
+// Values that the program does not set come from the environment when a build starts. None of them becomes an input.
 func TestCachesTakeWhatTheEnvironmentGives(t *testing.T) {
 	t.Setenv("AWS_REGION", "")
 	t.Setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -161,7 +161,7 @@ func formatCaches(prefix string, caches []buildkit.Cache) (lines []string) {
 	return lines
 }
 
-// A cache is written by updates, not by previews; what is in the image is in the preview's too.
+// A preview exports no cache, except an inline cache, which is a part of the image.
 func TestPreviewsWriteNoCache(t *testing.T) {
 	t.Parallel()
 	args, _, err := decode(t.Context(), props(t, `{`+everyCache+`}`))

@@ -9,7 +9,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 )
 
-// newFolder is a folder with the given files.
+// newFolder returns a new folder with the given files.
 func newFolder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -25,7 +25,7 @@ func newFolder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// runCheckIn is Check of inputs in which DIR is a folder.
+// runCheckIn calls Check with inputs in which DIR stands for a folder.
 func runCheckIn(t *testing.T, dir, inputs string) p.CheckResponse {
 	t.Helper()
 	res, err := serve(t).Check(p.CheckRequest{Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "DIR", dir))})
@@ -37,7 +37,7 @@ func runCheckIn(t *testing.T, dir, inputs string) p.CheckResponse {
 
 const goodDockerfile = "FROM scratch\nCOPY a /\n"
 
-// The Dockerfile is found as docker build finds it, and decides the hash by its text alone.
+// Check finds the Dockerfile as docker build does. Only its text counts for the hash, not its place.
 func TestCheckFindsTheDockerfile(t *testing.T) {
 	t.Parallel()
 	dir := newFolder(t, map[string]string{
@@ -75,7 +75,7 @@ func TestCheckFindsTheDockerfile(t *testing.T) {
 	}
 }
 
-// dockerfilePlaces are inputs without a Dockerfile, with the reason that Check gives.
+// dockerfilePlaces are inputs that lead to no Dockerfile, with the reason that Check gives.
 var dockerfilePlaces = map[string]struct{ inputs, property, reason string }{
 	"Containerfile": {
 		`{"context": {"location": "DIR/podman"}}`, "dockerfile.location",
@@ -151,11 +151,12 @@ var dockerfilePlaces = map[string]struct{ inputs, property, reason string }{
 	},
 }
 
-// Each text says what is there and what to write instead.
+// Each reason says what is at that place, and what to write instead.
 func TestCheckSaysWhereTheDockerfileIs(t *testing.T) {
 	t.Parallel()
 	dir := newFolder(t, map[string]string{
-		"app/Dockerfile": goodDockerfile, "app/a": "", "podman/Containerfile": goodDockerfile, "lower/dockerfile": goodDockerfile, "none/a": "",
+		"app/Dockerfile": goodDockerfile, "app/a": "", "podman/Containerfile": goodDockerfile,
+		"lower/dockerfile": goodDockerfile, "none/a": "",
 		"folder/Dockerfile/x": "",
 	})
 	home, err := os.UserHomeDir()

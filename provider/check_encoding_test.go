@@ -7,7 +7,8 @@ import (
 
 const namedLib = `"named": {"lib": {"location": "DIR/lib"}}`
 
-// textEncodings are inputs whose texts are not UTF-8, with the reason that Check gives; none where they build.
+// textEncodings are inputs with text that is not UTF-8, and the reason that Check gives. An empty reason means that
+// they build.
 var textEncodings = map[string]struct{ inputs, property, reason string }{
 	"UTF-16": {
 		`{"context": {"location": "DIR/wide"}}`, "dockerfile.location",
@@ -65,8 +66,8 @@ var textEncodings = map[string]struct{ inputs, property, reason string }{
 	"a comment and a label":                  {`{"context": {"location": "DIR/comment"}}`, "", ""},
 }
 
-// A text that is not UTF-8 is reported under the input that it comes from, with its file, its line and the way to save
-// it anew.
+// Check reports text that is not UTF-8 under the input that names it, with the file, the line and a command that
+// converts it.
 func TestCheckNamesTheEncoding(t *testing.T) {
 	t.Parallel()
 	const utf16 = "\xff\xfea\x00\n\x00"

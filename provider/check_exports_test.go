@@ -94,7 +94,7 @@ func TestCheckOfExports(t *testing.T) {
 	}
 }
 
-// Each export, how BuildKit is asked for it, and where it goes.
+// Each export becomes these options of BuildKit, and goes to this place.
 func TestExportsBecomeOptions(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, image, beside string }{
@@ -179,8 +179,8 @@ func formatOptions(attrs map[string]string) string {
 	return strings.Join(parts, " ")
 }
 
-// What is left beside an image is left by a build: an image that the registry has already is built all the same, unless
-// nothing changed.
+// Only a build writes exports. So an image with exports is built even if the registry already has it, unless nothing
+// changed.
 func TestWhatIsLeftBesideNeedsABuild(t *testing.T) {
 	t.Parallel()
 	r := remember(t)

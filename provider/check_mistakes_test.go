@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// One mistake each: the property that it is reported under and the words that say what to do.
+// Each case has one mistake. Check reports it under this property, and says what to do.
 func TestCheckNamesTheMistake(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, property, reason string }{

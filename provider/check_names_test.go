@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// What a careless or hostile value is reported under, and the words that say what to do.
+// Check reports a careless or hostile value under this property, and says what to do.
 func TestCheckJudgesNames(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, path, reason string }{
@@ -106,7 +106,7 @@ func TestCheckJudgesNames(t *testing.T) {
 	}
 }
 
-// All mistakes are reported at once.
+// Check reports all mistakes at once.
 func TestCheckJudgesAllNames(t *testing.T) {
 	t.Parallel()
 	res := runCheck(t, `{"context": {"location": "APP"}, "buildArgs": {"": "x", "A=B": "y", "C": "z"}, `+
@@ -121,7 +121,7 @@ func TestCheckJudgesAllNames(t *testing.T) {
 	}
 }
 
-// What is odd and harmless keeps building.
+// Check accepts odd names that do no harm.
 func TestCheckLetsOddNamesPass(t *testing.T) {
 	t.Parallel()
 	for _, inputs := range []string{
@@ -138,7 +138,7 @@ func TestCheckLetsOddNamesPass(t *testing.T) {
 	}
 }
 
-// Warnings are about what is built all the same.
+// A warning does not keep the image from being built.
 func TestCheckWarns(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ inputs, want string }{
@@ -174,7 +174,7 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
-// Whatever is given as options, what passes is one line, of a type that is known, and pushes and replaces nothing.
+// Options that pass the checks are one line of a known type. They push nothing and replace nothing that was built.
 func FuzzRaw(f *testing.F) {
 	for _, text := range []string{
 		"type=registry,ref=a.io/b", "a.io/b:c", "type=local,dest=a,\"mode=b,c\"", "type=image,push=1",

@@ -64,7 +64,7 @@ func TestCheckOfSecrets(t *testing.T) {
 	}
 }
 
-// The engine prints the value of an input that is named as a whole.
+// The engine prints the value of a failed input if the failure names the whole input.
 func TestCheckNamesNoInputWhoseValueIsASecret(t *testing.T) {
 	t.Parallel()
 	wantOneFailure(t, `{"context": {"location": "APP"}, "secrets": "hunter2"}`, "", "secrets: ")
@@ -109,7 +109,7 @@ func TestSecretsThatAreNotKnownYet(t *testing.T) {
 	}
 }
 
-// A secret stays one in the inputs, and nothing that comes of them has it or becomes secret because of it.
+// A secret input stays secret. No output contains it, and no output becomes secret because of it.
 func TestSecretsReachNoOutput(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2-canary"

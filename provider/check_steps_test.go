@@ -73,7 +73,7 @@ func TestCheckTakesWhatIsRight(t *testing.T) {
 	}
 }
 
-// What is not known yet is neither wrong nor missing, and no preview builds without it.
+// An unknown value counts neither as wrong nor as missing. No preview builds without it.
 func TestCheckLeavesUnknownStepsAlone(t *testing.T) {
 	t.Parallel()
 	for inputs, hashed := range map[string]bool{
@@ -110,7 +110,7 @@ func TestCheckLeavesUnknownStepsAlone(t *testing.T) {
 	}
 }
 
-// Whatever shapes the image is part of the hash by which images are found again, and of what Diff watches.
+// Every input that changes the image counts for the inputs hash, and Diff watches it.
 func TestEveryShapingInputIsHashed(t *testing.T) {
 	t.Parallel()
 	variants := map[string][]string{
@@ -152,7 +152,7 @@ func TestEveryShapingInputIsHashed(t *testing.T) {
 	}
 }
 
-// What is the same in other words is the same image.
+// Different spellings of the same inputs are the same image.
 func TestDiffAndHashKnowWhatIsTheSame(t *testing.T) {
 	t.Parallel()
 	for _, pair := range [][2]string{

@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// newContext is a directory with a Dockerfile that builds.
+// newContext returns a new directory with a Dockerfile that builds.
 func newContext(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -23,7 +23,9 @@ func newContext(t *testing.T) string {
 
 func runCheck(t *testing.T, inputs string) p.CheckResponse {
 	t.Helper()
-	res, err := serve(t).Check(p.CheckRequest{Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", newContext(t)))})
+	res, err := serve(t).Check(p.CheckRequest{
+		Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", newContext(t))),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ func TestCheckKeepsAGivenContextHash(t *testing.T) {
 	}
 }
 
-// What is unknown in a preview is neither wrong nor missing.
+// An unknown value counts neither as wrong nor as missing.
 func TestCheckLeavesTheUnknownAlone(t *testing.T) {
 	t.Parallel()
 	cases := map[string]string{
@@ -91,7 +93,7 @@ func TestCheckLeavesTheUnknownAlone(t *testing.T) {
 	}
 }
 
-// A message quotes what is wrong, but no secret.
+// A message quotes the wrong value, unless it is a secret.
 func TestCheckQuotesNoSecret(t *testing.T) {
 	t.Parallel()
 	const canary = "Hunter2-Canary"
@@ -138,7 +140,7 @@ func TestCheckKeepsSecretsSecret(t *testing.T) {
 	}
 }
 
-// A context that the daemon fetches counts by where it is.
+// A context that the daemon fetches counts by its location.
 func TestCheckTakesRemoteContexts(t *testing.T) {
 	t.Parallel()
 	hashes := map[string]string{}
@@ -161,7 +163,7 @@ func TestCheckTakesRemoteContexts(t *testing.T) {
 	}
 }
 
-// Another Image's hash says when to build, not what.
+// A contextHash of another Image decides when to build, not which files.
 func TestAGivenHashTakesNoOtherImagesRecord(t *testing.T) {
 	t.Parallel()
 	r := newImageResource(&settings{})

@@ -10,7 +10,7 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
-// Two images of one program with one tag are a mistake, unless they are one image or one of them is not pushed.
+// Two images of one program with the same tag are a mistake, unless they are the same image or one is not pushed.
 func TestOneTagIsOfOneImage(t *testing.T) {
 	t.Parallel()
 	const message = "is a tag of two images of this program, a and b, and would stand for the one that is pushed " +
@@ -74,7 +74,7 @@ func TestOneTagIsOfOneImage(t *testing.T) {
 	}
 }
 
-// Whoever comes first and in whichever process, the same two are named, and one at least hears of it.
+// In any order and in any process, the message names the same two images, and at least one of them reports it.
 func TestUsesOfTwoProcesses(t *testing.T) {
 	t.Parallel()
 	for range 20 {
@@ -104,7 +104,7 @@ func TestUsesOfTwoProcesses(t *testing.T) {
 	}
 }
 
-// What an image does not want any more is free for others.
+// An image may use a tag that another image no longer uses.
 func TestUsesAreThoseOfTheLastCheck(t *testing.T) {
 	t.Parallel()
 	n := newProcessNotes("", "")
@@ -116,7 +116,7 @@ func TestUsesAreThoseOfTheLastCheck(t *testing.T) {
 	}
 }
 
-// Files of exports and caches that two images write deserve a warning.
+// A file or a cache that two images write gives a warning.
 func TestWarningsOfSharedFilesAndCaches(t *testing.T) {
 	t.Parallel()
 	w := dial(t, newFastProvider(), `{}`)

@@ -74,7 +74,7 @@ func changesOf(res p.DiffResponse) string {
 	return strings.Join(changes, " ")
 }
 
-// What is ignored is no change, whole or in part, whatever was applied.
+// A property that ignoreChanges covers, as a whole or in part, never shows as a change.
 func TestDiffHeedsIgnoreChanges(t *testing.T) {
 	t.Parallel()
 	state := `{"contextHash": "1", "buildArgs": {"A": "1", "B": "1"}, "tags": ["a.io/x:1"]}`

@@ -14,7 +14,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// A preview names what changed since the last build that this machine knows.
+// A preview names the files that changed since the last build that this machine knows.
 func TestPreviewSaysWhatChanged(t *testing.T) {
 	t.Parallel()
 	r, dir := newImageResource(&settings{}), newContext(t)

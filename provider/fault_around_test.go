@@ -14,20 +14,22 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// missingRepository is what Amazon ECR says of a repository.
-const missingRepository = "The repository with name 'nowhere' does not exist in the registry with id '123456789012'; create it " +
-	"with aws.ecr.Repository, or correct the account and the region in its name"
+// missingRepository is the answer of Amazon ECR for a missing repository, and its remedy.
+const missingRepository = "The repository with name 'nowhere' does not exist in the registry with id '123456789012'; " +
+	"create it with aws.ecr.Repository, or correct the account and the region in its name"
 
-// A repository that is not there is found before the build by those who may ask, and by others at the push, however the
-// registry says it.
+// A missing repository is reported before the build if the credentials allow to ask, and otherwise at the push, in
+// whatever words the registry uses.
 func TestAMissingRepository(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		meet func(*testing.T, faultyRegistry)
 		want string
 	}{
-		"asked":     {func(*testing.T, faultyRegistry) {}, "repository HOST/nowhere: AWS: " + missingRepository},
-		"not found": {deny("ecr:DescribeRepositories"), "pushing to HOST/nowhere: no such repository: " + missingRepository},
+		"asked": {func(*testing.T, faultyRegistry) {}, "repository HOST/nowhere: AWS: " + missingRepository},
+		"not found": {
+			deny("ecr:DescribeRepositories"), "pushing to HOST/nowhere: no such repository: " + missingRepository,
+		},
 		"cut off": {
 			func(t *testing.T, f faultyRegistry) { deny("ecr:DescribeRepositories")(t, f); f.CutOffMissing() },
 			"pushing to HOST/nowhere: no such repository: ",
@@ -37,7 +39,8 @@ func TestAMissingRepository(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaultyRegistryWithin(t, 20*time.Second) // BuildKit waits up to 4 s before it tries a cut connection again
+			f := newFaultyRegistryWithin(t,
+				20*time.Second) // BuildKit waits up to 4 s before it tries a cut connection again
 			test.meet(t, f)
 			_, err := f.apply(t, "FROM scratch", f.Host()+"/nowhere:1")
 			if got := fmt.Sprint(err); test.want != "" &&
@@ -52,7 +55,7 @@ func TestAMissingRepository(t *testing.T) {
 	}
 }
 
-// faultsBesideThePush are faults of clocks, rights and base images, with what a person reads.
+// faultsBesideThePush are faults of clocks, permissions and base images, with the text of the error.
 var faultsBesideThePush = map[string]struct {
 	meet func(*testing.T, faultyRegistry) (dockerfile string)
 	want []string
@@ -121,7 +124,7 @@ var faultsBesideThePush = map[string]struct {
 		}},
 }
 
-// Clocks, rights to other repositories and base images have their own words.
+// Faults of clocks, permissions and base images have their own errors.
 func TestFaultsBesideThePush(t *testing.T) {
 	t.Parallel()
 	for name, test := range faultsBesideThePush {
@@ -142,8 +145,8 @@ func TestFaultsBesideThePush(t *testing.T) {
 	}
 }
 
-// Of two registries one moves its tag and the other does not: the state has the one, the error the other, and the next
-// update has only the other to do.
+// One of two registries refuses its tag. The state has the tag that moved, the error names the other, and the next
+// update moves only that one.
 func TestOneOfTwoRegistriesRefuses(t *testing.T) {
 	t.Parallel()
 	f, other := newFaultyRegistry(t), registrytest.New(t)
@@ -170,7 +173,7 @@ func TestOneOfTwoRegistriesRefuses(t *testing.T) {
 	}
 }
 
-// ecrActions are those that a registry of Amazon's knows.
+// ecrActions are the actions that the policy of an Amazon ECR can allow.
 var ecrActions = []string{
 	"GetAuthorizationToken", "BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "InitiateLayerUpload",
 	"UploadLayerPart", "CompleteLayerUpload",
@@ -178,7 +181,7 @@ var ecrActions = []string{
 	"DescribeImages", "BatchDeleteImage", "CreateRepository",
 }
 
-// The policy in docs/ecr.md is enough, and with less of it, where the registry can tell, nothing is pushed.
+// The policy in docs/ecr.md is enough. Without one of its actions, the error names that action.
 func TestTheDocumentedPolicy(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../docs/ecr.md")

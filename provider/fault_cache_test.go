@@ -11,9 +11,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// A cache that a registry takes and does not answer to is left out when its errors are to be ignored, and named when
-// they are not. That in the image is none of them. The daemon is the embedded one, whose bytes can be counted, and
-// nobody else's: what it sends for others would be headway.
+// If a registry accepts a cache and never answers, the build goes on without that cache if ignoreError is set, and
+// fails with an error that names it if not. The inline cache is not affected.
+//
+// The test uses the embedded daemon, because only its bytes can be counted. No other test may use it meanwhile, or its
+// bytes would count as progress.
 func TestASilentCache(t *testing.T) {
 	t.Parallel()
 	embedded.Endpoint(t)
@@ -24,12 +26,14 @@ func TestASilentCache(t *testing.T) {
 			good, bad := registrytest.New(t), registrytest.New(t)
 			bad.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall})
 			w := dial(t, newProvider(&settings{silence: time.Second}), `{}`)
-			checked, err := w.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urn), News: marshalProperties(t, props(t, `{
+			checked, err := w.Check(t.Context(), &pulumirpc.CheckRequest{
+				Urn: string(urn), News: marshalProperties(t, props(t, `{
 				"platforms": ["linux/amd64"], "tags": ["`+good.Host()+`/app:1"],
 				"context": {"location": "`+t.TempDir()+`"},
 				"dockerfile": {"inline": "FROM scratch\nCOPY <<EOF /a\n`+t.Name()+`\nEOF\n"},
 				"cacheTo": [{"inline": {}},
-					{"registry": {"ref": "`+bad.Host()+`/cache", "ignoreError": `+ignored+`}}]}`))})
+					{"registry": {"ref": "`+bad.Host()+`/cache", "ignoreError": `+ignored+`}}]}`)),
+			})
 			if err != nil || len(checked.GetFailures()) > 0 {
 				t.Fatal(err, checked.GetFailures())
 			}

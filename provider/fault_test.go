@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// faults are what registries do, by where they do it. Those without an error are survived.
+// faults are faults of registries during a push. The push succeeds in spite of those without an expected error.
 var faults = map[string]struct {
 	meet func(*testing.T, faultyRegistry)
 	want []string // in the error
@@ -65,7 +65,8 @@ var faults = map[string]struct {
 	},
 	"no digest is promised": {inject("", "/manifests/", 0, dropDigestHeader), nil},
 	"other bytes are read": {
-		inject(http.MethodGet, byDigest, 0, answerOtherBytes), []string{"verifying HOST/app@sha256:", "content mismatch"},
+		inject(http.MethodGet, byDigest, 0, answerOtherBytes),
+		[]string{"verifying HOST/app@sha256:", "content mismatch"},
 	},
 	"401 once":                   {inject(http.MethodPut, uploads, 1, refuseWithoutChallenge), nil},
 	"401 to a manifest, once":    {inject(http.MethodPut, byDigest, 1, refuseWithoutChallenge), nil},
@@ -93,7 +94,8 @@ var faults = map[string]struct {
 		inject(http.MethodPut, uploads, 0, disabledKey), []string{"KmsException", "kms:GenerateDataKey"},
 	},
 	"a policy of the organization": {
-		inject(http.MethodPut, byDigest, 0, organizationPolicy), []string{"a policy of your AWS organization forbids it"},
+		inject(http.MethodPut, byDigest, 0, organizationPolicy),
+		[]string{"a policy of your AWS organization forbids it"},
 	},
 	"no token": {deny("ecr:GetAuthorizationToken"), []string{"allow ecr:GetAuthorizationToken in the IAM policy"}},
 	"Harbor's quota": {
@@ -158,8 +160,8 @@ var faults = map[string]struct {
 	}},
 }
 
-// What a registry does on the way is survived or told with its cure; on a failure the tag stays what it was, and nobody
-// is shown a token or a key.
+// A push succeeds in spite of a fault, or its error has a remedy. After an error the tag holds the old image. No
+// message shows a token or a key.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for name, fault := range faults {

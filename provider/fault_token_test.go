@@ -11,7 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// What token servers do while a daemon pushes. Most registries have one; Amazon's have not.
+// tokenFaults are faults of a token server while a daemon pushes. Most registries have a token server, Amazon ECR has
+// none.
 var tokenFaults = map[string]struct {
 	rule     registrytest.Rule
 	password string
@@ -61,7 +62,7 @@ func TestTokenServerFaults(t *testing.T) {
 	}
 }
 
-// A registry that says that its token server is another machine's, by plain http, gets no password there.
+// The password is not sent to a token server on another machine over plain HTTP.
 func TestNoPasswordByPlainHTTP(t *testing.T) {
 	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(registrytest.OwnAddress(t), "0"))

@@ -17,11 +17,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// awsSecretKey is the one in the environment of these tests.
+// awsSecretKey is the secret access key in the environment of these tests.
 const awsSecretKey = "aws-secret-canary"
 
-// faultyRegistry is an Amazon ECR, or another registry, in which tag 1 of app holds an old image, and a provider that has a
-// real daemon.
+// faultyRegistry is a registry with faults, and a provider with a real daemon. Tag 1 of its repository app holds an old
+// image.
 type faultyRegistry struct {
 	*registrytest.ECR
 	*wire
@@ -33,7 +33,7 @@ func newFaultyRegistry(t *testing.T, logins ...string) faultyRegistry {
 	return newFaultyRegistryWithin(t, 2*time.Second, logins...)
 }
 
-// newFaultyRegistryWithin is newFaulty with a provider that gives a daemon up after so much silence.
+// newFaultyRegistryWithin is like newFaultyRegistry. The provider cancels a push after that much silence.
 func newFaultyRegistryWithin(t *testing.T, silence time.Duration, logins ...string) faultyRegistry {
 	t.Helper()
 	f := faultyRegistry{ECR: registrytest.NewECR(t)}
@@ -48,8 +48,8 @@ func newFaultyRegistryWithin(t *testing.T, silence time.Duration, logins ...stri
 	return f
 }
 
-// apply creates the image of a Dockerfile at the tags, as pulumi up does. A line of its own makes it an image that no
-// registry has.
+// apply creates the image of a Dockerfile at the tags, as pulumi up does. A line with the test's name makes it an image
+// that no registry has.
 func (f faultyRegistry) apply(t *testing.T, dockerfile string, tags ...string) (property.Map, error) {
 	t.Helper()
 	inline := props(t, `{}`).Set("inline",
@@ -91,7 +91,8 @@ var (
 	expiredToken              = registrytest.Status(http.StatusForbidden, "DENIED",
 		"Your authorization token has expired. Reauthenticate and try again.", "")
 	disabledKey        = registrytest.Status(http.StatusForbidden, "DENIED", "KmsException: key is disabled", "")
-	organizationPolicy = registrytest.Status(http.StatusForbidden, "DENIED", "BlockedByOrganizationPolicyException: no", "")
+	organizationPolicy = registrytest.Status(http.StatusForbidden, "DENIED",
+		"BlockedByOrganizationPolicyException: no", "")
 )
 
 func refuseWithoutChallenge(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
@@ -101,7 +102,7 @@ func refuseWithoutChallenge(w http.ResponseWriter, _ *http.Request, _ http.Handl
 const harborQuota = "adding 1.2 MiB of storage resource, which when updated to current usage of 9.1 MiB will exceed " +
 	"the configured upper limit of 10.0 MiB."
 
-// proxyError answers as a proxy does.
+// proxyError returns a fault that answers with a status and an HTML page, as a proxy does.
 func proxyError(status int) registrytest.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "<html>"+http.StatusText(status)+"</html>", status)
@@ -144,7 +145,8 @@ func (f faultyRegistry) checkResult(t *testing.T, name string, out property.Map,
 	if err != nil {
 		said += err.Error()
 	}
-	if leak := regexp.MustCompile(registrytest.TokenMark + "|" + awsSecretKey + "|_state=").FindString(said); leak != "" {
+	secrets := regexp.MustCompile(registrytest.TokenMark + "|" + awsSecretKey + "|_state=")
+	if leak := secrets.FindString(said); leak != "" {
 		t.Errorf("%s is in: %s", leak, said)
 	}
 }

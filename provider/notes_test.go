@@ -16,12 +16,12 @@ func newProcessNotes(engine, dir string) *notes {
 	return &notes{engine: engine, dir: dir, read: map[string]int64{}, images: map[resource.URN]note{}}
 }
 
-// urnOf is the URN of an image of the program.
+// urnOf returns the URN of an image of the program.
 func urnOf(name string) resource.URN {
 	return "urn:pulumi:dev::shop::buildkit:index:Image::" + resource.URN(name)
 }
 
-// Two processes of one run of the engine know of each other's promises, those of two runs do not.
+// Two processes of one run of the engine share their promises. Processes of different runs do not.
 func TestPromisesAreOfOneRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -59,8 +59,7 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 	}
 }
 
-// A promise ends with the preview, whichever process has the first call of an update, and when its image stays as it
-// is.
+// A promise ends with the preview, in whichever process the update begins. It also ends if its image does not change.
 func TestPromisesEnd(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(maker, other *notes){
@@ -92,7 +91,7 @@ func TestPromisesEnd(t *testing.T) {
 	}
 }
 
-// Notes without a place are those of the process, until it is configured anew. Those that cannot be read are none.
+// Notes without a folder stay in the process until it is configured again. Notes that cannot be read are ignored.
 func TestNotesWithoutAFolder(t *testing.T) {
 	t.Parallel()
 	alone, nowhere := newProcessNotes("", ""), newProcessNotes("one", "/dev/null/nowhere")
@@ -117,7 +116,7 @@ func TestNotesWithoutAFolder(t *testing.T) {
 	}
 }
 
-// The start of the engine is a part of the name of its run.
+// The start time of the engine is a part of the name of its run.
 func TestStartOfAProcess(t *testing.T) {
 	t.Parallel()
 	if got := startOf(os.Getpid()); got != startOf(os.Getpid()) {
@@ -128,7 +127,7 @@ func TestStartOfAProcess(t *testing.T) {
 	}
 }
 
-// Notes of earlier runs are dropped, the oldest first, when they are many bytes.
+// Notes of earlier runs are deleted, the oldest first, if they have too many bytes.
 func TestNotesAreBounded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

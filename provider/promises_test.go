@@ -15,8 +15,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// What a preview promises is unknown to what needs it, and no mistake. An update waits for nobody: even if both were
-// one process and one run, its first call ends all promises.
+// In a preview, an image that needs the result of another image is unknown, and that is no mistake. The first call of
+// an update ends all promises, even in the same process and run.
 func TestPromisesInCheck(t *testing.T) {
 	t.Parallel()
 	r, out := registrytest.New(t), filepath.Join(t.TempDir(), "out")
@@ -70,7 +70,7 @@ func TestPromisesInCheck(t *testing.T) {
 	expect("in the update", map[string]string{based: tagBase(t, r, registrytest.Image(t, "linux/amd64"))})
 }
 
-// The first call that only an update makes ends all promises; an image that stays as it is ends its own.
+// The first call that only an update makes ends all promises. An image that does not change ends its own.
 func TestWhatEndsPromises(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(integration.Server, property.Map){
@@ -171,7 +171,7 @@ func previewBase(t *testing.T, server integration.Server, inputs string) {
 	}
 }
 
-// Where it is not known whether an image will be pushed, nobody can tell what its references will hold.
+// If push is unknown, nobody knows what the references of the image will hold.
 func TestNothingIsPromisedOfAPushThatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	for push, want := range map[string]string{`true`: "sha256:1", `"?"`: ""} {

@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// The hash of an earlier version, which covered what COPY --exclude leaves out, stays in the inputs until something
+// An earlier version also hashed the files that COPY --exclude leaves out. Its hash stays in the inputs until a file
 // changes.
 func TestCheckKeepsTheHashOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ var ownVariable = regexp.MustCompile(`"(PULUMI_BUILDKIT_[A-Z_]+)"`)
 // Variables that the provider sets for its own processes.
 var internalVariables = map[string]bool{"PULUMI_BUILDKIT_FRONTEND_CHILD": true}
 
-// Every environment variable of ours that the code knows stands in the reference.
+// The reference documents every environment variable of the provider that the code reads.
 func TestReferenceOfVariables(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../docs/reference.md")

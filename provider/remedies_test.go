@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// What a step prints, and what stands around it in the Dockerfile, has no say in what to do about its failure.
+// Neither the output of a step nor the Dockerfile around it influences the remedy for its failure.
 func TestRemediesAreNotChosenByStrangers(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
@@ -71,7 +71,7 @@ func TestRemediesOfBuilds(t *testing.T) {
 	}
 }
 
-// The name of a file is no option of the command that a remedy shows.
+// A remedy shows a file name so that the command cannot take it for an option.
 func TestRemediesOfEncodingsRun(t *testing.T) {
 	t.Parallel()
 	got := encodingRemedy(&inputs.EncodingError{File: "-app/Dockerfile", Encoding: "UTF-16LE", Mark: true})

@@ -8,8 +8,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// "Run it again" is said only beside what to do when that does not help, and the line is one of the ignore file in
-// force.
+// A remedy that says to run pulumi up again also says what to do if that does not help. It names the ignore file that
+// applies.
 func TestChangedFileRemedies(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[source.FileChange]string{

@@ -7,8 +7,8 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 )
 
-// Languages without types send what they like. Every misfit is named by its path, in words of the schema, without the
-// value.
+// Languages without types may send any value. Each wrong value is reported by its path, in words of the schema, and is
+// not quoted.
 func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, want string }{
@@ -56,7 +56,7 @@ func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
-// A state that a newer version wrote can be read and destroyed by this one.
+// This version can read and destroy the state of a newer version.
 func TestStoredInputsOfANewerVersion(t *testing.T) {
 	t.Parallel()
 	args, err := decodeStored(t.Context(),

@@ -12,13 +12,13 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// evil is a text of others, and spelled what is shown of it.
+// evil is a hostile text, and spelled is how the provider shows it.
 const (
 	evil    = "\x1b]0;x\x07<{%x%}>\u202e\xff https://h/?X-Amz-Signature=c4n4ry"
 	spelled = `\x1b]0;x\x07<\{%x%}>\u202e\xff https://h/?X-Amz-Signature=[secret]`
 )
 
-// Nothing that the provider says to the engine goes around package foreign.
+// Everything that the provider sends to the engine passes through package foreign.
 func TestTextsOfOthersAreFitToBeShown(t *testing.T) {
 	t.Parallel()
 	say := func(ctx context.Context) {
@@ -69,7 +69,7 @@ func TestTextsOfOthersAreFitToBeShown(t *testing.T) {
 	}
 }
 
-// errorText holds the details of the status as well: those of a partial state are stored.
+// errorText returns the text of an error with the details of its status, which the engine stores with a partial state.
 func errorText(err error) string {
 	if err == nil {
 		return ""
@@ -83,7 +83,7 @@ func errorText(err error) string {
 	return text
 }
 
-// The engine prints the value of a property that failed.
+// The engine prints the value of a property with a failure.
 func TestUnpresentableValuesAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	for value, printed := range map[string]bool{

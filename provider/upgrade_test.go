@@ -8,8 +8,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// formerState is an image as an earlier version left it, which took 12 digits for {hash}: the tags app:<12 digits> and
-// app:latest.
+// formerState is the state of an image that an earlier version pushed to app:<12 digits> and app:latest. That version
+// replaced {hash} by 12 digits.
 type formerState struct {
 	remembered
 	inputs, outputs property.Map
@@ -73,7 +73,7 @@ func TestUpgradeFromShortHashesShowsDriftOfThatTagOnly(t *testing.T) {
 	}
 }
 
-// {hash} and {hash:12} side by side: the tag of one is not that of the other.
+// {hash} and {hash:12} side by side are two different tags.
 func TestReadTellsShortHashesFromWholeOnes(t *testing.T) {
 	t.Parallel()
 	f := newFormerState(t)
@@ -121,8 +121,7 @@ func TestUpgradeFromShortHashesIsDestroyed(t *testing.T) {
 	}
 }
 
-// Two images of the program share the tag that an earlier version made. One goes, the other stays as it is, with its
-// tags.
+// Two images of the program share a tag that an earlier version made. Deleting one leaves the other with its tags.
 func TestUpgradeFromShortHashesSparesTheTagOfAnImageThatStays(t *testing.T) {
 	t.Parallel()
 	f := newFormerState(t)
@@ -143,7 +142,7 @@ func TestUpgradeFromShortHashesSparesTheTagOfAnImageThatStays(t *testing.T) {
 	}
 }
 
-// A refresh compares too, but no program runs: what is destroyed after it goes whole.
+// A refresh calls Diff too, but no program runs. A destroy after it deletes all tags.
 func TestUpgradeFromShortHashesIsDestroyedAfterARefresh(t *testing.T) {
 	t.Parallel()
 	f := newFormerState(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// stoppedSentences are operations that were stopped, with the sentence about each.
+// stoppedSentences are stopped operations, with the expected error of each.
 var stoppedSentences = map[string]struct {
 	cause error
 	stage string
@@ -133,7 +133,7 @@ var stoppedSentences = map[string]struct {
 	"an operation that failed by itself": {err: errors.New("no such file"), want: "no such file"},
 }
 
-// TestStoppedSentences holds the sentences of operations that were stopped.
+// TestStoppedSentences checks the errors of stopped operations.
 func TestStoppedSentences(t *testing.T) {
 	t.Parallel()
 	for name, c := range stoppedSentences {

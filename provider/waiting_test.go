@@ -18,8 +18,8 @@ var (
 
 const stoppedDigest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// TestWaitsFreeze holds that what ends because an operation was stopped is what it waited for, and what begins later is
-// not.
+// TestWaitsFreeze checks that a wait that ends because the operation was stopped stays recorded, and that a later wait
+// is not recorded.
 func TestWaitsFreeze(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -37,7 +37,7 @@ func TestWaitsFreeze(t *testing.T) {
 	}
 }
 
-// TestOutcomes holds what is said of the tags of an operation that was stopped.
+// TestOutcomes checks the text about the tags of a stopped operation.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	a, b := registryTag(t, "ghcr.io/a/b:1"), registryTag(t, "ghcr.io/a/b:2")

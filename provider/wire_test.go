@@ -25,15 +25,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// wire is a provider behind gRPC, as the engine has it: with the handshake, and with an engine that takes its logs.
+// wire is a provider behind gRPC, as the engine calls it: after the handshake, and with an engine that receives its
+// logs.
 type wire struct {
 	pulumirpc.ResourceProviderClient
 	conn   *grpc.ClientConn
 	engine *fake.EngineServer
 }
 
-// dial serves the provider on loopback, for as long as the test runs, and shakes hands. Config is JSON as props reads
-// it.
+// dial serves the provider on loopback while the test runs, and configures it. props parses config.
 func dial(t *testing.T, provider p.Provider, config string) *wire {
 	t.Helper()
 	w, end, err := launch(context.WithoutCancel(t.Context()), provider, marshalProperties(t, props(t, config)))
@@ -44,7 +44,7 @@ func dial(t *testing.T, provider p.Provider, config string) *wire {
 	return w
 }
 
-// launch serves the provider on loopback, shakes hands and configures it. end returns when nothing of it runs any more.
+// launch serves the provider on loopback and configures it. end stops it and waits until it has ended.
 func launch(ctx context.Context, provider p.Provider, config *structpb.Struct) (w *wire, end func(), err error) {
 	server, err := p.RawServer(Name, "1.0.0", provider)(nil)
 	if err != nil {
@@ -86,7 +86,7 @@ func launch(ctx context.Context, provider p.Provider, config *structpb.Struct) (
 	return w, end, nil
 }
 
-// configure is what an engine says first.
+// configure makes the first calls of an engine: Handshake and Configure.
 func (w *wire) configure(ctx context.Context, engine string, config *structpb.Struct) error {
 	if _, err := w.Handshake(ctx, &pulumirpc.ProviderHandshakeRequest{EngineAddress: engine}); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (w *wire) configure(ctx context.Context, engine string, config *structpb.St
 	return err
 }
 
-// marshalProperties is a property map as it goes over the wire, secrets and unknowns included.
+// marshalProperties converts a property map for gRPC, with its secrets and unknown values.
 func marshalProperties(t *testing.T, m property.Map) *structpb.Struct {
 	t.Helper()
 	s, err := plugin.MarshalProperties(resource.ToResourcePropertyMap(m), plugin.MarshalOptions{
@@ -109,7 +109,7 @@ func marshalProperties(t *testing.T, m property.Map) *structpb.Struct {
 	return s
 }
 
-// unmarshalProperties is the other way round.
+// unmarshalProperties reverses marshalProperties.
 func unmarshalProperties(t *testing.T, s *structpb.Struct) property.Map {
 	t.Helper()
 	m, err := plugin.UnmarshalProperties(s, plugin.MarshalOptions{
@@ -121,7 +121,7 @@ func unmarshalProperties(t *testing.T, s *structpb.Struct) property.Map {
 	return resource.FromResourcePropertyMap(m)
 }
 
-// logText are what the engine was told, a line each.
+// logText returns the messages that the engine received, one per line.
 func (w *wire) logText() string {
 	var lines []string
 	for _, l := range w.engine.Logs() {
@@ -130,7 +130,7 @@ func (w *wire) logText() string {
 	return strings.Join(lines, "\n")
 }
 
-// A panic in one call is that call's error: the others of the same plugin go on.
+// A panic in one call becomes the error of that call. Other calls of the same plugin go on.
 func TestAPanicIsAnError(t *testing.T) {
 	t.Parallel()
 	broken := p.Provider{
@@ -142,7 +142,9 @@ func TestAPanicIsAnError(t *testing.T) {
 		Delete: func(context.Context, p.DeleteRequest) error { return nil },
 	}
 	w := dial(t, guarded(broken), `{}`)
-	_, err := w.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn), Properties: marshalProperties(t, property.Map{})})
+	_, err := w.Create(t.Context(), &pulumirpc.CreateRequest{
+		Urn: string(urn), Properties: marshalProperties(t, property.Map{}),
+	})
 	if err == nil {
 		t.Fatal("a panic is no success")
 	}
@@ -160,7 +162,7 @@ func TestAPanicIsAnError(t *testing.T) {
 	}
 }
 
-// A panic in a goroutine comes with the words of whoever waited for it, and with the line to report.
+// A panic in a goroutine becomes an error with the context of its caller, and with the place to report.
 func TestAPanicElsewhereIsReported(t *testing.T) {
 	t.Parallel()
 	broken := p.Provider{Read: func(context.Context, p.ReadRequest) (p.ReadResponse, error) {
@@ -178,7 +180,7 @@ func TestAPanicElsewhereIsReported(t *testing.T) {
 	}
 }
 
-// customTimeouts below a second and between two seconds are what they say.
+// customTimeouts are exact, also below a second and with fractions of a second.
 func TestCustomTimeoutsAreExact(t *testing.T) {
 	t.Parallel()
 	for _, seconds := range []float64{0.05, 1.5, 0} {
@@ -207,7 +209,7 @@ func TestCustomTimeoutsAreExact(t *testing.T) {
 	}
 }
 
-// What the engine may send at any time is answered with words, not with silence.
+// The engine may send Cancel at any time. The provider answers.
 func TestCancelWithNothingToDo(t *testing.T) {
 	t.Parallel()
 	w := dial(t, New(nil), `{}`)

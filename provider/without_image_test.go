@@ -8,10 +8,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// nothing is what the outputs say of an image that nobody gets.
+// nothing is the outputs of a build without an image.
 const nothing = "digest= ref= repoDigest= refs= manifests=known"
 
-// withoutBuilder are inputs of which a build shows, because there is no builder.
+// withoutBuilder returns inputs with a builder that does not exist, so that a build fails and shows.
 func (r remembered) withoutBuilder(t *testing.T, changes string, tags ...string) property.Map {
 	t.Helper()
 	inputs := r.inputs(t, tags...).Set("builder", property.New(props(t,
@@ -27,14 +27,15 @@ func reachesBuilder(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "/nowhere/buildkitd.sock")
 }
 
-// withoutPush is a state of an image that is not pushed, as an earlier version wrote it: with a digest.
+// withoutPush returns the state of an image that is not pushed. An earlier version wrote a digest into it.
 func (r remembered) withoutPush(t *testing.T, digest string) property.Map {
 	t.Helper()
 	inputs := r.withoutBuilder(t, `{"push": false}`, "app:v1")
 	return named(mirror(inputs), digest, nil, nil).Set("manifests", manifests(nil, nil))
 }
 
-// An upgrade is no diff. What is not pushed is not built again when only its name changes, and the digest then goes.
+// An upgrade alone makes no diff. If only the name of an image without a push changes, nothing is built, and the digest
+// is removed from the state.
 func TestWithoutAnImageNothingIsBuiltTwice(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
@@ -55,7 +56,7 @@ func TestWithoutAnImageNothingIsBuiltTwice(t *testing.T) {
 	}
 }
 
-// What was built is remembered, whether an image was made of it or not; an image is one only if there was.
+// The state remembers every build, with an image only if one was made.
 func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
@@ -87,7 +88,8 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := r
-			r.state = r.withoutPush(t, "").Set("contextHash", property.New("another")).Set(memoryKey, memory(c.remembered))
+			r.state = r.withoutPush(t, "").Set("contextHash", property.New("another")).Set(memoryKey,
+				memory(c.remembered))
 			res, err := r.update(r.withoutBuilder(t, strings.ReplaceAll(c.changes, "OUT", t.TempDir()), "app:v1"))
 			if reachesBuilder(err) != c.built || err != nil && !c.built {
 				t.Fatalf("built: %t, %v", reachesBuilder(err), err)
@@ -99,7 +101,7 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 	}
 }
 
-// A build without an image does not forget the image that there is, and is remembered itself.
+// A build without an image is remembered too, and keeps the image of an earlier build.
 func TestMemoryOfBuildsWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	s := stateOf(property.Map{}.Set(memoryKey, memory([]build{{"a", "sha256:1"}, {"b", ""}})))
@@ -114,7 +116,7 @@ func TestMemoryOfBuildsWithoutAnImage(t *testing.T) {
 	}
 }
 
-// A refresh asks nobody, and a destroy has nothing to remove.
+// Without an image, a refresh asks no registry and a destroy removes nothing.
 func TestReadAndDeleteWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
@@ -167,7 +169,7 @@ func TestWhoGetsAnImage(t *testing.T) {
 	}
 }
 
-// A preview says what is known of an image that nobody gets, also where something else is not known.
+// A preview of a build without an image shows the known outputs, even if another output is unknown.
 func TestPreviewWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	for inputs, want := range map[string]string{
