@@ -12,7 +12,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// TestCheckTags: what would fail after the build fails before it, and nothing else does.
+// TestCheckTags holds that CheckTags returns an error for what would fail after the build, and for nothing else.
 func TestCheckTags(t *testing.T) {
 	t.Parallel()
 	image, another := registrytest.Image(t, "linux/amd64"), registrytest.Image(t, "linux/amd64")
@@ -24,20 +24,35 @@ func TestCheckTags(t *testing.T) {
 		digest     string // HELD is the one of the tag
 		want       string // of the error; empty is none
 	}{
-		"mutable":                   {registrytest.Mutable, nil, nil, hash.String(), ""},
-		"immutable, same digest":    {registrytest.Immutable, nil, nil, "HELD", ""},
-		"immutable, another digest": {registrytest.Immutable, nil, nil, hash.String(), "it holds HELD, not " + hash.String()},
-		"immutable, any digest":     {registrytest.Immutable, nil, nil, "", "it holds HELD"},
-		"excluded":                  {registrytest.ImmutableWithExclusion, []string{"x*", "re*se-*"}, nil, hash.String(), ""},
-		"not excluded":              {registrytest.ImmutableWithExclusion, []string{"release", "*-2", "x-release-1", "elease-1"}, nil, "", "it holds HELD"},
-		"only excluded":             {registrytest.MutableWithExclusion, []string{"release-*"}, nil, "", "it holds HELD"},
-		"mutable, not excluded":     {registrytest.MutableWithExclusion, []string{"v*"}, nil, "", ""},
-		"nobody may ask":            {registrytest.Immutable, nil, func(e *registrytest.ECR) { e.Deny("ecr:DescribeRepositories") }, "", ""},
+		"mutable":                {registrytest.Mutable, nil, nil, hash.String(), ""},
+		"immutable, same digest": {registrytest.Immutable, nil, nil, "HELD", ""},
+		"immutable, another digest": {
+			registrytest.Immutable, nil, nil, hash.String(), "it holds HELD, not " + hash.String(),
+		},
+		"immutable, any digest": {registrytest.Immutable, nil, nil, "", "it holds HELD"},
+		"excluded": {
+			registrytest.ImmutableWithExclusion, []string{"x*", "re*se-*"}, nil,
+			hash.String(), "",
+		},
+		"not excluded": {
+			registrytest.ImmutableWithExclusion,
+			[]string{"release", "*-2", "x-release-1", "elease-1"}, nil, "", "it holds HELD",
+		},
+		"only excluded": {
+			registrytest.MutableWithExclusion, []string{"release-*"}, nil, "",
+			"it holds HELD",
+		},
+		"mutable, not excluded": {registrytest.MutableWithExclusion, []string{"v*"}, nil, "", ""},
+		"nobody may ask": {
+			registrytest.Immutable, nil,
+			func(e *registrytest.ECR) { e.Deny("ecr:DescribeRepositories") }, "", "",
+		},
 		"AWS is silent": {registrytest.Immutable, nil, func(e *registrytest.ECR) {
 			e.Inject(registrytest.Rule{Operation: "DescribeRepositories", Fault: registrytest.Reset(0)})
 		}, "", ""},
 		"the registry is broken": {registrytest.Immutable, nil, func(e *registrytest.ECR) {
-			e.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(http.StatusInternalServerError, "UNKNOWN", "no", "")})
+			e.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(http.StatusInternalServerError,
+				"UNKNOWN", "no", "")})
 		}, "", ""},
 	}
 	for name, test := range tests {
@@ -50,20 +65,22 @@ func TestCheckTags(t *testing.T) {
 				test.prepare(e)
 			}
 			tags := []registry.Tag{parseTag(t, e.Host()+"/app:release-1"), parseTag(t, e.Host()+"/app:new")}
-			err := once(amazon(t, e, "one")).CheckTags(t.Context(), e.Host()+"/app", tags, strings.ReplaceAll(test.digest, "HELD", held))
+			err := singleTryClient(amazonKeychain(t, e, "one")).CheckTags(t.Context(), e.Host()+"/app", tags,
+				strings.ReplaceAll(test.digest, "HELD", held))
 			if test.want == "" {
 				if err != nil {
 					t.Error(err)
 				}
 				return
 			}
-			expect(t, err, fault.ErrImmutableTag, "tag "+tags[0].String()+": immutable tag: "+strings.ReplaceAll(test.want, "HELD", held)+
-				", and its repository does not let it move", fault.TagFixed)
+			expectError(t, err, fault.ErrImmutableTag,
+				"tag "+tags[0].String()+": immutable tag: "+strings.ReplaceAll(test.want, "HELD", held)+
+					", and its repository does not let it move", fault.TagFixed)
 		})
 	}
 }
 
-// TestCheckTagsOfMissing: a repository that a push would not make is found missing before the build.
+// TestCheckTagsOfMissing holds that CheckTags finds a repository missing that a push would not create.
 func TestCheckTagsOfMissing(t *testing.T) {
 	t.Parallel()
 	for template, missing := range map[string]bool{"": true, "team": false, "ROOT": false, "tea": true, "other": true} {
@@ -71,36 +88,40 @@ func TestCheckTagsOfMissing(t *testing.T) {
 			t.Parallel()
 			e := registrytest.NewECR(t)
 			e.CreateOnPush(template)
-			err := once(amazon(t, e, "one")).CheckTags(t.Context(), e.Host()+"/team/app", nil, "")
+			err := singleTryClient(amazonKeychain(t, e, "one")).CheckTags(t.Context(), e.Host()+"/team/app", nil, "")
 			if !missing {
 				if err != nil {
 					t.Error(err)
 				}
 				return
 			}
-			expect(t, err, fault.ErrNoRepository, "repository "+e.Host()+"/team/app: AWS: The repository with name 'team/app' does not exist in the registry with id '123456789012'")
+			expectError(t, err, fault.ErrNoRepository,
+				"repository "+e.Host()+"/team/app: AWS: The repository with name "+
+					"'team/app' does not exist in the registry with id '123456789012'")
 		})
 	}
 	e := registrytest.NewECR(t)
 	e.Deny("ecr:DescribeRepositoryCreationTemplates")
-	if err := once(amazon(t, e, "one")).CheckTags(t.Context(), e.Host()+"/team/app", nil, ""); err != nil {
+	err := singleTryClient(amazonKeychain(t, e, "one")).CheckTags(t.Context(), e.Host()+"/team/app", nil, "")
+	if err != nil {
 		t.Errorf("nobody knows whether a push makes it: %v", err)
 	}
 }
 
-// TestCheckTagsElsewhere asks nobody.
+// TestCheckTagsElsewhere holds that CheckTags asks no registry but Amazon ECR.
 func TestCheckTagsElsewhere(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	tag := parseTag(t, r.Host()+"/app:1")
-	for _, client := range []*registry.Client{anonymous(t), registry.New(nil, registry.Options{})} {
-		if err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, ""); err != nil || len(r.Requests()) > 0 {
+	for _, client := range []*registry.Client{anonymousClient(t), registry.New(nil, registry.Options{})} {
+		err := client.CheckTags(t.Context(), tag.Repository(), []registry.Tag{tag}, "")
+		if err != nil || len(r.Requests()) > 0 {
 			t.Error(err, r.Requests())
 		}
 	}
 }
 
-// TestArchivedIsNotThere: it is listed and cannot be pulled; a push brings it back.
+// TestArchivedIsNotThere holds that an archived image is listed and cannot be pulled, and that a push brings it back.
 func TestArchivedIsNotThere(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
@@ -108,11 +129,12 @@ func TestArchivedIsNotThere(t *testing.T) {
 	image := registrytest.Image(t, "linux/amd64")
 	digest := e.Push(t, "app:1", image)
 	e.Archive("app", digest)
-	client := once(amazon(t, e, "one"))
+	client := singleTryClient(amazonKeychain(t, e, "one"))
 	if found, err := client.Exists(t.Context(), e.Host()+"/app", digest); found || !errors.Is(err, fault.ErrArchived) {
 		t.Errorf("%t, %v", found, err)
 	}
-	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest, registry.Expected{}); !errors.Is(err, fault.ErrNotFound) {
+	_, err := client.Verify(t.Context(), e.Host()+"/app", digest, registry.Expected{})
+	if !errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
 	e.Push(t, "app:1", image)
@@ -121,15 +143,17 @@ func TestArchivedIsNotThere(t *testing.T) {
 	}
 }
 
-// TestRequestsOfATagMove: after Verify, which has read the image, HEAD, PUT and one GET to read it back.
+// TestRequestsOfATagMove holds that SetTags after Verify, which has read the image, needs HEAD, PUT and one GET to read
+// the tag back.
 func TestRequestsOfATagMove(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
 	e.Repository("app", "")
 	e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	digest := e.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))
-	client := once(amazon(t, e, "one"))
-	if _, err := client.Verify(t.Context(), e.Host()+"/app", digest, asked("linux/amd64", "linux/arm64")); err != nil {
+	client := singleTryClient(amazonKeychain(t, e, "one"))
+	_, err := client.Verify(t.Context(), e.Host()+"/app", digest, expectedPlatforms("linux/amd64", "linux/arm64"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	before := len(e.Requests())
@@ -143,7 +167,8 @@ func TestRequestsOfATagMove(t *testing.T) {
 			got = append(got, request.Method+" "+request.Path)
 		}
 	}
-	if want := []string{"HEAD /v2/app/manifests/1", "PUT /v2/app/manifests/1", "GET /v2/app/manifests/1"}; !slices.Equal(got, want) {
+	want := []string{"HEAD /v2/app/manifests/1", "PUT /v2/app/manifests/1", "GET /v2/app/manifests/1"}
+	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if asked := e.Calls("GetAuthorizationToken"); asked != 1 {

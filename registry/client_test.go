@@ -16,17 +16,18 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// once is a client that does not retry, so that a fault is seen at once.
-func once(keychain *registry.Keychain) *registry.Client {
+// singleTryClient returns a client that does not retry, so that a fault is seen at once.
+func singleTryClient(keychain *registry.Keychain) *registry.Client {
 	return registry.New(keychain, registry.Options{RetryWaits: []time.Duration{}})
 }
 
-// anonymous has no credentials for anybody, whatever this machine's config.json says.
-func anonymous(t *testing.T) *registry.Client {
+// anonymousClient returns a client without credentials for anybody, whatever this machine's config.json says.
+func anonymousClient(t *testing.T) *registry.Client {
 	t.Helper()
-	return once(dockerConfig(t, `{}`))
+	return singleTryClient(dockerKeychain(t, `{}`))
 }
 
+// parseTag parses a tag that is valid.
 func parseTag(t *testing.T, s string) registry.Tag {
 	t.Helper()
 	tag, err := registry.ParseTag(s)
@@ -36,12 +37,13 @@ func parseTag(t *testing.T, s string) registry.Tag {
 	return tag
 }
 
-// refusal is a fault that answers every request for path with an error.
-func refusal(status int, code, message string) http.HandlerFunc {
+// refuse returns a handler that answers every request with an error.
+func refuse(status int, code, message string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { registrytest.Refuse(w, status, code, message) }
 }
 
-func expect(t *testing.T, err, sentinel error, want string, faults ...fault.Kind) {
+// expectError compares an error with a sentinel, a text and the kinds of failures in it.
+func expectError(t *testing.T, err, sentinel error, want string, faults ...fault.Kind) {
 	t.Helper()
 	if !errors.Is(err, sentinel) {
 		t.Errorf("%v is no %v", err, sentinel)
@@ -54,7 +56,8 @@ func expect(t *testing.T, err, sentinel error, want string, faults ...fault.Kind
 	}
 }
 
-func asksFor(r *registrytest.Registry, method string) int {
+// countRequests returns how many requests of a method the registry got.
+func countRequests(r *registrytest.Registry, method string) int {
 	count := 0
 	for _, request := range r.Requests() {
 		if request.Method == method {
@@ -64,7 +67,7 @@ func asksFor(r *registrytest.Registry, method string) int {
 	return count
 }
 
-// raw is a manifest as bytes, to be stored as it is.
+// raw is a manifest as bytes, which a registry stores as they are.
 type raw struct {
 	content   string
 	mediaType types.MediaType

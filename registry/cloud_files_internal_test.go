@@ -15,11 +15,13 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// What somebody left where a credential is looked for holds nobody up: neither a FIFO nor a device nor a huge file.
-func TestFilesOfCredentialsHoldNobodyUp(t *testing.T) {
+// TestCredentialFilesAreChecked holds that a lookup waits for no FIFO, and reads neither a device nor a huge file,
+// where it looks for a credential.
+func TestCredentialFilesAreChecked(t *testing.T) {
 	dir := t.TempDir()
 	fifo, sparse := filepath.Join(dir, "config.json"), filepath.Join(dir, "sparse")
-	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(sparse, nil, 0o600), os.Truncate(sparse, 40<<30)); err != nil {
+	err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(sparse, nil, 0o600), os.Truncate(sparse, 40<<30))
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("HOME", dir)

@@ -15,7 +15,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// TestGoogleLogin uses application default credentials, which are looked up once in the life of a process.
+// TestGoogleLogin uses application default credentials, which the library looks up once in the life of a process.
 func TestGoogleLogin(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -23,7 +23,7 @@ func TestGoogleLogin(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", serviceAccount(t, server.URL))
-	keychain := dockerConfig(t, `{"credsStore":"broken"}`)
+	keychain := dockerKeychain(t, `{"credsStore":"broken"}`)
 	for _, host := range []string{"europe-docker.pkg.dev", "gcr.io", "eu.gcr.io"} {
 		got, err := keychain.Lookup(t.Context(), host)
 		if err != nil || got != (registry.Credential{Username: "_token", Password: canary}) {
@@ -31,12 +31,14 @@ func TestGoogleLogin(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"gcr.io.example.com", "xgcr.io", "pkg.dev"} {
-		if got, err := dockerConfig(t, `{}`).Lookup(t.Context(), host); err != nil || !got.Anonymous() {
+		if got, err := dockerKeychain(t, `{}`).Lookup(t.Context(), host); err != nil || !got.Anonymous() {
 			t.Errorf("%s was given the credentials for Google: %v", host, err)
 		}
 	}
 }
 
+// serviceAccount writes the key file of a Google service account, and returns its path. tokens is the URL of its token
+// server.
 func serviceAccount(t *testing.T, tokens string) string {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -45,7 +47,8 @@ func serviceAccount(t *testing.T, tokens string) string {
 	}
 	content, err := json.Marshal(map[string]string{
 		"type": "service_account", "client_email": "ci@acme.iam.gserviceaccount.com", "token_uri": tokens,
-		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})),
+		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY",
+			Bytes: x509.MarshalPKCS1PrivateKey(key)})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +60,7 @@ func serviceAccount(t *testing.T, tokens string) string {
 	return file
 }
 
-// TestGitHubLogin: docker login comes first, for not every GITHUB_TOKEN may push.
+// TestGitHubLogin holds that docker login comes before GITHUB_TOKEN, which may not always push.
 func TestGitHubLogin(t *testing.T) {
 	t.Setenv("GITHUB_TOKEN", canary)
 	t.Setenv("GITHUB_ACTOR", "octocat")
@@ -66,11 +69,11 @@ func TestGitHubLogin(t *testing.T) {
 		`{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}`: {Username: "user", Password: "pass"},
 	}
 	for config, want := range tests {
-		if got, err := dockerConfig(t, config).Lookup(t.Context(), "ghcr.io"); err != nil || got != want {
+		if got, err := dockerKeychain(t, config).Lookup(t.Context(), "ghcr.io"); err != nil || got != want {
 			t.Errorf("%s: %s, %v", config, got.Username, err)
 		}
 	}
-	if got, err := dockerConfig(t, `{}`).Lookup(t.Context(), "ghcr.io.example.com"); err != nil || !got.Anonymous() {
+	if got, err := dockerKeychain(t, `{}`).Lookup(t.Context(), "ghcr.io.example.com"); err != nil || !got.Anonymous() {
 		t.Errorf("another host was given GITHUB_TOKEN: %v", err)
 	}
 }

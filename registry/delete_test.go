@@ -15,9 +15,10 @@ func TestDeleteTag(t *testing.T) {
 	image := registrytest.Image(t, "linux/amd64")
 	digest := r.Push(t, "app:1", image)
 	r.Push(t, "app:2", image)
-	client := anonymous(t)
+	client := anonymousClient(t)
 	for i, want := range []bool{true, false} {
-		if deleted, err := client.DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest); err != nil || deleted != want {
+		deleted, err := client.DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest)
+		if err != nil || deleted != want {
 			t.Errorf("call %d: deleted %t, %v", i, deleted, err)
 		}
 	}
@@ -29,20 +30,20 @@ func TestDeleteTag(t *testing.T) {
 	}
 }
 
-func TestDeleteTagSparesWhatIsNotOurs(t *testing.T) {
+func TestDeleteTagKeepsOtherImages(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	ours := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	theirs := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	tag := parseTag(t, r.Host()+"/app:1")
-	client := anonymous(t)
+	client := anonymousClient(t)
 	if deleted, err := client.DeleteTag(t.Context(), tag, ours); deleted || err != nil {
 		t.Errorf("deleted %t, %v", deleted, err)
 	}
 	if held, err := client.Resolve(t.Context(), tag); held != theirs {
 		t.Errorf("%s holds %s, %v", tag, held, err)
 	}
-	if asksFor(r, http.MethodDelete) > 0 {
+	if countRequests(r, http.MethodDelete) > 0 {
 		t.Error("a DELETE was sent")
 	}
 }
@@ -51,8 +52,10 @@ func TestDeleteTagThatVanishesMeanwhile(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(registrytest.Intercept(http.MethodDelete, "/1", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown")))
-	if deleted, err := anonymous(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest); deleted || err != nil {
+	r.Wrap(registrytest.Intercept(http.MethodDelete, "/1", refuse(http.StatusNotFound, "MANIFEST_UNKNOWN",
+		"manifest unknown")))
+	deleted, err := anonymousClient(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest)
+	if deleted || err != nil {
 		t.Errorf("deleted %t, %v", deleted, err)
 	}
 }
@@ -60,8 +63,8 @@ func TestDeleteTagThatVanishesMeanwhile(t *testing.T) {
 func TestDeleteTagUnsupported(t *testing.T) {
 	t.Parallel()
 	tests := map[string]http.HandlerFunc{
-		"not allowed":  refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported."),
-		"digests only": refusal(http.StatusBadRequest, "DIGEST_INVALID", "The operation is unsupported."),
+		"not allowed":  refuse(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported."),
+		"digests only": refuse(http.StatusBadRequest, "DIGEST_INVALID", "The operation is unsupported."),
 	}
 	for name, broken := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -70,12 +73,13 @@ func TestDeleteTagUnsupported(t *testing.T) {
 			digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 			r.Wrap(registrytest.Intercept(http.MethodDelete, "", broken))
 			tag := parseTag(t, r.Host()+"/app:1")
-			deleted, err := anonymous(t).DeleteTag(t.Context(), tag, digest)
-			expect(t, err, fault.ErrUnsupported, "deleting "+tag.String()+": unsupported by the registry: The operation is unsupported.", fault.TagsNotDeleted)
+			deleted, err := anonymousClient(t).DeleteTag(t.Context(), tag, digest)
+			expectError(t, err, fault.ErrUnsupported, "deleting "+tag.String()+": unsupported by the registry: The "+
+				"operation is unsupported.", fault.TagsNotDeleted)
 			if deleted {
 				t.Error("deleted")
 			}
-			if held, err := anonymous(t).Resolve(t.Context(), tag); held != digest {
+			if held, err := anonymousClient(t).Resolve(t.Context(), tag); held != digest {
 				t.Errorf("%s holds %s, %v", tag, held, err)
 			}
 		})
@@ -89,8 +93,10 @@ func TestDeleteTagReportsWhatFailed(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-			r.Wrap(registrytest.Intercept(method, "/1", refusal(http.StatusInternalServerError, "UNKNOWN", "disk full")))
-			if deleted, err := anonymous(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest); deleted || err == nil {
+			r.Wrap(registrytest.Intercept(method, "/1", refuse(http.StatusInternalServerError, "UNKNOWN",
+				"disk full")))
+			deleted, err := anonymousClient(t).DeleteTag(t.Context(), parseTag(t, r.Host()+"/app:1"), digest)
+			if deleted || err == nil {
 				t.Errorf("deleted %t, %v", deleted, err)
 			}
 		})

@@ -10,8 +10,9 @@
 //	Client.DeleteTag  deletes a tag that still is ours                   delete.go
 //
 // Below them, session.go sends the requests for one repository, and guard.go holds the rules that every request obeys.
-// errors.go and peer.go turn what a registry answers into errors. Options.Log and Keychain.Log tell which source gave a
-// credential, what was tried again and where requests went; request_log.go holds the log of redirects and tokens.
+// peer.go and peer_errors.go turn what a registry answers into errors. Options.Log and Keychain.Log tell which source
+// gave a credential, what was tried again and where requests went; request_log.go holds the log of redirects and
+// tokens.
 //
 // An error tells the cause, and no remedy: package provider knows that. Callers ask for a sentinel of package fault
 // with errors.Is, and find the facts in a *fault.Error.

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// TestDeleteTagAtECR removes the tag that is ours and nothing else, through the API.
+// TestDeleteTagAtECR holds that DeleteTag removes the tag that is ours and nothing else, through the API.
 func TestDeleteTagAtECR(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
@@ -20,12 +20,13 @@ func TestDeleteTagAtECR(t *testing.T) {
 	digest := e.Push(t, "app:1", image)
 	e.Push(t, "app:2", image)
 	other := e.Push(t, "app:3", registrytest.Image(t, "linux/amd64"))
-	client := once(amazon(t, e, "one"))
+	client := singleTryClient(amazonKeychain(t, e, "one"))
 	for i, test := range []struct {
 		tag, digest string
 		want        bool
 	}{{"1", digest, true}, {"1", digest, false}, {"3", digest, false}, {"4", digest, false}, {"2", digest, true}} {
-		if deleted, err := client.DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:"+test.tag), test.digest); err != nil || deleted != test.want {
+		deleted, err := client.DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:"+test.tag), test.digest)
+		if err != nil || deleted != test.want {
 			t.Errorf("call %d: %t, %v", i, deleted, err)
 		}
 	}
@@ -35,7 +36,7 @@ func TestDeleteTagAtECR(t *testing.T) {
 	if found, err := client.Exists(t.Context(), e.Host()+"/app", digest); found || err != nil {
 		t.Errorf("the image without tags: %t, %v", found, err)
 	}
-	if asksFor(e.Registry, http.MethodDelete) > 0 {
+	if countRequests(e.Registry, http.MethodDelete) > 0 {
 		t.Error("the registry was asked to delete")
 	}
 	if deleted, err := client.DeleteTag(t.Context(), parseTag(t, e.Host()+"/absent:1"), digest); deleted || err != nil {
@@ -45,8 +46,10 @@ func TestDeleteTagAtECR(t *testing.T) {
 
 func TestDeleteTagAtECRErrors(t *testing.T) {
 	t.Parallel()
-	const user = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:BatchDeleteImage on resource: " +
-		"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:BatchDeleteImage action"
+	const user = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:BatchDeleteImage on " +
+		"resource: " +
+		"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the " +
+		"ecr:BatchDeleteImage action"
 	tests := map[string]struct {
 		prepare func(e *registrytest.ECR)
 		logins  []registry.Login
@@ -54,17 +57,23 @@ func TestDeleteTagAtECRErrors(t *testing.T) {
 		is      error
 		want    string
 	}{
-		"child of an index": {func(*registrytest.ECR) {}, nil, "one", fault.ErrInUse, "in use: Requested image referenced by manifest list: [INDEX]; " +
-			"it is the last tag of an image that an index refers to"},
-		"denied": {func(e *registrytest.ECR) { e.Deny("ecr:BatchDeleteImage") }, nil, "one", fault.ErrDenied, "AWS: " + user +
+		"child of an index": {func(*registrytest.ECR) {}, nil, "one", fault.ErrInUse,
+			"in use: Requested image referenced by manifest list: [INDEX]; " +
+				"it is the last tag of an image that an index refers to"},
+		"denied": {func(e *registrytest.ECR) { e.Deny("ecr:BatchDeleteImage") }, nil, "one", fault.ErrDenied, "AWS: " +
+			user +
 			""},
 		"another failure": {func(e *registrytest.ECR) {
-			e.Inject(registrytest.Rule{Operation: "BatchDeleteImage", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-				_, _ = w.Write([]byte(`{"failures":[{"imageId":{"imageTag":"1"},"failureCode":"KmsError","failureReason":"the key is gone"}]}`))
-			}})
+			e.Inject(registrytest.Rule{Operation: "BatchDeleteImage",
+				Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+					_, _ = w.Write([]byte(`{"failures":[{"imageId":{"imageTag":"1"},"failureCode":"KmsError",` +
+						`"failureReason":"the key is gone"}]}`))
+				}})
 		}, nil, "one", nil, "AWS: KmsError: the key is gone"},
-		"no AWS": {func(*registrytest.ECR) {}, []registry.Login{{Username: "AWS"}}, "sso", fault.ErrUnauthorized,
-			`AWS: the SSO session of profile "sso" is not there or has expired`},
+		"no AWS": {
+			func(*registrytest.ECR) {}, []registry.Login{{Username: "AWS"}}, "sso", fault.ErrUnauthorized,
+			`AWS: the SSO session of profile "sso" is not there or has expired`,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -83,11 +92,13 @@ func TestDeleteTagAtECRErrors(t *testing.T) {
 			for i := range test.logins {
 				test.logins[i].Address, test.logins[i].Password = e.Host(), e.Token()
 			}
-			deleted, err := once(amazonOr(t, e, test.profile, `{}`, test.logins...)).DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), digest)
+			client := singleTryClient(amazonKeychainWith(t, e, test.profile, `{}`, test.logins...))
+			deleted, err := client.DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), digest)
 			if test.is == nil {
 				test.is = err
 			}
-			expect(t, err, test.is, "deleting "+e.Host()+"/app:1: "+strings.ReplaceAll(test.want, "INDEX", indexDigest))
+			expectError(t, err, test.is, "deleting "+e.Host()+"/app:1: "+strings.ReplaceAll(test.want, "INDEX",
+				indexDigest))
 			if deleted || e.Tags("app")["1"] != digest {
 				t.Error("it is gone")
 			}
@@ -95,7 +106,7 @@ func TestDeleteTagAtECRErrors(t *testing.T) {
 	}
 }
 
-// TestECRAPIRetries: throttling, faults of the service and broken connections pass.
+// TestECRAPIRetries holds that a call is repeated after throttling, faults of the service and broken connections.
 func TestECRAPIRetries(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]registrytest.Fault{
@@ -111,7 +122,8 @@ func TestECRAPIRetries(t *testing.T) {
 			e.Repository("app", "")
 			digest := e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 			e.Inject(registrytest.Rule{Operation: "BatchDeleteImage", Times: 2, Fault: fault})
-			deleted, err := patient(amazon(t, e, "one")).DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), digest)
+			deleted, err := patientClient(amazonKeychain(t, e, "one")).DeleteTag(t.Context(),
+				parseTag(t, e.Host()+"/app:1"), digest)
 			if err != nil || !deleted {
 				t.Errorf("%t, %v", deleted, err)
 			}
@@ -121,8 +133,9 @@ func TestECRAPIRetries(t *testing.T) {
 	e.Repository("app", "")
 	digest := e.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	e.Inject(registrytest.Rule{Operation: "BatchDeleteImage", Fault: apiFault("ThrottlingException", "Rate exceeded")})
-	_, err := patient(amazon(t, e, "one")).DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), digest)
-	if !errors.Is(err, fault.ErrRateLimited) || !strings.Contains(err.Error(), "AWS: Rate exceeded (tried 9 times in ") {
+	_, err := patientClient(amazonKeychain(t, e, "one")).DeleteTag(t.Context(), parseTag(t, e.Host()+"/app:1"), digest)
+	if !errors.Is(err, fault.ErrRateLimited) || !strings.Contains(err.Error(),
+		"AWS: Rate exceeded (tried 9 times in ") {
 		t.Error(err)
 	}
 }

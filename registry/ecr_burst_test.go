@@ -13,8 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// busy are ways in which Amazon, or what is before it, asks to come back later.
-var busy = map[string]registrytest.Fault{
+// busyAnswers are ways in which Amazon, or a proxy before it, asks to come back later.
+var busyAnswers = map[string]registrytest.Fault{
 	"503 page": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		http.Error(w, "no", http.StatusServiceUnavailable)
 	},
@@ -25,11 +25,11 @@ var busy = map[string]registrytest.Fault{
 	"closed":    registrytest.CloseConnection,
 }
 
-// TestECRTokenBurst: a token is asked for again where more tries are needed than the AWS SDK has, by ourselves and for
-// a daemon.
+// TestECRTokenBurst holds that a token is asked for again, for us and for a daemon, where more tries are needed than
+// the AWS SDK has.
 func TestECRTokenBurst(t *testing.T) {
 	t.Parallel()
-	for name, broken := range busy {
+	for name, broken := range busyAnswers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, pushed := range []bool{false, true} {
@@ -38,11 +38,12 @@ func TestECRTokenBurst(t *testing.T) {
 				image := registrytest.Image(t, "linux/amd64")
 				e.Push(t, "app:1", image)
 				e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Times: 6, Fault: broken})
-				keychain := amazon(t, e, "one")
+				keychain := amazonKeychain(t, e, "one")
 				keychain.ECR.RetryWaits = make([]time.Duration, 6)
-				_, err := once(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
+				_, err := singleTryClient(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
 				if pushed {
-					err = pushWithRetry(t.Context(), once(keychain), untold, func(ctx context.Context) error { return daemonPush(ctx, t, keychain, e.Host()+"/app", image) })
+					err = pushWithRetry(t.Context(), singleTryClient(keychain), tellNobody,
+						func(ctx context.Context) error { return daemonPush(ctx, t, keychain, e.Host()+"/app", image) })
 				}
 				if err != nil {
 					t.Error(err)
@@ -52,8 +53,8 @@ func TestECRTokenBurst(t *testing.T) {
 	}
 }
 
-// TestECRTokenBurstThatLasts ends, with the last reason in words that can be read, and the next one who asks is not
-// told of it.
+// TestECRTokenBurstThatLasts holds that the tries end with the last reason in readable words, and that the next lookup
+// asks AWS anew.
 func TestECRTokenBurstThatLasts(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
@@ -65,8 +66,8 @@ func TestECRTokenBurstThatLasts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := registrytest.NewECR(t)
-			e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Times: 3, Fault: busy[name]})
-			keychain := amazon(t, e, "one")
+			e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Times: 3, Fault: busyAnswers[name]})
+			keychain := amazonKeychain(t, e, "one")
 			keychain.ECR.RetryWaits = make([]time.Duration, 2)
 			_, err := keychain.Lookup(t.Context(), e.Host())
 			told := regexp.MustCompile("^credentials for " + e.Host() + ": AWS: " + want + ` \(tried 3 times in \S+\)$`)
@@ -80,18 +81,21 @@ func TestECRTokenBurstThatLasts(t *testing.T) {
 	}
 }
 
-// TestECRProxyPage: an answer that is none of AWS's and will not pass.
+// TestECRProxyPage holds that an answer that is not from AWS, and will not pass, is not asked for again.
 func TestECRProxyPage(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
-	e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		http.Error(w, "<h1>who are you?</h1>", http.StatusForbidden)
-	}})
-	_, err := amazon(t, e, "one").Lookup(t.Context(), e.Host())
-	expect(t, err, fault.ErrUnauthorized, "credentials for "+e.Host()+": AWS: 403 forbidden, which is no answer of AWS's")
+	e.Inject(registrytest.Rule{Operation: "GetAuthorizationToken",
+		Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>who are you?</h1>", http.StatusForbidden)
+		}})
+	_, err := amazonKeychain(t, e, "one").Lookup(t.Context(), e.Host())
+	expectError(t, err, fault.ErrUnauthorized, "credentials for "+e.Host()+": AWS: 403 forbidden, which is no answer "+
+		"of "+
+		"AWS's")
 }
 
-// TestECRRoleBurst: nor are STS's bad minutes anything to remember.
+// TestECRRoleBurst holds that the cache does not remember a failure of STS either.
 func TestECRRoleBurst(t *testing.T) {
 	e := registrytest.NewECR(t)
 	t.Setenv("AWS_ENDPOINT_URL_STS", e.Endpoint())
@@ -106,7 +110,7 @@ func TestECRRoleBurst(t *testing.T) {
 			next.ServeHTTP(w, req)
 		})
 	})
-	keychain := amazon(t, e, "one")
+	keychain := amazonKeychain(t, e, "one")
 	keychain.ECR.RoleARN = "arn:aws:iam::123456789012:role/PUSH"
 	keychain.ECR.RetryWaits = make([]time.Duration, 2)
 	if _, err := keychain.Lookup(t.Context(), e.Host()); err == nil || asked.Load() != 3 {

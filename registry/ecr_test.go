@@ -13,21 +13,24 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// amazon is a keychain for e, and for all hosts of Amazon ECR as if they were in e, with nothing in docker's
-// config.json.
-func amazon(t *testing.T, e *registrytest.ECR, profile string) *registry.Keychain {
+// amazonKeychain returns a keychain for e, and for all hosts of Amazon ECR as if they were in e. Docker's config.json
+// is empty.
+func amazonKeychain(t *testing.T, e *registrytest.ECR, profile string) *registry.Keychain {
 	t.Helper()
-	return amazonOr(t, e, profile, `{}`)
+	return amazonKeychainWith(t, e, profile, `{}`)
 }
 
-func amazonOr(t *testing.T, e *registrytest.ECR, profile, config string, logins ...registry.Login) *registry.Keychain {
+// amazonKeychainWith does the same with a content of docker's config.json and with logins.
+func amazonKeychainWith(t *testing.T, e *registrytest.ECR, profile, config string,
+	logins ...registry.Login) *registry.Keychain {
 	t.Helper()
-	keychain := dockerConfig(t, config, logins...)
-	keychain.ECR = ecr.Config{Profile: profile, Region: registrytest.Region, Endpoint: e.Endpoint(), Hosts: []string{e.Host()}}
+	keychain := dockerKeychain(t, config, logins...)
+	keychain.ECR = ecr.Config{Profile: profile, Region: registrytest.Region, Endpoint: e.Endpoint(),
+		Hosts: []string{e.Host()}}
 	return keychain
 }
 
-// TestECRHosts: the region in the name is where the token is asked for.
+// TestECRHosts holds that the token is asked for in the region that the name of the host gives.
 func TestECRHosts(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
@@ -61,7 +64,7 @@ func TestECRHosts(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
 			e := registrytest.NewECR(t)
-			credential, err := amazon(t, e, "one").Lookup(t.Context(), host)
+			credential, err := amazonKeychain(t, e, "one").Lookup(t.Context(), host)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +79,7 @@ func TestECRHosts(t *testing.T) {
 	}
 }
 
-// TestECREndpoints are Amazon's own, which a proxy is asked for.
+// TestECREndpoints holds that the endpoints are Amazon's own. A proxy records them.
 func TestECREndpoints(t *testing.T) {
 	t.Parallel()
 	for host, endpoint := range map[string]string{
@@ -88,10 +91,10 @@ func TestECREndpoints(t *testing.T) {
 	} {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
-			keychain := dockerConfig(t, `{}`)
+			keychain := dockerKeychain(t, `{}`)
 			keychain.ECR.Profile = "one"
 			_, err := keychain.Lookup(t.Context(), host)
-			if !outside.asked(endpoint) {
+			if !outside.hasRequest(endpoint) {
 				t.Errorf("%s was not asked: %v", endpoint, err)
 			}
 			if private := host != "public.ecr.aws"; (err != nil) != private {
@@ -101,7 +104,7 @@ func TestECREndpoints(t *testing.T) {
 	}
 }
 
-// TestECRAsksOnce: one token per principal and region, whoever asks and however many at once.
+// TestECRAsksOnce holds that one token serves a principal in a region, however many callers ask at once.
 func TestECRAsksOnce(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
@@ -109,14 +112,16 @@ func TestECRAsksOnce(t *testing.T) {
 	for i := range 50 {
 		group.Go(func() {
 			host := fmt.Sprintf("%012d.dkr.ecr.eu-west-1.amazonaws.com", i)
-			if got, err := amazon(t, e, "one").Lookup(t.Context(), host); err != nil || got.Username != "AWS" {
+			if got, err := amazonKeychain(t, e, "one").Lookup(t.Context(), host); err != nil || got.Username != "AWS" {
 				t.Error(got.Username, err)
 			}
 		})
 	}
 	group.Wait()
 	for _, lookup := range []struct{ profile, region string }{{"one", "us-east-1"}, {"two", "eu-west-1"}} {
-		if _, err := amazon(t, e, lookup.profile).Lookup(t.Context(), "123456789012.dkr.ecr."+lookup.region+".amazonaws.com"); err != nil {
+		_, err := amazonKeychain(t, e, lookup.profile).Lookup(t.Context(),
+			"123456789012.dkr.ecr."+lookup.region+".amazonaws.com")
+		if err != nil {
 			t.Error(err)
 		}
 	}
@@ -126,11 +131,13 @@ func TestECRAsksOnce(t *testing.T) {
 	}
 }
 
-// TestECRIsAskedLate: neither making a keychain nor other hosts reach for AWS, nor does a host with a login of its own.
-func TestECRIsAskedLate(t *testing.T) {
+// TestECRIsAskedOnlyWhenNeeded holds that neither a new keychain nor another host reaches for AWS, nor a host with a
+// login of its own.
+func TestECRIsAskedOnlyWhenNeeded(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
-	keychain := amazonOr(t, e, "one", `{}`, registry.Login{Address: e.Host(), Username: "AWS", Password: "given"})
+	keychain := amazonKeychainWith(t, e, "one", `{}`, registry.Login{Address: e.Host(), Username: "AWS",
+		Password: "given"})
 	for _, host := range []string{"ghcr.io", "docker.io", e.Host()} {
 		if _, err := keychain.Lookup(t.Context(), host); err != nil {
 			t.Error(err)
@@ -141,8 +148,7 @@ func TestECRIsAskedLate(t *testing.T) {
 	}
 }
 
-// TestECRRenewsInTime: a token is given out in the first half of its life, and what is given out is good for the other
-// half.
+// TestECRRenewsInTime holds that a token is given out in the first half of its life, and so is good for the other half.
 func TestECRRenewsInTime(t *testing.T) {
 	t.Parallel()
 	for life, want := range map[time.Duration]int{12 * time.Hour: 1, -time.Minute: 3} {
@@ -151,7 +157,7 @@ func TestECRRenewsInTime(t *testing.T) {
 			e := registrytest.NewECR(t)
 			e.Advance(life - 12*time.Hour)
 			for range 3 {
-				if _, err := amazon(t, e, "one").Lookup(t.Context(), e.Host()); err != nil {
+				if _, err := amazonKeychain(t, e, "one").Lookup(t.Context(), e.Host()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -162,11 +168,12 @@ func TestECRRenewsInTime(t *testing.T) {
 	}
 }
 
-// TestECRInvalidate: who was refused gets another token, and only he: what others fetched meanwhile is kept.
+// TestECRInvalidate holds that Invalidate replaces the refused token, and keeps one that other callers fetched
+// meanwhile.
 func TestECRInvalidate(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
-	first, second := amazon(t, e, "one"), amazon(t, e, "one")
+	first, second := amazonKeychain(t, e, "one"), amazonKeychain(t, e, "one")
 	lookup := func(k *registry.Keychain) string {
 		got, err := k.Lookup(t.Context(), e.Host())
 		if err != nil {
@@ -192,7 +199,7 @@ func TestECRInvalidate(t *testing.T) {
 func TestECRRole(t *testing.T) {
 	e := registrytest.NewECR(t)
 	t.Setenv("AWS_ENDPOINT_URL_STS", e.Endpoint())
-	keychain := amazon(t, e, "one")
+	keychain := amazonKeychain(t, e, "one")
 	keychain.ECR.RoleARN = "arn:aws:iam::123456789012:role/PUSH"
 	if _, err := keychain.Lookup(t.Context(), e.Host()); err != nil {
 		t.Fatal(err)
@@ -203,5 +210,7 @@ func TestECRRole(t *testing.T) {
 	e.Deny("sts:AssumeRole")
 	keychain.ECR.RoleARN = "arn:aws:iam::123456789012:role/other"
 	_, err := keychain.Lookup(t.Context(), e.Host())
-	expect(t, err, fault.ErrDenied, "credentials for "+e.Host()+": AWS: User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/other")
+	expectError(t, err, fault.ErrDenied, "credentials for "+e.Host()+": AWS: User: arn:aws:iam::123456789012:user/ci "+
+		"is "+
+		"not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/other")
 }

@@ -24,62 +24,65 @@ var errorTexts = []struct {
 	want   string
 }{
 	{
-		"401", refusal(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"), fault.ErrUnauthorized,
+		"401", refuse(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"), fault.ErrUnauthorized,
 		"401 unauthorized: no credentials for HOST",
 	},
 	{
-		"403", refusal(http.StatusForbidden, "DENIED", "requested access is denied"), fault.ErrDenied,
+		"403", refuse(http.StatusForbidden, "DENIED", "requested access is denied"), fault.ErrDenied,
 		"403 denied: requested access is denied; no credentials for HOST",
 	},
 	{
-		"403 without words", refusal(http.StatusForbidden, "DENIED", "forbidden"), fault.ErrDenied,
+		"403 without words", refuse(http.StatusForbidden, "DENIED", "forbidden"), fault.ErrDenied,
 		"403 denied: no credentials for HOST",
 	},
 	{
-		"expired", refusal(http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),
+		"expired", refuse(http.StatusForbidden, "DENIED",
+			"Your authorization token has expired. Reauthenticate and try again."),
 		fault.ErrUnauthorized, "401 unauthorized: no credentials for HOST",
 	},
 	{
-		"no repository", refusal(http.StatusNotFound, "NAME_UNKNOWN", missingRepository), fault.ErrNoRepository,
+		"no repository", refuse(http.StatusNotFound, "NAME_UNKNOWN", missingRepository), fault.ErrNoRepository,
 		"no such repository: " + missingRepository + "",
 	},
 	{
-		"no repository, as an exception", refusal(http.StatusBadRequest, "UNKNOWN", "RepositoryNotFoundException: "+missingRepository),
+		"no repository, as an exception", refuse(http.StatusBadRequest, "UNKNOWN",
+			"RepositoryNotFoundException: "+missingRepository),
 		fault.ErrNoRepository,
 		"no such repository: RepositoryNotFoundException: " + missingRepository + "",
 	},
 	{
-		"no manifest", refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), fault.ErrNotFound,
+		"no manifest", refuse(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), fault.ErrNotFound,
 		"not found: manifest unknown",
 	},
 	{
-		"immutable", refusal(http.StatusBadRequest, "TAG_INVALID", immutable), fault.ErrImmutableTag,
+		"immutable", refuse(http.StatusBadRequest, "TAG_INVALID", immutable), fault.ErrImmutableTag,
 		"immutable tag: it holds an image that HOST does not serve, since it is archived or its content is gone",
 	},
 	{
-		"unsupported", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"), fault.ErrUnsupported,
+		"unsupported", refuse(http.StatusMethodNotAllowed, "UNSUPPORTED", "Invalid parameter at 'ImageManifest'"),
+		fault.ErrUnsupported,
 		"unsupported by the registry: Invalid parameter at 'ImageManifest'",
 	},
 	{
-		"unsupported, bare", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) },
+		"unsupported, bare",
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) },
 		fault.ErrUnsupported, "unsupported by the registry: method not allowed",
 	},
 	{
-		"rate limited", refusal(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded"), fault.ErrRateLimited,
+		"rate limited", refuse(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded"), fault.ErrRateLimited,
 		"429 rate limited: Rate exceeded",
 	},
 	{
 		"broken", func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
-		}, nil,
-		"502 bad gateway",
+		}, nil, "502 bad gateway",
 	},
 	{
-		"children missing", refusal(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "Images with digests [x] required"), nil,
-		"404 Images with digests [x] required",
+		"children missing", refuse(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "Images with digests [x] required"),
+		nil, "404 Images with digests [x] required",
 	},
 	{
-		"many words", refusal(http.StatusTeapot, "UNKNOWN", "a\nb\x00c\x1b[31m "+strings.Repeat("x", 1000)), nil,
+		"many words", refuse(http.StatusTeapot, "UNKNOWN", "a\nb\x00c\x1b[31m "+strings.Repeat("x", 1000)), nil,
 		"418 a b c [31m " + strings.Repeat("x", 289) + "...",
 	},
 	{
@@ -88,7 +91,7 @@ var errorTexts = []struct {
 	},
 }
 
-// errorFaults are the faults of errorTexts.
+// errorFaults are the kinds of failures of errorTexts.
 var errorFaults = map[string]fault.Kind{
 	"401": fault.NoCredentials, "403": fault.NoCredentials, "403 without words": fault.NoCredentials,
 	"expired": fault.NoCredentials, "no repository": fault.RepositoryMissing,
@@ -97,7 +100,8 @@ var errorFaults = map[string]fault.Kind{
 	"rate limited": fault.RateLimited, "broken": fault.BrokenServer, "cut off": fault.Unreachable,
 }
 
-// TestErrorTexts is what a user reads when SetTags meets each answer. Without a login nothing else is wrong.
+// TestErrorTexts holds what a user reads when SetTags meets each answer. Without a login the error names no other
+// cause.
 func TestErrorTexts(t *testing.T) {
 	t.Parallel()
 	for _, test := range errorTexts {
@@ -107,7 +111,7 @@ func TestErrorTexts(t *testing.T) {
 			digest := r.Push(t, "team/app", registrytest.Image(t, "linux/amd64"))
 			r.Wrap(registrytest.Intercept(http.MethodPut, "", test.broken))
 			tag := parseTag(t, r.Host()+"/team/app:1")
-			_, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
+			_, err := anonymousClient(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
 			if test.is == nil {
 				test.is = err
 			}
@@ -115,7 +119,8 @@ func TestErrorTexts(t *testing.T) {
 			if broken, ok := errorFaults[test.name]; ok {
 				faults = append(faults, broken)
 			}
-			expect(t, err, test.is, "tagging "+tag.String()+": "+strings.ReplaceAll(test.want, "HOST", r.Host()), faults...)
+			expectError(t, err, test.is, "tagging "+tag.String()+": "+strings.ReplaceAll(test.want, "HOST", r.Host()),
+				faults...)
 		})
 	}
 }
@@ -123,22 +128,27 @@ func TestErrorTexts(t *testing.T) {
 func TestNoRepositoryIsGone(t *testing.T) {
 	t.Parallel()
 	if !errors.Is(fault.ErrNoRepository, fault.ErrNotFound) || errors.Is(fault.ErrNotFound, fault.ErrNoRepository) {
-		t.Error("a repository that is not there holds no tag; a tag that is not there says nothing about its repository")
+		t.Error("a repository that is not there holds no tag; a tag that is not there says nothing about its " +
+			"repository")
 	}
 }
 
-// TestImmutableIsNotInTheName: only the registry's own words count, not those in names.
+// TestImmutableIsNotInTheName holds that only the registry's own words count, and not those in names.
 func TestImmutableIsNotInTheName(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	digest := r.Push(t, "immutable/app", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(registrytest.Intercept("", "/immutable", refusal(http.StatusNotFound, "NOT_FOUND", "artifact immutable/app:immutable not found")))
-	if _, err := anonymous(t).Resolve(t.Context(), parseTag(t, r.Host()+"/immutable/app:immutable")); !errors.Is(err, fault.ErrNotFound) {
+	r.Wrap(registrytest.Intercept("", "/immutable", refuse(http.StatusNotFound, "NOT_FOUND",
+		"artifact immutable/app:immutable not found")))
+	_, err := anonymousClient(t).Resolve(t.Context(), parseTag(t, r.Host()+"/immutable/app:immutable"))
+	if !errors.Is(err, fault.ErrNotFound) {
 		t.Error(err)
 	}
-	r.Wrap(registrytest.Intercept(http.MethodPut, "", refusal(http.StatusForbidden, "DENIED", "no PutImage on immutable/app")))
+	r.Wrap(registrytest.Intercept(http.MethodPut, "", refuse(http.StatusForbidden, "DENIED",
+		"no PutImage on immutable/app")))
 	tag := parseTag(t, r.Host()+"/immutable/app:immutable")
-	if _, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); !errors.Is(err, fault.ErrDenied) {
+	_, err = anonymousClient(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
+	if !errors.Is(err, fault.ErrDenied) {
 		t.Error(err)
 	}
 }
@@ -174,17 +184,19 @@ func TestUnreachable(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := anonymous(t).Resolve(t.Context(), parseTag(t, test.host+"/app:1"))
+			_, err := anonymousClient(t).Resolve(t.Context(), parseTag(t, test.host+"/app:1"))
 			if test.is == nil {
 				test.is = err
 			}
-			expect(t, err, test.is, "resolving "+test.host+"/app:1: "+strings.ReplaceAll(test.want, "HOST", test.host), test.kind)
+			expectError(t, err, test.is, "resolving "+test.host+"/app:1: "+strings.ReplaceAll(test.want, "HOST",
+				test.host),
+				test.kind)
 		})
 	}
 }
 
-// stalled is a fault that answers nothing until the client is gone.
-func stalled(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }
+// stall is a handler that answers nothing until the client is gone.
+func stall(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }
 
 func TestNoAnswer(t *testing.T) {
 	t.Parallel()
@@ -192,11 +204,14 @@ func TestNoAnswer(t *testing.T) {
 		t.Run(suffix, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
-			r.Wrap(registrytest.Intercept("", suffix, stalled))
-			client := registry.New(dockerConfig(t, `{}`), registry.Options{Timeout: 200 * time.Millisecond, RetryWaits: []time.Duration{}})
+			r.Wrap(registrytest.Intercept("", suffix, stall))
+			client := registry.New(dockerKeychain(t, `{}`), registry.Options{Timeout: 200 * time.Millisecond,
+				RetryWaits: []time.Duration{}})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-			expect(t, err, fault.ErrUnreachable, "resolving "+r.Host()+"/app:1: "+request+": unreachable: no answer from "+r.Host()+
-				" within 200ms")
+			expectError(t, err, fault.ErrUnreachable,
+				"resolving "+r.Host()+"/app:1: "+request+": unreachable: no answer "+
+					"from "+r.Host()+
+					" within 200ms")
 		})
 	}
 }
@@ -205,8 +220,8 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("the user is gone")
 	for name, broken := range map[string]http.HandlerFunc{
-		"while waiting": stalled,
-		"while pausing": refusal(http.StatusServiceUnavailable, "UNAVAILABLE", "later"),
+		"while waiting": stall,
+		"while pausing": refuse(http.StatusServiceUnavailable, "UNAVAILABLE", "later"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +231,7 @@ func TestCancel(t *testing.T) {
 			timer := time.AfterFunc(200*time.Millisecond, func() { cancel(gone) })
 			defer timer.Stop()
 			start := time.Now()
-			_, err := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: []time.Duration{time.Minute}}).
+			_, err := registry.New(dockerKeychain(t, `{}`), registry.Options{RetryWaits: []time.Duration{time.Minute}}).
 				Resolve(ctx, parseTag(t, r.Host()+"/app:1"))
 			if !errors.Is(err, gone) || time.Since(start) > 5*time.Second {
 				t.Errorf("after %s: %v", time.Since(start), err)

@@ -24,7 +24,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// stranger is a registry of whatever was fuzzed, and all hosts that it names. It notes who was given the login.
+// stranger is a registry that answers with fuzzed text, and all hosts that it names. It records which hosts got the
+// login.
 type stranger struct {
 	answer func(req *http.Request) (status int, header http.Header, body []byte)
 
@@ -42,7 +43,8 @@ func (s *stranger) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	s.mu.Lock()
 	s.asked++
-	if strings.Contains(sent, canary) || strings.Contains(sent, base64.StdEncoding.EncodeToString([]byte("user:"+canary))) {
+	if strings.Contains(sent, canary) || strings.Contains(sent,
+		base64.StdEncoding.EncodeToString([]byte("user:"+canary))) {
 		s.logins = append(s.logins, req.URL.Scheme+"://"+req.URL.Host)
 	}
 	s.mu.Unlock()
@@ -50,18 +52,20 @@ func (s *stranger) RoundTrip(req *http.Request) (*http.Response, error) {
 	if header == nil {
 		header = http.Header{}
 	}
-	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Request: req, ContentLength: int64(len(body))}, nil
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Request: req,
+		ContentLength: int64(len(body))}, nil
 }
 
 const strange = "registry.example.com"
 
-// client logs in to the stranger, and to nobody else.
+// client returns a client with a login for the stranger only.
 func (s *stranger) client() *registry.Client {
 	keychain := registry.NewKeychain([]registry.Login{{Address: strange, Username: "user", Password: canary}})
-	return registry.New(keychain, registry.Options{Transport: s, Timeout: 5 * time.Second, RetryWaits: []time.Duration{}})
+	return registry.New(keychain, registry.Options{Transport: s, Timeout: 5 * time.Second,
+		RetryWaits: []time.Duration{}})
 }
 
-// checkError: what a stranger writes is one line of bounded length, without controls and without the login.
+// checkError holds that the text of an error is short, has no control characters and does not show the login.
 func checkError(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
@@ -73,7 +77,7 @@ func checkError(t *testing.T, err error) {
 	}
 }
 
-// checkLogins: the login goes over https to a host that is not this machine's or its cloud's.
+// checkLogins holds that the login goes over https to a host that is not this machine's or its cloud's.
 func (s *stranger) checkLogins(t *testing.T) {
 	t.Helper()
 	for _, to := range s.logins {
@@ -82,7 +86,8 @@ func (s *stranger) checkLogins(t *testing.T) {
 			continue // it was not dialed
 		}
 		ip, _ := netip.ParseAddr(at.Hostname())
-		if at.Scheme != "https" || at.Hostname() == "localhost" || ip.Unmap().IsLoopback() || ip.Unmap().IsLinkLocalUnicast() || ip.Unmap().IsPrivate() ||
+		if at.Scheme != "https" || at.Hostname() == "localhost" || ip.Unmap().IsLoopback() ||
+			ip.Unmap().IsLinkLocalUnicast() || ip.Unmap().IsPrivate() ||
 			ip.Unmap().IsUnspecified() {
 			t.Errorf("the login went to %s", to)
 		}
@@ -92,18 +97,19 @@ func (s *stranger) checkLogins(t *testing.T) {
 	}
 }
 
-// FuzzVerify: an index, a manifest and a configuration of a stranger's. Whatever is accepted is what was asked for.
+// FuzzVerify serves a fuzzed index, manifest and configuration. It holds that Verify accepts only what was asked for.
 func FuzzVerify(f *testing.F) {
 	index, manifest, config := document(f)
 	f.Add(index, manifest, config, "application/vnd.oci.image.index.v1+json", true)
-	f.Add([]byte(`{"manifests":[null,{},{"platform":{}}]}`), manifest, config, "application/vnd.oci.image.index.v1+json", true)
+	f.Add([]byte(`{"manifests":[null,{},{"platform":{}}]}`), manifest, config,
+		"application/vnd.oci.image.index.v1+json", true)
 	f.Add([]byte(`{"manifests":{}}`), []byte(`{"layers":null}`), []byte(`{"os":1}`), "", true)
 	f.Add(manifest, manifest, config, "application/vnd.oci.image.manifest.v1+json", false)
 	f.Add(index, manifest, config, "application/vnd.oci.image.manifest.v1+json", true)
 	f.Fuzz(func(t *testing.T, index, manifest, config []byte, contentType string, two bool) {
-		want, served := asked("linux/amd64"), map[string][]byte{}
+		want, served := expectedPlatforms("linux/amd64"), map[string][]byte{}
 		if two {
-			want = asked("linux/amd64", "linux/arm64")
+			want = expectedPlatforms("linux/amd64", "linux/arm64")
 		}
 		for _, content := range [][]byte{index, manifest, config} {
 			served[digest.FromBytes(content).String()] = content
@@ -135,22 +141,28 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// document is an image for amd64, in an index that lists it for two platforms.
+// document returns an image for amd64, in an index that lists it for two platforms.
 func document(f *testing.F) (index, manifest, config []byte) {
 	f.Helper()
 	config = []byte(`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}`)
-	manifest = fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":`+
-		`"application/vnd.oci.image.config.v1+json","digest":"%s","size":%d},"layers":[]}`, digest.FromBytes(config), len(config))
-	entry := fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"%s","size":%d,"platform":{"os":"linux","architecture":`,
+	manifest = fmt.Appendf(nil,
+		`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":`+
+			`"application/vnd.oci.image.config.v1+json","digest":"%s","size":%d},"layers":[]}`,
+		digest.FromBytes(config), len(config))
+	entry := fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"%s","size":%d,`+
+		`"platform":{"os":"linux","architecture":`,
 		digest.FromBytes(manifest), len(manifest))
-	index = fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[%s"amd64"}},%s"arm64"}}]}`, entry, entry)
+	index = fmt.Appendf(nil,
+		`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",`+
+			`"manifests":[%s"amd64"}},%s"arm64"}}]}`, entry, entry)
 	return index, manifest, config
 }
 
-// FuzzErrorBody: what a registry says when it refuses.
+// FuzzErrorBody fuzzes what a registry says when it refuses.
 func FuzzErrorBody(f *testing.F) {
 	f.Add(404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`, "1")
-	f.Add(403, `{"errors":[{"code":"DENIED","message":"\u001b]0;x\u0007 is not authorized to perform: `+canary+`"}]}`, "")
+	f.Add(403, `{"errors":[{"code":"DENIED","message":"\u001b]0;x\u0007 is not authorized to perform: `+canary+`"}]}`,
+		"")
 	f.Add(429, `<html>`, "99999999999999999999")
 	f.Add(401, `{"errors":[{"code":"`+strings.Repeat("A", 5000)+`"}]}`, "Wed, 21 Oct 2399 07:28:00 GMT")
 	f.Add(500, "\x00\xff", "-1")
@@ -169,7 +181,8 @@ func FuzzErrorBody(f *testing.F) {
 		_, err := s.client().Find(t.Context(), tag)
 		checkError(t, err)
 		s.checkLogins(t)
-		_, err = s.client().SetTags(t.Context(), tag.Repository(), "sha256:"+strings.Repeat("0", 64), []registry.Tag{tag})
+		_, err = s.client().SetTags(t.Context(), tag.Repository(), "sha256:"+strings.Repeat("0", 64),
+			[]registry.Tag{tag})
 		for line := range strings.Lines(fmt.Sprint(err)) {
 			if len(line) > 4000 || strings.Contains(line, canary) {
 				t.Errorf("%d bytes: %.500q", len(line), line)
@@ -178,15 +191,19 @@ func FuzzErrorBody(f *testing.F) {
 	})
 }
 
-// FuzzChallenge: how a registry wants us to log in, and where it sends us.
+// FuzzChallenge fuzzes how a registry wants us to log in, and where it sends us.
 func FuzzChallenge(f *testing.F) {
 	for _, challenge := range []string{
-		`Basic realm="x"`, `Bearer realm="https://auth.example.com/token",service="x",scope="repository:app:pull"`, `Bearer realm="http://localhost:8080/"`,
-		`Bearer realm="https://169.254.169.254/"`, `Bearer realm="https://user:pass@auth.example.com/"`, `Bearer realm="file:///etc/passwd"`,
-		`Bearer realm="https://[::ffff:127.0.0.1]/"`, `bearer realm="//x"`, `Bearer`, `Negotiate, Basic`, `Bearer realm="https://auth.example.com@127.0.0.1/"`,
+		`Basic realm="x"`, `Bearer realm="https://auth.example.com/token",service="x",scope="repository:app:pull"`,
+		`Bearer realm="http://localhost:8080/"`,
+		`Bearer realm="https://169.254.169.254/"`, `Bearer realm="https://user:pass@auth.example.com/"`,
+		`Bearer realm="file:///etc/passwd"`,
+		`Bearer realm="https://[::ffff:127.0.0.1]/"`, `bearer realm="//x"`, `Bearer`, `Negotiate, Basic`,
+		`Bearer realm="https://auth.example.com@127.0.0.1/"`,
 		`Bearer realm="https://2130706433/"`, "Bearer realm=\"https://a\\\"b/\"",
 	} {
-		for _, location := range []string{"", "https://storage.example.com/", "http://localhost:6443/", "//127.0.0.1/", "file:///x", "https://" + strange + "/again"} {
+		for _, location := range []string{"", "https://storage.example.com/", "http://localhost:6443/", "//127.0.0.1/",
+			"file:///x", "https://" + strange + "/again"} {
 			f.Add(challenge, location, 307, `{"token":"t"}`)
 		}
 	}
@@ -207,11 +224,13 @@ func FuzzChallenge(f *testing.F) {
 	})
 }
 
-// FuzzToken: what a token server answers.
+// FuzzToken fuzzes what a token server answers.
 func FuzzToken(f *testing.F) {
 	for _, body := range []string{
-		`{"token":"t","expires_in":300}`, `{"access_token":"t","expires_in":-1}`, `{"token":"t","expires_in":9223372036854775807}`,
-		`{"token":"a\r\nb"}`, `{"token":""}`, `[]`, `{"token":1}`, `{"refresh_token":"` + canary + `"}`, strings.Repeat("[", 10001), `{"token":"` + canary,
+		`{"token":"t","expires_in":300}`, `{"access_token":"t","expires_in":-1}`,
+		`{"token":"t","expires_in":9223372036854775807}`,
+		`{"token":"a\r\nb"}`, `{"token":""}`, `[]`, `{"token":1}`, `{"refresh_token":"` + canary + `"}`,
+		strings.Repeat("[", 10001), `{"token":"` + canary,
 	} {
 		f.Add("https://auth.example.com/token", 200, body)
 	}
@@ -222,20 +241,24 @@ func FuzzToken(f *testing.F) {
 		s := &stranger{answer: func(*http.Request) (int, http.Header, []byte) {
 			return 200 + max(status, -status)%400, nil, []byte(body)
 		}}
-		got, err := s.client().Token(t.Context(), registry.TokenRequest{Host: strange, Realm: realm, Scopes: []string{"repository:app:pull"}})
+		got, err := s.client().Token(t.Context(), registry.TokenRequest{Host: strange, Realm: realm,
+			Scopes: []string{"repository:app:pull"}})
 		checkError(t, err)
 		s.checkLogins(t)
-		if err == nil && (got.Token == "" || got.ExpiresIn < 0 || got.ExpiresIn > 24*time.Hour || strings.ContainsFunc(got.Token, unicode.IsControl)) {
+		if err == nil && (got.Token == "" || got.ExpiresIn < 0 || got.ExpiresIn > 24*time.Hour ||
+			strings.ContainsFunc(got.Token, unicode.IsControl)) {
 			t.Errorf("%q for %s", got.Token, got.ExpiresIn)
 		}
 	})
 }
 
-// FuzzParseTag: a tag that is taken is taken again as it prints, and names the same.
+// FuzzParseTag holds that a parsed tag parses again from its own text, and names the same.
 func FuzzParseTag(f *testing.F) {
 	for _, s := range []string{
-		"ghcr.io/acme/app:1", "app", "user/app", "localhost:5000/a/b", "[::1]:5000/a:b", "https://u:p@ghcr.io/a:1", "ghcr.io/a@sha256:" + strings.Repeat("0", 64),
-		"GHCR.IO/acme/app", "index.docker.io/library/x:y", "a.b/c:" + strings.Repeat("x", 129), "a.b/c: d", "::", "//", "a.b/\x00", "a.b/c:\x1b[2J", "registry-1.docker.io/a/b",
+		"ghcr.io/acme/app:1", "app", "user/app", "localhost:5000/a/b", "[::1]:5000/a:b", "https://u:p@ghcr.io/a:1",
+		"ghcr.io/a@sha256:" + strings.Repeat("0", 64),
+		"GHCR.IO/acme/app", "index.docker.io/library/x:y", "a.b/c:" + strings.Repeat("x", 129), "a.b/c: d", "::", "//",
+		"a.b/\x00", "a.b/c:\x1b[2J", "registry-1.docker.io/a/b",
 	} {
 		f.Add(s)
 	}
@@ -257,11 +280,13 @@ func FuzzParseTag(f *testing.F) {
 	})
 }
 
-// FuzzDockerConfig: a login is of a host that the file names.
+// FuzzDockerConfig holds that a login belongs to a host that the file names.
 func FuzzDockerConfig(f *testing.F) {
 	for _, text := range []string{
-		`{}`, `{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}`, `{"auths":{"https://index.docker.io/v1/":{"username":"u","password":"p"}}}`,
-		`{"auths":{"ghcr.io@evil.example.com":{"auth":"dXNlcjpwYXNz"}}}`, `{"auths":{"":{"identitytoken":"t"}}}`, `{"auths":[]}`, `{"auths":{"x":{"auth":"="}}}`,
+		`{}`, `{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}`,
+		`{"auths":{"https://index.docker.io/v1/":{"username":"u","password":"p"}}}`,
+		`{"auths":{"ghcr.io@evil.example.com":{"auth":"dXNlcjpwYXNz"}}}`, `{"auths":{"":{"identitytoken":"t"}}}`,
+		`{"auths":[]}`, `{"auths":{"x":{"auth":"="}}}`,
 		`{"credsStore":"../../bin/sh"}`, `{"credHelpers":{"ghcr.io":"x"}}`, "\ufeff{}", strings.Repeat("{", 10001),
 	} {
 		f.Add(text, "ghcr.io")
@@ -281,19 +306,21 @@ func FuzzDockerConfig(f *testing.F) {
 		keychain.DockerConfig = folder
 		ctx, stop := context.WithTimeoutCause(t.Context(), time.Minute, nil)
 		defer stop()
-		if hostOf := (registry.Login{Address: host}).Host(); strings.Contains(hostOf, "amazonaws") || strings.HasSuffix(hostOf, ".io") && hostOf != "ghcr.io" && hostOf != "docker.io" {
+		hostOf := (registry.Login{Address: host}).Host()
+		if strings.Contains(hostOf, "amazonaws") || strings.HasSuffix(hostOf, ".io") && hostOf != "ghcr.io" &&
+			hostOf != "docker.io" {
 			return // a cloud is asked
 		}
 		got, err := keychain.Lookup(ctx, host)
 		checkError(t, err)
-		if err == nil && !got.Anonymous() && !names(text, host) {
+		if err == nil && !got.Anonymous() && !hasEntry(text, host) {
 			t.Errorf("%s was given %q of %s", host, got.Username, text)
 		}
 	})
 }
 
-// names says whether a configuration has an entry for host.
-func names(text, host string) bool {
+// hasEntry reports whether a configuration has an entry for host.
+func hasEntry(text, host string) bool {
 	var file struct {
 		Auths map[string]json.RawMessage `json:"auths"`
 	}
@@ -308,7 +335,7 @@ func names(text, host string) bool {
 	return false
 }
 
-// FuzzPushError: what a daemon says about a push, in the words of a registry.
+// FuzzPushError fuzzes what a daemon says about a push, in the words of a registry.
 func FuzzPushError(f *testing.F) {
 	for _, text := range []string{
 		`unexpected status from PUT request to https://registry.example.com/v2/x?sig=1: 403 Forbidden`,
@@ -318,9 +345,11 @@ func FuzzPushError(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		err := (&stranger{}).client().ExplainPush(said("registry.example.com/app", text))
+		err := (&stranger{}).client().ExplainPush(newDaemonError("registry.example.com/app", text))
 		if failure, ok := err.(*registry.PushError); ok { //nolint:errorlint // it is not wrapped
-			if said := failure.Error(); len(said) > len(failure.Repository)*4+4000 || strings.ContainsFunc(strings.TrimPrefix(said, "pushing to "+failure.Repository), unicode.IsControl) {
+			said := failure.Error()
+			if len(said) > len(failure.Repository)*4+4000 ||
+				strings.ContainsFunc(strings.TrimPrefix(said, "pushing to "+failure.Repository), unicode.IsControl) {
 				t.Errorf("%d bytes: %.500q", len(said), said)
 			}
 		}

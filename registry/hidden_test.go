@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// hide lets everybody ping, and tells strangers that nothing is there.
-func hide(next http.Handler) http.Handler {
+// hideFromStrangers returns a handler that lets everybody ping, and answers 404 to requests without a login.
+func hideFromStrangers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if _, password, _ := req.BasicAuth(); req.URL.Path != "/v2/" && password != canary {
 			registrytest.Refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry")
@@ -21,15 +21,16 @@ func hide(next http.Handler) http.Handler {
 	})
 }
 
-// TestHiddenFromStrangers: what a registry shows only to those who log in is there, although it asks nobody to.
-func TestHiddenFromStrangers(t *testing.T) {
+// TestHiddenRepository holds that a repository is found which the registry shows only after a login that it does not
+// ask for.
+func TestHiddenRepository(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(hide)
+	r.Wrap(hideFromStrangers)
 	tag := parseTag(t, r.Host()+"/app:1")
 	login := registry.Login{Address: r.Host(), Username: "user", Password: canary}
-	fresh := func() *registry.Client { return once(dockerConfig(t, `{}`, login)) }
+	fresh := func() *registry.Client { return singleTryClient(dockerKeychain(t, `{}`, login)) }
 	for name, find := range map[string]func(*registry.Client) (string, error){
 		"resolve": func(c *registry.Client) (string, error) { return c.Resolve(t.Context(), tag) },
 		"find":    func(c *registry.Client) (string, error) { return c.Find(t.Context(), tag) },
@@ -50,8 +51,8 @@ func TestHiddenFromStrangers(t *testing.T) {
 	}
 }
 
-// TestNotFoundIsBelieved: after logging in once, and at once by those who cannot or have done so.
-func TestNotFoundIsBelieved(t *testing.T) {
+// TestNotFoundAfterLogin holds that a 404 counts after one login, and at once without credentials.
+func TestNotFoundAfterLogin(t *testing.T) {
 	t.Parallel()
 	const ping, head, get = "GET /v2/", "HEAD /v2/app/manifests/1", "GET /v2/app/manifests/1"
 	tests := map[string]struct {
@@ -59,18 +60,18 @@ func TestNotFoundIsBelieved(t *testing.T) {
 		guard  func(http.Handler) http.Handler
 		want   []string
 	}{
-		"logged in":    {`{"credsStore":"canary"}`, hide, []string{ping, head, head, get, head, get}},
-		"anonymous":    {`{}`, hide, []string{ping, head, get, head, get}},
-		"no helper":    {`{"credsStore":"broken"}`, hide, []string{ping, head, get, head, get}},
-		"was asked":    {`{"credsStore":"canary"}`, guarded, []string{ping, head, get, head, get}},
-		"free for all": {`{"credsStore":"canary"}`, free, []string{ping, head, head, get, head, get}},
+		"logged in":    {`{"credsStore":"canary"}`, hideFromStrangers, []string{ping, head, head, get, head, get}},
+		"anonymous":    {`{}`, hideFromStrangers, []string{ping, head, get, head, get}},
+		"no helper":    {`{"credsStore":"broken"}`, hideFromStrangers, []string{ping, head, get, head, get}},
+		"was asked":    {`{"credsStore":"canary"}`, requireLoginAtPing, []string{ping, head, get, head, get}},
+		"free for all": {`{"credsStore":"canary"}`, requireNothing, []string{ping, head, head, get, head, get}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			r.Wrap(test.guard)
-			client, tag := once(dockerConfig(t, test.config)), parseTag(t, r.Host()+"/app:1")
+			client, tag := singleTryClient(dockerKeychain(t, test.config)), parseTag(t, r.Host()+"/app:1")
 			for range 2 {
 				_, err := client.Resolve(t.Context(), tag)
 				expectIs(t, err, fault.ErrNotFound)
@@ -86,10 +87,11 @@ func TestNotFoundIsBelieved(t *testing.T) {
 	}
 }
 
-func free(next http.Handler) http.Handler { return next }
+// requireNothing lets every request through.
+func requireNothing(next http.Handler) http.Handler { return next }
 
-// guarded asks for any login with the ping.
-func guarded(next http.Handler) http.Handler {
+// requireLoginAtPing returns a handler that asks for any login at the ping.
+func requireLoginAtPing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if _, _, sent := req.BasicAuth(); !sent {
 			w.Header().Set("Www-Authenticate", `Basic realm="test"`)

@@ -25,14 +25,15 @@ func isolate(folder string) {
 		panic(err)
 	}
 	for name, value := range map[string]string{
-		"AWS_CONFIG_FILE": file, "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(folder, "none"), "AWS_EC2_METADATA_DISABLED": "true",
-		"HOME": folder, "HTTPS_PROXY": outside.start(), "NO_PROXY": "",
+		"AWS_CONFIG_FILE": file, "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(folder, "none"),
+		"AWS_EC2_METADATA_DISABLED": "true",
+		"HOME":                      folder, "HTTPS_PROXY": outside.start(), "NO_PROXY": "",
 	} {
 		os.Setenv(name, value)
 	}
 }
 
-// awsProfiles is ~/.aws/config.
+// awsProfiles is the content of ~/.aws/config.
 const awsProfiles = `
 [profile one]
 aws_access_key_id=AKIAONE
@@ -63,14 +64,17 @@ source_profile=one
 mfa_serial=arn:aws:iam::123456789012:mfa/ci
 `
 
-// outside is all hosts but this machine: a proxy that lets nobody through and notes where they would have gone.
+// outside stands for all hosts but this machine: a proxy that lets no request through and records where it would have
+// gone.
 var outside = &nowhere{}
 
+// nowhere is a proxy that lets no request through.
 type nowhere struct {
 	mu    sync.Mutex
 	hosts []string
 }
 
+// start serves the proxy, and returns its URL.
 func (n *nowhere) start() string {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		n.mu.Lock()
@@ -80,7 +84,8 @@ func (n *nowhere) start() string {
 	})).URL
 }
 
-func (n *nowhere) asked(host string) bool {
+// hasRequest reports whether a request for host came.
+func (n *nowhere) hasRequest(host string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Contains(n.hosts, host+":443")

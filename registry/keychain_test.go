@@ -45,8 +45,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// dockerConfig is a keychain whose config.json holds text.
-func dockerConfig(t *testing.T, text string, logins ...registry.Login) *registry.Keychain {
+// dockerKeychain returns a keychain whose config.json holds text.
+func dockerKeychain(t *testing.T, text string, logins ...registry.Login) *registry.Keychain {
 	t.Helper()
 	keychain := registry.NewKeychain(logins)
 	keychain.DockerConfig = t.TempDir()
@@ -68,11 +68,18 @@ func TestKeychainLookup(t *testing.T) {
 		{"file", `{"auths":{"ghcr.io":{"auth":"` + basic + `"}}}`, "ghcr.io", user},
 		{"file with URL", `{"auths":{"https://ghcr.io/v1/":{"auth":"` + basic + `"}}}`, "ghcr.io", user},
 		{"other host", `{"auths":{"ghcr.io":{"auth":"` + basic + `"}}}`, "ghcr.io.example.com", registry.Credential{}},
-		{"other port", `{"auths":{"localhost:5000":{"auth":"` + basic + `"}}}`, "localhost:5001", registry.Credential{}},
-		{"Docker Hub", `{"auths":{"https://index.docker.io/v1/":{"auth":"` + basic + `"}}}`, "docker.io", user},
-		{"Docker Hub as BuildKit asks", `{"auths":{"https://index.docker.io/v1/":{"auth":"` + basic + `"}}}`, "registry-1.docker.io", user},
 		{
-			"identity token in the file", `{"auths":{"acme.azurecr.io":{"auth":"` + basic + `","identitytoken":"t"}}}`, "acme.azurecr.io",
+			"other port", `{"auths":{"localhost:5000":{"auth":"` + basic + `"}}}`, "localhost:5001",
+			registry.Credential{},
+		},
+		{"Docker Hub", `{"auths":{"https://index.docker.io/v1/":{"auth":"` + basic + `"}}}`, "docker.io", user},
+		{
+			"Docker Hub as BuildKit asks", `{"auths":{"https://index.docker.io/v1/":{"auth":"` + basic + `"}}}`,
+			"registry-1.docker.io", user,
+		},
+		{
+			"identity token in the file", `{"auths":{"acme.azurecr.io":{"auth":"` + basic + `","identitytoken":"t"}}}`,
+			"acme.azurecr.io",
 			registry.Credential{Username: "user", Password: "pass", IdentityToken: "t"},
 		},
 		{
@@ -89,12 +96,15 @@ func TestKeychainLookup(t *testing.T) {
 		},
 		{"helper with token", `{"credsStore":"token"}`, "ghcr.io", registry.Credential{IdentityToken: canary}},
 		{"helper with nothing", `{"credsStore":"nothing"}`, "ghcr.io", registry.Credential{}},
-		{"helper with nothing, file", `{"credsStore":"nothing","auths":{"ghcr.io":{"auth":"` + basic + `"}}}`, "ghcr.io", user},
+		{
+			"helper with nothing, file", `{"credsStore":"nothing","auths":{"ghcr.io":{"auth":"` + basic + `"}}}`,
+			"ghcr.io", user,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := dockerConfig(t, test.config).Lookup(t.Context(), test.host)
+			got, err := dockerKeychain(t, test.config).Lookup(t.Context(), test.host)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,14 +119,16 @@ func TestKeychainErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, config, want string }{
 		{
-			"broken helper", `{"credsStore":"broken"}`, "credentials for ghcr.io: docker-credential-broken: exit status 3",
+			"broken helper", `{"credsStore":"broken"}`,
+			"credentials for ghcr.io: docker-credential-broken: exit status 3",
 		},
 		{
 			"garbled helper", `{"credsStore":"garbled"}`,
 			`credentials for ghcr.io: docker-credential-garbled did not answer with {"Username":..., "Secret":...}`,
 		},
 		{
-			"endless helper", `{"credsStore":"endless"}`, "credentials for ghcr.io: docker-credential-endless: it printed more than 1 MiB " +
+			"endless helper", `{"credsStore":"endless"}`, "credentials for ghcr.io: docker-credential-endless: it " +
+				"printed more than 1 MiB " +
 				`and was ended; it should answer with {"Username":..., "Secret":...}`,
 		},
 		{
@@ -131,7 +143,7 @@ func TestKeychainErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			keychain := dockerConfig(t, test.config)
+			keychain := dockerKeychain(t, test.config)
 			_, err := keychain.Lookup(t.Context(), "ghcr.io")
 			want := strings.ReplaceAll(test.want, "FILE", filepath.Join(keychain.DockerConfig, "config.json"))
 			if err == nil || err.Error() != want {
@@ -146,7 +158,7 @@ func TestKeychainErrors(t *testing.T) {
 
 func TestKeychainAsksTheLoginsFirst(t *testing.T) {
 	t.Parallel()
-	keychain := dockerConfig(t, `{"credsStore":"broken"}`,
+	keychain := dockerKeychain(t, `{"credsStore":"broken"}`,
 		registry.Login{Address: "https://ghcr.io/acme", Username: "first", Password: "p"},
 		registry.Login{Address: "ghcr.io", Username: "second", Password: "p"})
 	got, err := keychain.Lookup(t.Context(), "ghcr.io")
@@ -160,7 +172,7 @@ func TestKeychainAsksTheLoginsFirst(t *testing.T) {
 
 func TestKeychainReadsTheFileAtEachLookup(t *testing.T) {
 	t.Parallel()
-	keychain := dockerConfig(t, `{}`)
+	keychain := dockerKeychain(t, `{}`)
 	if got, err := keychain.Lookup(t.Context(), "ghcr.io"); err != nil || !got.Anonymous() {
 		t.Fatalf("%s, %v", got.Username, err)
 	}
@@ -173,20 +185,20 @@ func TestKeychainReadsTheFileAtEachLookup(t *testing.T) {
 	}
 }
 
-func TestKeychainLetsGoOfASlowHelper(t *testing.T) {
+func TestSlowHelperEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("the user is gone")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, gone)
 	defer cancel()
 	start := time.Now()
-	_, err := dockerConfig(t, `{"credsStore":"slow"}`).Lookup(ctx, "ghcr.io")
+	_, err := dockerKeychain(t, `{"credsStore":"slow"}`).Lookup(ctx, "ghcr.io")
 	if !errors.Is(err, gone) || time.Since(start) > 5*time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}
 }
 
 func TestKeychainEnvironment(t *testing.T) {
-	t.Setenv("DOCKER_CONFIG", dockerConfig(t, `{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}`).DockerConfig)
+	t.Setenv("DOCKER_CONFIG", dockerKeychain(t, `{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}`).DockerConfig)
 	keychain := registry.NewKeychain(nil)
 	if got, err := keychain.Lookup(t.Context(), "ghcr.io"); err != nil || got.Username != "user" {
 		t.Errorf("DOCKER_CONFIG: %s, %v", got.Username, err)

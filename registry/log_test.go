@@ -25,6 +25,7 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
+// logger returns a logger that writes to the buffer at level Debug.
 func (b *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
@@ -37,13 +38,14 @@ func (b *logBuffer) logger() *slog.Logger {
 	}))
 }
 
+// lines returns the records so far.
 func (b *logBuffer) lines() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
 }
 
-// logCase is something that a client or a keychain does, and the beginnings of records that it logs. HOST is the
+// logCase is a docker configuration and a registry, with the beginnings of the records that a call logs. HOST is the
 // registry.
 type logCase struct {
 	config string // docker's config.json; HOST is the registry
@@ -59,48 +61,45 @@ var logCases = map[string]logCase{
 	"login": {
 		login: true, config: `{}`, want: []string{
 			`msg="credential found" host=HOST source=logins`,
-			`msg="token fetched" registry=HOST host=HOST method=GET status=200`,
-		},
+			`msg="token fetched" registry=HOST host=HOST method=GET status=200`},
 	},
 	"config.json": {
 		config: `{"auths":{"HOST":{"auth":"dXNlcjpjYW5hcnktNDcxMQ=="}}}`, want: []string{
 			`msg="credential source has none" host=HOST source=DOCKER_AUTH_CONFIG`,
-			`msg="credential found" host=HOST source=config.json`,
-		},
+			`msg="credential found" host=HOST source=config.json`},
 	},
 	"a helper without the login": {
 		config: `{"credsStore":"nothing"}`, want: []string{
 			`msg="credential source has none" host=HOST source=docker-credential-nothing`,
-			`msg="credential source has none" host=HOST source=config.json`,
-			`msg="no credential found" host=HOST`,
+			`msg="credential source has none" host=HOST source=config.json`, `msg="no credential found" host=HOST`,
 		},
 	},
 	"a broken helper": {
 		config: `{"credsStore":"broken"}`, want: []string{
-			`msg="credential source failed" host=HOST source=docker-credential-broken reason="docker-credential-broken: exit status 3"`,
-		},
+			`msg="credential source failed" host=HOST source=docker-credential-broken ` +
+				`reason="docker-credential-broken: exit status 3"`},
 	},
 	"an identity token": {
 		config: `{"credsStore":"token"}`, want: []string{
-			`msg="credential found" host=HOST source=docker-credential-token`,
-		},
+			`msg="credential found" host=HOST source=docker-credential-token`},
 	},
 	"a helper's login": {
 		config: `{"credsStore":"canary"}`, want: []string{
 			`msg="credential found" host=HOST source=docker-credential-canary`,
-			`msg="token refused" registry=HOST host=HOST method=GET status=401`,
-		},
+			`msg="token refused" registry=HOST host=HOST method=GET status=401`},
 	},
 	"a retry": {
 		login: true, config: `{}`, prepare: func(r *registrytest.Registry) {
-			r.Inject(registrytest.Rule{Path: "/manifests/", Times: 1, Fault: registrytest.Status(503, "UNAVAILABLE", canary, "")})
+			r.Inject(registrytest.Rule{Path: "/manifests/", Times: 1,
+				Fault: registrytest.Status(503, "UNAVAILABLE", canary, "")})
 		},
 		want: []string{`msg="trying again" host=HOST method=HEAD attempt=2 wait=1ms reason="503 service unavailable"`},
 	},
 	"a redirect": {
 		login: true, config: `{}`, prepare: func(r *registrytest.Registry) {
 			r.Wrap(registrytest.Intercept("", "/manifests/1", func(w http.ResponseWriter, req *http.Request) {
-				http.Redirect(w, req, "http://"+r.Host()+"/v2/app/manifests/2?X-Amz-Signature="+canary, http.StatusTemporaryRedirect)
+				http.Redirect(w, req, "http://"+r.Host()+"/v2/app/manifests/2?X-Amz-Signature="+canary,
+					http.StatusTemporaryRedirect)
 			}))
 		},
 		want: []string{`msg="redirect followed" registry=HOST host=HOST method=HEAD`},
@@ -126,7 +125,7 @@ func TestLog(t *testing.T) {
 			if test.login {
 				logins = append(logins, registry.Login{Address: r.Host(), Username: "user", Password: canary})
 			}
-			keychain := dockerConfig(t, strings.ReplaceAll(test.config, "HOST", r.Host()), logins...)
+			keychain := dockerKeychain(t, strings.ReplaceAll(test.config, "HOST", r.Host()), logins...)
 			keychain.Log = log.logger()
 			options := registry.Options{RetryWaits: []time.Duration{time.Millisecond}, Log: keychain.Log}
 			_, _ = registry.New(keychain, options).Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
@@ -135,9 +134,11 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestLogOfAmazonECR holds the same for tokens of Amazon ECR, and says why a failing source was passed over.
+// TestLogOfAmazonECR holds the same for tokens of Amazon ECR, and that the log says why a failing source was passed
+// over.
 func TestLogOfAmazonECR(t *testing.T) {
 	t.Parallel()
+	const noCredentials = `reason="AWS: no credentials in the environment, `
 	tests := map[string]struct {
 		profile string
 		rule    *registrytest.Rule
@@ -151,12 +152,12 @@ func TestLogOfAmazonECR(t *testing.T) {
 			"two", &registrytest.Rule{
 				Operation: "GetAuthorizationToken", Times: 1, Fault: apiFault("ThrottlingException", "Rate exceeded"),
 			}, []string{
-				`msg="trying again" host="Amazon ECR" method=GetAuthorizationToken attempt=2 wait=1ms reason="AWS: Rate exceeded"`,
-			},
+				`msg="trying again" host="Amazon ECR" method=GetAuthorizationToken attempt=2 wait=1ms ` +
+					`reason="AWS: Rate exceeded"`},
 		},
 		"no token": {"nothing", nil, []string{
-			`msg="token refused" host="Amazon ECR" region=eu-west-1 profile=nothing reason="AWS: no credentials in the environment, `,
-			`msg="credential source failed" host=HOST source="Amazon ECR" reason="AWS: no credentials in the environment, `,
+			`msg="token refused" host="Amazon ECR" region=eu-west-1 profile=nothing ` + noCredentials,
+			`msg="credential source failed" host=HOST source="Amazon ECR" ` + noCredentials,
 			`msg="credential found" host=HOST source=docker-credential-canary`,
 		}},
 	}
@@ -168,7 +169,7 @@ func TestLogOfAmazonECR(t *testing.T) {
 			if test.rule != nil {
 				e.Inject(*test.rule)
 			}
-			keychain := amazonOr(t, e, test.profile, `{"credsStore":"canary"}`)
+			keychain := amazonKeychainWith(t, e, test.profile, `{"credsStore":"canary"}`)
 			keychain.ECR.RetryWaits = []time.Duration{time.Millisecond}
 			keychain.Log = log.logger()
 			_, err := keychain.Lookup(t.Context(), e.Host())

@@ -10,15 +10,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// TestASlowHelperBlocksNobodyElse holds that a caller who waits for a credential helper of a registry keeps neither
-// another one of that registry, whose context ends, nor one of another registry.
-func TestASlowHelperBlocksNobodyElse(t *testing.T) {
+// TestSlowHelperBlocksNoOtherCall holds that a caller that waits for a helper blocks neither a caller of the same
+// registry, whose context ends, nor one of another registry.
+func TestSlowHelperBlocksNoOtherCall(t *testing.T) {
 	t.Parallel()
 	slow, other := registrytest.New(t), registrytest.New(t)
 	slow.AskForTokens("", "user", "pass")
 	digest := other.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-	other.Wrap(basic("user", "pass"))
-	keychain := dockerConfig(t, `{"credHelpers":{"`+slow.Host()+`":"slow"},"auths":{"`+other.Host()+`":{"auth":"dXNlcjpwYXNz"}}}`)
+	other.Wrap(requireBasicLogin("user", "pass"))
+	keychain := dockerKeychain(t,
+		`{"credHelpers":{"`+slow.Host()+`":"slow"},"auths":{"`+other.Host()+`":{"auth":"dXNlcjpwYXNz"}}}`)
 	asked := make(chan registry.Wait, 10)
 	keychain.Watch = func(wait registry.Wait) (end func()) {
 		asked <- wait

@@ -17,7 +17,9 @@ func TestBasicLogin(t *testing.T) {
 	r := registrytest.New(t, registrytest.Login("user", canary))
 	digest := r.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))
 	tag := parseTag(t, r.Host()+"/app:1")
-	client := once(dockerConfig(t, `{}`, registry.Login{Address: "http://" + r.Host() + "/v2/", Username: "user", Password: canary}))
+	client := singleTryClient(dockerKeychain(t, `{}`, registry.Login{Address: "http://" + r.Host() + "/v2/",
+		Username: "user",
+		Password: canary}))
 	if _, err := client.Inspect(t.Context(), tag.Repository(), digest); err != nil {
 		t.Error(err)
 	}
@@ -33,15 +35,15 @@ func TestHelperLogin(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	digest := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(basic("user of "+strings.ReplaceAll(r.Host(), ":", "-"), canary))
-	client := once(dockerConfig(t, `{"credsStore":"broken","credHelpers":{"`+r.Host()+`":"canary"}}`))
+	r.Wrap(requireBasicLogin("user of "+strings.ReplaceAll(r.Host(), ":", "-"), canary))
+	client := singleTryClient(dockerKeychain(t, `{"credsStore":"broken","credHelpers":{"`+r.Host()+`":"canary"}}`))
 	if got, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1")); err != nil || got != digest {
 		t.Error(got, err)
 	}
 }
 
-// basic asks for a login after the registry has started, when its port is known.
-func basic(username, password string) func(http.Handler) http.Handler {
+// requireBasicLogin returns a handler that asks for a login. It is put before the registry when its port is known.
+func requireBasicLogin(username, password string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if u, p, _ := req.BasicAuth(); u != username || p != password {
@@ -54,19 +56,20 @@ func basic(username, password string) func(http.Handler) http.Handler {
 	}
 }
 
-// TestNobodyIsAskedWithoutNeed: a registry that lets everybody in works with a credential helper that does not.
-func TestNobodyIsAskedWithoutNeed(t *testing.T) {
+// TestNoLookupWithoutChallenge holds that a registry that lets everybody in works with a broken credential helper.
+func TestNoLookupWithoutChallenge(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
 	tag := parseTag(t, r.Host()+"/app:1")
-	client := once(dockerConfig(t, `{"credsStore":"broken"}`))
+	client := singleTryClient(dockerKeychain(t, `{"credsStore":"broken"}`))
 	if _, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestLateChallenge: everybody may ping and read, but not write. Some registries say 403 for it.
+// TestLateChallenge holds that a registry may let everybody ping and read, and ask for a login at a write. Some answer
+// 403 then.
 func TestLateChallenge(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
@@ -84,7 +87,8 @@ func TestLateChallenge(t *testing.T) {
 				})
 			})
 			tag := parseTag(t, r.Host()+"/app:1")
-			client := once(dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary}))
+			client := singleTryClient(dockerKeychain(t, `{}`,
+				registry.Login{Address: r.Host(), Username: "user", Password: canary}))
 			if _, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); err != nil {
 				t.Error(err)
 			}
@@ -97,7 +101,8 @@ func TestLoginErrors(t *testing.T) {
 	tests := []struct{ name, config, want string }{
 		{"none", `{}`, "401 unauthorized: no credentials for HOST"},
 		{
-			"wrong", `{"credsStore":"canary"}`, "401 unauthorized: authentication required; HOST refused the credentials",
+			"wrong", `{"credsStore":"canary"}`, "401 unauthorized: authentication required; HOST refused the " +
+				"credentials",
 		},
 		{
 			"broken helper", `{"credsStore":"broken"}`, "credentials for HOST: docker-credential-broken: exit status 3",
@@ -108,7 +113,7 @@ func TestLoginErrors(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t, registrytest.Login("user", "another password"))
 			tag := parseTag(t, r.Host()+"/app:1")
-			_, err := once(dockerConfig(t, test.config)).Resolve(t.Context(), tag)
+			_, err := singleTryClient(dockerKeychain(t, test.config)).Resolve(t.Context(), tag)
 			want := "resolving " + tag.String() + ": " + strings.ReplaceAll(test.want, "HOST", r.Host())
 			if err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
@@ -117,7 +122,7 @@ func TestLoginErrors(t *testing.T) {
 	}
 }
 
-// TestEchoedCredentials: a registry, or a proxy that debugs, repeats what it was sent.
+// TestEchoedCredentials holds that no error shows the credential, which a registry, or a proxy that debugs, may repeat.
 func TestEchoedCredentials(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
@@ -129,21 +134,25 @@ func TestEchoedCredentials(t *testing.T) {
 			registrytest.Refuse(w, status, "DENIED", "you sent "+req.Header.Get("Authorization")+", that is "+password)
 		})
 	})
-	client := once(dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary}))
+	client := singleTryClient(dockerKeychain(t, `{}`, registry.Login{Address: r.Host(), Username: "user",
+		Password: canary}))
 	_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-	expect(t, err, fault.ErrDenied, "resolving "+r.Host()+"/app:1: 403 denied: you sent Basic [credential], that is [credential]", fault.AccessDenied)
+	expectError(t, err, fault.ErrDenied, "resolving "+r.Host()+"/app:1: 403 denied: you sent Basic [credential], "+
+		"that is "+
+		"[credential]", fault.AccessDenied)
 }
 
-// tokens is the OAuth half of a registry: it exchanges the identity token, and lets nobody in without what it gave for
-// it.
-func tokens(host, answer string) func(http.Handler) http.Handler {
+// requireIdentityToken returns a handler that exchanges the identity token for an access token, and lets only the
+// access token in.
+func requireIdentityToken(host, answer string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			switch {
 			case req.URL.Path == "/token" && req.PostFormValue("refresh_token") == canary:
 				_, _ = w.Write([]byte(answer))
 			case req.URL.Path == "/token":
-				registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "bad token "+req.PostFormValue("refresh_token"))
+				registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED",
+					"bad token "+req.PostFormValue("refresh_token"))
 			case req.Header.Get("Authorization") == "Bearer access":
 				next.ServeHTTP(w, req)
 			default:
@@ -159,9 +168,9 @@ func TestIdentityToken(t *testing.T) {
 	access, _ := json.Marshal(map[string]string{"access_token": "access"})
 	r := registrytest.New(t)
 	digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(tokens(r.Host(), string(access)))
+	r.Wrap(requireIdentityToken(r.Host(), string(access)))
 	tag := parseTag(t, r.Host()+"/app:1")
-	client := once(dockerConfig(t, `{"credsStore":"token"}`))
+	client := singleTryClient(dockerKeychain(t, `{"credsStore":"token"}`))
 	if _, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); err != nil {
 		t.Error(err)
 	}
@@ -172,17 +181,22 @@ func TestTokenServerErrors(t *testing.T) {
 	const wrong = "wrong-4712"
 	tests := []struct{ name, config, errorClass, want string }{
 		{
-			"refused", `{"auths":{"HOST":{"identitytoken":"` + wrong + `"}}}`, "", "401 unauthorized: bad token [credential]; HOST refused the credentials",
+			"refused", `{"auths":{"HOST":{"identitytoken":"` + wrong + `"}}}`, "",
+			"401 unauthorized: bad token [credential]; HOST refused the credentials",
 		},
-		{"no token", `{"credsStore":"token"}`, `{"refresh_token":"` + wrong + `"}`, "logging in to HOST: no token in bearer response:"},
+		{
+			"no token", `{"credsStore":"token"}`, `{"refresh_token":"` + wrong + `"}`,
+			"logging in to HOST: no token in bearer response:",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
-			r.Wrap(tokens(r.Host(), test.errorClass))
+			r.Wrap(requireIdentityToken(r.Host(), test.errorClass))
 			tag := parseTag(t, r.Host()+"/app:1")
-			_, err := once(dockerConfig(t, strings.ReplaceAll(test.config, "HOST", r.Host()))).Resolve(t.Context(), tag)
+			_, err := singleTryClient(dockerKeychain(t, strings.ReplaceAll(test.config, "HOST",
+				r.Host()))).Resolve(t.Context(), tag)
 			want := "resolving " + tag.String() + ": " + strings.ReplaceAll(test.want, "HOST", r.Host())
 			if err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)

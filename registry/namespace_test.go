@@ -15,20 +15,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNamespace runs the test once more in a network of its own, which has addresses besides loopback and names for them,
-// and says whether it is there. Nothing of the machine's own network is seen or changed.
+// inNamespace runs the test once more in a network of its own, which has further addresses and names for them. It
+// returns true in that network. It neither sees nor changes the machine's own network.
 func inNamespace(t *testing.T, names map[string]string) bool {
 	t.Helper()
 	const mark = "REGISTRY_TEST_NAMESPACE"
 	if os.Getenv(mark) == t.Name() {
-		furnish(t, names)
+		addAddressesAndNames(t, names)
 		return true
 	}
 	own := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "2m")
 	own.Env = append(os.Environ(), mark+"="+t.Name())
 	own.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWUSER, Pdeathsig: syscall.SIGKILL,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 	}
 	// Pdeathsig comes when the thread that started the process ends. Go ends threads, so this one is kept.
 	runtime.LockOSThread()
@@ -43,8 +44,8 @@ func inNamespace(t *testing.T, names map[string]string) bool {
 	return false
 }
 
-// furnish gives the namespace its addresses and names.
-func furnish(t *testing.T, names map[string]string) {
+// addAddressesAndNames gives the namespace its addresses and names.
+func addAddressesAndNames(t *testing.T, names map[string]string) {
 	t.Helper()
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 	if err != nil {
@@ -86,6 +87,7 @@ func furnish(t *testing.T, names map[string]string) {
 	}
 }
 
+// parseIPv4 returns the four bytes of an address.
 func parseIPv4(t *testing.T, address string) []byte {
 	t.Helper()
 	var a [4]byte

@@ -11,7 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// A panic on the way of a request, in goroutines of go-containerregistry and of ours, is the error of one call.
+// TestAPanicEndsOneCall holds that a panic on the way of a request, in goroutines of go-containerregistry and of ours,
+// is the error of one call.
 func TestAPanicEndsOneCall(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
@@ -30,7 +31,8 @@ func TestAPanicEndsOneCall(t *testing.T) {
 				}
 				return http.DefaultTransport.RoundTrip(req)
 			}}
-			client := registry.New(registry.NewKeychain(nil), registry.Options{Transport: way, RetryWaits: []time.Duration{}})
+			client := registry.New(registry.NewKeychain(nil),
+				registry.Options{Transport: way, RetryWaits: []time.Duration{}})
 			_, err := client.Inspect(t.Context(), r.Host()+"/app", digest)
 			if _, ok := errors.AsType[*rescue.PanicError](err); ok != (name != "tags") {
 				t.Errorf("verify: %v", err)

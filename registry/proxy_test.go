@@ -11,16 +11,20 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// TestProxies: the cure is in the proxy's settings and not in the registry.
+// TestProxies holds that the error names the proxy, and not the registry.
 func TestProxies(t *testing.T) {
 	t.Parallel()
-	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) }))
+	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
 	t.Cleanup(strict.Close)
-	const cure = ""
 	for name, test := range map[string]struct{ proxy, host, want string }{
-		"dead":          {"http://127.0.0.1:1", "ghcr.io", "unreachable: proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused" + cure},
-		"407":           {strict.URL, "ghcr.io", "unreachable: Proxy Authentication Required" + cure},
-		"407 over http": {strict.URL, "registry.lan", "unreachable: proxy authentication required" + cure},
+		"dead": {
+			"http://127.0.0.1:1", "ghcr.io",
+			"unreachable: proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused",
+		},
+		"407":           {strict.URL, "ghcr.io", "unreachable: Proxy Authentication Required"},
+		"407 over http": {strict.URL, "registry.lan", "unreachable: proxy authentication required"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -30,10 +34,10 @@ func TestProxies(t *testing.T) {
 			}
 			through := &http.Transport{Proxy: http.ProxyURL(address)}
 			t.Cleanup(through.CloseIdleConnections)
-			client := registry.New(dockerConfig(t, `{}`, registry.Login{Address: "registry.lan", Insecure: true}),
+			client := registry.New(dockerKeychain(t, `{}`, registry.Login{Address: "registry.lan", Insecure: true}),
 				registry.Options{Transport: through, RetryWaits: []time.Duration{}})
 			_, err = client.Resolve(t.Context(), parseTag(t, test.host+"/app:1"))
-			expect(t, err, fault.ErrUnreachable, "resolving "+test.host+"/app:1: "+test.want)
+			expectError(t, err, fault.ErrUnreachable, "resolving "+test.host+"/app:1: "+test.want)
 		})
 	}
 }

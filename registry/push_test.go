@@ -16,32 +16,41 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-const unauthorizedUser = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:ACTION on resource: " +
+const unauthorizedUser = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:ACTION on " +
+	"resource: " +
 	"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:ACTION action"
 
 const (
 	manifests = "/manifests/"
 	zero      = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
-	tagLimit  = "Adding tag 'x' to an image in the repository with name 'app' in registry with id '123456789012' exceeds the maximum " +
+	tagLimit  = "Adding tag 'x' to an image in the repository with name 'app' in registry with id '123456789012' " +
+		"exceeds the maximum " +
 		"allowed number of tags per image which is '1000'"
-	imageLimit = "The repository with name 'app' in registry with id '123456789012' already has the maximum allowed number of images which is '100000'"
-	breaks     = ""
-	refused    = "HOST refused the credentials"
+	imageLimit = "The repository with name 'app' in registry with id '123456789012' already has the maximum allowed " +
+		"number of images which is '100000'"
+	breaks  = ""
+	refused = "HOST refused the credentials"
 )
 
-const harborQuota = "adding 1.2 MiB of storage resource, which when updated to current usage of 9.1 MiB will exceed the configured upper limit of 10.0 MiB."
+const harborQuota = "adding 1.2 MiB of storage resource, which when updated to current usage of 9.1 MiB will exceed " +
+	"the configured upper limit of 10.0 MiB."
 
-// page413 is what nginx answers to what is longer than its client_max_body_size.
+// page413 returns what nginx answers to a request that is longer than its client_max_body_size.
 func page413(method string) registrytest.Rule {
-	return registrytest.Rule{Method: method, Path: "/blobs/", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		http.Error(w, "<html><center><h1>413 Request Entity Too Large</h1></center></html>", http.StatusRequestEntityTooLarge)
-	}}
+	return registrytest.Rule{Method: method, Path: "/blobs/",
+		Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "<html><center><h1>413 Request Entity Too Large</h1></center></html>",
+				http.StatusRequestEntityTooLarge)
+		}}
 }
 
-func put(status int, code, message string) registrytest.Rule {
-	return registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Status(status, code, message, "")}
+// refusePut returns a rule that refuses every PUT.
+func refusePut(status int, code, message string) registrytest.Rule {
+	return registrytest.Rule{Method: http.MethodPut, Path: manifests,
+		Fault: registrytest.Status(status, code, message, "")}
 }
 
+// explainedPushes are failures of a registry, with the error that ExplainPush returns.
 var explainedPushes = []struct {
 	name      string
 	rule      registrytest.Rule
@@ -51,76 +60,138 @@ var explainedPushes = []struct {
 	want      string
 	whole     string // when the daemon tells all that containerd says
 }{
-	{"429", put(429, "TOOMANYREQUESTS", "Rate exceeded"), "", fault.ErrRateLimited, true,
-		"429 rate limited: Rate exceeded", ""},
-	{"429 to HEAD", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")}, "",
+	{
+		"429", refusePut(429, "TOOMANYREQUESTS", "Rate exceeded"), "", fault.ErrRateLimited, true,
+		"429 rate limited: Rate exceeded", "",
+	},
+	{"429 to HEAD", registrytest.Rule{Method: http.MethodHead,
+		Fault: registrytest.Status(429, "TOOMANYREQUESTS", "Rate exceeded", "")}, "",
 		fault.ErrRateLimited, true, "429 rate limited: too many requests", ""},
-	{"500", put(500, "UNKNOWN", "disk full"), "", nil, true, "disk full", "500 disk full"},
-	{"502, a page", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
-	}}, "", nil, true, "502 bad gateway", ""},
-	{"503 to POST", registrytest.Rule{Method: http.MethodPost, Path: "/blobs/", Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, "",
+	{"500", refusePut(500, "UNKNOWN", "disk full"), "", nil, true, "disk full", "500 disk full"},
+	{"502, a page", registrytest.Rule{Method: http.MethodPut,
+		Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>Bad gateway</h1>", http.StatusBadGateway)
+		}}, "", nil, true, "502 bad gateway", ""},
+	{"503 to POST", registrytest.Rule{Method: http.MethodPost, Path: "/blobs/",
+		Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, "",
 		nil, true, "later", "503 later"},
-	{"reset", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Reset(0)}, "", fault.ErrUnreachable, true,
-		"unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
-	{"reset in a layer", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Reset(10)}, "",
-		fault.ErrUnreachable, true, "unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, ""},
-	{"closed", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.CloseConnection}, "",
-		fault.ErrUnreachable, true, "unreachable: EOF" + breaks, ""},
-	{"silence", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall}, "", fault.ErrUnreachable, true,
-		"unreachable: context deadline exceeded" + breaks, ""},
-	{"201 and nothing stored", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Lose}, "", nil, true,
+	{
+		"reset", registrytest.Rule{Method: http.MethodHead, Fault: registrytest.Reset(0)}, "", fault.ErrUnreachable,
+		true,
+		"unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, "",
+	},
+	{
+		"reset in a layer", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Reset(10)},
+		"",
+		fault.ErrUnreachable, true, "unreachable: read tcp PORT->HOST: read: connection reset by peer" + breaks, "",
+	},
+	{
+		"closed", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.CloseConnection}, "",
+		fault.ErrUnreachable, true, "unreachable: EOF" + breaks, "",
+	},
+	{
+		"silence", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall}, "", fault.ErrUnreachable, true,
+		"unreachable: context deadline exceeded" + breaks, "",
+	},
+	{"201 and nothing stored", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: registrytest.Lose}, "",
+		nil, true,
 		"blob unknown to registry; HOST does not have what it was given a moment ago",
 		"400 blob unknown to registry; HOST does not have what it was given a moment ago"},
-	{"another digest", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Digest(zero)}, "",
-		fault.ErrMismatch, false, "content mismatch: got digest " + zero + ", expected DIGEST", ""},
-	{"artifact", put(405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"), "",
-		fault.ErrUnsupported, false, "unsupported by the registry: Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'", ""},
-	{"tags", put(403, "DENIED", tagLimit), "", fault.ErrLimit, false,
-		"over a limit: " + tagLimit, ""},
-	{"images", put(403, "DENIED", imageLimit), "", fault.ErrLimit, false,
-		"over a limit: " + imageLimit, ""},
-	{"Harbor's quota", put(403, "DENIED", harborQuota), "", fault.ErrQuota, false, "over a quota: " + harborQuota, ""},
-	{"another quota", put(403, "DENIED", "Quota has been exceeded on namespace"), "", fault.ErrQuota, false,
-		"over a quota: Quota has been exceeded on namespace", ""},
-	{"ECR's limit", put(400, "UNKNOWN", "LimitExceededException: it would have exceeded a service limit for your account"), "", fault.ErrLimit, false,
+	{
+		"another digest", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: registrytest.Digest(zero)},
+		"",
+		fault.ErrMismatch, false, "content mismatch: got digest " + zero + ", expected DIGEST", "",
+	},
+	{"artifact", refusePut(405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: "+
+		"'Invalid JSON syntax'"), "",
+		fault.ErrUnsupported, false, "unsupported by the registry: Invalid parameter at 'ImageManifest' failed to " +
+			"satisfy constraint: 'Invalid JSON syntax'", ""},
+	{
+		"tags", refusePut(403, "DENIED", tagLimit), "", fault.ErrLimit, false, "over a limit: " + tagLimit, "",
+	},
+	{
+		"images", refusePut(403, "DENIED", imageLimit), "", fault.ErrLimit, false, "over a limit: " + imageLimit, "",
+	},
+	{
+		"Harbor's quota", refusePut(403, "DENIED", harborQuota), "", fault.ErrQuota, false, "over a quota: " +
+			harborQuota, "",
+	},
+	{
+		"another quota", refusePut(403, "DENIED", "Quota has been exceeded on namespace"), "", fault.ErrQuota, false,
+		"over a quota: Quota has been exceeded on namespace", "",
+	},
+	{"ECR's limit", refusePut(400, "UNKNOWN", "LimitExceededException: it would have exceeded a service limit for "+
+		"your "+
+		"account"), "", fault.ErrLimit, false,
 		"over a limit: LimitExceededException: it would have exceeded a service limit for your account", ""},
-	{"413 of nginx", page413(http.MethodPost), "", fault.ErrTooLarge, false, "413 too large: request entity too large", ""},
-	{"413 of nginx to a layer", page413(http.MethodPut), "", fault.ErrTooLarge, false, "413 too large: request entity too large", ""},
-	{"413 in JSON", put(413, "UNKNOWN", "Request body too large"), "", fault.ErrTooLarge, false, "413 too large: Request body too large", ""},
-	{"415", put(415, "MANIFEST_INVALID", "unsupported manifest media type"), "", fault.ErrManifestRefused, false,
-		"manifest refused: unsupported manifest media type", ""},
-	{"415, a page", registrytest.Rule{Method: http.MethodPut, Path: manifests, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		http.Error(w, "<h1>Unsupported</h1>", http.StatusUnsupportedMediaType)
-	}}, "", fault.ErrManifestRefused, false, "manifest refused: unsupported media type", ""},
-	{"manifest invalid", put(400, "MANIFEST_INVALID", "manifest invalid"), "", fault.ErrManifestRefused, false, "manifest refused: manifest invalid", ""},
-	{"507", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		http.Error(w, "<h1>Full</h1>", http.StatusInsufficientStorage)
-	}}, "", fault.ErrNoStorage, false, "the registry has no space left: insufficient storage", ""},
-	{"a full disk", put(500, "UNKNOWN", "write /var/lib/registry/x: no space left on device"), "", fault.ErrNoStorage, false,
+	{
+		"413 of nginx", page413(http.MethodPost), "", fault.ErrTooLarge, false,
+		"413 too large: request entity too large", "",
+	},
+	{
+		"413 of nginx to a layer", page413(http.MethodPut), "", fault.ErrTooLarge, false,
+		"413 too large: request entity too large", "",
+	},
+	{
+		"413 in JSON", refusePut(413, "UNKNOWN", "Request body too large"), "", fault.ErrTooLarge, false,
+		"413 too large: Request body too large", "",
+	},
+	{
+		"415", refusePut(415, "MANIFEST_INVALID", "unsupported manifest media type"), "", fault.ErrManifestRefused,
+		false,
+		"manifest refused: unsupported manifest media type", "",
+	},
+	{"415, a page", registrytest.Rule{Method: http.MethodPut, Path: manifests,
+		Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>Unsupported</h1>", http.StatusUnsupportedMediaType)
+		}}, "", fault.ErrManifestRefused, false, "manifest refused: unsupported media type", ""},
+	{
+		"manifest invalid", refusePut(400, "MANIFEST_INVALID", "manifest invalid"), "", fault.ErrManifestRefused, false,
+		"manifest refused: manifest invalid", "",
+	},
+	{"507", registrytest.Rule{Method: http.MethodPut, Path: "/blobs/",
+		Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>Full</h1>", http.StatusInsufficientStorage)
+		}}, "", fault.ErrNoStorage, false, "the registry has no space left: insufficient storage", ""},
+	{"a full disk", refusePut(500, "UNKNOWN", "write /var/lib/registry/x: no space left on device"), "",
+		fault.ErrNoStorage,
+		false,
 		"the registry has no space left: write /var/lib/registry/x: no space left on device", ""},
-	{"read-only Harbor", put(403, "DENIED", "The system is in read only mode. Any modification is prohibited."), "", fault.ErrReadOnly, false,
+	{"read-only Harbor", refusePut(403, "DENIED", "The system is in read only mode. Any modification is prohibited."),
+		"",
+		fault.ErrReadOnly, false,
 		"read-only registry: The system is in read only mode. Any modification is prohibited.", ""},
-	{"KMS", put(403, "DENIED", "KmsException: key is disabled"), "", fault.ErrDenied, false,
-		"403 denied: KmsException: key is disabled", ""},
-	{"upload denied", registrytest.Rule{}, "InitiateLayerUpload", fault.ErrDenied, false,
-		"403 denied: USER", ""},
-	{"layer denied", registrytest.Rule{}, "CompleteLayerUpload", fault.ErrDenied, false,
-		"403 denied: USER", ""},
-	{"image denied", registrytest.Rule{}, "PutImage", fault.ErrDenied, false,
-		"403 denied: USER", ""},
+	{
+		"KMS", refusePut(403, "DENIED", "KmsException: key is disabled"), "", fault.ErrDenied, false,
+		"403 denied: KmsException: key is disabled", "",
+	},
+	{
+		"upload denied", registrytest.Rule{}, "InitiateLayerUpload", fault.ErrDenied, false,
+		"403 denied: USER", "",
+	},
+	{
+		"layer denied", registrytest.Rule{}, "CompleteLayerUpload", fault.ErrDenied, false,
+		"403 denied: USER", "",
+	},
+	{
+		"image denied", registrytest.Rule{}, "PutImage", fault.ErrDenied, false,
+		"403 denied: USER", "",
+	},
 	{"expired", registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Status(403, "DENIED",
 		"Your authorization token has expired. Reauthenticate and try again.", "")}, "", fault.ErrUnauthorized, false,
 		"401 unauthorized: Your authorization token has expired. Reauthenticate and try again.; " + refused, ""},
-	{"401 without a challenge", registrytest.Rule{Method: http.MethodPut, Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		http.Error(w, "Not Authorized", http.StatusUnauthorized)
-	}}, "", fault.ErrUnauthorized, false, "401 unauthorized: unauthorized; " + refused, ""},
-	{"no such path", registrytest.Rule{Path: "/v2/app", Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
-	}}, "", fault.ErrNotFound, false, "not found", ""},
+	{"401 without a challenge", registrytest.Rule{Method: http.MethodPut,
+		Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "Not Authorized", http.StatusUnauthorized)
+		}}, "", fault.ErrUnauthorized, false, "401 unauthorized: unauthorized; " + refused, ""},
+	{"no such path", registrytest.Rule{Path: "/v2/app",
+		Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
+		}}, "", fault.ErrNotFound, false, "not found", ""},
 }
 
-// TestExplainPush: what becomes of a daemon's words, which containerd's pusher makes of what a registry really answers.
+// TestExplainPush holds what ExplainPush makes of a daemon's words, which containerd's pusher makes of a registry's
+// real answers.
 func TestExplainPush(t *testing.T) {
 	t.Parallel()
 	for _, test := range explainedPushes {
@@ -141,7 +212,8 @@ func TestExplainPush(t *testing.T) {
 				}
 				digest, _ := image.Digest()
 				expectPush(t, push, e, image, pushOutcome{test.is, test.temporary, strings.NewReplacer("HOST", e.Host(),
-					"DIGEST", digest.String(), "USER", strings.ReplaceAll(unauthorizedUser, "ACTION", test.deny)).Replace(want)})
+					"DIGEST", digest.String(), "USER", strings.ReplaceAll(unauthorizedUser, "ACTION",
+						test.deny)).Replace(want)})
 			})
 		}
 	}
@@ -150,8 +222,10 @@ func TestExplainPush(t *testing.T) {
 // pushers make errors of both forms that daemons have.
 var pushers = map[string]func(context.Context, *testing.T, *registry.Keychain, string, v1.Image) error{
 	"daemon": daemonPush,
-	"whole": func(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image) error {
-		return said(repository, containerdPush(ctx, t, keychain, repository, image).Error())
+	"whole": func(
+		ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image,
+	) error {
+		return newDaemonError(repository, containerdPush(ctx, t, keychain, repository, image).Error())
 	},
 }
 
@@ -162,17 +236,20 @@ type pushOutcome struct {
 	want      string
 }
 
+// clientPort matches the address of the pusher, which differs from run to run.
 var clientPort = regexp.MustCompile(`127\.0\.0\.1:\d+->`)
 
-func expectPush(t *testing.T, push func(context.Context, *testing.T, *registry.Keychain, string, v1.Image) error, e *registrytest.ECR,
+// expectPush pushes through a registry with a fault, and compares the outcome.
+func expectPush(t *testing.T, push func(context.Context, *testing.T, *registry.Keychain, string, v1.Image) error,
+	e *registrytest.ECR,
 	image v1.Image, want pushOutcome,
 ) {
 	t.Helper()
-	keychain := amazon(t, e, "one")
+	keychain := amazonKeychain(t, e, "one")
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
 	defer stop()
 	pushed := push(ctx, t, keychain, e.Host()+"/app", image)
-	err := once(keychain).ExplainPush(pushed)
+	err := singleTryClient(keychain).ExplainPush(pushed)
 	failure, ok := errors.AsType[*registry.PushError](err)
 	if !ok {
 		t.Fatalf("%T: %v", err, err)
@@ -189,20 +266,23 @@ func expectPush(t *testing.T, push func(context.Context, *testing.T, *registry.K
 	}
 }
 
-// TestExplainPushOfNothing: other errors are not touched.
-func TestExplainPushOfNothing(t *testing.T) {
+// TestExplainPushOfOtherErrors holds that other errors come back as they are.
+func TestExplainPushOfOtherErrors(t *testing.T) {
 	t.Parallel()
-	client := anonymous(t)
+	client := anonymousClient(t)
 	for _, text := range []string{
-		"process \"/bin/sh -c make\" did not complete successfully: exit code: 1", "failed to push ghcr.io/acme/app: denied: no",
-		"docker.io/library/nowhere:latest: failed to resolve source metadata for docker.io/library/nowhere:latest: unexpected status from HEAD " +
+		"process \"/bin/sh -c make\" did not complete successfully: exit code: 1",
+		"failed to push ghcr.io/acme/app: denied: no",
+		"docker.io/library/nowhere:latest: failed to resolve source metadata for docker.io/library/nowhere:latest: " +
+			"unexpected status from HEAD " +
 			"request to https://registry-1.docker.io/v2/library/nowhere/manifests/latest: 429 Too Many Requests",
 	} {
 		err := errors.New(text)
 		if got := client.ExplainPush(err); got != err { //nolint:errorlint // the very same
 			t.Errorf("%s became %v", text, got)
 		}
-		if got := client.ExplainPush(&registry.DaemonError{Text: text, Cause: err}); got != err { //nolint:errorlint // the very same
+		if got := client.ExplainPush(&registry.DaemonError{Text: text,
+			Cause: err}); got != err { //nolint:errorlint // the very same
 			t.Errorf("%s of a daemon became %v", text, got)
 		}
 	}
@@ -211,7 +291,7 @@ func TestExplainPushOfNothing(t *testing.T) {
 	}
 }
 
-// TestExplainPushOfBareCodes: a daemon leaves a message out that is the usual one of its code.
+// TestExplainPushOfBareCodes holds that a code stands for its usual message, which a daemon leaves out.
 func TestExplainPushOfBareCodes(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]string{
@@ -221,7 +301,7 @@ func TestExplainPushOfBareCodes(t *testing.T) {
 		"unsupported":     "unsupported by the registry",
 		"unknown":         "an error that it did not explain",
 	} {
-		err := anonymous(t).ExplainPush(said("ghcr.io/acme/app", code))
+		err := anonymousClient(t).ExplainPush(newDaemonError("ghcr.io/acme/app", code))
 		failure, ok := errors.AsType[*registry.PushError](err)
 		if !ok || failure.Temporary != (code == "toomanyrequests" || code == "unknown") {
 			t.Errorf("%s: %T %v", code, err, err)
@@ -232,46 +312,63 @@ func TestExplainPushOfBareCodes(t *testing.T) {
 	}
 }
 
-// TestExplainPushToUnreachable has the words of Go's network packages, some of them from real failures of this machine.
+// TestExplainPushToUnreachable tries the words of Go's network packages, some of them from real failures.
 func TestExplainPushToUnreachable(t *testing.T) {
 	t.Parallel()
 	push := func(repository string) error {
-		return daemonPush(t.Context(), t, dockerConfig(t, `{}`), repository, registrytest.Image(t, "linux/amd64"))
+		return daemonPush(t.Context(), t, dockerKeychain(t, `{}`), repository, registrytest.Image(t, "linux/amd64"))
 	}
 	broken := func(words string) error {
-		return said("ghcr.io/acme/app", `failed to do request: Head "https://ghcr.io/v2/acme/app/blobs/x": `+words)
+		return newDaemonError("ghcr.io/acme/app",
+			`failed to do request: Head "https://ghcr.io/v2/acme/app/blobs/x": `+words)
 	}
 	tests := []struct {
 		name, host string
 		err        error
 		want       string
 	}{
-		{"refused", "127.0.0.1:1", push("127.0.0.1:1/app"), "unreachable: dial tcp 127.0.0.1:1: connect: connection refused"},
-		{"by address", "[::1]:1", said("[::1]:1/app", `failed to do request: Head "http://[::1]:1/v2/app": dial tcp [::1]:1: connect: connection refused`),
+		{
+			"refused", "127.0.0.1:1", push("127.0.0.1:1/app"),
+			"unreachable: dial tcp 127.0.0.1:1: connect: connection refused",
+		},
+		{"by address", "[::1]:1", newDaemonError("[::1]:1/app",
+			`failed to do request: Head "http://[::1]:1/v2/app": dial tcp [::1]:1: connect: connection refused`),
 			"unreachable: dial tcp [::1]:1: connect: connection refused"},
 		{"proxy", "registry.invalid", push("registry.invalid/app"), "Forbidden"},
-		{"no such host", "ghcr.io", broken("dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host"),
-			"unreachable: dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host"},
-		{"authority", "ghcr.io", broken("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+		{
+			"no such host", "ghcr.io", broken("dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host"),
+			"unreachable: dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host",
+		},
+		{"authority", "ghcr.io", broken("tls: failed to verify certificate: x509: certificate signed by unknown " +
+			"authority"),
 			"unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
-		{"a certificate of tomorrow", "ghcr.io", broken("tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z"),
-			"unreachable: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z"},
-		{"plain http", "ghcr.io", broken("http: server gave HTTP response to HTTPS client"),
-			"unreachable: http: server gave HTTP response to HTTPS client"},
-		{"plain, but not http", "ghcr.io", broken("tls: first record does not look like a TLS handshake"),
-			"unreachable: tls: first record does not look like a TLS handshake"},
-		{"proxy's password", "ghcr.io", broken("Proxy Authentication Required"),
-			"unreachable: Proxy Authentication Required"},
+		{"a certificate of tomorrow", "ghcr.io", broken("tls: failed to verify certificate: x509: certificate has " +
+			"expired or is not yet valid: current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z"),
+			"unreachable: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: " +
+				"current time 2026-11-21T10:00:00Z is before 2026-11-22T00:00:00Z"},
+		{
+			"plain http", "ghcr.io", broken("http: server gave HTTP response to HTTPS client"),
+			"unreachable: http: server gave HTTP response to HTTPS client",
+		},
+		{
+			"plain, but not http", "ghcr.io", broken("tls: first record does not look like a TLS handshake"),
+			"unreachable: tls: first record does not look like a TLS handshake",
+		},
+		{
+			"proxy's password", "ghcr.io", broken("Proxy Authentication Required"),
+			"unreachable: Proxy Authentication Required",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			err := anonymous(t).ExplainPush(test.err)
+			err := anonymousClient(t).ExplainPush(test.err)
 			failure, ok := errors.AsType[*registry.PushError](err)
 			if !ok || failure.Temporary {
 				t.Fatalf("%T: %v", err, err)
 			}
-			if want := "pushing to " + failure.Repository + ": " + strings.ReplaceAll(test.want, "HOST", test.host); err.Error() != want {
+			want := "pushing to " + failure.Repository + ": " + strings.ReplaceAll(test.want, "HOST", test.host)
+			if err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		})

@@ -26,12 +26,13 @@ func (s store) ReaderAt(_ context.Context, desc ocispec.Descriptor) (content.Rea
 	return readerAt{bytes.NewReader(s[desc.Digest])}, nil
 }
 
+// readerAt adds Close to a bytes.Reader.
 type readerAt struct{ *bytes.Reader }
 
 func (readerAt) Close() error { return nil }
 
-// stored takes an image apart.
-func stored(t *testing.T, image v1.Image) (s store, manifest ocispec.Descriptor, layers []ocispec.Descriptor) {
+// storeImage takes an image apart, as a daemon holds it.
+func storeImage(t *testing.T, image v1.Image) (s store, manifest ocispec.Descriptor, layers []ocispec.Descriptor) {
 	t.Helper()
 	raw, err := image.RawManifest()
 	if err != nil {
@@ -66,8 +67,9 @@ func stored(t *testing.T, image v1.Image) (s store, manifest ocispec.Descriptor,
 }
 
 // daemonPush pushes an image by digest as BuildKit's daemon does: with containerd's pusher, layers first, and the same
-// words around its errors. It asks for credentials as the daemon does, when it is challenged.
-func daemonPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image) error {
+// words around its errors. It asks for credentials when the registry challenges it.
+func daemonPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string,
+	image v1.Image) error {
 	t.Helper()
 	err := containerdPush(ctx, t, keychain, repository, image)
 	// On the way from a daemon the words of the registry replace containerd's, as seen with BuildKit v0.33.
@@ -75,19 +77,22 @@ func daemonPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, 
 		err = answered
 	}
 	if err != nil {
-		return said(repository, err.Error())
+		return newDaemonError(repository, err.Error())
 	}
 	return nil
 }
 
-// said is a daemon's error about a push.
-func said(repository, text string) error {
-	return &registry.DaemonError{Repository: repository, Text: text, Cause: errors.New("pushing to " + repository + ": " + text)}
+// newDaemonError returns a daemon's error about a push.
+func newDaemonError(repository, text string) error {
+	return &registry.DaemonError{Repository: repository, Text: text,
+		Cause: errors.New("pushing to " + repository + ": " + text)}
 }
 
-func containerdPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string, image v1.Image) error {
+// containerdPush pushes an image with containerd's pusher, and returns its error.
+func containerdPush(ctx context.Context, t *testing.T, keychain *registry.Keychain, repository string,
+	image v1.Image) error {
 	t.Helper()
-	s, manifest, layers := stored(t, image)
+	s, manifest, layers := storeImage(t, image)
 	credentials := func(host string) (string, string, error) {
 		found, err := keychain.Lookup(ctx, host)
 		return found.Username, found.Password, registry.ForDaemon(err)

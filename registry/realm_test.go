@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// TestInsecureAllowsAPlainRealm: who allows plain HTTP for a registry allows it for the token server that it names,
-// login included. Who allows it for the token server alone has not: the registry could name any.
+// TestInsecureAllowsAPlainRealm holds that plain HTTP for a registry includes the token server that it names, and the
+// login. Plain HTTP for the token server alone does not: the registry could name any.
 func TestInsecureAllowsAPlainRealm(t *testing.T) { //nolint:paralleltest // the network is the process's own
 	if !inNamespace(t, hosts) {
 		return
@@ -22,10 +22,16 @@ func TestInsecureAllowsAPlainRealm(t *testing.T) { //nolint:paralleltest // the 
 		realm   registry.Login // of the token server
 		allowed bool
 	}{
-		"registry is insecure":         {registry.Login{Insecure: true}, registry.Login{Address: "elsewhere.example.com"}, true},
-		"nothing is":                   {registry.Login{}, registry.Login{Address: "elsewhere.example.com"}, false},
-		"token server alone":           {registry.Login{}, registry.Login{Address: "storage.example.com:8080", Insecure: true}, false},
-		"token server alone, one port": {registry.Login{}, registry.Login{Address: "storage.example.com", Insecure: true}, false},
+		"registry is insecure": {
+			registry.Login{Insecure: true},
+			registry.Login{Address: "elsewhere.example.com"}, true,
+		},
+		"nothing is": {registry.Login{}, registry.Login{Address: "elsewhere.example.com"}, false},
+		"token server alone": {registry.Login{}, registry.Login{Address: "storage.example.com:8080",
+			Insecure: true}, false},
+		"token server alone, one port": {
+			registry.Login{}, registry.Login{Address: "storage.example.com", Insecure: true}, false,
+		},
 	}
 	for name, test := range tests { //nolint:paralleltest // as above
 		for _, daemon := range []bool{false, true} {
@@ -35,7 +41,7 @@ func TestInsecureAllowsAPlainRealm(t *testing.T) { //nolint:paralleltest // the 
 				server.handler, token.handler = hostile{realm: realm}, victim
 				test.login.Address, test.login.Username, test.login.Password = "registry.example.com", "user", canary
 				test.login.CAFile = server.caFile
-				client := registry.New(dockerConfig(t, `{}`, test.login, test.realm), registry.Options{
+				client := registry.New(dockerKeychain(t, `{}`, test.login, test.realm), registry.Options{
 					Transport: &http.Transport{}, RetryWaits: []time.Duration{},
 				})
 				var err error

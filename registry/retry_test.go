@@ -14,21 +14,23 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// patient tries as often as a default client does in 30 s and more, without the pauses.
-func patient(keychain *registry.Keychain) *registry.Client {
+// patientClient returns a client that tries as often as a default client does in 30 s and more, without the pauses.
+func patientClient(keychain *registry.Keychain) *registry.Client {
 	waits := make([]time.Duration, 8)
 	return registry.New(keychain, registry.Options{RetryWaits: waits, Timeout: 500 * time.Millisecond})
 }
 
-// TestRetries: what is likely to pass is tried again, whichever request it hits, a PUT with its whole body.
+// TestRetries holds that a request is tried again after a failure that is likely to pass, also a PUT with its whole
+// body.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	status := registrytest.Status
 	faults := map[string]registrytest.Fault{
-		"408":         status(http.StatusRequestTimeout, "UNKNOWN", "no", ""),
-		"429":         status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "0"),
-		"429, a date": status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "Fri, 20 Nov 2020 10:00:00 GMT"),
-		"500":         status(http.StatusInternalServerError, "UNKNOWN", "no", ""),
+		"408": status(http.StatusRequestTimeout, "UNKNOWN", "no", ""),
+		"429": status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "0"),
+		"429, a date": status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded",
+			"Fri, 20 Nov 2020 10:00:00 GMT"),
+		"500": status(http.StatusInternalServerError, "UNKNOWN", "no", ""),
 		"502 page": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			http.Error(w, "<h1>no</h1>", http.StatusBadGateway)
 		},
@@ -40,7 +42,8 @@ func TestRetries(t *testing.T) {
 		"stalled":      registrytest.Stall,
 	}
 	places := map[string]registrytest.Rule{
-		"ping": {Path: "/v2/", Method: http.MethodGet}, "HEAD": {Method: http.MethodHead}, "PUT": {Method: http.MethodPut},
+		"ping": {Path: "/v2/", Method: http.MethodGet}, "HEAD": {Method: http.MethodHead},
+		"PUT": {Method: http.MethodPut},
 		"GET": {Method: http.MethodGet, Path: "/manifests/"},
 	}
 	for what, broken := range faults {
@@ -55,7 +58,7 @@ func TestRetries(t *testing.T) {
 				}
 				r.Inject(rule)
 				tag := parseTag(t, r.Host()+"/app:1")
-				client := patient(dockerConfig(t, `{}`))
+				client := patientClient(dockerKeychain(t, `{}`))
 				if _, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); err != nil {
 					t.Error(err)
 				}
@@ -67,72 +70,81 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestRetriesEnd: the error says what was tried.
+// TestRetriesEnd holds that the error says what was tried.
 func TestRetriesEnd(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
-	r.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE", "disk full", "")})
-	client := registry.New(dockerConfig(t, `{}`), registry.Options{RetryWaits: make([]time.Duration, 8)})
+	r.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(http.StatusServiceUnavailable,
+		"UNAVAILABLE", "disk full", "")})
+	client := registry.New(dockerKeychain(t, `{}`), registry.Options{RetryWaits: make([]time.Duration, 8)})
 	_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 	want := regexp.MustCompile(`^resolving .*/app:1: 503 service unavailable \(tried 9 times in [\d.]+m?s\)$`)
 	if !want.MatchString(fmt.Sprint(err)) {
 		t.Error(err)
 	}
-	if heads := asksFor(r, http.MethodHead); heads != 9 {
+	if heads := countRequests(r, http.MethodHead); heads != 9 {
 		t.Errorf("%d HEADs, want 9", heads)
 	}
 }
 
-// TestNoRetries: what is not likely to pass is said at once.
+// TestNoRetries holds that a failure that is not likely to pass is returned at once.
 func TestNoRetries(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusTeapot} {
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound,
+		http.StatusMethodNotAllowed, http.StatusTeapot} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
-			before := asksFor(r, http.MethodPut)
+			before := countRequests(r, http.MethodPut)
 			r.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Status(status, "UNKNOWN", "no", "")})
 			tag := parseTag(t, r.Host()+"/app:1")
-			if _, err := patient(dockerConfig(t, `{}`)).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag}); err == nil {
+			_, err := patientClient(dockerKeychain(t, `{}`)).SetTags(t.Context(), tag.Repository(), digest,
+				[]registry.Tag{tag})
+			if err == nil {
 				t.Error("no error")
 			}
 			want := 1
 			if status == http.StatusForbidden {
 				want = 2 // one without and one with what credentials there are
 			}
-			if puts := asksFor(r, http.MethodPut) - before; puts != want {
+			if puts := countRequests(r, http.MethodPut) - before; puts != want {
 				t.Errorf("%d PUTs, want %d", puts, want)
 			}
 		})
 	}
 }
 
-// TestRetryAfter: a registry that asks for more time than there is is not waited for.
+// TestRetryAfter holds that no call waits for a registry that wants more time than is left.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"request": "/manifests/", "ping": "/v2/"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
-			r.Inject(registrytest.Rule{Path: path, Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded", "3600")})
-			client := registry.New(dockerConfig(t, `{}`), registry.Options{})
+			r.Inject(registrytest.Rule{Path: path, Fault: registrytest.Status(http.StatusTooManyRequests,
+				"TOOMANYREQUESTS", "Rate exceeded", "3600")})
+			client := registry.New(dockerKeychain(t, `{}`), registry.Options{})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
-			said := map[string]string{"request": "too many requests", "ping": "Rate exceeded"}[name] // a HEAD has no words
-			expect(t, err, fault.ErrRateLimited, "resolving "+r.Host()+"/app:1: 429 rate limited: "+said+
+			// a HEAD has no words
+			said := map[string]string{"request": "too many requests", "ping": "Rate exceeded"}[name]
+			expectError(t, err, fault.ErrRateLimited, "resolving "+r.Host()+"/app:1: 429 rate limited: "+said+
 				" (tried once: the next try may begin in 1h0m0s, and less time is left)")
 		})
 	}
 }
 
-// TestBudget bounds a call with all its tries, and the error is the last answer.
+// TestBudget holds that the budget bounds a call with all its tries, and that the error is the last answer.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		broken registrytest.Fault
 		want   string
 	}{
-		"answers": {registrytest.Status(http.StatusBadGateway, "UNKNOWN", "no", ""), `502 bad gateway \(tried [2-9] times in .*\)$`},
+		"answers": {
+			registrytest.Status(http.StatusBadGateway, "UNKNOWN", "no", ""),
+			`502 bad gateway \(tried [2-9] times in .*\)$`,
+		},
 		"silence": {registrytest.Stall, `unreachable: no answer from .* within 200ms \(tried [2-9] times in .*\)$`},
 	}
 	for name, test := range tests {
@@ -140,9 +152,10 @@ func TestBudget(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			r.Inject(registrytest.Rule{Path: "/manifests/", Fault: test.broken})
-			client := registry.New(dockerConfig(t, `{}`), registry.Options{
+			client := registry.New(dockerKeychain(t, `{}`), registry.Options{
 				Budget: 900 * time.Millisecond, Timeout: 200 * time.Millisecond,
-				RetryWaits: []time.Duration{0, 100 * time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond, time.Hour},
+				RetryWaits: []time.Duration{0, 100 * time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond,
+					time.Hour},
 			})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 			if !regexp.MustCompile(test.want).MatchString(fmt.Sprint(err)) {
@@ -152,7 +165,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestRetriedPutThatWentThrough: the first PUT arrived and its answer did not. An immutable tag refuses the second.
+// TestRetriedPutThatWentThrough holds that a tag counts as moved if its first PUT arrived and the answer did not. An
+// immutable tag refuses the second PUT.
 func TestRetriedPutThatWentThrough(t *testing.T) {
 	t.Parallel()
 	for _, mutability := range []string{registrytest.Immutable, registrytest.Mutable} {
@@ -161,9 +175,11 @@ func TestRetriedPutThatWentThrough(t *testing.T) {
 			e := registrytest.NewECR(t)
 			e.Repository("app", mutability)
 			digest := e.Push(t, "app", registrytest.Image(t, "linux/amd64"))
-			e.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1, Fault: registrytest.ResetAnswer(0)})
+			e.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1,
+				Fault: registrytest.ResetAnswer(0)})
 			tag := parseTag(t, e.Host()+"/app:1")
-			moved, err := patient(amazon(t, e, "one")).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
+			moved, err := patientClient(amazonKeychain(t, e, "one")).SetTags(t.Context(), tag.Repository(), digest,
+				[]registry.Tag{tag})
 			if err != nil || len(moved) != 1 || e.Tags("app")["1"] != digest {
 				t.Errorf("moved %v, %v; it holds %s", moved, err, e.Tags("app")["1"])
 			}
@@ -171,20 +187,21 @@ func TestRetriedPutThatWentThrough(t *testing.T) {
 	}
 }
 
-// TestExpiredTokenIsRenewed at whichever request it is found out, once.
+// TestExpiredTokenIsRenewed holds that an expired token is renewed once, at whichever request it is refused.
 func TestExpiredTokenIsRenewed(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
 	e.Repository("app", "")
 	digest := e.Push(t, "app:1", registrytest.Index(t, "linux/amd64", "linux/arm64"))
-	client := once(amazon(t, e, "one"))
+	client := singleTryClient(amazonKeychain(t, e, "one"))
 	tag := parseTag(t, e.Host()+"/app:1")
 	acts := map[string]func() error{
 		"resolve": func() error { _, err := client.Resolve(t.Context(), tag); return err },
 		"exists":  func() error { _, err := client.Exists(t.Context(), tag.Repository(), digest); return err },
 		"verify":  func() error { _, err := client.Inspect(t.Context(), tag.Repository(), digest); return err },
 		"tags": func() error {
-			_, err := client.SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag, parseTag(t, e.Host()+"/app:2")})
+			_, err := client.SetTags(t.Context(), tag.Repository(), digest,
+				[]registry.Tag{tag, parseTag(t, e.Host()+"/app:2")})
 			return err
 		},
 	}
@@ -200,13 +217,14 @@ func TestExpiredTokenIsRenewed(t *testing.T) {
 	}
 }
 
-// TestRefusedTokenIsRenewedOnce: a registry that refuses every token is not asked for ever.
+// TestRefusedTokenIsRenewedOnce holds that a registry that refuses every token is not asked for ever.
 func TestRefusedTokenIsRenewedOnce(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
-	e.Inject(registrytest.Rule{Path: "/v2/app", Fault: registrytest.Status(http.StatusUnauthorized, "UNAUTHORIZED", "not you", "")})
-	_, err := once(amazon(t, e, "one")).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
-	expect(t, err, fault.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: not you; "+e.Host()+
+	e.Inject(registrytest.Rule{Path: "/v2/app", Fault: registrytest.Status(http.StatusUnauthorized, "UNAUTHORIZED",
+		"not you", "")})
+	_, err := singleTryClient(amazonKeychain(t, e, "one")).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
+	expectError(t, err, fault.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: not you; "+e.Host()+
 		" refused the credentials")
 	if asked := e.Calls("GetAuthorizationToken"); asked > 3 {
 		t.Errorf("%d tokens", asked)
@@ -216,13 +234,14 @@ func TestRefusedTokenIsRenewedOnce(t *testing.T) {
 	}
 }
 
-// TestStaleDockerLogin: AWS gave nothing, docker's twelve hours are over, and the error names the first cause as well.
+// TestStaleDockerLogin holds that the error names the failure of AWS as well, where docker's login has expired.
 func TestStaleDockerLogin(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
 	e.Repository("app", "")
-	keychain := amazonOr(t, e, "sso", `{"auths":{"`+e.Host()+`":{"auth":"dXNlcjpwYXNz"}}}`)
-	_, err := once(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
-	expect(t, err, fault.ErrUnauthorized, "resolving "+e.Host()+"/app:1: 401 unauthorized: unauthorized; "+e.Host()+
-		` refused the credentials; AWS: the SSO session of profile "sso" is not there or has expired`)
+	keychain := amazonKeychainWith(t, e, "sso", `{"auths":{"`+e.Host()+`":{"auth":"dXNlcjpwYXNz"}}}`)
+	_, err := singleTryClient(keychain).Resolve(t.Context(), parseTag(t, e.Host()+"/app:1"))
+	expectError(t, err, fault.ErrUnauthorized,
+		"resolving "+e.Host()+"/app:1: 401 unauthorized: unauthorized; "+e.Host()+
+			` refused the credentials; AWS: the SSO session of profile "sso" is not there or has expired`)
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// The hosts of the network in which registries attack.
+// hosts are the hosts of the network in which registries attack.
 var hosts = map[string]string{
 	"registry.example.com": "203.0.113.5",     // somebody's, in the internet
 	"storage.example.com":  "203.0.113.6",     // where others store blobs
@@ -31,7 +31,7 @@ var hosts = map[string]string{
 	"metadata.example.com": "169.254.169.254", // a name for the cloud's service
 }
 
-// server is one host: it notes what it was asked, and whether the login came along.
+// server is one host. It records its requests, and whether they carry the login.
 type server struct {
 	caFile string
 
@@ -54,6 +54,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	handler.ServeHTTP(w, req)
 }
 
+// count returns how many requests came, and how many of them carried a login.
 func (s *server) count() (asked, logins int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,14 +104,14 @@ func (h hostile) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// victim answers what a registry or a token server would.
+// victim answers as a registry or a token server would.
 var victim = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))
 	_, _ = w.Write([]byte(`{"token":"access","expires_in":300}`))
 })
 
-// TestHostileRegistry: a registry makes us reach, and log in to, what the user did not name. refused is the host in the
-// error; "" is a way that is allowed, on which target is asked and gets the login or not.
+// TestHostileRegistry holds what a registry cannot make us reach, or log in to, without the user naming it. refused is
+// the host in the error. It is "" where the way is allowed; then target gets the request, and the login or not.
 func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is the process's own
 	if !inNamespace(t, hosts) {
 		return
@@ -123,27 +124,84 @@ func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is
 		refused string
 		login   bool
 	}{
-		"ping to localhost":            {"registry", hostile{ping: "http://localhost:8080/v2/"}, "localhost", "", "localhost:8080", false},
-		"ping to a name for here":      {"registry", hostile{ping: "https://here.example.com/v2/"}, "here", "", "here.example.com", false},
-		"manifest to localhost":        {"registry", hostile{manifest: "http://localhost:8080/x"}, "localhost", "", "localhost:8080", false},
-		"manifest to a name for here":  {"registry", hostile{manifest: "https://here.example.com/x"}, "here", "", "here.example.com", false},
-		"manifest to metadata":         {"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata", "", "metadata.example.com", false},
-		"metadata by a name in a list": {"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata", "metadata.example.com", "metadata.example.com", false},
-		"private registry to here":     {"corp", hostile{manifest: "https://here.example.com/x"}, "here", "", "here.example.com", false},
-		"private registry to metadata": {"corp", hostile{realm: "https://metadata.example.com/token"}, "metadata", "", "metadata.example.com", false},
-		"realm by a name for here":     {"registry", hostile{realm: "https://here.example.com/token"}, "here", "", "here.example.com", false},
-		"realm in a private network":   {"registry", hostile{realm: "https://internal.example.com/token"}, "internal", "", "internal.example.com", false},
-		"ping, then realm on http":     {"registry", hostile{ping: "http://localhost:8080/v2/", realm: "http://localhost:8080/token"}, "localhost", "", "localhost:8080", false},
-		"realm on http":                {"registry", hostile{realm: "http://storage.example.com:8080/token"}, "plain", "", "", false},
+		"ping to localhost": {
+			"registry", hostile{ping: "http://localhost:8080/v2/"}, "localhost", "",
+			"localhost:8080", false,
+		},
+		"ping to a name for here": {
+			"registry", hostile{ping: "https://here.example.com/v2/"}, "here", "",
+			"here.example.com", false,
+		},
+		"manifest to localhost": {
+			"registry", hostile{manifest: "http://localhost:8080/x"}, "localhost", "",
+			"localhost:8080", false,
+		},
+		"manifest to a name for here": {
+			"registry", hostile{manifest: "https://here.example.com/x"}, "here", "",
+			"here.example.com", false,
+		},
+		"manifest to metadata": {
+			"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata",
+			"", "metadata.example.com", false,
+		},
+		"metadata by a name in a list": {
+			"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata", "metadata.example.com",
+			"metadata.example.com", false,
+		},
+		"private registry to here": {
+			"corp", hostile{manifest: "https://here.example.com/x"}, "here", "",
+			"here.example.com", false,
+		},
+		"private registry to metadata": {
+			"corp", hostile{realm: "https://metadata.example.com/token"}, "metadata", "", "metadata.example.com", false,
+		},
+		"realm by a name for here": {
+			"registry", hostile{realm: "https://here.example.com/token"}, "here", "",
+			"here.example.com", false,
+		},
+		"realm in a private network": {
+			"registry", hostile{realm: "https://internal.example.com/token"}, "internal",
+			"", "internal.example.com", false,
+		},
+		"ping, then realm on http": {"registry", hostile{ping: "http://localhost:8080/v2/",
+			realm: "http://localhost:8080/token"}, "localhost", "", "localhost:8080", false},
+		"realm on http": {
+			"registry", hostile{realm: "http://storage.example.com:8080/token"}, "plain",
+			"", "", false,
+		},
 
-		"manifest to storage":           {"registry", hostile{manifest: "https://storage.example.com/x"}, "storage", "", "", false},
-		"manifest to private storage":   {"registry", hostile{manifest: "https://internal.example.com/x"}, "internal", "", "", false},
-		"realm at another public host":  {"registry", hostile{realm: "https://storage.example.com/token"}, "storage", "", "", true},
-		"named realm in a private net":  {"registry", hostile{realm: "https://internal.example.com/token"}, "internal", "internal.example.com", "", true},
-		"named host on this machine":    {"registry", hostile{manifest: "https://here.example.com/x"}, "here", "here.example.com", "", false},
-		"private registry's own realm":  {"corp", hostile{realm: "https://internal.example.com/token"}, "internal", "", "", true},
-		"registry and realm are here":   {"here", hostile{realm: "https://here.example.com:444/token"}, "here444", "", "", true},
-		"login after a private storage": {"registry", hostile{manifest: "https://internal.example.com/x", realm: "https://internal.example.com/token"}, "internal", "", "internal.example.com", false},
+		"manifest to storage": {
+			"registry", hostile{manifest: "https://storage.example.com/x"}, "storage", "",
+			"", false,
+		},
+		"manifest to private storage": {
+			"registry", hostile{manifest: "https://internal.example.com/x"}, "internal",
+			"", "", false,
+		},
+		"realm at another public host": {
+			"registry", hostile{realm: "https://storage.example.com/token"}, "storage",
+			"", "", true,
+		},
+		"named realm in a private net": {
+			"registry", hostile{realm: "https://internal.example.com/token"}, "internal",
+			"internal.example.com", "", true,
+		},
+		"named host on this machine": {
+			"registry", hostile{manifest: "https://here.example.com/x"}, "here",
+			"here.example.com", "", false,
+		},
+		"private registry's own realm": {
+			"corp", hostile{realm: "https://internal.example.com/token"}, "internal", "",
+			"", true,
+		},
+		"registry and realm are here": {
+			"here", hostile{realm: "https://here.example.com:444/token"}, "here444", "",
+			"", true,
+		},
+		"login after a private storage": {
+			"registry", hostile{manifest: "https://internal.example.com/x",
+				realm: "https://internal.example.com/token"}, "internal", "", "internal.example.com", false,
+		},
 	}
 	for name, test := range tests { //nolint:paralleltest // as above
 		for _, daemon := range []bool{false, true} {
@@ -153,12 +211,14 @@ func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is
 			t.Run(map[bool]string{false: name, true: name + ", for a daemon"}[daemon], func(t *testing.T) {
 				servers := network443(t)
 				servers[test.from].handler = test.attack
-				keychain := reaching(t, servers, test.from, test.named)
-				client := registry.New(keychain, registry.Options{Transport: &http.Transport{}, RetryWaits: []time.Duration{}})
+				keychain := keychainFor(t, servers, test.from, test.named)
+				client := registry.New(keychain, registry.Options{Transport: &http.Transport{},
+					RetryWaits: []time.Duration{}})
 				host := test.from + ".example.com"
 				var err error
 				if daemon {
-					_, err = client.Token(t.Context(), registry.TokenRequest{Host: host, Realm: test.attack.realm, Scopes: []string{"repository:app:pull"}})
+					_, err = client.Token(t.Context(), registry.TokenRequest{Host: host, Realm: test.attack.realm,
+						Scopes: []string{"repository:app:pull"}})
 				} else {
 					_, err = client.Resolve(t.Context(), parseTag(t, host+"/app:1"))
 				}
@@ -166,7 +226,8 @@ func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is
 				switch {
 				case test.refused != "":
 					refused, ok := errors.AsType[*fault.Error](err)
-					if !ok || refused.Kind != fault.UnnamedHost || refused.Host != test.refused || !strings.Contains(err.Error(), test.refused) {
+					if !ok || refused.Kind != fault.UnnamedHost || refused.Host != test.refused ||
+						!strings.Contains(err.Error(), test.refused) {
 						t.Errorf("got %v, want a refusal of %s", err, test.refused)
 					}
 					if asked+logins != 0 && test.target != test.from {
@@ -187,7 +248,7 @@ func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is
 	}
 }
 
-// network443 are the hosts, all listening.
+// network443 listens as all hosts.
 func network443(t *testing.T) map[string]*server {
 	t.Helper()
 	servers := map[string]*server{
@@ -204,17 +265,19 @@ func network443(t *testing.T) map[string]*server {
 	return servers
 }
 
-// reaching is a keychain with a login for the registry, and with an entry without one for a host that is named.
-func reaching(t *testing.T, servers map[string]*server, from, named string) *registry.Keychain {
+// keychainFor returns a keychain with a login for the registry, and with an entry without one for a host that the user
+// names.
+func keychainFor(t *testing.T, servers map[string]*server, from, named string) *registry.Keychain {
 	t.Helper()
-	logins := []registry.Login{{Address: from + ".example.com", Username: "user", Password: canary, CAFile: servers[from].caFile}}
+	logins := []registry.Login{{Address: from + ".example.com", Username: "user", Password: canary,
+		CAFile: servers[from].caFile}}
 	if named != "" {
 		logins = append(logins, registry.Login{Address: named})
 	}
-	return dockerConfig(t, `{}`, logins...)
+	return dockerKeychain(t, `{}`, logins...)
 }
 
-// TestLongAnswers: an answer without an end costs neither memory nor time.
+// TestLongAnswers holds that an answer without an end costs neither memory nor time.
 func TestLongAnswers(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/v2/", "/v2/app/manifests/1", "/token"} {
@@ -222,10 +285,11 @@ func TestLongAnswers(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			r.AskForTokens("", "user", canary)
-			r.Wrap(registrytest.Intercept("", path, func(w http.ResponseWriter, req *http.Request) { endless(req.Context(), w) }))
+			r.Wrap(registrytest.Intercept("", path,
+				func(w http.ResponseWriter, req *http.Request) { writeWithoutEnd(req.Context(), w) }))
 			began := time.Now()
-			keychain := dockerConfig(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary})
-			_, err := once(keychain).Find(t.Context(), parseTag(t, r.Host()+"/app:1"))
+			keychain := dockerKeychain(t, `{}`, registry.Login{Address: r.Host(), Username: "user", Password: canary})
+			_, err := singleTryClient(keychain).Find(t.Context(), parseTag(t, r.Host()+"/app:1"))
 			if took := time.Since(began); err == nil || took > 20*time.Second {
 				t.Errorf("%v after %s", err, took)
 			}
@@ -233,7 +297,8 @@ func TestLongAnswers(t *testing.T) {
 	}
 }
 
-func endless(ctx context.Context, w http.ResponseWriter) {
+// writeWithoutEnd writes a body until the client is gone.
+func writeWithoutEnd(ctx context.Context, w http.ResponseWriter) {
 	block := make([]byte, 1<<20)
 	for ctx.Err() == nil {
 		if _, err := w.Write(block); err != nil {

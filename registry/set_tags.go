@@ -78,7 +78,7 @@ func (c *Client) newTagWriter(ctx context.Context, repository, digest string) (*
 
 // setTags sets every tag, and returns the failure of each, nil for a success.
 //
-// A failure of one tag does not stop the others. A cancelled write may or may not have happened, and that is harder to
+// A failure of one tag does not stop the others. A canceled write may or may not have happened, and that is harder to
 // report than one more moved tag.
 func (w *tagWriter) setTags(ctx context.Context, tags []Tag) []error {
 	failures := make([]error, len(tags))

@@ -23,7 +23,7 @@ func TestSetTags(t *testing.T) {
 		t.Fatal("two images are one")
 	}
 	tags := []registry.Tag{parseTag(t, r.Host()+"/app:1"), parseTag(t, r.Host()+"/app:2"), parseTag(t, r.Host()+"/app")}
-	client := anonymous(t)
+	client := anonymousClient(t)
 	for range 2 {
 		moved, err := client.SetTags(t.Context(), r.Host()+"/app", digest, tags)
 		if err != nil || !slices.Equal(moved, tags) {
@@ -40,11 +40,12 @@ func TestSetTags(t *testing.T) {
 	}
 }
 
-// tagPuts leaves out the first image, which was pushed with its tag.
+// tagPuts counts the writes of tags, without the first image, which was pushed with its tag.
 func tagPuts(r *registrytest.Registry) int {
 	count := -1
 	for _, request := range r.Requests() {
-		if request.Method == http.MethodPut && strings.Contains(request.Path, "/manifests/") && !strings.Contains(request.Path, "sha256:") {
+		if request.Method == http.MethodPut && strings.Contains(request.Path, "/manifests/") &&
+			!strings.Contains(request.Path, "sha256:") {
 			count++
 		}
 	}
@@ -54,7 +55,8 @@ func tagPuts(r *registrytest.Registry) int {
 func TestSetTagsKeepsToOneRepository(t *testing.T) {
 	t.Parallel()
 	tag := parseTag(t, "ghcr.io/acme/other:1")
-	_, err := anonymous(t).SetTags(t.Context(), "ghcr.io/acme/app", "sha256:"+strings.Repeat("0", 64), []registry.Tag{tag})
+	_, err := anonymousClient(t).SetTags(t.Context(), "ghcr.io/acme/app", "sha256:"+strings.Repeat("0", 64),
+		[]registry.Tag{tag})
 	want := "tagging ghcr.io/acme/other:1: it is not in ghcr.io/acme/app, where the image is"
 	if err == nil || err.Error() != want {
 		t.Error(err)
@@ -63,14 +65,14 @@ func TestSetTagsKeepsToOneRepository(t *testing.T) {
 
 func TestSetTagsWithoutTagsAsksNobody(t *testing.T) {
 	t.Parallel()
-	moved, err := anonymous(t).SetTags(t.Context(), "127.0.0.1:1/app", "sha256:"+strings.Repeat("0", 64), nil)
+	moved, err := anonymousClient(t).SetTags(t.Context(), "127.0.0.1:1/app", "sha256:"+strings.Repeat("0", 64), nil)
 	if err != nil || moved != nil {
 		t.Error(moved, err)
 	}
 }
 
-// TestSetTagsPartWay: one of three tags fails, and the two others are known to have moved.
-func TestSetTagsPartWay(t *testing.T) {
+// TestSetTagsWithOneFailure holds that SetTags returns the two tags that moved when a third one fails.
+func TestSetTagsWithOneFailure(t *testing.T) {
 	t.Parallel()
 	created := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }
 	tests := []struct {
@@ -80,7 +82,7 @@ func TestSetTagsPartWay(t *testing.T) {
 		want         string
 	}{
 		{
-			"refused", http.MethodPut, refusal(http.StatusForbidden, "DENIED", "no"), fault.ErrDenied,
+			"refused", http.MethodPut, refuse(http.StatusForbidden, "DENIED", "no"), fault.ErrDenied,
 			"tagging TAG: 403 denied: no; no credentials for HOST",
 		},
 		{
@@ -95,11 +97,16 @@ func TestSetTagsPartWay(t *testing.T) {
 			"tagging TAG: content mismatch: the registry calls DIGEST by the digest sha256:" + strings.Repeat("0", 64),
 		},
 		{
-			"moved by somebody else", http.MethodGet, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
-			fault.ErrMismatch, "tagging TAG: content mismatch: it holds sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a and not DIGEST, somebody else moved it meanwhile",
+			"moved by somebody else", http.MethodGet, func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write([]byte(`{}`))
+			},
+			fault.ErrMismatch, "tagging TAG: content mismatch: it holds " +
+				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a and not DIGEST, " +
+				"somebody else moved it meanwhile",
 		},
 		{
-			"not read back", http.MethodGet, refusal(http.StatusInternalServerError, "UNKNOWN", "disk full"), fault.ErrUnsure,
+			"not read back", http.MethodGet, refuse(http.StatusInternalServerError, "UNKNOWN", "disk full"),
+			fault.ErrUnsure,
 			"tagging TAG: reading it back: 500 disk full; whether it moved is not known",
 		},
 	}
@@ -109,18 +116,19 @@ func TestSetTagsPartWay(t *testing.T) {
 			r := registrytest.New(t)
 			digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
 			r.Wrap(registrytest.Intercept(test.method, "/manifests/2", test.fault))
-			tags := []registry.Tag{parseTag(t, r.Host()+"/app:1"), parseTag(t, r.Host()+"/app:2"), parseTag(t, r.Host()+"/app:3")}
-			moved, err := anonymous(t).SetTags(t.Context(), r.Host()+"/app", digest, tags)
+			tags := []registry.Tag{parseTag(t, r.Host()+"/app:1"), parseTag(t, r.Host()+"/app:2"),
+				parseTag(t, r.Host()+"/app:3")}
+			moved, err := anonymousClient(t).SetTags(t.Context(), r.Host()+"/app", digest, tags)
 			if !slices.Equal(moved, []registry.Tag{tags[0], tags[2]}) {
 				t.Errorf("moved %v", moved)
 			}
 			want := strings.NewReplacer("TAG", tags[1].String(), "HOST", r.Host(), "DIGEST", digest).Replace(test.want)
-			expect(t, err, test.is, want)
+			expectError(t, err, test.is, want)
 		})
 	}
 }
 
-// A write that was done counts, whether or not its answer came through and somebody waited for it.
+// TestSetTagsLooksAgain holds that a write counts that was done, also if its answer was lost or the call has ended.
 func TestSetTagsLooksAgain(t *testing.T) {
 	t.Parallel()
 	for name, interrupt := range map[string]func(context.CancelCauseFunc){
@@ -134,14 +142,15 @@ func TestSetTagsLooksAgain(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			r.Wrap(func(next http.Handler) http.Handler {
-				return registrytest.Intercept(http.MethodPut, "/manifests/1", func(_ http.ResponseWriter, req *http.Request) {
-					next.ServeHTTP(httptest.NewRecorder(), req)
-					interrupt(cancel)
-					panic(http.ErrAbortHandler)
-				})(next)
+				return registrytest.Intercept(http.MethodPut, "/manifests/1",
+					func(_ http.ResponseWriter, req *http.Request) {
+						next.ServeHTTP(httptest.NewRecorder(), req)
+						interrupt(cancel)
+						panic(http.ErrAbortHandler)
+					})(next)
 			})
 			tag := parseTag(t, r.Host()+"/app:1")
-			moved, err := anonymous(t).SetTags(ctx, tag.Repository(), digest, []registry.Tag{tag})
+			moved, err := anonymousClient(t).SetTags(ctx, tag.Repository(), digest, []registry.Tag{tag})
 			if err != nil || !slices.Equal(moved, []registry.Tag{tag}) {
 				t.Errorf("moved %v, %v", moved, err)
 			}
@@ -154,32 +163,34 @@ func TestSetTagsOfWhatIsNotThere(t *testing.T) {
 	r := registrytest.New(t)
 	digest := "sha256:" + strings.Repeat("0", 64)
 	tag := parseTag(t, r.Host()+"/app:1")
-	moved, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
-	expect(t, err, fault.ErrNotFound, "tagging "+tag.String()+": reading "+digest+": not found: manifest unknown")
-	if moved != nil || asksFor(r, http.MethodPut) > 0 {
+	moved, err := anonymousClient(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
+	expectError(t, err, fault.ErrNotFound, "tagging "+tag.String()+": reading "+digest+": not found: manifest unknown")
+	if moved != nil || countRequests(r, http.MethodPut) > 0 {
 		t.Error("something was written")
 	}
 }
 
-const immutable = "The image tag '1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable."
+const immutable = "The image tag '1' already exists in the 'app' repository and cannot be overwritten because the " +
+	"repository is immutable."
 
 func TestSetTagsImmutable(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	held := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	digest := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
-	r.Wrap(registrytest.Intercept(http.MethodPut, "/manifests/1", refusal(http.StatusBadRequest, "TAG_INVALID", immutable)))
+	r.Wrap(registrytest.Intercept(http.MethodPut, "/manifests/1",
+		refuse(http.StatusBadRequest, "TAG_INVALID", immutable)))
 	tag := parseTag(t, r.Host()+"/app:1")
-	_, err := anonymous(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
-	expect(t, err, fault.ErrImmutableTag, "tagging "+tag.String()+": immutable tag: "+immutable+
+	_, err := anonymousClient(t).SetTags(t.Context(), tag.Repository(), digest, []registry.Tag{tag})
+	expectError(t, err, fault.ErrImmutableTag, "tagging "+tag.String()+": immutable tag: "+immutable+
 		" (it holds "+held+", not "+digest+")", fault.TagFixed)
 
-	moved, err := anonymous(t).SetTags(t.Context(), tag.Repository(), held, []registry.Tag{tag})
+	moved, err := anonymousClient(t).SetTags(t.Context(), tag.Repository(), held, []registry.Tag{tag})
 	if err != nil || !slices.Equal(moved, []registry.Tag{tag}) {
 		t.Errorf("the same digest: %v, %v", moved, err)
 	}
-	r.Wrap(registrytest.Intercept(http.MethodHead, "", refusal(http.StatusMethodNotAllowed, "UNSUPPORTED", "no HEAD")))
-	moved, err = anonymous(t).SetTags(t.Context(), tag.Repository(), held, []registry.Tag{tag})
+	r.Wrap(registrytest.Intercept(http.MethodHead, "", refuse(http.StatusMethodNotAllowed, "UNSUPPORTED", "no HEAD")))
+	moved, err = anonymousClient(t).SetTags(t.Context(), tag.Repository(), held, []registry.Tag{tag})
 	if err != nil || !slices.Equal(moved, []registry.Tag{tag}) {
 		t.Errorf("the same digest without HEAD: %v, %v", moved, err)
 	}

@@ -39,21 +39,28 @@ func TestParseTag(t *testing.T) {
 	}
 }
 
-// label is in the refusal of what stands after the colon.
+// label is part of the error about what stands after the colon.
 const label = ", where only letters, digits, _ . and - may stand; "
 
-// Behind a semicolon stands what is proposed instead.
+// refusedTags are tags with the text of their error. Behind the semicolon stands the proposal.
 var refusedTags = []struct{ name, tag, want string }{
 	{"empty", "", `tag "" is empty`},
 	{"space", "ghcr.io/acme/app: 1", `tag "ghcr.io/acme/app: 1" contains white space; ghcr.io/acme/app:1`},
-	{"space and more", "https://Ghcr.io/Acme/ App:", `tag "https://Ghcr.io/Acme/ App:" contains white space; ghcr.io/acme/app:latest`},
+	{
+		"space and more", "https://Ghcr.io/Acme/ App:",
+		`tag "https://Ghcr.io/Acme/ App:" contains white space; ghcr.io/acme/app:latest`,
+	},
 	{"only space", " ", `tag " " contains white space`},
 	{"only a scheme", "https://App", `tag "https://App" begins with a scheme`},
 	{"newline", "user/app:1\n", `tag "user/app:1\n" contains white space; user/app:1`},
-	{"scheme", "https://ghcr.io/acme/app:1", `tag "https://ghcr.io/acme/app:1" begins with a scheme; ghcr.io/acme/app:1`},
+	{
+		"scheme", "https://ghcr.io/acme/app:1",
+		`tag "https://ghcr.io/acme/app:1" begins with a scheme; ghcr.io/acme/app:1`,
+	},
 	{
 		"digest", "user/app:1@sha256:" + strings.Repeat("a", 64),
-		`tag "user/app:1@sha256:` + strings.Repeat("a", 64) + `" contains a digest, which is known only after the build; user/app:1`,
+		`tag "user/app:1@sha256:` + strings.Repeat("a", 64) +
+			`" contains a digest, which is known only after the build; user/app:1`,
 	},
 	{
 		"bare", "app", `tag "app" would go to docker.io/library/app; app:latest`,
@@ -67,10 +74,14 @@ var refusedTags = []struct{ name, tag, want string }{
 	{"bare, capitals", "App:1", `tag "App:1" has capitals in its repository`},
 	{"bare, odd", "app:1+2", `tag "app:1+2" has "+" after the colon, where only letters, digits, _ . and - may stand`},
 	{
-		"bare, odd path", `ghcr.io\a:1`, `tag "ghcr.io\\a:1" has "\\" in its repository, where only small letters, digits, ` +
+		"bare, odd path", `ghcr.io\a:1`,
+		`tag "ghcr.io\\a:1" has "\\" in its repository, where only small letters, digits, ` +
 			". _ - and / may stand",
 	},
-	{"capitals", "ghcr.io/Acme/App:V1", `tag "ghcr.io/Acme/App:V1" has capitals in its repository; ghcr.io/acme/app:V1`},
+	{
+		"capitals", "ghcr.io/Acme/App:V1",
+		`tag "ghcr.io/Acme/App:V1" has capitals in its repository; ghcr.io/acme/app:V1`,
+	},
 	{"capitals at Docker Hub", "User/app:1", `tag "User/app:1" has capitals in its repository; user/app:1`},
 	{"nothing after the colon", "user/app:", `tag "user/app:" has nothing after the colon; user/app:latest`},
 	{
@@ -81,37 +92,70 @@ var refusedTags = []struct{ name, tag, want string }{
 		"odd", "user/app:a+b",
 		`tag "user/app:a+b" has "+" after the colon` + label + `user/app:a-b`,
 	},
-	{"slash", "ghcr.io/acme/app:feature/x", `tag "ghcr.io/acme/app:feature/x" has "/" after the colon` + label + `ghcr.io/acme/app:feature-x`},
-	{"slash and port", "localhost:5000/app:feature/a/B", `tag "localhost:5000/app:feature/a/B" has "/" after the colon` + label + `localhost:5000/app:feature-a-B`},
-	{"slash, IPv6", "[::1]:5000/app:a/b", `tag "[::1]:5000/app:a/b" has "/" after the colon` + label + `[::1]:5000/app:a-b`},
+	{
+		"slash", "ghcr.io/acme/app:feature/x", `tag "ghcr.io/acme/app:feature/x" has "/" after the colon` + label +
+			`ghcr.io/acme/app:feature-x`,
+	},
+	{
+		"slash and port", "localhost:5000/app:feature/a/B",
+		`tag "localhost:5000/app:feature/a/B" has "/" after the colon` + label + `localhost:5000/app:feature-a-B`,
+	},
+	{
+		"slash, IPv6", "[::1]:5000/app:a/b", `tag "[::1]:5000/app:a/b" has "/" after the colon` + label +
+			`[::1]:5000/app:a-b`,
+	},
 	{
 		"slash without a host", "app:feature/x",
 		`tag "app:feature/x" has "/" after the colon, where only letters, digits, _ . and - may stand`,
 	},
-	{"two colons", "ghcr.io/acme/app:1:2", `tag "ghcr.io/acme/app:1:2" has ":" after the colon` + label + `ghcr.io/acme/app:1-2`},
-	{"at", "ghcr.io/acme/app:1@2", `tag "ghcr.io/acme/app:1@2" has "@" after the colon` + label + `ghcr.io/acme/app:1-2`},
-	{"SemVer", "ghcr.io/acme/app:1.0.0-rc.1+build.5", `tag "ghcr.io/acme/app:1.0.0-rc.1+build.5" has "+" after the colon` + label + `ghcr.io/acme/app:1.0.0-rc.1-build.5`},
-	{"several", "ghcr.io/acme/app:+a~b+", `tag "ghcr.io/acme/app:+a~b+" has "+" and "~" after the colon` + label + `ghcr.io/acme/app:a-b-`},
-	{"nothing left", "ghcr.io/acme/app:++", `tag "ghcr.io/acme/app:++" has "+" after the colon` + label + `ghcr.io/acme/app:latest`},
-	{"letters", "ghcr.io/acme/app:größe", `tag "ghcr.io/acme/app:größe" has "ö" and "ß" after the colon` + label + `ghcr.io/acme/app:gr--e`},
-	{"leading dash", "user/app:-1", `tag "user/app:-1" begins with "-" after the colon, where a letter, a digit or _ must stand; user/app:1`},
+	{
+		"two colons", "ghcr.io/acme/app:1:2", `tag "ghcr.io/acme/app:1:2" has ":" after the colon` + label +
+			`ghcr.io/acme/app:1-2`,
+	},
+	{
+		"at", "ghcr.io/acme/app:1@2", `tag "ghcr.io/acme/app:1@2" has "@" after the colon` + label +
+			`ghcr.io/acme/app:1-2`,
+	},
+	{
+		"SemVer", "ghcr.io/acme/app:1.0.0-rc.1+build.5",
+		`tag "ghcr.io/acme/app:1.0.0-rc.1+build.5" has "+" after the colon` + label +
+			`ghcr.io/acme/app:1.0.0-rc.1-build.5`,
+	},
+	{
+		"several", "ghcr.io/acme/app:+a~b+", `tag "ghcr.io/acme/app:+a~b+" has "+" and "~" after the colon` + label +
+			`ghcr.io/acme/app:a-b-`,
+	},
+	{
+		"nothing left", "ghcr.io/acme/app:++", `tag "ghcr.io/acme/app:++" has "+" after the colon` + label +
+			`ghcr.io/acme/app:latest`,
+	},
+	{
+		"letters", "ghcr.io/acme/app:größe", `tag "ghcr.io/acme/app:größe" has "ö" and "ß" after the colon` + label +
+			`ghcr.io/acme/app:gr--e`,
+	},
+	{
+		"leading dash", "user/app:-1",
+		`tag "user/app:-1" begins with "-" after the colon, where a letter, a digit or _ must stand; user/app:1`,
+	},
 	{
 		"leading dot", "user/app:.1",
 		`tag "user/app:.1" begins with "." after the colon, where a letter, a digit or _ must stand; user/app:1`,
 	},
 	{
-		"odd repository", "ghcr.io/acme/a$b:1", `tag "ghcr.io/acme/a$b:1" has "$" in its repository, where only small letters, digits, ` +
+		"odd repository", "ghcr.io/acme/a$b:1",
+		`tag "ghcr.io/acme/a$b:1" has "$" in its repository, where only small letters, digits, ` +
 			". _ - and / may stand; ghcr.io/acme/a-b:1",
 	},
 	{
-		"odd separators", "ghcr.io/acme/a..b:1", `tag "ghcr.io/acme/a..b:1" is not a reference: invalid reference format`,
+		"odd separators", "ghcr.io/acme/a..b:1",
+		`tag "ghcr.io/acme/a..b:1" is not a reference: invalid reference format`,
 	},
 	{
 		"no repository", "ghcr.io/:1", `tag "ghcr.io/:1" is not a reference: invalid reference format`,
 	},
 }
 
-func TestParseTagRefuses(t *testing.T) {
+func TestParseTagErrors(t *testing.T) {
 	t.Parallel()
 	for _, test := range refusedTags {
 		t.Run(test.name, func(t *testing.T) {
@@ -134,7 +178,8 @@ func TestParseTagRefuses(t *testing.T) {
 func TestParseTagHidesAPassword(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{
-		"https://me:hunter2@ghcr.io/acme/app:1", "me:hunter2@ghcr.io/acme/app", "me:hunter2@shared.example.com", " me:hunter2@ghcr.io/x",
+		"https://me:hunter2@ghcr.io/acme/app:1", "me:hunter2@ghcr.io/acme/app", "me:hunter2@shared.example.com",
+		" me:hunter2@ghcr.io/x",
 		"me:hunter2@ghcr.io/app@sha256:" + strings.Repeat("a", 64),
 		"me:hunter2@app", "me:a/hunter2@app", "me:a/b:hunter2@app", "https://me/x:hunter2@app",
 	} {

@@ -17,8 +17,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// entry is one of an index that somebody forges: an image whose configuration names a platform, under another platform
-// perhaps.
+// entry is one entry of a forged index: an image whose configuration names a platform, perhaps under another platform.
 type entry struct {
 	configured string // the platform in the configuration
 	says       string // the platform in the index; "" is none, "same" the one above
@@ -33,7 +32,8 @@ const (
 )
 
 // forge pushes the entries and an index of them.
-func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]any), entries ...entry) (digest string) {
+func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]any),
+	entries ...entry) (digest string) {
 	t.Helper()
 	var listed []any
 	var digests []string
@@ -43,7 +43,8 @@ func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := map[string]any{"mediaType": string(types.OCIManifestSchema1), "size": len(content), "digest": r.Push(t, "app", image)}
+		d := map[string]any{"mediaType": string(types.OCIManifestSchema1), "size": len(content),
+			"digest": r.Push(t, "app", image)}
 		if e.same {
 			d = maps.Clone(listed[i-1].(map[string]any))
 		}
@@ -58,7 +59,8 @@ func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]
 		}
 		if e.attests != "" {
 			d["annotations"] = map[string]string{
-				"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": strings.ReplaceAll(e.attests, "ENTRY0", digests[0]),
+				"vnd.docker.reference.type":   "attestation-manifest",
+				"vnd.docker.reference.digest": strings.ReplaceAll(e.attests, "ENTRY0", digests[0]),
 			}
 		}
 		if e.change != nil {
@@ -77,62 +79,123 @@ func forge(t *testing.T, r *registrytest.Registry, change func(index map[string]
 	return r.Push(t, "app", raw{string(content), indexType})
 }
 
-// TestVerifyForgedIndexes: what was not asked for is refused, whoever pushed it.
+// TestVerifyForgedIndexes holds that Verify refuses what was not asked for, whoever pushed it.
 func TestVerifyForgedIndexes(t *testing.T) {
 	t.Parallel()
 	a, b := entry{configured: amd64, says: "same"}, entry{configured: arm64, says: "same"}
 	attested := func(of string) entry { return entry{configured: unknown, says: unknown, attests: of} }
-	two, attestedTwo := asked(amd64, arm64), registry.Expected{Platforms: []string{amd64, arm64}, Attested: true}
+	two, attestedTwo := expectedPlatforms(amd64, arm64), registry.Expected{Platforms: []string{amd64, arm64},
+		Attested: true}
 	tests := map[string]struct {
 		asked   registry.Expected
 		entries []entry
 		change  func(index map[string]any)
 		want    string // of the error; "" is none
 	}{
-		"as asked":                     {two, []entry{b, a}, nil, ""},
-		"attested as asked":            {registry.Expected{Platforms: []string{amd64}, Attested: true}, []entry{a, attested("ENTRY0")}, nil, ""},
+		"as asked": {two, []entry{b, a}, nil, ""},
+		"attested as asked": {registry.Expected{Platforms: []string{amd64}, Attested: true},
+			[]entry{a, attested("ENTRY0")}, nil, ""},
 		"one of any platform attested": {registry.Expected{Attested: true}, []entry{b, attested("ENTRY0")}, nil, ""},
-		"one in an index as asked":     {registry.Expected{Platforms: []string{amd64}, Index: true}, []entry{a}, nil, ""},
+		"one in an index as asked": {
+			registry.Expected{Platforms: []string{amd64}, Index: true}, []entry{a}, nil,
+			"",
+		},
 		"any one in an index as asked": {registry.Expected{Index: true}, []entry{b}, nil, ""},
-		"variants in short":            {asked(arm64, "linux/arm/v7"), []entry{{configured: "linux/arm64/v8", says: arm64}, {configured: "linux/arm", says: "linux/arm/v7"}}, nil, ""},
+		"variants in short": {
+			expectedPlatforms(arm64, "linux/arm/v7"),
+			[]entry{{configured: "linux/arm64/v8", says: arm64}, {configured: "linux/arm", says: "linux/arm/v7"}},
+			nil, "",
+		},
 
-		"another architecture in the configuration": {two, []entry{a, {configured: amd64, says: arm64}}, nil, "its configuration says linux/amd64 and not linux/arm64"},
-		"another variant in the configuration": {asked(amd64, "linux/arm/v6"), []entry{a, {configured: "linux/arm/v7", says: "linux/arm/v6"}}, nil,
+		"another architecture in the configuration": {
+			two, []entry{a, {configured: amd64, says: arm64}}, nil,
+			"its configuration says linux/amd64 and not linux/arm64",
+		},
+		"another variant in the configuration": {expectedPlatforms(amd64, "linux/arm/v6"),
+			[]entry{a, {configured: "linux/arm/v7", says: "linux/arm/v6"}}, nil,
 			"its configuration says linux/arm/v7 and not linux/arm/v6"},
-		"another system in the configuration": {two, []entry{{configured: "windows/amd64", says: amd64}, b}, nil, "its configuration says windows/amd64 and not linux/amd64"},
-		"no platform in the configuration":    {two, []entry{{configured: "/", says: amd64}, b}, nil, "its configuration names no platform"},
-		"a second entry for a platform":       {two, []entry{a, b, a}, nil, "it holds linux/amd64, linux/arm64, linux/amd64 and not linux/amd64, linux/arm64 as asked for"},
-		"a second one by another name":        {two, []entry{a, b, {configured: arm64, says: "linux/arm64/v8"}}, nil, "it holds linux/amd64, linux/arm64, linux/arm64 and not"},
-		"an entry without a platform":         {two, []entry{a, b, {configured: amd64}}, nil, "its index has an entry without a platform"},
-		"a platform that nobody asked for":    {two, []entry{a, b, {configured: "windows/amd64", says: "same"}}, nil, "it holds linux/amd64, linux/arm64, windows/amd64 and not"},
-		"a platform that is missing":          {two, []entry{a}, nil, "it holds linux/amd64 and not"},
-		"one image for two platforms":         {two, []entry{a, {configured: arm64, says: arm64, same: true}}, nil, "its index has sha256:"},
-		"attestations that nobody asked for":  {two, []entry{a, b, attested("ENTRY0")}, nil, "it holds attestations, which were not asked for"},
-		"attestations that are missing":       {attestedTwo, []entry{a, b, attested("ENTRY0")}, nil, "it has no attestations for 1 of its images"},
-		"an attestation of something else":    {attestedTwo, []entry{a, b, attested("ENTRY0"), attested("sha256:" + strings.Repeat("0", 64))}, nil, "neither an image nor the attestation of one"},
-		"an attestation of itself":            {attestedTwo, []entry{a, b, attested("ENTRY0"), {configured: unknown, says: unknown}}, nil, "neither an image nor the attestation of one"},
-		"two attestations of one":             {attestedTwo, []entry{a, b, attested("ENTRY0"), attested("ENTRY0")}, nil, "it attests sha256:"},
-		"an image that passes for an attestation": {two, []entry{a, b, {configured: amd64, says: amd64, attests: "ENTRY0"}}, nil,
+		"another system in the configuration": {
+			two, []entry{{configured: "windows/amd64", says: amd64}, b}, nil,
+			"its configuration says windows/amd64 and not linux/amd64",
+		},
+		"no platform in the configuration": {
+			two, []entry{{configured: "/", says: amd64}, b}, nil,
+			"its configuration names no platform",
+		},
+		"a second entry for a platform": {
+			two, []entry{a, b, a}, nil,
+			"it holds linux/amd64, linux/arm64, linux/amd64 and not linux/amd64, linux/arm64 as asked for",
+		},
+		"a second one by another name": {
+			two, []entry{a, b, {configured: arm64, says: "linux/arm64/v8"}}, nil,
+			"it holds linux/amd64, linux/arm64, linux/arm64 and not",
+		},
+		"an entry without a platform": {
+			two, []entry{a, b, {configured: amd64}}, nil,
+			"its index has an entry without a platform",
+		},
+		"a platform that nobody asked for": {
+			two, []entry{a, b, {configured: "windows/amd64", says: "same"}}, nil,
+			"it holds linux/amd64, linux/arm64, windows/amd64 and not",
+		},
+		"a platform that is missing": {two, []entry{a}, nil, "it holds linux/amd64 and not"},
+		"one image for two platforms": {
+			two, []entry{a, {configured: arm64, says: arm64, same: true}}, nil,
+			"its index has sha256:",
+		},
+		"attestations that nobody asked for": {
+			two, []entry{a, b, attested("ENTRY0")}, nil,
+			"it holds attestations, which were not asked for",
+		},
+		"attestations that are missing": {
+			attestedTwo, []entry{a, b, attested("ENTRY0")}, nil,
+			"it has no attestations for 1 of its images",
+		},
+		"an attestation of something else": {attestedTwo,
+			[]entry{a, b, attested("ENTRY0"), attested("sha256:" + strings.Repeat("0", 64))}, nil,
+			"neither an image nor the attestation of one"},
+		"an attestation of itself": {attestedTwo,
+			[]entry{a, b, attested("ENTRY0"), {configured: unknown, says: unknown}}, nil,
+			"neither an image nor the attestation of one"},
+		"two attestations of one": {
+			attestedTwo, []entry{a, b, attested("ENTRY0"), attested("ENTRY0")}, nil,
+			"it attests sha256:",
+		},
+		"an image that passes for an attestation": {two, []entry{a, b,
+			{configured: amd64, says: amd64, attests: "ENTRY0"}}, nil,
 			"it holds linux/amd64, linux/arm64, linux/amd64 and not"},
-		"another size":       {two, []entry{a, {configured: arm64, says: arm64, change: func(d map[string]any) { d["size"] = 7 }}}, nil, "bytes, its index says 7"},
-		"another media type": {two, []entry{a, {configured: arm64, says: arm64, change: func(d map[string]any) { d["mediaType"] = indexType }}}, nil, "its index says"},
-		"an index of one":    {asked(amd64), []entry{a}, nil, "it is an index, and a single manifest was asked for"},
-		"more than any":      {registry.Expected{}, []entry{a, b}, nil, "it is an index, and a single manifest was asked for"},
+		"another size": {two, []entry{a,
+			{configured: arm64, says: arm64, change: func(d map[string]any) { d["size"] = 7 }}}, nil,
+			"bytes, its index says 7"},
+		"another media type": {
+			two, []entry{a,
+				{configured: arm64, says: arm64, change: func(d map[string]any) { d["mediaType"] = indexType }}}, nil,
+			"its index says",
+		},
+		"an index of one": {
+			expectedPlatforms(amd64), []entry{a}, nil, "it is an index, and a single manifest was asked for",
+		},
+		"more than any": {
+			registry.Expected{}, []entry{a, b}, nil,
+			"it is an index, and a single manifest was asked for",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			digest := forge(t, r, test.change, test.entries...)
-			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, test.asked)
-			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
+			_, err := anonymousClient(t).Verify(t.Context(), r.Host()+"/app", digest, test.asked)
+			if test.want == "" && err != nil || test.want != "" &&
+				(!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
 	}
 }
 
-// TestVerifyNestedIndex: an index in an index is not what engines look for, and nobody builds it.
+// TestVerifyNestedIndex holds that Verify refuses an index in an index, which nobody builds and engines do not look
+// for.
 func TestVerifyNestedIndex(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
@@ -142,16 +205,17 @@ func TestVerifyNestedIndex(t *testing.T) {
 	r.Push(t, "app", inner)
 	digest := forge(t, r, func(i map[string]any) {
 		i["manifests"] = append(i["manifests"].([]any), map[string]any{
-			"mediaType": indexType, "digest": hash.String(), "size": size, "platform": map[string]string{"os": "linux", "architecture": "arm64"},
+			"mediaType": indexType, "digest": hash.String(), "size": size,
+			"platform": map[string]string{"os": "linux", "architecture": "arm64"},
 		})
 	}, entry{configured: amd64, says: amd64})
-	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64))
+	_, err := anonymousClient(t).Verify(t.Context(), r.Host()+"/app", digest, expectedPlatforms(amd64, arm64))
 	if !errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), "is no image manifest") {
 		t.Error(err)
 	}
 }
 
-// TestVerifyForgedImages: one manifest is compared with what was asked for as well.
+// TestVerifyForgedImages holds that Verify compares a single manifest with what was asked for, too.
 func TestVerifyForgedImages(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -160,12 +224,16 @@ func TestVerifyForgedImages(t *testing.T) {
 		change   func(t *testing.T, image v1.Image) v1.Image
 		want     string
 	}{
-		"as asked":           {arm64, asked(arm64), nil, ""},
-		"any":                {arm64, registry.Expected{}, nil, ""},
-		"another platform":   {amd64, asked(arm64), nil, "its configuration says linux/amd64 and not linux/arm64"},
-		"no platform":        {"/", registry.Expected{}, nil, "its configuration names no platform"},
-		"an index asked for": {amd64, asked(amd64, arm64), nil, "it is a single manifest, and an index was asked for"},
-		"no image's media type": {amd64, asked(amd64), func(_ *testing.T, image v1.Image) v1.Image {
+		"as asked": {arm64, expectedPlatforms(arm64), nil, ""},
+		"any":      {arm64, registry.Expected{}, nil, ""},
+		"another platform": {
+			amd64, expectedPlatforms(arm64), nil, "its configuration says linux/amd64 and not linux/arm64",
+		},
+		"no platform": {"/", registry.Expected{}, nil, "its configuration names no platform"},
+		"an index asked for": {
+			amd64, expectedPlatforms(amd64, arm64), nil, "it is a single manifest, and an index was asked for",
+		},
+		"no image's media type": {amd64, expectedPlatforms(amd64), func(_ *testing.T, image v1.Image) v1.Image {
 			return mutate.ConfigMediaType(image, "application/vnd.cncf.helm.config.v1+json")
 		}, "is \"application/vnd.cncf.helm.config.v1+json\" and no image's"},
 	}
@@ -177,15 +245,16 @@ func TestVerifyForgedImages(t *testing.T) {
 			if test.change != nil {
 				image = test.change(t, image)
 			}
-			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", r.Push(t, "app", image), test.asked)
-			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
+			_, err := anonymousClient(t).Verify(t.Context(), r.Host()+"/app", r.Push(t, "app", image), test.asked)
+			if test.want == "" && err != nil || test.want != "" &&
+				(!errors.Is(err, fault.ErrMismatch) || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
 	}
 }
 
-// TestVerifyAsksLittle: an index with more than was asked for costs no more requests than the index itself.
+// TestVerifyAsksLittle holds that an index with too many entries costs no more requests than the index itself.
 func TestVerifyAsksLittle(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
@@ -194,11 +263,12 @@ func TestVerifyAsksLittle(t *testing.T) {
 		many[i] = entry{configured: amd64, says: amd64}
 	}
 	digest := forge(t, r, nil, many...)
-	before := asksFor(r, http.MethodGet)
-	if _, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(amd64, arm64)); !errors.Is(err, fault.ErrMismatch) {
+	before := countRequests(r, http.MethodGet)
+	_, err := anonymousClient(t).Verify(t.Context(), r.Host()+"/app", digest, expectedPlatforms(amd64, arm64))
+	if !errors.Is(err, fault.ErrMismatch) {
 		t.Error(err)
 	}
-	if got := asksFor(r, http.MethodGet) - before; got > 2 { // the ping, the index
+	if got := countRequests(r, http.MethodGet) - before; got > 2 { // the ping, the index
 		t.Errorf("%d requests", got)
 	}
 }

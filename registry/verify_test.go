@@ -16,9 +16,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-func asked(platforms ...string) registry.Expected { return registry.Expected{Platforms: platforms} }
+// expectedPlatforms returns what a build for these platforms gives.
+func expectedPlatforms(platforms ...string) registry.Expected {
+	return registry.Expected{Platforms: platforms}
+}
 
-// children are the manifests of an index as Verify is to describe them, without attestations.
+// children returns the manifests of an index as Verify should describe them, without attestations.
 func children(t *testing.T, index v1.ImageIndex) []registry.Manifest {
 	t.Helper()
 	listed, err := index.IndexManifest()
@@ -32,12 +35,14 @@ func children(t *testing.T, index v1.ImageIndex) []registry.Manifest {
 			t.Fatal(err)
 		}
 		if child.Platform.OS != "unknown" {
-			want = append(want, registry.Manifest{Platform: child.Platform.String(), Digest: child.Digest.String(), Size: sizeOf(t, image)})
+			want = append(want, registry.Manifest{Platform: child.Platform.String(), Digest: child.Digest.String(),
+				Size: sizeOf(t, image)})
 		}
 	}
 	return want
 }
 
+// sizeOf returns the size of an image in bytes.
 func sizeOf(t *testing.T, image v1.Image) int64 {
 	t.Helper()
 	manifest, err := image.Manifest()
@@ -56,7 +61,8 @@ func TestVerifyIndex(t *testing.T) {
 	r := registrytest.New(t)
 	index := registrytest.Index(t, "linux/amd64", "linux/arm64", "linux/arm/v7")
 	digest := r.Push(t, "team/app", index)
-	got, err := anonymous(t).Verify(t.Context(), r.Host()+"/team/app", digest, asked("linux/amd64", "linux/arm64", "linux/arm/v7"))
+	got, err := anonymousClient(t).Verify(t.Context(), r.Host()+"/team/app", digest,
+		expectedPlatforms("linux/amd64", "linux/arm64", "linux/arm/v7"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,13 +73,14 @@ func TestVerifyIndex(t *testing.T) {
 		t.Errorf("got  %v\nwant %v", got.Manifests, want)
 	}
 	for _, path := range manifestPaths(t, index) {
-		if !slices.Contains(r.Requests(), registrytest.Request{Method: http.MethodGet, Path: path, Status: http.StatusOK}) {
+		if !slices.Contains(r.Requests(), registrytest.Request{Method: http.MethodGet, Path: path,
+			Status: http.StatusOK}) {
 			t.Errorf("%s was not read", path)
 		}
 	}
 }
 
-// manifestPaths includes the attestations, which are to be read as well.
+// manifestPaths returns the paths of all manifests of an index, attestations included: Verify reads these too.
 func manifestPaths(t *testing.T, index v1.ImageIndex) []string {
 	t.Helper()
 	listed, err := index.IndexManifest()
@@ -90,26 +97,28 @@ func manifestPaths(t *testing.T, index v1.ImageIndex) []string {
 func TestVerifySingleManifest(t *testing.T) {
 	t.Parallel()
 	for platform, want := range map[string]string{
-		"linux/amd64": "linux/amd64", "linux/arm64/v8": "linux/arm64", "linux/arm": "linux/arm/v7", "windows/amd64": "windows/amd64",
+		"linux/amd64": "linux/amd64", "linux/arm64/v8": "linux/arm64", "linux/arm": "linux/arm/v7",
+		"windows/amd64": "windows/amd64",
 	} {
 		t.Run(platform, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			image := registrytest.Image(t, platform)
 			digest := r.Push(t, "app", image)
-			got, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, asked(want))
+			got, err := anonymousClient(t).Verify(t.Context(), r.Host()+"/app", digest, expectedPlatforms(want))
 			if err != nil {
 				t.Fatal(err)
 			}
 			manifest := registry.Manifest{Platform: want, Digest: digest, Size: sizeOf(t, image)}
-			if got.MediaType != "application/vnd.oci.image.manifest.v1+json" || !slices.Equal(got.Manifests, []registry.Manifest{manifest}) {
+			if got.MediaType != "application/vnd.oci.image.manifest.v1+json" ||
+				!slices.Equal(got.Manifests, []registry.Manifest{manifest}) {
 				t.Errorf("got %+v, want %+v", got, manifest)
 			}
 		})
 	}
 }
 
-// TestVerifyConfiguration: the platform of a single manifest is in a blob, which is compared as well.
+// TestVerifyConfiguration holds that Verify compares the platform of a single manifest, which is in a blob.
 func TestVerifyConfiguration(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
@@ -122,13 +131,14 @@ func TestVerifyConfiguration(t *testing.T) {
 	r.Wrap(registrytest.Intercept("", "/blobs/"+config.String(), func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{}`))
 	}))
-	_, err = anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
-	expect(t, err, fault.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry served "+
+	_, err = anonymousClient(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
+	expectError(t, err, fault.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry "+
+		"served "+
 		"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for "+config.String()+
 		"")
 }
 
-// TestVerifyFaults: each is a registry that took a push and does not serve it.
+// TestVerifyFaults holds that Verify notices a registry that took a push and does not serve it.
 func TestVerifyFaults(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -139,24 +149,32 @@ func TestVerifyFaults(t *testing.T) {
 		want  string
 	}{
 		{
-			"index not stored", 0, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), fault.ErrNotFound,
+			"index not stored", 0, refuse(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"),
+			fault.ErrNotFound,
 			"verifying REF@INDEX: not found: manifest unknown",
 		},
 		{
-			"child not stored", 1, refusal(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"), fault.ErrNotFound,
+			"child not stored", 1, refuse(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"),
+			fault.ErrNotFound,
 			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: not found: manifest unknown",
 		},
 		{
-			"other bytes", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, fault.ErrMismatch,
-			"verifying REF@INDEX: content mismatch: the registry served sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for INDEX",
+			"other bytes", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
+			fault.ErrMismatch,
+			"verifying REF@INDEX: content mismatch: the registry served " +
+				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for INDEX",
 		},
 		{
-			"a web page", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) }, fault.ErrMismatch,
-			"verifying REF@INDEX: content mismatch: the registry served sha256:b7d082ee12e91b756ea22e8513b8594eebcf5d39fab813da3cb55794dc888ad7 for INDEX",
+			"a web page", 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) },
+			fault.ErrMismatch,
+			"verifying REF@INDEX: content mismatch: the registry served " +
+				"sha256:b7d082ee12e91b756ea22e8513b8594eebcf5d39fab813da3cb55794dc888ad7 for INDEX",
 		},
 		{
-			"child with other bytes", 1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, fault.ErrMismatch,
-			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: content mismatch: the registry served sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for CHILD",
+			"child with other bytes", 1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
+			fault.ErrMismatch,
+			"verifying REF@INDEX: its manifest for linux/amd64, CHILD: content mismatch: the registry served " +
+				"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a for CHILD",
 		},
 	}
 	for _, test := range tests {
@@ -166,14 +184,17 @@ func TestVerifyFaults(t *testing.T) {
 			index := registrytest.Index(t, "linux/amd64", "linux/arm64")
 			digests := []string{r.Push(t, "app", index), children(t, index)[0].Digest}
 			r.Wrap(registrytest.Intercept(http.MethodGet, digests[test.which], test.fault))
-			_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digests[0], asked("linux/amd64", "linux/arm64"))
-			want := strings.NewReplacer("REF", r.Host()+"/app", "INDEX", digests[0], "CHILD", digests[1]).Replace(test.want)
-			expect(t, err, test.is, want)
+			_, err := anonymousClient(t).Verify(t.Context(), r.Host()+"/app", digests[0],
+				expectedPlatforms("linux/amd64", "linux/arm64"))
+			want := strings.NewReplacer("REF", r.Host()+"/app", "INDEX", digests[0], "CHILD",
+				digests[1]).Replace(test.want)
+			expectError(t, err, test.is, want)
 		})
 	}
 }
 
-// TestVerifyWrongHeader: the bytes are right, but an engine that resolves the tag would believe the header.
+// TestVerifyWrongHeader holds that Verify refuses a wrong digest header, which an engine would believe when it resolves
+// the tag.
 func TestVerifyWrongHeader(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
@@ -188,9 +209,10 @@ func TestVerifyWrongHeader(t *testing.T) {
 			_, _ = w.Write(answer.Body.Bytes())
 		})
 	})
-	_, err := anonymous(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
-	expect(t, err, fault.ErrMismatch, "verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry calls "+digest+
-		" by the digest "+other)
+	_, err := anonymousClient(t).Verify(t.Context(), r.Host()+"/app", digest, registry.Expected{})
+	expectError(t, err, fault.ErrMismatch,
+		"verifying "+r.Host()+"/app@"+digest+": content mismatch: the registry calls "+digest+
+			" by the digest "+other)
 }
 
 func TestInspectTakesNoLyingIndex(t *testing.T) {
@@ -198,32 +220,37 @@ func TestInspectTakesNoLyingIndex(t *testing.T) {
 	r := registrytest.New(t)
 	child := r.Push(t, "app", registrytest.Image(t, "linux/amd64"))
 	lie := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":` +
-		`"application/vnd.oci.image.manifest.v1+json","digest":"` + child + `","size":7,"platform":{"os":"linux","architecture":"amd64"}}]}`
+		`"application/vnd.oci.image.manifest.v1+json","digest":"` + child +
+		`","size":7,"platform":{"os":"linux","architecture":"amd64"}}]}`
 	digest := r.Push(t, "app", raw{lie, "application/vnd.oci.image.index.v1+json"})
-	_, err := anonymous(t).Inspect(t.Context(), r.Host()+"/app", digest)
+	_, err := anonymousClient(t).Inspect(t.Context(), r.Host()+"/app", digest)
 	if err == nil || !strings.Contains(err.Error(), "bytes, its index says 7") {
 		t.Error(err)
 	}
 }
 
-func TestVerifyRefusesNonsense(t *testing.T) {
+func TestVerifyInvalidDigests(t *testing.T) {
 	t.Parallel()
 	for digest, want := range map[string]string{
-		"latest":     `verifying 127.0.0.1:1/app@latest: digest "latest" is not like sha256:<64 hex digits>: invalid checksum digest format`,
-		"sha256:abc": `verifying 127.0.0.1:1/app@sha256:abc: digest "sha256:abc" is not like sha256:<64 hex digits>: invalid checksum digest length`,
+		"latest": `verifying 127.0.0.1:1/app@latest: digest "latest" is not like ` +
+			`sha256:<64 hex digits>: invalid checksum digest format`,
+		"sha256:abc": `verifying 127.0.0.1:1/app@sha256:abc: digest "sha256:abc" is not like ` +
+			`sha256:<64 hex digits>: invalid checksum digest length`,
 	} {
-		if _, err := anonymous(t).Verify(t.Context(), "127.0.0.1:1/app", digest, registry.Expected{}); err == nil || err.Error() != want {
+		_, err := anonymousClient(t).Verify(t.Context(), "127.0.0.1:1/app", digest, registry.Expected{})
+		if err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
-	_, err := anonymous(t).Verify(t.Context(), "app", "sha256:"+strings.Repeat("0", 64), registry.Expected{})
+	_, err := anonymousClient(t).Verify(t.Context(), "app", "sha256:"+strings.Repeat("0", 64), registry.Expected{})
 	if err == nil || !strings.HasSuffix(err.Error(), `repository "app" has no host`) {
 		t.Error(err)
 	}
 }
 
-// The platform of an index goes into the state: what is no name of one stays out of it.
-func TestAPlatformThatIsNoneIsUnknown(t *testing.T) {
+// TestInvalidPlatformIsUnknown holds that the platform of an index, which goes into the state, is unknown where it is
+// not the name of one.
+func TestInvalidPlatformIsUnknown(t *testing.T) {
 	t.Parallel()
 	for _, os := range []string{"<{%x%}>", "lin\x1b[2Jux", "linux\u202e", strings.Repeat("x", 100)} {
 		r := registrytest.New(t)
@@ -231,7 +258,7 @@ func TestAPlatformThatIsNoneIsUnknown(t *testing.T) {
 			Add:        registrytest.Image(t, "linux/amd64"),
 			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: os, Architecture: "amd64"}},
 		}))
-		image, err := anonymous(t).Inspect(t.Context(), r.Host()+"/app", digest)
+		image, err := anonymousClient(t).Inspect(t.Context(), r.Host()+"/app", digest)
 		if err != nil || len(image.Manifests) != 1 || image.Manifests[0].Platform != "unknown" {
 			t.Errorf("%q: %+v, %v", os, image.Manifests, err)
 		}

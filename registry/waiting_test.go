@@ -13,15 +13,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// watched keeps the waits that are under way.
-type watched struct {
+// waitRecorder records the waits that are under way.
+type waitRecorder struct {
 	mu    sync.Mutex
 	open  map[int]registry.Wait
 	count int
 	begun chan registry.Wait
 }
 
-func (w *watched) watch(wait registry.Wait) (end func()) {
+// watch implements registry.Watch.
+func (w *waitRecorder) watch(wait registry.Wait) (end func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count++
@@ -38,21 +39,22 @@ func (w *watched) watch(wait registry.Wait) (end func()) {
 	}
 }
 
-// watchedWaits are registries that let a client wait, with what it is told to wait for.
-var watchedWaits = map[string]struct {
+// waitCases are registries that let a client wait, with the wait that it tells of.
+var waitCases = map[string]struct {
 	config  string
 	prepare func(r *registrytest.Registry)
 	want    registry.Wait // HOST is the registry
 	failure string
 }{
 	"a request": {
-		config: `{}`, prepare: func(r *registrytest.Registry) { r.Wrap(registrytest.Intercept("", "/manifests/1", stalled)) },
-		want: registry.Wait{Host: "HOST", Request: "HEAD /v2/app/manifests/1"},
+		config:  `{}`,
+		prepare: func(r *registrytest.Registry) { r.Wrap(registrytest.Intercept("", "/manifests/1", stall)) },
+		want:    registry.Wait{Host: "HOST", Request: "HEAD /v2/app/manifests/1"},
 	},
 	"a token server": {
 		config: `{"auths":{"HOST":{"auth":"dXNlcjpwYXNz"}}}`, prepare: func(r *registrytest.Registry) {
 			r.AskForTokens("", "user", "pass")
-			r.Wrap(registrytest.Intercept("", registrytest.TokenPath, stalled))
+			r.Wrap(registrytest.Intercept("", registrytest.TokenPath, stall))
 		},
 		want: registry.Wait{Host: "HOST", Request: "GET"},
 	},
@@ -62,29 +64,31 @@ var watchedWaits = map[string]struct {
 	},
 	"a pause": {
 		config: `{}`, prepare: func(r *registrytest.Registry) {
-			r.Inject(registrytest.Rule{Path: "/manifests/1", Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")})
+			r.Inject(registrytest.Rule{Path: "/manifests/1",
+				Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")})
 		},
 		want: registry.Wait{Kind: registry.WaitPause, Host: "HOST", Pause: time.Minute}, failure: "429 rate limited: ",
 	},
 }
 
-// TestWatch holds that the wait that is under way is told while it is, and is over afterwards.
+// TestWatch holds that a Watch hears of a wait while it lasts, and of its end.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	for name, c := range watchedWaits {
+	for name, c := range waitCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := registrytest.New(t)
 			c.prepare(r)
-			w := &watched{open: map[int]registry.Wait{}, begun: make(chan registry.Wait, 20)}
-			keychain := dockerConfig(t, strings.ReplaceAll(c.config, "HOST", r.Host()))
+			w := &waitRecorder{open: map[int]registry.Wait{}, begun: make(chan registry.Wait, 20)}
+			keychain := dockerKeychain(t, strings.ReplaceAll(c.config, "HOST", r.Host()))
 			keychain.Watch = w.watch
 			c.want.Host = strings.ReplaceAll(c.want.Host, "HOST", r.Host())
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			done := make(chan error, 1)
 			go func() {
-				_, err := registry.New(keychain, registry.Options{Watch: w.watch}).Resolve(ctx, parseTag(t, r.Host()+"/app:1"))
+				_, err := registry.New(keychain, registry.Options{Watch: w.watch}).Resolve(ctx,
+					parseTag(t, r.Host()+"/app:1"))
 				done <- err
 			}()
 			for tries := 0; ; tries++ {
@@ -116,16 +120,21 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestABudgetNamesWhatItWasSpentOn holds that a limit of time says which request or helper took it.
-func TestABudgetNamesWhatItWasSpentOn(t *testing.T) {
+// TestBudgetErrorNamesTheWait holds that the error of a budget names the request or the helper that took it.
+func TestBudgetErrorNamesTheWait(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		config string
 		fault  http.HandlerFunc // of the tag
 		want   string
 	}{
-		"a request": {`{}`, stalled, "resolving HOST/app:1: HEAD /v2/app/manifests/1: unreachable: the registry took longer than 300ms"},
-		"a helper":  {`{"credsStore":"slow"}`, nil, "resolving HOST/app:1: docker-credential-slow was asked for a login: unreachable: the registry took longer than 300ms"},
+		"a request": {
+			`{}`, stall, "resolving HOST/app:1: HEAD /v2/app/manifests/1: unreachable: the registry took longer " +
+				"than 300ms",
+		},
+		"a helper": {`{"credsStore":"slow"}`, nil,
+			"resolving HOST/app:1: docker-credential-slow was asked for a login: unreachable: " +
+				"the registry took longer than 300ms"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +145,7 @@ func TestABudgetNamesWhatItWasSpentOn(t *testing.T) {
 			} else {
 				r.Wrap(registrytest.Intercept("", "/manifests/1", c.fault))
 			}
-			client := registry.New(dockerConfig(t, c.config), registry.Options{Budget: 300 * time.Millisecond})
+			client := registry.New(dockerKeychain(t, c.config), registry.Options{Budget: 300 * time.Millisecond})
 			_, err := client.Resolve(t.Context(), parseTag(t, r.Host()+"/app:1"))
 			if err == nil || !strings.HasPrefix(err.Error(), strings.ReplaceAll(c.want, "HOST", r.Host())) {
 				t.Errorf("got %v, want %s", err, c.want)

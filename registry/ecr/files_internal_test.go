@@ -14,11 +14,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// TestFilesOfAWSHoldNobodyUp holds that a login to AWS waits for no FIFO, and reads neither a device nor a huge file.
-func TestFilesOfAWSHoldNobodyUp(t *testing.T) {
+// TestAWSFilesAreChecked holds that a login to AWS waits for no FIFO, and reads neither a device nor a huge file.
+func TestAWSFilesAreChecked(t *testing.T) {
 	dir := t.TempDir()
 	fifo, sparse := filepath.Join(dir, "fifo"), filepath.Join(dir, "sparse")
-	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(sparse, nil, 0o600), os.Truncate(sparse, 40<<30)); err != nil {
+	err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(sparse, nil, 0o600), os.Truncate(sparse, 40<<30))
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("HOME", dir)

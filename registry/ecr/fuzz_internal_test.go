@@ -22,7 +22,7 @@ type httpClient func(*http.Request) *http.Response
 func (c httpClient) Do(req *http.Request) (*http.Response, error) { return c(req), nil }
 
 // FuzzECRError answers a question for an image with any status and any body, as Amazon ECR or a proxy before it might.
-// It holds that only what AWS says is not there counts as gone, that a digest is one, and that no secret is shown.
+// Only what AWS says is not there counts as gone, a digest is one, and no secret is shown.
 func FuzzECRError(f *testing.F) {
 	for _, body := range []string{
 		`{"__type":"ImageNotFoundException","message":"no"}`,

@@ -185,8 +185,8 @@ func (f ecrFront) checkManifest(r *repository, t target, m manifest) (status int
 			"Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"
 	}
 	if r.tags[t.reference] != "" && r.keepsTag(t.reference) {
-		text := fmt.Sprintf("The image tag '%s' already exists in the '%s' repository and cannot be overwritten because "+
-			"the repository is immutable.", t.reference, t.repository)
+		text := fmt.Sprintf("The image tag '%s' already exists in the '%s' repository and cannot be overwritten "+
+			"because the repository is immutable.", t.reference, t.repository)
 		return http.StatusBadRequest, "TAG_INVALID", text
 	}
 	var absent []string
@@ -196,8 +196,8 @@ func (f ecrFront) checkManifest(r *repository, t target, m manifest) (status int
 		}
 	}
 	if len(absent) > 0 {
-		text := fmt.Sprintf("Images with digests '[%s]' required for pushing image into repository with name '%s' in the "+
-			"registry with id '%s' do not exist", strings.Join(absent, ", "), t.repository, Account)
+		text := fmt.Sprintf("Images with digests '[%s]' required for pushing image into repository with name '%s' in "+
+			"the registry with id '%s' do not exist", strings.Join(absent, ", "), t.repository, Account)
 		return http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", text
 	}
 	return 0, "", ""

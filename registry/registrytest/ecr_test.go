@@ -21,7 +21,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// sdk is Amazon's own client.
+// sdk returns Amazon's own client.
 func sdk(e *registrytest.ECR) *ecr.Client {
 	return ecr.New(ecr.Options{
 		Region: registrytest.Region, BaseEndpoint: aws.String(e.Endpoint()), Retryer: aws.NopRetryer{},
@@ -29,7 +29,7 @@ func sdk(e *registrytest.ECR) *ecr.Client {
 	})
 }
 
-// login is what docker would be given.
+// login returns the login that docker would get.
 func login(t *testing.T, e *registrytest.ECR) authn.Authenticator {
 	t.Helper()
 	answer, err := sdk(e).GetAuthorizationToken(t.Context(), nil)
@@ -44,8 +44,8 @@ func login(t *testing.T, e *registrytest.ECR) authn.Authenticator {
 	return &authn.Basic{Username: user, Password: password}
 }
 
-// refused is the status and the code of go-containerregistry's error.
-func refused(err error) string {
+// statusAndCode returns the status and the code of go-containerregistry's error.
+func statusAndCode(err error) string {
 	answer, ok := errors.AsType[*transport.Error](err)
 	if !ok {
 		return fmt.Sprint(err)
@@ -57,6 +57,7 @@ func refused(err error) string {
 	return strings.TrimSpace(fmt.Sprint(answer.StatusCode, " ", code))
 }
 
+// reference parses a name in the registry.
 func reference(t *testing.T, e *registrytest.ECR, s string) name.Reference {
 	t.Helper()
 	parsed, err := name.ParseReference(e.Host() + "/" + s)
@@ -66,6 +67,7 @@ func reference(t *testing.T, e *registrytest.ECR, s string) name.Reference {
 	return parsed
 }
 
+// digestOf returns the digest of an image or an index.
 func digestOf(t *testing.T, content interface{ Digest() (v1.Hash, error) }) string {
 	t.Helper()
 	hash, err := content.Digest()
@@ -95,7 +97,8 @@ func TestECRAPI(t *testing.T) {
 	if _, ok := errors.AsType[*types.RepositoryAlreadyExistsException](err); !ok {
 		t.Error(err)
 	}
-	described, err := client.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{"team/app"}})
+	described, err := client.DescribeRepositories(ctx,
+		&ecr.DescribeRepositoriesInput{RepositoryNames: []string{"team/app"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,18 +106,24 @@ func TestECRAPI(t *testing.T) {
 		*got.ImageTagMutabilityExclusionFilters[0].Filter != "cache-*" || *got.RegistryId != registrytest.Account {
 		t.Errorf("%+v", got)
 	}
-	if _, err := client.PutImageTagMutability(ctx, &ecr.PutImageTagMutabilityInput{RepositoryName: app, ImageTagMutability: "MUTABLE"}); err != nil {
+	_, err = client.PutImageTagMutability(ctx, &ecr.PutImageTagMutabilityInput{RepositoryName: app,
+		ImageTagMutability: "MUTABLE"})
+	if err != nil {
 		t.Error(err)
 	}
 	digest := e.Push(t, "team/app:1", registrytest.Image(t, "linux/amd64"))
-	images, err := client.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: app, ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("1")}}})
+	images, err := client.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: app,
+		ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("1")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := images.ImageDetails[0]; *got.ImageDigest != digest || got.ImageStatus != types.ImageStatusActive || !slices.Equal(got.ImageTags, []string{"1"}) {
+	got := images.ImageDetails[0]
+	if *got.ImageDigest != digest || got.ImageStatus != types.ImageStatusActive ||
+		!slices.Equal(got.ImageTags, []string{"1"}) {
 		t.Errorf("%+v", got)
 	}
-	_, err = client.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: app, ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("2")}}})
+	_, err = client.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: app,
+		ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("2")}}})
 	if _, ok := errors.AsType[*types.ImageNotFoundException](err); !ok {
 		t.Error(err)
 	}
@@ -125,7 +134,8 @@ func TestECRAPI(t *testing.T) {
 	}
 }
 
-// TestECRDeletes: a tag goes alone, an image with its last tag, and what an index refers to stays.
+// TestECRDeletes holds that a deletion removes a tag alone, and an image with its last tag. What an index refers to
+// stays.
 func TestECRDeletes(t *testing.T) {
 	t.Parallel()
 	e := registrytest.NewECR(t)
@@ -140,7 +150,8 @@ func TestECRDeletes(t *testing.T) {
 	}
 	child, _ := index.Image(children.Manifests[0].Digest)
 	e.Push(t, "app:child", child)
-	for tag, want := range map[string]string{"absent": "ImageNotFound", "child": "ImageReferencedByManifestList", "1": "", "2": ""} {
+	for tag, want := range map[string]string{"absent": "ImageNotFound", "child": "ImageReferencedByManifestList",
+		"1": "", "2": ""} {
 		answer, err := sdk(e).BatchDeleteImage(t.Context(), &ecr.BatchDeleteImageInput{
 			RepositoryName: aws.String("app"), ImageIds: []types.ImageIdentifier{{ImageTag: aws.String(tag)}},
 		})
@@ -159,7 +170,7 @@ func TestECRDeletes(t *testing.T) {
 		t.Errorf("left: %v", got)
 	}
 	_, err = remote.Head(reference(t, e, "app@"+digestOf(t, image)), remote.WithAuth(login(t, e)))
-	if refused(err) != "404" {
+	if statusAndCode(err) != "404" {
 		t.Errorf("the image of the two tags: %v", err)
 	}
 }

@@ -21,14 +21,16 @@ func TestRules(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	manifest, _ := registrytest.Image(t, "linux/amd64").RawManifest()
-	r.Inject(registrytest.Rule{Method: http.MethodGet, Path: "/manifests/", Times: 2, Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "no", "7")})
+	r.Inject(registrytest.Rule{Method: http.MethodGet, Path: "/manifests/", Times: 2,
+		Fault: registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "no", "7")})
 	for i, want := range []int{429, 429, 404} {
 		if got, _ := send(t, r, authn.Anonymous, http.MethodGet, "/v2/app/manifests/1", ""); got != want {
 			t.Errorf("request %d: %d, want %d", i, got, want)
 		}
 	}
 	r.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Lose})
-	for path, want := range map[string]int{"/v2/app/manifests/1": http.StatusCreated, "/v2/app/blobs/uploads/1": http.StatusCreated} {
+	for path, want := range map[string]int{"/v2/app/manifests/1": http.StatusCreated,
+		"/v2/app/blobs/uploads/1": http.StatusCreated} {
 		if got, _ := send(t, r, authn.Anonymous, http.MethodPut, path, string(manifest)); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
@@ -38,13 +40,14 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// do sends one request and reads its answer.
-func do(ctx context.Context, r *registrytest.Registry, method, path, content string) (http.Header, string, error) {
+// sendRequest sends one request and reads its answer.
+func sendRequest(ctx context.Context, r *registrytest.Registry, method, path, content string) (http.Header, string,
+	error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.Host()+path, strings.NewReader(content))
 	if err != nil {
 		return nil, "", err
 	}
-	req.Header.Set("Accept", accepted)
+	req.Header.Set("Accept", acceptedTypes)
 	// A connection of its own: Go's client repeats a request by itself when an old one breaks.
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
@@ -79,7 +82,7 @@ func TestBrokenConnections(t *testing.T) {
 			if name == "reset answer" || name == "closed" {
 				method, content = http.MethodGet, ""
 			}
-			_, body, err := do(ctx, r, method, "/v2/app/manifests/"+digest, content)
+			_, body, err := sendRequest(ctx, r, method, "/v2/app/manifests/"+digest, content)
 			for _, want := range test.want {
 				if errors.Is(err, want) {
 					return
@@ -96,7 +99,7 @@ func TestWrongDigest(t *testing.T) {
 	want := r.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
 	other := "sha256:" + strings.Repeat("0", 64)
 	r.Inject(registrytest.Rule{Fault: registrytest.Digest(other)})
-	header, body, err := do(t.Context(), r, http.MethodGet, "/v2/app/manifests/1", "")
+	header, body, err := sendRequest(t.Context(), r, http.MethodGet, "/v2/app/manifests/1", "")
 	if err != nil {
 		t.Fatal(err)
 	}
