@@ -24,8 +24,8 @@ func (b *Builder) Annotate(an infer.Annotator) {
 	an.Describe(&b.Endpoint, "Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, "+
 		"`docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, "+
 		"`ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or "+
-		"`docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port "+
-		"of a Docker Engine is recognized.")
+		"`docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or "+
+		"port of a Docker Engine is recognized.")
 	an.Describe(&b.Name, "Name of a builder of `docker buildx`, as `docker buildx ls` lists it.")
 	an.Describe(&b.TLS, "Certificates for a `tcp://` endpoint. Defaults to no TLS.")
 }
@@ -49,7 +49,7 @@ func (t *TLS) Annotate(an infer.Annotator) {
 	an.Describe(&t.ServerName, "The name in the builder's certificate. Defaults to the host of the endpoint.")
 }
 
-// read returns the certificates, which it reads where paths were given. It returns nil for nil.
+// read returns the certificates. It reads the files of those that are paths. It returns nil for nil.
 func (t *TLS) read(ctx context.Context) (*endpoint.TLS, error) {
 	if t == nil {
 		return nil, nil

@@ -6,7 +6,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 )
 
-// checkBuilder validates the builder as far as its text says what is wrong. It reads no file and dials nothing.
+// checkBuilder validates the text of the builder's inputs. It reads no file and opens no connection.
 func checkBuilder(c *checker) {
 	b := c.args.Builder
 	if b == nil || !isKnown(c.raw, "builder") {
@@ -21,7 +21,7 @@ func checkBuilder(c *checker) {
 	checkTLS(c, "builder.tls", deref(b.Endpoint), b.TLS)
 }
 
-// checkEndpoint validates an address. encrypted: what is sent there by tcp:// may go to another machine.
+// checkEndpoint validates an address. If encrypted is false, a tcp:// address must lead to this machine.
 func checkEndpoint(c *checker, path, address string, encrypted bool) {
 	e, err := endpoint.Parse(address)
 	err = explainEndpoint(err)
@@ -33,7 +33,7 @@ func checkEndpoint(c *checker, path, address string, encrypted bool) {
 	}
 }
 
-// checkTLS validates certificates for an address, the values of files excepted.
+// checkTLS validates the certificates for an address. It does not read their files.
 func checkTLS(c *checker, path, address string, t *TLS) {
 	if t == nil {
 		return

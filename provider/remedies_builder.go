@@ -12,9 +12,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
-const knownForms = "unix:///run/buildkit/buildkitd.sock, tcp://host:port, docker-container://name, docker:// or local://"
+// knownForms lists the common forms of a builder's address.
+const knownForms = "unix:///run/buildkit/buildkitd.sock, tcp://host:port, docker-container://name, docker:// or " +
+	"local://"
 
-// endpointRemedies are about addresses of builders.
+// endpointRemedies are the remedies for a wrong address of a builder.
 var endpointRemedies = map[endpoint.Fault]string{
 	endpoint.NoURL:    "write " + knownForms,
 	endpoint.Relative: "write unix:///run/buildkit/buildkitd.sock",
@@ -23,7 +25,7 @@ var endpointRemedies = map[endpoint.Fault]string{
 	endpoint.NotEmpty: "write local://",
 }
 
-// helperForms are the forms of addresses that a program of the machine connects, by scheme.
+// helperForms maps the schemes that need a program of this machine to the form of their addresses.
 var helperForms = map[string]string{
 	"docker-container":  "docker-container://CONTAINER",
 	"podman-container":  "podman-container://CONTAINER",
@@ -46,14 +48,15 @@ func explainEndpoint(err error) error {
 	return fmt.Errorf("%w: %s", err, endpointRemedies[wrong.Fault])
 }
 
-// explainBuilder adds to the error about a builder that was not found or does not answer what to do.
+// explainBuilder adds a remedy to the error about a builder that was not found or does not answer.
 func explainBuilder(err error) error {
 	if none, ok := errors.AsType[*noBuilderError](err); ok {
 		explained := &noBuilderError{}
 		for _, tried := range none.tried {
 			explained.tried = append(explained.tried, explainTried(tried))
 		}
-		return withLines(explained, "Or name a builder that runs elsewhere: set BUILDKIT_HOST or the input builder.endpoint")
+		return withLines(explained, "Or name a builder that runs elsewhere: set BUILDKIT_HOST or the input "+
+			"builder.endpoint")
 	}
 	if absent, ok := errors.AsType[*engine.NoEngineError](err); ok {
 		return fmt.Errorf("%w. %s", err, engineRemedy(absent))
@@ -70,7 +73,7 @@ func explainBuilder(err error) error {
 	return explainEmbedded(explainEndpoint(err))
 }
 
-// explainTried adds the remedies of one builder of several.
+// explainTried adds remedies to the error of one of several builders that were tried.
 func explainTried(err error) error {
 	unfit, ok := errors.AsType[*daemon.UnfitError](err)
 	if !ok {
@@ -79,18 +82,19 @@ func explainTried(err error) error {
 	return explainLacks(unfit)
 }
 
-// tlsRemedies are about certificates of and for builders.
+// tlsRemedies are the remedies for a refused TLS connection to a builder.
 var tlsRemedies = map[endpoint.Refusal]string{
-	endpoint.Expired:            "renew the builder's certificate, or set the clock of this machine",
-	endpoint.UnknownAuthority:   "set tls.ca to the certificate of the authority that signed the builder's",
-	endpoint.WrongName:          "set tls.serverName to a name in the builder's certificate",
-	endpoint.NoTLS:              "leave tls out, or start the daemon with --tlscert and --tlskey",
-	endpoint.NeedsCertificate:   "set tls.cert and tls.key",
-	endpoint.CertificateRefused: "set tls.cert and tls.key to a certificate that the builder's authority signed and that is not expired",
-	endpoint.OtherRefusal:       "compare tls with the options of the daemon",
+	endpoint.Expired:          "renew the builder's certificate, or set the clock of this machine",
+	endpoint.UnknownAuthority: "set tls.ca to the certificate of the authority that signed the builder's",
+	endpoint.WrongName:        "set tls.serverName to a name in the builder's certificate",
+	endpoint.NoTLS:            "leave tls out, or start the daemon with --tlscert and --tlskey",
+	endpoint.NeedsCertificate: "set tls.cert and tls.key",
+	endpoint.CertificateRefused: "set tls.cert and tls.key to a certificate that the builder's authority signed and " +
+		"that is not expired",
+	endpoint.OtherRefusal: "compare tls with the options of the daemon",
 }
 
-// connectionRemedy returns what to do when no connection to a daemon was made, or "" for any other error.
+// connectionRemedy returns the remedy for a failed connection to a daemon, or "" for any other error.
 func connectionRemedy(err error) string {
 	if refused, ok := errors.AsType[*endpoint.TLSError](err); ok {
 		return tlsRemedies[refused.Refusal]
@@ -112,7 +116,7 @@ func connectionRemedy(err error) string {
 	return "start BuildKit there, or correct builder.endpoint or BUILDKIT_HOST"
 }
 
-// engineRemedy returns what to do about a Docker Engine that does not answer.
+// engineRemedy returns the remedy for a Docker Engine that does not answer.
 func engineRemedy(e *engine.NoEngineError) string {
 	switch {
 	case e.Denied:
@@ -123,7 +127,7 @@ func engineRemedy(e *engine.NoEngineError) string {
 	return "Start it, or install Docker"
 }
 
-// driverRemedy returns what to use instead of a builder of buildx with another driver.
+// driverRemedy returns the remedy for a builder of buildx whose driver is not supported.
 func driverRemedy(driver string) string {
 	if driver == buildx.Cloud {
 		return "Docker Build Cloud can only be used through docker buildx: take another builder"

@@ -59,15 +59,16 @@ var embeddedRemedies = map[daemon.Fault]string{
 	daemon.Hung:             "End them, or run kill -9 $process, and try again",
 }
 
-// explainEmbedded adds remedies to the error of an embedded daemon that cannot be used. Each thing that the machine lacks
-// gets its own. The remedy for a full disk stands at the end.
+// explainEmbedded adds remedies to the error of an embedded daemon that cannot be used. Each thing that the machine
+// lacks gets its own. The remedy for a full disk stands at the end.
 func explainEmbedded(err error) error {
 	if full, ok := errors.AsType[*daemon.FullDiskError](err); ok {
 		explained := &daemon.FullDiskError{Disk: full.Disk, Cause: explainEmbedded(full.Cause)}
 		return withLines(explained, diskRemedy(full.Path))
 	}
 	if unfit, ok := errors.AsType[*daemon.UnfitError](err); ok {
-		return withLines(explainLacks(unfit), "Or use another BuildKit daemon: set BUILDKIT_HOST or the input builder.endpoint")
+		return withLines(explainLacks(unfit), "Or use another BuildKit daemon: set BUILDKIT_HOST or the input "+
+			"builder.endpoint")
 	}
 	e, ok := errors.AsType[*daemon.Error](err)
 	if !ok {

@@ -14,8 +14,8 @@ var agentRemedies = map[buildkit.AgentFault]string{
 	buildkit.AgentKeys:    "a key with a passphrase can be used through an agent (ssh-add)",
 }
 
-// explainLocal adds an input and a remedy to the error about something on this machine, or about an old builder. Any other
-// error stays as it is.
+// explainLocal adds an input and a remedy to the error about something on this machine, or about an old builder. Any
+// other error stays as it is.
 func explainLocal(err error) error {
 	if agent, ok := errors.AsType[*buildkit.AgentError](err); ok && agentRemedies[agent.Fault] != "" {
 		return fmt.Errorf("%w; %s", err, agentRemedies[agent.Fault])
@@ -57,8 +57,8 @@ func warningText(e buildkit.Event) string {
 		return cacheInput(cache) + ": " + e.Text + cacheRemedy(cache)
 	}
 	if errors.As(e.Warning, new(*buildkit.DockerfileLoginError)) {
-		return e.Text + ". Write the URL without it, and give the login as a secret, GIT_AUTH_TOKEN.<host> for git or " +
-			"HTTP_AUTH_TOKEN_<host> for files"
+		return e.Text + ". Write the URL without it, and give the login as a secret, GIT_AUTH_TOKEN.<host> for git " +
+			"or HTTP_AUTH_TOKEN_<host> for files"
 	}
 	if errors.As(e.Warning, new(*buildkit.PlainFilesError)) {
 		return e.Text + ". Export tar to keep them"
