@@ -106,8 +106,8 @@ func checkMultiPlatform(c *checker, value string) (failure, warning string) {
 	case !ok || value == "":
 		return refuseUnlessBool(c, value)
 	case on && intoEngine:
-		return "it makes an index, and load and docker exports take an image of one platform that is none: leave one " +
-			"of the two out", ""
+		return "it makes an index, and load and docker exports take only an image without one: leave one of the " +
+			"two out", ""
 	case !on && isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1:
 		return "several platforms are always an index: leave it out, or build for one platform", ""
 	}
@@ -140,7 +140,7 @@ func sbomScanRule(name string) argumentRule {
 // of the pushed image look only at the input.
 func useInputRule(input string) argumentRule {
 	return func(*checker, string) (failure, warning string) {
-		return "an input of its own does this: leave it out, and write " + input, ""
+		return "an input does the same: leave it out, and write " + input, ""
 	}
 }
 

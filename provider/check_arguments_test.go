@@ -18,7 +18,7 @@ func TestCheckOfArgumentsOfBuildKit(t *testing.T) {
 		},
 		"an index to load": {
 			`"load": true, "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "1"}`, "buildArgs.BUILDKIT_MULTI_PLATFORM",
-			"load and docker exports take an image of one platform that is none",
+			"load and docker exports take only an image without one",
 		},
 		"an index, by docker": {
 			`"exports": [{"docker": {"dest": "a"}}], "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "1"}`,

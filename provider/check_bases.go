@@ -79,9 +79,9 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		return nil
 	}
 	if !certain {
-		loggerOf(ctx).warningf("pull: it cannot be told which base images are used, so that a new one is no reason " +
-			"to build. Say so with baseDigests, or with platforms when their names depend on the platform, or give " +
-			"the Dockerfile of a remote context here")
+		loggerOf(ctx).warningf("pull: the base images cannot be determined, so a new one does not cause a build. " +
+			"Name them in baseDigests, set platforms if their names depend on the platform, or give the Dockerfile " +
+			"of a remote context here")
 	}
 	w.enter("looking up the registries of the base images")
 	err = r.checkReach(ctx, c, plan, bases)
@@ -129,7 +129,7 @@ func (r *imageResource) resolveBases(
 ) (map[string]property.Value, error) {
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
-	w := newStage(ctx, "asking what the base images are")
+	w := newStage(ctx, "looking up the digests of the base images")
 	client := r.registryClient(w, logins, previewLimit)
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)

@@ -40,7 +40,7 @@ func TestPullFillsBaseDigests(t *testing.T) {
 	r := registrytest.New(t)
 	first := tagBase(t, r, registrytest.Image(t, "linux/amd64"))
 	base := r.Host() + "/base:1"
-	looked := func(more string) string {
+	baseDigest := func(more string) string {
 		t.Helper()
 		res := runCheck(t, pullInputs(r, more))
 		if len(res.Failures) > 0 {
@@ -56,10 +56,10 @@ func TestPullFillsBaseDigests(t *testing.T) {
 		return ""
 	}
 	asked := len(r.Requests())
-	if got := looked(`"pull": false`); got != "" || len(r.Requests()) != asked {
+	if got := baseDigest(`"pull": false`); got != "" || len(r.Requests()) != asked {
 		t.Errorf("without pull: %q after %d requests", got, len(r.Requests())-asked)
 	}
-	if got := looked(`"pull": true`); got != first {
+	if got := baseDigest(`"pull": true`); got != first {
 		t.Errorf("got %q, want %s", got, first)
 	}
 	second := tagBase(t, r, registrytest.Image(t, "linux/amd64"))
@@ -75,7 +75,7 @@ func TestPullFillsBaseDigests(t *testing.T) {
 		`"pull": true, "contextHash": "by hand"`:                                         second,
 		`"pull": true, "registries": [{"address": "` + r.Host() + `", "password": "?"}]`: second,
 	} {
-		if got := looked(more); got != want {
+		if got := baseDigest(more); got != want {
 			t.Errorf("%s: got %q, want %q", more, got, want)
 		}
 	}
@@ -114,8 +114,8 @@ func TestPullNamesTheBaseThatCannotBeFound(t *testing.T) {
 		}
 	}
 	// A login that the same update makes.
-	res := runCheck(t, pullInputs(closed, `"pull": true, "registries": [{"address": "`+closed.Host()+`", "username": `+
-		`"me", "password": "?"}]`))
+	res := runCheck(t, pullInputs(closed, `"pull": true, `+
+		`"registries": [{"address": "`+closed.Host()+`", "username": "me", "password": "?"}]`))
 	if len(res.Failures) > 0 || !res.Inputs.Get("baseDigests").IsComputed() {
 		t.Errorf("got %v, %v", res.Failures, res.Inputs)
 	}

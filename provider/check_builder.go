@@ -39,7 +39,7 @@ func checkTLS(c *checker, path, address string, t *TLS) {
 		return
 	}
 	if !strings.HasPrefix(address, "tcp://") {
-		c.fail(path, "certificates are for a tcp:// endpoint, and this one is none")
+		c.fail(path, "certificates need a tcp:// endpoint: name one, or leave tls out")
 		return
 	}
 	if (deref(t.Cert) == "") != (deref(t.Key) == "") {

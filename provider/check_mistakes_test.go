@@ -80,7 +80,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		"CA of nobody": {
 			`{"context": {"location": "APP"}, "registries": [{"address": "a.io", "caFile": "ca.pem", ` +
 				`"insecure": true}]}`,
-			"registries[0].caFile", "of no use beside insecure",
+			"registries[0].caFile", "no effect with insecure",
 		},
 		"no endpoint": {
 			`{"context": {"location": "APP"}, "builder": {"endpoint": "tcp://host"}}`, "builder.endpoint", "has a port",

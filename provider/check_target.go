@@ -94,8 +94,8 @@ func checkRegistries(c *checker) {
 			c.fail(path+".address", "a login needs the host of its registry, such as ghcr.io")
 		}
 		if r.CAFile != nil && deref(r.Insecure) {
-			c.fail(path+".caFile", "it is of no use beside insecure, which asks for no certificate: leave one of the "+
-				"two out")
+			c.fail(path+".caFile", "it has no effect with insecure, which uses no certificate: leave one of the two "+
+				"out")
 		}
 	}
 }

@@ -22,7 +22,7 @@ import (
 //	go test ./provider -run TestModel -replay "tag:0:3 up refresh" -v
 var (
 	stepCount = flag.Int("steps", 300, "how many steps the model test makes")
-	seed      = flag.Uint64("seed", 1, "where the model test begins; the same seed is the same steps")
+	seed      = flag.Uint64("seed", 1, "the first seed; the same seed gives the same steps")
 	replay    = flag.String("replay", "", "steps for the model test instead of random ones")
 )
 
