@@ -11,7 +11,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // uses are the places that an image writes to. If two images have the same place, the one that is applied last wins.
@@ -44,7 +44,7 @@ func (u use) key() string { return digestOf(string(u.kind), u.name) }
 func digestOf(texts ...string) string {
 	h := sha256.New()
 	for _, text := range texts {
-		source.WriteField(h, []byte(text))
+		canon.WriteField(h, []byte(text))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
@@ -55,7 +54,7 @@ func (c *claims) add(digest string, refs []string) {
 	for _, ref := range refs {
 		_ = dir.Write(c.name(ref), []byte(digest))
 	}
-	source.KeepNewest(dir, claimsKept, 0)
+	dir.KeepNewest(claimsKept, 0)
 }
 
 // holds tells whether the reference was made to hold the digest.

@@ -8,14 +8,14 @@ import (
 	"strconv"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // inputsHash identifies everything that has a say in the image, 64 hexadecimal digits: two operations with an equal hash
 // may share one image. Credentials, secrets, builder and tags are no part of it.
 func inputsHash(a ImageArgs) string {
 	h := sha256.New()
-	field := func(s string) { source.WriteField(h, []byte(s)) }
+	field := func(s string) { canon.WriteField(h, []byte(s)) }
 	field("pulumi-buildkit image v1")
 	field(strconv.Itoa(buildkit.CompatibilityVersion))
 	for _, in := range inputTable {

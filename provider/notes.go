@@ -16,7 +16,6 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
@@ -95,7 +94,7 @@ func (n *notes) createFile() {
 	defer func() { _ = dir.Close() }()
 	n.name = n.prefix() + rand.Text()
 	if n.own, err = dir.Create(n.name); err == nil {
-		source.KeepNewest(dir, notesKept, notesBytes)
+		dir.KeepNewest(notesKept, notesBytes)
 	}
 }
 

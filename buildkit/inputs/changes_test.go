@@ -5,9 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
 // explainChange is what a history tells of a change: each one in a line.
@@ -130,32 +127,5 @@ func TestPlacesHaveNoSecrets(t *testing.T) {
 		if got := locationText(locationMark(location)); got != want {
 			t.Errorf("%s: got %s, want %s", location, got, want)
 		}
-	}
-}
-
-func TestHistoryIsBoundedInBytes(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	write(t, dir, map[string]string{"a": "12345", "b": "12345", "c": "12345"})
-	folder, err := private.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer folder.Close()
-	left := func() int {
-		files, _ := os.ReadDir(dir)
-		return len(files)
-	}
-	source.KeepNewest(folder, 3, 15)
-	if n := left(); n != 3 {
-		t.Errorf("%d files within the bounds", n)
-	}
-	source.KeepNewest(folder, 3, 14)
-	if n := left(); n != 2 {
-		t.Errorf("%d files of 14 bytes", n)
-	}
-	source.KeepNewest(folder, 1, 0)
-	if n := left(); n != 1 {
-		t.Errorf("%d files, want 1", n)
 	}
 }

@@ -3,14 +3,13 @@ package inputs
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/binary"
 	"io"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
@@ -55,7 +54,7 @@ func (h *History) Remember(hash string, in *Inputs) {
 	}
 	defer func() { _ = dir.Close() }()
 	_ = dir.Write(hash, data)
-	source.KeepNewest(dir, maxHistoryBuilds, maxHistoryBytes)
+	dir.KeepNewest(maxHistoryBuilds, maxHistoryBytes)
 }
 
 // recall returns the sections of the inputs that had the hash, nil if they are not known.
@@ -90,7 +89,7 @@ func encodeSections(sections map[string][]byte) ([]byte, error) {
 	z, _ := gzip.NewWriterLevel(&data, gzip.BestSpeed) // the level is a known one
 	for _, name := range slices.Sorted(maps.Keys(sections)) {
 		for _, text := range [][]byte{[]byte(name), sections[name]} {
-			_, _ = z.Write(append(binary.AppendUvarint(nil, uint64(len(text))), text...)) // a buffer does not fail
+			_, _ = z.Write(canon.AppendField(nil, text)) // a buffer does not fail
 		}
 	}
 	err := z.Close()
@@ -101,12 +100,11 @@ func encodeSections(sections map[string][]byte) ([]byte, error) {
 func decodeSections(data []byte) map[string][]byte {
 	sections, name := map[string][]byte{}, ""
 	for i := 0; len(data) > 0; i++ {
-		n, size := binary.Uvarint(data)
-		if size <= 0 || n > uint64(len(data)-size) {
+		text, rest, ok := canon.CutField(data)
+		if !ok {
 			return nil
 		}
-		text := data[size : size+int(n)]
-		data = data[size+int(n):]
+		data = rest
 		if i%2 == 0 {
 			name = string(text)
 		} else {

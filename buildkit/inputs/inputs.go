@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // Inputs are the recorded local inputs of a build: exactly what is hashed and exactly what is sent.
@@ -84,9 +85,9 @@ func (in *Inputs) Hash() string {
 		urls = in.files.Remotes()
 	}
 	h := sha256.New()
-	field := func(s string) { source.WriteField(h, []byte(s)) }
+	field := func(s string) { canon.WriteField(h, []byte(s)) }
 	field("pulumi-buildkit inputs v1")
-	source.WriteField(h, in.Dockerfile)
+	canon.WriteField(h, in.Dockerfile)
 	for _, name := range slices.Sorted(maps.Keys(in.contexts)) {
 		if !in.mayReadSource(name) {
 			continue
@@ -94,7 +95,7 @@ func (in *Inputs) Hash() string {
 		tree := in.trees[name].DigestOf(in.usesOf(name))
 		field("directory")
 		field(name)
-		source.WriteField(h, tree[:])
+		canon.WriteField(h, tree[:])
 	}
 	for _, name := range slices.Sorted(maps.Keys(urls)) {
 		if !in.mayReadSource(name) {

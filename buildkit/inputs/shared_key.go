@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // sharedKey is the base of the key that tells a daemon which earlier transfer to compare a new one with: the one of the
@@ -43,7 +44,7 @@ func (k *sharedKey) add(c localContext, scope source.Scope) {
 func (k *sharedKey) String() string {
 	h := sha256.New()
 	for _, f := range k.fields {
-		source.WriteField(h, f)
+		canon.WriteField(h, f)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

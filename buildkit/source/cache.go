@@ -184,5 +184,5 @@ func (r *contextCache) save(ctx context.Context) {
 	}
 	defer func() { _ = dir.Close() }()
 	_ = dir.Write(cacheName(r.context), data)
-	KeepNewest(dir, cacheFiles, cacheBytes)
+	dir.KeepNewest(cacheFiles, cacheBytes)
 }

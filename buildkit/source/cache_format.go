@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // A cache file is
@@ -41,10 +43,10 @@ func (r *contextCache) encodeFile(blocks map[string][]byte) []byte {
 	}
 	file := append(make([]byte, 0, size), cacheHeader...)
 	file = append(file, make([]byte, sha256.Size)...) // the sum of what follows
-	file = appendText(file, []byte(r.context))
+	file = canon.AppendField(file, r.context)
 	for _, path := range slices.Sorted(maps.Keys(blocks)) {
 		if len(blocks[path]) > 0 { // all of its files are gone
-			file = appendText(appendText(file, []byte(path)), blocks[path])
+			file = canon.AppendField(canon.AppendField(file, path), blocks[path])
 		}
 	}
 	sum := sha256.Sum256(file[len(cacheHeader)+sha256.Size:])
@@ -56,17 +58,13 @@ func (k *folderCache) encode() (block []byte) {
 	records := slices.Concat(k.records, k.added)
 	slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.name, b.name) })
 	for _, r := range records {
-		block = appendText(block, r.name)
+		block = canon.AppendField(block, r.name)
 		for _, n := range []int64{r.state.size, r.state.mtime, r.state.ctime, r.state.inode} {
 			block = binary.AppendVarint(block, n)
 		}
 		block = append(block, r.sum[:]...)
 	}
 	return block
-}
-
-func appendText(into, text []byte) []byte {
-	return append(binary.AppendUvarint(into, uint64(len(text))), text...)
 }
 
 // decodeCache returns the blocks by folder; nil for anything but a whole cache file about this context.
@@ -124,13 +122,13 @@ func (d *decoder) take(n uint64) []byte {
 }
 
 func (d *decoder) text() []byte {
-	n, size := binary.Uvarint(d.rest)
-	if size <= 0 {
+	text, rest, ok := canon.CutField(d.rest)
+	if d.broken || !ok {
 		d.broken = true
 		return nil
 	}
-	d.rest = d.rest[size:]
-	return d.take(n)
+	d.rest = rest
+	return text
 }
 
 func (d *decoder) number() int64 {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 const treeHeader = "pulumi-buildkit tree v1"
@@ -23,7 +25,7 @@ func (t *Tree) Digest() [sha256.Size]byte {
 
 func (t *Tree) digest() [sha256.Size]byte {
 	h := sha256.New()
-	buffer := appendField(make([]byte, 0, 64<<10), treeHeader)
+	buffer := canon.AppendField(make([]byte, 0, 64<<10), treeHeader)
 	for i := range t.entries {
 		if buffer = t.entries[i].appendTo(buffer); len(buffer) > 32<<10 {
 			_, _ = h.Write(buffer)
@@ -37,18 +39,13 @@ func (t *Tree) digest() [sha256.Size]byte {
 // appendTo appends the record of the entry.
 func (e *entry) appendTo(record []byte) []byte {
 	record = append(record, 1, e.kind())
-	record = appendField(record, e.path)
+	record = canon.AppendField(record, e.path)
 	record = binary.BigEndian.AppendUint32(append(record, 4), unixMode(e.mode&hashedMode))
-	record = appendField(record, e.link)
+	record = canon.AppendField(record, e.link)
 	if e.mode.IsRegular() {
 		return append(append(record, sha256.Size), e.sum[:]...)
 	}
 	return append(record, 0)
-}
-
-// appendField is a field of a record: its length as an unsigned varint, then its bytes.
-func appendField[T string | []byte](record []byte, field T) []byte {
-	return append(binary.AppendUvarint(record, uint64(len(field))), field...)
 }
 
 func (e *entry) kind() byte {
@@ -75,13 +72,6 @@ func unixMode(m os.FileMode) uint32 {
 		bits |= 0o1000
 	}
 	return bits
-}
-
-// WriteField writes one field of a canonical encoding: its length as an unsigned varint, then its bytes. Two different
-// sequences of fields never have the same encoding. Writing to a hash does not fail.
-func WriteField(h hash.Hash, field []byte) {
-	_, _ = h.Write(binary.AppendUvarint(nil, uint64(len(field))))
-	_, _ = h.Write(field)
 }
 
 // contentTime is the modification time that is sent for a file: the real second and, as nanoseconds, its content.

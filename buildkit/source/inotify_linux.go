@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/mountinfo"
 )
 
 // event is what the kernel tells of one directory or of a name in it: inotify(7).
@@ -73,7 +76,7 @@ func (w *Watch) canWatch() bool {
 	}
 	w.mounts = readMounts()
 	place, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(w.base.Fd())))
-	if err != nil || w.mounts == "" || mountBelow(w.mounts, place) {
+	if err != nil || w.mounts == "" || hasMountBelow(w.mounts, place) {
 		return false
 	}
 	w.root, err = w.base.Stat()
@@ -99,16 +102,11 @@ func readMounts() string {
 	return string(table)
 }
 
-// escapes are those of the table.
-var escapes = strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`)
-
-// mountBelow tells whether something is mounted below dir.
-func mountBelow(table, dir string) bool {
-	below := escapes.Replace(strings.TrimSuffix(dir, "/")) + "/"
-	for line := range strings.Lines(table) {
-		if fields := strings.Fields(line); len(fields) > 4 && len(fields[4]) > len(below) && strings.HasPrefix(fields[4], below) {
-			return true
-		}
-	}
-	return false
+// hasMountBelow tells whether something is mounted below dir, also when the table is not understood.
+func hasMountBelow(table, dir string) bool {
+	mounts, err := mountinfo.Parse(table)
+	below := strings.TrimSuffix(dir, "/") + "/"
+	return err != nil || slices.ContainsFunc(mounts, func(m mountinfo.Mount) bool {
+		return len(m.Target) > len(below) && strings.HasPrefix(m.Target, below)
+	})
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // ChangeKind says how an entry differs between two trees.
@@ -30,10 +32,10 @@ type Change struct {
 func (t *Tree) AppendListing(into []byte) []byte {
 	for i := range t.entries {
 		e := &t.entries[i]
-		into = appendText(into, []byte(e.path))
-		into = appendText(into, []byte{e.kind()})
-		into = appendText(into, modeMark(e.mode))
-		into = appendText(into, e.contentMark())
+		into = canon.AppendField(into, e.path)
+		into = canon.AppendField(into, []byte{e.kind()})
+		into = canon.AppendField(into, modeMark(e.mode))
+		into = canon.AppendField(into, e.contentMark())
 	}
 	return into
 }

@@ -3,6 +3,8 @@ package source
 import (
 	"bytes"
 	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // A listing that an earlier version wrote holds less of each digest. What is the same by it is not shown as a change.
@@ -12,7 +14,7 @@ func TestChangesFromAListingByAnEarlierVersion(t *testing.T) {
 	former := func(kind byte, marks ...[]byte) (listing []byte) {
 		for i, path := range []string{"a", "b"} {
 			for _, text := range [][]byte{[]byte(path), {kind}, modeMark(0o644), marks[i]} {
-				listing = appendText(listing, text)
+				listing = canon.AppendField(listing, text)
 			}
 		}
 		return listing

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
@@ -65,8 +66,8 @@ func (t *Transfers) Key(base string, trees map[string]*Tree, epoch *int64) strin
 		secret = newSecret()
 	}
 	h := sha256.New()
-	WriteField(h, []byte(base))
-	WriteField(h, secret)
+	canon.WriteField(h, []byte(base))
+	canon.WriteField(h, secret)
 	return "pulumi-buildkit:" + hex.EncodeToString(h.Sum(nil))
 }
 
@@ -104,7 +105,7 @@ func sentFiles(trees map[string]*Tree, epoch *int64) map[identity]sentFile {
 			if !e.mode.IsRegular() {
 				continue
 			}
-			field = appendField(appendField(field[:0], name), e.path)
+			field = canon.AppendField(canon.AppendField(field[:0], name), e.path)
 			field = binary.BigEndian.AppendUint64(field, uint64(e.size))
 			field = binary.BigEndian.AppendUint64(field, uint64(e.modTime(epoch)))
 			field = binary.BigEndian.AppendUint32(field, uint32(e.mode))
@@ -131,7 +132,7 @@ func (t *Transfers) claim(base string, files map[identity]sentFile) ([]byte, err
 	if err != nil {
 		secret, err = begin(dir, name, files)
 	}
-	KeepNewest(dir, transfersFiles, transfersBytes)
+	dir.KeepNewest(transfersFiles, transfersBytes)
 	return secret, err
 }
 

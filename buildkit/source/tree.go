@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tonistiigi/fsutil/types"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // Tree is a recorded tree of files, immutable once made. It is safe for concurrent use.
@@ -138,7 +140,7 @@ func (t *Tree) DirModes() []byte {
 	encoded := binary.BigEndian.AppendUint32(nil, uint32(common))
 	for i := range t.entries {
 		if e := &t.entries[i]; e.mode.IsDir() && e.mode != common {
-			encoded = binary.BigEndian.AppendUint32(appendField(encoded, e.path), uint32(e.mode))
+			encoded = binary.BigEndian.AppendUint32(canon.AppendField(encoded, e.path), uint32(e.mode))
 		}
 	}
 	return encoded

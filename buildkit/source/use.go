@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/moby/patternmatcher"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
 // Use is one way in which a build reads a tree: a source of a COPY or ADD instruction, or of a mount.
@@ -49,7 +51,7 @@ func (u Use) key() string {
 	parts := slices.Concat([]string{u.Path, strconv.FormatBool(u.Wildcards), strconv.Itoa(len(u.Includes))}, u.Includes, u.Excludes)
 	key := []byte{}
 	for _, part := range parts {
-		key = appendField(key, part)
+		key = canon.AppendField(key, part)
 	}
 	return string(key)
 }
@@ -87,7 +89,7 @@ func (t *Tree) DigestOf(uses []Use) [sha256.Size]byte {
 	}
 	key := []byte{}
 	for _, u := range uses {
-		key = appendField(key, u.key())
+		key = canon.AppendField(key, u.key())
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

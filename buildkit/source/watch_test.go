@@ -326,7 +326,7 @@ func TestWatchTakesNoMoreThanItsShare(t *testing.T) {
 	}
 }
 
-func TestMountBelow(t *testing.T) {
+func TestHasMountBelow(t *testing.T) {
 	t.Parallel()
 	table := "22 1 254:0 / / rw - ext4 /dev/vda rw\n23 22 0:5 / /home/a/ctx rw - ext4 x rw\n24 22 0:5 / /home/a/other/x rw - ext4 x rw\n" +
 		"25 22 0:5 / /srv/with\\040space/in rw - ext4 x rw\n"
@@ -334,7 +334,7 @@ func TestMountBelow(t *testing.T) {
 		"/": true, "/home": true, "/home/a": true, "/home/a/ctx": false, "/home/a/ct": false, "/home/a/other": true, "/home/a/oth": false,
 		"/srv/with space": true, "/srv/with": false, "/nowhere": false,
 	} {
-		if got := mountBelow(table, dir); got != want {
+		if got := hasMountBelow(table, dir); got != want {
 			t.Errorf("%s: %v, want %v", dir, got, want)
 		}
 	}

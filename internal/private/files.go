@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
@@ -115,6 +117,30 @@ func (f *Folder) Read(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	return content, nil
+}
+
+// KeepNewest removes the files that were written first, until at most n are left with at most limit bytes in all. The
+// limit 0 is none. A file that cannot be removed stays.
+func (f *Folder) KeepNewest(n int, limit int64) {
+	entries, err := f.Entries()
+	if err != nil || limit == 0 && len(entries) <= n {
+		return
+	}
+	if limit == 0 {
+		limit = math.MaxInt64
+	}
+	files := make([]fs.FileInfo, 0, len(entries))
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil {
+			files = append(files, info)
+		}
+	}
+	slices.SortFunc(files, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	for i, info := range files {
+		if limit -= info.Size(); i >= n || limit < 0 {
+			_ = f.Remove(info.Name())
+		}
+	}
 }
 
 // Create returns a new file with mode 0600, to be appended to, in place of whatever had its name. A folder is not
