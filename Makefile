@@ -107,11 +107,16 @@ dist: $(addprefix dist-,$(PLATFORMS)) ## archives for pulumi plugin install, and
 	cd $(DIST) && sha256sum $(PLATFORMS:%=$(ARCHIVE)-%.tar.gz) >$(ARCHIVE)-checksums.txt
 
 ARCHIVE = pulumi-resource-buildkit-v$(VERSION)
+# What our BuildKit in a Docker Engine is made of: the archives of other systems have it for both architectures.
+INSIDE = pulumi-buildkit-builder pulumi-buildkit-network buildkitd runc
+LINUXES = linux-amd64 linux-arm64
 dist-%: go
 	@mkdir -p $(DIST)
 	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(MAKE) OUT=.cache/dist/$* VERSION='$(VERSION)' $(if $(filter linux-%,$*),build,plugin)
+	$(if $(filter linux-%,$*),,$(foreach l,$(LINUXES),GOOS=linux GOARCH=$(l:linux-%=%) $(MAKE) OUT=.cache/dist/$(l) VERSION='$(VERSION)' build &&) true)
 	cd .tools/archive && go run . -time $(SOURCE_DATE_EPOCH) -out $(abspath $(DIST))/$(ARCHIVE)-$*.tar.gz \
-		$(if $(filter linux-%,$*),$(SHIPS:%=$(CURDIR)/.cache/dist/$*/%),$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe)) $(CURDIR)/LICENSE
+		$(if $(filter linux-%,$*),$(SHIPS:%=$(CURDIR)/.cache/dist/$*/%),$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe) \
+		$(foreach l,$(LINUXES),$(INSIDE:%=$(l)=$(CURDIR)/.cache/dist/$(l)/%))) $(CURDIR)/LICENSE
 
 # buildctl comes with buildkitd: one module, one build.
 $(OUT)/buildkitd: .tools/buildkit/go.mod .tools/buildkit/go.sum | go
@@ -182,4 +187,4 @@ $(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) 
 go gcc seccomp qemu nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin network dist tools fixtures demo check test lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java
+.PHONY: help build plugin network builder dist tools fixtures demo check test lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java

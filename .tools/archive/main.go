@@ -1,4 +1,5 @@
-// Command archive writes files, by their base names, as a .tar.gz that depends on nothing but their names, contents and the given time.
+// Command archive writes files as a .tar.gz that depends on nothing but their names, contents and the given time. An argument
+// is the path of a file, which gets its base name, or FOLDER=PATH for one in a folder of the archive.
 package main
 
 import (
@@ -44,19 +45,33 @@ func write(w io.Writer, modified time.Time, files []string) error {
 		return err
 	}
 	archive := tar.NewWriter(zip)
-	files = slices.Clone(files)
-	slices.SortFunc(files, func(a, b string) int { return strings.Compare(filepath.Base(a), filepath.Base(b)) })
-	for _, file := range files {
-		if err := add(archive, modified, file); err != nil {
+	members := make([]member, len(files))
+	for i, file := range files {
+		members[i] = newMember(file)
+	}
+	slices.SortFunc(members, func(a, b member) int { return strings.Compare(a.name, b.name) })
+	for _, m := range members {
+		if err := add(archive, modified, m); err != nil {
 			return err
 		}
 	}
 	return errors.Join(archive.Close(), zip.Close())
 }
 
+// member is a file of the archive.
+type member struct{ name, path string }
+
+func newMember(argument string) member {
+	folder, file, ok := strings.Cut(argument, "=")
+	if !ok {
+		return member{name: filepath.Base(argument), path: argument}
+	}
+	return member{name: folder + "/" + filepath.Base(file), path: file}
+}
+
 // add reduces permissions to whether the file may be executed: what else there is comes from the umask.
-func add(archive *tar.Writer, modified time.Time, path string) error {
-	file, err := os.Open(path)
+func add(archive *tar.Writer, modified time.Time, m member) error {
+	file, err := os.Open(m.path)
 	if err != nil {
 		return err
 	}
@@ -65,8 +80,8 @@ func add(archive *tar.Writer, modified time.Time, path string) error {
 	if err != nil {
 		return err
 	}
-	header := tar.Header{Name: filepath.Base(path), Mode: 0o644, Size: info.Size(), ModTime: modified, Format: tar.FormatUSTAR}
-	if info.Mode()&0o100 != 0 || strings.HasSuffix(path, ".exe") {
+	header := tar.Header{Name: m.name, Mode: 0o644, Size: info.Size(), ModTime: modified, Format: tar.FormatUSTAR}
+	if info.Mode()&0o100 != 0 || strings.HasSuffix(m.name, ".exe") {
 		header.Mode = 0o755
 	}
 	if err := archive.WriteHeader(&header); err != nil {

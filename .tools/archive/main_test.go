@@ -1,9 +1,14 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -39,4 +44,35 @@ func archive(t *testing.T, folder string, tool, license os.FileMode, order ...st
 		t.Fatal(err)
 	}
 	return content
+}
+
+// A file with a folder before it stands in that folder.
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tool")
+	if err := os.WriteFile(path, []byte("content"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := write(&out, time.Unix(1700000000, 0), []string{path, "linux-arm64=" + path}); err != nil {
+		t.Fatal(err)
+	}
+	zip, err := gzip.NewReader(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for archive := tar.NewReader(zip); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, header.Name)
+	}
+	if want := []string{"linux-arm64/tool", "tool"}; !slices.Equal(names, want) {
+		t.Errorf("got %v, want %v", names, want)
+	}
 }

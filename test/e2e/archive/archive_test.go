@@ -112,7 +112,7 @@ func TestWhatTheArchiveHolds(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if want := []string{"LICENSE", "buildkitd", "pulumi-buildkit-network", "pulumi-resource-buildkit", "runc"}; !slices.Equal(names, want) {
+	if want := []string{"LICENSE", "buildkitd", "pulumi-buildkit-builder", "pulumi-buildkit-network", "pulumi-resource-buildkit", "runc"}; !slices.Equal(names, want) {
 		t.Errorf("it holds %v, want %v", names, want)
 	}
 	if size := len(held["pulumi-resource-buildkit"].content); size > maxSize {
