@@ -14,13 +14,27 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // shared is what the tests have in common.
 var shared stack.Suite
 
-func TestMain(m *testing.M) { os.Exit(shared.Main(m, "../..")) }
+// Docker Engines, by the store in which they keep images.
+var (
+	containerdEngine enginetest.Engine
+	classicEngine    = enginetest.Engine{Classic: true}
+)
+
+func TestMain(m *testing.M) {
+	code := shared.Main(m, "../..")
+	if err := errors.Join(containerdEngine.End(), classicEngine.End()); err != nil {
+		_, _ = os.Stderr.WriteString(err.Error() + "\n")
+		code = 1
+	}
+	os.Exit(code)
+}
 
 func project(t testing.TB, properties string, files map[string]string) fs.FS {
 	t.Helper()

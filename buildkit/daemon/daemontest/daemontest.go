@@ -85,7 +85,7 @@ func Main(m *testing.M, daemons ...*Daemon) int {
 }
 
 func run(m *testing.M, daemons []*Daemon) (code int, err error) {
-	root, err := findRoot()
+	root, err := Root()
 	if err != nil {
 		return 1, err
 	}
@@ -110,8 +110,8 @@ func run(m *testing.M, daemons []*Daemon) (code int, err error) {
 	return m.Run(), nil
 }
 
-// findRoot returns the folder of this module.
-func findRoot() (string, error) {
+// Root returns the folder of this module.
+func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err

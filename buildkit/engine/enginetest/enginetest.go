@@ -18,6 +18,8 @@ import (
 
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
 // Engine is a Docker Engine that the tests of a package share. The first test that asks for it starts it; End ends it.
@@ -35,8 +37,8 @@ type Engine struct {
 // startLimit bounds the time to the first answer; containerd takes most of it on a cold disk.
 const startLimit = time.Minute
 
-// Host starts the engine and returns its address. It skips the test with -short, without root, and where no dockerd is on
-// PATH.
+// Host starts the engine and returns its address. It skips the test with -short, without root, and where make tools has
+// not built dockerd.
 func (e *Engine) Host(t testing.TB) string {
 	t.Helper()
 	if testing.Short() {
@@ -45,10 +47,15 @@ func (e *Engine) Host(t testing.TB) string {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: a Docker Engine needs root: run the tests as root")
 	}
-	if _, err := exec.LookPath("dockerd"); err != nil {
-		t.Skipf("NOT TESTED: no dockerd: make tools builds it: %v", err)
+	root, err := daemontest.Root()
+	if err != nil {
+		t.Fatal(err)
 	}
-	e.once.Do(func() { e.err = e.start(context.Background()) })
+	bin := filepath.Join(root, "bin")
+	if _, err := os.Stat(filepath.Join(bin, "dockerd")); err != nil {
+		t.Skipf("NOT TESTED: no Docker Engine: make tools builds it: %v", err)
+	}
+	e.once.Do(func() { e.err = e.start(context.Background(), bin) })
 	if e.err != nil {
 		t.Fatal(e.err)
 	}
@@ -60,7 +67,7 @@ func (e *Engine) Socket() string { return filepath.Join(e.dir, "docker.sock") }
 
 func (e *Engine) host() string { return "unix://" + e.Socket() }
 
-func (e *Engine) start(ctx context.Context) (err error) {
+func (e *Engine) start(ctx context.Context, bin string) (err error) {
 	if e.dir, err = os.MkdirTemp("", "engine-"); err != nil { // short: the path of a socket has 107 bytes
 		return err
 	}
@@ -69,11 +76,12 @@ func (e *Engine) start(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	e.cmd = exec.Command("dockerd", //nolint:noctx // it ends with End
+	e.cmd = exec.Command(filepath.Join(bin, "dockerd"), //nolint:noctx // it ends with End
 		"--host", e.host(), "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
 		"--pidfile", filepath.Join(e.dir, "pid"), "--config-file", filepath.Join(e.dir, "daemon.json"),
 		"--bridge=none", "--iptables=false", "--ip6tables=false", "--userland-proxy=false",
 		fmt.Sprintf("--feature=containerd-snapshotter=%t", !e.Classic))
+	e.cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH")) // containerd and runc
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := os.WriteFile(filepath.Join(e.dir, "daemon.json"), []byte("{}"), 0o600); err != nil {

@@ -27,7 +27,11 @@ type Config struct {
 	Env     []string          // further variables; a later one replaces an earlier one
 	Output  io.Writer         // also gets what the CLI prints; default: nobody
 	Inside  bool              // state, Pulumi's home, caches and daemon are folders of the program
+	User    *User             // runs the CLI; default: the user of the tests
 }
+
+// User is an ordinary user, who need not have an account.
+type User struct{ UID, GID uint32 }
 
 // Stack is one program on one file backend. Its methods may be used from one goroutine at a time; Close ends it.
 type Stack struct {
@@ -39,6 +43,7 @@ type Stack struct {
 	project string // its name
 	env     []string
 	output  io.Writer
+	user    *User
 }
 
 // Open copies the program and creates the stack "dev". ctx bounds only this call.
@@ -49,7 +54,7 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	}
 	s := &Stack{
 		Dir: filepath.Join(root, "program", c.Folder), Daemon: c.Daemon,
-		root: root, pulumi: filepath.Join(c.Bin, "pulumi"), output: c.Output,
+		root: root, pulumi: filepath.Join(c.Bin, "pulumi"), output: c.Output, user: c.User,
 	}
 	if s.Daemon == "" {
 		s.Daemon = filepath.Join(root, "daemon")
@@ -102,7 +107,20 @@ func (s *Stack) populate(ctx context.Context, c Config) error {
 			os.Rename(filepath.Join(s.root, "state/.pulumi"), filepath.Join(s.Dir, ".pulumi")),
 		)
 	}
-	return errors.Join(err, s.Write("Pulumi.dev.yaml", born.salt+configFile(s.project, c.Values)))
+	return errors.Join(err, s.Write("Pulumi.dev.yaml", born.salt+configFile(s.project, c.Values)), s.chown())
+}
+
+// chown gives the files of the stack to its user.
+func (s *Stack) chown() error {
+	if s.user == nil {
+		return nil
+	}
+	return filepath.WalkDir(s.root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(s.user.UID), int(s.user.GID))
+	})
 }
 
 // pulumiHome returns the folder of Pulumi's plugins and credentials.
