@@ -58,6 +58,9 @@ func Open() Store {
 	return Store{dir: filepath.Join(config.Dir(), "buildx")}
 }
 
+// In returns the store in a folder.
+func In(dir string) Store { return Store{dir: dir} }
+
 // Dir returns the folder of the store.
 func (s Store) Dir() string { return s.dir }
 

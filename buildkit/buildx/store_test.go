@@ -36,11 +36,11 @@ func write(t *testing.T, files map[string]string) buildx.Store {
 			t.Fatal(err)
 		}
 	}
-	t.Setenv("BUILDX_CONFIG", dir)
-	return buildx.Open()
+	return buildx.In(dir)
 }
 
 func TestBuilder(t *testing.T) {
+	t.Parallel()
 	s := write(t, store)
 	b, err := s.Builder(t.Context(), "Remote")
 	if err != nil || b.Driver != buildx.Remote || b.Nodes[0].Endpoint != "tcp://build:1234" {
@@ -68,6 +68,7 @@ func TestBuilder(t *testing.T) {
 
 // A node that serves every platform comes first, then the first one.
 func TestNodeFor(t *testing.T) {
+	t.Parallel()
 	s := write(t, store)
 	b, err := s.Builder(t.Context(), "two")
 	if err != nil {
@@ -87,6 +88,7 @@ func TestNodeFor(t *testing.T) {
 
 // The current builder is that of "docker buildx use": for one Docker endpoint, for all, or as a default.
 func TestCurrent(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		current, endpoint, want string
 	}{
@@ -98,6 +100,7 @@ func TestCurrent(t *testing.T) {
 		"nobody chose":       {"", "unix:///var/run/docker.sock", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			files := map[string]string{}
 			for name, content := range store {
 				files[name] = content

@@ -76,7 +76,7 @@ func (e *Engine) start(ctx context.Context, bin string) (err error) {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	e.cmd = exec.Command(filepath.Join(bin, "dockerd"), //nolint:noctx // it ends with End
+	e.cmd = exec.Command(filepath.Join(bin, "dockerd"),
 		"--host", e.host(), "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
 		"--pidfile", filepath.Join(e.dir, "pid"), "--config-file", filepath.Join(e.dir, "daemon.json"),
 		"--bridge=none", "--iptables=false", "--ip6tables=false", "--userland-proxy=false",
