@@ -19,7 +19,7 @@ import (
 var ordinary = stack.User{UID: 65534, GID: 31002}
 
 // fixed is a program whose image has the same digest whenever and wherever it is built.
-const fixed = both + `
+const fixed = scratchImage + `
 sourceDateEpoch: 0
 dockerfile:
   inline: |
@@ -42,10 +42,10 @@ func openAs(t *testing.T, user *stack.User, program fs.FS, env ...string) *stack
 func dockerContext(t *testing.T, e *enginetest.Engine) string {
 	t.Helper()
 	host := e.Host(t)
-	edit(t, errors.Join(os.Chown(e.Socket(), 0, int(ordinary.GID)), os.Chmod(e.Socket(), 0o660), os.Chmod(filepath.Dir(e.Socket()), 0o755)))
+	must(t, errors.Join(os.Chown(e.Socket(), 0, int(ordinary.GID)), os.Chmod(e.Socket(), 0o660), os.Chmod(filepath.Dir(e.Socket()), 0o755)))
 	dir := t.TempDir()
 	meta := filepath.Join(dir, "contexts/meta", fmt.Sprintf("%x", sha256.Sum256([]byte("remote"))))
-	edit(t, errors.Join(
+	must(t, errors.Join(
 		os.Chmod(filepath.Dir(dir), 0o755), os.MkdirAll(meta, 0o755),
 		os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"currentContext": "remote"}`), 0o644),
 		os.WriteFile(filepath.Join(meta, "meta.json"), []byte(`{"Name":"remote","Metadata":{},"Endpoints":{"docker":{"Host":"`+
@@ -60,7 +60,7 @@ func TestOrdinaryUserWithADockerEngine(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"hello": "hello\n"}
 	embedded := open(t, project(t, fixed, files))
-	ok(t, embedded.Up("--skip-preview"))
+	succeeds(t, embedded.Up("--skip-preview"))
 	want := image(t, embedded).Outputs["digest"]
 	for name, c := range map[string]struct {
 		engine *enginetest.Engine
@@ -72,12 +72,12 @@ func TestOrdinaryUserWithADockerEngine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := openAs(t, &ordinary, project(t, fixed, files), "DOCKER_CONFIG="+dockerContext(t, c.engine))
-			ok(t, s.Up(), "+ 2 created", c.says, `the Docker context "remote"`)
+			succeeds(t, s.Up(), "+ 2 created", c.says, `the Docker context "remote"`)
 			if got := image(t, s).Outputs["digest"]; got != want {
 				t.Errorf("the digest is %v, on the embedded daemon %v", got, want)
 			}
-			ok(t, s.Up("--expect-no-changes"))
-			ok(t, s.Destroy("--skip-preview"))
+			succeeds(t, s.Up("--expect-no-changes"))
+			succeeds(t, s.Destroy("--skip-preview"))
 		})
 	}
 }
@@ -90,7 +90,7 @@ func TestNoBuilderAtAll(t *testing.T) {
 		t.Skip("NOT TESTED: this machine has a Docker Engine")
 	}
 	s := openAs(t, &ordinary, project(t, fixed, map[string]string{"hello": "hello\n"}))
-	ok(t, s.Preview(), "warning: not built in this preview: no builder can work here", "it needs root",
+	succeeds(t, s.Preview(), "warning: not built in this preview: no builder can work here", "it needs root",
 		"no Docker Engine answers at unix:///var/run/docker.sock (the Docker Engine of this machine)", "+ 2 to create")
 	fails(t, s.Up("--skip-preview"), "no builder can work here", "Or name a builder that runs elsewhere")
 }
