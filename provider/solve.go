@@ -32,7 +32,7 @@ func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in
 	keychain := s.keychain(op.waits, args.Registries)
 	finder := &builderFinder{
 		asked: args.Builder, config: s.get(), platforms: plan.Platforms,
-		embedded: daemon.Options{Log: progress.showNote, Registries: links(keychain)},
+		embedded: daemon.Options{Note: progress.showNote, Registries: links(keychain)},
 		note:     progress.showNote, begin: op.waits.begin,
 		say: func(line string) {
 			if s.isFirst(line) {

@@ -18,7 +18,7 @@ func (b builder) explainNetwork(plan inputs.Plan, err error) error {
 	if err == nil || b.embedded == nil {
 		return err
 	}
-	return networkError(plan, err, b.embedded.Ended(), b.embedded.Offline())
+	return networkError(plan, err, b.embedded.EndReason(), b.embedded.OfflineReason())
 }
 
 // networkError returns err with a remedy when the embedded daemon has ended meanwhile, for the reason ended, or when a

@@ -15,25 +15,25 @@ import (
 // answerLimit bounds one question to the daemon. It answers this one from memory, in a millisecond.
 const answerLimit = 2 * time.Second
 
-// Acquire returns a lease on the daemon of the folder, which it starts when none answers there. Many goroutines and
-// processes may call it at once: they start one daemon.
+// Acquire returns a lease on the daemon of the folder, and starts the daemon when none answers there. Many goroutines
+// and processes may call it at once: they start one daemon.
 //
-// The wait is bounded by ctx and by o.Limit. Acquire returns an *UnfitError with everything that the machine lacks, or an
-// *Error about the folder or the daemon. The error of a daemon that did not start has the end of its logs. Acquire
+// The wait is bounded by ctx and by o.Limit. Acquire returns an *UnfitError with everything that the machine lacks, or
+// an *Error about the folder or the daemon. The error of a daemon that did not start has the end of its logs. Acquire
 // returns a *FullDiskError of these when the disk is full.
 func Acquire(ctx context.Context, o Options) (*Lease, error) {
-	o, err := o.resolved()
+	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	lease, err := acquireIn(ctx, o)
-	return lease, explainDisk(o.Dir, err)
+	lease, err := acquireFrom(ctx, o)
+	return lease, withDisk(o.Dir, err)
 }
 
-// acquireIn is Acquire with the options complete.
-func acquireIn(ctx context.Context, o Options) (*Lease, error) {
+// acquireFrom does what Acquire does, with options that have no zero field.
+func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
 	if os.Geteuid() != 0 {
-		return nil, unfit(place{})
+		return nil, checkMachine(daemonFolder{})
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, o.Limit,
 		newError(NotReady, o.Dir, "the embedded BuildKit daemon was not ready within %s", o.Limit))
@@ -42,77 +42,61 @@ func acquireIn(ctx context.Context, o Options) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := openPlace(ctx, o.Dir)
+	base, err := openFolder(ctx, o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	p, err := trusted.place(ctx, base)
+	f, err := trusted.openFolder(ctx, base)
 	if err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
-	lease, err := p.acquire(ctx, o)
+	lease, err := acquireIn(ctx, f, o)
 	if errors.Is(err, errAnother) {
-		lease, err = p.acquireBeside(ctx, o, trusted)
+		lease, err = acquireBeside(ctx, f, o, trusted)
 	}
 	// A lease has a handle of its own.
-	return lease, errors.Join(err, p.Close(), base.Close())
+	return lease, errors.Join(err, f.Close(), base.Close())
 }
 
-// acquire returns a lease on the daemon of the place. The error wraps errAnother while others use one of another
+// acquireIn returns a lease on the daemon of the folder. The error wraps errAnother while others use one of another
 // version or configuration.
-func (p place) acquire(ctx context.Context, o Options) (*Lease, error) {
-	k, err := newKeeper(p, o.Idle)
+func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
+	s, err := newSetup(f, o.Idle)
 	if err != nil {
-		return nil, cmp.Or(unfit(p), err)
+		return nil, cmp.Or(checkMachine(f), err)
 	}
-	if lease, err := k.join(ctx); lease != nil || err != nil {
+	c := client{setup: s, options: o}
+	if lease, err := c.join(ctx); lease != nil || err != nil {
 		return lease, err
 	}
-	starting, err := takeLock(ctx, p, startLock, unix.LOCK_EX)
+	starting, err := takeLock(ctx, f, startLock, unix.LOCK_EX)
 	if err != nil {
 		return nil, err
 	}
-	lease, err := k.start(ctx, o)
+	lease, err := c.start(ctx)
 	return lease, errors.Join(err, starting.Close())
 }
 
-// acquireBeside returns a lease on a daemon in a folder below the place, which has a cache of its own: two versions of
-// the plugin, or two configurations, may build at the same time.
-func (p place) acquireBeside(ctx context.Context, o Options, trusted trust) (*Lease, error) {
-	k, err := newKeeper(p, o.Idle)
+// acquireBeside returns a lease on a daemon in a folder below f, which has a cache of its own. So two versions of the
+// plugin, or two configurations, build at the same time.
+func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust) (*Lease, error) {
+	s, err := newSetup(f, o.Idle)
 	if err != nil {
 		return nil, err
 	}
-	text, err := k.configuration()
+	text, err := s.configuration()
 	if err != nil {
 		return nil, err
 	}
-	beside, err := p.child(ctx, fmt.Sprintf("beside-%x", sha256.Sum256([]byte(text)))[:len("beside-")+8])
+	beside, err := f.child(ctx, fmt.Sprintf("beside-%x", sha256.Sum256([]byte(text)))[:len("beside-")+8])
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = beside.Close() }()
-	if ok, err := trusted.settle(beside); !ok || err != nil {
+	if ok, err := trusted.writeTo(beside); !ok || err != nil {
 		return nil, cmp.Or(err, fmt.Errorf("the embedded BuildKit daemon in %s: %w", beside.Path(), errAnother))
 	}
-	o.Log(fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon in %s "+
-		"now: this build has one with a cache of its own", p.Path()))
-	return beside.acquire(ctx, o)
-}
-
-// join returns a lease on the daemon when the one answers right now that this client would start, else nil.
-func (k keeper) join(ctx context.Context) (*Lease, error) {
-	if !k.hasSocket() {
-		return nil, nil
-	}
-	// First the seat, then the question: a keeper that ends the daemon at its idle time has this lock to itself.
-	seat, err := takeLock(ctx, k.place, clientsLock, unix.LOCK_SH)
-	if err != nil {
-		return nil, err
-	}
-	heard, err := k.ask(ctx)
-	if err != nil || heard != same {
-		return nil, errors.Join(err, seat.Close())
-	}
-	return k.newLease(seat)
+	o.Note(fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon in "+
+		"%s now: this build has one with a cache of its own", f.Path()))
+	return acquireIn(ctx, beside, o)
 }

@@ -12,8 +12,8 @@ func Acquire(context.Context, Options) (*Lease, error) {
 	return nil, newError(NotLinux, "", "the embedded BuildKit daemon runs on Linux, and this is %s", runtime.GOOS)
 }
 
-// RunKeeper never handles args: there is no keeper without a daemon.
+// RunKeeper reports that it did not handle args: there is no keeper without a daemon.
 func RunKeeper([]string) (handled bool, exitCode int) { return false, 0 }
 
-// MissingEmulator never says so: the daemon that runs the steps is elsewhere.
+// MissingEmulator reports false: the daemon that runs the steps is elsewhere.
 func MissingEmulator(string) (pkg string, missing bool) { return "", false }

@@ -22,23 +22,25 @@ const (
 	binfmtLimit  = 5 * time.Second    // the wait for another daemon that registers or removes handlers
 )
 
-// binfmt is the kernel's table of handlers for foreign executables. It holds for every process of the kernel: handlers that
-// are there are used as they are, ours bear the prefix, and they go with the last daemon that uses them.
+// binfmt is the kernel's table of handlers for foreign executables.
+//
+// The table holds for every process of the kernel. So the daemon uses handlers that are there as they are. Its own ones
+// bear the prefix, and go with the last daemon that uses them.
 type binfmt struct {
 	dir    string
 	prefix string
-	// guard is a file that every daemon of the kernel has a shared lock on: the file status of the table itself, so that
+	// guard is a file that every daemon of the kernel has a shared lock on. It is the file status of the table itself:
 	// daemons in different containers meet on it.
 	guard *os.File
 }
 
-// emulate registers QEMU for every architecture that it is installed for and that has no handler yet. Without the kernel's
-// support, foreign platforms still build, except for their steps: so a note is all that comes of a failure.
+// emulate registers QEMU for every architecture that it is installed for and that has no handler yet. It notes a
+// failure: without the kernel's support, foreign platforms still build, except for their steps.
 func emulate(note func(string, ...any)) binfmt {
 	b := binfmt{dir: binfmtDir, prefix: binfmtPrefix}
-	installed := slices.DeleteFunc(slices.Clone(machines), func(m machine) bool {
+	installed := slices.DeleteFunc(slices.Clone(architectures), func(m architecture) bool {
 		_, err := exec.LookPath(m.program())
-		return err != nil || m.native(runtime.GOARCH)
+		return err != nil || m.isNative(runtime.GOARCH)
 	})
 	if len(installed) == 0 {
 		return b
@@ -48,7 +50,7 @@ func emulate(note func(string, ...any)) binfmt {
 		b.guard, err = os.Open(filepath.Join(b.dir, "status"))
 	}
 	if err == nil {
-		err = b.enter(installed, note)
+		err = b.registerAbsent(installed, note)
 	}
 	if err != nil {
 		note("no QEMU for steps of foreign platforms: %v", err)
@@ -70,8 +72,9 @@ func mountBinfmt() error {
 	return nil
 }
 
-// enter registers what is absent of wanted, after what a killed daemon left is removed. guard is locked afterwards.
-func (b binfmt) enter(wanted []machine, note func(string, ...any)) error {
+// registerAbsent registers what is absent of wanted, after it has removed what a killed daemon left. guard is locked
+// afterwards.
+func (b binfmt) registerAbsent(wanted []architecture, note func(string, ...any)) error {
 	alone, err := tryLock(b.guard, unix.LOCK_EX)
 	if err != nil {
 		return err
@@ -81,7 +84,8 @@ func (b binfmt) enter(wanted []machine, note func(string, ...any)) error {
 			return err
 		}
 	}
-	ctx, stop := context.WithTimeoutCause(context.Background(), binfmtLimit, errors.New("another daemon holds it for too long"))
+	ctx, stop := context.WithTimeoutCause(context.Background(), binfmtLimit,
+		errors.New("another daemon holds it for too long"))
 	defer stop()
 	if err := waitLock(ctx, b.guard, unix.LOCK_SH); err != nil {
 		return err
@@ -103,8 +107,8 @@ func (b binfmt) enter(wanted []machine, note func(string, ...any)) error {
 	return nil
 }
 
-// leave removes our handlers if no other daemon uses them.
-func (b binfmt) leave(note func(string, ...any)) {
+// release removes our handlers if no other daemon uses them.
+func (b binfmt) release(note func(string, ...any)) {
 	if b.guard == nil {
 		return
 	}
@@ -118,9 +122,9 @@ func (b binfmt) leave(note func(string, ...any)) {
 }
 
 // register adds a handler for m unless one is there, whatever its name.
-func (b binfmt) register(m machine) (absent bool, err error) {
+func (b binfmt) register(m architecture) (absent bool, err error) {
 	there, err := b.handlers()
-	if err != nil || slices.ContainsFunc(there, func(h handler) bool { return h.takes(m) }) {
+	if err != nil || slices.ContainsFunc(there, func(h handler) bool { return h.matches(m) }) {
 		return false, err
 	}
 	qemu, err := exec.LookPath(m.program())
@@ -129,10 +133,10 @@ func (b binfmt) register(m machine) (absent bool, err error) {
 	}
 	// F: the kernel opens QEMU now, a container needs no file. P: QEMU learns argv[0]. C: setuid programs stay so.
 	header, mask := m.header()
-	rule := fmt.Sprintf(":%s%s:M::%s:%s:%s:POCF", b.prefix, m.qemu, escaped(header), escaped(mask), qemu)
+	rule := fmt.Sprintf(":%s%s:M::%s:%s:%s:POCF", b.prefix, m.qemu, escapeBytes(header), escapeBytes(mask), qemu)
 	err = os.WriteFile(filepath.Join(b.dir, "register"), []byte(rule), 0)
-	if errors.Is(err, fs.ErrExist) { // another daemon's, of this moment; or a disabled one of ours, which somebody wants so
-		return false, nil
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil // another daemon's, of this moment; or a disabled one of ours, which somebody wants so
 	}
 	if err != nil {
 		return false, fmt.Errorf("register %s: %w", qemu, err)
@@ -140,7 +144,8 @@ func (b binfmt) register(m machine) (absent bool, err error) {
 	return true, nil
 }
 
-func escaped(text []byte) string {
+// escapeBytes returns a text in the form that the table takes: each byte in hexadecimal.
+func escapeBytes(text []byte) string {
 	var b strings.Builder
 	for _, c := range text {
 		_, _ = fmt.Fprintf(&b, `\x%02x`, c)
@@ -148,6 +153,7 @@ func escaped(text []byte) string {
 	return b.String()
 }
 
+// removeOurs removes the handlers that bear the prefix.
 func (b binfmt) removeOurs() error {
 	ours, err := filepath.Glob(filepath.Join(b.dir, b.prefix+"*"))
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inventedMachine does not exist, so that no handler of the system is in the way. Its emulator prints its arguments; it is in
-// the folder that is returned.
-func inventedMachine(t *testing.T, code uint16) (machine, string) {
+// inventedMachine does not exist, so that no handler of the system is in the way. Its emulator prints its arguments; it
+// is in the folder that is returned.
+func inventedMachine(t *testing.T, code uint16) (architecture, string) {
 	t.Helper()
-	m := machine{arch: "invented", qemu: fmt.Sprintf("invented%x", code), code: code, class: 2, order: binary.LittleEndian}
+	m := architecture{arch: "invented", qemu: fmt.Sprintf("invented%x", code), code: code, class: 2, order: binary.LittleEndian}
 	echo, err := os.ReadFile("/bin/echo")
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func party(t *testing.T, guard string) binfmt {
 	return binfmt{dir: binfmtDir, prefix: "test-" + strings.ToLower(t.Name()) + "-", guard: f}
 }
 
-func registered(t *testing.T, b binfmt, m machine) []string {
+func registered(t *testing.T, b binfmt, m architecture) []string {
 	t.Helper()
 	handlers, err := b.handlers()
 	if err != nil {
@@ -65,7 +65,7 @@ func registered(t *testing.T, b binfmt, m machine) []string {
 	}
 	var names []string
 	for _, h := range handlers {
-		if h.takes(m) {
+		if h.matches(m) {
 			names = append(names, h.name)
 		}
 	}
@@ -83,15 +83,15 @@ func TestHandlersLiveAsLongAsTheirUsers(t *testing.T) {
 	if _, err := killed.register(m); err != nil { // and no lock: its daemon is dead
 		t.Fatal(err)
 	}
-	stale := machine{arch: "stale", qemu: "stale", code: 0xfe02, class: 2, order: binary.LittleEndian}
+	stale := architecture{arch: "stale", qemu: "stale", code: 0xfe02, class: 2, order: binary.LittleEndian}
 	header, mask := stale.header()
-	rule := ":" + killed.prefix + "stale:M::" + escaped(header) + ":" + escaped(mask) + ":/bin/true:F"
+	rule := ":" + killed.prefix + "stale:M::" + escapeBytes(header) + ":" + escapeBytes(mask) + ":/bin/true:F"
 	if err := os.WriteFile(binfmtDir+"/register", []byte(rule), 0); err != nil {
 		t.Fatal(err)
 	}
 
 	first, second := party(t, guard), party(t, guard)
-	if err := errors.Join(first.enter([]machine{m}, note), second.enter([]machine{m}, note)); err != nil {
+	if err := errors.Join(first.registerAbsent([]architecture{m}, note), second.registerAbsent([]architecture{m}, note)); err != nil {
 		t.Fatal(err)
 	}
 	if got := registered(t, first, m); !slices.Equal(got, []string{first.prefix + m.qemu}) {
@@ -103,19 +103,19 @@ func TestHandlersLiveAsLongAsTheirUsers(t *testing.T) {
 	if len(lines) != 1 || lines[0] != "registered QEMU for steps of linux/invented, until the daemon ends" {
 		t.Errorf("it is said once: %q", lines)
 	}
-	first.leave(note)
+	first.release(note)
 	if got := registered(t, second, m); len(got) != 1 {
 		t.Errorf("the handler was taken from a daemon that uses it: %v", got)
 	}
 	wantEmulated(t, m)
-	second.leave(note)
+	second.release(note)
 	if got := registered(t, second, m); got != nil {
 		t.Errorf("the last one left %v", got)
 	}
 }
 
 // wantEmulated runs a file that is nothing but a header of m.
-func wantEmulated(t *testing.T, m machine) {
+func wantEmulated(t *testing.T, m architecture) {
 	t.Helper()
 	header, _ := m.header()
 	program := filepath.Join(t.TempDir(), "program")
@@ -136,7 +136,7 @@ func TestHandlerOfTheSystemIsUsed(t *testing.T) {
 	t.Setenv("PATH", bin)
 	const system = "test-of-the-system"
 	header, mask := m.header()
-	rule := ":" + system + ":M::" + escaped(header) + ":" + escaped(mask) + ":/bin/true:F"
+	rule := ":" + system + ":M::" + escapeBytes(header) + ":" + escapeBytes(mask) + ":/bin/true:F"
 	if err := os.WriteFile(binfmtDir+"/register", []byte(rule), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestHandlerOfTheSystemIsUsed(t *testing.T) {
 	note := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
 
 	b := party(t, filepath.Join(t.TempDir(), "guard"))
-	if err := b.enter([]machine{m}, note); err != nil {
+	if err := b.registerAbsent([]architecture{m}, note); err != nil {
 		t.Fatal(err)
 	}
 	if got := registered(t, b, m); !slices.Equal(got, []string{system}) {
@@ -154,7 +154,7 @@ func TestHandlerOfTheSystemIsUsed(t *testing.T) {
 	if lines != nil {
 		t.Errorf("log: %q", lines)
 	}
-	b.leave(note)
+	b.release(note)
 	if got := registered(t, b, m); !slices.Equal(got, []string{system}) {
 		t.Errorf("the system's handler was removed: %v", got)
 	}
@@ -163,18 +163,18 @@ func TestHandlerOfTheSystemIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	b = party(t, filepath.Join(t.TempDir(), "guard"))
-	if err := b.enter([]machine{m}, note); err != nil {
+	if err := b.registerAbsent([]architecture{m}, note); err != nil {
 		t.Fatal(err)
 	}
 	if got := registered(t, b, m); !slices.Equal(got, []string{b.prefix + m.qemu}) {
 		t.Errorf("handlers beside a disabled one: %v", got)
 	}
-	b.leave(note)
+	b.release(note)
 }
 
 func TestHeaderIsThatOfRealPrograms(t *testing.T) {
 	t.Parallel()
-	for _, m := range machines {
+	for _, m := range architectures {
 		path := filepath.Join("../../.cache/fixtures", "busybox-"+m.arch, "busybox")
 		if m.arch != "amd64" && m.arch != "arm64" {
 			continue

@@ -15,7 +15,8 @@ import (
 	"github.com/tonistiigi/fsutil"
 )
 
-// run executes the shell script in a step of the platform, over busybox with all its applets, and returns what it printed.
+// run executes the shell script in a step of the platform, over busybox with all its applets, and returns what it
+// printed.
 func run(ctx context.Context, t *testing.T, endpoint, platform, script string, opts ...bk.ClientOpt) (string, error) {
 	t.Helper()
 	parsed := platforms.MustParse(platform)

@@ -19,7 +19,7 @@ import (
 // cgroupLimit is what killed processes get to leave a cgroup.
 const cgroupLimit = 5 * time.Second
 
-// cgroupRoots are the roots of the cgroup hierarchies: one with version 2, one for each controller with version 1.
+// cgroupRoots returns the roots of the cgroup hierarchies: one with version 2, one for each controller with version 1.
 func cgroupRoots() ([]string, error) {
 	mounts, err := readMounts()
 	if err != nil {
@@ -34,13 +34,14 @@ func cgroupRoots() ([]string, error) {
 	return roots, nil
 }
 
-// clearCgroups removes the cgroup parent from every hierarchy and kills who is still in there.
+// clearCgroups removes the cgroup parent from every hierarchy and kills the processes that are still in there.
 func clearCgroups(parent string) error {
 	roots, err := cgroupRoots()
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithTimeoutCause(context.Background(), cgroupLimit, fmt.Errorf("its processes did not end within %s", cgroupLimit))
+	ctx, stop := context.WithTimeoutCause(context.Background(), cgroupLimit,
+		fmt.Errorf("its processes did not end within %s", cgroupLimit))
 	defer stop()
 	for _, root := range roots {
 		if err := removeCgroup(ctx, filepath.Join(root, parent)); err != nil {
@@ -73,7 +74,7 @@ func removeCgroup(ctx context.Context, path string) error {
 	return nil
 }
 
-// emptyCgroup kills who is in the cgroup and removes it.
+// emptyCgroup kills the processes in the cgroup and removes it.
 func emptyCgroup(ctx context.Context, folder string) error {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
@@ -96,6 +97,7 @@ func emptyCgroup(ctx context.Context, folder string) error {
 	}
 }
 
+// killMembers kills the processes in the cgroup that this PID namespace sees.
 func killMembers(folder string) error {
 	members, err := os.ReadFile(filepath.Join(folder, "cgroup.procs"))
 	if err != nil {

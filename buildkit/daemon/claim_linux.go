@@ -34,46 +34,46 @@ const claimLimit = 5 * time.Second
 // claim makes the folder private, and marks it if it is empty or was made by a release that put no marker into it.
 // Nothing is touched if it is anything else, belongs to another user, or has a mode that let other users put something
 // into it.
-func (p place) claim(ctx context.Context) error {
-	info, err := p.Stat()
+func (f daemonFolder) claim(ctx context.Context) error {
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	if owner := private.Owner(info); owner != os.Geteuid() {
-		return newError(FolderOwner, p.Path(), "it belongs to user %d, who would control the daemon", owner)
+		return newError(FolderOwner, f.Path(), "it belongs to user %d, who would control the daemon", owner)
 	}
-	marked, err := p.isMarked()
+	marked, err := f.isMarked()
 	if err == nil && !marked {
-		err = p.adopt(ctx)
+		err = f.adopt(ctx)
 	}
 	if err == nil {
-		err = p.checkShared()
+		err = f.checkShared()
 	}
 	if err != nil || info.Mode().Perm() == 0o700 {
 		return err
 	}
-	return p.Restrict()
+	return f.Restrict()
 }
 
-// checkShared returns an error if other users may put something into the folder.
-func (p place) checkShared() error {
-	info, err := p.Stat()
+// checkShared returns an *Error if other users may put something into the folder.
+func (f daemonFolder) checkShared() error {
+	info, err := f.Stat()
 	if err != nil || info.Mode().Perm()&0o022 == 0 {
 		return err
 	}
-	return newError(FolderShared, p.Path(), "its mode %04o lets other users write to it, and what they left would be obeyed",
-		info.Mode().Perm())
+	return newError(FolderShared, f.Path(),
+		"its mode %04o lets other users write to it, and what they left would be obeyed", info.Mode().Perm())
 }
 
-// isMarked tells whether the folder has our marker. The error says that somebody else's file has its name, or that a
-// later release marked the folder.
-func (p place) isMarked() (bool, error) {
-	text, err := p.Read(markerFile, file.LimitText)
+// isMarked reports whether the folder has our marker. It returns an *Error if somebody else's file has its name, or if
+// a later release marked the folder.
+func (f daemonFolder) isMarked() (bool, error) {
+	text, err := f.Read(markerFile, file.LimitText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return false, explainPlanted(p, err)
+		return false, explainPlanted(f, err)
 	}
 	title, _, _ := strings.Cut(string(text), "\n")
 	ours, _, _ := strings.Cut(markerText, "\n")
@@ -81,28 +81,28 @@ func (p place) isMarked() (bool, error) {
 	case title == ours:
 		return true, nil
 	case strings.HasPrefix(title, markerTitle):
-		return false, newError(FolderNewer, p.Path(), "a later release of the provider made it")
+		return false, newError(FolderNewer, f.Path(), "a later release of the provider made it")
 	}
-	return false, p.foreignError(markerFile)
+	return false, f.foreignError(markerFile)
 }
 
-// foreignError returns the error for a folder that is somebody else's, as the entry name shows.
-func (p place) foreignError(name string) error {
-	return newError(FolderForeign, p.Path(),
+// foreignError returns the *Error for a folder that is somebody else's, as the entry name shows.
+func (f daemonFolder) foreignError(name string) error {
+	return newError(FolderForeign, f.Path(),
 		"the provider did not make it, and it is not empty: it has %q. Nothing was changed", name)
 }
 
 // explainPlanted returns an *Error for an entry that another user may have made, and any other error as it is.
-func explainPlanted(p place, cause error) error {
+func explainPlanted(f daemonFolder, cause error) error {
 	if _, ok := errors.AsType[*private.UnsafeError](cause); !ok {
 		return cause
 	}
-	return explain(cause, FolderPlanted, p.Path())
+	return explain(cause, FolderPlanted, f.Path())
 }
 
 // adopt marks a folder that has no marker, if nothing of somebody else's is in it.
-func (p place) adopt(ctx context.Context) error {
-	folder, _, err := p.Handle()
+func (f daemonFolder) adopt(ctx context.Context) error {
+	folder, _, err := f.Handle()
 	if err != nil {
 		return err
 	}
@@ -112,98 +112,100 @@ func (p place) adopt(ctx context.Context) error {
 	if err := waitLock(ctx, folder, unix.LOCK_EX); err != nil {
 		return err
 	}
-	if marked, err := p.isMarked(); marked || err != nil {
+	if marked, err := f.isMarked(); marked || err != nil {
 		return err
 	}
-	entries, err := p.content()
+	entries, err := f.content()
 	if err != nil {
 		return err
 	}
 	if len(entries) > 0 {
-		err = p.adoptEarlier(entries)
+		err = f.adoptEarlier(entries)
 	} else {
-		err = p.adoptEmpty()
+		err = f.adoptEmpty()
 	}
 	if err != nil {
 		return err
 	}
-	return p.Write(markerFile, []byte(markerText))
+	return f.Write(markerFile, []byte(markerText))
 }
 
 // content lists the folder without what is also in an empty one.
-func (p place) content() ([]fs.DirEntry, error) {
-	entries, err := p.Entries()
+func (f daemonFolder) content() ([]fs.DirEntry, error) {
+	entries, err := f.Entries()
 	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
 		return e.Name() == "lost+found" || private.IsTemporary(e.Name())
 	}), err
 }
 
 // adoptEmpty makes an empty folder private. It looks again afterwards, for others may have been able to write.
-func (p place) adoptEmpty() error {
-	if err := p.Restrict(); err != nil {
+func (f daemonFolder) adoptEmpty() error {
+	if err := f.Restrict(); err != nil {
 		return err
 	}
-	entries, err := p.content()
+	entries, err := f.content()
 	if err == nil && len(entries) > 0 {
-		err = p.foreignError(entries[0].Name())
+		err = f.foreignError(entries[0].Name())
 	}
 	return err
 }
 
 // adoptEarlier returns an error unless a release before the marker made the folder, and kept it private.
-func (p place) adoptEarlier(entries []fs.DirEntry) error {
-	if p.isEarlier(entries) || p.hasEarlier(entries) {
-		return p.checkShared()
+func (f daemonFolder) adoptEarlier(entries []fs.DirEntry) error {
+	if f.isEarlier(entries) || f.hasEarlier(entries) {
+		return f.checkShared()
 	}
 	for _, e := range entries {
 		if !isOurs(e.Name()) {
-			return p.foreignError(e.Name())
+			return f.foreignError(e.Name())
 		}
 	}
-	return p.foreignError(entries[0].Name())
+	return f.foreignError(entries[0].Name())
 }
 
-// earlierNames are those that releases before the marker gave to what they put into the folder.
+// earlierNames matches the names of what releases before the marker put into the folder.
 var earlierNames = regexp.MustCompile(`^(clients\.lock|start\.lock|alive\.lock|pids|buildkitd\.sock|otel\.sock|` +
 	`buildkitd\.toml|registries\.toml|ca-[0-9]+\.pem|buildkitd\.log|keeper\.log|root|tmp|trust-[0-9a-f]{8})$`)
 
+// isOurs reports whether a release before the marker made entries of this name.
 func isOurs(name string) bool { return earlierNames.MatchString(name) }
 
-// isEarlier tells whether a release before the marker had a daemon in the folder: its three locks, which are empty, and
-// a configuration that begins as ours do. Where no daemon came up, nothing may be there that was not made by us.
-func (p place) isEarlier(entries []fs.DirEntry) bool {
+// isEarlier reports whether a release before the marker had a daemon in the folder: its three locks, which are empty,
+// and a configuration that begins as ours do. Where no daemon came up, nothing may be there that was not made by us.
+func (f daemonFolder) isEarlier(entries []fs.DirEntry) bool {
 	for _, name := range []string{clientsLock, startLock, aliveLock} {
-		if text, err := p.Read(name, 0); err != nil || len(text) > 0 {
+		if text, err := f.Read(name, 0); err != nil || len(text) > 0 {
 			return false
 		}
 	}
-	config, err := p.Read(configFile, file.LimitText)
+	config, err := f.Read(configFile, file.LimitText)
 	if errors.Is(err, fs.ErrNotExist) {
-		return onlyOurs(entries)
+		return areOurs(entries)
 	}
 	return err == nil && bytes.HasPrefix(config, []byte(configTitle))
 }
 
-// hasEarlier tells whether a release before the marker had daemons below the folder and none in it: those that trust
+// hasEarlier reports whether a release before the marker had daemons below the folder and none in it: those that trust
 // other registries.
-func (p place) hasEarlier(entries []fs.DirEntry) bool {
-	if !onlyOurs(entries) {
+func (f daemonFolder) hasEarlier(entries []fs.DirEntry) bool {
+	if !areOurs(entries) {
 		return false
 	}
 	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
 		if !strings.HasPrefix(e.Name(), "trust-") {
 			return false
 		}
-		sub, err := p.Sub(e.Name())
+		sub, err := f.Sub(e.Name())
 		if err != nil {
 			return false
 		}
 		defer func() { _ = sub.Close() }()
 		below, err := sub.Entries()
-		return err == nil && place{sub}.isEarlier(below)
+		return err == nil && daemonFolder{sub}.isEarlier(below)
 	})
 }
 
-func onlyOurs(entries []fs.DirEntry) bool {
+// areOurs reports whether a release before the marker may have made all the entries.
+func areOurs(entries []fs.DirEntry) bool {
 	return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !isOurs(e.Name()) })
 }

@@ -13,30 +13,31 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// clear removes what a daemon that was killed has left, and what one that ended has no use for: processes and cgroups of its
-// steps, mounts, sockets, temporary files, the executor's folders. The caller holds the alive lock.
-func (p place) clear() error {
-	parent, err := p.cgroupParent()
+// clearFolder removes what a daemon that was killed has left, and what one that ended has no use for: processes and
+// cgroups of its steps, mounts, sockets, temporary files, the executor's folders. The caller holds the alive lock.
+func clearFolder(f daemonFolder) error {
+	parent, err := f.cgroupParent()
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(clearCgroups(parent), p.unmount()); err != nil {
+	if err := errors.Join(clearCgroups(parent), unmountBelow(f)); err != nil {
 		return err // removing files below a mount would remove what is mounted there
 	}
 	return errors.Join(
-		p.Remove(socketFile), p.Remove(traceFile), p.Remove(relaySocket),
-		p.clearTemp(),
-		p.clearExecutor(),
+		f.Remove(socketFile), f.Remove(traceFile), f.Remove(relaySocket),
+		clearTemp(f),
+		clearExecutor(f),
 	)
 }
 
-func (p place) clearTemp() error {
-	return errors.Join(p.RemoveAll(tempFolder), p.Mkdir(tempFolder))
+// clearTemp makes the folder for temporary files an empty one.
+func clearTemp(f daemonFolder) error {
+	return errors.Join(f.RemoveAll(tempFolder), f.Mkdir(tempFolder))
 }
 
 // clearExecutor removes the bundles of steps that never ended. The daemon itself never looks at them again.
-func (p place) clearExecutor() error {
-	root, err := p.Sub(rootFolder)
+func clearExecutor(f daemonFolder) error {
+	root, err := f.Sub(rootFolder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -89,15 +90,15 @@ func clearWorker(root *private.Folder, name string) error {
 	return nil
 }
 
-// unmount drops the mounts below the place that this mount namespace sees, the latest first. A daemon's own are in its
-// namespace, which has ended.
-func (p place) unmount() error {
+// unmountBelow drops the mounts below the folder that this mount namespace sees, the latest first. A daemon's own are
+// in its namespace, which has ended.
+func unmountBelow(f daemonFolder) error {
 	mounts, err := readMounts()
 	if err != nil {
 		return err
 	}
 	for _, m := range slices.Backward(mounts) {
-		if !strings.HasPrefix(m.target, p.Path()+"/") {
+		if !strings.HasPrefix(m.target, f.Path()+"/") {
 			continue
 		}
 		if err := unix.Unmount(m.target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {

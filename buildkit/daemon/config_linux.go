@@ -3,12 +3,9 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/sys/unix"
 )
 
 // configTitle is the first line of buildkitd.toml, also of releases that put no marker into the folder.
@@ -76,46 +73,39 @@ maxUsedSpace = %[7]s
 minFreeSpace = "20%%"
 `
 
-// writeConfig writes what the daemon is told, and what it consists of.
-func (k keeper) writeConfig() error {
-	text, err := k.configuration()
+// writeConfig writes the configuration of the daemon, and the digests of what it consists of.
+func (s setup) writeConfig() error {
+	text, err := s.configuration()
 	if err != nil {
 		return err
 	}
-	return errors.Join(k.Write(configFile, []byte(text)), k.writeDigests())
+	return errors.Join(s.Write(configFile, []byte(text)), writeDigests(s))
 }
 
-// configuration returns the text of buildkitd.toml. It is the same each time for the same programs and settings, so
-// that a client knows a daemon by it.
-func (k keeper) configuration() (string, error) {
-	identity, err := k.identity()
+// configuration returns the text of buildkitd.toml. The text is the same each time for the same programs and settings:
+// a client knows a daemon by it.
+func (s setup) configuration() (string, error) {
+	programs, err := identity(s)
 	if err != nil {
 		return "", err
 	}
-	parent, err := k.cgroupParent()
+	parent, err := s.cgroupParent()
 	if err != nil {
 		return "", err
 	}
-	size, err := k.diskSize()
+	size, err := diskSize(s.daemonFolder)
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf(configText, quote(inDaemon(rootFolder)), quote("unix://"+inDaemon(socketFile)), quote(inDaemon(traceFile)),
-		quote(k.runcPath()), quote(parent), share(size, 10, 10e9), share(size, 80, 100e9),
+	text := fmt.Sprintf(configText,
+		quote(inDaemon(rootFolder)), quote("unix://"+inDaemon(socketFile)), quote(inDaemon(traceFile)),
+		quote(s.runcPath()), quote(parent), diskShare(size, 10, 10e9), diskShare(size, 80, 100e9),
 		quote(inDaemon(networkConfig)), quote(inDaemon(pluginFolder)))
-	registries, err := k.registriesConfig()
-	return configTitle + "\n" + identity + text + registries, err
+	registries, err := registriesConfig(s.daemonFolder)
+	return configTitle + "\n" + programs + text + registries, err
 }
 
-// runcPath returns the path of runc in the configuration, which is UTF-8: that of a link where its own is not.
-func (k keeper) runcPath() string {
-	if utf8.ValidString(k.runc) {
-		return k.runc
-	}
-	return inDaemon(filepath.Join(pluginFolder, "runc"))
-}
-
-// quote returns a basic string of TOML. The text is UTF-8.
+// quote returns a text, which is UTF-8, as a basic string of TOML.
 func quote(text string) string {
 	quoted := []byte{'"'}
 	for _, r := range text {
@@ -131,22 +121,8 @@ func quote(text string) string {
 	return string(append(quoted, '"'))
 }
 
-// diskSize returns the size in bytes of the file system that the folder is on.
-func (p place) diskSize() (int64, error) {
-	folder, path, err := p.Handle()
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = folder.Close() }()
-	var disk unix.Statfs_t
-	if err := unix.Statfs(path, &disk); err != nil {
-		return 0, fmt.Errorf("%s: %w", p.Path(), err)
-	}
-	return int64(disk.Blocks) * disk.Bsize, nil
-}
-
-// share is the smaller of a percentage of a disk and a number of bytes, as buildkitd.toml has it.
-func share(disk, percentage, limit int64) string {
+// diskShare returns the smaller of a percentage of a disk and a number of bytes, as buildkitd.toml has it.
+func diskShare(disk, percentage, limit int64) string {
 	if disk/100*percentage > limit {
 		return quote(strconv.FormatInt(limit, 10))
 	}

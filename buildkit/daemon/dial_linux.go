@@ -9,17 +9,17 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/moby/buildkit/client"
+	bk "github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
 )
 
-// dial connects to the daemon of this place, and to nobody else who listens on its socket.
-func (p place) dial(ctx context.Context) (net.Conn, error) {
-	conn, peer, err := p.Dial(ctx, socketFile)
+// dial connects to the daemon of the folder, and to nobody else who listens on its socket.
+func dial(ctx context.Context, f daemonFolder) (net.Conn, error) {
+	conn, peer, err := f.Dial(ctx, socketFile)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkPeer(peer); err != nil {
+	if err := checkPeer(f, peer); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
@@ -27,27 +27,27 @@ func (p place) dial(ctx context.Context) (net.Conn, error) {
 
 // checkPeer returns an error unless the process belongs to root or this user and has the alive lock, which only our
 // keeper passes on. Of a process in another PID namespace only the user is checked.
-func (p place) checkPeer(peer *unix.Ucred) error {
-	socket := p.path(socketFile)
+func checkPeer(f daemonFolder, peer *unix.Ucred) error {
+	socket := f.path(socketFile)
 	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
 		return fmt.Errorf("%s: user %d listens there, not root or user %d", socket, peer.Uid, os.Geteuid())
 	}
 	if peer.Pid == 0 {
 		return nil
 	}
-	alive, err := p.Lstat(aliveLock)
+	alive, err := f.Lstat(aliveLock)
 	if err != nil {
 		return err
 	}
-	if !holds(int(peer.Pid), alive) {
+	if !hasOpen(int(peer.Pid), alive) {
 		return fmt.Errorf("%s: process %d listens there, which is not the daemon that a keeper started",
 			socket, peer.Pid)
 	}
 	return nil
 }
 
-// holds tells whether a process has the file open.
-func holds(pid int, file os.FileInfo) bool {
+// hasOpen reports whether a process has the file open.
+func hasOpen(pid int, file os.FileInfo) bool {
 	open := filepath.Join("/proc", strconv.Itoa(pid), "fd")
 	matches := func(fd string) bool {
 		info, err := os.Stat(filepath.Join(open, fd))
@@ -68,19 +68,19 @@ func holds(pid int, file os.FileInfo) bool {
 	return false
 }
 
-// anyAddress stands for the address of a daemon where the dialer knows it: a client understands it as a URL, and a path may
-// be none.
+// anyAddress stands for the address of a daemon where the dialer knows it: a client parses it as a URL, and not every
+// path is one.
 const anyAddress = "unix:///" + socketFile
 
-// answers tells whether the daemon of this place answers right now.
-func (p place) answers(ctx context.Context) bool {
-	if !p.hasSocket() {
+// isReady reports whether the daemon of the folder answers right now.
+func isReady(ctx context.Context, f daemonFolder) bool {
+	if !hasSocket(f) {
 		return false
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, answerLimit, errors.New("no answer"))
 	defer stop()
-	dial := func(ctx context.Context, _ string) (net.Conn, error) { return p.dial(ctx) }
-	c, err := client.New(ctx, anyAddress, client.WithContextDialer(dial))
+	dialer := func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, f) }
+	c, err := bk.New(ctx, anyAddress, bk.WithContextDialer(dialer))
 	if err != nil {
 		return false
 	}
@@ -89,7 +89,7 @@ func (p place) answers(ctx context.Context) bool {
 	return err == nil
 }
 
-func (p place) hasSocket() bool {
-	_, err := p.Lstat(socketFile)
+func hasSocket(f daemonFolder) bool {
+	_, err := f.Lstat(socketFile)
 	return err == nil
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -10,8 +11,8 @@ import (
 // startSpace is what a daemon writes before it answers, in bytes, and more.
 const startSpace = 1 << 20
 
-// diskOf returns the disk of a folder, which need not be there.
-func diskOf(dir string) Disk {
+// folderDisk returns the disk of a folder, which need not exist.
+func folderDisk(dir string) Disk {
 	disk := Disk{Path: dir}
 	for {
 		var stat unix.Statfs_t
@@ -31,16 +32,31 @@ func diskOf(dir string) Disk {
 	}
 }
 
-// explainDisk returns err, or a *FullDiskError of it when no space is left for the folder dir: a daemon that cannot write
-// a log cannot say so.
-func explainDisk(dir string, err error) error {
+// withDisk returns err, or a *FullDiskError of it when no space is left for the folder dir.
+//
+// A daemon that cannot write a log cannot say so itself.
+func withDisk(dir string, err error) error {
 	if err == nil {
 		return nil
 	}
-	disk := diskOf(dir)
+	disk := folderDisk(dir)
 	full := errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 	if full || disk.Known && disk.Free < startSpace {
 		return &FullDiskError{Disk: disk, Cause: err}
 	}
 	return err
+}
+
+// diskSize returns the size in bytes of the file system that the folder is on.
+func diskSize(f daemonFolder) (int64, error) {
+	folder, path, err := f.Handle()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = folder.Close() }()
+	var disk unix.Statfs_t
+	if err := unix.Statfs(path, &disk); err != nil {
+		return 0, fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	return int64(disk.Blocks) * disk.Bsize, nil
 }

@@ -18,8 +18,8 @@ type handler struct {
 	magic, mask []byte // mask is empty: every bit matters
 }
 
-// takes tells whether the kernel gives executables of m to the handler.
-func (h handler) takes(m machine) bool {
+// matches reports whether the kernel gives executables of m to the handler.
+func (h handler) matches(m architecture) bool {
 	header, _ := m.header()
 	if !h.enabled || h.offset != "0" || len(h.magic) == 0 || len(h.magic) > len(header) {
 		return false
@@ -36,7 +36,7 @@ func (h handler) takes(m machine) bool {
 	return true
 }
 
-// handlers are the entries of the table.
+// handlers returns the entries of the table.
 func (b binfmt) handlers() ([]handler, error) {
 	entries, err := os.ReadDir(b.dir)
 	if err != nil {

@@ -20,18 +20,12 @@ import (
 // identityFormat is raised when a keeper does something else with the same programs and the same configuration.
 const identityFormat = 1
 
-// programs are what a daemon consists of beside this program, which starts it. Two daemons of other programs are not
-// the same.
-func (k keeper) programs() []string {
-	return []string{k.buildkitd, k.runc, k.network}
-}
-
-// identity returns the comments in a daemon's configuration that say what it consists of, so that two daemons are the
-// same if and only if their configurations are.
-func (k keeper) identity() (string, error) {
-	known := k.readDigests()
+// identity returns the comments in a daemon's configuration that say what it consists of. With them, two daemons are
+// the same if and only if their configurations are.
+func identity(s setup) (string, error) {
+	known := readDigests(s.daemonFolder)
 	text := fmt.Sprintf("# format %d\n", identityFormat)
-	for _, path := range k.programs() {
+	for _, path := range s.programs() {
 		d, err := known.find(path)
 		if err != nil {
 			return "", err
@@ -41,7 +35,7 @@ func (k keeper) identity() (string, error) {
 	return text, nil
 }
 
-// answer is what a client hears from the socket of a place.
+// answer is what a client hears from the socket of a folder.
 type answer int
 
 const (
@@ -50,24 +44,27 @@ const (
 	another         // it is of another version or configuration
 )
 
-// ask asks the daemon whether it is the one that this client would start. The configuration is written anew for each
-// daemon, also by releases that know of no identity, and is not before that daemon answers.
-func (k keeper) ask(ctx context.Context) (answer, error) {
-	if !k.answers(ctx) {
+// ask asks the daemon whether it is the one that this client would start.
+//
+// The configuration is written anew for each daemon, also by releases that know of no identity, and is not before that
+// daemon answers.
+func ask(ctx context.Context, s setup) (answer, error) {
+	if !isReady(ctx, s.daemonFolder) {
 		return noAnswer, nil
 	}
-	want, err := k.configuration()
+	want, err := s.configuration()
 	if err != nil {
 		return noAnswer, err
 	}
-	have, err := k.Read(configFile, file.LimitText)
+	have, err := s.Read(configFile, file.LimitText)
 	if err == nil && string(have) == want {
 		return same, nil
 	}
 	return another, nil
 }
 
-// digests are those of programs, by path. A program of 60 MB takes a tenth of a second, which no build should.
+// digests are those of programs, by path. To digest a program of 60 MB takes a tenth of a second, too long for each
+// build.
 type digests map[string]digest
 
 type digest struct {
@@ -80,8 +77,8 @@ type digest struct {
 }
 
 // readDigests returns what an earlier keeper noted. What is missing or damaged is computed again.
-func (p place) readDigests() digests {
-	text, err := p.Read(digestFile, file.LimitText)
+func readDigests(f daemonFolder) digests {
+	text, err := f.Read(digestFile, file.LimitText)
 	known := digests{}
 	if err == nil && json.Unmarshal(text, &known) != nil {
 		return digests{}
@@ -90,9 +87,9 @@ func (p place) readDigests() digests {
 }
 
 // writeDigests notes the digests of the programs.
-func (k keeper) writeDigests() error {
-	old, now := k.readDigests(), digests{}
-	for _, path := range k.programs() {
+func writeDigests(s setup) error {
+	old, now := readDigests(s.daemonFolder), digests{}
+	for _, path := range s.programs() {
 		d, err := old.find(path)
 		if err != nil {
 			return err
@@ -109,10 +106,11 @@ func (k keeper) writeDigests() error {
 	if err != nil {
 		return err
 	}
-	return k.Write(digestFile, text)
+	return s.Write(digestFile, text)
 }
 
-// find returns the digest of the file at path, which it reads unless it is known and has not changed.
+// find returns the digest of the file at path. It reads the file unless its digest is known and the file has not
+// changed.
 func (d digests) find(path string) (digest, error) {
 	f, err := os.Open(path)
 	if err != nil {

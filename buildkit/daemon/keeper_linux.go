@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/network"
 )
 
 const (
@@ -26,8 +23,8 @@ const (
 	gateFD  = 4 // in the init: one byte says that the keeper lives
 )
 
-// RunKeeper is the body of the keeper process and of the namespace's init; main calls it first thing with the arguments after
-// the program's name, and exits with exitCode when they were handled.
+// RunKeeper runs the keeper process or the init of the daemon's namespaces, if args ask for one. main calls it before
+// anything else with the arguments after the program's name. If handled is true, main exits with exitCode.
 func RunKeeper(args []string) (handled bool, exitCode int) {
 	if len(args) == 0 || args[0] != keeperName && args[0] != initName {
 		return false, 0
@@ -41,68 +38,32 @@ func RunKeeper(args []string) (handled bool, exitCode int) {
 }
 
 func runRole(args []string) error {
-	k, err := parseKeeper(args)
+	s, err := parseSetup(args)
 	if err != nil {
 		return err
 	}
 	if args[0] == initName {
-		return k.becomeDaemon()
+		return becomeDaemon(s)
 	}
-	// The daemon's Pdeathsig comes when the thread that started it ends, and a thread of Go's may.
+	// The thread that started a process with a parent-death signal has to live as long.
 	runtime.LockOSThread()
-	return k.keep()
+	return keeper{s}.keep()
 }
 
-// keeper is what the keeper and the init know, and a client that starts one or looks for its daemon.
-type keeper struct {
-	place
-	idle      time.Duration
-	buildkitd string
-	runc      string
-	network   string // the program that is the CNI plugin and the relay
-}
+// keeper is the process that starts and ends the daemon of a folder.
+type keeper struct{ setup }
 
-// newKeeper returns the keeper that a client would start.
-func newKeeper(p place, idle time.Duration) (keeper, error) {
-	buildkitd, err := findBinary("buildkitd")
-	if err != nil {
-		return keeper{}, err
-	}
-	runc, err := findBinary("runc")
-	if err != nil {
-		return keeper{}, err
-	}
-	steps, err := findBinary(network.Program)
-	return keeper{place: p, idle: idle, buildkitd: buildkitd, runc: runc, network: steps}, err
-}
-
-// arguments are those of its processes.
-func (k keeper) arguments(role string) []string {
-	return []string{role, k.Path(), k.idle.String(), k.buildkitd, k.runc, k.network}
-}
-
-func parseKeeper(args []string) (keeper, error) {
-	if len(args) != 6 {
-		return keeper{}, errors.New("this is a part of the plugin, which starts it itself")
-	}
-	idle, err := time.ParseDuration(args[2])
-	if err != nil {
-		return keeper{}, err
-	}
-	p, err := openPlace(context.Background(), args[1])
-	return keeper{place: p, idle: idle, buildkitd: args[3], runc: args[4], network: args[5]}, err
-}
-
-// note writes a line that the client that started this keeper passes to Options.Log.
+// note writes a line that the client that started this keeper passes to Options.Note.
 func note(format string, values ...any) {
 	_, _ = fmt.Fprintln(os.Stderr, strings.ReplaceAll(fmt.Sprintf(format, values...), "\n", "; "))
 }
 
-// keep runs a daemon until it ends, until nobody has held a lease for the idle time, or until a signal. It leaves nothing.
+// keep runs a daemon until it ends, until nobody has held a lease for the idle time, or until a signal. It leaves
+// nothing behind.
 func (k keeper) keep() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	alive, err := k.inheritedLock()
+	alive, err := k.receiveLock()
 	if err != nil {
 		return err
 	}
@@ -110,31 +71,31 @@ func (k keeper) keep() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("a mount namespace of its own: %w", err)
 	}
-	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), k.clear()); err != nil {
+	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), clearFolder(k.daemonFolder)); err != nil {
 		return err
 	}
 	foreign := emulate(note)
-	defer foreign.leave(note)
+	defer foreign.release(note)
 	if err := k.writeConfig(); err != nil {
 		return err
 	}
-	steps, err := k.startNetwork()
+	steps, err := stepNetwork(k).start()
 	if err != nil {
-		return errors.Join(fmt.Errorf("the network of steps: %w", err), k.clear())
+		return errors.Join(fmt.Errorf("the network of steps: %w", err), clearFolder(k.daemonFolder))
 	}
 	err = k.runDaemon(alive, signals, steps)
 	steps.stop()
-	return errors.Join(err, k.clear())
+	return errors.Join(err, clearFolder(k.daemonFolder))
 }
 
-// inheritedLock is the alive lock that the client took and passed on.
-func (k keeper) inheritedLock() (*os.File, error) {
+// receiveLock returns the alive lock that the client took and passed on.
+func (k keeper) receiveLock() (*os.File, error) {
 	unix.CloseOnExec(aliveFD)
 	alive := os.NewFile(aliveFD, k.path(aliveLock))
 	passed, err := alive.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; this is a part of the plugin, which starts it itself",
-			aliveFD, k.path(aliveLock), err)
+		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; this is a part of the plugin, which starts "+
+			"it itself", aliveFD, k.path(aliveLock), err)
 	}
 	named, err := k.Lstat(aliveLock)
 	if err != nil || !os.SameFile(passed, named) {

@@ -30,11 +30,12 @@ const clientRole = "daemon-test-client"
 // uidVariable is the user that a client process becomes first.
 const uidVariable = "DAEMON_TEST_UID"
 
-// deviceVariable makes a client process one of a machine without a TUN device: "absent", or the path of a cgroup that forbids it.
+// deviceVariable makes a client process one of a machine without a TUN device: "absent", or the path of a cgroup that
+// forbids it.
 const deviceVariable = "DAEMON_TEST_DEVICE"
 
-// hideDevice puts an empty folder where the machine has its TUN device, for a process in a mount namespace of its own, or
-// moves the process into the cgroup.
+// hideDevice puts an empty folder where the machine has its TUN device, for a process in a mount namespace of its own,
+// or moves the process into the cgroup.
 func hideDevice(how string) error {
 	if how == "absent" {
 		return errors.Join(
@@ -95,7 +96,7 @@ func client(dir, idle string) int {
 		defer lease.Release()
 	}
 	fmt.Fprintln(os.Stdout, leases[0].Endpoint())
-	fmt.Fprintln(os.Stdout, leases[0].Offline())
+	fmt.Fprintln(os.Stdout, leases[0].OfflineReason())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }
@@ -143,7 +144,7 @@ func endsWith(t testing.TB, dir string) {
 func acquire(t testing.TB, o daemon.Options) (*daemon.Lease, []string) {
 	t.Helper()
 	var lines []string
-	o.Log = func(line string) { lines = append(lines, line) }
+	o.Note = func(line string) { lines = append(lines, line) }
 	lease, err := daemon.Acquire(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

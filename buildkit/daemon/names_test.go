@@ -17,12 +17,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// oddName has every character that a URL, a mount option, TOML, a list of folders or a shell understands in its own way, and
-// bytes that are no text.
+// oddName has every character that a URL, a mount option, TOML, a list of folders or a shell understands in its own
+// way, and bytes that are no text.
 const oddName = "a%2Fb%zz#c?d:e,f=g\\040h\"i'j k\tl\nm@n[o]{p}$q`r*é☃\u200b\x7f\xff"
 
-// The folder may have any name, however long, and so may the folder of the programs. They are known to the daemon by names of
-// its own, and steps have a network.
+// The folder may have any name, however long, and so may the folder of the programs. They are known to the daemon by
+// names of its own, and steps have a network.
 func TestAnyFolderName(t *testing.T) {
 	needsRoot(t)
 	bin := filepath.Join(t.TempDir(), oddName)
@@ -39,8 +39,8 @@ func TestAnyFolderName(t *testing.T) {
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	dial := bk.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lease.Dial(ctx) })
 	output, err := run(t.Context(), t, "unix:///any", platforms.DefaultString(), "ip addr show eth0 && echo done", dial)
-	if err != nil || !strings.HasSuffix(output, "done\n") || lease.Offline() != "" {
-		t.Errorf("%v, offline %q\n%s", err, lease.Offline(), output)
+	if err != nil || !strings.HasSuffix(output, "done\n") || lease.OfflineReason() != "" {
+		t.Errorf("%v, offline %q\n%s", err, lease.OfflineReason(), output)
 	}
 	again, lines := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	if again.Endpoint() != lease.Endpoint() || len(lines) > 0 {

@@ -31,77 +31,80 @@ func (r *relay) stop() {
 	}
 }
 
-// startNetwork makes what a daemon needs to give its steps networks. Without a usable TUN device it writes the reason
-// for clients into the offline file; steps then have their own loopback only.
-func (k keeper) startNetwork() (*relay, error) {
-	if err := k.linkPlugin(); err != nil {
+// stepNetwork gives the steps of a daemon their networks.
+type stepNetwork struct{ setup }
+
+// start makes what the daemon needs and starts the relay. Without a usable TUN device it writes the reason for clients
+// into the offline file; steps then have their own loopback only.
+func (n stepNetwork) start() (*relay, error) {
+	if err := n.linkPlugin(); err != nil {
 		return nil, err
 	}
-	device, err := k.findDevice()
+	device, err := n.findDevice()
 	if err != nil {
 		note("steps have no network: %v", err)
 		return &relay{}, errors.Join(
-			k.writeNetworkConfig(network.NewConfig("", "", nil)),
-			k.Write(offlineFile, []byte(err.Error())),
+			n.writeConfig(network.NewConfig("", "", nil)),
+			n.Write(offlineFile, []byte(err.Error())),
 		)
 	}
 	subnets, err := network.ChooseSubnets()
 	if err == nil {
 		err = errors.Join(
-			k.Remove(offlineFile),
-			k.writeNetworkConfig(network.NewConfig(device, inDaemon(relaySocket), subnets)),
+			n.Remove(offlineFile),
+			n.writeConfig(network.NewConfig(device, inDaemon(relaySocket), subnets)),
 		)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return k.startRelay(subnets)
+	return n.startRelay(subnets)
 }
 
 // linkPlugin makes the folder in which BuildKit finds the plugin, under both of its names.
-func (k keeper) linkPlugin() error {
-	if err := errors.Join(k.RemoveAll(pluginFolder), k.Mkdir(pluginFolder)); err != nil {
+func (n stepNetwork) linkPlugin() error {
+	if err := errors.Join(n.RemoveAll(pluginFolder), n.Mkdir(pluginFolder)); err != nil {
 		return err
 	}
-	folder, err := k.Sub(pluginFolder)
+	folder, err := n.Sub(pluginFolder)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = folder.Close() }()
 	return errors.Join(
-		folder.Symlink(k.network, network.Program), folder.Symlink(k.network, "loopback"),
-		folder.Symlink(k.runc, "runc"), // see runcPath
+		folder.Symlink(n.network, network.Program), folder.Symlink(n.network, "loopback"),
+		folder.Symlink(n.runc, "runc"), // see runcPath
 	)
 }
 
-func (k keeper) writeNetworkConfig(config network.Config) error {
+func (n stepNetwork) writeConfig(config network.Config) error {
 	text, err := config.Text()
 	if err != nil {
 		return err
 	}
-	return k.Write(networkConfig, text)
+	return n.Write(networkConfig, text)
 }
 
-// findDevice returns the path, for the daemon, of a TUN device that works: the machine's, or one in a file system that only the keeper
-// and the daemon see, for a container that has none but may use it.
-func (k keeper) findDevice() (string, error) {
+// findDevice returns the path, for the daemon, of a TUN device that works: the machine's, or one in a file system that
+// only the keeper and the daemon see. A container may have no device, and yet may use one.
+func (n stepNetwork) findDevice() (string, error) {
 	failed := network.TryDevice(network.DefaultDevice)
 	if failed == nil {
 		return network.DefaultDevice, nil
 	}
 	device := filepath.Join(deviceFolder, "tun")
-	if k.makeDevice("tun") != nil || network.TryDevice(k.path(device)) != nil {
+	if n.makeDevice("tun") != nil || network.TryDevice(n.path(device)) != nil {
 		return "", failed
 	}
 	return inDaemon(device), nil
 }
 
 // makeDevice makes the TUN device name in the device folder.
-func (k keeper) makeDevice(name string) error {
-	if err := k.Mkdir(deviceFolder); err != nil && !errors.Is(err, os.ErrExist) {
+func (n stepNetwork) makeDevice(name string) error {
+	if err := n.Mkdir(deviceFolder); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	folder, err := k.Sub(deviceFolder)
+	folder, err := n.Sub(deviceFolder)
 	if err != nil {
 		return err
 	}
@@ -116,12 +119,12 @@ func (k keeper) makeDevice(name string) error {
 		return err
 	}
 	const major, minor = 10, 200
-	return unix.Mknod(filepath.Join(k.path(deviceFolder), name), unix.S_IFCHR|0o600, int(unix.Mkdev(major, minor)))
+	return unix.Mknod(filepath.Join(n.path(deviceFolder), name), unix.S_IFCHR|0o600, int(unix.Mkdev(major, minor)))
 }
 
 // listen opens the relay's socket, by a path of which the length does not matter.
-func (k keeper) listen() (*net.UnixListener, error) {
-	folder, path, err := k.Handle()
+func (n stepNetwork) listen() (*net.UnixListener, error) {
+	folder, path, err := n.Handle()
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +132,10 @@ func (k keeper) listen() (*net.UnixListener, error) {
 	return network.Listen(filepath.Join(path, relaySocket))
 }
 
-// startRelay starts the process with the socket that it serves. It has nothing of the client's environment, and gives
-// up its privileges itself. It ends when the pipe to it closes, so it does not outlive the keeper.
-func (k keeper) startRelay(subnets []netip.Prefix) (*relay, error) {
-	listener, err := k.listen()
+// startRelay starts the process with the socket that it serves. The process has nothing of the client's environment,
+// and gives up its privileges itself. It ends when the pipe to it closes, so it does not outlive the keeper.
+func (n stepNetwork) startRelay(subnets []netip.Prefix) (*relay, error) {
+	listener, err := n.listen()
 	if err != nil {
 		return nil, err
 	}
@@ -143,17 +146,17 @@ func (k keeper) startRelay(subnets []netip.Prefix) (*relay, error) {
 		return nil, err
 	}
 	defer func() { _ = socket.Close() }()
-	log, err := k.Create(relayLog)
+	log, err := n.Create(relayLog)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
 	ctx, end := context.WithCancelCause(context.Background())
-	arguments := []string{network.RelayRole, k.Path()}
+	arguments := []string{network.RelayRole, n.Path()}
 	for _, subnet := range subnets {
 		arguments = append(arguments, subnet.String())
 	}
-	r := &relay{cmd: exec.CommandContext(ctx, k.network, arguments...), ended: make(chan struct{}), end: end}
+	r := &relay{cmd: exec.CommandContext(ctx, n.network, arguments...), ended: make(chan struct{}), end: end}
 	r.cmd.Dir, r.cmd.Env = "/", []string{}
 	r.cmd.Stdout, r.cmd.Stderr, r.cmd.ExtraFiles = log, log, []*os.File{socket}
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC}

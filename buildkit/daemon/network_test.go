@@ -88,13 +88,13 @@ func TestRelayThatIsKilled(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("the step waits for a network that is gone")
 	}
-	if err := lease.Ended(); err == nil || !strings.Contains(err.Error(), "the network relay of steps ended by itself (signal: killed)") {
+	if err := lease.EndReason(); err == nil || !strings.Contains(err.Error(), "the network relay of steps ended by itself (signal: killed)") {
 		t.Errorf("the reason for clients: %v", err)
 	}
 	wantGone(t, dir)
 	next, _ := acquire(t, daemon.Options{Dir: dir})
 	mustRun(t, next.Endpoint(), "true")
-	if err := next.Ended(); err != nil {
+	if err := next.EndReason(); err != nil {
 		t.Errorf("the next daemon, which runs: %v", err)
 	}
 }
@@ -111,7 +111,8 @@ func TestMachineWithoutADevice(t *testing.T) {
 	}
 }
 
-// Where it may not have one, steps have no network, and clients are told why. The program may still choose the machine's.
+// Where it may not have one, steps have no network, and clients are told why. The program may still choose the
+// machine's.
 func TestMachineThatForbidsDevices(t *testing.T) {
 	t.Parallel()
 	dir, group := folder(t), forbidding(t)
@@ -129,7 +130,8 @@ func TestMachineThatForbidsDevices(t *testing.T) {
 	}
 }
 
-// A step that opens connections without end and reads nothing gets so many, in bounded memory, and the next one gets its own.
+// A step that opens connections without end and reads nothing gets so many, in bounded memory, and the next one gets
+// its own.
 func TestStepThatFloodsTheRelay(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", ":0")
@@ -185,7 +187,8 @@ func TestStepThatFloodsTheRelay(t *testing.T) {
 	}
 }
 
-// forbidding is a cgroup whose processes may not use TUN devices, as a container's. It is gone when the test's daemon is.
+// forbidding is a cgroup whose processes may not use TUN devices, as a container's. It is gone when the test's daemon
+// is.
 func forbidding(t *testing.T) string {
 	t.Helper()
 	const root = "/sys/fs/cgroup/devices"

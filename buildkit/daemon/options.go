@@ -19,26 +19,27 @@ const (
 
 // Options says where the daemon lives. The zero value is what a user gets.
 type Options struct {
-	// Dir is the daemon's folder, of mode 0700: state, socket, logs, locks. One folder is one daemon. The default is the
-	// environment variable PULUMI_BUILDKIT_DAEMON_DIR, else <user cache folder>/pulumi-buildkit/buildkitd.
+	// Dir is the daemon's folder, of mode 0700: state, socket, logs, locks. One folder is one daemon. The default is
+	// the environment variable PULUMI_BUILDKIT_DAEMON_DIR, else <user cache folder>/pulumi-buildkit/buildkitd.
 	Dir string
-	// Idle is how long the daemon outlives its last lease. The client that starts it decides. The default is the environment
-	// variable PULUMI_BUILDKIT_DAEMON_IDLE (a Go duration), else 60 s.
+	// Idle is how long the daemon outlives its last lease. The client that starts it decides. The default is the
+	// environment variable PULUMI_BUILDKIT_DAEMON_IDLE (a Go duration), else 60 s.
 	Idle time.Duration
 	// Limit bounds Acquire. The default is 30 s.
 	Limit time.Duration
-	// Registries, by host, are those that the daemon reaches in another way than by https and the machine's own authorities. With them the
-	// daemon is another one than without, in a folder below Dir.
+	// Registries, by host, are those that the daemon reaches in another way than by https and the machine's own
+	// authorities. With them the daemon is another one than without, in a folder below Dir.
 	Registries map[string]Registry
 	// Keeper is the command line of a program that passes its arguments to RunKeeper. The default is this executable.
 	Keeper []string
-	// Log gets one line at a time, while Acquire runs, from the client that starts the daemon only. It may be nil.
-	Log func(line string)
+	// Note gets one line at a time for the user, while Acquire runs, and only from the client that starts the daemon.
+	// It may be nil.
+	Note func(line string)
 }
 
-// Registry is how to reach one.
+// Registry says how to reach one.
 type Registry struct {
-	// CAFile has the certificates, PEM, of those who sign for the registry beside the machine's own; "" is nobody.
+	// CAFile has the certificates, PEM, of the authorities of the registry beside the machine's own; "" is none.
 	CAFile string
 	// Project is the folder in which links to the CAFile have to stay; "" is none.
 	Project string
@@ -46,8 +47,9 @@ type Registry struct {
 	PlainHTTP bool
 }
 
-// resolved has no zero field. Its Dir is absolute.
-func (o Options) resolved() (Options, error) {
+// withDefaults returns the options without a zero field, except for Registries. Its Dir is absolute. It returns an
+// *Error when the environment is wrong.
+func (o Options) withDefaults() (Options, error) {
 	var err error
 	if o.Dir, err = resolveDir(o.Dir); err != nil {
 		return o, err
@@ -65,8 +67,8 @@ func (o Options) resolved() (Options, error) {
 		}
 		o.Keeper = []string{self}
 	}
-	if o.Log == nil {
-		o.Log = func(string) {}
+	if o.Note == nil {
+		o.Note = func(string) {}
 	}
 	return o, nil
 }
@@ -74,8 +76,8 @@ func (o Options) resolved() (Options, error) {
 // markerFile marks the folder of a daemon. Its first line is for us, the others are for people.
 const markerFile = "pulumi-buildkit.txt"
 
-// Folder returns the folder of the daemon of the zero Options. It returns "" if there is none, or if it holds something and
-// is not marked as a daemon's.
+// Folder returns the folder of the daemon of the zero Options. It returns "" if there is none, or if it holds something
+// and is not marked as a daemon's.
 func Folder() string {
 	dir, err := resolveDir("")
 	if err != nil {
@@ -90,6 +92,7 @@ func Folder() string {
 	return dir
 }
 
+// resolveDir returns the absolute path of the daemon's folder: dir, the environment's, or the default.
 func resolveDir(dir string) (string, error) {
 	if dir == "" {
 		dir = os.Getenv(dirVariable)
@@ -99,8 +102,8 @@ func resolveDir(dir string) (string, error) {
 	}
 	cache, err := private.CacheFolder()
 	if err != nil { // a bare environment, as services have it
-		account, unknown := user.Current()
-		if unknown != nil || account.HomeDir == "" {
+		account, accountErr := user.Current()
+		if accountErr != nil || account.HomeDir == "" {
 			return "", newError(FolderUnknown, "", "no folder for the embedded BuildKit daemon: %w", err)
 		}
 		cache = filepath.Join(account.HomeDir, ".cache", "pulumi-buildkit")
@@ -108,6 +111,7 @@ func resolveDir(dir string) (string, error) {
 	return filepath.Join(cache, "buildkitd"), nil
 }
 
+// resolveIdle returns the idle time: the given one, the environment's, or the default.
 func resolveIdle(idle time.Duration) (time.Duration, error) {
 	text := os.Getenv(idleVariable)
 	switch {

@@ -10,23 +10,24 @@ import (
 // stateDepth is how deep BuildKit's state is looked at: down to its databases and the folders of its content.
 const stateDepth = 4
 
-// checkState returns an error if BuildKit's state has something that another user may have put there while the folder,
+// checkState returns an *Error if BuildKit's state has something that another user may have put there while the folder,
 // or one in it, was open to others: buildkitd would follow it.
 //
 // Modes do not matter below the root folder, which is of mode 0700: BuildKit and containerd make some that are for
 // everybody.
-func (p place) checkState() error {
-	root, err := p.Sub(rootFolder)
+func checkState(f daemonFolder) error {
+	root, err := f.Sub(rootFolder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
 		err = checkTree(root, stateDepth)
 	}
-	return explainPlanted(p, err)
+	return explainPlanted(f, err)
 }
 
-// checkTree closes the folder.
+// checkTree returns an error if an entry of the folder, or of one so deep below it, may be another user's. It closes
+// the folder.
 func checkTree(folder *private.Folder, depth int) error {
 	defer func() { _ = folder.Close() }()
 	entries, err := folder.Entries()

@@ -16,20 +16,20 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// trust is what the daemon is told about registries, by host. It reads that when it starts: one that trusts others is
+// trust says how the daemon reaches registries, by host. The daemon reads it when it starts: one that trusts others is
 // another daemon, in a folder of its own below the one of all.
-type trust map[string]trusted
+type trust map[string]hostTrust
 
-type trusted struct {
+type hostTrust struct {
 	certificates []byte // PEM; nil: those that the machine trusts
 	plainHTTP    bool
 }
 
-// readTrust reads the files.
+// readTrust reads the files of the registries' authorities. It returns an *Error when one cannot be used.
 func readTrust(ctx context.Context, registries map[string]Registry) (trust, error) {
 	read := trust{}
 	for host, r := range registries {
-		one := trusted{plainHTTP: r.PlainHTTP}
+		one := hostTrust{plainHTTP: r.PlainHTTP}
 		if r.CAFile != "" {
 			var err error
 			if one.certificates, err = r.certificates(ctx); err != nil {
@@ -53,30 +53,31 @@ func (r Registry) certificates(ctx context.Context) ([]byte, error) {
 	return content, nil
 }
 
-// place returns the place below base of a daemon that trusts them, with the files that say so. Without any it is base.
+// openFolder opens the folder below base of a daemon that trusts them, and writes the files that say so. It returns
+// base if there are none.
 //
-// The name of its folder has a part of a digest only, for the path of a socket is short: the files decide. A folder
-// with others is passed over.
-func (t trust) place(ctx context.Context, base place) (place, error) {
+// The name of the folder has a part of a digest only, for the path of a socket is short: the files decide. openFolder
+// passes over a folder with others.
+func (t trust) openFolder(ctx context.Context, base daemonFolder) (daemonFolder, error) {
 	if len(t) == 0 {
 		return base, nil
 	}
 	lock, err := takeLock(ctx, base, trustLock, unix.LOCK_EX)
 	if err != nil {
-		return place{}, err
+		return daemonFolder{}, err
 	}
 	defer func() { _ = lock.Close() }()
 	for name := t.name(); ; name += "-" {
-		p, err := base.child(ctx, name)
+		f, err := base.child(ctx, name)
 		if err != nil {
-			return place{}, err
+			return daemonFolder{}, err
 		}
-		ok, err := t.settle(p)
+		ok, err := t.writeTo(f)
 		if ok && err == nil {
-			return p, nil
+			return f, nil
 		}
-		if err := errors.Join(err, p.Close()); err != nil {
-			return place{}, unusable(p.Path(), err)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return daemonFolder{}, folderError(f.Path(), err)
 		}
 	}
 }
@@ -84,18 +85,19 @@ func (t trust) place(ctx context.Context, base place) (place, error) {
 func (t trust) name() string {
 	h := sha256.New()
 	for _, host := range slices.Sorted(maps.Keys(t)) {
-		_, _ = fmt.Fprintf(h, "%d:%s%t%d:%s", len(host), host, t[host].plainHTTP, len(t[host].certificates), t[host].certificates)
+		one := t[host]
+		_, _ = fmt.Fprintf(h, "%d:%s%t%d:%s", len(host), host, one.plainHTTP, len(one.certificates), one.certificates)
 	}
 	return fmt.Sprintf("trust-%x", h.Sum(nil)[:4])
 }
 
-// settle writes the files of the trust into the place. It returns false, and writes nothing, if those of another one
+// writeTo writes the files of the trust into the folder. It returns false, and writes nothing, if those of another one
 // are there.
-func (t trust) settle(p place) (bool, error) {
-	files := t.files(p)
+func (t trust) writeTo(f daemonFolder) (bool, error) {
+	files := t.files(f)
 	missing := map[string][]byte{}
 	for name, want := range files {
-		have, err := p.Read(name, int64(len(want)))
+		have, err := f.Read(name, int64(len(want)))
 		tooLarge, _ := errors.AsType[*file.TooLargeError](err)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -103,22 +105,22 @@ func (t trust) settle(p place) (bool, error) {
 		case tooLarge != nil || err == nil && !bytes.Equal(have, want):
 			return false, nil
 		case err != nil:
-			return false, explainPlanted(p, err)
+			return false, explainPlanted(f, err)
 		}
 	}
 	if _, incomplete := missing[registriesFile]; len(missing) > 0 && !incomplete {
 		return false, nil // the certificates of a daemon that may run
 	}
 	for _, name := range slices.Sorted(maps.Keys(missing)) { // the certificates before what names them
-		if err := p.Write(name, missing[name]); err != nil {
+		if err := f.Write(name, missing[name]); err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// files are what the daemon will read, by name.
-func (t trust) files(p place) map[string][]byte {
+// files returns what the daemon will read, by name.
+func (t trust) files(f daemonFolder) map[string][]byte {
 	files, text := map[string][]byte{}, ""
 	for i, host := range slices.Sorted(maps.Keys(t)) {
 		text += fmt.Sprintf("\n[registry.%s]\n", quote(host))
@@ -130,7 +132,7 @@ func (t trust) files(p place) map[string][]byte {
 		}
 		name := fmt.Sprintf("ca-%d.pem", i)
 		files[name] = t[host].certificates
-		text += fmt.Sprintf("ca = [%s]\n", quote(certificatePath(p, name)))
+		text += fmt.Sprintf("ca = [%s]\n", quote(certificatePath(f, name)))
 	}
 	if text != "" {
 		files[registriesFile] = []byte(text)
@@ -138,10 +140,12 @@ func (t trust) files(p place) map[string][]byte {
 	return files
 }
 
-// certificatePath returns the path of a file in the configuration. It is the one that earlier releases wrote, or their daemons'
-// folders would be taken for those of other registries.
-func certificatePath(p place, name string) string {
-	if path := p.path(name); utf8.ValidString(path) {
+// certificatePath returns the path of a file in the configuration.
+//
+// It is the path that earlier releases wrote. With another one, their daemons' folders would be taken for those of
+// other registries.
+func certificatePath(f daemonFolder, name string) string {
+	if path := f.path(name); utf8.ValidString(path) {
 		return path
 	}
 	return inDaemon(name)
@@ -150,9 +154,9 @@ func certificatePath(p place, name string) string {
 // registriesFile is the part of buildkitd.toml that is about registries.
 const registriesFile = "registries.toml"
 
-// registriesConfig is that part, or nothing.
-func (p place) registriesConfig() (string, error) {
-	text, err := p.Read(registriesFile, file.LimitText)
+// registriesConfig returns that part, or "" when it is not there.
+func registriesConfig(f daemonFolder) (string, error) {
+	text, err := f.Read(registriesFile, file.LimitText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// Daemon is one embedded daemon with a cache of its own that the tests of a package share. The first test that asks for it starts it.
+// Daemon is one embedded daemon with a cache of its own that the tests of a package share. The first test that asks for
+// it starts it.
 type Daemon struct {
 	Dir string // set by Main
 
@@ -69,9 +70,9 @@ func (d *Daemon) end() error {
 	return nil
 }
 
-// Main is for TestMain of a package: it runs the tests with bin/ on their PATH, everything they write, caches
-// included, in one folder, which it removes when the daemons have ended. The last daemon is that of code that is not told of another. It
-// returns the exit code, or does not return where this process is the keeper of a daemon.
+// Main is for TestMain of a package: it runs the tests with bin/ on their PATH, everything they write, caches included,
+// in one folder, which it removes when the daemons have ended. The last daemon is that of code that is not told of
+// another. It returns the exit code, or does not return where this process is the keeper of a daemon.
 func Main(m *testing.M, daemons ...*Daemon) int {
 	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
 		os.Exit(code)

@@ -15,14 +15,16 @@ import (
 )
 
 // conditions of the embedded daemon. Each tries the real thing in the daemon's folder and returns what is wrong.
-var conditions = []func(p place) error{isRoot, hasBuildkitd, hasRunc, hasNetwork, mayExecute, hasOverlay, hasCgroups}
+var conditions = []func(f daemonFolder) error{
+	checkRoot, checkBuildkitd, checkRunc, checkNetworkProgram, checkExec, checkOverlay, checkCgroups,
+}
 
-// unfit returns an *UnfitError with everything that keeps the embedded daemon from running in the place, or nil. Without
-// root there is no place.
-func unfit(p place) error {
+// checkMachine returns an *UnfitError with everything that keeps the embedded daemon from running in the folder, or
+// nil. Without root there is no folder, and f is zero.
+func checkMachine(f daemonFolder) error {
 	var lacks []error
 	for _, condition := range conditions {
-		if err := condition(p); err != nil {
+		if err := condition(f); err != nil {
 			lacks = append(lacks, err)
 		}
 	}
@@ -32,19 +34,20 @@ func unfit(p place) error {
 	return &UnfitError{Lacks: lacks}
 }
 
-func isRoot(place) error {
+// checkRoot returns an *Error unless the user is root.
+func checkRoot(daemonFolder) error {
 	if uid := os.Geteuid(); uid != 0 {
 		return newError(NotRoot, "", "it needs root, and this is user %d", uid)
 	}
 	return nil
 }
 
-func hasBuildkitd(place) error {
+func checkBuildkitd(daemonFolder) error {
 	_, err := findBinary("buildkitd")
 	return err
 }
 
-func hasRunc(place) error {
+func checkRunc(daemonFolder) error {
 	runc, err := findBinary("runc")
 	if err != nil {
 		return err
@@ -57,38 +60,38 @@ func hasRunc(place) error {
 	return nil
 }
 
-func hasNetwork(place) error {
+func checkNetworkProgram(daemonFolder) error {
 	_, err := findBinary(network.Program)
 	return err
 }
 
-func mayExecute(p place) error {
-	if p.Folder == nil {
+func checkExec(f daemonFolder) error {
+	if f.Folder == nil {
 		return nil
 	}
-	folder, path, err := p.Handle()
+	folder, path, err := f.Handle()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = folder.Close() }()
 	var disk unix.Statfs_t
 	if err := unix.Statfs(path, &disk); err == nil && disk.Flags&unix.ST_NOEXEC != 0 {
-		return newError(NoExec, p.Path(), "%s is on a file system that was mounted noexec", p.Path())
+		return newError(NoExec, f.Path(), "%s is on a file system that was mounted noexec", f.Path())
 	}
 	return nil
 }
 
-// hasOverlay makes an overlay of folders in the place, without mounting it anywhere: nothing is left when this process is killed.
-func hasOverlay(p place) error {
-	if p.Folder == nil {
+// checkOverlay makes an overlay of folders in f and mounts it nowhere: nothing is left when this process is killed.
+func checkOverlay(f daemonFolder) error {
+	if f.Folder == nil {
 		return nil // cannot be tried
 	}
-	err := p.clearTemp()
+	err := clearTemp(f)
 	if err != nil {
-		return &Error{Fault: FolderUnusable, Path: p.Path(), Cause: err}
+		return &Error{Fault: FolderUnusable, Path: f.Path(), Cause: err}
 	}
-	defer func() { _ = p.clearTemp() }()
-	err = p.makeOverlay()
+	defer func() { _ = clearTemp(f) }()
+	err = makeOverlay(f)
 	switch {
 	case err == nil || errors.Is(err, unix.ENOSYS): // a kernel before 5.2 has no way to try
 		return nil
@@ -97,11 +100,12 @@ func hasOverlay(p place) error {
 	case errors.Is(err, unix.EPERM):
 		return newError(OverlayDenied, "", "an overlay may not be mounted: %w", err)
 	}
-	return newError(OverlayUnsupported, p.Path(), "%s is on a file system that overlayfs cannot use: %w", p.Path(), err)
+	return newError(OverlayUnsupported, f.Path(), "%s is on a file system that overlayfs cannot use: %w", f.Path(), err)
 }
 
-func (p place) makeOverlay() error {
-	temp, err := p.Sub(tempFolder)
+// makeOverlay makes an overlay of folders in the temporary folder of f.
+func makeOverlay(f daemonFolder) error {
+	temp, err := f.Sub(tempFolder)
 	if err != nil {
 		return err
 	}
@@ -127,7 +131,7 @@ func (p place) makeOverlay() error {
 	return unix.FsconfigCreate(overlay)
 }
 
-func hasCgroups(place) error {
+func checkCgroups(daemonFolder) error {
 	roots, err := cgroupRoots()
 	if err != nil {
 		return err

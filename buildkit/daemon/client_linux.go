@@ -1,0 +1,186 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+)
+
+// startPoll is how often a client asks whether the daemon that it started is ready, which takes about 0.2 s.
+const startPoll = 20 * time.Millisecond
+
+// client is this process, which wants a lease on the daemon of a folder.
+type client struct {
+	setup
+	options Options
+}
+
+// join returns a lease on the daemon when the one answers right now that this client would start. Otherwise it returns
+// nil.
+func (c client) join(ctx context.Context) (*Lease, error) {
+	if !hasSocket(c.daemonFolder) {
+		return nil, nil
+	}
+	// First the seat, then the question: a keeper that ends the daemon at its idle time has this lock to itself.
+	seat, err := takeLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := ask(ctx, c.setup)
+	if err != nil || reply != same {
+		return nil, errors.Join(err, seat.Close())
+	}
+	return newLease(c.daemonFolder, seat)
+}
+
+// start returns a lease on a daemon that somebody else has started meanwhile, or on a new one. The caller holds the
+// start lock.
+func (c client) start(ctx context.Context) (*Lease, error) {
+	seat, err := takeLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	alive, err := c.waitUntilVacant(ctx, seat)
+	if err == nil {
+		err = waitLock(ctx, seat, unix.LOCK_SH) // exclusive if another daemon was ended
+	}
+	if err == nil && alive != nil {
+		err = c.launch(ctx, alive)
+	}
+	if err != nil {
+		return nil, errors.Join(err, seat.Close())
+	}
+	return newLease(c.daemonFolder, seat)
+}
+
+// waitUntilVacant waits until nothing is left of an earlier keeper and daemon. It returns the alive lock, which it
+// holds then.
+//
+// It returns nil when the very daemon answers that this client would start: the client that started it may be gone. It
+// ends a daemon of another version or configuration, and kills one that answers nobody for a third of the limit, unless
+// others use it.
+func (c client) waitUntilVacant(ctx context.Context, seat *os.File) (*os.File, error) {
+	alive, err := openLock(c.daemonFolder, aliveLock)
+	if err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(startPoll)
+	defer tick.Stop()
+	earlier := earlierDaemon{client: c, seat: seat, killAt: time.Now().Add(c.options.Limit / 3)}
+	for {
+		free, err := tryLock(alive, unix.LOCK_EX)
+		if free {
+			return alive, nil
+		}
+		joins := false
+		if err == nil {
+			joins, err = earlier.deal(ctx)
+		}
+		if joins {
+			return nil, alive.Close()
+		}
+		if err == nil && ctx.Err() != nil {
+			err = fmt.Errorf("waiting for an earlier daemon to end: %w", context.Cause(ctx))
+		}
+		if err != nil {
+			return nil, errors.Join(err, alive.Close())
+		}
+		<-tick.C
+	}
+}
+
+// launch starts a keeper, passes it the alive lock and returns when its daemon is ready.
+func (c client) launch(ctx context.Context, alive *os.File) error {
+	err := checkState(c.daemonFolder)
+	if err != nil {
+		err = folderError(c.Path(), err)
+	} else {
+		err = checkMachine(c.daemonFolder)
+	}
+	if err != nil {
+		return errors.Join(err, alive.Close())
+	}
+	_ = c.Remove(daemonLog) // what an earlier daemon said is no reason for this one
+	ended, err := c.startKeeper(ctx, alive)
+	if err := errors.Join(err, alive.Close()); err != nil { // from here on the keeper alone holds the lock
+		return err
+	}
+	if err := c.waitUntilReady(ctx, ended); err != nil {
+		return err
+	}
+	for line := range strings.Lines(c.logTail(keeperLog)) {
+		c.options.Note(strings.TrimSpace(line))
+	}
+	c.options.Note("started the embedded BuildKit daemon in " + c.Path())
+	return nil
+}
+
+// startKeeper starts a keeper and returns a channel that is closed when the keeper has ended. The keeper outlives this
+// process as a rule.
+func (c client) startKeeper(ctx context.Context, alive *os.File) (<-chan struct{}, error) {
+	log, err := c.Create(keeperLog)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	program := c.options.Keeper
+	arguments := append(program[1:len(program):len(program)], c.arguments(keeperName)...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program[0], arguments...)
+	cmd.Dir, cmd.Env = "/", filterEnviron(os.Environ())
+	// Not the pipes of a plugin: the engine would wait for their end.
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{alive}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("the keeper of the embedded BuildKit daemon: %w", err)
+	}
+	ended := make(chan struct{})
+	// It ends with the keeper or with this process: a keeper that nobody waits for would stay a zombie.
+	rescue.Go(func(error) {}, func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	})
+	return ended, nil
+}
+
+// waitUntilReady returns when the daemon answers. The error has the end of both logs.
+func (c client) waitUntilReady(ctx context.Context, ended <-chan struct{}) error {
+	tick := time.NewTicker(startPoll)
+	defer tick.Stop()
+	for {
+		switch reply, err := ask(ctx, c.setup); {
+		case err != nil:
+			return startError(c.daemonFolder, err)
+		case reply == same:
+			return nil
+		case reply == another:
+			return startError(c.daemonFolder, newError(ProgramsReplaced, "", "its programs were replaced meanwhile"))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return startError(c.daemonFolder, context.Cause(ctx))
+		case <-ended:
+			return startError(c.daemonFolder, errors.New("it ended while it started"))
+		}
+	}
+}
+
+// startError returns the error of a daemon that did not start, with the end of both logs.
+func startError(f daemonFolder, cause error) error {
+	err := fmt.Errorf("the embedded BuildKit daemon in %s did not start: %w", f.Path(), cause)
+	for _, log := range []string{keeperLog, daemonLog} {
+		if text := f.logTail(log); text != "" {
+			err = fmt.Errorf("%w\n%s ends with:\n%s", err, f.path(log), text)
+		}
+	}
+	return err
+}

@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where the daemon's namespace has folders of its own, whatever the host has there.
+const (
+	tempMount   = "/run/pulumi-buildkit"        // tempFolder: a short path, for steps get Unix sockets in it
+	folderMount = "/run/pulumi-buildkit-daemon" // the daemon's folder: see inDaemon
+	runcMount   = "/run/runc"                   // runc's list of containers
+	cniMount    = "/var/lib/cni"                // libcni's list of networks
+)
+
+// becomeDaemon makes this process, which is number 1 of its namespaces, buildkitd. It returns only errors.
+func becomeDaemon(s setup) error {
+	gate := os.NewFile(gateFD, "gate")
+	if _, err := io.ReadFull(gate, make([]byte, 1)); err != nil {
+		return fmt.Errorf("the keeper has ended: %w", err)
+	}
+	if err := gate.Close(); err != nil {
+		return err
+	}
+	if err := mountFolders(s.daemonFolder); err != nil {
+		return err
+	}
+	return unix.Exec(s.buildkitd, []string{"buildkitd", "--config", s.path(configFile)}, os.Environ())
+}
+
+// mountFolders mounts what differs from the machine in the daemon's namespaces: /proc, and the folders named above.
+func mountFolders(f daemonFolder) error {
+	temp, err := f.Sub(tempFolder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = temp.Close() }()
+	tempFolder, tempPath, err := temp.Handle()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tempFolder.Close() }()
+	own, ownPath, err := f.Handle()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = own.Close() }()
+	for _, folder := range []string{tempMount, folderMount, runcMount, cniMount} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return err
+		}
+	}
+	const flags = unix.MS_NOSUID | unix.MS_NODEV
+	for _, m := range []struct {
+		source, target, kind, data string
+		flags                      uintptr
+	}{
+		{source: "proc", target: "/proc", kind: "proc", flags: flags | unix.MS_NOEXEC},
+		{source: tempPath, target: tempMount, flags: unix.MS_BIND},
+		{source: ownPath, target: folderMount, flags: unix.MS_BIND | unix.MS_REC}, // with the mounts in it
+		{source: "tmpfs", target: runcMount, kind: "tmpfs", flags: flags, data: "mode=700"},
+		{source: "tmpfs", target: cniMount, kind: "tmpfs", flags: flags, data: "mode=700"},
+	} {
+		if err := unix.Mount(m.source, m.target, m.kind, m.flags, m.data); err != nil {
+			return fmt.Errorf("mount %s on %s: %w; if this is a container, run it with --privileged",
+				m.source, m.target, err)
+		}
+	}
+	return nil
+}
