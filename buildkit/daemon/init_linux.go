@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +18,15 @@ const (
 )
 
 // becomeDaemon makes this process, which is number 1 of its namespaces, buildkitd. It returns only errors.
+//
+// The parent-death signal that the keeper asked for belongs to the first thread of this process. The thread that
+// executes buildkitd takes its place, and may be another one: it asks for the signal as well. The signal of the first
+// thread holds until then.
 func becomeDaemon(s setup) error {
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("ask for the parent-death signal: %w", err)
+	}
 	gate := os.NewFile(gateFD, "gate")
 	if _, err := io.ReadFull(gate, make([]byte, 1)); err != nil {
 		return fmt.Errorf("the keeper has ended: %w", err)

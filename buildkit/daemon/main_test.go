@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,8 +47,22 @@ func hideDevice(how string) error {
 	return os.WriteFile(filepath.Join(how, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
 }
 
+// runKeeper calls RunKeeper on another thread than the first one of the process. Go may run main on any thread, and a
+// parent-death signal belongs to one.
+func runKeeper() (handled bool, exitCode int) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		handled, exitCode = daemon.RunKeeper(os.Args[1:])
+	}()
+	<-done
+	return handled, exitCode
+}
+
 func TestMain(m *testing.M) {
-	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
+	if handled, code := runKeeper(); handled {
 		os.Exit(code)
 	}
 	if len(os.Args) == 4 && os.Args[1] == clientRole {
