@@ -50,8 +50,13 @@ func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
 	if err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
+	for host, r := range o.Registries {
+		o.Log.DebugContext(ctx, "registry given to the daemon", "folder", f.Path(), "registry", host,
+			"authority", r.CAFile != "", "plain http", r.PlainHTTP)
+	}
 	lease, err := acquireIn(ctx, f, o)
 	if errors.Is(err, errAnother) {
+		o.Log.DebugContext(ctx, "another folder needed", "folder", f.Path(), "reason", err.Error())
 		lease, err = acquireBeside(ctx, f, o, trusted)
 	}
 	// A lease has a handle of its own.

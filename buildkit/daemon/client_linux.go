@@ -28,6 +28,7 @@ type client struct {
 // nil.
 func (c client) join(ctx context.Context) (*Lease, error) {
 	if !hasSocket(c.daemonFolder) {
+		c.log(ctx, "daemon not joined", "reason", "nothing listens")
 		return nil, nil
 	}
 	// First the seat, then the question: a keeper that ends the daemon at its idle time has this lock to itself.
@@ -37,9 +38,22 @@ func (c client) join(ctx context.Context) (*Lease, error) {
 	}
 	reply, err := ask(ctx, c.setup)
 	if err != nil || reply != same {
+		c.log(ctx, "daemon not joined", "reason", reply.String())
 		return nil, errors.Join(err, seat.Close())
 	}
-	return newLease(c.daemonFolder, seat)
+	c.logDaemon(ctx, "daemon joined")
+	return newLease(c, seat)
+}
+
+// log writes a record about the daemon of the folder.
+func (c client) log(ctx context.Context, message string, pairs ...any) {
+	c.options.Log.With("folder", c.Path()).DebugContext(ctx, message, pairs...)
+}
+
+// logDaemon writes a record with the processes of the daemon.
+func (c client) logDaemon(ctx context.Context, message string, pairs ...any) {
+	keeper, daemon, _ := c.pids() // 0 where nobody knows
+	c.log(ctx, message, append([]any{"keeper", keeper, "daemon", daemon}, pairs...)...)
 }
 
 // start returns a lease on a daemon that somebody else has started meanwhile, or on a new one. The caller holds the
@@ -59,7 +73,7 @@ func (c client) start(ctx context.Context) (*Lease, error) {
 	if err != nil {
 		return nil, errors.Join(err, seat.Close())
 	}
-	return newLease(c.daemonFolder, seat)
+	return newLease(c, seat)
 }
 
 // waitUntilVacant waits until nothing is left of an earlier keeper and daemon. It returns the alive lock, which it
@@ -86,6 +100,7 @@ func (c client) waitUntilVacant(ctx context.Context, seat *os.File) (*os.File, e
 			joins, err = earlier.deal(ctx)
 		}
 		if joins {
+			c.logDaemon(ctx, "daemon joined", "reason", "another client started it meanwhile")
 			return nil, alive.Close()
 		}
 		if err == nil && ctx.Err() != nil {
@@ -109,6 +124,8 @@ func (c client) launch(ctx context.Context, alive *os.File) error {
 	if err != nil {
 		return errors.Join(err, alive.Close())
 	}
+	logPrograms(ctx, c.setup, c.options.Log)
+	begun := time.Now()
 	_ = c.Remove(daemonLog) // what an earlier daemon said is no reason for this one
 	ended, err := c.startKeeper(ctx, alive)
 	if err := errors.Join(err, alive.Close()); err != nil { // from here on the keeper alone holds the lock
@@ -117,6 +134,7 @@ func (c client) launch(ctx context.Context, alive *os.File) error {
 	if err := c.waitUntilReady(ctx, ended); err != nil {
 		return err
 	}
+	c.logDaemon(ctx, "daemon started", "took", time.Since(begun), "snapshotter", snapshotter, "idle", c.idle)
 	for line := range strings.Lines(c.logTail(keeperLog)) {
 		c.options.Note(strings.TrimSpace(line))
 	}

@@ -11,6 +11,9 @@ import (
 // configTitle is the first line of buildkitd.toml, also of releases that put no marker into the folder.
 const configTitle = "# Written at each start: changes are lost."
 
+// snapshotter is the one that the configuration names. checkMachine tries it.
+const snapshotter = "overlayfs"
+
 // configText is buildkitd.toml with what differs from one place to another left out.
 //
 // No history: it would keep the output of steps on disk. The garbage collection is BuildKit's default but for local
@@ -36,7 +39,7 @@ enabled = false
 
 [worker.oci]
 enabled = true
-snapshotter = "overlayfs"
+snapshotter = "` + snapshotter + `"
 binary = %[4]s
 defaultCgroupParent = %[5]s
 networkMode = "cni"

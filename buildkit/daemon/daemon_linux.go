@@ -35,10 +35,13 @@ func (k keeper) runDaemon(alive *os.File, signals <-chan os.Signal, steps *relay
 		defer close(ended)
 		_ = cmd.Wait()
 	})
+	k.log.Debug("daemon started", "process", cmd.Process.Pid)
 	err = k.writePIDs(os.Getpid(), cmd.Process.Pid)
+	var reason string
 	if err == nil {
-		err = k.waitUntilUnused(clients, ended, steps.ended, signals)
+		reason, err = k.waitUntilUnused(clients, ended, steps.ended, signals)
 	}
+	k.log.Debug("daemon ends", "reason", reason, "error", err)
 	switch {
 	case errors.Is(err, errDaemonEnded):
 		err = writeEnd(k.daemonFolder, fmt.Errorf("%w (%s): read %s", err, cmd.ProcessState, k.path(daemonLog)))
@@ -48,6 +51,7 @@ func (k keeper) runDaemon(alive *os.File, signals <-chan os.Signal, steps *relay
 	}
 	end(errors.New("not used any more"))
 	<-ended
+	k.log.Debug("daemon ended", "state", cmd.ProcessState)
 	return err
 }
 
@@ -56,28 +60,30 @@ var (
 	errRelayEnded  = errors.New("the network relay of steps ended by itself")
 )
 
-// waitUntilUnused returns when the daemon may end: nobody has held a lease for the idle time, and newcomers wait
-// because clients is locked now; or a signal came. It returns errDaemonEnded or errRelayEnded when one of them has
+// waitUntilUnused returns when the daemon may end, and why: nobody has held a lease for the idle time, and newcomers
+// wait because clients is locked now; or a signal came. It returns errDaemonEnded or errRelayEnded when one of them has
 // ended.
-func (k keeper) waitUntilUnused(clients *os.File, daemon, relay <-chan struct{}, signals <-chan os.Signal) error {
+func (k keeper) waitUntilUnused(
+	clients *os.File, daemon, relay <-chan struct{}, signals <-chan os.Signal,
+) (reason string, err error) {
 	tick := time.NewTicker(idlePoll)
 	defer tick.Stop()
 	used := time.Now()
 	for {
 		select {
 		case <-daemon:
-			return errDaemonEnded
+			return "", errDaemonEnded
 		case <-relay:
-			return errRelayEnded
-		case <-signals:
-			return nil
+			return "", errRelayEnded
+		case s := <-signals:
+			return "signal: " + s.String(), nil
 		case <-tick.C:
 		}
 		// A lock that cannot be had, whatever the reason, is no proof that nobody holds it.
 		if free, _ := tryLock(clients, unix.LOCK_EX); !free {
 			used = time.Now()
 		} else if time.Since(used) >= k.idle {
-			return nil
+			return "no lease for " + k.idle.String(), nil
 		} else {
 			_, _ = tryLock(clients, unix.LOCK_UN)
 		}

@@ -34,6 +34,9 @@
 // client starts its own daemon in a folder below. The process that answers on the socket has to belong to root or this
 // user, and to have alive.lock open.
 //
+// A client logs which daemon it took and why (Options.Log). The keeper outlives the clients, and logs to debug.log in
+// the folder: when the daemon ended, for example, and why.
+//
 // The folder has a marker. Everything in it is reached through the open folder, without following links
 // (internal/private).
 package daemon

@@ -17,20 +17,26 @@ const endLimit = 2 * time.Second
 
 // newLease returns a lease on the daemon of the folder, which runs. The lease opens the folder by itself. If that
 // fails, newLease closes seat.
-func newLease(f daemonFolder, seat *os.File) (*Lease, error) {
-	folder, err := f.Again()
+func newLease(c client, seat *os.File) (*Lease, error) {
+	folder, err := c.Again()
 	if err != nil {
 		return nil, errors.Join(err, seat.Close())
 	}
 	own := daemonFolder{folder}
 	reason, _ := own.Read(offlineFile, file.LimitText) // absent as a rule
 	return &Lease{
-		endpoint: f.endpoint(),
+		endpoint: c.endpoint(),
 		dial:     func(ctx context.Context) (net.Conn, error) { return dial(ctx, own) },
 		offline:  string(reason),
-		ended:    func(ctx context.Context) error { return readEnd(ctx, own) },
-		disk:     func() Disk { return folderDisk(own.Path()) },
-		release:  sync.OnceValue(func() error { return errors.Join(seat.Close(), own.Close()) }),
+		ended: func(ctx context.Context) error {
+			reason := readEnd(ctx, own)
+			if reason != nil {
+				c.log(ctx, "daemon lost", "reason", reason.Error())
+			}
+			return reason
+		},
+		disk:    func() Disk { return folderDisk(own.Path()) },
+		release: sync.OnceValue(func() error { return errors.Join(seat.Close(), own.Close()) }),
 	}, nil
 }
 

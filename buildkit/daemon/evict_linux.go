@@ -42,9 +42,11 @@ func (e *earlierDaemon) deal(ctx context.Context) (joins bool, err error) {
 		if err := dismiss(ctx, f, e.seat); err != nil {
 			return false, err
 		}
+		e.client.logDaemon(ctx, "daemon ended", "reason", another.String())
 		e.client.options.Note("ended the embedded BuildKit daemon of another version or configuration in " + f.Path())
 	case !e.killAt.IsZero() && time.Now().After(e.killAt):
 		e.killAt = time.Time{}
+		e.client.logDaemon(ctx, "daemon hangs", "waited", e.client.options.Limit/3)
 		return false, evict(ctx, f, e.seat)
 	}
 	return false, nil

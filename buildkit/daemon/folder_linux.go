@@ -29,6 +29,7 @@ const (
 	digestFile  = "digests.json"  // of the programs that a daemon consists of
 	daemonLog   = "buildkitd.log" // begun anew with each daemon
 	keeperLog   = "keeper.log"    // the same
+	debugLog    = "debug.log"     // the same: what the keeper does and why
 	rootFolder  = "root"          // BuildKit's state
 	tempFolder  = "tmp"           // emptied with each daemon
 

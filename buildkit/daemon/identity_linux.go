@@ -44,6 +44,17 @@ const (
 	another         // it is of another version or configuration
 )
 
+// String returns the answer in words.
+func (a answer) String() string {
+	switch a {
+	case same:
+		return "it is the one to join"
+	case another:
+		return "it is of another version or configuration"
+	}
+	return "it does not answer"
+}
+
 // ask asks the daemon whether it is the one that this client would start.
 //
 // The configuration is written anew for each daemon, also by releases that know of no identity, and is not before that

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
@@ -47,11 +48,32 @@ func runRole(args []string) error {
 	}
 	// The thread that started a process with a parent-death signal has to live as long.
 	runtime.LockOSThread()
-	return keeper{s}.keep()
+	return keepDaemon(s)
 }
 
 // keeper is the process that starts and ends the daemon of a folder.
-type keeper struct{ setup }
+type keeper struct {
+	setup
+	log *slog.Logger // of level Debug, to the file debug.log
+}
+
+// keepDaemon runs a keeper.
+func keepDaemon(s setup) error {
+	alive, err := receiveLock(s.daemonFolder)
+	if err != nil {
+		return err
+	}
+	k := keeper{setup: s, log: slog.New(slog.DiscardHandler)}
+	// On a full disk the daemon may still start: it does without this log.
+	if log, err := s.Create(debugLog); err == nil {
+		defer func() { _ = log.Close() }()
+		k.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	k.log.Debug("keeper started", "process", os.Getpid(), "idle", s.idle)
+	err = k.keep(alive)
+	k.log.Debug("keeper ends", "error", err)
+	return err
+}
 
 // note writes a line that the client that started this keeper passes to Options.Note.
 func note(format string, values ...any) {
@@ -59,14 +81,10 @@ func note(format string, values ...any) {
 }
 
 // keep runs a daemon until it ends, until nobody has held a lease for the idle time, or until a signal. It leaves
-// nothing behind.
-func (k keeper) keep() error {
+// nothing behind. alive is the lock that the daemon holds as well.
+func (k keeper) keep(alive *os.File) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	alive, err := k.receiveLock()
-	if err != nil {
-		return err
-	}
 	// Slave, not private: what the host unmounts, goes here too, while nothing of ours gets out.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("a mount namespace of its own: %w", err)
@@ -74,8 +92,8 @@ func (k keeper) keep() error {
 	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), clearFolder(k.daemonFolder)); err != nil {
 		return err
 	}
-	foreign := emulate(note)
-	defer foreign.release(note)
+	foreign := emulate(k.note)
+	defer foreign.release(k.note)
 	if err := k.writeConfig(); err != nil {
 		return err
 	}
@@ -88,18 +106,24 @@ func (k keeper) keep() error {
 	return errors.Join(err, clearFolder(k.daemonFolder))
 }
 
+// note writes a line for the client, and into the debug log.
+func (k keeper) note(format string, values ...any) {
+	note(format, values...)
+	k.log.Debug("note for the client", "text", fmt.Sprintf(format, values...))
+}
+
 // receiveLock returns the alive lock that the client took and passed on.
-func (k keeper) receiveLock() (*os.File, error) {
+func receiveLock(f daemonFolder) (*os.File, error) {
 	unix.CloseOnExec(aliveFD)
-	alive := os.NewFile(aliveFD, k.path(aliveLock))
+	alive := os.NewFile(aliveFD, f.path(aliveLock))
 	passed, err := alive.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; this is a part of the plugin, which starts "+
-			"it itself", aliveFD, k.path(aliveLock), err)
+			"it itself", aliveFD, f.path(aliveLock), err)
 	}
-	named, err := k.Lstat(aliveLock)
+	named, err := f.Lstat(aliveLock)
 	if err != nil || !os.SameFile(passed, named) {
-		return nil, errors.Join(fmt.Errorf("file descriptor %d is not the lock %s", aliveFD, k.path(aliveLock)), err)
+		return nil, errors.Join(fmt.Errorf("file descriptor %d is not the lock %s", aliveFD, f.path(aliveLock)), err)
 	}
 	return alive, nil
 }

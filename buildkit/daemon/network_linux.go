@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -32,7 +33,10 @@ func (r *relay) stop() {
 }
 
 // stepNetwork gives the steps of a daemon their networks.
-type stepNetwork struct{ setup }
+type stepNetwork struct {
+	setup
+	log *slog.Logger
+}
 
 // start makes what the daemon needs and starts the relay. Without a usable TUN device it writes the reason for clients
 // into the offline file; steps then have their own loopback only.
@@ -43,6 +47,7 @@ func (n stepNetwork) start() (*relay, error) {
 	device, err := n.findDevice()
 	if err != nil {
 		note("steps have no network: %v", err)
+		n.log.Debug("steps have no network", "reason", err)
 		return &relay{}, errors.Join(
 			n.writeConfig(network.NewConfig("", "", nil)),
 			n.Write(offlineFile, []byte(err.Error())),
@@ -58,6 +63,7 @@ func (n stepNetwork) start() (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.log.Debug("network of steps made", "device", device, "subnets", subnets)
 	return n.startRelay(subnets)
 }
 

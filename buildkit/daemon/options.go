@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"log/slog"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -35,6 +36,9 @@ type Options struct {
 	// Note gets one line at a time for the user, while Acquire runs, and only from the client that starts the daemon.
 	// It may be nil.
 	Note func(line string)
+	// Log receives records of level Debug: which daemon was taken, where and why. They hold no secret. Nil discards
+	// them. What the keeper decides later is in the file debug.log of the folder.
+	Log *slog.Logger
 }
 
 // Registry says how to reach one.
@@ -50,10 +54,15 @@ type Registry struct {
 // withDefaults returns the options without a zero field, except for Registries. Its Dir is absolute. It returns an
 // *Error when the environment is wrong.
 func (o Options) withDefaults() (Options, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	var origin string
 	var err error
-	if o.Dir, err = resolveDir(o.Dir); err != nil {
+	if o.Dir, origin, err = resolveDir(o.Dir); err != nil {
 		return o, err
 	}
+	o.Log.Debug("folder chosen", "folder", o.Dir, "origin", origin)
 	if o.Idle, err = resolveIdle(o.Idle); err != nil {
 		return o, err
 	}
@@ -79,7 +88,7 @@ const markerFile = "pulumi-buildkit.txt"
 // Folder returns the folder of the daemon of the zero Options. It returns "" if there is none, or if it holds something
 // and is not marked as a daemon's.
 func Folder() string {
-	dir, err := resolveDir("")
+	dir, _, err := resolveDir("")
 	if err != nil {
 		return ""
 	}
@@ -92,23 +101,27 @@ func Folder() string {
 	return dir
 }
 
-// resolveDir returns the absolute path of the daemon's folder: dir, the environment's, or the default.
-func resolveDir(dir string) (string, error) {
+// resolveDir returns the absolute path of the daemon's folder, and where it comes from: dir, the environment, or the
+// default.
+func resolveDir(dir string) (path, origin string, err error) {
+	origin = "options"
 	if dir == "" {
-		dir = os.Getenv(dirVariable)
+		dir, origin = os.Getenv(dirVariable), dirVariable
 	}
 	if dir != "" {
-		return filepath.Abs(dir)
+		path, err = filepath.Abs(dir)
+		return path, origin, err
 	}
+	origin = "cache folder"
 	cache, err := private.CacheFolder()
 	if err != nil { // a bare environment, as services have it
 		account, accountErr := user.Current()
 		if accountErr != nil || account.HomeDir == "" {
-			return "", newError(FolderUnknown, "", "no folder for the embedded BuildKit daemon: %w", err)
+			return "", "", newError(FolderUnknown, "", "no folder for the embedded BuildKit daemon: %w", err)
 		}
-		cache = filepath.Join(account.HomeDir, ".cache", "pulumi-buildkit")
+		cache, origin = filepath.Join(account.HomeDir, ".cache", "pulumi-buildkit"), "home of the user"
 	}
-	return filepath.Join(cache, "buildkitd"), nil
+	return filepath.Join(cache, "buildkitd"), origin, nil
 }
 
 // resolveIdle returns the idle time: the given one, the environment's, or the default.

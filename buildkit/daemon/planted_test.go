@@ -36,8 +36,10 @@ func replace(t *testing.T, dir, name string, plant func(path string) error) {
 }
 
 // replaced are the files that a start writes anew. Links in their places are not followed, and FIFOs not waited for.
-var replaced = []string{"keeper.log", "buildkitd.log", "network.log", "buildkitd.toml", "pids", "network.json", "digests.json",
-	"buildkitd.sock", "otel.sock", "network.sock"}
+var replaced = []string{
+	"keeper.log", "buildkitd.log", "network.log", "debug.log", "buildkitd.toml", "pids", "network.json", "digests.json",
+	"buildkitd.sock", "otel.sock", "network.sock",
+}
 
 func TestPlantedFilesAreReplaced(t *testing.T) {
 	t.Parallel()

@@ -57,7 +57,9 @@ func TestFolderIsPrivate(t *testing.T) {
 	}
 	acquire(t, daemon.Options{Dir: dir})
 	modes := map[string]fs.FileMode{".": 0o700}
-	for _, file := range []string{"buildkitd.toml", "buildkitd.log", "keeper.log", "clients.lock", "start.lock", "alive.lock", "pids"} {
+	for _, file := range []string{
+		"buildkitd.toml", "buildkitd.log", "keeper.log", "debug.log", "clients.lock", "start.lock", "alive.lock", "pids",
+	} {
 		modes[file] = 0o600
 	}
 	for name, want := range modes {
