@@ -32,7 +32,7 @@ func Connect(ctx context.Context, settings string, in io.Reader, out io.Writer) 
 		return err
 	}
 	lease, err := daemon.Acquire(ctx, daemon.Options{
-		Dir: filepath.Join(StateFolder, "buildkitd"), Registries: registries, Log: func(string) {},
+		Dir: filepath.Join(StateFolder, "buildkitd"), Registries: registries,
 	})
 	if err != nil {
 		return err
