@@ -39,6 +39,7 @@ type ruleError struct {
 	kind fault.Kind
 }
 
+// ruleErrorf returns a *ruleError without a kind.
 func ruleErrorf(format string, args ...any) error {
 	return &ruleError{text: fmt.Sprintf(format, args...)}
 }
@@ -113,6 +114,7 @@ func carriesLogin(req *http.Request) bool {
 	return req.Header.Get("Authorization") != "" || hasBody(req)
 }
 
+// hasBody reports whether a request sends content.
 func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
 
 // boundedBody ends a response that is longer than any that a registry has reason to send.

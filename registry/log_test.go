@@ -102,7 +102,18 @@ var logCases = map[string]logCase{
 					http.StatusTemporaryRedirect)
 			}))
 		},
-		want: []string{`msg="redirect followed" registry=HOST host=HOST method=HEAD`},
+		want: []string{`msg="redirect followed" registry=HOST host=HOST method=HEAD status=200`},
+	},
+	"a redirect to a metadata service": {
+		login: true, config: `{}`, prepare: func(r *registrytest.Registry) {
+			r.Wrap(registrytest.Intercept("", "/manifests/1", func(w http.ResponseWriter, req *http.Request) {
+				http.Redirect(w, req, "https://169.254.169.254/?X-Amz-Signature="+canary, http.StatusTemporaryRedirect)
+			}))
+		},
+		want: []string{
+			`msg="redirect failed" registry=HOST host=169.254.169.254 method=HEAD ` +
+				`reason="HOST sends us to 169.254.169.254`,
+		},
 	},
 }
 

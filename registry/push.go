@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// PushError is why a daemon could not push to a repository. errors.Is finds the sentinels of this package in it.
+// PushError is why a daemon could not push to a repository. errors.Is finds the sentinels of package fault in it.
 type PushError struct {
 	// Repository is the canonical host/path, as the daemon named it. It is the host alone where a login failed, to pull
 	// or to push.

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // requestLog logs the requests that a registry makes us send elsewhere: redirects, and those to its token server. Of a
@@ -17,11 +19,15 @@ type requestLog struct {
 // RoundTrip implements http.RoundTripper.
 func (l requestLog) RoundTrip(req *http.Request) (*http.Response, error) {
 	logger := l.logger.With("registry", l.registry, "host", req.URL.Host, "method", req.Method)
-	if req.Response != nil {
-		logger.DebugContext(req.Context(), "redirect followed")
-	}
 	resp, err := l.next.RoundTrip(req)
-	if err == nil && isTokenRequest(req) {
+	switch {
+	case err != nil && req.Response != nil:
+		logger.DebugContext(req.Context(), "redirect failed", "reason", fault.OneLine(err.Error()))
+	case err != nil:
+		return resp, err
+	case req.Response != nil:
+		logger.DebugContext(req.Context(), "redirect followed", "status", resp.StatusCode)
+	case isTokenRequest(req):
 		text := "token refused"
 		if resp.StatusCode == http.StatusOK {
 			text = "token fetched"

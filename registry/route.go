@@ -37,8 +37,8 @@ type route struct {
 	seen atomic.Int32
 }
 
-// newRoute builds the route to the registry at host. transport is the common one; where it is no *http.Transport,
-// addresses are judged by what is written in URLs alone.
+// newRoute returns the route to the registry at host, over a copy of transport. If that is no *http.Transport, the
+// route judges addresses by their URLs alone.
 func newRoute(transport http.RoundTripper, host string, insecure bool, named map[string]bool) *route {
 	r := &route{host: host, insecure: insecure, namedHosts: named, open: transport, trusted: transport}
 	if base, ok := transport.(*http.Transport); ok {
@@ -51,7 +51,7 @@ func newRoute(transport http.RoundTripper, host string, insecure bool, named map
 // maxHeader bounds the header of a response, in bytes. The default of Go is 10 MB.
 const maxHeader = 256 << 10
 
-// guardTransport returns a copy of base whose connections are judged when they are dialed.
+// guardTransport returns a copy of base that judges each connection when it dials it.
 func (r *route) guardTransport(base *http.Transport, login bool) *http.Transport {
 	own := base.Clone()
 	own.MaxResponseHeaderBytes = maxHeader

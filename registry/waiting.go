@@ -27,12 +27,12 @@ const (
 // Wait is something that a call of this package waits for. It holds no secret and no query of a URL.
 type Wait struct {
 	Kind     WaitKind
-	Host     string        // that is asked, now or after the pause; of a login, the registry
-	Registry string        // whose token server or storage Host is; "" if Host is the registry
-	Request  string        // such as "HEAD /v2/app/manifests/1"; of another host than the registry, the method alone
+	Host     string        // the host that gets the request, now or after the pause; the registry for a login
+	Registry string        // the registry whose token server or storage Host is; "" if Host is the registry
+	Request  string        // such as "HEAD /v2/app/manifests/1"; for another host than the registry, the method alone
 	Helper   string        // the program
-	Pause    time.Duration // how long it takes from its begin
-	Failure  error         // for which there is a pause
+	Pause    time.Duration // the length of the pause
+	Failure  error         // the reason of the pause
 }
 
 // Watch hears of a wait that begins, from any goroutine. It returns a function to call when the wait has ended, once or
