@@ -19,9 +19,9 @@ import (
 func TestASilentCache(t *testing.T) {
 	t.Parallel()
 	embedded.Endpoint(t)
-	for ignored, want := range map[string]string{
+	for ignored, want := range map[string]string{ //nolint:paralleltest // one daemon
 		"true": "", "false": "cacheTo: writing the cache: nothing of it was taken within 1s; look at the registry",
-	} { //nolint:paralleltest // one daemon
+	} {
 		t.Run(ignored, func(t *testing.T) {
 			good, bad := registrytest.New(t), registrytest.New(t)
 			bad.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall})

@@ -154,9 +154,9 @@ func loginWarnings(files inputs.Files) []string {
 	logins := files.Logins()
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
 		path := locationPath(name)
-		warnings = append(warnings, fmt.Sprintf("%s: its URL has a login, which everybody can read who can read the "+
-			"program or its state. "+
-			"Write the URL without it, and give the token in secrets, as %s", path, logins[name]))
+		warnings = append(warnings, fmt.Sprintf("%s: its URL has a login, which everybody with access to the "+
+			"program or its state can read. Write the URL without it, and give the token in secrets, as %s",
+			path, logins[name]))
 	}
 	return warnings
 }
