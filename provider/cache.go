@@ -11,7 +11,7 @@ import (
 
 // caches are those of a build. What is left to the environment is looked up here, when a build starts. The error names the
 // input.
-func (a ImageArgs) caches() (from, to []buildkit.Cache, err error) {
+func caches(a ImageArgs) (from, to []buildkit.Cache, err error) {
 	for i, entry := range a.CacheFrom {
 		if from, err = opened(from, deref(entry.Disabled), entry.cache); err != nil {
 			return nil, nil, fmt.Errorf("cacheFrom[%d]: %w", i, err)

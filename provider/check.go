@@ -32,7 +32,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 		failures = schemaFailures
 	}
 	c := &checker{
-		ctx: ctx, raw: req.Inputs, args: args, config: r.get(), failures: failures,
+		ctx: ctx, raw: req.Inputs, args: args, config: r.settings.get(), failures: failures,
 		promised: r.notes.promises(req.Urn),
 	}
 	for _, check := range checks {
@@ -44,7 +44,8 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if err := r.fillBaseDigests(ctx, c, &res); err != nil {
 		return res, err
 	}
-	op := operation{urn: req.Urn, inputs: res.Inputs, args: args.withComputedInputs(res.Inputs)}
+	// The error is about a tag: checkTags has reported it.
+	op, _ := resolveOperation(request{urn: req.Urn, inputs: res.Inputs}, args.withComputedInputs(res.Inputs))
 	r.want(op)
 	if !isImport(req) {
 		r.checkUses(c, op)

@@ -109,10 +109,10 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 // checkReach returns an error if a Dockerfile, and nothing in the program, leads to a base image on this machine or a
 // metadata service. This process asks that registry, whichever builder builds.
 func (r *imageResource) checkReach(ctx context.Context, c *checker, plan inputs.Plan, bases []string) error {
-	guard := r.guard(operation{inputs: c.raw, args: c.args})
+	guard := r.settings.guard(c.args, c.raw)
 	for _, base := range bases {
 		if err := guard.CheckImage(ctx, plan, base); err != nil {
-			return explainRefusal(err, r.get())
+			return explainRefusal(err, r.settings.get())
 		}
 	}
 	return nil
@@ -130,7 +130,7 @@ func (r *imageResource) resolveBases(
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
 	w := newStage(ctx, "looking up the digests of the base images")
-	client := r.registryClient(w, logins, previewLimit)
+	client := r.settings.registryClient(w, r.settings.keychain(w, logins), previewLimit)
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {

@@ -140,7 +140,7 @@ func wantCaches(t *testing.T, inputs, want string) {
 	if err != nil || len(failures) > 0 {
 		t.Fatal(failures, err)
 	}
-	from, to, err := args.caches()
+	from, to, err := caches(args)
 	lines := append(formatCaches("", from), formatCaches("to ", to)...)
 	if err != nil {
 		lines = []string{err.Error()}
@@ -169,10 +169,10 @@ func TestPreviewsWriteNoCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	op := operation{args: args}
-	if _, to, err := op.inPreview().args.caches(); err != nil || strings.Join(formatCaches("", to), "\n") != "inline" {
+	if _, to, err := caches(op.withoutOutput().args); err != nil || strings.Join(formatCaches("", to), "\n") != "inline" {
 		t.Errorf("got %v, %v", to, err)
 	}
-	if _, to, err := op.args.caches(); err != nil || len(to) < 4 {
+	if _, to, err := caches(op.args); err != nil || len(to) < 4 {
 		t.Errorf("got %v, %v: the update's are gone too", to, err)
 	}
 }

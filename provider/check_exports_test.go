@@ -139,12 +139,10 @@ func TestExportsBecomeOptions(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			args, failures, err := decode(t.Context(), props(t, c.inputs))
-			if err != nil || len(failures) > 0 {
-				t.Fatal(failures, err)
-			}
+			op := operationOf(t, urn, props(t, c.inputs).Set("push", property.New(false)), state{})
+			args := op.args
 			var beside []string
-			for _, e := range args.exports() {
+			for _, e := range otherExports(op) {
 				line := strings.TrimSpace(e.Type + " " + formatOptions(e.Attrs))
 				if e.Dir != "" {
 					line += " -> " + e.Dir
@@ -159,13 +157,12 @@ func TestExportsBecomeOptions(t *testing.T) {
 			if got := strings.Join(beside, "; "); got != c.beside || formatOptions(args.imageAttrs()) != c.image {
 				t.Errorf("got  %s | %s\nwant %s | %s", formatOptions(args.imageAttrs()), got, c.image, c.beside)
 			}
-			preview := operation{args: args}.inPreview().args
-			if len(preview.exports()) > 0 || formatOptions(preview.imageAttrs()) != c.image {
-				t.Errorf("a preview would leave %v and write the image with %v",
-					preview.exports(), preview.imageAttrs())
+			preview := op.withoutOutput()
+			if left := otherExports(preview); len(left) > 0 || formatOptions(preview.args.imageAttrs()) != c.image {
+				t.Errorf("a preview would leave %v and write the image with %v", left, preview.args.imageAttrs())
 			}
-			if args.hasOtherExports() != (c.beside != "") {
-				t.Errorf("leaves something: %v", args.hasOtherExports())
+			if got := hasOtherExports(op.exports); got != (c.beside != "") {
+				t.Errorf("leaves something: %v", got)
 			}
 		})
 	}
@@ -189,11 +186,7 @@ func TestWhatIsLeftBesideNeedsABuild(t *testing.T) {
 		for k, v := range props(t, extra).All {
 			inputs = inputs.Set(k, v)
 		}
-		op, err := newOperation(t.Context(), urn, inputs, stateOf(r.state))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return op
+		return operationOf(t, urn, inputs, stateOf(r.state))
 	}
 	for inputs, want := range map[string]string{
 		`{}`:                                    r.digest,
@@ -204,13 +197,13 @@ func TestWhatIsLeftBesideNeedsABuild(t *testing.T) {
 		`{"exports": [{"image": {"compression": "zstd"}}]}`: "", // another image
 		`{"exports": [{"image": {"store": true}}]}`:         r.digest,
 	} {
-		if got := op(inputs).knownDigest(); got != want {
+		if got := op(inputs).pastDigest(); got != want {
 			t.Errorf("%s: known as %q, want %q", inputs, got, want)
 		}
 	}
 	same := op(`{"load": true}`)
-	same.old = stateOf(mirror(same.inputs).Set("digest", property.New(r.digest)))
-	if same.knownDigest() == "" {
+	same = operationOf(t, urn, same.inputs, stateOf(mirror(same.inputs).Set("digest", property.New(r.digest))))
+	if same.pastDigest() == "" {
 		t.Error("what was left already is left again")
 	}
 }

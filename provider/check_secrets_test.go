@@ -101,9 +101,8 @@ func TestSecretsThatAreNotKnownYet(t *testing.T) {
 			if v := res.Inputs.Get("secrets"); !v.IsNull() && !v.Secret() {
 				t.Errorf("the secrets are none any more: %#v", v)
 			}
-			op, err := newOperation(t.Context(), urn, res.Inputs, state{})
-			if err != nil || isKnown(op.inputs, buildInputs...) {
-				t.Errorf("the preview would build without them, %v", err)
+			if isKnown(res.Inputs, buildInputs...) {
+				t.Error("the preview would build without them")
 			}
 		})
 	}

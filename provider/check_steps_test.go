@@ -103,9 +103,8 @@ func TestCheckLeavesUnknownStepsAlone(t *testing.T) {
 		if known := !res.Inputs.Get("contextHash").HasComputed(); known != hashed {
 			t.Errorf("%s: contextHash is known: %v", inputs, known)
 		}
-		if op, err := newOperation(t.Context(), urn, res.Inputs, state{}); err != nil ||
-			isKnown(op.inputs, buildInputs...) {
-			t.Errorf("%s: the preview would build, %v", inputs, err)
+		if isKnown(res.Inputs, buildInputs...) {
+			t.Errorf("%s: the preview would build", inputs)
 		}
 	}
 }

@@ -167,7 +167,7 @@ func TestCheckTakesRemoteContexts(t *testing.T) {
 func TestAGivenHashTakesNoOtherImagesRecord(t *testing.T) {
 	t.Parallel()
 	r := newImageResource(&settings{})
-	operationOf := func(urn resource.URN, inputs string) operation {
+	checked := func(urn resource.URN, inputs string) operation {
 		t.Helper()
 		res, err := r.Check(t.Context(), p.CheckRequest{
 			Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", newContext(t))),
@@ -175,21 +175,17 @@ func TestAGivenHashTakesNoOtherImagesRecord(t *testing.T) {
 		if err != nil || len(res.Failures) > 0 {
 			t.Fatal(err, res.Failures)
 		}
-		op, err := newOperation(t.Context(), urn, res.Inputs, state{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return op
+		return operationOf(t, urn, res.Inputs, state{})
 	}
-	first := operationOf(urn, `{"context": {"location": "APP"}}`)
+	first := checked(urn, `{"context": {"location": "APP"}}`)
 	if r.recorded(first) == nil {
 		t.Error("Check recorded nothing")
 	}
 	hash := *first.args.ContextHash
-	if r.recorded(operationOf(urn+"2", `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
+	if r.recorded(checked(urn+"2", `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
 		t.Error("the other Image would build the first one's files")
 	}
-	if r.recorded(operationOf(urn, `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
+	if r.recorded(checked(urn, `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
 		t.Error("a hash given by hand stands for the record of an earlier Check")
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // uses are the places that an image writes to. If two images have the same place, the one that is applied last wins.
 type uses struct {
-	Inputs string   // see operation.identity
+	Inputs string   // see identityOf
 	Of     []string // see use.key
 }
 
@@ -55,8 +55,8 @@ func (r *imageResource) checkUses(c *checker, op operation) {
 	if len(c.failures) > 0 {
 		return
 	}
-	wanted := op.uses()
-	for _, shared := range r.notes.noteUses(op.urn, op.identity(), wanted) {
+	wanted := usesOf(op)
+	for _, shared := range r.notes.noteUses(op.urn, identityOf(op), wanted) {
 		if shared.kind == useTag {
 			c.fail(shared.path, "%s", shared.text(op.urn))
 			continue
@@ -115,21 +115,19 @@ func (n *notes) noteUses(urn resource.URN, identity string, wanted []use) (commo
 
 // identity returns a text that differs for images with different inputs, even if their content is not known yet. Two
 // images with the same inputs are the same image, and may share their places.
-func (op operation) identity() string {
-	hash := inputsHash(op.args)
+func identityOf(op operation) string {
 	if isKnown(op.inputs, "contextHash") {
-		return hash
+		return op.hash
 	}
-	files := op.args.files()
-	return digestOf(hash, files.Context, files.Dockerfile, string(files.Inline))
+	files := op.plan.Files
+	return digestOf(op.hash, files.Context, files.Dockerfile, string(files.Inline))
 }
 
 // uses returns the places that are known so far, in the order of the inputs.
-func (op operation) uses() (all []use) {
-	tags := op.knownTags()
-	for _, i := range slices.Sorted(maps.Keys(tags)) {
+func usesOf(op operation) (all []use) {
+	for _, i := range slices.Sorted(maps.Keys(op.tags.at)) {
 		if isKnown(op.inputs, "push") { // otherwise there may be no push
-			all = append(all, use{useTag, tags[i].String(), fmt.Sprintf("tags[%d]", i)})
+			all = append(all, use{useTag, op.tags.at[i].String(), fmt.Sprintf("tags[%d]", i)})
 		}
 	}
 	for i, entry := range op.args.Exports {

@@ -2,22 +2,15 @@ package provider
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
 )
 
 // Config is the configuration of the provider: what its resources fall back to.
@@ -122,17 +115,6 @@ func checkECR(c *checker, e *ECR) {
 	}
 }
 
-// settings are what the provider was configured with. Configure is called before any resource needs them.
-type settings struct {
-	engineAlive func() bool
-	registry    registry.Options // but for the budget
-	silence     time.Duration    // as buildkit.Access has it
-
-	said   sync.Map // what is said once in a run
-	config atomic.Pointer[Config]
-	builds atomic.Pointer[chan struct{}] // a place for each image that may build at once; nil: no limit
-}
-
 // configKeys are the properties of Config.
 var configKeys = []string{"allowInsecureTcp", "ecr", "frontends", "host", "maxParallelBuilds", "registries", "tls"}
 
@@ -147,85 +129,6 @@ func ofConfig(m property.Map) (known property.Map, unheard []string) {
 		}
 	}
 	return known, sortUnique(unheard)
-}
-
-// configure keeps the configuration, without what this version of the provider does not know.
-func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error {
-	known, _ := ofConfig(req.Args)
-	config, failures, err := infer.DefaultCheck[Config](ctx, dropUnknownFields(property.New(known), reflect.TypeFor[Config]()).AsMap())
-	if err == nil && len(failures) > 0 {
-		err = fmt.Errorf("provider configuration: %s: %s", failures[0].Property, failures[0].Reason)
-	}
-	if err != nil {
-		return err
-	}
-	s.config.Store(&config)
-	if n := config.MaxParallelBuilds; n != nil && *n > 0 {
-		places := make(chan struct{}, *n)
-		s.builds.Store(&places)
-	}
-	return nil
-}
-
-// noBuilderKey stands for the warning of a preview that no builder can work here.
-const noBuilderKey = "no builder"
-
-// isFirst reports whether nobody has asked for this key before.
-func (s *settings) isFirst(key string) bool {
-	_, before := s.said.LoadOrStore(key, true)
-	return !before
-}
-
-func (s *settings) get() Config {
-	if c := s.config.Load(); c != nil {
-		return *c
-	}
-	return Config{}
-}
-
-// keychain finds credentials among an image's own logins, then those of the configuration, then where the cloud and the user
-// keep them. The waits for them are noted in w.
-func (s *settings) keychain(w *waits, own []Registry) *registry.Keychain {
-	config := s.get()
-	keychain := registry.NewKeychain(append(logins(own), logins(config.Registries)...))
-	if e := config.ECR; e != nil {
-		keychain.ECR = ecr.Config{
-			Profile: deref(e.Profile), RoleARN: deref(e.RoleArn), Region: deref(e.Region), Endpoint: deref(e.Endpoint), Hosts: e.Hosts,
-		}
-	}
-	keychain.Watch = w.beginRegistryWait
-	return keychain
-}
-
-// registryClient talks to registries for one operation. Each call of it is tried again for as long as the budget lasts.
-func (s *settings) registryClient(w *waits, own []Registry, budget time.Duration) *registry.Client {
-	return s.registryClientWith(w, s.keychain(w, own), budget)
-}
-
-func (s *settings) registryClientWith(w *waits, keychain *registry.Keychain, budget time.Duration) *registry.Client {
-	options := s.registry
-	options.Budget, options.Watch = budget, w.beginRegistryWait
-	return registry.New(keychain, options)
-}
-
-// place waits until one more image may build. The caller gives the place back with release.
-func (s *settings) place(ctx context.Context, waiting func()) (release func(), err error) {
-	places := s.builds.Load()
-	if places == nil {
-		return func() {}, nil
-	}
-	select {
-	case *places <- struct{}{}:
-		return func() { <-*places }, nil
-	default:
-		waiting()
-	}
-	select {
-	case *places <- struct{}{}:
-		return func() { <-*places }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 // updateOnly makes an update of what infer calls a replacement: a replaced provider would replace every image, and one

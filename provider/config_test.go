@@ -147,32 +147,32 @@ func TestLoginsOfTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestPlacesAreGivenBack(t *testing.T) {
+func TestATurnIsGivenBack(t *testing.T) {
 	t.Parallel()
 	s := &settings{}
 	if err := s.configure(t.Context(), p.ConfigureRequest{Args: props(t, `{"maxParallelBuilds": 1}`)}); err != nil {
 		t.Fatal(err)
 	}
-	leave, err := s.place(t.Context(), func() { t.Error("the first need not wait") })
-	if err != nil {
+	turns := s.builds.Load()
+	if err := turns.acquire(t.Context(), func() { t.Error("the first image waits") }); err != nil {
 		t.Fatal(err)
 	}
 	waited := make(chan struct{})
 	second := make(chan error)
 	go func() {
-		leave, err := s.place(t.Context(), func() { close(waited) })
+		err := turns.acquire(t.Context(), func() { close(waited) })
 		if err == nil {
-			leave()
+			turns.release()
 		}
 		second <- err
 	}()
 	<-waited
 	canceled, stop := context.WithCancelCause(t.Context())
 	stop(context.Canceled)
-	if _, err := s.place(canceled, func() {}); err == nil {
-		t.Error("a canceled image got a place")
+	if err := turns.acquire(canceled, func() {}); err == nil {
+		t.Error("a canceled image got a turn")
 	}
-	leave()
+	turns.release()
 	if err := <-second; err != nil {
 		t.Error(err)
 	}

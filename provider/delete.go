@@ -25,7 +25,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	ctx, stop := withinLimit(ctx, deleteLimit)
 	defer stop()
 	w := newStage(ctx, "deleting tags")
-	client := r.registryClient(w, args.Registries, deleteLimit)
+	client := r.settings.registryClient(w, r.settings.keychain(w, args.Registries), deleteLimit)
 	old := stateOf(req.Properties)
 	var failures []error
 	var deleted []string
@@ -34,22 +34,12 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {
-			failures = append(failures, r.withLoginHint(args, explainRegistry(err)))
+			failures = append(failures, r.settings.withLoginRemedy(args, explainRegistry(err)))
 			continue
 		}
 		deleted = append(deleted, ref)
 	}
 	return w.explain(withWayOut(errors.Join(failures...)), deletedText(deleted))
-}
-
-// withLoginHint says where the refused logins come from: what the engine does without the program, it does with the ones in
-// the state, and who has corrected the program finds them refused again.
-func (s *settings) withLoginHint(args ImageArgs, err error) error {
-	refused := errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied)
-	if !refused || len(args.Registries)+len(s.get().Registries) == 0 {
-		return err
-	}
-	return fmt.Errorf("%w; these are the logins of the last update, so give new ones to pulumi up first", explainRegistry(err))
 }
 
 // withWayOut says how to be rid of an image whose tags nobody deletes here: Docker Hub and ghcr.io delete none, elsewhere it may be a matter
@@ -76,13 +66,9 @@ func deleteTag(ctx context.Context, client *registry.Client, ref, digest string)
 // want notes the references that the program has for an image. Claims are of one run: the deletion that an interrupted
 // replacement left behind is made by a later one, in which nothing is created and Check alone tells what is in use.
 func (r *imageResource) want(op operation) {
-	tags, err := op.tags()
-	if err != nil {
-		tags = nil // the inputs are refused
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.wanted[op.urn] = references(tags)
+	r.wanted[op.urn] = references(op.tags.list)
 }
 
 // wantAsWell notes more references of an image that the program has. In a refresh no program runs, and none is noted.

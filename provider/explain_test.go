@@ -36,11 +36,7 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 		if err != nil || len(res.Failures) > 0 {
 			t.Fatal(err, res.Failures)
 		}
-		op, err := newOperation(t.Context(), urn, res.Inputs, state{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return op
+		return operationOf(t, urn, res.Inputs, state{})
 	}
 	write("main.go", "one", 0o644)
 	write("run.sh", "run", 0o644)

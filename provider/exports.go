@@ -132,8 +132,8 @@ var imageStoreAttrs = []string{"dangling-name-prefix", "name-canonical", "unpack
 
 // hasOtherExports tells whether the build writes anything besides the pushed image. Nobody remembers whether that still
 // exists, so such a build must run.
-func (a ImageArgs) hasOtherExports() bool {
-	return slices.ContainsFunc(a.enabledExports(), func(e export) bool { return !e.isImage() && e.kind != "cacheonly" })
+func hasOtherExports(enabled []export) bool {
+	return slices.ContainsFunc(enabled, func(e export) bool { return !e.isImage() && e.kind != "cacheonly" })
 }
 
 // imageRemedy is the remedy for a build that makes no image.
@@ -141,25 +141,25 @@ const imageRemedy = "give tags to push it to, set load, or add an export of an i
 
 // makesImage tells whether the image goes anywhere: to a registry, a Docker Engine, the builder or a file. It returns
 // true if that is not known yet.
-func (a ImageArgs) makesImage(inputs property.Map) bool {
+func makesImage(inputs property.Map, enabled []export) bool {
 	return pushes(inputs) || !isKnown(inputs, deliveryInputs...) ||
-		slices.ContainsFunc(a.enabledExports(), func(e export) bool { return !e.isFiles() })
+		slices.ContainsFunc(enabled, func(e export) bool { return !e.isFiles() })
 }
 
 // makesNoImage tells whether the image certainly goes nowhere.
-func (c *checker) makesNoImage() bool { return !c.args.makesImage(c.raw) }
+func (c *checker) makesNoImage() bool { return !makesImage(c.raw, c.args.enabledExports()) }
 
 // logWithoutImage logs that a build makes no image, unless the program has exports.
-func (op operation) logWithoutImage(ctx context.Context) {
-	if !op.makesImage && len(op.args.enabledExports()) == 0 {
-		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: "+
-			"%s", imageRemedy)
+func logWithoutImage(ctx context.Context, op operation) {
+	if !op.makesImage && len(op.exports) == 0 {
+		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: %s",
+			imageRemedy)
 	}
 }
 
-// exports returns what a build writes besides the pushed image.
-func (a ImageArgs) exports() (exports []buildkit.Export) {
-	for _, form := range a.enabledExports() {
+// otherExports returns what a build writes besides the pushed image.
+func otherExports(op operation) (exports []buildkit.Export) {
+	for _, form := range op.exports {
 		if form.isImage() || form.kind == "cacheonly" {
 			continue
 		}
@@ -169,8 +169,8 @@ func (a ImageArgs) exports() (exports []buildkit.Export) {
 			one.Dir, one.Open = form.dest, nil
 		}
 		if form.kind == "oci" || form.kind == "docker" {
-			attrs(one.Attrs).setNames(a.names())
-			if a.SourceDateEpoch != nil {
+			attrs(one.Attrs).setNames(imageNames(op))
+			if op.args.SourceDateEpoch != nil {
 				one.Attrs["rewrite-timestamp"] = "true"
 			}
 		}
@@ -179,11 +179,11 @@ func (a ImageArgs) exports() (exports []buildkit.Export) {
 	return exports
 }
 
-// names returns the tags with {hash} replaced, whether they are pushed or not.
-func (a ImageArgs) names() []string {
-	hash, names := inputsHash(a), slices.Clone(a.Tags)
+// imageNames returns the tags with {hash} replaced, whether they are pushed or not.
+func imageNames(op operation) []string {
+	names := slices.Clone(op.args.Tags)
 	for i, tag := range names {
-		names[i] = resolved(tag, hash)
+		names[i] = resolved(tag, op.hash)
 	}
 	return names
 }

@@ -25,7 +25,7 @@ func TestASilentCache(t *testing.T) {
 		t.Run(ignored, func(t *testing.T) {
 			good, bad := registrytest.New(t), registrytest.New(t)
 			bad.Inject(registrytest.Rule{Method: http.MethodPut, Fault: registrytest.Stall})
-			w := dial(t, newProvider(&settings{silence: time.Second}), `{}`)
+			w := dial(t, newProvider(&settings{stallTimeout: time.Second}), `{}`)
 			checked, err := w.Check(t.Context(), &pulumirpc.CheckRequest{
 				Urn: string(urn), News: marshalProperties(t, props(t, `{
 				"platforms": ["linux/amd64"], "tags": ["`+good.Host()+`/app:1"],

@@ -39,7 +39,7 @@ func newFaultyRegistryWithin(t *testing.T, silence time.Duration, logins ...stri
 	f := faultyRegistry{ECR: registrytest.NewECR(t)}
 	f.Repository("app", "")
 	f.old = f.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-	settings := &settings{silence: silence, registry: registry.Options{
+	settings := &settings{stallTimeout: silence, registry: registry.Options{
 		Timeout: 2 * time.Second, RetryWaits: slices.Repeat([]time.Duration{10 * time.Millisecond}, 12),
 	}}
 	f.wire = dial(t, newProvider(settings), `{"host": "`+machines[0].Endpoint(t)+`",

@@ -9,6 +9,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
@@ -38,10 +39,10 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 // imageResource answers the engine on property maps. One instance serves every Image of a run, several at once.
 type imageResource struct {
 	infer.InferredResource
-	*settings
-	scans  inputs.SharedScans // of the contexts of all of them
-	claims *claims            // what Delete spares
-	notes  *notes             // of the images of the program
+	settings *settings
+	scans    inputs.SharedScans // of the build contexts of all images
+	claims   *claims            // what Delete spares
+	notes    *notes             // of the images of the program
 	// leftOut are the absolute paths of which it was told that no build context has them.
 	leftOut sync.Map
 
@@ -67,38 +68,37 @@ func newImageResource(settings *settings) *imageResource {
 	}
 }
 
-// Create builds and pushes, or in a preview tells what it would do.
+// Create builds and pushes the image. In a preview it says what it would do.
 func (r *imageResource) Create(ctx context.Context, req p.CreateRequest) (p.CreateResponse, error) {
-	op, err := newOperation(ctx, req.Urn, req.Properties, state{})
-	if err != nil {
-		return p.CreateResponse{}, err
-	}
-	if req.DryRun {
-		outputs, err := r.preview(ctx, op)
-		return p.CreateResponse{ID: req.Urn.Name(), Properties: outputs}, op.waits.explain(err, "")
-	}
-	result, err := r.apply(ctx, op)
-	err = op.waits.explain(err, result.outcome(op, err))
-	return p.CreateResponse{ID: req.Urn.Name(), Properties: result.outputs(op), PartialState: result.partial(err)}, err
+	outputs, partial, err := r.run(ctx, request{urn: req.Urn, inputs: req.Properties, preview: req.DryRun})
+	return p.CreateResponse{ID: req.Urn.Name(), Properties: outputs, PartialState: partial}, err
 }
 
-// Update is Create with a memory: one idempotent apply serves both.
+// Update does the same as Create, and knows the state.
 func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.UpdateResponse, error) {
-	op, err := newOperation(ctx, req.Urn, req.Inputs, stateOf(req.State))
+	outputs, partial, err := r.run(ctx, request{
+		urn:           req.Urn,
+		inputs:        req.Inputs,
+		old:           stateOf(req.State),
+		ignoreChanges: req.IgnoreChanges,
+		preview:       req.DryRun,
+	})
+	return p.UpdateResponse{Properties: outputs, PartialState: partial}, err
+}
+
+// run previews or applies a request.
+func (r *imageResource) run(ctx context.Context, req request) (property.Map, *p.InitializationFailed, error) {
+	op, err := r.newOperation(ctx, req)
 	if err != nil {
-		return p.UpdateResponse{}, err
+		return property.Map{}, nil, err
 	}
-	op.pinned = ignoreMatcher(req.IgnoreChanges)("contextHash")
-	if err := op.honest(op.appliedHash("")); err != nil {
-		return p.UpdateResponse{}, err
-	}
-	if req.DryRun {
+	if req.preview {
 		outputs, err := r.preview(ctx, op)
-		return p.UpdateResponse{Properties: outputs}, op.waits.explain(err, "")
+		return outputs, nil, op.waits.explain(err, "")
 	}
 	result, err := r.apply(ctx, op)
 	err = op.waits.explain(err, result.outcome(op, err))
-	return p.UpdateResponse{Properties: result.outputs(op), PartialState: result.partial(err)}, err
+	return result.outputs(op), result.partial(err), err
 }
 
 // remember keeps what Check recorded for the build that may follow in this process; nil inputs forget it.

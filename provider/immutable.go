@@ -5,46 +5,49 @@ import (
 	"errors"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// glance is how long a preview waits to hear whether tags can move.
-const glance = 5 * time.Second
+// tagCheckLimit is how long a preview waits to hear whether tags can move.
+const tagCheckLimit = 5 * time.Second
 
-// checkTags is an error when it can be known before the build that the tags could not be pointed at it: a repository is missing, or a tag
-// is immutable. Such a tag may hold the very image that the build would give, of an update whose state was lost for example. To know that,
-// it is built here, for once, without a push.
-func (r *imageResource) checkTags(ctx context.Context, client *registry.Client, op operation, tags []registry.Tag) error {
-	err := tagsMove(ctx, client, tags, "")
+// checkTagsMove returns an error if the tags cannot be pointed at a new image: a repository is missing, or a tag is
+// immutable.
+//
+// An immutable tag may hold the very image that the build would give, as after an update whose state was lost. To find
+// out, checkTagsMove builds the image without a push.
+func (r *imageResource) checkTagsMove(ctx context.Context, op operation) error {
+	err := tagsMove(ctx, op, "")
 	if !errors.Is(err, fault.ErrImmutableTag) || errors.Is(err, fault.ErrNoRepository) || op.args.varies() {
 		return err
 	}
-	built, err := r.build(ctx, op.inPreview(), nil)
+	built, err := r.buildImage(ctx, op.withoutOutput())
 	if err != nil {
 		return err
 	}
-	return tagsMove(ctx, client, tags, built.digest)
+	return tagsMove(ctx, op, built.digest)
 }
 
-// warnOfTags says in a preview that the update will not be able to move a tag. It is no error: the update itself may be what lets it move.
-func (r *imageResource) warnOfTags(ctx context.Context, op operation, digest string) {
-	tags, err := op.tags()
-	if err != nil || digest == "" || !op.tagsKnown() || !isKnown(op.inputs, "registries") {
+// warnOfImmutableTags logs in a preview that the update cannot move a tag. That is no error: the update itself may make
+// the tag mutable.
+func (r *imageResource) warnOfImmutableTags(ctx context.Context, op operation, digest string) {
+	if digest == "" || !op.tags.complete || !isKnown(op.inputs, "registries") {
 		return
 	}
-	ctx, stop := withinLimit(ctx, glance)
+	ctx, stop := withinLimit(ctx, tagCheckLimit)
 	defer stop()
-	if err := tagsMove(ctx, r.registryClient(nil, op.args.Registries, glance), tags, digest); errors.Is(err, fault.ErrImmutableTag) {
+	if err := tagsMove(ctx, op, digest); errors.Is(err, fault.ErrImmutableTag) {
 		loggerOf(ctx).warningf("the update will fail: %v", err)
 	}
 }
 
-// tagsMove asks, repository by repository, what is known to keep the tags from being pointed at the digest; "" is one not known yet.
-func tagsMove(ctx context.Context, client *registry.Client, tags []registry.Tag, digest string) error {
-	var inTheWay []error
-	for _, repository := range repositories(tags) {
-		inTheWay = append(inTheWay, explainRegistry(client.CheckTags(ctx, repository, tagsOf(repository, tags), digest)))
+// tagsMove asks each repository and returns what keeps the tags from being pointed at the digest. The digest is "" if it
+// is not known yet.
+func tagsMove(ctx context.Context, op operation, digest string) error {
+	var failures []error
+	for _, repository := range op.tags.repositories {
+		err := op.client.CheckTags(ctx, repository, op.tags.in(repository), digest)
+		failures = append(failures, explainRegistry(err))
 	}
-	return errors.Join(inTheWay...)
+	return errors.Join(failures...)
 }

@@ -12,11 +12,11 @@ type state struct {
 	digest  string
 	refs    []string
 	found   []string // of refs, those that somebody else pushed
-	builds  []build
+	builds  []pastBuild
 }
 
-// build is one that was made: with these inputs, an image of this digest, or "" when nobody got an image.
-type build struct{ inputs, digest string }
+// pastBuild is a build that was made: with these inputs, an image of this digest, or "" when nobody got an image.
+type pastBuild struct{ inputs, digest string }
 
 // memoryKey holds the builds in the outputs. The engine keeps keys that begin with __ out of diffs and off the screen, and
 // no SDK knows it.
@@ -35,7 +35,7 @@ func stateOf(outputs property.Map) state {
 		if !e.IsMap() {
 			continue
 		}
-		if b := (build{inputs: text(e.AsMap(), "inputs"), digest: text(e.AsMap(), "digest")}); b.inputs != "" {
+		if b := (pastBuild{inputs: text(e.AsMap(), "inputs"), digest: text(e.AsMap(), "digest")}); b.inputs != "" {
 			s.builds = append(s.builds, b)
 		}
 	}
@@ -57,20 +57,20 @@ func (s state) digestFor(inputs string) string {
 
 // hasBuilt tells whether a build of these inputs is remembered.
 func (s state) hasBuilt(inputs string) bool {
-	return slices.ContainsFunc(s.builds, func(b build) bool { return b.inputs == inputs })
+	return slices.ContainsFunc(s.builds, func(b pastBuild) bool { return b.inputs == inputs })
 }
 
-// remembering is the memory with one more build, the latest first. A build without an image leaves the image that is known.
-func (s state) remembering(b build) []build {
+// withBuild is the memory with one more build, the latest first. A build without an image leaves the image that is known.
+func (s state) withBuild(b pastBuild) []pastBuild {
 	if b.digest == "" {
 		b.digest = s.digestFor(b.inputs)
 	}
-	builds := slices.DeleteFunc(slices.Clone(s.builds), func(old build) bool { return old.inputs == b.inputs })
-	builds = append([]build{b}, builds...)
+	builds := slices.DeleteFunc(slices.Clone(s.builds), func(old pastBuild) bool { return old.inputs == b.inputs })
+	builds = append([]pastBuild{b}, builds...)
 	return builds[:min(len(builds), memoryLimit)]
 }
 
-func memory(builds []build) property.Value {
+func memory(builds []pastBuild) property.Value {
 	list := make([]property.Value, len(builds))
 	for i, b := range builds {
 		list[i] = property.New(map[string]property.Value{"inputs": property.New(b.inputs), "digest": property.New(b.digest)})

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/distribution/reference"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
@@ -22,11 +23,11 @@ const obstaclesShown = 5
 // obstacle returns the reason why a preview cannot build, or "" if it can. sure is false if the preview may build with
 // other base images than the update.
 func (r *imageResource) obstacle(ctx context.Context, op operation) (reason string, sure bool) {
-	if inputs := op.unknownInputs(); len(inputs) > 0 {
+	if inputs := unknownBuildInputs(op.inputs); len(inputs) > 0 {
 		return formatNames(inputs) + " not known yet", true
 	}
 	promised := r.notes.promises(op.urn)
-	if by, dest, ok := op.awaitedFile(promised); ok {
+	if by, dest, ok := awaitedFile(op, promised); ok {
 		path := printable(relativeToProgram(dest))
 		return fmt.Sprintf("it reads %s, which the image %s of this update writes", path, by.imageName()), true
 	}
@@ -42,12 +43,12 @@ func (r *imageResource) obstacle(ctx context.Context, op operation) (reason stri
 }
 
 // unknownInputs returns the paths of the unknown values that a build needs.
-func (op operation) unknownInputs() (paths []string) {
+func unknownBuildInputs(inputs property.Map) (paths []string) {
 	for _, name := range buildInputs {
 		if slices.Contains(computedInputs, name) {
 			continue
 		}
-		for path, leaf := range flatten(name, op.inputs.Get(name)) {
+		for path, leaf := range flatten(name, inputs.Get(name)) {
 			if leaf.IsComputed() {
 				paths = append(paths, path)
 			}
@@ -82,8 +83,8 @@ func relativeToProgram(path string) string {
 
 // awaitedFile returns the promise of another image to write a file or folder that the build needs, and the path that it
 // writes.
-func (op operation) awaitedFile(promised promises) (by promise, dest string, ok bool) {
-	files := op.args.files()
+func awaitedFile(op operation, promised promises) (by promise, dest string, ok bool) {
+	files := op.plan.Files
 	var paths []string
 	if !isKnown(op.inputs, "contextHash") {
 		paths = append(localContexts(files), files.Dockerfile)
@@ -110,15 +111,15 @@ func (r *imageResource) awaitedBase(
 	if !slices.ContainsFunc(promised, func(p promise) bool { return len(p.Refs) > 0 }) {
 		return promise{}, "", true
 	}
-	plan := op.args.plan(nil)
+	plan := op.plan
+	plan.BaseDigests = maps.Clone(plan.BaseDigests)
 	maps.DeleteFunc(plan.BaseDigests, func(_, digest string) bool { return digest == "" }) // not known yet
 	bases, certain, err := inputs.BaseImages(ctx, plan)
 	if err != nil || !certain {
 		return promise{}, "", false
 	}
-	client := r.registryClient(op.waits, op.inPreview().args.Registries, previewLimit)
 	for _, base := range bases {
-		if by, ok := promised.base(base); ok && !holdsDigest(ctx, client, base, by.Digest) {
+		if by, ok := promised.base(base); ok && !holdsDigest(ctx, op.client, base, by.Digest) {
 			return by, base, true
 		}
 	}

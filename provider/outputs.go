@@ -16,7 +16,7 @@ type applied struct {
 	found     []string       // references that somebody else has pushed
 	tags      []registry.Tag // that hold the digest now
 	manifests []registry.Manifest
-	builds    []build
+	builds    []pastBuild
 	unsure    bool // whether any of the tags that were applied before has moved is not known
 }
 
@@ -29,10 +29,10 @@ func (a applied) outputs(op operation) property.Map {
 	if op.pinned {
 		out = out.Set("contextHash", property.New(a.hash))
 	}
-	if wanted, _ := op.tags(); len(a.tags) < len(wanted) { // the rest is what the next update has to do
+	if len(a.tags) < len(op.tags.list) { // the next update moves the rest
 		out = out.Set("tags", list(slices.DeleteFunc(texts(op.inputs, "tags"), func(t string) bool { return !isAmong(t, a.tags) })))
 	}
-	out = named(out, a.digest, references(a.tags), repositories(a.tags))
+	out = setReferences(out, a.digest, references(a.tags), repositories(a.tags))
 	if others := a.othersAmong(references(a.tags), op.old.found); len(others) > 0 {
 		out = out.Set(foundKey, list(others))
 	}
@@ -61,8 +61,8 @@ func mirror(inputs property.Map) property.Map {
 	return out
 }
 
-// named sets the outputs that follow from the digest and the references that hold it.
-func named(out property.Map, digest string, refs, repositories []string) property.Map {
+// setReferences sets the outputs that follow from the digest and the references that hold it.
+func setReferences(out property.Map, digest string, refs, repositories []string) property.Map {
 	ref, repoDigest := "", ""
 	if len(refs) > 0 {
 		ref, repoDigest = refs[0]+"@"+digest, repositories[0]+"@"+digest
@@ -90,10 +90,13 @@ func manifests(of []registry.Manifest, repositories []string) property.Value {
 	return property.New(byPlatform)
 }
 
-func references(tags []registry.Tag) []string {
-	refs := make([]string, len(tags))
-	for i, t := range tags {
-		refs[i] = t.String()
-	}
-	return refs
+// foundKey holds, in the outputs, the references that somebody else pushed. Like memoryKey it is hidden from diffs and
+// SDKs.
+const foundKey = "__found"
+
+// othersAmong returns those of refs that somebody else pushed: those of the state, and those that apply found now.
+func (a applied) othersAmong(refs []string, before []string) []string {
+	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
+		return !slices.Contains(before, ref) && !slices.Contains(a.found, ref)
+	})
 }

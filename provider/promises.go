@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -118,38 +117,16 @@ func isInFolder(path, folder string) bool {
 
 // newPromise returns what the update will make. digest is "" if the preview does not know it. An image that need not be
 // built writes no exports.
-func (op operation) newPromise(digest string, builds bool) promise {
+func newPromise(op operation, digest string, builds bool) promise {
 	made := promise{Digest: digest}
 	if !isKnown(op.inputs, "push") { // the references may keep what they hold
 		made.Digest = ""
 	}
-	tags := op.knownTags()
-	for _, i := range slices.Sorted(maps.Keys(tags)) {
-		made.Refs = append(made.Refs, tags[i].String())
-	}
-	for _, form := range op.args.enabledExports() {
+	made.Refs = references(op.tags.list)
+	for _, form := range op.exports {
 		if abs, err := filepath.Abs(form.dest); builds && form.dest != "" && !form.isImage() && err == nil {
 			made.Paths = append(made.Paths, abs)
 		}
 	}
 	return made
-}
-
-// knownTags returns the references to push to, by their index in tags, without those that are not known yet.
-func (op operation) knownTags() map[int]registry.Tag {
-	tags := map[int]registry.Tag{}
-	given := op.inputs.Get("tags")
-	if !op.pushes() || !given.IsArray() {
-		return tags
-	}
-	hash, hashKnown := inputsHash(op.args), isKnown(op.inputs, imageInputs...)
-	for i, value := range given.AsArray().All {
-		if !value.IsString() || !hashKnown && hashMarks.MatchString(value.AsString()) {
-			continue
-		}
-		if tag, err := tagFor(value.AsString(), hash); err == nil {
-			tags[i] = tag
-		}
-	}
-	return tags
 }

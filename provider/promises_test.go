@@ -175,12 +175,8 @@ func previewBase(t *testing.T, server integration.Server, inputs string) {
 func TestNothingIsPromisedOfAPushThatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	for push, want := range map[string]string{`true`: "sha256:1", `"?"`: ""} {
-		op, err := newOperation(t.Context(), urnOf("base"), props(t,
-			`{"tags": ["user/base:1"], "push": `+push+`}`), state{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := op.newPromise("sha256:1", true); got.Digest != want || len(got.Refs) != 1 {
+		op := operationOf(t, urnOf("base"), props(t, `{"tags": ["user/base:1"], "push": `+push+`}`), state{})
+		if got := newPromise(op, "sha256:1", true); got.Digest != want || len(got.Refs) != 1 {
 			t.Errorf("push is %s: got %+v", push, got)
 		}
 	}

@@ -24,7 +24,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 		return p.ReadResponse{}, err
 	}
 	w := newWaits(ctx)
-	client := r.registryClient(w, args.Registries, readLimit)
+	client := r.settings.registryClient(w, r.settings.keychain(w, args.Registries), readLimit)
 	old := stateOf(req.Properties)
 	if !old.isApplied() {
 		res, err := importImage(ctx, client, req)
@@ -51,7 +51,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 		return unchanged, nil
 	}
 	if err != nil {
-		loggerOf(ctx).warningf("the state is kept as it is, because the registry could not be asked: %v", r.withLoginHint(args, err))
+		loggerOf(ctx).warningf("the state is kept as it is, because the registry could not be asked: %v", r.settings.withLoginRemedy(args, err))
 		return unchanged, nil
 	}
 	if len(holding) == len(old.refs) {
@@ -108,7 +108,7 @@ func drifted(req p.ReadRequest, old state, holding []registry.Tag) p.ReadRespons
 		tags := slices.DeleteFunc(texts(m, "tags"), func(t string) bool { return !old.stillHas(t, holding) })
 		return m.Set("tags", list(tags))
 	}
-	outputs := named(filter(req.Properties), old.digest, references(holding), repositories(holding))
+	outputs := setReferences(filter(req.Properties), old.digest, references(holding), repositories(holding))
 	return p.ReadResponse{ID: req.ID, Inputs: filter(req.Inputs), Properties: outputs}
 }
 
@@ -146,7 +146,7 @@ func importImage(ctx context.Context, client *registry.Client, req p.ReadRequest
 		return p.ReadResponse{}, err
 	}
 	inputs := property.NewMap(map[string]property.Value{"tags": list([]string{req.ID})})
-	outputs := named(inputs, digest, []string{tag.String()}, []string{tag.Repository()}).
+	outputs := setReferences(inputs, digest, []string{tag.String()}, []string{tag.Repository()}).
 		Set("contextHash", property.New("")).
 		Set("manifests", manifests(image.Manifests, []string{tag.Repository()}))
 	return p.ReadResponse{ID: req.Urn.Name(), Inputs: inputs, Properties: outputs}, nil

@@ -14,7 +14,6 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // allowsInsecureTCP tells whether the provider may reach a daemon on another machine without TLS.
@@ -23,23 +22,6 @@ func (c Config) allowsInsecureTCP() bool {
 		return *c.AllowInsecureTCP
 	}
 	return os.Getenv("PULUMI_BUILDKIT_ALLOW_INSECURE_TCP") == "1"
-}
-
-// guard returns what a build may do on the embedded daemon: run the frontends of the configuration, and reach the hosts
-// that the program names in tags, registries and caches. The build contexts are part of the plan.
-func (s *settings) guard(op operation) *buildkit.Guard {
-	config := s.get()
-	g := &buildkit.Guard{Frontends: config.Frontends}
-	for _, r := range append(logins(op.args.Registries), logins(config.Registries)...) {
-		g.Hosts = append(g.Hosts, registry.Host(r.Address))
-	}
-	for _, given := range op.args.Tags {
-		if tag, err := tagFor(given, inputsHash(op.args)); err == nil {
-			g.References = append(g.References, tag.Repository())
-		}
-	}
-	g.References = append(g.References, cacheReferences(op.inputs)...)
-	return g
 }
 
 // cacheReferences returns the references of caches in registries. They count in a preview too, although a preview

@@ -11,7 +11,7 @@ import (
 )
 
 // explainDisk adds to the error of a build on a full disk which disk it is, and a remedy.
-func (b builder) explainDisk(err error) error {
+func explainDisk(b builder, err error) error {
 	own := daemon.Disk{}
 	if b.own() {
 		own = b.embedded.Disk()

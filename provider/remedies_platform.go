@@ -9,38 +9,36 @@ import (
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // explainPlatform adds a remedy to the error about a base image that does not have the wanted platform: the platforms
 // that it has. It asks the registry for them, unless only the Dockerfile leads to that registry.
-func (s *settings) explainPlatform(ctx context.Context, op operation, plan inputs.Plan, err error) error {
+func explainPlatform(ctx context.Context, settings *settings, op operation, err error) error {
 	base, ok := errors.AsType[*buildkit.BaseImageError](err)
 	if !ok || base.Fault != buildkit.NoPlatform {
 		return err
 	}
 	var has []string
-	if s.guard(op).CheckImage(ctx, plan, base.Ref) == nil {
-		has = s.platformsOf(ctx, op, base.Ref)
+	if settings.guard(op.args, op.inputs).CheckImage(ctx, op.plan, base.Ref) == nil {
+		has = platformsOf(ctx, op, base.Ref)
 	}
 	return withLines(err, platformRemedy(base, has))
 }
 
 // platformsOf returns the platforms of an image, or none if the registry does not tell them.
-func (s *settings) platformsOf(ctx context.Context, op operation, ref string) []string {
+func platformsOf(ctx context.Context, op operation, ref string) []string {
 	tag, err := registry.ParseTag(ref)
 	if err != nil {
 		return nil
 	}
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
-	client := s.registryClient(op.waits, op.args.Registries, previewLimit)
-	digest, err := client.Resolve(ctx, tag)
+	digest, err := op.client.Resolve(ctx, tag)
 	if err != nil {
 		return nil
 	}
-	image, err := client.Inspect(ctx, tag.Repository(), digest)
+	image, err := op.client.Inspect(ctx, tag.Repository(), digest)
 	if err != nil {
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/moby/buildkit/client"
 
@@ -16,103 +15,148 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// solve builds the plan on the builder that was asked for, and pushes again what is likely to come right.
-func (s *settings) solve(ctx context.Context, op operation, plan inputs.Plan, in *inputs.Inputs, progress *progress) (buildkit.Built, error) {
-	args := op.args
-	end := func() {}
-	leave, err := s.place(ctx, func() {
-		progress.showNote("waiting: as many images build as maxParallelBuilds allows")
-		end = op.waits.begin("waiting for its turn, as many images build as maxParallelBuilds allows,")
-	})
-	end()
+// image is a result of buildImage.
+type image struct {
+	digest string // "" if nobody gets the image
+	hash   string // of the inputs
+	inputs *inputs.Inputs
+}
+
+// buildImage builds the plan of the operation and pushes the image by digest to its repositories. It returns an error if
+// the files are not those that a tag with {hash} names.
+func (r *imageResource) buildImage(ctx context.Context, op operation) (image, error) {
+	op.waits.enter(stageBuilding)
+	in, err := r.readInputs(ctx, op)
 	if err != nil {
-		return buildkit.Built{}, err
+		return image{}, explainBuild(err)
 	}
-	defer leave()
-	keychain := s.keychain(op.waits, args.Registries)
-	finder := &builderFinder{
-		asked: args.Builder, config: s.get(), platforms: plan.Platforms,
-		embedded: daemon.Options{Note: progress.showNote, Registries: links(keychain)},
-		note:     progress.showNote, begin: op.waits.begin,
-		say: func(line string) {
-			if s.isFirst(line) {
-				progress.log.infof("%s", line)
-			}
-		},
+	if err := op.checkPinnedHashTag(in.Hash()); err != nil {
+		return image{}, err
 	}
-	builder, err := finder.find(ctx)
+	progress := startProgress(ctx)
+	defer progress.stop()
+	built := image{hash: in.Hash(), inputs: in}
+	b, err := newImageBuild(ctx, r.settings, op, in, progress)
 	if err != nil {
-		return buildkit.Built{}, explainBuilder(err)
+		return built, err
 	}
-	defer builder.release()
-	builder.warnOfProxies(plan, progress.log.warning)
-	pushing := s.registryClientWith(op.waits, keychain, args.pushLimit())
-	connect := func(ctx context.Context) (*client.Client, error) {
-		defer op.waits.begin("waiting for the BuildKit daemon at " + builder.endpoint + " to answer")()
-		return builder.connect(ctx)
-	}
-	a := &attempt{connect: connect, plan: plan, in: in, progress: progress, waits: op.waits}
-	if a.access, err = args.access(op.waits, keychain, pushing); err != nil {
-		return buildkit.Built{}, err
-	}
-	a.access.StallTimeout, a.access.BytesWritten = cmp.Or(s.silence, args.silence()), buildkit.WriteCounter(ctx, builder.endpoint)
-	a.access.BytesRead = buildkit.ReadCounter(ctx, builder.endpoint)
-	if builder.guarded {
-		a.access.Guard = s.guard(op)
-	}
-	err = a.pushWithRetry(ctx, pushing)
-	err = builder.explainDisk(s.explainPlatform(ctx, op, plan, explainBuild(err)))
-	return a.built, builder.explainNetwork(plan, explainRefusal(explainContext(err), s.get()))
+	defer b.release()
+	err = b.pushWithRetry(ctx)
+	built.digest = b.built.Digest
+	return built, b.explain(ctx, err)
 }
 
-// silence is how long a registry may be silent: 2 minutes, and in proportion more where more time is given to the push than by default,
-// because a registry may take long to put a very large layer into its storage.
-func (a ImageArgs) silence() time.Duration {
-	return max(pushLimit, a.pushLimit()) * 2 / 5
-}
-
-// access is what a build may use beside its inputs.
-func (a ImageArgs) access(w *waits, keychain *registry.Keychain, client *registry.Client) (access buildkit.Access, err error) {
-	access = buildkit.Access{
-		Credentials: func(ctx context.Context, host string) (buildkit.Credential, error) {
-			c, err := keychain.Lookup(ctx, host)
-			return buildkit.Credential{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, registry.ForDaemon(err)
-		},
-		Tokens: func(ctx context.Context, r buildkit.TokenRequest) (string, time.Duration, error) {
-			token, err := client.Token(ctx, registry.TokenRequest(r))
-			return token.Token, token.ExpiresIn, registry.ForDaemon(err)
-		},
-		Secrets: a.secrets(), SSH: a.agents(), Exports: w.watchExports(a.exports()),
+// readInputs returns what Check recorded, or else records it now.
+func (r *imageResource) readInputs(ctx context.Context, op operation) (*inputs.Inputs, error) {
+	if in := r.recorded(op); in != nil {
+		return in, nil
 	}
-	access.CacheFrom, access.CacheTo, err = a.caches()
-	return access, err
+	defer op.waits.begin(contextStage(op.plan))()
+	in, err := r.loadInputs(ctx, op.plan)
+	if err != nil {
+		return nil, err
+	}
+	in.Recognize(deref(op.args.ContextHash))
+	return in, nil
 }
 
-// attempt is a build that may take several tries for the sake of its push.
-type attempt struct {
-	connect  func(context.Context) (*client.Client, error)
-	plan     inputs.Plan
+// imageBuild is the build of one operation on a builder. It may solve several times, because a push may fail.
+type imageBuild struct {
+	settings *settings
+	op       operation
 	in       *inputs.Inputs
-	access   buildkit.Access
 	progress *progress
-	waits    *waits
+	builder  builder
+	release  func() // of the builder, and of the turn to build
+	client   *registry.Client
+	access   buildkit.Access
 
 	built buildkit.Built
 }
 
-// pushWithRetry builds and pushes, as often as client allows. The daemon still has what it built: only the push is repeated.
-func (a *attempt) pushWithRetry(ctx context.Context, client *registry.Client) error {
-	for retry := client.PushRetry(); ; {
-		err := a.buildOnce(ctx)
+// newImageBuild waits for its turn and for the builder. The caller calls release.
+func newImageBuild(
+	ctx context.Context, settings *settings, op operation, in *inputs.Inputs, progress *progress,
+) (*imageBuild, error) {
+	turns := settings.builds.Load()
+	if err := waitForTurn(ctx, turns, op.waits, progress); err != nil {
+		return nil, err
+	}
+	builder, err := findBuilder(ctx, settings, op, progress)
+	if err != nil {
+		turns.release()
+		return nil, explainBuilder(err)
+	}
+	b := &imageBuild{
+		settings: settings,
+		op:       op,
+		in:       in,
+		progress: progress,
+		builder:  builder,
+		release:  func() { builder.release(); turns.release() },
+		client:   settings.registryClient(op.waits, op.keychain, op.args.pushLimit()),
+	}
+	warnOfProxies(builder, op.plan, progress.log.warning)
+	if b.access, err = newAccess(op, b.client); err != nil {
+		b.release()
+		return nil, err
+	}
+	b.access.StallTimeout = cmp.Or(settings.stallTimeout, op.args.stallTimeout())
+	b.access.BytesWritten = buildkit.WriteCounter(ctx, builder.endpoint)
+	b.access.BytesRead = buildkit.ReadCounter(ctx, builder.endpoint)
+	if builder.guarded {
+		b.access.Guard = settings.guard(op.args, op.inputs)
+	}
+	return b, nil
+}
+
+// findBuilder returns the builder of the image. The caller releases it.
+func findBuilder(ctx context.Context, settings *settings, op operation, progress *progress) (builder, error) {
+	finder := &builderFinder{
+		asked:     op.args.Builder,
+		config:    settings.get(),
+		platforms: op.plan.Platforms,
+		embedded:  daemon.Options{Note: progress.showNote, Registries: links(op.keychain)},
+		note:      progress.showNote,
+		begin:     op.waits.begin,
+		say: func(line string) {
+			if settings.isFirst(line) {
+				progress.log.infof("%s", line)
+			}
+		},
+	}
+	return finder.find(ctx)
+}
+
+// waitForTurn waits until one more image may build.
+func waitForTurn(ctx context.Context, turns *semaphore, w *waits, progress *progress) error {
+	end := func() {}
+	defer func() { end() }()
+	return turns.acquire(ctx, func() {
+		progress.showNote("waiting: as many images build as maxParallelBuilds allows")
+		end = w.begin("waiting for its turn, as many images build as maxParallelBuilds allows,")
+	})
+}
+
+// pushWithRetry builds and pushes, as often as the client allows. The daemon keeps what it has built, so only the push
+// is repeated.
+func (b *imageBuild) pushWithRetry(ctx context.Context) error {
+	for retry := b.client.PushRetry(); ; {
+		err := b.buildOnce(ctx)
+		if stalled, ok := errors.AsType[*buildkit.StalledCacheError](err); ok {
+			if err = b.dropCaches(stalled); err == nil {
+				err = b.buildOnce(ctx)
+			}
+		}
 		if err == nil {
 			return nil
 		}
-		pause, err := retry.Next(ctx, err)
+		pause, err := retry.Next(ctx, daemonError(err))
 		if err != nil {
 			return err
 		}
 		if line := pause.String(); line != "" {
-			a.progress.showNote(line)
+			b.progress.showNote(line)
 		}
 		if err := pause.Wait(ctx); err != nil {
 			return err
@@ -120,18 +164,60 @@ func (a *attempt) pushWithRetry(ctx context.Context, client *registry.Client) er
 	}
 }
 
-// buildOnce builds and pushes.
-func (a *attempt) buildOnce(ctx context.Context) error {
-	err := a.solve(ctx)
-	if stalled, ok := errors.AsType[*buildkit.StalledCacheError](err); ok {
-		err = a.withoutCache(ctx, stalled)
+// buildOnce dials the daemon and solves.
+//
+// It dials each time, because a push that got stuck may have cost the connection. A further solve uses the cache even
+// under noCache: only the push is left to do.
+func (b *imageBuild) buildOnce(ctx context.Context) error {
+	daemon, err := b.connect(ctx)
+	if err != nil {
+		return err
 	}
-	return saidByDaemon(err)
+	defer func() { _ = daemon.Close() }()
+	b.built, err = buildkit.Solve(ctx, daemon, b.op.plan, b.in, b.access, b.report)
+	b.op.plan.NoCache = false
+	return withTargetOfBuild(err)
 }
 
-// saidByDaemon returns the error of a build as package registry reads it. What a step printed, and what the Dockerfile
-// says, are not part of what it reads.
-func saidByDaemon(err error) error {
+func (b *imageBuild) connect(ctx context.Context) (*client.Client, error) {
+	defer b.op.waits.begin("waiting for the BuildKit daemon at " + b.builder.endpoint + " to answer")()
+	return b.builder.connect(ctx)
+}
+
+// report passes an event of the build on to the progress.
+func (b *imageBuild) report(e buildkit.Event) {
+	if e.Kind == buildkit.Pushing {
+		b.op.waits.notePush()
+		return
+	}
+	b.progress.report(e)
+}
+
+// dropCaches takes out the cache exports, one of which did not answer. It returns an error if the program does not ignore
+// the errors of all of them. An inline cache stays, because it is written with the image.
+func (b *imageBuild) dropCaches(stalled error) error {
+	isInline := func(c buildkit.Cache) bool { return c.Type == "inline" }
+	for _, c := range b.access.CacheTo {
+		if c.Attrs["ignore-error"] != "true" && !isInline(c) {
+			return fmt.Errorf("cacheTo: %w; look at the registry or the storage that it goes to, or set ignoreError for it",
+				stalled)
+		}
+	}
+	b.progress.log.warningf("cacheTo: %v; built without", stalled)
+	b.access.CacheTo = slices.DeleteFunc(b.access.CacheTo, func(c buildkit.Cache) bool { return !isInline(c) })
+	return nil
+}
+
+// explain adds to the error of a build what to do about it.
+func (b *imageBuild) explain(ctx context.Context, err error) error {
+	err = explainPlatform(ctx, b.settings, b.op, explainBuild(err))
+	err = explainRefusal(explainContext(explainDisk(b.builder, err)), b.settings.get())
+	return explainNetwork(b.builder, b.op.plan, err)
+}
+
+// daemonError returns the error of a build as package registry reads it: without what a step printed and what the
+// Dockerfile says.
+func daemonError(err error) error {
 	if pushed, ok := errors.AsType[*buildkit.PushError](err); ok {
 		return &registry.DaemonError{
 			Repository: pushed.Repository, Text: pushed.Text, Stalled: pushed.Stalled, Cause: err,
@@ -147,38 +233,4 @@ func saidByDaemon(err error) error {
 		return &registry.DaemonError{Text: other.Text, Cause: err}
 	}
 	return err
-}
-
-// solve dials each time: a push that got stuck may have cost the connection.
-func (a *attempt) solve(ctx context.Context) error {
-	daemon, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = daemon.Close() }()
-	a.built, err = buildkit.Solve(ctx, daemon, a.plan, a.in, a.access, a.report)
-	a.plan.NoCache = false // what a failed push leaves to do is the push
-	return withTargetOfBuild(err)
-}
-
-// report takes an event of the build.
-func (a *attempt) report(e buildkit.Event) {
-	if e.Kind == buildkit.Pushing {
-		a.waits.notePush()
-		return
-	}
-	a.progress.report(e)
-}
-
-// withoutCache builds again when all caches are such that their errors are to be ignored.
-func (a *attempt) withoutCache(ctx context.Context, silent error) error {
-	inline := func(c buildkit.Cache) bool { return c.Type == "inline" } // is written with the image
-	for _, c := range a.access.CacheTo {
-		if c.Attrs["ignore-error"] != "true" && !inline(c) {
-			return fmt.Errorf("cacheTo: %w; look at the registry or the storage that it goes to, or set ignoreError for it", silent)
-		}
-	}
-	a.progress.log.warningf("cacheTo: %v; built without", silent)
-	a.access.CacheTo = slices.DeleteFunc(a.access.CacheTo, func(c buildkit.Cache) bool { return !inline(c) })
-	return a.solve(ctx)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // explainNetwork adds to the error of a build what the network of steps has to do with it.
-func (b builder) explainNetwork(plan inputs.Plan, err error) error {
+func explainNetwork(b builder, plan inputs.Plan, err error) error {
 	if err == nil || b.embedded == nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func networkError(plan inputs.Plan, err, ended error, offline string) error {
 }
 
 // warnOfProxies warns of build arguments that name a proxy on the loopback of the machine, which steps do not reach.
-func (b builder) warnOfProxies(plan inputs.Plan, warn func(string)) {
+func warnOfProxies(b builder, plan inputs.Plan, warn func(string)) {
 	if b.embedded == nil || plan.Network != "" {
 		return
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -24,6 +26,9 @@ const (
 	shortestHash, longestShort = 8, 40
 	formerMark                 = "{hash:12}"
 )
+
+// anyHash stands for a hash where only the rest of a tag matters.
+var anyHash = strings.Repeat("0", hashDigits)
 
 // hashMarks finds {hash}, and {hash:…} with whatever is written there.
 var hashMarks = regexp.MustCompile(`\{hash(:[^{}]*)?\}`)
@@ -66,11 +71,11 @@ func checkTag(given string) error {
 		return fmt.Errorf("tag %q has %s in its repository: it can stand only after the colon, as in ghcr.io/acme/app:%s",
 			given, marks[0], marks[0])
 	}
-	_, err := tagFor(given, strings.Repeat("0", hashDigits))
+	_, err := tagFor(given, anyHash)
 	if err == nil || !strings.Contains(given, hashMark) {
 		return withMarks(err, marks)
 	}
-	if _, short := tagFor(shortened(given), strings.Repeat("0", hashDigits)); short == nil {
+	if _, short := tagFor(shortened(given), anyHash); short == nil {
 		return fmt.Errorf("tag %q is too long: %s stands for %d digits, and a tag has at most 128 characters. "+
 			"Shorten its text, or write %s for a short hash, which no build is skipped for", given, hashMark, hashDigits, formerMark)
 	}
@@ -141,38 +146,101 @@ func labelPattern(label string) string {
 	return pattern.String() + regexp.QuoteMeta(label[rest:])
 }
 
-// hashTags are those of the tags that name the image of these very inputs: those with the whole hash.
-func (op operation) hashTags() []registry.Tag {
-	if !op.pushes() {
-		return nil
+// imageTags are the tags of an operation that are known, in the order of the inputs. There are none if nothing is
+// pushed.
+type imageTags struct {
+	at           map[int]registry.Tag // by index of the input
+	list         []registry.Tag       // each once
+	withHash     []registry.Tag       // those with the whole inputs hash, which name the image of these very inputs
+	repositories []string             // each once
+	complete     bool                 // no tag is unknown
+}
+
+// resolveTags returns the tags of the inputs with their marks replaced by the hash. The error is about the first invalid
+// one.
+func resolveTags(inputs property.Map, args ImageArgs, hash string) (imageTags, error) {
+	hashKnown := isKnown(inputs, imageInputs...)
+	tags := imageTags{
+		at:       map[int]registry.Tag{},
+		complete: isKnown(inputs, "tags", "push") && (hashKnown || !args.namesHash()),
 	}
-	var marked []registry.Tag
-	hash := inputsHash(op.args)
-	for _, given := range op.args.Tags {
-		if tag, err := tagFor(given, hash); err == nil && strings.Contains(given, hashMark) && !slices.Contains(marked, tag) {
-			marked = append(marked, tag)
+	given := inputs.Get("tags")
+	if !pushes(inputs) || !given.IsArray() {
+		return tags, nil
+	}
+	for i, value := range given.AsArray().All {
+		if !value.IsString() || !hashKnown && hashMarks.MatchString(value.AsString()) {
+			continue
+		}
+		tag, err := tagFor(value.AsString(), hash)
+		if err != nil {
+			return tags, fmt.Errorf("tags[%d]: %w", i, err)
+		}
+		tags.add(i, tag, strings.Contains(value.AsString(), hashMark))
+	}
+	return tags, nil
+}
+
+func (t *imageTags) add(index int, tag registry.Tag, withHash bool) {
+	t.at[index] = tag
+	if !slices.Contains(t.list, tag) {
+		t.list = append(t.list, tag)
+	}
+	if withHash && !slices.Contains(t.withHash, tag) {
+		t.withHash = append(t.withHash, tag)
+	}
+	t.repositories = repositories(t.list)
+}
+
+// in returns the tags in one repository.
+func (t imageTags) in(repository string) []registry.Tag {
+	return slices.DeleteFunc(slices.Clone(t.list), func(tag registry.Tag) bool { return tag.Repository() != repository })
+}
+
+// among returns those of some tags that are of the inputs, in their order.
+func (t imageTags) among(some []registry.Tag) []registry.Tag {
+	return slices.DeleteFunc(slices.Clone(t.list), func(tag registry.Tag) bool { return !slices.Contains(some, tag) })
+}
+
+// without returns the tags of the inputs but for some.
+func (t imageTags) without(some []registry.Tag) []registry.Tag {
+	return slices.DeleteFunc(slices.Clone(t.list), func(tag registry.Tag) bool { return slices.Contains(some, tag) })
+}
+
+// repositories returns the repositories of tags, each once, in their order.
+func repositories(tags []registry.Tag) []string {
+	var names []string
+	for _, t := range tags {
+		if !slices.Contains(names, t.Repository()) {
+			names = append(names, t.Repository())
 		}
 	}
-	return marked
+	return names
+}
+
+// references returns the tags as text.
+func references(tags []registry.Tag) []string {
+	refs := make([]string, len(tags))
+	for i, t := range tags {
+		refs[i] = t.String()
+	}
+	return refs
 }
 
 // namesHash tells whether a tag says something of the inputs hash, all of it or the beginning.
 func (a ImageArgs) namesHash() bool { return slices.ContainsFunc(a.Tags, hashMarks.MatchString) }
 
-// tagsKnown tells whether the references are known that the image will get.
-func (op operation) tagsKnown() bool {
-	return isKnown(op.inputs, "tags", "push") && (!op.args.namesHash() || isKnown(op.inputs, imageInputs...))
-}
-
 var computedHash = regexp.MustCompile("^[0-9a-f]{64}$")
 
-// honest returns an error when a tag would say the hash of files that are not the ones that are built: contextHash was kept
-// by ignoreChanges. One that was made up by hand, such as a revision, is as honest as its author.
-func (op operation) honest(built string) error {
+// checkPinnedHashTag returns an error if ignoreChanges keeps a contextHash that differs from the files being built while
+// a tag contains {hash}. A contextHash that the user made up, such as a revision, is trusted.
+func (op operation) checkPinnedHashTag(built string) error {
 	wanted := deref(op.args.ContextHash)
-	if built == wanted || !computedHash.MatchString(wanted) || !op.pushes() || !op.args.namesHash() {
+	named := pushes(op.inputs) && op.args.namesHash()
+	if built == wanted || !computedHash.MatchString(wanted) || !named {
 		return nil
 	}
-	return fmt.Errorf("contextHash is kept as %.12s…, but the files are those of %.12s…: a tag with %s would name another image than it says. "+
-		"Take contextHash out of ignoreChanges, or %s out of tags", wanted, built, hashMark, hashMark)
+	return fmt.Errorf("contextHash is kept as %.12s…, but the files are those of %.12s…: a tag with %s would name "+
+		"another image than it says. Take contextHash out of ignoreChanges, or %s out of tags",
+		wanted, built, hashMark, hashMark)
 }

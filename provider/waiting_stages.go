@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
@@ -24,13 +23,10 @@ func contextStage(plan inputs.Plan) string {
 // outcome returns what a stopped operation has pushed and which tags moved, as far as that is known. It returns "" for
 // an operation without a push.
 func (a applied) outcome(op operation, err error) string {
-	tags, _ := op.tags()
-	if len(tags) == 0 {
+	if len(op.tags.list) == 0 {
 		return ""
 	}
-	others := references(slices.DeleteFunc(slices.Clone(tags), func(t registry.Tag) bool {
-		return slices.Contains(a.tags, t)
-	}))
+	others := references(op.tags.without(a.tags))
 	switch {
 	case len(others) == 0:
 		return "every tag holds the image"
@@ -63,7 +59,7 @@ func deletedText(refs []string) string {
 }
 
 // watchExports returns the exports with sinks that record their waits.
-func (w *waits) watchExports(all []buildkit.Export) []buildkit.Export {
+func watchExports(w *waits, all []buildkit.Export) []buildkit.Export {
 	for i, e := range all {
 		if e.Open == nil {
 			continue

@@ -77,11 +77,8 @@ func TestOutcomes(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			op, err := newOperation(t.Context(), urn,
-				props(t, `{"contextHash": "`+strings.Repeat("0", 64)+`", "tags": `+c.tags+`}`), state{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			inputs := props(t, `{"contextHash": "`+strings.Repeat("0", 64)+`", "tags": `+c.tags+`}`)
+			op := operationOf(t, urn, inputs, state{})
 			if c.pushed {
 				op.waits.notePush()
 			}

@@ -31,7 +31,7 @@ func reachesBuilder(err error) bool {
 func (r remembered) withoutPush(t *testing.T, digest string) property.Map {
 	t.Helper()
 	inputs := r.withoutBuilder(t, `{"push": false}`, "app:v1")
-	return named(mirror(inputs), digest, nil, nil).Set("manifests", manifests(nil, nil))
+	return setReferences(mirror(inputs), digest, nil, nil).Set("manifests", manifests(nil, nil))
 }
 
 // An upgrade alone makes no diff. If only the name of an image without a push changes, nothing is built, and the digest
@@ -66,23 +66,23 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 	}
 	hash := inputsHash(args)
 	cases := map[string]struct {
-		remembered []build
+		remembered []pastBuild
 		changes    string
 		built      bool
 		want       string // of the outputs
 	}{
-		"back to what made none":  {[]build{{hash, ""}}, `{"push": false}`, false, nothing},
-		"back to what made one":   {[]build{{hash, r.digest}}, `{"push": false}`, false, nothing},
+		"back to what made none":  {[]pastBuild{{hash, ""}}, `{"push": false}`, false, nothing},
+		"back to what made one":   {[]pastBuild{{hash, r.digest}}, `{"push": false}`, false, nothing},
 		"never built":             {nil, `{"push": false}`, true, ""},
-		"to be pushed, made none": {[]build{{hash, ""}}, `{}`, true, ""},
+		"to be pushed, made none": {[]pastBuild{{hash, ""}}, `{}`, true, ""},
 		"to be pushed, made one": {
-			[]build{{hash, r.digest}}, `{}`, false,
+			[]pastBuild{{hash, r.digest}}, `{}`, false,
 			"digest=sha ref=app:v1@sha repoDigest=app@sha refs=app:v1 manifests=known",
 		},
 		"files, which are written": {
-			[]build{{hash, r.digest}}, `{"push": false, "exports": [{"local": {"dest": "OUT"}}]}`, true, "",
+			[]pastBuild{{hash, r.digest}}, `{"push": false, "exports": [{"local": {"dest": "OUT"}}]}`, true, "",
 		},
-		"only for the cache": {[]build{{hash, ""}}, `{"push": false, "exports": [{"cacheonly": {}}]}`, false, nothing},
+		"only for the cache": {[]pastBuild{{hash, ""}}, `{"push": false, "exports": [{"cacheonly": {}}]}`, false, nothing},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -104,11 +104,11 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 // A build without an image is remembered too, and keeps the image of an earlier build.
 func TestMemoryOfBuildsWithoutAnImage(t *testing.T) {
 	t.Parallel()
-	s := stateOf(property.Map{}.Set(memoryKey, memory([]build{{"a", "sha256:1"}, {"b", ""}})))
-	if got := s.remembering(build{inputs: "a"}); len(got) != 2 || got[0] != (build{"a", "sha256:1"}) {
+	s := stateOf(property.Map{}.Set(memoryKey, memory([]pastBuild{{"a", "sha256:1"}, {"b", ""}})))
+	if got := s.withBuild(pastBuild{inputs: "a"}); len(got) != 2 || got[0] != (pastBuild{"a", "sha256:1"}) {
 		t.Errorf("got %v", got)
 	}
-	if got := s.remembering(build{"b", "sha256:2"}); len(got) != 2 || got[0] != (build{"b", "sha256:2"}) {
+	if got := s.withBuild(pastBuild{"b", "sha256:2"}); len(got) != 2 || got[0] != (pastBuild{"b", "sha256:2"}) {
 		t.Errorf("got %v", got)
 	}
 	if !s.hasBuilt("b") || s.digestFor("b") != "" || s.hasBuilt("c") {
@@ -163,7 +163,7 @@ func TestWhoGetsAnImage(t *testing.T) {
 		if err != nil || len(failures) > 0 {
 			t.Fatal(err, failures)
 		}
-		if got := args.makesImage(raw); got != want {
+		if got := makesImage(raw, args.enabledExports()); got != want {
 			t.Errorf("%s: %t", inputs, got)
 		}
 	}

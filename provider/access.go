@@ -1,0 +1,38 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// newAccess returns what a build may use besides its inputs. It returns an error if a cache lacks something that the
+// environment should give.
+func newAccess(op operation, client *registry.Client) (buildkit.Access, error) {
+	from, to, err := caches(op.args)
+	if err != nil {
+		return buildkit.Access{}, err
+	}
+	return buildkit.Access{
+		Credentials: func(ctx context.Context, host string) (buildkit.Credential, error) {
+			c, err := op.keychain.Lookup(ctx, host)
+			credential := buildkit.Credential{
+				Username:      c.Username,
+				Password:      c.Password,
+				IdentityToken: c.IdentityToken,
+			}
+			return credential, registry.ForDaemon(err)
+		},
+		Tokens: func(ctx context.Context, r buildkit.TokenRequest) (string, time.Duration, error) {
+			token, err := client.Token(ctx, registry.TokenRequest(r))
+			return token.Token, token.ExpiresIn, registry.ForDaemon(err)
+		},
+		Secrets:   op.args.secrets(),
+		SSH:       op.args.agents(),
+		Exports:   watchExports(op.waits, otherExports(op)),
+		CacheFrom: from,
+		CacheTo:   to,
+	}, nil
+}

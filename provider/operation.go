@@ -1,0 +1,160 @@
+package provider
+
+import (
+	"context"
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+// request is what the engine asks for in one Create or Update.
+type request struct {
+	urn           resource.URN
+	inputs        property.Map // as Check returned them; they also say what is unknown
+	old           state        // what was applied before
+	ignoreChanges []string
+	preview       bool
+}
+
+// operation is one Create or Update, with everything that follows from its inputs.
+type operation struct {
+	request
+	args   ImageArgs // where an unknown value is zero
+	pinned bool      // ignoreChanges has contextHash: its value is the old one, whatever the files are by now
+
+	hash       string   // the inputs hash
+	platforms  []string // canonical
+	tags       imageTags
+	exports    []export // the enabled ones
+	makesImage bool     // somebody gets the image, or it is not known yet whether anybody does
+	unchanged  bool     // the state was applied from the same inputs, as far as they shape the image
+	plan       inputs.Plan
+
+	waits    *waits
+	keychain *registry.Keychain
+	client   *registry.Client // of the registries of the tags
+}
+
+// newOperation decodes a request and resolves it. It returns an error if a tag is invalid, or if a tag with {hash}
+// would name other files than those that are built.
+func (r *imageResource) newOperation(ctx context.Context, req request) (operation, error) {
+	args, err := decodeStored(ctx, req.inputs)
+	if err != nil {
+		return operation{}, err
+	}
+	args.Registries = knownElements(req.inputs.Get("registries"), args.Registries)
+	args.CacheFrom = knownElements(req.inputs.Get("cacheFrom"), args.CacheFrom)
+	op, err := resolveOperation(req, args)
+	if err != nil {
+		return operation{}, err
+	}
+	budget := args.pushLimit()
+	if req.preview {
+		budget = previewLimit
+	}
+	op.waits = newWaits(ctx)
+	op.keychain = r.settings.keychain(op.waits, args.Registries)
+	op.client = r.settings.registryClient(op.waits, op.keychain, budget)
+	op.plan.Insecure = op.keychain.Insecure(op.tags.repositories)
+	return op, op.checkPinnedHashTag(op.appliedHash(""))
+}
+
+// resolveOperation returns the operation of a request without its connections. The error is about the first invalid tag.
+func resolveOperation(req request, args ImageArgs) (operation, error) {
+	op := operation{
+		request:   req,
+		args:      args,
+		pinned:    ignoreMatcher(req.ignoreChanges)("contextHash"),
+		hash:      inputsHash(args),
+		platforms: normalizePlatforms(args.Platforms),
+		exports:   args.enabledExports(),
+	}
+	op.makesImage = makesImage(req.inputs, op.exports)
+	op.unchanged = op.isUnchanged()
+	var err error
+	op.tags, err = resolveTags(req.inputs, args, op.hash)
+	op.plan = args.plan(op.tags.repositories)
+	op.plan.WithoutImage = !op.makesImage
+	return op, err
+}
+
+// knownElements returns the elements of a decoded list of which everything is known. A build can do without the others:
+// caches only save time, and an unknown login is most often for the repository that the same update creates.
+func knownElements[T any](given property.Value, decoded []T) (complete []T) {
+	if !given.IsArray() {
+		return nil
+	}
+	for i, e := range given.AsArray().All {
+		if !e.HasComputed() {
+			complete = append(complete, decoded[i])
+		}
+	}
+	return complete
+}
+
+// isUnchanged tells whether every input that shapes the image equals what was applied.
+func (op operation) isUnchanged() bool {
+	for _, in := range inputTable {
+		if in.hash == nil || in.name == "contextHash" && op.pinned {
+			continue
+		}
+		if !in.equal(op.old.outputs, op.inputs, in.name) {
+			return false
+		}
+	}
+	return op.old.isApplied()
+}
+
+// appliedHash returns the contextHash for the outputs. built is the hash of the files that were built, or "".
+//
+// Under ignoreChanges the input keeps the old hash. If the outputs repeated it for an image of newer files, that image
+// would look current once the old files return.
+func (op operation) appliedHash(built string) string {
+	switch {
+	case op.pinned && built != "":
+		return built
+	case op.pinned && op.unchanged:
+		return text(op.old.outputs, "contextHash")
+	}
+	return deref(op.args.ContextHash)
+}
+
+// hasImage tells whether the applied image was made of the same inputs.
+func (op operation) hasImage() bool { return op.old.digest != "" && op.unchanged }
+
+// isBuilt tells, for a build that makes no image, whether an earlier build of the same inputs has done its work.
+func (op operation) isBuilt() bool {
+	return op.unchanged || !hasOtherExports(op.exports) && op.old.hasBuilt(op.hash)
+}
+
+// pastDigest returns the digest of an image of the same inputs: the applied one, or one that the state remembers. It
+// returns "" if there is none.
+//
+// The applied one comes first, because the memory has no images of a contextHash that the user set.
+func (op operation) pastDigest() string {
+	if op.hasImage() {
+		return op.old.digest
+	}
+	if hasOtherExports(op.exports) { // only a build writes them
+		return ""
+	}
+	return op.old.digestFor(op.hash)
+}
+
+// withoutOutput returns the operation of a build that leaves nothing behind. The image is written in the same way, and
+// an inline cache is part of it.
+func (op operation) withoutOutput() operation {
+	op.args.CacheTo = slices.DeleteFunc(slices.Clone(op.args.CacheTo), func(c CacheTo) bool { return c.Inline == nil })
+	op.args.Exports = slices.DeleteFunc(slices.Clone(op.args.Exports), func(e Export) bool {
+		form, err := e.toExport()
+		return err != nil || !form.isImage()
+	})
+	op.args.Load = nil
+	op.exports = op.args.enabledExports()
+	op.plan.Repositories, op.plan.Insecure = nil, nil
+	return op
+}
