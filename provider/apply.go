@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
@@ -53,29 +52,6 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 	defer op.waits.bind(ctx)()
 	err = r.verifyAndTag(ctx, op, &result, !there.ok)
 	return result, op.waits.explain(err, result.outcome(op, err))
-}
-
-// newApplied returns the result of an operation that reuses an image, if there is one.
-func newApplied(op operation, there reuse) applied {
-	return applied{
-		digest:    there.digest,
-		hash:      op.appliedHash(""),
-		manifests: there.manifests,
-		found:     there.found,
-		builds:    op.old.builds,
-	}
-}
-
-// noteBuild records in the result what was built.
-//
-// The memory gets only images of the files that contextHash stands for: a hash that the user set, or that ignoreChanges
-// keeps, may stand for others.
-func (a *applied) noteBuild(op operation, built image) {
-	a.digest, a.hash = built.digest, op.appliedHash(built.hash)
-	if built.hash == deref(op.args.ContextHash) {
-		a.builds = op.old.withBuild(pastBuild{op.hash, built.digest})
-		inputs.UserHistory().Remember(built.hash, built.inputs)
-	}
 }
 
 // verifyAndTag verifies a new image and points the tags at it. It records in the result which tags hold the image.

@@ -63,11 +63,11 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 		"shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as "+
 		"BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.")
 	an.Describe(&a.Labels, "Labels of the image. A secret among them is refused.")
-	a.describeImage(an)
-	a.describeSteps(an)
-	a.describeSecrets(an)
-	a.describeCaches(an)
-	a.describeExports(an)
+	describeImage(a, an)
+	describeSteps(a, an)
+	describeSecrets(a, an)
+	describeCaches(a, an)
+	describeExports(a, an)
 	an.Describe(&a.Registries, "Logins for registries, and how to reach them. A change never causes a build. For "+
 		"a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, "+
 		"credential helpers).")

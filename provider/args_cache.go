@@ -2,7 +2,7 @@ package provider
 
 import "github.com/pulumi/pulumi-go-provider/infer"
 
-func (a *ImageArgs) describeCaches(an infer.Annotator) {
+func describeCaches(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.CacheFrom, "Caches to import: the builder takes steps from them that it has not built itself. "+
 		"A cache that cannot be read gives a warning. A change never causes a build.")
 	an.Describe(&a.CacheTo, "Caches to export, for other builders to import. A preview exports none. A change "+

@@ -2,7 +2,7 @@ package provider
 
 import "github.com/pulumi/pulumi-go-provider/infer"
 
-func (a *ImageArgs) describeExports(an infer.Annotator) {
+func describeExports(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.Exports, "What a build writes beside the image that it pushes, and how it writes that image. "+
 		"A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no "+
 		"difference shows.")

@@ -4,7 +4,7 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 )
 
-func (a *ImageArgs) describeImage(an infer.Annotator) {
+func describeImage(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.Annotations, "Annotations of the manifest of each platform and, if there is one, of the "+
 		"index. Registries and scanners read them without pulling the image.")
 	an.Describe(&a.SourceDateEpoch, "Seconds since 1970, such as the time of the last commit. No time in the "+
@@ -57,32 +57,4 @@ func (s *SBOM) Annotate(an infer.Annotator) {
 	an.Describe(s, "A list of what is in an image, attached to the image.")
 	an.Describe(&s.Generator, "The image that makes the list. The builder pulls and runs it. BuildKit's own is "+
 		"`docker/buildkit-syft-scanner:stable-1`. Add a digest to keep the same generator.")
-}
-
-// varies tells whether two builds of the same inputs make two different images. A preview then cannot know the digest
-// of the update.
-func (a ImageArgs) varies() bool {
-	return a.Provenance != nil || a.SBOM != nil || deref(a.NoCache)
-}
-
-func (a ImageArgs) epoch() *int64 {
-	if a.SourceDateEpoch == nil {
-		return nil
-	}
-	seconds := int64(*a.SourceDateEpoch)
-	return &seconds
-}
-
-func (a ImageArgs) provenance() string {
-	if a.Provenance == nil {
-		return ""
-	}
-	return string(a.Provenance.Mode)
-}
-
-func (a ImageArgs) sbom() string {
-	if a.SBOM == nil {
-		return ""
-	}
-	return a.SBOM.Generator
 }

@@ -7,11 +7,10 @@ import (
 
 	"github.com/pulumi/pulumi-go-provider/infer"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-func (a *ImageArgs) describeSecrets(an infer.Annotator) {
+func describeSecrets(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.Secrets, "Secrets that steps of the Dockerfile can mount, by their id: `RUN "+
 		"--mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. "+
 		"The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; "+
@@ -32,18 +31,6 @@ func (s *SecretSource) Annotate(an infer.Annotator) {
 	an.Describe(s, "Where to read a secret when a build starts: either `env` or `file`.")
 	an.Describe(&s.Env, "Name of an environment variable of the Pulumi program.")
 	an.Describe(&s.File, "Path of a file, relative to the program. The secret is its content, with line breaks.")
-}
-
-// secrets returns the secrets that steps can mount, by id.
-func (a ImageArgs) secrets() map[string]buildkit.Secret {
-	all := map[string]buildkit.Secret{}
-	for id, value := range a.Secrets {
-		all[id] = func(context.Context) ([]byte, error) { return []byte(value), nil }
-	}
-	for id, source := range a.SecretSources {
-		all[id] = source.read
-	}
-	return all
 }
 
 // read reads the secret. The error names its place.

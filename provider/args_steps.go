@@ -7,11 +7,10 @@ import (
 
 	"github.com/pulumi/pulumi-go-provider/infer"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-func (a *ImageArgs) describeSteps(an infer.Annotator) {
+func describeSteps(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.AddHosts, "Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, "+
 		"`db:fd00::5`.")
 	an.Describe(&a.Network, "The network of steps. On the plugin's own daemon each step has its own network, "+
@@ -77,32 +76,4 @@ func parseHost(s string) (inputs.Host, error) {
 		}
 	}
 	return inputs.Host{}, fmt.Errorf("%q is not a host: write name:address, as in db:10.0.0.5", s)
-}
-
-// hosts returns the valid hosts. Check refuses the others.
-func (a ImageArgs) hosts() []inputs.Host {
-	var hosts []inputs.Host
-	for _, s := range a.AddHosts {
-		if h, err := parseHost(s); err == nil {
-			hosts = append(hosts, h)
-		}
-	}
-	return hosts
-}
-
-// network returns BuildKit's name of the network, or "" for the builder's default.
-func (a ImageArgs) network() string {
-	if mode := deref(a.Network); mode != NetworkDefault {
-		return string(mode)
-	}
-	return ""
-}
-
-// agents returns the SSH agents for BuildKit.
-func (a ImageArgs) agents() []buildkit.SSHAgent {
-	var agents []buildkit.SSHAgent
-	for _, s := range a.SSH {
-		agents = append(agents, buildkit.SSHAgent{ID: s.ID, Paths: s.Paths})
-	}
-	return agents
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -70,4 +71,32 @@ func parseRaw(text string) (kind string, options attrs, err error) {
 		return "", nil, fmt.Errorf("%q has no type: write type=…", text)
 	}
 	return kind, options, nil
+}
+
+// isOn tells whether BuildKit reads an option of an image as true. That is so for "", 1, t, T, TRUE, true and True.
+func (a attrs) isOn(name string) bool {
+	value, ok := a[name]
+	on, err := strconv.ParseBool(value)
+	return ok && (value == "" || err == nil && on)
+}
+
+// setFromEnvironment takes what is not given from an environment variable.
+func (a attrs) setFromEnvironment(name, variable string) {
+	if value := os.Getenv(variable); value != "" && a[name] == "" {
+		a[name] = value
+	}
+}
+
+func (a attrs) setAnnotations(values map[string]string) attrs {
+	for name, value := range values {
+		a["annotation."+name] = value
+	}
+	return a
+}
+
+func (a attrs) setNames(names []string) attrs {
+	if len(names) > 0 {
+		a["name"] = strings.Join(names, ",")
+	}
+	return a
 }

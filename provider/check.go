@@ -57,20 +57,6 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	return res, nil
 }
 
-// withComputedInputs returns the inputs with the contextHash and the baseDigests that Check computed.
-func (a ImageArgs) withComputedInputs(inputs property.Map) ImageArgs {
-	if hash := text(inputs, "contextHash"); hash != "" {
-		a.ContextHash = &hash
-	}
-	if bases := inputs.Get("baseDigests"); bases.IsMap() {
-		a.BaseDigests = map[string]string{}
-		for ref := range bases.AsMap().All {
-			a.BaseDigests[ref] = text(bases.AsMap(), ref)
-		}
-	}
-	return a
-}
-
 // isImport tells whether the inputs are those of an import, which knows only tags.
 //
 // An import cannot know where the files are, so a Check of its inputs must not fail. Later the program says it, and its

@@ -101,7 +101,7 @@ func checkInlineCache(c *checker, value string) (failure, warning string) {
 // checkMultiPlatform refuses an index where an export takes none, and several platforms without an index.
 func checkMultiPlatform(c *checker, value string) (failure, warning string) {
 	on, ok := readBool(value)
-	intoEngine := slices.ContainsFunc(c.args.enabledExports(), func(e export) bool { return e.kind == "docker" })
+	intoEngine := slices.ContainsFunc(enabledExports(c.args), func(e export) bool { return e.kind == "docker" })
 	switch {
 	case !ok || value == "":
 		return refuseUnlessBool(c, value)
@@ -158,16 +158,16 @@ func unknownArgumentRule(name string) argumentRule {
 
 // dockerfileLacks tells whether the Dockerfile can be read and does not mention a name.
 func (c *checker) dockerfileLacks(name string) bool {
-	if !isKnown(c.raw, "dockerfile", "context") || c.args.hasOtherFrontend() {
+	if !isKnown(c.raw, "dockerfile", "context") || hasOtherFrontend(c.args) {
 		return false
 	}
-	_, text, err := c.args.dockerfileText(c.ctx)
+	_, text, err := readDockerfile(c.ctx, c.args)
 	return err == nil && text.Text != nil && !strings.Contains(string(text.Text), name)
 }
 
 // hasOtherFrontend tells whether BUILDKIT_SYNTAX names a frontend other than BuildKit's own, which reads the
 // Dockerfile.
-func (a ImageArgs) hasOtherFrontend() bool {
+func hasOtherFrontend(a ImageArgs) bool {
 	syntax, ok := a.BuildArgs["BUILDKIT_SYNTAX"]
 	return ok && !inputs.IsOwnSyntax(syntax)
 }

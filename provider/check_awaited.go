@@ -43,16 +43,6 @@ func (c *checker) readsAwaited(in *inputs.Inputs) bool {
 	return ok
 }
 
-// findRead returns the first promise to write a path for which isRead is true, and that path.
-func (all promises) findRead(isRead func(path string) bool) (by promise, dest string, ok bool) {
-	for _, p := range all {
-		if i := slices.IndexFunc(p.Paths, isRead); i >= 0 {
-			return p, p.Paths[i], true
-		}
-	}
-	return promise{}, "", false
-}
-
 // localContexts returns the folders of this machine that are build contexts.
 func localContexts(files inputs.Files) (dirs []string) {
 	if !inputs.IsRemote(files.Context) {

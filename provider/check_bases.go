@@ -40,17 +40,6 @@ func checkBaseDigests(c *checker) {
 	}
 }
 
-// baseDigests are those that were given, by canonical reference.
-func (a ImageArgs) baseDigests() map[string]string {
-	digests := map[string]string{}
-	for ref, digest := range a.BaseDigests {
-		if canonical, err := inputs.BaseName(ref); err == nil {
-			digests[canonical] = digest
-		}
-	}
-	return digests
-}
-
 // fillBaseDigests sets baseDigests to the current digests of the base images, if pull is set and the program gives
 // none. It sets an unknown value if they cannot be known yet.
 func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.CheckResponse) error {

@@ -31,7 +31,7 @@ func checkDockerfile(c *checker) {
 	if file := c.args.files().Dockerfile; file != "" && c.awaits(file) {
 		return
 	}
-	path, text, err := c.args.dockerfileText(c.ctx)
+	path, text, err := readDockerfile(c.ctx, c.args)
 	if err != nil {
 		if !c.hasFailure("context.location") || given { // a missing context has no Dockerfile: one failure is enough
 			c.fail(path, "%v", err)
@@ -42,7 +42,7 @@ func checkDockerfile(c *checker) {
 	if !c.unknownAt(key("target")) {
 		target = deref(c.args.Target)
 	}
-	if c.args.hasOtherFrontend() {
+	if hasOtherFrontend(c.args) {
 		return // only that frontend knows the syntax
 	}
 	err = inputs.CheckDockerfile(text.Text, target)
@@ -59,32 +59,19 @@ func checkDockerfile(c *checker) {
 	}
 }
 
-// dockerfilePath is the property that says where the Dockerfile is.
-func (a ImageArgs) dockerfilePath() string {
-	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
-		return "dockerfile.inline"
-	}
-	return "dockerfile.location"
-}
-
-// dockerfileText is the text of the Dockerfile and the property that says where it is.
-func (a ImageArgs) dockerfileText(ctx context.Context) (path string, text inputs.DockerfileText, err error) {
+// readDockerfile returns the text of the Dockerfile, and the path of the input that says where it is.
+func readDockerfile(ctx context.Context, a ImageArgs) (path string, text inputs.DockerfileText, err error) {
 	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
 		return "dockerfile.inline", inputs.DockerfileText{Text: []byte(*a.Dockerfile.Inline)}, nil
 	}
 	files := a.files()
 	text, err = inputs.ReadDockerfile(ctx, files)
-	return "dockerfile.location", text, withTarget(a.explainDockerfile(files, err), "dockerfile.location")
-}
-
-// namesDockerfile tells whether the program says where the Dockerfile is.
-func (a ImageArgs) namesDockerfile() bool {
-	return a.Dockerfile != nil && deref(a.Dockerfile.Location) != ""
+	return "dockerfile.location", text, withTarget(explainDockerfile(a, files, err), "dockerfile.location")
 }
 
 // explainDockerfile explains the error of reading a Dockerfile. If there is no file at files.Dockerfile, the error says
 // what is there instead and what to write. Other errors stay as they are.
-func (a ImageArgs) explainDockerfile(files inputs.Files, err error) error {
+func explainDockerfile(a ImageArgs, files inputs.Files, err error) error {
 	absent := []error{fs.ErrNotExist, syscall.EISDIR, syscall.ENOTDIR}
 	if !slices.ContainsFunc(absent, func(kind error) bool { return errors.Is(err, kind) }) {
 		return err

@@ -37,21 +37,6 @@ func checkExports(c *checker) {
 	}
 }
 
-// layers returns the compression of the layers in the member that is set.
-func (e Export) layers() (none LayerCompression) {
-	switch {
-	case e.Registry != nil:
-		return e.Registry.LayerCompression
-	case e.Image != nil:
-		return e.Image.LayerCompression
-	case e.OCI != nil:
-		return e.OCI.LayerCompression
-	case e.Docker != nil:
-		return e.Docker.LayerCompression
-	}
-	return none
-}
-
 // exportMistake returns an error that says what is wrong with an export, or nil.
 func (c *checker) exportMistake(e export) error {
 	for _, name := range slices.Sorted(maps.Keys(e.attrs)) {
@@ -124,3 +109,6 @@ func (c *checker) checkOnePlatform() error {
 	}
 	return nil
 }
+
+// makesNoImage tells whether the image certainly goes nowhere.
+func (c *checker) makesNoImage() bool { return !makesImage(c.raw, enabledExports(c.args)) }

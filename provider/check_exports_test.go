@@ -154,12 +154,12 @@ func TestExportsBecomeOptions(t *testing.T) {
 			}
 			c.beside = strings.ReplaceAll(c.beside, "HASH", inputsHash(args))
 			c.beside = strings.ReplaceAll(c.beside, "SHORT", inputsHash(args)[:12])
-			if got := strings.Join(beside, "; "); got != c.beside || formatOptions(args.imageAttrs()) != c.image {
-				t.Errorf("got  %s | %s\nwant %s | %s", formatOptions(args.imageAttrs()), got, c.image, c.beside)
+			if got := strings.Join(beside, "; "); got != c.beside || formatOptions(imageAttrs(args)) != c.image {
+				t.Errorf("got  %s | %s\nwant %s | %s", formatOptions(imageAttrs(args)), got, c.image, c.beside)
 			}
 			preview := op.withoutOutput()
-			if left := otherExports(preview); len(left) > 0 || formatOptions(preview.args.imageAttrs()) != c.image {
-				t.Errorf("a preview would leave %v and write the image with %v", left, preview.args.imageAttrs())
+			if left := otherExports(preview); len(left) > 0 || formatOptions(imageAttrs(preview.args)) != c.image {
+				t.Errorf("a preview would leave %v and write the image with %v", left, imageAttrs(preview.args))
 			}
 			if got := hasOtherExports(op.exports); got != (c.beside != "") {
 				t.Errorf("leaves something: %v", got)

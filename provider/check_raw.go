@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -64,13 +63,6 @@ func rawImageMistake(options attrs) error {
 		}
 	}
 	return nil
-}
-
-// isOn tells whether BuildKit reads an option of an image as true. That is so for "", 1, t, T, TRUE, true and True.
-func (a attrs) isOn(name string) bool {
-	value, ok := a[name]
-	on, err := strconv.ParseBool(value)
-	return ok && (value == "" || err == nil && on)
 }
 
 // checkOneLine returns an error for text of several lines. All lines after the first would be ignored.

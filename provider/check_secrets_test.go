@@ -166,7 +166,7 @@ func TestSecretSourcesAreReadWhenABuildAsks(t *testing.T) {
 		"a file that is missing": {at("nowhere/token"), "open nowhere/token: no such file or directory"},
 	}
 	for name, c := range cases {
-		value, err := ImageArgs{SecretSources: map[string]SecretSource{"a": c.source}}.secrets()["a"](t.Context())
+		value, err := secretsOf(ImageArgs{SecretSources: map[string]SecretSource{"a": c.source}})["a"](t.Context())
 		if got := fmt.Sprint(string(value)); err != nil && err.Error() != c.want || err == nil && got != c.want {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}

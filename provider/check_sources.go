@@ -22,7 +22,7 @@ func checkContext(c *checker) {
 	if inputs.IsRemote(c.args.contextDir()) || c.awaits(c.args.contextDir()) {
 		return
 	}
-	if err := c.args.checkDirectory(c.args.contextDir(), "context.location"); err != nil {
+	if err := checkDirectory(c.args, c.args.contextDir(), "context.location"); err != nil {
 		c.fail("context.location", "%v", withTarget(err, "context.location"))
 	}
 }
@@ -53,7 +53,7 @@ func checkNamedContexts(c *checker) {
 		if inputs.IsRemoteNamed(location) || c.awaits(location) {
 			continue
 		}
-		if err := c.args.checkDirectory(location, path+".location"); err != nil {
+		if err := checkDirectory(c.args, location, path+".location"); err != nil {
 			c.fail(path+".location", "%v", withTarget(err, path+".location"))
 		}
 	}
@@ -61,7 +61,7 @@ func checkNamedContexts(c *checker) {
 
 // checkDirectory returns an error if a directory does not exist or cannot be read. The error shows the absolute path,
 // so that nobody needs to ask what a relative path is relative to. input is the property that names the directory.
-func (a ImageArgs) checkDirectory(dir, input string) error {
+func checkDirectory(a ImageArgs, dir, input string) error {
 	if scheme, _, ok := strings.Cut(dir, "://"); ok {
 		return fmt.Errorf("%q: a build context is a directory, a git repository or the http(s) URL of an archive, "+
 			"and a named one may be docker-image://reference; %s:// is not known", dir, scheme)
@@ -97,38 +97,4 @@ func isFile(path string, err error) bool {
 	}
 	info, err := os.Stat(path)
 	return err == nil && !info.IsDir()
-}
-
-// contextDir returns the location of the main context: a folder that is there, or else perhaps a remote one.
-func (a ImageArgs) contextDir() string {
-	if a.Context == nil || a.Context.Location == nil || *a.Context.Location == "" {
-		return "."
-	}
-	return inputs.LocateContext(*a.Context.Location)
-}
-
-// files are the local inputs of the build.
-func (a ImageArgs) files() inputs.Files {
-	f := inputs.Files{Context: a.contextDir(), Named: map[string]string{}, Project: projectFolder()}
-	switch {
-	case a.Dockerfile != nil && a.Dockerfile.Inline != nil:
-		f.Inline = []byte(*a.Dockerfile.Inline)
-	case a.namesDockerfile():
-		f.Dockerfile = inputs.FindDockerfile(*a.Dockerfile.Location)
-	case !inputs.IsRemote(f.Context):
-		f.Dockerfile = inputs.FindDockerfile(filepath.Join(f.Context, "Dockerfile"))
-	}
-	if a.Context != nil {
-		for name, named := range a.Context.Named {
-			f.Named[name] = named.Location
-		}
-	}
-	return f
-}
-
-func deref[T any](v *T) (zero T) {
-	if v == nil {
-		return zero
-	}
-	return *v
 }

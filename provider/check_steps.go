@@ -56,8 +56,8 @@ func checkTestTargets(c *checker) {
 	if !isKnown(c.raw, "dockerfile") || c.args.Dockerfile == nil && c.unknownAt(key("context"), key("location")) {
 		return
 	}
-	_, text, err := c.args.dockerfileText(c.ctx)
-	if err != nil || c.args.hasOtherFrontend() { // only that frontend knows the syntax
+	_, text, err := readDockerfile(c.ctx, c.args)
+	if err != nil || hasOtherFrontend(c.args) { // only that frontend knows the syntax
 		return
 	}
 	for i, target := range c.args.TestTargets {

@@ -89,30 +89,6 @@ func (s sharedUse) text(urn resource.URN) string {
 		printable(both[0]), printable(both[1]), s.kind, printable(s.name))
 }
 
-// noteUses replaces the noted places of an image, and returns those that images with other inputs have too.
-func (n *notes) noteUses(urn resource.URN, identity string, wanted []use) (common []sharedUse) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	mine := uses{Inputs: identity}
-	for _, u := range wanted {
-		mine.Of = append(mine.Of, u.key())
-	}
-	if len(mine.Of) > 0 || n.images[urn].Uses != nil {
-		n.add(note{URN: urn, Uses: &mine})
-	}
-	n.refresh() // after the note, so that of two processes at least one sees the other's
-	for _, u := range wanted {
-		for _, other := range n.urns() {
-			theirs := n.images[other].Uses
-			if other != urn && theirs != nil && theirs.Inputs != identity && slices.Contains(theirs.Of, u.key()) {
-				common = append(common, sharedUse{u, other})
-				break
-			}
-		}
-	}
-	return common
-}
-
 // identity returns a text that differs for images with different inputs, even if their content is not known yet. Two
 // images with the same inputs are the same image, and may share their places.
 func identityOf(op operation) string {

@@ -112,22 +112,6 @@ func equalPush(applied, wanted property.Map, key string) bool {
 	return isKnown(wanted, key) && (equal(applied, wanted, key) || pushes(applied) == pushes(wanted))
 }
 
-// pushes tells whether the inputs ask for a push: by default if there are tags.
-func pushes(m property.Map) bool {
-	if v := m.Get("push"); v.IsBool() {
-		return v.AsBool()
-	}
-	tags := m.Get("tags")
-	return tags.IsComputed() || tags.IsArray() && tags.AsArray().Len() > 0
-}
-
-// sortUnique returns a sorted copy without duplicates.
-func sortUnique(values []string) []string {
-	values = slices.Clone(values)
-	slices.Sort(values)
-	return slices.Compact(values)
-}
-
 // leafChanges returns the kind of change for the path of each leaf that differs between two values.
 func leafChanges(key string, old, wanted property.Value) map[string]p.DiffKind {
 	before, after, changes := flatten(key, old), flatten(key, wanted), map[string]p.DiffKind{}

@@ -42,12 +42,12 @@ func (c *checker) failEncoding(err error, files inputs.Files) bool {
 	if shown.File == "" && !shown.Remote {
 		shown.File = files.Dockerfile
 	}
-	c.fail(c.args.textPath(err, &shown), "%v. %s", &shown, upperFirst(encodingRemedy(&shown)))
+	c.fail(textPath(c.args, err, &shown), "%v. %s", &shown, upperFirst(encodingRemedy(&shown)))
 	return true
 }
 
 // textPath returns the input that says where a text is.
-func (a ImageArgs) textPath(err error, wrong *inputs.EncodingError) string {
+func textPath(a ImageArgs, err error, wrong *inputs.EncodingError) string {
 	named, ok := errors.AsType[*inputs.NamedContextError](err)
 	switch {
 	case ok:

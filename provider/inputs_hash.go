@@ -72,7 +72,7 @@ func hashEpoch(a ImageArgs) []string {
 
 // hashImageAttrs is about how the image is written, but for the builder's own image store.
 func hashImageAttrs(a ImageArgs) []string {
-	options := a.imageAttrs()
+	options := imageAttrs(a)
 	maps.DeleteFunc(options, func(name, _ string) bool { return slices.Contains(imageStoreAttrs, name) })
 	return hashEntries("written", options)
 }

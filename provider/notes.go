@@ -164,3 +164,27 @@ func (n *notes) prefix() string {
 
 // urns returns the sorted URNs of all images with notes.
 func (n *notes) urns() []resource.URN { return slices.Sorted(maps.Keys(n.images)) }
+
+// noteUses replaces the noted places of an image, and returns those that images with other inputs have too.
+func (n *notes) noteUses(urn resource.URN, identity string, wanted []use) (common []sharedUse) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	mine := uses{Inputs: identity}
+	for _, u := range wanted {
+		mine.Of = append(mine.Of, u.key())
+	}
+	if len(mine.Of) > 0 || n.images[urn].Uses != nil {
+		n.add(note{URN: urn, Uses: &mine})
+	}
+	n.refresh() // after the note, so that of two processes at least one sees the other's
+	for _, u := range wanted {
+		for _, other := range n.urns() {
+			theirs := n.images[other].Uses
+			if other != urn && theirs != nil && theirs.Inputs != identity && slices.Contains(theirs.Of, u.key()) {
+				common = append(common, sharedUse{u, other})
+				break
+			}
+		}
+	}
+	return common
+}

@@ -2,17 +2,14 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/distribution/reference"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
@@ -124,33 +121,6 @@ func (r *imageResource) awaitedBase(
 		}
 	}
 	return promise{}, "", true
-}
-
-// base returns the promise to push a base image. ref is a name that inputs.BaseImages returns.
-func (all promises) base(ref string) (promise, bool) {
-	if repository, digest, ok := strings.Cut(ref, "@"); ok {
-		return all.image(repository, digest)
-	}
-	return all.tag(ref)
-}
-
-// explains tells whether a build failed because a promised base image does not exist yet. The base images of some
-// builds are not known before they run.
-func (all promises) explains(err error) bool {
-	missing, ok := errors.AsType[*buildkit.BaseImageError](err)
-	if !ok || !missing.NotFound() {
-		return false
-	}
-	named, err := reference.ParseNormalizedNamed(missing.Ref)
-	if err != nil {
-		return false
-	}
-	if fixed, ok := named.(reference.Digested); ok {
-		_, ok = all.image(named.Name(), fixed.Digest().String())
-		return ok
-	}
-	_, ok = all.tag(reference.TagNameOnly(named).String())
-	return ok
 }
 
 // holdsDigest tells whether a reference already points at a digest. It returns false if the registry gives no answer.

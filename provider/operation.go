@@ -2,6 +2,8 @@ package provider
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -71,7 +73,7 @@ func resolveOperation(req request, args ImageArgs) (operation, error) {
 		pinned:    ignoreMatcher(req.ignoreChanges)("contextHash"),
 		hash:      inputsHash(args),
 		platforms: normalizePlatforms(args.Platforms),
-		exports:   args.enabledExports(),
+		exports:   enabledExports(args),
 	}
 	op.makesImage = makesImage(req.inputs, op.exports)
 	op.unchanged = op.isUnchanged()
@@ -154,7 +156,22 @@ func (op operation) withoutOutput() operation {
 		return err != nil || !form.isImage()
 	})
 	op.args.Load = nil
-	op.exports = op.args.enabledExports()
+	op.exports = enabledExports(op.args)
 	op.plan.Repositories, op.plan.Insecure = nil, nil
 	return op
 }
+
+// checkPinnedHashTag returns an error if ignoreChanges keeps a contextHash that differs from the files being built while
+// a tag contains {hash}. A contextHash that the user made up, such as a revision, is trusted.
+func (op operation) checkPinnedHashTag(built string) error {
+	wanted := deref(op.args.ContextHash)
+	named := pushes(op.inputs) && op.args.namesHash()
+	if built == wanted || !computedHash.MatchString(wanted) || !named {
+		return nil
+	}
+	return fmt.Errorf("contextHash is kept as %.12s…, but the files are those of %.12s…: a tag with %s would name "+
+		"another image than it says. Take contextHash out of ignoreChanges, or %s out of tags",
+		wanted, built, hashMark, hashMark)
+}
+
+var computedHash = regexp.MustCompile("^[0-9a-f]{64}$")

@@ -6,6 +6,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -99,4 +100,27 @@ func (a applied) othersAmong(refs []string, before []string) []string {
 	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
 		return !slices.Contains(before, ref) && !slices.Contains(a.found, ref)
 	})
+}
+
+// newApplied returns the result of an operation that reuses an image, if there is one.
+func newApplied(op operation, there reuse) applied {
+	return applied{
+		digest:    there.digest,
+		hash:      op.appliedHash(""),
+		manifests: there.manifests,
+		found:     there.found,
+		builds:    op.old.builds,
+	}
+}
+
+// noteBuild records in the result what was built.
+//
+// The memory gets only images of the files that contextHash stands for: a hash that the user set, or that ignoreChanges
+// keeps, may stand for others.
+func (a *applied) noteBuild(op operation, built image) {
+	a.digest, a.hash = built.digest, op.appliedHash(built.hash)
+	if built.hash == deref(op.args.ContextHash) {
+		a.builds = op.old.withBuild(pastBuild{op.hash, built.digest})
+		inputs.UserHistory().Remember(built.hash, built.inputs)
+	}
 }

@@ -1,7 +1,11 @@
 package provider
 
 import (
+	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
@@ -39,8 +43,123 @@ func (a ImageArgs) plan(repositories []string) inputs.Plan {
 		Epoch:        a.epoch(),
 		Provenance:   a.provenance(),
 		SBOM:         a.sbom(),
-		ImageAttrs:   a.imageAttrs(),
+		ImageAttrs:   imageAttrs(a),
 		BaseDigests:  a.baseDigests(),
 		Repositories: repositories,
 	}
 }
+
+// contextDir returns the location of the main context: a folder that is there, or else perhaps a remote one.
+func (a ImageArgs) contextDir() string {
+	if a.Context == nil || a.Context.Location == nil || *a.Context.Location == "" {
+		return "."
+	}
+	return inputs.LocateContext(*a.Context.Location)
+}
+
+// files are the local inputs of the build.
+func (a ImageArgs) files() inputs.Files {
+	f := inputs.Files{Context: a.contextDir(), Named: map[string]string{}, Project: projectFolder()}
+	switch {
+	case a.Dockerfile != nil && a.Dockerfile.Inline != nil:
+		f.Inline = []byte(*a.Dockerfile.Inline)
+	case a.namesDockerfile():
+		f.Dockerfile = inputs.FindDockerfile(*a.Dockerfile.Location)
+	case !inputs.IsRemote(f.Context):
+		f.Dockerfile = inputs.FindDockerfile(filepath.Join(f.Context, "Dockerfile"))
+	}
+	if a.Context != nil {
+		for name, named := range a.Context.Named {
+			f.Named[name] = named.Location
+		}
+	}
+	return f
+}
+
+// namesDockerfile tells whether the program says where the Dockerfile is.
+func (a ImageArgs) namesDockerfile() bool {
+	return a.Dockerfile != nil && deref(a.Dockerfile.Location) != ""
+}
+
+// dockerfilePath is the property that says where the Dockerfile is.
+func (a ImageArgs) dockerfilePath() string {
+	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
+		return "dockerfile.inline"
+	}
+	return "dockerfile.location"
+}
+
+// baseDigests are those that were given, by canonical reference.
+func (a ImageArgs) baseDigests() map[string]string {
+	digests := map[string]string{}
+	for ref, digest := range a.BaseDigests {
+		if canonical, err := inputs.BaseName(ref); err == nil {
+			digests[canonical] = digest
+		}
+	}
+	return digests
+}
+
+// varies tells whether two builds of the same inputs make two different images. A preview then cannot know the digest
+// of the update.
+func (a ImageArgs) varies() bool {
+	return a.Provenance != nil || a.SBOM != nil || deref(a.NoCache)
+}
+
+func (a ImageArgs) epoch() *int64 {
+	if a.SourceDateEpoch == nil {
+		return nil
+	}
+	seconds := int64(*a.SourceDateEpoch)
+	return &seconds
+}
+
+func (a ImageArgs) provenance() string {
+	if a.Provenance == nil {
+		return ""
+	}
+	return string(a.Provenance.Mode)
+}
+
+func (a ImageArgs) sbom() string {
+	if a.SBOM == nil {
+		return ""
+	}
+	return a.SBOM.Generator
+}
+
+// hosts returns the valid hosts. Check refuses the others.
+func (a ImageArgs) hosts() []inputs.Host {
+	var hosts []inputs.Host
+	for _, s := range a.AddHosts {
+		if h, err := parseHost(s); err == nil {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
+}
+
+// network returns BuildKit's name of the network, or "" for the builder's default.
+func (a ImageArgs) network() string {
+	if mode := deref(a.Network); mode != NetworkDefault {
+		return string(mode)
+	}
+	return ""
+}
+
+// withComputedInputs returns the inputs with the contextHash and the baseDigests that Check computed.
+func (a ImageArgs) withComputedInputs(inputs property.Map) ImageArgs {
+	if hash := text(inputs, "contextHash"); hash != "" {
+		a.ContextHash = &hash
+	}
+	if bases := inputs.Get("baseDigests"); bases.IsMap() {
+		a.BaseDigests = map[string]string{}
+		for ref := range bases.AsMap().All {
+			a.BaseDigests[ref] = text(bases.AsMap(), ref)
+		}
+	}
+	return a
+}
+
+// namesHash tells whether a tag says something of the inputs hash, all of it or the beginning.
+func (a ImageArgs) namesHash() bool { return slices.ContainsFunc(a.Tags, hashMarks.MatchString) }

@@ -1,12 +1,15 @@
 package provider
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -129,4 +132,41 @@ func newPromise(op operation, digest string, builds bool) promise {
 		}
 	}
 	return made
+}
+
+// findRead returns the first promise to write a path for which isRead is true, and that path.
+func (all promises) findRead(isRead func(path string) bool) (by promise, dest string, ok bool) {
+	for _, p := range all {
+		if i := slices.IndexFunc(p.Paths, isRead); i >= 0 {
+			return p, p.Paths[i], true
+		}
+	}
+	return promise{}, "", false
+}
+
+// base returns the promise to push a base image. ref is a name that inputs.BaseImages returns.
+func (all promises) base(ref string) (promise, bool) {
+	if repository, digest, ok := strings.Cut(ref, "@"); ok {
+		return all.image(repository, digest)
+	}
+	return all.tag(ref)
+}
+
+// explains tells whether a build failed because a promised base image does not exist yet. The base images of some
+// builds are not known before they run.
+func (all promises) explains(err error) bool {
+	missing, ok := errors.AsType[*buildkit.BaseImageError](err)
+	if !ok || !missing.NotFound() {
+		return false
+	}
+	named, err := reference.ParseNormalizedNamed(missing.Ref)
+	if err != nil {
+		return false
+	}
+	if fixed, ok := named.(reference.Digested); ok {
+		_, ok = all.image(named.Name(), fixed.Digest().String())
+		return ok
+	}
+	_, ok = all.tag(reference.TagNameOnly(named).String())
+	return ok
 }

@@ -163,7 +163,7 @@ func TestWhoGetsAnImage(t *testing.T) {
 		if err != nil || len(failures) > 0 {
 			t.Fatal(err, failures)
 		}
-		if got := makesImage(raw, args.enabledExports()); got != want {
+		if got := makesImage(raw, enabledExports(args)); got != want {
 			t.Errorf("%s: %t", inputs, got)
 		}
 	}

@@ -29,10 +29,31 @@ func newAccess(op operation, client *registry.Client) (buildkit.Access, error) {
 			token, err := client.Token(ctx, registry.TokenRequest(r))
 			return token.Token, token.ExpiresIn, registry.ForDaemon(err)
 		},
-		Secrets:   op.args.secrets(),
-		SSH:       op.args.agents(),
+		Secrets:   secretsOf(op.args),
+		SSH:       agentsOf(op.args),
 		Exports:   watchExports(op.waits, otherExports(op)),
 		CacheFrom: from,
 		CacheTo:   to,
 	}, nil
+}
+
+// secretsOf returns the secrets that steps can mount, by id.
+func secretsOf(a ImageArgs) map[string]buildkit.Secret {
+	all := map[string]buildkit.Secret{}
+	for id, value := range a.Secrets {
+		all[id] = func(context.Context) ([]byte, error) { return []byte(value), nil }
+	}
+	for id, source := range a.SecretSources {
+		all[id] = source.read
+	}
+	return all
+}
+
+// agentsOf returns the SSH agents for BuildKit.
+func agentsOf(a ImageArgs) []buildkit.SSHAgent {
+	var agents []buildkit.SSHAgent
+	for _, s := range a.SSH {
+		agents = append(agents, buildkit.SSHAgent{ID: s.ID, Paths: s.Paths})
+	}
+	return agents
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
@@ -87,23 +86,9 @@ func (e ExportOCI) toExport(kind string) export {
 	return export{kind: kind, attrs: options, dest: deref(e.Dest), folder: e.Tar != nil && !*e.Tar}
 }
 
-func (a attrs) setAnnotations(values map[string]string) attrs {
-	for name, value := range values {
-		a["annotation."+name] = value
-	}
-	return a
-}
-
-func (a attrs) setNames(names []string) attrs {
-	if len(names) > 0 {
-		a["name"] = strings.Join(names, ",")
-	}
-	return a
-}
-
 // enabledExports returns the entries that are not disabled, and one for load. Check refuses those that cannot be
 // parsed.
-func (a ImageArgs) enabledExports() (forms []export) {
+func enabledExports(a ImageArgs) (forms []export) {
 	for _, e := range a.Exports {
 		if form, err := e.toExport(); err == nil && !deref(e.Disabled) {
 			forms = append(forms, form)
@@ -116,9 +101,9 @@ func (a ImageArgs) enabledExports() (forms []export) {
 }
 
 // imageAttrs returns the options of the image that is pushed.
-func (a ImageArgs) imageAttrs() map[string]string {
+func imageAttrs(a ImageArgs) map[string]string {
 	options := map[string]string{}
-	for _, form := range a.enabledExports() {
+	for _, form := range enabledExports(a) {
 		if form.isImage() {
 			maps.Copy(options, form.attrs)
 		}
@@ -145,9 +130,6 @@ func makesImage(inputs property.Map, enabled []export) bool {
 	return pushes(inputs) || !isKnown(inputs, deliveryInputs...) ||
 		slices.ContainsFunc(enabled, func(e export) bool { return !e.isFiles() })
 }
-
-// makesNoImage tells whether the image certainly goes nowhere.
-func (c *checker) makesNoImage() bool { return !makesImage(c.raw, c.args.enabledExports()) }
 
 // logWithoutImage logs that a build makes no image, unless the program has exports.
 func logWithoutImage(ctx context.Context, op operation) {
@@ -183,7 +165,7 @@ func otherExports(op operation) (exports []buildkit.Export) {
 func imageNames(op operation) []string {
 	names := slices.Clone(op.args.Tags)
 	for i, tag := range names {
-		names[i] = resolved(tag, op.hash)
+		names[i] = expandMarks(tag, op.hash)
 	}
 	return names
 }
@@ -201,4 +183,19 @@ func (e export) openSink(ctx context.Context) (buildkit.Sink, error) {
 		return buildkit.NewFolder(projectFolder(), e.dest)
 	}
 	return buildkit.NewFile(projectFolder(), e.dest)
+}
+
+// layers returns the compression of the layers in the member that is set.
+func (e Export) layers() (none LayerCompression) {
+	switch {
+	case e.Registry != nil:
+		return e.Registry.LayerCompression
+	case e.Image != nil:
+		return e.Image.LayerCompression
+	case e.OCI != nil:
+		return e.OCI.LayerCompression
+	case e.Docker != nil:
+		return e.Docker.LayerCompression
+	}
+	return none
 }

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -45,74 +44,17 @@ func digitsOf(mark string) (int, bool) {
 
 // tagFor reads a tag as it was given, with the marks replaced.
 func tagFor(given, inputsHash string) (registry.Tag, error) {
-	return registry.ParseTag(resolved(given, inputsHash))
+	return registry.ParseTag(expandMarks(given, inputsHash))
 }
 
-// resolved is a tag with the marks replaced, otherwise as it was given.
-func resolved(given, inputsHash string) string {
+// expandMarks returns a tag with the marks replaced by the hash, and otherwise as it was given.
+func expandMarks(given, inputsHash string) string {
 	return hashMarks.ReplaceAllStringFunc(given, func(mark string) string {
 		if n, ok := digitsOf(mark); ok {
 			return inputsHash[:n]
 		}
 		return mark
 	})
-}
-
-// checkTag returns what is wrong with a tag as it is given, nil when nothing is.
-func checkTag(given string) error {
-	marks := hashMarks.FindAllString(given, -1)
-	for _, mark := range marks {
-		if _, ok := digitsOf(mark); !ok {
-			return fmt.Errorf("tag %q: %s is no hash. Write %s for all %d digits, or a short one for people to read, such as %s, with %d to %d digits",
-				given, mark, hashMark, hashDigits, formerMark, shortestHash, longestShort)
-		}
-	}
-	if len(marks) > 0 && !strings.Contains(afterHost(given[:strings.Index(given, marks[0])]), ":") {
-		return fmt.Errorf("tag %q has %s in its repository: it can stand only after the colon, as in ghcr.io/acme/app:%s",
-			given, marks[0], marks[0])
-	}
-	_, err := tagFor(given, anyHash)
-	if err == nil || !strings.Contains(given, hashMark) {
-		return withMarks(err, marks)
-	}
-	if _, short := tagFor(shortened(given), anyHash); short == nil {
-		return fmt.Errorf("tag %q is too long: %s stands for %d digits, and a tag has at most 128 characters. "+
-			"Shorten its text, or write %s for a short hash, which no build is skipped for", given, hashMark, hashDigits, formerMark)
-	}
-	return withMarks(err, marks)
-}
-
-// withMarks returns the error about a tag with the marks again where zeros stood for them: in the tag, and in the one
-// that is proposed instead.
-func withMarks(err error, marks []string) error {
-	wrong, ok := errors.AsType[*registry.TagError](err)
-	if !ok {
-		return err
-	}
-	problem := *wrong.Problem
-	problem.Proposal = restoreMarks(problem.Proposal, marks)
-	return &registry.TagError{Tag: restoreMarks(wrong.Tag, marks), Problem: &problem}
-}
-
-// restoreMarks returns a tag with the marks in place of the zeros that stood for them, the longest first.
-func restoreMarks(tag string, marks []string) string {
-	for _, mark := range slices.SortedFunc(slices.Values(marks), func(a, b string) int { return digitsFor(b) - digitsFor(a) }) {
-		tag = strings.ReplaceAll(tag, strings.Repeat("0", digitsFor(mark)), mark)
-	}
-	return tag
-}
-
-func digitsFor(mark string) int {
-	n, _ := digitsOf(mark) // checkTag has refused what is no number
-	return n
-}
-
-// afterHost returns what stands behind the host of a reference, or all of it when it has none.
-func afterHost(ref string) string {
-	if _, rest, found := strings.Cut(ref, "/"); found {
-		return rest
-	}
-	return ref
 }
 
 // shortened is a tag with {hash} standing for as many digits as an earlier version took for it.
@@ -227,20 +169,11 @@ func references(tags []registry.Tag) []string {
 	return refs
 }
 
-// namesHash tells whether a tag says something of the inputs hash, all of it or the beginning.
-func (a ImageArgs) namesHash() bool { return slices.ContainsFunc(a.Tags, hashMarks.MatchString) }
-
-var computedHash = regexp.MustCompile("^[0-9a-f]{64}$")
-
-// checkPinnedHashTag returns an error if ignoreChanges keeps a contextHash that differs from the files being built while
-// a tag contains {hash}. A contextHash that the user made up, such as a revision, is trusted.
-func (op operation) checkPinnedHashTag(built string) error {
-	wanted := deref(op.args.ContextHash)
-	named := pushes(op.inputs) && op.args.namesHash()
-	if built == wanted || !computedHash.MatchString(wanted) || !named {
-		return nil
+// pushes tells whether the inputs ask for a push: by default if there are tags.
+func pushes(m property.Map) bool {
+	if v := m.Get("push"); v.IsBool() {
+		return v.AsBool()
 	}
-	return fmt.Errorf("contextHash is kept as %.12s…, but the files are those of %.12s…: a tag with %s would name "+
-		"another image than it says. Take contextHash out of ignoreChanges, or %s out of tags",
-		wanted, built, hashMark, hashMark)
+	tags := m.Get("tags")
+	return tags.IsComputed() || tags.IsArray() && tags.AsArray().Len() > 0
 }

@@ -121,12 +121,12 @@ func (c CacheFromAzureBlob) attrs() attrs {
 // awsEnvironment fills in what the AWS tools take from the environment. A key is taken whole or not at all.
 func awsEnvironment(a attrs) error {
 	if a["access_key_id"] == "" && a["secret_access_key"] == "" {
-		a.environment("access_key_id", "AWS_ACCESS_KEY_ID")
-		a.environment("secret_access_key", "AWS_SECRET_ACCESS_KEY")
-		a.environment("session_token", "AWS_SESSION_TOKEN")
+		a.setFromEnvironment("access_key_id", "AWS_ACCESS_KEY_ID")
+		a.setFromEnvironment("secret_access_key", "AWS_SECRET_ACCESS_KEY")
+		a.setFromEnvironment("session_token", "AWS_SESSION_TOKEN")
 	}
-	a.environment("region", "AWS_REGION")
-	a.environment("region", "AWS_DEFAULT_REGION")
+	a.setFromEnvironment("region", "AWS_REGION")
+	a.setFromEnvironment("region", "AWS_DEFAULT_REGION")
 	if a["region"] == "" {
 		return errors.New("s3 needs a region: give s3.region, or set AWS_REGION where pulumi runs")
 	}
@@ -135,18 +135,11 @@ func awsEnvironment(a attrs) error {
 
 // actionsEnvironment fills in what a job of GitHub Actions gives; false when there is no such job.
 func actionsEnvironment(a attrs) bool {
-	a.environment("token", "ACTIONS_RUNTIME_TOKEN")
-	a.environment("url", "ACTIONS_CACHE_URL")
-	a.environment("url_v2", "ACTIONS_RESULTS_URL")
+	a.setFromEnvironment("token", "ACTIONS_RUNTIME_TOKEN")
+	a.setFromEnvironment("url", "ACTIONS_CACHE_URL")
+	a.setFromEnvironment("url_v2", "ACTIONS_RESULTS_URL")
 	if on, err := strconv.ParseBool(os.Getenv("ACTIONS_CACHE_SERVICE_V2")); err == nil && on && a["version"] == "" {
 		a["version"] = "2"
 	}
 	return a["token"] != "" && (a["url"] != "" || a["url_v2"] != "")
-}
-
-// environment takes what is not given from an environment variable.
-func (a attrs) environment(name, variable string) {
-	if value := os.Getenv(variable); value != "" && a[name] == "" {
-		a[name] = value
-	}
 }

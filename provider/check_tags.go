@@ -1,0 +1,82 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+)
+
+func checkTags(c *checker) {
+	for i, t := range c.args.Tags {
+		if c.unknownAt(key("tags"), index(i)) {
+			continue
+		}
+		if path := fmt.Sprintf("tags[%d]", i); c.isSecret(path) {
+			c.refuse(path, inputNamed("tags").public)
+			continue
+		}
+		if err := checkTag(t); err != nil {
+			c.fail(fmt.Sprintf("tags[%d]", i), "%v", err)
+		}
+	}
+}
+
+// checkTag returns what is wrong with a tag as it is given, nil when nothing is.
+func checkTag(given string) error {
+	marks := hashMarks.FindAllString(given, -1)
+	for _, mark := range marks {
+		if _, ok := digitsOf(mark); !ok {
+			return fmt.Errorf("tag %q: %s is no hash. Write %s for all %d digits, or a short one for people to read, such as %s, with %d to %d digits",
+				given, mark, hashMark, hashDigits, formerMark, shortestHash, longestShort)
+		}
+	}
+	if len(marks) > 0 && !strings.Contains(afterHost(given[:strings.Index(given, marks[0])]), ":") {
+		return fmt.Errorf("tag %q has %s in its repository: it can stand only after the colon, as in ghcr.io/acme/app:%s",
+			given, marks[0], marks[0])
+	}
+	_, err := tagFor(given, anyHash)
+	if err == nil || !strings.Contains(given, hashMark) {
+		return withMarks(err, marks)
+	}
+	if _, short := tagFor(shortened(given), anyHash); short == nil {
+		return fmt.Errorf("tag %q is too long: %s stands for %d digits, and a tag has at most 128 characters. "+
+			"Shorten its text, or write %s for a short hash, which no build is skipped for", given, hashMark, hashDigits, formerMark)
+	}
+	return withMarks(err, marks)
+}
+
+// withMarks returns the error about a tag with the marks again where zeros stood for them: in the tag, and in the one
+// that is proposed instead.
+func withMarks(err error, marks []string) error {
+	wrong, ok := errors.AsType[*registry.TagError](err)
+	if !ok {
+		return err
+	}
+	problem := *wrong.Problem
+	problem.Proposal = restoreMarks(problem.Proposal, marks)
+	return &registry.TagError{Tag: restoreMarks(wrong.Tag, marks), Problem: &problem}
+}
+
+// restoreMarks returns a tag with the marks in place of the zeros that stood for them, the longest first.
+func restoreMarks(tag string, marks []string) string {
+	for _, mark := range slices.SortedFunc(slices.Values(marks), func(a, b string) int { return digitsFor(b) - digitsFor(a) }) {
+		tag = strings.ReplaceAll(tag, strings.Repeat("0", digitsFor(mark)), mark)
+	}
+	return tag
+}
+
+func digitsFor(mark string) int {
+	n, _ := digitsOf(mark) // checkTag has refused what is no number
+	return n
+}
+
+// afterHost returns what stands behind the host of a reference, or all of it when it has none.
+func afterHost(ref string) string {
+	if _, rest, found := strings.Cut(ref, "/"); found {
+		return rest
+	}
+	return ref
+}

@@ -1,0 +1,37 @@
+package provider
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/platforms"
+)
+
+// normalizePlatforms is the set of platforms that is built, in the order given.
+func normalizePlatforms(given []string) []string {
+	var set []string
+	for _, s := range given {
+		if p, err := normalizePlatform(s); err == nil && !slices.Contains(set, p) {
+			set = append(set, p)
+		}
+	}
+	return set
+}
+
+// normalizePlatform is the canonical form of a platform: linux/x86_64 is linux/amd64, linux/arm64/v8 is linux/arm64.
+func normalizePlatform(s string) (string, error) {
+	parsed, err := platforms.Parse(s)
+	if err != nil || !strings.Contains(s, "/") || !slices.Contains(systems, parsed.OS) || !slices.Contains(architectures, parsed.Architecture) {
+		return "", fmt.Errorf("%q is not a platform: write os/architecture or os/architecture/variant, as in "+
+			"linux/amd64, linux/arm64, linux/arm/v7", s)
+	}
+	return platforms.FormatAll(platforms.Normalize(parsed)), nil
+}
+
+// Operating systems and architectures that container images are made for
+// (https://go.dev/doc/install/source#environment, less those that no registry serves).
+var (
+	systems       = []string{"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "plan9", "wasi"}
+	architectures = []string{"amd64", "arm64", "arm", "386", "riscv64", "ppc64le", "ppc64", "s390x", "loong64", "mips64le", "mips64", "mipsle", "mips", "wasm"}
+)
