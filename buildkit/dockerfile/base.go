@@ -24,8 +24,8 @@ const (
 // base is what the bound assumes of a base image.
 type base struct{ bytes, variables int64 }
 
-// baseOf returns the most that a base image of a build may have, or what the stub of a dry run has. The weigher adds the
-// environment of a stub, which is a few bytes for each name in the Dockerfile.
+// baseOf returns the most that a base image of a build may have, or what the stub of a dry run has. The weigher adds
+// the environment of a stub, which is a few bytes for each name in the Dockerfile.
 func baseOf(dry bool) base {
 	if dry {
 		return base{bytes: 128, variables: 16} // PATH and the frontend's own arguments

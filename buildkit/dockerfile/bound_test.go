@@ -11,8 +11,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/builder"
 )
 
-// holdsBound runs the frontend on a text with a small bound, in this process, and returns what it allocated for each byte of
-// the bound. It fails the test when the frontend takes more than the bound says.
+// holdsBound runs the frontend on a text with a small bound, in this process, and returns what it allocated for each
+// byte of the bound. It fails the test when the frontend takes more than the bound says.
 func holdsBound(t testing.TB, s *stub) float64 {
 	t.Helper()
 	b := boundOf(s.source, s.BuildOpts())
@@ -28,7 +28,8 @@ func holdsBound(t testing.TB, s *stub) float64 {
 	const once = 4 << 20 // what every run takes
 	allocated := int64(after.TotalAlloc - before.TotalAlloc)
 	if allocated > b.cost+once || took > 5*time.Second {
-		t.Fatalf("the frontend allocated %d bytes in %s, and the bound says %d (%v):\n%.2000q", allocated, took, b.cost, err, s.source.Text)
+		t.Fatalf("the frontend allocated %d bytes in %s, and the bound says %d (%v):\n%.2000q",
+			allocated, took, b.cost, err, s.source.Text)
 	}
 	if err != nil {
 		return -1
@@ -112,11 +113,13 @@ func randomWord(r *rand.Rand) string {
 	var b strings.Builder
 	for range r.IntN(3) + 1 {
 		if r.IntN(300) == 0 {
-			b.WriteString(pick(r, "${A//x/zz}", "${B//?/yyy}", "${A/x/$C}", "${C//x/${A//y/z}}", "${A#\"$B\"}", "${B##*x}"))
+			b.WriteString(pick(r, "${A//x/zz}", "${B//?/yyy}", "${A/x/$C}", "${C//x/${A//y/z}}",
+				"${A#\"$B\"}", "${B##*x}"))
 			continue
 		}
-		b.WriteString(pick(r, "x", "a/b", "/x", strings.Repeat("y", r.IntN(200)), "é", "'$B'", "\"$C\"", "\\$A", "a", "b", "c", "d", "e",
-			"$A", "${A}", "$B", "$C", "$G", "${C:-$B}", "${C:+${C}}", "${A%x*}", "${undefined}", "$"+strings.Repeat("n", r.IntN(100)), "$A0", "${A1}"))
+		b.WriteString(pick(r, "x", "a/b", "/x", strings.Repeat("y", r.IntN(200)), "é", "'$B'", "\"$C\"", "\\$A",
+			"a", "b", "c", "d", "e", "$A", "${A}", "$B", "$C", "$G", "${C:-$B}", "${C:+${C}}", "${A%x*}",
+			"${undefined}", "$"+strings.Repeat("n", r.IntN(100)), "$A0", "${A1}"))
 	}
 	return b.String()
 }

@@ -10,19 +10,25 @@ import (
 
 // growing are texts that take the more the larger n is, each in a way of its own.
 var growing = map[string]func(n int) string{
-	"ENV doubles":      func(n int) string { return "FROM base\nENV A=xxxx\n" + strings.Repeat("ENV A=$A$A\n", n) },
-	"ARG doubles":      func(n int) string { return "FROM base\nARG A=xxxx\n" + strings.Repeat("ARG A=$A$A\n", n) },
-	"global doubles":   func(n int) string { return "ARG A=xxxx\n" + strings.Repeat("ARG A=$A$A\n", n) + "FROM base\n" },
+	"ENV doubles": func(n int) string { return "FROM base\nENV A=xxxx\n" + strings.Repeat("ENV A=$A$A\n", n) },
+	"ARG doubles": func(n int) string { return "FROM base\nARG A=xxxx\n" + strings.Repeat("ARG A=$A$A\n", n) },
+	"global doubles": func(n int) string {
+		return "ARG A=xxxx\n" + strings.Repeat("ARG A=$A$A\n", n) + "FROM base\n"
+	},
 	"ENV grows":        func(n int) string { return "FROM base\nENV P=x\n" + strings.Repeat("ENV P=$P:x\n", n) },
 	"relative WORKDIR": func(n int) string { return "FROM base\n" + strings.Repeat("WORKDIR a\n", n) },
-	"many variables":   func(n int) string { return "FROM base\n" + numbered(n, "ENV A%d=x\n") + strings.Repeat("RUN x\n", n/4) },
-	"undefined":        func(n int) string { return "FROM base\n" + numbered(n, "RUN $UNDEFINED%d\n") },
+	"many variables": func(n int) string {
+		return "FROM base\n" + numbered(n, "ENV A%d=x\n") + strings.Repeat("RUN x\n", n/4)
+	},
+	"undefined": func(n int) string { return "FROM base\n" + numbered(n, "RUN $UNDEFINED%d\n") },
 	"long undefined": func(n int) string {
 		return "FROM base\nENV " + strings.Repeat("N", n) + "=1\nRUN $" + strings.Repeat("M", n)
 	},
-	"warnings":        func(n int) string { return "FROM scratch\n" + strings.Repeat("ENV A $B\n", n) },
-	"stages":          func(n int) string { return strings.Repeat("FROM scratch\n", n) },
-	"chain of stages": func(n int) string { return "FROM base AS s\n" + strings.Repeat("FROM s AS s\nENV A=1\nRUN x\n", n) },
+	"warnings": func(n int) string { return "FROM scratch\n" + strings.Repeat("ENV A $B\n", n) },
+	"stages":   func(n int) string { return strings.Repeat("FROM scratch\n", n) },
+	"chain of stages": func(n int) string {
+		return "FROM base AS s\n" + strings.Repeat("FROM s AS s\nENV A=1\nRUN x\n", n)
+	},
 	"copies of stages": func(n int) string {
 		return "FROM base AS s0\n" + numbered(n, "FROM s0 AS t%[1]d\nCOPY --from=s0 a b\n")
 	},
@@ -34,8 +40,10 @@ var growing = map[string]func(n int) string{
 	"mounts": func(n int) string {
 		return "FROM base\nRUN " + strings.Repeat("--mount=type=cache,target=a ", n) + "x\n"
 	},
-	"EXPOSE of ranges":  func(n int) string { return "FROM base\n" + strings.Repeat("EXPOSE 1-65535\n", n) },
-	"EXPOSE of a value": func(n int) string { return "FROM base\nARG P=\"" + strings.Repeat("1-65535 ", n) + "\"\nEXPOSE $P\n" },
+	"EXPOSE of ranges": func(n int) string { return "FROM base\n" + strings.Repeat("EXPOSE 1-65535\n", n) },
+	"EXPOSE of a value": func(n int) string {
+		return "FROM base\nARG P=\"" + strings.Repeat("1-65535 ", n) + "\"\nEXPOSE $P\n"
+	},
 	"long SHELL": func(n int) string {
 		return "FROM base\nSHELL [\"" + strings.Repeat("s", n) + "\"]\n" + strings.Repeat("RUN x\nCMD x\n", n/8)
 	},
@@ -57,15 +65,19 @@ var growing = map[string]func(n int) string{
 	"replacements": func(n int) string {
 		return "FROM base\nENV A=" + strings.Repeat("x", n) + "\nENV B=${A//x/" + strings.Repeat("y", n) + "}\n"
 	},
-	"comments":        func(n int) string { return strings.Repeat("# check=skip=all\n", n) + "FROM base\n" },
-	"unknown":         func(n int) string { return "FROM base\n" + strings.Repeat("a\n", n) },
-	"args in history": func(n int) string { return "FROM base\n" + numbered(n, "ARG A%d=x\n") + strings.Repeat("RUN x\n", n/4) },
+	"comments": func(n int) string { return strings.Repeat("# check=skip=all\n", n) + "FROM base\n" },
+	"unknown":  func(n int) string { return "FROM base\n" + strings.Repeat("a\n", n) },
+	"args in history": func(n int) string {
+		return "FROM base\n" + numbered(n, "ARG A%d=x\n") + strings.Repeat("RUN x\n", n/4)
+	},
 	"continued lines": func(n int) string { return "FROM base\nRUN x" + strings.Repeat("\\\n\n", n) + "x\n" },
 	"JSON of many":    func(n int) string { return "FROM base\nVOLUME [" + strings.Repeat("\"$B\",", n) + "\"x\"]\n" },
 	"many USER flags": func(n int) string {
 		return "FROM base\nCOPY --chown=$B --chmod=$B " + strings.Repeat("$B ", n) + "/b/\n"
 	},
-	"platform of FROM":  func(n int) string { return "ARG P=linux/amd64\n" + strings.Repeat("FROM --platform=$P base\n", n) },
+	"platform of FROM": func(n int) string {
+		return "ARG P=linux/amd64\n" + strings.Repeat("FROM --platform=$P base\n", n)
+	},
 	"unused global ARG": func(n int) string { return numbered(n, "ARG A%d=x\n") + strings.Repeat("FROM base$X\n", n) },
 	"HEALTHCHECK": func(n int) string {
 		return "FROM base\n" + strings.Repeat("HEALTHCHECK CMD x\nCMD x\nENTRYPOINT x\n", n)

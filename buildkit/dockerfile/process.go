@@ -188,5 +188,5 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// Addr is no address.
+// Addr returns an address that leads nowhere.
 func (l *listener) Addr() net.Addr { return pipe{} }

@@ -22,7 +22,8 @@ func TestChildReturnsWhatTheFrontendReturns(t *testing.T) {
 	t.Parallel()
 	resolvesSideBySide(t)
 	const text = "FROM base AS a\nENV A=1\nRUN x\nFROM a\nCOPY --from=a x y\n"
-	run := func(platform string, build func(*stub) (*gateway.Result, error)) (meta map[string]string, refs int, solved []string) {
+	type buildFunc func(*stub) (*gateway.Result, error)
+	run := func(platform string, build buildFunc) (meta map[string]string, refs int, solved []string) {
 		s := newStub(text)
 		s.options["platform"] = platform
 		result, err := build(s)
@@ -44,10 +45,15 @@ func TestChildReturnsWhatTheFrontendReturns(t *testing.T) {
 		return meta, refs, s.solved
 	}
 	for platform, want := range map[string]int{"linux/amd64": 1, "linux/amd64,linux/arm64": 2} {
-		meta, refs, solved := run(platform, func(s *stub) (*gateway.Result, error) { return builder.Build(t.Context(), s) })
-		childMeta, childRefs, childSolved := run(platform, func(s *stub) (*gateway.Result, error) { return runChild(t.Context(), s, s.source) })
+		meta, refs, solved := run(platform, func(s *stub) (*gateway.Result, error) {
+			return builder.Build(t.Context(), s)
+		})
+		childMeta, childRefs, childSolved := run(platform, func(s *stub) (*gateway.Result, error) {
+			return runChild(t.Context(), s, s.source)
+		})
 		if !maps.Equal(meta, childMeta) || refs != want || childRefs != want || !slices.Equal(solved, childSolved) {
-			t.Errorf("%s: here %v %d %v, in a child %v %d %v", platform, meta, refs, solved, childMeta, childRefs, childSolved)
+			t.Errorf("%s: here %v %d %v, in a child %v %d %v", platform, meta, refs, solved, childMeta,
+				childRefs, childSolved)
 		}
 	}
 }
@@ -79,15 +85,53 @@ func TestBudget(t *testing.T) {
 	measuresMemory(t)
 	t.Parallel()
 	for _, c := range []struct{ name, text, want string }{
-		{"ENV", "FROM scratch\nENV A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ENV A=$A$A\n", 34), `("ENV A=$A$A"): the Dockerfile frontend needs more than 256 MiB`},
-		{"ARG", "FROM scratch\nARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34), `("ARG A=$A$A"): the Dockerfile frontend needs more than 256 MiB`},
-		{"global ARG", "ARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34) + "FROM scratch\n", `("ARG A=$A$A"): the Dockerfile frontend needs more than`},
-		{"WORKDIR", "FROM scratch\n" + strings.Repeat("WORKDIR a\n", 49_000), `("WORKDIR a"): the Dockerfile frontend needs more than`},
-		{"ENV that grows", "FROM scratch\nENV P=x\n" + strings.Repeat("ENV P=$P:x\n", 49_000), `("ENV P=$P:x"): the Dockerfile frontend needs more than`},
-		{"patterns", "FROM scratch\nENV A=" + strings.Repeat("x", 60_000) + "\nENV B=${A%" + strings.Repeat("*x", 30_000) + "}\n", `line 3 ("ENV B=${A%*x`},
-		{"replacements", "FROM scratch\nENV A=" + strings.Repeat("x", 60_000) + "\nENV B=${A//x/" + strings.Repeat("y", 60_000) + "}\n", `line 3 ("ENV B=${A//x/yyy`},
-		{"lines", strings.Repeat("\n", LineLimit+1) + "FROM scratch\n", "the Dockerfile has 50014 bytes in 50002 lines: 1048576 bytes in 50000 lines are the most"},
-		{"bytes", "FROM scratch\n#" + strings.Repeat(strings.Repeat("x", 999)+"\n#", 1100), "1048576 bytes in 50000 lines are the most"},
+		{
+			"ENV",
+			"FROM scratch\nENV A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ENV A=$A$A\n", 34),
+			`("ENV A=$A$A"): the Dockerfile frontend needs more than 256 MiB`,
+		},
+		{
+			"ARG",
+			"FROM scratch\nARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34),
+			`("ARG A=$A$A"): the Dockerfile frontend needs more than 256 MiB`,
+		},
+		{
+			"global ARG",
+			"ARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34) + "FROM scratch\n",
+			`("ARG A=$A$A"): the Dockerfile frontend needs more than`,
+		},
+		{
+			"WORKDIR",
+			"FROM scratch\n" + strings.Repeat("WORKDIR a\n", 49_000),
+			`("WORKDIR a"): the Dockerfile frontend needs more than`,
+		},
+		{
+			"ENV that grows",
+			"FROM scratch\nENV P=x\n" + strings.Repeat("ENV P=$P:x\n", 49_000),
+			`("ENV P=$P:x"): the Dockerfile frontend needs more than`,
+		},
+		{
+			"patterns",
+			"FROM scratch\nENV A=" + strings.Repeat("x", 60_000) + "\nENV B=${A%" + strings.Repeat("*x",
+				30_000) + "}\n",
+			`line 3 ("ENV B=${A%*x`,
+		},
+		{
+			"replacements",
+			"FROM scratch\nENV A=" + strings.Repeat("x", 60_000) + "\nENV B=${A//x/" + strings.Repeat("y",
+				60_000) + "}\n",
+			`line 3 ("ENV B=${A//x/yyy`,
+		},
+		{
+			"lines",
+			strings.Repeat("\n", LineLimit+1) + "FROM scratch\n",
+			"the Dockerfile has 50014 bytes in 50002 lines: 1048576 bytes in 50000 lines are the most",
+		},
+		{
+			"bytes",
+			"FROM scratch\n#" + strings.Repeat(strings.Repeat("x", 999)+"\n#", 1100),
+			"1048576 bytes in 50000 lines are the most",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -135,7 +179,10 @@ func TestBudgetOfBaseImages(t *testing.T) {
 func TestWarningsAreFew(t *testing.T) {
 	t.Parallel()
 	warnings := strings.Repeat("ENV A $B\n", WarningLimit)
-	for _, text := range []string{"FROM scratch\n" + warnings, big + "FROM scratch\n" + warnings} { // in this process, in a child
+	for _, text := range []string{
+		"FROM scratch\n" + warnings,
+		big + "FROM scratch\n" + warnings,
+	} { // in this process, in a child
 		s := newStub(text)
 		if _, err := Run(t.Context(), s, s.source); err != nil {
 			t.Fatal(err)
@@ -173,15 +220,18 @@ func (s *stuckGateway) Solve(ctx context.Context, _ gateway.SolveRequest) (*gate
 	return nil, context.Cause(ctx)
 }
 
-// A panic of the gateway ends the call, and a program that does not know the argument of the child starts no more of itself.
+// A panic of the gateway ends the call, and a program that does not know the argument of the child starts no more of
+// itself.
 func TestChildSurvivesNothingForeign(t *testing.T) {
 	s := newStub(big + "FROM scratch\nRUN x\n")
 	panicking := &panickingGateway{stub: s}
-	if _, err := runChild(t.Context(), panicking, s.source); err == nil || !strings.Contains(err.Error(), "bug of the provider") {
+	if _, err := runChild(t.Context(), panicking, s.source); err == nil ||
+		!strings.Contains(err.Error(), "bug of the provider") {
 		t.Errorf("got %v", err)
 	}
 	t.Setenv(childVariable, "1")
-	if _, err := runChild(t.Context(), s, s.source); err == nil || !strings.Contains(err.Error(), "does not know this argument") {
+	if _, err := runChild(t.Context(), s, s.source); err == nil ||
+		!strings.Contains(err.Error(), "does not know this argument") {
 		t.Errorf("got %v", err)
 	}
 }

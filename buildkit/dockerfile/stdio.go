@@ -33,10 +33,10 @@ func (s stdio) Close() error {
 	return err
 }
 
-// LocalAddr is no address.
+// LocalAddr returns an address that leads nowhere.
 func (stdio) LocalAddr() net.Addr { return pipe{} }
 
-// RemoteAddr is no address.
+// RemoteAddr returns an address that leads nowhere.
 func (stdio) RemoteAddr() net.Addr { return pipe{} }
 
 // SetDeadline does nothing: the process at the other end is ended instead.

@@ -41,7 +41,10 @@ type stub struct {
 }
 
 func newStub(text string) *stub {
-	return &stub{source: Source{Name: "Dockerfile", Text: []byte(text)}, options: map[string]string{"filename": "Dockerfile"}}
+	return &stub{
+		source:  Source{Name: "Dockerfile", Text: []byte(text)},
+		options: map[string]string{"filename": "Dockerfile"},
+	}
 }
 
 // greedy has images that add as much as the bound assumes.
@@ -74,14 +77,18 @@ func (s *stub) Solve(_ context.Context, req gateway.SolveRequest) (*gateway.Resu
 	return result, nil
 }
 
-func (s *stub) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+func (s *stub) ResolveImageConfig(
+	_ context.Context, ref string, _ sourceresolver.Opt,
+) (string, digest.Digest, []byte, error) {
 	image := dockerspec.DockerOCIImage{Config: s.config}
 	image.OS, image.Architecture = "linux", "amd64"
 	config, err := json.Marshal(image)
 	return ref, digest.FromBytes(config), config, err
 }
 
-func (s *stub) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, _ sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+func (s *stub) ResolveSourceMetadata(
+	_ context.Context, op *pb.SourceOp, _ sourceresolver.Opt,
+) (*sourceresolver.MetaResponse, error) {
 	return &sourceresolver.MetaResponse{Op: op}, nil
 }
 
@@ -111,7 +118,8 @@ func (r *stubRef) StatFile(_ context.Context, req gateway.StatRequest) (*fstypes
 	return &fstypes.Stat{Path: req.Path, Size: int64(len(r.text))}, nil
 }
 
-// measuresMemory skips a test under the race detector, which takes memory and time of its own. make test runs it without.
+// measuresMemory skips a test under the race detector, which takes memory and time of its own. make test runs it
+// without.
 func measuresMemory(t *testing.T) {
 	t.Helper()
 	if raceDetector {
@@ -119,8 +127,9 @@ func measuresMemory(t *testing.T) {
 	}
 }
 
-// resolvesSideBySide skips a test of several base images under the race detector. BuildKit's frontend writes a flag of its
-// cache without a lock (frontend/dockerfile/builder/resolvecache.go), always the same value. make test runs it without.
+// resolvesSideBySide skips a test of several base images under the race detector. BuildKit's frontend writes a flag of
+// its cache without a lock (frontend/dockerfile/builder/resolvecache.go), always the same value. make test runs it
+// without.
 func resolvesSideBySide(t *testing.T) {
 	t.Helper()
 	if raceDetector {

@@ -52,7 +52,8 @@ func (e *Engine) Abilities(ctx context.Context) (Abilities, error) {
 	return found, nil
 }
 
-// IsOlder reports whether the version is unknown or below floor, both such as v0.30.0. A prerelease counts as its release.
+// IsOlder reports whether the version is unknown or below floor, both such as v0.30.0. A prerelease counts as its
+// release.
 func IsOlder(version, floor string) bool {
 	if !semver.IsValid(version) {
 		return true

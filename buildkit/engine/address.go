@@ -50,7 +50,9 @@ func (e *NoContextError) Unwrap() error { return e.Cause }
 // *NoContextError for a context that does not exist or cannot be read.
 func Current(ctx context.Context) (Address, error) {
 	if host := os.Getenv(client.EnvOverrideHost); host != "" {
-		return Address{Host: host, Source: client.EnvOverrideHost, Context: defaultContext, Chosen: true, fromEnv: true}, nil
+		return Address{
+			Host: host, Source: client.EnvOverrideHost, Context: defaultContext, Chosen: true, fromEnv: true,
+		}, nil
 	}
 	if name := os.Getenv(contextVariable); name != "" {
 		return inContext(ctx, name, contextVariable)
@@ -131,8 +133,8 @@ func (a Address) options() ([]client.Opt, error) {
 	return endpoint.ClientOpts()
 }
 
-// Plaintext returns the host and port that a client of this engine would connect to without TLS, or "" if it connects to a
-// socket, by ssh or with TLS.
+// Plaintext returns the host and port that a client of this engine would connect to without TLS, or "" if it connects
+// to a socket, by ssh or with TLS.
 func (a Address) Plaintext() string {
 	hostPort, ok := strings.CutPrefix(a.Host, "tcp://")
 	if !ok || a.endpoint.TLSData != nil || a.fromEnv && os.Getenv(client.EnvOverrideCertPath) != "" {

@@ -53,10 +53,14 @@ func TestEachBuilderMakesTheSameBytes(t *testing.T) {
 	t.Setenv("PULUMI_BUILDKIT_DAEMON_IDLE", "1s")
 	digests := map[string]string{}
 	for name, connect := range map[string]func(*testing.T) (*bkclient.Client, error){
-		"embedded":              connectEmbedded,
-		"containerd":            func(t *testing.T) (*bkclient.Client, error) { return dial(t, &containerd).BuildKit(t.Context()) },
-		"container, containerd": func(t *testing.T) (*bkclient.Client, error) { return connectContainer(t, &containerd) },
-		"container, classic":    func(t *testing.T) (*bkclient.Client, error) { return connectContainer(t, &classic) },
+		"embedded": connectEmbedded,
+		"containerd": func(t *testing.T) (*bkclient.Client, error) {
+			return dial(t, &containerd).BuildKit(t.Context())
+		},
+		"container, containerd": func(t *testing.T) (*bkclient.Client, error) {
+			return connectContainer(t, &containerd)
+		},
+		"container, classic": func(t *testing.T) (*bkclient.Client, error) { return connectContainer(t, &classic) },
 	} {
 		daemon, err := connect(t)
 		if err != nil {

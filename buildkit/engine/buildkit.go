@@ -28,7 +28,8 @@ func newClient(ctx context.Context, options ...bkclient.ClientOpt) (*bkclient.Cl
 	return bkclient.New(ctx, "", append(options, bkclient.WithGRPCDialOption(alive))...)
 }
 
-// BuildKitIn returns a client of the BuildKit daemon in a running container, as buildx makes them. The caller closes it.
+// BuildKitIn returns a client of the BuildKit daemon in a running container, as buildx makes them. The caller closes
+// it.
 func (e *Engine) BuildKitIn(ctx context.Context, container string) (*bkclient.Client, error) {
 	return newClient(ctx, bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 		return e.Exec(ctx, container, "buildctl", "dial-stdio")

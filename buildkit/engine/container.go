@@ -34,9 +34,9 @@ type Builder struct {
 	settings string
 }
 
-// StartBuilder returns our BuildKit in the engine. It loads the image and starts the container if there is none that runs.
-// The container ends by itself a minute after its last use; the image and the volume with the cache stay. note gets a line
-// for what is made.
+// StartBuilder returns our BuildKit in the engine. It loads the image and starts the container if there is none that
+// runs. The container ends by itself a minute after its last use; the image and the volume with the cache stay. note
+// gets a line for what is made.
 //
 // It returns a *MissingProgramsError if the plugin came without the programs for the engine's architecture.
 func (e *Engine) StartBuilder(ctx context.Context, s inside.Settings, note func(string)) (*Builder, error) {
@@ -85,8 +85,8 @@ func (e *Engine) builderImage(ctx context.Context) (*builderImage, error) {
 	return i, nil
 }
 
-// ensure starts the container, which it makes if there is none. Another process may do the same at the same time, and the
-// engine may just be removing a container that has ended: ensure then looks again.
+// ensure starts the container, which it makes if there is none. Another process may do the same at the same time, and
+// the engine may just be removing a container that has ended: ensure then looks again.
 func (b *Builder) ensure(ctx context.Context, image *builderImage, note func(string)) error {
 	for tick := time.NewTicker(100 * time.Millisecond); ; {
 		_, err := b.engine.StartContainer(ctx, b.name)
@@ -118,7 +118,8 @@ func (e *Engine) load(ctx context.Context, image *builderImage, note func(string
 		return err
 	}
 	note(fmt.Sprintf("loading our BuildKit into the Docker Engine at %s: the image %s and the volume %s stay there. "+
-		"\"docker image rm %s\" and \"docker volume rm %s\" remove them", e.address.Host, image.ref(), volume, image.ref(), volume))
+		"\"docker image rm %s\" and \"docker volume rm %s\" remove them",
+		e.address.Host, image.ref(), volume, image.ref(), volume))
 	reader, writer := io.Pipe()
 	rescue.Go(func(err error) { _ = writer.CloseWithError(err) }, func() {
 		_ = writer.CloseWithError(image.writeArchive(writer))
@@ -127,13 +128,14 @@ func (e *Engine) load(ctx context.Context, image *builderImage, note func(string
 	return load(ctx, e.api, reader)
 }
 
-// create makes the container. It is privileged, as a BuildKit that runs steps has to be, and in the network of the engine,
-// so that it reaches registries as the engine does. Steps have networks of their own.
+// create makes the container. It is privileged, as a BuildKit that runs steps has to be, and in the network of the
+// engine, so that it reaches registries as the engine does. Steps have networks of their own.
 func (b *Builder) create(ctx context.Context, image *builderImage) error {
 	_, err := b.engine.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: b.name,
 		Config: &container.Config{
-			Image: image.ref(), Cmd: []string{inside.ServeRole}, Labels: map[string]string{"io.pulumi.buildkit": "builder"},
+			Image: image.ref(), Cmd: []string{inside.ServeRole},
+			Labels: map[string]string{"io.pulumi.buildkit": "builder"},
 		},
 		HostConfig: &container.HostConfig{
 			AutoRemove: true, Privileged: true, NetworkMode: "host", UsernsMode: "host",

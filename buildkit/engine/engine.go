@@ -47,8 +47,8 @@ func (e *NoEngineError) Error() string {
 // Unwrap returns the cause.
 func (e *NoEngineError) Unwrap() error { return e.Cause }
 
-// Dial connects to the engine at an address and waits for its first answer, 20 s at most. It returns a *NoEngineError if
-// nothing answers.
+// Dial connects to the engine at an address and waits for its first answer, 20 s at most. It returns a *NoEngineError
+// if nothing answers.
 func Dial(ctx context.Context, a Address) (*Engine, error) {
 	options, err := a.options()
 	if err != nil {

@@ -32,7 +32,8 @@ func TestAbilities(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			found, err := dial(t, c.engine).Abilities(t.Context())
-			if err != nil || found.Stores != c.stores || found.OS != "linux" || engine.IsOlder(found.Version, "v0.30.0") {
+			if err != nil || found.Stores != c.stores || found.OS != "linux" ||
+				engine.IsOlder(found.Version, "v0.30.0") {
 				t.Errorf("got %+v, %v", found, err)
 			}
 		})

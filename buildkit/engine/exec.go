@@ -29,8 +29,8 @@ func (e *NoContainerError) Error() string {
 // startLimit bounds how long a container takes to start.
 const startLimit = 30 * time.Second
 
-// StartContainer starts a container that may be stopped or run already. started tells whether it was stopped. It returns a
-// *NoContainerError if there is none.
+// StartContainer starts a container that may be stopped or run already. started tells whether it was stopped. It
+// returns a *NoContainerError if there is none.
 func (e *Engine) StartContainer(ctx context.Context, name string) (started bool, err error) {
 	ctx, stop := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it did not start within %s", startLimit))
 	defer stop()
@@ -50,8 +50,8 @@ func (e *Engine) StartContainer(ctx context.Context, name string) (started bool,
 	return true, nil
 }
 
-// Exec runs a program in a running container and returns its standard input and output as a connection, which the caller
-// closes. A program that ends in an error ends the connection with what it wrote to standard error.
+// Exec runs a program in a running container and returns its standard input and output as a connection, which the
+// caller closes. A program that ends in an error ends the connection with what it wrote to standard error.
 func (e *Engine) Exec(ctx context.Context, container string, command ...string) (net.Conn, error) {
 	return e.exec(ctx, container, nil, command...)
 }

@@ -71,7 +71,8 @@ func newBuilderImage(ctx context.Context, arch string) (*builderImage, error) {
 
 // machineAuthorities are the files in which Linux distributions keep the certificates of authorities.
 var machineAuthorities = []string{
-	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+	"/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
 }
 
 // readAuthorities returns the certificates that this machine trusts, or those of Mozilla where they are not in a file.
@@ -98,7 +99,7 @@ func readAuthorities(ctx context.Context) ([]byte, error) {
 // key identifies the content of the image.
 func (i *builderImage) key() string { return i.layer[len("sha256:"):][:12] }
 
-// ref is the name of the image in the engine.
+// ref returns the name of the image in the engine.
 func (i *builderImage) ref() string { return "pulumi-buildkit/builder:" + i.key() }
 
 // writeLayer writes the layer. It has the same bytes each time, as long as the files do not change.
@@ -113,7 +114,9 @@ func (i *builderImage) writeLayer(w io.Writer) error {
 }
 
 func (e entry) write(out *tar.Writer) error {
-	header := &tar.Header{Name: e.name, Mode: e.mode, Size: int64(len(e.content)), Typeflag: tar.TypeReg, Format: tar.FormatPAX}
+	header := &tar.Header{
+		Name: e.name, Mode: e.mode, Size: int64(len(e.content)), Typeflag: tar.TypeReg, Format: tar.FormatPAX,
+	}
 	if e.name[len(e.name)-1] == '/' {
 		header.Typeflag = tar.TypeDir
 	}
@@ -185,7 +188,8 @@ func (i *builderImage) writeArchive(w io.Writer) error {
 			return err
 		}
 	}
-	if err := out.WriteHeader(&tar.Header{Name: "layer.tar", Mode: 0o644, Size: size, Typeflag: tar.TypeReg}); err != nil {
+	header := &tar.Header{Name: "layer.tar", Mode: 0o644, Size: size, Typeflag: tar.TypeReg}
+	if err := out.WriteHeader(header); err != nil {
 		return err
 	}
 	if err := i.writeLayer(out); err != nil {

@@ -25,8 +25,8 @@ type Image struct {
 
 var errAborted = errors.New("the build has failed")
 
-// LoadInto connects to the engine at an address and begins to load an image into it. The caller commits or aborts it. It
-// returns a *NoEngineError if nothing answers.
+// LoadInto connects to the engine at an address and begins to load an image into it. The caller commits or aborts it.
+// It returns a *NoEngineError if nothing answers.
 func LoadInto(ctx context.Context, a Address) (*Image, error) {
 	e, err := Dial(ctx, a)
 	if err != nil {
@@ -51,8 +51,8 @@ func (e *Engine) Load(ctx context.Context) *Image {
 	return image
 }
 
-// checkCertificates returns an error for a file of DOCKER_CERT_PATH that is not regular or too large: the client opens them by
-// itself, and would wait for the writer of a FIFO.
+// checkCertificates returns an error for a file of DOCKER_CERT_PATH that is not regular or too large: the client opens
+// them by itself, and would wait for the writer of a FIFO.
 func checkCertificates() error {
 	folder := os.Getenv(client.EnvOverrideCertPath)
 	if folder == "" {
@@ -69,7 +69,7 @@ func checkCertificates() error {
 func load(ctx context.Context, c *client.Client, archive io.Reader) error {
 	result, err := c.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
 	if err == nil {
-		err = errors.Join(failure(result), result.Close())
+		err = errors.Join(readFailure(result), result.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("loading the image into the Docker Engine at %s: %w", c.DaemonHost(), err)
@@ -77,8 +77,8 @@ func load(ctx context.Context, c *client.Client, archive io.Reader) error {
 	return nil
 }
 
-// failure is what the engine says went wrong, in one of the lines of JSON that it answers with.
-func failure(answer io.Reader) error {
+// readFailure returns the error in the lines of JSON that the engine answers with, nil if there is none.
+func readFailure(answer io.Reader) error {
 	lines := bufio.NewScanner(answer)
 	for lines.Scan() {
 		var line struct{ Error string }

@@ -23,7 +23,8 @@ type MissingProgramsError struct {
 
 // Error names the programs and where they were looked for.
 func (e *MissingProgramsError) Error() string {
-	return fmt.Sprintf("%s for linux/%s: not in %s", strings.Join(e.Names, ", "), e.Arch, strings.Join(e.Folders, " or "))
+	names, folders := strings.Join(e.Names, ", "), strings.Join(e.Folders, " or ")
+	return fmt.Sprintf("%s for linux/%s: not in %s", names, e.Arch, folders)
 }
 
 // findPrograms returns the paths of the programs for Linux on an architecture: in the folder linux-ARCH beside this

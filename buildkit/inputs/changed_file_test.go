@@ -51,9 +51,13 @@ func TestChangedFileNamesTheIgnoreFile(t *testing.T) {
 		path   string
 		want   string
 	}{
-		"none":              {source: contextSource, path: "app/.dockerignore", want: "app/.dockerignore"},
-		"of the Dockerfile": {source: contextSource, path: "app/Dockerfile.dockerignore", want: "app/Dockerfile.dockerignore"},
-		"of another":        {source: localName("lib"), path: "app/Dockerfile.dockerignore", want: "lib/.dockerignore"},
+		"none": {source: contextSource, path: "app/.dockerignore", want: "app/.dockerignore"},
+		"of the Dockerfile": {
+			source: contextSource,
+			path:   "app/Dockerfile.dockerignore",
+			want:   "app/Dockerfile.dockerignore",
+		},
+		"of another": {source: localName("lib"), path: "app/Dockerfile.dockerignore", want: "lib/.dockerignore"},
 	} {
 		in := &Inputs{Definition: Definition{IgnorePath: test.path}, contexts: map[string]localContext{
 			contextSource:    {source: contextSource, dir: "app"},

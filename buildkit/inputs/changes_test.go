@@ -11,7 +11,14 @@ import (
 func explainChange(t *testing.T, plan Plan, change func(dir string, f *Files)) string {
 	t.Helper()
 	dir := t.TempDir()
-	write(t, dir, map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n", "app/main.go": "", "app/prod.Dockerfile": "FROM scratch\nCOPY . /\n", "conf/a.ini": "", "conf/b/c": "", "lib/f": ""})
+	write(t, dir, map[string]string{
+		"Dockerfile":          "FROM scratch\nCOPY . /\n",
+		"app/main.go":         "",
+		"app/prod.Dockerfile": "FROM scratch\nCOPY . /\n",
+		"conf/a.ini":          "",
+		"conf/b/c":            "",
+		"lib/f":               "",
+	})
 	plan.Files.Context = dir
 	if plan.Files.Dockerfile == "" && plan.Files.Inline == nil {
 		plan.Files.Dockerfile = "Dockerfile"
@@ -38,7 +45,11 @@ func explainChange(t *testing.T, plan Plan, change func(dir string, f *Files)) s
 	}
 	var lines []string
 	for _, c := range changes {
-		lines = append(lines, strings.TrimSpace(strings.Join([]string{string(c.Kind), strings.ReplaceAll(c.Path, dir, "DIR"), c.Detail}, " ")))
+		lines = append(lines, strings.TrimSpace(strings.Join([]string{
+			string(c.Kind),
+			strings.ReplaceAll(c.Path, dir, "DIR"),
+			c.Detail,
+		}, " ")))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -59,31 +70,68 @@ var explanations = map[string]struct {
 	change func(dir string, f *Files)
 	want   string
 }{
-	"an ignore file": {change: func(dir string, _ *Files) { writeFile(dir+"/.dockerignore", "conf") }, want: "added .dockerignore\nno longer read conf"},
-	"the Dockerfile's own ignore file": {change: func(dir string, _ *Files) { writeFile(dir+"/Dockerfile.dockerignore", "conf\n") },
+	"an ignore file": {
+		change: func(dir string, _ *Files) { writeFile(dir+"/.dockerignore", "conf") },
+		want:   "added .dockerignore\nno longer read conf",
+	},
+	"the Dockerfile's own ignore file": {change: func(dir string, _ *Files) {
+		writeFile(dir+"/Dockerfile.dockerignore", "conf\n")
+	},
 		want: "added Dockerfile.dockerignore\nno longer read conf"},
-	"a folder that is gone":                  {change: func(dir string, _ *Files) { _ = os.RemoveAll(dir + "/conf") }, want: "removed conf\nremoved conf/a.ini\nremoved conf/b\nremoved conf/b/c"},
-	"a line less, the file gone":             {files: Files{Inline: []byte(reads + "COPY conf /conf\n")}, change: func(_ string, f *Files) { f.Inline = []byte(reads) }, want: "no longer read conf\nmodified dockerfile.inline"},
-	"a Dockerfile in the context, in a part": {change: func(dir string, _ *Files) { writeFile(dir+"/Dockerfile", "FROM scratch\nCOPY app /\n") }, want: "modified Dockerfile\nno longer read conf\nno longer read lib"},
-	"an image that moved": {files: Files{Inline: []byte(reads + "COPY --from=img / /"), Named: map[string]string{"img": "docker-image://example.com/i:1"}},
+	"a folder that is gone": {
+		change: func(dir string, _ *Files) { _ = os.RemoveAll(dir + "/conf") },
+		want:   "removed conf\nremoved conf/a.ini\nremoved conf/b\nremoved conf/b/c",
+	},
+	"a line less, the file gone": {
+		files:  Files{Inline: []byte(reads + "COPY conf /conf\n")},
+		change: func(_ string, f *Files) { f.Inline = []byte(reads) },
+		want:   "no longer read conf\nmodified dockerfile.inline",
+	},
+	"a Dockerfile in the context, in a part": {
+		change: func(dir string, _ *Files) { writeFile(dir+"/Dockerfile", "FROM scratch\nCOPY app /\n") },
+		want:   "modified Dockerfile\nno longer read conf\nno longer read lib",
+	},
+	"an image that moved": {files: Files{
+		Inline: []byte(reads + "COPY --from=img / /"),
+		Named:  map[string]string{"img": "docker-image://example.com/i:1"},
+	},
 		change: func(_ string, f *Files) { f.Named["img"] = "docker-image://example.com/i:2" },
 		want:   "modified context.named.img docker-image://example.com/i:1 became docker-image://example.com/i:2"},
-	"a directory that became an image": {files: Files{Inline: []byte(reads + "COPY --from=lib / /"), Named: map[string]string{"lib": "DIR/lib"}},
+	"a directory that became an image": {files: Files{
+		Inline: []byte(reads + "COPY --from=lib / /"),
+		Named:  map[string]string{"lib": "DIR/lib"},
+	},
 		change: func(_ string, f *Files) { f.Named["lib"] = "docker-image://example.com/i:2" },
 		want:   "modified context.named.lib a directory became docker-image://example.com/i:2"},
-	"an image that became a directory": {files: Files{Inline: []byte(reads + "COPY --from=lib / /"), Named: map[string]string{"lib": "docker-image://example.com/i:2"}},
+	"an image that became a directory": {files: Files{
+		Inline: []byte(reads + "COPY --from=lib / /"),
+		Named:  map[string]string{"lib": "docker-image://example.com/i:2"},
+	},
 		change: func(dir string, f *Files) { f.Named["lib"] = dir + "/lib" },
 		want:   "modified context.named.lib docker-image://example.com/i:2 became a directory"},
-	"a branch": {files: Files{Inline: []byte(reads + "COPY --from=git / /"), Named: map[string]string{"git": "https://user:token@example.com/g.git#v1"}},
+	"a branch": {files: Files{
+		Inline: []byte(reads + "COPY --from=git / /"),
+		Named:  map[string]string{"git": "https://user:token@example.com/g.git#v1"},
+	},
 		change: func(_ string, f *Files) { f.Named["git"] = "https://user:token@example.com/g.git#v2" },
 		want:   "modified context.named.git https://example.com/g.git#v1 became https://example.com/g.git#v2"},
-	"a context that is gone": {files: Files{Inline: []byte(reads + "COPY --from=lib / /"), Named: map[string]string{"lib": "DIR/lib"}},
-		change: func(_ string, f *Files) { f.Named, f.Inline = nil, []byte(reads) }, want: "no longer read context.named.lib\nmodified dockerfile.inline"},
+	"a context that is gone": {files: Files{
+		Inline: []byte(reads + "COPY --from=lib / /"),
+		Named:  map[string]string{"lib": "DIR/lib"},
+	},
+		change: func(_ string, f *Files) {
+			f.Named, f.Inline = nil, []byte(reads)
+		}, want: "no longer read context.named.lib\nmodified dockerfile.inline"},
 	"a context that is new": {files: Files{Inline: []byte(reads)},
 		change: func(_ string, f *Files) {
-			f.Named, f.Inline = map[string]string{"img": "docker-image://example.com/i:2"}, []byte(reads+"COPY --from=img / /")
+			f.Named, f.Inline = map[string]string{
+				"img": "docker-image://example.com/i:2",
+			}, []byte(reads+"COPY --from=img / /")
 		}, want: "added context.named.img docker-image://example.com/i:2\nmodified dockerfile.inline"},
-	"another directory of equal content": {files: Files{Inline: []byte(reads + "COPY --from=lib / /"), Named: map[string]string{"lib": "DIR/lib"}},
+	"another directory of equal content": {files: Files{
+		Inline: []byte(reads + "COPY --from=lib / /"),
+		Named:  map[string]string{"lib": "DIR/lib"},
+	},
 		change: func(dir string, f *Files) { writeFile(dir+"/lib2/f", ""); f.Named["lib"] = dir + "/lib2" }, want: ""},
 	"a Dockerfile of another folder": {change: func(dir string, f *Files) {
 		writeFile(dir+"/docker/prod.Dockerfile", "FROM scratch\nCOPY . /\n# x")
@@ -107,7 +155,9 @@ func TestChanges(t *testing.T) {
 // One edit of a Dockerfile below the context, which is copied as a whole, is told once.
 func TestChangesTellAnEditOnce(t *testing.T) {
 	t.Parallel()
-	got := explainChange(t, Plan{Files: Files{Dockerfile: "app/prod.Dockerfile"}}, func(dir string, _ *Files) { writeFile(dir+"/app/prod.Dockerfile", "FROM scratch\nCOPY . /x\n") })
+	got := explainChange(t, Plan{
+		Files: Files{Dockerfile: "app/prod.Dockerfile"},
+	}, func(dir string, _ *Files) { writeFile(dir+"/app/prod.Dockerfile", "FROM scratch\nCOPY . /x\n") })
 	if got != "modified app/prod.Dockerfile" {
 		t.Errorf("got %s", got)
 	}

@@ -25,8 +25,12 @@ func TestLoadWaitsForNoFIFO(t *testing.T) {
 			if err := unix.Mkfifo(path, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := loadSoon(t, path, Files{Context: dir, Dockerfile: filepath.Join(dir, "Dockerfile"), Named: map[string]string{"lib": filepath.Join(dir, "lib")}}); err == nil ||
-				!strings.HasPrefix(err.Error(), "read "+path+": it is a FIFO") {
+			files := Files{
+				Context: dir, Dockerfile: filepath.Join(dir, "Dockerfile"),
+				Named: map[string]string{"lib": filepath.Join(dir, "lib")},
+			}
+			err := loadSoon(t, path, files)
+			if err == nil || !strings.HasPrefix(err.Error(), "read "+path+": it is a FIFO") {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -30,7 +30,11 @@ func wide(text string, size int, order binary.AppendByteOrder) (encoded []byte) 
 func TestWideEncoding(t *testing.T) {
 	t.Parallel()
 	orders := map[string]binary.AppendByteOrder{"LE": binary.LittleEndian, "BE": binary.BigEndian}
-	for _, text := range []string{"FROM x\n", "*.pem\n", "# syntax=docker/dockerfile:1\r\nFROM scratch AS café\r\nCOPY 中文 /\r\n"} {
+	for _, text := range []string{
+		"FROM x\n",
+		"*.pem\n",
+		"# syntax=docker/dockerfile:1\r\nFROM scratch AS café\r\nCOPY 中文 /\r\n",
+	} {
 		for suffix, order := range orders {
 			for size, name := range map[int]string{2: "UTF-16", 4: "UTF-32"} {
 				for _, mark := range []string{"", "\ufeff"} {
@@ -47,7 +51,8 @@ func TestWideEncoding(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "a", "\x00", "\x00\x00", "\x00\x00\x00\x00\x00\x00", "FROM x\n", "\ufeffFROM x\n", "FROM caf\xe9\n", "RUN a\x00b\n", "\xff", "\xfe",
+		"", "a", "\x00", "\x00\x00", "\x00\x00\x00\x00\x00\x00", "FROM x\n", "\ufeffFROM x\n", "FROM caf\xe9\n",
+		"RUN a\x00b\n", "\xff", "\xfe",
 		strings.Repeat("a\x00\x00b", 9), "COPY <<E /f\n" + strings.Repeat("\x00a", 4) + "\nE\n",
 	} {
 		if got := wideEncoding([]byte(text)); got != nil {
@@ -64,9 +69,18 @@ func TestCheckDockerfileNamesTheEncoding(t *testing.T) {
 		"UTF-16":         {"\xff\xfe" + string(utf16), "line 1: the text is UTF-16LE, and BuildKit reads UTF-8"},
 		"UTF-16, bare":   {string(utf16), "line 1: the text is UTF-16LE, and BuildKit reads UTF-8"},
 		"UTF-16, marked": {"\xff\xfe", "line 1: the text is UTF-16LE, and BuildKit reads UTF-8"},
-		"Latin-1":        {"FROM scratch\nCAF\xc9 a\n", "line 2: the byte 0xc9 is not UTF-8, which BuildKit reads: the text is perhaps Latin-1 or Windows-1252"},
-		"NUL":            {"FROM scratch\nRUN\x00 a\n", "line 2: it has a NUL byte, which no argument, variable or path can have"},
-		"elsewhere":      {"FROM scratch\n# caf\xe9\nRUNN a\n", "line 3: unknown instruction: RUNN (did you mean RUN?)"},
+		"Latin-1": {
+			"FROM scratch\nCAF\xc9 a\n",
+			"line 2: the byte 0xc9 is not UTF-8, which BuildKit reads: the text is perhaps Latin-1 or Windows-1252",
+		},
+		"NUL": {
+			"FROM scratch\nRUN\x00 a\n",
+			"line 2: it has a NUL byte, which no argument, variable or path can have",
+		},
+		"elsewhere": {
+			"FROM scratch\n# caf\xe9\nRUNN a\n",
+			"line 3: unknown instruction: RUNN (did you mean RUN?)",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,7 +89,11 @@ func TestCheckDockerfileNamesTheEncoding(t *testing.T) {
 			}
 		})
 	}
-	for _, text := range []string{"\ufeffFROM scratch\n", "\ufeff# syntax=docker/dockerfile:1\nFROM scratch\n", "FROM scratch\n# caf\xe9 \x00\n"} {
+	for _, text := range []string{
+		"\ufeffFROM scratch\n",
+		"\ufeff# syntax=docker/dockerfile:1\nFROM scratch\n",
+		"FROM scratch\n# caf\xe9 \x00\n",
+	} {
 		if err := CheckDockerfile([]byte(text), ""); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -120,7 +138,13 @@ func TestLoadFindsWhatCannotBeSent(t *testing.T) {
 	for name, c := range cases {
 		for _, wrong := range both {
 			for _, all := range []bool{false, true} {
-				plan := Plan{Files: Files{Context: t.TempDir(), Inline: []byte(base + "ARG Y\n" + strings.ReplaceAll(c.text, "X", wrong))}, WatchAll: all}
+				plan := Plan{
+					Files: Files{
+						Context: t.TempDir(),
+						Inline:  []byte(base + "ARG Y\n" + strings.ReplaceAll(c.text, "X", wrong)),
+					},
+					WatchAll: all,
+				}
 				_, err := Load(t.Context(), plan)
 				e, found := errors.AsType[*EncodingError](err)
 				want := len(c.wrong) == 2 || len(c.wrong) == 1 && c.wrong[0] == wrong
@@ -142,22 +166,36 @@ func TestIgnoreFilesAreReadable(t *testing.T) {
 	utf16 := string(wide("*.pem\n", 2, binary.LittleEndian))
 	for name, c := range map[string]struct{ ignore, want, warning string }{
 		"UTF-8 with a mark": {ignore: "\ufeff*.pem\n"},
-		"UTF-16":            {ignore: "\xff\xfe" + utf16, want: "FILE: line 1: the text is UTF-16LE, and BuildKit reads UTF-8"},
-		"UTF-16, bare":      {ignore: utf16, want: "FILE: line 1: the text is UTF-16LE, and BuildKit reads UTF-8"},
-		"NUL":               {ignore: "# \x00\na\n*.p\x00em\n", want: "FILE: line 3: it has a NUL byte, which no argument, variable or path can have"},
-		"control":           {ignore: "a\tb\n", want: "FILE: line 1: it has the control character 0x09, which BuildKit cannot send"},
-		"white space":       {ignore: "\ta\t\r\n!\tb\r\n"},
-		"sent encoded":      {ignore: "a\tb\ncafé\n"},
-		"comment":           {ignore: "# caf\xe9\na\n"},
+		"UTF-16": {
+			ignore: "\xff\xfe" + utf16,
+			want:   "FILE: line 1: the text is UTF-16LE, and BuildKit reads UTF-8",
+		},
+		"UTF-16, bare": {ignore: utf16, want: "FILE: line 1: the text is UTF-16LE, and BuildKit reads UTF-8"},
+		"NUL": {
+			ignore: "# \x00\na\n*.p\x00em\n",
+			want:   "FILE: line 3: it has a NUL byte, which no argument, variable or path can have",
+		},
+		"control": {
+			ignore: "a\tb\n",
+			want:   "FILE: line 1: it has the control character 0x09, which BuildKit cannot send",
+		},
+		"white space":  {ignore: "\ta\t\r\n!\tb\r\n"},
+		"sent encoded": {ignore: "a\tb\ncafé\n"},
+		"comment":      {ignore: "# caf\xe9\na\n"},
 		"Latin-1": {
-			ignore:  "# \xe9\na\ncaf\xe9\n",
-			warning: "the ignore file FILE: line 3: the byte 0xe9 is not UTF-8, so the pattern leaves out only files whose names have the same byte. Save the file as UTF-8",
+			ignore: "# \xe9\na\ncaf\xe9\n",
+			warning: "the ignore file FILE: line 3: the byte 0xe9 is not UTF-8, so the pattern leaves out only files " +
+				"whose names have the same byte. Save the file as UTF-8",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, lib := t.TempDir(), t.TempDir()
-			files := Files{Context: dir, Inline: []byte("FROM scratch\nCOPY . /\nCOPY --from=lib . /\n"), Named: map[string]string{"lib": lib}}
+			files := Files{
+				Context: dir,
+				Inline:  []byte("FROM scratch\nCOPY . /\nCOPY --from=lib . /\n"),
+				Named:   map[string]string{"lib": lib},
+			}
 			for _, in := range []string{dir, lib} {
 				if err := os.WriteFile(filepath.Join(in, ignoreFile), []byte(c.ignore), 0o644); err != nil {
 					t.Fatal(err)
@@ -172,7 +210,8 @@ func TestIgnoreFilesAreReadable(t *testing.T) {
 				}
 				if err == nil {
 					warnings := strings.Join(loaded.Warnings(t.Context(), Plan{Files: files}), "\n")
-					if want := strings.ReplaceAll(c.warning, "FILE", path); !strings.Contains(warnings, want) || want == "" && warnings != "" {
+					if want := strings.ReplaceAll(c.warning, "FILE", path); !strings.Contains(warnings, want) ||
+						want == "" && warnings != "" {
 						t.Errorf("warnings %q, want %q", warnings, want)
 					}
 				}

@@ -17,7 +17,8 @@ func TestLoginsAreNotHashed(t *testing.T) {
 		}
 		return in
 	}
-	plain, one, other := inputs("https://example.com/r.git"), inputs("https://a:1@example.com/r.git"), inputs("https://b:2@example.com/r.git")
+	plain := inputs("https://example.com/r.git")
+	one, other := inputs("https://a:1@example.com/r.git"), inputs("https://b:2@example.com/r.git")
 	if plain.Hash() != one.Hash() || one.Hash() != other.Hash() {
 		t.Error("a login is part of the hash")
 	}
@@ -35,7 +36,12 @@ func TestLoginsAreNotHashed(t *testing.T) {
 }
 
 func FuzzRemote(f *testing.F) {
-	for _, seed := range []string{"https://me:t0ken@example.com/r.git#main:sub", "git@example.com:r.git", "https://example.com/a.tgz?token=t0ken", "ssh://a:b@[::1]:22/x"} {
+	for _, seed := range []string{
+		"https://me:t0ken@example.com/r.git#main:sub",
+		"git@example.com:r.git",
+		"https://example.com/a.tgz?token=t0ken",
+		"ssh://a:b@[::1]:22/x",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, location string) {

@@ -34,7 +34,8 @@ func TestHistoryFollowsNoPlantedLink(t *testing.T) {
 			t.Parallel()
 			base := t.TempDir()
 			dir, victim := filepath.Join(base, "history"), filepath.Join(base, "victim")
-			err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(victim, []byte("precious"), 0o600), plant(dir, filepath.Join(dir, in.Hash()), victim))
+			err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(victim, []byte("precious"), 0o600),
+				plant(dir, filepath.Join(dir, in.Hash()), victim))
 			if err != nil {
 				t.Fatal(err)
 			}

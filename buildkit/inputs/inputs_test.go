@@ -27,7 +27,12 @@ func write(t *testing.T, dir string, files map[string]string) {
 func project(t *testing.T) Files {
 	t.Helper()
 	dir, named := t.TempDir(), t.TempDir()
-	write(t, dir, map[string]string{"Dockerfile": "FROM scratch\n", ".dockerignore": "*.log\n.dockerignore\n", "main.go": "package main", "x.log": ""})
+	write(t, dir, map[string]string{
+		"Dockerfile":    "FROM scratch\n",
+		".dockerignore": "*.log\n.dockerignore\n",
+		"main.go":       "package main",
+		"x.log":         "",
+	})
 	write(t, named, map[string]string{".dockerignore": "*.md", "x.log": "", "x.md": ""})
 	return Files{Context: dir, Named: map[string]string{"lib": named}, Dockerfile: filepath.Join(dir, "Dockerfile")}
 }
@@ -47,18 +52,40 @@ func TestHashChangesWithWhatTheBuildReads(t *testing.T) {
 		change func(t *testing.T, f *Files)
 		differ bool
 	}{
-		"a file":                        {func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"main.go": "x"}) }, true},
-		"the Dockerfile":                {func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"Dockerfile": "FROM a"}) }, true},
-		"an ignored file":               {func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"x.log": "more"}) }, false},
-		"a file of the named context":   {func(t *testing.T, f *Files) { write(t, f.Named["lib"], map[string]string{"x.log": "more"}) }, true},
-		"a file that it ignores itself": {func(t *testing.T, f *Files) { write(t, f.Named["lib"], map[string]string{"x.md": "more"}) }, false},
+		"a file": {
+			func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"main.go": "x"}) },
+			true,
+		},
+		"the Dockerfile": {
+			func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"Dockerfile": "FROM a"}) },
+			true,
+		},
+		"an ignored file": {
+			func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"x.log": "more"}) },
+			false,
+		},
+		"a file of the named context": {
+			func(t *testing.T, f *Files) { write(t, f.Named["lib"], map[string]string{"x.log": "more"}) },
+			true,
+		},
+		"a file that it ignores itself": {
+			func(t *testing.T, f *Files) { write(t, f.Named["lib"], map[string]string{"x.md": "more"}) },
+			false,
+		},
 		"an ignore file of the Dockerfile's own": {func(t *testing.T, f *Files) {
-			write(t, f.Context, map[string]string{"Dockerfile.dockerignore": "x.log\n.dockerignore\nDockerfile.dockerignore\n"})
+			write(t, f.Context, map[string]string{
+				"Dockerfile.dockerignore": "x.log\n.dockerignore\nDockerfile.dockerignore\n",
+			})
 		}, false},
 		"what that one does not ignore": {func(t *testing.T, f *Files) {
-			write(t, f.Context, map[string]string{"Dockerfile.dockerignore": ".dockerignore\nDockerfile.dockerignore\n"})
+			write(t, f.Context, map[string]string{
+				"Dockerfile.dockerignore": ".dockerignore\nDockerfile.dockerignore\n",
+			})
 		}, true},
-		"the name of a context": {func(_ *testing.T, f *Files) { f.Named = map[string]string{"other": f.Named["lib"]} }, true},
+		"the name of a context": {
+			func(_ *testing.T, f *Files) { f.Named = map[string]string{"other": f.Named["lib"]} },
+			true,
+		},
 		"the same text inline": {func(_ *testing.T, f *Files) {
 			f.Dockerfile, f.Inline = "", []byte("FROM scratch\n")
 		}, false},
@@ -109,8 +136,16 @@ func TestNoTwoScopesHaveOneKey(t *testing.T) {
 	t.Parallel()
 	seen := map[string]source.Scope{}
 	for _, scope := range []source.Scope{
-		{}, {Includes: []string{}}, {Includes: []string{"whole"}}, {Excludes: []string{"whole"}}, {Includes: []string{"a"}, Excludes: []string{"b"}},
-		{Includes: []string{"a", "b"}}, {Excludes: []string{"a", "b"}}, {Includes: []string{"a", "without"}}, {Includes: []string{"a"}, Excludes: []string{"without"}},
+		{}, {
+			Includes: []string{},
+		}, {
+			Includes: []string{"whole"},
+		}, {Excludes: []string{"whole"}}, {Includes: []string{"a"}, Excludes: []string{"b"}},
+		{
+			Includes: []string{"a", "b"},
+		}, {
+			Excludes: []string{"a", "b"},
+		}, {Includes: []string{"a", "without"}}, {Includes: []string{"a"}, Excludes: []string{"without"}},
 		{Includes: []string{"1"}}, {Includes: []string{"1", "0"}}, {Includes: []string{"1"}, Excludes: []string{"0"}},
 	} {
 		key := newSharedKey()

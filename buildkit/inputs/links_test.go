@@ -26,12 +26,21 @@ func TestLoadFollowsNoLinkOutOfContextAndProject(t *testing.T) {
 				top := t.TempDir()
 				write(t, top, map[string]string{
 					"p/app/Dockerfile": "FROM scratch\nCOPY --from=lib . .\n", "p/app/f": "", "p/lib/f": "",
-					"secret": "CANARY", "secrets/Dockerfile": "FROM scratch\nCOPY --from=lib . .\n", "secrets/app/Dockerfile": "FROM scratch\n",
+					"secret": "CANARY", "secrets/Dockerfile": "FROM scratch\nCOPY --from=lib . .\n",
+					"secrets/app/Dockerfile": "FROM scratch\n",
 				})
 				path := filepath.Join(top, link)
-				text := map[string]string{"relative": "secret", "absolute": filepath.Join(top, "secret"), "process": "/proc/self/environ"}[target]
+				text := map[string]string{
+					"relative": "secret",
+					"absolute": filepath.Join(top, "secret"),
+					"process":  "/proc/self/environ",
+				}[target]
 				if name == "context" || name == "named context" {
-					text = map[string]string{"relative": "secrets", "absolute": filepath.Join(top, "secrets"), "process": "/proc/self"}[target]
+					text = map[string]string{
+						"relative": "secrets",
+						"absolute": filepath.Join(top, "secrets"),
+						"process":  "/proc/self",
+					}[target]
 				}
 				if target == "relative" {
 					text = strings.Repeat("../", strings.Count(link, "/")) + text
@@ -45,7 +54,8 @@ func TestLoadFollowsNoLinkOutOfContextAndProject(t *testing.T) {
 				}
 				_, err := Load(t.Context(), Plan{Files: files})
 				leaves := new(file.LinkError)
-				if !errors.As(err, &leaves) || leaves.Link != path || leaves.Target != text || strings.Contains(err.Error(), "CANARY") {
+				if !errors.As(err, &leaves) || leaves.Link != path || leaves.Target != text ||
+					strings.Contains(err.Error(), "CANARY") {
 					t.Errorf("error %v", err)
 				}
 			})
@@ -59,14 +69,16 @@ func TestIgnoreFilesThatAreLinksOutOfTheirFolder(t *testing.T) {
 	t.Parallel()
 	for _, link := range []string{"p/app/.dockerignore", "p/app/Dockerfile.dockerignore", "p/lib/.dockerignore"} {
 		for text, warned := range map[string]bool{
-			"../shared": true, "../../secret": true, "/proc/self/environ": true, "../gone": true, "TOP/p/app/f": true, "../..": true,
+			"../shared": true, "../../secret": true, "/proc/self/environ": true, "../gone": true,
+			"TOP/p/app/f": true, "../..": true,
 			"gone": false, "f": false, "/f": false, "../f": false,
 		} {
 			t.Run(link+" "+text, func(t *testing.T) {
 				t.Parallel()
 				top := t.TempDir()
 				write(t, top, map[string]string{
-					"p/app/Dockerfile": "FROM scratch\nCOPY --from=lib . .\nCOPY . .\n", "p/app/f": "x\n", "p/lib/f": "x\n", "p/app/g": "", "p/lib/g": "",
+					"p/app/Dockerfile": "FROM scratch\nCOPY --from=lib . .\nCOPY . .\n", "p/app/f": "x\n",
+					"p/lib/f": "x\n", "p/app/g": "", "p/lib/g": "",
 					"p/shared": "g\n", "secret": "g\n!CANARY\n",
 				})
 				text := strings.ReplaceAll(text, "TOP", top)
@@ -82,7 +94,8 @@ func TestIgnoreFilesThatAreLinksOutOfTheirFolder(t *testing.T) {
 					t.Fatal(err)
 				}
 				warnings := strings.Join(in.Warnings(t.Context(), Plan{Files: files}), "\n")
-				says := strings.Count(warnings, filepath.Join(top, link)+" has no effect: it is a link to \""+text+"\"") == 1 &&
+				says := strings.Count(warnings, filepath.Join(top,
+					link)+" has no effect: it is a link to \""+text+"\"") == 1 &&
 					strings.Contains(warnings, "Put a copy there")
 				if says != warned || !warned && warnings != "" || strings.Contains(warnings, "CANARY") {
 					t.Errorf("warnings %q, want one: %v", warnings, warned)
@@ -117,7 +130,11 @@ func TestLoadFollowsLinksWithinTheProject(t *testing.T) {
 		}
 	}
 	for _, context := range []string{"p/apps/one", "p/current"} {
-		files := Files{Context: filepath.Join(top, context), Dockerfile: filepath.Join(top, context, "Dockerfile"), Project: filepath.Join(top, "p")}
+		files := Files{
+			Context:    filepath.Join(top, context),
+			Dockerfile: filepath.Join(top, context, "Dockerfile"),
+			Project:    filepath.Join(top, "p"),
+		}
 		in, err := Load(t.Context(), Plan{Files: files})
 		if err != nil {
 			t.Fatal(err)
@@ -136,17 +153,28 @@ func TestLoadFollowsLinksWithinTheProject(t *testing.T) {
 func TestLoadReadsNothingBehindALinkOfTheTree(t *testing.T) {
 	t.Parallel()
 	top := t.TempDir()
-	write(t, top, map[string]string{"app/Dockerfile": "FROM scratch\nCOPY out/f up/* environ f* /\n", "secrets/f": "CANARY"})
-	for link, text := range map[string]string{"out": "../secrets", "up": "..", "environ": "/proc/self/environ", "f": filepath.Join(top, "secrets/f")} {
+	write(t, top, map[string]string{
+		"app/Dockerfile": "FROM scratch\nCOPY out/f up/* environ f* /\n",
+		"secrets/f":      "CANARY",
+	})
+	for link, text := range map[string]string{
+		"out":     "../secrets",
+		"up":      "..",
+		"environ": "/proc/self/environ",
+		"f":       filepath.Join(top, "secrets/f"),
+	} {
 		if err := os.Symlink(text, filepath.Join(top, "app", link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	in, err := Load(t.Context(), Plan{Files: Files{Context: filepath.Join(top, "app"), Dockerfile: filepath.Join(top, "app/Dockerfile")}})
+	in, err := Load(t.Context(), Plan{
+		Files: Files{Context: filepath.Join(top, "app"), Dockerfile: filepath.Join(top, "app/Dockerfile")},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if in.trees[contextSource].Size() > 1000 || strings.Contains(strings.Join(in.trees[contextSource].Paths(), " "), "secrets") {
+	if in.trees[contextSource].Size() > 1000 ||
+		strings.Contains(strings.Join(in.trees[contextSource].Paths(), " "), "secrets") {
 		t.Errorf("%q", in.trees[contextSource].Paths())
 	}
 }

@@ -21,9 +21,16 @@ func TestMayRead(t *testing.T) {
 	named := map[string]string{"lib": filepath.Join(dir, "src")}
 	for dockerfile, want := range map[string]map[string]bool{
 		"FROM scratch\nCOPY out/site/index.html /\n": {
-			"out": true, "out/site": true, "out/site/index.html": true, "out/other": false, "src": false, ".": true, "..": true, "../x": false,
+			"out": true, "out/site": true, "out/site/index.html": true, "out/other": false, "src": false,
+			".": true, "..": true, "../x": false,
 		},
-		"FROM scratch\nCOPY . /\n":            {"out": true, "x.tar": false, "left": true, "left/in": true, "left/out": false},
+		"FROM scratch\nCOPY . /\n": {
+			"out":      true,
+			"x.tar":    false,
+			"left":     true,
+			"left/in":  true,
+			"left/out": false,
+		},
 		"FROM scratch\nCOPY out*/file /\n":    {"out1": true},
 		"FROM scratch\n":                      {"out": false, ".": false},
 		"FROM scratch\nCOPY --from=lib a /\n": {"src": true, "src/a": true, "src/b": false, "out": false},

@@ -18,7 +18,9 @@ func TestPinFindsTheCommit(t *testing.T) {
 	dir := t.TempDir()
 	git := func(args ...string) string {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{
+			"-C", dir, "-c", "user.name=t", "-c", "user.email=t@t",
+		}, args...)...)
 		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -50,7 +52,8 @@ func TestPinFindsTheCommit(t *testing.T) {
 	site := httptest.NewServer(http.FileServer(http.Dir(dir)))
 	t.Cleanup(site.Close)
 	for ref, want := range map[string]string{
-		"main": two, "": two, "HEAD": two, "light": one, "v1": one, "feature/main": one, "refs/pull/7/head": one, "refs/heads/main": two, "refs/tags/v1": "",
+		"main": two, "": two, "HEAD": two, "light": one, "v1": one, "feature/main": one, "refs/pull/7/head": one,
+		"refs/heads/main": two, "refs/tags/v1": "",
 		"head": "", "absent": "", "*": "", "7/head": "",
 	} {
 		got, err := lsRemote(t.Context(), site.URL+"/.git", ref)
@@ -77,8 +80,8 @@ func TestPinBoundsAGitServer(t *testing.T) {
 	}))
 	t.Cleanup(site.Close)
 	_, err := pin(t.Context(), site.URL+"/a.git#main")
-	want := site.URL + "/a.git#main: the commit is not known: git ls-remote: it printed more than 1 MiB and was ended; " +
-		"that is no list of branches and tags: check the server and the git program"
+	want := site.URL + "/a.git#main: the commit is not known: git ls-remote: it printed more than 1 MiB " +
+		"and was ended; that is no list of branches and tags: check the server and the git program"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

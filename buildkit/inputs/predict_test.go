@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// reads renders a prediction: "context: a b; named-lib: *", or "?" when it is uncertain.
-func predicted(t *testing.T, plan Plan, dockerfile string) string {
+// predictText renders a prediction: "context: a b; named-lib: *", or "?" when it is uncertain.
+func predictText(t *testing.T, plan Plan, dockerfile string) string {
 	t.Helper()
 	d := Definition{Name: "Dockerfile", Dockerfile: []byte(dockerfile), Named: map[string][]byte{}}
 	for name := range plan.Files.Named {
@@ -34,83 +34,150 @@ func predicted(t *testing.T, plan Plan, dockerfile string) string {
 
 const bothPlatforms = "linux/amd64,linux/arm64"
 
-var libContext = map[string]string{"lib": "/nowhere"}
-
-var fetchedContexts = map[string]string{"img": "docker-image://example.com/i:1", "git": "https://example.com/g.git", "none": "docker-image://scratch"}
+// predictionCase is a build and what it will read, as predictText renders it.
+type predictionCase struct {
+	dockerfile string
+	plan       Plan
+	want       string
+}
 
 // Where several base images would be resolved side by side the stages begin with scratch: BuildKit's frontend then
 // writes a flag of its cache without a lock (frontend/dockerfile/builder/resolvecache.go), always the same value, which
 // the race detector minds.
-var predictions = map[string]struct {
-	dockerfile string
-	plan       Plan
-	want       string
-}{
-	"files":                  {dockerfile: "FROM b\nCOPY a.txt d/f /x/", want: "context: a.txt d/f"},
-	"a directory":            {dockerfile: "FROM b\nCOPY d /x/", want: "context: d"},
-	"everything":             {dockerfile: "FROM b\nCOPY . /x/", want: "context: *"},
-	"everything and a file":  {dockerfile: "FROM b\nCOPY a /a\nCOPY . /x/", want: "context: *"},
-	"nothing":                {dockerfile: "FROM b\nRUN true", want: ""},
-	"a wildcard":             {dockerfile: "FROM b\nCOPY d*/*.go /x/", want: "context: d*/*.go"},
-	"a here document":        {dockerfile: "FROM b\nCOPY <<EOF /h\nhello\nEOF", want: ""},
-	"an archive":             {dockerfile: "FROM b\nADD t.tar /x/", want: "context: t.tar"},
-	"a URL":                  {dockerfile: "FROM b\nADD https://example.com/x /x/", want: ""},
-	"a bind mount":           {dockerfile: "FROM b\nRUN --mount=type=bind,source=d,target=/m ls /m", want: "context: d"},
-	"a bind mount of all":    {dockerfile: "FROM b\nRUN --mount=type=bind,target=/m ls /m", want: "context: *"},
-	"an argument":            {dockerfile: "FROM b\nARG D=d\nCOPY $D/f /x/", want: "context: d/f"},
-	"a given argument":       {dockerfile: "FROM b\nARG D=d\nCOPY $D/f /x/", plan: Plan{BuildArgs: map[string]string{"D": "e"}}, want: "context: e/f"},
-	"an unknown argument":    {dockerfile: "FROM b\nARG D=d\nCOPY $D/f /x/", plan: Plan{BuildArgs: map[string]string{"D": ""}, UnknownArgs: []string{"D"}}, want: "?"},
-	"unknown, but no path":   {dockerfile: "FROM b\nARG V\nCOPY f /x/\nRUN echo $V", plan: Plan{BuildArgs: map[string]string{"V": ""}, UnknownArgs: []string{"V"}}, want: "context: f"},
+var predictions = map[string]predictionCase{
+	"files":                 {dockerfile: "FROM b\nCOPY a.txt d/f /x/", want: "context: a.txt d/f"},
+	"a directory":           {dockerfile: "FROM b\nCOPY d /x/", want: "context: d"},
+	"everything":            {dockerfile: "FROM b\nCOPY . /x/", want: "context: *"},
+	"everything and a file": {dockerfile: "FROM b\nCOPY a /a\nCOPY . /x/", want: "context: *"},
+	"nothing":               {dockerfile: "FROM b\nRUN true", want: ""},
+	"a wildcard":            {dockerfile: "FROM b\nCOPY d*/*.go /x/", want: "context: d*/*.go"},
+	"a here document":       {dockerfile: "FROM b\nCOPY <<EOF /h\nhello\nEOF", want: ""},
+	"an archive":            {dockerfile: "FROM b\nADD t.tar /x/", want: "context: t.tar"},
+	"a URL":                 {dockerfile: "FROM b\nADD https://example.com/x /x/", want: ""},
+	"a bind mount": {
+		dockerfile: "FROM b\nRUN --mount=type=bind,source=d,target=/m ls /m",
+		want:       "context: d",
+	},
+	"a bind mount of all": {dockerfile: "FROM b\nRUN --mount=type=bind,target=/m ls /m", want: "context: *"},
+	"an argument":         {dockerfile: "FROM b\nARG D=d\nCOPY $D/f /x/", want: "context: d/f"},
+	"a given argument": {
+		dockerfile: "FROM b\nARG D=d\nCOPY $D/f /x/",
+		plan:       Plan{BuildArgs: map[string]string{"D": "e"}},
+		want:       "context: e/f",
+	},
+	"an unknown argument": {
+		dockerfile: "FROM b\nARG D=d\nCOPY $D/f /x/",
+		plan:       Plan{BuildArgs: map[string]string{"D": ""}, UnknownArgs: []string{"D"}},
+		want:       "?",
+	},
+	"unknown, but no path": {
+		dockerfile: "FROM b\nARG V\nCOPY f /x/\nRUN echo $V",
+		plan:       Plan{BuildArgs: map[string]string{"V": ""}, UnknownArgs: []string{"V"}},
+		want:       "context: f",
+	},
 	"a base image's":         {dockerfile: "FROM b\nCOPY $D/f /x/", want: "?"},
 	"a base image's default": {dockerfile: "FROM b\nCOPY ${D:-d}/f /x/", want: "?"},
 	"a stage that is unused": {dockerfile: "FROM b AS u\nCOPY u /u\nFROM b\nCOPY f /x", want: "context: f"},
-	"a stage as the target":  {dockerfile: "FROM b AS u\nCOPY u /u\nFROM b\nCOPY f /x", plan: Plan{Target: "u"}, want: "context: u"},
-	"a stage that is copied": {dockerfile: "FROM b AS u\nCOPY u /u\nFROM scratch\nCOPY --from=u /u/f /x", want: "context: u"},
-	"a test target":          {dockerfile: "FROM b AS t\nCOPY t /t\nFROM b\nCOPY f /x", plan: Plan{TestTargets: []string{"t"}}, want: "context: f t"},
-	"an uncertain one":       {dockerfile: "FROM b AS t\nCOPY $D/t /t\nFROM b\nCOPY f /x", plan: Plan{TestTargets: []string{"t"}}, want: "?"},
-	"all of it in a test":    {dockerfile: "FROM b AS t\nCOPY . /t\nFROM b\nCOPY f /x", plan: Plan{TestTargets: []string{"t"}}, want: "context: *"},
-	"a fetched context":      {dockerfile: "FROM scratch\nCOPY --from=img /a /a", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "named-img: *"},
-	"a fetched base":         {dockerfile: "FROM img\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f; named-img: *"},
-	"a fetched mount":        {dockerfile: "FROM scratch\nRUN --mount=from=git,target=/m ls /m", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "named-git: *"},
-	"a fetched one, unused":  {dockerfile: "FROM b\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f"},
-	"in an unused stage":     {dockerfile: "FROM img AS u\nFROM b\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f"},
-	"in a test":              {dockerfile: "FROM img AS t\nFROM b\nCOPY f /x", plan: Plan{TestTargets: []string{"t"}, Files: Files{Named: fetchedContexts}}, want: "context: f; named-img: *"},
-	"nothing, as context":    {dockerfile: "FROM none\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f; named-none: *"},
-	"fetched, by platform":   {dockerfile: "FROM img AS s390x\nFROM scratch AS amd64\nFROM scratch AS arm64\nFROM ${TARGETARCH}\nCOPY f /x", plan: Plan{Files: Files{Named: fetchedContexts}}, want: "context: f; named-git: *; named-img: *; named-none: *"},
-	"a fetched main context": {dockerfile: "FROM b", plan: Plan{Files: Files{Context: "https://example.com/a.git", Inline: []byte("FROM b")}}, want: "context: *"},
-	"a scan of the context":  {dockerfile: "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch", plan: Plan{SBOM: "scanner"}, want: "context: *"},
-	"a scan of what is read": {dockerfile: "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch\nCOPY f /x", plan: Plan{SBOM: "scanner"}, want: "context: f"},
-	"no scan of a test":      {dockerfile: "FROM scratch AS t\nARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch\nCOPY f /x", plan: Plan{SBOM: "scanner", TestTargets: []string{"t"}}, want: "context: f"},
-	"an SBOM":                {dockerfile: "FROM b\nCOPY f /x", plan: Plan{SBOM: "scanner", Provenance: "max"}, want: "context: f"},
-	"each platform":          {dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY bin/$TARGETARCH /x", plan: Plan{Platforms: strings.Split(bothPlatforms, ",")}, want: "context: bin/amd64 bin/arm64"},
+	"a stage as the target": {
+		dockerfile: "FROM b AS u\nCOPY u /u\nFROM b\nCOPY f /x",
+		plan:       Plan{Target: "u"},
+		want:       "context: u",
+	},
+	"a stage that is copied": {
+		dockerfile: "FROM b AS u\nCOPY u /u\nFROM scratch\nCOPY --from=u /u/f /x",
+		want:       "context: u",
+	},
+	"a test target": {
+		dockerfile: "FROM b AS t\nCOPY t /t\nFROM b\nCOPY f /x",
+		plan:       Plan{TestTargets: []string{"t"}},
+		want:       "context: f t",
+	},
+	"an uncertain one": {
+		dockerfile: "FROM b AS t\nCOPY $D/t /t\nFROM b\nCOPY f /x",
+		plan:       Plan{TestTargets: []string{"t"}},
+		want:       "?",
+	},
+	"all of it in a test": {
+		dockerfile: "FROM b AS t\nCOPY . /t\nFROM b\nCOPY f /x",
+		plan:       Plan{TestTargets: []string{"t"}},
+		want:       "context: *",
+	},
+	"a scan of the context": {
+		dockerfile: "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch",
+		plan:       Plan{SBOM: "scanner"},
+		want:       "context: *",
+	},
+	"a scan of what is read": {
+		dockerfile: "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch\nCOPY f /x",
+		plan:       Plan{SBOM: "scanner"},
+		want:       "context: f",
+	},
+	"no scan of a test": {
+		dockerfile: "FROM scratch AS t\nARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch\nCOPY f /x",
+		plan:       Plan{SBOM: "scanner", TestTargets: []string{"t"}},
+		want:       "context: f",
+	},
+	"an SBOM": {
+		dockerfile: "FROM b\nCOPY f /x",
+		plan:       Plan{SBOM: "scanner", Provenance: "max"},
+		want:       "context: f",
+	},
+	"each platform": {
+		dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY bin/$TARGETARCH /x",
+		plan:       Plan{Platforms: strings.Split(bothPlatforms, ",")},
+		want:       "context: bin/amd64 bin/arm64",
+	},
 	"the builder's platform": {dockerfile: "FROM b\nARG TARGETARCH\nCOPY bin/$TARGETARCH /x", want: "?"},
-	"the build platform":     {dockerfile: "FROM scratch\nARG BUILDARCH\nCOPY bin/$BUILDARCH /x", plan: Plan{Platforms: strings.Split(bothPlatforms, ",")}, want: "?"},
-	"stages by platform":     {dockerfile: "FROM scratch AS s-amd64\nCOPY a /x\nFROM scratch AS s-arm64\nCOPY c /x\nFROM s-${TARGETARCH}", plan: Plan{Platforms: strings.Split(bothPlatforms, ",")}, want: "context: a c"},
-	"a named context":        {dockerfile: "FROM b\nCOPY --from=lib n /x/", plan: Plan{Files: Files{Named: libContext}}, want: "named-lib: n"},
-	"a named context, all":   {dockerfile: "FROM b\nCOPY --from=lib / /x/\nCOPY f /f", plan: Plan{Files: Files{Named: libContext}}, want: "context: f; named-lib: *"},
-	"a named context's bind": {dockerfile: "FROM b\nRUN --mount=type=bind,from=lib,source=n,target=/m ls /m", plan: Plan{Files: Files{Named: libContext}}, want: "named-lib: n"},
-	"a named context, base":  {dockerfile: "FROM lib\nCOPY f /f", plan: Plan{Files: Files{Named: libContext}}, want: "context: f; named-lib: *"},
-	"a named context unused": {dockerfile: "FROM b\nCOPY f /f", plan: Plan{Files: Files{Named: libContext}}, want: "context: f"},
-	"the official syntax":    {dockerfile: "# syntax=docker/dockerfile:1\nFROM b\nCOPY f /x", want: "context: f"},
-	"another syntax":         {dockerfile: "# syntax=example.com/fe:1\nFROM b\nCOPY f /x", want: "?"},
-	"a scan by argument":     {dockerfile: "ARG BUILDKIT_SBOM_SCAN_CONTEXT=false\nFROM scratch", plan: Plan{SBOM: "scanner", BuildArgs: map[string]string{"BUILDKIT_SBOM_SCAN_CONTEXT": "true"}}, want: "context: *"},
-	"our own by argument":    {dockerfile: "# syntax=example.com/fe:1\nFROM b\nCOPY f /x", plan: Plan{BuildArgs: map[string]string{"BUILDKIT_SYNTAX": "dockerfile.v0"}}, want: "context: f"},
-	"a syntax by argument":   {dockerfile: "FROM b\nCOPY f /x", plan: Plan{BuildArgs: map[string]string{"BUILDKIT_SYNTAX": "example.com/fe:1"}}, want: "?"},
-	"lower case":             {dockerfile: "from b\ncopy f /x", want: "context: f"},
-	"odd names":              {dockerfile: "FROM b\nCOPY [\"ünï dir\", \"p%20q\", \"/x/\"]", want: "context: p%20q ünï dir"},
-	"above the context":      {dockerfile: "FROM b\nCOPY ../f /x/", want: "context: f"},
-	"parents":                {dockerfile: "FROM b\nCOPY --parents d/./s*/k /x/", want: "context: d/s*/k"},
-	"excluded":               {dockerfile: "FROM b\nCOPY --exclude=*.go d /x/", want: "context: d"},
-	"link":                   {dockerfile: "FROM b\nCOPY --link d/*.go /x/", want: "context: d/*.go"},
-	"a broken Dockerfile":    {dockerfile: "FROM b\nCOPPY f /x/", want: "?"},
+	"the build platform": {
+		dockerfile: "FROM scratch\nARG BUILDARCH\nCOPY bin/$BUILDARCH /x",
+		plan:       Plan{Platforms: strings.Split(bothPlatforms, ",")},
+		want:       "?",
+	},
+	"stages by platform": {
+		dockerfile: "FROM scratch AS s-amd64\nCOPY a /x\nFROM scratch AS s-arm64\nCOPY c /x\nFROM s-${TARGETARCH}",
+		plan:       Plan{Platforms: strings.Split(bothPlatforms, ",")},
+		want:       "context: a c",
+	},
+	"the official syntax": {dockerfile: "# syntax=docker/dockerfile:1\nFROM b\nCOPY f /x", want: "context: f"},
+	"another syntax":      {dockerfile: "# syntax=example.com/fe:1\nFROM b\nCOPY f /x", want: "?"},
+	"a scan by argument": {
+		dockerfile: "ARG BUILDKIT_SBOM_SCAN_CONTEXT=false\nFROM scratch",
+		plan:       Plan{SBOM: "scanner", BuildArgs: map[string]string{"BUILDKIT_SBOM_SCAN_CONTEXT": "true"}},
+		want:       "context: *",
+	},
+	"our own by argument": {
+		dockerfile: "# syntax=example.com/fe:1\nFROM b\nCOPY f /x",
+		plan:       Plan{BuildArgs: map[string]string{"BUILDKIT_SYNTAX": "dockerfile.v0"}},
+		want:       "context: f",
+	},
+	"a syntax by argument": {
+		dockerfile: "FROM b\nCOPY f /x",
+		plan:       Plan{BuildArgs: map[string]string{"BUILDKIT_SYNTAX": "example.com/fe:1"}},
+		want:       "?",
+	},
+	"lower case": {dockerfile: "from b\ncopy f /x", want: "context: f"},
+	"odd names": {
+		dockerfile: "FROM b\nCOPY [\"ünï dir\", \"p%20q\", \"/x/\"]",
+		want:       "context: p%20q ünï dir",
+	},
+	"above the context":   {dockerfile: "FROM b\nCOPY ../f /x/", want: "context: f"},
+	"parents":             {dockerfile: "FROM b\nCOPY --parents d/./s*/k /x/", want: "context: d/s*/k"},
+	"excluded":            {dockerfile: "FROM b\nCOPY --exclude=*.go d /x/", want: "context: d"},
+	"link":                {dockerfile: "FROM b\nCOPY --link d/*.go /x/", want: "context: d/*.go"},
+	"a broken Dockerfile": {dockerfile: "FROM b\nCOPPY f /x/", want: "?"},
 }
 
 func TestPredict(t *testing.T) {
 	t.Parallel()
-	for name, c := range predictions {
+	testPredictions(t, predictions)
+}
+
+func testPredictions(t *testing.T, cases map[string]predictionCase) {
+	t.Helper()
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := predicted(t, c.plan, c.dockerfile); got != c.want {
+			if got := predictText(t, c.plan, c.dockerfile); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
@@ -119,7 +186,11 @@ func TestPredict(t *testing.T) {
 
 // A prediction stands in every Check: it must cost nothing that a person notices.
 func BenchmarkPredict(b *testing.B) {
-	d := Definition{Name: "Dockerfile", Dockerfile: []byte("FROM b AS build\nCOPY go.mod *.go ./\nRUN go build\nFROM b\nCOPY --from=build /x /x\nCOPY etc /etc")}
+	d := Definition{
+		Name: "Dockerfile",
+		Dockerfile: []byte("FROM b AS build\nCOPY go.mod *.go ./\nRUN go build\n" +
+			"FROM b\nCOPY --from=build /x /x\nCOPY etc /etc"),
+	}
 	for b.Loop() {
 		if p, err := predict(b.Context(), Plan{}, d); p.doubt != "" || err != nil {
 			b.Fatal(p.doubt, err)

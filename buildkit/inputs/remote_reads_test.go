@@ -21,8 +21,16 @@ func TestOnlyContextsThatAreReadCount(t *testing.T) {
 		return in
 	}
 	write(t, other, map[string]string{"more": ""})
-	named := map[string]string{"lib": files.Named["lib"], "img": "docker-image://example.com/i:1", "git": "https://example.com/g.git#v1"}
-	changes := map[string]string{"lib": other, "img": "docker-image://example.com/i:2", "git": "https://example.com/g.git#v2"}
+	named := map[string]string{
+		"lib": files.Named["lib"],
+		"img": "docker-image://example.com/i:1",
+		"git": "https://example.com/g.git#v1",
+	}
+	changes := map[string]string{
+		"lib": other,
+		"img": "docker-image://example.com/i:2",
+		"git": "https://example.com/g.git#v2",
+	}
 	for read := range named {
 		dockerfile := "FROM scratch\nCOPY main.go /\nCOPY --from=" + read + " / /"
 		before := load(dockerfile, named)

@@ -9,7 +9,8 @@ import (
 // A folder that is there is a folder, whatever its name could be besides. Nothing else changes what a location is.
 func TestLocateContext(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, dir := range []string{"github.com/acme/app", "git@github.com:acme/app", "me@host:path", "github.com/acme/app#main:web",
+	for _, dir := range []string{
+		"github.com/acme/app", "git@github.com:acme/app", "me@host:path", "github.com/acme/app#main:web",
 		"https:/github.com/acme/app.git", "plain", "github.com/acme/real"} {
 		if err := os.MkdirAll(filepath.FromSlash(dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -55,7 +56,10 @@ func TestLocateContext(t *testing.T) {
 // The lower-case name counts where nothing has the usual one.
 func TestFindDockerfile(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, path := range []string{"both/Dockerfile", "both/dockerfile", "lower/dockerfile", "upper/Dockerfile", "other/my.dockerfile"} {
+	for _, path := range []string{
+		"both/Dockerfile", "both/dockerfile", "lower/dockerfile", "upper/Dockerfile",
+		"other/my.dockerfile",
+	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -1,14 +1,11 @@
 package inputs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,7 +19,8 @@ func requireWatch(t *testing.T) {
 	t.Helper()
 	watch := source.NewWatch()
 	t.Cleanup(watch.Close)
-	if _, err := source.Scan(t.Context(), t.TempDir(), source.Scope{}, source.Options{Watch: watch}); err != nil || !watch.IsUnchanged() {
+	if _, err := source.Scan(t.Context(), t.TempDir(), source.Scope{}, source.Options{Watch: watch}); err != nil ||
+		!watch.IsUnchanged() {
 		t.Skipf("temporary files cannot be watched here (%v): set TMPDIR", err)
 	}
 }
@@ -53,9 +51,18 @@ func TestAWalkIsShared(t *testing.T) {
 	files := contextOf(t, map[string]string{"main.go": "package main", "lib/lib.go": "package lib"})
 	first := loadTree(t, &scans, Plan{Files: files})
 	plans := map[string]Plan{
-		"a target": {Files: files, Target: "one"}, "an argument": {Files: files, BuildArgs: map[string]string{"WHICH": "b"}},
+		"a target": {
+			Files:  files,
+			Target: "one",
+		}, "an argument": {Files: files, BuildArgs: map[string]string{"WHICH": "b"}},
 		"a platform": {Files: files, Platforms: []string{"linux/arm64"}},
-		"a name":     {Files: Files{Context: t.TempDir(), Inline: []byte("FROM scratch\nCOPY --from=lib . /"), Named: map[string]string{"lib": files.Context}}},
+		"a name": {
+			Files: Files{
+				Context: t.TempDir(),
+				Inline:  []byte("FROM scratch\nCOPY --from=lib . /"),
+				Named:   map[string]string{"lib": files.Context},
+			},
+		},
 	}
 	for name, plan := range plans {
 		in, err := scans.Load(t.Context(), plan)
@@ -66,7 +73,8 @@ func TestAWalkIsShared(t *testing.T) {
 			t.Errorf("another %s: walked again", name)
 		}
 	}
-	if loadTree(t, &scans, Plan{Files: Files{Context: files.Context, Inline: []byte("FROM scratch\nCOPY lib /\n")}}).Len() == first.Len() {
+	part := Files{Context: files.Context, Inline: []byte("FROM scratch\nCOPY lib /\n")}
+	if loadTree(t, &scans, Plan{Files: part}).Len() == first.Len() {
 		t.Error("another part of the context is taken for the same")
 	}
 	if loadTree(t, nil, Plan{Files: files}) == first {
@@ -145,7 +153,9 @@ func TestWalksSideBySide(t *testing.T) {
 		})
 	}
 	for n := range int64(200) {
-		if err := errors.Join(os.WriteFile(staged, make([]byte, n), 0o644), os.Rename(staged, filepath.Join(files.Context, "file"))); err != nil {
+		err := errors.Join(
+			os.WriteFile(staged, make([]byte, n), 0o644), os.Rename(staged, filepath.Join(files.Context, "file")))
+		if err != nil {
 			t.Error(err)
 		}
 		written.Store(n)
@@ -213,29 +223,5 @@ func TestOldWalksAreDropped(t *testing.T) {
 	}
 	if loadTree(t, &scans, plans[0]) != trees[0] || loadTree(t, &scans, plans[1]) == trees[1] {
 		t.Error("it is not the one that was asked for longest ago that went")
-	}
-}
-
-// The log says why whole contexts are hashed and whether a scan is shared, and quotes no file.
-func TestLogOfSharedScans(t *testing.T) {
-	t.Parallel()
-	for dockerfile, reason := range map[string]string{
-		"FROM scratch\nCOPY . /\n":                                    "",
-		"# syntax=example.com/mine\nFROM s3cret\n":                    "uncertain: the frontend example.com/mine would interpret the Dockerfile",
-		"FROM b\nCOPY $s3cret /\n":                                    readsDoubt,
-		"FROM scratch\nCOPYY s3cret /\n":                              frontendDoubt,
-		"FROM scratch\nARG A\nCOPY --exclude=*.md . /x/\nCOPY $A /y/": usesDoubt,
-	} {
-		var text bytes.Buffer
-		log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		scans := SharedScans{Log: log}
-		plan := Plan{Files: contextOf(t, nil), UnknownArgs: []string{"A"}, BuildArgs: map[string]string{"A": ""}}
-		plan.Files.Inline = []byte(dockerfile)
-		loadTree(t, &scans, plan)
-		loadTree(t, &scans, plan)
-		if got := text.String(); strings.Contains(got, "s3cret") || !strings.Contains(got, "no earlier scan") ||
-			strings.Contains(got, "whole build contexts") != (reason != "") || !strings.Contains(got, reason) {
-			t.Errorf("%q: got\n%s", dockerfile, got)
-		}
 	}
 }

@@ -40,9 +40,18 @@ func TestWarningsAboutBigContexts(t *testing.T) {
 		"only a part is read":        {"FROM a\nCOPY app /app\n", false, ""},
 		"all of it is read":          {"FROM a\nCOPY . /app\n", false, ""},
 		"all of it is read, watched": {"FROM a\nCOPY . /app\n", true, ""},
-		"a part, but all is watched": {"FROM a\nCOPY app /app\n", true, "most of which the Dockerfile does not read. Set watch to auto, or name in .dockerignore: data (100MiB in 1 files)"},
-		"what is read is big":        {"FROM a\nCOPY data /data\n", true, ""},
-		"nobody knows":               {"# syntax=example.com/fe:1\nFROM a\nCOPY app /app\n", false, "because it cannot be told for certain which of them the Dockerfile reads"},
+		"a part, but all is watched": {
+			"FROM a\nCOPY app /app\n",
+			true,
+			"most of which the Dockerfile does not read. " +
+				"Set watch to auto, or name in .dockerignore: data (100MiB in 1 files)",
+		},
+		"what is read is big": {"FROM a\nCOPY data /data\n", true, ""},
+		"nobody knows": {
+			"# syntax=example.com/fe:1\nFROM a\nCOPY app /app\n",
+			false,
+			"because it cannot be told for certain which of them the Dockerfile reads",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -58,10 +67,14 @@ func TestWarningsAboutBigContexts(t *testing.T) {
 // A small context is worth no word, whatever is read of it.
 func TestNoWarningAboutASmallContext(t *testing.T) {
 	t.Parallel()
-	for _, dockerfile := range []string{"FROM a\nCOPY app /app\n", "# syntax=example.com/fe:1\nFROM a\nCOPY app /app\n"} {
+	for _, dockerfile := range []string{
+		"FROM a\nCOPY app /app\n",
+		"# syntax=example.com/fe:1\nFROM a\nCOPY app /app\n",
+	} {
 		dir := t.TempDir()
 		write(t, dir, map[string]string{"Dockerfile": dockerfile, "app/f": "", "data/f": "not read"})
-		if got := warningsOf(t, Plan{WatchAll: true, Files: Files{Context: dir, Dockerfile: filepath.Join(dir, "Dockerfile")}}); got != "" {
+		files := Files{Context: dir, Dockerfile: filepath.Join(dir, "Dockerfile")}
+		if got := warningsOf(t, Plan{WatchAll: true, Files: files}); got != "" {
 			t.Errorf("got %q", got)
 		}
 	}
@@ -74,14 +87,19 @@ func TestWarningsNameNothingThatIsRead(t *testing.T) {
 	if err := os.Truncate(filepath.Join(files.Context, "app", "main.go"), bigBytes/2); err != nil {
 		t.Fatal(err)
 	}
-	if got := warningsOf(t, Plan{Files: files, WatchAll: true}); !strings.HasSuffix(got, ".dockerignore: data (100MiB in 1 files)") {
+	got := warningsOf(t, Plan{Files: files, WatchAll: true})
+	if !strings.HasSuffix(got, ".dockerignore: data (100MiB in 1 files)") {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestWhatIsBigAndWhatIsWaste(t *testing.T) {
 	t.Parallel()
-	for all, want := range map[source.Folder]bool{{Bytes: bigBytes - 1, Files: bigFiles - 1}: false, {Bytes: bigBytes}: true, {Files: bigFiles}: true} {
+	for all, want := range map[source.Folder]bool{
+		{Bytes: bigBytes - 1, Files: bigFiles - 1}: false,
+		{Bytes: bigBytes}:                          true,
+		{Files: bigFiles}:                          true,
+	} {
 		if isBig(all) != want {
 			t.Errorf("%v is big: %v", all, !want)
 		}

@@ -1,6 +1,6 @@
-// Package inside is what runs in the container of our BuildKit in a Docker Engine: Serve is its first process, Connect is
-// the process that a client of the engine starts in it for each connection. The daemon is that of package daemon, with its
-// locks, its idle time and its networks of steps.
+// Package inside is what runs in the container of our BuildKit in a Docker Engine: Serve is its first process, Connect
+// is the process that a client of the engine starts in it for each connection. The daemon is that of package daemon,
+// with its locks, its idle time and its networks of steps.
 package inside
 
 // Roles of the program in the container, its first argument.
