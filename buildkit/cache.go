@@ -26,7 +26,7 @@ type Cache struct {
 // cacheExports returns the caches that the build writes. It adds an inline cache if the argument BUILDKIT_INLINE_CACHE
 // asks for one. The frontend leaves that argument to its client, and docker build does the same.
 func cacheExports(plan inputs.Plan, to []Cache) []Cache {
-	if plan.HasInlineCache() { // BuildKit takes two inline caches for one
+	if plan.HasInlineCache() { // BuildKit treats two inline caches as one
 		to = append(to[:len(to):len(to)], Cache{Type: "inline"})
 	}
 	return to
@@ -64,7 +64,7 @@ func (s *solve) openCacheImports(ctx context.Context, caches []Cache) []Cache {
 				err = fmt.Errorf("there is no cache in the folder %s", c.Attrs["src"])
 			}
 			if err != nil {
-				s.log.DebugContext(ctx, "cache import left out", "cache", c, "error", err)
+				s.log.DebugContext(ctx, "cache import left out", "cache", c, "reason", errorLine(err))
 				s.steps.warn(&CacheError{Err: fmt.Errorf("%w: it is built without", err)})
 				continue
 			}
@@ -77,7 +77,7 @@ func (s *solve) openCacheImports(ctx context.Context, caches []Cache) []Cache {
 	return usable
 }
 
-// Names of the daemon's steps that are about a cache.
+// Beginnings of the names of the daemon's steps that are about a cache. See also gitHubCache.
 const (
 	cacheImportPrefix = "importing cache manifest from "
 	cacheExportPrefix = "exporting cache to "
@@ -85,7 +85,7 @@ const (
 
 // newCacheError returns the error of a step that failed and was about a cache; nil for any other step.
 //
-// A build does without such a cache, but a person must hear of it.
+// A build goes on without such a cache, but a person must see a warning.
 func newCacheError(step, cause string) *CacheError {
 	isExport := strings.HasPrefix(step, cacheExportPrefix)
 	if !isExport && !strings.HasPrefix(step, cacheImportPrefix) {

@@ -8,7 +8,7 @@
 //	StepError    is what a person sees if a step fails (errors.go)
 //	Guard        limits what a Dockerfile may reach on the plugin's own builder (reach.go)
 //
-// Errors hold facts. They know no input of a resource and say not what to do: package provider adds that.
+// Errors hold facts. They know no input of a resource, and they do not say what to do: package provider adds that.
 //
 // Package endpoint connects to a daemon, package daemon starts the embedded one, package engine builds in Docker Engines
 // and loads images into them.

@@ -169,10 +169,11 @@ func (f frontend) ResolveImageConfig(
 		return "", "", nil, f.readGuard.stop(err)
 	}
 	resolved, dgst, config, err = f.Client.ResolveImageConfig(ctx, ref, opt)
+	logger := f.log.With("image", ref, "platform", platformText(opt))
 	if err != nil {
-		f.log.DebugContext(ctx, "image not resolved", "image", ref, "platform", platformText(opt), "error", err)
+		logger.DebugContext(ctx, "image not resolved", "reason", errorLine(err))
 		return resolved, dgst, config, err
 	}
-	f.log.DebugContext(ctx, "image resolved", "image", ref, "platform", platformText(opt), "digest", dgst)
+	logger.DebugContext(ctx, "image resolved", "digest", dgst)
 	return resolved, dgst, config, nil
 }

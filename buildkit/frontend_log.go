@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -23,6 +24,9 @@ func (f frontend) logNamedContexts(ctx context.Context, options map[string]strin
 
 // logSources logs the sources that a definition of the frontend reads.
 func (f frontend) logSources(ctx context.Context, def *pb.Definition) {
+	if !f.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
 	for _, data := range def.GetDef() {
 		var op pb.Op
 		if err := op.UnmarshalVT(data); err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/distribution/reference"
 )
 
-// officialFrontends are the frontends that run without permission. The part before the first slash is the registry's
-// host, so no other registry can serve them.
+// officialFrontends are the frontends that need no permission. The part before the first slash is the registry's host,
+// so no other registry can serve them.
 var officialFrontends = []string{"docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream"}
 
 // FrontendError is a frontend that a build asked for and that is not allowed.

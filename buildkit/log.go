@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // newLog returns a logger that passes records on to logger without the secrets of redact. A nil logger discards them.
@@ -12,6 +13,15 @@ func newLog(logger *slog.Logger, redact *redaction) *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(&redactingHandler{next: logger.Handler(), redact: redact})
+}
+
+// errorLine returns the first line of an error; "" for nil. The other lines show a Dockerfile or the output of a step.
+func errorLine(err error) string {
+	if err == nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // redactingHandler hides secrets in the values of records.

@@ -104,7 +104,7 @@ func TestLogHasTheSolveAndNoSecret(t *testing.T) {
 		{"daemon asks for a source", "action", "CONVERT"},
 		{"cache import", "cache", "bucket"},
 		{"cache import failed", "cache", "s3"},
-		{"cache import left out", "error", "there is no cache in the folder"},
+		{"cache import left out", "reason", "there is no cache in the folder"},
 		{"push starts", "repository", s.repository},
 		{"push ends", "duration", ""},
 		{"solve ends", "digest", "sha256:"},
@@ -123,7 +123,7 @@ func TestLogOfAFailure(t *testing.T) {
 	if _, err := s.solve(t.Context(), plan, access); err == nil {
 		t.Fatal("the step did not fail")
 	}
-	if records := log.records(t); !hasRecord(records["solve ends"], "error", "exit code 7") {
+	if records := log.records(t); !hasRecord(records["solve ends"], "reason", "exit code 7") {
 		t.Errorf("got %v", records)
 	}
 }

@@ -50,7 +50,7 @@ func TestExportedFilesArePlain(t *testing.T) {
 		if taken == c.left || taken && fs.FileMode(stat.Mode) != c.want || int(stat.Uid) != os.Getuid() {
 			t.Errorf("%s: taken %v, mode %s, user %d", name, taken, fs.FileMode(stat.Mode), stat.Uid)
 		}
-		warning := errorText(folder.plainFiles())
+		warning := errorLine(folder.plainFiles())
 		if n := strings.Count(warning, "dir/name"); (n == 1) != c.noted || n > 1 {
 			t.Errorf("%s: warning %q", name, warning)
 		}

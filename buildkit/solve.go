@@ -49,16 +49,8 @@ func Solve(
 	s.log.DebugContext(ctx, "solve starts", "platforms", plan.Platforms, "repositories", plan.Repositories)
 	built, err := s.solve(ctx, c, in, access)
 	took := time.Since(start)
-	s.log.DebugContext(ctx, "solve ends", "digest", built.Digest, "duration", took, "error", errorText(err))
+	s.log.DebugContext(ctx, "solve ends", "digest", built.Digest, "duration", took, "reason", errorLine(err))
 	return built, err
-}
-
-// errorText returns the text of an error; "" for nil.
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 // solve does the work of Solve.

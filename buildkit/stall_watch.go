@@ -24,8 +24,8 @@ const (
 	// reports a layer MiB by MiB.
 	layerFactor = 5
 
-	// minBytesPerSecond is the rate below which a daemon makes no progress. A daemon always answers those who ask
-	// whether it is well.
+	// minBytesPerSecond is the rate below which a daemon makes no progress. A daemon always writes a little, because it
+	// answers health checks.
 	minBytesPerSecond = 512
 
 	// layerPollBytesPerSecond is the rate at which a daemon reads its own disk to report the size of a layer.

@@ -153,16 +153,18 @@ func (s *stepTracker) vertex(v *client.Vertex) {
 
 // logCache logs the end of a step that is about a cache.
 func (s *stepTracker) logCache(v *client.Vertex) {
-	messages := map[string]string{cacheImportPrefix: "cache import", cacheExportPrefix: "cache export"}
-	for prefix, message := range messages {
-		cache, ok := strings.CutPrefix(v.Name, prefix)
-		switch {
-		case !ok:
-		case v.Error != "":
-			s.log.Debug(message+" failed", "cache", cache, "duration", duration(v), "error", v.Error)
-		default:
-			s.log.Debug(message+" ends", "cache", cache, "duration", duration(v))
-		}
+	message := "cache import"
+	cache, ok := strings.CutPrefix(v.Name, cacheImportPrefix)
+	if !ok {
+		message = "cache export"
+		cache, ok = cutCacheExport(v.Name)
+	}
+	switch {
+	case !ok:
+	case v.Error != "":
+		s.log.Debug(message+" failed", "cache", cache, "duration", duration(v), "reason", v.Error)
+	default:
+		s.log.Debug(message+" ends", "cache", cache, "duration", duration(v))
 	}
 }
 

@@ -181,8 +181,8 @@ func (w *waitTracker) cacheOf(kind string) string {
 	}
 	var places []string
 	for _, c := range w.caches {
-		if of, ok := attrs[kind]; ok && c.Type == of.cacheType && c.Attrs[of.attr] != "" {
-			places = append(places, c.Attrs[of.attr])
+		if place, ok := attrs[kind]; ok && c.Type == place.cacheType && c.Attrs[place.attr] != "" {
+			places = append(places, c.Attrs[place.attr])
 		}
 	}
 	return cmp.Or(strings.Join(places, " or "), kind)
