@@ -1,9 +1,11 @@
-# Everything is built into bin/ and .cache/. What the machine itself lacks is named, or installed as root on Debian, by .tools/require.
+# Everything is built into bin/ and .cache/. If the machine lacks something, .tools/require names it. On Debian, as
+# root, it installs it.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash -euo pipefail
 
-# A tag is the version; any other commit is a development version of nothing released.
-ifndef VERSION # once: a commit while it builds must not have a say
+# The version is that of the tag, or else 0.0.0-dev. It is computed once, so that a commit during the build changes
+# nothing.
+ifndef VERSION
 VERSION := $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || echo 0.0.0-dev+$$(git describe --always --dirty=.dirty --exclude '*' 2>/dev/null || echo unknown))
 endif
 BUILDKIT_VERSION = $(shell awk '$$1=="github.com/moby/buildkit" {print $$2}' .tools/buildkit/go.mod)
@@ -11,12 +13,12 @@ BUILDKIT_VERSION = $(shell awk '$$1=="github.com/moby/buildkit" {print $$2}' .to
 SHIPPED := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 STRIP   := -s -w
 BIN     := $(CURDIR)/bin
-# What is shipped goes into OUT, for GOOS and GOARCH: make dist has one for each platform.
+# The programs of an archive are built into OUT, for GOOS and GOARCH. make dist has one OUT for each platform.
 OUT     := bin
 SHIPS   := pulumi-resource-buildkit pulumi-buildkit-network pulumi-buildkit-builder buildkitd runc
 PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 DIST    := bin/dist
-# No time in an archive is another one than the commit's.
+# Every time in an archive is that of the commit.
 ifndef SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 endif
@@ -27,9 +29,9 @@ BUSYBOX := .cache/fixtures/busybox-amd64/busybox .cache/fixtures/busybox-arm64/b
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: plugin network builder $(OUT)/buildkitd $(OUT)/runc ## the plugin, and what it runs: the network of steps, the container's program, buildkitd and runc, into bin/
+build: plugin network builder $(OUT)/buildkitd $(OUT)/runc ## the plugin and the programs that it runs (network of steps, builder in a container, buildkitd, runc), into bin/
 
-# go build's own cache decides: make cannot know what the plugin is made of.
+# go build runs each time and decides by its cache, because make does not know the files of the plugin.
 plugin: go
 	$(SHIPPED) -ldflags '$(STRIP) -X main.version=$(VERSION)' -o $(OUT)/ ./cmd/pulumi-resource-buildkit
 
@@ -41,49 +43,51 @@ network: go
 builder: go
 	$(SHIPPED) -ldflags '$(STRIP)' -o $(OUT)/ ./cmd/pulumi-buildkit-builder
 
-tools: $(TOOLS) ## the Pulumi CLI, its YAML language host, a registry and actionlint, into bin/: with build, a complete environment
+tools: $(TOOLS) ## the Pulumi CLI, its YAML language host, a registry, actionlint and a Docker Engine, into bin/
 
-fixtures: $(BUSYBOX) qemu ## what base images of the tests are made of, into .cache/, and QEMU for foreign platforms
+fixtures: $(BUSYBOX) qemu ## the busybox of the tests' base images, into .cache/, and QEMU for other platforms
 
-# The SDKs as they are installed, so that programs take them from where a package manager puts them. Tools and packages have the
-# versions of .tools/languages.
+# The SDKs are installed where a package manager puts them, so that programs find them there. .tools/languages has the
+# versions of tools and packages.
 languages: $(HOSTS) $(addprefix .cache/languages/,nodejs.built python.built java.built) ## language hosts, toolchains and the built SDKs, into .cache/
 
 demo: build tools qemu ## a real pulumi up for two platforms: push, pull back, run, change, destroy
 	@go run ./test/e2e/demo
 
-# The example is a module of its own. Then one invocation, so that packages compile once and run side by side. vet is make lint's: here it would
-# visit every dependency. Without symbols for debuggers the tests are linked in half the time.
+# The example is a separate module. One invocation tests all packages, so that they compile once and run in parallel.
+# make lint runs vet, which would visit every dependency here. Without debug symbols, linking takes half the time.
 test: build tools fixtures languages ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
 	cd examples/go-server && go test -race ./...
 	cd .tools/archive && go test -race ./...
-	go test -vet=off -ldflags='-s -w' -run 'Bound|Budget|Child' ./buildkit/dockerfile # they measure memory, or resolve base images side by side: see raceDetector
+	go test -vet=off -ldflags='-s -w' -run 'Bound|Budget|Child' ./buildkit/dockerfile # without -race: see raceDetector
 	go test -race -shuffle=on -vet=off -ldflags='-s -w' -timeout 15m ./...
 
-# Unit tests of every package, on any operating system, by any user: what needs root, a daemon or a tool is skipped, and says so with -v.
+# Unit tests of every package, on any operating system, by any user. Tests that need root, a daemon or a tool are
+# skipped; -v shows which.
 CHECKED := ./cmd/... ./provider/... ./buildkit/... ./registry/... ./internal/...
-check: ## the tests that need Go and nothing else, in two minutes: no root, no tools, no network but for Go modules
+check: ## the tests that need Go and nothing else, in two minutes
 	go vet $(CHECKED)
 	go test -short -vet=off $(CHECKED)
 
-# sdk/ is generated, and a module that this does not visit.
+# sdk/ is generated and a separate module, so it is not linted.
 lint: bin/golangci-lint bin/actionlint ## the rules of .golangci.yml, and workflows
 	bin/golangci-lint run
 	bin/actionlint
 	for module in .tools/sdkgen .tools/archive examples/go-server/go; do (cd $$module && $(BIN)/golangci-lint run); done
 
-# It reads the list of known vulnerabilities from https://vuln.go.dev, or from where VULN_DB says.
-vuln: build bin/govulncheck ## known vulnerabilities in the plugin and in what it runs
+# The list of known vulnerabilities comes from https://vuln.go.dev, or from VULN_DB.
+vuln: build bin/govulncheck ## known vulnerabilities in the plugin and in the programs that it runs
 	@found=; for program in $(SHIPS); do \
 		echo "$$program:"; bin/govulncheck $(VULN_DB:%=-db %) -mode binary bin/$$program || found=1; done; [ -z "$$found" ]
 
-# Two targets at a time: each has one worker. What is found is written to testdata/fuzz, where it stays as a test.
+# Two targets run at a time, with one worker each. Inputs that fail are written to testdata/fuzz, where they stay as
+# tests.
 FUZZTIME ?= 1m
-fuzz: go gcc ## every fuzz target of what strangers write, for FUZZTIME each (1m)
+fuzz: go gcc ## every fuzz target, for FUZZTIME each (1m)
 	git grep -oE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's|^(.*)/[^/]+:func (.*)$$|\2 ./\1|' | \
 		xargs -P 2 -L 1 bash -c 'go test -vet=off -run "^$$" -fuzz "^$$0\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 "$$1"'
 
-bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,000 files, build and push beside buildctl, steps in both networks, sizes of archives
+bench: build tools fixtures dist ## the numbers of docs/performance.md
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/inputs ./buildkit/source ./buildkit/daemon
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./test/e2e
 	@for file in $(PLATFORMS:%=.cache/dist/%/pulumi-resource-buildkit*) $(PLATFORMS:%=$(DIST)/$(ARCHIVE)-%.tar.gz); do \
@@ -92,9 +96,9 @@ bench: build tools fixtures dist ## hashing beside bare walks, a preview of 200,
 schema: go ## write schema.json
 	go test ./provider -run TestSchema -count=1 -update
 
-# A release sets the version. It is not committed: 0.0.0 is what is built from this tree, and the Go SDK has that of its tag.
+# A release sets SDK_VERSION. The committed SDKs have 0.0.0, and the Go SDK has the version of its tag.
 SDK_VERSION ?= 0.0.0
-sdk: schema ## write schema.json, and from it the SDKs of all languages into sdk/ and docs/reference.md
+sdk: schema ## write schema.json, and from it docs/reference.md and the SDKs of all languages into sdk/
 	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -examples $(CURDIR)/provider/image_examples.md
 	$(MAKE) schema
 	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION) -programs $(CURDIR)/test/e2e/languages/testdata/inputs -reference $(CURDIR)/docs/reference.md
@@ -102,7 +106,8 @@ sdk: schema ## write schema.json, and from it the SDKs of all languages into sdk
 clean: ## remove bin/ and .cache/
 	rm -rf bin .cache
 
-# Plugin archives, the same bytes for the same commit and Go in any directory. Those for Linux hold all that the plugin runs.
+# Plugin archives. The same commit and the same Go give the same bytes in any directory. Those for Linux hold every
+# program that the plugin runs.
 dist: $(addprefix dist-,$(PLATFORMS)) ## archives for pulumi plugin install, and their checksums, into bin/dist/
 	cd $(DIST) && sha256sum $(PLATFORMS:%=$(ARCHIVE)-%.tar.gz) >$(ARCHIVE)-checksums.txt
 
@@ -118,13 +123,13 @@ dist-%: go
 		$(if $(filter linux-%,$*),$(SHIPS:%=$(CURDIR)/.cache/dist/$*/%),$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe) \
 		$(foreach l,$(LINUXES),$(INSIDE:%=$(l)=$(CURDIR)/.cache/dist/$(l)/%))) $(CURDIR)/LICENSE
 
-# buildctl comes with buildkitd: one module, one build.
+# buildctl and buildkitd are one module, so one build makes both.
 $(OUT)/buildkitd: .tools/buildkit/go.mod .tools/buildkit/go.sum | go
 	cd .tools/buildkit && $(SHIPPED) -ldflags '$(STRIP) -X github.com/moby/buildkit/version.Version=$(BUILDKIT_VERSION)' -o $(CURDIR)/$(OUT)/ tool
 	@touch $(OUT)/buildkitd $(OUT)/buildctl
 
-# runc enters namespaces in C, and buildkitd asks for its seccomp profile wherever the kernel has seccomp: without the tag no step
-# starts there. Static, for it runs on machines with another libc.
+# runc enters namespaces in C. It needs the tag seccomp: buildkitd sets a seccomp profile if the kernel has seccomp, and
+# no step would start without the tag. It is static, because it runs on machines with another libc.
 FOREIGN = $(filter-out $(shell go env GOHOSTARCH),$(GOARCH))
 TRIPLE  = $(if $(filter arm64,$(GOARCH)),aarch64,x86_64)-linux-gnu
 $(OUT)/runc: .tools/runc/go.mod .tools/runc/go.sum | go gcc seccomp
@@ -142,7 +147,7 @@ bin/%: .tools/%/go.mod .tools/%/go.sum | go
 	cd .tools/$* && go build -ldflags '$(STRIP)' -o $(BIN)/ tool
 	@touch $@
 
-# The Python host runs this with the program's own interpreter.
+# The Python host runs this script with the interpreter of the program.
 bin/pulumi-language-python-exec: .tools/pulumi-language-python/go.mod | go
 	install -m 755 "$$(cd .tools/pulumi-language-python && go list -m -f '{{.Dir}}' github.com/pulumi/pulumi/sdk/v3)/python/cmd/$(@F)" $@
 	@touch $@
@@ -174,7 +179,7 @@ $(LANGUAGES)/python.built: $(LANGUAGES)/venv/installed $(shell find sdk/python -
 	$(<D)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall $(LANGUAGES)/sdk-python
 	@touch $@
 
-# The program fetches what runs it.
+# Compiling the program once fetches the Maven plugins that run it.
 $(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) | java
 	rm -rf $(LANGUAGES)/sdk-java && cp -a sdk/java $(LANGUAGES)/sdk-java && cp -a examples/go-server/java $(LANGUAGES)/sdk-java/program
 	$(MAVEN) -f $(LANGUAGES)/sdk-java install

@@ -1,5 +1,5 @@
-// Command automation builds a matrix of images, every version of an app in every flavor, without a Pulumi.yaml and without the CLI's
-// own output: it shows what happens itself.
+// Command automation builds a matrix of images: every version of an app in every flavor. It needs no Pulumi.yaml, and
+// prints its own progress instead of the CLI's.
 package main
 
 import (
@@ -35,30 +35,30 @@ func main() {
 	}
 }
 
-// run updates the stack "matrix" and prints a line for each image that is done, then the digests.
+// run updates the stack "matrix". It prints a line for each finished image, then the digests.
 func run(ctx context.Context, out io.Writer, app, repository string) error {
 	stack, err := auto.UpsertStackInlineSource(ctx, "matrix", "automation", matrix(app, repository))
 	if err != nil {
 		return err
 	}
-	happened := make(chan events.EngineEvent)
-	shown := make(chan struct{})
+	updates := make(chan events.EngineEvent)
+	done := make(chan struct{})
 	go func() {
-		defer close(shown)
-		show(out, happened)
+		defer close(done)
+		show(out, updates)
 	}()
-	result, err := stack.Up(ctx, optup.EventStreams(happened)) // closes the channel
-	<-shown
+	result, err := stack.Up(ctx, optup.EventStreams(updates)) // closes the channel
+	<-done
 	if err != nil {
 		return err
 	}
-	for _, name := range names() {
+	for _, name := range imageNames() {
 		fmt.Fprintf(out, "%s %s\n", name, result.Outputs[name].Value)
 	}
 	return nil
 }
 
-// matrix is the program: all images are independent, so that they build side by side and share what their stages share.
+// matrix returns the program. The images do not depend on each other, so they build in parallel and share stages.
 func matrix(app, repository string) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		for _, version := range versions {
@@ -80,7 +80,8 @@ func matrix(app, repository string) pulumi.RunFunc {
 	}
 }
 
-func names() []string {
+// imageNames returns the name of each image of the matrix.
+func imageNames() []string {
 	var all []string
 	for _, version := range versions {
 		for _, flavor := range flavors {

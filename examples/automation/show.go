@@ -9,29 +9,31 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 )
 
-const image = "buildkit:index:Image"
+const imageType = "buildkit:index:Image"
 
-// show prints a line for each image that the update is done with, and what went wrong.
-func show(out io.Writer, happened <-chan events.EngineEvent) {
-	done := 0
-	for event := range happened {
+// show prints a line for each finished image and for each error, until the channel is closed.
+func show(out io.Writer, updates <-chan events.EngineEvent) {
+	finished := 0
+	for event := range updates {
 		switch {
-		case event.ResOutputsEvent != nil && event.ResOutputsEvent.Metadata.Type == image:
-			done++
-			fmt.Fprintf(out, "[%d/%d] %s: %s\n", done, len(names()), name(event.ResOutputsEvent.Metadata.URN), did(event.ResOutputsEvent.Metadata.Op))
+		case event.ResOutputsEvent != nil && event.ResOutputsEvent.Metadata.Type == imageType:
+			finished++
+			image := event.ResOutputsEvent.Metadata
+			fmt.Fprintf(out, "[%d/%d] %s: %s\n", finished, len(imageNames()), resourceName(image.URN), outcome(image.Op))
 		case event.DiagnosticEvent != nil && event.DiagnosticEvent.Severity == "error":
-			fmt.Fprintf(out, "%s: %s", name(event.DiagnosticEvent.URN), event.DiagnosticEvent.Message)
+			fmt.Fprintf(out, "%s: %s", resourceName(event.DiagnosticEvent.URN), event.DiagnosticEvent.Message)
 		}
 	}
 }
 
-// name is what follows the last "::" of a URN.
-func name(urn string) string { return urn[strings.LastIndex(urn, ":")+1:] }
+// resourceName returns the last part of a URN.
+func resourceName(urn string) string { return urn[strings.LastIndex(urn, ":")+1:] }
 
-func did(op apitype.OpType) string {
+// outcome says what the update did to an image.
+func outcome(op apitype.OpType) string {
 	switch op {
 	case apitype.OpSame:
-		return "as it was"
+		return "unchanged"
 	case apitype.OpCreate:
 		return "built"
 	case apitype.OpUpdate:

@@ -5,14 +5,14 @@ import * as pulumi from "@pulumi/pulumi";
 const config = new pulumi.Config();
 const region = aws.getRegionOutput().region;
 
-// Tags are written once, all but latest: what a tag with a hash names today it names in a year.
+// Every tag but latest is written once, so a tag with a hash always names the same image.
 const repository = new aws.ecr.Repository("shop", {
     name: "shop/web",
     imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
     imageTagMutabilityExclusionFilters: [{ filter: "latest*", filterType: "WILDCARD" }],
 });
 
-// There is nothing to log in with: the token is Amazon's, for whoever the AWS SDK finds.
+// No login is needed: the plugin gets a token from Amazon with the credentials that the AWS SDK finds.
 const image = new buildkit.Image("web", {
     context: { location: "app" },
     platforms: ["linux/amd64", "linux/arm64"],
@@ -36,7 +36,7 @@ const task = new aws.ecs.TaskDefinition("web", {
     containerDefinitions: pulumi.jsonStringify([
         {
             name: "web",
-            image: image.repoDigest, // with the digest, so that another image is another task definition, and is deployed
+            image: image.repoDigest, // has the digest, so a new image gives a new task definition, which ECS deploys
             essential: true,
             portMappings: [{ containerPort: 8080 }],
             logConfiguration: {

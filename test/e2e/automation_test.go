@@ -50,7 +50,7 @@ func TestAutomation(t *testing.T) {
 	if len(digests) != 4 {
 		t.Errorf("four images have the digests %v", digests)
 	}
-	if again := run(); strings.Count(again.Stdout, "as it was") != 4 {
+	if again := run(); strings.Count(again.Stdout, "unchanged") != 4 {
 		t.Errorf("a second time:\n%s", again.All())
 	}
 }
