@@ -25,24 +25,24 @@ func withinLimit(ctx context.Context, limit time.Duration) (context.Context, con
 // apply makes the registry hold the image. It looks for the image there, builds and pushes it by digest if it is not
 // there, verifies it, and moves the tags last. apply can be repeated at any point and converges.
 //
-// If it fails before any tag moved, it returns an applied without tags. After that it returns one with the tags that
+// If it fails before any tag moved, it returns an applyResult without tags. After that it returns one with the tags that
 // moved. The field unsure is set when nobody knows which ones moved.
-func (r *imageResource) apply(ctx context.Context, op operation) (applied, error) {
+func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, error) {
 	r.notes.endPreview()
 	op.waits.enter("looking for the image in its registries")
 	there, err := findImage(ctx, op)
 	if err != nil {
-		return applied{}, err
+		return applyResult{}, err
 	}
 	result := newApplied(op, there)
 	if !there.ok {
 		if err := r.checkTagsMove(ctx, op); err != nil {
-			return applied{}, err
+			return applyResult{}, err
 		}
 		logWithoutImage(ctx, op)
 		built, err := r.buildImage(ctx, op)
 		if err != nil {
-			return applied{}, err
+			return applyResult{}, err
 		}
 		result.noteBuild(op, built)
 	}
@@ -55,7 +55,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applied, error
 }
 
 // verifyAndTag verifies a new image and points the tags at it. It records in the result which tags hold the image.
-func (r *imageResource) verifyAndTag(ctx context.Context, op operation, result *applied, isNew bool) (err error) {
+func (r *imageResource) verifyAndTag(ctx context.Context, op operation, result *applyResult, isNew bool) (err error) {
 	if isNew {
 		op.waits.enter("verifying the image")
 		if result.manifests, err = verifyImage(ctx, op, result.digest); err != nil {
@@ -68,7 +68,7 @@ func (r *imageResource) verifyAndTag(ctx context.Context, op operation, result *
 	op.waits.enter("moving tags")
 	result.tags, err = setTags(ctx, op, result.digest)
 	result.unsure = errors.Is(err, fault.ErrUnsure) && len(result.tags) == 0 && op.old.digest != ""
-	r.claims.add(result.digest, references(result.tags))
+	r.recentPushes.add(result.digest, references(result.tags))
 	return err
 }
 

@@ -34,7 +34,7 @@ func remember(t *testing.T, options ...registrytest.Option) remembered {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.state = property.Map{}.Set(memoryKey, memory([]pastBuild{{inputsHash(args), r.digest}}))
+	r.state = property.Map{}.Set(memoryKey, buildsValue([]pastBuild{{inputsHash(args), r.digest}}))
 	return r
 }
 
@@ -147,7 +147,7 @@ func TestApplyReusesNoOtherPlatformsThanAskedFor(t *testing.T) {
 	r := remember(t)
 	digest := r.Push(t, "app", registrytest.Index(t, "linux/amd64"))
 	builds := stateOf(r.state).builds
-	r.state = r.state.Set(memoryKey, memory([]pastBuild{{builds[0].inputs, digest}}))
+	r.state = r.state.Set(memoryKey, buildsValue([]pastBuild{{builds[0].inputs, digest}}))
 	nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
 	inputs := r.inputs(t, "app:v1").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
 		Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
@@ -169,7 +169,7 @@ func TestApplyTakesTheBuildersPlatformWhenNoneIsAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	digest := r.Push(t, "app", registrytest.Image(t, "linux/riscv64"))
-	r.state = property.Map{}.Set(memoryKey, memory([]pastBuild{{inputsHash(args), digest}}))
+	r.state = property.Map{}.Set(memoryKey, buildsValue([]pastBuild{{inputsHash(args), digest}}))
 	res, err := r.update(inputs)
 	if err != nil {
 		t.Fatal(err)

@@ -77,7 +77,7 @@ func projectFile() string {
 	if err != nil {
 		return ""
 	}
-	dir = above(dir, projectNames...)
+	dir = findAbove(dir, projectNames...)
 	for _, name := range projectNames {
 		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); dir != "" && err == nil {

@@ -46,7 +46,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	}
 	// The error is about a tag: checkTags has reported it.
 	op, _ := resolveOperation(request{urn: req.Urn, inputs: res.Inputs}, args.withComputedInputs(res.Inputs))
-	r.want(op)
+	r.setProgramRefs(op)
 	if !isImport(req) {
 		r.checkUses(c, op)
 		res.Failures = hideValues(req.Inputs, c.failures)

@@ -46,7 +46,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 	switch {
 	case !isKnown(c.raw, "pull"), deref(c.args.Pull) && (c.awaited || !meets(c.raw, basesNeed)):
 		if c.raw.Get("baseDigests").IsNull() {
-			res.Inputs = res.Inputs.Set("baseDigests", unknown())
+			res.Inputs = res.Inputs.Set("baseDigests", unknownValue())
 		}
 		return nil
 	case !deref(c.args.Pull), !c.raw.Get("baseDigests").IsNull(), len(c.failures) > 0:
@@ -64,7 +64,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		return nil
 	}
 	if !certain && len(plan.UnknownArgs) > 0 {
-		res.Inputs = res.Inputs.Set("baseDigests", unknown())
+		res.Inputs = res.Inputs.Set("baseDigests", unknownValue())
 		return nil
 	}
 	if !certain {
@@ -86,7 +86,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 	case ctx.Err() != nil:
 		return cmp.Or(err, context.Cause(ctx))
 	case err != nil && isRefused(err) && !isKnown(c.raw, "registries"):
-		res.Inputs = res.Inputs.Set("baseDigests", unknown())
+		res.Inputs = res.Inputs.Set("baseDigests", unknownValue())
 	case err != nil:
 		c.fail("pull", "%v; without pull the builder takes the base images that it has", err)
 	case len(digests) > 0:
@@ -145,7 +145,7 @@ func (r *imageResource) resolveBases(
 		digests[base] = property.New(found[i])
 		switch by, ok := promised.tag(base); {
 		case ok && by.Digest == "":
-			digests[base] = unknown()
+			digests[base] = unknownValue()
 		case ok:
 			digests[base] = property.New(by.Digest)
 		}

@@ -19,10 +19,10 @@ func (r *imageResource) fillContextHash(
 	urn := req.Urn
 	switch {
 	case !c.raw.Get("contextHash").IsNull():
-		r.remember(urn, "", nil)
+		r.rememberInputs(urn, "", nil)
 		return nil
 	case c.awaited, !meets(c.raw, filesNeed):
-		res.Inputs = res.Inputs.Set("contextHash", unknown())
+		res.Inputs = res.Inputs.Set("contextHash", unknownValue())
 		return nil
 	case slices.ContainsFunc(filesInputs, c.hasFailure):
 		return nil
@@ -39,11 +39,11 @@ func (r *imageResource) fillContextHash(
 		return nil
 	}
 	if c.readsAwaited(in) {
-		res.Inputs = res.Inputs.Set("contextHash", unknown())
+		res.Inputs = res.Inputs.Set("contextHash", unknownValue())
 		return nil
 	}
 	if len(plan.UnknownArgs) > 0 && !in.Certain && !plan.WatchAll { // which files are read may depend on an argument
-		res.Inputs = res.Inputs.Set("contextHash", unknown())
+		res.Inputs = res.Inputs.Set("contextHash", unknownValue())
 		return nil
 	}
 	in.Recognize(text(req.State, "contextHash"))
@@ -52,7 +52,7 @@ func (r *imageResource) fillContextHash(
 		loggerOf(ctx).warning(warning)
 	}
 	hash := in.Hash()
-	r.remember(urn, hash, in)
+	r.rememberInputs(urn, hash, in)
 	res.Inputs = res.Inputs.Set("contextHash", property.New(hash))
 	return nil
 }

@@ -41,7 +41,7 @@ func checkTag(given string) error {
 	if err == nil || !strings.Contains(given, hashMark) {
 		return withMarks(err, marks)
 	}
-	if _, short := tagFor(shortened(given), anyHash); short == nil {
+	if _, short := tagFor(withFormerMark(given), anyHash); short == nil {
 		return fmt.Errorf("tag %q is too long: %s stands for %d digits, and a tag has at most 128 characters. "+
 			"Shorten its text, or write %s for a short hash, which no build is skipped for", given, hashMark, hashDigits, formerMark)
 	}

@@ -178,14 +178,14 @@ func TestAGivenHashTakesNoOtherImagesRecord(t *testing.T) {
 		return operationOf(t, urn, res.Inputs, state{})
 	}
 	first := checked(urn, `{"context": {"location": "APP"}}`)
-	if r.recorded(first) == nil {
+	if r.inputsFromCheck(first) == nil {
 		t.Error("Check recorded nothing")
 	}
 	hash := *first.args.ContextHash
-	if r.recorded(checked(urn+"2", `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
+	if r.inputsFromCheck(checked(urn+"2", `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
 		t.Error("the other Image would build the first one's files")
 	}
-	if r.recorded(checked(urn, `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
+	if r.inputsFromCheck(checked(urn, `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
 		t.Error("a hash given by hand stands for the record of an earlier Check")
 	}
 }

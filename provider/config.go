@@ -71,7 +71,7 @@ func (c *Config) Annotate(an infer.Annotator) {
 
 // Check validates the configuration, all of it at once. It reads no file, asks no credential helper and dials nothing.
 func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[Config], error) {
-	known, unheard := ofConfig(req.NewInputs)
+	known, unheard := splitConfig(req.NewInputs)
 	misfits := schemaErrors(property.New(known), reflect.TypeFor[Config](), "")
 	config, failures, err := infer.DefaultCheck[Config](ctx, known)
 	if err != nil {
@@ -118,8 +118,8 @@ func checkECR(c *checker, e *ECR) {
 // configKeys are the properties of Config.
 var configKeys = []string{"allowInsecureTcp", "ecr", "frontends", "host", "maxParallelBuilds", "registries", "tls"}
 
-// ofConfig parts what a Config holds from what another version of the provider may know. What the engine adds is neither.
-func ofConfig(m property.Map) (known property.Map, unheard []string) {
+// splitConfig parts what a Config holds from what another version of the provider may know. What the engine adds is neither.
+func splitConfig(m property.Map) (known property.Map, unheard []string) {
 	for key, value := range m.All {
 		switch {
 		case slices.Contains(configKeys, key):
@@ -131,9 +131,9 @@ func ofConfig(m property.Map) (known property.Map, unheard []string) {
 	return known, sortUnique(unheard)
 }
 
-// updateOnly makes an update of what infer calls a replacement: a replaced provider would replace every image, and one
+// withoutReplacements makes an update of what infer calls a replacement: a replaced provider would replace every image, and one
 // that is left as it was would go on with the old password.
-func updateOnly(diff func(context.Context, p.DiffRequest) (p.DiffResponse, error)) func(context.Context, p.DiffRequest) (p.DiffResponse, error) {
+func withoutReplacements(diff func(context.Context, p.DiffRequest) (p.DiffResponse, error)) func(context.Context, p.DiffRequest) (p.DiffResponse, error) {
 	kinds := map[p.DiffKind]p.DiffKind{p.AddReplace: p.Add, p.DeleteReplace: p.Delete, p.UpdateReplace: p.Update}
 	return func(ctx context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 		res, err := diff(ctx, req)

@@ -30,7 +30,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	var failures []error
 	var deleted []string
 	for _, ref := range old.refs {
-		if r.claims.holds(ref, old.digest) || slices.Contains(old.found, ref) || r.isWanted(ref) {
+		if r.recentPushes.holds(ref, old.digest) || slices.Contains(old.found, ref) || r.isInProgram(ref) {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {
@@ -39,12 +39,12 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 		}
 		deleted = append(deleted, ref)
 	}
-	return w.explain(withWayOut(errors.Join(failures...)), deletedText(deleted))
+	return w.explain(withRetainRemedy(errors.Join(failures...)), deletedText(deleted))
 }
 
-// withWayOut says how to be rid of an image whose tags nobody deletes here: Docker Hub and ghcr.io delete none, elsewhere it may be a matter
+// withRetainRemedy says how to be rid of an image whose tags nobody deletes here: Docker Hub and ghcr.io delete none, elsewhere it may be a matter
 // of rights.
-func withWayOut(err error) error {
+func withRetainRemedy(err error) error {
 	if !errors.Is(err, fault.ErrUnsupported) && !errors.Is(err, fault.ErrDenied) {
 		return err
 	}
@@ -63,29 +63,29 @@ func deleteTag(ctx context.Context, client *registry.Client, ref, digest string)
 	return err
 }
 
-// want notes the references that the program has for an image. Claims are of one run: the deletion that an interrupted
+// setProgramRefs notes the references that the program has for an image. Claims are of one run: the deletion that an interrupted
 // replacement left behind is made by a later one, in which nothing is created and Check alone tells what is in use.
-func (r *imageResource) want(op operation) {
+func (r *imageResource) setProgramRefs(op operation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.wanted[op.urn] = references(op.tags.list)
+	r.programRefs[op.urn] = references(op.tags.list)
 }
 
-// wantAsWell notes more references of an image that the program has. In a refresh no program runs, and none is noted.
-func (r *imageResource) wantAsWell(urn resource.URN, refs []string) {
+// addProgramRefs notes more references of an image that the program has. In a refresh no program runs, and none is noted.
+func (r *imageResource) addProgramRefs(urn resource.URN, refs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, checked := r.wanted[urn]; checked {
-		r.wanted[urn] = slices.Concat(known, refs)
+	if known, checked := r.programRefs[urn]; checked {
+		r.programRefs[urn] = slices.Concat(known, refs)
 	}
 }
 
-// isWanted tells whether an image of the program that runs has this reference. In a destroy no program runs, or none is
+// isInProgram tells whether an image of the program that runs has this reference. In a destroy no program runs, or none is
 // checked.
-func (r *imageResource) isWanted(ref string) bool {
+func (r *imageResource) isInProgram(ref string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, refs := range r.wanted {
+	for _, refs := range r.programRefs {
 		if slices.Contains(refs, ref) {
 			return true
 		}

@@ -30,7 +30,7 @@ func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffRespon
 		}
 	}
 	if len(changes) == 0 {
-		r.wantAsWell(req.Urn, texts(req.State, "refs"))
+		r.addProgramRefs(req.Urn, texts(req.State, "refs"))
 		r.notes.dropPromise(req.Urn)
 	}
 	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil

@@ -15,7 +15,7 @@ const maxChanges = 10
 // changed, or if this machine does not know that build.
 func (r *imageResource) describeChanges(op operation) string {
 	before, now := text(op.old.outputs, "contextHash"), deref(op.args.ContextHash)
-	in := r.recorded(op)
+	in := r.inputsFromCheck(op)
 	if in == nil || before == "" || before == now {
 		return ""
 	}

@@ -43,7 +43,7 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	write("old", "", 0o644)
 	before := check()
 	hash := *before.args.ContextHash
-	inputs.UserHistory().Remember(hash, r.recorded(before))
+	inputs.UserHistory().Remember(hash, r.inputsFromCheck(before))
 
 	write("main.go", "two", 0o644)
 	write("run.sh", "run", 0o755)

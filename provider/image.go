@@ -39,20 +39,20 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 // imageResource answers the engine on property maps. One instance serves every Image of a run, several at once.
 type imageResource struct {
 	infer.InferredResource
-	settings *settings
-	scans    inputs.SharedScans // of the build contexts of all images
-	claims   *claims            // what Delete spares
-	notes    *notes             // of the images of the program
+	settings     *settings
+	scans        inputs.SharedScans // of the build contexts of all images
+	recentPushes *recentPushes      // what Delete spares
+	notes        *notes             // of the images of the program
 	// leftOut are the absolute paths of which it was told that no build context has them.
 	leftOut sync.Map
 
-	mu     sync.Mutex
-	loaded map[resource.URN]loaded   // what Check recorded: the build sends that very record
-	wanted map[resource.URN][]string // the references of each image of the program that runs; see Delete
+	mu          sync.Mutex
+	checked     map[resource.URN]checkedInputs // what Check recorded: the build sends that very record
+	programRefs map[resource.URN][]string      // the references of each image of the program that runs; see Delete
 }
 
-// loaded are the inputs that Check has recorded of one Image, and their hash.
-type loaded struct {
+// checkedInputs are the inputs that Check has recorded of one Image, and their hash.
+type checkedInputs struct {
 	hash   string
 	inputs *inputs.Inputs
 }
@@ -61,10 +61,10 @@ func newImageResource(settings *settings) *imageResource {
 	return &imageResource{
 		InferredResource: infer.Resource(&Image{}),
 		settings:         settings,
-		claims:           newClaims(),
+		recentPushes:     newRecentPushes(),
 		notes:            newNotes(),
-		loaded:           map[resource.URN]loaded{},
-		wanted:           map[resource.URN][]string{},
+		checked:          map[resource.URN]checkedInputs{},
+		programRefs:      map[resource.URN][]string{},
 	}
 }
 
@@ -101,19 +101,19 @@ func (r *imageResource) run(ctx context.Context, req request) (property.Map, *p.
 	return result.outputs(op), result.partial(err), err
 }
 
-// remember keeps what Check recorded for the build that may follow in this process; nil inputs forget it.
-func (r *imageResource) remember(urn resource.URN, hash string, in *inputs.Inputs) {
+// rememberInputs keeps what Check recorded for the build that may follow in this process; nil inputs forget it.
+func (r *imageResource) rememberInputs(urn resource.URN, hash string, in *inputs.Inputs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loaded[urn] = loaded{hash: hash, inputs: in}
+	r.checked[urn] = checkedInputs{hash: hash, inputs: in}
 }
 
-// recorded is what Check recorded of this very Image under this hash; nil when the hash was given by hand, or is kept by
+// inputsFromCheck is what Check recorded of this very Image under this hash; nil when the hash was given by hand, or is kept by
 // ignoreChanges, or another process checked.
-func (r *imageResource) recorded(op operation) *inputs.Inputs {
+func (r *imageResource) inputsFromCheck(op operation) *inputs.Inputs {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l := r.loaded[op.urn]; l.hash == deref(op.args.ContextHash) {
+	if l := r.checked[op.urn]; l.hash == deref(op.args.ContextHash) {
 		return l.inputs
 	}
 	return nil

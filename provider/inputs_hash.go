@@ -33,9 +33,11 @@ func inputsHash(a ImageArgs) string {
 
 func hashContextHash(a ImageArgs) []string { return []string{deref(a.ContextHash)} }
 func hashTarget(a ImageArgs) []string      { return []string{deref(a.Target)} }
-func hashPlatforms(a ImageArgs) []string   { return counted(sortUnique(normalizePlatforms(a.Platforms))) }
-func hashBuildArgs(a ImageArgs) []string   { return hashMap(a.BuildArgs) }
-func hashLabels(a ImageArgs) []string      { return hashMap(a.Labels) }
+func hashPlatforms(a ImageArgs) []string {
+	return withCount(sortUnique(normalizePlatforms(a.Platforms)))
+}
+func hashBuildArgs(a ImageArgs) []string { return hashMap(a.BuildArgs) }
+func hashLabels(a ImageArgs) []string    { return hashMap(a.Labels) }
 
 func hashMap(m map[string]string) []string {
 	fields := []string{strconv.Itoa(len(m))}
@@ -85,7 +87,7 @@ func hashIfSet(name string, values ...string) []string {
 	if len(values) == 0 || values[0] == "" {
 		return nil
 	}
-	return counted(append([]string{name}, values...))
+	return withCount(append([]string{name}, values...))
 }
 
 // hashEntries returns the fields of a map, entry by entry.
@@ -96,7 +98,7 @@ func hashEntries(name string, entries map[string]string) (fields []string) {
 	return fields
 }
 
-// counted returns fields after their number.
-func counted(fields []string) []string {
+// withCount returns fields after their number.
+func withCount(fields []string) []string {
 	return append([]string{strconv.Itoa(len(fields))}, fields...)
 }

@@ -94,18 +94,18 @@ func (img *programImage) hideUnknown(in property.Map) property.Map {
 	case "":
 	case "arg":
 		if img.arg > 0 {
-			in = in.Set("buildArgs", property.New(map[string]property.Value{"A": unknown()}))
+			in = in.Set("buildArgs", property.New(map[string]property.Value{"A": unknownValue()}))
 		}
 	case "tag":
 		if tags := in.Get("tags").AsArray().AsSlice(); len(tags) > 0 {
-			in = in.Set("tags", property.New(append([]property.Value{unknown()}, tags[1:]...)))
+			in = in.Set("tags", property.New(append([]property.Value{unknownValue()}, tags[1:]...)))
 		}
 	case "registries":
 		if img.ownLogin {
-			in = in.Set(what, unknown())
+			in = in.Set(what, unknownValue())
 		}
 	default:
-		in = in.Set(what, unknown())
+		in = in.Set(what, unknownValue())
 	}
 	return in
 }

@@ -54,7 +54,7 @@ type note struct {
 
 // newNotes returns the notes of the engine that started this process.
 func newNotes() *notes {
-	engine, dir := runOfEngine("notes")
+	engine, dir := engineRun("notes")
 	return &notes{engine: engine, dir: dir, read: map[string]int64{}, images: map[resource.URN]note{}}
 }
 

@@ -119,10 +119,10 @@ func TestNotesWithoutAFolder(t *testing.T) {
 // The start time of the engine is a part of the name of its run.
 func TestStartOfAProcess(t *testing.T) {
 	t.Parallel()
-	if got := startOf(os.Getpid()); got != startOf(os.Getpid()) {
+	if got := startTime(os.Getpid()); got != startTime(os.Getpid()) {
 		t.Errorf("it changes: %q", got)
 	}
-	if got := startOf(-1); got != "" {
+	if got := startTime(-1); got != "" {
 		t.Errorf("no process: %q", got)
 	}
 }

@@ -13,20 +13,20 @@ import (
 // input.
 func caches(a ImageArgs) (from, to []buildkit.Cache, err error) {
 	for i, entry := range a.CacheFrom {
-		if from, err = opened(from, deref(entry.Disabled), entry.cache); err != nil {
+		if from, err = appendCache(from, deref(entry.Disabled), entry.cache); err != nil {
 			return nil, nil, fmt.Errorf("cacheFrom[%d]: %w", i, err)
 		}
 	}
 	for i, entry := range a.CacheTo {
-		if to, err = opened(to, deref(entry.Disabled), entry.cache); err != nil {
+		if to, err = appendCache(to, deref(entry.Disabled), entry.cache); err != nil {
 			return nil, nil, fmt.Errorf("cacheTo[%d]: %w", i, err)
 		}
 	}
 	return from, to, nil
 }
 
-// opened adds a cache with what the environment gives, unless it is of no use.
-func opened(caches []buildkit.Cache, disabled bool, read func() (buildkit.Cache, error)) ([]buildkit.Cache, error) {
+// appendCache adds a cache with what the environment gives, unless it is of no use.
+func appendCache(caches []buildkit.Cache, disabled bool, read func() (buildkit.Cache, error)) ([]buildkit.Cache, error) {
 	if disabled {
 		return caches, nil
 	}

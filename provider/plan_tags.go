@@ -57,8 +57,8 @@ func expandMarks(given, inputsHash string) string {
 	})
 }
 
-// shortened is a tag with {hash} standing for as many digits as an earlier version took for it.
-func shortened(given string) string { return strings.ReplaceAll(given, hashMark, formerMark) }
+// withFormerMark is a tag with {hash} standing for as many digits as an earlier version took for it.
+func withFormerMark(given string) string { return strings.ReplaceAll(given, hashMark, formerMark) }
 
 func lastSegment(path string) string { return path[strings.LastIndex(path, "/")+1:] }
 

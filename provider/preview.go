@@ -99,7 +99,7 @@ func previewOutputs(op operation, built image, hashKnown bool) property.Map {
 	out := mirror(op.inputs)
 	switch {
 	case op.pinned && !hashKnown:
-		out = out.Set("contextHash", unknown())
+		out = out.Set("contextHash", unknownValue())
 	case op.pinned:
 		out = out.Set("contextHash", property.New(built.hash))
 	}
@@ -107,7 +107,7 @@ func previewOutputs(op operation, built image, hashKnown bool) property.Map {
 		return setReferences(out, "", nil, nil).Set("manifests", manifests(nil, nil))
 	}
 	for _, key := range []string{"digest", "ref", "repoDigest", "refs", "manifests"} {
-		out = out.Set(key, unknown())
+		out = out.Set(key, unknownValue())
 	}
 	tags := op.tags
 	switch {

@@ -15,11 +15,11 @@ func projectFolder() string {
 	if err != nil {
 		return ""
 	}
-	project := above(dir, projectNames...)
+	project := findAbove(dir, projectNames...)
 	if project == "" {
 		project = dir
 	}
-	repository := above(project, ".git")
+	repository := findAbove(project, ".git")
 	if repository != "" && !isHome(repository) && filepath.Dir(repository) != repository {
 		return repository
 	}
@@ -29,8 +29,8 @@ func projectFolder() string {
 	return project
 }
 
-// above returns dir or the nearest folder above it that has something of one of the names; "" when none has.
-func above(dir string, names ...string) string {
+// findAbove returns dir or the nearest folder above it that has something of one of the names; "" when none has.
+func findAbove(dir string, names ...string) string {
 	for {
 		for _, name := range names {
 			if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {

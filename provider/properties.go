@@ -68,8 +68,8 @@ func list(values []string) property.Value {
 	return property.New(array)
 }
 
-// unknown is the value that an output has before it can be known.
-func unknown() property.Value { return property.New(property.Computed) }
+// unknownValue is the value that an output has before it can be known.
+func unknownValue() property.Value { return property.New(property.Computed) }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]*$`)
 

@@ -12,57 +12,57 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// guarded serves the protocol as pulumi-go-provider does, but for three things: a panic is the error of the one call and not
+// guardProvider serves the protocol as pulumi-go-provider does, but for three things: a panic is the error of the one call and not
 // the end of every other; customTimeouts hold to the millisecond, where the framework cuts them to whole seconds; and texts of
 // others are fit to be shown.
-func guarded(inner p.Provider) p.Provider {
+func guardProvider(inner p.Provider) p.Provider {
 	out := inner
-	out.CheckConfig = call("CheckConfig", none, inner.CheckConfig)
-	out.DiffConfig = call("DiffConfig", none, inner.DiffConfig)
-	out.Configure = only("Configure", none, inner.Configure)
-	out.Invoke = call("Invoke", none, inner.Invoke)
-	out.Check = call("Check", none, inner.Check)
-	out.Diff = call("Diff", none, inner.Diff)
-	out.Create = call("create", func(r *p.CreateRequest) *float64 { return &r.Timeout }, inner.Create)
-	out.Read = call("Read", none, inner.Read)
-	out.Update = call("update", func(r *p.UpdateRequest) *float64 { return &r.Timeout }, inner.Update)
-	out.Delete = only("delete", func(r *p.DeleteRequest) *float64 { return &r.Timeout }, inner.Delete)
+	out.CheckConfig = wrap("CheckConfig", noTimeout, inner.CheckConfig)
+	out.DiffConfig = wrap("DiffConfig", noTimeout, inner.DiffConfig)
+	out.Configure = wrapWithoutResult("Configure", noTimeout, inner.Configure)
+	out.Invoke = wrap("Invoke", noTimeout, inner.Invoke)
+	out.Check = wrap("Check", noTimeout, inner.Check)
+	out.Diff = wrap("Diff", noTimeout, inner.Diff)
+	out.Create = wrap("create", func(r *p.CreateRequest) *float64 { return &r.Timeout }, inner.Create)
+	out.Read = wrap("Read", noTimeout, inner.Read)
+	out.Update = wrap("update", func(r *p.UpdateRequest) *float64 { return &r.Timeout }, inner.Update)
+	out.Delete = wrapWithoutResult("delete", func(r *p.DeleteRequest) *float64 { return &r.Timeout }, inner.Delete)
 	return out
 }
 
-// none is the timeout of a request that has none.
-func none[Req any](*Req) *float64 { return nil }
+// noTimeout is the timeout of a request that has none.
+func noTimeout[Req any](*Req) *float64 { return nil }
 
-func call[Req, Res any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) (Res, error)) func(context.Context, Req) (Res, error) {
+func wrap[Req, Res any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) (Res, error)) func(context.Context, Req) (Res, error) {
 	if inner == nil {
 		return nil
 	}
 	return func(ctx context.Context, req Req) (res Res, err error) {
-		ctx, stop := within(ctx, name, timeout(&req))
+		ctx, stop := withTimeout(ctx, name, timeout(&req))
 		defer stop()
 		res, err = rescue.Value(func() (Res, error) { return inner(ctx, req) })
 		if _, told := errors.AsType[*stoppedError](err); !told && errors.Is(err, context.Canceled) {
 			err = fmt.Errorf("the %s was canceled: %w", strings.ToLower(name), err)
 		}
 		showResponse(&res)
-		return res, showError(report(ctx, name, err))
+		return res, showError(explainPanic(ctx, name, err))
 	}
 }
 
-func only[Req any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) error) func(context.Context, Req) error {
+func wrapWithoutResult[Req any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) error) func(context.Context, Req) error {
 	if inner == nil {
 		return nil
 	}
-	called := call(name, timeout, func(ctx context.Context, req Req) (struct{}, error) { return struct{}{}, inner(ctx, req) })
+	called := wrap(name, timeout, func(ctx context.Context, req Req) (struct{}, error) { return struct{}{}, inner(ctx, req) })
 	return func(ctx context.Context, req Req) error {
 		_, err := called(ctx, req)
 		return err
 	}
 }
 
-// within bounds a call by its customTimeouts and takes them out of the request, so that nobody else rounds them. Zero is no
+// withTimeout bounds a call by its customTimeouts and takes them out of the request, so that nobody else rounds them. Zero is no
 // bound, as it is for the engine.
-func within(ctx context.Context, name string, seconds *float64) (context.Context, func()) {
+func withTimeout(ctx context.Context, name string, seconds *float64) (context.Context, func()) {
 	if seconds == nil || *seconds <= 0 {
 		return ctx, func() {}
 	}
@@ -71,8 +71,8 @@ func within(ctx context.Context, name string, seconds *float64) (context.Context
 	return context.WithTimeoutCause(ctx, limit, &limitError{limit: limit, input: "customTimeouts." + name})
 }
 
-// report turns a panic into an error that says where it happened and where to send it.
-func report(ctx context.Context, name string, err error) error {
+// explainPanic turns a panic into an error that says where it happened and where to send it.
+func explainPanic(ctx context.Context, name string, err error) error {
 	caught, ok := errors.AsType[*rescue.PanicError](err)
 	if !ok {
 		return err

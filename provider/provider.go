@@ -26,12 +26,12 @@ func newProvider(settings *settings) p.Provider {
 		Resources: []infer.InferredResource{images},
 		ModuleMap: map[tokens.ModuleName]tokens.ModuleName{"provider": "index"},
 	})
-	provider.DiffConfig = updateOnly(provider.DiffConfig)
+	provider.DiffConfig = withoutReplacements(provider.DiffConfig)
 	provider.Configure = func(ctx context.Context, req p.ConfigureRequest) error {
 		images.notes.forget()
 		return settings.configure(ctx, req)
 	}
-	return guarded(provider)
+	return guardProvider(provider)
 }
 
 // readme is what npm and PyPI show for the package.

@@ -65,7 +65,7 @@ func value(raw any) property.Value {
 	switch raw := raw.(type) {
 	case string:
 		if raw == "?" {
-			return unknown()
+			return unknownValue()
 		}
 		if secret, ok := strings.CutPrefix(raw, "secret:"); ok {
 			return property.New(secret).WithSecret(true)

@@ -57,7 +57,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	if len(holding) == len(old.refs) {
 		return unchanged, nil
 	}
-	return drifted(req, old, holding), nil
+	return withoutMovedTags(req, old, holding), nil
 }
 
 // stillHolding returns the tags that point at our digest. archived is an error if one of them does and its image is not served: it is
@@ -102,20 +102,20 @@ func isGone(ctx context.Context, client *registry.Client, old state) (bool, erro
 	return true, nil
 }
 
-// drifted leaves out of inputs and outputs the tags that hold the image no more.
-func drifted(req p.ReadRequest, old state, holding []registry.Tag) p.ReadResponse {
+// withoutMovedTags leaves out of inputs and outputs the tags that hold the image no more.
+func withoutMovedTags(req p.ReadRequest, old state, holding []registry.Tag) p.ReadResponse {
 	filter := func(m property.Map) property.Map {
-		tags := slices.DeleteFunc(texts(m, "tags"), func(t string) bool { return !old.stillHas(t, holding) })
+		tags := slices.DeleteFunc(texts(m, "tags"), func(t string) bool { return !old.stillHolds(t, holding) })
 		return m.Set("tags", list(tags))
 	}
 	outputs := setReferences(filter(req.Properties), old.digest, references(holding), repositories(holding))
 	return p.ReadResponse{ID: req.ID, Inputs: filter(req.Inputs), Properties: outputs}
 }
 
-// stillHas tells whether a tag of the program is among those that hold the image. What {hash} has become in a state that an
+// stillHolds tells whether a tag of the program is among those that hold the image. What {hash} has become in a state that an
 // earlier version wrote has 12 digits, and is no drift.
-func (s state) stillHas(tag string, holding []registry.Tag) bool {
-	return isAmong(tag, holding) || isAmong(shortened(tag), holding) && !isAmong(tag, s.tags())
+func (s state) stillHolds(tag string, holding []registry.Tag) bool {
+	return isAmong(tag, holding) || isAmong(withFormerMark(tag), holding) && !isAmong(tag, s.tags())
 }
 
 // tags are the references that the image had, without any that cannot be read.

@@ -43,7 +43,7 @@ func TestTextsOfOthersAreFitToBeShown(t *testing.T) {
 		},
 		Delete: func(context.Context, p.DeleteRequest) error { panic(evil) },
 	}
-	w, empty := dial(t, guarded(speaking), `{}`), marshalProperties(t, property.Map{})
+	w, empty := dial(t, guardProvider(speaking), `{}`), marshalProperties(t, property.Map{})
 	checked, err := w.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urn), News: empty})
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func contextStage(plan inputs.Plan) string {
 
 // outcome returns what a stopped operation has pushed and which tags moved, as far as that is known. It returns "" for
 // an operation without a push.
-func (a applied) outcome(op operation, err error) string {
+func (a applyResult) outcome(op operation, err error) string {
 	if len(op.tags.list) == 0 {
 		return ""
 	}

@@ -44,7 +44,7 @@ func TestOutcomes(t *testing.T) {
 	cases := map[string]struct {
 		tags    string
 		pushed  bool
-		applied applied
+		applied applyResult
 		err     error
 		want    string
 	}{
@@ -54,18 +54,18 @@ func TestOutcomes(t *testing.T) {
 			tags: `["ghcr.io/a/b:1"]`, pushed: true, want: "a part of the image may have been pushed, and no tag moved",
 		},
 		"after the push": {
-			tags: `["ghcr.io/a/b:1"]`, pushed: true, applied: applied{digest: "sha256:"},
+			tags: `["ghcr.io/a/b:1"]`, pushed: true, applied: applyResult{digest: "sha256:"},
 			want: "the image was pushed and no tag moved",
 		},
 		"an image of before": {
-			tags: `["ghcr.io/a/b:1"]`, applied: applied{digest: "sha256:"}, want: "nothing was pushed and no tag moved",
+			tags: `["ghcr.io/a/b:1"]`, applied: applyResult{digest: "sha256:"}, want: "nothing was pushed and no tag moved",
 		},
 		"one of two tags": {
-			tags: `["ghcr.io/a/b:1", "ghcr.io/a/b:2"]`, applied: applied{digest: "sha256:", tags: []registry.Tag{a}},
+			tags: `["ghcr.io/a/b:1", "ghcr.io/a/b:2"]`, applied: applyResult{digest: "sha256:", tags: []registry.Tag{a}},
 			want: "moved: ghcr.io/a/b:1; not moved: ghcr.io/a/b:2",
 		},
 		"one of two, the other unsure": {
-			tags: `["ghcr.io/a/b:1", "ghcr.io/a/b:2"]`, applied: applied{
+			tags: `["ghcr.io/a/b:1", "ghcr.io/a/b:2"]`, applied: applyResult{
 				digest: "sha256:", tags: []registry.Tag{b},
 			}, err: fault.ErrUnsure,
 			want: "moved: ghcr.io/a/b:2; whether these moved is not known: ghcr.io/a/b:1",

@@ -141,7 +141,7 @@ func TestAPanicIsAnError(t *testing.T) {
 		},
 		Delete: func(context.Context, p.DeleteRequest) error { return nil },
 	}
-	w := dial(t, guarded(broken), `{}`)
+	w := dial(t, guardProvider(broken), `{}`)
 	_, err := w.Create(t.Context(), &pulumirpc.CreateRequest{
 		Urn: string(urn), Properties: marshalProperties(t, property.Map{}),
 	})
@@ -170,7 +170,7 @@ func TestAPanicElsewhereIsReported(t *testing.T) {
 		rescue.GoErrGroup(&group, func() error { panic("as asked") })
 		return p.ReadResponse{}, fmt.Errorf("reading app: %w", group.Wait())
 	}}
-	w := dial(t, guarded(broken), `{}`)
+	w := dial(t, guardProvider(broken), `{}`)
 	_, err := w.Read(t.Context(), &pulumirpc.ReadRequest{
 		Id: "app", Urn: string(urn), Properties: marshalProperties(t, property.Map{}),
 	})
@@ -195,7 +195,7 @@ func TestCustomTimeoutsAreExact(t *testing.T) {
 			<-ctx.Done()
 			return p.UpdateResponse{}, context.Cause(ctx)
 		}}
-		w := dial(t, guarded(waits), `{}`)
+		w := dial(t, guardProvider(waits), `{}`)
 		_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Timeout: seconds,
 			Olds: marshalProperties(t, property.Map{}), News: marshalProperties(t, property.Map{})})
 		limit := time.Duration(seconds * float64(time.Second))

@@ -89,7 +89,7 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 			t.Parallel()
 			r := r
 			r.state = r.withoutPush(t, "").Set("contextHash", property.New("another")).Set(memoryKey,
-				memory(c.remembered))
+				buildsValue(c.remembered))
 			res, err := r.update(r.withoutBuilder(t, strings.ReplaceAll(c.changes, "OUT", t.TempDir()), "app:v1"))
 			if reachesBuilder(err) != c.built || err != nil && !c.built {
 				t.Fatalf("built: %t, %v", reachesBuilder(err), err)
@@ -104,7 +104,7 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 // A build without an image is remembered too, and keeps the image of an earlier build.
 func TestMemoryOfBuildsWithoutAnImage(t *testing.T) {
 	t.Parallel()
-	s := stateOf(property.Map{}.Set(memoryKey, memory([]pastBuild{{"a", "sha256:1"}, {"b", ""}})))
+	s := stateOf(property.Map{}.Set(memoryKey, buildsValue([]pastBuild{{"a", "sha256:1"}, {"b", ""}})))
 	if got := s.withBuild(pastBuild{inputs: "a"}); len(got) != 2 || got[0] != (pastBuild{"a", "sha256:1"}) {
 		t.Errorf("got %v", got)
 	}

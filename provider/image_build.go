@@ -48,7 +48,7 @@ func (r *imageResource) buildImage(ctx context.Context, op operation) (image, er
 
 // readInputs returns what Check recorded, or else records it now.
 func (r *imageResource) readInputs(ctx context.Context, op operation) (*inputs.Inputs, error) {
-	if in := r.recorded(op); in != nil {
+	if in := r.inputsFromCheck(op); in != nil {
 		return in, nil
 	}
 	defer op.waits.begin(contextStage(op.plan))()

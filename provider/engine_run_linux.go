@@ -8,8 +8,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// startOf returns when a process started, in ticks since the machine did; "" if the system does not tell.
-func startOf(pid int) string {
+// startTime returns when a process started, in ticks since the machine did; "" if the system does not tell.
+func startTime(pid int) string {
 	text, err := file.Read(context.Background(), fmt.Sprintf("/proc/%d/stat", pid), 4<<10)
 	if err != nil {
 		return ""

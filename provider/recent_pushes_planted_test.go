@@ -30,7 +30,7 @@ func TestClaimsOfAnotherUser(t *testing.T) {
 			t.Parallel()
 			base := t.TempDir()
 			dir, victim := filepath.Join(base, "claims"), filepath.Join(base, "victim")
-			c := &claims{engine: "one", dir: dir, made: map[string]string{}}
+			c := &recentPushes{engine: "one", dir: dir, made: map[string]string{}}
 			err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(victim, []byte(digest), 0o600), plant(dir, filepath.Join(dir, c.name(ref)), victim))
 			if err != nil {
 				t.Fatal(err)

@@ -11,7 +11,9 @@ import (
 func TestClaimsAreOfOneRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	of := func(engine string) *claims { return &claims{engine: engine, dir: dir, made: map[string]string{}} }
+	of := func(engine string) *recentPushes {
+		return &recentPushes{engine: engine, dir: dir, made: map[string]string{}}
+	}
 	of("one").add("sha256:1", []string{"host/app:1", "host/app:2"})
 	for _, c := range []struct {
 		engine, ref, digest string
@@ -27,7 +29,7 @@ func TestClaimsAreOfOneRun(t *testing.T) {
 			t.Errorf("%+v: got %v", c, got)
 		}
 	}
-	old := time.Now().Add(-2 * claimsLife)
+	old := time.Now().Add(-2 * pushLife)
 	if err := os.Chtimes(filepath.Join(dir, of("one").name("host/app:1")), old, old); err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +41,8 @@ func TestClaimsAreOfOneRun(t *testing.T) {
 // A process that no engine started, or that has no place of its own, remembers its own.
 func TestClaimsWithoutAnEngine(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]*claims{
-		"no engine": newClaims(),
+	for name, c := range map[string]*recentPushes{
+		"no engine": newRecentPushes(),
 		"no folder": {engine: "one", dir: "/dev/null/nowhere", made: map[string]string{}},
 	} {
 		c.add("sha256:1", []string{"host/app:1"})

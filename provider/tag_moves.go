@@ -17,7 +17,7 @@ const tagCheckLimit = 5 * time.Second
 // An immutable tag may hold the very image that the build would give, as after an update whose state was lost. To find
 // out, checkTagsMove builds the image without a push.
 func (r *imageResource) checkTagsMove(ctx context.Context, op operation) error {
-	err := tagsMove(ctx, op, "")
+	err := tagMoveError(ctx, op, "")
 	if !errors.Is(err, fault.ErrImmutableTag) || errors.Is(err, fault.ErrNoRepository) || op.args.varies() {
 		return err
 	}
@@ -25,7 +25,7 @@ func (r *imageResource) checkTagsMove(ctx context.Context, op operation) error {
 	if err != nil {
 		return err
 	}
-	return tagsMove(ctx, op, built.digest)
+	return tagMoveError(ctx, op, built.digest)
 }
 
 // warnOfImmutableTags logs in a preview that the update cannot move a tag. That is no error: the update itself may make
@@ -36,14 +36,14 @@ func (r *imageResource) warnOfImmutableTags(ctx context.Context, op operation, d
 	}
 	ctx, stop := withinLimit(ctx, tagCheckLimit)
 	defer stop()
-	if err := tagsMove(ctx, op, digest); errors.Is(err, fault.ErrImmutableTag) {
+	if err := tagMoveError(ctx, op, digest); errors.Is(err, fault.ErrImmutableTag) {
 		loggerOf(ctx).warningf("the update will fail: %v", err)
 	}
 }
 
-// tagsMove asks each repository and returns what keeps the tags from being pointed at the digest. The digest is "" if it
+// tagMoveError asks each repository and returns what keeps the tags from being pointed at the digest. The digest is "" if it
 // is not known yet.
-func tagsMove(ctx context.Context, op operation, digest string) error {
+func tagMoveError(ctx context.Context, op operation, digest string) error {
 	var failures []error
 	for _, repository := range op.tags.repositories {
 		err := op.client.CheckTags(ctx, repository, op.tags.in(repository), digest)

@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// applied is what came of an operation.
-type applied struct {
+// applyResult is what came of an operation.
+type applyResult struct {
 	digest    string
 	hash      string         // the contextHash, as appliedHash says
 	found     []string       // references that somebody else has pushed
@@ -22,7 +22,7 @@ type applied struct {
 }
 
 // outputs are the watched inputs as they were applied, and what came of them. What is not sure leaves them as they were.
-func (a applied) outputs(op operation) property.Map {
+func (a applyResult) outputs(op operation) property.Map {
 	if a.unsure {
 		return op.old.outputs
 	}
@@ -35,16 +35,16 @@ func (a applied) outputs(op operation) property.Map {
 	}
 	out = setReferences(out, a.digest, references(a.tags), repositories(a.tags))
 	if others := a.othersAmong(references(a.tags), op.old.found); len(others) > 0 {
-		out = out.Set(foundKey, list(others))
+		out = out.Set(othersKey, list(others))
 	}
 	return out.
 		Set("manifests", manifests(a.manifests, repositories(a.tags))).
-		Set(memoryKey, memory(a.builds))
+		Set(memoryKey, buildsValue(a.builds))
 }
 
 // partial says why the operation is not complete although tags moved, or may have; nil when none did, or all. The engine
 // then updates again, even if nothing differs.
-func (a applied) partial(err error) *p.InitializationFailed {
+func (a applyResult) partial(err error) *p.InitializationFailed {
 	if err == nil || len(a.tags) == 0 && !a.unsure {
 		return nil
 	}
@@ -91,20 +91,20 @@ func manifests(of []registry.Manifest, repositories []string) property.Value {
 	return property.New(byPlatform)
 }
 
-// foundKey holds, in the outputs, the references that somebody else pushed. Like memoryKey it is hidden from diffs and
+// othersKey holds, in the outputs, the references that somebody else pushed. Like memoryKey it is hidden from diffs and
 // SDKs.
-const foundKey = "__found"
+const othersKey = "__found"
 
 // othersAmong returns those of refs that somebody else pushed: those of the state, and those that apply found now.
-func (a applied) othersAmong(refs []string, before []string) []string {
+func (a applyResult) othersAmong(refs []string, before []string) []string {
 	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
 		return !slices.Contains(before, ref) && !slices.Contains(a.found, ref)
 	})
 }
 
 // newApplied returns the result of an operation that reuses an image, if there is one.
-func newApplied(op operation, there reuse) applied {
-	return applied{
+func newApplied(op operation, there reuse) applyResult {
+	return applyResult{
 		digest:    there.digest,
 		hash:      op.appliedHash(""),
 		manifests: there.manifests,
@@ -117,7 +117,7 @@ func newApplied(op operation, there reuse) applied {
 //
 // The memory gets only images of the files that contextHash stands for: a hash that the user set, or that ignoreChanges
 // keeps, may stand for others.
-func (a *applied) noteBuild(op operation, built image) {
+func (a *applyResult) noteBuild(op operation, built image) {
 	a.digest, a.hash = built.digest, op.appliedHash(built.hash)
 	if built.hash == deref(op.args.ContextHash) {
 		a.builds = op.old.withBuild(pastBuild{op.hash, built.digest})

@@ -11,18 +11,18 @@ import (
 
 // Bounds of the claims on the disk: how many there are before the oldest are dropped, and how long one counts.
 const (
-	claimsKept = 4096
-	claimsLife = 24 * time.Hour
-	claimLimit = 1 << 10 // bytes of one: a digest
+	pushesKept      = 4096
+	pushLife        = 24 * time.Hour
+	pushRecordLimit = 1 << 10 // bytes of one: a digest
 )
 
-// claims are the references that were made to hold a digest in this run of the engine. In a replacement the engine calls
+// recentPushes are the references that were made to hold a digest in this run of the engine. In a replacement the engine calls
 // Create, then Delete, for one URN, and after a rename for two: Delete must spare what Create has just made. Where the
 // provider resource was replaced or renamed too, two processes serve the two calls: a folder tells one of the other.
 //
 // UNFORTUNATELY another run knows nothing of it: of two stacks that share a tag, one removes the other's as long as it holds
 // the very digest of the image that is deleted. A refresh of the other shows it, and its next update puts it back.
-type claims struct {
+type recentPushes struct {
 	engine string // what the processes of one run of the engine have in common; "": nothing, and this process is alone
 	dir    string // "": none
 
@@ -30,14 +30,14 @@ type claims struct {
 	made map[string]string // reference → digest
 }
 
-// newClaims are those of the engine that started this process.
-func newClaims() *claims {
-	engine, dir := runOfEngine("claims")
-	return &claims{engine: engine, dir: dir, made: map[string]string{}}
+// newRecentPushes are those of the engine that started this process.
+func newRecentPushes() *recentPushes {
+	engine, dir := engineRun("claims")
+	return &recentPushes{engine: engine, dir: dir, made: map[string]string{}}
 }
 
 // add notes that the references hold the digest. What cannot be written is known to this process only.
-func (c *claims) add(digest string, refs []string) {
+func (c *recentPushes) add(digest string, refs []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, ref := range refs {
@@ -54,11 +54,11 @@ func (c *claims) add(digest string, refs []string) {
 	for _, ref := range refs {
 		_ = dir.Write(c.name(ref), []byte(digest))
 	}
-	dir.KeepNewest(claimsKept, 0)
+	dir.KeepNewest(pushesKept, 0)
 }
 
 // holds tells whether the reference was made to hold the digest.
-func (c *claims) holds(ref, digest string) bool {
+func (c *recentPushes) holds(ref, digest string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made[ref] == digest {
@@ -73,15 +73,15 @@ func (c *claims) holds(ref, digest string) bool {
 	}
 	defer func() { _ = dir.Close() }()
 	info, err := dir.Lstat(c.name(ref))
-	if err != nil || time.Since(info.ModTime()) > claimsLife {
+	if err != nil || time.Since(info.ModTime()) > pushLife {
 		return false
 	}
-	made, err := dir.Read(c.name(ref), claimLimit)
+	made, err := dir.Read(c.name(ref), pushRecordLimit)
 	return err == nil && string(made) == digest
 }
 
 // name is that of the file about a reference.
-func (c *claims) name(ref string) string {
+func (c *recentPushes) name(ref string) string {
 	sum := sha256.Sum256([]byte(c.engine + "\n" + ref))
 	return hex.EncodeToString(sum[:])
 }
