@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source/sourcetest"
 )
 
-// The benchmarks compare with the least that the same machine needs in the same moment, in turns: a ratio says what a time
-// on a noisy machine does not.
+// The benchmarks compare with the least that the same machine needs in the same moment, in turns: a ratio says what a
+// time on a noisy machine does not.
 
 var bench struct {
 	sync.Once

@@ -10,42 +10,28 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
-// A cache file is
+// A cache file has these fields:
 //
 //	header   "pulumi-buildkit stat cache v1\n"
 //	sum      SHA-256 of all that follows
 //	context  its absolute path
 //	folders  path and block of each, sorted by path
 //
-// and a block the records of a folder's files, sorted by name: name, size, mtime, ctime, inode, 32 bytes of SHA-256. Texts and blocks have their length in front, an unsigned varint; numbers are signed varints.
+// A block holds the records of a folder's files, sorted by name: name, size, mtime, ctime, inode, 32 bytes of SHA-256.
+// Texts and blocks are fields of package canon; numbers are signed varints.
 const cacheHeader = "pulumi-buildkit stat cache v1\n"
 
-// encode keeps what this scan learned, and the other folders as they were: only those that it came to when all are more than limit
-// bytes. It may be more all the same.
-func (r *contextCache) encode(limit int) []byte {
-	blocks := maps.Clone(r.blocks)
-	if blocks == nil {
-		blocks = map[string][]byte{}
-	}
-	maps.Copy(blocks, r.updated)
-	file := r.encodeFile(blocks)
-	if len(file) > limit {
-		maps.DeleteFunc(blocks, func(path string, _ []byte) bool { return !r.visited[path] })
-		file = r.encodeFile(blocks)
-	}
-	return file
-}
-
-func (r *contextCache) encodeFile(blocks map[string][]byte) []byte {
-	size := len(cacheHeader) + sha256.Size + len(r.context) + binary.MaxVarintLen64
+// encodeCache returns the cache file about a context.
+func encodeCache(context string, blocks map[string][]byte) []byte {
+	size := len(cacheHeader) + sha256.Size + len(context) + binary.MaxVarintLen64
 	for path, block := range blocks {
 		size += len(path) + len(block) + 2*binary.MaxVarintLen64
 	}
 	file := append(make([]byte, 0, size), cacheHeader...)
 	file = append(file, make([]byte, sha256.Size)...) // the sum of what follows
-	file = canon.AppendField(file, r.context)
+	file = canon.AppendField(file, context)
 	for _, path := range slices.Sorted(maps.Keys(blocks)) {
-		if len(blocks[path]) > 0 { // all of its files are gone
+		if len(blocks[path]) > 0 { // or all of its files are gone
 			file = canon.AppendField(canon.AppendField(file, path), blocks[path])
 		}
 	}
@@ -54,8 +40,8 @@ func (r *contextCache) encodeFile(blocks map[string][]byte) []byte {
 	return file
 }
 
-func (k *folderCache) encode() (block []byte) {
-	records := slices.Concat(k.records, k.added)
+// encodeRecords returns the block of a folder with these records. It sorts them.
+func encodeRecords(records []record) (block []byte) {
 	slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.name, b.name) })
 	for _, r := range records {
 		block = canon.AppendField(block, r.name)
@@ -67,7 +53,7 @@ func (k *folderCache) encode() (block []byte) {
 	return block
 }
 
-// decodeCache returns the blocks by folder; nil for anything but a whole cache file about this context.
+// decodeCache returns the blocks by folder. It returns nil for anything but a whole cache file about this context.
 func decodeCache(data []byte, context string) map[string][]byte {
 	body, ok := bytes.CutPrefix(data, []byte(cacheHeader))
 	if !ok || len(body) < sha256.Size || sha256.Sum256(body[sha256.Size:]) != [sha256.Size]byte(body[:sha256.Size]) {
@@ -88,14 +74,15 @@ func decodeCache(data []byte, context string) map[string][]byte {
 	return blocks
 }
 
-// decodeRecords returns no records for a block that is not one.
+// decodeRecords returns the records of a block, or nil for any other bytes.
 func decodeRecords(block []byte) []record {
 	if len(block) == 0 {
 		return nil
 	}
 	d, records := decoder{rest: block}, make([]record, 0, len(block)/64)
 	for len(d.rest) > 0 && !d.broken {
-		r := record{name: d.text(), state: fileState{size: d.number(), mtime: d.number(), ctime: d.number(), inode: d.number()}}
+		r := record{name: d.text()}
+		r.state = fileState{size: d.number(), mtime: d.number(), ctime: d.number(), inode: d.number()}
 		copy(r.sum[:], d.take(sha256.Size))
 		records = append(records, r)
 	}
@@ -105,22 +92,24 @@ func decodeRecords(block []byte) []record {
 	return records
 }
 
-// decoder reads from the front of rest. What is not there breaks it, and it yields nothing from then on.
+// decoder reads from the front of rest. If something is missing there it is broken, and returns nothing from then on.
 type decoder struct {
 	rest   []byte
 	broken bool
 }
 
+// take returns the next n bytes.
 func (d *decoder) take(n uint64) []byte {
 	if d.broken || n > uint64(len(d.rest)) {
 		d.broken = true
 		return nil
 	}
-	taken := d.rest[:n:n]
+	first := d.rest[:n:n]
 	d.rest = d.rest[n:]
-	return taken
+	return first
 }
 
+// text returns the next field.
 func (d *decoder) text() []byte {
 	text, rest, ok := canon.CutField(d.rest)
 	if d.broken || !ok {
@@ -131,6 +120,7 @@ func (d *decoder) text() []byte {
 	return text
 }
 
+// number returns the next signed varint.
 func (d *decoder) number() int64 {
 	n, size := binary.Varint(d.rest)
 	if size <= 0 {

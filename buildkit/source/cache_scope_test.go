@@ -21,7 +21,8 @@ func rememberedNames(dir string, cache *Cache) (names []string) {
 	return names
 }
 
-// scanByTurns scans parts of a directory one after the other until the cache knows the names, which is when they are old enough.
+// scanByTurns scans parts of a directory one after the other until the cache knows the names, which is when they are
+// old enough.
 func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names ...string) {
 	t.Helper()
 	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*clockSlack)
@@ -40,7 +41,8 @@ func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names .
 	}
 }
 
-// Images that read different files of one folder do not make each other forget theirs. What is gone, or is no file any more, is forgotten.
+// Images that read different files of one folder do not make each other forget theirs. What is gone, or is no file any
+// more, is forgotten.
 func TestScopesShareTheCache(t *testing.T) {
 	t.Parallel()
 	dir, cache := writeTree(t, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}), newCache(t.TempDir())

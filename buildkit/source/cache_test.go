@@ -30,7 +30,8 @@ func scanTwice(t *testing.T, dir string, cache *Cache) [32]byte {
 	return fresh
 }
 
-// backdate sets the times of all files to an hour ago, as unpacked archives have them. The times of their last changes stay.
+// backdate sets the times of all files to an hour ago, as unpacked archives have them. The times of their last changes
+// stay.
 func backdate(t *testing.T, dir string) {
 	t.Helper()
 	old := time.Now().Add(-time.Hour)

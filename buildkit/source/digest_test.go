@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// writeTree lays files out below a new directory: name → content; a name that ends in / is a directory, a content that begins
-// with -> a link.
+// writeTree lays files out below a new directory: name → content; a name that ends in / is a directory, a content that
+// begins with -> a link.
 func writeTree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()

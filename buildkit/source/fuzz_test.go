@@ -132,15 +132,16 @@ func FuzzCacheFile(f *testing.F) {
 }
 
 func wholeCache() []byte {
-	known := func(names ...string) *folderCache {
-		k := &folderCache{}
+	encode := func(names ...string) []byte {
+		var records []record
 		for i, name := range names {
-			k.added = append(k.added, record{name: []byte(name), state: fileState{int64(i), -5, 7 << 40, 9}, sum: sha256.Sum256([]byte(name))})
+			state := fileState{size: int64(i), mtime: -5, ctime: 7 << 40, inode: 9}
+			records = append(records, record{name: []byte(name), state: state, sum: sha256.Sum256([]byte(name))})
 		}
-		return k
+		return encodeRecords(records)
 	}
-	r := &contextCache{context: "/context", updated: map[string][]byte{".": known("a", "b", "é\n").encode(), "d": known("x").encode(), "empty": known().encode()}}
-	return r.encode(cacheFileLimit)
+	blocks := map[string][]byte{".": encode("a", "b", "é\n"), "d": encode("x"), "empty": encode()}
+	return encodeCache("/context", blocks)
 }
 
 func TestEveryFlippedBitOfACacheIsSeen(t *testing.T) {
@@ -187,7 +188,8 @@ func FuzzDigestEncoding(f *testing.F) {
 	})
 }
 
-// entriesFrom makes a list of entries of arbitrary bytes: one for each line, with its kind, mode, path and link or content.
+// entriesFrom makes a list of entries of arbitrary bytes: one for each line, with its kind, mode, path and link or
+// content.
 func entriesFrom(data []byte) (list []entry) {
 	for line := range bytes.SplitSeq(data, []byte("\n")) {
 		if len(line) < 2 {

@@ -4,43 +4,78 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/mountinfo"
 )
 
-// event is what the kernel tells of one directory or of a name in it: inotify(7).
+// watchedEvents are the events that a queue asks for. IN_UNMOUNT, IN_IGNORED and IN_Q_OVERFLOW come by themselves. The
+// directory above reports what becomes of a directory itself.
+const watchedEvents = unix.IN_ONLYDIR | unix.IN_OPEN | unix.IN_MODIFY | unix.IN_ATTRIB | unix.IN_CLOSE_WRITE |
+	unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVE
+
+// harmlessEvents are the events that are no change.
+const harmlessEvents = unix.IN_OPEN | unix.IN_ISDIR
+
+// event is what the kernel reports of one directory or of a name in it: inotify(7).
 type event struct {
 	folder int32
 	mask   uint32
 	name   string // "" is the directory itself
 }
 
-// harmlessEvents are the reports that are no change.
-const harmlessEvents = unix.IN_OPEN | unix.IN_ISDIR
+// eventQueue is an inotify instance.
+type eventQueue struct {
+	file *os.File
+	conn syscall.RawConn // of file
+}
 
-// drain takes what is queued, without waiting for more, and hands what is harmless to each. It returns false at the first
-// report of a change.
-func (w *Watch) drain(each func(event)) bool {
+func newEventQueue() (*eventQueue, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	q := &eventQueue{file: os.NewFile(uintptr(fd), "inotify")}
+	if q.conn, err = q.file.SyscallConn(); err == nil {
+		err = unix.SetNonblock(fd, true) // not before NewFile: every event would wake Go's poller
+	}
+	if err != nil {
+		q.close()
+		return nil, err
+	}
+	return q, nil
+}
+
+func (q *eventQueue) close() { _ = q.file.Close() }
+
+// add watches a directory. Its events have the number that add returns.
+func (q *eventQueue) add(path string) (folder int32, err error) {
+	var number int
+	closed := q.conn.Control(func(fd uintptr) { number, err = unix.InotifyAddWatch(int(fd), path, watchedEvents) })
+	if closed != nil {
+		return 0, closed
+	}
+	return int32(number), err
+}
+
+// drain removes the events that are queued, without waiting for more, and hands each to do. At the first event of a
+// change it returns false.
+func (q *eventQueue) drain(do func(event)) bool {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	for {
-		n, err := w.read(*buffer)
+		n, err := q.read(*buffer)
 		if err == unix.EAGAIN { //nolint:errorlint // a bare errno
 			return true
 		}
-		if err != nil || n <= 0 || !parseEvents((*buffer)[:n], each) {
+		if err != nil || n <= 0 || !parseEvents((*buffer)[:n], do) {
 			return false
 		}
 	}
 }
 
-func (w *Watch) read(buffer []byte) (n int, err error) {
-	closed := w.conn.Read(func(fd uintptr) bool {
+func (q *eventQueue) read(buffer []byte) (n int, err error) {
+	closed := q.conn.Read(func(fd uintptr) bool {
 		err = retry(func() (err error) {
 			n, err = unix.Read(int(fd), buffer)
 			return err
@@ -53,60 +88,17 @@ func (w *Watch) read(buffer []byte) (n int, err error) {
 	return n, err
 }
 
-func parseEvents(queued []byte, each func(event)) bool {
+// parseEvents hands each event to do. It returns false at the first event of a change.
+func parseEvents(queued []byte, do func(event)) bool {
 	for len(queued) >= unix.SizeofInotifyEvent {
-		r := event{folder: int32(binary.NativeEndian.Uint32(queued)), mask: binary.NativeEndian.Uint32(queued[4:])}
+		e := event{folder: int32(binary.NativeEndian.Uint32(queued)), mask: binary.NativeEndian.Uint32(queued[4:])}
 		end := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(queued[12:]))
-		if r.mask&^harmlessEvents != 0 || end > len(queued) {
+		if e.mask&^harmlessEvents != 0 || end > len(queued) {
 			return false
 		}
-		r.name = string(bytes.TrimRight(queued[unix.SizeofInotifyEvent:end], "\x00"))
-		each(r)
+		e.name = string(bytes.TrimRight(queued[unix.SizeofInotifyEvent:end], "\x00"))
+		do(e)
 		queued = queued[end:]
 	}
 	return len(queued) == 0
-}
-
-// canWatch tells whether whatever changes in the root is changed through this kernel and by the names that the scan sees,
-// and notes where the root is.
-func (w *Watch) canWatch() bool {
-	var system unix.Statfs_t
-	if err := retry(func() error { return unix.Fstatfs(int(w.base.Fd()), &system) }); err != nil || !isLocal(system) {
-		return false
-	}
-	w.mounts = readMounts()
-	place, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(w.base.Fd())))
-	if err != nil || w.mounts == "" || hasMountBelow(w.mounts, place) {
-		return false
-	}
-	w.root, err = w.base.Stat()
-	return err == nil
-}
-
-// isLocal tells whether a file system changes through this kernel alone, and keeps the change time of what is written through
-// mapped memory; tmpfs does not.
-func isLocal(system unix.Statfs_t) bool {
-	switch uint32(system.Type) {
-	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC: // ext4's is that of ext2 and ext3
-		return true
-	}
-	return false
-}
-
-// readMounts is the table of mounts that this process sees, "" when it cannot be read: proc_pid_mountinfo(5).
-func readMounts() string {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return ""
-	}
-	return string(table)
-}
-
-// hasMountBelow tells whether something is mounted below dir, also when the table is not understood.
-func hasMountBelow(table, dir string) bool {
-	mounts, err := mountinfo.Parse(table)
-	below := strings.TrimSuffix(dir, "/") + "/"
-	return err != nil || slices.ContainsFunc(mounts, func(m mountinfo.Mount) bool {
-		return len(m.Target) > len(below) && strings.HasPrefix(m.Target, below)
-	})
 }

@@ -27,11 +27,17 @@ type Change struct {
 	Detail string // more about it, for people; "" when there is nothing to say
 }
 
-// AppendListing appends a listing of the tree: its paths with their types, modes and marks of their contents. It is for
-// Changes, on this machine; its format may change with any version.
-func (t *Tree) AppendListing(into []byte) []byte {
-	for i := range t.entries {
-		e := &t.entries[i]
+// Bytes of a file's digest in a listing. markLength is so many that nobody can make two contents with the same ones.
+// Earlier versions wrote formerLength, and their listings are still there.
+const (
+	markLength   = 16
+	formerLength = 8
+)
+
+// appendListing appends path, type, mode and content mark of each entry.
+func appendListing(into []byte, entries []entry) []byte {
+	for i := range entries {
+		e := &entries[i]
 		into = canon.AppendField(into, e.path)
 		into = canon.AppendField(into, []byte{e.kind()})
 		into = canon.AppendField(into, modeMark(e.mode))
@@ -45,30 +51,10 @@ func modeMark(m os.FileMode) []byte {
 	return []byte{byte(bits >> 8), byte(bits)}
 }
 
-// Bytes of a file's digest in a listing: so many that nobody can make two contents with the same ones, and as many as earlier
-// versions took, whose listings are still there.
-const (
-	markLength   = 16
-	formerLength = 8
-)
-
-// contentMark is the beginning of a file's digest, the text of a link, nothing of a directory.
-func (e *entry) contentMark() []byte {
-	switch e.kind() {
-	case 'f':
-		return e.sum[:markLength]
-	case 'l':
-		return []byte(e.link)
-	}
-	return nil
-}
-
-// Changes tells what is different in the tree from the one of a listing, in the order of paths. What is not in the tree any more
-// is removed, unless it exists: then it is not read, and nothing is told of what is below it. It returns false for bytes that are
-// no listing.
-func (t *Tree) Changes(listing []byte, exists func(path string) bool) (changes []Change, ok bool) {
+// compareListing does what Tree.Changes says.
+func compareListing(entries []entry, listing []byte, exists func(path string) bool) (changes []Change, ok bool) {
 	d := decoder{rest: listing}
-	rest := t.entries
+	rest := entries
 	unread := "/" // the last folder that is not read, with a slash at its end
 	for len(d.rest) > 0 {
 		was := d.nextEntry()
@@ -81,7 +67,7 @@ func (t *Tree) Changes(listing []byte, exists func(path string) bool) (changes [
 		kind := Removed
 		switch {
 		case len(rest) > 0 && rest[0].path == was.path:
-			kind = rest[0].differs(was)
+			kind = compareEntry(&rest[0], was)
 			rest = rest[1:]
 		case strings.HasPrefix(was.path, unread):
 			kind = ""
@@ -108,10 +94,11 @@ func (d *decoder) nextEntry() listedEntry {
 	return listedEntry{path: string(d.text()), kind: d.text(), mode: d.text(), content: d.text()}
 }
 
-// differs is "" for an entry that is as it was.
-func (e *entry) differs(was listedEntry) ChangeKind {
+// compareEntry returns how an entry differs from what a listing says of it, or "".
+func compareEntry(e *entry, was listedEntry) ChangeKind {
+	sameContent := bytes.Equal(was.content, e.contentMark()) || hasFormerMark(e, was.content)
 	switch {
-	case !bytes.Equal(was.kind, []byte{e.kind()}) || !bytes.Equal(was.content, e.contentMark()) && !e.hasFormerMark(was.content):
+	case !bytes.Equal(was.kind, []byte{e.kind()}) || !sameContent:
 		return Modified
 	case !bytes.Equal(was.mode, modeMark(e.mode)):
 		return Mode
@@ -119,7 +106,7 @@ func (e *entry) differs(was listedEntry) ChangeKind {
 	return ""
 }
 
-// hasFormerMark tells whether mark is that of the file in a listing by an earlier version.
-func (e *entry) hasFormerMark(mark []byte) bool {
+// hasFormerMark tells whether mark is that of a file in a listing by an earlier version.
+func hasFormerMark(e *entry, mark []byte) bool {
 	return e.mode.IsRegular() && len(mark) == formerLength && bytes.HasPrefix(e.sum[:], mark)
 }

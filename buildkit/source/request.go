@@ -16,7 +16,8 @@ type request struct {
 	filter fsutil.FilterOpt
 }
 
-// filterToApply is the filter that is heeded: an ignore file alone goes to a place of its own at the daemon.
+// filterToApply returns the filter of a request for the ignore file alone, and nil for any other. A daemon keeps the
+// ignore file alone under a key of its own; Server says why other filters are ignored.
 func (r request) filterToApply() *fsutil.FilterOpt {
 	if slices.Equal(r.filter.FollowPaths, []string{".dockerignore"}) {
 		return &r.filter
@@ -44,7 +45,8 @@ func parseRequest(md metadata.MD) (request, error) {
 	return r, err
 }
 
-// decodeValues are percent-encoded when the key with the suffix -encoded says so: metadata holds ASCII only.
+// decodeValues returns the values of a key. Metadata holds ASCII only, so they are percent-encoded when the key with
+// the suffix -encoded says so.
 func decodeValues(md metadata.MD, key string) ([]string, error) {
 	raw := md[key]
 	if flag := md[key+"-encoded"]; len(flag) == 0 || !isTrue(flag[0]) {

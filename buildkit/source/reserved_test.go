@@ -27,8 +27,8 @@ func wantPaths(t *testing.T, dir string, scope Scope, reserved []Reserved, want,
 	}
 }
 
-// What is reserved is known by where it is, not by its name, and a folder that holds nothing else is not in the tree either,
-// whether or not it is there already.
+// What is reserved is known by where it is, not by its name, and a folder that holds nothing else is not in the tree
+// either, whether or not it is there already.
 func TestReservedFoldersAreNotInTheTree(t *testing.T) {
 	t.Parallel()
 	all := []string{"app", ".cache", ".cache/ours", ".cache/ours/log", "lib", "lib/.cache", "lib/.cache/ours", "lib/.cache/ours/log"}

@@ -1,124 +1,40 @@
 package source
 
 import (
-	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/moby/patternmatcher"
 )
 
-// Scope says which part of a directory is taken: what Excludes, the patterns of an ignore file, leave out is not, and when
-// Includes is not nil, only what it matches is. Both are understood as BuildKit's walk understands them; see onceJudged for
-// its other reading.
+// Scope says which part of a directory is taken. Its patterns mean what they mean to BuildKit's walk; walkedFS tells of
+// another reading.
 type Scope struct {
-	Excludes []string
-	Includes []string
+	Excludes []string // the patterns of an ignore file: what they match is not taken
+	Includes []string // nil, or only what they match is taken
 }
 
-// matchers decide about paths. They are not safe for concurrent use: take one from a pool for each goroutine.
-type matchers struct {
-	include, exclude *patternmatcher.PatternMatcher // nil: everything, nothing
-	// A directory that is not taken itself can be left out as a whole when no pattern could match below it; patterns with
-	// wildcards could match anywhere.
-	literalIncludes, literalExceptions bool
-	// costly is true for patterns so many or so intricate that the time they take is counted: see judgeLimit.
-	costly bool
-}
+// From these on the patterns of a scope are costly: bytes of all patterns, and wildcards of one.
+const (
+	costlyBytes     = 8 << 10
+	costlyWildcards = 16
+)
 
-// verdict is about one path: whether it is taken and, for a directory, what its children need to know.
-type verdict struct {
-	taken            bool
-	prune            bool // nothing below can be taken
-	include, exclude patternmatcher.MatchInfo
-}
-
-func (s Scope) pool() (*sync.Pool, error) {
-	if _, err := s.matchers(); err != nil {
-		return nil, err
-	}
-	return &sync.Pool{New: func() any {
-		m, _ := s.matchers() // the patterns have just been compiled without an error
-		return m
-	}}, nil
-}
-
-func (s Scope) matchers() (*matchers, error) {
-	m := &matchers{literalIncludes: true, literalExceptions: true, costly: s.isCostly()}
-	var err error
-	if s.Includes != nil {
-		if m.include, err = patternmatcher.New(s.Includes); err != nil {
-			return nil, err
-		}
-		for _, p := range m.include.Patterns() {
-			m.literalIncludes = m.literalIncludes && (p.Exclusion() || isLiteral(p))
+// isCostly tells whether there are so many patterns, or one of them is so intricate, that Scan limits their time.
+func (s Scope) isCostly() bool {
+	size := 0
+	for _, patterns := range [][]string{s.Includes, s.Excludes} {
+		for _, p := range patterns {
+			size += len(p)
+			if strings.Count(p, "*")+strings.Count(p, "?") > costlyWildcards {
+				return true
+			}
 		}
 	}
-	if len(s.Excludes) > 0 {
-		if m.exclude, err = patternmatcher.New(s.Excludes); err != nil {
-			return nil, err
-		}
-		for _, p := range m.exclude.Patterns() {
-			m.literalExceptions = m.literalExceptions && (!p.Exclusion() || isLiteral(p))
-		}
-	}
-	return m, nil
+	return size > costlyBytes
 }
 
-// judge decides about path, given the verdict on its parent directory, as fsutil's filters do.
-func (m *matchers) judge(path string, isDir bool, parent verdict) (verdict, error) {
-	v := verdict{taken: true}
-	path = filepath.FromSlash(path)
-	if m.include != nil {
-		matched, info, err := m.include.MatchesUsingParentResults(path, parent.include)
-		if err != nil {
-			return v, err
-		}
-		if v.include = info; !matched {
-			v.taken = false
-			v.prune = isDir && m.literalIncludes && !anyBelow(m.include, path, false)
-		}
-	}
-	if m.exclude != nil && !v.prune {
-		matched, info, err := m.exclude.MatchesUsingParentResults(path, parent.exclude)
-		if err != nil {
-			return v, err
-		}
-		if v.exclude = info; matched {
-			v.taken = false
-			v.prune = isDir && m.literalExceptions && !anyBelow(m.exclude, path, true)
-		}
-	}
-	return v, nil
-}
-
-// anyBelow tells whether one of the literal patterns, exceptions or not, names something below dir.
-func anyBelow(m *patternmatcher.PatternMatcher, dir string, exceptions bool) bool {
-	dir += string(filepath.Separator)
-	for _, p := range m.Patterns() {
-		if p.Exclusion() == exceptions && strings.HasPrefix(withoutTrailingGlob(p)+string(filepath.Separator), dir) {
-			return true
-		}
-	}
-	return false
-}
-
-func isLiteral(p *patternmatcher.Pattern) bool {
-	wildcards := "*[]?^"
-	if filepath.Separator != '\\' {
-		wildcards += `\`
-	}
-	return !strings.ContainsAny(withoutTrailingGlob(p), wildcards)
-}
-
-// withoutTrailingGlob: dir/** names what is below dir, as dir itself does.
-func withoutTrailingGlob(p *patternmatcher.Pattern) string {
-	text := p.String()
-	text = strings.TrimSuffix(text, string(filepath.Separator)+"**")
-	return strings.TrimSuffix(text, string(filepath.Separator)+"*")
-}
-
-// MayTake tells whether something at a path, or below it, would be taken if it were there. Patterns with wildcards may
+// MayTake tells whether something at a path, or below it, would be taken if it existed. Patterns with wildcards may
 // take anything.
 func (s Scope) MayTake(path string) bool {
 	m, err := s.matchers()
@@ -140,4 +56,38 @@ func (s Scope) MayTake(path string) bool {
 		parent = v
 	}
 	return true
+}
+
+// pool returns a pool of *matchers.
+func (s Scope) pool() (*sync.Pool, error) {
+	if _, err := s.matchers(); err != nil {
+		return nil, err
+	}
+	return &sync.Pool{New: func() any {
+		m, _ := s.matchers() // the patterns have just been compiled without an error
+		return m
+	}}, nil
+}
+
+// matchers compiles the patterns.
+func (s Scope) matchers() (*matchers, error) {
+	m := &matchers{literalIncludes: true, literalExceptions: true, costly: s.isCostly()}
+	var err error
+	if s.Includes != nil {
+		if m.include, err = patternmatcher.New(s.Includes); err != nil {
+			return nil, err
+		}
+		for _, p := range m.include.Patterns() {
+			m.literalIncludes = m.literalIncludes && (p.Exclusion() || isLiteral(p))
+		}
+	}
+	if len(s.Excludes) > 0 {
+		if m.exclude, err = patternmatcher.New(s.Excludes); err != nil {
+			return nil, err
+		}
+		for _, p := range m.exclude.Patterns() {
+			m.literalExceptions = m.literalExceptions && (!p.Exclusion() || isLiteral(p))
+		}
+	}
+	return m, nil
 }

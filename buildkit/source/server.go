@@ -18,13 +18,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue/wire"
 )
 
-// Server sends trees to a BuildKit daemon over a session, under the names of its local sources ("context", "dockerfile",
-// the named contexts). Nothing but these trees can be asked for. It is a session attachable for one solve.
+// Server sends trees to a BuildKit daemon over a session, under the names of its local sources ("context",
+// "dockerfile", the named contexts). A daemon can ask for these trees only. A Server is a session attachable for one
+// solve.
 //
-// Whatever part of a tree is asked for, the whole tree is sent: the filter of a request is no part of the key under which a
-// daemon keeps what it received, and answers that take turns would replace each other, file by file, at every build.
+// It sends the whole tree, whatever part of it a daemon asks for. The filter of a request is no part of the key under
+// which a daemon keeps what it received. Different answers would replace each other, file by file, at every build.
 type Server struct {
-	// Epoch, when it is not nil, are the seconds since 1970 that every entry is sent with. Set it before the server is used.
+	// Epoch is the time that every entry is sent with, in seconds since 1970. Nil sends the times as they were
+	// recorded. Set it before the server is used.
 	Epoch *int64
 
 	trees map[string]*Tree
@@ -40,15 +42,15 @@ func (s *Server) Register(g *grpc.Server) {
 	filesync.RegisterFileSyncServer(wire.Services{ServiceRegistrar: g}, s)
 }
 
-// Err is the first reason for which a tree could not be sent as it was recorded, nil if there was none. It names the path;
-// the daemon's own error seldom does.
+// Err returns the first reason why a tree could not be sent as it was recorded, or nil. It names the path, which the
+// daemon's own error seldom does.
 func (s *Server) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// TarStream is the protocol of ancient daemons.
+// TarStream returns an error: only ancient daemons use this protocol.
 func (s *Server) TarStream(filesync.FileSync_TarStreamServer) error {
 	return status.Error(codes.Unimplemented, "tar streams are not sent")
 }
@@ -67,11 +69,14 @@ func (s *Server) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	return s.send(stream, req.name, tree, req.filterToApply())
 }
 
-// send streams tree and ends the stream itself when a file is not what was recorded: fsutil's receiver would wait for ever
-// for the rest of it. The sender, left behind, ends with the stream's context.
-func (s *Server) send(stream filesync.FileSync_DiffCopyServer, name string, tree *Tree, filter *fsutil.FilterOpt) error {
+// send streams tree. When a file is not what was recorded it ends the stream itself, because fsutil's receiver would
+// wait for ever for the rest of the file. The sender then ends with the stream's context.
+func (s *Server) send(
+	stream filesync.FileSync_DiffCopyServer, name string, tree *Tree, filter *fsutil.FilterOpt,
+) error {
 	failed := make(chan error, 1)
-	sent := &sentFS{ctx: stream.Context(), tree: tree, epoch: s.Epoch, fail: func(err error) { s.fail(withSource(err, name), failed) }}
+	fail := func(err error) { s.fail(withSource(err, name), failed) }
+	sent := &sentFS{ctx: stream.Context(), tree: tree, epoch: s.Epoch, fail: fail}
 	closeRoot, err := sent.open()
 	if err != nil {
 		s.fail(fmt.Errorf("the build context cannot be opened any more: %w", err), failed)
@@ -83,7 +88,7 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, name string, tree
 		return err
 	}
 	done := make(chan error, 1)
-	rescue.Go(sent.fail, func() {
+	rescue.Go(fail, func() {
 		defer closeRoot()
 		done <- fsutil.Send(stream.Context(), stream, walkedFS{FS: filtered, open: sent.Open}, nil)
 	})
@@ -100,20 +105,21 @@ func (s *Server) send(stream filesync.FileSync_DiffCopyServer, name string, tree
 	}
 }
 
-// withSource notes in the error about a file in which local source it is.
+// withSource returns the error about a file with the name of its local source.
 func withSource(err error, name string) error {
 	file, ok := errors.AsType[*ChangedError](err)
 	if !ok {
 		return err
 	}
-	known := *file
-	known.Source = name
-	return &known
+	named := *file
+	named.Source = name
+	return &named
 }
 
-// walkedFS opens whatever its walk took. fsutil's filter judges a path again when it opens it, by another reading of an
-// ignore file that leaves out a folder, takes back a file of it and leaves out the folder in other words: what was in the
-// walk is not there then, and fsutil.Send makes an empty file of it.
+// walkedFS opens whatever its walk listed.
+//
+// fsutil filters again on Open. With patterns such as d, !d/x.log and **/d it decides differently than its walk did: a
+// file that the walk listed does not exist then, and fsutil.Send sends it empty.
 type walkedFS struct {
 	fsutil.FS
 	open func(path string) (io.ReadCloser, error)
@@ -122,16 +128,7 @@ type walkedFS struct {
 // Open opens a file that was in the walk.
 func (o walkedFS) Open(path string) (io.ReadCloser, error) { return o.open(path) }
 
-func (s *sentFS) open() (closeRoot func(), err error) {
-	if s.tree.root == "" {
-		return func() {}, nil
-	}
-	if s.root, err = s.tree.open(s.tree.root); err != nil {
-		return nil, err
-	}
-	return func() { _ = s.root.Close() }, nil
-}
-
+// fail keeps the first error, and sends err to the stream that it ends.
 func (s *Server) fail(err error, failed chan<- error) {
 	s.mu.Lock()
 	if s.err == nil {
@@ -140,6 +137,6 @@ func (s *Server) fail(err error, failed chan<- error) {
 	s.mu.Unlock()
 	select {
 	case failed <- err:
-	default: // the stream is being ended already
+	default: // the stream is ending already
 	}
 }

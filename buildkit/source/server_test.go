@@ -107,8 +107,9 @@ func TestServerSendsTheWholeTreeWhateverIsAskedFor(t *testing.T) {
 	}
 }
 
-// fsutil's filter can take a file into its walk and refuse to open it, and sends it empty then. A request for the ignore file
-// alone is the one that is filtered: here COPY .dockerignore, a link to a file that the ignore file takes back.
+// fsutil's filter can take a file into its walk and refuse to open it, and sends it empty then. A request for the
+// ignore file alone is the one that is filtered: here COPY .dockerignore, a link to a file that the ignore file takes
+// back.
 func TestServerSendsTheContentOfWhatItsFilterTakes(t *testing.T) {
 	t.Parallel()
 	dir := writeTree(t, map[string]string{".dockerignore": "->cfg/ignore", "cfg/ignore": "cfg\n!cfg/ignore\n**/cfg\n", "cfg/other": "", "more": ""})

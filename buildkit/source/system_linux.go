@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openDir opens a directory below root, whose directory is base, through no link. Where openat2(2) is not to be had, before
-// Linux 5.6 and in some sandboxes, it is opened step by step.
+// openDir opens a directory below root, through no link; base is the directory of root. It falls back to openStep where
+// openat2(2) is missing: before Linux 5.6 and in some sandboxes.
 func openDir(root *os.Root, base *os.File, name string) (*os.File, error) {
 	how := unix.OpenHow{
 		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
@@ -25,7 +25,9 @@ func openDir(root *os.Root, base *os.File, name string) (*os.File, error) {
 
 func infoOf(st *unix.Stat_t) fileInfo {
 	return fileInfo{
-		mode: fileMode(st.Mode), size: st.Size, mtime: int64(st.Mtim.Sec), mtimeN: int64(st.Mtim.Nsec), //nolint:unconvert // 32 bits elsewhere
-		ctime: st.Ctim.Nano(), inode: int64(st.Ino), links: uint64(st.Nlink), device: uint64(st.Dev), //nolint:unconvert // 32 bits elsewhere
+		mode: fileMode(st.Mode), size: st.Size,
+		mtime: int64(st.Mtim.Sec), mtimeN: int64(st.Mtim.Nsec), //nolint:unconvert // 32 bits elsewhere
+		ctime: st.Ctim.Nano(), inode: int64(st.Ino),
+		links: uint64(st.Nlink), device: uint64(st.Dev), //nolint:unconvert // 32 bits elsewhere
 	}
 }

@@ -10,18 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openFlags: no link is followed at the end of a path, and a FIFO put in the place of a file does not block.
+// openFlags follow no link at the end of a path, and do not wait for a FIFO in the place of a file.
 const openFlags = unix.O_NOFOLLOW | noWait
 
-// hasChangeTimes: lstat fills in change times and inodes.
+// hasChangeTimes says that lstat fills in change times and inodes.
 const hasChangeTimes = true
 
-// noWait: opening a FIFO does not block.
+// noWait opens a FIFO without waiting for a writer.
 const noWait = unix.O_NONBLOCK
 
-// openStep opens a directory below root, a call for each step of the path, the last of which must not be a link. The descriptor
-// is handed to a file that does not know that it is in a root: that one would lstat every child while it lists them, and we do
-// so ourselves.
+// openStep opens a directory below root, with a system call for each part of the path. The last part must not be a
+// link.
+//
+// The result is a file that does not know that it is in a root. A file that does would lstat every child when it lists
+// them, which the walk does itself.
 func openStep(root *os.Root, name string) (*os.File, error) {
 	rooted, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -35,18 +37,19 @@ func openStep(root *os.Root, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), filepath.Join(root.Name(), filepath.FromSlash(name))), nil
 }
 
-// The children of a directory are reached through its descriptor: whatever becomes of the path to it meanwhile, they are
-// the children of the directory that was listed.
-
+// lstat describes a child of a directory. Like openAt and readLink it goes through the descriptor of the directory.
+// Whatever becomes of the path meanwhile, it finds a child of the directory that was listed.
 func lstat(dir *os.File, child fs.DirEntry) (fileInfo, error) {
 	var st unix.Stat_t
-	if err := retry(func() error { return unix.Fstatat(int(dir.Fd()), child.Name(), &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
+	fstatat := func() error { return unix.Fstatat(int(dir.Fd()), child.Name(), &st, unix.AT_SYMLINK_NOFOLLOW) }
+	if err := retry(fstatat); err != nil {
 		return fileInfo{}, err
 	}
 	return infoOf(&st), nil
 }
 
-// identify returns what identifies the directory at a path, through links. It returns false if there is none.
+// identify returns the device and the inode of the directory at a path, through links. It returns false if there is
+// none.
 func identify(name string) (fileID, bool) {
 	var st unix.Stat_t
 	if err := retry(func() error { return unix.Stat(name, &st) }); err != nil {
@@ -56,6 +59,7 @@ func identify(name string) (fileID, bool) {
 	return fileID{device: info.device, inode: info.inode}, info.mode.IsDir()
 }
 
+// openAt opens a file in a directory.
 func openAt(dir *os.File, name string) (*os.File, error) {
 	var fd int
 	err := retry(func() (err error) {
@@ -68,6 +72,7 @@ func openAt(dir *os.File, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
+// readLink fills in the text of a link in a directory.
 func readLink(dir *os.File, name string, e *entry) error {
 	buffer := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(int(dir.Fd()), name, buffer)
@@ -87,7 +92,7 @@ func retry(call func() error) error {
 	}
 }
 
-// fileMode is Go's layout of a Unix mode.
+// fileMode returns a Unix mode in Go's layout.
 func fileMode(bits uint32) fs.FileMode {
 	mode := fs.FileMode(bits & 0o777)
 	switch bits & unix.S_IFMT {

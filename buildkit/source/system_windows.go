@@ -17,24 +17,27 @@ func openDir(root *os.Root, _ *os.File, name string) (*os.File, error) {
 	return root.Open(filepath.FromSlash(name))
 }
 
-// lstat gives every file the executable bit and drops group and other write, as BuildKit's own client does on Windows, where
-// the file system has no such bits.
+// lstat describes a child of a directory. It gives every file the executable bit and drops group and other write, as
+// BuildKit's own client does on Windows, where the file system has no such bits.
 func lstat(_ *os.File, child fs.DirEntry) (fileInfo, error) {
 	info, err := child.Info()
 	if err != nil {
 		return fileInfo{}, err
 	}
 	mode := info.Mode()&^os.ModePerm | (info.Mode().Perm()|0o111)&0o755
-	return fileInfo{mode: mode, size: info.Size(), mtime: info.ModTime().Unix(), mtimeN: int64(info.ModTime().Nanosecond())}, nil
+	modified := info.ModTime()
+	return fileInfo{mode: mode, size: info.Size(), mtime: modified.Unix(), mtimeN: int64(modified.Nanosecond())}, nil
 }
 
-// identify returns false: on Windows a folder is known by its path.
+// identify returns false. On Windows a folder has no other identity than its path.
 func identify(string) (fileID, bool) { return fileID{}, false }
 
+// openAt opens a file in a directory.
 func openAt(dir *os.File, name string) (*os.File, error) {
 	return os.Open(filepath.Join(dir.Name(), name))
 }
 
+// readLink fills in the text of a link in a directory.
 func readLink(dir *os.File, name string, e *entry) error {
 	link, err := os.Readlink(filepath.Join(dir.Name(), name))
 	e.link = filepath.ToSlash(link)

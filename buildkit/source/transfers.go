@@ -18,17 +18,19 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// Transfers remembers on this machine which contents daemons may have received, so that no two files that a daemon
-// cannot tell apart are ever sent under one key. The package comment says why.
+// Transfers remembers on this machine which contents daemons may have received. Two files that a daemon cannot tell
+// apart are never sent under one key. The package comment says why.
 //
 // Each base key has a file of its own: a header, 32 random bytes that become part of the key, and one record for each
-// file that was sent. Records are appended before anything is sent, and compared with all others after that: of two
-// processes that do so at the same time at least one sees the other's. Whatever is damaged, missing or cannot be
-// written costs a new key, and with it one transfer of everything, but never a wrong file.
+// file that was sent. Records are appended before anything is sent, and compared with all others after that. Of two
+// processes that do so at the same time, at least one sees the other's records.
+//
+// A file of Transfers that is damaged, missing or cannot be written costs a new key, and with it one transfer of
+// everything, but never a wrong file.
 type Transfers struct{ dir string }
 
-// Bounds of the files of Transfers: how many and how many bytes there are in all, and how many records of files that
-// are no longer there one has before it begins anew.
+// Bounds of Transfers: files and bytes in all. A file with more records than transfersPast of files that no longer
+// exist begins anew.
 const (
 	transfersFiles = 1000
 	transfersBytes = 1 << 30
@@ -48,7 +50,7 @@ var (
 // newTransfers returns Transfers in dir, which is made with mode 0700.
 func newTransfers(dir string) *Transfers { return &Transfers{dir: dir} }
 
-// UserTransfers returns the Transfers in the user's cache folder; nil when the user has none.
+// UserTransfers returns the Transfers in the user's cache folder, or nil if the user has none.
 func UserTransfers() *Transfers {
 	base, err := private.CacheFolder()
 	if err != nil {
@@ -57,9 +59,11 @@ func UserTransfers() *Transfers {
 	return newTransfers(filepath.Join(base, "transfers"))
 }
 
-// Key returns the key under which a daemon is to keep what it receives of the trees, by the names of their local
-// sources. It stays the same for an equal base as long as no file has the stat, but not the content, of one that was
-// sent under it. Nil Transfers return a new key each time.
+// Key returns the key under which a daemon is to keep what it receives of the trees. The trees are by the names of
+// their local sources.
+//
+// For an equal base the key stays the same until a file has the stat, but not the content, of one that was sent under
+// it. Nil Transfers return a new key each time.
 func (t *Transfers) Key(base string, trees map[string]*Tree, epoch *int64) string {
 	secret, err := t.claim(base, sentFiles(trees, epoch))
 	if err != nil {
@@ -73,11 +77,11 @@ func (t *Transfers) Key(base string, trees map[string]*Tree, epoch *int64) strin
 
 func newSecret() []byte {
 	secret := make([]byte, secretLength)
-	_, _ = rand.Read(secret) // it ends the process rather than fail
+	_, _ = rand.Read(secret) // ends the process rather than fail
 	return secret
 }
 
-// identity is a digest of all that a daemon compares of a file, and of its place. It may be cut: two identities that
+// identity is a digest of all that a daemon compares of a file, and of its path. It may be short: two identities that
 // are equal by chance or by intent cost a new key.
 type identity [16]byte
 
@@ -116,7 +120,7 @@ func sentFiles(trees map[string]*Tree, epoch *int64) map[identity]sentFile {
 	return files
 }
 
-// claim records the files and returns the secret under which they can be sent. The error is about the disk.
+// claim records the files and returns the secret of the key under which they can be sent. The error is about the disk.
 func (t *Transfers) claim(base string, files map[identity]sentFile) ([]byte, error) {
 	if t == nil {
 		return nil, fs.ErrNotExist
@@ -136,7 +140,7 @@ func (t *Transfers) claim(base string, files map[identity]sentFile) ([]byte, err
 	return secret, err
 }
 
-// begin puts a file with a new secret in place of whatever had the name.
+// begin puts a file with a new secret in place of whatever had the name, and returns the secret.
 func begin(dir *private.Folder, name string, files map[identity]sentFile) ([]byte, error) {
 	for id, f := range files {
 		files[id] = sentFile{content: f.content}
@@ -145,8 +149,9 @@ func begin(dir *private.Folder, name string, files map[identity]sentFile) ([]byt
 	return secret, dir.Write(name, slices.Concat([]byte(transfersHeader), secret, encodeUnrecorded(files)))
 }
 
-// join records the files in a file that is there. It returns errConflict when another content has the stat of one of
-// them, errDamagedTransfers when it cannot be read or has too many records of files that are not there any more.
+// join adds the records of the files to an existing file of Transfers, and returns its secret. It returns errConflict
+// when another content was sent with the stat of one of them. It returns errDamagedTransfers when the file cannot be
+// read or has too many records of files that no longer exist.
 func join(dir *private.Folder, name string, files map[identity]sentFile) (secret []byte, err error) {
 	f, err := dir.OpenAppend(name)
 	if err != nil {
@@ -166,11 +171,11 @@ func join(dir *private.Folder, name string, files map[identity]sentFile) (secret
 	if err := markRecorded(records, files); err != nil {
 		return nil, err
 	}
-	news := encodeUnrecorded(files)
-	if len(news) == 0 {
+	unrecorded := encodeUnrecorded(files)
+	if len(unrecorded) == 0 {
 		return secret, nil
 	}
-	if _, err := f.Write(news); err != nil {
+	if _, err := f.Write(unrecorded); err != nil {
 		return nil, err
 	}
 	since, err := io.ReadAll(io.NewSectionReader(f, int64(len(data)), math.MaxInt64-limit))
@@ -180,7 +185,7 @@ func join(dir *private.Folder, name string, files map[identity]sentFile) (secret
 	return secret, markRecorded(since, files)
 }
 
-// readUpTo returns the content of f, or errDamagedTransfers when it has more bytes than limit.
+// readUpTo returns the content of f. It returns errDamagedTransfers for more bytes than limit.
 func readUpTo(f *os.File, limit int64) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -194,16 +199,15 @@ func readUpTo(f *os.File, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// markRecorded marks the files that are among the records. It returns errConflict when one is there with another
-// content.
+// markRecorded marks the files that are among the records. It returns errConflict when a record has other content.
 func markRecorded(records []byte, files map[identity]sentFile) error {
 	if len(records)%recordLength != 0 {
 		return errDamagedTransfers // also while another process is writing
 	}
 	for ; len(records) > 0; records = records[recordLength:] {
 		id := identity(records)
-		f, sent := files[id]
-		if !sent {
+		f, ok := files[id]
+		if !ok {
 			continue
 		}
 		if f.content != content(records[len(id):]) {
@@ -215,15 +219,15 @@ func markRecorded(records []byte, files map[identity]sentFile) error {
 	return nil
 }
 
-// encodeUnrecorded encodes the files that no record is of.
+// encodeUnrecorded returns the records of the files that have none yet.
 func encodeUnrecorded(files map[identity]sentFile) []byte {
-	news := 0
+	n := 0
 	for _, f := range files {
 		if !f.recorded {
-			news++
+			n++
 		}
 	}
-	records := make([]byte, 0, news*recordLength)
+	records := make([]byte, 0, n*recordLength)
 	for id, f := range files {
 		if !f.recorded {
 			records = append(append(records, id[:]...), f.content[:]...)

@@ -83,9 +83,11 @@ func TestTransfersThatAreDamagedBeginAnew(t *testing.T) {
 		"without a tail": func(path string) error {
 			return os.Truncate(path, int64(len(transfersHeader)+secretLength+recordLength-1))
 		},
-		"without secret":  func(path string) error { return os.Truncate(path, int64(len(transfersHeader)+3)) },
-		"much too long":   func(path string) error { return os.Truncate(path, 1<<40) },
-		"a link":          func(path string) error { return replaceWith(path, func() error { return os.Symlink("/dev/zero", path) }) },
+		"without secret": func(path string) error { return os.Truncate(path, int64(len(transfersHeader)+3)) },
+		"much too long":  func(path string) error { return os.Truncate(path, 1<<40) },
+		"a link": func(path string) error {
+			return replaceWith(path, func() error { return os.Symlink("/dev/zero", path) })
+		},
 		"a folder":        func(path string) error { return replaceWith(path, func() error { return os.Mkdir(path, 0o700) }) },
 		"written by many": func(path string) error { return os.Chmod(path, 0o666) },
 	} {

@@ -21,8 +21,8 @@ var (
 	useSeed  = flag.Uint64("uses-seed", 1, "seed of its first case; case n has the seed plus n")
 )
 
-// What uses leave out of random trees has no say in what BuildKit's own copying makes of them: it is the same when all of that
-// is gone, and after random changes that leave the digest of what is used as it was.
+// What uses leave out of random trees has no say in what BuildKit's own copying makes of them: it is the same when all
+// of that is gone, and after random changes that leave the digest of what is used as it was.
 func TestWhatIsLeftOutIsNotCopied(t *testing.T) {
 	t.Parallel()
 	left, equal, needless := 0, 0, 0
@@ -167,7 +167,8 @@ func (c useCase) scan(t *testing.T) *Tree {
 	return tree
 }
 
-// copies is what BuildKit makes of the uses (docopy of solver/llbsolver/file): paths, modes, texts of links and contents.
+// copies is what BuildKit makes of the uses (docopy of solver/llbsolver/file): paths, modes, texts of links and
+// contents.
 func (c useCase) copies(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder

@@ -16,7 +16,8 @@ import (
 
 const namespacesVariable = "TEST_IN_NAMESPACES"
 
-// inNamespaces runs a test in a process of its own, with a user namespace, whose limits are its own, and a table of mounts. It returns true there.
+// inNamespaces runs a test in a process of its own, with a user namespace, whose limits are its own, and a table of
+// mounts. It returns true there.
 func inNamespaces(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(namespacesVariable) != "" {

@@ -4,20 +4,20 @@ package source
 
 import "os"
 
-// Watch tells whether a tree is still what Scan recorded. On this system nothing is watched.
+// Watch tells whether a tree is still what Scan recorded. On this system it watches nothing.
 type Watch struct{}
 
 // NewWatch returns a Watch for one Scan.
 func NewWatch() *Watch { return nil }
 
-// IsUnchanged is always false: what may have changed counts as changed.
+// IsUnchanged returns false: any tree may have changed.
 func (*Watch) IsUnchanged() bool { return false }
 
 // Close ends the watch.
 func (*Watch) Close() {}
 
-func (*Watch) begin(string, *os.File)   {}
+func (*Watch) begin(string, *os.File)      {}
 func (*Watch) addFolder(*folder, *os.File) {}
-func (*Watch) giveUp()                    {}
+func (*Watch) giveUp()                     {}
 func (*Watch) drainScan()                  {}
-func (*Watch) end()                     {}
+func (*Watch) end()                        {}

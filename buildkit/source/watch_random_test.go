@@ -19,7 +19,8 @@ func isEqualTree(one, other *Tree) bool {
 	return slices.Equal(one.entries, other.entries) && slices.Equal(one.skipped, other.skipped)
 }
 
-// randomFolder is a directory in which things happen at random. What cannot be done is not: every step has an outcome of its own.
+// randomFolder is a directory in which things happen at random. What cannot be done is not: every step has an outcome
+// of its own.
 type randomFolder struct {
 	root   string
 	random *rand.Rand
@@ -34,7 +35,9 @@ func (f randomFolder) path() string {
 	return path
 }
 
-func (f randomFolder) mode() os.FileMode { return []os.FileMode{0o600, 0o644, 0o700, 0o755}[f.random.IntN(4)] }
+func (f randomFolder) mode() os.FileMode {
+	return []os.FileMode{0o600, 0o644, 0o700, 0o755}[f.random.IntN(4)]
+}
 
 func (f randomFolder) change() {
 	path := f.path()

@@ -34,8 +34,8 @@ func needWatch(t *testing.T) {
 	}
 }
 
-// makeOldEnough makes the watch take the files of root for old enough not to be doubted, and returns when the clock of the file system
-// has moved on from them.
+// makeOldEnough makes the watch take the files of root for old enough not to be doubted, and returns when the clock of
+// the file system has moved on from them.
 func makeOldEnough(t *testing.T, watch *Watch, root string) {
 	t.Helper()
 	probe, newest := filepath.Join(t.TempDir(), "probe"), time.Time{}

@@ -1,5 +1,5 @@
-// Command pulumi-buildkit-builder runs in the container of our BuildKit in a Docker Engine. The plugin starts it; people do
-// not.
+// Command pulumi-buildkit-builder runs in the container of our BuildKit in a Docker Engine. The plugin starts it;
+// people do not.
 package main
 
 import (

@@ -25,7 +25,8 @@ var (
 	testOfFile = regexp.MustCompile("`([\\w./-]+_test\\.go): ((?:Test|Fuzz|Benchmark)\\w*)`")
 )
 
-// Each file, package and exported declaration that a page names in backquotes exists, each link leads to a file and a heading.
+// Each file, package and exported declaration that a page names in backquotes exists, each link leads to a file and a
+// heading.
 func TestPagesNameWhatExists(t *testing.T) {
 	t.Parallel()
 	r := readRepository(t)

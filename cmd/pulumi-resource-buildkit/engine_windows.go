@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// watchEngine returns a function that reports whether the process that started this one still lives. Windows never gives an
-// orphan another parent, so the parent's handle is kept open for the life of this process: it is signaled when the parent has
-// ended. A parent that cannot be opened for another reason than its end counts as alive.
+// watchEngine returns a function that reports whether the process that started this one still lives. Windows never
+// gives an orphan another parent, so the parent's handle is kept open for the life of this process: it is signaled when
+// the parent has ended. A parent that cannot be opened for another reason than its end counts as alive.
 func watchEngine() (alive func() bool) {
 	const rights = windows.SYNCHRONIZE | windows.PROCESS_QUERY_LIMITED_INFORMATION
 	engine, err := windows.OpenProcess(rights, false, uint32(os.Getppid()))

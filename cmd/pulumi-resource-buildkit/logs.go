@@ -11,8 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
 
-// quietLibraries keeps what BuildKit's packages log for themselves off stderr: the engine shows each such line to people,
-// beside their resources, and nobody can act on it. What matters is in an error or in a line of ours. With
+// quietLibraries keeps what BuildKit's packages log for themselves off stderr: the engine shows each such line to
+// people, beside their resources, and nobody can act on it. What matters is in an error or in a line of ours. With
 // PULUMI_BUILDKIT_DEBUG=1 it is shown, for a report. The standard logger needs nothing: Pulumi's SDK has taken it over.
 func quietLibraries() {
 	logrus.SetOutput(io.Discard)
@@ -21,11 +21,13 @@ func quietLibraries() {
 	}
 }
 
-// verboseLimit is the level of Pulumi's SDK from which on it logs each property that comes and goes, secrets in plain text.
+// verboseLimit is the level of Pulumi's SDK from which on it logs each property that comes and goes, secrets in plain
+// text.
 const verboseLimit = 9
 
-// keepSecrets keeps Pulumi's SDK in this process from logging and tracing what it is sent: with --logflow the engine passes its
-// -v on, and with --tracing its tracer, which gets whole requests. What the engine logs and traces itself is not ours.
+// keepSecrets keeps Pulumi's SDK in this process from logging and tracing what it is sent: with --logflow the engine
+// passes its -v on, and with --tracing its tracer, which gets whole requests. What the engine logs and traces itself is
+// not ours.
 func keepSecrets() error {
 	if level := flag.Lookup("v"); level != nil {
 		level.Value = limitedLevel{level.Value}

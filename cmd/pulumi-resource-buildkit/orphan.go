@@ -13,8 +13,8 @@ func stopped(err error) {
 	_, _ = os.Stderr.WriteString("pulumi-resource-buildkit: the watch for the engine's end " + err.Error() + "\n")
 }
 
-// exitWithEngine ends the process when the one that started it is gone. An engine that got kill -9 cannot end its plugins,
-// and an update that nobody waits for must not go on to move tags.
+// exitWithEngine ends the process when the one that started it is gone. An engine that got kill -9 cannot end its
+// plugins, and an update that nobody waits for must not go on to move tags.
 func exitWithEngine(alive func() bool) {
 	for range time.Tick(orphanPoll) {
 		if !alive() {

@@ -20,7 +20,8 @@ func WriteField(h hash.Hash, field []byte) {
 	_, _ = h.Write(field)
 }
 
-// CutField returns the first field and the bytes after it. It returns false if encoded does not begin with a whole field.
+// CutField returns the first field and the bytes after it. It returns false if encoded does not begin with a whole
+// field.
 func CutField(encoded []byte) (field, rest []byte, ok bool) {
 	n, size := binary.Uvarint(encoded)
 	if size <= 0 || n > uint64(len(encoded)-size) {

@@ -31,8 +31,8 @@ func TestWriteFieldHashesTheEncoding(t *testing.T) {
 	}
 }
 
-// FuzzCutField cuts any bytes into fields. The fields that it finds encode to the bytes before the rest, unless a length
-// is written with more bytes than it needs.
+// FuzzCutField cuts any bytes into fields. The fields that it finds encode to the bytes before the rest, unless a
+// length is written with more bytes than it needs.
 func FuzzCutField(f *testing.F) {
 	f.Add([]byte("\x01a\x00\x02bc"))
 	f.Add([]byte("\x05a"))

@@ -16,8 +16,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// tree makes files, folders (ending in a slash), links (-> in front of the text) and FIFOs (|) below a new folder, which a
-// link called alias leads to as well.
+// tree makes files, folders (ending in a slash), links (-> in front of the text) and FIFOs (|) below a new folder,
+// which a link called alias leads to as well.
 func tree(t *testing.T, entries map[string]string) string {
 	t.Helper()
 	top, err := filepath.EvalSymlinks(t.TempDir())

@@ -18,8 +18,8 @@ func Project(dir string) Bounds {
 	return Bounds{dir}
 }
 
-// OpenNamed opens the regular file at a path that a program or a user wrote. The path itself may lead anywhere, and so may the
-// links outside of the bounds: those are the user's own. The errors are those of Open.
+// OpenNamed opens the regular file at a path that a program or a user wrote. The path itself may lead anywhere, and so
+// may the links outside of the bounds: those are the user's own. The errors are those of Open.
 func (b Bounds) OpenNamed(path string) (*Found, error) {
 	w, err := b.walkNamed(path)
 	if err != nil {
@@ -33,8 +33,8 @@ func (b Bounds) OpenNamed(path string) (*Found, error) {
 	return &Found{File: f, Place: w.place(), Link: w.link}, nil
 }
 
-// ReadNamed returns the content of the regular file that OpenNamed opens, which has limit bytes at most. The errors are those
-// of Open.
+// ReadNamed returns the content of the regular file that OpenNamed opens, which has limit bytes at most. The errors are
+// those of Open.
 func (b Bounds) ReadNamed(ctx context.Context, path string, limit int64) ([]byte, error) {
 	f, err := b.OpenNamed(path)
 	if err != nil {
@@ -44,8 +44,8 @@ func (b Bounds) ReadNamed(ctx context.Context, path string, limit int64) ([]byte
 	return ReadAll(ctx, f.File, limit)
 }
 
-// FindSocket returns where the socket is to which path leads, without links, or "" if something else is there. Links are
-// followed as by OpenNamed, but none in the bounds leads to a socket: that is a *LinkError.
+// FindSocket returns where the socket is to which path leads, without links, or "" if something else is there. Links
+// are followed as by OpenNamed, but none in the bounds leads to a socket: that is a *LinkError.
 func (b Bounds) FindSocket(path string) (place string, err error) {
 	w, err := b.walkNamed(path)
 	if err != nil {
@@ -62,8 +62,8 @@ func (b Bounds) FindSocket(path string) (place string, err error) {
 	return w.place(), nil
 }
 
-// walkNamed walks to path as the kernel does: what is relative starts where the working directory is, and ".." after a link is
-// above its target.
+// walkNamed walks to path as the kernel does: what is relative starts where the working directory is, and ".." after a
+// link is above its target.
 func (b Bounds) walkNamed(path string) (*walker, error) {
 	if path == "" {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}

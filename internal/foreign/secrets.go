@@ -36,7 +36,8 @@ var patterns = []struct{ words, find, replace string }{
 	{`sig token jwt secret passw api aws_`, `(?i)(` + start + `(?:sig|signature|token|jwt|access_token|refresh_token|id_token|identity_token|` +
 		`client_secret|secret|password|passwd|api_?key|aws_access_key_id|aws_secret_access_key|aws_session_token)` +
 		assigned + `["']?)` + value, `${1}` + secret},
-	// Variables and longer names of parameters, such as GITHUB_TOKEN=. What a shell puts in, $(cat /run/secrets/x), is no secret.
+	// Variables and longer names of parameters, such as GITHUB_TOKEN=. What a shell puts in, $(cat /run/secrets/x), is
+	// no secret.
 	{`token _secret _passw`, `(?i)(` + start + `[a-z0-9_]*(?:token|_secret|_password|_passwd)` + assigned + `["']?)` + literal, `${1}` + secret},
 	{`verify=`, `([?&]verify=)` + value, `${1}` + secret}, // of Docker Hub's storage
 	// Fields of JSON.

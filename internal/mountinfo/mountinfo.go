@@ -15,7 +15,8 @@ type Mount struct {
 // escapes are the bytes that the kernel writes in octal in a path.
 var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
-// Parse returns the mounts of a table, in the order of mounting. It returns an error for a line that it does not understand.
+// Parse returns the mounts of a table, in the order of mounting. It returns an error for a line that it does not
+// understand.
 func Parse(table string) ([]Mount, error) {
 	var mounts []Mount
 	for line := range strings.Lines(table) {

@@ -179,8 +179,8 @@ func (f *Folder) SubAny(name string) (*Folder, error) {
 // notFolder returns the error for a part of a path that is neither a folder nor a link.
 func notFolder(path string) error { return &fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR} }
 
-// CacheFolder returns the folder of this provider in the user's cache folder: its caches and, by default, its daemon are in
-// there. The error says that the user has no such folder.
+// CacheFolder returns the folder of this provider in the user's cache folder: its caches and, by default, its daemon
+// are in there. The error says that the user has no such folder.
 func CacheFolder() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {

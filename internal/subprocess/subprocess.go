@@ -17,9 +17,9 @@ var ErrLimit = errors.New("it printed more than 1 MiB and was ended")
 // complaintLimit is how many bytes of stderr are kept. The rest is dropped: it may be a trace that the user asked for.
 const complaintLimit = 64 << 10
 
-// Output runs a program and returns what it printed to stdout and the beginning of what it printed to stderr, also if it
-// failed. A child of the program that holds them open is waited for a second at most. Errors are ErrLimit, without the
-// output, or those of exec.Cmd.Run.
+// Output runs a program and returns what it printed to stdout and the beginning of what it printed to stderr, also if
+// it failed. A child of the program that holds them open is waited for a second at most. Errors are ErrLimit, without
+// the output, or those of exec.Cmd.Run.
 func Output(cmd *exec.Cmd) (stdout, stderr []byte, err error) {
 	out := &output{cmd: cmd}
 	var complaint beginning

@@ -17,13 +17,14 @@ const (
 	largest   = 9_240
 )
 
-// Fill writes 200,000 files below a folder, 1 GB in all, in 4,000 folders of 100: d0/s0/file0.txt to d99/s39/file49.txt. The
-// contents cannot be compressed and are the same each time. It returns when the files are old enough for the cache, which
-// takes no younger ones than two seconds.
+// Fill writes 200,000 files below a folder, 1 GB in all, in 4,000 folders of 100: d0/s0/file0.txt to
+// d99/s39/file49.txt. The contents cannot be compressed and are the same each time. It returns when the files are old
+// enough for the cache, which takes no file that is younger than two seconds.
 func Fill(dir string) error {
 	noise, content := rand.NewChaCha8([32]byte{}), make([]byte, largest)
 	for f := range files {
-		folder := filepath.Join(dir, fmt.Sprintf("d%d", f/perTop), fmt.Sprintf("s%d", f/perFolder%(perTop/perFolder)))
+		top, sub := fmt.Sprintf("d%d", f/perTop), fmt.Sprintf("s%d", f/perFolder%(perTop/perFolder))
+		folder := filepath.Join(dir, top, sub)
 		if f%perFolder == 0 {
 			if err := os.MkdirAll(folder, 0o755); err != nil {
 				return err
@@ -31,7 +32,8 @@ func Fill(dir string) error {
 		}
 		_, _ = noise.Read(content) // never fails
 		size := smallest + noise.Uint64()%(largest-smallest)
-		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("file%d.txt", f%perFolder)), content[:size], 0o644); err != nil {
+		path := filepath.Join(folder, fmt.Sprintf("file%d.txt", f%perFolder))
+		if err := os.WriteFile(path, content[:size], 0o644); err != nil {
 			return err
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// sentFS is a tree as fsutil sends it: its walk replays the record, its files verify themselves while they are read.
-// What goes wrong is handed to fail, because fsutil sends an empty file for one that cannot be opened.
+// sentFS is a tree as fsutil sends it: its walk replays the record, and its files verify themselves while they are
+// read. It hands each error to fail, because fsutil sends an empty file for one that cannot be opened.
 type sentFS struct {
 	ctx   context.Context //nolint:containedctx // lives as long as one transfer
 	tree  *Tree
@@ -27,12 +27,24 @@ type sentFS struct {
 	fail  func(error)
 }
 
-// Walk replays the record below target; fn may skip directories. A target that is not in the tree is fs.ErrNotExist.
+// open opens the root of the tree.
+func (s *sentFS) open() (closeRoot func(), err error) {
+	if s.tree.root == "" {
+		return func() {}, nil
+	}
+	if s.root, err = s.tree.open(s.tree.root); err != nil {
+		return nil, err
+	}
+	return func() { _ = s.root.Close() }, nil
+}
+
+// Walk replays the record below target; fn may skip directories. It returns fs.ErrNotExist for a target that is not in
+// the tree.
 func (s *sentFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
 	return s.guard(func() error { return s.walk(ctx, target, fn) })
 }
 
-// guard runs f, which fsutil calls in goroutines of its own. A panic ends the transfer.
+// guard runs f and returns a panic as an error, with which it ends the transfer. fsutil calls f in its own goroutines.
 func (s *sentFS) guard(f func() error) error {
 	err := rescue.Call(f)
 	if bug, ok := errors.AsType[*rescue.PanicError](err); ok {
@@ -70,6 +82,7 @@ func (s *sentFS) walk(ctx context.Context, target string, fn fs.WalkDirFunc) err
 	return nil
 }
 
+// isPathWithin tells whether a path is dir, or lies below it. The root is "".
 func isPathWithin(name, dir string) bool {
 	return dir == "" || name == dir || strings.HasPrefix(name, dir+"/")
 }
@@ -80,6 +93,7 @@ func (s *sentFS) Open(name string) (content io.ReadCloser, err error) {
 	return content, err
 }
 
+// openEntry returns the content of a recorded file, or a reader that fails.
 func (s *sentFS) openEntry(name string) io.ReadCloser {
 	e := s.tree.find(strings.Trim(path.Clean("/"+name), "/"))
 	if e == nil || !e.mode.IsRegular() {
@@ -95,14 +109,15 @@ func (s *sentFS) openEntry(name string) io.ReadCloser {
 	return &verifiedFile{fs: s, entry: e, file: f, content: digestReader{ctx: s.ctx, r: f, h: sha256.New()}}
 }
 
-// openFile opens a file below root: no link is followed at its end, and a FIFO put in its place does not block.
+// openFile opens a file below root. It follows no link at the end, and does not wait for a FIFO in the file's place.
 func openFile(root *os.Root, name string) (*os.File, error) {
 	return root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|openFlags, 0)
 }
 
+// failFile ends the transfer because of a file that cannot be opened. It returns a reader that fails.
 func (s *sentFS) failFile(name string, cause error) io.ReadCloser {
 	err := newChangedError(name, cause)
-	if s.root != nil && err.Change == Unreadable { // also what a link that leads out of the root is
+	if s.root != nil && err.Change == Unreadable { // which a link out of the root is, too
 		if info, failed := s.root.Lstat(filepath.FromSlash(name)); failed == nil && !info.Mode().IsRegular() {
 			err.Change = Replaced
 		}
@@ -110,54 +125,3 @@ func (s *sentFS) failFile(name string, cause error) io.ReadCloser {
 	s.fail(err)
 	return brokenFile{err}
 }
-
-type brokenFile struct{ err error }
-
-func (b brokenFile) Read([]byte) (int, error) { return 0, b.err }
-func (brokenFile) Close() error               { return nil }
-
-// verifiedFile reads a file and fails unless it has exactly the recorded bytes.
-type verifiedFile struct {
-	fs      *sentFS
-	entry   *entry
-	file    *os.File
-	content digestReader
-}
-
-func (v *verifiedFile) Read(p []byte) (n int, err error) {
-	err = v.fs.guard(func() (err error) { n, err = v.readVerified(p); return err })
-	return n, err
-}
-
-func (v *verifiedFile) readVerified(p []byte) (int, error) {
-	n, err := v.content.Read(p)
-	if err != nil && v.fs.ctx.Err() != nil { // the transfer has ended, which tells nothing about the file
-		return 0, err
-	}
-	if cause := v.compare(err); cause != nil {
-		err := newChangedError(v.entry.path, cause)
-		v.fs.fail(err)
-		return 0, err
-	}
-	return n, err
-}
-
-// compare tells what is wrong with the bytes read so far, after a read that returned err.
-func (v *verifiedFile) compare(err error) error {
-	size := v.entry.size
-	switch {
-	case v.content.n > size:
-		return &sizeError{was: size, is: v.content.n}
-	case err == nil:
-		return nil
-	case err != io.EOF: //nolint:errorlint // io.Reader returns the bare value
-		return err
-	case v.content.n < size:
-		return &sizeError{was: size, is: v.content.n}
-	case v.content.sum() != v.entry.sum:
-		return &sizeError{was: size, is: size}
-	}
-	return nil
-}
-
-func (v *verifiedFile) Close() error { return v.file.Close() }

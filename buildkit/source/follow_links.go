@@ -13,14 +13,15 @@ import (
 	"github.com/tonistiigi/fsutil/types"
 )
 
-// FollowLinks turns paths below dir, as a Dockerfile gives them, into patterns for a Scope: the paths themselves and
-// whatever links in them lead to, as BuildKit follows them. Nil is everything: a path leads to the root. It ends with ctx.
+// FollowLinks turns paths below dir, as a Dockerfile gives them, into patterns for a Scope. It returns the paths
+// themselves and whatever links in them lead to, as BuildKit follows them. It returns nil, which is everything, if a
+// path leads to the root. It ends with ctx.
 func FollowLinks(ctx context.Context, dir *os.Root, paths []string) ([]string, error) {
 	return fsutil.FollowLinks(linkFS{ctx: ctx, root: dir, listings: map[string][]fs.DirEntry{}}, paths)
 }
 
-// linkFS shows fsutil.FollowLinks single entries and the children of single folders. It follows no link, and nothing outside
-// of root exists.
+// linkFS shows fsutil.FollowLinks single entries and the children of single folders. It follows no link, and shows
+// nothing outside of root.
 type linkFS struct {
 	ctx      context.Context //nolint:containedctx // lives as long as one call of FollowLinks, which passes none on
 	root     *os.Root
@@ -51,13 +52,13 @@ func (l linkFS) Walk(_ context.Context, target string, fn fs.WalkDirFunc) error 
 	return nil
 }
 
-// list returns the children of a folder.
+// list returns the children of a folder. It reads each folder once.
 func (l linkFS) list(target string) ([]fs.DirEntry, error) {
 	if l.ctx.Err() != nil {
 		return nil, context.Cause(l.ctx)
 	}
-	if known, ok := l.listings[target]; ok {
-		return known, nil
+	if children, ok := l.listings[target]; ok {
+		return children, nil
 	}
 	dir, err := l.root.Open(target)
 	if err != nil {
@@ -71,7 +72,8 @@ func (l linkFS) list(target string) ([]fs.DirEntry, error) {
 	return children, nil
 }
 
-// ignoreAbsent returns no error for what is to be skipped or is not there, as fsutil's own walks do.
+// ignoreAbsent returns the error unless it says to skip an entry, or that the entry does not exist. fsutil's own walks
+// ignore these errors too.
 func ignoreAbsent(err error) error {
 	if errors.Is(err, fs.SkipDir) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil
@@ -79,7 +81,7 @@ func ignoreAbsent(err error) error {
 	return err
 }
 
-// Open is never called.
+// Open implements fsutil.FS. FollowLinks opens no file.
 func (l linkFS) Open(path string) (io.ReadCloser, error) {
 	return nil, &fs.PathError{Op: "open", Path: path, Err: errors.ErrUnsupported}
 }
@@ -92,14 +94,14 @@ func (l linkFS) lstat(path string) (fs.FileInfo, error) {
 	return l.root.Lstat(path)
 }
 
-// childEntry is an entry that is looked at when somebody asks for it.
+// childEntry is an entry whose lstat waits until somebody asks for it.
 type childEntry struct {
 	fs.DirEntry
 	fs   linkFS
 	path string
 }
 
-// Info reads the text of a link.
+// Info returns the entry, with the text of a link.
 func (c childEntry) Info() (fs.FileInfo, error) {
 	info, err := c.fs.lstat(c.path)
 	if err != nil {
@@ -108,7 +110,7 @@ func (c childEntry) Info() (fs.FileInfo, error) {
 	return linkEntry{FileInfo: info, fs: c.fs, path: c.path}.Info()
 }
 
-// linkEntry is an entry that was looked at.
+// linkEntry is an entry with its lstat.
 type linkEntry struct {
 	fs.FileInfo
 	fs   linkFS
@@ -118,7 +120,7 @@ type linkEntry struct {
 // Type implements fs.DirEntry.
 func (e linkEntry) Type() fs.FileMode { return e.Mode().Type() }
 
-// Info reads the text of a link.
+// Info returns the entry, with the text of a link.
 func (e linkEntry) Info() (fs.FileInfo, error) {
 	stat := &types.Stat{Path: e.path, Mode: uint32(e.Mode())}
 	if e.Mode()&fs.ModeSymlink != 0 {

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// interrupt stops whoever opens or lists dir for the nth time, does something, and lets them go on. It needs the right to
-// watch with fanotify(7).
+// interrupt stops whoever opens or lists dir for the nth time, does something, and lets them go on. It needs the right
+// to watch with fanotify(7).
 func interrupt(t *testing.T, dir string, kind uint64, nth int, do func() error) {
 	t.Helper()
 	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY)

@@ -9,79 +9,70 @@ import (
 // linksLimit is how many links BuildKit follows for one path.
 const linksLimit = 255
 
-// resolve returns the path that a source of COPY leads to, "" for the root, and marks every entry that it leads through. It
-// follows links as the daemon does (RootPath of containerd/continuity): from the root of the tree, which they do not leave,
-// and with ".." in the text of a link taken lexically. It returns false where the daemon asks its kernel for what is behind
-// a link that is not followed yet, and after too many links.
+// resolve returns the path that a source of COPY leads to, "" for the root, and marks every entry on the way as read.
+//
+// It follows links as the daemon does (RootPath of containerd/continuity): from the root of the tree, which they do not
+// leave, and with ".." in the text of a link taken lexically. It returns false after too many links, and where the
+// daemon asks its kernel for something behind a link that it has not followed yet.
 func (m *marks) resolve(name string) (resolved string, ok bool) {
-	l := linkResolver{marks: m}
+	r := linkResolver{marks: m}
 	name = path.Join("/", name)
 	for {
-		walked := l.followed
-		next := l.followEach(name)
-		if l.failed {
+		followed := r.followed
+		next := r.followEach(name)
+		if r.failed {
 			return "", false
 		}
 		next = path.Join("/", next)
-		if walked == l.followed && next == name {
+		if followed == r.followed && next == name {
 			return strings.TrimPrefix(name, "/"), true
 		}
 		name = next
 	}
 }
 
-// linkResolver follows those in one path.
+// linkResolver follows the links in one path.
 type linkResolver struct {
 	*marks
 	followed int
-	failed bool
+	failed   bool
 }
 
 // followEach follows the links in each part of a path once.
-func (l *linkResolver) followEach(name string) string {
-	if l.failed || name == "/" {
+func (r *linkResolver) followEach(name string) string {
+	if r.failed || name == "/" {
 		return name
 	}
-	dir := l.followEach(path.Dir(name))
-	link, isLink := l.readLink(path.Join("/", dir, path.Base(name)))
+	dir := r.followEach(path.Dir(name))
+	link, isLink := r.readLink(path.Join("/", dir, path.Base(name)))
 	if !isLink || path.IsAbs(link) {
 		return link
 	}
 	return path.Join(dir, link)
 }
 
-// readLink returns the text of a link, or the path itself of anything else.
-func (l *linkResolver) readLink(name string) (text string, isLink bool) {
+// readLink returns the text of a link, or the path itself of anything else. It marks the entries on the way.
+func (r *linkResolver) readLink(name string) (text string, isLink bool) {
 	for slash := 1; slash < len(name); slash++ { // the kernel would follow these
 		if name[slash] != '/' {
 			continue
 		}
-		if e := l.markRead(name[1:slash]); e != nil && e.mode&os.ModeSymlink != 0 {
-			l.failed = true
+		if e := r.markRead(name[1:slash]); e != nil && e.mode&os.ModeSymlink != 0 {
+			r.failed = true
 		}
 	}
-	e := l.markRead(name[1:])
+	e := r.markRead(name[1:])
 	if e == nil || e.mode&os.ModeSymlink == 0 {
 		return name, false
 	}
-	if l.followed++; l.followed > linksLimit {
-		l.failed = true
+	if r.followed++; r.followed > linksLimit {
+		r.failed = true
 	}
 	return e.link, true
 }
 
-// markRead marks the entry at a path as read and returns it, nil when there is none.
-func (m *marks) markRead(name string) *entry {
-	i, found := m.tree.index(name)
-	if !found {
-		return nil
-	}
-	m.states[i] = isRead
-	return &m.tree.entries[i]
-}
-
-// matchWildcards returns the paths that a source with wildcards stands for (ResolveWildcards of fsutil): links are followed before
-// the first wildcard, and what is below a match is no match of its own. It returns false as resolve does.
+// matchWildcards returns the paths that a source with wildcards stands for (ResolveWildcards of fsutil). It follows
+// links before the first wildcard. An entry below a match is no match of its own. It returns false as resolve does.
 func (m *marks) matchWildcards(pattern string) (matches []string, ok bool) {
 	before, wild := splitWildcards(pattern)
 	if wild == "" {
@@ -119,7 +110,7 @@ func splitWildcards(pattern string) (before, wild string) {
 	return path.Join("/", pattern), ""
 }
 
-// hasWildcards reports whether a part of a path has a wildcard that no backslash escapes.
+// hasWildcards tells whether a part of a path has a wildcard that no backslash escapes.
 func hasWildcards(part string) bool {
 	for i := 0; i < len(part); i++ {
 		switch part[i] {

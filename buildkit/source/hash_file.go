@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"time"
 )
 
 // fileInfo is what lstat says of a file, as far as it says whether the content may have changed.
@@ -23,46 +22,32 @@ type fileInfo struct {
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
 
-// read records the content of a file, from memory when nothing about it changed since it was last read.
-func (w *walk) read(dir *os.File, name string, info fileInfo, e *entry, known *folderCache) error {
-	e.size = info.size
-	if !known.recall(name, info, e) {
-		started := time.Now()
-		if err := e.readFile(w.ctx, dir, name, info); err != nil {
-			return err
-		}
-		known.learn(name, info, e, started)
-	}
-	e.mtime = contentTime(time.Unix(info.mtime, 0), e.sum)
-	return nil
-}
-
-// readFile reads and hashes the content. What lstat said before must still be true.
-func (e *entry) readFile(ctx context.Context, dir *os.File, name string, info fileInfo) error {
+// hashFile returns the digest of the content of the file name in dir. It returns a *ChangedError for path if what lstat
+// said before is no longer true.
+func hashFile(ctx context.Context, dir *os.File, name, path string, info fileInfo) (sum [sha256.Size]byte, err error) {
 	f, err := openAt(dir, name)
 	if err != nil {
-		return err
+		return sum, err
 	}
 	defer func() { _ = f.Close() }()
 	now, err := f.Stat()
 	if err != nil {
-		return err
+		return sum, err
 	}
 	if !now.Mode().IsRegular() {
-		return &ChangedError{Path: e.path, Change: Replaced, hashing: true, cause: errNoFile}
+		return sum, &ChangedError{Path: path, Change: Replaced, hashing: true, cause: errNoFile}
 	}
 	content := &digestReader{ctx: ctx, r: f, h: sha256.New()}
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{content}, *buffer); err != nil {
-		return err
+		return sum, err
 	}
 	if content.n != info.size {
-		return &ChangedError{
-			Path: e.path, Change: (&sizeError{was: info.size, is: content.n}).change(), hashing: true,
+		return sum, &ChangedError{
+			Path: path, Change: (&sizeError{was: info.size, now: content.n}).change(), hashing: true,
 			cause: fmt.Errorf("%d bytes became %d", info.size, content.n),
 		}
 	}
-	e.sum = content.sum()
-	return nil
+	return content.sum(), nil
 }

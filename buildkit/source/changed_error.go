@@ -20,7 +20,7 @@ const (
 	Unreadable FileChange = "not readable" // any more
 )
 
-// ChangedError says that a file is not what was recorded of it, or changed while that was done.
+// ChangedError says that a file is not what was recorded of it, or that it changed while it was recorded.
 type ChangedError struct {
 	Source  string // the local source, "" while it is recorded
 	Path    string // from the root of the tree, with slashes
@@ -45,14 +45,14 @@ func newChangedError(name string, cause error) *ChangedError {
 
 // changeOf returns what an error of a file system says of a file that was there.
 func changeOf(err error) FileChange {
-	if sized, ok := errors.AsType[*sizeError](err); ok {
-		return sized.change()
+	if size, ok := errors.AsType[*sizeError](err); ok {
+		return size.change()
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Vanished
-	case errors.Is(err, errNoFile), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR),
-		errors.Is(err, syscall.ENXIO):
+	case errors.Is(err, errNoFile), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR),
+		errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENXIO):
 		return Replaced
 	}
 	return Unreadable
@@ -61,24 +61,25 @@ func changeOf(err error) FileChange {
 // errNoFile says that something else has a file's name.
 var errNoFile = errors.New("no longer a file")
 
-// sizeError says that the content of a file is another one: so many bytes were recorded, and so many are there.
-type sizeError struct{ was, is int64 }
+// sizeError says that a file has other content. It holds the number of bytes that were recorded, and that are there.
+type sizeError struct{ was, now int64 }
 
 func (e *sizeError) Error() string {
 	switch e.change() {
 	case Grew:
 		return fmt.Sprintf("it grew past %d bytes", e.was)
 	case Shrank:
-		return fmt.Sprintf("it shrank from %d to %d bytes", e.was, e.is)
+		return fmt.Sprintf("it shrank from %d to %d bytes", e.was, e.now)
 	}
 	return fmt.Sprintf("other content in the same %d bytes", e.was)
 }
 
+// change returns Rewritten for other bytes, as many as before.
 func (e *sizeError) change() FileChange {
 	switch {
-	case e.is > e.was:
+	case e.now > e.was:
 		return Grew
-	case e.is < e.was:
+	case e.now < e.was:
 		return Shrank
 	}
 	return Rewritten
