@@ -19,7 +19,9 @@ import (
 // is in the folder that is returned.
 func inventedMachine(t *testing.T, code uint16) (architecture, string) {
 	t.Helper()
-	m := architecture{arch: "invented", qemu: fmt.Sprintf("invented%x", code), code: code, class: 2, order: binary.LittleEndian}
+	m := architecture{
+		arch: "invented", qemu: fmt.Sprintf("invented%x", code), code: code, class: 2, order: binary.LittleEndian,
+	}
 	echo, err := os.ReadFile("/bin/echo")
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +93,8 @@ func TestHandlersLiveAsLongAsTheirUsers(t *testing.T) {
 	}
 
 	first, second := party(t, guard), party(t, guard)
-	if err := errors.Join(first.registerAbsent([]architecture{m}, note), second.registerAbsent([]architecture{m}, note)); err != nil {
+	wanted := []architecture{m}
+	if err := errors.Join(first.registerAbsent(wanted, note), second.registerAbsent(wanted, note)); err != nil {
 		t.Fatal(err)
 	}
 	if got := registered(t, first, m); !slices.Equal(got, []string{first.prefix + m.qemu}) {

@@ -30,7 +30,8 @@ func run(ctx context.Context, t *testing.T, endpoint, platform, script string, o
 	}
 	step := llb.Scratch().
 		File(llb.Copy(llb.Local("busybox"), "busybox", "/bin/busybox", &llb.CopyInfo{CreateDestPath: true})).
-		Run(llb.Args([]string{"/bin/busybox", "sh", "-c", "/bin/busybox --install -s /bin && " + script}), llb.IgnoreCache,
+		Run(llb.Args([]string{"/bin/busybox", "sh", "-c", "/bin/busybox --install -s /bin && " + script}),
+			llb.IgnoreCache,
 			llb.AddEnv("PATH", "/bin")).Root()
 	definition, err := step.Marshal(ctx, llb.Platform(parsed))
 	if err != nil {

@@ -86,14 +86,17 @@ func TestFolderOfSomebodyElsesIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	needsRoot(t)
 	for name, files := range map[string]map[string]string{
-		"a project":                   {"src/main.go": "package main", "tmp/notes": "mine", "buildkitd.log": "mine"},
-		"names of ours":               {"tmp/notes": "mine", "root/runc-x/executor/y/z": "mine", "buildkitd.log": "mine", "keeper.log": "mine"},
-		"a folder trust-":             {"trust-0123abcd/tmp/mine": "mine"},
-		"locks of another program":    {"clients.lock": "7", "start.lock": "7", "alive.lock": "7", "tmp/x": "mine"},
-		"another buildkitd":           {"buildkitd.toml": "root = \"/x\"", "root/buildkitd.lock": "", "buildkitd.sock": ""},
+		"a project": {"src/main.go": "package main", "tmp/notes": "mine", "buildkitd.log": "mine"},
+		"names of ours": {"tmp/notes": "mine", "root/runc-x/executor/y/z": "mine",
+			"buildkitd.log": "mine", "keeper.log": "mine"},
+		"a folder trust-":          {"trust-0123abcd/tmp/mine": "mine"},
+		"locks of another program": {"clients.lock": "7", "start.lock": "7", "alive.lock": "7", "tmp/x": "mine"},
+		"another buildkitd": {"buildkitd.toml": "root = \"/x\"", "root/buildkitd.lock": "",
+			"buildkitd.sock": ""},
 		"locks and a file of no ours": {"clients.lock": "", "start.lock": "", "alive.lock": "", "mine": "mine"},
 		"a marker of somebody else's": {"pulumi-buildkit.txt": "shopping list", "tmp/x": "mine"},
-		"a later release's":           {"pulumi-buildkit.txt": "pulumi-buildkit daemon folder, format 2\n", "tmp/x": "theirs"},
+		"a later release's": {"pulumi-buildkit.txt": "pulumi-buildkit daemon folder, format 2\n",
+			"tmp/x": "theirs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,15 +199,17 @@ func TestFolderOfAnEarlierRelease(t *testing.T) {
 	const config = "# Written at each start: changes are lost.\nroot = \"/x\"\n"
 	files := func(prefix string) map[string]string {
 		return map[string]string{
-			prefix + "clients.lock": "", prefix + "start.lock": "", prefix + "alive.lock": "", prefix + "pids": "1\n2\n",
-			prefix + "buildkitd.toml": config, prefix + "keeper.log": "", prefix + "buildkitd.log": "", prefix + "tmp/": "",
+			prefix + "clients.lock": "", prefix + "start.lock": "", prefix + "alive.lock": "",
+			prefix + "pids": "1\n2\n", prefix + "buildkitd.toml": config, prefix + "keeper.log": "",
+			prefix + "buildkitd.log": "", prefix + "tmp/": "",
 			prefix + "root/cache.db": "the cache",
 		}
 	}
 	for name, files := range map[string]map[string]string{
-		"with a daemon":                   files(""),
-		"on a disk of its own":            merge(files(""), map[string]string{"lost+found/": ""}),
-		"whose daemon never came up":      {"clients.lock": "", "start.lock": "", "alive.lock": "", "keeper.log": "no", "tmp/": ""},
+		"with a daemon":        files(""),
+		"on a disk of its own": merge(files(""), map[string]string{"lost+found/": ""}),
+		"whose daemon never came up": {"clients.lock": "", "start.lock": "", "alive.lock": "", "keeper.log": "no",
+			"tmp/": ""},
 		"only with a private authority's": files("trust-0123abcd/"),
 		"a new disk":                      {"lost+found/": ""},
 		"empty":                           {},
@@ -218,7 +223,8 @@ func TestFolderOfAnEarlierRelease(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "it ended while it started") {
 				t.Errorf("error %v", err)
 			}
-			if text, err := os.ReadFile(dir + "/pulumi-buildkit.txt"); err != nil || !strings.Contains(string(text), "may be deleted") {
+			if text, err := os.ReadFile(dir + "/pulumi-buildkit.txt"); err != nil ||
+				!strings.Contains(string(text), "may be deleted") {
 				t.Errorf("no marker: %q, %v", text, err)
 			}
 			for name, text := range files {

@@ -81,8 +81,9 @@ func evict(ctx context.Context, f daemonFolder, seat *os.File) error {
 	alone, stop := context.WithTimeoutCause(ctx, aloneLimit, errors.New("other builds use it"))
 	defer stop()
 	if err := waitLock(alone, seat, unix.LOCK_EX); err != nil {
-		hung := newError(Hung, f.Path(), "the embedded BuildKit daemon in %s (process %d) does not answer, and other builds "+
-			"use it", f.Path(), daemon)
+		hung := newError(Hung, f.Path(),
+			"the embedded BuildKit daemon in %s (process %d) does not answer, and other builds use it",
+			f.Path(), daemon)
 		hung.Process = keeper
 		return hung
 	}

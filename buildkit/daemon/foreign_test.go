@@ -22,7 +22,8 @@ func TestStepOfAForeignPlatform(t *testing.T) {
 		t.Fatalf("no QEMU for %s: run apt-get install -y %s", foreign, pkg)
 	}
 	lease, _ := acquire(t, daemon.Options{Dir: dir})
-	output, err := run(t.Context(), t, lease.Endpoint(), "linux/"+foreign, "uname -m; echo a | cat; (exec /bin/busybox sh -c 'echo $0' named)")
+	output, err := run(t.Context(), t, lease.Endpoint(), "linux/"+foreign,
+		"uname -m; echo a | cat; (exec /bin/busybox sh -c 'echo $0' named)")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}

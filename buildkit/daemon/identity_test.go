@@ -56,9 +56,7 @@ func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
 	if !strings.HasPrefix(lease.Endpoint(), "unix://"+dir+"/beside-") {
 		t.Errorf("endpoint %s", lease.Endpoint())
 	}
-	if text := strings.Join(lines, "\n"); !strings.Contains(text, "another version of the plugin, or another configuration, uses") {
-		t.Errorf("log %q", lines)
-	}
+	wantTexts(t, strings.Join(lines, "\n"), "another version of the plugin, or another configuration, uses")
 	for _, endpoint := range []string{theirs, lease.Endpoint()} {
 		mustRun(t, endpoint, "true")
 	}
@@ -79,7 +77,8 @@ func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
 	config := filepath.Join(dir, "buildkitd.toml")
 	text, err := os.ReadFile(config)
 	must(t, err)
-	lines := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(line string) bool { return strings.Contains(line, "sha256:") })
+	lines := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"),
+		func(line string) bool { return strings.Contains(line, "sha256:") })
 	must(t, os.WriteFile(config, []byte(strings.Join(lines, "")), 0o600))
 	_, lines = acquire(t, daemon.Options{Dir: dir})
 	if _, now := running(t, dir); now == before || len(lines) == 0 {

@@ -118,8 +118,8 @@ func receiveLock(f daemonFolder) (*os.File, error) {
 	alive := os.NewFile(aliveFD, f.path(aliveLock))
 	passed, err := alive.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; this is a part of the plugin, which starts "+
-			"it itself", aliveFD, f.path(aliveLock), err)
+		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; "+
+			"this is a part of the plugin, which starts it itself", aliveFD, f.path(aliveLock), err)
 	}
 	named, err := f.Lstat(aliveLock)
 	if err != nil || !os.SameFile(passed, named) {

@@ -92,7 +92,8 @@ func TestNewcomerWaitsForTheEnd(t *testing.T) {
 	first.endpoint(t)
 	keeper, _ := running(t, dir)
 	_ = first.stdin.Close()
-	eventually(t, 10*time.Second, "the daemon is told to end", func() bool { return len(processes("sleep 2.0731 ")) > 0 })
+	eventually(t, 10*time.Second, "the daemon is told to end",
+		func() bool { return len(processes("sleep 2.0731 ")) > 0 })
 	lease, lines := acquire(t, daemon.Options{Dir: dir})
 	if len(lines) == 0 {
 		t.Error("the lease is one on a daemon that ends")
@@ -157,7 +158,8 @@ func TestKillLeavesNothingAndIsRecoveredFrom(t *testing.T) {
 			mark := fmt.Sprintf("86400.%d%d", name[0], os.Getpid()) // found in the table of processes
 			broken := make(chan error, 1)
 			go func() {
-				_, err := run(context.Background(), t, lease.Endpoint(), platforms.DefaultString(), "sleep "+mark+" | cat")
+				_, err := run(context.Background(), t, lease.Endpoint(), platforms.DefaultString(),
+					"sleep "+mark+" | cat")
 				broken <- err
 			}()
 			eventually(t, 20*time.Second, "the step runs", func() bool { return len(processes("sleep "+mark)) > 0 })
@@ -172,7 +174,8 @@ func TestKillLeavesNothingAndIsRecoveredFrom(t *testing.T) {
 			case <-time.After(10 * time.Second):
 				t.Fatal("the daemon outlived its keeper")
 			}
-			eventually(t, 5*time.Second, "no process of the step", func() bool { return len(processes("sleep "+mark)) == 0 })
+			eventually(t, 5*time.Second, "no process of the step",
+				func() bool { return len(processes("sleep "+mark)) == 0 })
 			wantGone(t, dir)
 
 			next, lines := acquire(t, daemon.Options{Dir: dir})
@@ -209,9 +212,7 @@ func TestClearsWhatIsLeft(t *testing.T) {
 	wantGone(t, dir)
 	leave := func(path, text string) {
 		path = filepath.Join(dir, path)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600))
 	}
 	leave("buildkitd.sock", "")
 	leave("tmp/buildkit-mount1/file", "")
@@ -225,7 +226,8 @@ func TestClearsWhatIsLeft(t *testing.T) {
 	died := make(chan struct{})
 	go func() { defer close(died); _ = orphan.Wait() }()
 	group := cgroupRoot(t) + "/" + cgroupParent(t, dir) + "/buildkit/one"
-	err := errors.Join(os.MkdirAll(group, 0o755), os.WriteFile(group+"/cgroup.procs", []byte(strconv.Itoa(orphan.Process.Pid)), 0))
+	err := errors.Join(os.MkdirAll(group, 0o755),
+		os.WriteFile(group+"/cgroup.procs", []byte(strconv.Itoa(orphan.Process.Pid)), 0))
 	if err != nil {
 		t.Fatal(err)
 	}

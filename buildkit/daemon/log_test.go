@@ -22,7 +22,8 @@ func (b *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// TestLogTellsWhichDaemonWasTaken reads the records of clients: of the one that starts a daemon, and of one that joins it.
+// TestLogTellsWhichDaemonWasTaken reads the records of clients: of the one that starts a daemon, and of one that joins
+// it.
 func TestLogTellsWhichDaemonWasTaken(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
@@ -73,7 +74,8 @@ func TestLogHoldsNoCertificate(t *testing.T) {
 	if err == nil {
 		t.Fatal("the daemon started")
 	}
-	wantTexts(t, log.String(), `msg="registry given to the daemon"`, `registry=registry.example.com authority=true "plain http"=false`)
+	wantTexts(t, log.String(), `msg="registry given to the daemon"`,
+		`registry=registry.example.com authority=true "plain http"=false`)
 	if strings.Contains(log.String(), "SECRET") || strings.Contains(log.String(), authority) {
 		t.Errorf("the log has the certificate or its path:\n%s", log.String())
 	}

@@ -38,7 +38,8 @@ func wantTexts(t *testing.T, got string, want ...string) {
 func TestWithoutBinaries(t *testing.T) {
 	t.Parallel()
 	got := refusal(t, folder(t), "PATH=/nowhere")
-	wantTexts(t, got, "cannot run here:\n- buildkitd is neither in ", "\n- runc is neither in ", "\n- pulumi-buildkit-network is neither in ", "nor on PATH (/nowhere)")
+	wantTexts(t, got, "cannot run here:\n- buildkitd is neither in ", "\n- runc is neither in ",
+		"\n- pulumi-buildkit-network is neither in ", "nor on PATH (/nowhere)")
 }
 
 func TestRuncThatDoesNotRun(t *testing.T) {
@@ -47,17 +48,17 @@ func TestRuncThatDoesNotRun(t *testing.T) {
 	if err := os.WriteFile(bin+"/runc", []byte("\x7fELF of another machine"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ", "exec format error")
+	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ",
+		"exec format error")
 }
 
 // TestRuncThatPrintsWithoutEnd: it is ended, and costs no memory.
 func TestRuncThatPrintsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
-	if err := os.WriteFile(bin+"/runc", []byte("#!/bin/sh\nwhile :; do printf '%01024d' 0; done\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- "+bin+"/runc --version: it printed more than 1 MiB and was ended")
+	must(t, os.WriteFile(bin+"/runc", []byte("#!/bin/sh\nwhile :; do printf '%01024d' 0; done\n"), 0o755))
+	wantTexts(t, refusal(t, folder(t), "PATH="+bin),
+		"- "+bin+"/runc --version: it printed more than 1 MiB and was ended")
 }
 
 func TestWithoutRoot(t *testing.T) {
@@ -107,7 +108,8 @@ func TestDaemonThatDoesNotComeUp(t *testing.T) {
 	if err := os.WriteFile(bin+"/buildkitd", []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, refusal(t, dir, "PATH="+bin+":"+os.Getenv("PATH")), "the embedded BuildKit daemon in "+dir+" did not start",
+	wantTexts(t, refusal(t, dir, "PATH="+bin+":"+os.Getenv("PATH")),
+		"the embedded BuildKit daemon in "+dir+" did not start",
 		"buildkitd ended by itself (exit status 7)", dir+"/buildkitd.log ends with:\nthe reason it gives")
 	wantGone(t, dir)
 }
@@ -122,7 +124,8 @@ func TestAnEarlierDaemonsWordsAreNoReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
-	if err == nil || strings.Contains(err.Error(), "earlier") || !strings.Contains(err.Error(), "did not start: it ended while it started") {
+	if err == nil || strings.Contains(err.Error(), "earlier") ||
+		!strings.Contains(err.Error(), "did not start: it ended while it started") {
 		t.Errorf("got %v", err)
 	}
 }

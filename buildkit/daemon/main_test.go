@@ -225,7 +225,8 @@ func processes(text string) []process {
 		cmdline, err := os.ReadFile(entry)
 		arguments := strings.ReplaceAll(string(cmdline), "\x00", " ")
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
-		if err == nil && strings.Contains(arguments, text) && pid != os.Getpid() && !strings.Contains(arguments, clientRole) {
+		if err == nil && strings.Contains(arguments, text) && pid != os.Getpid() &&
+			!strings.Contains(arguments, clientRole) {
 			found = append(found, process{pid: pid, arguments: arguments})
 		}
 	}

@@ -44,7 +44,9 @@ func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "reached") }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "reached")
+	}))
 	_ = server.Listener.Close()
 	server.Listener = listener
 	server.Start()
@@ -52,7 +54,8 @@ func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
 	port := listener.Addr().(*net.TCPAddr).Port
 
 	lease, _ := acquire(t, daemon.Options{Dir: folder(t)})
-	machine, loopback := fmt.Sprintf("get http://%s:%d", machineAddress(t), port), fmt.Sprintf("get http://127.0.0.1:%d", port)
+	machine := fmt.Sprintf("get http://%s:%d", machineAddress(t), port)
+	loopback := fmt.Sprintf("get http://127.0.0.1:%d", port)
 	got := probe(t, lease.Endpoint(), llb.Network(llb.NetModeSandbox), machine, loopback, "interfaces")
 	wantTexts(t, got, machine+": REACHED", loopback+": FAILED", "lo65536 [127.0.0.1/8 ::1/128] eth016384 [")
 	got = probe(t, lease.Endpoint(), llb.Network(llb.NetModeHost), machine, loopback)
@@ -88,7 +91,8 @@ func TestRelayThatIsKilled(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("the step waits for a network that is gone")
 	}
-	if err := lease.EndReason(); err == nil || !strings.Contains(err.Error(), "the network relay of steps ended by itself (signal: killed)") {
+	if err := lease.EndReason(); err == nil ||
+		!strings.Contains(err.Error(), "the network relay of steps ended by itself (signal: killed)") {
 		t.Errorf("the reason for clients: %v", err)
 	}
 	wantGone(t, dir)
@@ -123,7 +127,8 @@ func TestMachineThatForbidsDevices(t *testing.T) {
 		t.Errorf("the reason for clients: %q, %v", offline, err)
 	}
 	got := probe(t, endpoint, llb.Network(llb.NetModeSandbox), "tcp 192.0.2.77:80", "interfaces")
-	wantTexts(t, got, "interfaces: lo65536 [127.0.0.1/8 ::1/128]\n", "tcp 192.0.2.77:80: FAILED", "network is unreachable")
+	wantTexts(t, got, "interfaces: lo65536 [127.0.0.1/8 ::1/128]\n", "tcp 192.0.2.77:80: FAILED",
+		"network is unreachable")
 	wantTexts(t, probe(t, endpoint, llb.Network(llb.NetModeHost), "interfaces"), "eth0")
 	if relays := processes("pulumi-buildkit-network relay " + dir); len(relays) > 0 {
 		t.Errorf("relays: %v", relays)
@@ -159,10 +164,12 @@ func TestStepThatFloodsTheRelay(t *testing.T) {
 	address := machineAddress(t) + ":" + port
 	flooded := make(chan string, 1)
 	go func() {
-		output, err := probeOn(t.Context(), lease.Endpoint(), runtime.GOARCH, buildProbe(t, runtime.GOARCH), llb.Network(llb.NetModeSandbox), "flood "+address+" 600")
+		output, err := probeOn(t.Context(), lease.Endpoint(), runtime.GOARCH, buildProbe(t, runtime.GOARCH),
+			llb.Network(llb.NetModeSandbox), "flood "+address+" 600")
 		flooded <- fmt.Sprint(output, err)
 	}()
-	eventually(t, 20*time.Second, "a relay", func() bool { return len(processes("pulumi-buildkit-network relay "+dir)) == 1 })
+	eventually(t, 20*time.Second, "a relay",
+		func() bool { return len(processes("pulumi-buildkit-network relay "+dir)) == 1 })
 	relay := processes("pulumi-buildkit-network relay " + dir)[0]
 	var peak int
 	for tick := time.NewTicker(50 * time.Millisecond); ; {
@@ -235,7 +242,8 @@ func TestNetworkOfAnEmulatedStep(t *testing.T) {
 	}()
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	machine, loopback := "tcp "+machineAddress(t)+":"+port, "tcp 127.0.0.1:"+port
-	got, err := probeOn(t.Context(), lease.Endpoint(), arch, buildProbe(t, arch), llb.Network(llb.NetModeSandbox), machine, loopback)
+	got, err := probeOn(t.Context(), lease.Endpoint(), arch, buildProbe(t, arch), llb.Network(llb.NetModeSandbox),
+		machine, loopback)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, got)
 	}
@@ -258,7 +266,8 @@ func TestRightsOfTheRelay(t *testing.T) {
 		}
 		return strings.Join(strings.Fields(string(text)), " ")
 	}
-	wantTexts(t, read("status"), "Uid: 65534 65534 65534 65534", "Gid: 65534 65534 65534 65534", "Groups: ", "CapPrm: 0000000000000000",
+	wantTexts(t, read("status"), "Uid: 65534 65534 65534 65534", "Gid: 65534 65534 65534 65534", "Groups: ",
+		"CapPrm: 0000000000000000",
 		"CapEff: 0000000000000000", "CapInh: 0000000000000000", "CapAmb: 0000000000000000", "NoNewPrivs: 1")
 	wantTexts(t, read("limits"), "Max data size 1073741824 1073741824 bytes", "Max open files 8192 8192 files")
 	if environ := read("environ"); environ != "" {

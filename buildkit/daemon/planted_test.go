@@ -79,7 +79,9 @@ func TestPlantedFilesAreReplaced(t *testing.T) {
 func TestPlantedFoldersAreNotEntered(t *testing.T) {
 	t.Parallel()
 	dir, victim := made(t), t.TempDir()
-	lay(t, victim, map[string]string{"precious": "x", "executor/one/precious": "x", "runc-overlayfs/executor/one/precious": "x"})
+	lay(t, victim, map[string]string{
+		"precious": "x", "executor/one/precious": "x", "runc-overlayfs/executor/one/precious": "x",
+	})
 	before := snapshot(t, victim)
 	for _, name := range []string{"tmp", "cni"} {
 		replace(t, dir, name, func(path string) error { return os.Symlink(victim, path) })
@@ -214,7 +216,10 @@ func TestLeaseDialsItsDaemonOnly(t *testing.T) {
 	path := filepath.Join(dir, "buildkitd.sock")
 	must(t, os.Rename(path, path+"-moved"))
 	t.Cleanup(func() { _ = os.Rename(path+"-moved", path) })
-	for uid, reason := range map[int]string{stranger: "belongs to user 65534", 0: "not the daemon that a keeper started"} {
+	for uid, reason := range map[int]string{
+		stranger: "belongs to user 65534",
+		0:        "not the daemon that a keeper started",
+	} {
 		listen(t, path, uid)
 		if _, err := lease.Dial(context.Background()); err == nil || !strings.Contains(err.Error(), reason) {
 			t.Errorf("error %v, want %s", err, reason)

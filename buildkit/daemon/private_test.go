@@ -23,7 +23,8 @@ func TestEnvironmentStaysOut(t *testing.T) {
 	dir := folder(t)
 	const canary = "canary-of-the-environment"
 	c := startClient(t, dir, time.Minute,
-		"PULUMI_CONFIG_PASSPHRASE="+canary, "AWS_SECRET_ACCESS_KEY="+canary, "GITHUB_TOKEN="+canary, "PATHS="+canary, "MY_XDG_TOKEN="+canary,
+		"PULUMI_CONFIG_PASSPHRASE="+canary, "AWS_SECRET_ACCESS_KEY="+canary, "GITHUB_TOKEN="+canary, "PATHS="+canary,
+		"MY_XDG_TOKEN="+canary,
 		"HTTPS_PROXY=http://proxy.example:3128", "no_proxy=127.0.0.1,localhost")
 	mustRun(t, c.endpoint(t), "true")
 	keeper, daemon := running(t, dir)
@@ -36,7 +37,9 @@ func TestEnvironmentStaysOut(t *testing.T) {
 		if bytes.Contains(environ, []byte(canary)) {
 			t.Errorf("process %d has the canary: %q", pid, environ)
 		}
-		for _, want := range []string{"PATH=", "HTTPS_PROXY=http://proxy.example:3128", "no_proxy=127.0.0.1,localhost"} {
+		for _, want := range []string{
+			"PATH=", "HTTPS_PROXY=http://proxy.example:3128", "no_proxy=127.0.0.1,localhost",
+		} {
 			if !bytes.Contains(environ, []byte(want)) {
 				t.Errorf("process %d has no %s: %q", pid, want, environ)
 			}
@@ -58,7 +61,8 @@ func TestFolderIsPrivate(t *testing.T) {
 	acquire(t, daemon.Options{Dir: dir})
 	modes := map[string]fs.FileMode{".": 0o700}
 	for _, file := range []string{
-		"buildkitd.toml", "buildkitd.log", "keeper.log", "debug.log", "clients.lock", "start.lock", "alive.lock", "pids",
+		"buildkitd.toml", "buildkitd.log", "keeper.log", "debug.log", "clients.lock", "start.lock", "alive.lock",
+		"pids",
 	} {
 		modes[file] = 0o600
 	}
@@ -113,7 +117,8 @@ func wantPolicy(t *testing.T, policy []bk.PruneInfo) {
 	if len(policy) != 5 {
 		t.Fatalf("%d rules: %v", len(policy), policy)
 	}
-	if p := policy[0]; p.KeepDuration != 14*24*time.Hour || p.MaxUsedSpace != 512e6 || p.Filter[0] != "type==source.local" {
+	if p := policy[0]; p.KeepDuration != 14*24*time.Hour || p.MaxUsedSpace != 512e6 ||
+		p.Filter[0] != "type==source.local" {
 		t.Errorf("local sources: %+v", p)
 	}
 	if p := policy[1]; p.KeepDuration != 48*time.Hour || p.MaxUsedSpace != 512e6 || len(p.Filter) != 2 {

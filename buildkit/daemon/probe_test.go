@@ -24,7 +24,8 @@ func buildProbe(t testing.TB, arch string) string {
 	defer probeMutex.Unlock()
 	dir := filepath.Join(os.TempDir(), "pulumi-buildkit-probe-"+arch+"-"+strings.ReplaceAll(t.Name(), "/", "-"))
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", filepath.Join(dir, "probe"), "../../test/attacks/testdata/probe")
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", filepath.Join(dir, "probe"),
+		"../../test/attacks/testdata/probe")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
@@ -38,14 +39,17 @@ var probeMutex sync.Mutex // two builds of it at once would take twice as long
 func probe(t testing.TB, endpoint string, network llb.RunOption, attempts ...string) string {
 	t.Helper()
 	platform := platforms.DefaultSpec()
-	output, err := probeOn(t.Context(), endpoint, platform.Architecture, buildProbe(t, platform.Architecture), network, attempts...)
+	output, err := probeOn(t.Context(), endpoint, platform.Architecture, buildProbe(t, platform.Architecture), network,
+		attempts...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	return output
 }
 
-func probeOn(ctx context.Context, endpoint, arch, dir string, network llb.RunOption, attempts ...string) (string, error) {
+func probeOn(
+	ctx context.Context, endpoint, arch, dir string, network llb.RunOption, attempts ...string,
+) (string, error) {
 	step := probeBase().Run(llb.Args(append([]string{"/probe"}, attempts...)), llb.IgnoreCache, network).Root()
 	return solveProbe(ctx, endpoint, arch, dir, step)
 }
@@ -79,7 +83,8 @@ func solveProbe(ctx context.Context, endpoint, arch, dir string, steps llb.State
 		}
 		output <- printed.String()
 	}()
-	options := bk.SolveOpt{LocalMounts: map[string]fsutil.FS{"probe": local}, AllowedEntitlements: []string{"network.host"}}
+	options := bk.SolveOpt{LocalMounts: map[string]fsutil.FS{"probe": local},
+		AllowedEntitlements: []string{"network.host"}}
 	_, err = c.Solve(ctx, definition, options, status)
 	return <-output, err
 }

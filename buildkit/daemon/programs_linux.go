@@ -15,8 +15,8 @@ import (
 // versionLimit bounds the time in which a program tells its version.
 const versionLimit = 10 * time.Second
 
-// logPrograms writes a record for each program that a daemon consists of. It runs none of them unless somebody reads the
-// records.
+// logPrograms writes a record for each program that a daemon consists of. It runs none of them unless somebody reads
+// the records.
 func logPrograms(ctx context.Context, s setup, log *slog.Logger) {
 	if !log.Enabled(ctx, slog.LevelDebug) {
 		return

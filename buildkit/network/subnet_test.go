@@ -22,10 +22,12 @@ func TestPickASubnetThatIsFree(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, got, c.want)
 		}
 	}
-	if got, ok := pick(candidates4, prefixes("192.0.0.0/8", "198.0.0.0/7", "203.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "100.64.0.0/10")); ok {
+	taken := prefixes("192.0.0.0/8", "198.0.0.0/7", "203.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "100.64.0.0/10")
+	if got, ok := pick(candidates4, taken); ok {
 		t.Errorf("everything is taken, and it picks %v", got)
 	}
-	if got, ok := pick(candidates6, prefixes("::/0", "fd5c:9a1e:77b3::/48")); !ok || got.String() != "fdb4:3d7:e6a2::/126" {
+	if got, ok := pick(candidates6, prefixes("::/0", "fd5c:9a1e:77b3::/48")); !ok ||
+		got.String() != "fdb4:3d7:e6a2::/126" {
 		t.Errorf("IPv6: %v", got)
 	}
 }

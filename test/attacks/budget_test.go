@@ -22,11 +22,15 @@ import (
 func TestADockerfileHasABudget(t *testing.T) {
 	t.Parallel()
 	for name, attack := range map[string]struct{ text, says string }{
-		"ENV":     {"FROM scratch\nENV A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ENV A=$A$A\n", 34), `("ENV A=$A$A"): the Dockerfile frontend needs more than 256 MiB of memory`},
-		"ARG":     {"FROM scratch\nARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34), `("ARG A=$A$A"): the Dockerfile frontend needs more than 256 MiB of memory`},
-		"WORKDIR": {"FROM scratch\n" + strings.Repeat("WORKDIR a\n", 49_000), `("WORKDIR a"): the Dockerfile frontend needs more than `},
-		"growing": {"FROM scratch\nENV P=x\n" + strings.Repeat("ENV P=$P:x\n", 49_000), `("ENV P=$P:x"): the Dockerfile frontend needs more than `},
-		"lines":   {strings.Repeat("\n", 60_000) + "FROM scratch\n", "50000 lines are the most"},
+		"ENV": {"FROM scratch\nENV A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ENV A=$A$A\n", 34),
+			`("ENV A=$A$A"): the Dockerfile frontend needs more than 256 MiB of memory`},
+		"ARG": {"FROM scratch\nARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34),
+			`("ARG A=$A$A"): the Dockerfile frontend needs more than 256 MiB of memory`},
+		"WORKDIR": {"FROM scratch\n" + strings.Repeat("WORKDIR a\n", 49_000),
+			`("WORKDIR a"): the Dockerfile frontend needs more than `},
+		"growing": {"FROM scratch\nENV P=x\n" + strings.Repeat("ENV P=$P:x\n", 49_000),
+			`("ENV P=$P:x"): the Dockerfile frontend needs more than `},
+		"lines": {strings.Repeat("\n", 60_000) + "FROM scratch\n", "50000 lines are the most"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +52,8 @@ func TestADockerfileHasABudget(t *testing.T) {
 			r := test.Preview()
 			took, most := time.Since(start), stopWatching()
 			stack.Fails(t, r, attack.says)
-			if !regexp.MustCompile(`buildkit:index:Image\s+good\s+create`).MatchString(r.All()) || strings.Contains(r.All(), "bug of the provider") {
+			if !regexp.MustCompile(`buildkit:index:Image\s+good\s+create`).MatchString(r.All()) ||
+				strings.Contains(r.All(), "bug of the provider") {
 				t.Errorf("the harmless image was not planned:\n%s", r.All())
 			}
 			if t.Logf("%s, %d MB at most in a process", took, most>>10); most > memoryBound || took > 2*time.Minute {
@@ -61,10 +66,12 @@ func TestADockerfileHasABudget(t *testing.T) {
 // memoryBound is what a process of the plugin may have, in KB.
 const memoryBound = 600 << 10
 
-// The build meets the same text without a Check before it, when the program pins contextHash, and what a base image adds.
+// The build meets the same text without a Check before it, when the program pins contextHash, and what a base image
+// adds.
 func TestABuildHasABudget(t *testing.T) {
 	t.Parallel()
-	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nENV A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ENV A=$A$A\n", 34)}
+	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nENV A=xxxxxxxxxxxxxxxx\n" +
+		strings.Repeat("ENV A=$A$A\n", 34)}
 	test := shared.Open(t, shared.Project(t, app+"contextHash: pinned\n", files))
 	stopWatching := watchMemory(test)
 	r := test.Preview()
@@ -82,7 +89,8 @@ func watchMemory(test *stack.Test) func() int {
 	watching.Go(func() {
 		for tick := time.NewTicker(20 * time.Millisecond); ; {
 			for _, p := range append(test.Plugins(), stack.ProcessesWith("dockerfile-frontend")...) {
-				if strings.Contains(p.Command, "pulumi-resource-buildkit") || strings.Contains(p.Command, "dockerfile-frontend") {
+				if strings.Contains(p.Command, "pulumi-resource-buildkit") ||
+					strings.Contains(p.Command, "dockerfile-frontend") {
 					most = max(most, peak(p.PID))
 				}
 			}

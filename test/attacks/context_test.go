@@ -16,8 +16,8 @@ import (
 
 // The attacker writes the Dockerfile and the build context, and wants what the machine has beside them.
 
-// linked opens a stack whose program names app as its context. Each of the links, by path, has its text; BESIDE in a text is
-// a file beside the project with a canary in it, AROUND the folder of that file.
+// linked opens a stack whose program names app as its context. Each of the links, by path, has its text; BESIDE in a
+// text is a file beside the project with a canary in it, AROUND the folder of that file.
 func linked(t *testing.T, properties string, files, links map[string]string) (test *stack.Test, canary string) {
 	t.Helper()
 	around := t.TempDir()
@@ -35,7 +35,8 @@ func linked(t *testing.T, properties string, files, links map[string]string) (te
 		if err := os.RemoveAll(path); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Symlink(strings.NewReplacer("BESIDE", filepath.Join(around, "Dockerfile"), "AROUND", around).Replace(text), path); err != nil {
+		text = strings.NewReplacer("BESIDE", filepath.Join(around, "Dockerfile"), "AROUND", around).Replace(text)
+		if err := os.Symlink(text, path); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,11 +47,12 @@ func linked(t *testing.T, properties string, files, links map[string]string) (te
 func leaks(t *testing.T, test *stack.Test, r stack.Result, canaries ...string) {
 	t.Helper()
 	state := ""
-	_ = filepath.WalkDir(filepath.Join(filepath.Dir(test.Dir), "state"), func(path string, _ os.DirEntry, _ error) error {
-		text, _ := os.ReadFile(path)
-		state += string(text)
-		return nil
-	})
+	_ = filepath.WalkDir(filepath.Join(filepath.Dir(test.Dir), "state"),
+		func(path string, _ os.DirEntry, _ error) error {
+			text, _ := os.ReadFile(path)
+			state += string(text)
+			return nil
+		})
 	if state == "" {
 		t.Error("there is no state to look in")
 	}
@@ -86,7 +88,8 @@ func TestALinkLeadsNoInputOutOfTheContext(t *testing.T) {
 			t.Parallel()
 			test, canary := linked(t, attack.properties, attack.files, map[string]string{attack.link: attack.text})
 			r := test.Preview()
-			stack.Fails(t, r, filepath.Join(test.Dir, attack.link), "out of the build context and the project", "Write the path of its target")
+			stack.Fails(t, r, filepath.Join(test.Dir, attack.link), "out of the build context and the project",
+				"Write the path of its target")
 			leaks(t, test, r, canary)
 		})
 	}
@@ -99,7 +102,8 @@ func TestAnIgnoreFileThatIsALinkOutOfTheContextHasNoEffect(t *testing.T) {
 		t.Run(target, func(t *testing.T) {
 			t.Parallel()
 			test, canary := linked(t, app, map[string]string{
-				"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/no\n", "shared/ignore": "no\n", "app/no": "",
+				"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/no\n", "shared/ignore": "no\n",
+				"app/no": "",
 			}, map[string]string{"app/.dockerignore": target})
 			r := test.Preview()
 			stack.Succeeds(t, r)
@@ -121,16 +125,19 @@ func TestALinkLeadsNoSecretAndNoKeyOutOfTheProject(t *testing.T) {
 	const ca = app + "registries: [{address: HOST, caFile: ./ca.pem}]\n"
 	agent, asked := listeningAgent(t)
 	for name, attack := range map[string]struct{ properties, dockerfile, link, text, remedy string }{
-		"the environment as a secret": {secret, tell, "env", "/proc/self/environ", "Write the path of its target in secretSources"},
-		"a file beside as a secret":   {secret, tell, "env", "BESIDE", "Write the path of its target in secretSources"},
-		"an agent as a key":           {ssh, sign, "key", agent, "Write the path of its target in ssh.paths"},
-		"a key beside":                {ssh, sign, "key", "BESIDE", "Write the path of its target in ssh.paths"},
-		"authorities":                 {ca, "FROM BUSYBOX\n", "ca.pem", "BESIDE", "write the path of its target in registries"},
+		"the environment as a secret": {secret, tell, "env", "/proc/self/environ",
+			"Write the path of its target in secretSources"},
+		"a file beside as a secret": {secret, tell, "env", "BESIDE", "Write the path of its target in secretSources"},
+		"an agent as a key":         {ssh, sign, "key", agent, "Write the path of its target in ssh.paths"},
+		"a key beside":              {ssh, sign, "key", "BESIDE", "Write the path of its target in ssh.paths"},
+		"authorities": {ca, "FROM BUSYBOX\n", "ca.pem", "BESIDE",
+			"write the path of its target in registries"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			properties := strings.ReplaceAll(attack.properties, "HOST", shared.Registry.Host)
-			test, canary := linked(t, properties, map[string]string{"app/Dockerfile": attack.dockerfile}, map[string]string{attack.link: attack.text})
+			test, canary := linked(t, properties, map[string]string{"app/Dockerfile": attack.dockerfile},
+				map[string]string{attack.link: attack.text})
 			r := test.Preview()
 			stack.Fails(t, r, filepath.Join(test.Dir, attack.link), "it is a link to", attack.remedy)
 			leaks(t, test, r, canary, strings.ToLower(canary), "pulumi_config_passphrase=")
@@ -175,9 +182,11 @@ func TestALinkWithinTheProjectIsFollowed(t *testing.T) {
 		map[string]string{"app/Dockerfile": "../shared/Dockerfile"})
 	stack.Succeeds(t, test.Preview())
 
-	test, _ = linked(t, app, map[string]string{".env": "CANARY_of_the_project\n"}, map[string]string{"app/Dockerfile": "../.env"})
+	test, _ = linked(t, app, map[string]string{".env": "CANARY_of_the_project\n"},
+		map[string]string{"app/Dockerfile": "../.env"})
 	r := test.Preview()
-	stack.Fails(t, r, filepath.Join(test.Dir, ".env")+" is not a valid Dockerfile", "write its path in dockerfile.location")
+	stack.Fails(t, r, filepath.Join(test.Dir, ".env")+" is not a valid Dockerfile",
+		"write its path in dockerfile.location")
 	leaks(t, test, r, "CANARY_of_the_project")
 }
 
@@ -185,7 +194,8 @@ func TestALinkWithinTheProjectIsFollowed(t *testing.T) {
 func TestAProgramMayNameFilesAnywhere(t *testing.T) {
 	t.Parallel()
 	around := t.TempDir()
-	if err := os.WriteFile(filepath.Join(around, "Dockerfile"), []byte("FROM "+shared.Base+"\nCOPY f /f\n"), 0o600); err != nil {
+	beside := []byte("FROM " + shared.Base + "\nCOPY f /f\n")
+	if err := os.WriteFile(filepath.Join(around, "Dockerfile"), beside, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	test, _ := linked(t, app+"dockerfile: {location: "+filepath.Join(around, "Dockerfile")+"}\n", nil, nil)
@@ -194,13 +204,17 @@ func TestAProgramMayNameFilesAnywhere(t *testing.T) {
 
 func TestCopyFollowsNoLinkOutOfTheContext(t *testing.T) {
 	t.Parallel()
-	test, canary := linked(t, app, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN cat /x/out/* /x/environ /x/up/* ; ls -l /x; exit 1\n"},
+	test, canary := linked(t, app,
+		map[string]string{
+			"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN cat /x/out/* /x/environ /x/up/* ; ls -l /x; exit 1\n",
+		},
 		map[string]string{"app/out": "AROUND", "app/environ": "/proc/1/environ", "app/up": ".."})
 	r := test.Preview()
 	stack.Fails(t, r, "exit code 1")
 	leaks(t, test, r, canary)
 	for _, copied := range []string{"out/Dockerfile"} {
-		test, canary := linked(t, app, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY " + copied + " /f\nRUN cat /f\n"},
+		test, canary := linked(t, app,
+			map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY " + copied + " /f\nRUN cat /f\n"},
 			map[string]string{"app/out": "AROUND", "app/environ": "/proc/self/environ", "app/up": ".."})
 		r := test.Preview()
 		stack.Fails(t, r)

@@ -15,30 +15,39 @@ import (
 
 // special is an image of what a folder of plain files does not have.
 const special = `FROM BUSYBOX AS made
-RUN mkdir -p /o/d /o/planted /o/inner && cd /o && cp /bin/busybox suid && chmod 6755 suid && chmod 2755 d && mknod zero c 1 5 && mkfifo d/pipe && ln -s /etc etc && ln -s ../../../beside up && ln suid hard && ln zero zero2 && echo new >planted/f && echo new >inner/f && echo new >replaced
+RUN mkdir -p /o/d /o/planted /o/inner && cd /o && cp /bin/busybox suid && chmod 6755 suid && chmod 2755 d && \
+    mknod zero c 1 5 && mkfifo d/pipe && \
+    ln -s /etc etc && ln -s ../../../beside up && ln suid hard && ln zero zero2 && \
+    echo new >planted/f && echo new >inner/f && echo new >replaced
 FROM scratch
 COPY --from=made /o /
 `
 
 func TestALocalExportIsPlainFiles(t *testing.T) {
 	t.Parallel()
-	for name, export := range map[string]string{"typed": "{local: {dest: ./out}}", "raw": "{raw: 'type=local,dest=out'}"} {
+	for name, export := range map[string]string{
+		"typed": "{local: {dest: ./out}}", "raw": "{raw: 'type=local,dest=out'}",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test := shared.Open(t, shared.Project(t, app+"exports: ["+export+"]\n", map[string]string{
 				"app/Dockerfile": special, "out/kept": "", "out/inside/f": "old", "outside/f": "old",
 			}))
 			out := filepath.Join(test.Dir, "out")
-			for link, text := range map[string]string{"planted": "../outside", "inner": "inside", "replaced": "../outside/f"} {
+			for link, text := range map[string]string{
+				"planted": "../outside", "inner": "inside", "replaced": "../outside/f",
+			} {
 				if err := os.Symlink(text, filepath.Join(out, link)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			r := test.Up()
-			stack.Succeeds(t, r, "plain files only were written", `"suid"`, `"zero"`, `"d/pipe"`, "Export tar to keep them")
+			stack.Succeeds(t, r, "plain files only were written", `"suid"`, `"zero"`, `"d/pipe"`,
+				"Export tar to keep them")
 			wantPlain(t, out)
 			for file, want := range map[string]string{
-				"outside/f": "old", "out/inside/f": "old", "out/planted/f": "new\n", "out/inner/f": "new\n", "out/replaced": "new\n", "out/kept": "",
+				"outside/f": "old", "out/inside/f": "old", "out/planted/f": "new\n", "out/inner/f": "new\n",
+				"out/replaced": "new\n", "out/kept": "",
 			} {
 				if text, err := os.ReadFile(filepath.Join(test.Dir, file)); err != nil || string(text) != want {
 					t.Errorf("%s: %q, %v", file, text, err)
@@ -60,7 +69,8 @@ func wantPlain(t *testing.T, dir string) {
 		}
 		n++
 		info, err := d.Info()
-		if err == nil && (info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 || info.Mode().Type()&^(fs.ModeDir|fs.ModeSymlink) != 0) {
+		if err == nil && (info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 ||
+			info.Mode().Type()&^(fs.ModeDir|fs.ModeSymlink) != 0) {
 			t.Errorf("%s is %s", path, info.Mode())
 		}
 		return err
@@ -83,7 +93,8 @@ func TestNothingIsWrittenThroughALinkOutOfTheProject(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			around := t.TempDir()
-			test := shared.Open(t, shared.Project(t, app+attack.properties, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN true\n", "cache/x": ""}))
+			test := shared.Open(t, shared.Project(t, app+attack.properties,
+				map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN true\n", "cache/x": ""}))
 			if err := os.Symlink(around, filepath.Join(test.Dir, attack.link)); err != nil {
 				t.Fatal(err)
 			}
@@ -102,8 +113,11 @@ func TestNothingIsWrittenThroughALinkOutOfTheProject(t *testing.T) {
 // The index of a cache that is a link shows nothing of its target, neither when it is read nor when it is written.
 func TestTheIndexOfACacheShowsNothing(t *testing.T) {
 	t.Parallel()
-	for _, direction := range []string{"cacheTo: [{local: {dest: ./cache}}]\n", "cacheFrom: [{local: {src: ./cache}}]\n"} {
-		test, canary := linked(t, app+direction, map[string]string{"cache/x": ""}, map[string]string{"cache/index.json": "/proc/self/environ"})
+	for _, direction := range []string{
+		"cacheTo: [{local: {dest: ./cache}}]\n", "cacheFrom: [{local: {src: ./cache}}]\n",
+	} {
+		test, canary := linked(t, app+direction, map[string]string{"cache/x": ""},
+			map[string]string{"cache/index.json": "/proc/self/environ"})
 		r := test.Up()
 		stack.Says(t, r, "cache/index.json")
 		leaks(t, test, r, canary)

@@ -12,8 +12,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes the Dockerfile, and has the daemon itself fetch what only this machine can: it is in the machine's
-// network, whatever network steps have.
+// The attacker writes the Dockerfile, and has the daemon itself fetch what only this machine can: it is in the
+// machine's network, whatever network steps have.
 
 // serve serves on loopback until the end of the test. With a login it wants that.
 func serve(t *testing.T, handler http.Handler, login string, asked func(*http.Request)) (url string) {
@@ -37,18 +37,22 @@ func serve(t *testing.T, handler http.Handler, login string, asked func(*http.Re
 func TestTheDaemonFetchesNothingOfThisMachine(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ dockerfile, want string }{
-		"a file":            {"FROM scratch\nADD http://HOST/x /\n", "named: { download: { location: "},
-		"by name":           {"FROM scratch\nADD http://localhost:PORT/x /\n", "named: { download: { location: "},
-		"by an argument":    {"FROM scratch\nARG A=http://HOST/x\nADD $A /\n", "named: { download: { location: "},
-		"mapped":            {"FROM scratch\nADD http://[::ffff:127.0.0.1]:PORT/x /\n", "named: { download: { location: "},
-		"git":               {"FROM scratch\nADD http://HOST/x.git#main /\n", "named: { download: { location: "},
-		"a number":          {"FROM scratch\nADD http://2130706433:PORT/x.git#main /\n", "named: { download: { location: "},
+		"a file":         {"FROM scratch\nADD http://HOST/x /\n", "named: { download: { location: "},
+		"by name":        {"FROM scratch\nADD http://localhost:PORT/x /\n", "named: { download: { location: "},
+		"by an argument": {"FROM scratch\nARG A=http://HOST/x\nADD $A /\n", "named: { download: { location: "},
+		"mapped": {"FROM scratch\nADD http://[::ffff:127.0.0.1]:PORT/x /\n",
+			"named: { download: { location: "},
+		"git": {"FROM scratch\nADD http://HOST/x.git#main /\n", "named: { download: { location: "},
+		"a number": {"FROM scratch\nADD http://2130706433:PORT/x.git#main /\n",
+			"named: { download: { location: "},
 		"metadata as image": {"FROM 169.254.169.254/x\n", "where clouds serve credentials"},
 		"as a pulled image": {"FROM 169.254.169.254/x\n", "where clouds serve credentials"},
 		"as one to copy":    {"FROM scratch\nCOPY --from=169.254.169.254/x / /\n", "where clouds serve credentials"},
-		"as one to mount":   {"FROM BUSYBOX\nRUN --mount=from=169.254.169.254/x,target=/x true\n", "where clouds serve credentials"},
-		"metadata":          {"FROM scratch\nADD http://169.254.169.254/latest/meta-data/ /\n", "where clouds serve credentials"},
-		"metadata by git":   {"FROM scratch\nADD http://2852039166/x.git /\n", "where clouds serve credentials"},
+		"as one to mount": {"FROM BUSYBOX\nRUN --mount=from=169.254.169.254/x,target=/x true\n",
+			"where clouds serve credentials"},
+		"metadata": {"FROM scratch\nADD http://169.254.169.254/latest/meta-data/ /\n",
+			"where clouds serve credentials"},
+		"metadata by git": {"FROM scratch\nADD http://2852039166/x.git /\n", "where clouds serve credentials"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -77,9 +81,12 @@ func TestTheDaemonFetchesNothingOfThisMachine(t *testing.T) {
 // What the program names is fetched, by the Dockerfile too.
 func TestTheDaemonFetchesWhatTheProgramNames(t *testing.T) {
 	t.Parallel()
-	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("x")) }), "", nil)
-	properties := "context: { location: ., named: { download: { location: \"" + url + "/x\" } } }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
-	s := shared.Open(t, shared.Project(t, properties, map[string]string{"Dockerfile": "FROM BUSYBOX\nADD " + url + "/x /x\nRUN test x = \"$(cat /x)\"\n"}))
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("x")) }), "",
+		nil)
+	properties := "context: { location: ., named: { download: { location: \"" + url +
+		"/x\" } } }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+	s := shared.Open(t, shared.Project(t, properties,
+		map[string]string{"Dockerfile": "FROM BUSYBOX\nADD " + url + "/x /x\nRUN test x = \"$(cat /x)\"\n"}))
 	stack.Succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 	stack.Succeeds(t, s.Destroy("--skip-preview"))
 }
@@ -89,7 +96,8 @@ func TestWithoutTLSNoOtherMachineIsDialed(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
-	remedies := []string{"192.0.2.1 is another machine", "ssh -N -L", "allowInsecureTcp", "PULUMI_BUILDKIT_ALLOW_INSECURE_TCP=1"}
+	remedies := []string{"192.0.2.1 is another machine", "ssh -N -L", "allowInsecureTcp",
+		"PULUMI_BUILDKIT_ALLOW_INSECURE_TCP=1"}
 	s := shared.Open(t, shared.Project(t, properties+"builder: { endpoint: \"tcp://192.0.2.1:1234\" }\n", files))
 	stack.Fails(t, s.Preview(), append(remedies, "builder.endpoint")...)
 	s = shared.Open(t, shared.Project(t, properties, files))
@@ -98,6 +106,7 @@ func TestWithoutTLSNoOtherMachineIsDialed(t *testing.T) {
 		t.Fatal(err, result.All())
 	}
 	stack.Fails(t, s.Preview(), append(remedies, "host")...)
-	s = stack.New(t, stack.Config{Bin: shared.Bin, Program: shared.Project(t, properties, files), Env: []string{"BUILDKIT_HOST=tcp://192.0.2.1:1234"}})
+	s = stack.New(t, stack.Config{Bin: shared.Bin, Program: shared.Project(t, properties, files),
+		Env: []string{"BUILDKIT_HOST=tcp://192.0.2.1:1234"}})
 	stack.Fails(t, s.Preview(), remedies...)
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes the files that inputs and conventions name, and wants the plugin to wait or to eat the machine's memory.
+// The attacker writes the files that inputs and conventions name, and wants the plugin to wait or to eat the machine's
+// memory.
 
 func TestNoFileIsWaitedForOrReadWithoutEnd(t *testing.T) {
 	t.Parallel()
@@ -24,11 +25,15 @@ func TestNoFileIsWaitedForOrReadWithoutEnd(t *testing.T) {
 		says, cause      string
 		builds           bool
 	}{
-		"a secret":         {kind: fifo, properties: secret, says: `the secret "a"`, cause: notRegular},
-		"a CA file":        {kind: fifo, properties: "registries: [{address: HOST, caFile: PATH}]\n", says: "the CA file of", cause: notRegular},
-		"an SSH key":       {kind: fifo, properties: "ssh: [{id: default, paths: [PATH]}]\n", says: `ssh "default"`, cause: notRegular},
-		"a Dockerfile":     {kind: large, properties: "dockerfile: {location: PATH}\n", says: "dockerfile.location", cause: "more than 16777216 bytes"},
-		"a cache's index":  {kind: fifo, properties: "cacheFrom: [{local: {src: ./cache}}]\n", says: "cacheFrom", cause: "built without", builds: true},
+		"a secret": {kind: fifo, properties: secret, says: `the secret "a"`, cause: notRegular},
+		"a CA file": {kind: fifo, properties: "registries: [{address: HOST, caFile: PATH}]\n",
+			says: "the CA file of", cause: notRegular},
+		"an SSH key": {kind: fifo, properties: "ssh: [{id: default, paths: [PATH]}]\n", says: `ssh "default"`,
+			cause: notRegular},
+		"a Dockerfile": {kind: large, properties: "dockerfile: {location: PATH}\n", says: "dockerfile.location",
+			cause: "more than 16777216 bytes"},
+		"a cache's index": {kind: fifo, properties: "cacheFrom: [{local: {src: ./cache}}]\n", says: "cacheFrom",
+			cause: "built without", builds: true},
 		"a file of a tree": {kind: fifo, says: "cannot send", builds: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,7 +51,8 @@ func TestPlantedSocketIsToldNoSecret(t *testing.T) {
 	test := stack.New(t, stack.Config{
 		Bin: shared.Bin, Daemon: dir, Idle: time.Second,
 		Program: shared.Project(t, strings.ReplaceAll(withSecret, "SECRET", canary), map[string]string{
-			"Dockerfile": "FROM BUSYBOX\nCOPY f /f\nRUN --mount=type=secret,id=token test -s /run/secrets/token\n", "f": "1",
+			"Dockerfile": "FROM BUSYBOX\nCOPY f /f\nRUN --mount=type=secret,id=token test -s /run/secrets/token\n",
+			"f":          "1",
 		}),
 	})
 	stack.Succeeds(t, test.Up("--skip-preview"))
@@ -132,6 +133,7 @@ func plantLink(parent string, user int) error {
 	victim := filepath.Join(filepath.Dir(parent), "victim")
 	link := filepath.Join(parent, "b")
 	return errors.Join(
-		os.Mkdir(victim, 0o700), os.Chmod(parent, 0o777|fs.ModeSticky), os.Symlink(victim, link), os.Lchown(link, user, user),
+		os.Mkdir(victim, 0o700), os.Chmod(parent, 0o777|fs.ModeSticky), os.Symlink(victim, link),
+		os.Lchown(link, user, user),
 	)
 }

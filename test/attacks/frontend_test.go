@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes the Dockerfile, and names a frontend of his own: a program that the builder runs and that decides what
-// is built.
+// The attacker writes the Dockerfile, and names their own frontend: a program that the builder runs and that decides
+// what is built.
 
 // evilFrontend is a registry with an image that is asked for as a frontend.
 func evilFrontend(t *testing.T) (registry *registrytest.Registry, ref string) {
@@ -52,11 +52,14 @@ func TestAFrontendThatNobodyAllowed(t *testing.T) {
 		"words":        {local, map[string]string{"Dockerfile": "# syntax=EVIL docker/dockerfile:1\nFROM scratch\n"}},
 		"its own name": {local, map[string]string{"Dockerfile": "# syntax=HOST/docker/dockerfile:1\nFROM scratch\n"}},
 		"argument":     {local + "buildArgs: { BUILDKIT_SYNTAX: EVIL }\n", plain},
-		"provenance":   {local + "provenance: { mode: max }\n", map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch\nCOPY Dockerfile /\n"}},
-		"inline":       {local + "dockerfile: { inline: \"# syntax=EVIL\\nFROM scratch\\n\" }\n", plain},
-		"a test":       {local + "testTargets: [x]\n", map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch AS x\n"}},
-		"git":          {"context: { location: \"GIT\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", nil},
-		"git, max":     {"context: { location: \"GIT\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\nprovenance: { mode: max }\n", nil},
+		"provenance": {local + "provenance: { mode: max }\n",
+			map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch\nCOPY Dockerfile /\n"}},
+		"inline": {local + "dockerfile: { inline: \"# syntax=EVIL\\nFROM scratch\\n\" }\n", plain},
+		"a test": {local + "testTargets: [x]\n",
+			map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch AS x\n"}},
+		"git": {"context: { location: \"GIT\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", nil},
+		"git, max": {"context: { location: \"GIT\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
+			"provenance: { mode: max }\n", nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -91,16 +94,19 @@ func TestAFrontendThatTheProgramAllows(t *testing.T) {
 	t.Parallel()
 	evil, ref := evilFrontend(t)
 	files := map[string]string{"Dockerfile": "# syntax=" + ref + "\nFROM scratch\nCOPY Dockerfile /\n"}
-	const local = "context: { location: ., NAMED }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\nregistries: [{ address: \"HOST\" }]\n"
+	const local = "context: { location: ., NAMED }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
+		"registries: [{ address: \"HOST\" }]\n"
 	const ran = "exit code: 1" // of busybox, which is no frontend
-	s := shared.Open(t, shared.Project(t, strings.NewReplacer(", NAMED", "", "HOST", evil.Host()).Replace(local), files))
+	properties := strings.NewReplacer(", NAMED", "", "HOST", evil.Host()).Replace(local)
+	s := shared.Open(t, shared.Project(t, properties, files))
 	result, err := s.Run(t.Context(), "config", "set", "--path", "buildkit:frontends[0]", ref, "--stack", "dev")
 	if err != nil || result.Code != 0 {
 		t.Fatal(err, result.All())
 	}
 	allowed := s.Preview()
 	stack.Fails(t, allowed, ran)
-	named := strings.NewReplacer("NAMED", "named: { \""+ref+"\": { location: \"docker-image://"+ref+"\" } }", "HOST", evil.Host()).Replace(local)
+	image := "named: { \"" + ref + "\": { location: \"docker-image://" + ref + "\" } }"
+	named := strings.NewReplacer("NAMED", image, "HOST", evil.Host()).Replace(local)
 	replaced := shared.Open(t, shared.Project(t, named, files)).Preview()
 	for _, r := range []stack.Result{allowed, replaced} {
 		if strings.Contains(r.All(), "it was not run") {
@@ -109,8 +115,8 @@ func TestAFrontendThatTheProgramAllows(t *testing.T) {
 	}
 }
 
-// gitServer serves a repository with these files on the branch main, by git's dumb protocol. With a login it wants that.
-// asked is called with each request.
+// gitServer serves a repository with these files on the branch main, by git's dumb protocol. With a login it wants
+// that. asked is called with each request.
 func gitServer(t *testing.T, files map[string]string, login string, asked func(*http.Request)) (url string) {
 	t.Helper()
 	dir, work := t.TempDir(), t.TempDir()
@@ -129,7 +135,8 @@ func gitServer(t *testing.T, files map[string]string, login string, asked func(*
 
 func git(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "git",
+		append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("git %v: %v: %s", args, err, out)
 	}

@@ -27,16 +27,18 @@ import (
 // inApp is a program's context; the tags are the test's.
 const inApp = "context: {location: ./app}\n"
 
-// The attacker writes the Dockerfile and the build context of one build, such as the preview of a pull request. He wants
-// another build, of inputs that are not his, to give his image.
+// The attacker writes the Dockerfile and the build context of one build, such as the preview of a pull request. He
+// wants another build, of inputs that are not his, to give his image.
 
-// The attacker has made inputs whose hash begins as that of somebody else's, and their image is in the registry under the
-// digits that both have. Without a push of his own he can get it there through a build of his inputs that somebody runs.
+// The attacker has made inputs whose hash begins as that of somebody else's, and their image is in the registry under
+// the digits that both have. Without a push of his own he can get it there through a build of his inputs that somebody
+// runs.
 func TestAnImageUnderTheBeginningOfAHashIsNotTaken(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"app/Dockerfile": "FROM scratch\nCOPY f /\n", "app/f": "ours\n"}
 	at := func(repository, mark string) *stack.Test {
-		return shared.Open(t, shared.Project(t, inApp+"platforms: [linux/amd64]\ntags: [\""+repository+":"+mark+"\"]\n", files))
+		return shared.Open(t, shared.Project(t, inApp+"platforms: [linux/amd64]\ntags: [\""+repository+":"+mark+"\"]\n",
+			files))
 	}
 	first := at("REPO", "{hash}")
 	stack.Succeeds(t, first.Up("--skip-preview"))
@@ -52,13 +54,14 @@ func TestAnImageUnderTheBeginningOfAHashIsNotTaken(t *testing.T) {
 		second := at(registry.Host()+"/app", mark)
 		stack.Succeeds(t, second.Up()) // with a preview
 		if digest := imageOf(t, second).Outputs["digest"]; digest == planted || digest != ours.Outputs["digest"] {
-			t.Errorf("%s: the image is %v, planted was %s, and ours is %v", mark, digest, planted, ours.Outputs["digest"])
+			t.Errorf("%s: the image is %v, planted was %s, and ours is %v", mark, digest, planted,
+				ours.Outputs["digest"])
 		}
 	}
 }
 
-// With an epoch every file has the same second, and so have files that are extracted or checked out with a time of their own.
-// To the daemon the two of a pair then look the same.
+// With an epoch every file has the same second, and so have files that are extracted or checked out with a time of
+// their own. To the daemon the two of a pair then look the same.
 func TestAFileThatLooksTheSameToTheDaemonIsNotTaken(t *testing.T) {
 	t.Parallel()
 	evil, good := collide(t, func(who string, i int) string { return fmt.Sprintf("%s %08d\n", who, i) })
@@ -73,7 +76,8 @@ func TestAFileThatLooksTheSameToTheDaemonIsNotTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			files := map[string]string{"app/Dockerfile": "FROM scratch\nCOPY f /\n", "app/f": ""}
-			test := shared.Open(t, shared.Project(t, inApp+attack.properties+"platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", files))
+			test := shared.Open(t, shared.Project(t,
+				inApp+attack.properties+"platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", files))
 			write := func(text string) {
 				err := test.Write("app/f", text)
 				if at := time.Unix(attack.second, 0); err == nil && attack.second > 0 {
@@ -94,8 +98,8 @@ func TestAFileThatLooksTheSameToTheDaemonIsNotTaken(t *testing.T) {
 	}
 }
 
-// collide returns an evil and a good text of one length with the same nanoseconds, which are the digest modulo a billion. An
-// attacker who knows the good one finds his in a minute; where both are free, it takes a moment.
+// collide returns an evil and a good text of one length with the same nanoseconds, which are the digest modulo a
+// billion. An attacker who knows the good one finds his in a minute; where both are free, it takes a moment.
 func collide(t *testing.T, text func(who string, i int) string) (evil, good string) {
 	t.Helper()
 	nanoseconds := func(s string) uint64 {
@@ -136,7 +140,8 @@ func pulled(t *testing.T, reference, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := remote.Image(ref, remote.WithContext(t.Context()), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
+	image, err := remote.Image(ref, remote.WithContext(t.Context()),
+		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,8 @@ func archive(t *testing.T, files map[string]string) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for name, text := range files {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
+		header := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}
+		if err := w.WriteHeader(header); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Write([]byte(text)); err != nil {
@@ -92,22 +93,27 @@ func TestALoginInAURLIsSeenNowhere(t *testing.T) {
 		"git": {"gitCANARYt0ken", func(t *testing.T, login string) string {
 			t.Helper()
 			return gitServer(t, files, login, nil)
-		}, "context: { location: { \"fn::secret\": \"SITE/repo.git#main\" } }\npull: true\nprovenance: { mode: max }\n"},
+		}, "context: { location: { \"fn::secret\": \"SITE/repo.git#main\" } }\npull: true\n" +
+			"provenance: { mode: max }\n"},
 		"archive": {"tgzCANARYt0ken", func(t *testing.T, login string) string {
 			t.Helper()
-			return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(packed) }), login, nil)
+			return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(packed) }),
+				login, nil)
 		}, "context: { location: \"SITE/app.tar?access_token=qCANARYuery\" }\nprovenance: { mode: max }\n"},
 		"named": {"namCANARYt0ken", func(t *testing.T, login string) string {
 			t.Helper()
 			return gitServer(t, files, login, nil)
-		}, "context: { location: ., named: { src: { location: \"SITE/repo.git#main\" } } }\nprovenance: { mode: max }\n"},
+		}, "context: { location: ., named: { src: { location: \"SITE/repo.git#main\" } } }\n" +
+			"provenance: { mode: max }\n"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			site := strings.Replace(c.site(t, "me:"+c.canary), "http://", "http://me:"+c.canary+"@", 1)
-			properties := strings.ReplaceAll(c.properties, "SITE", site) + "platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
-			s := shared.Open(t, shared.Project(t, properties, map[string]string{"Dockerfile": "FROM scratch\nCOPY --from=src Dockerfile /\n"}))
+			properties := strings.ReplaceAll(c.properties, "SITE", site) +
+				"platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+			s := shared.Open(t, shared.Project(t, properties,
+				map[string]string{"Dockerfile": "FROM scratch\nCOPY --from=src Dockerfile /\n"}))
 			stop := arguments(t)
 			up := s.Up("--skip-preview")
 			seen := stop()
@@ -117,7 +123,8 @@ func TestALoginInAURLIsSeenNowhere(t *testing.T) {
 			}
 			again := s.Up("--expect-no-changes")
 			stack.Succeeds(t, again)
-			for _, canary := range []string{c.canary, "qCANARYuery", base64.StdEncoding.EncodeToString([]byte("me:" + c.canary))} {
+			encoded := base64.StdEncoding.EncodeToString([]byte("me:" + c.canary))
+			for _, canary := range []string{c.canary, "qCANARYuery", encoded} {
 				if strings.Contains(up.All()+again.All(), canary) {
 					t.Errorf("%s is in the output:\n%s", canary, up.All())
 				}
@@ -158,11 +165,14 @@ func TestALoginInAnErrorIsNotShown(t *testing.T) {
 			site := gitServer(t, map[string]string{"Dockerfile": "FROM scratch\n"}, "me:another", nil)
 			site = strings.Replace(site, "http://", "http://me:errCANARYt0ken@", 1)
 			replace := strings.NewReplacer("SITE", site)
-			properties := "context: { location: \"" + replace.Replace(c.location) + "\" }\npull: " + c.pull + "\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
-			s := shared.Open(t, shared.Project(t, properties, map[string]string{"Dockerfile": replace.Replace(c.dockerfile)}))
+			properties := "context: { location: \"" + replace.Replace(c.location) + "\" }\npull: " + c.pull +
+				"\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+			s := shared.Open(t, shared.Project(t, properties,
+				map[string]string{"Dockerfile": replace.Replace(c.dockerfile)}))
 			failed := s.Preview()
 			stack.Fails(t, failed)
-			if strings.Contains(failed.All(), "CANARY") || strings.Contains(failed.All(), base64.StdEncoding.EncodeToString([]byte("me:errCANARYt0ken"))) {
+			if strings.Contains(failed.All(), "CANARY") ||
+				strings.Contains(failed.All(), base64.StdEncoding.EncodeToString([]byte("me:errCANARYt0ken"))) {
 				t.Errorf("the output has the login:\n%s", failed.All())
 			}
 		})

@@ -23,8 +23,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A machine is a network namespace with addresses, listeners and a resolver of the test's, in which the whole suite runs once
-// more: CLI, plugin, daemon and registry. Nothing of this machine's own network is seen or changed.
+// A machine is a network namespace with addresses, listeners and a resolver of the test's, in which the whole suite
+// runs once more: CLI, plugin, daemon and registry. Nothing of this machine's own network is seen or changed.
 
 // machineVariable names the test that runs in the machine.
 const machineVariable = "ATTACKS_MACHINE"
@@ -207,8 +207,8 @@ func serveDownloads(t *testing.T, handlers map[string]http.HandlerFunc) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// resolve answers questions for downloadName on the loopback of the machine: by UDP truncated, so that programs ask again by
-// TCP. A resolver that never answers stands before it.
+// resolve answers questions for downloadName on the loopback of the machine: by UDP truncated, so that programs ask
+// again by TCP. A resolver that never answers stands before it.
 func resolve(t *testing.T) {
 	t.Helper()
 	silent, err := net.ListenPacket("udp", silentResolver+":53")

@@ -24,8 +24,8 @@ import (
 
 // The attacker writes the Dockerfile, and wants what listens on the machine that builds it.
 
-// probing opens a stack whose image runs the probe of testdata with the attempts, one step for each list, and exports what it
-// printed. properties are more lines of the image's.
+// probing opens a stack whose image runs the probe of testdata with the attempts, one step for each list, and exports
+// what it printed. properties are more lines of the image's.
 func probing(t *testing.T, properties, run string, steps map[string][]string) *stack.Test {
 	t.Helper()
 	dockerfile := "FROM BUSYBOX AS base\nCOPY probe /probe\n"
@@ -39,8 +39,10 @@ func probing(t *testing.T, properties, run string, steps map[string][]string) *s
 		last += fmt.Sprintf("COPY --from=%s /%[1]s /\n", name)
 	}
 	files := map[string]string{"app/Dockerfile": dockerfile + last}
-	test := shared.Open(t, shared.Project(t, "context: { location: app }\ntags: [\"REPO:1\"]\nexports: [{ local: { dest: out } }]\n"+properties, files))
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", filepath.Join(test.Dir, "app", "probe"), "./testdata/probe")
+	properties = "context: { location: app }\ntags: [\"REPO:1\"]\nexports: [{ local: { dest: out } }]\n" + properties
+	test := shared.Open(t, shared.Project(t, properties, files))
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o",
+		filepath.Join(test.Dir, "app", "probe"), "./testdata/probe")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+runtime.GOARCH)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
@@ -70,8 +72,10 @@ func printed(t *testing.T, test *stack.Test, step string) map[string]string {
 
 // loopbacks are the forms of addresses that lead back to the machine, one way or another.
 var loopbacks = []string{
-	"127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:0:127.0.0.1]", "[::127.0.0.1]",
-	"[64:ff9b::7f00:1]", "[64:ff9b::]", "[2002:7f00:1::]", "[fe80::1%eth0]", "localhost", "192.0.2.1", "[fd5c:9a1e:77b3::1]",
+	"127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:0:127.0.0.1]",
+	"[::127.0.0.1]",
+	"[64:ff9b::7f00:1]", "[64:ff9b::]", "[2002:7f00:1::]", "[fe80::1%eth0]", "localhost", "192.0.2.1",
+	"[fd5c:9a1e:77b3::1]",
 }
 
 // All of these run in one machine, at once but for the first: its scan reaches what listens for the others.
@@ -81,14 +85,15 @@ func TestStepOnAMachine(t *testing.T) {
 		return
 	}
 	resolve(t)
-	t.Run("does not find the plugin", pluginIsNotFound) //nolint:paralleltest // its scan reaches what listens for the others
+	//nolint:paralleltest // its scan reaches what listens for the others
+	t.Run("does not find the plugin", pluginIsNotFound)
 	t.Run("does not reach it", machineIsNotReached)
 	t.Run("does not see another step", stepsAreApart)
 	t.Run("reaches the network", networkIsReached)
 }
 
-// Nothing that leads back to the machine is reached from a step, by ordinary sockets or raw frames. The same program with
-// network: host reaches all of it, so each attempt is one that would have succeeded.
+// Nothing that leads back to the machine is reached from a step, by ordinary sockets or raw frames. The same program
+// with network: host reaches all of it, so each attempt is one that would have succeeded.
 func machineIsNotReached(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
@@ -97,14 +102,17 @@ func machineIsNotReached(t *testing.T) {
 		attempts = append(attempts, fmt.Sprintf("tcp %s:%d", host, l.tcp), fmt.Sprintf("udp %s:%d", host, l.udp))
 	}
 	for _, addr := range append([]string{"::ffff:169.254.169.254"}, metadataAddrs...) {
-		attempts = append(attempts, "tcp "+net.JoinHostPort(addr, strconv.Itoa(l.tcp)), "udp "+net.JoinHostPort(addr, strconv.Itoa(l.udp)))
+		attempts = append(attempts, "tcp "+net.JoinHostPort(addr, strconv.Itoa(l.tcp)),
+			"udp "+net.JoinHostPort(addr, strconv.Itoa(l.udp)))
 	}
 	for _, addr := range []string{broadcastAddr, "255.255.255.255", "224.0.0.1", "ff02::1%eth0"} {
 		attempts = append(attempts, "udp "+net.JoinHostPort(addr, strconv.Itoa(l.udp)))
 	}
 	raw := []string{"together"}
-	for _, addr := range append([]string{"127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::127.0.0.1", broadcastAddr}, metadataAddrs...) {
-		raw = append(raw, "raw "+net.JoinHostPort(addr, strconv.Itoa(l.tcp)), "raw "+net.JoinHostPort(addr, strconv.Itoa(l.udp)))
+	addrs := []string{"127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::127.0.0.1", broadcastAddr}
+	for _, addr := range append(addrs, metadataAddrs...) {
+		raw = append(raw, "raw "+net.JoinHostPort(addr, strconv.Itoa(l.tcp)),
+			"raw "+net.JoinHostPort(addr, strconv.Itoa(l.udp)))
 	}
 	test := probing(t, "", "", map[string][]string{"sockets": attempts, "frames": raw})
 	stack.Succeeds(t, test.Up())
@@ -121,14 +129,17 @@ func machineIsNotReached(t *testing.T) {
 	if reached := l.take(); reached != nil {
 		t.Errorf("the machine was reached: %v", reached)
 	}
-	if sockets, frames := len(printed(t, test, "sockets")), len(printed(t, test, "frames")); sockets != len(attempts)-1 || frames != len(raw)-1 {
+	sockets, frames := len(printed(t, test, "sockets")), len(printed(t, test, "frames"))
+	if sockets != len(attempts)-1 || frames != len(raw)-1 {
 		t.Errorf("%d and %d results of %d and %d attempts", sockets, frames, len(attempts)-1, len(raw)-1)
 	}
 
 	host := probing(t, "network: host", "", map[string][]string{"sockets": attempts})
 	stack.Succeeds(t, host.Up())
-	for _, attempt := range []string{"unix " + l.abstract, fmt.Sprintf("tcp 127.0.0.1:%d", l.tcp), fmt.Sprintf("tcp 0.0.0.0:%d", l.tcp),
-		fmt.Sprintf("tcp [::]:%d", l.tcp), fmt.Sprintf("tcp [::ffff:127.0.0.1]:%d", l.tcp), fmt.Sprintf("udp 127.0.0.1:%d", l.udp),
+	for _, attempt := range []string{
+		"unix " + l.abstract, fmt.Sprintf("tcp 127.0.0.1:%d", l.tcp), fmt.Sprintf("tcp 0.0.0.0:%d", l.tcp),
+		fmt.Sprintf("tcp [::]:%d", l.tcp), fmt.Sprintf("tcp [::ffff:127.0.0.1]:%d", l.tcp),
+		fmt.Sprintf("udp 127.0.0.1:%d", l.udp),
 		fmt.Sprintf("tcp 169.254.169.254:%d", l.tcp), fmt.Sprintf("tcp [fd00:ec2::254]:%d", l.tcp)} {
 		if result := printed(t, host, "sockets")[attempt]; !strings.HasPrefix(result, "REACHED") {
 			t.Errorf("with network: host, %s: %s", attempt, result)
@@ -136,10 +147,13 @@ func machineIsNotReached(t *testing.T) {
 	}
 }
 
-// The servers of the plugin and of the engine listen on the loopback while the step runs, and a scan does not find them.
+// The servers of the plugin and of the engine listen on the loopback while the step runs, and a scan does not find
+// them.
 func pluginIsNotFound(t *testing.T) {
 	var listening []string
-	port := serveDownloads(t, map[string]http.HandlerFunc{"/": func(http.ResponseWriter, *http.Request) { listening = loopbackPorts(t) }})
+	port := serveDownloads(t, map[string]http.HandlerFunc{
+		"/": func(http.ResponseWriter, *http.Request) { listening = loopbackPorts(t) },
+	})
 	attempts := []string{fmt.Sprintf("get http://%s:%d/", machineAddr4, port), "scan 127.0.0.1"}
 	test := probing(t, "", "", map[string][]string{"found": attempts})
 	stack.Succeeds(t, test.Up())
@@ -195,7 +209,8 @@ func stepsAreApart(t *testing.T) {
 	get := func(path string) string { return fmt.Sprintf("get http://%s:%d%s", machineAddr4, port, path) }
 	test := probing(t, "", "", map[string][]string{
 		"one": {"listen :7777", "tcp 192.0.2.2:7777", get("/listens"), get("/await-done")},
-		"two": {get("/await-listens"), "tcp 127.0.0.1:7777", "tcp 192.0.2.1:7777", "tcp 192.0.2.2:7777", "raw 192.0.2.2:7777", get("/done")},
+		"two": {get("/await-listens"), "tcp 127.0.0.1:7777", "tcp 192.0.2.1:7777", "tcp 192.0.2.2:7777",
+			"raw 192.0.2.2:7777", get("/done")},
 	})
 	stack.Succeeds(t, test.Up())
 	if own := printed(t, test, "one")["tcp 192.0.2.2:7777"]; own != "REACHED a step" {
@@ -220,7 +235,8 @@ func networkIsReached(t *testing.T) {
 		fmt.Sprintf("udp %s:%d", machineAddr4, l.udp), fmt.Sprintf("udp [%s]:%d", machineAddr6, l.udp),
 		fmt.Sprintf("raw %s:%d", machineAddr4, l.udp),
 	}
-	test := probing(t, "", "", map[string][]string{"allowed": append([]string{"together", "dns " + downloadName, "dns other.test"}, attempts...)})
+	allowed := append([]string{"together", "dns " + downloadName, "dns other.test"}, attempts...)
+	test := probing(t, "", "", map[string][]string{"allowed": allowed})
 	stack.Succeeds(t, test.Up())
 	results := printed(t, test, "allowed")
 	for _, attempt := range attempts {
@@ -240,7 +256,8 @@ func networkIsReached(t *testing.T) {
 func TestDockerfileAndTheMachinesNetwork(t *testing.T) {
 	t.Parallel()
 	steps := map[string][]string{"interfaces": {"interfaces"}}
-	stack.Fails(t, probing(t, "", "--network=host", steps).Up(), "network.host is not allowed", "take --network=host out of its RUN",
+	stack.Fails(t, probing(t, "", "--network=host", steps).Up(), "network.host is not allowed",
+		"take --network=host out of its RUN",
 		"set network: host in the program")
 
 	none := probing(t, "network: none", "", steps)
@@ -260,10 +277,12 @@ func TestProxyOnTheLoopback(t *testing.T) {
 	t.Parallel()
 	test := shared.Open(t, shared.Project(t, `context: { location: app }
 buildArgs: { HTTP_PROXY: "http://127.0.0.1:3128" }`, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN true\n"}))
-	stack.Succeeds(t, test.Preview(), "buildArgs: HTTP_PROXY names a proxy on 127.0.0.1, where steps reach only themselves", "network: host")
+	stack.Succeeds(t, test.Preview(),
+		"buildArgs: HTTP_PROXY names a proxy on 127.0.0.1, where steps reach only themselves", "network: host")
 }
 
-// When the network of steps dies, a build that runs ends at once, and a person reads why. The next one gets another daemon.
+// When the network of steps dies, a build that runs ends at once, and a person reads why. The next one gets another
+// daemon.
 func TestNetworkThatDies(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN sleep 86400.3\n"}
@@ -295,7 +314,8 @@ func TestNetworkThatDies(t *testing.T) {
 	if took := time.Since(killed); took > 10*time.Second {
 		t.Errorf("the build ended after %s", took)
 	}
-	stack.Fails(t, result, "the embedded BuildKit daemon ended during the build: the network relay of steps ended by itself (signal: killed)", "Run it again")
+	stack.Fails(t, result, "the embedded BuildKit daemon ended during the build: "+
+		"the network relay of steps ended by itself (signal: killed)", "Run it again")
 	if err := test.Write("app/Dockerfile", "FROM "+shared.Base+"\nRUN true\n"); err != nil {
 		t.Fatal(err)
 	}

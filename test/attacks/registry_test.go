@@ -15,7 +15,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The registry attacks: it answers at another address than this machine's loopback, and sends the plugin and the daemon to a service here.
+// The registry attacks: it answers at another address than this machine's loopback, and sends the plugin and the daemon
+// to a service here.
 
 // loginCanary is a password that nobody but the registry may see.
 const loginCanary = "canary-of-the-registry-4711"
@@ -60,7 +61,8 @@ registries: [{ address: "%[1]s", username: user, password: %[2]s, insecure: true
 %[3]s`, host, loginCanary, more), map[string]string{"app/Dockerfile": strings.ReplaceAll(dockerfile, "HOST", host)}))
 }
 
-// A registry names a token server on this machine, which would be given the login: by the daemon's push, through the plugin.
+// A registry names a token server on this machine, which would be given the login: by the daemon's push, through the
+// plugin.
 func TestRegistryNamesATokenServerOnThisMachine(t *testing.T) {
 	t.Parallel()
 	port, asked := victim(t)
@@ -78,7 +80,8 @@ func TestRegistryNamesATokenServerOnThisMachine(t *testing.T) {
 	}
 }
 
-// A registry of a base image redirects manifests to a service on this machine, while a preview looks for the image's digest.
+// A registry of a base image redirects manifests to a service on this machine, while a preview looks for the image's
+// digest.
 func TestRegistryRedirectsToThisMachine(t *testing.T) {
 	t.Parallel()
 	port, asked := victim(t)

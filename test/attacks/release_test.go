@@ -37,7 +37,9 @@ func TestAnArchiveThatWasReplacedIsNotInstalled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(c.served) }))
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write(c.served)
+			}))
 			server.EnableHTTP2 = true // as GitHub has it
 			server.StartTLS()
 			t.Cleanup(server.Close)
@@ -47,10 +49,12 @@ func TestAnArchiveThatWasReplacedIsNotInstalled(t *testing.T) {
 			if err := os.WriteFile(authority, certificate, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "pulumi"), "plugin", "install", "resource", "buildkit", "v1.2.3",
+			cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "pulumi"), "plugin", "install",
+				"resource", "buildkit", "v1.2.3",
 				"--server", server.URL, "--checksum", hex.EncodeToString(sum[:]))
 			cmd.Dir = home
-			cmd.Env = []string{"HOME=" + home, "PULUMI_HOME=" + home, "PULUMI_SKIP_UPDATE_CHECK=true", "SSL_CERT_FILE=" + authority, "PATH=/usr/bin:/bin"}
+			cmd.Env = []string{"HOME=" + home, "PULUMI_HOME=" + home, "PULUMI_SKIP_UPDATE_CHECK=true",
+				"SSL_CERT_FILE=" + authority, "PATH=/usr/bin:/bin"}
 			out, err := cmd.CombinedOutput()
 			if (err != nil) != (c.fails != "") || !strings.Contains(string(out), c.fails) {
 				t.Errorf("%v:\n%s", err, out)
@@ -69,8 +73,8 @@ var (
 	namedVersion = regexp.MustCompile(`^ # v\d+\.\d+\.\d+$`)
 )
 
-// The attacker has moved a tag of an action. A workflow takes commits, has no rights but those of its jobs, and leaves no
-// login in a checkout for what runs there, but for the one job that pushes a tag.
+// The attacker has moved a tag of an action. A workflow takes commits, has no rights but those of its jobs, and leaves
+// no login in a checkout for what runs there, but for the one job that pushes a tag.
 func TestAnActionThatWasReplacedIsNotRun(t *testing.T) {
 	t.Parallel()
 	workflows, err := filepath.Glob("../../.github/workflows/*.yml")
@@ -85,7 +89,8 @@ func TestAnActionThatWasReplacedIsNotRun(t *testing.T) {
 		}
 		text := string(content)
 		for _, use := range usesAction.FindAllStringSubmatch(text, -1) {
-			if !strings.HasPrefix(use[1], "./") && (!pinnedAction.MatchString(use[1]) || !namedVersion.MatchString(use[2])) {
+			if !strings.HasPrefix(use[1], "./") &&
+				(!pinnedAction.MatchString(use[1]) || !namedVersion.MatchString(use[2])) {
 				t.Errorf("%s: %s%s is not a commit with its version", path, use[1], use[2])
 			}
 		}

@@ -15,12 +15,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes a text: in the Dockerfile, a file's name, a step's output, or as an answer of a registry, a token server
-// or a git server. It wants to move the terminal's cursor, to speak to the terminal or to the CLI, and to have what it was sent
-// printed into a log.
+// The attacker writes a text: in the Dockerfile, a file's name, a step's output, or as an answer of a registry, a token
+// server or a git server. It wants to move the terminal's cursor, to speak to the terminal or to the CLI, and to have
+// what it was sent printed into a log.
 
-// evil sets the title of the terminal, changes the direction of writing, clears the screen and speaks the CLI's markup, of which
-// the second command ends the CLI.
+// evil sets the title of the terminal, changes the direction of writing, clears the screen and speaks the CLI's markup,
+// of which the second command ends the CLI.
 const evil = "\x1b]0;evil\x07\u202e\u200b\u009b\x1b[2J<{%bold%}><{%x%}>"
 
 // spelled is the part of evil that is not dropped, as it is shown.
@@ -32,7 +32,8 @@ const signed = "https://s3.example/o?X-Amz-Credential=AKIAIOSFODNN7EXAMPLE&X-Amz
 // atTerminal runs a command of the CLI at a terminal, in colors, and returns what the terminal was sent.
 func atTerminal(t *testing.T, test *stack.Test, args string) stack.Result {
 	t.Helper()
-	r, err := test.Exec(t.Context(), "script", "-q", "-e", "-c", "stty cols 250; exec pulumi "+args+" --color always --stack dev", "/dev/null")
+	r, err := test.Exec(t.Context(), "script", "-q", "-e", "-c",
+		"stty cols 250; exec pulumi "+args+" --color always --stack dev", "/dev/null")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,10 @@ func harmless(t *testing.T, r stack.Result) {
 	if !utf8.ValidString(out) {
 		t.Errorf("invalid UTF-8 came through:\n%q", out)
 	}
-	for _, bad := range []string{"panic:", "Unrecognized color code", "goroutine ", "\x1b]0;", "evil\x07", "\x1b[2J", "\u202e", "\u200b", "\u009b", "<{%", "c4n4ry", "AKIA"} {
+	for _, bad := range []string{
+		"panic:", "Unrecognized color code", "goroutine ", "\x1b]0;", "evil\x07", "\x1b[2J",
+		"\u202e", "\u200b", "\u009b", "<{%", "c4n4ry", "AKIA",
+	} {
 		if strings.Contains(out, bad) {
 			t.Errorf("%q came through:\n%q", bad, out)
 		}
@@ -59,24 +63,30 @@ func TestTextOfOthersAtTheTerminal(t *testing.T) {
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	printed := strings.NewReplacer("\x1b", `\033`, "\x07", `\007`, "%", "%%").Replace(evil)
-	escaped := strings.NewReplacer("\x1b", `\e`, "\x07", `\a`, "\u202e", `\u202e`, "\u200b", `\u200b`, "\u009b", `\u009b`).Replace(evil)
+	escaped := strings.NewReplacer(
+		"\x1b", `\e`, "\x07", `\a`, "\u202e", `\u202e`, "\u200b", `\u200b`, "\u009b", `\u009b`,
+	).Replace(evil)
 	for name, attack := range map[string]struct{ dockerfile, properties, shows string }{
-		"a parse error":         {dockerfile: "FROM BUSYBOX\nCOPY" + evil + " a b\n"},
-		"output of a step":      {dockerfile: "FROM BUSYBOX\nRUN printf '" + printed + "\\n" + signed + "\\n'; exit 1\n"},
+		"a parse error": {dockerfile: "FROM BUSYBOX\nCOPY" + evil + " a b\n"},
+		"output of a step": {dockerfile: "FROM BUSYBOX\nRUN printf '" + printed + "\\n" + signed +
+			"\\n'; exit 1\n"},
 		"a step":                {dockerfile: "FROM BUSYBOX\nRUN : '" + evil + "' && sleep 1 && false\n"},
 		"a warning":             {dockerfile: "FROM BUSYBOX\nENV TOKEN" + evil + "=1\nRUN false\n"},
 		"a file that is missed": {dockerfile: "FROM BUSYBOX\nCOPY [\"\u202e\u200b<{%x%}>\", \"/\"]\n"},
 		"a base image":          {dockerfile: "FROM " + evil + "\n"},
-		"a registry":            {dockerfile: "FROM " + host + "/evil:1\n", properties: "pull: true", shows: "[secret]"},
+		"a registry": {dockerfile: "FROM " + host + "/evil:1\n", properties: "pull: true",
+			shows: "[secret]"},
 		"a registry, to BuildKit": {
 			dockerfile: "FROM " + host + "/evil:1\nRUN true\n", shows: "[secret]",
 		},
 		"a token server": {
-			dockerfile: "FROM " + host + "/token:1\n", properties: "pull: true\nregistries: [{address: '" + host + "', username: u, password: p}]",
-			shows: "401 unauthorized",
+			dockerfile: "FROM " + host + "/token:1\n",
+			properties: "pull: true\nregistries: [{address: '" + host + "', username: u, password: p}]",
+			shows:      "401 unauthorized",
 		},
-		"a git server": {dockerfile: "FROM BUSYBOX\n", properties: "context: {location: '" + server.URL + "/git/evil.git'}\npull: true"},
-		"a stage":      {dockerfile: "FROM BUSYBOX\n", properties: `target: "` + escaped + `"`},
+		"a git server": {dockerfile: "FROM BUSYBOX\n",
+			properties: "context: {location: '" + server.URL + "/git/evil.git'}\npull: true"},
+		"a stage": {dockerfile: "FROM BUSYBOX\n", properties: `target: "` + escaped + `"`},
 		"inputs": {dockerfile: "FROM BUSYBOX\n", properties: `context: {location: app}
 tags: ["REPO:` + escaped + `"]
 buildArgs: {"` + escaped + `": a, "A=B": b}
@@ -89,7 +99,8 @@ secretSources: {a: {file: "/` + escaped + `"}}`},
 			if !strings.Contains(properties, "context:") {
 				properties = app + properties
 			}
-			test := shared.Open(t, shared.Project(t, properties, map[string]string{"app/Dockerfile": attack.dockerfile}))
+			test := shared.Open(t, shared.Project(t, properties,
+				map[string]string{"app/Dockerfile": attack.dockerfile}))
 			r := atTerminal(t, test, "preview")
 			stack.Fails(t, r, cmp.Or(attack.shows, spelled))
 			harmless(t, r)
@@ -123,7 +134,8 @@ func answerEvil(w http.ResponseWriter, r *http.Request) {
 // json spells control characters as JSON does.
 func json(s string) string { return strings.NewReplacer("\x1b", `\u001b`, "\x07", `\u0007`).Replace(s) }
 
-// A file's name is shown by a preview that says what changed, and the plugin is not asked again before the CLI prints it.
+// A file's name is shown by a preview that says what changed, and the plugin is not asked again before the CLI prints
+// it.
 func TestNamesOfChangedFilesAtTheTerminal(t *testing.T) {
 	t.Parallel()
 	test := shared.Open(t, shared.Project(t, app, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\n"}))

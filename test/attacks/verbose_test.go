@@ -24,20 +24,23 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// Somebody reads the logs of CI. With these flags the engine has its plugins log everything that they are sent, to stderr, to
-// files, and to a tracer.
+// Somebody reads the logs of CI. With these flags the engine has its plugins log everything that they are sent, to
+// stderr, to files, and to a tracer.
 func TestLogsAndTracesOfThePluginHaveNoSecrets(t *testing.T) {
 	t.Parallel()
 	secret := "CANARY_in_a_log"
 	for name, flags := range map[string][]string{
-		"stderr": {"--logtostderr", "-v=11"}, "files": {"-v=9"}, "apart": {"--logtostderr", "-v", "9"}, "dashes": {"-logtostderr", "--v=9"}, "debug": nil,
+		"stderr": {"--logtostderr", "-v=11"}, "files": {"-v=9"}, "apart": {"--logtostderr", "-v", "9"},
+		"dashes": {"-logtostderr", "--v=9"}, "debug": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			traced := collect(t)
 			folder := t.TempDir()
-			cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "pulumi-resource-buildkit"), append(flags, "--tracing", "tcp://"+traced.address)...)
-			cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + folder, "HOME=" + folder, "PULUMI_BUILDKIT_DEBUG=1"}
+			cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "pulumi-resource-buildkit"),
+				append(flags, "--tracing", "tcp://"+traced.address)...)
+			cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + folder, "HOME=" + folder,
+				"PULUMI_BUILDKIT_DEBUG=1"}
 			stderr := &bytes.Buffer{}
 			cmd.Stderr = stderr
 			stdout, err := cmd.StdoutPipe()
@@ -93,9 +96,10 @@ func checkWithSecret(t *testing.T, address, secret string) {
 	}
 	defer func() { _ = conn.Close() }()
 	inputs, err := plugin.MarshalProperties(resource.NewPropertyMapFromMap(map[string]any{
-		"context":    map[string]any{"location": "https://example.com/app.git"},
-		"secrets":    resource.MakeSecret(resource.NewProperty(resource.PropertyMap{"a": resource.NewProperty(secret)})),
-		"registries": []any{map[string]any{"address": "example.com", "username": "u", "password": resource.MakeSecret(resource.NewProperty(secret))}},
+		"context": map[string]any{"location": "https://example.com/app.git"},
+		"secrets": resource.MakeSecret(resource.NewProperty(resource.PropertyMap{"a": resource.NewProperty(secret)})),
+		"registries": []any{map[string]any{"address": "example.com", "username": "u",
+			"password": resource.MakeSecret(resource.NewProperty(secret))}},
 	}), plugin.MarshalOptions{KeepSecrets: true, KeepUnknowns: true})
 	if err != nil {
 		t.Fatal(err)

@@ -35,12 +35,19 @@ func TestWhoIsTheResolver(t *testing.T) {
 		file, upstream string
 		means, not     []string
 	}{
-		"others":          {file: "search a.test\nnameserver 10.0.0.53\nnameserver 10.0.0.54\n", means: []string{"10.0.0.53", "10.0.0.54", "192.0.2.1", "fd5c:9a1e:77b3::1"}, not: []string{"8.8.8.8", "10.0.0.1"}},
-		"link-local":      {file: "nameserver 169.254.169.254\nnameserver fe80::1%eth0\n", means: []string{"169.254.169.254", "fe80::1"}, not: []string{"169.254.169.253", "8.8.8.8"}},
-		"systemd":         {file: "nameserver 127.0.0.53\n", upstream: "nameserver 169.254.169.253\n", means: []string{"169.254.169.253", "8.8.8.8", "2001:4860:4860::8844"}, not: []string{"127.0.0.53", "169.254.169.254"}},
-		"loopback":        {file: "nameserver ::1\nnameserver 127.0.0.1\n", means: []string{"8.8.8.8", "8.8.4.4"}, not: []string{"::1", "127.0.0.1", "1.1.1.1"}},
-		"loopback, other": {file: "nameserver 127.0.0.1\nnameserver 10.0.0.53\n", means: []string{"10.0.0.53"}, not: []string{"127.0.0.1", "8.8.8.8"}},
-		"none":            {means: []string{"8.8.8.8", "192.0.2.1"}, not: []string{"1.1.1.1"}},
+		"others": {file: "search a.test\nnameserver 10.0.0.53\nnameserver 10.0.0.54\n",
+			means: []string{"10.0.0.53", "10.0.0.54", "192.0.2.1", "fd5c:9a1e:77b3::1"},
+			not:   []string{"8.8.8.8", "10.0.0.1"}},
+		"link-local": {file: "nameserver 169.254.169.254\nnameserver fe80::1%eth0\n",
+			means: []string{"169.254.169.254", "fe80::1"}, not: []string{"169.254.169.253", "8.8.8.8"}},
+		"systemd": {file: "nameserver 127.0.0.53\n", upstream: "nameserver 169.254.169.253\n",
+			means: []string{"169.254.169.253", "8.8.8.8", "2001:4860:4860::8844"},
+			not:   []string{"127.0.0.53", "169.254.169.254"}},
+		"loopback": {file: "nameserver ::1\nnameserver 127.0.0.1\n", means: []string{"8.8.8.8", "8.8.4.4"},
+			not: []string{"::1", "127.0.0.1", "1.1.1.1"}},
+		"loopback, other": {file: "nameserver 127.0.0.1\nnameserver 10.0.0.53\n", means: []string{"10.0.0.53"},
+			not: []string{"127.0.0.1", "8.8.8.8"}},
+		"none": {means: []string{"8.8.8.8", "192.0.2.1"}, not: []string{"1.1.1.1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +68,8 @@ func TestWhoIsTheResolver(t *testing.T) {
 
 func TestListOfResolvers(t *testing.T) {
 	t.Parallel()
-	r := resolverFiles(t, "# nameserver 1.1.1.1\nnameserver\nnameserver x\nnameserver 10.0.0.53 # one\n nameserver fe80::1%eth0\n", "")
+	r := resolverFiles(t,
+		"# nameserver 1.1.1.1\nnameserver\nnameserver x\nnameserver 10.0.0.53 # one\n nameserver fe80::1%eth0\n", "")
 	want := []netip.Addr{netip.MustParseAddr("10.0.0.53"), netip.MustParseAddr("fe80::1%eth0")}
 	if got := r.list(); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
@@ -78,7 +86,8 @@ func TestOnlyQuestionsPass(t *testing.T) {
 		t.Error("a question does not pass")
 	}
 	for name, message := range map[string][]byte{
-		"a response": header(0x80), "an update": header(5 << 3), "a notification": header(4 << 3), "bytes": []byte("GET / HTTP"), "": nil,
+		"a response": header(0x80), "an update": header(5 << 3), "a notification": header(4 << 3),
+		"bytes": []byte("GET / HTTP"), "": nil,
 	} {
 		if isQuestion(message) {
 			t.Errorf("%q passes", name)

@@ -54,8 +54,8 @@ func protocolOf(packet []byte) (tcpip.NetworkProtocolNumber, bool) {
 	return 0, false
 }
 
-// isFragment reports whether a packet is a part of a larger one, or may hide that it is. The stack would keep 4 MiB of parts
-// for each step, for others that never come. Connections have no fragments: they know the MTU.
+// isFragment reports whether a packet is a part of a larger one, or may hide that it is. The stack would keep 4 MiB of
+// parts for each step, for others that never come. Connections have no fragments: they know the MTU.
 func isFragment(packet []byte) bool {
 	if header.IPVersion(packet) == header.IPv4Version {
 		ip := header.IPv4(packet)

@@ -66,7 +66,8 @@ func ping(to netip.Addr) []byte {
 	icmp.SetChecksum(header.ICMPv6Checksum(header.ICMPv6ChecksumParams{Header: icmp, Src: src, Dst: dst}))
 	packet := make([]byte, header.IPv6MinimumSize)
 	header.IPv6(packet).Encode(&header.IPv6Fields{
-		PayloadLength: uint16(len(message)), HopLimit: 64, TransportProtocol: header.ICMPv6ProtocolNumber, SrcAddr: src, DstAddr: dst,
+		PayloadLength: uint16(len(message)), HopLimit: 64, TransportProtocol: header.ICMPv6ProtocolNumber, SrcAddr: src,
+		DstAddr: dst,
 	})
 	return append(packet, message...)
 }
@@ -95,7 +96,8 @@ func TestPings(t *testing.T) {
 	subnets := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/30"), netip.MustParsePrefix("fd5c:9a1e:77b3::/126")}
 	near := wire(t, newRelay(subnets))
 	for text, want := range map[string]bool{
-		"192.0.2.1": true, "fd5c:9a1e:77b3::1": true, "169.254.169.254": false, "8.8.8.8": false, "fd00:ec2::254": false,
+		"192.0.2.1": true, "fd5c:9a1e:77b3::1": true, "169.254.169.254": false, "8.8.8.8": false,
+		"fd00:ec2::254": false,
 	} {
 		addr := netip.MustParseAddr(text)
 		if _, err := near.Write(ping(addr)); err != nil {
@@ -142,7 +144,8 @@ func TestFragmentsAreDropped(t *testing.T) {
 	t.Parallel()
 	four := func(flags uint8, offset uint16) []byte {
 		packet := make([]byte, header.IPv4MinimumSize+8)
-		header.IPv4(packet).Encode(&header.IPv4Fields{TotalLength: uint16(len(packet)), Flags: flags, FragmentOffset: offset, TTL: 1, Protocol: 17})
+		header.IPv4(packet).Encode(&header.IPv4Fields{TotalLength: uint16(len(packet)), Flags: flags,
+			FragmentOffset: offset, TTL: 1, Protocol: 17})
 		return packet
 	}
 	six := func(next uint8) []byte {

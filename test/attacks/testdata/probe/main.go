@@ -1,6 +1,6 @@
-// Command probe tries, from inside a build step, to reach what its arguments name. It prints a line for each: the attempt, and
-// what came of it. It exits with 0 whatever that is: the test reads the lines. Attempts are made one after another, or all at
-// once after the argument "together".
+// Command probe tries, from inside a build step, to reach what its arguments name. It prints a line for each: the
+// attempt, and what came of it. It exits with 0 whatever that is: the test reads the lines. Attempts are made one after
+// another, or all at once after the argument "together".
 //
 //	tcp ADDRESS       connects and reads what the other side says
 //	udp ADDRESS       sends "probe" and reads an answer
@@ -124,8 +124,8 @@ func scan(target string) (string, error) {
 	return fmt.Sprintf("%d OPEN %s", len(open), strings.Join(open, " ")), nil
 }
 
-// isItself reports whether a socket is connected to itself: the kernel may choose the very port that is tried as the source,
-// and TCP then connects the two ends of one socket although nobody listens.
+// isItself reports whether a socket is connected to itself: the kernel may choose the very port that is tried as the
+// source, and TCP then connects the two ends of one socket although nobody listens.
 func isItself(socket int, target *syscall.SockaddrInet4) bool {
 	own, err := syscall.Getsockname(socket)
 	if err != nil {

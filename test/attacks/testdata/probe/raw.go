@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// raw sends packets for address:port that the kernel did not make: a SYN of TCP and a datagram of UDP, with sources that are
-// the step's, the destination's, and the loopback's. It prints what answered.
+// raw sends packets for address:port that the kernel did not make: a SYN of TCP and a datagram of UDP, with sources
+// that are the step's, the destination's, and the loopback's. It prints what answered.
 func raw(target string) (string, error) {
 	to, err := netip.ParseAddrPort(target)
 	if err != nil {
@@ -33,7 +33,8 @@ func raw(target string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for i, from := range []netip.Addr{own, to.Addr(), netip.MustParseAddr(map[bool]string{true: "127.0.0.1", false: "::1"}[to.Addr().Is4()])} {
+	loopback := netip.MustParseAddr(map[bool]string{true: "127.0.0.1", false: "::1"}[to.Addr().Is4()])
+	for i, from := range []netip.Addr{own, to.Addr(), loopback} {
 		source := netip.AddrPortFrom(from, uint16(40000+i))
 		for _, packet := range [][]byte{tcpSYN(source, to), udpDatagram(source, to)} {
 			if err := syscall.Sendto(socket, packet, 0, link); err != nil {
