@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inventedMachine does not exist, so that no handler of the system is in the way. Its emulator prints its arguments; it
-// is in the folder that is returned.
-func inventedMachine(t *testing.T, code uint16) (architecture, string) {
+// inventArchitecture returns an architecture that does not exist, so that no handler of the system is in the way. It
+// also returns the folder of its emulator, which prints its arguments.
+func inventArchitecture(t *testing.T, code uint16) (architecture, string) {
 	t.Helper()
 	m := architecture{
 		arch: "invented", qemu: fmt.Sprintf("invented%x", code), code: code, class: 2, order: binary.LittleEndian,
@@ -33,8 +33,8 @@ func inventedMachine(t *testing.T, code uint16) (architecture, string) {
 	return m, folder
 }
 
-// kernelTable shows the kernel's table to the test's thread, which ends with the test.
-func kernelTable(t *testing.T) {
+// showKernelTable mounts the kernel's table for the test's thread, which ends with the test.
+func showKernelTable(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: binfmt_misc needs root: run the tests as root")
@@ -49,8 +49,8 @@ func kernelTable(t *testing.T) {
 	}
 }
 
-// party is one of several daemons: what of the table is ours has a prefix of the test's own.
-func party(t *testing.T, guard string) binfmt {
+// newParty returns the table as one of several daemons has it: the handlers of this test have their own prefix.
+func newParty(t *testing.T, guard string) binfmt {
 	t.Helper()
 	f, err := os.OpenFile(guard, os.O_CREATE|os.O_RDONLY, 0o600)
 	if err != nil {
@@ -59,7 +59,8 @@ func party(t *testing.T, guard string) binfmt {
 	return binfmt{dir: binfmtDir, prefix: "test-" + strings.ToLower(t.Name()) + "-", guard: f}
 }
 
-func registered(t *testing.T, b binfmt, m architecture) []string {
+// handlersOf returns the names of the handlers that take executables of m.
+func handlersOf(t *testing.T, b binfmt, m architecture) []string {
 	t.Helper()
 	handlers, err := b.handlers()
 	if err != nil {
@@ -75,13 +76,13 @@ func registered(t *testing.T, b binfmt, m architecture) []string {
 }
 
 func TestHandlersLiveAsLongAsTheirUsers(t *testing.T) {
-	kernelTable(t)
-	m, bin := inventedMachine(t, 0xfe01)
+	showKernelTable(t)
+	m, bin := inventArchitecture(t, 0xfe01)
 	t.Setenv("PATH", bin)
 	guard := filepath.Join(t.TempDir(), "guard")
 	var lines []string
 	note := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
-	killed := party(t, guard)
+	killed := newParty(t, guard)
 	if _, err := killed.register(m); err != nil { // and no lock: its daemon is dead
 		t.Fatal(err)
 	}
@@ -92,27 +93,27 @@ func TestHandlersLiveAsLongAsTheirUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	first, second := party(t, guard), party(t, guard)
+	first, second := newParty(t, guard), newParty(t, guard)
 	wanted := []architecture{m}
 	if err := errors.Join(first.registerAbsent(wanted, note), second.registerAbsent(wanted, note)); err != nil {
 		t.Fatal(err)
 	}
-	if got := registered(t, first, m); !slices.Equal(got, []string{first.prefix + m.qemu}) {
+	if got := handlersOf(t, first, m); !slices.Equal(got, []string{first.prefix + m.qemu}) {
 		t.Errorf("handlers: %v", got)
 	}
-	if got := registered(t, first, stale); got != nil {
+	if got := handlersOf(t, first, stale); got != nil {
 		t.Errorf("what a killed daemon left is still there: %v", got)
 	}
 	if len(lines) != 1 || lines[0] != "registered QEMU for steps of linux/invented, until the daemon ends" {
 		t.Errorf("it is said once: %q", lines)
 	}
 	first.release(note)
-	if got := registered(t, second, m); len(got) != 1 {
+	if got := handlersOf(t, second, m); len(got) != 1 {
 		t.Errorf("the handler was taken from a daemon that uses it: %v", got)
 	}
 	wantEmulated(t, m)
 	second.release(note)
-	if got := registered(t, second, m); got != nil {
+	if got := handlersOf(t, second, m); got != nil {
 		t.Errorf("the last one left %v", got)
 	}
 }
@@ -134,8 +135,8 @@ func wantEmulated(t *testing.T, m architecture) {
 }
 
 func TestHandlerOfTheSystemIsUsed(t *testing.T) {
-	kernelTable(t)
-	m, bin := inventedMachine(t, 0xfe03)
+	showKernelTable(t)
+	m, bin := inventArchitecture(t, 0xfe03)
 	t.Setenv("PATH", bin)
 	const system = "test-of-the-system"
 	header, mask := m.header()
@@ -147,29 +148,29 @@ func TestHandlerOfTheSystemIsUsed(t *testing.T) {
 	var lines []string
 	note := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
 
-	b := party(t, filepath.Join(t.TempDir(), "guard"))
+	b := newParty(t, filepath.Join(t.TempDir(), "guard"))
 	if err := b.registerAbsent([]architecture{m}, note); err != nil {
 		t.Fatal(err)
 	}
-	if got := registered(t, b, m); !slices.Equal(got, []string{system}) {
+	if got := handlersOf(t, b, m); !slices.Equal(got, []string{system}) {
 		t.Errorf("handlers: %v", got)
 	}
 	if lines != nil {
 		t.Errorf("log: %q", lines)
 	}
 	b.release(note)
-	if got := registered(t, b, m); !slices.Equal(got, []string{system}) {
+	if got := handlersOf(t, b, m); !slices.Equal(got, []string{system}) {
 		t.Errorf("the system's handler was removed: %v", got)
 	}
 
 	if err := os.WriteFile(filepath.Join(binfmtDir, system), []byte("0"), 0); err != nil { // disabled
 		t.Fatal(err)
 	}
-	b = party(t, filepath.Join(t.TempDir(), "guard"))
+	b = newParty(t, filepath.Join(t.TempDir(), "guard"))
 	if err := b.registerAbsent([]architecture{m}, note); err != nil {
 		t.Fatal(err)
 	}
-	if got := registered(t, b, m); !slices.Equal(got, []string{b.prefix + m.qemu}) {
+	if got := handlersOf(t, b, m); !slices.Equal(got, []string{b.prefix + m.qemu}) {
 		t.Errorf("handlers beside a disabled one: %v", got)
 	}
 	b.release(note)

@@ -56,7 +56,7 @@ func run(ctx context.Context, t *testing.T, endpoint, platform, script string, o
 	return <-output, err
 }
 
-// mustRun is run on this machine's own platform, and no error is expected.
+// mustRun runs the script on this machine's own platform and returns its output. It fails the test on an error.
 func mustRun(t *testing.T, endpoint, script string) string {
 	t.Helper()
 	output, err := run(t.Context(), t, endpoint, platforms.DefaultString(), script)

@@ -20,8 +20,8 @@ import (
 // stranger is another user: on most machines, nobody.
 const stranger = 65534
 
-// lay writes files below dir; a name that ends in a slash is a folder.
-func lay(t *testing.T, dir string, files map[string]string) {
+// writeFiles writes files below dir; a name that ends in a slash is a folder.
+func writeFiles(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -102,7 +102,7 @@ func TestFolderOfSomebodyElsesIsLeftAlone(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "d")
 			must(t, os.Mkdir(dir, 0o755))
-			lay(t, dir, files)
+			writeFiles(t, dir, files)
 			before := snapshot(t, dir)
 			fault := daemon.FolderForeign
 			if name == "a later release's" {
@@ -181,7 +181,7 @@ func TestFolderThatOthersReach(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "parent", "d")
 			must(t, os.MkdirAll(dir, 0o755))
-			lay(t, dir, test.files)
+			writeFiles(t, dir, test.files)
 			must(t, test.prepare(dir))
 			before := snapshot(t, dir)
 			wantRefused(t, dir, test.fault, test.texts...)
@@ -218,7 +218,7 @@ func TestFolderOfAnEarlierRelease(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "d")
 			must(t, os.Mkdir(dir, 0o700))
-			lay(t, dir, files)
+			writeFiles(t, dir, files)
 			_, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
 			if err == nil || !strings.Contains(err.Error(), "it ended while it started") {
 				t.Errorf("error %v", err)

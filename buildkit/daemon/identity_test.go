@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// otherVersion returns a PATH with another runc: that of another version of the plugin.
-func otherVersion(t *testing.T) string {
+// otherVersionPath returns a PATH with another runc: that of another version of the plugin.
+func otherVersionPath(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
 	runc, err := exec.LookPath("runc")
@@ -26,13 +26,13 @@ func otherVersion(t *testing.T) string {
 // An update of the plugin just works: the daemon that idles is ended, and its cache goes to the next one.
 func TestIdleDaemonOfAnotherVersionIsReplaced(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
-	c := startClient(t, dir, time.Minute, otherVersion(t))
+	dir := newFolder(t)
+	c := startClient(t, dir, time.Minute, otherVersionPath(t))
 	c.endpoint(t)
-	_, before := running(t, dir)
+	_, before := runningProcesses(t, dir)
 	must(t, c.stdin.Close(), c.cmd.Wait())
 	lease, lines := acquire(t, daemon.Options{Dir: dir})
-	if _, now := running(t, dir); now == before {
+	if _, now := runningProcesses(t, dir); now == before {
 		t.Error("it was joined")
 	}
 	want := "ended the embedded BuildKit daemon of another version or configuration in " + dir
@@ -45,12 +45,12 @@ func TestIdleDaemonOfAnotherVersionIsReplaced(t *testing.T) {
 // While the other version builds, this one does as well, in a daemon of its own that further clients join.
 func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
-	c := startClient(t, dir, time.Minute, otherVersion(t))
+	dir := newFolder(t)
+	c := startClient(t, dir, time.Minute, otherVersionPath(t))
 	theirs := c.endpoint(t)
-	_, before := running(t, dir)
+	_, before := runningProcesses(t, dir)
 	lease, lines := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
-	if _, now := running(t, dir); now != before {
+	if _, now := runningProcesses(t, dir); now != before {
 		t.Error("it was ended under the build of another client")
 	}
 	if !strings.HasPrefix(lease.Endpoint(), "unix://"+dir+"/beside-") {
@@ -70,9 +70,9 @@ func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
 // had left.
 func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir})
-	_, before := running(t, dir)
+	_, before := runningProcesses(t, dir)
 	must(t, lease.Release())
 	config := filepath.Join(dir, "buildkitd.toml")
 	text, err := os.ReadFile(config)
@@ -81,7 +81,7 @@ func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
 		func(line string) bool { return strings.Contains(line, "sha256:") })
 	must(t, os.WriteFile(config, []byte(strings.Join(lines, "")), 0o600))
 	_, lines = acquire(t, daemon.Options{Dir: dir})
-	if _, now := running(t, dir); now == before || len(lines) == 0 {
+	if _, now := runningProcesses(t, dir); now == before || len(lines) == 0 {
 		t.Error("it was joined")
 	}
 }
@@ -89,7 +89,7 @@ func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
 // The identity covers every program that is run, and is not computed again for each build.
 func TestIdentityCoversThePrograms(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	acquire(t, daemon.Options{Dir: dir})
 	config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))
 	must(t, err)
@@ -107,7 +107,7 @@ func TestIdentityCoversThePrograms(t *testing.T) {
 // folder.
 func TestTrustOfOthersIsPassedOver(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	options := daemon.Options{
 		Dir: dir, Keeper: []string{"true"},
 		Registries: map[string]daemon.Registry{"registry.example.com": {PlainHTTP: true}},

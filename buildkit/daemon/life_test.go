@@ -22,7 +22,7 @@ import (
 
 func TestOneDaemonForAllProcesses(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	var clients []clientProcess
 	for range 5 { // two leases each
 		clients = append(clients, startClient(t, dir, time.Minute))
@@ -48,13 +48,13 @@ func TestOneDaemonForAllProcesses(t *testing.T) {
 
 func TestEndsWhenIdle(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	const idle = time.Second
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: idle})
 	mustRun(t, lease.Endpoint(), "sleep 2 && echo longer than the idle time")
-	_, first := running(t, dir)
+	_, first := runningProcesses(t, dir)
 	again, lines := acquire(t, daemon.Options{Dir: dir, Idle: idle})
-	if _, second := running(t, dir); first != second || lines != nil {
+	if _, second := runningProcesses(t, dir); first != second || lines != nil {
 		t.Errorf("a second daemon was started beside a used one: %q", lines)
 	}
 	for range 2 {
@@ -79,7 +79,7 @@ func TestEndsWhenIdle(t *testing.T) {
 // A daemon that takes its time to end still answers: a newcomer must get the next one.
 func TestNewcomerWaitsForTheEnd(t *testing.T) {
 	t.Parallel()
-	dir, bin := folder(t), t.TempDir()
+	dir, bin := newFolder(t), t.TempDir()
 	buildkitd, err := exec.LookPath("buildkitd")
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestNewcomerWaitsForTheEnd(t *testing.T) {
 	}
 	first := startClient(t, dir, 100*time.Millisecond, "PATH="+bin+":"+os.Getenv("PATH"))
 	first.endpoint(t)
-	keeper, _ := running(t, dir)
+	keeper, _ := runningProcesses(t, dir)
 	_ = first.stdin.Close()
 	eventually(t, 10*time.Second, "the daemon is told to end",
 		func() bool { return len(processes("sleep 2.0731 ")) > 0 })
@@ -98,7 +98,7 @@ func TestNewcomerWaitsForTheEnd(t *testing.T) {
 	if len(lines) == 0 {
 		t.Error("the lease is one on a daemon that ends")
 	}
-	if next, _ := running(t, dir); next == keeper {
+	if next, _ := runningProcesses(t, dir); next == keeper {
 		t.Error("the keeper is still the first one")
 	}
 	mustRun(t, lease.Endpoint(), "sleep 3")
@@ -107,7 +107,7 @@ func TestNewcomerWaitsForTheEnd(t *testing.T) {
 // Newcomers meet ends of daemons, at whatever moment: each lease must be good for a build.
 func TestNewcomersMeetTheIdleEnd(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	for i := range 8 {
 		lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Millisecond})
 		mustRun(t, lease.Endpoint(), "true")
@@ -120,7 +120,7 @@ func TestNewcomersMeetTheIdleEnd(t *testing.T) {
 
 func TestEndsAfterItsClientsWereKilled(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	for range 2 {
 		c := startClient(t, dir, time.Second)
 		c.endpoint(t)
@@ -133,6 +133,7 @@ func TestEndsAfterItsClientsWereKilled(t *testing.T) {
 	wantGone(t, dir)
 }
 
+// clientsOf returns the numbers of the client processes of dir.
 func clientsOf(dir string) (pids []int) {
 	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, entry := range entries {
@@ -153,7 +154,7 @@ func TestKillLeavesNothingAndIsRecoveredFrom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := folder(t)
+			dir := newFolder(t)
 			lease, _ := acquire(t, daemon.Options{Dir: dir})
 			mark := fmt.Sprintf("86400.%d%d", name[0], os.Getpid()) // found in the table of processes
 			broken := make(chan error, 1)
@@ -163,7 +164,7 @@ func TestKillLeavesNothingAndIsRecoveredFrom(t *testing.T) {
 				broken <- err
 			}()
 			eventually(t, 20*time.Second, "the step runs", func() bool { return len(processes("sleep "+mark)) > 0 })
-			if err := syscall.Kill(victim(running(t, dir)), syscall.SIGKILL); err != nil {
+			if err := syscall.Kill(victim(runningProcesses(t, dir)), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
 			select {
@@ -204,7 +205,7 @@ func wantNoBundles(t *testing.T, dir string) {
 
 func TestClearsWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: 100 * time.Millisecond})
 	if err := lease.Release(); err != nil {
 		t.Fatal(err)
@@ -252,7 +253,7 @@ func TestClearsWhatIsLeft(t *testing.T) {
 	mustRun(t, lease.Endpoint(), "true")
 }
 
-// cgroupRoot is the hierarchy that has no controllers, or the only one.
+// cgroupRoot returns the hierarchy that has no controllers, or the only one.
 func cgroupRoot(t *testing.T) string {
 	t.Helper()
 	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/pids"} {
@@ -266,9 +267,9 @@ func cgroupRoot(t *testing.T) string {
 
 func TestHungDaemon(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	other, _ := acquire(t, daemon.Options{Dir: dir})
-	keeper, stopped := running(t, dir)
+	keeper, stopped := runningProcesses(t, dir)
 	if err := syscall.Kill(stopped, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +296,7 @@ func TestHungDaemon(t *testing.T) {
 
 func TestAcquireEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the user pressed Ctrl-C"))
 	_, err := daemon.Acquire(ctx, daemon.Options{Dir: dir, Idle: 100 * time.Millisecond})

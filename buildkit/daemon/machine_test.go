@@ -15,8 +15,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// refusal is what a client process prints that cannot start a daemon.
-func refusal(t *testing.T, dir string, environ ...string) string {
+// clientError returns what a client process prints that cannot start a daemon.
+func clientError(t *testing.T, dir string, environ ...string) string {
 	t.Helper()
 	c := startClient(t, dir, time.Minute, environ...)
 	output, err := io.ReadAll(c.output)
@@ -26,6 +26,7 @@ func refusal(t *testing.T, dir string, environ ...string) string {
 	return string(output)
 }
 
+// wantTexts fails the test unless got has each of the texts.
 func wantTexts(t *testing.T, got string, want ...string) {
 	t.Helper()
 	for _, text := range want {
@@ -37,7 +38,7 @@ func wantTexts(t *testing.T, got string, want ...string) {
 
 func TestWithoutBinaries(t *testing.T) {
 	t.Parallel()
-	got := refusal(t, folder(t), "PATH=/nowhere")
+	got := clientError(t, newFolder(t), "PATH=/nowhere")
 	wantTexts(t, got, "cannot run here:\n- buildkitd is neither in ", "\n- runc is neither in ",
 		"\n- pulumi-buildkit-network is neither in ", "nor on PATH (/nowhere)")
 }
@@ -48,23 +49,23 @@ func TestRuncThatDoesNotRun(t *testing.T) {
 	if err := os.WriteFile(bin+"/runc", []byte("\x7fELF of another machine"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, refusal(t, folder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ",
+	wantTexts(t, clientError(t, newFolder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ",
 		"exec format error")
 }
 
-// TestRuncThatPrintsWithoutEnd: it is ended, and costs no memory.
+// A runc that prints without end is ended, and costs no memory.
 func TestRuncThatPrintsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
 	must(t, os.WriteFile(bin+"/runc", []byte("#!/bin/sh\nwhile :; do printf '%01024d' 0; done\n"), 0o755))
-	wantTexts(t, refusal(t, folder(t), "PATH="+bin),
+	wantTexts(t, clientError(t, newFolder(t), "PATH="+bin),
 		"- "+bin+"/runc --version: it printed more than 1 MiB and was ended")
 }
 
 func TestWithoutRoot(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
-	got := refusal(t, dir, uidVariable+"=65534", "PATH=/nowhere")
+	dir := newFolder(t)
+	got := clientError(t, dir, uidVariable+"=65534", "PATH=/nowhere")
 	wantTexts(t, got, "it needs root, and this is user 65534")
 	if strings.Count(got, "\n- ") != 4 {
 		t.Errorf("the binaries, which are not there either, are not named:\n%s", got)
@@ -74,7 +75,7 @@ func TestWithoutRoot(t *testing.T) {
 	}
 }
 
-// A folder on an overlay, as in a container, and noexec besides: both are said, and no daemon is tried.
+// The error about a folder on an overlay that is also noexec names both. No daemon is tried.
 func TestFolderThatCannotHoldTheState(t *testing.T) {
 	t.Parallel()
 	needsRoot(t)
@@ -103,12 +104,12 @@ func TestFolderThatCannotHoldTheState(t *testing.T) {
 
 func TestDaemonThatDoesNotComeUp(t *testing.T) {
 	t.Parallel()
-	dir, bin := folder(t), t.TempDir()
+	dir, bin := newFolder(t), t.TempDir()
 	script := "#!/bin/sh\necho the reason it gives >&2\nexit 7\n"
 	if err := os.WriteFile(bin+"/buildkitd", []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, refusal(t, dir, "PATH="+bin+":"+os.Getenv("PATH")),
+	wantTexts(t, clientError(t, dir, "PATH="+bin+":"+os.Getenv("PATH")),
 		"the embedded BuildKit daemon in "+dir+" did not start",
 		"buildkitd ended by itself (exit status 7)", dir+"/buildkitd.log ends with:\nthe reason it gives")
 	wantGone(t, dir)
@@ -117,7 +118,7 @@ func TestDaemonThatDoesNotComeUp(t *testing.T) {
 // What an earlier daemon logged is not shown as the reason why this one did not start.
 func TestAnEarlierDaemonsWordsAreNoReason(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	_, _ = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}}) // makes the folder
 	err := os.WriteFile(filepath.Join(dir, "buildkitd.log"), []byte("words of an earlier one\n"), 0o600)
 	if err != nil {

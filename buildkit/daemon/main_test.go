@@ -25,7 +25,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// clientRole makes the test binary a client process: see client.
+// clientRole makes the test binary a client process: see runClient.
 const clientRole = "daemon-test-client"
 
 // uidVariable is the user that a client process becomes first.
@@ -66,7 +66,7 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	if len(os.Args) == 4 && os.Args[1] == clientRole {
-		os.Exit(client(os.Args[2], os.Args[3]))
+		os.Exit(runClient(os.Args[2], os.Args[3]))
 	}
 	bin, err := filepath.Abs("../../bin")
 	if err == nil {
@@ -79,8 +79,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// client takes two leases at once, prints the endpoint or the error, and releases them at the end of its input.
-func client(dir, idle string) int {
+// runClient takes two leases at once, prints the endpoint or the error, and releases them at the end of its input.
+func runClient(dir, idle string) int {
 	duration, _ := time.ParseDuration(idle)
 	if uid, err := strconv.Atoi(os.Getenv(uidVariable)); err == nil {
 		if err := syscall.Setuid(uid); err != nil {
@@ -127,17 +127,18 @@ func needsRoot(t testing.TB) {
 	}
 }
 
-// folder is a place for a daemon of the test's own, which is told to end when the test does, and leaves nothing.
-func folder(t testing.TB) string {
+// newFolder returns the path of a folder for the test's own daemon. It ends the daemon with the test, and checks that
+// nothing is left.
+func newFolder(t testing.TB) string {
 	t.Helper()
 	needsRoot(t)
 	dir := filepath.Join(t.TempDir(), "d")
-	endsWith(t, dir)
+	endWithTest(t, dir)
 	return dir
 }
 
-// endsWith tells the daemon of dir to end when the test does.
-func endsWith(t testing.TB, dir string) {
+// endWithTest tells the daemon of dir to end when the test ends.
+func endWithTest(t testing.TB, dir string) {
 	t.Helper()
 	t.Cleanup(func() {
 		for _, p := range processes(dir) {
@@ -201,7 +202,7 @@ func startClient(t *testing.T, dir string, idle time.Duration, environ ...string
 	return clientProcess{cmd: cmd, stdin: stdin, output: bufio.NewReader(stdout)}
 }
 
-// endpoint is what the client printed.
+// endpoint returns the endpoint that the client printed.
 func (c clientProcess) endpoint(t *testing.T) string {
 	t.Helper()
 	line, err := c.output.ReadString('\n')
@@ -217,7 +218,7 @@ type process struct {
 	arguments string // separated by spaces
 }
 
-// processes are those whose arguments contain text, zombies left out.
+// processes returns those whose arguments contain text, without zombies.
 func processes(text string) []process {
 	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	var found []process
@@ -233,8 +234,8 @@ func processes(text string) []process {
 	return found
 }
 
-// running are the numbers of the keeper and the daemon of dir.
-func running(t *testing.T, dir string) (keeper, daemon int) {
+// runningProcesses returns the numbers of the keeper and the daemon of dir.
+func runningProcesses(t *testing.T, dir string) (keeper, daemon int) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "pids"))
 	if err != nil {
@@ -246,6 +247,7 @@ func running(t *testing.T, dir string) (keeper, daemon int) {
 	return keeper, daemon
 }
 
+// eventually waits until holds returns true, and fails the test after the limit.
 func eventually(t testing.TB, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(limit)
@@ -265,7 +267,7 @@ func wantGone(t *testing.T, dir string) {
 	t.Helper()
 	eventually(t, 10*time.Second, "no process of the daemon", func() bool { return len(processes(dir)) == 0 })
 	// A process that was killed still shows its mounts for a moment.
-	eventually(t, 5*time.Second, "no mount of the daemon", func() bool { return mountsOf(dir) == nil })
+	eventually(t, 5*time.Second, "no mount of the daemon", func() bool { return mountsBelow(dir) == nil })
 	lock, err := os.OpenFile(filepath.Join(dir, "alive.lock"), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -276,8 +278,8 @@ func wantGone(t *testing.T, dir string) {
 	})
 }
 
-// mountsOf are the mounts below dir in the mount namespace of every process.
-func mountsOf(dir string) (found []string) {
+// mountsBelow returns the mounts below dir in the mount namespace of every process.
+func mountsBelow(dir string) (found []string) {
 	tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
 	for _, path := range tables {
 		table, _ := os.ReadFile(path)
@@ -290,7 +292,7 @@ func mountsOf(dir string) (found []string) {
 	return found
 }
 
-// cgroups are the cgroups of the daemon of dir, in every hierarchy.
+// cgroups returns the cgroups of the daemon of dir, in every hierarchy.
 func cgroups(t testing.TB, dir string) []string {
 	t.Helper()
 	parent := cgroupParent(t, dir)
@@ -302,6 +304,7 @@ func cgroups(t testing.TB, dir string) []string {
 	return found
 }
 
+// cgroupParent returns the name of the cgroup of the daemon of dir, as its configuration has it.
 func cgroupParent(t testing.TB, dir string) string {
 	t.Helper()
 	config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))

@@ -35,7 +35,7 @@ func TestAnyFolderName(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(t.TempDir(), oddName))
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), oddName))
 	dir := filepath.Join(t.TempDir(), oddName, strings.Repeat("long", 40), "d")
-	endsWith(t, dir)
+	endWithTest(t, dir)
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	dial := bk.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lease.Dial(ctx) })
 	output, err := run(t.Context(), t, "unix:///any", platforms.DefaultString(), "ip addr show eth0 && echo done", dial)

@@ -21,7 +21,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// machineAddress is an address of this machine that is not on its loopback.
+// machineAddress returns an address of this machine that is not on its loopback.
 func machineAddress(t testing.TB) string {
 	t.Helper()
 	addresses, err := net.InterfaceAddrs()
@@ -53,7 +53,7 @@ func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
 	t.Cleanup(server.Close)
 	port := listener.Addr().(*net.TCPAddr).Port
 
-	lease, _ := acquire(t, daemon.Options{Dir: folder(t)})
+	lease, _ := acquire(t, daemon.Options{Dir: newFolder(t)})
 	machine := fmt.Sprintf("get http://%s:%d", machineAddress(t), port)
 	loopback := fmt.Sprintf("get http://127.0.0.1:%d", port)
 	got := probe(t, lease.Endpoint(), llb.Network(llb.NetModeSandbox), machine, loopback, "interfaces")
@@ -67,7 +67,7 @@ func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
 // Without its relay a daemon ends at once, with the running steps, and says why.
 func TestRelayThatIsKilled(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir})
 	mark := fmt.Sprintf("86400.7%d", os.Getpid())
 	broken := make(chan error, 1)
@@ -106,7 +106,7 @@ func TestRelayThatIsKilled(t *testing.T) {
 // A container without a TUN device gets one of the daemon's own, which nobody else sees.
 func TestMachineWithoutADevice(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	c := startClient(t, dir, time.Minute, deviceVariable+"=absent")
 	got := probe(t, c.endpoint(t), llb.Network(llb.NetModeSandbox), "interfaces")
 	wantTexts(t, got, "eth016384 [")
@@ -119,7 +119,7 @@ func TestMachineWithoutADevice(t *testing.T) {
 // machine's.
 func TestMachineThatForbidsDevices(t *testing.T) {
 	t.Parallel()
-	dir, group := folder(t), forbidding(t)
+	dir, group := newFolder(t), makeForbiddingCgroup(t)
 	c := startClient(t, dir, time.Second, deviceVariable+"="+group)
 	endpoint := c.endpoint(t)
 	offline, err := c.output.ReadString('\n')
@@ -159,7 +159,7 @@ func TestStepThatFloodsTheRelay(t *testing.T) {
 		}
 	}()
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	dir := folder(t)
+	dir := newFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir})
 	address := machineAddress(t) + ":" + port
 	flooded := make(chan string, 1)
@@ -194,9 +194,9 @@ func TestStepThatFloodsTheRelay(t *testing.T) {
 	}
 }
 
-// forbidding is a cgroup whose processes may not use TUN devices, as a container's. It is gone when the test's daemon
-// is.
-func forbidding(t *testing.T) string {
+// makeForbiddingCgroup makes a cgroup whose processes may not use TUN devices, as those of a container may not. It
+// removes the cgroup when the test's daemon has ended.
+func makeForbiddingCgroup(t *testing.T) string {
 	t.Helper()
 	const root = "/sys/fs/cgroup/devices"
 	if _, err := os.Stat(root + "/devices.deny"); err != nil {
@@ -221,7 +221,7 @@ func forbidding(t *testing.T) string {
 func TestNetworkOfAnEmulatedStep(t *testing.T) {
 	t.Parallel()
 	const arch = "arm64"
-	lease, _ := acquire(t, daemon.Options{Dir: folder(t)})
+	lease, _ := acquire(t, daemon.Options{Dir: newFolder(t)})
 	if pkg, missing := daemon.MissingEmulator("linux/" + arch); missing || runtime.GOARCH == arch {
 		t.Skipf("NOT TESTED: install %s on a machine of another architecture", pkg)
 	}
@@ -253,7 +253,7 @@ func TestNetworkOfAnEmulatedStep(t *testing.T) {
 // The relay has the rights of nobody, nothing of the client's environment, and limits.
 func TestRightsOfTheRelay(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	startClient(t, dir, time.Minute, "PULUMI_CONFIG_PASSPHRASE=canary").endpoint(t)
 	relays := processes("pulumi-buildkit-network relay " + dir)
 	if len(relays) != 1 {

@@ -17,10 +17,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// made returns a daemon's folder whose daemon has ended.
-func made(t *testing.T) string {
+// makeEndedFolder returns the folder of a daemon that has ended.
+func makeEndedFolder(t *testing.T) string {
 	t.Helper()
-	dir := folder(t)
+	dir := newFolder(t)
 	_, _ = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
 	if _, err := os.Stat(filepath.Join(dir, "alive.lock")); err != nil {
 		t.Fatal(err)
@@ -28,15 +28,16 @@ func made(t *testing.T) string {
 	return dir
 }
 
-// replace plants something in the place of the entry name of the folder dir.
+// replace removes the entry name of the folder dir and plants something in its place.
 func replace(t *testing.T, dir, name string, plant func(path string) error) {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	must(t, os.RemoveAll(path), plant(path))
 }
 
-// replaced are the files that a start writes anew. Links in their places are not followed, and FIFOs not waited for.
-var replaced = []string{
+// replacedFiles are the files that a start writes anew. Links in their places are not followed, and FIFOs not waited
+// for.
+var replacedFiles = []string{
 	"keeper.log", "buildkitd.log", "network.log", "debug.log", "buildkitd.toml", "pids", "network.json", "digests.json",
 	"buildkitd.sock", "otel.sock", "network.sock",
 }
@@ -57,9 +58,9 @@ func TestPlantedFilesAreReplaced(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, victim := made(t), filepath.Join(t.TempDir(), "victim")
+			dir, victim := makeEndedFolder(t), filepath.Join(t.TempDir(), "victim")
 			must(t, os.WriteFile(victim, []byte("precious"), 0o600))
-			for _, file := range replaced {
+			for _, file := range replacedFiles {
 				if file != "pids" { // is read first, and refused: see below
 					replace(t, dir, file, plant(victim))
 				}
@@ -78,8 +79,8 @@ func TestPlantedFilesAreReplaced(t *testing.T) {
 
 func TestPlantedFoldersAreNotEntered(t *testing.T) {
 	t.Parallel()
-	dir, victim := made(t), t.TempDir()
-	lay(t, victim, map[string]string{
+	dir, victim := makeEndedFolder(t), t.TempDir()
+	writeFiles(t, victim, map[string]string{
 		"precious": "x", "executor/one/precious": "x", "runc-overlayfs/executor/one/precious": "x",
 	})
 	before := snapshot(t, victim)
@@ -93,7 +94,8 @@ func TestPlantedFoldersAreNotEntered(t *testing.T) {
 	}
 }
 
-// What is believed, locked or left to buildkitd is refused if another user may have put it there. Nothing is followed.
+// A client refuses files that it believes or locks, and state for buildkitd, if another user may have put them there.
+// It follows no link.
 func TestPlantedEntriesAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -116,7 +118,7 @@ func TestPlantedEntriesAreRefused(t *testing.T) {
 			plant:  func(path, _ string) error { return unix.Mkfifo(path, 0o600) },
 			reason: "it is a FIFO",
 		},
-		"a lock that a stranger can hold": {file: "alive.lock", plant: strangers, reason: "belongs to user 65534"},
+		"a lock that a stranger can hold": {file: "alive.lock", plant: writeAsStranger, reason: "belongs to user 65534"},
 		"state elsewhere": {
 			file:   "root",
 			plant:  func(path, victim string) error { return os.Symlink(victim, path) },
@@ -135,8 +137,8 @@ func TestPlantedEntriesAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, victim := made(t), t.TempDir()
-			lay(t, victim, map[string]string{"f": "precious"})
+			dir, victim := makeEndedFolder(t), t.TempDir()
+			writeFiles(t, victim, map[string]string{"f": "precious"})
 			replace(t, dir, test.file, func(path string) error { return test.plant(path, victim) })
 			before := snapshot(t, victim)
 			wantRefused(t, dir, daemon.FolderPlanted, test.reason)
@@ -147,7 +149,8 @@ func TestPlantedEntriesAreRefused(t *testing.T) {
 	}
 }
 
-func strangers(path, _ string) error {
+// writeAsStranger makes an empty file of another user.
+func writeAsStranger(path, _ string) error {
 	return errors.Join(os.WriteFile(path, nil, 0o600), os.Chown(path, stranger, stranger))
 }
 
@@ -187,7 +190,7 @@ func TestPlantedSocketIsNotObeyed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := made(t)
+			dir := makeEndedFolder(t)
 			accepted := plant(t, filepath.Join(dir, "buildkitd.sock"))
 			lease, lines := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 			if len(lines) == 0 {
@@ -209,7 +212,7 @@ func TestPlantedSocketIsNotObeyed(t *testing.T) {
 // A lease whose socket is replaced during a build connects to nobody else.
 func TestLeaseDialsItsDaemonOnly(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	conn, err := lease.Dial(t.Context())
 	must(t, err, conn.Close())

@@ -20,14 +20,14 @@ import (
 
 func TestEnvironmentStaysOut(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	const canary = "canary-of-the-environment"
 	c := startClient(t, dir, time.Minute,
 		"PULUMI_CONFIG_PASSPHRASE="+canary, "AWS_SECRET_ACCESS_KEY="+canary, "GITHUB_TOKEN="+canary, "PATHS="+canary,
 		"MY_XDG_TOKEN="+canary,
 		"HTTPS_PROXY=http://proxy.example:3128", "no_proxy=127.0.0.1,localhost")
 	mustRun(t, c.endpoint(t), "true")
-	keeper, daemon := running(t, dir)
+	keeper, daemon := runningProcesses(t, dir)
 	for _, pid := range []int{keeper, daemon} {
 		proc := filepath.Join("/proc", strconv.Itoa(pid))
 		environ, err := os.ReadFile(proc + "/environ")
@@ -54,7 +54,7 @@ func TestEnvironmentStaysOut(t *testing.T) {
 
 func TestFolderIsPrivate(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestFolderIsPrivate(t *testing.T) {
 // The daemon says itself what it understood of its configuration.
 func TestDaemonIsConfigured(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := newFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir})
 	membership := mustRun(t, lease.Endpoint(), "cat /proc/self/cgroup && umask")
 	c, err := bk.New(t.Context(), lease.Endpoint())

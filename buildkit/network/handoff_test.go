@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// taken notes what a relay was handed.
-type taken struct{ calls []string }
+// fakeDevices notes what a relay was handed.
+type fakeDevices struct{ calls []string }
 
-func (d *taken) Attach(id string, device *os.File) error {
+func (d *fakeDevices) Attach(id string, device *os.File) error {
 	defer device.Close()
 	text, _ := io.ReadAll(device)
 	d.calls = append(d.calls, "attach "+id+" "+string(text))
@@ -27,7 +27,7 @@ func (d *taken) Attach(id string, device *os.File) error {
 	return nil
 }
 
-func (d *taken) Detach(id string) { d.calls = append(d.calls, "detach "+id) }
+func (d *fakeDevices) Detach(id string) { d.calls = append(d.calls, "detach "+id) }
 
 // relaySocket answers as many requests as there are, and returns the path of its socket.
 func relaySocket(t *testing.T, devices Devices) string {
@@ -53,7 +53,7 @@ func relaySocket(t *testing.T, devices Devices) string {
 
 func TestHandoff(t *testing.T) {
 	t.Parallel()
-	devices := &taken{}
+	devices := &fakeDevices{}
 	socket := relaySocket(t, devices)
 	attach := func(id string) error {
 		device, feed, err := os.Pipe()
@@ -79,7 +79,7 @@ func TestHandoff(t *testing.T) {
 
 func TestHandoffOfSomethingElse(t *testing.T) {
 	t.Parallel()
-	devices := &taken{}
+	devices := &fakeDevices{}
 	socket := relaySocket(t, devices)
 	file, err := os.Open("/dev/null")
 	if err != nil {

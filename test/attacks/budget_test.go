@@ -91,7 +91,7 @@ func watchMemory(test *stack.Test) func() int {
 			for _, p := range append(test.Plugins(), stack.ProcessesWith("dockerfile-frontend")...) {
 				if strings.Contains(p.Command, "pulumi-resource-buildkit") ||
 					strings.Contains(p.Command, "dockerfile-frontend") {
-					most = max(most, peak(p.PID))
+					most = max(most, peakMemory(p.PID))
 				}
 			}
 			select {
@@ -111,8 +111,8 @@ func watchMemory(test *stack.Test) func() int {
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// peak is the most memory that a process had so far, in KB.
-func peak(pid int) int {
+// peakMemory is the most memory that a process had so far, in KB.
+func peakMemory(pid int) int {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	m := highWater.FindSubmatch(status)
 	if m == nil {

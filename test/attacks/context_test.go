@@ -16,9 +16,9 @@ import (
 
 // The attacker writes the Dockerfile and the build context, and wants what the machine has beside them.
 
-// linked opens a stack whose program names app as its context. Each of the links, by path, has its text; BESIDE in a
-// text is a file beside the project with a canary in it, AROUND the folder of that file.
-func linked(t *testing.T, properties string, files, links map[string]string) (test *stack.Test, canary string) {
+// openWithLinks opens a stack whose program names app as its context. Each of the links, by path, has its text; BESIDE
+// in a text is a file beside the project with a canary in it, AROUND the folder of that file.
+func openWithLinks(t *testing.T, properties string, files, links map[string]string) (test *stack.Test, canary string) {
 	t.Helper()
 	around := t.TempDir()
 	canary = "CANARY_" + filepath.Base(filepath.Dir(around))
@@ -43,8 +43,8 @@ func linked(t *testing.T, properties string, files, links map[string]string) (te
 	return test, canary
 }
 
-// leaks fails the test when a canary is in what a command printed or in the state.
-func leaks(t *testing.T, test *stack.Test, r stack.Result, canaries ...string) {
+// wantNoCanary fails the test if a canary is in the output of a command or in the state.
+func wantNoCanary(t *testing.T, test *stack.Test, r stack.Result, canaries ...string) {
 	t.Helper()
 	state := ""
 	_ = filepath.WalkDir(filepath.Join(filepath.Dir(test.Dir), "state"),
@@ -86,11 +86,11 @@ func TestALinkLeadsNoInputOutOfTheContext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test, canary := linked(t, attack.properties, attack.files, map[string]string{attack.link: attack.text})
+			test, canary := openWithLinks(t, attack.properties, attack.files, map[string]string{attack.link: attack.text})
 			r := test.Preview()
 			stack.Fails(t, r, filepath.Join(test.Dir, attack.link), "out of the build context and the project",
 				"Write the path of its target")
-			leaks(t, test, r, canary)
+			wantNoCanary(t, test, r, canary)
 		})
 	}
 }
@@ -101,7 +101,7 @@ func TestAnIgnoreFileThatIsALinkOutOfTheContextHasNoEffect(t *testing.T) {
 	for _, target := range []string{"/proc/self/environ", "BESIDE", "../shared/ignore"} {
 		t.Run(target, func(t *testing.T) {
 			t.Parallel()
-			test, canary := linked(t, app, map[string]string{
+			test, canary := openWithLinks(t, app, map[string]string{
 				"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/no\n", "shared/ignore": "no\n",
 				"app/no": "",
 			}, map[string]string{"app/.dockerignore": target})
@@ -111,7 +111,7 @@ func TestAnIgnoreFileThatIsALinkOutOfTheContextHasNoEffect(t *testing.T) {
 			if _, summary, _ := strings.Cut(r.All(), "Diagnostics:"); strings.Count(summary, "has no effect") != 1 {
 				t.Errorf("the warning does not come once:\n%s", summary)
 			}
-			leaks(t, test, r, canary)
+			wantNoCanary(t, test, r, canary)
 		})
 	}
 }
@@ -123,7 +123,7 @@ func TestALinkLeadsNoSecretAndNoKeyOutOfTheProject(t *testing.T) {
 	const tell = "FROM BUSYBOX\nRUN --mount=type=secret,id=b tr '\\0' '\\n' </run/secrets/b | tr A-Z a-z; exit 1\n"
 	const sign = "FROM BUSYBOX\nRUN --mount=type=ssh,required=true test ! -S \"$SSH_AUTH_SOCK\"\n"
 	const ca = app + "registries: [{address: HOST, caFile: ./ca.pem}]\n"
-	agent, asked := listeningAgent(t)
+	agent, asked := startAgent(t)
 	for name, attack := range map[string]struct{ properties, dockerfile, link, text, remedy string }{
 		"the environment as a secret": {secret, tell, "env", "/proc/self/environ",
 			"Write the path of its target in secretSources"},
@@ -136,11 +136,11 @@ func TestALinkLeadsNoSecretAndNoKeyOutOfTheProject(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			properties := strings.ReplaceAll(attack.properties, "HOST", shared.Registry.Host)
-			test, canary := linked(t, properties, map[string]string{"app/Dockerfile": attack.dockerfile},
+			test, canary := openWithLinks(t, properties, map[string]string{"app/Dockerfile": attack.dockerfile},
 				map[string]string{attack.link: attack.text})
 			r := test.Preview()
 			stack.Fails(t, r, filepath.Join(test.Dir, attack.link), "it is a link to", attack.remedy)
-			leaks(t, test, r, canary, strings.ToLower(canary), "pulumi_config_passphrase=")
+			wantNoCanary(t, test, r, canary, strings.ToLower(canary), "pulumi_config_passphrase=")
 		})
 	}
 	t.Cleanup(func() {
@@ -150,8 +150,8 @@ func TestALinkLeadsNoSecretAndNoKeyOutOfTheProject(t *testing.T) {
 	})
 }
 
-// listeningAgent is the socket of an agent that counts who asks it.
-func listeningAgent(t *testing.T) (path string, asked *atomic.Int64) {
+// startAgent starts an agent for SSH keys that counts its requests, and returns the path of its socket.
+func startAgent(t *testing.T) (path string, asked *atomic.Int64) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "a") //nolint:usetesting // a short path
 	if err != nil {
@@ -178,16 +178,16 @@ func listeningAgent(t *testing.T) (path string, asked *atomic.Int64) {
 
 func TestALinkWithinTheProjectIsFollowed(t *testing.T) {
 	t.Parallel()
-	test, _ := linked(t, app, map[string]string{"shared/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/f\n"},
+	test, _ := openWithLinks(t, app, map[string]string{"shared/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/f\n"},
 		map[string]string{"app/Dockerfile": "../shared/Dockerfile"})
 	stack.Succeeds(t, test.Preview())
 
-	test, _ = linked(t, app, map[string]string{".env": "CANARY_of_the_project\n"},
+	test, _ = openWithLinks(t, app, map[string]string{".env": "CANARY_of_the_project\n"},
 		map[string]string{"app/Dockerfile": "../.env"})
 	r := test.Preview()
 	stack.Fails(t, r, filepath.Join(test.Dir, ".env")+" is not a valid Dockerfile",
 		"write its path in dockerfile.location")
-	leaks(t, test, r, "CANARY_of_the_project")
+	wantNoCanary(t, test, r, "CANARY_of_the_project")
 }
 
 // What the program itself names may lie anywhere.
@@ -198,26 +198,26 @@ func TestAProgramMayNameFilesAnywhere(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(around, "Dockerfile"), beside, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	test, _ := linked(t, app+"dockerfile: {location: "+filepath.Join(around, "Dockerfile")+"}\n", nil, nil)
+	test, _ := openWithLinks(t, app+"dockerfile: {location: "+filepath.Join(around, "Dockerfile")+"}\n", nil, nil)
 	stack.Succeeds(t, test.Preview())
 }
 
 func TestCopyFollowsNoLinkOutOfTheContext(t *testing.T) {
 	t.Parallel()
-	test, canary := linked(t, app,
+	test, canary := openWithLinks(t, app,
 		map[string]string{
 			"app/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN cat /x/out/* /x/environ /x/up/* ; ls -l /x; exit 1\n",
 		},
 		map[string]string{"app/out": "AROUND", "app/environ": "/proc/1/environ", "app/up": ".."})
 	r := test.Preview()
 	stack.Fails(t, r, "exit code 1")
-	leaks(t, test, r, canary)
+	wantNoCanary(t, test, r, canary)
 	for _, copied := range []string{"out/Dockerfile"} {
-		test, canary := linked(t, app,
+		test, canary := openWithLinks(t, app,
 			map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY " + copied + " /f\nRUN cat /f\n"},
 			map[string]string{"app/out": "AROUND", "app/environ": "/proc/self/environ", "app/up": ".."})
 		r := test.Preview()
 		stack.Fails(t, r)
-		leaks(t, test, r, canary)
+		wantNoCanary(t, test, r, canary)
 	}
 }

@@ -116,11 +116,11 @@ func TestTheIndexOfACacheShowsNothing(t *testing.T) {
 	for _, direction := range []string{
 		"cacheTo: [{local: {dest: ./cache}}]\n", "cacheFrom: [{local: {src: ./cache}}]\n",
 	} {
-		test, canary := linked(t, app+direction, map[string]string{"cache/x": ""},
+		test, canary := openWithLinks(t, app+direction, map[string]string{"cache/x": ""},
 			map[string]string{"cache/index.json": "/proc/self/environ"})
 		r := test.Up()
 		stack.Says(t, r, "cache/index.json")
-		leaks(t, test, r, canary)
+		wantNoCanary(t, test, r, canary)
 	}
 }
 

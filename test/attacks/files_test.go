@@ -38,7 +38,7 @@ func TestNoFileIsWaitedForOrReadWithoutEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test, path := planted(t, attack.properties, attack.kind)
+			test, path := openWithPlanted(t, attack.properties, attack.kind)
 			began := time.Now()
 			r := test.Preview()
 			if took := time.Since(began); took > 40*time.Second {
@@ -52,8 +52,8 @@ func TestNoFileIsWaitedForOrReadWithoutEnd(t *testing.T) {
 	}
 }
 
-// planted opens a stack in which a file of the given kind is at each place that attacks.
-func planted(t *testing.T, properties, kind string) (*stack.Test, string) {
+// openWithPlanted opens a stack in which a file of the given kind is at each place that attacks.
+func openWithPlanted(t *testing.T, properties, kind string) (*stack.Test, string) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "planted")

@@ -17,11 +17,11 @@ import (
 
 // The attacker is another user of the same machine, who could write into the daemon's folder for a while.
 
-// nobody is that user.
+// nobody is the number of the user nobody.
 const nobody = 65534
 
-// daemonFolder is a folder of the test's that other users can reach.
-func daemonFolder(t *testing.T) string {
+// makeDaemonFolder makes a folder for a daemon that other users can reach.
+func makeDaemonFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "folder-") //nolint:usetesting // short enough for the path of a socket
 	if err == nil {
@@ -46,7 +46,7 @@ const withSecret = smallest + "secrets: { token: SECRET }"
 // The folder was open for a while: a daemon of another user's listens there, and is told no secret.
 func TestPlantedSocketIsToldNoSecret(t *testing.T) {
 	t.Parallel()
-	dir := daemonFolder(t)
+	dir := makeDaemonFolder(t)
 	canary := "CANARY_" + filepath.Base(filepath.Dir(dir))
 	test := stack.New(t, stack.Config{
 		Bin: shared.Bin, Daemon: dir, Idle: time.Second,
@@ -78,7 +78,7 @@ func TestPlantedSocketIsToldNoSecret(t *testing.T) {
 // A folder that the variable names by mistake stays as it is, and the error says what to do.
 func TestFolderOfTheUserIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	dir := daemonFolder(t)
+	dir := makeDaemonFolder(t)
 	files := map[string]string{
 		"tmp/notes": "mine", "root/runc-x/executor/y/z": "mine", "buildkitd.log": "mine", "src/main.go": "mine",
 	}
@@ -115,7 +115,7 @@ func TestFolderBelowAnotherUsersIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := daemonFolder(t)
+			dir := makeDaemonFolder(t)
 			if err := errors.Join(os.Mkdir(dir, 0o755), prepare(dir)); err != nil {
 				t.Fatal(err)
 			}

@@ -17,8 +17,8 @@ import (
 // The attacker writes the Dockerfile, and names their own frontend: a program that the builder runs and that decides
 // what is built.
 
-// evilFrontend is a registry with an image that is asked for as a frontend.
-func evilFrontend(t *testing.T) (registry *registrytest.Registry, ref string) {
+// serveEvilFrontend starts a registry with an image for attacks to name as a frontend, and returns its reference.
+func serveEvilFrontend(t *testing.T) (registry *registrytest.Registry, ref string) {
 	t.Helper()
 	registry = registrytest.New(t)
 	if _, err := stack.PushBusybox(t.Context(), "../../.cache/fixtures", registry.Host()); err != nil {
@@ -27,8 +27,8 @@ func evilFrontend(t *testing.T) (registry *registrytest.Registry, ref string) {
 	return registry, registry.Host() + "/busybox:latest"
 }
 
-// pulls are the requests that the registry has answered since it was filled.
-func pulls(registry *registrytest.Registry) (n int) {
+// countRequests returns how many requests the registry has answered since it was filled.
+func countRequests(registry *registrytest.Registry) (n int) {
 	for _, r := range registry.Requests() {
 		if r.Method == http.MethodGet {
 			n++
@@ -64,8 +64,8 @@ func TestAFrontendThatNobodyAllowed(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			evil, ref := evilFrontend(t)
-			before := pulls(evil)
+			evil, ref := serveEvilFrontend(t)
+			before := countRequests(evil)
 			replace := strings.NewReplacer("EVIL", ref, "HOST", evil.Host())
 			files := map[string]string{}
 			for path, text := range c.files {
@@ -82,7 +82,7 @@ func TestAFrontendThatNobodyAllowed(t *testing.T) {
 			if name == "syntax" {
 				stack.Fails(t, s.Up("--skip-preview"), want...)
 			}
-			if n := pulls(evil) - before; n != 0 {
+			if n := countRequests(evil) - before; n != 0 {
 				t.Errorf("the registry of the frontend was asked %d times", n)
 			}
 		})
@@ -92,7 +92,7 @@ func TestAFrontendThatNobodyAllowed(t *testing.T) {
 // The line that the refusal shows is the one that allows it, and a named context is the program's word.
 func TestAFrontendThatTheProgramAllows(t *testing.T) {
 	t.Parallel()
-	evil, ref := evilFrontend(t)
+	evil, ref := serveEvilFrontend(t)
 	files := map[string]string{"Dockerfile": "# syntax=" + ref + "\nFROM scratch\nCOPY Dockerfile /\n"}
 	const local = "context: { location: ., NAMED }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
 		"registries: [{ address: \"HOST\" }]\n"

@@ -27,12 +27,12 @@ import (
 // inApp is a program's context; the tags are the test's.
 const inApp = "context: {location: ./app}\n"
 
-// The attacker writes the Dockerfile and the build context of one build, such as the preview of a pull request. He
-// wants another build, of inputs that are not his, to give his image.
+// The attacker writes the Dockerfile and the build context of one build, such as the preview of a pull request, and
+// wants another build, with the inputs of others, to give the attacker's image.
 
 // The attacker has made inputs whose hash begins as that of somebody else's, and their image is in the registry under
-// the digits that both have. Without a push of his own he can get it there through a build of his inputs that somebody
-// runs.
+// the digits that both have. The attacker need not push: it is enough that somebody runs a build of the
+// attacker's inputs.
 func TestAnImageUnderTheBeginningOfAHashIsNotTaken(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"app/Dockerfile": "FROM scratch\nCOPY f /\n", "app/f": "ours\n"}
@@ -91,7 +91,7 @@ func TestAFileThatLooksTheSameToTheDaemonIsNotTaken(t *testing.T) {
 			stack.Succeeds(t, test.Preview())
 			write(good)
 			stack.Succeeds(t, test.Up("--skip-preview"))
-			if content := pulled(t, imageOf(t, test).Outputs["repoDigest"].(string), "f"); content != good {
+			if content := readImageFile(t, imageOf(t, test).Outputs["repoDigest"].(string), "f"); content != good {
 				t.Errorf("the image has %q and not %q", content, good)
 			}
 		})
@@ -99,7 +99,7 @@ func TestAFileThatLooksTheSameToTheDaemonIsNotTaken(t *testing.T) {
 }
 
 // collide returns an evil and a good text of one length with the same nanoseconds, which are the digest modulo a
-// billion. An attacker who knows the good one finds his in a minute; where both are free, it takes a moment.
+// billion. An attacker who knows the good text finds an evil one in a minute. Where both are free, it takes a moment.
 func collide(t *testing.T, text func(who string, i int) string) (evil, good string) {
 	t.Helper()
 	nanoseconds := func(s string) uint64 {
@@ -133,8 +133,8 @@ func imageOf(t *testing.T, test *stack.Test) stack.Resource {
 	return stack.Resource{}
 }
 
-// pulled returns the content of a file of an image for linux/amd64.
-func pulled(t *testing.T, reference, path string) string {
+// readImageFile returns the content of a file of an image for linux/amd64.
+func readImageFile(t *testing.T, reference, path string) string {
 	t.Helper()
 	ref, err := name.ParseReference(reference)
 	if err != nil {

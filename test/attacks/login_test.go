@@ -20,8 +20,8 @@ import (
 
 // Another user of the machine, and whoever gets the image, the state or the log, looks for the login in a URL.
 
-// arguments collects the arguments of all processes until stop is called.
-func arguments(t *testing.T) (stop func() string) {
+// collectArguments collects the arguments of all processes until stop is called.
+func collectArguments(t *testing.T) (stop func() string) {
 	t.Helper()
 	end, all := make(chan struct{}), make(chan string)
 	go func() { // ends with stop
@@ -47,8 +47,8 @@ func arguments(t *testing.T) (stop func() string) {
 	return func() string { close(end); return <-all }
 }
 
-// inFolder names the files of a folder that have a text in them.
-func inFolder(t *testing.T, dir, text string) (found []string) {
+// filesWithText returns the files of a folder that have a text in them.
+func filesWithText(t *testing.T, dir, text string) (found []string) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -62,7 +62,8 @@ func inFolder(t *testing.T, dir, text string) (found []string) {
 	return found
 }
 
-func archive(t *testing.T, files map[string]string) []byte {
+// packArchive returns a tar archive of the files.
+func packArchive(t *testing.T, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -84,7 +85,7 @@ func archive(t *testing.T, files map[string]string) []byte {
 func TestALoginInAURLIsSeenNowhere(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
-	packed := archive(t, files)
+	packed := packArchive(t, files)
 	cases := map[string]struct {
 		canary     string
 		site       func(t *testing.T, login string) string
@@ -114,7 +115,7 @@ func TestALoginInAURLIsSeenNowhere(t *testing.T) {
 				"platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
 			s := shared.Open(t, shared.Project(t, properties,
 				map[string]string{"Dockerfile": "FROM scratch\nCOPY --from=src Dockerfile /\n"}))
-			stop := arguments(t)
+			stop := collectArguments(t)
 			up := s.Up("--skip-preview")
 			seen := stop()
 			stack.Succeeds(t, up, "its URL has a login")
@@ -137,7 +138,7 @@ func TestALoginInAURLIsSeenNowhere(t *testing.T) {
 					continue // BuildKit records the URL with its query: the daemon's disk and provenance have it
 				}
 				for _, dir := range []string{shared.Daemon, shared.Registry.Dir()} {
-					if found := inFolder(t, dir, canary); len(found) > 0 {
+					if found := filesWithText(t, dir, canary); len(found) > 0 {
 						t.Errorf("%s is in %v", canary, found)
 					}
 				}

@@ -43,8 +43,8 @@ var metadataAddrs = []string{
 	"fd00:ec2::254", "fd20:ce::254", "64:ff9b::a9fe:a9fe",
 }
 
-// inMachine runs the test once more in a machine, and reports whether it runs there now.
-func inMachine(t *testing.T) bool {
+// runInMachine runs the test once more in a machine, and reports whether it runs there now.
+func runInMachine(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(machineVariable) != "" {
 		return true
@@ -65,8 +65,8 @@ func inMachine(t *testing.T) bool {
 	return false
 }
 
-// furnish gives the namespace of this process its addresses and its resolvers. It runs before the suite starts.
-func furnish() error {
+// setUpMachine gives the namespace of this process its addresses and its resolvers. It runs before the suite starts.
+func setUpMachine() error {
 	if os.Getenv(machineVariable) == "" {
 		return nil
 	}
@@ -126,7 +126,7 @@ type listeners struct {
 	reached []string
 }
 
-// listen starts them. They end with the test.
+// listen starts listeners of all kinds on the machine. They end with the test.
 func listen(t *testing.T) *listeners {
 	t.Helper()
 	stream, err := net.Listen("tcp", ":0")

@@ -23,7 +23,7 @@ import (
 var shared stack.Suite
 
 func TestMain(m *testing.M) {
-	if err := furnish(); err != nil {
+	if err := setUpMachine(); err != nil {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")
 		os.Exit(1)
 	}

@@ -24,9 +24,9 @@ import (
 
 // The attacker writes the Dockerfile, and wants what listens on the machine that builds it.
 
-// probing opens a stack whose image runs the probe of testdata with the attempts, one step for each list, and exports
+// openProbe opens a stack whose image runs the probe of testdata with the attempts, one step for each list, and exports
 // what it printed. properties are more lines of the image's.
-func probing(t *testing.T, properties, run string, steps map[string][]string) *stack.Test {
+func openProbe(t *testing.T, properties, run string, steps map[string][]string) *stack.Test {
 	t.Helper()
 	dockerfile := "FROM BUSYBOX AS base\nCOPY probe /probe\n"
 	last := "FROM scratch\n"
@@ -50,8 +50,8 @@ func probing(t *testing.T, properties, run string, steps map[string][]string) *s
 	return test
 }
 
-// printed is what the attempts of a step printed, by attempt.
-func printed(t *testing.T, test *stack.Test, step string) map[string]string {
+// probeOutput returns what the probe printed in a step, by attempt.
+func probeOutput(t *testing.T, test *stack.Test, step string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(test.Dir, "out", step))
 	if err != nil {
@@ -81,20 +81,20 @@ var loopbacks = []string{
 // All of these run in one machine, at once but for the first: its scan reaches what listens for the others.
 func TestStepOnAMachine(t *testing.T) {
 	t.Parallel()
-	if !inMachine(t) {
+	if !runInMachine(t) {
 		return
 	}
 	resolve(t)
 	//nolint:paralleltest // its scan reaches what listens for the others
-	t.Run("does not find the plugin", pluginIsNotFound)
-	t.Run("does not reach it", machineIsNotReached)
-	t.Run("does not see another step", stepsAreApart)
-	t.Run("reaches the network", networkIsReached)
+	t.Run("does not find the plugin", testPluginOutOfReach)
+	t.Run("does not reach it", testMachineOutOfReach)
+	t.Run("does not see another step", testStepsApart)
+	t.Run("reaches the network", testNetworkWithinReach)
 }
 
 // Nothing that leads back to the machine is reached from a step, by ordinary sockets or raw frames. The same program
 // with network: host reaches all of it, so each attempt is one that would have succeeded.
-func machineIsNotReached(t *testing.T) {
+func testMachineOutOfReach(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	attempts := []string{"together", "unix " + l.abstract}
@@ -114,14 +114,14 @@ func machineIsNotReached(t *testing.T) {
 		raw = append(raw, "raw "+net.JoinHostPort(addr, strconv.Itoa(l.tcp)),
 			"raw "+net.JoinHostPort(addr, strconv.Itoa(l.udp)))
 	}
-	test := probing(t, "", "", map[string][]string{"sockets": attempts, "frames": raw})
+	test := openProbe(t, "", "", map[string][]string{"sockets": attempts, "frames": raw})
 	stack.Succeeds(t, test.Up())
-	for attempt, result := range printed(t, test, "sockets") {
+	for attempt, result := range probeOutput(t, test, "sockets") {
 		if !strings.HasPrefix(result, "FAILED") {
 			t.Errorf("%s: %s", attempt, result)
 		}
 	}
-	for attempt, result := range printed(t, test, "frames") {
+	for attempt, result := range probeOutput(t, test, "frames") {
 		if result != "silence" {
 			t.Errorf("%s: %s", attempt, result)
 		}
@@ -129,19 +129,19 @@ func machineIsNotReached(t *testing.T) {
 	if reached := l.take(); reached != nil {
 		t.Errorf("the machine was reached: %v", reached)
 	}
-	sockets, frames := len(printed(t, test, "sockets")), len(printed(t, test, "frames"))
+	sockets, frames := len(probeOutput(t, test, "sockets")), len(probeOutput(t, test, "frames"))
 	if sockets != len(attempts)-1 || frames != len(raw)-1 {
 		t.Errorf("%d and %d results of %d and %d attempts", sockets, frames, len(attempts)-1, len(raw)-1)
 	}
 
-	host := probing(t, "network: host", "", map[string][]string{"sockets": attempts})
+	host := openProbe(t, "network: host", "", map[string][]string{"sockets": attempts})
 	stack.Succeeds(t, host.Up())
 	for _, attempt := range []string{
 		"unix " + l.abstract, fmt.Sprintf("tcp 127.0.0.1:%d", l.tcp), fmt.Sprintf("tcp 0.0.0.0:%d", l.tcp),
 		fmt.Sprintf("tcp [::]:%d", l.tcp), fmt.Sprintf("tcp [::ffff:127.0.0.1]:%d", l.tcp),
 		fmt.Sprintf("udp 127.0.0.1:%d", l.udp),
 		fmt.Sprintf("tcp 169.254.169.254:%d", l.tcp), fmt.Sprintf("tcp [fd00:ec2::254]:%d", l.tcp)} {
-		if result := printed(t, host, "sockets")[attempt]; !strings.HasPrefix(result, "REACHED") {
+		if result := probeOutput(t, host, "sockets")[attempt]; !strings.HasPrefix(result, "REACHED") {
 			t.Errorf("with network: host, %s: %s", attempt, result)
 		}
 	}
@@ -149,23 +149,23 @@ func machineIsNotReached(t *testing.T) {
 
 // The servers of the plugin and of the engine listen on the loopback while the step runs, and a scan does not find
 // them.
-func pluginIsNotFound(t *testing.T) {
+func testPluginOutOfReach(t *testing.T) {
 	var listening []string
 	port := serveDownloads(t, map[string]http.HandlerFunc{
 		"/": func(http.ResponseWriter, *http.Request) { listening = loopbackPorts(t) },
 	})
 	attempts := []string{fmt.Sprintf("get http://%s:%d/", machineAddr4, port), "scan 127.0.0.1"}
-	test := probing(t, "", "", map[string][]string{"found": attempts})
+	test := openProbe(t, "", "", map[string][]string{"found": attempts})
 	stack.Succeeds(t, test.Up())
 	if len(listening) < 3 { // the plugin's, the engine's, the language host's
 		t.Fatalf("on the loopback of the machine listen only %v", listening)
 	}
-	if found := printed(t, test, "found")["scan 127.0.0.1"]; found != "0 OPEN" {
+	if found := probeOutput(t, test, "found")["scan 127.0.0.1"]; found != "0 OPEN" {
 		t.Errorf("the scan found %s", found)
 	}
-	host := probing(t, "network: host", "", map[string][]string{"found": attempts})
+	host := openProbe(t, "network: host", "", map[string][]string{"found": attempts})
 	stack.Succeeds(t, host.Up())
-	if found := strings.Fields(printed(t, host, "found")["scan 127.0.0.1"]); len(found) < 2+3 {
+	if found := strings.Fields(probeOutput(t, host, "found")["scan 127.0.0.1"]); len(found) < 2+3 {
 		t.Errorf("with network: host the scan found only %v", found)
 	}
 }
@@ -189,7 +189,7 @@ func loopbackPorts(t *testing.T) (ports []string) {
 }
 
 // Two steps that run at once do not see each other's listeners.
-func stepsAreApart(t *testing.T) {
+func testStepsApart(t *testing.T) {
 	t.Parallel()
 	listens, done := make(chan struct{}), make(chan struct{})
 	await := func(c chan struct{}) http.HandlerFunc {
@@ -207,16 +207,16 @@ func stepsAreApart(t *testing.T) {
 		"/await-done":    await(done),
 	})
 	get := func(path string) string { return fmt.Sprintf("get http://%s:%d%s", machineAddr4, port, path) }
-	test := probing(t, "", "", map[string][]string{
+	test := openProbe(t, "", "", map[string][]string{
 		"one": {"listen :7777", "tcp 192.0.2.2:7777", get("/listens"), get("/await-done")},
 		"two": {get("/await-listens"), "tcp 127.0.0.1:7777", "tcp 192.0.2.1:7777", "tcp 192.0.2.2:7777",
 			"raw 192.0.2.2:7777", get("/done")},
 	})
 	stack.Succeeds(t, test.Up())
-	if own := printed(t, test, "one")["tcp 192.0.2.2:7777"]; own != "REACHED a step" {
+	if own := probeOutput(t, test, "one")["tcp 192.0.2.2:7777"]; own != "REACHED a step" {
 		t.Errorf("the first step itself: %s", own)
 	}
-	for attempt, result := range printed(t, test, "two") {
+	for attempt, result := range probeOutput(t, test, "two") {
 		if !strings.HasPrefix(attempt, "get ") && strings.HasPrefix(result, "REACHED") {
 			t.Errorf("%s: %s", attempt, result)
 		}
@@ -225,7 +225,7 @@ func stepsAreApart(t *testing.T) {
 
 // What builds need works: names, downloads, both protocols, the machine's other addresses, a registry on the machine's
 // loopback, from which the base image comes and to which the image goes.
-func networkIsReached(t *testing.T) {
+func testNetworkWithinReach(t *testing.T) {
 	t.Parallel()
 	l, port := listen(t), serveDownloads(t, nil)
 	attempts := []string{
@@ -236,9 +236,9 @@ func networkIsReached(t *testing.T) {
 		fmt.Sprintf("raw %s:%d", machineAddr4, l.udp),
 	}
 	allowed := append([]string{"together", "dns " + downloadName, "dns other.test"}, attempts...)
-	test := probing(t, "", "", map[string][]string{"allowed": allowed})
+	test := openProbe(t, "", "", map[string][]string{"allowed": allowed})
 	stack.Succeeds(t, test.Up())
-	results := printed(t, test, "allowed")
+	results := probeOutput(t, test, "allowed")
 	for _, attempt := range attempts {
 		if !strings.HasPrefix(results[attempt], "REACHED") {
 			t.Errorf("%s: %s", attempt, results[attempt])
@@ -256,18 +256,18 @@ func networkIsReached(t *testing.T) {
 func TestDockerfileAndTheMachinesNetwork(t *testing.T) {
 	t.Parallel()
 	steps := map[string][]string{"interfaces": {"interfaces"}}
-	stack.Fails(t, probing(t, "", "--network=host", steps).Up(), "network.host is not allowed",
+	stack.Fails(t, openProbe(t, "", "--network=host", steps).Up(), "network.host is not allowed",
 		"take --network=host out of its RUN",
 		"set network: host in the program")
 
-	none := probing(t, "network: none", "", steps)
+	none := openProbe(t, "network: none", "", steps)
 	stack.Succeeds(t, none.Up())
-	if got := printed(t, none, "interfaces")["interfaces"]; got != "lo65536 [127.0.0.1/8 ::1/128]" {
+	if got := probeOutput(t, none, "interfaces")["interfaces"]; got != "lo65536 [127.0.0.1/8 ::1/128]" {
 		t.Errorf("network: none: %s", got)
 	}
-	host := probing(t, "network: host", "--network=host", steps)
+	host := openProbe(t, "network: host", "--network=host", steps)
 	stack.Succeeds(t, host.Up())
-	if got := printed(t, host, "interfaces")["interfaces"]; strings.Contains(got, "eth016384") {
+	if got := probeOutput(t, host, "interfaces")["interfaces"]; strings.Contains(got, "eth016384") {
 		t.Errorf("network: host: %s", got)
 	}
 }
@@ -301,8 +301,8 @@ func TestNetworkThatDies(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatal("the step does not run")
 		}
-		if pid := process("sleep\x0086400.3\x00"); pid != 0 {
-			if err := syscall.Kill(process("relay\x00"+test.Daemon+"\x00"), syscall.SIGKILL); err != nil {
+		if pid := findProcess("sleep\x0086400.3\x00"); pid != 0 {
+			if err := syscall.Kill(findProcess("relay\x00"+test.Daemon+"\x00"), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
 			killed = time.Now()
@@ -322,8 +322,8 @@ func TestNetworkThatDies(t *testing.T) {
 	stack.Succeeds(t, test.Up())
 }
 
-// process returns the number of a process whose arguments contain text, or 0.
-func process(text string) int {
+// findProcess returns the number of a process whose arguments contain text, or 0.
+func findProcess(text string) int {
 	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, command := range commands {
 		if arguments, err := os.ReadFile(command); err == nil && strings.Contains(string(arguments), text) {

@@ -21,8 +21,9 @@ import (
 // loginCanary is a password that nobody but the registry may see.
 const loginCanary = "canary-of-the-registry-4711"
 
-// victim is a service of this machine's. It notes what it is asked, and would be a token server and a registry.
-func victim(t *testing.T) (port string, asked *atomic.Int64) {
+// serveVictim starts a service on this machine, which would be a token server and a registry. It returns the port, and
+// how often the service was asked.
+func serveVictim(t *testing.T) (port string, asked *atomic.Int64) {
 	t.Helper()
 	asked = &atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -38,8 +39,8 @@ func victim(t *testing.T) (port string, asked *atomic.Int64) {
 	return port, asked
 }
 
-// elsewhere is a registry at an address of the machine's that is not loopback.
-func elsewhere(t *testing.T, handler http.HandlerFunc) (host string) {
+// serveElsewhere starts a registry at an address of the machine that is not loopback, and returns its host.
+func serveElsewhere(t *testing.T, handler http.HandlerFunc) (host string) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", registrytest.OwnAddress(t)+":0")
 	if err != nil {
@@ -51,7 +52,9 @@ func elsewhere(t *testing.T, handler http.HandlerFunc) (host string) {
 	return listener.Addr().String()
 }
 
-func hostileProgram(t *testing.T, host, more, dockerfile string) *stack.Test {
+// openHostileProgram opens a stack that builds the Dockerfile and pushes to the registry at host. more are lines of the
+// image's properties.
+func openHostileProgram(t *testing.T, host, more, dockerfile string) *stack.Test {
 	t.Helper()
 	return shared.Open(t, shared.Project(t, fmt.Sprintf(`
 context: { location: app }
@@ -65,12 +68,12 @@ registries: [{ address: "%[1]s", username: user, password: %[2]s, insecure: true
 // plugin.
 func TestRegistryNamesATokenServerOnThisMachine(t *testing.T) {
 	t.Parallel()
-	port, asked := victim(t)
-	host := elsewhere(t, func(w http.ResponseWriter, _ *http.Request) {
+	port, asked := serveVictim(t)
+	host := serveElsewhere(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Www-Authenticate", `Bearer realm="http://localhost:`+port+`/token",service="hostile"`)
 		registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "log in")
 	})
-	result := hostileProgram(t, host, "", "FROM scratch\nCOPY Dockerfile /\n").Up()
+	result := openHostileProgram(t, host, "", "FROM scratch\nCOPY Dockerfile /\n").Up()
 	stack.Fails(t, result, "which is this machine itself: refused; name localhost:"+port+" in registries")
 	if strings.Contains(result.All(), loginCanary) {
 		t.Error("the login is in the output")
@@ -84,13 +87,13 @@ func TestRegistryNamesATokenServerOnThisMachine(t *testing.T) {
 // digest.
 func TestRegistryRedirectsToThisMachine(t *testing.T) {
 	t.Parallel()
-	port, asked := victim(t)
-	host := elsewhere(t, func(w http.ResponseWriter, req *http.Request) {
+	port, asked := serveVictim(t)
+	host := serveElsewhere(t, func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path != "/v2/" {
 			http.Redirect(w, req, "http://localhost:"+port+"/v2/app/manifests/1", http.StatusTemporaryRedirect)
 		}
 	})
-	result := hostileProgram(t, host, "pull: true", "FROM HOST/base:1\n").Preview()
+	result := openHostileProgram(t, host, "pull: true", "FROM HOST/base:1\n").Preview()
 	stack.Fails(t, result, "which is this machine itself: refused; name localhost:"+port+" in registries")
 	if n := asked.Load(); n > 0 {
 		t.Errorf("the service of this machine was asked %d times", n)

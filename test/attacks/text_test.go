@@ -29,8 +29,8 @@ const spelled = `<\{%x%}>`
 // signed is what a registry may repeat of a URL.
 const signed = "https://s3.example/o?X-Amz-Credential=AKIAIOSFODNN7EXAMPLE&X-Amz-Signature=c4n4ry"
 
-// atTerminal runs a command of the CLI at a terminal, in colors, and returns what the terminal was sent.
-func atTerminal(t *testing.T, test *stack.Test, args string) stack.Result {
+// runAtTerminal runs a command of the CLI at a terminal, in colors, and returns what the terminal was sent.
+func runAtTerminal(t *testing.T, test *stack.Test, args string) stack.Result {
 	t.Helper()
 	r, err := test.Exec(t.Context(), "script", "-q", "-e", "-c",
 		"stty cols 250; exec pulumi "+args+" --color always --stack dev", "/dev/null")
@@ -40,8 +40,8 @@ func atTerminal(t *testing.T, test *stack.Test, args string) stack.Result {
 	return r
 }
 
-// harmless fails the test if what the terminal was sent has anything of evil, or the CLI broke.
-func harmless(t *testing.T, r stack.Result) {
+// wantHarmless fails the test if the output to the terminal has anything of evil, or if the CLI broke.
+func wantHarmless(t *testing.T, r stack.Result) {
 	t.Helper()
 	out := r.All()
 	if !utf8.ValidString(out) {
@@ -101,14 +101,14 @@ secretSources: {a: {file: "/` + escaped + `"}}`},
 			}
 			test := shared.Open(t, shared.Project(t, properties,
 				map[string]string{"app/Dockerfile": attack.dockerfile}))
-			r := atTerminal(t, test, "preview")
+			r := runAtTerminal(t, test, "preview")
 			stack.Fails(t, r, cmp.Or(attack.shows, spelled))
-			harmless(t, r)
+			wantHarmless(t, r)
 		})
 	}
 }
 
-// answerEvil is a registry, a token server and a git server whose messages are evil.
+// answerEvil answers as a registry, a token server and a git server whose messages are evil.
 func answerEvil(w http.ResponseWriter, r *http.Request) {
 	host := "http://" + r.Host
 	switch {
@@ -118,7 +118,7 @@ func answerEvil(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, evil+"\n")
 	case strings.HasPrefix(r.URL.Path, "/tokens"):
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprintf(w, `{"details":%q,"errors":[{"code":"DENIED","message":%q}]}`, json(evil), json(evil))
+		_, _ = fmt.Fprintf(w, `{"details":%q,"errors":[{"code":"DENIED","message":%q}]}`, escapeJSON(evil), escapeJSON(evil))
 	case r.URL.Path == "/v2/":
 		w.WriteHeader(http.StatusOK)
 	case strings.HasPrefix(r.URL.Path, "/v2/token/"):
@@ -127,12 +127,14 @@ func answerEvil(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprintf(w, `{"errors":[{"code":"DENIED","message":"%s %s"}]}`, json(evil), json(signed))
+		_, _ = fmt.Fprintf(w, `{"errors":[{"code":"DENIED","message":"%s %s"}]}`, escapeJSON(evil), escapeJSON(signed))
 	}
 }
 
-// json spells control characters as JSON does.
-func json(s string) string { return strings.NewReplacer("\x1b", `\u001b`, "\x07", `\u0007`).Replace(s) }
+// escapeJSON returns a text with its control characters as JSON writes them.
+func escapeJSON(s string) string {
+	return strings.NewReplacer("\x1b", `\u001b`, "\x07", `\u0007`).Replace(s)
+}
 
 // A file's name is shown by a preview that says what changed, and the plugin is not asked again before the CLI prints
 // it.
@@ -144,9 +146,9 @@ func TestNamesOfChangedFilesAtTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range []string{"preview --diff", "preview", "up --yes"} {
-		r := atTerminal(t, test, command)
+		r := runAtTerminal(t, test, command)
 		stack.Succeeds(t, r)
-		harmless(t, r)
+		wantHarmless(t, r)
 		if command == "preview" {
 			stack.Says(t, r, "contextHash changed", spelled)
 		}

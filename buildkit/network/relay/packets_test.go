@@ -18,8 +18,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/network"
 )
 
-// wire is the side of a step: a socket that keeps the boundaries of packets stands for the device.
-func wire(t testing.TB, r *relay) *os.File {
+// newDevice attaches a device to the relay and returns the side of the step. A socket that keeps the boundaries of
+// packets stands for the device.
+func newDevice(t testing.TB, r *relay) *os.File {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -34,8 +35,8 @@ func wire(t testing.TB, r *relay) *os.File {
 	return near
 }
 
-// deaf is a relay that dials nobody: every address is of the steps themselves.
-func deaf(t testing.TB) *relay {
+// newClosedRelay returns a relay that dials nothing: every address is one of the steps themselves.
+func newClosedRelay(t testing.TB) *relay {
 	t.Helper()
 	r := newRelay([]netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")})
 	r.resolvers = resolvers{file: filepath.Join(t.TempDir(), "none")}
@@ -43,7 +44,7 @@ func deaf(t testing.TB) *relay {
 	return r
 }
 
-// ping is an echo request to an address, from the one after it.
+// ping returns an echo request to an address, from the one after it.
 func ping(to netip.Addr) []byte {
 	from := to.Next()
 	message := make([]byte, header.ICMPv4MinimumSize+4)
@@ -72,8 +73,8 @@ func ping(to netip.Addr) []byte {
 	return append(packet, message...)
 }
 
-// answered reports whether a packet from addr comes.
-func answered(t testing.TB, near *os.File, addr netip.Addr, limit time.Duration) bool {
+// hasAnswer reports whether a packet from addr comes.
+func hasAnswer(t testing.TB, near *os.File, addr netip.Addr, limit time.Duration) bool {
 	t.Helper()
 	if err := near.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		t.Fatal(err)
@@ -94,7 +95,7 @@ func answered(t testing.TB, near *os.File, addr netip.Addr, limit time.Duration)
 func TestPings(t *testing.T) {
 	t.Parallel()
 	subnets := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/30"), netip.MustParsePrefix("fd5c:9a1e:77b3::/126")}
-	near := wire(t, newRelay(subnets))
+	near := newDevice(t, newRelay(subnets))
 	for text, want := range map[string]bool{
 		"192.0.2.1": true, "fd5c:9a1e:77b3::1": true, "169.254.169.254": false, "8.8.8.8": false,
 		"fd00:ec2::254": false,
@@ -103,7 +104,7 @@ func TestPings(t *testing.T) {
 		if _, err := near.Write(ping(addr)); err != nil {
 			t.Fatal(err)
 		}
-		if got := answered(t, near, addr, 300*time.Millisecond); got != want {
+		if got := hasAnswer(t, near, addr, 300*time.Millisecond); got != want {
 			t.Errorf("%s answers: %v", text, got)
 		}
 	}
@@ -118,7 +119,7 @@ func FuzzPackets(f *testing.F) {
 	f.Add(append([]byte{0x60, 0, 0, 0, 0, 8, 44, 64}, make([]byte, 60)...))        // a fragment
 	f.Add(append([]byte{0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6}, make([]byte, 30)...))  // TCP
 	f.Add(append([]byte{0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17}, make([]byte, 18)...)) // UDP
-	near := wire(f, deaf(f))
+	near := newDevice(f, newClosedRelay(f))
 	self := netip.MustParseAddr("0.0.0.1")
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		if len(packet) == 0 || len(packet) > network.MTU {
@@ -133,7 +134,7 @@ func FuzzPackets(f *testing.F) {
 		if _, err := near.Write(ping(self)); err != nil {
 			t.Fatal(err)
 		}
-		if !answered(t, near, self, 5*time.Second) {
+		if !hasAnswer(t, near, self, 5*time.Second) {
 			t.Error("the relay does not answer any more")
 		}
 	})
