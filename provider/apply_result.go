@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// applyResult is what came of an operation.
+// applyResult is what apply has done so far.
 type applyResult struct {
 	digest    string
 	hash      string         // the contextHash, as appliedHash says
@@ -21,7 +21,8 @@ type applyResult struct {
 	unsure    bool // whether any of the tags that were applied before has moved is not known
 }
 
-// outputs are the watched inputs as they were applied, and what came of them. What is not sure leaves them as they were.
+// outputs returns the watched inputs as they were applied, and the digests. If nobody knows which tags moved, it
+// returns the old outputs.
 func (a applyResult) outputs(op operation) property.Map {
 	if a.unsure {
 		return op.old.outputs
@@ -42,8 +43,8 @@ func (a applyResult) outputs(op operation) property.Map {
 		Set(memoryKey, buildsValue(a.builds))
 }
 
-// partial says why the operation is not complete although tags moved, or may have; nil when none did, or all. The engine
-// then updates again, even if nothing differs.
+// partial returns why the operation is not complete although tags moved, or may have moved. It returns nil if no tag
+// moved, or all did. After a partial update the engine updates again, even if nothing differs.
 func (a applyResult) partial(err error) *p.InitializationFailed {
 	if err == nil || len(a.tags) == 0 && !a.unsure {
 		return nil
@@ -51,7 +52,7 @@ func (a applyResult) partial(err error) *p.InitializationFailed {
 	return &p.InitializationFailed{Reasons: []string{explainRegistry(err).Error()}}
 }
 
-// mirror are the inputs that outputs repeat.
+// mirror returns the inputs that the outputs repeat.
 func mirror(inputs property.Map) property.Map {
 	out := property.Map{}
 	for _, key := range watchedInputs {
@@ -75,6 +76,7 @@ func setReferences(out property.Map, digest string, refs, repositories []string)
 		Set("refs", list(refs))
 }
 
+// manifests returns the manifests as an output, by platform.
 func manifests(of []registry.Manifest, repositories []string) property.Value {
 	byPlatform := map[string]property.Value{}
 	for _, m := range of {

@@ -80,7 +80,7 @@ func (a attrs) isOn(name string) bool {
 	return ok && (value == "" || err == nil && on)
 }
 
-// setFromEnvironment takes what is not given from an environment variable.
+// setFromEnvironment sets an option that is not given to the value of an environment variable.
 func (a attrs) setFromEnvironment(name, variable string) {
 	if value := os.Getenv(variable); value != "" && a[name] == "" {
 		a[name] = value

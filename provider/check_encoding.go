@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
-// encodingRemedy says how a text becomes one that BuildKit reads.
+// encodingRemedy returns how to convert a text into one that BuildKit reads.
 func encodingRemedy(e *inputs.EncodingError) string {
 	from, guess := e.Encoding, ""
 	switch {
@@ -32,7 +32,8 @@ func encodingRemedy(e *inputs.EncodingError) string {
 		guess, from, file, shell.Quote(path+".utf8"))
 }
 
-// failEncoding reports an error about the encoding of a text, if err is one, under the input that the text is of.
+// failEncoding reports an error about the encoding of a text under the input that names the text. It returns false for
+// any other error.
 func (c *checker) failEncoding(err error, files inputs.Files) bool {
 	wrong, ok := errors.AsType[*inputs.EncodingError](err)
 	if !ok {
@@ -46,7 +47,7 @@ func (c *checker) failEncoding(err error, files inputs.Files) bool {
 	return true
 }
 
-// textPath returns the input that says where a text is.
+// textPath returns the path of the input that says where a text is.
 func textPath(a ImageArgs, err error, wrong *inputs.EncodingError) string {
 	named, ok := errors.AsType[*inputs.NamedContextError](err)
 	switch {

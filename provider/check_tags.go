@@ -24,7 +24,7 @@ func checkTags(c *checker) {
 	}
 }
 
-// checkTag returns what is wrong with a tag as it is given, nil when nothing is.
+// checkTag returns an error that says what is wrong with a tag of the program, or nil.
 func checkTag(given string) error {
 	marks := hashMarks.FindAllString(given, -1)
 	for _, mark := range marks {

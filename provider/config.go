@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// Config is the configuration of the provider: what its resources fall back to.
+// Config is the configuration of the provider, the default for its images.
 type Config struct {
 	Host              *string    `pulumi:"host,optional"`
 	TLS               *TLS       `pulumi:"tls,optional"`
@@ -24,7 +24,7 @@ type Config struct {
 	AllowInsecureTCP  *bool      `pulumi:"allowInsecureTcp,optional"`
 }
 
-// ECR is who the provider is at Amazon ECR.
+// ECR says which AWS credentials the provider uses at Amazon ECR.
 type ECR struct {
 	Profile  *string  `pulumi:"profile,optional"`
 	RoleArn  *string  `pulumi:"roleArn,optional"`
@@ -115,10 +115,11 @@ func checkECR(c *checker, e *ECR) {
 	}
 }
 
-// configKeys are the properties of Config.
+// configKeys lists the properties of Config.
 var configKeys = []string{"allowInsecureTcp", "ecr", "frontends", "host", "maxParallelBuilds", "registries", "tls"}
 
-// splitConfig parts what a Config holds from what another version of the provider may know. What the engine adds is neither.
+// splitConfig returns the properties of Config, and the keys that perhaps another version of the provider knows. It
+// leaves out what the engine adds.
 func splitConfig(m property.Map) (known property.Map, unheard []string) {
 	for key, value := range m.All {
 		switch {
@@ -131,8 +132,8 @@ func splitConfig(m property.Map) (known property.Map, unheard []string) {
 	return known, sortUnique(unheard)
 }
 
-// withoutReplacements makes an update of what infer calls a replacement: a replaced provider would replace every image, and one
-// that is left as it was would go on with the old password.
+// withoutReplacements turns a replacement that infer plans into an update. A replaced provider would replace every
+// image, and one that is left alone would keep the old password.
 func withoutReplacements(diff func(context.Context, p.DiffRequest) (p.DiffResponse, error)) func(context.Context, p.DiffRequest) (p.DiffResponse, error) {
 	kinds := map[p.DiffKind]p.DiffKind{p.AddReplace: p.Add, p.DeleteReplace: p.Delete, p.UpdateReplace: p.Update}
 	return func(ctx context.Context, req p.DiffRequest) (p.DiffResponse, error) {

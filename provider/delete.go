@@ -13,9 +13,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// Delete removes the tags that we pushed and that still point at our digest, and nothing else: whatever else holds the
-// digest goes on holding it, a tag with {hash} that was there before us stays with whoever pushed it, and one that another
-// image of the program has by now stays too. A tag that is gone already is success; every failure is reported.
+// Delete removes the tags that we pushed and that still point at our digest. It reports every failure. A tag that is
+// gone already is no failure.
+//
+// Three kinds of tags stay: tags that hold another digest, a tag with {hash} that somebody else pushed before us, and
+// one that another image of the program has by now.
 func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	args, err := decodeStored(ctx, req.OldInputs)
 	if err != nil {
@@ -42,8 +44,8 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	return w.explain(withRetainRemedy(errors.Join(failures...)), deletedText(deleted))
 }
 
-// withRetainRemedy says how to be rid of an image whose tags nobody deletes here: Docker Hub and ghcr.io delete none, elsewhere it may be a matter
-// of rights.
+// withRetainRemedy adds how to get rid of an image whose tags cannot be deleted here. Docker Hub and ghcr.io delete no
+// tags; elsewhere permissions may be missing.
 func withRetainRemedy(err error) error {
 	if !errors.Is(err, fault.ErrUnsupported) && !errors.Is(err, fault.ErrDenied) {
 		return err
@@ -51,6 +53,7 @@ func withRetainRemedy(err error) error {
 	return fmt.Errorf("%w; or leave what is tagged there: set the resource option retainOnDelete: true, run pulumi up, and then destroy", err)
 }
 
+// deleteTag removes a tag if it holds the digest. A repository that is gone is no failure.
 func deleteTag(ctx context.Context, client *registry.Client, ref, digest string) error {
 	tag, err := registry.ParseTag(ref)
 	if err != nil {
@@ -63,15 +66,18 @@ func deleteTag(ctx context.Context, client *registry.Client, ref, digest string)
 	return err
 }
 
-// setProgramRefs notes the references that the program has for an image. Claims are of one run: the deletion that an interrupted
-// replacement left behind is made by a later one, in which nothing is created and Check alone tells what is in use.
+// setProgramRefs records the references that an image of the program has.
+//
+// recentPushes are those of one run. A later run may delete what an interrupted replacement left behind. It creates
+// nothing, so only Check tells which references are in use.
 func (r *imageResource) setProgramRefs(op operation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.programRefs[op.urn] = references(op.tags.list)
 }
 
-// addProgramRefs notes more references of an image that the program has. In a refresh no program runs, and none is noted.
+// addProgramRefs records more references of an image of the program. In a refresh no program runs, and nothing is
+// recorded.
 func (r *imageResource) addProgramRefs(urn resource.URN, refs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,8 +86,8 @@ func (r *imageResource) addProgramRefs(urn resource.URN, refs []string) {
 	}
 }
 
-// isInProgram tells whether an image of the program that runs has this reference. In a destroy no program runs, or none is
-// checked.
+// isInProgram tells whether an image of the running program has this reference. In a destroy no program runs, or
+// nothing is checked.
 func (r *imageResource) isInProgram(ref string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

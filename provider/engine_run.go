@@ -9,12 +9,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// engineRun returns what all processes of one run of the engine have in common, and the folder of that name in which
-// they leave files for each other; two empty texts when no engine started this process. A preview, also the one of
-// pulumi up, and an update are two runs: each has an address of its own, the last argument.
+// engineRun returns a text that all processes of one run of the engine share, and the folder in which they leave files
+// for each other. It returns two empty texts if no engine started this process.
 //
-// In containers the engine's process id is the same in every run, and its port may be once in a while: where the
-// system tells, the time when the engine started is a part of the name.
+// A preview, also the one of pulumi up, and an update are two runs. Each has its own address, which is the last
+// argument. In containers the engine's process id is the same in every run, and its port may repeat. So where the
+// system tells it, the text contains the time at which the engine started.
 func engineRun(folder string) (engine, dir string) {
 	address, err := netip.ParseAddrPort(os.Args[len(os.Args)-1])
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// startTime returns when a process started, in ticks since the machine did; "" if the system does not tell.
+// startTime returns when a process started, in ticks since the boot, or "" if the system does not tell.
 func startTime(pid int) string {
 	text, err := file.Read(context.Background(), fmt.Sprintf("/proc/%d/stat", pid), 4<<10)
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package provider
 
-// startTime returns "": the address and the id of the engine have to do.
+// startTime returns "": the address and the process id of the engine must suffice.
 func startTime(int) string { return "" }

@@ -15,7 +15,7 @@ import (
 )
 
 // Image builds a container image and pushes it. infer derives its schema, its token and the decoding of its inputs from
-// this type; imageResource answers the engine.
+// this type. imageResource serves the engine.
 type Image struct{}
 
 // imageExamples are programs in every language. make sdk writes them.
@@ -31,12 +31,12 @@ func (i *Image) Annotate(an infer.Annotator) {
 		"context that no ignore file leaves out, a build argument, the target, the platforms or the labels.\n\n"+imageExamples)
 }
 
-// Create is what infer wants a resource to have. No request comes here: imageResource answers them all.
+// Create returns an error. infer needs the method, but imageResource serves every request.
 func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.CreateResponse[ImageState], error) {
 	return infer.CreateResponse[ImageState]{}, errors.ErrUnsupported
 }
 
-// imageResource answers the engine on property maps. One instance serves every Image of a run, several at once.
+// imageResource serves the engine on property maps. One instance serves all images of a run, several at the same time.
 type imageResource struct {
 	infer.InferredResource
 	settings     *settings
@@ -51,7 +51,7 @@ type imageResource struct {
 	programRefs map[resource.URN][]string      // the references of each image of the program that runs; see Delete
 }
 
-// checkedInputs are the inputs that Check has recorded of one Image, and their hash.
+// checkedInputs is what Check recorded of the files of one image, and its hash.
 type checkedInputs struct {
 	hash   string
 	inputs *inputs.Inputs
@@ -101,15 +101,15 @@ func (r *imageResource) run(ctx context.Context, req request) (property.Map, *p.
 	return result.outputs(op), result.partial(err), err
 }
 
-// rememberInputs keeps what Check recorded for the build that may follow in this process; nil inputs forget it.
+// rememberInputs keeps what Check recorded, for a build in this process. With nil it forgets the image.
 func (r *imageResource) rememberInputs(urn resource.URN, hash string, in *inputs.Inputs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.checked[urn] = checkedInputs{hash: hash, inputs: in}
 }
 
-// inputsFromCheck is what Check recorded of this very Image under this hash; nil when the hash was given by hand, or is kept by
-// ignoreChanges, or another process checked.
+// inputsFromCheck returns what Check recorded of this image under this hash. It returns nil if the user set the hash,
+// if ignoreChanges keeps it, or if another process checked.
 func (r *imageResource) inputsFromCheck(op operation) *inputs.Inputs {
 	r.mu.Lock()
 	defer r.mu.Unlock()

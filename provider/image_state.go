@@ -2,8 +2,8 @@ package provider
 
 import "github.com/pulumi/pulumi-go-provider/infer"
 
-// ImageState are the outputs of an Image: the inputs that were applied, as far as a change of them matters, and what came
-// of them. Nothing in it differs between two runs with equal content, or dependents would be deployed again.
+// ImageState holds the outputs of an Image: the watched inputs as they were applied, and the digests. Two runs with the
+// same content have equal outputs, or dependents would be deployed again.
 type ImageState struct {
 	Platforms       []string            `pulumi:"platforms,optional"`
 	Tags            []string            `pulumi:"tags,optional"`

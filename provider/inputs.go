@@ -6,23 +6,25 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// input says what one input of Image means. The provider derives every list of inputs from the table of them.
+// input says what one input of Image means. Every list of inputs is derived from the table of them.
 type input struct {
 	name string
 
-	// equal compares what was applied with what is wanted. A change updates the image; nil: none does.
+	// equal compares the applied value with the new one. If they differ, the image is updated. It is nil for an input
+	// that never causes an update.
 	equal func(applied, wanted property.Map, key string) bool
-	// hash returns the fields of inputsHash, none for an input that is not set. nil: the input does not shape the image.
+	// hash returns the fields of the inputs hash: none if the input is not set. It is nil for an input that does not
+	// shape the image.
 	hash func(ImageArgs) []string
-	// files and bases are what must be known to predict the files, and the base images, that the build reads.
+	// files and bases say how much must be known to predict the files and the base images that the build reads.
 	files, bases need
-	// builds: a preview must know it to build.
+	// builds: a preview must know the input to build.
 	builds bool
-	// delivers: it decides whether somebody gets the image.
+	// delivers: the input decides whether somebody gets the image.
 	delivers bool
-	// computed: Check fills it in.
+	// computed: Check fills the input in.
 	computed bool
-	// public is why its value cannot be a secret, and what to do instead. "": it can be one.
+	// public is why the value cannot be a secret, and what to do instead. It is "" if the value can be a secret.
 	public string
 
 	why string // of equal: why a change is a reason to update, or is none
@@ -39,8 +41,8 @@ const (
 	needValid        // all of it, and Check found nothing wrong with it
 )
 
-// inputTable has each input once. The fields of inputsHash have this order: another one would change every hash. What is
-// new comes after the others, and adds no field unless it is set.
+// inputTable lists every input once. The fields of the inputs hash have this order, so another order would change every
+// hash. A new input comes last, and adds no field unless it is set.
 var inputTable = []input{
 	{
 		name: "contextHash", equal: equal, hash: hashContextHash, builds: true, computed: true,
@@ -161,7 +163,7 @@ var (
 	publicInputs = inputsThat(func(in input) bool { return in.public != "" })
 )
 
-// inputsThat returns the names of the inputs that are chosen, in the order of the table.
+// inputsThat returns the names of the chosen inputs, in the order of the table.
 func inputsThat(chosen func(input) bool) (names []string) {
 	for _, in := range inputTable {
 		if chosen(in) {
@@ -171,14 +173,16 @@ func inputsThat(chosen func(input) bool) (names []string) {
 	return names
 }
 
-// inputNamed returns the input of a name that the table has.
+// inputNamed returns the input of a name. The table must have it.
 func inputNamed(name string) input {
 	i := slices.IndexFunc(inputTable, func(in input) bool { return in.name == name })
 	return inputTable[i]
 }
 
-// filesNeed and basesNeed return what must be known of an input to predict the files or base images that a build reads.
+// filesNeed returns how much of an input must be known to predict the files that a build reads.
 func filesNeed(in input) need { return in.files }
+
+// basesNeed returns how much of an input must be known to predict the base images.
 func basesNeed(in input) need { return in.bases }
 
 // meets tells whether enough is known of each input.

@@ -11,8 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
-// inputsHash identifies everything that has a say in the image, 64 hexadecimal digits: two operations with an equal hash
-// may share one image. Credentials, secrets, builder and tags are no part of it.
+// inputsHash returns the hash of everything that shapes the image, as 64 hexadecimal digits. Two operations with the
+// same hash can share one image. Credentials, secrets, the builder and tags are not part of it.
 func inputsHash(a ImageArgs) string {
 	h := sha256.New()
 	field := func(s string) { canon.WriteField(h, []byte(s)) }
@@ -72,17 +72,17 @@ func hashEpoch(a ImageArgs) []string {
 	return hashIfSet("sourceDateEpoch", strconv.Itoa(*a.SourceDateEpoch))
 }
 
-// hashImageAttrs is about how the image is written, but for the builder's own image store.
+// hashImageAttrs hashes how the image is written, without the options of the builder's image store.
 func hashImageAttrs(a ImageArgs) []string {
 	options := imageAttrs(a)
 	maps.DeleteFunc(options, func(name, _ string) bool { return slices.Contains(imageStoreAttrs, name) })
 	return hashEntries("written", options)
 }
 
-// hashNothing is for an input that leaves something beside the image, and the image as it is.
+// hashNothing hashes an input that writes something besides the image and does not change the image.
 func hashNothing(ImageArgs) []string { return nil }
 
-// hashIfSet returns the fields of an input, none if its first value is empty.
+// hashIfSet returns the fields of an input, or none if its first value is empty.
 func hashIfSet(name string, values ...string) []string {
 	if len(values) == 0 || values[0] == "" {
 		return nil
@@ -98,7 +98,7 @@ func hashEntries(name string, entries map[string]string) (fields []string) {
 	return fields
 }
 
-// withCount returns fields after their number.
+// withCount returns the fields after their number.
 func withCount(fields []string) []string {
 	return append([]string{strconv.Itoa(len(fields))}, fields...)
 }

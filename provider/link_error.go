@@ -8,7 +8,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// linkError is the error about a link, with what became of it and what to do.
+// linkError is an error about a link, with what became of it and a remedy.
 type linkError struct {
 	cause  error
 	remedy string
@@ -18,7 +18,8 @@ func (e *linkError) Error() string { return e.cause.Error() + ": " + e.remedy }
 
 func (e *linkError) Unwrap() error { return e.cause }
 
-// withTarget adds to the error about a link which input may name the link's target. An error that says so already stays as it is.
+// withTarget adds to an error about a link which input can name the target of the link. An error that has a remedy
+// stays as it is.
 func withTarget(err error, input string) error {
 	link, ok := errors.AsType[*file.LinkError](err)
 	if !ok {
@@ -31,7 +32,7 @@ func withTarget(err error, input string) error {
 	return withRemedy(err, fmt.Sprintf("nothing of it was read. Write the path of its target in %s%s", input, instead))
 }
 
-// withTargetOfBuild does the same for what a build opens: SSH keys and agents, and otherwise what it writes.
+// withTargetOfBuild does the same for what a build opens: SSH keys and agents, and the files that it writes.
 func withTargetOfBuild(err error) error {
 	switch {
 	case errors.As(err, new(*buildkit.AgentError)):

@@ -25,7 +25,7 @@ func (a ImageArgs) stallTimeout() time.Duration {
 	return max(pushLimit, a.pushLimit()) * 2 / 5
 }
 
-// plan returns what to build. The image is pushed to the repositories.
+// plan returns what to build. The image will be pushed to the repositories.
 func (a ImageArgs) plan(repositories []string) inputs.Plan {
 	return inputs.Plan{
 		Files:        a.files(),
@@ -49,7 +49,7 @@ func (a ImageArgs) plan(repositories []string) inputs.Plan {
 	}
 }
 
-// contextDir returns the location of the main context: a folder that is there, or else perhaps a remote one.
+// contextDir returns the location of the main build context. A folder that exists comes first, then a remote location.
 func (a ImageArgs) contextDir() string {
 	if a.Context == nil || a.Context.Location == nil || *a.Context.Location == "" {
 		return "."
@@ -57,7 +57,7 @@ func (a ImageArgs) contextDir() string {
 	return inputs.LocateContext(*a.Context.Location)
 }
 
-// files are the local inputs of the build.
+// files returns where the Dockerfile and the build contexts are.
 func (a ImageArgs) files() inputs.Files {
 	f := inputs.Files{Context: a.contextDir(), Named: map[string]string{}, Project: projectFolder()}
 	switch {
@@ -81,7 +81,7 @@ func (a ImageArgs) namesDockerfile() bool {
 	return a.Dockerfile != nil && deref(a.Dockerfile.Location) != ""
 }
 
-// dockerfilePath is the property that says where the Dockerfile is.
+// dockerfilePath returns the path of the input that says where the Dockerfile is.
 func (a ImageArgs) dockerfilePath() string {
 	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
 		return "dockerfile.inline"
@@ -89,7 +89,7 @@ func (a ImageArgs) dockerfilePath() string {
 	return "dockerfile.location"
 }
 
-// baseDigests are those that were given, by canonical reference.
+// baseDigests returns the given digests of base images by canonical reference.
 func (a ImageArgs) baseDigests() map[string]string {
 	digests := map[string]string{}
 	for ref, digest := range a.BaseDigests {
@@ -100,7 +100,7 @@ func (a ImageArgs) baseDigests() map[string]string {
 	return digests
 }
 
-// varies tells whether two builds of the same inputs make two different images. A preview then cannot know the digest
+// varies tells whether building the same inputs twice makes two different images. A preview then cannot know the digest
 // of the update.
 func (a ImageArgs) varies() bool {
 	return a.Provenance != nil || a.SBOM != nil || deref(a.NoCache)
@@ -161,5 +161,5 @@ func (a ImageArgs) withComputedInputs(inputs property.Map) ImageArgs {
 	return a
 }
 
-// namesHash tells whether a tag says something of the inputs hash, all of it or the beginning.
+// namesHash tells whether a tag contains the inputs hash, whole or short.
 func (a ImageArgs) namesHash() bool { return slices.ContainsFunc(a.Tags, hashMarks.MatchString) }

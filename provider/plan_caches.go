@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
-// caches are those of a build. What is left to the environment is looked up here, when a build starts. The error names the
-// input.
+// caches returns the cache imports and exports of a build. It takes what the inputs leave out from the environment. The
+// error names the input.
 func caches(a ImageArgs) (from, to []buildkit.Cache, err error) {
 	for i, entry := range a.CacheFrom {
 		if from, err = appendCache(from, deref(entry.Disabled), entry.cache); err != nil {
@@ -25,7 +25,8 @@ func caches(a ImageArgs) (from, to []buildkit.Cache, err error) {
 	return from, to, nil
 }
 
-// appendCache adds a cache with what the environment gives, unless it is of no use.
+// appendCache appends a cache, with what the environment gives. It leaves out a disabled cache, and a gha cache outside
+// a job of GitHub Actions.
 func appendCache(caches []buildkit.Cache, disabled bool, read func() (buildkit.Cache, error)) ([]buildkit.Cache, error) {
 	if disabled {
 		return caches, nil
@@ -47,7 +48,7 @@ func appendCache(caches []buildkit.Cache, disabled bool, read func() (buildkit.C
 	return append(caches, c), nil
 }
 
-// cache is the member that is given.
+// cache returns the member of the entry that is set.
 func (c CacheFrom) cache() (buildkit.Cache, error) {
 	switch {
 	case c.Registry != nil:
@@ -64,7 +65,7 @@ func (c CacheFrom) cache() (buildkit.Cache, error) {
 	return rawCache(deref(c.Raw))
 }
 
-// cache is the member that is given.
+// cache returns the member of the entry that is set.
 func (c CacheTo) cache() (buildkit.Cache, error) {
 	switch {
 	case c.Registry != nil:
@@ -83,7 +84,7 @@ func (c CacheTo) cache() (buildkit.Cache, error) {
 	return rawCache(deref(c.Raw))
 }
 
-// rawCache reads a cache of docker's command line, where a reference alone is one in a registry.
+// rawCache parses a cache of the docker command line. A reference alone is a cache in a registry.
 func rawCache(text string) (buildkit.Cache, error) {
 	kind, options, err := parseRaw(text)
 	if err == nil && kind == "" {
@@ -118,7 +119,7 @@ func (c CacheFromAzureBlob) attrs() attrs {
 	return attrs{"name": c.Name}.setText("account_url", c.AccountURL).setText("secret_access_key", c.SecretAccessKey)
 }
 
-// awsEnvironment fills in what the AWS tools take from the environment. A key is taken whole or not at all.
+// awsEnvironment adds what AWS tools take from the environment. It takes a whole key or none.
 func awsEnvironment(a attrs) error {
 	if a["access_key_id"] == "" && a["secret_access_key"] == "" {
 		a.setFromEnvironment("access_key_id", "AWS_ACCESS_KEY_ID")
@@ -133,7 +134,7 @@ func awsEnvironment(a attrs) error {
 	return nil
 }
 
-// actionsEnvironment fills in what a job of GitHub Actions gives; false when there is no such job.
+// actionsEnvironment adds what a job of GitHub Actions gives. It returns false outside a job.
 func actionsEnvironment(a attrs) bool {
 	a.setFromEnvironment("token", "ACTIONS_RUNTIME_TOKEN")
 	a.setFromEnvironment("url", "ACTIONS_CACHE_URL")

@@ -8,7 +8,7 @@ import (
 	"github.com/containerd/platforms"
 )
 
-// normalizePlatforms is the set of platforms that is built, in the order given.
+// normalizePlatforms returns the valid platforms in canonical form, each once, in the given order.
 func normalizePlatforms(given []string) []string {
 	var set []string
 	for _, s := range given {
@@ -19,7 +19,8 @@ func normalizePlatforms(given []string) []string {
 	return set
 }
 
-// normalizePlatform is the canonical form of a platform: linux/x86_64 is linux/amd64, linux/arm64/v8 is linux/arm64.
+// normalizePlatform returns the canonical form of a platform: linux/amd64 for linux/x86_64, linux/arm64 for
+// linux/arm64/v8. It returns an error for an unknown platform.
 func normalizePlatform(s string) (string, error) {
 	parsed, err := platforms.Parse(s)
 	if err != nil || !strings.Contains(s, "/") || !slices.Contains(systems, parsed.OS) || !slices.Contains(architectures, parsed.Architecture) {

@@ -12,11 +12,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// hashMark in a tag stands for the inputs hash, all 64 digits of it: such a tag names the image of these very inputs,
-// whoever built it, and is a reason not to build.
+// hashMark in a tag stands for all 64 digits of the inputs hash. Such a tag names the image of exactly these inputs,
+// whoever built it, so an image behind it is not built again.
 //
-// A shorter one, as in {hash:12}, is for people to read and a tag like any other. Somebody else can make inputs of his own
-// with the same few digits, and push what he likes under them.
+// A shorter mark, such as {hash:12}, is for people to read. It never skips a build, because somebody else can make
+// inputs with the same few digits and push any image under them.
 const hashMark = "{hash}"
 
 // How many digits a hash has, and how many a short one may have. An earlier version took {hash} for the short one of 12.
@@ -32,7 +32,7 @@ var anyHash = strings.Repeat("0", hashDigits)
 // hashMarks finds {hash}, and {hash:…} with whatever is written there.
 var hashMarks = regexp.MustCompile(`\{hash(:[^{}]*)?\}`)
 
-// digitsOf returns how many digits a mark stands for, and false for a number that it cannot have.
+// digitsOf returns how many digits a mark stands for. ok is false if the number is not allowed.
 func digitsOf(mark string) (int, bool) {
 	if mark == hashMark {
 		return hashDigits, true
@@ -42,7 +42,7 @@ func digitsOf(mark string) (int, bool) {
 	return n, err == nil && strconv.Itoa(n) == text && n >= shortestHash && n <= longestShort
 }
 
-// tagFor reads a tag as it was given, with the marks replaced.
+// tagFor parses a tag with its marks replaced by the hash.
 func tagFor(given, inputsHash string) (registry.Tag, error) {
 	return registry.ParseTag(expandMarks(given, inputsHash))
 }
@@ -57,12 +57,12 @@ func expandMarks(given, inputsHash string) string {
 	})
 }
 
-// withFormerMark is a tag with {hash} standing for as many digits as an earlier version took for it.
+// withFormerMark returns a tag with {hash} replaced by the 12 digits for which it stood in an earlier version.
 func withFormerMark(given string) string { return strings.ReplaceAll(given, hashMark, formerMark) }
 
 func lastSegment(path string) string { return path[strings.LastIndex(path, "/")+1:] }
 
-// isAmong tells whether a tag as it was given is one of these, under whatever hash.
+// isAmong tells whether a tag of the program is one of these tags, with any hash in place of its marks.
 func isAmong(given string, tags []registry.Tag) bool {
 	tag, err := registry.ParseTag(hashMarks.ReplaceAllString(given, "0"))
 	if err != nil {
@@ -76,7 +76,7 @@ func isAmong(given string, tags []registry.Tag) bool {
 	return slices.ContainsFunc(tags, func(t registry.Tag) bool { return match.MatchString(t.String()) })
 }
 
-// labelPattern matches what a label with marks may become.
+// labelPattern returns a pattern that matches what a label with marks can become.
 func labelPattern(label string) string {
 	var pattern strings.Builder
 	rest := 0
@@ -169,7 +169,7 @@ func references(tags []registry.Tag) []string {
 	return refs
 }
 
-// pushes tells whether the inputs ask for a push: by default if there are tags.
+// pushes tells whether the image is pushed. push defaults to true if there are tags.
 func pushes(m property.Map) bool {
 	if v := m.Get("push"); v.IsBool() {
 		return v.AsBool()

@@ -6,10 +6,10 @@ import (
 )
 
 // projectFolder returns the folder that links in build contexts may lead into: the repository around the project, or
-// the project when there is none. It is "" when that is the whole machine.
+// the project if there is none. It returns "" if that would be the whole machine.
 //
-// The engine starts the plugin in the folder of the program, which is that of Pulumi.yaml or, with main, one below it.
-// A repository that is the whole home directory or the whole machine is not taken: it holds more than the project.
+// The engine starts the plugin in the folder of the program: that of Pulumi.yaml or, with main, one below it. A
+// repository that is the whole home directory does not count, because it holds more than the project.
 func projectFolder() string {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -29,7 +29,8 @@ func projectFolder() string {
 	return project
 }
 
-// findAbove returns dir or the nearest folder above it that has something of one of the names; "" when none has.
+// findAbove returns dir, or the nearest folder above it, that contains one of the names. It returns "" if there is
+// none.
 func findAbove(dir string, names ...string) string {
 	for {
 		for _, name := range names {
@@ -45,7 +46,7 @@ func findAbove(dir string, names ...string) string {
 	}
 }
 
-// isHome tells whether dir is the home directory, or a folder around it.
+// isHome tells whether dir is the home directory or a folder around it.
 func isHome(dir string) bool {
 	home, err := os.UserHomeDir()
 	if err != nil {

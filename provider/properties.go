@@ -12,13 +12,14 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// decode reads inputs into their type. Unknown values become zero: whoever decides on one asks isKnown first.
+// decode converts inputs to their type. An unknown value becomes zero, so callers ask isKnown before they decide on
+// one.
 func decode(ctx context.Context, inputs property.Map) (ImageArgs, []p.CheckFailure, error) {
 	return infer.DefaultCheck[ImageArgs](ctx, inputs)
 }
 
-// decodeStored reads inputs that an earlier Check has accepted, perhaps one of a newer version: what this one does not know
-// is left out.
+// decodeStored converts inputs that an earlier Check accepted. It leaves out what only another version of the provider
+// knows.
 func decodeStored(ctx context.Context, inputs property.Map) (ImageArgs, error) {
 	args, failures, err := decode(ctx, dropUnknownFields(property.New(inputs), reflect.TypeFor[ImageArgs]()).AsMap())
 	if err == nil && len(failures) > 0 {
@@ -27,7 +28,7 @@ func decodeStored(ctx context.Context, inputs property.Map) (ImageArgs, error) {
 	return args, err
 }
 
-// isKnown is true when nothing in the properties under keys is unknown.
+// isKnown tells whether nothing in the properties under the keys is unknown.
 func isKnown(m property.Map, keys ...string) bool {
 	for _, key := range keys {
 		if m.Get(key).HasComputed() {
@@ -37,7 +38,7 @@ func isKnown(m property.Map, keys ...string) bool {
 	return true
 }
 
-// text is a string property, "" when it is absent, unknown or of another type.
+// text returns a string property. It returns "" for an absent or unknown one, or for another type.
 func text(m property.Map, key string) string {
 	if v := m.Get(key); v.IsString() {
 		return v.AsString()
@@ -45,7 +46,7 @@ func text(m property.Map, key string) string {
 	return ""
 }
 
-// texts is a property that is a list of strings, without what is unknown in it.
+// texts returns a property that is a list of strings, without unknown elements.
 func texts(m property.Map, key string) []string {
 	v := m.Get(key)
 	if !v.IsArray() {
@@ -60,6 +61,7 @@ func texts(m property.Map, key string) []string {
 	return list
 }
 
+// list returns strings as a property.
 func list(values []string) property.Value {
 	array := make([]property.Value, len(values))
 	for i, v := range values {
@@ -68,12 +70,12 @@ func list(values []string) property.Value {
 	return property.New(array)
 }
 
-// unknownValue is the value that an output has before it can be known.
+// unknownValue returns the value of an output that is not known yet.
 func unknownValue() property.Value { return property.New(property.Computed) }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]*$`)
 
-// under is the path of a map's key, as the engine writes property paths.
+// under returns the path of a key in a map, as the engine writes property paths.
 func under(path, key string) string {
 	if plainKey.MatchString(key) {
 		return path + "." + key
@@ -81,6 +83,7 @@ func under(path, key string) string {
 	return fmt.Sprintf("%s[%q]", path, key)
 }
 
+// deref returns the value, or zero for nil.
 func deref[T any](v *T) (zero T) {
 	if v == nil {
 		return zero
@@ -88,7 +91,7 @@ func deref[T any](v *T) (zero T) {
 	return *v
 }
 
-// sortUnique returns a sorted copy without duplicates.
+// sortUnique returns the values sorted, each once.
 func sortUnique(values []string) []string {
 	values = slices.Clone(values)
 	slices.Sort(values)

@@ -12,9 +12,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// guardProvider serves the protocol as pulumi-go-provider does, but for three things: a panic is the error of the one call and not
-// the end of every other; customTimeouts hold to the millisecond, where the framework cuts them to whole seconds; and texts of
-// others are fit to be shown.
+// guardProvider returns a provider that serves the protocol as pulumi-go-provider does, with three differences. A panic
+// is the error of one call and does not end the others. customTimeouts are exact, where the framework cuts them to
+// whole seconds. Text of foreign origin is made fit to be shown.
 func guardProvider(inner p.Provider) p.Provider {
 	out := inner
 	out.CheckConfig = wrap("CheckConfig", noTimeout, inner.CheckConfig)
@@ -30,9 +30,10 @@ func guardProvider(inner p.Provider) p.Provider {
 	return out
 }
 
-// noTimeout is the timeout of a request that has none.
+// noTimeout returns nil for a request that has no timeout.
 func noTimeout[Req any](*Req) *float64 { return nil }
 
+// wrap returns a call with a time limit, whose panics are errors and whose texts are fit to be shown.
 func wrap[Req, Res any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) (Res, error)) func(context.Context, Req) (Res, error) {
 	if inner == nil {
 		return nil
@@ -49,6 +50,7 @@ func wrap[Req, Res any](name string, timeout func(*Req) *float64, inner func(con
 	}
 }
 
+// wrapWithoutResult does the same for a call without a result.
 func wrapWithoutResult[Req any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) error) func(context.Context, Req) error {
 	if inner == nil {
 		return nil
@@ -60,8 +62,8 @@ func wrapWithoutResult[Req any](name string, timeout func(*Req) *float64, inner 
 	}
 }
 
-// withTimeout bounds a call by its customTimeouts and takes them out of the request, so that nobody else rounds them. Zero is no
-// bound, as it is for the engine.
+// withTimeout limits a call by its customTimeouts. It takes them out of the request, so that the framework does not
+// round them. Zero is no limit, as it is for the engine.
 func withTimeout(ctx context.Context, name string, seconds *float64) (context.Context, func()) {
 	if seconds == nil || *seconds <= 0 {
 		return ctx, func() {}
@@ -71,7 +73,8 @@ func withTimeout(ctx context.Context, name string, seconds *float64) (context.Co
 	return context.WithTimeoutCause(ctx, limit, &limitError{limit: limit, input: "customTimeouts." + name})
 }
 
-// explainPanic turns a panic into an error that says where it happened and where to send it.
+// explainPanic turns a panic into an error that says where it happened and where to report it. Other errors stay as
+// they are.
 func explainPanic(ctx context.Context, name string, err error) error {
 	caught, ok := errors.AsType[*rescue.PanicError](err)
 	if !ok {

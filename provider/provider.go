@@ -12,8 +12,8 @@ import (
 // Name of the package: of the plugin pulumi-resource-buildkit and of the tokens buildkit:index:Image.
 const Name = "buildkit"
 
-// New returns the provider. It configures nothing and dials nothing before a resource needs it. engineAlive tells whether
-// the engine is there that started this process; it is asked before a tag moves. nil is yes.
+// New returns the provider. It configures nothing and dials nothing before a resource needs it. engineAlive tells
+// whether the engine that started this process still runs, and is asked before a tag moves. nil means that it does.
 func New(engineAlive func() bool) p.Provider {
 	return newProvider(&settings{engineAlive: engineAlive})
 }
@@ -34,7 +34,7 @@ func newProvider(settings *settings) p.Provider {
 	return guardProvider(provider)
 }
 
-// readme is what npm and PyPI show for the package.
+// readme is shown by npm and PyPI for the package.
 const readme = `# BuildKit for Pulumi
 
 Build container images for several platforms with BuildKit and push them to Amazon ECR or any registry, as part of ` + "`pulumi up`" + `.
@@ -44,7 +44,7 @@ Build container images for several platforms with BuildKit and push them to Amaz
 
 const home = "https://github.com/pulumi-buildkit/pulumi-buildkit"
 
-// metadata is what the SDKs are named and made from; make sdk writes them.
+// metadata returns the names and settings of the SDKs, which make sdk writes.
 func metadata() schema.Metadata {
 	return schema.Metadata{
 		DisplayName: "BuildKit",

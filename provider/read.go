@@ -13,9 +13,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// Read asks the registry what became of the image. Only an authoritative "not found" is gone; whatever else goes wrong
-// keeps the state and warns. A tag that somebody moved or removed leaves inputs and outputs, so that the next update puts
-// it back.
+// Read asks the registry for the image. The image is gone only if the registry says so. After any other failure Read
+// keeps the state and warns.
+//
+// A tag that somebody moved or removed is left out of the inputs and outputs, so the next update puts it back.
 func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResponse, error) {
 	ctx, stop := withinLimit(ctx, readLimit)
 	defer stop()
@@ -60,8 +61,8 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	return withoutMovedTags(req, old, holding), nil
 }
 
-// stillHolding returns the tags that point at our digest. archived is an error if one of them does and its image is not served: it is
-// listed, and so it is not gone.
+// stillHolding returns the tags that point at our digest. archived is an error if one of them does, but its image is
+// not served: the registry lists it, so it is not gone.
 func stillHolding(ctx context.Context, client *registry.Client, old state) (holding []registry.Tag, archived, err error) {
 	for _, ref := range old.refs {
 		tag, err := registry.ParseTag(ref)
@@ -88,7 +89,7 @@ func stillHolding(ctx context.Context, client *registry.Client, old state) (hold
 	return holding, archived, nil
 }
 
-// isGone is true when no repository has the digest any more.
+// isGone tells whether no repository has the digest any more.
 func isGone(ctx context.Context, client *registry.Client, old state) (bool, error) {
 	for _, ref := range old.refs {
 		tag, err := registry.ParseTag(ref)
@@ -102,7 +103,7 @@ func isGone(ctx context.Context, client *registry.Client, old state) (bool, erro
 	return true, nil
 }
 
-// withoutMovedTags leaves out of inputs and outputs the tags that hold the image no more.
+// withoutMovedTags returns inputs and outputs without the tags that no longer hold the image.
 func withoutMovedTags(req p.ReadRequest, old state, holding []registry.Tag) p.ReadResponse {
 	filter := func(m property.Map) property.Map {
 		tags := slices.DeleteFunc(texts(m, "tags"), func(t string) bool { return !old.stillHolds(t, holding) })
@@ -112,13 +113,13 @@ func withoutMovedTags(req p.ReadRequest, old state, holding []registry.Tag) p.Re
 	return p.ReadResponse{ID: req.ID, Inputs: filter(req.Inputs), Properties: outputs}
 }
 
-// stillHolds tells whether a tag of the program is among those that hold the image. What {hash} has become in a state that an
-// earlier version wrote has 12 digits, and is no drift.
+// stillHolds tells whether a tag of the program is among those that hold the image. In the state of an earlier version
+// {hash} stands for 12 digits, which is no drift.
 func (s state) stillHolds(tag string, holding []registry.Tag) bool {
 	return isAmong(tag, holding) || isAmong(withFormerMark(tag), holding) && !isAmong(tag, s.tags())
 }
 
-// tags are the references that the image had, without any that cannot be read.
+// tags returns the references of the state that can be parsed.
 func (s state) tags() (tags []registry.Tag) {
 	for _, ref := range s.refs {
 		if tag, err := registry.ParseTag(ref); err == nil {
@@ -128,7 +129,7 @@ func (s state) tags() (tags []registry.Tag) {
 	return tags
 }
 
-// importImage takes the ID for a reference and adopts what is there under it.
+// importImage reads the ID as a reference, and returns the image that is there.
 func importImage(ctx context.Context, client *registry.Client, req p.ReadRequest) (p.ReadResponse, error) {
 	tag, err := registry.ParseTag(req.ID)
 	if err != nil {

@@ -9,19 +9,21 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// Bounds of the claims on the disk: how many there are before the oldest are dropped, and how long one counts.
+// Limits of the records on disk: how many there are before the oldest are removed, how long one counts, and its size.
 const (
 	pushesKept      = 4096
 	pushLife        = 24 * time.Hour
 	pushRecordLimit = 1 << 10 // bytes of one: a digest
 )
 
-// recentPushes are the references that were made to hold a digest in this run of the engine. In a replacement the engine calls
-// Create, then Delete, for one URN, and after a rename for two: Delete must spare what Create has just made. Where the
-// provider resource was replaced or renamed too, two processes serve the two calls: a folder tells one of the other.
+// recentPushes records which references this run of the engine has pointed at a digest, so that Delete keeps them.
 //
-// UNFORTUNATELY another run knows nothing of it: of two stacks that share a tag, one removes the other's as long as it holds
-// the very digest of the image that is deleted. A refresh of the other shows it, and its next update puts it back.
+// A replacement calls Create, then Delete, for one URN, and for two URNs after a rename. If the provider resource was
+// replaced or renamed too, two plugin processes serve the two calls. A folder tells one what the other has pushed.
+//
+// UNFORTUNATELY another run knows nothing of it. If two stacks share a tag, and one deletes its image, the tag is
+// removed from the other too, as long as it holds that digest. A refresh of the other stack shows it, and its next
+// update restores the tag.
 type recentPushes struct {
 	engine string // what the processes of one run of the engine have in common; "": nothing, and this process is alone
 	dir    string // "": none
@@ -30,13 +32,13 @@ type recentPushes struct {
 	made map[string]string // reference → digest
 }
 
-// newRecentPushes are those of the engine that started this process.
+// newRecentPushes returns the pushes of the engine that started this process.
 func newRecentPushes() *recentPushes {
 	engine, dir := engineRun("claims")
 	return &recentPushes{engine: engine, dir: dir, made: map[string]string{}}
 }
 
-// add notes that the references hold the digest. What cannot be written is known to this process only.
+// add records that the references hold the digest. Other processes do not see a record that cannot be written.
 func (c *recentPushes) add(digest string, refs []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,7 +59,7 @@ func (c *recentPushes) add(digest string, refs []string) {
 	dir.KeepNewest(pushesKept, 0)
 }
 
-// holds tells whether the reference was made to hold the digest.
+// holds tells whether this run has pointed the reference at the digest.
 func (c *recentPushes) holds(ref, digest string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,7 +82,7 @@ func (c *recentPushes) holds(ref, digest string) bool {
 	return err == nil && string(made) == digest
 }
 
-// name is that of the file about a reference.
+// name returns the name of the file for a reference.
 func (c *recentPushes) name(ref string) string {
 	sum := sha256.Sum256([]byte(c.engine + "\n" + ref))
 	return hex.EncodeToString(sum[:])

@@ -6,7 +6,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// state is what the outputs of an Image remember.
+// state is what the outputs of an image remember.
 type state struct {
 	outputs property.Map
 	digest  string
@@ -15,16 +15,18 @@ type state struct {
 	builds  []pastBuild
 }
 
-// pastBuild is a build that was made: with these inputs, an image of this digest, or "" when nobody got an image.
+// pastBuild is a build of the past: its inputs hash, and the digest of the image. The digest is "" if nobody got the
+// image.
 type pastBuild struct{ inputs, digest string }
 
-// memoryKey holds the builds in the outputs. The engine keeps keys that begin with __ out of diffs and off the screen, and
-// no SDK knows it.
+// memoryKey holds the past builds in the outputs. The engine keeps keys that begin with __ out of diffs and off the
+// screen, and no SDK knows them.
 const memoryKey = "__builds"
 
-// memoryLimit is how many builds are remembered: so many commits can be gone back without building.
+// memoryLimit is how many builds the state remembers. So many commits can be reverted without a build.
 const memoryLimit = 20
 
+// stateOf reads the state from outputs. It accepts any outputs.
 func stateOf(outputs property.Map) state {
 	s := state{outputs: outputs, digest: text(outputs, "digest"), refs: texts(outputs, "refs"), found: texts(outputs, othersKey)}
 	memory := outputs.Get(memoryKey)
@@ -42,10 +44,10 @@ func stateOf(outputs property.Map) state {
 	return s
 }
 
-// isApplied tells whether there is a state at all. The digest of an image that nobody gets is empty.
+// isApplied tells whether something was applied. The digest is empty if nobody got the image.
 func (s state) isApplied() bool { return !s.outputs.Get("digest").IsNull() || len(s.refs) > 0 }
 
-// digestFor is the image that was made of these inputs, "" when none is remembered.
+// digestFor returns the digest of the image of these inputs, or "".
 func (s state) digestFor(inputs string) string {
 	for _, b := range s.builds {
 		if b.inputs == inputs {
@@ -55,12 +57,13 @@ func (s state) digestFor(inputs string) string {
 	return ""
 }
 
-// hasBuilt tells whether a build of these inputs is remembered.
+// hasBuilt tells whether the state remembers a build of these inputs.
 func (s state) hasBuilt(inputs string) bool {
 	return slices.ContainsFunc(s.builds, func(b pastBuild) bool { return b.inputs == inputs })
 }
 
-// withBuild is the memory with one more build, the latest first. A build without an image leaves the image that is known.
+// withBuild returns the past builds with one more, the latest first. A build without an image does not replace a known
+// image of the same inputs.
 func (s state) withBuild(b pastBuild) []pastBuild {
 	if b.digest == "" {
 		b.digest = s.digestFor(b.inputs)
@@ -70,6 +73,7 @@ func (s state) withBuild(b pastBuild) []pastBuild {
 	return builds[:min(len(builds), memoryLimit)]
 }
 
+// buildsValue returns builds as an output.
 func buildsValue(builds []pastBuild) property.Value {
 	list := make([]property.Value, len(builds))
 	for i, b := range builds {
