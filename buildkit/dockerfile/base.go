@@ -44,8 +44,8 @@ type ordinaryBases struct {
 	refused atomic.Bool
 }
 
-// met tells whether such a configuration was seen.
-func (o *ordinaryBases) met() bool { return o.refused.Load() }
+// hasRefused tells whether such a configuration was seen.
+func (o *ordinaryBases) hasRefused() bool { return o.refused.Load() }
 
 // ResolveImageConfig passes on what the gateway says of an ordinary image.
 func (o *ordinaryBases) ResolveImageConfig(

@@ -35,12 +35,12 @@ const (
 // bound is an upper bound of the bytes that the frontend allocates for a Dockerfile, which also bounds its time.
 type bound struct {
 	cost int64
-	most int64 // up to which it is small
+	limit int64 // up to which it is small
 	line int   // the instruction that takes the most, which errors name; 0 when there is none
 	text string
 }
 
-func (b bound) small() bool { return b.cost <= b.most }
+func (b bound) isSmall() bool { return b.cost <= b.limit }
 
 // boundOf computes the bound of a run of the frontend. A text that the frontend cannot parse has the cost of parsing
 // it.
@@ -59,7 +59,7 @@ func boundOf(s Source, opts gateway.BuildOpts) bound {
 		return w.sum
 	}
 	for _, node := range parsed.AST.Children {
-		w.instruction(node)
+		w.addInstruction(node)
 	}
 	return w.sum
 }
@@ -75,31 +75,31 @@ type weigher struct {
 	instructions int64
 	assigns      int64
 	env          int64 // bytes of an environment
-	around       int64 // bytes of options that go into each step
-	dir          int64 // bytes of the working directory
+	options       int64 // bytes of options that go into each step
+	workDir          int64 // bytes of the working directory
 	user, shell  int64
 }
 
 func newWeigher(s Source, opts gateway.BuildOpts) *weigher {
 	base, w := baseOf(s.Dry), &weigher{platforms: 1, ignore: int64(len(s.Ignore))}
-	w.sum.most = smallBuildCost
+	w.sum.limit = smallBuildCost
 	if s.Dry {
-		w.sum.most = smallDryCost
+		w.sum.limit = smallDryCost
 	}
 	w.names = newVariables(s.Text, base.bytes)
-	w.assigns, w.env, w.dir, w.user, w.shell = base.variables, base.bytes, base.bytes, base.bytes, base.bytes
+	w.assigns, w.env, w.workDir, w.user, w.shell = base.variables, base.bytes, base.bytes, base.bytes, base.bytes
 	for name, value := range opts.Opts {
 		size := int64(len(name) + len(value))
 		if arg, ok := strings.CutPrefix(name, "build-arg:"); ok {
 			w.assign(arg, expansion{all: int64(len(value)), own: int64(len(value))})
 		}
-		w.around += size
+		w.options += size
 	}
 	w.platforms += int64(strings.Count(opts.Opts["platform"], ","))
 	w.env += w.names.sentinels
 	lines := int64(bytes.Count(s.Text, []byte("\n")))
 	w.sum.cost = saturate(w.platforms,
-		textCost*int64(len(s.Text))+lineCost*lines+patternCost*w.ignore+textCost*w.around)
+		textCost*int64(len(s.Text))+lineCost*lines+patternCost*w.ignore+textCost*w.options)
 	return w
 }
 
@@ -113,24 +113,24 @@ func (w *weigher) add(node *parser.Node, cost int64) {
 	}
 }
 
-func (w *weigher) instruction(node *parser.Node) {
+func (w *weigher) addInstruction(node *parser.Node) {
 	text := expandedText(node)
 	x := w.names.expand(text)
 	name := strings.ToLower(node.Value)
 	cost := instructionCost + textCost*x.all + x.patterns + textCost*heredocBytes(node) +
-		saturate(x.refs, w.touch()) + saturate(x.named, w.env)/4
+		saturate(x.refs, w.environmentCost()) + saturate(x.nameBytes, w.env)/4
 	switch name {
 	case command.From:
-		cost += 8*w.touch() + 4*(w.dir+w.user+w.shell) + saturate(w.instructions, 512)
+		cost += 8*w.environmentCost() + 4*(w.workDir+w.user+w.shell) + saturate(w.instructions, 512)
 	case command.Env, command.Arg:
-		cost += w.assignments(node)
+		cost += w.addAssignments(node)
 	case command.Run:
-		cost += w.step(x) + saturate(int64(strings.Count(text, "--mount")), w.operand(x))
+		cost += w.stepCost(x) + saturate(int64(strings.Count(text, "--mount")), w.sourceCost(x))
 	case command.Copy, command.Add:
-		cost += w.step(x) + saturate(int64(len(strings.Fields(text))), w.operand(x)+w.ignore)
+		cost += w.stepCost(x) + saturate(int64(len(strings.Fields(text))), w.sourceCost(x)+w.ignore)
 	case command.Workdir:
-		w.dir = min(hugeCost, w.dir+x.all+1)
-		cost += w.step(x)
+		w.workDir = min(hugeCost, w.workDir+x.all+1)
+		cost += w.stepCost(x)
 	case command.User:
 		w.user = max(w.user, x.all)
 	case command.Shell:
@@ -146,22 +146,22 @@ func (w *weigher) instruction(node *parser.Node) {
 	w.add(node, cost)
 }
 
-// touch returns the cost of looking at the environment once.
-func (w *weigher) touch() int64 { return saturate(w.assigns, assignCost) + w.env }
+// environmentCost returns the cost of looking at the environment once.
+func (w *weigher) environmentCost() int64 { return saturate(w.assigns, assignCost) + w.env }
 
-// step returns the cost of an operation of LLB: it repeats the environment, the working directory, the user, the shell
-// and the options.
-func (w *weigher) step(x expansion) int64 {
-	return min(hugeCost, 4*w.touch()+textCost/2*(w.env+w.dir+w.user+w.shell+w.around)+textCost*x.all)
+// stepCost returns the cost of an operation of LLB: it repeats the environment, the working directory, the user, the
+// shell and the options.
+func (w *weigher) stepCost(x expansion) int64 {
+	return min(hugeCost, 4*w.environmentCost()+textCost/2*(w.env+w.workDir+w.user+w.shell+w.options)+textCost*x.all)
 }
 
-// operand returns the cost of a source or a mount: it repeats its destination, and with it the working directory.
-func (w *weigher) operand(x expansion) int64 {
-	return min(hugeCost, operandCost+4*(w.dir+w.user+x.all))
+// sourceCost returns the cost of a source or a mount: it repeats its destination, and with it the working directory.
+func (w *weigher) sourceCost(x expansion) int64 {
+	return min(hugeCost, operandCost+4*(w.workDir+w.user+x.all))
 }
 
-// assignments makes the values of an ENV or ARG known, and returns what it costs to judge them.
-func (w *weigher) assignments(node *parser.Node) int64 {
+// addAssignments makes the values of an ENV or ARG known, and returns what it costs to judge them.
+func (w *weigher) addAssignments(node *parser.Node) int64 {
 	parsed, err := instructions.ParseInstruction(node)
 	if err != nil {
 		return 0 // the frontend parses all of the text before it expands any

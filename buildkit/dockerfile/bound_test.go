@@ -16,7 +16,7 @@ import (
 func holdsBound(t testing.TB, s *stub) float64 {
 	t.Helper()
 	b := boundOf(s.source, s.BuildOpts())
-	if !b.small() {
+	if !b.isSmall() {
 		return 0
 	}
 	var before, after runtime.MemStats

@@ -54,7 +54,7 @@ func (b *bridge) server() *grpc.Server {
 	}
 	s := grpc.NewServer(
 		grpc.ChainUnaryInterceptor(grpcerrors.UnaryServerInterceptor, rescued), grpc.WaitForHandlers(true),
-		grpc.MaxRecvMsgSize(MessageLimit+slack), grpc.MaxSendMsgSize(MessageLimit+slack))
+		grpc.MaxRecvMsgSize(messageLimit+slack), grpc.MaxSendMsgSize(messageLimit+slack))
 	gatewaypb.RegisterLLBBridgeServer(s, b)
 	return s
 }
@@ -136,7 +136,7 @@ func (b *bridge) ResolveSourceMeta(
 	if err != nil {
 		return nil, err
 	}
-	return gatewaypbMeta(meta), nil
+	return metaResponse(meta), nil
 }
 
 // Solve passes a definition or a frontend's options on.
@@ -157,16 +157,16 @@ func (b *bridge) Solve(ctx context.Context, req *gatewaypb.SolveRequest) (*gatew
 	if err != nil {
 		return nil, err
 	}
-	sent, err := b.send(result)
+	sent, err := b.encodeResult(result)
 	return &gatewaypb.SolveResponse{Result: sent}, err
 }
 
-// Inputs has none: they belong to frontends that call each other.
+// Inputs returns nothing: inputs belong to frontends that call each other.
 func (b *bridge) Inputs(context.Context, *gatewaypb.InputsRequest) (*gatewaypb.InputsResponse, error) {
 	return &gatewaypb.InputsResponse{}, nil
 }
 
-// Evaluate has a result built.
+// Evaluate makes the daemon build a result.
 func (b *bridge) Evaluate(ctx context.Context, req *gatewaypb.EvaluateRequest) (*gatewaypb.EvaluateResponse, error) {
 	ref, err := b.ref(req.GetRef())
 	if err != nil {
@@ -224,13 +224,13 @@ func (b *bridge) Warn(ctx context.Context, req *gatewaypb.WarnRequest) (*gateway
 	return &gatewaypb.WarnResponse{}, b.client.Warn(ctx, step, text, opts)
 }
 
-// Return ends the run with what the frontend has to say.
+// Return ends the run with the result or the error of the frontend.
 func (b *bridge) Return(_ context.Context, req *gatewaypb.ReturnRequest) (*gatewaypb.ReturnResponse, error) {
 	if req.GetError() != nil {
 		b.fail(grpcerrors.FromGRPC(status.ErrorProto(req.GetError())))
 		return &gatewaypb.ReturnResponse{}, nil
 	}
-	result, err := b.receive(req.GetResult())
+	result, err := b.decodeResult(req.GetResult())
 	b.finish(result, err)
 	return &gatewaypb.ReturnResponse{}, err
 }

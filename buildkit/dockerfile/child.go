@@ -37,7 +37,8 @@ func RunChild(args []string) (handled bool, exitCode int) {
 		return false, 0
 	}
 	rescue.Go(func(error) { os.Exit(1) }, watchBudget)
-	if err := serveParent(context.Background(), stdio{in: os.Stdin, out: os.Stdout, orphan: exitAsOrphan}); err != nil {
+	conn := stdio{in: os.Stdin, out: os.Stdout, onOrphan: exitAsOrphan}
+	if err := serveParent(context.Background(), conn); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, childName+": "+err.Error())
 		return true, 1
 	}
@@ -78,7 +79,7 @@ func serveParent(ctx context.Context, conn net.Conn) error {
 			result, err = builder.Build(ctx, &parentGateway{Client: c, bridge: bridge, quiet: t.Quiet})
 			return err
 		})
-		return result, sendable(err)
+		return result, withValidText(err)
 	})
 	if !returned {
 		return io.ErrUnexpectedEOF
@@ -86,8 +87,8 @@ func serveParent(ctx context.Context, conn net.Conn) error {
 	return nil
 }
 
-// sendable returns an error that can be sent: gRPC sends no text that is not UTF-8, such as a line of a Dockerfile.
-func sendable(err error) error {
+// withValidText returns the error with a text that is UTF-8. gRPC sends no other text, such as a line of a Dockerfile.
+func withValidText(err error) error {
 	if err == nil || utf8.ValidString(err.Error()) {
 		return err
 	}
@@ -107,10 +108,10 @@ func dialParent(conn net.Conn) (*grpc.ClientConn, error) {
 		grpc.WithUnaryInterceptor(grpcerrors.UnaryClientInterceptor),
 		grpc.WithStreamInterceptor(grpcerrors.StreamClientInterceptor),
 		grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(MessageLimit+slack), grpc.MaxCallSendMsgSize(MessageLimit+slack)))
+			grpc.MaxCallRecvMsgSize(messageLimit+slack), grpc.MaxCallSendMsgSize(messageLimit+slack)))
 }
 
-// slack is what a message may have around a text of MessageLimit.
+// slack is what a message may have around a text of messageLimit.
 const slack = 1 << 20
 
 // parentGateway asks for image configurations as the frontend does in the process of the parent. BuildKit's client
@@ -124,7 +125,7 @@ type parentGateway struct {
 
 // Warn passes on what somebody reads.
 func (g *parentGateway) Warn(ctx context.Context, step digest.Digest, text string, opts gateway.WarnOpts) error {
-	if g.quiet || g.warnings.Add(1) > WarningLimit+1 { // one more, so that the parent sees that there are more
+	if g.quiet || g.warnings.Add(1) > warningLimit+1 { // one more, so that the parent sees that there are more
 		return nil
 	}
 	return g.Client.Warn(ctx, step, text, opts)
@@ -161,7 +162,7 @@ func readTask(r io.Reader, t *task) error {
 		return err
 	}
 	size := int64(length[0])<<24 | int64(length[1])<<16 | int64(length[2])<<8 | int64(length[3])
-	if size > 4*MessageLimit {
+	if size > 4*messageLimit {
 		return fmt.Errorf("a task of %d bytes", size)
 	}
 	data, err := io.ReadAll(io.LimitReader(r, size))

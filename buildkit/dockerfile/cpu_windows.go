@@ -15,10 +15,10 @@ func cpuTime() time.Duration {
 	if syscall.GetProcessTimes(self, &created, &ended, &kernel, &user) != nil {
 		return 0
 	}
-	return since(kernel) + since(user)
+	return durationOf(kernel) + durationOf(user)
 }
 
-// since returns a duration that Windows gives as a time, in units of 100 ns.
-func since(t syscall.Filetime) time.Duration {
+// durationOf returns a duration that Windows gives as a time, in units of 100 ns.
+func durationOf(t syscall.Filetime) time.Duration {
 	return time.Duration(int64(t.HighDateTime)<<32|int64(t.LowDateTime)) * 100
 }

@@ -111,7 +111,7 @@ func TestBoundHoldsAtItsEdge(t *testing.T) { //nolint:paralleltest // it counts 
 				}
 				n := sort.Search(1<<15, func(n int) bool {
 					s := of(n)
-					return s.source.CheckSize() != nil || !boundOf(s.source, s.BuildOpts()).small()
+					return s.source.CheckSize() != nil || !boundOf(s.source, s.BuildOpts()).isSmall()
 				}) - 1
 				if n < 1 {
 					t.Fatal("nothing of it is small")

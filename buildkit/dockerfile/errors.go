@@ -37,7 +37,7 @@ type SizeError struct {
 func (e *SizeError) Error() string {
 	return fmt.Sprintf("%s: the Dockerfile has %d bytes in %d lines: %d bytes in %d lines are the most. Move inline "+
 		"files into the build context",
-		e.Name, e.Bytes, e.Lines, SizeLimit, LineLimit)
+		e.Name, e.Bytes, e.Lines, sizeLimit, lineLimit)
 }
 
 // CrashError says that the process in which the frontend ran ended without a result.
@@ -52,8 +52,8 @@ func (e *CrashError) Error() string {
 		e.Name, e.Reason)
 }
 
-// cut returns the beginning of a text.
-func cut(text string) string {
+// shorten returns the beginning of a text.
+func shorten(text string) string {
 	const shown = 60
 	text = strings.ToValidUTF8(text, "?")
 	if runes := []rune(text[:min(len(text), 4*shown)]); len(runes) > shown {

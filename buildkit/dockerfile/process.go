@@ -18,21 +18,22 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-var dry, building = make(chan struct{}, dryProcesses), make(chan struct{}, buildProcesses)
+// drySlots and buildSlots hold one value for each child that runs.
+var drySlots, buildSlots = make(chan struct{}, dryProcesses), make(chan struct{}, buildProcesses)
 
-// runChild runs the frontend in a child process. What it returns is the result of the child, with the references of c.
+// runChild runs the frontend in a child process. It returns the result of the child, with the references of c.
 func runChild(ctx context.Context, c gateway.Client, s Source) (*gateway.Result, error) {
 	if os.Getenv(childVariable) != "" {
 		return nil, &CrashError{Name: s.Name, Reason: "the program that was started as " + childName + " does not " +
 			"know this argument"}
 	}
-	free := building
+	slots := buildSlots
 	if s.Dry {
-		free = dry
+		slots = drySlots
 	}
 	select {
-	case free <- struct{}{}:
-		defer func() { <-free }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -47,7 +48,7 @@ func runChild(ctx context.Context, c gateway.Client, s Source) (*gateway.Result,
 type process struct {
 	cmd    *exec.Cmd
 	conn   stdio
-	stderr limited
+	stderr limitedBuffer
 }
 
 func startChild(ctx context.Context) (*process, error) {
@@ -75,7 +76,7 @@ func executable() (string, error) {
 	return os.Executable()
 }
 
-// childEnvironment has nothing that is secret.
+// childEnvironment returns the environment of a child, which holds no secret.
 func childEnvironment() []string {
 	env := []string{childVariable + "=1"}
 	if value, ok := os.LookupEnv("SYSTEMROOT"); ok { // Windows needs it
@@ -122,38 +123,38 @@ func (p *process) explain(ctx context.Context, err error, b *bridge, s Source) e
 		code = exit.ExitCode()
 	}
 	switch {
-	case code == exitMemory, p.stderr.says("out of memory"), p.stderr.says("stack exceeds"),
-		p.stderr.says("cannot allocate memory"):
-		return s.budgetError(b.client.BuildOpts(), fmt.Sprintf("%d MiB of memory", MemoryLimit>>20))
+	case code == exitMemory, p.stderr.contains("out of memory"), p.stderr.contains("stack exceeds"),
+		p.stderr.contains("cannot allocate memory"):
+		return s.budgetError(b.client.BuildOpts(), fmt.Sprintf("%d MiB of memory", memoryLimit>>20))
 	case code == exitTime:
-		return s.budgetError(b.client.BuildOpts(), fmt.Sprintf("%s of CPU time", CPULimit))
+		return s.budgetError(b.client.BuildOpts(), fmt.Sprintf("%s of CPU time", cpuLimit))
 	case err == nil:
 		err = errors.New("it exited")
 	}
 	return &CrashError{Name: s.Name, Reason: strings.TrimSpace(fmt.Sprintf("%v: %s", err, p.stderr.firstLine()))}
 }
 
-// budgetError names the line that takes the most.
+// budgetError returns an error that names the line that takes the most.
 func (s Source) budgetError(opts gateway.BuildOpts, resource string) error {
 	e := &BudgetError{Name: s.Name, Resource: resource}
 	if s.Text != nil {
 		b := boundOf(s, opts)
-		e.Line, e.Text, e.Bases = b.line, cut(b.text), b.small()
+		e.Line, e.Text, e.Bases = b.line, shorten(b.text), b.isSmall()
 	}
 	return e
 }
 
-// limited keeps the beginning of what is written to it.
-type limited struct{ text []byte }
+// limitedBuffer keeps the beginning of what is written to it.
+type limitedBuffer struct{ text []byte }
 
-func (l *limited) Write(p []byte) (int, error) {
+func (l *limitedBuffer) Write(p []byte) (int, error) {
 	l.text = append(l.text, p[:min(len(p), 4<<10-len(l.text))]...)
 	return len(p), nil
 }
 
-func (l *limited) says(text string) bool { return bytes.Contains(l.text, []byte(text)) }
+func (l *limitedBuffer) contains(text string) bool { return bytes.Contains(l.text, []byte(text)) }
 
-func (l *limited) firstLine() string {
+func (l *limitedBuffer) firstLine() string {
 	line, _, _ := strings.Cut(string(l.text), "\n")
 	return line
 }

@@ -13,15 +13,15 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// send turns a result of the gateway into what the child gets: names for its references.
-func (b *bridge) send(result *gateway.Result) (*gatewaypb.Result, error) {
+// encodeResult turns a result of the gateway into what the child gets: names for its references.
+func (b *bridge) encodeResult(result *gateway.Result) (*gatewaypb.Result, error) {
 	sent := &gatewaypb.Result{Metadata: result.Metadata}
 	if result.Refs == nil {
-		sent.Result = &gatewaypb.Result_Ref{Ref: b.name(result.Ref)}
+		sent.Result = &gatewaypb.Result_Ref{Ref: b.nameRef(result.Ref)}
 	} else {
 		named := &gatewaypb.RefMap{Refs: map[string]*gatewaypb.Ref{}}
 		for key, ref := range result.Refs {
-			named.Refs[key] = b.name(ref)
+			named.Refs[key] = b.nameRef(ref)
 		}
 		sent.Result = &gatewaypb.Result_Refs{Refs: named}
 	}
@@ -31,7 +31,7 @@ func (b *bridge) send(result *gateway.Result) (*gatewaypb.Result, error) {
 			if err != nil {
 				return nil, err
 			}
-			attestation.Ref = b.name(a.Ref)
+			attestation.Ref = b.nameRef(a.Ref)
 			if sent.Attestations == nil {
 				sent.Attestations = map[string]*gatewaypb.Attestations{}
 			}
@@ -44,8 +44,8 @@ func (b *bridge) send(result *gateway.Result) (*gatewaypb.Result, error) {
 	return sent, nil
 }
 
-// receive turns the result of the child into one of the gateway: references for their names.
-func (b *bridge) receive(sent *gatewaypb.Result) (*gateway.Result, error) {
+// decodeResult turns the result of the child into one of the gateway: references for their names.
+func (b *bridge) decodeResult(sent *gatewaypb.Result) (*gateway.Result, error) {
 	result := gateway.NewResult()
 	result.Metadata = sent.GetMetadata()
 	switch refs := sent.GetResult().(type) {
@@ -89,8 +89,8 @@ func (b *bridge) findRef(name *gatewaypb.Ref) (gateway.Reference, error) {
 	return b.ref(name.GetId())
 }
 
-// gatewaypbMeta returns what the child gets to know of a source.
-func gatewaypbMeta(meta *sourceresolver.MetaResponse) *gatewaypb.ResolveSourceMetaResponse {
+// metaResponse returns what the child gets to know of a source.
+func metaResponse(meta *sourceresolver.MetaResponse) *gatewaypb.ResolveSourceMetaResponse {
 	resp := &gatewaypb.ResolveSourceMetaResponse{Source: meta.Op}
 	if image := meta.Image; image != nil {
 		resp.Image = &gatewaypb.ResolveSourceImageResponse{Digest: string(image.Digest), Config: image.Config}
@@ -129,8 +129,8 @@ func (b *bridge) ref(id string) (gateway.Reference, error) {
 	return ref, nil
 }
 
-// name gives a reference a name that the child can send back.
-func (b *bridge) name(ref gateway.Reference) *gatewaypb.Ref {
+// nameRef gives a reference a name that the child can send back.
+func (b *bridge) nameRef(ref gateway.Reference) *gatewaypb.Ref {
 	if ref == nil {
 		return &gatewaypb.Ref{}
 	}

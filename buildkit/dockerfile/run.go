@@ -19,9 +19,9 @@ type Source struct {
 
 // Run runs the Dockerfile frontend on a gateway and returns its result.
 //
-// Errors: a *SizeError when the Dockerfile is too long to be parsed; a *BudgetError when the frontend takes more memory
-// or time than it may; a *CrashError when the child process ended unexpectedly; the cause of ctx when it ended; else
-// what the frontend or the gateway said.
+// It returns a *SizeError when the Dockerfile is too long to be parsed, and a *BudgetError when the frontend takes more
+// memory or time than it may. It returns a *CrashError when the child process ended unexpectedly, and the cause of ctx
+// when that ended. Other errors are those of the frontend or the gateway.
 func Run(ctx context.Context, c gateway.Client, s Source) (*gateway.Result, error) {
 	if isForwarded(s, c.BuildOpts().Opts) {
 		return builder.Build(ctx, c)
@@ -29,11 +29,11 @@ func Run(ctx context.Context, c gateway.Client, s Source) (*gateway.Result, erro
 	if err := s.CheckSize(); err != nil {
 		return nil, err
 	}
-	c = &fewWarnings{Client: c}
-	if s.Text != nil && boundOf(s, c.BuildOpts()).small() {
+	c = &warningLimiter{Client: c}
+	if s.Text != nil && boundOf(s, c.BuildOpts()).isSmall() {
 		here := &ordinaryBases{Client: c, dry: s.Dry}
 		result, err := builder.Build(ctx, here)
-		if !here.met() {
+		if !here.hasRefused() {
 			return result, err
 		}
 	}
@@ -42,17 +42,17 @@ func Run(ctx context.Context, c gateway.Client, s Source) (*gateway.Result, erro
 
 // isForwarded tells whether the frontend does nothing but have another one do the work, on the daemon.
 func isForwarded(s Source, options map[string]string) bool {
-	if _, mine := options["cmdline"]; mine {
+	if _, ok := options["cmdline"]; ok { // the syntax that this program serves itself
 		return false
 	}
-	_, asked := options["build-arg:BUILDKIT_SYNTAX"]
-	_, _, _, said := parser.DetectSyntax(s.Text)
-	return s.Text != nil && (asked || said)
+	_, hasArg := options["build-arg:BUILDKIT_SYNTAX"]
+	_, _, _, hasLine := parser.DetectSyntax(s.Text)
+	return s.Text != nil && (hasArg || hasLine)
 }
 
 // CheckSize returns a *SizeError when the Dockerfile is too long to be parsed in this process.
 func (s Source) CheckSize() error {
-	if lines := bytes.Count(s.Text, []byte("\n")); len(s.Text) > SizeLimit || lines > LineLimit {
+	if lines := bytes.Count(s.Text, []byte("\n")); len(s.Text) > sizeLimit || lines > lineLimit {
 		return &SizeError{Name: s.Name, Bytes: len(s.Text), Lines: lines}
 	}
 	return nil

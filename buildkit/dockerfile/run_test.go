@@ -124,7 +124,7 @@ func TestBudget(t *testing.T) {
 		},
 		{
 			"lines",
-			strings.Repeat("\n", LineLimit+1) + "FROM scratch\n",
+			strings.Repeat("\n", lineLimit+1) + "FROM scratch\n",
 			"the Dockerfile has 50014 bytes in 50002 lines: 1048576 bytes in 50000 lines are the most",
 		},
 		{
@@ -141,7 +141,7 @@ func TestBudget(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
-			if took := time.Since(start); took > 12*CPULimit {
+			if took := time.Since(start); took > 12*cpuLimit {
 				t.Errorf("it took %s", took)
 			}
 		})
@@ -178,7 +178,7 @@ func TestBudgetOfBaseImages(t *testing.T) {
 
 func TestWarningsAreFew(t *testing.T) {
 	t.Parallel()
-	warnings := strings.Repeat("ENV A $B\n", WarningLimit)
+	warnings := strings.Repeat("ENV A $B\n", warningLimit)
 	for _, text := range []string{
 		"FROM scratch\n" + warnings,
 		big + "FROM scratch\n" + warnings,
@@ -187,7 +187,7 @@ func TestWarningsAreFew(t *testing.T) {
 		if _, err := Run(t.Context(), s, s.source); err != nil {
 			t.Fatal(err)
 		}
-		if s.warned != WarningLimit+1 || s.last != "the Dockerfile has more warnings: only the first 100 are shown" {
+		if s.warned != warningLimit+1 || s.last != "the Dockerfile has more warnings: only the first 100 are shown" {
 			t.Errorf("%d warnings came through, the last: %s", s.warned, s.last)
 		}
 		s.warned, s.source.Dry = 0, true

@@ -11,13 +11,13 @@ import (
 type stdio struct {
 	in     io.ReadCloser
 	out    io.WriteCloser
-	orphan func() // called when the other end is gone; may be nil
+	onOrphan func() // called when the other end is gone; may be nil
 }
 
 func (s stdio) Read(p []byte) (int, error) {
 	n, err := s.in.Read(p)
-	if err != nil && s.orphan != nil {
-		s.orphan()
+	if err != nil && s.onOrphan != nil {
+		s.onOrphan()
 	}
 	return n, err
 }

@@ -12,28 +12,28 @@ type expansion struct {
 	all      int64 // bytes
 	own      int64 // bytes, without what base images give to variables
 	refs     int64 // references to variables
-	named    int64 // bytes of their names
+	nameBytes    int64 // bytes of their names
 	patterns int64 // cost of the regular expressions of ${name%pattern} and the like
 }
 
 // variables bounds the values of variables by their names, which are in upper case: Windows tells no cases apart.
 type variables struct {
-	known     map[string]expansion
+	values     map[string]expansion
 	base      int64 // bytes that a base image may give to a variable
 	longest   expansion
 	sentinels int64 // bytes of the environment of a dry run
 }
 
-// reference is what could be a reference to a variable, as a dry run of package buildkit finds it.
-var reference = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
+// referencePattern matches what could be a reference to a variable, as a dry run of package inputs finds it.
+var referencePattern = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
 
-// sentinelBytes are those of an entry of such an environment, without its name.
+// sentinelBytes are the bytes of an entry of the environment of a dry run, without its name.
 const sentinelBytes = 16
 
 func newVariables(text []byte, base int64) variables {
-	v := variables{known: map[string]expansion{}, base: base, longest: expansion{all: base}}
+	v := variables{values: map[string]expansion{}, base: base, longest: expansion{all: base}}
 	seen := map[string]bool{}
-	for _, m := range reference.FindAllSubmatch(text, -1) {
+	for _, m := range referencePattern.FindAllSubmatch(text, -1) {
 		if name := string(m[1]); !seen[name] {
 			seen[name] = true
 			v.sentinels += int64(len(name)) + sentinelBytes
@@ -44,22 +44,22 @@ func newVariables(text []byte, base int64) variables {
 
 // value bounds the value of a variable.
 func (v *variables) value(name string) expansion {
-	x := v.known[strings.ToUpper(name)]
+	x := v.values[strings.ToUpper(name)]
 	x.all = max(x.all, v.base)
 	return x
 }
 
-// raise makes it known that a variable may have a value that is as long as x.
+// raise records that a variable may have a value that is as long as x.
 func (v *variables) raise(name string, x expansion) {
 	name = strings.ToUpper(name)
-	known := v.known[name]
-	known.all, known.own = max(known.all, x.all), max(known.own, x.own)
-	v.known[name] = known
+	value := v.values[name]
+	value.all, value.own = max(value.all, x.all), max(value.own, x.own)
+	v.values[name] = value
 	v.longest.all, v.longest.own = max(v.longest.all, x.all), max(v.longest.own, x.own)
 }
 
-// expand bounds the expansion of a text. Every $ in it counts as a reference, in quotes and after an escape too, so
-// that it does not matter how the frontend splits the text into words.
+// expand bounds the expansion of a text. Every $ in it counts as a reference, in quotes and after an escape too. So it
+// does not matter how the frontend splits the text into words.
 func (v *variables) expand(text string) expansion {
 	x := expansion{all: int64(len(text)), own: int64(len(text))}
 	if strings.Contains(text, `\u`) && strings.Contains(text, "[") { // a $ of JSON
@@ -72,12 +72,12 @@ func (v *variables) expand(text string) expansion {
 			return x
 		}
 		rest = rest[at+1:]
-		v.reference(&x, rest)
+		v.addReference(&x, rest)
 	}
 }
 
-// reference adds the variable that rest, the text behind a $, begins with.
-func (v *variables) reference(x *expansion, rest string) {
+// addReference adds to x the variable that rest, the text behind a $, begins with.
+func (v *variables) addReference(x *expansion, rest string) {
 	rest, braced := strings.CutPrefix(rest, "{")
 	name := leadingName(rest)
 	value := v.longest
@@ -85,16 +85,16 @@ func (v *variables) reference(x *expansion, rest string) {
 		value = v.value(name)
 	}
 	x.refs++
-	x.named += int64(len(name))
+	x.nameBytes += int64(len(name))
 	if braced {
-		value = v.modify(value, rest[len(name):], x)
+		value = v.boundModifier(value, rest[len(name):], x)
 	}
 	x.all, x.own = min(hugeCost, x.all+value.all), min(hugeCost, x.own+value.own)
 }
 
-// modify bounds the value of a variable after a modifier that matches a pattern: %, # or /. The pattern and what
+// boundModifier bounds the value of a variable after a modifier that matches a pattern: %, # or /. The pattern and what
 // replaces it have to be plain text, or there is no bound.
-func (v *variables) modify(value expansion, rest string, x *expansion) expansion {
+func (v *variables) boundModifier(value expansion, rest string, x *expansion) expansion {
 	if rest != "" && !strings.ContainsRune("%#/", firstRune(rest)) && isNameOrModifier(rest) {
 		return value
 	}
