@@ -29,12 +29,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// amazon is Amazon ECR as a test's programs see it: through provider aws as through ours.
+// amazon is Amazon ECR for the programs of a test: they reach it through the provider aws and through this provider.
 type amazon struct{ *registrytest.ECR }
 
 func newAmazon(t testing.TB) amazon { return amazon{registrytest.NewECR(t)} }
 
-// open is a stack whose user has the access key.
+// open opens a stack whose user has the access key.
 func (a amazon) open(t testing.TB, program fs.FS, key string) *stack.Test {
 	t.Helper()
 	s := stack.New(t, stack.Config{
@@ -45,7 +45,7 @@ func (a amazon) open(t testing.TB, program fs.FS, key string) *stack.Test {
 	return s
 }
 
-// login replaces what is in ~/.aws.
+// login replaces the credentials in ~/.aws.
 func (amazon) login(t testing.TB, s *stack.Test, key string) {
 	t.Helper()
 	folder := filepath.Join(filepath.Dir(s.Dir), "home", ".aws")
@@ -55,10 +55,10 @@ func (amazon) login(t testing.TB, s *stack.Test, key string) {
 	}
 }
 
-// secretKey is nowhere but in ~/.aws.
+// secretKey may be nowhere but in ~/.aws.
 const secretKey = "aws-secret-canary"
 
-// revoke ends an access key and the tokens that were given out for it.
+// revoke invalidates an access key and the tokens that were issued for it.
 func (a amazon) revoke(key string) {
 	a.Advance(13 * time.Hour)
 	a.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
@@ -72,7 +72,8 @@ func (a amazon) revoke(key string) {
 	}})
 }
 
-// requestsSince are the requests after the first n, "PUT /v2/app/manifests/1", without those of Amazon's API.
+// requestsSince returns the requests after the first n, such as "PUT /v2/app/manifests/1". It leaves out those to
+// Amazon's API.
 func (a amazon) requestsSince(n int) (requests []string) {
 	for _, r := range a.Requests()[n:] {
 		if r.Path != "/" {
@@ -82,12 +83,12 @@ func (a amazon) requestsSince(n int) (requests []string) {
 	return requests
 }
 
-// withPrefix are the requests that begin so.
+// withPrefix returns the requests that begin with prefix.
 func withPrefix(prefix string, requests []string) []string {
 	return slices.DeleteFunc(slices.Clone(requests), func(r string) bool { return !strings.HasPrefix(r, prefix) })
 }
 
-// provider serves the provider aws, as far as tests need it, for as long as the test runs.
+// provider serves a small provider aws until the test ends.
 func (a amazon) provider(t testing.TB) (port int) {
 	t.Helper()
 	inferred := infer.Provider(infer.Options{Resources: []infer.InferredResource{infer.Resource(&Repository{a})}})
@@ -110,22 +111,22 @@ func (a amazon) provider(t testing.TB) (port int) {
 // Repository is aws.ecr.Repository.
 type Repository struct{ amazon }
 
-// Annotate gives it its token.
+// Annotate sets the token of the resource.
 func (r *Repository) Annotate(an infer.Annotator) { an.SetToken("ecr", "Repository") }
 
-// RepositoryArgs are its inputs.
+// RepositoryArgs are the inputs of Repository.
 type RepositoryArgs struct {
 	Name       string  `pulumi:"name"`
 	Mutability *string `pulumi:"imageTagMutability,optional"`
 }
 
-// RepositoryState are its outputs.
+// RepositoryState are the outputs of Repository.
 type RepositoryState struct {
 	RepositoryArgs
 	URL string `pulumi:"repositoryUrl"`
 }
 
-// Create asks Amazon's API.
+// Create creates the repository through Amazon's API.
 func (r *Repository) Create(ctx context.Context, req infer.CreateRequest[RepositoryArgs]) (infer.CreateResponse[RepositoryState], error) {
 	created := infer.CreateResponse[RepositoryState]{ID: req.Inputs.Name, Output: RepositoryState{req.Inputs, r.Host() + "/" + req.Inputs.Name}}
 	if req.DryRun {

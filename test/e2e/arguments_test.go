@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Arguments that BuildKit acts on are part of the image, in the preview too. What is wrong with one is said at its path.
+// Arguments that BuildKit acts on are part of the image, in the preview too. An error about one names its path.
 func TestArgumentsOfBuildKit(t *testing.T) {
 	t.Parallel()
 	with := func(arguments string) string {

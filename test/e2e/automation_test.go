@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// A program of the Automation API, with a line for each image as it is done.
+// A program of the Automation API prints a line for each finished image.
 func TestAutomation(t *testing.T) {
 	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "automation")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// With pull a base image whose tag has moved is a reason to build, and the preview names it.
+// With pull, a base image whose tag moved causes a build, and the preview names it.
 func TestPullSeesANewBase(t *testing.T) {
 	t.Parallel()
 	ref := repository(t) + ":base"

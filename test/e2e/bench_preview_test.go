@@ -17,8 +17,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// A preview that finds nothing changed in a context of 200,000 files and 1 GB, all of them watched, beside the preview of an
-// empty program. The context is not in the program's folder, which the language host of YAML itself searches at each command.
+// Measures a preview without changes, with a watched context of 200,000 files and 1 GB, and one of an empty program.
+// The context is outside of the program's folder, because the language host of YAML searches that folder at each
+// command.
 func BenchmarkNoChangePreview(b *testing.B) {
 	const watched = `
 context: { location: ../app }
@@ -47,13 +48,14 @@ watch: all
 	succeeds(b, s.Destroy("--skip-preview"))
 }
 
-// openWithUserSettings is a stack whose processes collect garbage as they do for users, not as is best for many short tests.
+// openWithUserSettings opens a stack whose processes collect garbage as they do for users. Other stacks collect less,
+// because their processes are short.
 func openWithUserSettings(b *testing.B, program fs.FS) *stack.Test {
 	b.Helper()
 	return stack.New(b, stack.Config{Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: []string{"GOGC="}})
 }
 
-// pluginMemory is the most that a plugin held while run ran, by what the kernel says of it every 20 ms.
+// pluginMemory returns the most memory that a plugin used while run ran. It asks the kernel every 20 ms.
 func pluginMemory(b *testing.B, run func()) (most float64) {
 	b.Helper()
 	var group sync.WaitGroup
@@ -84,8 +86,10 @@ func pluginMemory(b *testing.B, run func()) (most float64) {
 	return most
 }
 
+// peakPattern matches the peak memory in /proc/PID/status.
 var peakPattern = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
+// preview returns how long a preview without changes takes.
 func preview(b *testing.B, s *stack.Test) time.Duration {
 	b.Helper()
 	started := time.Now()

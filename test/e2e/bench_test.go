@@ -16,8 +16,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// One changed file, built for two platforms and pushed, by the provider (what the engine says the update took) and by buildctl with
-// the same options, on the same daemon, in turn.
+// Compares the provider with buildctl: each builds one changed file for two platforms and pushes, in turn, with the
+// same options on the same daemon. The time of the provider is what the engine reports for the update.
 func BenchmarkBuildAndPush(b *testing.B) {
 	s := stack.New(b, stack.Config{
 		Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second,
@@ -39,7 +39,7 @@ func BenchmarkBuildAndPush(b *testing.B) {
 	succeeds(b, s.Destroy("--skip-preview"))
 }
 
-// From the start of the plugin's process to the port that it tells the engine.
+// Measures the time from the start of the plugin's process until it prints its port.
 func BenchmarkPluginStart(b *testing.B) {
 	for b.Loop() {
 		plugin := exec.CommandContext(b.Context(), filepath.Join(shared.Bin, "pulumi-resource-buildkit"), "127.0.0.1:1")
@@ -57,8 +57,10 @@ func BenchmarkPluginStart(b *testing.B) {
 	}
 }
 
+// updatedPattern matches the time that the engine reports for the update of the image.
 var updatedPattern = regexp.MustCompile(`buildkit:index:Image image updated \((\d+(?:\.\d+)?m?s)\)`)
 
+// updateTime returns how long the update of the image took.
 func updateTime(b *testing.B, result stack.Result) time.Duration {
 	b.Helper()
 	succeeds(b, result)
@@ -71,6 +73,7 @@ func updateTime(b *testing.B, result stack.Result) time.Duration {
 	return took
 }
 
+// runBuildctl builds and pushes with buildctl and returns how long that took.
 func runBuildctl(b *testing.B, s *stack.Test) time.Duration {
 	b.Helper()
 	socket := filepath.Join(s.Daemon, "buildkitd.sock")
@@ -85,6 +88,7 @@ func runBuildctl(b *testing.B, s *stack.Test) time.Duration {
 	return time.Since(started)
 }
 
+// median returns the middle value.
 func median(times []time.Duration) time.Duration {
 	slices.Sort(times)
 	return times[len(times)/2]

@@ -15,7 +15,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// A daemon that somebody else runs is used where the program or the environment names it, and the embedded one is not started.
+// The plugin uses a daemon that the program or the environment names, and does not start the embedded one.
 func TestOtherDaemons(t *testing.T) {
 	t.Parallel()
 	unixEndpoint, tcpEndpoint := buildkitd(t)
@@ -43,7 +43,7 @@ func TestNoDaemonAnswers(t *testing.T) {
 	fails(t, s.Up("--skip-preview"), "no BuildKit daemon answers at unix:///nowhere/b.sock", "buildkitd --addr unix:///nowhere/b.sock")
 }
 
-// buildkitd runs until the end of the test, on a socket and on a port.
+// buildkitd runs a daemon on a socket and on a port until the test ends.
 func buildkitd(t *testing.T) (unixEndpoint, tcpEndpoint string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -69,6 +69,7 @@ func buildkitd(t *testing.T) (unixEndpoint, tcpEndpoint string) {
 	return unixEndpoint, tcpEndpoint
 }
 
+// freePort returns a free address on loopback.
 func freePort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -33,7 +33,7 @@ const tlsProgram = `resources:
       registries: [{ address: HOST, username: me, password: swordfish, caFile: ca.pem }]
 `
 
-// The authority of a company is trusted by the provider and by its daemon, which is not the one that trusts nobody else.
+// The provider and its daemon trust the authority in caFile. A daemon for another authority is another daemon.
 func TestPrivateCertificateAuthority(t *testing.T) {
 	t.Parallel()
 	host, authority := newTLSRegistry(t)
@@ -48,7 +48,8 @@ func TestPrivateCertificateAuthority(t *testing.T) {
 		"give the builder the authority that signed "+host+"'s certificate: caFile in registries")
 }
 
-// newTLSRegistry is a registry behind TLS at an address that is not loopback, and the certificate of who signed for it.
+// newTLSRegistry returns a registry behind TLS at an address that is not loopback, and the certificate of its
+// authority.
 func newTLSRegistry(t *testing.T) (host, authority string) {
 	t.Helper()
 	behind := registrytest.New(t)
@@ -68,6 +69,7 @@ func newTLSRegistry(t *testing.T) (host, authority string) {
 	return listener.Addr().String(), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}))
 }
 
+// selfSigned returns a certificate for the address that is its own authority.
 func selfSigned(t *testing.T, address string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -14,7 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// One password is a secret of the configuration, one a plain text of the program, and one the provider's.
+// canaryProgram has one password as a secret of the configuration, one as plain text in the program, and one in a
+// provider.
 const canaryProgram = `config: { password: { type: string } }
 resources:
   own:
@@ -35,8 +36,8 @@ outputs:
   ref: ${two.ref}
 `
 
-// A password is nowhere but in the registry's hands, and makes no output a secret: not in what a person reads, not in the
-// state and its backups, not in a plan, not in any file of the run or of the daemon.
+// Only the registry gets a password, and a password makes no output a secret. It is in no output of a command, state,
+// backup or plan, and in no other file of the run or of the daemon.
 func TestPasswordsAreNotLeaked(t *testing.T) {
 	t.Parallel()
 	canary, plain := stack.Canary("password"), stack.Canary("plain-password")
@@ -68,7 +69,7 @@ func TestPasswordsAreNotLeaked(t *testing.T) {
 	}
 }
 
-// filesWith are the regular files below root that contain one of the texts.
+// filesWith returns the regular files below root that contain one of the texts.
 func filesWith(t *testing.T, root string, texts ...string) []string {
 	t.Helper()
 	var found []string

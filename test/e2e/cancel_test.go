@@ -21,8 +21,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// Wherever an update is, Ctrl-C ends it within 5 s, says what it waited for, moves no tag and leaves no state of an
-// image that is not there. A step of the Dockerfile has its own test.
+// In each phase of an update, Ctrl-C ends it within 5 s. The error says what it waited for, no tag has moved, and the
+// state has no image that does not exist. TestCtrlCEndsALongStep covers steps of the Dockerfile.
 func TestCtrlCEndsEveryPhase(t *testing.T) {
 	t.Parallel()
 	phases := map[string]func(t *testing.T) *phase{
@@ -80,7 +80,7 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 	}
 }
 
-// phase is a place where an update waits until it is interrupted.
+// phase describes a point at which an update waits until it is interrupted.
 type phase struct {
 	properties string
 	dockerfile string   // "" is one that reads the context
@@ -91,7 +91,7 @@ type phase struct {
 	registry   *registrytest.Registry
 }
 
-// whileHashing is at a file that takes minutes to read: a sparse one, which takes no room.
+// whileHashing waits at a file that takes minutes to read. The file is sparse, so it takes no space.
 func whileHashing(*testing.T) *phase {
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"REPO:1\"]",
@@ -112,7 +112,7 @@ func whileHashing(*testing.T) *phase {
 	}
 }
 
-// whileDialing is at a daemon that takes the connection and says nothing.
+// whileDialing waits for a daemon that accepts the connection and says nothing.
 func whileDialing(t *testing.T) *phase {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -137,7 +137,7 @@ func whileDialing(t *testing.T) *phase {
 	}
 }
 
-// whileSending is at a daemon to which no more than a megabyte gets through.
+// whileSending waits for a daemon that receives no more than a megabyte.
 func whileSending(t *testing.T) *phase {
 	_, endpoint := buildkitd(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -168,7 +168,7 @@ func whileSending(t *testing.T) *phase {
 	}
 }
 
-// relay passes everything back and a megabyte on. Then it stalls, until one end closes.
+// relay passes everything back, and a megabyte forward. Then it stalls until one end closes.
 func relay(from net.Conn, address string, stall func()) {
 	defer from.Close()
 	to, err := net.Dial("tcp", address)
@@ -184,7 +184,8 @@ func relay(from net.Conn, address string, stall func()) {
 	_, _ = io.Copy(from, to)
 }
 
-// atRequest is at the first request of a kind that a registry never answers. HOST in said is the registry.
+// atRequest waits at the first request of a kind, which the registry never answers. HOST in want stands for the
+// registry.
 func atRequest(said string, kind func(*http.Request) bool) func(t *testing.T) *phase {
 	return func(t *testing.T) *phase {
 		registry := registrytest.New(t)
@@ -197,10 +198,10 @@ func atRequest(said string, kind func(*http.Request) bool) func(t *testing.T) *p
 	}
 }
 
-// neverAnswer answers nothing until the client is gone.
+// neverAnswer sends no answer and returns when the client is gone.
 func neverAnswer(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
 
-// interceptRequests puts a fault before a registry, for requests of a kind. What it returns is closed at the first of them.
+// interceptRequests applies a fault to requests of a kind. It returns a channel that the first of them closes.
 func interceptRequests(registry *registrytest.Registry, kind func(*http.Request) bool, fault registrytest.Fault) <-chan struct{} {
 	met := make(chan struct{})
 	once := sync.OnceFunc(func() { close(met) })
@@ -217,12 +218,12 @@ func interceptRequests(registry *registrytest.Registry, kind func(*http.Request)
 	return met
 }
 
-// isTagRequest is the request that moves the tag.
+// isTagRequest reports whether the request moves the tag.
 func isTagRequest(r *http.Request) bool {
 	return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/1")
 }
 
-// whileAsking is at a registry that does not say what a base image is.
+// whileAsking waits for a registry that does not say what a base image is.
 func whileAsking(t *testing.T) *phase {
 	registry := registrytest.New(t)
 	base := registry.Host() + "/base:1"
@@ -234,7 +235,7 @@ func whileAsking(t *testing.T) *phase {
 	}
 }
 
-// whilePulling is at a registry that does not serve the layers of a base image.
+// whilePulling waits for a registry that does not serve the layers of a base image.
 func whilePulling(t *testing.T) *phase {
 	registry := registrytest.New(t)
 	registry.Push(t, "base:1", registrytest.Image(t, "linux/amd64"))
@@ -252,7 +253,7 @@ func whilePulling(t *testing.T) *phase {
 	}
 }
 
-// whileHelperHangs is at a credential helper that hangs, which the daemon waits for before it pulls.
+// whileHelperHangs waits for a credential helper that hangs. The daemon needs its answer before it pulls.
 func whileHelperHangs(t *testing.T) *phase {
 	registry := registrytest.New(t, registrytest.Login("user", "password"))
 	folder := t.TempDir()
@@ -274,7 +275,7 @@ func whileHelperHangs(t *testing.T) *phase {
 	}
 }
 
-// whilePausing is at a registry that wants to be left alone.
+// whilePausing waits because a registry asked for a pause of a minute.
 func whilePausing(t *testing.T) *phase {
 	registry := registrytest.New(t)
 	busy := registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")
@@ -288,8 +289,10 @@ func whilePausing(t *testing.T) *phase {
 	}
 }
 
+// isDigestRequest reports whether the request is for a manifest by digest.
 func isDigestRequest(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/sha256:") }
 
+// isClosed returns a function that reports whether the channel is closed.
 func isClosed(c <-chan struct{}) func(*stack.Test) bool {
 	return func(*stack.Test) bool {
 		select {

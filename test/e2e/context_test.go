@@ -19,7 +19,7 @@ platforms: [linux/amd64, linux/arm64]
 tags: ["REPO:1"]
 `
 
-// Only what the Dockerfile reads decides, and what it reads is seen. The preview names it.
+// Only files that the Dockerfile reads count, and the preview names those that changed.
 func TestUnreadFilesDoNotCount(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, scratchImage, map[string]string{
@@ -41,7 +41,7 @@ func TestUnreadFilesDoNotCount(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// A context that the builder fetches: a git repository and an archive.
+// The builder fetches a git repository or an archive as the context.
 func TestRemoteContexts(t *testing.T) {
 	t.Parallel()
 	site := httptest.NewServer(http.FileServer(http.Dir(remoteSources(t))))
@@ -60,7 +60,7 @@ func TestRemoteContexts(t *testing.T) {
 	}
 }
 
-// With pull a new commit on the branch is a new image, without it the URL is all that counts.
+// With pull, a new commit on the branch gives a new image. Without it, only the URL counts.
 func TestPullSeesANewCommit(t *testing.T) {
 	t.Parallel()
 	dir := remoteSources(t)
@@ -77,7 +77,7 @@ func TestPullSeesANewCommit(t *testing.T) {
 	succeeds(t, pulled.Destroy("--skip-preview"))
 }
 
-// commitTo puts a new commit on main of a bare repository.
+// commitTo adds a commit to main of a bare repository.
 func commitTo(t *testing.T, bare string) {
 	t.Helper()
 	script := `set -e; work=$(mktemp -d); git clone -q "$0" "$work"; cd "$work"; echo again >hello
@@ -87,7 +87,7 @@ func commitTo(t *testing.T, bare string) {
 	}
 }
 
-// remoteSources is a folder with repo.git, as a web server without any knowledge of git serves it, and app.tar.gz.
+// remoteSources returns a folder with app.tar.gz and repo.git, which a plain web server can serve.
 func remoteSources(t *testing.T) string {
 	t.Helper()
 	dir, work := t.TempDir(), t.TempDir()

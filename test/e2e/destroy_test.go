@@ -12,7 +12,7 @@ resources:
   gone: { type: "buildkit:Image", properties: { tags: ["HOST/app:gone"], registries: [{ address: HOST, username: me, password: "${password}" }] } }
 `
 
-// Four tags of one digest: destroy removes what is still ours, and says so when it cannot.
+// Four tags have one digest. Destroy removes those that still have it, and reports an error if it cannot.
 func TestDestroyRemovesOnlyItsOwnTags(t *testing.T) {
 	t.Parallel()
 	registry := newPrivateRegistry(t, "early-word")

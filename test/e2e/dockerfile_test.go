@@ -4,8 +4,8 @@ package e2e
 
 import "testing"
 
-// A folder is a folder also where its name could be that of a git repository, and its dockerfile may have a name in lower case, with its
-// own ignore file.
+// A folder is the context even if its name could be that of a git repository. Its Dockerfile may be called dockerfile,
+// with its own ignore file.
 func TestContextAndDockerfileNamesAsInDocker(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: github.com/acme/app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]", map[string]string{
@@ -21,7 +21,7 @@ func TestContextAndDockerfileNamesAsInDocker(t *testing.T) {
 	succeeds(t, s.Preview(), "contextHash changed: modified a, modified dockerfile", "~ 1 to update")
 }
 
-// Where there is no Dockerfile, the text says what there is.
+// If there is no Dockerfile, the error names a Containerfile.
 func TestNoDockerfileNamesTheRemedy(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: podman }", map[string]string{"podman/Containerfile": "FROM scratch\nCOPY a /\n", "podman/a": ""}))
@@ -29,8 +29,8 @@ func TestNoDockerfileNamesTheRemedy(t *testing.T) {
 		"set dockerfile.location to podman/Containerfile")
 }
 
-// A text that is not UTF-8 is named with its file and line before anything is built, also when it is an ignore file of which BuildKit
-// would understand no pattern.
+// A text that is not UTF-8 is refused before anything is built, with its file and line. That includes an ignore file in
+// which BuildKit would understand no pattern.
 func TestEncodingErrors(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: app }\ntags: [\"REPO:1\"]", map[string]string{

@@ -19,7 +19,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// What the programs in the documentation build.
+// documentedFiles are what the programs in the documentation build.
 var documentedFiles = fstest.MapFS{
 	"app/Dockerfile":             {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
 	"base/Dockerfile":            {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
@@ -27,7 +27,7 @@ var documentedFiles = fstest.MapFS{
 	"services/worker/Dockerfile": {Data: []byte("FROM scratch\nCOPY services/worker/Dockerfile /\n")},
 }
 
-// What it sets where a program has no default.
+// documentedConfig has the settings of programs that have no default for them.
 var documentedConfig = map[string]string{"registryPassword": "secret", "image": "registry.example.com/shop/app@sha256:" + strings.Repeat("0", 64)}
 
 var (
@@ -36,8 +36,8 @@ var (
 	referencePattern = regexp.MustCompile(`\$\{(\w+)\.`)
 )
 
-// mergePrograms is one program with the sections of all: starting the CLI for each would take longer than all that they do. Resources and outputs get
-// their program's number, repositories too; what is configured is shared.
+// mergePrograms joins all programs to one, because starting the CLI for each would take most of the time. It appends
+// the number of its program to each resource, output and repository. The configuration is shared.
 func mergePrograms(programs []snippets.Block) string {
 	sections := map[string]string{}
 	for i, program := range programs {
@@ -55,8 +55,8 @@ func mergePrograms(programs []snippets.Block) string {
 	return "name: documented\nruntime: yaml\nconfig:\n" + sections["config"] + "resources:\n" + sections["resources"] + "outputs:\n" + sections["outputs"]
 }
 
-// Every YAML program of the documentation is one that the CLI takes and previews, with a build. Those with resources of other providers,
-// which are not here, are left out.
+// The CLI previews every YAML program of the documentation, with builds. Programs with resources of other providers are
+// left out, because these are not installed.
 func TestDocumentedPrograms(t *testing.T) {
 	t.Parallel()
 	programs := slices.DeleteFunc(blocks(t), func(b snippets.Block) bool {
@@ -78,7 +78,7 @@ func TestDocumentedPrograms(t *testing.T) {
 	}
 }
 
-// Jobs of GitHub Actions are what actionlint takes.
+// actionlint accepts every job of GitHub Actions.
 func TestDocumentedWorkflows(t *testing.T) {
 	t.Parallel()
 	tested := 0
@@ -103,7 +103,7 @@ var (
 	concatPattern = regexp.MustCompile(`" ?\+\s*"`)
 )
 
-// What troubleshooting.md calls an error's text is in the source, or is what the tools say that it builds with.
+// The source contains each text that troubleshooting.md quotes as an error.
 func TestDocumentedErrors(t *testing.T) {
 	t.Parallel()
 	source := sources(t, "../../provider", "../../registry", "../../buildkit", "../../internal")
@@ -128,6 +128,8 @@ func TestDocumentedErrors(t *testing.T) {
 	}
 }
 
+// sources returns the text of all Go files in the folders, without tests. It joins string literals that are split over
+// lines.
 func sources(t *testing.T, folders ...string) string {
 	t.Helper()
 	var text strings.Builder
@@ -147,6 +149,7 @@ func sources(t *testing.T, folders ...string) string {
 	return concatPattern.ReplaceAllString(text.String(), "")
 }
 
+// blocks returns the fenced blocks of the documentation.
 func blocks(t *testing.T) []snippets.Block {
 	t.Helper()
 	all, err := snippets.All("../..")

@@ -26,7 +26,8 @@ outputs:
   digest: ${image.digest}
 `
 
-// From the first preview, before there is a repository, to the destroy, with tokens that expire and an access key that is replaced.
+// Runs an image from the first preview, before the repository exists, to destroy. Meanwhile tokens expire and an access
+// key is replaced.
 func TestAnImageInAmazonECR(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)
@@ -94,8 +95,8 @@ platforms: [linux/amd64, linux/arm64]
 tags: ["HOST/app:{hash}", "HOST/app:latest"]
 `
 
-// In a repository whose tags are written once, all but latest, {hash} makes each image its own. Going back a commit and a second machine
-// need no builder, and the second machine asks three times before it moves a tag: for the index, its manifests and their configurations.
+// All tags but latest are immutable, and {hash} gives each image its own tag. Going back a commit and a second machine
+// need no builder. The second machine reads the index, its manifests and their configurations before it moves a tag.
 func TestHashTagsInAnImmutableRepository(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)
@@ -133,7 +134,7 @@ func TestHashTagsInAnImmutableRepository(t *testing.T) {
 	}
 }
 
-// sideBySide lets GET requests below a path through in groups of n, and fails those that come alone.
+// sideBySide holds GET requests below path until n of them have come, so that requests one after the other hang.
 func sideBySide(n int, path string) func(http.Handler) http.Handler {
 	var group sync.WaitGroup
 	group.Add(n)
@@ -148,8 +149,8 @@ func sideBySide(n int, path string) func(http.Handler) http.Handler {
 	}
 }
 
-// A tag that cannot move is found out in the preview, and in the update before anything is uploaded; with the same image it is no error, not
-// even for a state that knows nothing of it.
+// The preview warns of a tag that cannot move, and the update fails before it uploads. The same image under the tag is
+// no error, even if the state does not know it.
 func TestImmutableTagIsFoundBeforeThePush(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)

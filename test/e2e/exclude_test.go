@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What COPY leaves out is no reason to build, and is never shown as one; what it takes is. An image whose state covers what is
-// left out, as that of an earlier version does, is up to date.
+// A change of a file that COPY leaves out causes no build, and no preview shows it. An image whose state counts such
+// files, as that of an earlier version does, is up to date.
 func TestExcludedFilesDoNotCount(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY --exclude=*.md --exclude=docs . /app/\n", "main.go": "one", "README.md": "one",

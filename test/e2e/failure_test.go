@@ -33,7 +33,7 @@ func TestAFailingStepFailsThePreview(t *testing.T) {
 	}
 }
 
-// What a step prints, and what a comment beside it says, has no say in what to do about its failure.
+// The output of a step, and a comment beside it, do not decide which remedy its error shows.
 func TestAFailingStepChoosesNoRemedy(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: . }\n", map[string]string{
@@ -54,7 +54,7 @@ func TestMissingSource(t *testing.T) {
 	fails(t, s.Preview(), `"/hello.txt" is not there`, "COPY and ADD take files of the build context, without those that .dockerignore leaves out", "Dockerfile:2")
 }
 
-// Each mistake is reported under its own path, all at once, before anything runs.
+// Each error is reported under its own path, all at once, before anything runs.
 func TestBadInputs(t *testing.T) {
 	t.Parallel()
 	const good = "FROM scratch\nCOPY . /\n"
@@ -101,7 +101,7 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// What another resource will have made is neither missing nor empty nor wrong while a preview does not know it.
+// A preview reports no error about a value that another resource has yet to make.
 func TestUnknownInputsAreNoErrors(t *testing.T) {
 	t.Parallel()
 	s := open(t, program(t, `resources:

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Folders and files have names of any characters: those that a URL, a list of options or a pattern understands in its own way.
+// Folders and files may have any name, with characters that are special in a URL, a list of options or a pattern.
 func TestAnyNameOfAFile(t *testing.T) {
 	t.Parallel()
 	const odd = "a%2Fb%zz#c?d:e,f=g\\h\"i'j k\nl@m[n]é☃*"

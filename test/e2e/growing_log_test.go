@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// A log that a program keeps writing fails each update, which says what to do about it. To do so helps.
+// A log that a program keeps writing fails the update. The error names the line for .dockerignore, and with that line
+// the update succeeds.
 func TestGrowingLog(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", map[string]string{

@@ -17,7 +17,7 @@ tags: ["REPO:{hash}", "REPO:NAME"]
 buildOnPreview: false
 `
 
-// A second machine – no state, no cache, no daemon even – finds the image that the first one pushed for the same files.
+// A second machine without state, cache and daemon finds the image that the first one pushed for the same files.
 func TestAnotherMachineReusesTheImage(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// inputValues has for every input of Image one value and another, in YAML.
+// inputValues has two values for every input of Image, in YAML.
 var inputValues = map[string][2]string{
 	"context":         {"{ location: src }", "{ location: other, named: { lib: { location: src } } }"},
 	"dockerfile":      {"{ location: src/Dockerfile }", `{ inline: "FROM scratch\nCOPY . /all\n" }`},
@@ -47,7 +47,7 @@ var inputValues = map[string][2]string{
 	"contextHash":     {"null", "by-hand"},
 }
 
-// inputNames are those of Image in the schema, sorted.
+// inputNames returns the inputs of Image in the schema, sorted.
 func inputNames(t testing.TB) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../schema.json")
@@ -63,7 +63,7 @@ func inputNames(t testing.TB) []string {
 	return slices.Sorted(maps.Keys(schema.Resources["buildkit:index:Image"].InputProperties))
 }
 
-// programWithInputs is a program of one Image that has the first or the second value of every input.
+// programWithInputs returns a program of one Image with the first or the second value of every input.
 func programWithInputs(t testing.TB, second int, options string) string {
 	t.Helper()
 	var text strings.Builder
@@ -80,7 +80,7 @@ func programWithInputs(t testing.TB, second int, options string) string {
 	return text.String()
 }
 
-// Whatever is in ignoreChanges stays as it is: every input at once, contextHash, which nobody wrote, alone, and a part of one.
+// ignoreChanges keeps every input at once, contextHash alone, which the provider computes, and a part of an input.
 func TestIgnoreChangesOnEveryInput(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"src/Dockerfile": "FROM scratch AS one\nCOPY file /\nFROM one AS two\n", "src/file": "1", "other/file": "2"}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A test stage that fails keeps the image from being pushed; what it reads is what the image reads.
+// An image is not pushed if a test stage fails. The files that the test stage reads count.
 func TestTestTargets(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\ntestTargets: [test]\n", map[string]string{
@@ -40,7 +40,7 @@ network: none
 sourceDateEpoch: 1700000000
 `
 
-// The same program in two folders is one digest, also where the daemon has nothing of it.
+// The same program gives the same digest in two folders, even without a cache.
 func TestTheSameInputsAreTheSameDigest(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM BUSYBOX\nCOPY . /app\nRUN grep db.test /etc/hosts >/hosts && ls /sys/class/net | tr -d '\\n' | grep -x lo && date >/dev/null\n"
@@ -62,7 +62,7 @@ func TestTheSameInputsAreTheSameDigest(t *testing.T) {
 	succeeds(t, first.Destroy("--skip-preview"))
 }
 
-// Provenance makes an index, which the outputs know, and another digest with every build, which previews do not tell.
+// Provenance makes an index, which the outputs show. Each build has another digest, so a preview does not know it.
 func TestProvenance(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\nprovenance: { mode: max }\n",
@@ -79,7 +79,7 @@ func TestProvenance(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// A cache is written by the update and not by the preview; another one is no reason to build.
+// An update writes a cache and a preview does not. Another cache causes no build.
 func TestCaches(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
@@ -103,7 +103,7 @@ func TestCaches(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// What an update leaves beside the image a preview does not; another place is an update with the same image.
+// An update writes exports and a preview does not. Another destination is an update with the same image.
 func TestExports(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// An image that exists becomes the program's with one update. The project may have its Dockerfile anywhere.
+// An existing image belongs to the program after one update. The Dockerfile may be anywhere in the project.
 func TestImport(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: src }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]"

@@ -21,8 +21,8 @@ resources:
       registries: [{ address: HOST, username: me, password: swordfish, insecure: "${insecure}" }]
 `
 
-// A registry that is not this machine's and speaks plain http gets an image, and the password, when the user says so, and gives it back
-// as a base image.
+// With insecure, a registry on another address gets an image and the password over plain HTTP. It also serves that
+// image as a base image.
 func TestPlainHTTPWithInsecure(t *testing.T) {
 	t.Parallel()
 	registry, err := registrytest.Start(net.JoinHostPort(registrytest.OwnAddress(t), "0"), registrytest.Login("me", "swordfish"))

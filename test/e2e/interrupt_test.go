@@ -48,7 +48,7 @@ func TestCtrlCEndsALongStep(t *testing.T) {
 	}
 }
 
-// A build whose daemon is lost says what it was at.
+// If the daemon of a build is lost, the error says what it did.
 func TestALostDaemonNamesTheStep(t *testing.T) {
 	t.Parallel()
 	const step = "sleep 86455"
@@ -81,7 +81,7 @@ func TestALostDaemonNamesTheStep(t *testing.T) {
 	fails(t, result, ". The build was running step [2/2] RUN "+step+" (linux/amd64) for ", "; nothing was pushed and no tag moved")
 }
 
-// relayUntil passes everything on in both directions until it is told to end.
+// relayUntil passes everything on in both directions until cut is closed.
 func relayUntil(from net.Conn, address string, cut <-chan struct{}) {
 	defer from.Close()
 	to, err := net.Dial("tcp", address)
@@ -94,7 +94,7 @@ func relayUntil(from net.Conn, address string, cut <-chan struct{}) {
 	<-cut
 }
 
-// Nothing can be told to a process that gets kill -9, and nothing it started may need to be told.
+// After kill -9 of the plugin and the CLI, the daemon and its steps end by themselves.
 func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 	t.Parallel()
 	const step = "sleep 86422"
@@ -126,7 +126,7 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// A CLI that gets kill -9 leaves its language host running. The build and the plugin end with it.
+// After kill -9 of the CLI, the build and the plugin end, although the language host runs on.
 func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	t.Parallel()
 	const step = "sleep 86433"
@@ -154,6 +154,7 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	}
 }
 
+// awaitStep waits until the command of a step runs.
 func awaitStep(t *testing.T, step string) {
 	t.Helper()
 	if err := stack.WaitUntil(t.Context(), time.Minute, func() bool { return len(stack.ProcessesWith(step)) > 0 }); err != nil {

@@ -21,13 +21,13 @@ platforms: [linux/amd64, linux/arm64]
 tags: ["REPO:1"]
 `
 
-// A pipe and applets: the step forks on both platforms, which a half-configured emulator does not survive.
+// forkingDockerfile has a step that forks on both platforms. A half-configured emulator fails there.
 const forkingDockerfile = `FROM BUSYBOX
 COPY greeting /greeting
 RUN uname -m | tr a-z A-Z > /machine && sh -c 'cat /greeting /machine | wc -l' > /lines
 `
 
-// What one person does in an afternoon, each step with what it must and must not do.
+// Runs the commands of an afternoon, and checks what each must do and must not do.
 func TestAnImageFromFirstUpToDestroy(t *testing.T) {
 	t.Parallel()
 	tag := repository(t) + ":1"
@@ -104,7 +104,7 @@ func TestOnePlatformIsAPlainManifestWithTheSameOutputs(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// platforms are those of the index that the reference names, sorted.
+// platforms returns the platforms of the index behind the reference, sorted.
 func platforms(t *testing.T, reference string) []string {
 	t.Helper()
 	index, err := fetchManifest(t, reference).ImageIndex()

@@ -18,7 +18,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// shared is what the tests have in common.
+// shared is the suite of all tests of this package.
 var shared stack.Suite
 
 // Docker Engines, by the store in which they keep images.
@@ -61,7 +61,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// fetchManifest is what the registry has under the reference, or nil when it answers 404.
+// fetchManifest returns what the registry serves for the reference, or nil if it answers 404.
 func fetchManifest(t testing.TB, reference string) *remote.Descriptor {
 	t.Helper()
 	ref, err := name.ParseReference(reference)
@@ -98,7 +98,7 @@ func says(t testing.TB, r stack.Result, texts ...string) {
 	stack.Says(t, r, texts...)
 }
 
-// image is the state's only Image.
+// image returns the only Image in the state.
 func image(t testing.TB, s *stack.Test) stack.Resource {
 	t.Helper()
 	resources := s.Export()

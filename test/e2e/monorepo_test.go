@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// Services on one build context are built again for what they read of it, each for its own.
+// Services share a build context. A change builds only the services that read the changed file.
 func TestMonorepo(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t, stack.Config{

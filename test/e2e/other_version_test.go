@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A state that another version of the provider wrote, with more in it and less, is no reason to do anything.
+// A state of another version of the provider, with additional and missing fields, causes no change.
 func TestAStateOfAnotherVersion(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, detailedImage, detailedFiles))

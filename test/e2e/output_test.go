@@ -27,7 +27,7 @@ func TestNonInteractiveOutputHasALinePerFinishedStep(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// linesWith counts the lines that contain every text.
+// linesWith returns the number of lines that contain every text.
 func linesWith(output string, texts ...string) int {
 	count := 0
 lines:
@@ -42,7 +42,7 @@ lines:
 	return count
 }
 
-// BuildKit pads the number of a step in a stage of ten and more.
+// BuildKit pads the number of a step in a stage of ten steps or more.
 func TestStagesOfTenStepsHaveALinePerFinishedStep(t *testing.T) {
 	t.Parallel()
 	var dockerfile strings.Builder

@@ -9,12 +9,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// listingStep fails a build, and shows what is in the folder /app, unless that are these files.
+// listingStep is a step that fails and lists the files in /app, unless they are FILES.
 const listingStep = `RUN ["/bin/busybox", "sh", "-c", "cd /app; is=$(/bin/busybox find . | /bin/busybox sort | /bin/busybox tr '\\n' ' ');` +
 	` [ \"$is\" = 'FILES ' ] || { echo \"$is\"; exit 1; }"]` + "\n"
 
-// The provider's cache, its daemon, Pulumi's state and its home may all lie in the build context: none of it gets into the
-// image, and the second update finds nothing to do. Folders with the same names that are somebody else's are part of it.
+// The provider's cache, its daemon, Pulumi's state and its home are in the build context. None of them gets into the
+// image, and a second update has nothing to do. Other folders with the same names are part of the image.
 func TestFoldersOfProgramsAreInNoContext(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"main.go": "package main\n", "lib/.pulumi/meta.yaml": "theirs\n", "lib/.cache/pulumi-buildkit/note": "theirs\n"}
@@ -31,7 +31,7 @@ func TestFoldersOfProgramsAreInNoContext(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// A folder of ours is no context: it would be another one with each build.
+// The provider's own folder cannot be the context, because each build would change it.
 func TestOurOwnFolderIsNoContext(t *testing.T) {
 	t.Parallel()
 	tree := project(t, "context: { location: ./.cache/pulumi-buildkit }\ndockerfile: { inline: \"FROM scratch\\nCOPY . /\" }\npush: false\n",

@@ -55,7 +55,8 @@ const siteProgram = `resources:
   configured: { type: "pulumi:providers:buildkit", properties: { maxParallelBuilds: 4 } }
 `
 
-// A preview writes no files: what an image of the program will write is unknown to those that read it, and no mistake.
+// A preview writes no files. Files that another image of the program will write are unknown to their readers, and not
+// an error.
 func TestImagesBuiltFromFilesOfImages(t *testing.T) {
 	t.Parallel()
 	readers := []string{"at", "below", "above", "recipe", "named", "copied"}
@@ -86,7 +87,7 @@ func TestImagesBuiltFromFilesOfImages(t *testing.T) {
 	succeeds(t, s.Up("--expect-no-changes"))
 }
 
-// What nobody makes is a mistake, which the preview shows.
+// An input that no resource makes is an error of the preview.
 func TestMissingInputsFailThePreview(t *testing.T) {
 	t.Parallel()
 	const remedy = "If another resource makes it, take the path from an output of that resource"

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// pairsProgram are images that need what other images of the program make.
+// pairsProgram has images that need what other images of the program make.
 const pairsProgram = `resources:
   base:
     type: buildkit:Image
@@ -69,8 +69,8 @@ const pairsProgram = `resources:
       tags: ["REPO/fourth:1"]
 `
 
-// A preview does not build on what its update will make first: it says which image makes it, and the update builds that
-// first.
+// A preview does not build an image on a base that its update will make first. It names the image that makes the base,
+// and the update builds that one first.
 func TestImagesBuiltFromImages(t *testing.T) {
 	t.Parallel()
 	s := open(t, program(t, pairsProgram, map[string]string{"base/Dockerfile": "FROM scratch\nCOPY file /\n", "base/file": "one"}))
@@ -104,14 +104,14 @@ func TestImagesBuiltFromImages(t *testing.T) {
 	succeeds(t, s.Up("--expect-no-changes"))
 }
 
-// diagnostics is what the preview of an update prints below the table.
+// diagnostics returns what the preview of pulumi up prints below the table.
 func diagnostics(up stack.Result) string {
 	preview, _, _ := strings.Cut(up.Stdout, "Updating (dev)")
 	_, text, _ := strings.Cut(preview, "Diagnostics:")
 	return text
 }
 
-// checkWhyNotBuilt wants one line for each image of pairs that stands on another.
+// checkWhyNotBuilt checks that there is one line for each image of pairsProgram that needs another one.
 func checkWhyNotBuilt(t *testing.T, up stack.Result) {
 	t.Helper()
 	text := diagnostics(up)
@@ -129,8 +129,8 @@ func checkWhyNotBuilt(t *testing.T, up stack.Result) {
 	}
 }
 
-// checkTwoRuns fails the test if the preview and the update of pulumi up left notes as one run: a promise of the preview
-// could then be one of the update.
+// checkTwoRuns checks that the preview and the update of pulumi up left notes as two runs. Otherwise a promise of the
+// preview could count for the update.
 func checkTwoRuns(t *testing.T, s *stack.Test) {
 	t.Helper()
 	runs := map[string]bool{}
@@ -144,7 +144,7 @@ func checkTwoRuns(t *testing.T, s *stack.Test) {
 	}
 }
 
-// twinsProgram are two images of one tag, each of a provider of its own.
+// twinsProgram has two images, each with its own provider.
 const twinsProgram = `resources:
   configured: { type: "pulumi:providers:buildkit", properties: { maxParallelBuilds: 4 } }
   one:
@@ -156,7 +156,7 @@ const twinsProgram = `resources:
     options: { provider: "${configured}" }
 `
 
-// One tag cannot stand for two images of a program. A tag may go from one to the other.
+// Two images of a program cannot have the same tag. A tag may move from one to the other.
 func TestTwoImagesOfOneTag(t *testing.T) {
 	t.Parallel()
 	tagged := func(one, two string) fs.FS {

@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// A tag that is refused leaves a state that knows of the other one, and the next update finishes without a build.
+// If the registry refuses one tag, the state has the other. The next update sets the missing one without a build.
 func TestNextUpdateSetsTheMissingTags(t *testing.T) {
 	t.Parallel()
 	registry := newPrivateRegistry(t, "")
@@ -57,7 +57,7 @@ func TestNextUpdateSetsTheMissingTags(t *testing.T) {
 	}
 }
 
-// Of a plugin that is killed between push and tag nothing is known; the next update makes it good.
+// A plugin that is killed between push and tag leaves no state. The next update succeeds.
 func TestAPluginKilledBetweenPushAndTag(t *testing.T) {
 	t.Parallel()
 	registry := newPrivateRegistry(t, "")
@@ -91,8 +91,8 @@ func TestAPluginKilledBetweenPushAndTag(t *testing.T) {
 	}
 }
 
-// Where a tag is written once a change is refused, with the reason and the cure, and the state stays; the same image is
-// no change.
+// The registry refuses to change an immutable tag. The error says why and what to do, and the state stays. The same
+// image is no change.
 func TestImmutableTag(t *testing.T) {
 	t.Parallel()
 	registry := newPrivateRegistry(t, "")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A plan holds an update to what the preview said, down to the files of the context and the digests that follow from them.
+// An update with a plan does only what the preview showed, including the files of the context and their digests.
 func TestUpdateKeepsToThePlan(t *testing.T) {
 	t.Parallel()
 	s := open(t, withWatcher(t, `tags: ["REPO:1"]`))

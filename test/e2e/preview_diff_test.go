@@ -21,7 +21,7 @@ registries: [{ address: 127.0.0.1, username: me, password: one }]
 
 var detailedFiles = map[string]string{"src/Dockerfile": "FROM scratch AS one\nCOPY file /\nFROM one AS two\n", "src/file": "x"}
 
-// A preview names what changed down to the leaf, and nothing else.
+// A preview names each change by its full path, and nothing else.
 func TestAPreviewNamesWhatChanged(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, detailedImage, detailedFiles))
@@ -64,7 +64,8 @@ const twoImages = `resources:
       tags: ["REPO:3"]
 `
 
-// All that is none of the image changes at once, the place of the project too: no difference, and no builder is asked.
+// Every input that does not shape the image changes at once, and the project moves. There is no difference, and no
+// builder is asked.
 func TestUnrelatedInputsAreNoDifference(t *testing.T) {
 	t.Parallel()
 	s := open(t, program(t, twoImages, map[string]string{

@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// A login that is not known in a preview – of the repository that the same update creates – keeps nothing from being built
-// but what it is needed for. The first image stands for what is not known: its digest.
+// An unknown login, as for a repository that the same update creates, stops only the build that needs it. The digest of
+// the first image serves as the unknown value.
 func TestPreviewWithAnUnknownLogin(t *testing.T) {
 	t.Parallel()
 	locked := registrytest.New(t, registrytest.Login("robot", "hunter2"))

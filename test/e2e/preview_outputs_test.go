@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// withWatcher is an Image and another that repeats its outputs as labels: what a preview gives to dependents.
+// withWatcher returns a program with an Image and a second one that has the outputs of the first as labels. The labels
+// show what a preview gives to dependents.
 func withWatcher(t testing.TB, properties string) fs.FS {
 	t.Helper()
 	return program(t, `resources:
@@ -33,8 +34,8 @@ func withWatcher(t testing.TB, properties string) fs.FS {
 `, map[string]string{"src/Dockerfile": "FROM scratch\nCOPY file /\n", "src/file": "one", "mark": ""})
 }
 
-// What a preview says of an image, an update makes true: unchanged outputs are known and stay, changed ones are unknown
-// unless the preview built and knows them.
+// An update does what its preview showed. Unchanged outputs are known. Changed ones are unknown, unless the preview
+// built them.
 func TestUpdateDoesWhatThePreviewShowed(t *testing.T) {
 	t.Parallel()
 	const quiet = "buildOnPreview: false\n"

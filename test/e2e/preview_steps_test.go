@@ -14,7 +14,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// step is what a preview says of one resource.
+// step is what a preview shows for one resource.
 type step struct {
 	Op       string
 	URN      string
@@ -25,10 +25,11 @@ type step struct {
 	DetailedDiff map[string]struct{ Kind string }
 }
 
-// unknown stands in a preview for a value that is not known yet. It is the engine's own.
+// unknown is the engine's own text for a value that a preview does not know.
 const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
-// previewSteps is what pulumi preview plans, by the name of the resource; without the stack and the default provider.
+// previewSteps returns what pulumi preview plans, by the name of the resource. It leaves out the stack and the default
+// provider.
 func previewSteps(t testing.TB, s *stack.Test, args ...string) map[string]step {
 	t.Helper()
 	result := s.Preview(append([]string{"--json"}, args...)...)
@@ -47,7 +48,7 @@ func previewSteps(t testing.TB, s *stack.Test, args ...string) map[string]step {
 	return steps
 }
 
-// input is the value at a path of keys and indexes in what a preview will give to a resource.
+// input returns the value at a path of keys and indexes in the planned inputs.
 func (s step) input(path ...string) any {
 	var value any = s.NewState.Inputs
 	for _, key := range path {
@@ -64,10 +65,10 @@ func (s step) input(path ...string) any {
 	return value
 }
 
-// changedPaths are the paths in the step's detailed diff, sorted.
+// changedPaths returns the paths in the detailed diff, sorted.
 func (s step) changedPaths() []string { return slices.Sorted(maps.Keys(s.DetailedDiff)) }
 
-// checkPlan fails the test unless the steps are these and no others.
+// checkPlan checks that the preview plans exactly these operations.
 func checkPlan(t testing.TB, steps map[string]step, want map[string]string) {
 	t.Helper()
 	got := map[string]string{}
@@ -79,7 +80,7 @@ func checkPlan(t testing.TB, steps map[string]step, want map[string]string) {
 	}
 }
 
-// replaceProgram makes the stack's program another one.
+// replaceProgram replaces Pulumi.yaml of the stack.
 func replaceProgram(t testing.TB, s *stack.Test, program fs.FS) {
 	t.Helper()
 	text, err := fs.ReadFile(program, "Pulumi.yaml")
@@ -91,7 +92,7 @@ func replaceProgram(t testing.TB, s *stack.Test, program fs.FS) {
 	}
 }
 
-// resourcesByName is the state of the resources by name.
+// resourcesByName returns the resources in the state.
 func resourcesByName(s *stack.Test) map[string]stack.Resource {
 	byName := map[string]stack.Resource{}
 	for _, r := range s.Export() {
@@ -100,7 +101,7 @@ func resourcesByName(s *stack.Test) map[string]stack.Resource {
 	return byName
 }
 
-// tagDigest is the digest that a tag of the shared registry holds, "" when there is no such tag.
+// tagDigest returns the digest behind a tag of the shared registry, or "" if there is no such tag.
 func tagDigest(t testing.TB, reference string) string {
 	t.Helper()
 	if descriptor := fetchManifest(t, reference); descriptor != nil {
@@ -109,5 +110,5 @@ func tagDigest(t testing.TB, reference string) string {
 	return ""
 }
 
-// withHost puts a host into a program that says HOST.
+// withHost replaces HOST in a program.
 func withHost(host, text string) string { return strings.ReplaceAll(text, "HOST", host) }

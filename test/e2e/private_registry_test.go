@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// privateRegistry is a registry of the test's own that asks for a password, which can change.
+// privateRegistry is a registry of one test. It asks for a password, which can change.
 type privateRegistry struct {
 	*registrytest.Registry
 	password atomic.Pointer[string]
@@ -49,7 +49,7 @@ func (p *privateRegistry) reference(t testing.TB, text string) (name.Reference, 
 	return ref, []remote.Option{remote.WithContext(t.Context()), remote.WithAuth(login)}
 }
 
-// tagDigest is the digest that a tag such as "app:1" holds, "" when there is none.
+// tagDigest returns the digest behind a tag such as "app:1", or "" if there is none.
 func (p *privateRegistry) tagDigest(t testing.TB, tag string) string {
 	t.Helper()
 	ref, options := p.reference(t, tag)
@@ -63,7 +63,7 @@ func (p *privateRegistry) tagDigest(t testing.TB, tag string) string {
 	return descriptor.Digest.String()
 }
 
-// remove deletes a tag, "app:1", or an image with all its tags, "app@sha256:...", as somebody else does.
+// remove deletes a tag, "app:1", or an image with all its tags, "app@sha256:...".
 func (p *privateRegistry) remove(t testing.TB, reference string) {
 	t.Helper()
 	ref, options := p.reference(t, reference)
@@ -72,7 +72,7 @@ func (p *privateRegistry) remove(t testing.TB, reference string) {
 	}
 }
 
-// push makes a tag another image, as somebody else does.
+// push moves a tag to another image.
 func (p *privateRegistry) push(t testing.TB, tag string) {
 	t.Helper()
 	ref, options := p.reference(t, tag)
@@ -81,7 +81,7 @@ func (p *privateRegistry) push(t testing.TB, tag string) {
 	}
 }
 
-// cli runs any other command of the CLI, which must succeed.
+// cli runs another command of the CLI, which must succeed.
 func cli(t testing.TB, s *stack.Test, args ...string) stack.Result {
 	t.Helper()
 	result, err := s.Run(context.WithoutCancel(t.Context()), append(args, "--stack", "dev")...)

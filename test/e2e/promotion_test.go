@@ -12,7 +12,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// Production runs what development built: it builds nothing, and what development builds later is not its image until its next update.
+// Production runs the image that development built, and builds nothing. It takes a later image only with its next
+// update.
 func TestPromotion(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t, stack.Config{

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// The login is in the configuration of the default provider for one image and of a provider of its own for the other.
+// loginsProgram gets the login of one image from the configuration of the default provider, and that of the other from
+// an explicit provider.
 const loginsProgram = `config: { password: { type: string } }
 resources:
   own:
@@ -21,7 +22,7 @@ resources:
     properties: { platforms: [linux/amd64], tags: ["HOST/app:two"] }
 `
 
-// A password that rotates updates providers and no image, and the next change of an image goes through with the new one.
+// A new password updates providers but no image. The next change of an image uses it.
 func TestARotatedPasswordInTheConfiguration(t *testing.T) {
 	t.Parallel()
 	registry := newPrivateRegistry(t, "first")
@@ -50,7 +51,7 @@ func TestARotatedPasswordInTheConfiguration(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"), "- 4 deleted")
 }
 
-// Everything that is wrong in a configuration is named in one run.
+// One run reports every error in a configuration.
 func TestConfigurationErrorsAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "platforms: [linux/amd64]", map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n"}))

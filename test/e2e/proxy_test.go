@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// proxy passes requests on to where they are for, for those who know its password, and keeps who they were.
+// proxy forwards the requests of clients that know its password. It records which clients came.
 type proxy struct {
 	*httptest.Server
 	seen sync.Map // the beginnings of user agents
@@ -42,7 +42,7 @@ func newProxy(t *testing.T) *proxy {
 	return p
 }
 
-// Both the provider and its daemon, which have one environment, go through the proxy, and its password is shown to nobody.
+// The provider and its daemon share the environment and use the proxy. Its password is not shown.
 func TestPushThroughAProxy(t *testing.T) {
 	t.Parallel()
 	registry, err := registrytest.Start(net.JoinHostPort(registrytest.OwnAddress(t), "0"))

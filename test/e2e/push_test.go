@@ -12,7 +12,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// busyRequests is for how many requests the registry is: the daemon itself repeats one five times, at once.
+// busyRequests is the number of requests that the registry refuses. The daemon itself repeats a request five times at
+// once.
 const busyRequests = 8
 
 const datedDockerfile = `FROM BUSYBOX
@@ -20,7 +21,7 @@ COPY Dockerfile /
 RUN date +%s%N > /built
 `
 
-// A registry that is busy for a while costs time and no second build, not even with noCache.
+// The plugin retries the push to a busy registry and does not build again, even with noCache.
 func TestPushIsRetriedWithoutABuild(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
@@ -54,7 +55,7 @@ func TestPushIsRetriedWithoutABuild(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// What is missing is said at once, with the cure, and moves no tag.
+// A push to a missing repository fails at once, names the remedy and moves no tag.
 func TestPushToAMissingRepositoryFailsAtOnce(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)

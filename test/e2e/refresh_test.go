@@ -22,7 +22,7 @@ const noBuilder = "builder: { endpoint: \"unix:///nowhere/b.sock\" }\n"
 
 var fromScratchFiles = map[string]string{"src/Dockerfile": "FROM scratch\nCOPY file /\n", "src/file": "x"}
 
-// What somebody else did to the tags shows in a refresh, and the next update puts them back without a build.
+// A refresh shows that somebody moved or removed tags. The next update restores them without a build.
 func TestRefreshShowsDriftAndUpdateRepairsIt(t *testing.T) {
 	t.Parallel()
 	registry := newPrivateRegistry(t, "")
@@ -55,7 +55,7 @@ func TestRefreshShowsDriftAndUpdateRepairsIt(t *testing.T) {
 	}
 }
 
-// A registry that does not say is not one that says no.
+// An error of the registry does not mean that the image is gone.
 func TestRefreshKeepsTheStateOnErrors(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)

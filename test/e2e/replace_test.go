@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// replaceableProgram is an Image of a name with an option and a label, through a provider of a name, and another one beside it.
+// replaceableProgram returns a program with two images. The first has the given provider, name, options and label.
 func replaceableProgram(t testing.TB, provider, name, options, label string) fs.FS {
 	t.Helper()
 	return program(t, `resources:
@@ -22,9 +22,10 @@ func replaceableProgram(t testing.TB, provider, name, options, label string) fs.
 `, map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"})
 }
 
+// urn returns the URN of an Image.
 func urn(name string) string { return "urn:pulumi:dev::app::buildkit:index:Image::" + name }
 
-// However the engine comes to create the image and to delete it in one run, its tags are there afterwards.
+// The engine creates and deletes the image in one run, in several ways. Its tags exist afterwards.
 func TestAReplacementKeepsTheTags(t *testing.T) {
 	t.Parallel()
 	s := open(t, replaceableProgram(t, "one", "app", "", "a"))
@@ -69,7 +70,7 @@ func TestAReplacementKeepsTheTags(t *testing.T) {
 	}
 }
 
-// What is not targeted, protected or retained is left alone.
+// Images that are not targeted, or are protected or retained, do not change.
 func TestOtherImagesAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := open(t, replaceableProgram(t, "one", "app", "", "a"))
@@ -97,6 +98,7 @@ func TestOtherImagesAreLeftAlone(t *testing.T) {
 	}
 }
 
+// checkTags checks that both tags have the digest.
 func checkTags(t testing.TB, want string) {
 	t.Helper()
 	for _, tag := range []string{":1", ":2"} {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Going back to an earlier commit moves the tag back; the builder is not asked, or the step would run again and fail.
+// Going back to an earlier commit moves the tag back. It does not ask the builder.
 func TestGoingBackBuildsNothing(t *testing.T) {
 	t.Parallel()
 	tag := repository(t) + ":1"
@@ -32,8 +32,8 @@ func TestGoingBackBuildsNothing(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// A hash that ignoreChanges keeps stands for other files than those on disk: what is built meanwhile is not remembered as
-// theirs.
+// A hash that ignoreChanges keeps is that of other files. The plugin does not remember the image that it builds
+// meanwhile under that hash.
 func TestAPinnedHashIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	tag := repository(t) + ":1"
@@ -60,6 +60,7 @@ func TestAPinnedHashIsNotRemembered(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
+// readProgram returns the text of Pulumi.yaml.
 func readProgram(t *testing.T, program fs.FS) string {
 	t.Helper()
 	text, err := fs.ReadFile(program, "Pulumi.yaml")

@@ -12,7 +12,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// Two secrets, of which the step prints the first, in clear and in base64, and fails as long as the context says so.
+// secretsImage has two secrets. The step prints the first one, plain and in base64, and fails if the context says so.
 const secretsImage = `
 context: { location: . }
 platforms: [linux/amd64]
@@ -27,7 +27,7 @@ RUN --mount=type=secret,id=given --mount=type=secret,id=read,required=true \
     echo "it is $(cat /run/secrets/given)" && base64 </run/secrets/given && cat /run/secrets/read && test ! -s /fail
 `
 
-// Neither the screen nor the state shows a secret, in an update that succeeds as in one that fails; another value builds nothing.
+// Neither the output nor the state shows a secret, in an update that succeeds or fails. Another value causes no build.
 func TestSecretsAreNotLeaked(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, secretsImage, map[string]string{"Dockerfile": secretsDockerfile, "fail": "yes", "token": "CANARY-read\n"}))
@@ -48,7 +48,7 @@ func TestSecretsAreNotLeaked(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// A secret that is not there fails the preview, for there is a build; and a stack without a build needs none.
+// A missing secret fails the preview, because the preview builds.
 func TestMissingSecret(t *testing.T) {
 	t.Parallel()
 	properties := strings.Replace(secretsImage, "file: ./token", "env: NOT_SET_HERE", 1)
@@ -56,6 +56,7 @@ func TestMissingSecret(t *testing.T) {
 	fails(t, s.Preview(), `the secret "read": the environment variable NOT_SET_HERE is not set: set it where pulumi runs`)
 }
 
+// checkNoCanary checks that no secret is in the output or in a file of the stack.
 func checkNoCanary(t *testing.T, s *stack.Test, r stack.Result) {
 	t.Helper()
 	if strings.Contains(r.All(), "CANARY") || strings.Contains(r.All(), "Q0FOQVJZ") {

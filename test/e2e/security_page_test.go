@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// testPattern is a test that a page names, as `file: Test`.
+// testPattern matches a test that a page names, as `file: Test`.
 var testPattern = regexp.MustCompile("`([A-Za-z_/]+\\.go): (Test[A-Za-z]+)`")
 
-// Each claim of security.md names a test that is there.
+// Each claim of security.md names a test that exists.
 func TestSecurityClaimsNameTests(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/security.md")

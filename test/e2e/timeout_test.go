@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// customTimeouts below a second hold, and the error names them.
+// customTimeouts below a second work, and the error names them.
 func TestACustomTimeoutEndsALongStep(t *testing.T) {
 	t.Parallel()
 	const step = "sleep 86444"

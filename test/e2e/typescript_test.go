@@ -21,7 +21,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// typescript is where programs in TypeScript are checked and compiled, in .cache, with the packages that .tools/aws pins.
+// typescript checks and compiles programs in TypeScript in a folder of .cache, with the packages that .tools/aws pins.
 type typescript struct{ folder string }
 
 const compilerOptions = `{
@@ -60,7 +60,7 @@ func newTypeScript(t *testing.T, programs ...string) typescript {
 	return ts
 }
 
-// install has npm fetch the packages, unless they are there as they are pinned.
+// install fetches the packages with npm, unless the pinned ones are installed.
 func (ts typescript) install(t *testing.T) {
 	t.Helper()
 	pinned, err := os.ReadFile("../../.tools/aws/package-lock.json")
@@ -77,7 +77,7 @@ func (ts typescript) install(t *testing.T) {
 	ts.write(t, "installed.json", string(pinned))
 }
 
-// copy replaces what is at to, a path below the folder, by a file or a tree.
+// copy replaces a path below the folder by a file or a tree.
 func (ts typescript) copy(t *testing.T, from, to string) {
 	t.Helper()
 	to = filepath.Join(ts.folder, to)
@@ -102,7 +102,7 @@ func (ts typescript) write(t *testing.T, name, text string) {
 	}
 }
 
-// run runs a program in the folder, for at most 5 minutes, and returns what it prints.
+// run runs a program in the folder, for at most 5 minutes, and returns its output.
 func (ts typescript) run(t *testing.T, name string, args ...string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -124,8 +124,8 @@ func (ts typescript) run(t *testing.T, name string, args ...string) []byte {
 // registeredResources are the inputs of the resources that a program registered, by "type name".
 type registeredResources map[string]map[string]any
 
-// up runs a program, whose images a real provider builds and pushes to Amazon ECR. Files replace those of the example that cannot be built
-// without the internet.
+// up runs a program. The real provider builds its images and pushes them to Amazon ECR. files replace those of the
+// example that need the internet.
 func (ts typescript) up(t *testing.T, a amazon, program, config string, files map[string]string) registeredResources {
 	t.Helper()
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -146,7 +146,7 @@ func (ts typescript) up(t *testing.T, a amazon, program, config string, files ma
 	return got.Resources
 }
 
-// createResource is what a provider does for a resource.
+// createResource does the work of a provider for one resource, and returns its outputs.
 func (a amazon) createResource(t *testing.T, kind string, inputs []byte, files map[string]string) (outputs any, err error) {
 	if kind == "aws:ecr/repository:Repository" {
 		var repository struct {
@@ -168,8 +168,8 @@ func (a amazon) createResource(t *testing.T, kind string, inputs []byte, files m
 	return image(t, s).Outputs, nil
 }
 
-// The examples are what the packages of Pulumi take for right, and they deploy the very image that was pushed: an index to Fargate, the
-// manifest of one platform to Lambda.
+// Pulumi's packages accept the examples, and the examples deploy the very image that was pushed: an index to Fargate,
+// the manifest of one platform to Lambda.
 func TestTypeScriptWithAWS(t *testing.T) {
 	t.Parallel()
 	ts := newTypeScript(t, "ecr-fargate", "ecr-lambda")
@@ -203,7 +203,7 @@ func TestTypeScriptWithAWS(t *testing.T) {
 	})
 }
 
-// mediaType is that of an image in the repository hello.
+// mediaType returns the media type of an image in the repository hello.
 func (a amazon) mediaType(t *testing.T, digest string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.Endpoint()+"/v2/hello/manifests/"+digest, nil)
@@ -220,7 +220,7 @@ func (a amazon) mediaType(t *testing.T, digest string) string {
 	return resp.Header.Get("Content-Type")
 }
 
-// TestTwoRegistries: the example as it is, but that the registries are on this machine.
+// Runs the example with registries on this machine.
 func TestTwoRegistries(t *testing.T) {
 	t.Parallel()
 	hub, ghcr := registrytest.New(t, registrytest.Login("me", "hub-token")), registrytest.New(t, registrytest.Login("me", "gh-token"))

@@ -9,7 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// Every input that another resource will make known, in one program. The tag of first says src, as the variable word will.
+// unknownInputs has every input with a value that another resource makes. The tag of first is src, so the variable word
+// becomes src.
 const unknownInputs = `
 variables:
   word: { "fn::select": [0, { "fn::split": ["@", { "fn::select": [2, { "fn::split": [":", "${first.ref}"] }] }] }] }
@@ -74,7 +75,7 @@ resources:
       tags: ["REPO:last"]
 `
 
-// What is unknown stays unknown, beside what is known, and reaches dependents as unknown.
+// An unknown value stays unknown beside known ones, and reaches dependents as unknown.
 func TestUnknownValuesEndToEnd(t *testing.T) {
 	t.Parallel()
 	s := open(t, program(t, unknownInputs, map[string]string{"src/Dockerfile": "FROM scratch AS src\nARG LATER\nLABEL later=$LATER\nCOPY file /\n", "src/file": "x"}))
@@ -130,7 +131,7 @@ func TestUnknownValuesEndToEnd(t *testing.T) {
 	succeeds(t, s.Up("--expect-no-changes"), "12 unchanged")
 }
 
-// A repository that the same update will create stops no preview build: what is broken shows, and nothing is pushed.
+// A preview builds although the repository does not exist yet. It shows errors and pushes nothing.
 func TestAPreviewBuildsWithUnknownTags(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)

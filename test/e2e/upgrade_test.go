@@ -24,17 +24,18 @@ import (
 
 var record = flag.String("record", "", "the version of which TestUpgrade records the state anew, with the plugin as it is now")
 
-// recordings have a folder for each version: its program, the state that it left and what it said to the engine.
+// recordings has a folder for each version: its program, the state that it left, and its calls with the engine.
 //
-// For a new version copy the program of the one before, add to it what is new, and
+// To add a version, copy the program of the previous one, add what is new, and run:
 //
 //	go test ./test/e2e -run TestUpgrade -record 1.2.3
 const recordings = "testdata/upgrade"
 
-// recordedRegistry is the registry of recorded programs. Nobody answers there, and a preview of nothing must not ask.
+// recordedRegistry is the registry of recorded programs. Nothing answers there, and a preview without changes must not
+// ask.
 const recordedRegistry = "registry.example.com"
 
-// What an earlier version has made is up to date: who updates the plugin has nothing to do.
+// The state of an earlier version is up to date, so an upgrade of the plugin changes nothing.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	versions, err := os.ReadDir(recordings)
@@ -57,7 +58,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// previewUpgrade previews a program over the state in a folder; what is not there yet is recorded first.
+// previewUpgrade previews a program with the state in a folder. It records the state first if there is none.
 func previewUpgrade(t *testing.T, program, recorded string) auto.PreviewResult {
 	t.Helper()
 	cli, err := auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: filepath.Dir(shared.Bin), SkipVersionCheck: true})
@@ -77,7 +78,8 @@ func previewUpgrade(t *testing.T, program, recorded string) auto.PreviewResult {
 		optproviderupgrade.CacheDir(recorded), optproviderupgrade.BaselineOpts(plugin))
 }
 
-// recordState runs the program against the tests' registry and keeps what comes of it, as if it had been the one elsewhere.
+// recordState runs the program with the tests' registry and keeps its state, with recordedRegistry in place of that
+// registry.
 func recordState(t *testing.T, folder string) {
 	t.Helper()
 	program, fresh := filepath.Join(t.TempDir(), "program"), t.TempDir()
@@ -104,13 +106,13 @@ func recordState(t *testing.T, folder string) {
 	}
 }
 
-// statusServer is where and how the engine of the recording could be told about views.
+// statusServer matches the address and token of the engine's server for views.
 var statusServer = regexp.MustCompile(`"resourceStatus(Address|Token)":"[^"]*",`)
 
-// localPattern is what means something on one machine only.
+// localPattern matches text that means something on one machine only.
 var localPattern = regexp.MustCompile(`.*(127\.0\.0\.1|/tmp/|/home/|/root/).*`)
 
-// keepResourceCalls leaves in a log the calls about resources. All else is about ports and folders.
+// keepResourceCalls removes from a log all calls that are not about resources. They are about ports and folders.
 func keepResourceCalls(t *testing.T, path string) {
 	t.Helper()
 	log, err := grpclog.LoadLog(path)
@@ -126,7 +128,7 @@ func keepResourceCalls(t *testing.T, path string) {
 	}
 }
 
-// dropPositions drops from a state where in its own sources the language host was.
+// dropPositions removes from a state the positions in the sources of the language host.
 func dropPositions(t *testing.T, state []byte) []byte {
 	t.Helper()
 	var deployment struct {
@@ -150,6 +152,7 @@ func dropPositions(t *testing.T, state []byte) []byte {
 	return append(text, '\n')
 }
 
+// rewriteFile replaces the content of a file.
 func rewriteFile(t *testing.T, path string, change func([]byte) []byte) {
 	t.Helper()
 	text, err := os.ReadFile(path)

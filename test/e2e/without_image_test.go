@@ -12,10 +12,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// exportingLine is what the progress says when layers are compressed and an image is made.
+// exportingLine is what the progress shows when an image is made and its layers are compressed.
 const exportingLine = "exporting to image"
 
-// succeedsWithoutImage succeeds, and says nothing of an image that is made.
+// succeedsWithoutImage checks that the command succeeded and made no image.
 func succeedsWithoutImage(t *testing.T, r stack.Result, texts ...string) {
 	t.Helper()
 	succeeds(t, r, texts...)
@@ -24,7 +24,7 @@ func succeedsWithoutImage(t *testing.T, r stack.Result, texts ...string) {
 	}
 }
 
-// undeliveredImage is an Image, and another whose labels repeat the outputs that an image has that nobody gets.
+// undeliveredImage returns a program with an Image and a second one whose labels repeat outputs of the first.
 func undeliveredImage(t *testing.T, properties string) fs.FS {
 	t.Helper()
 	return program(t, `resources:
@@ -44,8 +44,8 @@ func undeliveredImage(t *testing.T, properties string) fs.FS {
 `, map[string]string{"src/Dockerfile": "FROM scratch\nCOPY file /\n", "src/file": "one", "mark": ""})
 }
 
-// Nobody gets the image, and none is made: neither in a preview nor in an update, whatever is said of it and changed.
-// Pushed in the end it is built, and its digest is known to the preview.
+// If nobody gets the image, neither a preview nor an update makes one. Once it is pushed it is built, and the preview
+// knows its digest.
 func TestImageThatIsNotDelivered(t *testing.T) {
 	t.Parallel()
 	const why = "no image is made and digest is empty, because nobody gets the image: give tags to push it to, set load, or"

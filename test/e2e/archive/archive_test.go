@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package archive installs what make dist makes, as somebody does who has nothing but the Pulumi CLI.
+// archive is the path of the archive that make dist made for this machine.
 package archive
 
 import (
@@ -44,7 +44,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run takes at most 10 minutes for the archive: the tools that are shipped may have to be built.
+// run makes the archive and runs the tests. It allows 10 minutes, because make may have to build the tools in the
+// archive.
 func run(m *testing.M) (int, error) {
 	out, err := os.MkdirTemp("", "dist-")
 	if err != nil {
@@ -66,7 +67,8 @@ type entry struct {
 	content []byte
 }
 
-// entries are read once, and uncompressed by gzip: the race detector makes our own take ten times as long.
+// entries reads the archive once. gzip decompresses it, because the race detector slows our own decompression down
+// tenfold.
 var entries = sync.OnceValues(func() (map[string]entry, error) {
 	plain, err := exec.CommandContext(context.Background(), "gzip", "-dc", archive).Output()
 	if err != nil {
@@ -120,7 +122,7 @@ func TestWhatTheArchiveHolds(t *testing.T) {
 	}
 }
 
-// Where the checkout is makes no difference. (The release builds all of every archive twice, from nothing.)
+// Another folder gives the same plugin. (The release builds whole archives twice, without a cache.)
 func TestAnotherCheckoutIsTheSamePlugin(t *testing.T) {
 	t.Parallel()
 	checkout := t.TempDir()
@@ -159,7 +161,7 @@ func copyTo(t *testing.T, from, to string) {
 	}
 }
 
-// Nothing of ours is on PATH, no plugin is there but the installed one, and it runs the daemon that came with it.
+// Only the installed plugin exists, and none of our programs is on PATH. The plugin runs the daemon from its archive.
 func TestInstalledPlugin(t *testing.T) {
 	t.Parallel()
 	tools, err := filepath.Abs("../../../bin")
@@ -209,7 +211,7 @@ resources:
 outputs: { repoDigest: "${image.repoDigest}" }
 `
 
-// folderWithCLI is a folder with the CLI and the language host that comes with it.
+// folderWithCLI returns a folder with only the CLI and its YAML language host.
 func folderWithCLI(t *testing.T, tools string) string {
 	t.Helper()
 	folder := t.TempDir()

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Command demo shows on a bare machine what the provider does: a real pulumi up of examples/go-server for two platforms, pushed to a
-// registry on loopback, pulled back and run, changed and destroyed. It ends with an error when anything that it shows is not so.
+// Command demo shows what the provider does: it runs pulumi up of examples/go-server for two platforms. It pushes the
+// image to a registry on loopback, pulls it back, runs it, changes it and destroys it. It fails if a result is not as
+// it says.
 package main
 
 import (
@@ -19,7 +20,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// idle is how long the daemon stays after its last use: long enough for the next step, short enough to watch it go.
+// idle is how long the daemon stays after its last use. The next step must start within it, and a person must see the
+// daemon go.
 const idle = 5 * time.Second
 
 func main() {
@@ -42,7 +44,7 @@ type demo struct {
 	hash       string // contextHash of the last push
 }
 
-// run prepares a registry and a stack, shows the steps and leaves nothing, however it ends.
+// run prepares a registry and a stack and shows the steps. It removes everything at the end, also after an error.
 func run(ctx context.Context, out terminal) (err error) {
 	bin, err := filepath.Abs("bin")
 	if err != nil {
@@ -78,12 +80,12 @@ var steps = []struct {
 	{"A program, a registry, two settings", (*demo).configure},
 	{"Build for two platforms and push", (*demo).create},
 	{"Pull the image back and run it", (*demo).serve},
-	{"Nothing changed, nothing happens", (*demo).repeat},
+	{"Update without a change", (*demo).repeat},
 	{"Change a source file", (*demo).change},
 	{"Destroy", (*demo).destroy},
 }
 
-// pulumi shows and runs a command; it fails unless the command succeeds.
+// pulumi shows and runs a command. It returns an error unless the command succeeds.
 func (d *demo) pulumi(ctx context.Context, args ...string) error {
 	d.command("pulumi " + strings.Join(args, " "))
 	result, err := d.stack.Run(ctx, append(args, "--color", d.color())...)
@@ -93,14 +95,14 @@ func (d *demo) pulumi(ctx context.Context, args ...string) error {
 	return err
 }
 
-// closeStack cleans up after an interrupt too, hence without the caller's end.
+// closeStack closes the stack. It ignores the end of ctx, so that it cleans up after an interrupt too.
 func closeStack(ctx context.Context, s *stack.Stack) error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), time.Minute, errors.New("cleaning up took over a minute"))
 	defer cancel()
 	return s.Close(ctx)
 }
 
-// withCause says that the demo was interrupted where that is why a step failed.
+// withCause adds to an error of a step that the demo was interrupted.
 func withCause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("ended early, %w, in the step: %w", context.Cause(ctx), err)
@@ -108,6 +110,7 @@ func withCause(ctx context.Context, err error) error {
 	return err
 }
 
+// goroot returns the folder of the Go installation.
 func goroot(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {

@@ -77,6 +77,7 @@ func (d *demo) serve(ctx context.Context) error {
 	return nil
 }
 
+// checkAnswer runs the image of an architecture and checks the answer of its server.
 func (d *demo) checkAnswer(ctx context.Context, arch, emulator, with, want string) error {
 	answer, err := stack.RunServer(ctx, d.tag(), arch, emulator)
 	if err != nil {
@@ -137,7 +138,7 @@ func (d *demo) destroy(ctx context.Context) error {
 	return nil
 }
 
-// readOutputs reads what the last up put into the state, and holds it against the registry.
+// readOutputs reads the outputs of the last update from the state, and compares them with the registry.
 func (d *demo) readOutputs(ctx context.Context) error {
 	resources, err := d.stack.Export()
 	if err != nil {
@@ -155,6 +156,7 @@ func (d *demo) readOutputs(ctx context.Context) error {
 	return err
 }
 
+// get returns what the registry serves for the tag.
 func (d *demo) get(ctx context.Context) (*remote.Descriptor, error) {
 	ref, err := name.ParseReference(d.tag())
 	if err != nil {
@@ -163,6 +165,7 @@ func (d *demo) get(ctx context.Context) (*remote.Descriptor, error) {
 	return remote.Get(ref, remote.WithContext(ctx))
 }
 
+// getIndex returns the index behind the tag.
 func (d *demo) getIndex(ctx context.Context) (v1.ImageIndex, error) {
 	served, err := d.get(ctx)
 	if err != nil {
@@ -191,7 +194,7 @@ func (d *demo) table(index v1.ImageIndex) ([]string, error) {
 	return platforms, rows.Flush()
 }
 
-// pullSize is how many bytes a pull of the image fetches.
+// pullSize returns the number of bytes that a pull of the image fetches.
 func pullSize(index v1.ImageIndex, digest v1.Hash) (int64, error) {
 	image, err := index.Image(digest)
 	if err != nil {

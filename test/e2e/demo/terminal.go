@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// terminal prints headlines, commands and notes, in color where a person reads.
+// terminal prints headlines, commands and notes. It uses color if a person reads them.
 type terminal struct {
 	io.Writer
 	colored bool
 }
 
-// newTerminal colors what goes to a terminal, unless NO_COLOR is set.
+// newTerminal returns a terminal with color if file is a terminal and NO_COLOR is not set.
 func newTerminal(file *os.File) terminal {
 	info, err := file.Stat()
 	return terminal{Writer: file, colored: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""}
@@ -31,13 +31,13 @@ func (t terminal) note(format string, args ...any) {
 	t.writeStyled("2", fmt.Sprintf(format, args...)+"\n")
 }
 
-// check prints a fact that was seen to hold.
+// check prints a fact that the demo has verified.
 func (t terminal) check(format string, args ...any) {
 	t.writeStyled("32", "✓ ")
 	t.writeStyled("0", fmt.Sprintf(format, args...)+"\n")
 }
 
-// color is pulumi's option.
+// color returns the value of the CLI's option --color.
 func (t terminal) color() string {
 	if t.colored {
 		return "always"
@@ -45,6 +45,7 @@ func (t terminal) color() string {
 	return "never"
 }
 
+// writeStyled prints text with an ANSI code, if there is color.
 func (t terminal) writeStyled(code, text string) {
 	if t.colored {
 		text = "\x1b[" + code + "m" + text + "\x1b[0m"

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// property is what is read of one in the schema.
+// property is the part of a property in the schema that the test reads.
 type property struct {
 	Ref                  string `json:"$ref"`
 	Items                *property
@@ -27,7 +27,7 @@ type schema struct {
 	Types     map[string]struct{ Properties properties }
 }
 
-// A new input, or a new member of one, that the programs do not use fails here.
+// A new input, or a new member of one, fails this test until the programs use it.
 func TestProgramsUseEveryInput(t *testing.T) {
 	t.Parallel()
 	want := everyInput(t)
@@ -50,7 +50,7 @@ func TestProgramsUseEveryInput(t *testing.T) {
 	}
 }
 
-// everyInput counts the inputs of each name, members of members too.
+// everyInput returns how many inputs have each name, including members of members.
 func everyInput(t *testing.T) map[string]int {
 	t.Helper()
 	text, err := os.ReadFile("../../../schema.json")

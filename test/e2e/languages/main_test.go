@@ -58,7 +58,8 @@ func run(m *testing.M) (code int, err error) {
 	return code, stack.AwaitDaemonEnd(context.Background(), shared.daemon)
 }
 
-// tool runs a program of a toolchain in folder, for at most 3 minutes, and returns what it says. It must succeed.
+// tool runs a program of a toolchain in folder, for at most 3 minutes, and returns its output. The program must
+// succeed.
 func tool(t *testing.T, folder, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -13,9 +13,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/snippets"
 )
 
-// What every SDK is checked with, by the language's own compiler or type checker: a program that uses every input and reads every
-// output, which make sdk makes from the schema; the program of the example; and those of the documentation. make languages has built
-// the SDKs themselves.
+// The compiler or type checker of each language accepts three kinds of programs: one that uses every input and reads
+// every output, which make sdk generates; the example; and those of the documentation. make languages has built the
+// SDKs themselves.
 func TestPrograms(t *testing.T) {
 	t.Parallel()
 	for language, check := range map[string]func(*testing.T){
@@ -38,7 +38,7 @@ func inToolchain(elements ...string) string {
 
 const inputs = "test/e2e/languages/testdata/inputs"
 
-// The compiler looks for packages upwards from the file that imports them.
+// The compiler looks for packages in the parents of the file that imports them.
 func checkTypeScript(t *testing.T) {
 	folder := inToolchain("check-nodejs")
 	for name, source := range map[string]string{"inputs.ts": inputs + "/nodejs/index.ts", "server.ts": "examples/go-server/typescript/index.ts"} {
@@ -49,7 +49,7 @@ func checkTypeScript(t *testing.T) {
 	tool(t, folder, inToolchain("node_modules/.bin/tsc"), append(args, writeDocumentedPrograms(t, "typescript", folder)...)...)
 }
 
-// link replaces what is there from an earlier run.
+// link replaces path by a link to target.
 func link(t *testing.T, target, path string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -61,7 +61,7 @@ func link(t *testing.T, target, path string) {
 	}
 }
 
-// Both programs are called __main__.py, of which the checker takes one at a time.
+// Both programs are called __main__.py, and the checker takes only one of that name at a time.
 func checkPython(t *testing.T) {
 	tool(t, shared.repo, inToolchain("venv/bin/python"), "-m", "compileall", "-q", "sdk/python")
 	for name, source := range map[string]string{"inputs.py": inputs + "/python/__main__.py", "server.py": "examples/go-server/python/__main__.py"} {
@@ -71,7 +71,7 @@ func checkPython(t *testing.T) {
 	tool(t, inToolchain("check-python"), inToolchain("venv/bin/mypy"), append(args, writeDocumentedPrograms(t, "python", inToolchain("check-python"))...)...)
 }
 
-// The example's module has the SDK of this tree.
+// The example's module uses the SDK of this tree.
 func checkGo(t *testing.T) {
 	tool(t, inRepo("examples/go-server/go"), "go", "vet", ".")
 	for _, file := range append(writeDocumentedPrograms(t, "go", t.TempDir()), inRepo(inputs, "go/main.go")) {
@@ -103,7 +103,7 @@ func javaPath(t *testing.T) string {
 	return strings.Join(jars, ":")
 }
 
-// There is no .NET here: a parser and a look-up of names and kinds stand in for its compiler.
+// There is no .NET here. A parser checks the syntax, and a script looks up names and kinds.
 func checkCSharp(t *testing.T) {
 	folder := t.TempDir()
 	writeDocumentedPrograms(t, "csharp", folder)
@@ -116,7 +116,8 @@ var (
 	javaClass  = regexp.MustCompile(`public class (\w+)`)
 )
 
-// writeDocumentedPrograms writes the documentation's programs in the language into folder. In Java the name of a file is its class's.
+// writeDocumentedPrograms writes the documentation's programs in the language into folder. In Java the file has the
+// name of its class.
 func writeDocumentedPrograms(t *testing.T, language, folder string) (files []string) {
 	t.Helper()
 	blocks, err := snippets.All(shared.repo)

@@ -19,7 +19,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// host is what the CLI needs to run a program of one language.
+// host says how to run a program of one language.
 type host struct {
 	folder string // of the program, below examples/go-server
 	env    []string
@@ -38,8 +38,8 @@ func hosts(t *testing.T) map[string]host {
 	}
 }
 
-// The same program in every language: the preview and the update that follows it in one up, and the same digest from all. What they
-// build is not the example's server, which takes a minute and is the examples' own test, but a file.
+// Runs the same program in every language, with one pulumi up each, and compares the digests. The image has a file
+// instead of the example's server, which takes a minute to build and has its own test.
 func TestServerInEveryLanguage(t *testing.T) {
 	t.Parallel()
 	var digests sync.Map
@@ -62,7 +62,7 @@ func TestServerInEveryLanguage(t *testing.T) {
 	}
 }
 
-// up returns the digest that the program's output repoDigest names.
+// up runs pulumi up and returns the digest in the program's output repoDigest.
 func up(t *testing.T, h host, repository string) string {
 	t.Helper()
 	s := stack.New(t, stack.Config{
@@ -83,7 +83,7 @@ func up(t *testing.T, h host, repository string) string {
 	return digest[1]
 }
 
-// checkout is what the repository has of the example, with something smaller to build.
+// checkout returns the files of the example, with a smaller Dockerfile.
 func checkout(t *testing.T) fs.FS {
 	t.Helper()
 	tree := fstest.MapFS{}
@@ -104,7 +104,7 @@ func checkout(t *testing.T) fs.FS {
 	return tree
 }
 
-// goEnvironment is what HOME otherwise says, which is the stack's own.
+// goEnvironment returns the folders of Go's caches, which are below HOME otherwise. The stack has its own HOME.
 func goEnvironment(t *testing.T) []string {
 	t.Helper()
 	cache := strings.Fields(tool(t, shared.repo, "go", "env", "GOCACHE", "GOMODCACHE"))

@@ -1,4 +1,4 @@
-// Package snippets finds the fenced blocks in the documentation, so that tests can hold them to be true.
+// Package snippets finds the fenced blocks in the documentation, for the tests that check them.
 package snippets
 
 import (
@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Block is what stands between two fences.
+// Block is the text between two fences.
 type Block struct {
 	Place    string // page:line
 	Language string // what follows the first fence
 	Text     string
 }
 
-// All are the blocks of README.md and of docs/ below root, in order.
+// All returns the blocks of README.md and of the pages in docs/, in order.
 func All(root string) ([]Block, error) {
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {

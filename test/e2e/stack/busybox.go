@@ -23,8 +23,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// PushBusybox makes a base image for amd64 and arm64 of the fixtures (make fixtures) and pushes it to <host>/busybox:latest, the
-// reference that it returns. Nothing has to run: the applets are links.
+// PushBusybox pushes a base image for amd64 and arm64 to HOST/busybox:latest and returns that reference. It makes the
+// image of the fixtures (make fixtures) and runs nothing, because the applets are links.
 func PushBusybox(ctx context.Context, fixtures, host string) (string, error) {
 	applets, err := applets(ctx, filepath.Join(fixtures, "busybox-"+runtime.GOARCH, "busybox"))
 	if err != nil {
@@ -50,6 +50,7 @@ func PushBusybox(ctx context.Context, fixtures, host string) (string, error) {
 	return tag.Name(), remote.WriteIndex(tag, index, remote.WithContext(ctx))
 }
 
+// applets returns the names of the commands that busybox has.
 func applets(ctx context.Context, busybox string) ([]string, error) {
 	list, err := exec.CommandContext(ctx, busybox, "--list").Output()
 	if err != nil {
@@ -58,6 +59,7 @@ func applets(ctx context.Context, busybox string) ([]string, error) {
 	return strings.Fields(string(list)), nil
 }
 
+// busyboxImage returns an image of one layer.
 func busyboxImage(arch string, binary []byte, applets []string) (v1.Image, error) {
 	var archive bytes.Buffer
 	if err := writeRoot(tar.NewWriter(&archive), binary, applets); err != nil {

@@ -37,15 +37,17 @@ var (
 	besideCanary      = Canary("file-beside-the-program")
 )
 
-// Canary returns a new value that must not show up anywhere. kind is part of it and tells a person which one it was.
+// Canary returns a new value that must show up nowhere else. kind is part of it, so that a person can tell which value
+// escaped.
 func Canary(kind string) string { return canaryMark + "-" + kind + "-" + rand.Text() }
 
-// leaks are the places where a canary was found.
+// leaks holds the places where a canary was found.
 var leaks struct {
 	sync.Mutex
 	found []string
 }
 
+// noteLeak records that a canary was found in content, with the text around it.
 func noteLeak(where string, content []byte, at int) {
 	leaks.Lock()
 	defer leaks.Unlock()
@@ -65,7 +67,7 @@ func leakError() error {
 	return errors.New("canaries have escaped:\n" + strings.Join(leaks.found, "\n"))
 }
 
-// canaryForms are the mark as it is and in base64, at each of the three places within a group of it.
+// canaryForms are the mark itself and its base64 forms, one for each position within a group of three bytes.
 var canaryForms = func() [][]byte {
 	forms := [][]byte{[]byte(canaryMark)}
 	for skip := range 3 {
@@ -77,7 +79,7 @@ var canaryForms = func() [][]byte {
 	return forms
 }()
 
-// lookFor notes each canary in content.
+// lookFor records each canary in content.
 func lookFor(where string, content []byte) {
 	for _, form := range canaryForms {
 		if at := bytes.Index(content, form); at >= 0 {
@@ -86,7 +88,7 @@ func lookFor(where string, content []byte) {
 	}
 }
 
-// lookInStream notes a canary in what r yields, and in what it holds compressed.
+// lookInStream records each canary in what r yields.
 func lookInStream(where string, r io.Reader) {
 	const overlap = 4 * len(canaryMark)
 	buffer := make([]byte, 1<<20)
@@ -101,8 +103,8 @@ func lookInStream(where string, r io.Reader) {
 	}
 }
 
-// lookInFolder notes each canary in the files below root, and in what gzip has compressed there. except are paths that
-// are left out. Files that vanish meanwhile are no leak.
+// lookInFolder records each canary in the files below root, also in gzip files. It skips the paths in except, and files
+// that disappear meanwhile.
 func lookInFolder(root string, except ...string) {
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -133,7 +135,7 @@ func lookInFile(path string) {
 	}
 }
 
-// watchArguments notes each canary in the arguments of a process, but for the CLI's own, until ctx ends.
+// watchArguments records each canary in the arguments of any process, except the CLI's own, until ctx ends.
 func watchArguments(ctx context.Context, cli string) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

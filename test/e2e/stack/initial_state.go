@@ -13,36 +13,41 @@ import (
 	"testing/fstest"
 )
 
-// initialState is what pulumi stack init leaves: the file backend's folder and the line of Pulumi.dev.yaml that secrets are encrypted with.
+// initialState is what pulumi stack init writes: the folder of the file backend, and the line of Pulumi.dev.yaml with
+// the salt that encrypts secrets.
 type initialState struct {
 	state fs.FS
 	salt  string
 }
 
+// initialStates holds the initial state of each project.
 var initialStates struct {
 	sync.Mutex
-	of map[string]initialState // by project
+	byProject map[string]initialState
 }
 
-// initialStateOf is the stack "dev" of a project, before anything is in it. The CLI makes it once: starting it takes half a second, and stacks
-// are many. All have one salt and one passphrase.
+// initialStateOf returns the empty stack "dev" of a project.
+//
+// The CLI makes it once for each project, because starting the CLI takes half a second and tests have many stacks. All
+// of them share one salt and one passphrase.
 func initialStateOf(ctx context.Context, bin, project string) (initialState, error) {
 	initialStates.Lock()
 	defer initialStates.Unlock()
-	if b, ok := initialStates.of[project]; ok {
+	if b, ok := initialStates.byProject[project]; ok {
 		return b, nil
 	}
 	b, err := initStack(ctx, bin, project)
 	if err != nil {
 		return b, err
 	}
-	if initialStates.of == nil {
-		initialStates.of = map[string]initialState{}
+	if initialStates.byProject == nil {
+		initialStates.byProject = map[string]initialState{}
 	}
-	initialStates.of[project] = b
+	initialStates.byProject[project] = b
 	return b, nil
 }
 
+// initStack runs pulumi stack init in a temporary folder and returns what it wrote.
 func initStack(ctx context.Context, bin, project string) (initialState, error) {
 	root, err := os.MkdirTemp("", "stack-")
 	if err != nil {
@@ -73,6 +78,7 @@ func initStack(ctx context.Context, bin, project string) (initialState, error) {
 	return initialState{state: state, salt: strings.TrimSpace(string(config)) + "\n"}, err
 }
 
+// inMemory returns a copy of the tree in memory.
 func inMemory(tree fs.FS) (fs.FS, error) {
 	files := fstest.MapFS{}
 	err := fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {

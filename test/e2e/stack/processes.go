@@ -26,7 +26,7 @@ type Proc struct {
 
 func (p Proc) String() string { return fmt.Sprintf("%d %.120s", p.PID, p.Command) }
 
-// HasOpen tells whether the process has the file open now.
+// HasOpen reports whether the process has the file open now.
 func (p Proc) HasOpen(path string) bool {
 	descriptors, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.PID))
 	return slices.ContainsFunc(descriptors, func(d string) bool {
@@ -35,8 +35,8 @@ func (p Proc) HasOpen(path string) bool {
 	})
 }
 
-// Processes are those that match, this one and those that have already ended left out. A process that ends while it is looked at
-// is left out too.
+// Processes returns the processes that match, without this one. It leaves out processes that have ended or end
+// meanwhile.
 func Processes(match func(Proc) bool) []Proc {
 	entries, _ := filepath.Glob("/proc/[0-9]*")
 	var found []Proc
@@ -48,11 +48,12 @@ func Processes(match func(Proc) bool) []Proc {
 	return found
 }
 
-// ProcessesWith are the processes whose arguments contain text: a step's, for one.
+// ProcessesWith returns the processes whose arguments contain text, such as the command of a step.
 func ProcessesWith(text string) []Proc {
 	return Processes(func(p Proc) bool { return strings.Contains(p.Command, text) })
 }
 
+// readProc returns the process of a folder of /proc. ok is false if it has ended.
 func readProc(folder string) (Proc, bool) {
 	pid, _ := strconv.Atoi(filepath.Base(folder))
 	stat, err := os.ReadFile(filepath.Join(folder, "stat"))
@@ -69,8 +70,8 @@ func readProc(folder string) (Proc, bool) {
 	return Proc{PID: pid, Command: command, session: session, environ: string(environ)}, true
 }
 
-// Plugins are the stack's processes: the CLI, its language host and the plugin. The daemon and its keeper are not among them: they
-// have left the session, for they outlive it.
+// Plugins returns the processes of the stack: the CLI, its language host and the plugin. The daemon and its keeper are
+// not among them. They have left the session, because they outlive the stack.
 func (s *Stack) Plugins() []Proc {
 	session := ownSession()
 	return Processes(func(p Proc) bool {
@@ -78,7 +79,7 @@ func (s *Stack) Plugins() []Proc {
 	})
 }
 
-// Daemons are the processes of the embedded daemon in folder: the keeper, buildkitd and the steps' runc.
+// Daemons returns the processes of the embedded daemon in folder: the keeper, buildkitd and the runc of each step.
 func Daemons(folder string) []Proc {
 	session := ownSession()
 	return Processes(func(p Proc) bool {
@@ -86,30 +87,34 @@ func Daemons(folder string) []Proc {
 	})
 }
 
-// Kill is kill -9 of each that is still there.
+// Kill sends SIGKILL to each process that still runs.
 func Kill(procs []Proc) {
 	for _, p := range procs {
 		_ = syscall.Kill(p.PID, syscall.SIGKILL)
 	}
 }
 
+// ownSession returns the session of this process.
 func ownSession() int {
 	self, _ := readProc("/proc/self")
 	return self.session
 }
 
-// AwaitEnd waits up to 10 s for the stack's processes to end; the error names those that did not, which are killed.
+// AwaitEnd waits up to 10 s until the processes of the stack have ended. It kills those that have not, and returns an
+// error that names them.
 func (s *Stack) AwaitEnd(ctx context.Context) error {
 	return awaitNone(ctx, 10*time.Second, "after the command", s.Plugins)
 }
 
-// AwaitDaemonEnd waits up to 20 s, which must hold the idle time, for the daemon in folder and its mounts to go; the error names what
-// did not, and its processes are killed.
+// AwaitDaemonEnd waits up to 20 s until the daemon in folder and its mounts are gone. It kills the remaining processes
+// and returns an error that names what is left. The daemon's idle time must be shorter than that.
 func AwaitDaemonEnd(ctx context.Context, folder string) error {
 	err := awaitNone(ctx, 20*time.Second, "after the daemon's idle time", func() []Proc { return Daemons(folder) })
 	return errors.Join(err, checkUnmounted(folder))
 }
 
+// awaitNone waits until remaining returns no process. After the limit it kills the rest and returns an error that names
+// them.
 func awaitNone(ctx context.Context, bound time.Duration, when string, left func() []Proc) error {
 	err := WaitUntil(ctx, bound, func() bool { return len(left()) == 0 })
 	if err == nil {
@@ -120,6 +125,7 @@ func awaitNone(ctx context.Context, bound time.Duration, when string, left func(
 	return fmt.Errorf("processes still there %s (killed now): %v: %w", when, rest, err)
 }
 
+// checkUnmounted returns an error if something is mounted below folder.
 func checkUnmounted(folder string) error {
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -133,7 +139,7 @@ func checkUnmounted(folder string) error {
 	return nil
 }
 
-// WaitUntil asks every 20 ms, at most for bound, until holds.
+// WaitUntil calls holds every 20 ms until it returns true. It returns an error after the limit.
 func WaitUntil(ctx context.Context, bound time.Duration, holds func() bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("not within %s", bound))
 	defer cancel()

@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// Registry is a distribution registry on loopback, over plain HTTP, that lets nobody's manifests be deleted but on request.
+// Registry is a distribution registry on loopback, over plain HTTP and without a login. It deletes a manifest only on
+// request.
 type Registry struct {
 	Host  string // 127.0.0.1:port
 	dir   string
@@ -33,7 +34,8 @@ storage:
 http: {addr: "127.0.0.1:0"}
 `
 
-// StartRegistry runs bin/registry on a port that the kernel picks, over an empty folder. ctx bounds only the start; Close ends it.
+// StartRegistry runs bin/registry on a port that the kernel picks, with an empty folder. ctx limits only the start.
+// Close ends the registry.
 func StartRegistry(ctx context.Context, bin string) (*Registry, error) {
 	dir, err := os.MkdirTemp("", "registry-")
 	if err != nil {
@@ -66,7 +68,7 @@ func (r *Registry) Close() error {
 	return os.RemoveAll(r.dir)
 }
 
-// readAddress reads the log until it names the address, and drains the rest until the process has ended.
+// readAddress reads the log until it names the address. It drains the rest of the log until the process has ended.
 func readAddress(ctx context.Context, log io.Reader) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("the registry named no address within 20 s"))
 	defer cancel()
@@ -92,5 +94,5 @@ func readAddress(ctx context.Context, log io.Reader) (string, error) {
 	}
 }
 
-// Dir returns the folder of what the registry holds.
+// Dir returns the folder with the content of the registry.
 func (r *Registry) Dir() string { return r.dir }

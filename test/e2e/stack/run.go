@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// commandTime bounds one CLI command: a cold build of a Go program for two platforms on a busy machine takes a minute.
+// commandTime limits one CLI command. A cold build of a Go program for two platforms takes a minute on a busy machine.
 const commandTime = 5 * time.Minute
 
 // Result is a finished command.
@@ -25,7 +25,7 @@ type Result struct {
 	Elapsed        time.Duration
 }
 
-// All is everything that a person would have read.
+// All returns everything that a person would have read.
 func (r Result) All() string { return r.Stdout + r.Stderr }
 
 // Process is a running command.
@@ -37,7 +37,8 @@ type Process struct {
 	release        context.CancelFunc
 }
 
-// Run is Start and Wait. The error is one of running the command; a command that failed is a Result with its exit code.
+// Run starts the CLI and waits for its end. It returns an error if the command could not be run. A command that failed
+// is a Result with its exit code.
 func (s *Stack) Run(ctx context.Context, args ...string) (Result, error) {
 	p, err := s.Start(ctx, args...)
 	if err != nil {
@@ -46,15 +47,15 @@ func (s *Stack) Run(ctx context.Context, args ...string) (Result, error) {
 	return p.Wait()
 }
 
-// Exec runs another program than the CLI as Run does, in the folder and with the environment that the CLI has.
+// Exec runs another program as Run runs the CLI, in the same folder and environment.
 func (s *Stack) Exec(ctx context.Context, program string, args ...string) (Result, error) {
 	other := *s
 	other.pulumi = program
 	return other.Run(ctx, args...)
 }
 
-// Start runs pulumi with args in a process group of its own. When ctx or 5 minutes end it is interrupted as with Ctrl-C, and killed
-// 10 s later. The caller owes a Wait.
+// Start runs pulumi with args in its own process group. When ctx or 5 minutes end, it interrupts the command as Ctrl-C
+// does, and kills it 10 s later. The caller must call Wait.
 func (s *Stack) Start(ctx context.Context, args ...string) (*Process, error) {
 	ctx, release := context.WithTimeoutCause(ctx, commandTime,
 		fmt.Errorf("pulumi %s took longer than %s", strings.Join(args, " "), commandTime))
@@ -75,7 +76,10 @@ func (s *Stack) Start(ctx context.Context, args ...string) (*Process, error) {
 	return p, nil
 }
 
-// launch starts cmd and reports its end. The thread stays: the kernel's parent-death signal is the thread's death, not the process's.
+// launch starts cmd. The channel receives the result when cmd has ended.
+//
+// The thread stays until then, because the kernel sends the parent-death signal when the thread ends, not when the
+// process does.
 func launch(cmd *exec.Cmd) (<-chan error, error) {
 	started, ended := make(chan error, 1), make(chan error, 1)
 	go func() {
@@ -89,16 +93,16 @@ func launch(cmd *exec.Cmd) (<-chan error, error) {
 	return ended, <-started
 }
 
-// Interrupt is a person's Ctrl-C: a terminal sends it to the whole foreground group.
+// Interrupt sends SIGINT to the whole process group, as a terminal does for Ctrl-C.
 func (p *Process) Interrupt() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT) }
 
-// Kill is kill -9 of the CLI alone.
+// Kill sends SIGKILL to the CLI alone.
 func (p *Process) Kill() error { return p.cmd.Process.Kill() }
 
-// PID is the CLI's.
+// PID returns the process ID of the CLI.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Wait returns when the command has ended, which Start has bounded. Call it once.
+// Wait returns when the command has ended, within the limit of Start. Call it once.
 func (p *Process) Wait() (Result, error) {
 	defer p.release()
 	err := <-p.ended
@@ -113,6 +117,7 @@ func (p *Process) Wait() (Result, error) {
 	return result, fmt.Errorf("%s: %w", strings.Join(p.cmd.Args, " "), err)
 }
 
+// tee returns a writer to buffer and, if it is not nil, to also.
 func tee(buffer *bytes.Buffer, also io.Writer) io.Writer {
 	if also == nil {
 		return buffer

@@ -26,7 +26,8 @@ import (
 
 var qemu = map[string]string{"amd64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static"}
 
-// Emulator is the path of the program that runs binaries of the architecture here; the error names the package to install.
+// Emulator returns the path of the program that runs binaries of the architecture on this machine. Its error names the
+// package to install.
 func Emulator(arch string) (string, error) {
 	path, err := exec.LookPath(qemu[arch])
 	if err != nil {
@@ -35,8 +36,9 @@ func Emulator(arch string) (string, error) {
 	return path, nil
 }
 
-// RunServer pulls the image of linux/arch, runs its entrypoint with its environment on a port that the kernel picks, by the emulator
-// unless that is empty, and returns what it answers to GET /. The server has ended when Answer returns. At most 30 s.
+// RunServer pulls the image of linux/arch, runs its entrypoint, and returns the answer to GET /. The kernel picks the
+// port. An emulator that is not "" runs the entrypoint. The server has ended when RunServer returns, after 30 s at
+// most.
 func RunServer(ctx context.Context, reference, arch, emulator string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("%s for %s did not answer within 30 s", reference, arch))
 	defer cancel()
@@ -61,7 +63,8 @@ func RunServer(ctx context.Context, reference, arch, emulator string) (string, e
 	return askServer(ctx, cmd)
 }
 
-// askServer starts the server, reads its address from its log, asks it once and ends it as a container runtime would.
+// askServer starts the server and reads its address from its log. It sends one request, and ends the server with
+// SIGTERM as a container runtime does.
 func askServer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	log, err := cmd.StderrPipe()
 	if err != nil {
@@ -79,6 +82,7 @@ func askServer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	return answer, errors.Join(cmd.Process.Signal(syscall.SIGTERM), <-ended)
 }
 
+// getRoot reads the address from the first line of the log and returns the answer to GET /.
 func getRoot(ctx context.Context, log io.Reader) (string, error) {
 	line, err := bufio.NewReader(log).ReadBytes('\n')
 	if err != nil {
@@ -104,7 +108,7 @@ func getRoot(ctx context.Context, log io.Reader) (string, error) {
 	return string(body), err
 }
 
-// pull lays the files of the image out in dir and returns how to run it.
+// pull writes the files of the image into dir and returns its configuration.
 func pull(ctx context.Context, reference, arch, dir string) (v1.Config, error) {
 	ref, err := name.ParseReference(reference)
 	if err != nil {
@@ -126,7 +130,7 @@ func pull(ctx context.Context, reference, arch, dir string) (v1.Config, error) {
 	return file.Config, extract(files, dir)
 }
 
-// extract writes the archive's regular files: a static server needs nothing else.
+// extract writes the regular files of the archive. A static server needs no others.
 func extract(archive io.Reader, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

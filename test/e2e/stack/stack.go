@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Config is what a stack is made of.
+// Config says how to open a stack.
 type Config struct {
 	Bin     string            // absolute folder of pulumi, its plugins, buildkitd and runc
 	Program fs.FS             // Pulumi.yaml and what it builds; copied
@@ -33,7 +33,7 @@ type Config struct {
 // User is an ordinary user, who need not have an account.
 type User struct{ UID, GID uint32 }
 
-// Stack is one program on one file backend. Its methods may be used from one goroutine at a time; Close ends it.
+// Stack is one program on one file backend. One goroutine at a time may use it. Close ends it.
 type Stack struct {
 	Dir    string // of Pulumi.yaml in the program's copy
 	Daemon string
@@ -46,7 +46,7 @@ type Stack struct {
 	user    *User
 }
 
-// Open copies the program and creates the stack "dev". ctx bounds only this call.
+// Open copies the program and creates the stack "dev". ctx limits only this call.
 func Open(ctx context.Context, c Config) (*Stack, error) {
 	root, err := os.MkdirTemp("", "stack-")
 	if err != nil {
@@ -75,6 +75,7 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	return s, nil
 }
 
+// populate fills the folders of the stack: plugin, program, state and configuration.
 func (s *Stack) populate(ctx context.Context, c Config) error {
 	for _, folder := range []string{"home", "state", "tmp"} {
 		if err := os.Mkdir(filepath.Join(s.root, folder), 0o700); err != nil {
@@ -94,11 +95,11 @@ func (s *Stack) populate(ctx context.Context, c Config) error {
 	if s.project, err = projectName(filepath.Join(s.Dir, "Pulumi.yaml")); err != nil {
 		return err
 	}
-	born, err := initialStateOf(ctx, c.Bin, s.project)
+	initial, err := initialStateOf(ctx, c.Bin, s.project)
 	if err != nil {
 		return err
 	}
-	if err := os.CopyFS(filepath.Join(s.root, "state"), born.state); err != nil {
+	if err := os.CopyFS(filepath.Join(s.root, "state"), initial.state); err != nil {
 		return err
 	}
 	if c.Inside {
@@ -107,7 +108,7 @@ func (s *Stack) populate(ctx context.Context, c Config) error {
 			os.Rename(filepath.Join(s.root, "state/.pulumi"), filepath.Join(s.Dir, ".pulumi")),
 		)
 	}
-	return errors.Join(err, s.Write("Pulumi.dev.yaml", born.salt+configFile(s.project, c.Values)), s.chown())
+	return errors.Join(err, s.Write("Pulumi.dev.yaml", initial.salt+configFile(s.project, c.Values)), s.chown())
 }
 
 // chown gives the files of the stack to its user.
@@ -131,7 +132,7 @@ func (s *Stack) pulumiHome(inside bool) string {
 	return filepath.Join(s.root, "home/.pulumi")
 }
 
-// Write replaces a file of the program; name is relative to its folder.
+// Write replaces a file of the program. name is relative to the folder of Pulumi.yaml.
 func (s *Stack) Write(name, text string) error {
 	path := filepath.Join(s.Dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
@@ -140,8 +141,9 @@ func (s *Stack) Write(name, text string) error {
 	return os.WriteFile(path, []byte(text), 0o600)
 }
 
-// Close kills what is left of the stack's processes and removes its folders; the error names processes that should have been gone
-// by themselves. A daemon of the stack's own gets its idle time to end; a shared one is left alone.
+// Close kills the remaining processes of the stack and removes its folders. It returns an error that names processes
+// that should have ended by themselves. A daemon of the stack itself gets its idle time to end; a shared one goes on
+// running.
 func (s *Stack) Close(ctx context.Context) error {
 	err := s.AwaitEnd(ctx)
 	if strings.HasPrefix(s.Daemon, s.root) {
@@ -151,10 +153,11 @@ func (s *Stack) Close(ctx context.Context) error {
 	return errors.Join(err, os.RemoveAll(s.root))
 }
 
-// besideFile is a file that no build may see: it stands in the folder above the program's.
+// besideFile returns the path of a file in the folder above the program's. No build may read it.
 func (s *Stack) besideFile() string { return filepath.Join(s.root, "beside.txt") }
 
-// install puts the plugin where pulumi plugin install puts it. A link does: buildkitd and runc are beside what it leads to.
+// install puts the plugin where pulumi plugin install puts it. A link suffices, because buildkitd and runc are beside
+// its target.
 func install(bin, root string) error {
 	folder := filepath.Join(root, "home", ".pulumi", "plugins", "resource-buildkit-v0.0.0")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -164,7 +167,8 @@ func install(bin, root string) error {
 	return os.Symlink(filepath.Join(bin, plugin), filepath.Join(folder, plugin))
 }
 
-// environment is all that the CLI sees: nothing of the caller's but where tools are, so that neither credentials nor settings get in.
+// environment returns the whole environment of the CLI. It takes only PATH from the caller, so that neither credentials
+// nor settings get in.
 func environment(bin, root, daemon string, idle time.Duration) []string {
 	return []string{
 		"PATH=" + bin + ":" + os.Getenv("PATH"),
@@ -184,7 +188,7 @@ func environment(bin, root, daemon string, idle time.Duration) []string {
 	}
 }
 
-// projectName reads the one line of Pulumi.yaml that configuration keys need.
+// projectName returns the name in Pulumi.yaml, which configuration keys need.
 func projectName(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -198,6 +202,7 @@ func projectName(path string) (string, error) {
 	return "", fmt.Errorf("%s: no line begins with \"name:\"", path)
 }
 
+// configFile returns the text of Pulumi.dev.yaml with the values.
 func configFile(project string, values map[string]string) string {
 	var text strings.Builder
 	text.WriteString("config:\n")

@@ -62,7 +62,7 @@ func TestACommandThatFailsIsAResult(t *testing.T) {
 	}
 }
 
-// What the end-to-end tests rest on: a process that should have gone is found, named and killed.
+// The end-to-end tests rely on this: Close finds, names and kills a process that should have ended.
 func TestCloseKillsAndNamesProcesses(t *testing.T) {
 	t.Parallel()
 	s := openPlain(t)

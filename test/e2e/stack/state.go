@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// Resource is one resource of a stack's state. Secrets in it are ciphertext.
+// Resource is one resource in the state of a stack. Secrets in it are encrypted.
 type Resource struct {
 	URN     string
 	Type    string
@@ -18,8 +18,10 @@ type Resource struct {
 	Outputs map[string]any
 }
 
-// Export is the stack's state, without the stack resource and the providers: what pulumi stack export prints, from the file backend's
-// own file, because starting the CLI takes half a second.
+// Export returns the resources in the state, without the stack and the providers.
+//
+// It reads the file of the backend instead of running pulumi stack export, because starting the CLI takes half a
+// second.
 func (s *Stack) Export() ([]Resource, error) {
 	path := filepath.Join(s.root, "state", ".pulumi", "stacks", s.project, "dev.json")
 	text, err := os.ReadFile(path)

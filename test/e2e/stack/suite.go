@@ -17,8 +17,7 @@ import (
 	"time"
 )
 
-// Suite is what the tests of one package share, because isolation is not their point: a registry with one base image,
-// and a daemon.
+// Suite holds what the tests of one package share: a registry with one base image, and a daemon.
 type Suite struct {
 	Bin      string    // absolute folder of the tools
 	Fixtures string    // folder with the busybox binaries
@@ -27,8 +26,8 @@ type Suite struct {
 	Daemon   string    // folder of the embedded daemon
 }
 
-// Main is the body of TestMain: it prepares the suite, runs the tests and ends what it started. root is the folder of
-// the repository, relative to that of the tests. Main returns the exit code.
+// Main runs the tests of a package, for TestMain. It prepares the suite, runs the tests, ends what it started, and
+// returns the exit code. root is the folder of the repository, relative to that of the tests.
 func (s *Suite) Main(m *testing.M, root string) int {
 	code, err := s.run(m, root)
 	if err != nil {
@@ -70,7 +69,7 @@ func (s *Suite) run(m *testing.M, root string) (code int, err error) {
 	return code, errors.Join(gone, leakError())
 }
 
-// runWatched runs the tests while the arguments of all processes are searched for canaries.
+// runWatched runs the tests. Meanwhile it searches the arguments of all processes for canaries.
 func (s *Suite) runWatched(m *testing.M) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var watching sync.WaitGroup
@@ -80,8 +79,8 @@ func (s *Suite) runWatched(m *testing.M) int {
 	return m.Run()
 }
 
-// Project returns a program of one Image. Properties are lines of YAML; BUSYBOX in a file is the base image, REPO in
-// the properties the repository that belongs to the test alone.
+// Project returns a program of one Image. Properties are lines of YAML. BUSYBOX in a file stands for the base image.
+// REPO in the properties stands for the repository of this test alone.
 func (s *Suite) Project(t testing.TB, properties string, files map[string]string) fs.FS {
 	t.Helper()
 	indented := strings.ReplaceAll(strings.TrimSpace(properties), "\n", "\n      ")
@@ -98,7 +97,7 @@ outputs:
 `, files)
 }
 
-// Program returns a Pulumi program with the given sections and files, as Project does.
+// Program returns a Pulumi program with the given sections and files. It replaces the same words as Project.
 func (s *Suite) Program(t testing.TB, sections string, files map[string]string) fs.FS {
 	t.Helper()
 	sections = strings.ReplaceAll(sections, "REPO", s.Repository(t))
@@ -111,12 +110,12 @@ func (s *Suite) Program(t testing.TB, sections string, files map[string]string) 
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// Repository returns the repository of the suite's registry that belongs to the test alone.
+// Repository returns the repository of this test in the suite's registry.
 func (s *Suite) Repository(t testing.TB) string {
 	return s.Registry.Host + "/" + notInNames.ReplaceAllString(strings.ToLower(t.Name()), "-")
 }
 
-// Open opens a stack on the suite's daemon, which ends with the test.
+// Open opens a stack on the suite's daemon. The stack ends with the test.
 func (s *Suite) Open(t testing.TB, program fs.FS) *Test {
 	t.Helper()
 	return New(t, Config{Bin: s.Bin, Program: program, Daemon: s.Daemon, Idle: 5 * time.Second})

@@ -9,13 +9,14 @@ import (
 	"time"
 )
 
-// Test is a Stack whose commands fail the test when they cannot be run. What a command says is the test's to judge.
+// Test is a Stack whose commands fail the test if they cannot be run. The test itself judges their results.
 type Test struct {
 	*Stack
 	t testing.TB
 }
 
-// New opens a stack for the test and ends it with the test, which fails when a process of the stack outlives its last command.
+// New opens a stack for the test and closes it with the test. Closing fails the test if a process of the stack outlives
+// its last command.
 func New(t testing.TB, c Config) *Test {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -35,31 +36,31 @@ func New(t testing.TB, c Config) *Test {
 	return &Test{Stack: s, t: t}
 }
 
-// Preview is pulumi preview.
+// Preview runs pulumi preview.
 func (s *Test) Preview(args ...string) Result {
 	s.t.Helper()
 	return s.pulumi(append([]string{"preview", "--non-interactive", "--stack", "dev"}, args...))
 }
 
-// Up is pulumi up without questions.
+// Up runs pulumi up without questions.
 func (s *Test) Up(args ...string) Result {
 	s.t.Helper()
 	return s.pulumi(append([]string{"up", "--yes", "--non-interactive", "--stack", "dev"}, args...))
 }
 
-// Refresh is pulumi refresh without questions.
+// Refresh runs pulumi refresh without questions.
 func (s *Test) Refresh(args ...string) Result {
 	s.t.Helper()
 	return s.pulumi(append([]string{"refresh", "--yes", "--non-interactive", "--stack", "dev"}, args...))
 }
 
-// Destroy is pulumi destroy without questions.
+// Destroy runs pulumi destroy without questions.
 func (s *Test) Destroy(args ...string) Result {
 	s.t.Helper()
 	return s.pulumi(append([]string{"destroy", "--yes", "--non-interactive", "--stack", "dev"}, args...))
 }
 
-// Export is the state, without the stack resource and the providers.
+// Export returns the resources in the state, without the stack and the providers.
 func (s *Test) Export() []Resource {
 	s.t.Helper()
 	resources, err := s.Stack.Export()
@@ -69,7 +70,7 @@ func (s *Test) Export() []Resource {
 	return resources
 }
 
-// StartUp is Up for tests that end it in the middle; it is interrupted when the test ends.
+// StartUp starts pulumi up, for tests that end it in the middle. The end of the test interrupts it.
 func (s *Test) StartUp(args ...string) *Process {
 	s.t.Helper()
 	p, err := s.Start(s.t.Context(), append([]string{"up", "--yes", "--non-interactive", "--stack", "dev"}, args...)...)
