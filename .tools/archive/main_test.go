@@ -36,7 +36,8 @@ func archive(t *testing.T, folder string, tool, license os.FileMode, order ...st
 		}
 	}
 	out := filepath.Join(folder, "out.tar.gz")
-	if err := run(out, time.Unix(1700000000, 0), []string{filepath.Join(folder, order[0]), filepath.Join(folder, order[1])}); err != nil {
+	if err := run(out, time.Unix(1700000000, 0),
+		[]string{filepath.Join(folder, order[0]), filepath.Join(folder, order[1])}); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(out)

@@ -21,7 +21,8 @@ func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnosti
 	}
 	for _, content := range files {
 		text := strings.ReplaceAll(string(content), "import com.pulumi.buildkit.", "import "+javaPackage+".")
-		text = strings.Replace(text, "\nimport java.", "\nimport "+javaPackage+".enums.*;\nimport "+javaPackage+".inputs.*;\nimport java.", 1)
+		text = strings.Replace(text, "\nimport java.",
+			"\nimport "+javaPackage+".enums.*;\nimport "+javaPackage+".inputs.*;\nimport java.", 1)
 		text = strings.ReplaceAll(text, ".builder(BuilderArgs.", ".builder_(BuilderArgs.")
 		text = strings.Replace(text, "package generated_program;", "package program;", 1)
 		enums := map[string]string{}

@@ -18,9 +18,11 @@ import (
 func main() {
 	source := flag.String("schema", "schema.json", "the schema without a version, as the provider serves it")
 	out := flag.String("out", "sdk", "folder whose sub-folders, one for each language, are replaced")
-	programs := flag.String("programs", "programs", "folder of a program in each language that uses every input, with sub-folders that are replaced")
+	programs := flag.String("programs", "programs",
+		"folder of a program in each language that uses every input, with sub-folders that are replaced")
 	page := flag.String("reference", "reference.md", "the page of the reference, which is replaced")
-	examples := flag.String("examples", "", "the examples of a resource's description; if it is set, nothing else is written")
+	examples := flag.String("examples", "",
+		"the examples of a resource's description; if it is set, nothing else is written")
 	version := flag.String("version", "0.0.0", "semantic version of the SDKs and of the plugin that they ask for")
 	flag.Parse()
 	if *examples != "" {

@@ -38,8 +38,10 @@ func newAmazon(t testing.TB) amazon { return amazon{registrytest.NewECR(t)} }
 func (a amazon) open(t testing.TB, program fs.FS, key string) *stack.Test {
 	t.Helper()
 	s := stack.New(t, stack.Config{
-		Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: []string{fmt.Sprintf("PULUMI_DEBUG_PROVIDERS=aws:%d", a.provider(t))},
-		Values: map[string]string{"buildkit:ecr": fmt.Sprintf(`{"endpoint":%q,"region":%q,"hosts":[%q]}`, a.Endpoint(), registrytest.Region, a.Host())},
+		Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second,
+		Env: []string{fmt.Sprintf("PULUMI_DEBUG_PROVIDERS=aws:%d", a.provider(t))},
+		Values: map[string]string{"buildkit:ecr": fmt.Sprintf(`{"endpoint":%q,"region":%q,"hosts":[%q]}`, a.Endpoint(),
+			registrytest.Region, a.Host())},
 	})
 	a.login(t, s, key)
 	return s
@@ -50,7 +52,8 @@ func (amazon) login(t testing.TB, s *stack.Test, key string) {
 	t.Helper()
 	folder := filepath.Join(filepath.Dir(s.Dir), "home", ".aws")
 	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", key, secretKey)
-	if err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, "credentials"), []byte(text), 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(folder, 0o700),
+		os.WriteFile(filepath.Join(folder, "credentials"), []byte(text), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -61,15 +64,18 @@ const secretKey = "aws-secret-canary"
 // revoke invalidates an access key and the tokens that were issued for it.
 func (a amazon) revoke(key string) {
 	a.Advance(13 * time.Hour)
-	a.Inject(registrytest.Rule{Operation: "GetAuthorizationToken", Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-		if !strings.Contains(req.Header.Get("Authorization"), "Credential="+key+"/") {
-			next.ServeHTTP(w, req)
-			return
-		}
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		w.WriteHeader(http.StatusBadRequest)
-		_, _ = fmt.Fprint(w, `{"__type":"UnrecognizedClientException","message":"The security token included in the request is invalid."}`)
-	}})
+	a.Inject(registrytest.Rule{Operation: "GetAuthorizationToken",
+		Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+			if !strings.Contains(req.Header.Get("Authorization"), "Credential="+key+"/") {
+				next.ServeHTTP(w, req)
+				return
+			}
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = fmt.Fprint(w,
+				`{"__type":"UnrecognizedClientException",`+
+					`"message":"The security token included in the request is invalid."}`)
+		}})
 }
 
 // requestsSince returns the requests after the first n, such as "PUT /v2/app/manifests/1". It leaves out those to
@@ -127,12 +133,15 @@ type RepositoryState struct {
 }
 
 // Create creates the repository through Amazon's API.
-func (r *Repository) Create(ctx context.Context, req infer.CreateRequest[RepositoryArgs]) (infer.CreateResponse[RepositoryState], error) {
-	created := infer.CreateResponse[RepositoryState]{ID: req.Inputs.Name, Output: RepositoryState{req.Inputs, r.Host() + "/" + req.Inputs.Name}}
+func (r *Repository) Create(ctx context.Context,
+	req infer.CreateRequest[RepositoryArgs]) (infer.CreateResponse[RepositoryState], error) {
+	created := infer.CreateResponse[RepositoryState]{ID: req.Inputs.Name,
+		Output: RepositoryState{req.Inputs, r.Host() + "/" + req.Inputs.Name}}
 	if req.DryRun {
 		return created, nil
 	}
-	client := ecr.New(ecr.Options{Region: registrytest.Region, BaseEndpoint: aws.String(r.Endpoint()), Credentials: credentials.NewStaticCredentialsProvider("AKIAWS", "x", "")})
+	client := ecr.New(ecr.Options{Region: registrytest.Region, BaseEndpoint: aws.String(r.Endpoint()),
+		Credentials: credentials.NewStaticCredentialsProvider("AKIAWS", "x", "")})
 	in := &ecr.CreateRepositoryInput{RepositoryName: &req.Inputs.Name}
 	if req.Inputs.Mutability != nil {
 		in.ImageTagMutability = types.ImageTagMutability(*req.Inputs.Mutability)

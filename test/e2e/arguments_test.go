@@ -34,7 +34,8 @@ func TestArgumentsOfBuildKit(t *testing.T) {
 		text, err := image.RawConfigFile()
 		must(t, err)
 		config += string(text)
-		if got := outputs["manifests"].(map[string]any)["linux/amd64"].(map[string]any)["digest"]; got != m.Digest.String() {
+		manifest := outputs["manifests"].(map[string]any)["linux/amd64"].(map[string]any)
+		if got := manifest["digest"]; got != m.Digest.String() {
 			t.Errorf("manifests have %v, and the index %s", got, m.Digest)
 		}
 	}
@@ -45,7 +46,8 @@ func TestArgumentsOfBuildKit(t *testing.T) {
 
 	replaceProgram(t, s, withWatcher(t, with(`BUILDKIT_DOCKERFILE_CHECK: "error=true"`)))
 	fails(t, s.Preview(), "lint violation found for rules: MaintainerDeprecated")
-	replaceProgram(t, s, withWatcher(t, with(`BUILDKIT_ATTEST_PROVENANCE: "mode=max", BUILDKIT_DOCKERFILE_CHECK: strict`)))
+	replaceProgram(t, s,
+		withWatcher(t, with(`BUILDKIT_ATTEST_PROVENANCE: "mode=max", BUILDKIT_DOCKERFILE_CHECK: strict`)))
 	fails(t, s.Preview(), "property buildArgs.BUILDKIT_ATTEST_PROVENANCE", "write provenance: { mode: max }",
 		"property buildArgs.BUILDKIT_DOCKERFILE_CHECK", `"strict" is no list of checks`)
 	replaceProgram(t, s, withWatcher(t, with(`BUILDKIT_INLINE: "1"`)))

@@ -14,7 +14,8 @@ func TestPullSeesANewBase(t *testing.T) {
 	base := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:base\"]\n",
 		map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one"}))
 	succeeds(t, base.Up("--skip-preview"))
-	const app = "dockerfile: { inline: \"FROM REPO:base\\nCOPY --from=REPO:base file /copy\\n\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:app\"]\npull: true\n"
+	const app = "dockerfile: { inline: \"FROM REPO:base\\nCOPY --from=REPO:base file /copy\\n\" }\n" +
+		"platforms: [linux/amd64]\ntags: [\"REPO:app\"]\npull: true\n"
 	s := open(t, project(t, app, nil))
 	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 	succeeds(t, s.Up("--expect-no-changes"))

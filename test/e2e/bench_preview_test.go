@@ -52,7 +52,8 @@ watch: all
 // because their processes are short.
 func openWithUserSettings(b *testing.B, program fs.FS) *stack.Test {
 	b.Helper()
-	return stack.New(b, stack.Config{Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: []string{"GOGC="}})
+	return stack.New(b, stack.Config{Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second,
+		Env: []string{"GOGC="}})
 }
 
 // pluginMemory returns the most memory that a plugin used while run ran. It asks the kernel every 20 ms.

@@ -21,7 +21,9 @@ import (
 func BenchmarkBuildAndPush(b *testing.B) {
 	s := stack.New(b, stack.Config{
 		Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second,
-		Program: project(b, twoPlatforms, map[string]string{"Dockerfile": forkingDockerfile, "greeting": "hello\n", ".dockerignore": "Pulumi*.yaml\n"}),
+		Program: project(b, twoPlatforms,
+			map[string]string{"Dockerfile": forkingDockerfile, "greeting": "hello\n",
+				".dockerignore": "Pulumi*.yaml\n"}),
 	})
 	succeeds(b, s.Up("--skip-preview"))
 	var provider, buildctl []time.Duration
@@ -78,7 +80,8 @@ func runBuildctl(b *testing.B, s *stack.Test) time.Duration {
 	b.Helper()
 	socket := filepath.Join(s.Daemon, "buildkitd.sock")
 	started := time.Now()
-	out, err := exec.CommandContext(b.Context(), filepath.Join(shared.Bin, "buildctl"), "--addr", "unix://"+socket, "build",
+	out, err := exec.CommandContext(b.Context(), filepath.Join(shared.Bin, "buildctl"), "--addr", "unix://"+socket,
+		"build",
 		"--frontend", "dockerfile.v0", "--local", "context="+s.Dir, "--local", "dockerfile="+s.Dir,
 		"--opt", "platform=linux/amd64,linux/arm64",
 		"--output", "type=image,push=true,oci-mediatypes=true,name="+repository(b)+":buildctl").CombinedOutput()

@@ -22,9 +22,10 @@ func TestOtherDaemons(t *testing.T) {
 	for name, endpoint := range map[string]string{"unix": unixEndpoint, "tcp": tcpEndpoint} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := stack.New(t, stack.Config{Bin: shared.Bin, Program: project(t, twoPlatforms+"builder: { endpoint: \""+endpoint+"\" }\n", map[string]string{
-				"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n",
-			})})
+			s := stack.New(t, stack.Config{Bin: shared.Bin,
+				Program: project(t, twoPlatforms+"builder: { endpoint: \""+endpoint+"\" }\n", map[string]string{
+					"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n",
+				})})
 			succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 			if fetchManifest(t, repository(t)+":1") == nil {
 				t.Error("nothing was pushed")
@@ -39,8 +40,10 @@ func TestOtherDaemons(t *testing.T) {
 
 func TestNoDaemonAnswers(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, twoPlatforms+"builder: { endpoint: \"unix:///nowhere/b.sock\" }\n", map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
-	fails(t, s.Up("--skip-preview"), "no BuildKit daemon answers at unix:///nowhere/b.sock", "buildkitd --addr unix:///nowhere/b.sock")
+	s := open(t, project(t, twoPlatforms+"builder: { endpoint: \"unix:///nowhere/b.sock\" }\n",
+		map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
+	fails(t, s.Up("--skip-preview"), "no BuildKit daemon answers at unix:///nowhere/b.sock",
+		"buildkitd --addr unix:///nowhere/b.sock")
 }
 
 // buildkitd runs a daemon on a socket and on a port until the test ends.
@@ -48,7 +51,8 @@ func buildkitd(t *testing.T) (unixEndpoint, tcpEndpoint string) {
 	t.Helper()
 	dir := t.TempDir()
 	unixEndpoint, tcpEndpoint = "unix://"+filepath.Join(dir, "b.sock"), "tcp://"+freePort(t)
-	cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "buildkitd"), "--root", filepath.Join(dir, "root"),
+	cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "buildkitd"), "--root",
+		filepath.Join(dir, "root"),
 		"--addr", unixEndpoint, "--addr", tcpEndpoint, "--containerd-worker=false")
 	cmd.Env = []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")} // runc
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, 5*time.Second

@@ -44,7 +44,9 @@ func TestPrivateCertificateAuthority(t *testing.T) {
 	_, other := newTLSRegistry(t)
 	must(t, s.Write("ca.pem", other))
 	must(t, s.Write("Dockerfile", "FROM scratch\nCOPY Dockerfile /again\n"))
-	fails(t, s.Up("--skip-preview"), "pushing to "+host+"/app: unreachable: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+	fails(t, s.Up("--skip-preview"),
+		"pushing to "+host+"/app: unreachable: tls: failed to verify certificate: x509: certificate signed by "+
+			"unknown authority",
 		"give the builder the authority that signed "+host+"'s certificate: caFile in registries")
 }
 
@@ -61,12 +63,14 @@ func newTLSRegistry(t *testing.T) (host, authority string) {
 	behind.AskForTokens("https://"+listener.Addr().String()+registrytest.TokenPath, "me", "swordfish")
 	certificate := selfSigned(t, registrytest.OwnAddress(t))
 	server := &httptest.Server{Listener: listener, Config: &http.Server{
-		Handler: proxy, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		Handler: proxy, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler,
+			slog.LevelError),
 	}}
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	return listener.Addr().String(), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}))
+	return listener.Addr().String(), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+		Bytes: certificate.Certificate[0]}))
 }
 
 // selfSigned returns a certificate for the address that is its own authority.
@@ -77,7 +81,8 @@ func selfSigned(t *testing.T, address string) tls.Certificate {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.ParseIP(address)}, IsCA: true, BasicConstraintsValid: true,
 	}
 	signed, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

@@ -27,10 +27,16 @@ resources:
     properties: { platforms: [linux/amd64], tags: ["HOST/app:one"] }
   two:
     type: buildkit:Image
-    properties: { platforms: [linux/amd64], tags: ["HOST/app:two"], registries: [{ address: HOST, username: me, password: "${password}" }] }
+    properties:
+      platforms: [linux/amd64]
+      tags: ["HOST/app:two"]
+      registries: [{ address: HOST, username: me, password: "${password}" }]
   three:
     type: buildkit:Image
-    properties: { platforms: [linux/amd64], tags: ["REPO:three"], registries: [{ address: HOST, username: me, password: LINEN }] }
+    properties:
+      platforms: [linux/amd64]
+      tags: ["REPO:three"]
+      registries: [{ address: HOST, username: me, password: PLAIN }]
 outputs:
   digest: ${two.digest}
   ref: ${two.ref}
@@ -42,9 +48,12 @@ func TestPasswordsAreNotLeaked(t *testing.T) {
 	t.Parallel()
 	canary, plain := stack.Canary("password"), stack.Canary("plain-password")
 	registry := newPrivateRegistry(t, canary)
-	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, strings.ReplaceAll(withHost(registry.Host(), canaryProgram), "LINEN", plain), map[string]string{
-		"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x",
-	})}) // its own daemon: nobody else writes into its folder
+	// The stack has its own daemon, because the test searches the daemon's folder.
+	s := stack.New(t, stack.Config{Bin: shared.Bin,
+		Program: program(t, strings.ReplaceAll(withHost(registry.Host(), canaryProgram), "PLAIN", plain),
+			map[string]string{
+				"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x",
+			})})
 	cli(t, s, "config", "set", "--secret", "password", canary)
 	root := filepath.Dir(s.Dir)
 	said := s.Preview("--diff", "--save-plan", filepath.Join(root, "tmp", "plan.json"))
@@ -64,7 +73,8 @@ func TestPasswordsAreNotLeaked(t *testing.T) {
 			t.Errorf("%s: output digest is %v", name, r.Outputs["digest"])
 		}
 	}
-	if got, want := filesWith(t, root, canary, plain), []string{filepath.Join(s.Dir, "Pulumi.yaml")}; !slices.Equal(got, want) {
+	if got, want := filesWith(t, root, canary, plain), []string{filepath.Join(s.Dir, "Pulumi.yaml")}; !slices.Equal(got,
+		want) {
 		t.Errorf("a password is in %v, want the program alone", got)
 	}
 }
@@ -75,7 +85,7 @@ func filesWith(t *testing.T, root string, texts ...string) []string {
 	var found []string
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
-			return nil //nolint:nilerr // what a running daemon takes away is no leak
+			return nil //nolint:nilerr // a running daemon removes files
 		}
 		content, _ := os.ReadFile(path)
 		for _, text := range texts {

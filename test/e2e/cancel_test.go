@@ -29,9 +29,11 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 		"hashing": whileHashing,
 		"dialing": whileDialing,
 		"sending": whileSending,
-		"pushing": atRequest("it was pushing layers to HOST/app for [^;]*; a part of the image may have been pushed, and no tag moved",
+		"pushing": atRequest("it was pushing layers to HOST/app for [^;]*; a part of the image may have been pushed, "+
+			"and no tag moved",
 			func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/uploads/") }),
-		"verifying": atRequest("it was verifying the image, waiting for HOST to answer GET /v2/app/manifests/sha256:[0-9a-f]{12}… for "+
+		"verifying": atRequest("it was verifying the image, waiting for HOST to answer GET "+
+			"/v2/app/manifests/sha256:[0-9a-f]{12}… for "+
 			"[^;]*; the image was pushed and no tag moved",
 			func(r *http.Request) bool { return r.Method == http.MethodGet && isDigestRequest(r) }),
 		"tagging": atRequest("it was moving tags, waiting for HOST to answer PUT /v2/app/manifests/1 for "+
@@ -47,7 +49,8 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 			at := prepare(t)
 			s := stack.New(t, stack.Config{
 				Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: at.env,
-				Program: project(t, at.properties, map[string]string{"Dockerfile": cmp.Or(at.dockerfile, "FROM scratch\nCOPY . /\n")}),
+				Program: project(t, at.properties,
+					map[string]string{"Dockerfile": cmp.Or(at.dockerfile, "FROM scratch\nCOPY . /\n")}),
 			})
 			if at.files != nil {
 				at.files(t, s.Dir)
@@ -56,16 +59,18 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 			if err := stack.WaitUntil(t.Context(), 30*time.Second, func() bool { return at.reached(s) }); err != nil {
 				t.Fatalf("%v: the update never came to %s", err, name)
 			}
-			defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // a failure is soon enough then
+			defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // the test has failed by then
 			pressed := time.Now()
 			if err := p.Interrupt(); err != nil {
 				t.Fatal(err)
 			}
 			result, err := p.Wait()
 			if took := time.Since(pressed); err != nil || result.Code <= 0 || took > 5*time.Second {
-				t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err, result.All())
+				t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code,
+					err, result.All())
 			}
-			if !regexp.MustCompile(`error: canceled after [^:]*: ` + strings.ReplaceAll(at.want, "DIR", regexp.QuoteMeta(s.Dir))).MatchString(result.All()) {
+			if !regexp.MustCompile(`error: canceled after [^:]*: ` +
+				strings.ReplaceAll(at.want, "DIR", regexp.QuoteMeta(s.Dir))).MatchString(result.All()) {
 				t.Errorf("the output lacks %q:\n%s", at.want, result.All())
 			}
 			if left := s.Export(); len(left) != 0 {
@@ -83,8 +88,8 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 // phase describes a point at which an update waits until it is interrupted.
 type phase struct {
 	properties string
-	dockerfile string   // "" is one that reads the context
-	env        []string // of the CLI
+	dockerfile string   // default: one that reads the context
+	env        []string // for the CLI
 	want       string   // a pattern; DIR is the folder of the program
 	files      func(t *testing.T, dir string)
 	reached    func(s *stack.Test) bool
@@ -107,7 +112,8 @@ func whileHashing(*testing.T) *phase {
 		},
 		want: "it was reading the build context DIR",
 		reached: func(s *stack.Test) bool {
-			return slices.ContainsFunc(s.Plugins(), func(p stack.Proc) bool { return p.HasOpen(filepath.Join(s.Dir, "sparse")) })
+			return slices.ContainsFunc(s.Plugins(),
+				func(p stack.Proc) bool { return p.HasOpen(filepath.Join(s.Dir, "sparse")) })
 		},
 	}
 }
@@ -130,8 +136,9 @@ func whileDialing(t *testing.T) *phase {
 		}
 	}()
 	return &phase{
-		properties: "context: { location: . }\ntags: [\"REPO:1\"]\nbuilder: { endpoint: \"tcp://" + listener.Addr().String() + "\" }",
-		reached:    isClosed(taken),
+		properties: "context: { location: . }\ntags: [\"REPO:1\"]\nbuilder: { endpoint: \"tcp://" +
+			listener.Addr().String() + "\" }",
+		reached: isClosed(taken),
 		want: "it was waiting for the BuildKit daemon at tcp://" + listener.Addr().String() + " to answer for [^;]*; " +
 			"nothing was pushed and no tag moved",
 	}
@@ -157,14 +164,16 @@ func whileSending(t *testing.T) *phase {
 		}
 	}()
 	return &phase{
-		properties: "context: { location: . }\ntags: [\"REPO:1\"]\nbuilder: { endpoint: \"tcp://" + listener.Addr().String() + "\" }",
+		properties: "context: { location: . }\ntags: [\"REPO:1\"]\nbuilder: { endpoint: \"tcp://" +
+			listener.Addr().String() + "\" }",
 		files: func(t *testing.T, dir string) {
 			if err := os.WriteFile(filepath.Join(dir, "big"), make([]byte, 8<<20), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		},
 		reached: isClosed(stalled),
-		want:    `it was [^;]*sending DIR to the builder \([0-9.]+[kM]?i?B arrived\) for [^;]*; nothing was pushed and no tag moved`,
+		want: `it was [^;]*sending DIR to the builder \([0-9.]+[kM]?i?B arrived\) for [^;]*; ` +
+			"nothing was pushed and no tag moved",
 	}
 }
 
@@ -202,7 +211,8 @@ func atRequest(said string, kind func(*http.Request) bool) func(t *testing.T) *p
 func neverAnswer(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
 
 // interceptRequests applies a fault to requests of a kind. It returns a channel that the first of them closes.
-func interceptRequests(registry *registrytest.Registry, kind func(*http.Request) bool, fault registrytest.Fault) <-chan struct{} {
+func interceptRequests(registry *registrytest.Registry, kind func(*http.Request) bool,
+	fault registrytest.Fault) <-chan struct{} {
 	met := make(chan struct{})
 	once := sync.OnceFunc(func() { close(met) })
 	registry.Wrap(func(next http.Handler) http.Handler {
@@ -230,8 +240,10 @@ func whileAsking(t *testing.T) *phase {
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"REPO:1\"]",
 		dockerfile: "FROM " + base + "\n",
-		reached:    isClosed(interceptRequests(registry, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/") }, registrytest.Stall)),
-		want:       "it was [^;]*asking " + registry.Host() + " for the base image " + base + " for [^;]*; nothing was pushed and no tag moved",
+		reached: isClosed(interceptRequests(registry,
+			func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/") }, registrytest.Stall)),
+		want: "it was [^;]*asking " + registry.Host() + " for the base image " + base +
+			" for [^;]*; nothing was pushed and no tag moved",
 	}
 }
 
@@ -242,7 +254,8 @@ func whilePulling(t *testing.T) *phase {
 	base := registry.Host() + "/base:1"
 	var seen atomic.Int32
 	layer := func(r *http.Request) bool {
-		return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") && seen.Add(1) > 1 // the first is the configuration
+		// The first one is the configuration.
+		return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") && seen.Add(1) > 1
 	}
 	return &phase{
 		properties: "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]",
@@ -270,8 +283,10 @@ func whileHelperHangs(t *testing.T) *phase {
 		dockerfile: "FROM " + registry.Host() + "/base:1\n",
 		env:        []string{"DOCKER_CONFIG=" + folder, "PATH=" + folder + ":" + os.Getenv("PATH")},
 		reached:    func(*stack.Test) bool { _, err := os.Stat(asked); return err == nil },
-		want: "it was [^;]*asking " + registry.Host() + " for the base image " + registry.Host() + "/base:1 for [^;]* and " +
-			"waiting for docker-credential-hanging to give the login for " + registry.Host() + " for [^;]*; nothing was pushed and no tag moved",
+		want: "it was [^;]*asking " + registry.Host() + " for the base image " + registry.Host() +
+			"/base:1 for [^;]* and " +
+			"waiting for docker-credential-hanging to give the login for " + registry.Host() +
+			" for [^;]*; nothing was pushed and no tag moved",
 	}
 }
 
@@ -284,7 +299,8 @@ func whilePausing(t *testing.T) *phase {
 		registry:   registry,
 		reached:    isClosed(interceptRequests(registry, isTagRequest, busy)),
 		// Ctrl-C may come before the answer has arrived.
-		want: "it was moving tags, waiting (?:to ask " + registry.Host() + " again for [^;]* of 1m0s, because: 429 rate limited: " +
+		want: "it was moving tags, waiting (?:to ask " + registry.Host() +
+			" again for [^;]* of 1m0s, because: 429 rate limited: " +
 			"slow down|for " + registry.Host() + " to answer PUT ).*; the image was pushed and no tag moved",
 	}
 }

@@ -46,10 +46,13 @@ func TestRemoteContexts(t *testing.T) {
 	t.Parallel()
 	site := httptest.NewServer(http.FileServer(http.Dir(remoteSources(t))))
 	t.Cleanup(site.Close) // after the parallel subtests
-	for name, location := range map[string]string{"git": site.URL + "/repo.git#main", "archive": site.URL + "/app.tar.gz"} {
+	for name, location := range map[string]string{"git": site.URL + "/repo.git#main",
+		"archive": site.URL + "/app.tar.gz"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, project(t, "context: { location: \""+location+"\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]", nil))
+			s := open(t,
+				project(t, "context: { location: \""+location+"\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]",
+					nil))
 			succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 			if fetchManifest(t, repository(t)+":1") == nil {
 				t.Error("nothing was pushed")
@@ -66,7 +69,8 @@ func TestPullSeesANewCommit(t *testing.T) {
 	dir := remoteSources(t)
 	site := httptest.NewServer(http.FileServer(http.Dir(dir)))
 	t.Cleanup(site.Close)
-	properties := "context: { location: \"" + site.URL + "/repo.git#main\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
+	properties := "context: { location: \"" + site.URL +
+		"/repo.git#main\" }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
 	plain, pulled := open(t, project(t, properties, nil)), open(t, project(t, properties+"pull: true\n", nil))
 	succeeds(t, plain.Up("--skip-preview"))
 	succeeds(t, pulled.Up("--skip-preview"))
@@ -81,7 +85,8 @@ func TestPullSeesANewCommit(t *testing.T) {
 func commitTo(t *testing.T, bare string) {
 	t.Helper()
 	script := `set -e; work=$(mktemp -d); git clone -q "$0" "$work"; cd "$work"; echo again >hello
-		git -c user.name=t -c user.email=t@example.com commit -qam two; git push -q origin main; git --git-dir="$0" update-server-info; rm -rf "$work"`
+		git -c user.name=t -c user.email=t@example.com commit -qam two; git push -q origin main
+		git --git-dir="$0" update-server-info; rm -rf "$work"`
 	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script, bare).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -97,7 +102,8 @@ func remoteSources(t *testing.T) string {
 	}
 	git := func(args ...string) {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", work, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
+		cmd := exec.CommandContext(t.Context(), "git",
+			append([]string{"-C", work, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git %q: %v\n%s", args, err, out)
 		}

@@ -21,14 +21,16 @@ import (
 
 // documentedFiles are what the programs in the documentation build.
 var documentedFiles = fstest.MapFS{
-	"app/Dockerfile":             {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
-	"base/Dockerfile":            {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
-	"services/api/Dockerfile":    {Data: []byte("FROM scratch AS test\nCOPY services/api/Dockerfile /test\nFROM scratch\nCOPY services/api/Dockerfile /\n")},
+	"app/Dockerfile":  {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
+	"base/Dockerfile": {Data: []byte("FROM scratch\nCOPY Dockerfile /\n")},
+	"services/api/Dockerfile": {Data: []byte("FROM scratch AS test\nCOPY services/api/Dockerfile /test\n" +
+		"FROM scratch\nCOPY services/api/Dockerfile /\n")},
 	"services/worker/Dockerfile": {Data: []byte("FROM scratch\nCOPY services/worker/Dockerfile /\n")},
 }
 
 // documentedConfig has the settings of programs that have no default for them.
-var documentedConfig = map[string]string{"registryPassword": "secret", "image": "registry.example.com/shop/app@sha256:" + strings.Repeat("0", 64)}
+var documentedConfig = map[string]string{"registryPassword": "secret",
+	"image": "registry.example.com/shop/app@sha256:" + strings.Repeat("0", 64)}
 
 var (
 	sectionPattern   = regexp.MustCompile(`(?m)^(config|resources|outputs):\n((?:(?:  .*)?\n)+)`)
@@ -43,7 +45,8 @@ func mergePrograms(programs []snippets.Block) string {
 	for i, program := range programs {
 		number := fmt.Sprint(i)
 		text := strings.ReplaceAll(program.Text, "registry.example.com/", "registry.example.com/"+number+"/")
-		text = strings.ReplaceAll(referencePattern.ReplaceAllString(text, "$${${1}"+number+"."), "registry.example.com", shared.Registry.Host)
+		text = strings.ReplaceAll(referencePattern.ReplaceAllString(text, "$${${1}"+number+"."), "registry.example.com",
+			shared.Registry.Host)
 		for _, found := range sectionPattern.FindAllStringSubmatch(text+"\n", -1) {
 			if found[1] == "config" {
 				sections["config"] += found[2]
@@ -52,7 +55,8 @@ func mergePrograms(programs []snippets.Block) string {
 			sections[found[1]] += namePattern.ReplaceAllString(found[2], "  ${1}"+number+":")
 		}
 	}
-	return "name: documented\nruntime: yaml\nconfig:\n" + sections["config"] + "resources:\n" + sections["resources"] + "outputs:\n" + sections["outputs"]
+	return "name: documented\nruntime: yaml\nconfig:\n" + sections["config"] + "resources:\n" + sections["resources"] +
+		"outputs:\n" + sections["outputs"]
 }
 
 // The CLI previews every YAML program of the documentation, with builds. Programs with resources of other providers are
@@ -60,7 +64,8 @@ func mergePrograms(programs []snippets.Block) string {
 func TestDocumentedPrograms(t *testing.T) {
 	t.Parallel()
 	programs := slices.DeleteFunc(blocks(t), func(b snippets.Block) bool {
-		return b.Language != "yaml" || !strings.Contains(b.Text, "runtime: yaml") || strings.Contains(b.Text, "type: aws:")
+		return b.Language != "yaml" || !strings.Contains(b.Text, "runtime: yaml") ||
+			strings.Contains(b.Text, "type: aws:")
 	})
 	images := 0
 	for _, program := range programs {

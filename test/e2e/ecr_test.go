@@ -31,7 +31,9 @@ outputs:
 func TestAnImageInAmazonECR(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)
-	s := a.open(t, program(t, newRepositoryProgram, map[string]string{"Dockerfile": "FROM BUSYBOX\nCOPY big /\nCOPY file /\n", "big": strings.Repeat("big", 1e5), "file": "one"}), "AKIAFIRST")
+	s := a.open(t, program(t, newRepositoryProgram,
+		map[string]string{"Dockerfile": "FROM BUSYBOX\nCOPY big /\nCOPY file /\n", "big": strings.Repeat("big", 1e5),
+			"file": "one"}), "AKIAFIRST")
 	said := s.Preview()
 	succeeds(t, said, `digest: "sha256:`)
 	if asked := a.Requests(); len(asked) > 0 {
@@ -39,7 +41,8 @@ func TestAnImageInAmazonECR(t *testing.T) {
 	}
 	succeeds(t, s.Up("--skip-preview"), "+ 3 created")
 	first := a.Tags("team/app")["1"]
-	if digest := resourcesByName(s)["image"].Outputs["digest"]; first == "" || first != digest || linesWith(said.All(), first) == 0 {
+	if digest := resourcesByName(s)["image"].Outputs["digest"]; first == "" || first != digest ||
+		linesWith(said.All(), first) == 0 {
 		t.Errorf("the tag holds %q, the state %v; the preview said\n%s", first, digest, said.All())
 	}
 
@@ -49,27 +52,31 @@ func TestAnImageInAmazonECR(t *testing.T) {
 		t.Errorf("an update without changes asked %v", again)
 	}
 
-	a.Advance(13 * time.Hour) // between operations
+	a.Advance(13 * time.Hour) // the token expires between operations
 	must(t, s.Write("file", "two"))
 	asked = len(a.Requests())
 	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
 	requests := a.requestsSince(asked)
-	if puts := withPrefix("PUT /v2/team/app/manifests/", requests); len(puts) != 4 || len(slices.Compact(slices.Sorted(slices.Values(puts)))) != 4 {
+	if puts := withPrefix("PUT /v2/team/app/manifests/", requests); len(puts) != 4 ||
+		len(slices.Compact(slices.Sorted(slices.Values(puts)))) != 4 {
 		t.Errorf("wrote %v, want two manifests, their index and the tag, once each", puts)
 	}
-	// Two platforms share no configuration, and the layer with the file.
+	// Two platforms share the layer with the file, but no configuration.
 	if uploads := withPrefix("PUT /v2/team/app/blobs/", requests); len(uploads) != 3 {
 		t.Errorf("uploaded %d blobs, want a layer and two configurations: %v", len(uploads), uploads)
 	}
 
-	a.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Times: 1, Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-		a.Advance(13 * time.Hour) // in the middle of the daemon's push
-		next.ServeHTTP(w, req)
-	}})
-	a.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1, Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-		a.Advance(13 * time.Hour) // and of ours
-		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
-	}})
+	a.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Times: 1,
+		Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+			a.Advance(13 * time.Hour) // the token expires during the daemon's push
+			next.ServeHTTP(w, req)
+		}})
+	a.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1,
+		Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+			a.Advance(13 * time.Hour) // and during the plugin's
+			registrytest.Refuse(w, http.StatusForbidden, "DENIED",
+				"Your authorization token has expired. Reauthenticate and try again.")
+		}})
 	must(t, s.Write("file", "three"))
 	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
 	if held, digest := a.Tags("team/app")["1"], resourcesByName(s)["image"].Outputs["digest"]; held != digest {
@@ -77,7 +84,8 @@ func TestAnImageInAmazonECR(t *testing.T) {
 	}
 
 	a.revoke("AKIAFIRST")
-	succeeds(t, s.Refresh("--skip-preview"), "the state is kept as it is", "The security token included in the request is invalid")
+	succeeds(t, s.Refresh("--skip-preview"), "the state is kept as it is",
+		"The security token included in the request is invalid")
 	a.login(t, s, "AKIASECOND")
 	succeeds(t, s.Refresh("--expect-no-changes"))
 	succeeds(t, s.Destroy("--skip-preview"), "- 3 deleted")
@@ -119,15 +127,19 @@ func TestHashTagsInAnImmutableRepository(t *testing.T) {
 		t.Errorf("after the rollback latest holds %s, want %s", held, first)
 	}
 
-	other := a.open(t, project(t, withHost(a.Host(), strings.ReplaceAll(immutableTags, ":latest", ":latest-2")+noBuilder), files), "AKIAOTHER")
+	other := a.open(t, project(t, withHost(a.Host(),
+		strings.ReplaceAll(immutableTags, ":latest", ":latest-2")+noBuilder), files), "AKIAOTHER")
 	asked := len(a.Requests())
 	a.Wrap(sideBySide(2, "/v2/app/manifests/sha256:"))
 	succeeds(t, other.Up("--skip-preview"), "+ 2 created")
 	requests := a.requestsSince(asked)
-	before := requests[:slices.IndexFunc(requests, func(r string) bool { return strings.HasPrefix(r, http.MethodHead) })] // of the tags
-	manifests, configs := withPrefix("GET /v2/app/manifests/sha256:", before), withPrefix("GET /v2/app/blobs/sha256:", before)
+	isHead := func(r string) bool { return strings.HasPrefix(r, http.MethodHead) } // of a tag
+	before := requests[:slices.IndexFunc(requests, isHead)]
+	manifests := withPrefix("GET /v2/app/manifests/sha256:", before)
+	configs := withPrefix("GET /v2/app/blobs/sha256:", before)
 	if len(before) != 1+2+2 || len(manifests) != 2 || len(configs) != 2 {
-		t.Errorf("before the tags: %v, want the index by its tag, then its two manifests side by side, then their configurations", before)
+		t.Errorf("before the tags: %v, want the index by its tag, then its two manifests side by side, then their "+
+			"configurations", before)
 	}
 	if a.Tags("app")["latest-2"] != first {
 		t.Errorf("the tags are %v", a.Tags("app"))
@@ -156,7 +168,8 @@ func TestImmutableTagIsFoundBeforeThePush(t *testing.T) {
 	a := newAmazon(t)
 	a.Repository("app", registrytest.Immutable)
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}
-	s := a.open(t, project(t, withHost(a.Host(), "platforms: [linux/amd64]\ntags: [\"HOST/app:1.0\"]"), files), "AKIAONE")
+	s := a.open(t, project(t, withHost(a.Host(), "platforms: [linux/amd64]\ntags: [\"HOST/app:1.0\"]"), files),
+		"AKIAONE")
 	succeeds(t, s.Up("--skip-preview"))
 	held := a.Tags("app")["1.0"]
 	cli(t, s, "state", "delete", urn("image"), "--yes")
@@ -164,12 +177,13 @@ func TestImmutableTagIsFoundBeforeThePush(t *testing.T) {
 
 	must(t, s.Write("file", "two"))
 	said := s.Preview()
-	inTheWay := "tag " + a.Host() + "/app:1.0: immutable tag: it holds " + held + ", not sha256:"
-	cure := "use a tag that changes with its content, such as " + a.Host() + "/app:{hash}"
-	succeeds(t, said, "warning: the update will fail: "+inTheWay, cure)
+	failure := "tag " + a.Host() + "/app:1.0: immutable tag: it holds " + held + ", not sha256:"
+	remedy := "use a tag that changes with its content, such as " + a.Host() + "/app:{hash}"
+	succeeds(t, said, "warning: the update will fail: "+failure, remedy)
 	asked := len(a.Requests())
-	fails(t, s.Up("--skip-preview"), inTheWay, cure)
-	if uploads := append(withPrefix("POST", a.requestsSince(asked)), withPrefix("PUT", a.requestsSince(asked))...); len(uploads) > 0 {
+	fails(t, s.Up("--skip-preview"), failure, remedy)
+	if uploads := append(withPrefix("POST", a.requestsSince(asked)),
+		withPrefix("PUT", a.requestsSince(asked))...); len(uploads) > 0 {
 		t.Errorf("uploaded: %v", uploads)
 	}
 	if a.Tags("app")["1.0"] != held || image(t, s).Outputs["digest"] != held {

@@ -11,7 +11,8 @@ import (
 // files, as that of an earlier version does, is up to date.
 func TestExcludedFilesDoNotCount(t *testing.T) {
 	t.Parallel()
-	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY --exclude=*.md --exclude=docs . /app/\n", "main.go": "one", "README.md": "one",
+	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY --exclude=*.md --exclude=docs . /app/\n",
+		"main.go": "one", "README.md": "one",
 		"docs/guide.txt": "one", ".dockerignore": "Pulumi*\n"}
 	program := func(watch string) fs.FS { return project(t, "context: { location: . }\nwatch: "+watch+"\n", files) }
 	s := open(t, program("all"))

@@ -26,8 +26,11 @@ RUN echo first words; test "$(uname -m)" = x86_64 || { echo last words; exit 42;
 
 func TestAFailingStepFailsThePreview(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, twoPlatforms, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN echo \"failed to push ghcr.io/a/b: unexpected status from PUT request to https://ghcr.io/v2/: 503\"; exit 7\n"}))
-	fails(t, s.Preview(), "exit code 7", "failed to push ghcr.io/a/b: unexpected status") // what a step prints is no registry's word
+	const printed = "failed to push ghcr.io/a/b: unexpected status from PUT request to https://ghcr.io/v2/: 503"
+	s := open(t, project(t, twoPlatforms,
+		map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN echo \"" + printed + "\"; exit 7\n"}))
+	// The output of a step is not read as an answer of a registry.
+	fails(t, s.Preview(), "exit code 7", "failed to push ghcr.io/a/b: unexpected status")
 	if state := s.Export(); len(state) != 0 {
 		t.Errorf("state: %+v", state)
 	}
@@ -37,11 +40,13 @@ func TestAFailingStepFailsThePreview(t *testing.T) {
 func TestAFailingStepChoosesNoRemedy(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "context: { location: . }\n", map[string]string{
-		"Dockerfile": "FROM BUSYBOX\n# toomanyrequests: from hub: 429 Too Many Requests\nRUN echo \"deploy: no SSH key for user bob\"; exit 7\n",
+		"Dockerfile": "FROM BUSYBOX\n# toomanyrequests: from hub: 429 Too Many Requests\n" +
+			"RUN echo \"deploy: no SSH key for user bob\"; exit 7\n",
 	}))
 	result := s.Preview()
 	fails(t, result, "exit code 7", "no SSH key for user bob", "# toomanyrequests: from hub")
-	for _, remedy := range []string{"give the agent or keys with this id in ssh", "the registry limits how often images are pulled"} {
+	for _, remedy := range []string{"give the agent or keys with this id in ssh",
+		"the registry limits how often images are pulled"} {
 		if strings.Contains(result.All(), remedy) {
 			t.Errorf("it says %q:\n%s", remedy, result.All())
 		}
@@ -51,7 +56,8 @@ func TestAFailingStepChoosesNoRemedy(t *testing.T) {
 func TestMissingSource(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, twoPlatforms, map[string]string{"Dockerfile": "FROM scratch\nCOPY hello.txt /\n"}))
-	fails(t, s.Preview(), `"/hello.txt" is not there`, "COPY and ADD take files of the build context, without those that .dockerignore leaves out", "Dockerfile:2")
+	fails(t, s.Preview(), `"/hello.txt" is not there`,
+		"COPY and ADD take files of the build context, without those that .dockerignore leaves out", "Dockerfile:2")
 }
 
 // Each error is reported under its own path, all at once, before anything runs.
@@ -64,19 +70,23 @@ func TestBadInputs(t *testing.T) {
 		want             []string // patterns
 	}{
 		{"no such context", "context: { location: ./nowhere }", good, []string{`property context\.location .*nowhere`}},
-		{"no Dockerfile", "context: { location: . }", "", []string{`property dockerfile.*no Dockerfile at .*/program/Dockerfile`}},
+		{"no Dockerfile", "context: { location: . }", "",
+			[]string{`property dockerfile.*no Dockerfile at .*/program/Dockerfile`}},
 		{
 			"a syntax error", "context: { location: . }", "FROM scratch\n\nCOPPY . /\n",
 			[]string{`property dockerfile.*line 3.*COPPY`},
 		},
 		{
-			"both forms of Dockerfile", "context: { location: . }\ndockerfile: { location: Dockerfile, inline: FROM scratch }", good,
+			"both forms of Dockerfile", "context: { location: . }\n" +
+				"dockerfile: { location: Dockerfile, inline: FROM scratch }", good,
 			[]string{`property dockerfile .*location.*inline`},
 		},
 		{"push without tags", "context: { location: . }\npush: true", good, []string{`property push .*tags`}},
 		{
-			"several", "context: { location: . }\nplatforms: [linux/amd64, linux/amd46]\ntags: [\"app:1\", \"REPO/Capital:1\"]", good,
-			[]string{`property platforms\[1\] .*amd46`, `property tags\[0\] .*docker\.io/library`, `property tags\[1\] .*Capital`},
+			"several", "context: { location: . }\nplatforms: [linux/amd64, linux/amd46]\n" +
+				"tags: [\"app:1\", \"REPO/Capital:1\"]", good,
+			[]string{`property platforms\[1\] .*amd46`, `property tags\[0\] .*docker\.io/library`,
+				`property tags\[1\] .*Capital`},
 		},
 		{
 			"a branch as a tag", "context: { location: . }\ntags: [\"ghcr.io/acme/app:feature/x\"]", good,

@@ -14,7 +14,7 @@ import (
 func TestAnyNameOfAFile(t *testing.T) {
 	t.Parallel()
 	const odd = "a%2Fb%zz#c?d:e,f=g\\h\"i'j k\nl@m[n]é☃*"
-	const printable = "a%2Fb%zz#c?d:e,f=g\\h\"i'j k" // as BuildKit wants it for a cache
+	const printable = "a%2Fb%zz#c?d:e,f=g\\h\"i'j k" // BuildKit accepts only these in a cache
 	quote := func(text string) string {
 		quoted, err := json.Marshal(text)
 		must(t, err)
@@ -25,11 +25,14 @@ func TestAnyNameOfAFile(t *testing.T) {
 			t.Parallel()
 			in := map[string]string{"context": "ctx", "dockerfile": "Dockerfile", "files": "out"}
 			in[part] = odd
-			properties := "platforms: [linux/amd64]\ntags: [\"REPO:1\"]\ncontext: { location: " + quote(in["context"]) + " }\n" +
+			properties := "platforms: [linux/amd64]\ntags: [\"REPO:1\"]\ncontext: { location: " + quote(in["context"]) +
+				" }\n" +
 				"dockerfile: { location: " + quote(in["context"]+"/"+in["dockerfile"]) + " }\n"
 			if part == "files" {
-				properties += "exports:\n  - local: { dest: " + quote(in[part]) + " }\n  - tar: { dest: " + quote(in[part]+".tar") + " }\n" +
-					"cacheTo:\n  - local: { dest: " + quote(printable) + " }\ncacheFrom:\n  - local: { src: " + quote(printable) + " }\n"
+				properties += "exports:\n  - local: { dest: " + quote(in[part]) + " }\n  - tar: { dest: " +
+					quote(in[part]+".tar") + " }\n" +
+					"cacheTo:\n  - local: { dest: " + quote(printable) + " }\ncacheFrom:\n  - local: { src: " +
+					quote(printable) + " }\n"
 			}
 			s := open(t, project(t, properties, map[string]string{
 				in["context"] + "/" + in["dockerfile"]:          "FROM scratch\nCOPY . /app\n",

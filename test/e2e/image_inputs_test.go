@@ -13,10 +13,13 @@ import (
 // An image is not pushed if a test stage fails. The files that the test stage reads count.
 func TestTestTargets(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\ntestTargets: [test]\n", map[string]string{
-		"Dockerfile": "FROM BUSYBOX AS app\nCOPY code /\nFROM app AS test\nCOPY wanted /\nRUN cmp code wanted\nFROM app\n",
-		"code":       "1", "wanted": "2",
-	}))
+	s := open(t,
+		project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\ntestTargets: [test]\n",
+			map[string]string{
+				"Dockerfile": "FROM BUSYBOX AS app\nCOPY code /\n" +
+					"FROM app AS test\nCOPY wanted /\nRUN cmp code wanted\nFROM app\n",
+				"code": "1", "wanted": "2",
+			}))
 	fails(t, s.Preview(), "step [test 2/2] RUN cmp code wanted: exit code 1", "code wanted differ")
 	fails(t, s.Up("--skip-preview"), "step [test 2/2] RUN cmp code wanted: exit code 1")
 	if fetchManifest(t, repository(t)+":1") != nil {
@@ -43,18 +46,20 @@ sourceDateEpoch: 1700000000
 // The same program gives the same digest in two folders, even without a cache.
 func TestTheSameInputsAreTheSameDigest(t *testing.T) {
 	t.Parallel()
-	const dockerfile = "FROM BUSYBOX\nCOPY . /app\nRUN grep db.test /etc/hosts >/hosts && ls /sys/class/net | tr -d '\\n' | grep -x lo && date >/dev/null\n"
+	const dockerfile = "FROM BUSYBOX\nCOPY . /app\n" +
+		"RUN grep db.test /etc/hosts >/hosts && ls /sys/class/net | tr -d '\\n' | grep -x lo && date >/dev/null\n"
 	files := map[string]string{"app/Dockerfile": dockerfile, "app/a": "1", "app/b/c": "2"}
 	first := open(t, project(t, reproducibleImage, files))
 	succeeds(t, first.Up("--skip-preview"))
 	second := open(t, project(t, reproducibleImage+"noCache: true\n", files))
 	result := second.Preview()
-	succeeds(t, result, "digest    : [unknown]") // without the cache another build could be another image
+	succeeds(t, result, "digest    : [unknown]") // without a cache, another build may give another image
 	succeeds(t, second.Up("--skip-preview"))
 	if a, b := image(t, first).Outputs["digest"], image(t, second).Outputs["digest"]; a != b {
 		t.Errorf("%v, then %v", a, b)
 	}
-	if manifest := string(fetchManifest(t, repository(t)+":1").Manifest); !strings.Contains(manifest, `"org.opencontainers.image.vendor":"somebody"`) &&
+	if manifest := string(fetchManifest(t, repository(t)+":1").Manifest); !strings.Contains(manifest,
+		`"org.opencontainers.image.vendor":"somebody"`) &&
 		!strings.Contains(manifest, `"org.opencontainers.image.vendor": "somebody"`) {
 		t.Errorf("the annotation is missing: %s", manifest)
 	}
@@ -65,14 +70,17 @@ func TestTheSameInputsAreTheSameDigest(t *testing.T) {
 // Provenance makes an index, which the outputs show. Each build has another digest, so a preview does not know it.
 func TestProvenance(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\nprovenance: { mode: max }\n",
-		map[string]string{"Dockerfile": "FROM BUSYBOX\nCOPY a /\n", "a": "1"}))
+	s := open(t,
+		project(t,
+			"context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\nprovenance: { mode: max }\n",
+			map[string]string{"Dockerfile": "FROM BUSYBOX\nCOPY a /\n", "a": "1"}))
 	succeeds(t, s.Preview(), "digest    : [unknown]")
 	succeeds(t, s.Up("--skip-preview"))
 	outputs := image(t, s).Outputs
 	manifests, err := json.Marshal(outputs["manifests"])
 	must(t, err)
-	if strings.Contains(string(manifests), "unknown") || strings.Contains(string(manifests), outputs["digest"].(string)) {
+	if strings.Contains(string(manifests), "unknown") ||
+		strings.Contains(string(manifests), outputs["digest"].(string)) {
 		t.Errorf("digest %v, manifests %s", outputs["digest"], manifests)
 	}
 	succeeds(t, s.Up("--expect-no-changes"))
@@ -83,8 +91,11 @@ func TestProvenance(t *testing.T) {
 func TestCaches(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
-		"cacheFrom: [{ registry: { ref: \"REPO:cache\" } }]\ncacheTo: [{ registry: { ref: \"REPO:cache\", mode: max } }, { local: { dest: ./kept } }]\n"
-	s := open(t, project(t, properties, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN cat /proc/sys/kernel/random/uuid >/uuid\n"}))
+		"cacheFrom: [{ registry: { ref: \"REPO:cache\" } }]\n" +
+		"cacheTo: [{ registry: { ref: \"REPO:cache\", mode: max } }, { local: { dest: ./kept } }]\n"
+	s := open(t,
+		project(t, properties,
+			map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN cat /proc/sys/kernel/random/uuid >/uuid\n"}))
 	succeeds(t, s.Preview())
 	if fetchManifest(t, repository(t)+":cache") != nil {
 		t.Error("the preview wrote the cache")
@@ -107,7 +118,8 @@ func TestCaches(t *testing.T) {
 func TestExports(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
-		"exports: [{ oci: { dest: out/image.tar } }, { local: { dest: out/files } }, { registry: { compression: zstd } }]\n"
+		"exports: [{ oci: { dest: out/image.tar } }, { local: { dest: out/files } }, { registry: { compression: zstd " +
+		"} }]\n"
 	s := open(t, project(t, properties, map[string]string{"app/Dockerfile": "FROM scratch\nCOPY a /\n", "app/a": "1"}))
 	there := func(path string) bool {
 		_, err := os.Stat(filepath.Join(s.Dir, path))
@@ -138,7 +150,8 @@ func TestExports(t *testing.T) {
 
 func TestLoadWithoutAnEngine(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, "context: { location: ./app }\nload: true\n", map[string]string{"app/Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
+	s := open(t, project(t, "context: { location: ./app }\nload: true\n",
+		map[string]string{"app/Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
 	succeeds(t, s.Preview())
 	fails(t, s.Up("--skip-preview"), "no Docker Engine answers at ", "start one, set DOCKER_HOST, or leave load out")
 }

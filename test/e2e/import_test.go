@@ -17,7 +17,8 @@ func TestImport(t *testing.T) {
 	cli(t, s, "state", "delete", urn("image"), "--yes")
 
 	importing := func(reference string) []string {
-		return []string{"import", "buildkit:index:Image", "image", reference, "--yes", "--skip-preview", "--protect=false", "--generate-code=false", "--stack", "dev"}
+		return []string{"import", "buildkit:index:Image", "image", reference, "--yes", "--skip-preview",
+			"--protect=false", "--generate-code=false", "--stack", "dev"}
 	}
 	missing, err := s.Run(context.WithoutCancel(t.Context()), importing(repository(t)+":nope")...)
 	if err != nil {
@@ -36,7 +37,8 @@ func TestImport(t *testing.T) {
 	if linesWith(adopted.All(), "warning") > 0 {
 		t.Errorf("it warns:\n%s", adopted.All())
 	}
-	if after := image(t, s); after.Outputs["digest"] != before.Outputs["digest"] || after.Outputs["ref"] != before.Outputs["ref"] {
+	if after := image(t, s); after.Outputs["digest"] != before.Outputs["digest"] ||
+		after.Outputs["ref"] != before.Outputs["ref"] {
 		t.Errorf("imported: %v, was %v", after.Outputs, before.Outputs)
 	}
 	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")

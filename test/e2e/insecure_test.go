@@ -25,23 +25,28 @@ resources:
 // image as a base image.
 func TestPlainHTTPWithInsecure(t *testing.T) {
 	t.Parallel()
-	registry, err := registrytest.Start(net.JoinHostPort(registrytest.OwnAddress(t), "0"), registrytest.Login("me", "swordfish"))
+	registry, err := registrytest.Start(net.JoinHostPort(registrytest.OwnAddress(t), "0"),
+		registrytest.Login("me", "swordfish"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = registry.Close() })
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}
-	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: program(t, withHost(registry.Host(), insecureProgram), files)})
-	fails(t, s.Up("--skip-preview"), "pushing to "+registry.Host()+"/app: unreachable: http: server gave HTTP response to HTTPS client",
+	s := stack.New(t, stack.Config{Bin: shared.Bin,
+		Program: program(t, withHost(registry.Host(), insecureProgram), files)})
+	fails(t, s.Up("--skip-preview"),
+		"pushing to "+registry.Host()+"/app: unreachable: http: server gave HTTP response to HTTPS client",
 		"set insecure for it in registries")
 	cli(t, s, "config", "set", "insecure", "true")
 	succeeds(t, s.Up("--skip-preview"), "+ 1 created")
-	if held := fetchManifest(t, repository(t)+":1"); held == nil || held.Digest.String() != image(t, s).Outputs["digest"] {
+	if held := fetchManifest(t, repository(t)+":1"); held == nil ||
+		held.Digest.String() != image(t, s).Outputs["digest"] {
 		t.Errorf("the other registry holds %v, want %v", held, image(t, s).Outputs["digest"])
 	}
 	must(t, s.Write("Dockerfile", "FROM "+registry.Host()+"/app:1\nCOPY file /again\n"))
 	cli(t, s, "config", "set", "insecure", "false")
-	fails(t, s.Up("--skip-preview"), registry.Host()+" does not answer: ", "the registry speaks plain http: serve it over https, or set insecure for it in registries")
+	fails(t, s.Up("--skip-preview"), registry.Host()+" does not answer: ",
+		"the registry speaks plain http: serve it over https, or set insecure for it in registries")
 	cli(t, s, "config", "set", "insecure", "true")
 	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
 	succeeds(t, s.Destroy("--skip-preview"))

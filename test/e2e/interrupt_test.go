@@ -27,17 +27,20 @@ func TestCtrlCEndsALongStep(t *testing.T) {
 	p := s.StartUp("--skip-preview")
 	awaitStep(t, step)
 
-	defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // a failure is soon enough then
+	defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // the test has failed by then
 	pressed := time.Now()
 	if err := p.Interrupt(); err != nil {
 		t.Fatal(err)
 	}
 	result, err := p.Wait()
 	if took := time.Since(pressed); err != nil || result.Code == 0 || took > 5*time.Second {
-		t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err, result.All())
+		t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err,
+			result.All())
 	}
-	says(t, result, ": it was running step [2/2] RUN "+step+" (linux/amd64) for ", "; nothing was pushed and no tag moved")
-	if err := stack.WaitUntil(t.Context(), 2*time.Second, func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
+	says(t, result, ": it was running step [2/2] RUN "+step+" (linux/amd64) for ",
+		"; nothing was pushed and no tag moved")
+	if err := stack.WaitUntil(t.Context(), 2*time.Second,
+		func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
 		t.Errorf("the step still runs: %v", stack.ProcessesWith(step))
 	}
 	if moved := fetchManifest(t, repository(t)+":1"); moved != nil {
@@ -78,7 +81,8 @@ func TestALostDaemonNamesTheStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fails(t, result, ". The build was running step [2/2] RUN "+step+" (linux/amd64) for ", "; nothing was pushed and no tag moved")
+	fails(t, result, ". The build was running step [2/2] RUN "+step+" (linux/amd64) for ",
+		"; nothing was pushed and no tag moved")
 }
 
 // relayUntil passes everything on in both directions until cut is closed.
@@ -119,7 +123,8 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 	if err := s.Write("Dockerfile", "FROM "+shared.Base+"\nRUN echo awake\n"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Run(t.Context(), "cancel", "--yes", "--stack", "dev"); err != nil { // the killed CLI left its lock on the backend
+	// The killed CLI left its lock on the backend.
+	if _, err := s.Run(t.Context(), "cancel", "--yes", "--stack", "dev"); err != nil {
 		t.Fatal(err)
 	}
 	succeeds(t, s.Up("--skip-preview"), "+ 1 created") // the stack resource was there before the kill
@@ -136,11 +141,13 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := stack.WaitUntil(t.Context(), 5*time.Second, func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
+	if err := stack.WaitUntil(t.Context(), 5*time.Second,
+		func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
 		t.Errorf("the step still runs: %v", stack.ProcessesWith(step))
 	}
 	plugin := func() bool {
-		return slices.ContainsFunc(s.Plugins(), func(p stack.Proc) bool { return strings.Contains(p.Command, "pulumi-resource-buildkit") })
+		return slices.ContainsFunc(s.Plugins(),
+			func(p stack.Proc) bool { return strings.Contains(p.Command, "pulumi-resource-buildkit") })
 	}
 	if err := stack.WaitUntil(t.Context(), 5*time.Second, func() bool { return !plugin() }); err != nil {
 		t.Errorf("the plugin outlives its engine: %v", s.Plugins())
@@ -157,7 +164,8 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 // awaitStep waits until the command of a step runs.
 func awaitStep(t *testing.T, step string) {
 	t.Helper()
-	if err := stack.WaitUntil(t.Context(), time.Minute, func() bool { return len(stack.ProcessesWith(step)) > 0 }); err != nil {
+	if err := stack.WaitUntil(t.Context(), time.Minute,
+		func() bool { return len(stack.ProcessesWith(step)) > 0 }); err != nil {
 		t.Fatalf("the step %q did not start: %v", step, err)
 	}
 }

@@ -31,8 +31,10 @@ RUN uname -m | tr a-z A-Z > /machine && sh -c 'cat /greeting /machine | wc -l' >
 func TestAnImageFromFirstUpToDestroy(t *testing.T) {
 	t.Parallel()
 	tag := repository(t) + ":1"
-	files := map[string]string{"Dockerfile": forkingDockerfile, "greeting": "hello\n", ".dockerignore": "Pulumi*.yaml\n"}
-	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: project(t, twoPlatforms, files)}) // its own daemon: its end is part of the story
+	files := map[string]string{"Dockerfile": forkingDockerfile, "greeting": "hello\n",
+		".dockerignore": "Pulumi*.yaml\n"}
+	// The stack has its own daemon, because the test checks that it ends.
+	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: project(t, twoPlatforms, files)})
 
 	succeeds(t, s.Up(), "+ 2 created")
 	first := image(t, s)
@@ -62,7 +64,8 @@ func TestAnImageFromFirstUpToDestroy(t *testing.T) {
 	}
 	succeeds(t, s.Up("--diff"), "~ contextHash", "~ 1 updated")
 	second := image(t, s)
-	if second.Outputs["digest"] == first.Outputs["digest"] || fetchManifest(t, tag).Digest.String() != second.Outputs["digest"] {
+	if second.Outputs["digest"] == first.Outputs["digest"] ||
+		fetchManifest(t, tag).Digest.String() != second.Outputs["digest"] {
 		t.Errorf("after the change: digest %v, before %v", second.Outputs["digest"], first.Outputs["digest"])
 	}
 

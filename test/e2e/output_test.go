@@ -10,7 +10,8 @@ import (
 
 func TestNonInteractiveOutputHasALinePerFinishedStep(t *testing.T) {
 	t.Parallel()
-	dockerfile := "FROM BUSYBOX\nRUN echo one\nRUN for i in 1 2 3 4 5 6; do sleep 0.5; echo tick $i; done\nRUN echo three\n"
+	dockerfile := "FROM BUSYBOX\nRUN echo one\nRUN for i in 1 2 3 4 5 6; do sleep 0.5; echo tick $i; done\n" +
+		"RUN echo three\n"
 	s := open(t, project(t, twoPlatforms+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
 	result := s.Up("--skip-preview")
 	succeeds(t, result)
@@ -51,11 +52,13 @@ func TestStagesOfTenStepsHaveALinePerFinishedStep(t *testing.T) {
 		fmt.Fprintf(&dockerfile, "RUN echo step-%d\n", i+1)
 	}
 	dockerfile.WriteString("RUN exit 3\n")
-	s := open(t, project(t, "platforms: [linux/amd64]\nbuildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile.String()}))
+	s := open(t, project(t, "platforms: [linux/amd64]\nbuildOnPreview: false\n",
+		map[string]string{"Dockerfile": dockerfile.String()}))
 	result := s.Up("--skip-preview")
 	fails(t, result, "linux/amd64: step [12/12] RUN exit 3: exit code 3")
 	for i := range 10 {
-		if got := linesWith(result.Stdout, fmt.Sprintf("[%d/12]", i+2), fmt.Sprintf("RUN echo step-%d", i+1)); got != 1 {
+		if got := linesWith(result.Stdout, fmt.Sprintf("[%d/12]", i+2),
+			fmt.Sprintf("RUN echo step-%d", i+1)); got != 1 {
 			t.Errorf("%d lines for step %d, want 1:\n%s", got, i+1, result.All())
 		}
 	}

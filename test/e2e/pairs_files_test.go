@@ -81,7 +81,7 @@ func TestImagesBuiltFromFilesOfImages(t *testing.T) {
 	}
 	succeeds(t, s.Up("--expect-no-changes"))
 
-	// Written again: who reads it is built again, and nobody else.
+	// A change builds the readers again, and no other image.
 	must(t, s.Write("src/index.html", "two"))
 	succeeds(t, s.Up(), "~ 6 updated")
 	succeeds(t, s.Up("--expect-no-changes"))

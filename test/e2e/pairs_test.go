@@ -73,7 +73,8 @@ const pairsProgram = `resources:
 // and the update builds that one first.
 func TestImagesBuiltFromImages(t *testing.T) {
 	t.Parallel()
-	s := open(t, program(t, pairsProgram, map[string]string{"base/Dockerfile": "FROM scratch\nCOPY file /\n", "base/file": "one"}))
+	s := open(t, program(t, pairsProgram,
+		map[string]string{"base/Dockerfile": "FROM scratch\nCOPY file /\n", "base/file": "one"}))
 	up := s.Up()
 	succeeds(t, up, "+ 10 created")
 	checkWhyNotBuilt(t, up)
@@ -118,9 +119,10 @@ func checkWhyNotBuilt(t *testing.T, up stack.Result) {
 	byDigest := "not built in this preview: its base image " + repository(t) + "/base@sha256:"
 	for line, want := range map[string]int{
 		byDigest: 5,
-		"not built in this preview: its base image " + repository(t) + "/tagged:1 is made by the image tagged of this update": 1,
-		"not built in this preview: buildArgs.PARENT is not known yet":                                                        1,
-		" is made by the image base of this update":                                                                           5,
+		"not built in this preview: its base image " + repository(t) +
+			"/tagged:1 is made by the image tagged of this update": 1,
+		"not built in this preview: buildArgs.PARENT is not known yet": 1,
+		" is made by the image base of this update":                    5,
 		"not built": 7,
 	} {
 		if got := strings.Count(text, line); got != want {
@@ -149,10 +151,16 @@ const twinsProgram = `resources:
   configured: { type: "pulumi:providers:buildkit", properties: { maxParallelBuilds: 4 } }
   one:
     type: buildkit:Image
-    properties: { dockerfile: { inline: "FROM scratch\nCOPY Pulumi.yaml /one\n" }, platforms: [linux/amd64], tags: ["REPO:TAG1"] }
+    properties:
+      dockerfile: { inline: "FROM scratch\nCOPY Pulumi.yaml /one\n" }
+      platforms: [linux/amd64]
+      tags: ["REPO:TAG1"]
   two:
     type: buildkit:Image
-    properties: { dockerfile: { inline: "FROM scratch\nCOPY Pulumi.yaml /two\n" }, platforms: [linux/amd64], tags: ["REPO:TAG2"] }
+    properties:
+      dockerfile: { inline: "FROM scratch\nCOPY Pulumi.yaml /two\n" }
+      platforms: [linux/amd64]
+      tags: ["REPO:TAG2"]
     options: { provider: "${configured}" }
 `
 
@@ -163,7 +171,9 @@ func TestTwoImagesOfOneTag(t *testing.T) {
 		return program(t, strings.NewReplacer("TAG1", one, "TAG2", two).Replace(twinsProgram), nil)
 	}
 	s := open(t, tagged("latest", "latest"))
-	fails(t, s.Preview(), "tags[0]", repository(t)+":latest is a tag of two images of this program, one and two, and would stand for the one that is pushed last")
+	fails(t, s.Preview(), "tags[0]",
+		repository(t)+":latest is a tag of two images of this program, one and two, and would stand for the one that "+
+			"is pushed last")
 	replaceProgram(t, s, tagged("1", "2"))
 	succeeds(t, s.Up("--skip-preview"), "+ 4 created")
 	replaceProgram(t, s, tagged("3", "1"))

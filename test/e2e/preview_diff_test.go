@@ -19,7 +19,8 @@ labels: { a: a, gone: g }
 registries: [{ address: 127.0.0.1, username: me, password: one }]
 `
 
-var detailedFiles = map[string]string{"src/Dockerfile": "FROM scratch AS one\nCOPY file /\nFROM one AS two\n", "src/file": "x"}
+var detailedFiles = map[string]string{"src/Dockerfile": "FROM scratch AS one\nCOPY file /\nFROM one AS two\n",
+	"src/file": "x"}
 
 // A preview names each change by its full path, and nothing else.
 func TestAPreviewNamesWhatChanged(t *testing.T) {
@@ -29,19 +30,23 @@ func TestAPreviewNamesWhatChanged(t *testing.T) {
 	must(t, s.Write("src/file", "y"))
 	replaceProgram(t, s, project(t, strings.NewReplacer(
 		"platforms: [linux/amd64]", "platforms: [linux/amd64, linux/arm64]\ntarget: two",
-		`"REPO:2"`, `"REPO:3"`, `"x.y": b`, `"x.y": c`, "gone: g", "new: n", "password: one", "password: two").Replace(detailedImage), nil))
+		`"REPO:2"`, `"REPO:3"`, `"x.y": b`, `"x.y": c`, "gone: g", "new: n",
+		"password: one", "password: two").Replace(detailedImage), nil))
 	step := previewSteps(t, s)["image"]
-	want := []string{`buildArgs["x.y"]`, "contextHash", "labels.gone", "labels.new", "platforms[1]", "tags[1]", "target"}
+	want := []string{`buildArgs["x.y"]`, "contextHash", "labels.gone", "labels.new", "platforms[1]", "tags[1]",
+		"target"}
 	if got := step.changedPaths(); !slices.Equal(got, want) {
 		t.Errorf("the preview names %v, want %v", got, want)
 	}
-	for path, kind := range map[string]string{`buildArgs["x.y"]`: "update", "labels.gone": "delete", "labels.new": "add", "target": "add"} {
+	for path, kind := range map[string]string{`buildArgs["x.y"]`: "update", "labels.gone": "delete",
+		"labels.new": "add", "target": "add"} {
 		if got := step.DetailedDiff[path].Kind; got != kind {
 			t.Errorf("%s: %q, want %q", path, got, kind)
 		}
 	}
 	result := s.Preview("--diff")
-	succeeds(t, result, `~ x.y: "b" => "c"`, "- gone: \"g\"", "+ new : \"n\"", `+ [1]: "linux/arm64"`, "+ target     : \"two\"", "modified file")
+	succeeds(t, result, `~ x.y: "b" => "c"`, "- gone: \"g\"", "+ new : \"n\"", `+ [1]: "linux/arm64"`,
+		"+ target     : \"two\"", "modified file")
 	if linesWith(result.All(), "registries") > 0 {
 		t.Errorf("a password is a difference:\n%s", result.All())
 	}

@@ -44,14 +44,15 @@ func TestUpdateDoesWhatThePreviewShowed(t *testing.T) {
 	succeeds(t, s.Preview("--expect-no-changes"))
 	first := resourcesByName(s)["image"].Outputs
 
-	// Built in the preview: the update makes the very same.
+	// The preview builds: the update makes the same image.
 	must(t, s.Write("src/file", "two"))
 	steps := previewSteps(t, s)
 	checkPlan(t, steps, map[string]string{"image": "update", "watcher": "update"})
 	succeeds(t, s.Up("--skip-preview"), "~ 2 updated")
 	second := resourcesByName(s)["image"].Outputs
 	if second["digest"] == first["digest"] || second["digest"] != tagDigest(t, repository(t)+":1") {
-		t.Fatalf("the digest is %v, was %v; the tag holds %s", second["digest"], first["digest"], tagDigest(t, repository(t)+":1"))
+		t.Fatalf("the digest is %v, was %v; the tag holds %s", second["digest"], first["digest"],
+			tagDigest(t, repository(t)+":1"))
 	}
 	for _, output := range []string{"digest", "ref", "repoDigest", "contextHash"} {
 		if said := steps["watcher"].input("labels", output); said != second[output] {
@@ -62,21 +63,22 @@ func TestUpdateDoesWhatThePreviewShowed(t *testing.T) {
 		t.Errorf("the preview said %v of the manifest", said)
 	}
 
-	// Not built in the preview: what will change is unknown, what will not is known.
+	// The preview does not build: an output that will change is unknown, any other is known.
 	replaceProgram(t, s, withWatcher(t, quiet+`tags: ["REPO:1"]`))
 	must(t, s.Write("src/file", "three"))
 	steps = previewSteps(t, s)
-	for output, want := range map[string]any{"digest": unknown, "ref": unknown, "repoDigest": unknown, "manifest": unknown, "refs": repository(t) + ":1"} {
+	for output, want := range map[string]any{"digest": unknown, "ref": unknown, "repoDigest": unknown,
+		"manifest": unknown, "refs": repository(t) + ":1"} {
 		if said := steps["watcher"].input("labels", output); said != want {
 			t.Errorf("without a build the preview said %s is %v, want %v", output, said, want)
 		}
 	}
 
-	// Another name for the same image: nothing is built to know it.
+	// Another tag of the same image needs no build.
 	must(t, s.Write("src/file", "two"))
 	replaceProgram(t, s, withWatcher(t, quiet+`tags: ["REPO:1", "REPO:2"]`))
 	checkPlan(t, previewSteps(t, s), map[string]string{"image": "update"})
-	// Gone back to: the earlier digest.
+	// Going back gives the earlier digest.
 	must(t, s.Write("src/file", "one"))
 	if said := previewSteps(t, s)["watcher"].input("labels", "digest"); said != first["digest"] {
 		t.Errorf("going back, the preview said %v, want %v", said, first["digest"])

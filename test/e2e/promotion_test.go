@@ -17,7 +17,8 @@ import (
 func TestPromotion(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t, stack.Config{
-		Bin: shared.Bin, Program: os.DirFS("../../examples/promotion"), Folder: "build", Daemon: shared.Daemon, Idle: 5 * time.Second,
+		Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second,
+		Program: os.DirFS("../../examples/promotion"), Folder: "build",
 		Values: map[string]string{"repository": repository(t)},
 	})
 	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
@@ -41,8 +42,10 @@ func TestPromotion(t *testing.T) {
 	}
 	write(t, s, "app/index.html", "<h1>Bye</h1>\n")
 	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
-	if now := strings.TrimSpace(in("stack", "output", "image").Stdout); now != running || fetchManifest(t, running) == nil {
-		t.Errorf("production runs %q, want %q, which is in the registry: %v", now, running, fetchManifest(t, running) != nil)
+	if now := strings.TrimSpace(in("stack", "output", "image").Stdout); now != running ||
+		fetchManifest(t, running) == nil {
+		t.Errorf("production runs %q, want %q, which is in the registry: %v", now, running,
+			fetchManifest(t, running) != nil)
 	}
 	succeeds(t, s.Destroy("--skip-preview"))
 }

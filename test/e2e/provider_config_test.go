@@ -26,10 +26,12 @@ resources:
 func TestARotatedPasswordInTheConfiguration(t *testing.T) {
 	t.Parallel()
 	registry := newPrivateRegistry(t, "first")
-	s := open(t, program(t, withHost(registry.Host(), loginsProgram), map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}))
+	s := open(t, program(t, withHost(registry.Host(), loginsProgram),
+		map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}))
 	rotate := func(password string) {
 		registry.password.Store(&password)
-		cli(t, s, "config", "set-all", "--path", "--plaintext", "buildkit:registries[0].address="+registry.Host(), "--plaintext", "buildkit:registries[0].username=me",
+		cli(t, s, "config", "set-all", "--path", "--plaintext", "buildkit:registries[0].address="+registry.Host(),
+			"--plaintext", "buildkit:registries[0].username=me",
 			"--secret", "buildkit:registries[0].password="+password, "--secret", "password="+password)
 	}
 	rotate("first")
@@ -55,10 +57,12 @@ func TestARotatedPasswordInTheConfiguration(t *testing.T) {
 func TestConfigurationErrorsAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	s := open(t, project(t, "platforms: [linux/amd64]", map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n"}))
-	cli(t, s, "config", "set-all", "--path", "--plaintext", "buildkit:registries[0].address=", "--secret", "buildkit:registries[0].password=canary",
+	cli(t, s, "config", "set-all", "--path", "--plaintext", "buildkit:registries[0].address=", "--secret",
+		"buildkit:registries[0].password=canary",
 		"--plaintext", "buildkit:host=nonsense", "--plaintext", "buildkit:maxParallelBuilds=0")
 	result := s.Preview()
-	fails(t, result, "property registries[0].address", "property host", "tcp://host:port", "property maxParallelBuilds", "say at least 1", "3 errors")
+	fails(t, result, "property registries[0].address", "property host", "tcp://host:port", "property maxParallelBuilds",
+		"say at least 1", "3 errors")
 	if linesWith(result.All(), "canary") > 0 {
 		t.Errorf("the password is shown:\n%s", result.All())
 	}

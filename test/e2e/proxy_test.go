@@ -19,7 +19,7 @@ import (
 // proxy forwards the requests of clients that know its password. It records which clients came.
 type proxy struct {
 	*httptest.Server
-	seen sync.Map // the beginnings of user agents
+	seen sync.Map // the first words of user agents
 }
 
 const proxyPassword = "proxy-canary"
@@ -51,9 +51,11 @@ func TestPushThroughAProxy(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = registry.Close() })
 	proxy := newProxy(t)
-	images := program(t, withHost(registry.Host(), insecureProgram), map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"})
+	images := program(t, withHost(registry.Host(), insecureProgram),
+		map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"})
 	s := stack.New(t, stack.Config{Bin: shared.Bin, Program: images, Values: map[string]string{"insecure": "true"},
-		Env: []string{"HTTP_PROXY=" + strings.Replace(proxy.URL, "//", "//me:"+proxyPassword+"@", 1), "NO_PROXY=127.0.0.1,localhost"}})
+		Env: []string{"HTTP_PROXY=" + strings.Replace(proxy.URL, "//", "//me:"+proxyPassword+"@", 1),
+			"NO_PROXY=127.0.0.1,localhost"}})
 	result := s.Up("--skip-preview")
 	succeeds(t, result, "+ 2 created")
 	for _, agent := range []string{"pulumi-buildkit", "buildkit"} {

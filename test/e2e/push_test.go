@@ -41,8 +41,11 @@ func TestPushIsRetriedWithoutABuild(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\nnoCache: true\nbuildOnPreview: false\ntags: [\""+registry.Host()+"/app:1\"]",
-		map[string]string{"Dockerfile": datedDockerfile}))
+	s := open(t,
+		project(t,
+			"context: { location: . }\nplatforms: [linux/amd64]\nnoCache: true\nbuildOnPreview: false\n"+
+				"tags: [\""+registry.Host()+"/app:1\"]",
+			map[string]string{"Dockerfile": datedDockerfile}))
 	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 	var images []any
 	pushed.Range(func(path, _ any) bool { images = append(images, path); return true })
@@ -62,16 +65,21 @@ func TestPushToAMissingRepositoryFailsAtOnce(t *testing.T) {
 	registry.Wrap(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.URL.Path, "/blobs/uploads/") {
-				registrytest.Refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "The repository with name 'app' does not exist in the registry with id '123456789012'")
+				registrytest.Refuse(w, http.StatusNotFound, "NAME_UNKNOWN",
+					"The repository with name 'app' does not exist in the registry with id '123456789012'")
 				return
 			}
 			next.ServeHTTP(w, r)
 		})
 	})
-	s := open(t, project(t, "context: { location: . }\nplatforms: [linux/amd64]\nbuildOnPreview: false\ntags: [\""+registry.Host()+"/app:1\"]",
-		map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
+	s := open(t,
+		project(t,
+			"context: { location: . }\nplatforms: [linux/amd64]\nbuildOnPreview: false\n"+
+				"tags: [\""+registry.Host()+"/app:1\"]",
+			map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
 	result := s.Up("--skip-preview")
-	fails(t, result, "pushing to "+registry.Host()+"/app", "no such repository", "create app on "+registry.Host()+" first, a push does not create it")
+	fails(t, result, "pushing to "+registry.Host()+"/app", "no such repository",
+		"create app on "+registry.Host()+" first, a push does not create it")
 	if len(s.Export()) != 0 {
 		t.Errorf("state: %+v", s.Export())
 	}

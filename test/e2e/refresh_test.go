@@ -73,9 +73,11 @@ func TestRefreshKeepsTheStateOnErrors(t *testing.T) {
 			registrytest.Refuse(w, int(status.Load()), "X", "no")
 		})
 	})
-	for code, says := range map[int64]string{http.StatusUnauthorized: "401 unauthorized", http.StatusForbidden: "403 denied", http.StatusBadGateway: "502"} {
+	for code, says := range map[int64]string{http.StatusUnauthorized: "401 unauthorized",
+		http.StatusForbidden: "403 denied", http.StatusBadGateway: "502"} {
 		status.Store(code)
-		succeeds(t, s.Refresh("--skip-preview"), "warning: the state is kept as it is", says, registry.Host(), "2 unchanged")
+		succeeds(t, s.Refresh("--skip-preview"), "warning: the state is kept as it is", says, registry.Host(),
+			"2 unchanged")
 		if after := fmt.Sprint(image(t, s)); after != before {
 			t.Errorf("%d changed the state: %s, was %s", code, after, before)
 		}

@@ -15,7 +15,11 @@ func replaceableProgram(t testing.TB, provider, name, options, label string) fs.
   `+name+`:
     type: buildkit:Image
     options: { provider: "${`+provider+`}"`+options+` }
-    properties: { context: { location: . }, platforms: [linux/amd64], tags: ["REPO:1", "REPO:2"], labels: { a: `+label+` } }
+    properties:
+      context: { location: . }
+      platforms: [linux/amd64]
+      tags: ["REPO:1", "REPO:2"]
+      labels: { a: `+label+` }
   beside:
     type: buildkit:Image
     properties: { context: { location: . }, platforms: [linux/amd64], tags: ["REPO:beside"], labels: { a: `+label+` } }
@@ -41,12 +45,15 @@ func TestAReplacementKeepsTheTags(t *testing.T) {
 	}{
 		{"--replace", "one", "app", "", "a", []string{"--replace", urn("app")}, "+-1 replaced"},
 		{"--target-replace", "one", "app", "", "a", []string{"--target-replace", urn("app")}, "+-1 replaced"},
-		{"deleted first", "one", "app", ", deleteBeforeReplace: true", "a", []string{"--replace", urn("app")}, "+-1 replaced"},
+		{"deleted first", "one", "app", ", deleteBeforeReplace: true", "a", []string{"--replace", urn("app")},
+			"+-1 replaced"},
 		{"a new name", "one", "app2", "", "a", nil, "- 1 deleted"},
 		{"a new name that is told", "one", "app3", ", aliases: [{ name: app2 }]", "a", nil, "4 unchanged"},
 		{"a new provider", "two", "app3", "", "a", nil, "- 1 deleted"},
 		{"a new name and a new provider", "three", "app4", "", "a", nil, "- 2 deleted"},
-		{"a replaced provider", "three", "app4", "", "a", []string{"--replace", "urn:pulumi:dev::app::pulumi:providers:buildkit::three", "--replace", urn("app4")}, "+-2 replaced"},
+		{"a replaced provider", "three", "app4", "", "a",
+			[]string{"--replace", "urn:pulumi:dev::app::pulumi:providers:buildkit::three", "--replace",
+				urn("app4")}, "+-2 replaced"},
 		{"replaceOnChanges", "three", "app4", ", replaceOnChanges: [labels]", "b", nil, "+-1 replaced"},
 	} {
 		replaceProgram(t, s, replaceableProgram(t, c.provider, c.name, c.options, c.label))

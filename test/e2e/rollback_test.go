@@ -12,7 +12,8 @@ import (
 func TestGoingBackBuildsNothing(t *testing.T) {
 	t.Parallel()
 	tag := repository(t) + ":1"
-	s := open(t, project(t, twoPlatforms+"buildOnPreview: false\n", map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}))
+	s := open(t, project(t, twoPlatforms+"buildOnPreview: false\n",
+		map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "one", ".dockerignore": "Pulumi*\n"}))
 	succeeds(t, s.Up("--skip-preview"))
 	first := fetchManifest(t, tag).Digest.String()
 	must(t, s.Write("file", "two"))
@@ -38,14 +39,16 @@ func TestAPinnedHashIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	tag := repository(t) + ":1"
 	files := map[string]string{"Dockerfile": "FROM scratch\nARG V\nLABEL v=$V\nCOPY file /\n", "file": "one"}
-	const properties = "context: { location: . }\nplatforms: [linux/amd64]\nbuildOnPreview: false\ntags: [\"REPO:1\"]\nbuildArgs: { V: \"VALUE\" }"
+	const properties = "context: { location: . }\nplatforms: [linux/amd64]\nbuildOnPreview: false\n" +
+		"tags: [\"REPO:1\"]\nbuildArgs: { V: \"VALUE\" }"
 	valued := func(v string) string { return strings.ReplaceAll(properties, "VALUE", v) }
 	s := open(t, project(t, valued("1"), files))
 	succeeds(t, s.Up("--skip-preview"))
 
 	pinned := readProgram(t, project(t, valued("2"), nil))
 	must(t, s.Write("file", "something else"))
-	must(t, s.Write("Pulumi.yaml", strings.Replace(pinned, "    type: buildkit:Image\n", "    type: buildkit:Image\n    options: { ignoreChanges: [contextHash] }\n", 1)))
+	must(t, s.Write("Pulumi.yaml", strings.Replace(pinned, "    type: buildkit:Image\n",
+		"    type: buildkit:Image\n    options: { ignoreChanges: [contextHash] }\n", 1)))
 	succeeds(t, s.Up("--skip-preview"))
 	kept := fetchManifest(t, tag).Digest.String()
 

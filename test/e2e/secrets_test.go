@@ -30,7 +30,8 @@ RUN --mount=type=secret,id=given --mount=type=secret,id=read,required=true \
 // Neither the output nor the state shows a secret, in an update that succeeds or fails. Another value causes no build.
 func TestSecretsAreNotLeaked(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, secretsImage, map[string]string{"Dockerfile": secretsDockerfile, "fail": "yes", "token": "CANARY-read\n"}))
+	s := open(t, project(t, secretsImage,
+		map[string]string{"Dockerfile": secretsDockerfile, "fail": "yes", "token": "CANARY-read\n"}))
 	failed := s.Up("--skip-preview")
 	fails(t, failed, "it is [secret]")
 	checkNoCanary(t, s, failed)
@@ -53,7 +54,8 @@ func TestMissingSecret(t *testing.T) {
 	t.Parallel()
 	properties := strings.Replace(secretsImage, "file: ./token", "env: NOT_SET_HERE", 1)
 	s := open(t, project(t, properties, map[string]string{"Dockerfile": secretsDockerfile, "fail": ""}))
-	fails(t, s.Preview(), `the secret "read": the environment variable NOT_SET_HERE is not set: set it where pulumi runs`)
+	fails(t, s.Preview(),
+		`the secret "read": the environment variable NOT_SET_HERE is not set: set it where pulumi runs`)
 }
 
 // checkNoCanary checks that no secret is in the output or in a file of the stack.

@@ -37,7 +37,8 @@ func main() {
 	go func() {
 		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
 			_, _ = conn.Read(make([]byte, 4096))
-			fmt.Fprintf(conn, "HTTP/1.0 200 OK\r\n\r\nhello from linux/%s, version %s\n", runtime.GOARCH, os.Getenv("VERSION"))
+			fmt.Fprintf(conn, "HTTP/1.0 200 OK\r\n\r\nhello from linux/%s, version %s\n",
+				runtime.GOARCH, os.Getenv("VERSION"))
 			conn.Close()
 		}
 	}()

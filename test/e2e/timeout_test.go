@@ -16,10 +16,12 @@ func TestACustomTimeoutEndsALongStep(t *testing.T) {
 	const step = "sleep 86444"
 	text := readProgram(t, project(t, slowBuild, nil))
 	s := open(t, project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
-	must(t, s.Write("Pulumi.yaml", strings.Replace(text, "    properties:\n", "    options: { customTimeouts: { create: 300ms } }\n    properties:\n", 1)))
+	must(t, s.Write("Pulumi.yaml", strings.Replace(text, "    properties:\n",
+		"    options: { customTimeouts: { create: 300ms } }\n    properties:\n", 1)))
 	fails(t, s.Up("--skip-preview"), "stopped after 300ms (customTimeouts.create): it was ",
 		"; nothing was pushed and no tag moved. Raise customTimeouts.create if it only needs more time")
-	if err := stack.WaitUntil(t.Context(), 5*time.Second, func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
+	if err := stack.WaitUntil(t.Context(), 5*time.Second,
+		func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
 		t.Errorf("the step still runs: %v", stack.ProcessesWith(step))
 	}
 	if got := tagDigest(t, repository(t)+":1"); got != "" || len(s.Export()) != 0 {

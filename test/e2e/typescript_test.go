@@ -26,7 +26,8 @@ type typescript struct{ folder string }
 
 const compilerOptions = `{
   "compilerOptions": {
-    "strict": true, "target": "ES2020", "module": "commonjs", "moduleResolution": "node", "skipLibCheck": true, "incremental": true,
+    "strict": true, "target": "ES2020", "module": "commonjs", "moduleResolution": "node",
+    "skipLibCheck": true, "incremental": true,
     "rootDir": ".", "outDir": "out", "baseUrl": ".", "paths": { "@pulumi-buildkit/buildkit": ["sdk-nodejs"] }
   },
   "files": [%s]
@@ -56,7 +57,8 @@ func newTypeScript(t *testing.T, programs ...string) typescript {
 	ts.run(t, "node_modules/.bin/tsc", "-p", ".")
 	ts.copy(t, "../../sdk/nodejs/package.json", "out/sdk-nodejs/package.json")
 	ts.copy(t, "testdata/typescript/run.js", "out/run.js")
-	ts.write(t, "out/node_modules/@pulumi-buildkit/buildkit/index.js", `module.exports = require("../../../sdk-nodejs");`)
+	ts.write(t, "out/node_modules/@pulumi-buildkit/buildkit/index.js",
+		`module.exports = require("../../../sdk-nodejs");`)
 	return ts
 }
 
@@ -147,7 +149,8 @@ func (ts typescript) up(t *testing.T, a amazon, program, config string, files ma
 }
 
 // createResource does the work of a provider for one resource, and returns its outputs.
-func (a amazon) createResource(t *testing.T, kind string, inputs []byte, files map[string]string) (outputs any, err error) {
+func (a amazon) createResource(t *testing.T, kind string, inputs []byte, files map[string]string) (outputs any,
+	err error) {
 	if kind == "aws:ecr/repository:Repository" {
 		var repository struct {
 			Name, ImageTagMutability           string
@@ -161,7 +164,8 @@ func (a amazon) createResource(t *testing.T, kind string, inputs []byte, files m
 		a.Repository(repository.Name, repository.ImageTagMutability, exclusions...)
 		return map[string]string{"repositoryUrl": a.Host() + "/" + repository.Name}, err
 	}
-	s := a.open(t, program(t, "resources: { image: { type: \"buildkit:Image\", properties: "+string(inputs)+" } }", files), "AKIATS")
+	s := a.open(t, program(t, "resources: { image: { type: \"buildkit:Image\", properties: "+string(inputs)+" } }",
+		files), "AKIATS")
 	if result := s.Up("--skip-preview"); result.Code != 0 {
 		return nil, errors.New(result.All())
 	}
@@ -184,7 +188,8 @@ func TestTypeScriptWithAWS(t *testing.T) {
 		if err := json.Unmarshal([]byte(definition), &containers); err != nil {
 			t.Fatal(err)
 		}
-		if want := a.Host() + "/shop/web@" + a.Tags("shop/web")["latest"]; len(containers) != 1 || containers[0].Image != want {
+		if want := a.Host() + "/shop/web@" + a.Tags("shop/web")["latest"]; len(containers) != 1 ||
+			containers[0].Image != want {
 			t.Errorf("the task runs %v, want %s", containers, want)
 		}
 		if len(a.Tags("shop/web")) != 2 || made["aws:ecs/service:Service web"]["taskDefinition"] == nil {
@@ -194,10 +199,12 @@ func TestTypeScriptWithAWS(t *testing.T) {
 	t.Run("Lambda", func(t *testing.T) {
 		t.Parallel()
 		a := newAmazon(t)
-		made := ts.up(t, a, "ecr-lambda", `{}`, map[string]string{"function/Dockerfile": "FROM scratch\nCOPY index.mjs /\n", "function/index.mjs": "x"})
+		made := ts.up(t, a, "ecr-lambda", `{}`,
+			map[string]string{"function/Dockerfile": "FROM scratch\nCOPY index.mjs /\n", "function/index.mjs": "x"})
 		uri := fmt.Sprint(made["aws:lambda/function:Function hello"]["imageUri"])
 		repository, digest, _ := strings.Cut(uri, "@")
-		if kind := a.mediaType(t, digest); repository != a.Host()+"/hello" || kind != "application/vnd.oci.image.manifest.v1+json" {
+		if kind := a.mediaType(t, digest); repository != a.Host()+"/hello" ||
+			kind != "application/vnd.oci.image.manifest.v1+json" {
 			t.Errorf("Lambda is given %s, of type %s", uri, kind)
 		}
 	})
@@ -223,13 +230,17 @@ func (a amazon) mediaType(t *testing.T, digest string) string {
 // Runs the example with registries on this machine.
 func TestTwoRegistries(t *testing.T) {
 	t.Parallel()
-	hub, ghcr := registrytest.New(t, registrytest.Login("me", "hub-token")), registrytest.New(t, registrytest.Login("me", "gh-token"))
+	hub, ghcr := registrytest.New(t, registrytest.Login("me", "hub-token")), registrytest.New(t,
+		registrytest.Login("me", "gh-token"))
 	text, err := os.ReadFile("../../examples/registries/Pulumi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, sections, _ := strings.Cut(strings.NewReplacer("docker.io", hub.Host(), "ghcr.io", ghcr.Host()).Replace(string(text)), "config:")
-	s := open(t, program(t, "config:"+sections, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY hello.txt /\n", "app/hello.txt": "hello"}))
-	cli(t, s, "config", "set-all", "--plaintext", "dockerHubUser=me", "--secret", "dockerHubToken=hub-token", "--plaintext", "githubUser=me", "--secret", "githubToken=gh-token")
+	_, sections, _ := strings.Cut(strings.NewReplacer("docker.io", hub.Host(), "ghcr.io",
+		ghcr.Host()).Replace(string(text)), "config:")
+	s := open(t, program(t, "config:"+sections,
+		map[string]string{"app/Dockerfile": "FROM BUSYBOX\nCOPY hello.txt /\n", "app/hello.txt": "hello"}))
+	cli(t, s, "config", "set-all", "--plaintext", "dockerHubUser=me", "--secret", "dockerHubToken=hub-token",
+		"--plaintext", "githubUser=me", "--secret", "githubToken=gh-token")
 	succeeds(t, s.Up("--skip-preview"), hub.Host()+"/me/app:1.0.0", ghcr.Host()+"/me/app:1.0.0")
 }

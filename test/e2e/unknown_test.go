@@ -43,15 +43,30 @@ resources:
       tags: ["REPO:shape", "REPO/${word}:shape"]
   pinned:
     type: buildkit:Image
-    properties: { context: { location: src }, contextHash: "${first.digest}", platforms: [linux/amd64], annotations: { later: "${first.ref}" }, tags: ["REPO:pinned"] }
+    properties:
+      context: { location: src }
+      contextHash: "${first.digest}"
+      platforms: [linux/amd64]
+      annotations: { later: "${first.ref}" }
+      tags: ["REPO:pinned"]
   hashed:
     type: buildkit:Image
-    properties: { context: { location: src }, buildArgs: { LATER: "${first.digest}" }, platforms: [linux/amd64], tags: ["REPO:{hash}"] }
+    properties:
+      context: { location: src }
+      buildArgs: { LATER: "${first.digest}" }
+      platforms: [linux/amd64]
+      tags: ["REPO:{hash}"]
   cached:
     type: buildkit:Image
     properties:
       context: { location: src }
-      cacheTo: [{ disabled: true, s3: { bucket: "${first.digest}", region: "${first.ref}", name: "${first.repoDigest}", endpointUrl: "https://known" } }]
+      cacheTo:
+        - disabled: true
+          s3:
+            bucket: "${first.digest}"
+            region: "${first.ref}"
+            name: "${first.repoDigest}"
+            endpointUrl: "https://known"
       platforms: [linux/amd64]
       tags: ["REPO:cached"]
   login:
@@ -61,7 +76,9 @@ resources:
       platforms: [linux/amd64]
       registries: [{ address: 127.0.0.1, username: me, password: "${first.digest}" }]
       tags: ["REPO:login"]
-  configured: { type: "pulumi:providers:buildkit", properties: { registries: [{ address: 127.0.0.1, password: "${first.digest}" }] } }
+  configured:
+    type: pulumi:providers:buildkit
+    properties: { registries: [{ address: 127.0.0.1, password: "${first.digest}" }] }
   through:
     type: buildkit:Image
     properties: { context: { location: src }, platforms: [linux/amd64], tags: ["REPO:through"] }
@@ -71,16 +88,26 @@ resources:
     properties:
       context: { location: src }
       platforms: [linux/amd64]
-      labels: { place: "${place.digest}", recipe: "${recipe.ref}", shape: "${shape.refs[1]}", login: "${login.digest}", through: "${through.digest}", pinned: "${pinned.digest}", hashed: "${hashed.refs[0]}" }
+      labels:
+        place: "${place.digest}"
+        recipe: "${recipe.ref}"
+        shape: "${shape.refs[1]}"
+        login: "${login.digest}"
+        through: "${through.digest}"
+        pinned: "${pinned.digest}"
+        hashed: "${hashed.refs[0]}"
       tags: ["REPO:last"]
 `
 
 // An unknown value stays unknown beside known ones, and reaches dependents as unknown.
 func TestUnknownValuesEndToEnd(t *testing.T) {
 	t.Parallel()
-	s := open(t, program(t, unknownInputs, map[string]string{"src/Dockerfile": "FROM scratch AS src\nARG LATER\nLABEL later=$LATER\nCOPY file /\n", "src/file": "x"}))
+	s := open(t, program(t, unknownInputs,
+		map[string]string{"src/Dockerfile": "FROM scratch AS src\nARG LATER\nLABEL later=$LATER\nCOPY file /\n",
+			"src/file": "x"}))
 	steps := previewSteps(t, s)
-	for _, name := range []string{"first", "place", "recipe", "shape", "pinned", "hashed", "cached", "login", "through", "last"} {
+	for _, name := range []string{"first", "place", "recipe", "shape", "pinned", "hashed", "cached", "login", "through",
+		"last"} {
 		if steps[name].Op != "create" {
 			t.Errorf("%s: %q", name, steps[name].Op)
 		}
@@ -120,10 +147,12 @@ func TestUnknownValuesEndToEnd(t *testing.T) {
 	}
 
 	succeeds(t, s.Up("--skip-preview"), "+ 12 created")
-	if said, made := steps["last"].input("labels", "login"), resourcesByName(s)["login"].Outputs["digest"]; said != made {
+	if said, made := steps["last"].input("labels",
+		"login"), resourcesByName(s)["login"].Outputs["digest"]; said != made {
 		t.Errorf("with a login that it did not know the preview built %v, the update %v", said, made)
 	}
-	for _, tag := range []string{":src", ":place", ":recipe", ":shape", "/src:shape", ":login", ":through", ":pinned", ":cached", ":last"} {
+	for _, tag := range []string{":src", ":place", ":recipe", ":shape", "/src:shape", ":login", ":through", ":pinned",
+		":cached", ":last"} {
 		if tagDigest(t, repository(t)+tag) == "" {
 			t.Errorf("nothing was pushed to %s", tag)
 		}

@@ -22,7 +22,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 )
 
-var record = flag.String("record", "", "the version of which TestUpgrade records the state anew, with the plugin as it is now")
+var record = flag.String("record", "",
+	"the version of which TestUpgrade records the state anew, with the plugin as it is now")
 
 // recordings has a folder for each version: its program, the state that it left, and its calls with the engine.
 //
@@ -61,7 +62,8 @@ func TestUpgrade(t *testing.T) {
 // previewUpgrade previews a program with the state in a folder. It records the state first if there is none.
 func previewUpgrade(t *testing.T, program, recorded string) auto.PreviewResult {
 	t.Helper()
-	cli, err := auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: filepath.Dir(shared.Bin), SkipVersionCheck: true})
+	cli, err := auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: filepath.Dir(shared.Bin),
+		SkipVersionCheck: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +89,8 @@ func recordState(t *testing.T, folder string) {
 		t.Fatal(err)
 	}
 	here := []byte(shared.Registry.Host)
-	rewriteFile(t, filepath.Join(program, "Pulumi.yaml"), func(text []byte) []byte { return bytes.ReplaceAll(text, []byte(recordedRegistry), here) })
+	rewriteFile(t, filepath.Join(program, "Pulumi.yaml"),
+		func(text []byte) []byte { return bytes.ReplaceAll(text, []byte(recordedRegistry), here) })
 	assertpreview.HasNoChanges(t, previewUpgrade(t, program, fresh))
 	keepResourceCalls(t, filepath.Join(fresh, "grpc.json"))
 	rewriteFile(t, filepath.Join(fresh, "stack.json"), func(text []byte) []byte { return dropPositions(t, text) })
@@ -121,7 +124,8 @@ func keepResourceCalls(t *testing.T, path string) {
 	}
 	kept := []grpclog.Method{grpclog.Check, grpclog.Diff, grpclog.Create, grpclog.Update, grpclog.Read}
 	log.Entries = slices.DeleteFunc(log.Entries, func(e grpclog.GrpcLogEntry) bool {
-		return len(e.Response) == 0 || !slices.Contains(kept, grpclog.Method(e.Method)) // without a response it is the beginning of a call
+		// An entry without a response is the beginning of a call.
+		return len(e.Response) == 0 || !slices.Contains(kept, grpclog.Method(e.Method))
 	})
 	if err := log.WriteTo(path); err != nil {
 		t.Fatal(err)

@@ -48,12 +48,14 @@ func undeliveredImage(t *testing.T, properties string) fs.FS {
 // knows its digest.
 func TestImageThatIsNotDelivered(t *testing.T) {
 	t.Parallel()
-	const why = "no image is made and digest is empty, because nobody gets the image: give tags to push it to, set load, or"
+	const why = "no image is made and digest is empty, because nobody gets the image: give tags to push it to, set " +
+		"load, or"
 	s := open(t, undeliveredImage(t, `tags: ["REPO:1"]`+"\npush: false\n"))
 	of := func() map[string]any { return resourcesByName(s)["image"].Outputs }
 	succeedsWithoutImage(t, s.Preview(), "COPY file /", why)
 	succeedsWithoutImage(t, s.Up("--skip-preview"), "COPY file /", why)
-	if of()["digest"] != "" || of()["ref"] != "" || resourcesByName(s)["watcher"].Inputs["labels"].(map[string]any)["digest"] != "" {
+	if of()["digest"] != "" || of()["ref"] != "" ||
+		resourcesByName(s)["watcher"].Inputs["labels"].(map[string]any)["digest"] != "" {
 		t.Errorf("outputs are %v", of())
 	}
 	succeedsWithoutImage(t, s.Refresh("--expect-no-changes"))

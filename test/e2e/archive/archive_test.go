@@ -54,7 +54,8 @@ func run(m *testing.M) (int, error) {
 	defer os.RemoveAll(out)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "make", "-C", "../../..", "dist", "PLATFORMS="+platform, "VERSION="+version, "SOURCE_DATE_EPOCH=1700000000", "DIST="+out)
+	cmd := exec.CommandContext(ctx, "make", "-C", "../../..", "dist", "PLATFORMS="+platform, "VERSION="+version,
+		"SOURCE_DATE_EPOCH=1700000000", "DIST="+out)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("make dist: %w:\n%s", err, text)
 	}
@@ -114,7 +115,10 @@ func TestWhatTheArchiveHolds(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if want := []string{"LICENSE", "buildkitd", "pulumi-buildkit-builder", "pulumi-buildkit-network", "pulumi-resource-buildkit", "runc"}; !slices.Equal(names, want) {
+	want := []string{
+		"LICENSE", "buildkitd", "pulumi-buildkit-builder", "pulumi-buildkit-network", "pulumi-resource-buildkit", "runc",
+	}
+	if !slices.Equal(names, want) {
 		t.Errorf("it holds %v, want %v", names, want)
 	}
 	if size := len(held["pulumi-resource-buildkit"].content); size > maxSize {
@@ -126,7 +130,8 @@ func TestWhatTheArchiveHolds(t *testing.T) {
 func TestAnotherCheckoutIsTheSamePlugin(t *testing.T) {
 	t.Parallel()
 	checkout := t.TempDir()
-	for _, source := range []string{"Makefile", "go.mod", "go.sum", ".tools/require", "cmd", "provider", "buildkit", "registry", "internal"} {
+	for _, source := range []string{"Makefile", "go.mod", "go.sum", ".tools/require", "cmd", "provider", "buildkit",
+		"registry", "internal"} {
 		copyTo(t, filepath.Join("../../..", source), filepath.Join(checkout, source))
 	}
 	cmd := exec.CommandContext(t.Context(), "make", "plugin", "OUT=out", "VERSION="+version)

@@ -97,7 +97,8 @@ func (d *demo) pulumi(ctx context.Context, args ...string) error {
 
 // closeStack closes the stack. It ignores the end of ctx, so that it cleans up after an interrupt too.
 func closeStack(ctx context.Context, s *stack.Stack) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), time.Minute, errors.New("cleaning up took over a minute"))
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), time.Minute,
+		errors.New("cleaning up took over a minute"))
 	defer cancel()
 	return s.Close(ctx)
 }

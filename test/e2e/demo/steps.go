@@ -30,7 +30,8 @@ func (d *demo) configure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.note("examples/go-server/Pulumi.yaml, copied to %s; its Dockerfile cross-compiles with the Go of this machine", d.stack.Dir)
+	d.note("examples/go-server/Pulumi.yaml, copied to %s; its Dockerfile cross-compiles with the Go of this machine",
+		d.stack.Dir)
 	return errors.Join(
 		d.pulumi(ctx, "config", "set", "repository", d.repository),
 		d.pulumi(ctx, "config", "set", "goroot", root),
@@ -116,7 +117,8 @@ func (d *demo) change(ctx context.Context) error {
 		return err
 	}
 	if d.digest == digest || d.hash == hash {
-		return fmt.Errorf("the source changed, but digest is %s, before %s, and contextHash %s, before %s", d.digest, digest, d.hash, hash)
+		return fmt.Errorf("the source changed, but digest is %s, before %s, and contextHash %s, before %s", d.digest,
+			digest, d.hash, hash)
 	}
 	d.check("one update, because contextHash changed; the tag is at %s", d.digest)
 	return d.checkAnswer(ctx, runtime.GOARCH, "", "natively", "good day from linux/"+runtime.GOARCH)
@@ -134,7 +136,8 @@ func (d *demo) destroy(ctx context.Context) error {
 	if err := errors.Join(d.stack.AwaitEnd(ctx), stack.AwaitDaemonEnd(ctx, d.stack.Daemon)); err != nil {
 		return err
 	}
-	d.check("the plugin has ended, and after %s without use so have BuildKit's daemon and its keeper; no mount is left", idle)
+	d.check("the plugin has ended, and after %s without use so have BuildKit's daemon and its keeper; no mount is left",
+		idle)
 	return nil
 }
 

@@ -18,7 +18,8 @@ type terminal struct {
 // newTerminal returns a terminal with color if file is a terminal and NO_COLOR is not set.
 func newTerminal(file *os.File) terminal {
 	info, err := file.Stat()
-	return terminal{Writer: file, colored: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""}
+	return terminal{Writer: file, colored: err == nil && info.Mode()&os.ModeCharDevice != 0 &&
+		os.Getenv("NO_COLOR") == ""}
 }
 
 func (t terminal) headline(text string) {
@@ -50,5 +51,5 @@ func (t terminal) writeStyled(code, text string) {
 	if t.colored {
 		text = "\x1b[" + code + "m" + text + "\x1b[0m"
 	}
-	_, _ = io.WriteString(t, text) // nobody reads any more: nothing to tell, nobody to tell it to
+	_, _ = io.WriteString(t, text) // an error means that nobody reads the output
 }

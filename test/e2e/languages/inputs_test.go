@@ -44,7 +44,8 @@ func TestProgramsUseEveryInput(t *testing.T) {
 		}
 		for _, name := range slices.Sorted(maps.Keys(want)) {
 			if got := len(regexp.MustCompile(spell(name)).FindAll(text, -1)); got < want[name] {
-				t.Errorf("%s uses an input called %s %d times, the schema has %d: run make sdk", file, name, got, want[name])
+				t.Errorf("%s uses an input called %s %d times, the schema has %d: run make sdk", file, name, got,
+					want[name])
 			}
 		}
 	}

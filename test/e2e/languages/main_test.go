@@ -35,13 +35,15 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, errors.New("preparing the tests took over a minute"))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute,
+		errors.New("preparing the tests took over a minute"))
 	defer cancel()
 	if shared.repo, err = filepath.Abs("../../.."); err != nil {
 		return 1, err
 	}
 	shared.bin, shared.toolchain = filepath.Join(shared.repo, "bin"), filepath.Join(shared.repo, ".cache/languages")
-	for _, made := range []string{"bin/pulumi-resource-buildkit", "bin/pulumi-language-java", ".cache/languages/java.built"} {
+	for _, made := range []string{"bin/pulumi-resource-buildkit", "bin/pulumi-language-java",
+		".cache/languages/java.built"} {
 		if _, err := os.Stat(filepath.Join(shared.repo, made)); err != nil {
 			return 1, fmt.Errorf("%w: run `make build tools languages`, or `make test`", err)
 		}

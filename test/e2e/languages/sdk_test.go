@@ -41,12 +41,16 @@ const inputs = "test/e2e/languages/testdata/inputs"
 // The compiler looks for packages in the parents of the file that imports them.
 func checkTypeScript(t *testing.T) {
 	folder := inToolchain("check-nodejs")
-	for name, source := range map[string]string{"inputs.ts": inputs + "/nodejs/index.ts", "server.ts": "examples/go-server/typescript/index.ts"} {
+	for name, source := range map[string]string{"inputs.ts": inputs + "/nodejs/index.ts",
+		"server.ts": "examples/go-server/typescript/index.ts"} {
 		link(t, inRepo(source), filepath.Join(folder, name))
 	}
-	args := []string{"--strict", "--noEmit", "--incremental", "--tsBuildInfoFile", "checked", "--preserveSymlinks", "--skipLibCheck",
-		"--target", "es2020", "--module", "commonjs", "--moduleResolution", "node", "--types", "node", "inputs.ts", "server.ts"}
-	tool(t, folder, inToolchain("node_modules/.bin/tsc"), append(args, writeDocumentedPrograms(t, "typescript", folder)...)...)
+	args := []string{"--strict", "--noEmit", "--incremental", "--tsBuildInfoFile", "checked", "--preserveSymlinks",
+		"--skipLibCheck",
+		"--target", "es2020", "--module", "commonjs", "--moduleResolution", "node", "--types", "node",
+		"inputs.ts", "server.ts"}
+	tool(t, folder, inToolchain("node_modules/.bin/tsc"),
+		append(args, writeDocumentedPrograms(t, "typescript", folder)...)...)
 }
 
 // link replaces path by a link to target.
@@ -64,11 +68,13 @@ func link(t *testing.T, target, path string) {
 // Both programs are called __main__.py, and the checker takes only one of that name at a time.
 func checkPython(t *testing.T) {
 	tool(t, shared.repo, inToolchain("venv/bin/python"), "-m", "compileall", "-q", "sdk/python")
-	for name, source := range map[string]string{"inputs.py": inputs + "/python/__main__.py", "server.py": "examples/go-server/python/__main__.py"} {
+	for name, source := range map[string]string{"inputs.py": inputs + "/python/__main__.py",
+		"server.py": "examples/go-server/python/__main__.py"} {
 		link(t, inRepo(source), inToolchain("check-python", name))
 	}
 	args := []string{"--strict", "--cache-dir", "checked", "inputs.py", "server.py"}
-	tool(t, inToolchain("check-python"), inToolchain("venv/bin/mypy"), append(args, writeDocumentedPrograms(t, "python", inToolchain("check-python"))...)...)
+	tool(t, inToolchain("check-python"), inToolchain("venv/bin/mypy"),
+		append(args, writeDocumentedPrograms(t, "python", inToolchain("check-python"))...)...)
 }
 
 // The example's module uses the SDK of this tree.
@@ -84,8 +90,9 @@ func checkJava(t *testing.T) {
 	args := []string{"-proc:none", "-Xlint:all,-path,-classfile", "-Werror", "-d", t.TempDir(), "-cp", jars,
 		inputs + "/java/App.java", "examples/go-server/java/src/main/java/goserver/App.java"}
 	tool(t, shared.repo, "javac", append(args, writeDocumentedPrograms(t, "java", t.TempDir())...)...)
-	// How the CLI asks which plugins it has to install.
-	if asked := tool(t, shared.repo, "java", "-cp", jars, "com.pulumi.bootstrap.internal.Main", "packages"); !strings.Contains(asked, `"name":"buildkit"`) {
+	// The CLI asks in this way which plugins to install.
+	if asked := tool(t, shared.repo, "java", "-cp", jars, "com.pulumi.bootstrap.internal.Main",
+		"packages"); !strings.Contains(asked, `"name":"buildkit"`) {
 		t.Errorf("the SDK does not say which plugin it needs: %s", asked)
 	}
 }
@@ -93,7 +100,8 @@ func checkJava(t *testing.T) {
 func javaPath(t *testing.T) string {
 	t.Helper()
 	var jars []string
-	for _, pattern := range []string{"sdk-java/target/*.jar", "maven/com/pulumi/pulumi/*/*.jar", "maven/com/google/code/gson/gson/*/*.jar", "maven/com/google/guava/*/*/*.jar"} {
+	for _, pattern := range []string{"sdk-java/target/*.jar", "maven/com/pulumi/pulumi/*/*.jar",
+		"maven/com/google/code/gson/gson/*/*.jar", "maven/com/google/guava/*/*/*.jar"} {
 		found, err := filepath.Glob(inToolchain(pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %v", pattern, err)
@@ -107,7 +115,8 @@ func javaPath(t *testing.T) string {
 func checkCSharp(t *testing.T) {
 	folder := t.TempDir()
 	writeDocumentedPrograms(t, "csharp", folder)
-	tool(t, shared.toolchain, "node", inRepo(".tools/languages/csharp.mjs"), inRepo("sdk/dotnet"), inRepo(inputs, "dotnet"),
+	tool(t, shared.toolchain, "node", inRepo(".tools/languages/csharp.mjs"), inRepo("sdk/dotnet"),
+		inRepo(inputs, "dotnet"),
 		inRepo("examples/go-server/csharp"), folder)
 }
 

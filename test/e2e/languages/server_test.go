@@ -23,18 +23,22 @@ import (
 type host struct {
 	folder string // of the program, below examples/go-server
 	env    []string
-	ready  func(t *testing.T, folder string) // once the program is there
+	ready  func(t *testing.T, folder string) // runs after the program is copied
 }
 
 func hosts(t *testing.T) map[string]host {
 	return map[string]host{
 		"YAML": {folder: "."},
-		"TypeScript": {folder: "typescript", env: []string{"PULUMI_NODEJS_TRANSPILE_ONLY=true"}, ready: func(t *testing.T, folder string) {
-			link(t, inToolchain("node_modules"), filepath.Join(folder, "node_modules"))
-		}},
-		"Python": {folder: "python", env: []string{"PATH=" + inToolchain("venv/bin") + ":" + shared.bin + ":" + os.Getenv("PATH")}},
-		"Go":     {folder: "go", env: goEnvironment(t), ready: func(t *testing.T, folder string) { link(t, inRepo("sdk"), filepath.Join(folder, "../../../sdk")) }},
-		"Java":   {folder: "java", env: []string{"MAVEN_OPTS=-Dmaven.repo.local=" + inToolchain("maven") + " -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}},
+		"TypeScript": {folder: "typescript", env: []string{"PULUMI_NODEJS_TRANSPILE_ONLY=true"},
+			ready: func(t *testing.T, folder string) {
+				link(t, inToolchain("node_modules"), filepath.Join(folder, "node_modules"))
+			}},
+		"Python": {folder: "python", env: []string{"PATH=" + inToolchain("venv/bin") + ":" + shared.bin + ":" +
+			os.Getenv("PATH")}},
+		"Go": {folder: "go", env: goEnvironment(t),
+			ready: func(t *testing.T, folder string) { link(t, inRepo("sdk"), filepath.Join(folder, "../../../sdk")) }},
+		"Java": {folder: "java", env: []string{"MAVEN_OPTS=-Dmaven.repo.local=" + inToolchain("maven") +
+			" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}},
 	}
 }
 
@@ -66,7 +70,8 @@ func TestServerInEveryLanguage(t *testing.T) {
 func up(t *testing.T, h host, repository string) string {
 	t.Helper()
 	s := stack.New(t, stack.Config{
-		Bin: shared.bin, Program: checkout(t), Folder: path.Join("examples/go-server", h.folder), Daemon: shared.daemon, Idle: 10 * time.Second,
+		Bin: shared.bin, Program: checkout(t), Folder: path.Join("examples/go-server",
+			h.folder), Daemon: shared.daemon, Idle: 10 * time.Second,
 		Env: h.env, Values: map[string]string{"repository": repository, "goroot": t.TempDir()},
 	})
 	if h.ready != nil {
@@ -76,7 +81,8 @@ func up(t *testing.T, h host, repository string) string {
 	if result.Code != 0 || !strings.Contains(result.Stdout, "+ 2 created") {
 		t.Fatalf("exit code %d:\n%s", result.Code, result.All())
 	}
-	digest := regexp.MustCompile(regexp.QuoteMeta(repository) + `@(sha256:[0-9a-f]{64})"`).FindStringSubmatch(result.Stdout)
+	digest := regexp.MustCompile(regexp.QuoteMeta(repository) +
+		`@(sha256:[0-9a-f]{64})"`).FindStringSubmatch(result.Stdout)
 	if digest == nil {
 		t.Fatalf("no output is a digest of %s:\n%s", repository, result.All())
 	}
@@ -100,7 +106,8 @@ func checkout(t *testing.T) fs.FS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree[example+"/Dockerfile"] = &fstest.MapFile{Data: []byte("FROM scratch\nARG VERSION\nLABEL version=$VERSION\nCOPY go.mod main.go /\n"), Mode: 0o644}
+	tree[example+"/Dockerfile"] = &fstest.MapFile{Data: []byte("FROM scratch\nARG VERSION\nLABEL version=$VERSION\n" +
+		"COPY go.mod main.go /\n"), Mode: 0o644}
 	return tree
 }
 

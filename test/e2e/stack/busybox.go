@@ -41,7 +41,8 @@ func PushBusybox(ctx context.Context, fixtures, host string) (string, error) {
 			return "", err
 		}
 		platform := &v1.Platform{OS: "linux", Architecture: arch}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: platform}})
+		index = mutate.AppendManifests(index,
+			mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: platform}})
 	}
 	tag, err := name.NewTag(host + "/busybox:latest")
 	if err != nil {
@@ -95,7 +96,8 @@ func writeRoot(w *tar.Writer, busybox []byte, applets []string) error {
 	}
 	for _, applet := range applets {
 		if applet != "busybox" {
-			entries = append(entries, tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777})
+			entries = append(entries, tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox",
+				Mode: 0o777})
 		}
 	}
 	content := map[string][]byte{"etc/passwd": []byte(accounts), "bin/busybox": busybox}

@@ -20,10 +20,12 @@ import (
 	"time"
 )
 
-// A canary is a value that may be in its own place and in nobody's hands but those of whom it is for. Each stack has
-// three that nothing may ever need: a variable of the environment, the passphrase of the state, and a file beside the
-// program. Tests make more of them with Canary, as passwords, secrets and tokens. What a command prints, what a stack,
-// a daemon and a registry leave on disk, and the arguments of every process are searched for all of them.
+// A canary is a value that must stay where a test put it. Each stack has three that nothing needs: an environment
+// variable, the passphrase of the state, and a file beside the program. Tests make more with Canary: passwords, secrets
+// and tokens.
+//
+// The tests search for canaries in the output of commands, in the arguments of every process, and in the files that
+// stacks, daemons and registries leave on disk.
 
 // canaryMark begins each canary, so that one search finds all.
 const canaryMark = "pbCanary7"
@@ -109,7 +111,7 @@ func lookInFolder(root string, except ...string) {
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			return nil //nolint:nilerr // it is gone
+			return nil //nolint:nilerr // the file is gone
 		case slices.Contains(except, path) && entry.IsDir():
 			return fs.SkipDir
 		case slices.Contains(except, path) || !entry.Type().IsRegular():

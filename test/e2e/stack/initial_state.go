@@ -54,7 +54,8 @@ func initStack(ctx context.Context, bin, project string) (initialState, error) {
 		return initialState{}, err
 	}
 	defer func() { _ = os.RemoveAll(root) }()
-	s := &Stack{Dir: filepath.Join(root, "program"), root: root, pulumi: filepath.Join(bin, "pulumi"), env: environment(bin, root, "", 0)}
+	s := &Stack{Dir: filepath.Join(root, "program"), root: root, pulumi: filepath.Join(bin, "pulumi"),
+		env: environment(bin, root, "", 0)}
 	for _, folder := range []string{"home", "state", "tmp", "program"} {
 		if err := os.Mkdir(filepath.Join(root, folder), 0o700); err != nil {
 			return initialState{}, err

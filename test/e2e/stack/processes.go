@@ -75,7 +75,8 @@ func readProc(folder string) (Proc, bool) {
 func (s *Stack) Plugins() []Proc {
 	session := ownSession()
 	return Processes(func(p Proc) bool {
-		return p.session == session && (strings.Contains(p.environ, s.root+"/") || strings.Contains(p.Command, s.root+"/"))
+		return p.session == session && (strings.Contains(p.environ, s.root+"/") ||
+			strings.Contains(p.Command, s.root+"/"))
 	})
 }
 

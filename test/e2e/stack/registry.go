@@ -45,7 +45,8 @@ func StartRegistry(ctx context.Context, bin string) (*Registry, error) {
 	if err := os.WriteFile(config, fmt.Appendf(nil, registryConfig, filepath.Join(dir, "data")), 0o600); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	r := &Registry{dir: dir, cmd: exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin, "registry"), "serve", config)}
+	r := &Registry{dir: dir, cmd: exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin, "registry"),
+		"serve", config)}
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	r.cmd.WaitDelay = time.Second
 	log, err := r.cmd.StderrPipe()
@@ -70,7 +71,8 @@ func (r *Registry) Close() error {
 
 // readAddress reads the log until it names the address. It drains the rest of the log until the process has ended.
 func readAddress(ctx context.Context, log io.Reader) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("the registry named no address within 20 s"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second,
+		errors.New("the registry named no address within 20 s"))
 	defer cancel()
 	host, last := make(chan string, 1), ""
 	go func() {

@@ -40,7 +40,8 @@ func Emulator(arch string) (string, error) {
 // port. An emulator that is not "" runs the entrypoint. The server has ended when RunServer returns, after 30 s at
 // most.
 func RunServer(ctx context.Context, reference, arch, emulator string) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("%s for %s did not answer within 30 s", reference, arch))
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second,
+		fmt.Errorf("%s for %s did not answer within 30 s", reference, arch))
 	defer cancel()
 	dir, err := os.MkdirTemp("", "server-")
 	if err != nil {
@@ -114,7 +115,8 @@ func pull(ctx context.Context, reference, arch, dir string) (v1.Config, error) {
 	if err != nil {
 		return v1.Config{}, err
 	}
-	image, err := remote.Image(ref, remote.WithContext(ctx), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: arch}))
+	image, err := remote.Image(ref, remote.WithContext(ctx),
+		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: arch}))
 	if err != nil {
 		return v1.Config{}, err
 	}

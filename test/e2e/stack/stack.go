@@ -22,10 +22,10 @@ type Config struct {
 	Program fs.FS             // Pulumi.yaml and what it builds; copied
 	Folder  string            // of Program, where Pulumi.yaml is; default "."
 	Values  map[string]string // stack configuration; a key without a colon is the project's
-	Daemon  string            // absolute folder of the embedded daemon; default: one of the stack's own
+	Daemon  string            // absolute folder of the embedded daemon; default: one of this stack
 	Idle    time.Duration     // how long the daemon outlives its last use; default 2 s
 	Env     []string          // further variables; a later one replaces an earlier one
-	Output  io.Writer         // also gets what the CLI prints; default: nobody
+	Output  io.Writer         // also gets the output of the CLI; default: none
 	Inside  bool              // state, Pulumi's home, caches and daemon are folders of the program
 	User    *User             // runs the CLI; default: the user of the tests
 }
@@ -65,7 +65,8 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	if c.Inside {
 		s.Daemon = filepath.Join(s.Dir, "build/daemon")
 		c.Env = append([]string{
-			"PULUMI_BACKEND_URL=file://.", "PULUMI_HOME=" + s.pulumiHome(true), "XDG_CACHE_HOME=" + filepath.Join(s.Dir, ".cache"),
+			"PULUMI_BACKEND_URL=file://.", "PULUMI_HOME=" + s.pulumiHome(true), "XDG_CACHE_HOME=" +
+				filepath.Join(s.Dir, ".cache"),
 		}, c.Env...)
 	}
 	s.env = append(environment(c.Bin, root, s.Daemon, c.Idle), c.Env...)
@@ -181,10 +182,10 @@ func environment(bin, root, daemon string, idle time.Duration) []string {
 		"PULUMI_CONFIG_PASSPHRASE=" + passphraseCanary,
 		canaryVariable + "=" + environmentCanary,
 		"PULUMI_SKIP_UPDATE_CHECK=true",
-		"PULUMI_IGNORE_AMBIENT_PLUGINS=true", // the installed one, without a warning that it is on PATH
+		"PULUMI_IGNORE_AMBIENT_PLUGINS=true", // use the installed plugin, and do not warn of one on PATH
 		"PULUMI_BUILDKIT_DAEMON_DIR=" + daemon,
 		"PULUMI_BUILDKIT_DAEMON_IDLE=" + idle.String(),
-		"GOGC=400", // commands are short: a sixth of their work would be to collect garbage
+		"GOGC=400", // commands are short, and would spend a sixth of their work on collecting garbage
 	}
 }
 

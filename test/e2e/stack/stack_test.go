@@ -28,7 +28,8 @@ func bin(t *testing.T) string {
 
 func openPlain(t *testing.T) *Stack {
 	t.Helper()
-	program := fstest.MapFS{"Pulumi.yaml": {Data: []byte("name: plain\nruntime: yaml\nconfig: { word: { type: string } }\noutputs: { said: '${word}' }\n")}}
+	program := fstest.MapFS{"Pulumi.yaml": {Data: []byte("name: plain\nruntime: yaml\n" +
+		"config: { word: { type: string } }\noutputs: { said: '${word}' }\n")}}
 	s, err := Open(t.Context(), Config{Bin: bin(t), Program: program, Values: map[string]string{"word": `a "b": c`}})
 	if err != nil {
 		t.Fatal(err)
