@@ -1,5 +1,6 @@
-// Command archive writes files as a .tar.gz that depends on nothing but their names, contents and the given time. An argument
-// is the path of a file, which gets its base name, or FOLDER=PATH for one in a folder of the archive.
+// Command archive writes files into a .tar.gz. Only the names and contents of the files and the given time decide its
+// bytes. An argument is the path of a file, which gets its base name. FOLDER=PATH puts the file into a folder of the
+// archive.
 package main
 
 import (
@@ -26,6 +27,7 @@ func main() {
 	}
 }
 
+// run writes the archive to a temporary file, and renames it when it is complete.
 func run(out string, modified time.Time, files []string) error {
 	part, err := os.Create(out + ".part")
 	if err != nil {
@@ -38,7 +40,7 @@ func run(out string, modified time.Time, files []string) error {
 	return os.Rename(part.Name(), out)
 }
 
-// write sorts by name. The gzip header has neither name nor time.
+// write writes the archive, sorted by name. The gzip header has neither name nor time.
 func write(w io.Writer, modified time.Time, files []string) error {
 	zip, err := gzip.NewWriterLevel(w, gzip.DefaultCompression)
 	if err != nil {
@@ -61,6 +63,7 @@ func write(w io.Writer, modified time.Time, files []string) error {
 // member is a file of the archive.
 type member struct{ name, path string }
 
+// newMember returns the member for an argument.
 func newMember(argument string) member {
 	folder, file, ok := strings.Cut(argument, "=")
 	if !ok {
@@ -69,7 +72,8 @@ func newMember(argument string) member {
 	return member{name: folder + "/" + filepath.Base(file), path: file}
 }
 
-// add reduces permissions to whether the file may be executed: what else there is comes from the umask.
+// add writes one file. It keeps only whether the file may be executed, because the other permissions depend on the
+// umask.
 func add(archive *tar.Writer, modified time.Time, m member) error {
 	file, err := os.Open(m.path)
 	if err != nil {

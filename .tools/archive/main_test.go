@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Neither folders, times, the umask nor the order of arguments are part of an archive; whether a file can be executed is.
+// Folders, times, the umask and the order of arguments do not change an archive. Whether a file may be executed does.
 func TestTheSameFilesAreTheSameArchive(t *testing.T) {
 	t.Parallel()
 	first := archive(t, t.TempDir(), 0o700, 0o600, "tool", "LICENSE")
@@ -36,8 +36,8 @@ func archive(t *testing.T, folder string, tool, license os.FileMode, order ...st
 		}
 	}
 	out := filepath.Join(folder, "out.tar.gz")
-	if err := run(out, time.Unix(1700000000, 0),
-		[]string{filepath.Join(folder, order[0]), filepath.Join(folder, order[1])}); err != nil {
+	files := []string{filepath.Join(folder, order[0]), filepath.Join(folder, order[1])}
+	if err := run(out, time.Unix(1700000000, 0), files); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(out)

@@ -1,5 +1,5 @@
-// csharp.mjs SDK PROGRAM...: parses the C# files below the folders, and looks up in the SDK's what the programs use of it: types,
-// properties, and the kinds of values that they are given. It stands in for a compiler where there is no .NET. Run it where node_modules is.
+// csharp.mjs SDK PROGRAM...: parses the C# files below the folders. It looks up in the SDK the types and properties that the programs
+// use, and the kinds of values that they give. It replaces a compiler, so that no .NET is needed. Run it beside node_modules.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -16,6 +16,7 @@ const fail = (file, node, text) => {
   console.error(`${file}:${node.startPosition.row + 1}: ${text}`);
 };
 
+// parse returns the syntax trees of the C# files below a folder.
 function parse(folder) {
   const names = fs.readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".cs")).map((name) => path.join(folder, name));
   if (names.length === 0) throw new Error(`there is no C# in ${folder}`);
@@ -27,8 +28,8 @@ function parse(folder) {
   });
 }
 
-// types is, by type and property, the text of the property's type.
-function declared(sources) {
+// propertyTypes returns the text of each property's type, by type and property.
+function propertyTypes(sources) {
   const types = new Map();
   for (const { root } of sources) {
     for (const type of root.descendantsOfType(["class_declaration", "struct_declaration"])) {
@@ -42,37 +43,38 @@ function declared(sources) {
 
 const last = (name) => name.split(".").pop();
 
-// created is the name of the type that an object creation makes: new() is the arguments of the resource around it.
-function created(node) {
+// createdType returns the type that an object creation makes. A bare new() makes the arguments of the resource around it.
+function createdType(node) {
   if (node?.type === "object_creation_expression") return last(node.childForFieldName("type").text);
   if (node?.type !== "implicit_object_creation_expression") return undefined;
-  const around = created(node.parent.parent.parent); // argument, arguments, creation
+  const around = createdType(node.parent.parent.parent); // argument, arguments, creation
   return around && around + "Args";
 }
 
 const kinds = { string_literal: "string", interpolated_string_expression: "string", integer_literal: "int", boolean_literal: "bool" };
 
-// given are the names of types, one of which the value's place must mention, of every value in an expression.
-function given(types, value, report) {
+// valueTypes returns the types of the values in an expression. The type of the property must mention each of them.
+function valueTypes(types, value, report) {
   if (kinds[value.type]) return [kinds[value.type]];
-  if (created(value)) return [created(value)];
+  if (createdType(value)) return [createdType(value)];
   if (value.type === "member_access_expression" && types.has(last(value.childForFieldName("expression").text))) {
     const owner = last(value.childForFieldName("expression").text);
     if (!types.get(owner).has(value.childForFieldName("name").text)) report(value, `${value.text} is not in the SDK`);
     return [owner];
   }
   // An entry of a map: { "key", value }.
-  if (value.type === "initializer_expression" && value.parent.type === value.type) return given(types, value.namedChildren.at(-1), report);
-  if (value.type === "assignment_expression") return given(types, value.childForFieldName("right"), report);
-  if (value.type === "invocation_expression") return value.childForFieldName("arguments").namedChildren.flatMap((a) => given(types, a.namedChild(0), report));
-  if (/array_creation|initializer/.test(value.type)) return value.namedChildren.flatMap((child) => given(types, child, report));
+  if (value.type === "initializer_expression" && value.parent.type === value.type) return valueTypes(types, value.namedChildren.at(-1), report);
+  if (value.type === "assignment_expression") return valueTypes(types, value.childForFieldName("right"), report);
+  if (value.type === "invocation_expression") return value.childForFieldName("arguments").namedChildren.flatMap((a) => valueTypes(types, a.namedChild(0), report));
+  if (/array_creation|initializer/.test(value.type)) return value.namedChildren.flatMap((child) => valueTypes(types, child, report));
   return [];
 }
 
+// checkAssignments checks that each property exists and that its value has the right kind.
 function checkAssignments(types, { file, root }) {
   const report = (node, text) => fail(file, node, text);
   for (const assignment of root.descendantsOfType("assignment_expression")) {
-    const owner = created(assignment.parent.parent);
+    const owner = createdType(assignment.parent.parent);
     const name = assignment.childForFieldName("left");
     if (!owner?.endsWith("Args") || name.type !== "identifier") continue;
     const type = types.get(owner)?.get(name.text);
@@ -80,17 +82,17 @@ function checkAssignments(types, { file, root }) {
       report(assignment, `${owner}.${name.text} is not in the SDK`);
       continue;
     }
-    for (const kind of given(types, assignment.childForFieldName("right"), report)) {
+    for (const kind of valueTypes(types, assignment.childForFieldName("right"), report)) {
       if (!new RegExp(`\\b${kind}\\b`).test(type)) report(assignment, `${owner}.${name.text} is ${type}, the value is ${kind}`);
     }
   }
 }
 
-// checkOutputs looks up what is read of the variables that hold resources.
+// checkOutputs checks that each output that a program reads exists.
 function checkOutputs(types, { file, root }) {
   const variables = new Map();
   for (const variable of root.descendantsOfType("variable_declarator")) {
-    const type = created(variable.namedChildren.at(-1));
+    const type = createdType(variable.namedChildren.at(-1));
     if (types.has(type) && types.has(type + "Args")) variables.set(variable.childForFieldName("name").text, type);
   }
   for (const access of root.descendantsOfType("member_access_expression")) {
@@ -101,7 +103,7 @@ function checkOutputs(types, { file, root }) {
 }
 
 const [sdk, ...programs] = process.argv.slice(2);
-const types = declared(parse(sdk));
+const types = propertyTypes(parse(sdk));
 for (const program of programs.flatMap(parse)) {
   checkAssignments(types, program);
   checkOutputs(types, program);

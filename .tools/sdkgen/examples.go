@@ -19,7 +19,7 @@ import (
 //go:embed examples/*.pp
 var exampleFiles embed.FS
 
-// fenced is a language of examples: the word behind the fence, by which registries and IDEs find their own.
+// fenced is a language of examples. Registries and IDEs find their language by the word behind the fence.
 type fenced struct {
 	word    string
 	program func(*pcl.Program) (map[string][]byte, hcl.Diagnostics, error)
@@ -37,7 +37,7 @@ func exampleLanguages() []fenced {
 	return all
 }
 
-// writeExamples writes the examples of an Image as Markdown, in every language, as descriptions in a schema have them.
+// writeExamples writes the examples of Image as Markdown in every language, in the form of a schema's descriptions.
 func writeExamples(source, out string) error {
 	text, err := os.ReadFile(source)
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
 )
 
-// generateJavaProgram corrects what the generator gets wrong: it imports types of members from its own group instead of the package's and
-// those of maps not at all, writes enums as text, knows no other name for an input called builder, and names the file after another class.
+// generateJavaProgram generates a Java program and corrects four mistakes of the generator.
+//
+// The generator imports types of members from its own group instead of the package's, and types of maps not at all. It
+// writes enums as text. It does not rename an input called builder. It names the file after another class.
 func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
 	files, diagnostics, err := java.GenerateProgram(program)
 	if err != nil || len(files) != 1 {
@@ -40,7 +42,7 @@ func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnosti
 
 const javaPackage = "io.github.pulumibuildkit.buildkit"
 
-// enumMembers is what a builder takes, by "CacheToS3Args.mode:max": "CacheMode.Max".
+// enumMembers returns the Java name of each enum value by its place: "CacheToS3Args.mode:max" gives "CacheMode.Max".
 func enumMembers(pkg *schema.Package) map[string]string {
 	members := map[string]string{}
 	add := func(owner string, properties []*schema.Property) {
@@ -63,6 +65,7 @@ func enumMembers(pkg *schema.Package) map[string]string {
 	return members
 }
 
+// plain returns a type without its optional and input wrappers.
 func plain(t schema.Type) schema.Type {
 	switch t := t.(type) {
 	case *schema.OptionalType:
@@ -75,7 +78,7 @@ func plain(t schema.Type) schema.Type {
 
 var builderCalls = regexp.MustCompile(`(\w+)\.builder\(\)|\.build\(\)|\.(\w+)\("(\w+)"\)`)
 
-// withEnums replaces text by members of enums, where the innermost builder takes one.
+// withEnums replaces strings by members of enums, if the innermost builder takes one.
 func withEnums(text string, members map[string]string) string {
 	var builders []string
 	return builderCalls.ReplaceAllStringFunc(text, func(call string) string {

@@ -17,6 +17,7 @@ import (
 
 const tool = "make sdk"
 
+// language is a language that has an SDK.
 type language struct {
 	folder  string
 	comment string // begins one
@@ -38,7 +39,7 @@ var languages = []language{
 	{folder: "java", comment: "//", versioned: true, generate: generateJava, program: generateJavaProgram},
 }
 
-// generatePython also puts the README where the generated pyproject.toml says that it is.
+// generatePython also puts the README where the generated pyproject.toml expects it.
 func generatePython(pkg *schema.Package) (map[string][]byte, error) {
 	files, err := python.GeneratePackage(tool, pkg, nil, nil)
 	if err != nil {
@@ -51,7 +52,8 @@ func generatePython(pkg *schema.Package) (map[string][]byte, error) {
 //go:embed logo.png
 var logo embed.FS
 
-// generateDotnet lends the generator, which fetches the package's logo with the default client, our own from memory.
+// generateDotnet gives the generator our logo from memory. The generator fetches the package's logo with the default
+// HTTP client.
 func generateDotnet(pkg *schema.Package) (map[string][]byte, error) {
 	transport := &http.Transport{}
 	transport.RegisterProtocol("file", http.NewFileTransportFS(logo))
@@ -60,7 +62,7 @@ func generateDotnet(pkg *schema.Package) (map[string][]byte, error) {
 	return dotnet.GeneratePackage(tool, pkg, nil, nil)
 }
 
-// generateDotnetProgram corrects the names of classes, which the generator looks for in a namespace of the module's.
+// generateDotnetProgram corrects the names of classes, which the generator expects in the namespace of the module.
 func generateDotnetProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
 	files, diagnostics, err := dotnet.GenerateProgram(program)
 	for name, text := range files {

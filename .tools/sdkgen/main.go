@@ -1,5 +1,5 @@
-// Command sdkgen writes the SDKs of every language from schema.json, with each language's own generator as a library: no network, no
-// language toolchain, the same bytes everywhere.
+// Command sdkgen writes the SDKs of every language from schema.json. It uses the generators of the languages as
+// libraries, so it needs neither a network nor toolchains, and gives the same bytes everywhere.
 package main
 
 import (
@@ -40,6 +40,7 @@ func exit(err error) {
 	os.Exit(0)
 }
 
+// run writes the SDKs.
 func run(source, out, version string) error {
 	text, err := os.ReadFile(source)
 	if err != nil {
@@ -61,7 +62,7 @@ func run(source, out, version string) error {
 	return nil
 }
 
-// runPrograms writes the program that uses every input. Its version is no part of it.
+// runPrograms writes the program that uses every input, in every language. The version does not matter for it.
 func runPrograms(source, out string) error {
 	text, err := os.ReadFile(source)
 	if err != nil {
@@ -86,7 +87,8 @@ func runPrograms(source, out string) error {
 	return nil
 }
 
-// bind checks the schema. Each language has a package of its own, for generators write into it.
+// bind checks the schema and returns the package. Each language needs its own package, because generators write into
+// it.
 func bind(text []byte, version string, l language) (*schema.Package, error) {
 	var spec schema.PackageSpec
 	if err := json.Unmarshal(text, &spec); err != nil {
@@ -105,7 +107,8 @@ func bind(text []byte, version string, l language) (*schema.Package, error) {
 	return pkg, nil
 }
 
-// replace makes the folder hold these files and no others. A file that is what it should be keeps its time, so that make knows.
+// replace makes the folder hold these files and no others. An unchanged file keeps its time, so that make does not
+// build it again.
 func replace(folder string, files map[string][]byte) error {
 	for name, text := range files {
 		path := filepath.Join(folder, filepath.FromSlash(name))

@@ -19,8 +19,8 @@ var pom = template.Must(template.New("pom.xml").Funcs(template.FuncMap{"split": 
 	return strings.SplitN(name, ":", 2)
 }}).Parse(pomText))
 
-// addMaven makes the generated Java a Maven project: pom.xml, and plugin.json, which tells the language host what plugin the classes
-// need. The generator itself knows only Gradle, and there only a group that is the Java package: one without a hyphen.
+// addMaven turns the generated Java code into a Maven project. It adds pom.xml, and plugin.json, which tells the
+// language host which plugin the classes need.
 func addMaven(files map[string][]byte, pkg *schema.Package) error {
 	info, ok := pkg.Language["java"].(*java.PackageInfo)
 	if !ok {

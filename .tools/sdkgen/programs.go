@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
 )
 
-// everyInput is a program, in Pulumi's own language from which the generators translate, that gives every input of every resource and
-// of the provider a value, members of members too, and reads every output.
+// everyInput returns a program in Pulumi's own language, which the generators translate. It sets every input of every
+// resource and of the provider, with members of members, and reads every output.
 func everyInput(pkg *schema.Package) string {
 	var text strings.Builder
 	write := func(name, token string, r *schema.Resource) {
@@ -36,10 +36,10 @@ func everyInput(pkg *schema.Package) string {
 	return text.String()
 }
 
-// typeName is Image for buildkit:index:Image.
+// typeName returns the last part of a token: Image for buildkit:index:Image.
 func typeName(token string) string { return token[strings.LastIndex(token, ":")+1:] }
 
-// value is one of the type. Every one is made from the schema: none has to make sense together with the others.
+// value returns a value of the type. The values of a program need not make sense together.
 func value(name string, t schema.Type, secret bool) string {
 	switch t := t.(type) {
 	case *schema.OptionalType:
@@ -67,6 +67,7 @@ func value(name string, t schema.Type, secret bool) string {
 	return fmt.Sprintf("%q", name)
 }
 
+// object returns an object with a value for each property.
 func object(t *schema.ObjectType) string {
 	var text strings.Builder
 	text.WriteString("{\n")
@@ -76,7 +77,7 @@ func object(t *schema.ObjectType) string {
 	return text.String() + "}"
 }
 
-// translate makes a program of the language.
+// translate generates the program in one language.
 func translate(
 	pkg *schema.Package, text string, generate func(*pcl.Program) (map[string][]byte, hcl.Diagnostics, error),
 ) (map[string][]byte, error) {
@@ -88,21 +89,22 @@ func translate(
 		return nil, parser.Diagnostics
 	}
 	program, diagnostics, err := pcl.BindProgram(parser.Files, pcl.Loader(only{pkg}))
-	if err := failed(diagnostics, err); err != nil {
+	if err := diagnosticsError(diagnostics, err); err != nil {
 		return nil, err
 	}
 	files, diagnostics, err := generate(program)
-	return files, failed(diagnostics, err)
+	return files, diagnosticsError(diagnostics, err)
 }
 
-func failed(diagnostics hcl.Diagnostics, err error) error {
+// diagnosticsError returns err, or else the diagnostics if one of them is an error.
+func diagnosticsError(diagnostics hcl.Diagnostics, err error) error {
 	if err == nil && diagnostics.HasErrors() {
 		return slices.Clip(diagnostics)
 	}
 	return err
 }
 
-// only loads one package.
+// only is a loader of one package.
 type only struct{ pkg *schema.Package }
 
 func (o only) LoadPackage(name string, _ *semver.Version) (*schema.Package, error) {

@@ -51,7 +51,7 @@ func writeReference(source, out string) error {
 	return os.WriteFile(out, []byte(page), 0o644) //nolint:gosec // documentation is for everybody
 }
 
-// reference returns the page.
+// reference returns the text of the page.
 func reference(pkg *schema.Package, data referenceData) (string, error) {
 	image := pkg.Resources[0]
 	inputs, provided := propertiesByName(image.InputProperties), propertiesByName(pkg.Provider.InputProperties)
@@ -92,7 +92,7 @@ func reference(pkg *schema.Package, data referenceData) (string, error) {
 	return b.text.String(), nil
 }
 
-// checkComplete returns an error that lists what only one of the two lists of a section has; nil when nothing is.
+// checkComplete returns an error that lists the names that only one list of a section has, or nil.
 func checkComplete(sections map[string][2][]string) error {
 	var problems []string
 	for _, section := range slices.Sorted(maps.Keys(sections)) {
@@ -114,7 +114,7 @@ func checkComplete(sections map[string][2][]string) error {
 	return nil
 }
 
-// propertiesByName returns the properties, each under its name.
+// propertiesByName returns the properties by name.
 func propertiesByName(properties []*schema.Property) map[string]*schema.Property {
 	byName := map[string]*schema.Property{}
 	for _, p := range properties {
@@ -138,7 +138,7 @@ func typeNames(pkg *schema.Package) []string {
 	return slices.Compact(names)
 }
 
-// nameOf returns the name of a type of this package; "" when it is none.
+// nameOf returns the name of a type of this package, or "" for any other type.
 func nameOf(t schema.Type) string {
 	switch t := t.(type) {
 	case *schema.ObjectType:
@@ -149,7 +149,7 @@ func nameOf(t schema.Type) string {
 	return ""
 }
 
-// typeText returns how a type reads, with a link to each type of this package.
+// typeText returns the text for a type, with a link to each type of this package.
 func typeText(t schema.Type) string {
 	switch t := t.(type) {
 	case *schema.OptionalType:
@@ -172,7 +172,7 @@ func typeText(t schema.Type) string {
 
 var defaultSentence = regexp.MustCompile(`(?s)\s*Defaults to (.*?)\.(?:\s|$)`)
 
-// splitDefault parts the sentence about the default from the rest of a description.
+// splitDefault separates the sentence about the default from the rest of a description.
 func splitDefault(description string) (rest, value string) {
 	match := defaultSentence.FindStringSubmatchIndex(description)
 	if match == nil {

@@ -9,7 +9,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// checkExamples returns an error for each example that is not YAML of its own property alone, with a value of its type.
+// checkExamples returns an error for each example that is not YAML of its own property alone, or whose value does not
+// fit the type.
 func checkExamples(properties map[string]*schema.Property, examples map[string]string) error {
 	var problems []error
 	for _, name := range keys(properties) {
@@ -27,7 +28,7 @@ func checkExamples(properties map[string]*schema.Property, examples map[string]s
 	return errors.Join(problems...)
 }
 
-// checkValue returns an error if the value at path is none of the type.
+// checkValue returns an error if the value at path does not fit the type.
 func checkValue(path string, t schema.Type, value any) error {
 	var problems []error
 	switch t := plain(t).(type) {
@@ -59,7 +60,8 @@ func checkValue(path string, t schema.Type, value any) error {
 	return errors.Join(problems...)
 }
 
-// checkObject returns an error if the value is no object of the type, has an unknown member, or lacks a required one.
+// checkObject returns an error if the value is not an object of the type, has an unknown member, or lacks a required
+// one.
 func checkObject(path string, t *schema.ObjectType, value any) error {
 	members, ok := value.(map[string]any)
 	if !ok {
@@ -82,7 +84,7 @@ func checkObject(path string, t *schema.ObjectType, value any) error {
 	return errors.Join(problems...)
 }
 
-// checkScalar returns an error if the value is no string, boolean or integer, whichever the type is.
+// checkScalar returns an error if the value is not a string, boolean or integer, whichever the type is.
 func checkScalar(path string, t schema.Type, value any) error {
 	ok := true
 	switch t {

@@ -8,14 +8,14 @@ import (
 	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
 )
 
-// page is a page of Markdown that grows.
+// page is a page of Markdown under construction.
 type page struct{ text strings.Builder }
 
 // line appends a line.
 func (b *page) line(format string, values ...any) { fmt.Fprintf(&b.text, format+"\n", values...) }
 
-// index appends an entry of the table of contents, with a link to each name. Anchors begin with prefix, because an input, an
-// output, a type and a setting may have one name.
+// index appends an entry of the table of contents, with a link to each name. Anchors begin with prefix, because an
+// input, an output, a type and a setting may have the same name.
 func (b *page) index(title, prefix string, names []string) {
 	links := make([]string, len(names))
 	for i, name := range names {
@@ -56,7 +56,7 @@ func (b *page) outputs(properties map[string]*schema.Property, examples map[stri
 	}
 }
 
-// types appends a section for each type: the members of an object, the values of an enum.
+// types appends a section for each type, with the members of an object or the values of an enum.
 func (b *page) types(pkg *schema.Package) {
 	written := map[string]bool{}
 	for _, name := range typeNames(pkg) {
@@ -75,6 +75,7 @@ func (b *page) types(pkg *schema.Package) {
 	}
 }
 
+// object appends the section of an object.
 func (b *page) object(name string, t *schema.ObjectType) {
 	b.heading("type", name)
 	b.line("%s\n", t.Comment)
@@ -93,6 +94,7 @@ func (b *page) object(name string, t *schema.ObjectType) {
 	b.line("")
 }
 
+// enum appends the section of an enum.
 func (b *page) enum(name string, t *schema.EnumType) {
 	b.heading("type", name)
 	if t.Comment != "" {
@@ -105,7 +107,7 @@ func (b *page) enum(name string, t *schema.EnumType) {
 	b.line("")
 }
 
-// environment appends the table of environment variables, those of this provider first.
+// environment appends the table of environment variables. Those of this provider come first.
 func (b *page) environment(variables []variable) {
 	b.line("| variable | default | meaning | example |\n|---|---|---|---|")
 	own := func(v variable) bool { return strings.HasPrefix(v.Name, "PULUMI_BUILDKIT_") }
@@ -124,7 +126,7 @@ func (b *page) environment(variables []variable) {
 	}
 }
 
-// cell returns text that stays in one cell of a table.
+// cell returns text that fits into one cell of a table.
 func cell(text string) string {
 	return strings.NewReplacer("\n", " ", "|", `\|`).Replace(text)
 }
