@@ -24,7 +24,8 @@ var (
 )
 
 func main() {
-	repository := flag.String("repository", "", "where to push, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app")
+	repository := flag.String("repository", "",
+		"where to push, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app")
 	app := flag.String("app", "app", "folder of the app and its Dockerfile")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

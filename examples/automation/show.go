@@ -19,7 +19,8 @@ func show(out io.Writer, updates <-chan events.EngineEvent) {
 		case event.ResOutputsEvent != nil && event.ResOutputsEvent.Metadata.Type == imageType:
 			finished++
 			image := event.ResOutputsEvent.Metadata
-			fmt.Fprintf(out, "[%d/%d] %s: %s\n", finished, len(imageNames()), resourceName(image.URN), outcome(image.Op))
+			fmt.Fprintf(out, "[%d/%d] %s: %s\n", finished, len(imageNames()), resourceName(image.URN),
+				outcome(image.Op))
 		case event.DiagnosticEvent != nil && event.DiagnosticEvent.Severity == "error":
 			fmt.Fprintf(out, "%s: %s", resourceName(event.DiagnosticEvent.URN), event.DiagnosticEvent.Message)
 		}

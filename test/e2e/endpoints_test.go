@@ -29,8 +29,8 @@ type certificates struct{ dir string }
 
 func (c certificates) path(name string) string { return filepath.Join(c.dir, name+".pem") }
 
-// newCertificates writes an authority ("ca"), two certificates that it signed ("builder", "client") and another authority
-// ("stranger").
+// newCertificates writes an authority ("ca"), two certificates that it signed ("builder", "client") and another
+// authority ("stranger").
 func newCertificates(t *testing.T) certificates {
 	t.Helper()
 	c := certificates{dir: t.TempDir()}
@@ -80,7 +80,8 @@ func startSecureDaemon(t *testing.T, c certificates) (socket, hostPort string) {
 	t.Helper()
 	dir := t.TempDir()
 	socket, hostPort = filepath.Join(dir, "b.sock"), freePort(t)
-	cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "buildkitd"), "--root", filepath.Join(dir, "root"),
+	cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "buildkitd"), "--root",
+		filepath.Join(dir, "root"),
 		"--addr", "unix://"+socket, "--addr", "tcp://"+hostPort, "--containerd-worker=false",
 		"--tlscacert", c.path("ca"), "--tlscert", c.path("builder"), "--tlskey", c.path("builder-key"))
 	cmd.Env = []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")} // runc
@@ -97,8 +98,8 @@ func startSecureDaemon(t *testing.T, c certificates) (socket, hostPort string) {
 	return socket, hostPort
 }
 
-// writeStandIn writes a program of a name that ignores what it is to connect to and speaks with the daemon on a socket, as
-// "buildctl dial-stdio" on the other side does. It returns the variable that puts it on PATH.
+// writeStandIn writes a program of a name that ignores what it is to connect to and speaks with the daemon on a socket,
+// as "buildctl dial-stdio" on the other side does. It returns the variable that puts it on PATH.
 func writeStandIn(t *testing.T, socket, name string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -126,9 +127,11 @@ func TestEndpoints(t *testing.T) {
 	}{
 		"mTLS with files":  {builder: "{ endpoint: \"tcp://" + hostPort + "\", " + tls + " }"},
 		"mTLS with values": {builder: "{ endpoint: \"tcp://" + hostPort + "\", " + values + " }"},
-		"ssh":              {builder: `{ endpoint: "ssh://me@build.example.com" }`, env: writeStandIn(t, socket, "ssh")},
-		"kube-pod":         {builder: `{ endpoint: "kube-pod://pod-0?namespace=ci" }`, env: writeStandIn(t, socket, "kubectl")},
-		"buildx remote":    {builder: "{ name: secure }", says: "the buildx builder secure", env: []string{store}},
+		"ssh": {builder: `{ endpoint: "ssh://me@build.example.com" }`,
+			env: writeStandIn(t, socket, "ssh")},
+		"kube-pod": {builder: `{ endpoint: "kube-pod://pod-0?namespace=ci" }`,
+			env: writeStandIn(t, socket, "kubectl")},
+		"buildx remote": {builder: "{ name: secure }", says: "the buildx builder secure", env: []string{store}},
 		"buildx pods": {
 			builder: "{ name: pods }", says: "the buildx builder pods",
 			env: append(writeStandIn(t, socket, "kubectl"), store),
@@ -153,8 +156,8 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// writeBuildxStore writes builders as docker buildx does: secure, with mTLS, is the remote one; plain is chosen for every
-// Docker context; pods runs in Kubernetes.
+// writeBuildxStore writes builders as docker buildx does: secure, with mTLS, is the remote one; plain is chosen for
+// every Docker context; pods runs in Kubernetes.
 func writeBuildxStore(t *testing.T, socket, hostPort string, c certificates) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -188,8 +191,9 @@ func TestBadCertificates(t *testing.T) {
 		"tls: { ca: " + c.path("ca") + ", " + client + " }": {
 			"the certificate of the daemon was not accepted", "set tls.serverName",
 		},
-		"tls: { ca: " + c.path("ca") + ", serverName: builder }": {"asks for a client certificate", "set tls.cert and tls.key"},
-		"tls: { ca: /nowhere/ca.pem }":                           {"tls.ca: ", "no such file"},
+		"tls: { ca: " + c.path("ca") + ", serverName: builder }": {"asks for a client certificate",
+			"set tls.cert and tls.key"},
+		"tls: { ca: /nowhere/ca.pem }": {"tls.ca: ", "no such file"},
 	} {
 		builder := "builder: { endpoint: \"tcp://" + hostPort + "\", " + tls + " }\n"
 		s := open(t, project(t, fixed+builder, map[string]string{"hello": "hello\n"}))
@@ -197,5 +201,6 @@ func TestBadCertificates(t *testing.T) {
 	}
 	bad := "builder: { endpoint: \"unix:///b.sock\", name: a, tls: { cert: a } }\n"
 	s := open(t, project(t, fixed+bad, map[string]string{"hello": "hello\n"}))
-	fails(t, s.Preview(), "builder.endpoint names another builder: give one of them", "certificates need a tcp:// endpoint")
+	fails(t, s.Preview(), "builder.endpoint names another builder: give one of them",
+		"certificates need a tcp:// endpoint")
 }

@@ -42,14 +42,16 @@ func openAs(t *testing.T, user *stack.User, program fs.FS, env ...string) *stack
 func dockerContext(t *testing.T, e *enginetest.Engine) string {
 	t.Helper()
 	host := e.Host(t)
-	must(t, errors.Join(os.Chown(e.Socket(), 0, int(ordinary.GID)), os.Chmod(e.Socket(), 0o660), os.Chmod(filepath.Dir(e.Socket()), 0o755)))
+	must(t, errors.Join(os.Chown(e.Socket(), 0, int(ordinary.GID)), os.Chmod(e.Socket(), 0o660),
+		os.Chmod(filepath.Dir(e.Socket()), 0o755)))
 	dir := t.TempDir()
 	meta := filepath.Join(dir, "contexts/meta", fmt.Sprintf("%x", sha256.Sum256([]byte("remote"))))
 	must(t, errors.Join(
 		os.Chmod(filepath.Dir(dir), 0o755), os.MkdirAll(meta, 0o755),
 		os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"currentContext": "remote"}`), 0o644),
-		os.WriteFile(filepath.Join(meta, "meta.json"), []byte(`{"Name":"remote","Metadata":{},"Endpoints":{"docker":{"Host":"`+
-			host+`","SkipTLSVerify":false}}}`), 0o644),
+		os.WriteFile(filepath.Join(meta, "meta.json"),
+			[]byte(`{"Name":"remote","Metadata":{},"Endpoints":{"docker":{"Host":"`+
+				host+`","SkipTLSVerify":false}}}`), 0o644),
 	))
 	return dir
 }

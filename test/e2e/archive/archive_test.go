@@ -116,7 +116,8 @@ func TestWhatTheArchiveHolds(t *testing.T) {
 	}
 	slices.Sort(names)
 	want := []string{
-		"LICENSE", "buildkitd", "pulumi-buildkit-builder", "pulumi-buildkit-network", "pulumi-resource-buildkit", "runc",
+		"LICENSE", "buildkitd", "pulumi-buildkit-builder", "pulumi-buildkit-network", "pulumi-resource-buildkit",
+		"runc",
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("it holds %v, want %v", names, want)
