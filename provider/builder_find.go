@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -32,6 +33,7 @@ type builderFinder struct {
 	note      func(string)                   // shows a line
 	say       func(string)                   // shows a line that stays, once in a run
 	begin     func(waitingFor string) func() // marks a wait and returns what ends it
+	log       *slog.Logger
 }
 
 // find returns the builder. If nobody named one and none can work, it returns a *noBuilderError.
@@ -41,6 +43,9 @@ func (f *builderFinder) find(ctx context.Context) (b builder, err error) {
 		b, err = f.reach(ctx, named, err)
 	} else {
 		b, err = f.discover(ctx)
+	}
+	if err == nil {
+		f.log.Debug("builder taken", "endpoint", b.endpoint, "reason", cmp.Or(b.reason, "the program names it, or nothing else is named"))
 	}
 	if err == nil && b.reason != "" {
 		f.say(fmt.Sprintf("building on %s: %s", b.endpoint, b.reason))
@@ -174,6 +179,7 @@ func (f *builderFinder) discover(ctx context.Context) (builder, error) {
 	if !isUnfit(err) {
 		return b, err
 	}
+	f.log.Debug("builder passed over", "builder", "the embedded daemon", "reason", err.Error())
 	none.tried = append(none.tried, err)
 	a, err := engine.Current(ctx)
 	if err == nil {

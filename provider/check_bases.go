@@ -119,7 +119,7 @@ func (r *imageResource) resolveBases(
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
 	w := newStage(ctx, "looking up the digests of the base images")
-	client := r.settings.registryClient(w, r.settings.keychain(w, logins), previewLimit)
+	client := r.settings.registryClient(ctx, w, r.settings.keychain(ctx, w, logins), previewLimit)
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {

@@ -27,7 +27,7 @@ func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	ctx, stop := withinLimit(ctx, deleteLimit)
 	defer stop()
 	w := newStage(ctx, "deleting tags")
-	client := r.settings.registryClient(w, r.settings.keychain(w, args.Registries), deleteLimit)
+	client := r.settings.registryClient(ctx, w, r.settings.keychain(ctx, w, args.Registries), deleteLimit)
 	old := stateOf(req.Properties)
 	var failures []error
 	var deleted []string

@@ -62,6 +62,7 @@ func newImageResource(settings *settings) *imageResource {
 		InferredResource: infer.Resource(&Image{}),
 		settings:         settings,
 		recentPushes:     newRecentPushes(),
+		scans:            inputs.SharedScans{Log: newProcessLog()},
 		notes:            newNotes(),
 		checked:          map[resource.URN]checkedInputs{},
 		programRefs:      map[resource.URN][]string{},

@@ -94,13 +94,14 @@ func newImageBuild(
 		progress: progress,
 		builder:  builder,
 		release:  func() { builder.release(); turns.release() },
-		client:   settings.registryClient(op.waits, op.keychain, op.args.pushLimit()),
+		client:   settings.registryClient(ctx, op.waits, op.keychain, op.args.pushLimit()),
 	}
 	warnOfProxies(builder, op.plan, progress.log.warning)
 	if b.access, err = newAccess(op, b.client); err != nil {
 		b.release()
 		return nil, err
 	}
+	b.access.Log = newDebugLog(ctx)
 	b.access.StallTimeout = cmp.Or(settings.stallTimeout, op.args.stallTimeout())
 	b.access.BytesWritten = buildkit.WriteCounter(ctx, builder.endpoint)
 	b.access.BytesRead = buildkit.ReadCounter(ctx, builder.endpoint)
@@ -116,7 +117,8 @@ func findBuilder(ctx context.Context, settings *settings, op operation, progress
 		asked:     op.args.Builder,
 		config:    settings.get(),
 		platforms: op.plan.Platforms,
-		embedded:  daemon.Options{Note: progress.showNote, Registries: links(op.keychain)},
+		embedded:  daemon.Options{Note: progress.showNote, Registries: links(op.keychain), Log: newDebugLog(ctx)},
+		log:       newDebugLog(ctx),
 		note:      progress.showNote,
 		begin:     op.waits.begin,
 		say: func(line string) {

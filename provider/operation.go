@@ -59,8 +59,8 @@ func (r *imageResource) newOperation(ctx context.Context, req request) (operatio
 		budget = previewLimit
 	}
 	op.waits = newWaits(ctx)
-	op.keychain = r.settings.keychain(op.waits, args.Registries)
-	op.client = r.settings.registryClient(op.waits, op.keychain, budget)
+	op.keychain = r.settings.keychain(ctx, op.waits, args.Registries)
+	op.client = r.settings.registryClient(ctx, op.waits, op.keychain, budget)
 	op.plan.Insecure = op.keychain.Insecure(op.tags.repositories)
 	return op, op.checkPinnedHashTag(op.appliedHash(""))
 }

@@ -25,7 +25,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 		return p.ReadResponse{}, err
 	}
 	w := newWaits(ctx)
-	client := r.settings.registryClient(w, r.settings.keychain(w, args.Registries), readLimit)
+	client := r.settings.registryClient(ctx, w, r.settings.keychain(ctx, w, args.Registries), readLimit)
 	old := stateOf(req.Properties)
 	if !old.isApplied() {
 		res, err := importImage(ctx, client, req)

@@ -25,8 +25,12 @@ func findImage(ctx context.Context, op operation) (reuse, error) {
 	if !op.makesImage {
 		return reuse{ok: op.isBuilt()}, nil
 	}
+	log := newDebugLog(ctx)
 	there, err := findCandidate(ctx, op)
 	if err != nil || there.digest == "" {
+		if err == nil {
+			log.Debug("no image to reuse", "reason", "no build of these inputs is known", "inputsHash", op.hash)
+		}
 		return reuse{}, err
 	}
 	there.manifests, err = verifyImage(ctx, op, there.digest)
@@ -35,10 +39,12 @@ func findImage(ctx context.Context, op operation) (reuse, error) {
 		loggerOf(ctx).warningf("an image that was there is built again, for it is not what is asked for: %v", err)
 		return reuse{}, nil
 	case errors.Is(err, fault.ErrNotFound):
+		log.Debug("no image to reuse", "reason", "a repository lacks it", "digest", there.digest)
 		return reuse{}, nil
 	case err != nil:
 		return reuse{}, err
 	}
+	log.Debug("image reused", "digest", there.digest, "inputsHash", op.hash)
 	there.ok = true
 	return there, nil
 }

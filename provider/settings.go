@@ -64,8 +64,8 @@ func (s *settings) get() Config {
 }
 
 // keychain returns the credentials for an image. Its own logins come first, then those of the configuration, then those
-// of the cloud and of the user. w records the waits for them.
-func (s *settings) keychain(w *waits, own []Registry) *registry.Keychain {
+// of the cloud and of the user. w records the waits for them, and the debug log of ctx which source answered.
+func (s *settings) keychain(ctx context.Context, w *waits, own []Registry) *registry.Keychain {
 	config := s.get()
 	keychain := registry.NewKeychain(append(logins(own), logins(config.Registries)...))
 	if e := config.ECR; e != nil {
@@ -77,7 +77,7 @@ func (s *settings) keychain(w *waits, own []Registry) *registry.Keychain {
 			Hosts:    e.Hosts,
 		}
 	}
-	keychain.Watch = w.beginRegistryWait
+	keychain.Watch, keychain.Log = w.beginRegistryWait, newDebugLog(ctx)
 	return keychain
 }
 
@@ -100,9 +100,11 @@ func logins(given []Registry) []registry.Login {
 }
 
 // registryClient returns a client for one operation. It retries each call until the budget is spent.
-func (s *settings) registryClient(w *waits, keychain *registry.Keychain, budget time.Duration) *registry.Client {
+func (s *settings) registryClient(
+	ctx context.Context, w *waits, keychain *registry.Keychain, budget time.Duration,
+) *registry.Client {
 	options := s.registry
-	options.Budget, options.Watch = budget, w.beginRegistryWait
+	options.Budget, options.Watch, options.Log = budget, w.beginRegistryWait, newDebugLog(ctx)
 	return registry.New(keychain, options)
 }
 
