@@ -25,8 +25,8 @@ func withinLimit(ctx context.Context, limit time.Duration) (context.Context, con
 // apply makes the registry hold the image. It looks for the image there, builds and pushes it by digest if it is not
 // there, verifies it, and moves the tags last. apply can be repeated at any point and converges.
 //
-// If it fails before any tag moved, it returns an applyResult without tags. After that it returns one with the tags that
-// moved. The field unsure is set when nobody knows which ones moved.
+// If it fails before any tag moved, it returns an applyResult without tags. After that it returns one with the tags
+// that moved. The field unsure is set when nobody knows which ones moved.
 func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, error) {
 	r.notes.endPreview()
 	op.waits.enter("looking for the image in its registries")
@@ -72,8 +72,8 @@ func (r *imageResource) verifyAndTag(ctx context.Context, op operation, result *
 	return err
 }
 
-// verifyImage reads the image back from every repository and returns the manifests of its platforms. It returns an error
-// if a registry did not keep the image, or serves something else than was asked for.
+// verifyImage reads the image back from every repository and returns the manifests of its platforms. It returns an
+// error if a registry did not keep the image, or serves something else than was asked for.
 func verifyImage(ctx context.Context, op operation, digest string) (found []registry.Manifest, err error) {
 	want := registry.Expected{
 		Platforms: op.platforms,

@@ -32,7 +32,8 @@ func (a applyResult) outputs(op operation) property.Map {
 		out = out.Set("contextHash", property.New(a.hash))
 	}
 	if len(a.tags) < len(op.tags.list) { // the next update moves the rest
-		out = out.Set("tags", list(slices.DeleteFunc(texts(op.inputs, "tags"), func(t string) bool { return !isAmong(t, a.tags) })))
+		moved := slices.DeleteFunc(texts(op.inputs, "tags"), func(t string) bool { return !isAmong(t, a.tags) })
+		out = out.Set("tags", list(moved))
 	}
 	out = setReferences(out, a.digest, references(a.tags), repositories(a.tags))
 	if others := a.othersAmong(references(a.tags), op.old.found); len(others) > 0 {

@@ -29,13 +29,13 @@ func checkTag(given string) error {
 	marks := hashMarks.FindAllString(given, -1)
 	for _, mark := range marks {
 		if _, ok := digitsOf(mark); !ok {
-			return fmt.Errorf("tag %q: %s is no hash. Write %s for all %d digits, or a short one for people to read, such as %s, with %d to %d digits",
-				given, mark, hashMark, hashDigits, formerMark, shortestHash, longestShort)
+			return fmt.Errorf("tag %q: %s is no hash. Write %s for all %d digits, or a short one for "+
+				"people to read, such as %s, with %d to %d digits", given, mark, hashMark, hashDigits, formerMark, shortestHash, longestShort)
 		}
 	}
 	if len(marks) > 0 && !strings.Contains(afterHost(given[:strings.Index(given, marks[0])]), ":") {
-		return fmt.Errorf("tag %q has %s in its repository: it can stand only after the colon, as in ghcr.io/acme/app:%s",
-			given, marks[0], marks[0])
+		return fmt.Errorf("tag %q has %s in its repository: it can stand only after the colon, as in "+
+			"ghcr.io/acme/app:%s", given, marks[0], marks[0])
 	}
 	_, err := tagFor(given, anyHash)
 	if err == nil || !strings.Contains(given, hashMark) {
@@ -43,7 +43,8 @@ func checkTag(given string) error {
 	}
 	if _, short := tagFor(withFormerMark(given), anyHash); short == nil {
 		return fmt.Errorf("tag %q is too long: %s stands for %d digits, and a tag has at most 128 characters. "+
-			"Shorten its text, or write %s for a short hash, which no build is skipped for", given, hashMark, hashDigits, formerMark)
+			"Shorten its text, or write %s for a short hash, which no build is skipped for",
+			given, hashMark, hashDigits, formerMark)
 	}
 	return withMarks(err, marks)
 }
@@ -62,7 +63,8 @@ func withMarks(err error, marks []string) error {
 
 // restoreMarks returns a tag with the marks in place of the zeros that stood for them, the longest first.
 func restoreMarks(tag string, marks []string) string {
-	for _, mark := range slices.SortedFunc(slices.Values(marks), func(a, b string) int { return digitsFor(b) - digitsFor(a) }) {
+	longestFirst := func(a, b string) int { return digitsFor(b) - digitsFor(a) }
+	for _, mark := range slices.SortedFunc(slices.Values(marks), longestFirst) {
 		tag = strings.ReplaceAll(tag, strings.Repeat("0", digitsFor(mark)), mark)
 	}
 	return tag

@@ -87,7 +87,8 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 	c := &checker{ctx: ctx, raw: known, args: ImageArgs{Registries: config.Registries}, failures: failures}
 	checkRegistries(c)
 	if host := strings.TrimSpace(deref(config.Host)); host != "" && isKnown(c.raw, "host", "tls") {
-		checkEndpoint(c, "host", host, config.TLS != nil || config.allowsInsecureTCP() || !isKnown(c.raw, "allowInsecureTcp"))
+		mayBeInsecure := config.allowsInsecureTCP() || !isKnown(c.raw, "allowInsecureTcp")
+		checkEndpoint(c, "host", host, config.TLS != nil || mayBeInsecure)
 		checkTLS(c, "tls", host, config.TLS)
 	}
 	checkFrontends(c, config.Frontends)
@@ -107,12 +108,18 @@ func checkECR(c *checker, e *ECR) {
 	if e.RoleArn != nil && !roleARN.MatchString(*e.RoleArn) {
 		c.fail("ecr.roleArn", "%q is not the ARN of a role, such as arn:aws:iam::123456789012:role/push", *e.RoleArn)
 	}
-	if u, err := url.Parse(deref(e.Endpoint)); e.Endpoint != nil && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+	if e.Endpoint != nil && !isHTTP(*e.Endpoint) {
 		c.fail("ecr.endpoint", "%q is not a URL, such as https://api.ecr.eu-west-1.amazonaws.com", *e.Endpoint)
 	}
 	if len(e.Hosts) > 0 && deref(e.Region) == "" {
 		c.fail("ecr.region", "it is missing: the names in ecr.hosts do not say in which region they are")
 	}
+}
+
+// isHTTP tells whether a text is an http or https URL with a host.
+func isHTTP(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http")
 }
 
 // configKeys lists the properties of Config.
@@ -132,9 +139,12 @@ func splitConfig(m property.Map) (known property.Map, unheard []string) {
 	return known, sortUnique(unheard)
 }
 
+// diffFunc is the method DiffConfig of a provider.
+type diffFunc func(context.Context, p.DiffRequest) (p.DiffResponse, error)
+
 // withoutReplacements turns a replacement that infer plans into an update. A replaced provider would replace every
 // image, and one that is left alone would keep the old password.
-func withoutReplacements(diff func(context.Context, p.DiffRequest) (p.DiffResponse, error)) func(context.Context, p.DiffRequest) (p.DiffResponse, error) {
+func withoutReplacements(diff diffFunc) diffFunc {
 	kinds := map[p.DiffKind]p.DiffKind{p.AddReplace: p.Add, p.DeleteReplace: p.Delete, p.UpdateReplace: p.Update}
 	return func(ctx context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 		res, err := diff(ctx, req)

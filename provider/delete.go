@@ -50,7 +50,8 @@ func withRetainRemedy(err error) error {
 	if !errors.Is(err, fault.ErrUnsupported) && !errors.Is(err, fault.ErrDenied) {
 		return err
 	}
-	return fmt.Errorf("%w; or leave what is tagged there: set the resource option retainOnDelete: true, run pulumi up, and then destroy", err)
+	return fmt.Errorf("%w; or leave what is tagged there: set the resource option retainOnDelete: true, run "+
+		"pulumi up, and then destroy", err)
 }
 
 // deleteTag removes a tag if it holds the digest. A repository that is gone is no failure.

@@ -25,10 +25,11 @@ var imageExamples string
 
 // Annotate documents the resource.
 func (i *Image) Annotate(an infer.Annotator) {
-	an.Describe(i, "A container image that BuildKit builds from a Dockerfile for one or several platforms, and pushes to a "+
-		"registry.\n\n"+
-		"An update builds the image only if something changed that the build reads: the Dockerfile, a file of the build "+
-		"context that no ignore file leaves out, a build argument, the target, the platforms or the labels.\n\n"+imageExamples)
+	an.Describe(i, "A container image that BuildKit builds from a Dockerfile for one or several platforms, and "+
+		"pushes to a registry.\n\n"+
+		"An update builds the image only if something changed that the build reads: the Dockerfile, a file of the "+
+		"build context that no ignore file leaves out, a build argument, the target, the platforms or the "+
+		"labels.\n\n"+imageExamples)
 }
 
 // Create returns an error. infer needs the method, but imageResource serves every request.

@@ -22,8 +22,8 @@ type image struct {
 	inputs *inputs.Inputs
 }
 
-// buildImage builds the plan of the operation and pushes the image by digest to its repositories. It returns an error if
-// the files are not those that a tag with {hash} names.
+// buildImage builds the plan of the operation and pushes the image by digest to its repositories. It returns an error
+// if the files are not those that a tag with {hash} names.
 func (r *imageResource) buildImage(ctx context.Context, op operation) (image, error) {
 	op.waits.enter(stageBuilding)
 	in, err := r.readInputs(ctx, op)
@@ -195,14 +195,14 @@ func (b *imageBuild) report(e buildkit.Event) {
 	b.progress.report(e)
 }
 
-// dropCaches takes out the cache exports, one of which did not answer. It returns an error if the program does not ignore
-// the errors of all of them. An inline cache stays, because it is written with the image.
+// dropCaches takes out the cache exports, one of which did not answer. It returns an error if the program does not
+// ignore the errors of all of them. An inline cache stays, because it is written with the image.
 func (b *imageBuild) dropCaches(stalled error) error {
 	isInline := func(c buildkit.Cache) bool { return c.Type == "inline" }
 	for _, c := range b.access.CacheTo {
 		if c.Attrs["ignore-error"] != "true" && !isInline(c) {
-			return fmt.Errorf("cacheTo: %w; look at the registry or the storage that it goes to, or set ignoreError for it",
-				stalled)
+			return fmt.Errorf("cacheTo: %w; look at the registry or the storage that it goes to, or set ignoreError "+
+				"for it", stalled)
 		}
 	}
 	b.progress.log.warningf("cacheTo: %v; built without", stalled)

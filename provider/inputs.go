@@ -106,8 +106,9 @@ var inputTable = []input{
 	{
 		name: "exports", equal: equal, hash: hashImageAttrs, builds: true, delivers: true,
 		why: "only a build writes them, and some say how the image is written",
-		public: "exports are repeated in the outputs, and annotations in them can be read by everybody who can see the " +
-			"image, so that nothing in them can be a secret: take it from a plain value, or say that it is none (unsecret)",
+		public: "exports are repeated in the outputs, and annotations in them can be read by everybody who can see " +
+			"the image, so that nothing in them can be a secret: take it from a plain value, or say that it is none " +
+			"(unsecret)",
 	},
 	{
 		name: "load", equal: equalFlag, hash: hashNothing, builds: true, delivers: true,

@@ -38,7 +38,8 @@ func withTargetOfBuild(err error) error {
 	case errors.As(err, new(*buildkit.AgentError)):
 		return withTarget(err, "ssh.paths")
 	case errors.As(err, new(*file.LinkError)):
-		return withRemedy(err, "nothing was written. Write the path of its target in dest, or let the link lead into the project")
+		return withRemedy(err, "nothing was written. Write the path of its target in dest, or let the link lead "+
+			"into the project")
 	}
 	return err
 }

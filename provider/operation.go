@@ -65,7 +65,8 @@ func (r *imageResource) newOperation(ctx context.Context, req request) (operatio
 	return op, op.checkPinnedHashTag(op.appliedHash(""))
 }
 
-// resolveOperation returns the operation of a request without its connections. The error is about the first invalid tag.
+// resolveOperation returns the operation of a request without its connections. The error is about the first invalid
+// tag.
 func resolveOperation(req request, args ImageArgs) (operation, error) {
 	op := operation{
 		request:   req,
@@ -161,8 +162,8 @@ func (op operation) withoutOutput() operation {
 	return op
 }
 
-// checkPinnedHashTag returns an error if ignoreChanges keeps a contextHash that differs from the files being built while
-// a tag contains {hash}. A contextHash that the user made up, such as a revision, is trusted.
+// checkPinnedHashTag returns an error if ignoreChanges keeps a contextHash that differs from the files being built
+// while a tag contains {hash}. A contextHash that the user made up, such as a revision, is trusted.
 func (op operation) checkPinnedHashTag(built string) error {
 	wanted := deref(op.args.ContextHash)
 	named := pushes(op.inputs) && op.args.namesHash()

@@ -18,7 +18,8 @@ func (a ImageArgs) pushLimit() time.Duration {
 	return time.Duration(*a.PushTimeout) * time.Second
 }
 
-// stallTimeout returns how long a registry may be silent during a push: two fifths of pushTimeout, and at least 2 minutes.
+// stallTimeout returns how long a registry may be silent during a push: two fifths of pushTimeout, and at least 2
+// minutes.
 //
 // A registry may take long to put a very large layer into its storage.
 func (a ImageArgs) stallTimeout() time.Duration {
@@ -31,7 +32,7 @@ func (a ImageArgs) plan(repositories []string) inputs.Plan {
 		Files:        a.files(),
 		WatchAll:     deref(a.Watch) == WatchAll,
 		Pull:         deref(a.Pull),
-		Platforms:    sortUnique(normalizePlatforms(a.Platforms)), // their order is that of the index, and would be in its digest
+		Platforms:    sortUnique(normalizePlatforms(a.Platforms)), // their order would change the digest of the index
 		Target:       deref(a.Target),
 		BuildArgs:    a.BuildArgs,
 		Labels:       a.Labels,

@@ -27,7 +27,9 @@ func caches(a ImageArgs) (from, to []buildkit.Cache, err error) {
 
 // appendCache appends a cache, with what the environment gives. It leaves out a disabled cache, and a gha cache outside
 // a job of GitHub Actions.
-func appendCache(caches []buildkit.Cache, disabled bool, read func() (buildkit.Cache, error)) ([]buildkit.Cache, error) {
+func appendCache(
+	caches []buildkit.Cache, disabled bool, read func() (buildkit.Cache, error),
+) ([]buildkit.Cache, error) {
 	if disabled {
 		return caches, nil
 	}
@@ -71,11 +73,12 @@ func (c CacheTo) cache() (buildkit.Cache, error) {
 	case c.Registry != nil:
 		return buildkit.Cache{Type: "registry", Attrs: c.Registry.attrs()}, nil
 	case c.Local != nil:
-		return buildkit.Cache{Type: "local", Attrs: attrs{"dest": c.Local.Dest}.setCompression(c.Local.LayerCompression).setCacheWriting(c.Local.CacheWriting)}, nil
+		return buildkit.Cache{Type: "local", Attrs: c.Local.attrs()}, nil
 	case c.S3 != nil:
 		return buildkit.Cache{Type: "s3", Attrs: c.S3.attrs().setCacheWriting(c.S3.CacheWriting)}, nil
 	case c.GHA != nil:
-		return buildkit.Cache{Type: "gha", Attrs: attrs{}.setText("scope", c.GHA.Scope).setCacheWriting(c.GHA.CacheWriting)}, nil
+		options := attrs{}.setText("scope", c.GHA.Scope).setCacheWriting(c.GHA.CacheWriting)
+		return buildkit.Cache{Type: "gha", Attrs: options}, nil
 	case c.AZBlob != nil:
 		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.attrs().setCacheWriting(c.AZBlob.CacheWriting)}, nil
 	case c.Inline != nil:
@@ -99,7 +102,15 @@ func (c CacheToRegistry) attrs() attrs {
 	if c.ImageManifest != nil {
 		image = *c.ImageManifest
 	}
-	return attrs{"ref": c.Ref}.setFlag("oci-mediatypes", &oci).setFlag("image-manifest", &image).setCompression(c.LayerCompression).setCacheWriting(c.CacheWriting)
+	return attrs{"ref": c.Ref}.
+		setFlag("oci-mediatypes", &oci).
+		setFlag("image-manifest", &image).
+		setCompression(c.LayerCompression).
+		setCacheWriting(c.CacheWriting)
+}
+
+func (c CacheToLocal) attrs() attrs {
+	return attrs{"dest": c.Dest}.setCompression(c.LayerCompression).setCacheWriting(c.CacheWriting)
 }
 
 func (c CacheFromS3) attrs() attrs {

@@ -134,8 +134,8 @@ func makesImage(inputs property.Map, enabled []export) bool {
 // logWithoutImage logs that a build makes no image, unless the program has exports.
 func logWithoutImage(ctx context.Context, op operation) {
 	if !op.makesImage && len(op.exports) == 0 {
-		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: %s",
-			imageRemedy)
+		loggerOf(ctx).infof("the steps run, but no image is made and digest is empty, because nobody gets the image: "+
+			"%s", imageRemedy)
 	}
 }
 

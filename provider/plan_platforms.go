@@ -23,7 +23,8 @@ func normalizePlatforms(given []string) []string {
 // linux/arm64/v8. It returns an error for an unknown platform.
 func normalizePlatform(s string) (string, error) {
 	parsed, err := platforms.Parse(s)
-	if err != nil || !strings.Contains(s, "/") || !slices.Contains(systems, parsed.OS) || !slices.Contains(architectures, parsed.Architecture) {
+	known := slices.Contains(systems, parsed.OS) && slices.Contains(architectures, parsed.Architecture)
+	if err != nil || !strings.Contains(s, "/") || !known {
 		return "", fmt.Errorf("%q is not a platform: write os/architecture or os/architecture/variant, as in "+
 			"linux/amd64, linux/arm64, linux/arm/v7", s)
 	}
@@ -34,5 +35,8 @@ func normalizePlatform(s string) (string, error) {
 // (https://go.dev/doc/install/source#environment, less those that no registry serves).
 var (
 	systems       = []string{"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "plan9", "wasi"}
-	architectures = []string{"amd64", "arm64", "arm", "386", "riscv64", "ppc64le", "ppc64", "s390x", "loong64", "mips64le", "mips64", "mipsle", "mips", "wasm"}
+	architectures = []string{
+		"amd64", "arm64", "arm", "386", "riscv64", "ppc64le", "ppc64", "s390x", "loong64",
+		"mips64le", "mips64", "mipsle", "mips", "wasm",
+	}
 )

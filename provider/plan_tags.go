@@ -19,7 +19,7 @@ import (
 // inputs with the same few digits and push any image under them.
 const hashMark = "{hash}"
 
-// How many digits a hash has, and how many a short one may have. An earlier version took {hash} for the short one of 12.
+// The number of digits of a hash, and the bounds for a short one. In an earlier version {hash} stood for 12 digits.
 const (
 	hashDigits                 = 64
 	shortestHash, longestShort = 8, 40
@@ -98,8 +98,8 @@ type imageTags struct {
 	complete     bool                 // no tag is unknown
 }
 
-// resolveTags returns the tags of the inputs with their marks replaced by the hash. The error is about the first invalid
-// one.
+// resolveTags returns the tags of the inputs with their marks replaced by the hash. The error is about the first
+// invalid one.
 func resolveTags(inputs property.Map, args ImageArgs, hash string) (imageTags, error) {
 	hashKnown := isKnown(inputs, imageInputs...)
 	tags := imageTags{
@@ -136,7 +136,9 @@ func (t *imageTags) add(index int, tag registry.Tag, withHash bool) {
 
 // in returns the tags in one repository.
 func (t imageTags) in(repository string) []registry.Tag {
-	return slices.DeleteFunc(slices.Clone(t.list), func(tag registry.Tag) bool { return tag.Repository() != repository })
+	return slices.DeleteFunc(slices.Clone(t.list), func(tag registry.Tag) bool {
+		return tag.Repository() != repository
+	})
 }
 
 // among returns those of some tags that are of the inputs, in their order.

@@ -69,8 +69,8 @@ func (op operation) needsUnknownLogin(err error) bool {
 	return !isKnown(op.inputs, "registries") && (isRefused(err) || ok && base.Fault == buildkit.Denied)
 }
 
-// findInPreview looks for an image to reuse, as apply will. sure is false if tags or logins are unknown, or if a registry
-// could not be asked: a build could then give another digest than the image that apply reuses.
+// findInPreview looks for an image to reuse, as apply will. sure is false if tags or logins are unknown, or if a
+// registry could not be asked: a build could then give another digest than the image that apply reuses.
 func findInPreview(ctx context.Context, op operation) (there reuse, sure bool) {
 	if !isKnown(op.inputs, imageInputs...) {
 		return reuse{}, true

@@ -34,7 +34,9 @@ func guardProvider(inner p.Provider) p.Provider {
 func noTimeout[Req any](*Req) *float64 { return nil }
 
 // wrap returns a call with a time limit, whose panics are errors and whose texts are fit to be shown.
-func wrap[Req, Res any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) (Res, error)) func(context.Context, Req) (Res, error) {
+func wrap[Req, Res any](
+	name string, timeout func(*Req) *float64, inner func(context.Context, Req) (Res, error),
+) func(context.Context, Req) (Res, error) {
 	if inner == nil {
 		return nil
 	}
@@ -51,13 +53,17 @@ func wrap[Req, Res any](name string, timeout func(*Req) *float64, inner func(con
 }
 
 // wrapWithoutResult does the same for a call without a result.
-func wrapWithoutResult[Req any](name string, timeout func(*Req) *float64, inner func(context.Context, Req) error) func(context.Context, Req) error {
+func wrapWithoutResult[Req any](
+	name string, timeout func(*Req) *float64, inner func(context.Context, Req) error,
+) func(context.Context, Req) error {
 	if inner == nil {
 		return nil
 	}
-	called := wrap(name, timeout, func(ctx context.Context, req Req) (struct{}, error) { return struct{}{}, inner(ctx, req) })
+	wrapped := wrap(name, timeout, func(ctx context.Context, req Req) (struct{}, error) {
+		return struct{}{}, inner(ctx, req)
+	})
 	return func(ctx context.Context, req Req) error {
-		_, err := called(ctx, req)
+		_, err := wrapped(ctx, req)
 		return err
 	}
 }

@@ -37,7 +37,8 @@ func newProvider(settings *settings) p.Provider {
 // readme is shown by npm and PyPI for the package.
 const readme = `# BuildKit for Pulumi
 
-Build container images for several platforms with BuildKit and push them to Amazon ECR or any registry, as part of ` + "`pulumi up`" + `.
+Build container images for several platforms with BuildKit and push them to Amazon ECR or any registry, as part of ` +
+	"`pulumi up`" + `.
 
 [Documentation](` + home + `#readme) · [Installation](` + home + `/blob/main/docs/installation.md)
 `
@@ -48,9 +49,11 @@ const home = "https://github.com/pulumi-buildkit/pulumi-buildkit"
 func metadata() schema.Metadata {
 	return schema.Metadata{
 		DisplayName: "BuildKit",
-		Description: "Build container images for several platforms with BuildKit and push them to Amazon ECR or any registry, " +
-			"as part of pulumi up.",
-		Keywords:          []string{"pulumi", "buildkit", "docker", "container", "image", "ecr", "category/infrastructure", "kind/native"},
+		Description: "Build container images for several platforms with BuildKit and push them to Amazon ECR or any " +
+			"registry, as part of pulumi up.",
+		Keywords: []string{
+			"pulumi", "buildkit", "docker", "container", "image", "ecr", "category/infrastructure", "kind/native",
+		},
 		Homepage:          home,
 		Repository:        home,
 		Publisher:         "pulumi-buildkit",
@@ -62,7 +65,9 @@ func metadata() schema.Metadata {
 				"respectSchemaVersion":           true,
 				"generateResourceContainerTypes": true,
 			},
-			"nodejs": map[string]any{"packageName": "@pulumi-buildkit/buildkit", "respectSchemaVersion": true, "readme": readme},
+			"nodejs": map[string]any{
+				"packageName": "@pulumi-buildkit/buildkit", "respectSchemaVersion": true, "readme": readme,
+			},
 			"python": map[string]any{
 				"packageName": "pulumi_buildkit", "respectSchemaVersion": true, "readme": readme,
 				"pyproject": map[string]any{"enabled": true},

@@ -52,7 +52,8 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 		return unchanged, nil
 	}
 	if err != nil {
-		loggerOf(ctx).warningf("the state is kept as it is, because the registry could not be asked: %v", r.settings.withLoginRemedy(args, err))
+		loggerOf(ctx).warningf("the state is kept as it is, because the registry could not be asked: %v",
+			r.settings.withLoginRemedy(args, err))
 		return unchanged, nil
 	}
 	if len(holding) == len(old.refs) {
@@ -63,7 +64,9 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 
 // stillHolding returns the tags that point at our digest. archived is an error if one of them does, but its image is
 // not served: the registry lists it, so it is not gone.
-func stillHolding(ctx context.Context, client *registry.Client, old state) (holding []registry.Tag, archived, err error) {
+func stillHolding(
+	ctx context.Context, client *registry.Client, old state,
+) (holding []registry.Tag, archived, err error) {
 	for _, ref := range old.refs {
 		tag, err := registry.ParseTag(ref)
 		if err != nil {
@@ -136,7 +139,7 @@ func importImage(ctx context.Context, client *registry.Client, req p.ReadRequest
 		return p.ReadResponse{}, fmt.Errorf("import takes a reference with a tag as the ID: %w", err)
 	}
 	digest, err := client.Resolve(ctx, tag)
-	if errors.Is(err, fault.ErrNotFound) { // no answer would do: the engine takes an empty one for an image without properties
+	if errors.Is(err, fault.ErrNotFound) { // the engine would read an empty response as an image without properties
 		return p.ReadResponse{}, fmt.Errorf("there is no such image: %w", err)
 	}
 	if err != nil {

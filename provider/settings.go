@@ -32,7 +32,8 @@ type settings struct {
 // configure stores the configuration, without the properties that this version of the provider does not know.
 func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error {
 	known, _ := splitConfig(req.Args)
-	config, failures, err := infer.DefaultCheck[Config](ctx, dropUnknownFields(property.New(known), reflect.TypeFor[Config]()).AsMap())
+	known = dropUnknownFields(property.New(known), reflect.TypeFor[Config]()).AsMap()
+	config, failures, err := infer.DefaultCheck[Config](ctx, known)
 	if err == nil && len(failures) > 0 {
 		err = fmt.Errorf("provider configuration: %s: %s", failures[0].Property, failures[0].Reason)
 	}

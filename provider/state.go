@@ -28,7 +28,12 @@ const memoryLimit = 20
 
 // stateOf reads the state from outputs. It accepts any outputs.
 func stateOf(outputs property.Map) state {
-	s := state{outputs: outputs, digest: text(outputs, "digest"), refs: texts(outputs, "refs"), found: texts(outputs, othersKey)}
+	s := state{
+		outputs: outputs,
+		digest:  text(outputs, "digest"),
+		refs:    texts(outputs, "refs"),
+		found:   texts(outputs, othersKey),
+	}
 	memory := outputs.Get(memoryKey)
 	if !memory.IsArray() {
 		return s
@@ -77,7 +82,10 @@ func (s state) withBuild(b pastBuild) []pastBuild {
 func buildsValue(builds []pastBuild) property.Value {
 	list := make([]property.Value, len(builds))
 	for i, b := range builds {
-		list[i] = property.New(map[string]property.Value{"inputs": property.New(b.inputs), "digest": property.New(b.digest)})
+		list[i] = property.New(map[string]property.Value{
+			"inputs": property.New(b.inputs),
+			"digest": property.New(b.digest),
+		})
 	}
 	return property.New(list)
 }

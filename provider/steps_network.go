@@ -21,8 +21,8 @@ func explainNetwork(b builder, plan inputs.Plan, err error) error {
 	return networkError(plan, err, b.embedded.EndReason(), b.embedded.OfflineReason())
 }
 
-// networkError returns err with a remedy when the embedded daemon has ended meanwhile, for the reason ended, or when a
-// step failed on a machine where steps have no network, for the reason offline.
+// networkError adds a remedy if the embedded daemon has ended, for the reason ended. It also adds one if a step failed
+// on a machine where steps have no network, for the reason offline.
 func networkError(plan inputs.Plan, err, ended error, offline string) error {
 	if ended != nil {
 		return fmt.Errorf("the embedded BuildKit daemon ended during the build: %w. Run it again. The build itself "+

@@ -41,8 +41,8 @@ func (r *imageResource) warnOfImmutableTags(ctx context.Context, op operation, d
 	}
 }
 
-// tagMoveError asks each repository and returns what keeps the tags from being pointed at the digest. The digest is "" if it
-// is not known yet.
+// tagMoveError asks each repository and returns what keeps the tags from being pointed at the digest. The digest is ""
+// if it is not known yet.
 func tagMoveError(ctx context.Context, op operation, digest string) error {
 	var failures []error
 	for _, repository := range op.tags.repositories {
