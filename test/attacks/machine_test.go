@@ -19,7 +19,6 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
 )
 
@@ -205,74 +204,4 @@ func serveDownloads(t *testing.T, handlers map[string]http.HandlerFunc) int {
 	t.Cleanup(func() { _ = server.Close() })
 	go func() { _ = server.Serve(listener) }()
 	return listener.Addr().(*net.TCPAddr).Port
-}
-
-// resolve answers questions for downloadName on the loopback of the machine: by UDP truncated, so that programs ask
-// again by TCP. A resolver that never answers stands before it.
-func resolve(t *testing.T) {
-	t.Helper()
-	silent, err := net.ListenPacket("udp", silentResolver+":53")
-	if err != nil {
-		t.Fatal(err)
-	}
-	datagrams, err := net.ListenPacket("udp", loopbackResolver+":53")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := net.Listen("tcp", loopbackResolver+":53")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _, _ = silent.Close(), datagrams.Close(), stream.Close() })
-	go func() {
-		buffer := make([]byte, 4096)
-		for {
-			n, from, err := datagrams.ReadFrom(buffer)
-			if err != nil {
-				return
-			}
-			_, _ = datagrams.WriteTo(answerDNS(buffer[:n], true), from)
-		}
-	}()
-	go func() {
-		for {
-			conn, err := stream.Accept()
-			if err != nil {
-				return
-			}
-			var size [2]byte
-			if _, err := io.ReadFull(conn, size[:]); err != nil {
-				continue
-			}
-			question := make([]byte, int(size[0])<<8|int(size[1]))
-			if _, err := io.ReadFull(conn, question); err != nil {
-				continue
-			}
-			answer := answerDNS(question, false)
-			_, _ = conn.Write(append([]byte{byte(len(answer) >> 8), byte(len(answer))}, answer...))
-		}
-	}()
-}
-
-func answerDNS(question []byte, truncated bool) []byte {
-	var message dnsmessage.Message
-	if err := message.Unpack(question); err != nil || len(message.Questions) != 1 {
-		return nil
-	}
-	asked := message.Questions[0]
-	answer := dnsmessage.Message{
-		Header:    dnsmessage.Header{ID: message.ID, Response: true, RecursionAvailable: true, Truncated: truncated},
-		Questions: message.Questions,
-	}
-	switch {
-	case asked.Name.String() != downloadName+".":
-		answer.RCode = dnsmessage.RCodeNameError
-	case asked.Type == dnsmessage.TypeA && !truncated:
-		answer.Answers = []dnsmessage.Resource{{
-			Header: dnsmessage.ResourceHeader{Name: asked.Name, Type: asked.Type, Class: asked.Class, TTL: 60},
-			Body:   &dnsmessage.AResource{A: netip.MustParseAddr(machineAddr4).As4()},
-		}}
-	}
-	text, _ := answer.Pack()
-	return text
 }

@@ -3,72 +3,18 @@
 package attacks
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // The attacker writes the Dockerfile, and wants what listens on the machine that builds it.
-
-// openProbe opens a stack whose image runs the probe of testdata with the attempts, one step for each list, and exports
-// what it printed. properties are more lines of the image's.
-func openProbe(t *testing.T, properties, run string, steps map[string][]string) *stack.Test {
-	t.Helper()
-	dockerfile := "FROM BUSYBOX AS base\nCOPY probe /probe\n"
-	last := "FROM scratch\n"
-	for _, name := range slices.Sorted(maps.Keys(steps)) {
-		list := ""
-		for _, attempt := range steps[name] {
-			list += " '" + attempt + "'"
-		}
-		dockerfile += fmt.Sprintf("FROM base AS %s\nRUN %s /probe%s >/%[1]s\n", name, run, list)
-		last += fmt.Sprintf("COPY --from=%s /%[1]s /\n", name)
-	}
-	files := map[string]string{"app/Dockerfile": dockerfile + last}
-	properties = "context: { location: app }\ntags: [\"REPO:1\"]\nexports: [{ local: { dest: out } }]\n" + properties
-	test := shared.Open(t, shared.Project(t, properties, files))
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o",
-		filepath.Join(test.Dir, "app", "probe"), "./testdata/probe")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+runtime.GOARCH)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
-	return test
-}
-
-// probeOutput returns what the probe printed in a step, by attempt.
-func probeOutput(t *testing.T, test *stack.Test, step string) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(test.Dir, "out", step))
-	if err != nil {
-		t.Fatal(err)
-	}
-	results := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		if at := strings.LastIndex(line, ": REACHED"); at >= 0 {
-			results[line[:at]] = strings.TrimSpace(line[at+2:])
-		} else if at := strings.Index(line, ": FAILED"); at >= 0 {
-			results[line[:at]] = strings.TrimSpace(line[at+2:])
-		} else if at := strings.LastIndex(line, ": "); at >= 0 {
-			results[line[:at]] = strings.TrimSpace(line[at+2:])
-		}
-	}
-	return results
-}
 
 // loopbacks are the forms of addresses that lead back to the machine, one way or another.
 var loopbacks = []string{
@@ -279,57 +225,4 @@ func TestProxyOnTheLoopback(t *testing.T) {
 buildArgs: { HTTP_PROXY: "http://127.0.0.1:3128" }`, map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN true\n"}))
 	stack.Succeeds(t, test.Preview(),
 		"buildArgs: HTTP_PROXY names a proxy on 127.0.0.1, where steps reach only themselves", "network: host")
-}
-
-// When the network of steps dies, a build that runs ends at once, and a person reads why. The next one gets another
-// daemon.
-func TestNetworkThatDies(t *testing.T) {
-	t.Parallel()
-	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN sleep 86400.3\n"}
-	test := stack.New(t, stack.Config{Bin: shared.Bin, Program: shared.Project(t, "context: { location: app }", files)})
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
-	defer stop()
-	var result stack.Result
-	var killed time.Time
-	ended := make(chan error, 1)
-	go func() {
-		var err error
-		result, err = test.Run(ctx, "up", "--yes", "--skip-preview", "--non-interactive")
-		ended <- err
-	}()
-	for tick := time.NewTicker(50 * time.Millisecond); killed.IsZero(); <-tick.C {
-		if ctx.Err() != nil {
-			t.Fatal("the step does not run")
-		}
-		if pid := findProcess("sleep\x0086400.3\x00"); pid != 0 {
-			if err := syscall.Kill(findProcess("relay\x00"+test.Daemon+"\x00"), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			killed = time.Now()
-		}
-	}
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(killed); took > 10*time.Second {
-		t.Errorf("the build ended after %s", took)
-	}
-	stack.Fails(t, result, "the embedded BuildKit daemon ended during the build: "+
-		"the network relay of steps ended by itself (signal: killed)", "Run it again")
-	if err := test.Write("app/Dockerfile", "FROM "+shared.Base+"\nRUN true\n"); err != nil {
-		t.Fatal(err)
-	}
-	stack.Succeeds(t, test.Up())
-}
-
-// findProcess returns the number of a process whose arguments contain text, or 0.
-func findProcess(text string) int {
-	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, command := range commands {
-		if arguments, err := os.ReadFile(command); err == nil && strings.Contains(string(arguments), text) {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(command)))
-			return pid
-		}
-	}
-	return 0
 }

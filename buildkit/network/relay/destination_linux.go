@@ -17,7 +17,7 @@ type destination struct {
 }
 
 // destinationOf returns where a flow of the step goes. It is false when the step must not send there.
-func (s *step) destinationOf(id stack.TransportEndpointID) (destination, bool) {
+func destinationOf(s *step, id stack.TransportEndpointID) (destination, bool) {
 	addr, ok := netip.AddrFromSlice(id.LocalAddress.AsSlice())
 	if !ok {
 		return destination{}, false

@@ -24,7 +24,7 @@ const (
 )
 
 // answerDatagrams answers what the step asks from one port, until it asks no more.
-func (s *step) answerDatagrams(inner net.Conn) {
+func answerDatagrams(s *step, inner net.Conn) {
 	defer whenDone(s.ctx, func() { _ = inner.Close() })()
 	asked := make(chan struct{}, questionsOfSocket)
 	buffer := make([]byte, questionLimit)
@@ -44,7 +44,7 @@ func (s *step) answerDatagrams(inner net.Conn) {
 		}
 		rescue.Go(report, func() {
 			defer func() { <-asked }()
-			if answer, err := s.exchange("udp", question); err == nil {
+			if answer, err := exchange(s, "udp", question); err == nil {
 				_, _ = inner.Write(answer)
 			}
 		})
@@ -55,7 +55,7 @@ func (s *step) answerDatagrams(inner net.Conn) {
 }
 
 // answerStream answers the questions of one connection, one after another.
-func (s *step) answerStream(inner innerConn) {
+func answerStream(s *step, inner innerConn) {
 	defer func() { _ = inner.Close() }()
 	defer whenDone(s.ctx, inner.abort)()
 	for {
@@ -66,7 +66,7 @@ func (s *step) answerStream(inner innerConn) {
 		if err != nil {
 			return
 		}
-		answer, err := s.exchange("tcp", question)
+		answer, err := exchange(s, "tcp", question)
 		if err != nil {
 			return
 		}
@@ -78,7 +78,7 @@ func (s *step) answerStream(inner innerConn) {
 
 // exchange asks the machine's resolvers and returns the first answer. The next resolver is asked too when those before
 // it have been silent for a second, or have failed. Only questions pass: no update or transfer of control.
-func (s *step) exchange(protocol string, question []byte) ([]byte, error) {
+func exchange(s *step, protocol string, question []byte) ([]byte, error) {
 	if !isQuestion(question) {
 		return nil, errors.New("not a question")
 	}

@@ -1,7 +1,7 @@
 // Package relay is the process that dials for build steps: see package network. It runs in the network of the machine,
 // as a user without privileges, and takes each step's device from the CNI plugin.
 //
-//	run_linux.go         the process: socket, limits, privileges, end                 (Run, privileges_linux.go)
+//	run_linux.go         the process: socket, limits, privileges, end                  (Run, privileges_linux.go)
 //	relay_linux.go       which steps it serves                                         (Attach, Detach)
 //	step_linux.go        one step: a TCP/IP stack of gVisor behind its device
 //	packets_linux.go     packets between device and stack

@@ -13,7 +13,7 @@ import (
 )
 
 // readDevice passes the step's packets to the stack until the device is closed.
-func (s *step) readDevice() {
+func readDevice(s *step) {
 	packet := make([]byte, network.MTU)
 	for {
 		n, err := s.device.Read(packet)
@@ -21,7 +21,7 @@ func (s *step) readDevice() {
 			return
 		}
 		protocol, ok := protocolOf(packet[:n])
-		if !ok || isFragment(packet[:n]) || s.pingsElsewhere(packet[:n]) {
+		if !ok || isFragment(packet[:n]) || pingsElsewhere(s, packet[:n]) {
 			continue
 		}
 		copied := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet[:n])})
@@ -31,7 +31,7 @@ func (s *step) readDevice() {
 }
 
 // writeDevice passes the stack's packets to the step until the step ends.
-func (s *step) writeDevice() {
+func writeDevice(s *step) {
 	for {
 		packet := s.link.ReadContext(s.ctx)
 		if packet == nil {
@@ -70,7 +70,7 @@ func isFragment(packet []byte) bool {
 
 // pingsElsewhere reports whether a packet is an echo request to an address that is not the relay's. The stack would
 // answer for every address, as if it were reached.
-func (s *step) pingsElsewhere(packet []byte) bool {
+func pingsElsewhere(s *step, packet []byte) bool {
 	var destination tcpip.Address
 	switch header.IPVersion(packet) {
 	case header.IPv4Version:

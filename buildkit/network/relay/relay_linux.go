@@ -31,7 +31,7 @@ func newRelay(subnets []netip.Prefix) *relay {
 
 // Attach serves the step behind device until Detach, or until the device fails.
 func (r *relay) Attach(id string, device *os.File) error {
-	s, err := r.newStep(device)
+	s, err := newStep(r, device)
 	if err != nil {
 		return err
 	}

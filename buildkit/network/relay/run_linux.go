@@ -15,7 +15,7 @@ import (
 // listenerFD is the socket that the keeper opened.
 const listenerFD = 3
 
-// Run runs the relay process and returns its exit code. Its arguments are the daemon's folder, for those who read a
+// Run runs the relay process and returns its exit code. Its arguments are the daemon's folder, which people see in a
 // list of processes, and the subnets of steps. Its file descriptor 3 is the socket for the plugin. It ends when its
 // standard input does: a pipe from the keeper.
 func Run(args []string) int {
@@ -28,7 +28,7 @@ func Run(args []string) int {
 
 func run(args []string) error {
 	if len(args) < 2 {
-		return errors.New("this is a part of the plugin that it starts itself: run pulumi up instead")
+		return errors.New("this is a part of the plugin, which starts it itself")
 	}
 	subnets, err := parseSubnets(args[1:])
 	if err != nil {

@@ -44,7 +44,7 @@ type step struct {
 }
 
 // newStep takes device over. The step is served after start.
-func (r *relay) newStep(device *os.File) (*step, error) {
+func newStep(r *relay, device *os.File) (*step, error) {
 	s := &step{
 		relay:       r,
 		device:      device,
@@ -68,9 +68,11 @@ func (r *relay) newStep(device *os.File) (*step, error) {
 		s.close()
 		return nil, fmt.Errorf("TCP/IP stack: %w", err)
 	}
-	connections := tcp.NewForwarder(s.stack, bufferSize, openingAttempts, s.acceptTCP)
+	onTCP := func(request *tcp.ForwarderRequest) { acceptTCP(s, request) }
+	onUDP := func(request *udp.ForwarderRequest) bool { return acceptUDP(s, request) }
+	connections := tcp.NewForwarder(s.stack, bufferSize, openingAttempts, onTCP)
 	s.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, connections.HandlePacket)
-	s.stack.SetTransportProtocolHandler(udp.ProtocolNumber, udp.NewForwarder(s.stack, s.acceptUDP).HandlePacket)
+	s.stack.SetTransportProtocolHandler(udp.ProtocolNumber, udp.NewForwarder(s.stack, onUDP).HandlePacket)
 	return s, nil
 }
 
@@ -79,8 +81,8 @@ func (s *step) start() {
 		report(err)
 		s.close()
 	}
-	rescue.Go(fail, s.readDevice)
-	rescue.Go(fail, s.writeDevice)
+	rescue.Go(fail, func() { readDevice(s) })
+	rescue.Go(fail, func() { writeDevice(s) })
 }
 
 // close ends the step's connections. It may be called twice.

@@ -23,9 +23,9 @@ const (
 
 // acceptTCP serves a connection that the step opens, in a goroutine of the stack's. The step sees it opened when its
 // destination has accepted, and reset when that did not, or when it may not be dialed.
-func (s *step) acceptTCP(request *tcp.ForwarderRequest) {
+func acceptTCP(s *step, request *tcp.ForwarderRequest) {
 	defer rescue.Recover(func(caught *rescue.PanicError) { report(caught) })
-	to, ok := s.destinationOf(request.ID())
+	to, ok := destinationOf(s, request.ID())
 	if !ok {
 		request.Complete(true)
 		return
@@ -38,8 +38,8 @@ func (s *step) acceptTCP(request *tcp.ForwarderRequest) {
 	defer s.connections.release()
 	if to.resolver {
 		if inner, err := accept(request, smallBuffer); err == nil {
-			s.answerStream(inner)
-			s.awaitClosed(inner)
+			answerStream(s, inner)
+			awaitClosed(s, inner)
 		}
 		return
 	}
@@ -56,7 +56,7 @@ func (s *step) acceptTCP(request *tcp.ForwarderRequest) {
 		return
 	}
 	join(s.ctx, inner, outer)
-	s.awaitClosed(inner)
+	awaitClosed(s, inner)
 }
 
 // accept completes the handshake with the step.
@@ -148,7 +148,7 @@ func join(ctx context.Context, a, b halfConn) {
 
 // awaitClosed returns when the stack has let go of a connection that was closed. Until then the step has not taken what
 // was sent to it, and it counts.
-func (s *step) awaitClosed(conn innerConn) {
+func awaitClosed(s *step, conn innerConn) {
 	tick := time.NewTicker(closedPoll)
 	defer tick.Stop()
 	for {

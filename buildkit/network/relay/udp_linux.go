@@ -23,8 +23,8 @@ const (
 
 // acceptUDP serves the datagrams between a port of the step and a destination. It is called with the first, and must
 // not wait. It is false when the step must not send there: the stack then answers that the port is unreachable.
-func (s *step) acceptUDP(request *udp.ForwarderRequest) bool {
-	to, ok := s.destinationOf(request.ID())
+func acceptUDP(s *step, request *udp.ForwarderRequest) bool {
+	to, ok := destinationOf(s, request.ID())
 	if !ok {
 		return false
 	}
@@ -42,16 +42,16 @@ func (s *step) acceptUDP(request *udp.ForwarderRequest) bool {
 		defer s.exchanges.release()
 		defer func() { _ = inner.Close() }()
 		if to.resolver {
-			s.answerDatagrams(inner)
+			answerDatagrams(s, inner)
 		} else {
-			s.exchangeDatagrams(inner, to)
+			exchangeDatagrams(s, inner, to)
 		}
 	})
 	return true
 }
 
 // exchangeDatagrams copies both ways until neither side has sent for the time of silence.
-func (s *step) exchangeDatagrams(inner net.Conn, to destination) {
+func exchangeDatagrams(s *step, inner net.Conn, to destination) {
 	dialer := net.Dialer{Control: refuseBroadcast}
 	outer, err := dialer.DialContext(s.ctx, "udp", to.addr.String())
 	if err != nil {

@@ -1,0 +1,121 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type process struct {
+	pid       int
+	arguments string // separated by spaces
+}
+
+// processes returns those whose arguments contain text, without zombies.
+func processes(text string) []process {
+	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	var found []process
+	for _, entry := range entries {
+		cmdline, err := os.ReadFile(entry)
+		arguments := strings.ReplaceAll(string(cmdline), "\x00", " ")
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
+		if err == nil && strings.Contains(arguments, text) && pid != os.Getpid() &&
+			!strings.Contains(arguments, clientRole) {
+			found = append(found, process{pid: pid, arguments: arguments})
+		}
+	}
+	return found
+}
+
+// runningProcesses returns the numbers of the keeper and the daemon of dir.
+func runningProcesses(t *testing.T, dir string) (keeper, daemon int) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "pids"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(string(text), &keeper, &daemon); err != nil {
+		t.Fatal(err)
+	}
+	return keeper, daemon
+}
+
+// eventually waits until holds returns true, and fails the test after the limit.
+func eventually(t testing.TB, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+	}
+}
+
+// wantGone waits for the end of everything in dir and of its traces outside.
+func wantGone(t *testing.T, dir string) {
+	t.Helper()
+	eventually(t, 10*time.Second, "no process of the daemon", func() bool { return len(processes(dir)) == 0 })
+	// A process that was killed still shows its mounts for a moment.
+	eventually(t, 5*time.Second, "no mount of the daemon", func() bool { return mountsBelow(dir) == nil })
+	lock, err := os.OpenFile(filepath.Join(dir, "alive.lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	eventually(t, time.Second, "alive.lock is free", func() bool {
+		return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
+	})
+}
+
+// mountsBelow returns the mounts below dir in the mount namespace of every process.
+func mountsBelow(dir string) (found []string) {
+	tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
+	for _, path := range tables {
+		table, _ := os.ReadFile(path)
+		for line := range strings.Lines(string(table)) {
+			if strings.Contains(line, dir+"/") || strings.Contains(line, dir+" ") {
+				found = append(found, path+": "+line)
+			}
+		}
+	}
+	return found
+}
+
+// cgroups returns the cgroups of the daemon of dir, in every hierarchy.
+func cgroups(t testing.TB, dir string) []string {
+	t.Helper()
+	parent := cgroupParent(t, dir)
+	var found []string
+	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
+		paths, _ := filepath.Glob(pattern + parent)
+		found = append(found, paths...)
+	}
+	return found
+}
+
+// cgroupParent returns the name of the cgroup of the daemon of dir, as its configuration has it.
+func cgroupParent(t testing.TB, dir string) string {
+	t.Helper()
+	config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(config), `defaultCgroupParent = "`)
+	parent, _, ok := strings.Cut(rest, `"`)
+	if !ok {
+		t.Fatalf("no cgroup parent in\n%s", config)
+	}
+	return parent
+}

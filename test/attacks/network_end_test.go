@@ -1,0 +1,69 @@
+//go:build linux
+
+package attacks
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// When the network of steps dies, a build that runs ends at once, and a person reads why. The next one gets another
+// daemon.
+func TestNetworkThatDies(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN sleep 86400.3\n"}
+	test := stack.New(t, stack.Config{Bin: shared.Bin, Program: shared.Project(t, "context: { location: app }", files)})
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	var result stack.Result
+	var killed time.Time
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		result, err = test.Run(ctx, "up", "--yes", "--skip-preview", "--non-interactive")
+		ended <- err
+	}()
+	for tick := time.NewTicker(50 * time.Millisecond); killed.IsZero(); <-tick.C {
+		if ctx.Err() != nil {
+			t.Fatal("the step does not run")
+		}
+		if pid := findProcess("sleep\x0086400.3\x00"); pid != 0 {
+			if err := syscall.Kill(findProcess("relay\x00"+test.Daemon+"\x00"), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			killed = time.Now()
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(killed); took > 10*time.Second {
+		t.Errorf("the build ended after %s", took)
+	}
+	stack.Fails(t, result, "the embedded BuildKit daemon ended during the build: "+
+		"the network relay of steps ended by itself (signal: killed)", "Run it again")
+	if err := test.Write("app/Dockerfile", "FROM "+shared.Base+"\nRUN true\n"); err != nil {
+		t.Fatal(err)
+	}
+	stack.Succeeds(t, test.Up())
+}
+
+// findProcess returns the number of a process whose arguments contain text, or 0.
+func findProcess(text string) int {
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, command := range commands {
+		if arguments, err := os.ReadFile(command); err == nil && strings.Contains(string(arguments), text) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(command)))
+			return pid
+		}
+	}
+	return 0
+}
