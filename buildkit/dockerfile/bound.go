@@ -34,10 +34,10 @@ const (
 
 // bound is an upper bound of the bytes that the frontend allocates for a Dockerfile, which also bounds its time.
 type bound struct {
-	cost int64
+	cost  int64
 	limit int64 // up to which it is small
-	line int   // the instruction that takes the most, which errors name; 0 when there is none
-	text string
+	line  int   // the instruction that takes the most, which errors name; 0 when there is none
+	text  string
 }
 
 func (b bound) isSmall() bool { return b.cost <= b.limit }
@@ -75,8 +75,8 @@ type weigher struct {
 	instructions int64
 	assigns      int64
 	env          int64 // bytes of an environment
-	options       int64 // bytes of options that go into each step
-	workDir          int64 // bytes of the working directory
+	options      int64 // bytes of options that go into each step
+	workDir      int64 // bytes of the working directory
 	user, shell  int64
 }
 

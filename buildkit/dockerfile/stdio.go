@@ -9,8 +9,8 @@ import (
 
 // stdio is a connection over two pipes.
 type stdio struct {
-	in     io.ReadCloser
-	out    io.WriteCloser
+	in       io.ReadCloser
+	out      io.WriteCloser
 	onOrphan func() // called when the other end is gone; may be nil
 }
 

@@ -9,16 +9,16 @@ import (
 
 // expansion bounds what a text becomes when the variables in it are replaced.
 type expansion struct {
-	all      int64 // bytes
-	own      int64 // bytes, without what base images give to variables
-	refs     int64 // references to variables
-	nameBytes    int64 // bytes of their names
-	patterns int64 // cost of the regular expressions of ${name%pattern} and the like
+	all       int64 // bytes
+	own       int64 // bytes, without what base images give to variables
+	refs      int64 // references to variables
+	nameBytes int64 // bytes of their names
+	patterns  int64 // cost of the regular expressions of ${name%pattern} and the like
 }
 
 // variables bounds the values of variables by their names, which are in upper case: Windows tells no cases apart.
 type variables struct {
-	values     map[string]expansion
+	values    map[string]expansion
 	base      int64 // bytes that a base image may give to a variable
 	longest   expansion
 	sentinels int64 // bytes of the environment of a dry run

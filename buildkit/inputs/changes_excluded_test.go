@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// What every use leaves out is not told as a change; what is left out from now on is told with the line that says so.
+// A file that every use leaves out is no change. A file that is left out from now on is one, beside the line that says
+// so.
 func TestChangesOfWhatIsLeftOut(t *testing.T) {
 	t.Parallel()
 	const without = "FROM scratch\nCOPY --exclude=conf . /\n"
@@ -25,7 +26,7 @@ func TestChangesOfWhatIsLeftOut(t *testing.T) {
 	}
 }
 
-// The first change after an upgrade is told without all that an earlier version counted.
+// The first change after an upgrade is shown without the files that only an earlier version counted.
 func TestChangesAfterAnUpgrade(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -41,15 +42,15 @@ func TestChangesAfterAnUpgrade(t *testing.T) {
 	earlier, history := load(), newHistory(t.TempDir())
 	earlier.legacy.excluded = true
 	history.Remember(earlier.Hash(), earlier)
-	told := func() string {
+	text := func() string {
 		changes, known := history.Changes(earlier.Hash(), load())
 		return fmt.Sprint(changes, known)
 	}
-	if got, want := told(), "[{no longer read README.md } {no longer read docs }] true"; got != want {
+	if got, want := text(), "[{no longer read README.md } {no longer read docs }] true"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	writeFile(filepath.Join(dir, "main.go"), "two")
-	if got, want := told(), "[{modified main.go }] true"; got != want {
+	if got, want := text(), "[{modified main.go }] true"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -164,7 +164,7 @@ func TestChangesTellAnEditOnce(t *testing.T) {
 }
 
 // No secret of a URL is kept or told.
-func TestPlacesHaveNoSecrets(t *testing.T) {
+func TestLocationsHaveNoSecrets(t *testing.T) {
 	t.Parallel()
 	for location, want := range map[string]string{
 		"https://user:t0ken@example.com/g.git#v1:sub":    "https://example.com/g.git#v1:sub",

@@ -94,10 +94,9 @@ func TestIgnoreFilesThatAreLinksOutOfTheirFolder(t *testing.T) {
 					t.Fatal(err)
 				}
 				warnings := strings.Join(in.Warnings(t.Context(), Plan{Files: files}), "\n")
-				says := strings.Count(warnings, filepath.Join(top,
-					link)+" has no effect: it is a link to \""+text+"\"") == 1 &&
-					strings.Contains(warnings, "Put a copy there")
-				if says != warned || !warned && warnings != "" || strings.Contains(warnings, "CANARY") {
+				want := filepath.Join(top, link) + " has no effect: it is a link to \"" + text + "\""
+				names := strings.Count(warnings, want) == 1 && strings.Contains(warnings, "Put a copy there")
+				if names != warned || !warned && warnings != "" || strings.Contains(warnings, "CANARY") {
 					t.Errorf("warnings %q, want one: %v", warnings, warned)
 				}
 				context := "p/app"

@@ -43,8 +43,8 @@ func loadTree(t *testing.T, scans *SharedScans, plan Plan) *source.Tree {
 	return in.trees[contextSource]
 }
 
-// A finished walk is shared by the images that want the same part of the same context.
-func TestAWalkIsShared(t *testing.T) {
+// Images that want the same part of the same context share a finished scan.
+func TestAScanIsShared(t *testing.T) {
 	t.Parallel()
 	requireWatch(t)
 	var scans SharedScans
@@ -70,7 +70,7 @@ func TestAWalkIsShared(t *testing.T) {
 			t.Fatal(err)
 		}
 		if in.trees[contextSource] != first && in.trees[localName("lib")] != first {
-			t.Errorf("another %s: walked again", name)
+			t.Errorf("another %s: scanned again", name)
 		}
 	}
 	part := Files{Context: files.Context, Inline: []byte("FROM scratch\nCOPY lib /\n")}
@@ -83,7 +83,7 @@ func TestAWalkIsShared(t *testing.T) {
 }
 
 // The Dockerfile stands in the context, as most do, and another image wants another part of it: reading is no change.
-func TestAWalkIsSharedWithWhoReads(t *testing.T) {
+func TestReadingKeepsAScanShared(t *testing.T) {
 	t.Parallel()
 	requireWatch(t)
 	var scans SharedScans
@@ -101,13 +101,13 @@ func TestAWalkIsSharedWithWhoReads(t *testing.T) {
 		select {
 		case <-tick.C: // while the files are too young to tell
 		case <-limit:
-			t.Fatal("walked again and again")
+			t.Fatal("scanned again and again")
 		}
 	}
 }
 
 // An image may depend on what another resource of the same run writes into the context.
-func TestAWalkIsNotOlderThanTheQuestion(t *testing.T) {
+func TestASharedScanSeesEarlierWrites(t *testing.T) {
 	t.Parallel()
 	var scans SharedScans
 	files := project(t)
@@ -130,7 +130,7 @@ func TestAWalkIsNotOlderThanTheQuestion(t *testing.T) {
 }
 
 // Images that are loaded side by side while files are written: each is made of what was written by then, or later.
-func TestWalksSideBySide(t *testing.T) {
+func TestScansSideBySide(t *testing.T) {
 	t.Parallel()
 	var scans SharedScans
 	var written atomic.Int64 // bytes of the one file in the context, when it is in its place
@@ -167,8 +167,8 @@ func TestWalksSideBySide(t *testing.T) {
 	}
 }
 
-// Whoever asks while it is being walked waits, and not longer than wanted.
-func TestWhoWaitsForAWalkCanLeave(t *testing.T) {
+// An image waits while another one scans the same part, until its own context ends.
+func TestWaitingForAScanEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	var scans SharedScans
 	files := contextOf(t, nil)
@@ -185,7 +185,7 @@ func TestWhoWaitsForAWalkCanLeave(t *testing.T) {
 }
 
 // An error is not kept.
-func TestAWalkThatFailsIsMadeAgain(t *testing.T) {
+func TestAFailedScanIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	var scans SharedScans
 	files := contextOf(t, map[string]string{"file": ""})
@@ -204,8 +204,8 @@ func TestAWalkThatFailsIsMadeAgain(t *testing.T) {
 	}
 }
 
-// Only the walks that were asked for last are kept.
-func TestOldWalksAreDropped(t *testing.T) {
+// Only the scans that were asked for last are kept.
+func TestOldScansAreDropped(t *testing.T) {
 	t.Parallel()
 	requireWatch(t)
 	var scans SharedScans
@@ -215,11 +215,11 @@ func TestOldWalksAreDropped(t *testing.T) {
 		plans[i] = Plan{Files: contextOf(t, nil)}
 		trees[i] = loadTree(t, &scans, plans[i])
 		if i == 1 && loadTree(t, &scans, plans[0]) != trees[0] {
-			t.Error("a walk is dropped without need")
+			t.Error("a scan is dropped without need")
 		}
 	}
 	if len(scans.kept) != maxSharedScans {
-		t.Errorf("%d walks are kept", len(scans.kept))
+		t.Errorf("%d scans are kept", len(scans.kept))
 	}
 	if loadTree(t, &scans, plans[0]) != trees[0] || loadTree(t, &scans, plans[1]) == trees[1] {
 		t.Error("it is not the one that was asked for longest ago that went")

@@ -219,8 +219,8 @@ func TestWhatIsLeftOutIsNotHashed(t *testing.T) {
 	}
 }
 
-// One tree is made for each image that shares a walk, but digests are worked out once.
-func TestImagesWithPatternsShareAWalk(t *testing.T) {
+// One tree is made for each image that shares a scan, but digests are computed once.
+func TestImagesWithPatternsShareAScan(t *testing.T) {
 	t.Parallel()
 	files := contextOf(t, map[string]string{"main.go": "package main", "README.md": "one"})
 	hash := func(pattern string) string {
@@ -232,7 +232,7 @@ func TestImagesWithPatternsShareAWalk(t *testing.T) {
 		}
 		other, err := scans.Load(t.Context(), Plan{Files: files})
 		if err != nil || one.Hash() != other.Hash() {
-			t.Fatal("two images of one walk differ", err)
+			t.Fatal("two images of one scan differ", err)
 		}
 		return one.Hash()
 	}
