@@ -32,8 +32,8 @@ build cache is lost then.
 const claimLimit = 5 * time.Second
 
 // claim makes the folder private, and marks it if it is empty or was made by a release that put no marker into it.
-// Nothing is touched if it is anything else, belongs to another user, or has a mode that let other users put something
-// into it.
+// It changes nothing and returns an *Error if the folder is anything else, if another user owns it, or if its mode let
+// other users put something into it.
 func (f daemonFolder) claim(ctx context.Context) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -100,7 +100,7 @@ func explainPlanted(f daemonFolder, cause error) error {
 	return explain(cause, FolderPlanted, f.Path())
 }
 
-// adopt marks a folder that has no marker, if nothing of somebody else's is in it.
+// adopt marks a folder that has no marker. It returns an *Error if something of somebody else's is in the folder.
 func (f daemonFolder) adopt(ctx context.Context) error {
 	folder, _, err := f.Handle()
 	if err != nil {
@@ -130,7 +130,7 @@ func (f daemonFolder) adopt(ctx context.Context) error {
 	return f.Write(markerFile, []byte(markerText))
 }
 
-// content lists the folder without what is also in an empty one.
+// content returns the entries of the folder, without those that are also in an empty one.
 func (f daemonFolder) content() ([]fs.DirEntry, error) {
 	entries, err := f.Entries()
 	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
@@ -138,7 +138,8 @@ func (f daemonFolder) content() ([]fs.DirEntry, error) {
 	}), err
 }
 
-// adoptEmpty makes an empty folder private. It looks again afterwards, for others may have been able to write.
+// adoptEmpty makes an empty folder private, and returns an *Error if something is in it afterwards: until then others
+// may have been able to write.
 func (f daemonFolder) adoptEmpty() error {
 	if err := f.Restrict(); err != nil {
 		return err

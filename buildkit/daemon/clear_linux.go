@@ -35,7 +35,8 @@ func clearTemp(f daemonFolder) error {
 	return errors.Join(f.RemoveAll(tempFolder), f.Mkdir(tempFolder))
 }
 
-// clearExecutor removes the bundles of steps that never ended. The daemon itself never looks at them again.
+// clearExecutor removes the bundles of steps that a killed daemon has left. The daemon itself never looks at them
+// again.
 func clearExecutor(f daemonFolder) error {
 	root, err := f.Sub(rootFolder)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -26,7 +26,7 @@ func dial(ctx context.Context, f daemonFolder) (net.Conn, error) {
 }
 
 // checkPeer returns an error unless the process belongs to root or this user and has the alive lock, which only our
-// keeper passes on. Of a process in another PID namespace only the user is checked.
+// keeper passes on. It knows nothing but the user of a process in another PID namespace.
 func checkPeer(f daemonFolder, peer *unix.Ucred) error {
 	socket := f.path(socketFile)
 	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {

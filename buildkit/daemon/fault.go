@@ -13,7 +13,7 @@ const (
 	Unexplained        Fault = iota
 	NotLinux                 // only Linux runs the daemon
 	NotRoot                  // the user is not root
-	NoProc                   // /proc does not tell the path of this program
+	NoProc                   // /proc does not tell what it should: it may not be mounted
 	ProgramMissing           // Path is a program that ships with the plugin, and it is nowhere
 	ProgramMode              // Path may not be executed by anybody
 	ProgramUnreadable        // Path may not be looked at by this user

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/mountinfo"
@@ -13,11 +12,12 @@ type mounted struct {
 	kind   string // of file system
 }
 
-// readMounts is the mount table of this process's thread, in the order of mounting.
+// readMounts returns the mount table of this process's thread, in the order of mounting. It returns an *Error without
+// /proc.
 func readMounts() ([]mounted, error) {
 	table, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
-		return nil, fmt.Errorf("the mount table: %w; is /proc mounted?", err)
+		return nil, newError(NoProc, "", "the mount table: %w", err)
 	}
 	parsed, err := mountinfo.Parse(string(table))
 	if err != nil {
