@@ -25,7 +25,8 @@ var bench struct {
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("BENCH_SCAN"); dir != "" { // a process of its own, for BenchmarkMemory
-		if _, err := Scan(context.Background(), dir, Scope{}, Options{Cache: newCache(os.Getenv("BENCH_CACHE"))}); err != nil {
+		cache := newCache(os.Getenv("BENCH_CACHE"))
+		if _, err := Scan(context.Background(), dir, Scope{}, Options{Cache: cache}); err != nil {
 			panic(err)
 		}
 		return
@@ -40,10 +41,12 @@ func prepare(b *testing.B) {
 	b.Helper()
 	bench.Do(func() {
 		var err error
-		if bench.dir, err = os.MkdirTemp("", "bench-"); err != nil { //nolint:usetesting // outlives the first benchmark
+		//nolint:usetesting // outlives the first benchmark
+		if bench.dir, err = os.MkdirTemp("", "bench-"); err != nil {
 			b.Fatal(err)
 		}
-		if bench.cache, err = os.MkdirTemp("", "bench-cache-"); err != nil { //nolint:usetesting // outlives the first benchmark
+		//nolint:usetesting // outlives the first benchmark
+		if bench.cache, err = os.MkdirTemp("", "bench-cache-"); err != nil {
 			b.Fatal(err)
 		}
 		if err = sourcetest.Fill(bench.dir); err != nil {

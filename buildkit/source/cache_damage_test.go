@@ -24,8 +24,11 @@ func TestCacheIgnoresWhatIsNoCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	damages := map[string][]byte{"empty": {}, "a part": whole[:len(whole)/2], "a flipped bit": flipped, "another context's": foreign,
-		"another program's": []byte("PK\x03\x04"), "only the header": []byte(cacheHeader), "twice": slices.Concat(whole, whole)}
+	damages := map[string][]byte{
+		"empty": {}, "a part": whole[:len(whole)/2], "a flipped bit": flipped, "another context's": foreign,
+		"another program's": []byte("PK\x03\x04"), "only the header": []byte(cacheHeader),
+		"twice": slices.Concat(whole, whole),
+	}
 	for name, data := range damages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -53,7 +56,9 @@ func TestCacheIsNotNeeded(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(folder.file(dir), "in the way"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, cache := range map[string]*Cache{"below a file": newCache(filepath.Join(file, "cache")), "a folder in its place": folder, "none": nil} {
+	for name, cache := range map[string]*Cache{
+		"below a file": newCache(filepath.Join(file, "cache")), "a folder in its place": folder, "none": nil,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			scanTwice(t, dir, cache)

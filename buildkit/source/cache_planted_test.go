@@ -31,7 +31,8 @@ func TestCacheOfAnotherUser(t *testing.T) {
 			dir, parent := t.TempDir(), t.TempDir()
 			cache := newCache(filepath.Join(parent, "stat"))
 			old := time.Now().Add(-time.Hour)
-			err := errors.Join(os.WriteFile(filepath.Join(dir, "f"), []byte("f"), 0o600), os.Chtimes(filepath.Join(dir, "f"), old, old))
+			path := filepath.Join(dir, "f")
+			err := errors.Join(os.WriteFile(path, []byte("f"), 0o600), os.Chtimes(path, old, old))
 			if err != nil {
 				t.Fatal(err)
 			}

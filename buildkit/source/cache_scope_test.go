@@ -47,7 +47,10 @@ func TestScopesShareTheCache(t *testing.T) {
 	t.Parallel()
 	dir, cache := writeTree(t, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}), newCache(t.TempDir())
 	scanByTurns(t, dir, cache, []string{"a", "b", "c", "d"}, "a", "b", "c", "d")
-	err := firstError(os.WriteFile(filepath.Join(dir, "a"), []byte("5"), 0o644), os.Remove(filepath.Join(dir, "b")), os.Remove(filepath.Join(dir, "c")),
+	err := firstError(os.WriteFile(filepath.Join(dir, "a"), []byte("5"), 0o644),
+		os.Remove(filepath.Join(dir, "b")),
+		os.Remove(filepath.Join(dir, "c")),
+
 		os.Mkdir(filepath.Join(dir, "c"), 0o755), os.WriteFile(filepath.Join(dir, "e"), nil, 0o644))
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +62,10 @@ func TestScopesShareTheCache(t *testing.T) {
 func TestACacheThatIsTooBigForgetsWhatIsNotLookedAt(t *testing.T) {
 	t.Parallel()
 	block := make([]byte, 1000)
-	r := &contextCache{context: "/context", blocks: map[string][]byte{"old": block, "seen": block}, updated: map[string][]byte{".": block}, visited: map[string]bool{".": true, "seen": true}}
+	r := &contextCache{
+		context: "/context", blocks: map[string][]byte{"old": block, "seen": block},
+		updated: map[string][]byte{".": block}, visited: map[string]bool{".": true, "seen": true},
+	}
 	for limit, want := range map[int][]string{5000: {".", "old", "seen"}, 2500: {".", "seen"}} {
 		if got := slices.Sorted(maps.Keys(decodeCache(r.encode(limit), "/context"))); !slices.Equal(got, want) {
 			t.Errorf("%d bytes: %q, want %q", limit, got, want)

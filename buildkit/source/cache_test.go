@@ -83,13 +83,17 @@ var edits = map[string]func(path string, content []byte, stamp time.Time) error{
 		return os.WriteFile(path, content, 0o644)
 	},
 	"replaced by rename, same size and time": func(path string, content []byte, stamp time.Time) error {
-		return firstError(os.WriteFile(path+"~", content, 0o644), os.Chtimes(path+"~", stamp, stamp), os.Rename(path+"~", path))
+		return firstError(
+			os.WriteFile(path+"~", content, 0o644), os.Chtimes(path+"~", stamp, stamp),
+			os.Rename(path+"~", path))
 	},
 	"removed and made again": func(path string, content []byte, stamp time.Time) error {
 		return firstError(os.Remove(path), os.WriteFile(path, content, 0o644), os.Chtimes(path, stamp, stamp))
 	},
 	"written through another name": func(path string, content []byte, stamp time.Time) error {
-		return firstError(os.Link(path, path+".link"), os.WriteFile(path+".link", content, 0o644), os.Chtimes(path, stamp, stamp), os.Remove(path+".link"))
+		return firstError(
+			os.Link(path, path+".link"), os.WriteFile(path+".link", content, 0o644),
+			os.Chtimes(path, stamp, stamp), os.Remove(path+".link"))
 	},
 	"truncated and filled": func(path string, content []byte, stamp time.Time) error {
 		return firstError(os.Truncate(path, 0), os.WriteFile(path, content, 0o644), os.Chtimes(path, stamp, stamp))
@@ -117,7 +121,12 @@ func TestCacheSeesEveryEdit(t *testing.T) {
 	n := 0
 	for name := range edits {
 		folder := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
-		if err := firstError(os.Mkdir(folder, 0o755), os.WriteFile(folder+"/file", []byte("AAAA"), 0o644), os.WriteFile(folder+"/neighbor", []byte("NNNN"), 0o644)); err != nil {
+		err := firstError(
+			os.Mkdir(folder, 0o755),
+			os.WriteFile(folder+"/file", []byte("AAAA"), 0o644),
+			os.WriteFile(folder+"/neighbor", []byte("NNNN"), 0o644),
+		)
+		if err != nil {
 			t.Fatal(err)
 		}
 		n += 2
@@ -126,7 +135,8 @@ func TestCacheSeesEveryEdit(t *testing.T) {
 	ageUntilRemembered(t, dir, cache, n)
 	for name, edit := range edits {
 		before := scanTwice(t, dir, cache)
-		if err := edit(filepath.Join(dir, strings.ReplaceAll(name, " ", "-"), "file"), []byte("BBBB"), stamp); err != nil {
+		path := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"), "file")
+		if err := edit(path, []byte("BBBB"), stamp); err != nil {
 			t.Fatal(err)
 		}
 		if scanTwice(t, dir, cache) == before {
@@ -142,7 +152,8 @@ func TestCacheSeesAFileThatIsRewrittenAtOnce(t *testing.T) {
 	path, stamp := filepath.Join(dir, "file"), time.Now().Add(-time.Hour)
 	seen := map[[32]byte]bool{}
 	for i := range 300 {
-		if err := firstError(os.WriteFile(path, fmt.Appendf(nil, "%06d", i), 0o644), os.Chtimes(path, stamp, stamp)); err != nil {
+		content := fmt.Appendf(nil, "%06d", i)
+		if err := firstError(os.WriteFile(path, content, 0o644), os.Chtimes(path, stamp, stamp)); err != nil {
 			t.Fatal(err)
 		}
 		seen[scanTwice(t, dir, cache)] = true
@@ -167,8 +178,10 @@ func TestCacheChangesNoResult(t *testing.T) {
 	}
 	for i := range 40 {
 		folder := filepath.Join(dir, fmt.Sprint("d", i%5))
-		if err := firstError(os.MkdirAll(folder, 0o755), os.WriteFile(filepath.Join(folder, fmt.Sprint("f", i)), []byte("0000"), 0o644),
-			os.WriteFile(filepath.Join(folder, "neighbor"), []byte("NNNN"), 0o644)); err != nil {
+		err := firstError(os.MkdirAll(folder, 0o755),
+			os.WriteFile(filepath.Join(folder, fmt.Sprint("f", i)), []byte("0000"), 0o644),
+			os.WriteFile(filepath.Join(folder, "neighbor"), []byte("NNNN"), 0o644))
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -202,7 +215,8 @@ func TestCacheIsShared(t *testing.T) {
 	}
 	ageUntilRemembered(t, dir, newCache(cacheDir), 30)
 	for round := range 10 {
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(round)), fmt.Appendf(nil, "%04d", round+1), 0o644); err != nil {
+		path, content := filepath.Join(dir, fmt.Sprint(round)), fmt.Appendf(nil, "%04d", round+1)
+		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		want := digestOf(t, dir)

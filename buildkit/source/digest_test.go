@@ -122,7 +122,8 @@ func TestDigestFormat(t *testing.T) {
 	const want = "eeaa4921f18c369e"
 	got := digestOf(t, writeTree(t, baseFiles()))
 	if sum := hex.EncodeToString(got[:8]); sum != want {
-		t.Errorf("digest %s, want %s: a change of the format needs a new version in its header and an entry in the changelog", sum, want)
+		t.Errorf("digest %s, want %s: a change of the format needs a new version in its header "+
+			"and an entry in the changelog", sum, want)
 	}
 }
 

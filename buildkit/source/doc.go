@@ -17,7 +17,7 @@
 //	header   "pulumi-buildkit tree v1"
 //	record   type     one byte: d directory, f file, l symbolic link
 //	         path     relative to the root, slashes, as it is on disk
-//	         mode     four bytes, big endian: permission, setuid, setgid and sticky bits, without group and other write
+//	         mode     four bytes, big endian: permission, setuid, setgid, sticky; without group and other write
 //	         link     the text of a symbolic link, else empty
 //	         content  SHA-256 of the bytes of a file, else empty
 //

@@ -19,9 +19,12 @@ import (
 // Whatever the patterns, a scan takes what BuildKit's own client would send.
 func FuzzScope(f *testing.F) {
 	seeds := []struct{ excludes, includes, name string }{
-		{"", "", "x"}, {"*", "", "x"}, {"*\n!d/e", "", "d e"}, {"**/*.go\n!d", "d", "[x]"}, {"d/*\n!d/**/z.go", "d\na", "!x"},
-		{"!a", "d/e/z.go", "#"}, {"/d/\n./n", "n/m", "back\\slash"}, {"d/**\n!d/e/**", "*", "é"}, {"?\n[a-d]*", "d*/x.go", "é"},
-		{"**\n!**/k", "**/k\nlink", "-"}, {"n/m\n!n", "../a", "new\nline"}, {"\\*\n!\\d", "!a", "^"}, {"a-b\nd-", "link/x.go", "d-"}, {"d\n!d/e/z.go/..", "loop", "k"},
+		{"", "", "x"}, {"*", "", "x"}, {"*\n!d/e", "", "d e"}, {"**/*.go\n!d", "d", "[x]"},
+		{"d/*\n!d/**/z.go", "d\na", "!x"},
+		{"!a", "d/e/z.go", "#"}, {"/d/\n./n", "n/m", "back\\slash"}, {"d/**\n!d/e/**", "*", "é"},
+		{"?\n[a-d]*", "d*/x.go", "é"},
+		{"**\n!**/k", "**/k\nlink", "-"}, {"n/m\n!n", "../a", "new\nline"}, {"\\*\n!\\d", "!a", "^"},
+		{"a-b\nd-", "link/x.go", "d-"}, {"d\n!d/e/z.go/..", "loop", "k"},
 	}
 	for _, s := range seeds {
 		f.Add(s.excludes, s.includes, s.name, false)
@@ -70,9 +73,12 @@ func lines(text string) []string {
 // fuzzedTree has entries of all kinds, some of them with the given name when it can be one.
 func fuzzedTree(t *testing.T, name string) string {
 	t.Helper()
-	files := map[string]string{"a": "", "a-b": "", ".x": "", "d/x.go": "", "d/y.md": "", "d/e/z.go": "", "d/e/k/": "", "n/m/k": "", "empty/": "",
-		"link": "->d", "loop": "->loop", "n/up": "->../d/e", "n/abs": "->/n/m", "dangling": "->nowhere"}
-	usable := name != "" && len(name) < 200 && !strings.ContainsAny(name, "/\x00") && strings.Trim(name, ".") != "" && utf8.ValidString(name)
+	files := map[string]string{
+		"a": "", "a-b": "", ".x": "", "d/x.go": "", "d/y.md": "", "d/e/z.go": "", "d/e/k/": "", "n/m/k": "",
+		"empty/": "", "link": "->d", "loop": "->loop", "n/up": "->../d/e", "n/abs": "->/n/m", "dangling": "->nowhere",
+	}
+	usable := name != "" && len(name) < 200 && !strings.ContainsAny(name, "/\x00") &&
+		strings.Trim(name, ".") != "" && utf8.ValidString(name)
 	if _, taken := files[name]; usable && !taken && name != "d" && name != "n" && name != "empty" {
 		files[name], files["n/"+name+"/x"], files["d/e/"+name] = "", "", "->../"+name
 		if name == "m" || name == "up" || name == "abs" {
@@ -147,7 +153,9 @@ func wholeCache() []byte {
 func TestEveryFlippedBitOfACacheIsSeen(t *testing.T) {
 	t.Parallel()
 	whole := wholeCache()
-	if blocks := decodeCache(whole, "/context"); len(blocks) != 2 || len(decodeRecords(blocks["."])) != 3 || string(decodeRecords(blocks["."])[2].name) != "é\n" {
+	blocks := decodeCache(whole, "/context")
+	records := decodeRecords(blocks["."])
+	if len(blocks) != 2 || len(records) != 3 || string(records[2].name) != "é\n" {
 		t.Fatalf("the cache itself is not understood: %q", blocks)
 	}
 	if decodeCache(whole, "/other") != nil {
@@ -173,7 +181,8 @@ func FuzzDigestEncoding(f *testing.F) {
 	f.Add([]byte("d0a\x00f0a/b\x00"), []byte("d0a\x00f0a/b\x00l0a/c\x00x"))
 	f.Add([]byte("l0a\x00bc"), []byte("l0ab\x00c"))
 	f.Add([]byte("f0\x00\n"), []byte("f0\n\x00"))
-	f.Add([]byte("l0a\x00x\nl0b\x00y"), []byte("l0a\x00x\x00\x01l\x01b\x04\x00\x00\x01\x40y")) // a link's text that is an entry
+	// A link's text may look like an entry.
+	f.Add([]byte("l0a\x00x\nl0b\x00y"), []byte("l0a\x00x\x00\x01l\x01b\x04\x00\x00\x01\x40y"))
 	f.Fuzz(func(t *testing.T, one, other []byte) {
 		a, b := entriesFrom(one), entriesFrom(other)
 		encodedA, textA := encodeTwice(a)

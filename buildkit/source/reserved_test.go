@@ -31,8 +31,11 @@ func wantPaths(t *testing.T, dir string, scope Scope, reserved []Reserved, want,
 // either, whether or not it is there already.
 func TestReservedFoldersAreNotInTheTree(t *testing.T) {
 	t.Parallel()
-	all := []string{"app", ".cache", ".cache/ours", ".cache/ours/log", "lib", "lib/.cache", "lib/.cache/ours", "lib/.cache/ours/log"}
+	root := []string{".cache", ".cache/ours", ".cache/ours/log", "app"}
 	others := []string{"lib", "lib/.cache", "lib/.cache/ours", "lib/.cache/ours/log"}
+	all := slices.Concat(root, others)
+	onlyApp := append([]string{"app"}, others...)
+	ours := []string{".cache/ours"}
 	for name, test := range map[string]struct {
 		files    []string
 		link     string // to the context, by which it is scanned
@@ -41,15 +44,21 @@ func TestReservedFoldersAreNotInTheTree(t *testing.T) {
 		want     []string
 		leftOut  []string
 	}{
-		"nothing":                  {want: append([]string{".cache", ".cache/ours", ".cache/ours/log", "app"}, others...)},
-		"in a folder of its own":   {reserved: ".cache/ours", want: append([]string{"app"}, others...), leftOut: []string{".cache/ours"}},
-		"beside something else":    {files: []string{".cache/theirs"}, reserved: ".cache/ours", leftOut: []string{".cache/ours"}, want: append([]string{".cache", ".cache/theirs", "app"}, others...)},
-		"a context by a link":      {link: "link", reserved: ".cache/ours", want: append([]string{"app"}, others...), leftOut: []string{".cache/ours"}},
-		"reserved by a link":       {reserved: "../way/.cache/ours", want: append([]string{"app"}, others...), leftOut: []string{".cache/ours"}},
-		"not there yet":            {files: []string{"empty/"}, reserved: "empty/new/ours", want: append([]string{".cache", ".cache/ours", ".cache/ours/log", "app"}, others...)},
-		"a file":                   {reserved: ".cache/ours/log", want: append([]string{"app"}, others...), leftOut: []string{".cache/ours/log"}},
-		"ignored as it was before": {reserved: ".cache/ours", scope: Scope{Excludes: []string{".cache/*", "lib"}}, want: []string{".cache", "app"}},
-		"elsewhere":                {reserved: "../elsewhere", want: append([]string{".cache", ".cache/ours", ".cache/ours/log", "app"}, others...)},
+		"nothing":             {want: all},
+		"a folder of its own": {reserved: ".cache/ours", want: onlyApp, leftOut: ours},
+		"a folder beside something else": {
+			files: []string{".cache/theirs"}, reserved: ".cache/ours", leftOut: ours,
+			want: slices.Concat([]string{".cache", ".cache/theirs", "app"}, others),
+		},
+		"a folder of a context by a link":  {link: "link", reserved: ".cache/ours", want: onlyApp, leftOut: ours},
+		"a folder by a link":               {reserved: "../way/.cache/ours", want: onlyApp, leftOut: ours},
+		"a folder that does not exist yet": {files: []string{"empty/"}, reserved: "empty/new/ours", want: all},
+		"a file":                           {reserved: ".cache/ours/log", want: onlyApp, leftOut: root[2:3]},
+		"an ignored folder": {
+			reserved: ".cache/ours", scope: Scope{Excludes: []string{".cache/*", "lib"}},
+			want: []string{".cache", "app"},
+		},
+		"a folder elsewhere": {reserved: "../elsewhere", want: all},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +76,9 @@ func TestReservedFoldersAreNotInTheTree(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := errors.Join(os.Symlink(dir, filepath.Join(base, "way")), os.Symlink(dir, filepath.Join(base, "link"))); err != nil {
+			way, link := filepath.Join(base, "way"), filepath.Join(base, "link")
+			err := errors.Join(os.Symlink(dir, way), os.Symlink(dir, link))
+			if err != nil {
 				t.Fatal(err)
 			}
 			var reserved []Reserved
@@ -109,16 +120,18 @@ func TestAReservedFolderIsNoContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours := filepath.Join(base, "ours")
-	if err := errors.Join(os.MkdirAll(filepath.Join(ours, "in"), 0o755), os.Symlink(ours, filepath.Join(base, "link"))); err != nil {
+	err = errors.Join(os.MkdirAll(filepath.Join(ours, "in"), 0o755), os.Symlink(ours, filepath.Join(base, "link")))
+	if err != nil {
 		t.Fatal(err)
 	}
 	for dir, at := range map[string]string{"ours": "ours", "ours/in": "ours/in", "link": "ours", "link/in": "ours/in"} {
-		_, err := Scan(t.Context(), filepath.Join(base, dir), Scope{}, Options{Reserved: []Reserved{{Path: ours, Own: true}}})
+		path := filepath.Join(base, dir)
+		_, err := Scan(t.Context(), path, Scope{}, Options{Reserved: []Reserved{{Path: ours, Own: true}}})
 		refused, ok := errors.AsType[*ReservedError](err)
 		if want := (ReservedError{Dir: filepath.Join(base, at), Folder: ours}); !ok || *refused != want {
 			t.Errorf("%s: error %v, want %v", dir, err, &want)
 		}
-		if _, err := Scan(t.Context(), filepath.Join(base, dir), Scope{}, Options{Reserved: []Reserved{{Path: ours}}}); err != nil {
+		if _, err := Scan(t.Context(), path, Scope{}, Options{Reserved: []Reserved{{Path: ours}}}); err != nil {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}

@@ -135,7 +135,10 @@ func TestADirectoryIsOpenedInsideTheContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer base.Close()
-	for name, want := range map[string]bool{".": true, "d": true, "d/e": true, "d/file": false, "out": false, "out/ssl": false, "up": false, "..": false, "d/../..": false} {
+	for name, want := range map[string]bool{
+		".": true, "d": true, "d/e": true, "d/file": false, "out": false, "out/ssl": false, "up": false, "..": false,
+		"d/../..": false,
+	} {
 		opened, err := openDir(root, base, name)
 		if (err == nil) != want {
 			t.Errorf("%s: opened is %v, want %v: %v", name, !want, want, err)

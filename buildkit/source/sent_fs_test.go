@@ -23,7 +23,8 @@ func TestAnEndedTransferIsNoChangedFile(t *testing.T) {
 	defer root.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	sent := &sentFS{ctx: ctx, tree: scanned, root: root, fail: func(err error) { t.Errorf("the file is blamed: %v", err) }}
+	fail := func(err error) { t.Errorf("the file is blamed: %v", err) }
+	sent := &sentFS{ctx: ctx, tree: scanned, root: root, fail: fail}
 	file, err := sent.Open("a")
 	if err != nil {
 		t.Fatal(err)

@@ -93,7 +93,8 @@ func TestServerSendsTheWholeTreeWhateverIsAskedFor(t *testing.T) {
 	dir := writeTree(t, map[string]string{"a/1": "", "b/2": "", ".dockerignore": "c", "link": "->a"})
 	server := serverOf(t, dir)
 	for _, follow := range [][]string{nil, {"link"}, {"b", "nope"}} {
-		got, err := receive(t, server, filesync.FSSendRequestOpt{Name: "context", FollowPaths: follow, ExcludePatterns: []string{"b"}})
+		request := filesync.FSSendRequestOpt{Name: "context", FollowPaths: follow, ExcludePatterns: []string{"b"}}
+		got, err := receive(t, server, request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,9 +113,13 @@ func TestServerSendsTheWholeTreeWhateverIsAskedFor(t *testing.T) {
 // back.
 func TestServerSendsTheContentOfWhatItsFilterTakes(t *testing.T) {
 	t.Parallel()
-	dir := writeTree(t, map[string]string{".dockerignore": "->cfg/ignore", "cfg/ignore": "cfg\n!cfg/ignore\n**/cfg\n", "cfg/other": "", "more": ""})
+	dir := writeTree(t, map[string]string{
+		".dockerignore": "->cfg/ignore", "cfg/ignore": "cfg\n!cfg/ignore\n**/cfg\n", "cfg/other": "", "more": "",
+	})
 	got, err := receive(t, serverOf(t, dir), filesync.FSSendRequestOpt{
-		Name: "context", FollowPaths: []string{".dockerignore"}, ExcludePatterns: []string{"cfg", "!cfg/ignore", "**/cfg"}})
+		Name: "context", FollowPaths: []string{".dockerignore"},
+		ExcludePatterns: []string{"cfg", "!cfg/ignore", "**/cfg"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,8 +133,11 @@ func TestServerSendsTheContentOfWhatItsFilterTakes(t *testing.T) {
 
 func TestServerSendsFilesInMemory(t *testing.T) {
 	t.Parallel()
-	server := NewServer(map[string]*Tree{"dockerfile": FromFiles(map[string][]byte{"Dockerfile": []byte("FROM scratch")})})
-	got, err := receive(t, server, filesync.FSSendRequestOpt{Name: "dockerfile", FollowPaths: []string{"Dockerfile", "Dockerfile.dockerignore"}})
+	file := FromFiles(map[string][]byte{"Dockerfile": []byte("FROM scratch")})
+	server := NewServer(map[string]*Tree{"dockerfile": file})
+	got, err := receive(t, server, filesync.FSSendRequestOpt{
+		Name: "dockerfile", FollowPaths: []string{"Dockerfile", "Dockerfile.dockerignore"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,14 +169,32 @@ func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
 		cause  string
 		kind   FileChange
 	}{
-		"other bytes":  {func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'y'}, size), 0o644) }, "other content in the same", Rewritten},
-		"truncated":    {func(p string) error { return os.Truncate(p, size/2) }, "it shrank from 1048576 to 524288 bytes", Shrank},
-		"emptied":      {func(p string) error { return os.Truncate(p, 0) }, "it shrank from 1048576 to 0 bytes", Shrank},
-		"grown":        {func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'x'}, size+1), 0o644) }, "it grew past 1048576 bytes", Grew},
-		"deleted":      {os.Remove, "no such file", Vanished},
-		"now a link":   {func(p string) error { return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p)) }, "", Replaced},
-		"now a FIFO":   {func(p string) error { return errors.Join(os.Remove(p), makeFIFO(p)) }, "", ""},
-		"now a folder": {func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) }, "is a directory", Replaced},
+		"other bytes": {
+			func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'y'}, size), 0o644) },
+			"other content in the same", Rewritten,
+		},
+		"truncated": {
+			func(p string) error { return os.Truncate(p, size/2) },
+			"it shrank from 1048576 to 524288 bytes", Shrank,
+		},
+		"emptied": {
+			func(p string) error { return os.Truncate(p, 0) },
+			"it shrank from 1048576 to 0 bytes", Shrank,
+		},
+		"grown": {
+			func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte{'x'}, size+1), 0o644) },
+			"it grew past 1048576 bytes", Grew,
+		},
+		"deleted": {os.Remove, "no such file", Vanished},
+		"now a link": {
+			func(p string) error { return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p)) },
+			"", Replaced,
+		},
+		"now a FIFO": {func(p string) error { return errors.Join(os.Remove(p), makeFIFO(p)) }, "", ""},
+		"now a folder": {
+			func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) },
+			"is a directory", Replaced,
+		},
 	}
 	for name, c := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -183,7 +209,9 @@ func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
 			if _, err := receive(t, server, filesync.FSSendRequestOpt{Name: "context"}); err == nil {
 				t.Error("the daemon took the changed file")
 			}
-			if err := server.Err(); err == nil || !strings.HasPrefix(err.Error(), "sub/big changed between hashing and sending") || !strings.Contains(err.Error(), c.cause) {
+			err := server.Err()
+			const prefix = "sub/big changed between hashing and sending"
+			if err == nil || !strings.HasPrefix(err.Error(), prefix) || !strings.Contains(err.Error(), c.cause) {
 				t.Errorf("got %v", err)
 			}
 			file, ok := errors.AsType[*ChangedError](server.Err())

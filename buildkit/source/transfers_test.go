@@ -77,9 +77,11 @@ func TestTransfersTellPlacesApart(t *testing.T) {
 func TestTransfersThatAreDamagedBeginAnew(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(path string) error{
-		"gone":           os.Remove,
-		"empty":          func(path string) error { return os.WriteFile(path, nil, 0o600) },
-		"without header": func(path string) error { return os.WriteFile(path, []byte(strings.Repeat("x", 500)), 0o600) },
+		"gone":  os.Remove,
+		"empty": func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"without header": func(path string) error {
+			return os.WriteFile(path, []byte(strings.Repeat("x", 500)), 0o600)
+		},
 		"without a tail": func(path string) error {
 			return os.Truncate(path, int64(len(transfersHeader)+secretLength+recordLength-1))
 		},
@@ -88,7 +90,9 @@ func TestTransfersThatAreDamagedBeginAnew(t *testing.T) {
 		"a link": func(path string) error {
 			return replaceWith(path, func() error { return os.Symlink("/dev/zero", path) })
 		},
-		"a folder":        func(path string) error { return replaceWith(path, func() error { return os.Mkdir(path, 0o700) }) },
+		"a folder": func(path string) error {
+			return replaceWith(path, func() error { return os.Mkdir(path, 0o700) })
+		},
 		"written by many": func(path string) error { return os.Chmod(path, 0o666) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,8 @@ func TestWhatIsLeftOutIsNotCopied(t *testing.T) {
 	left, equal, needless := 0, 0, 0
 	root := t.TempDir()
 	for seed := *useSeed; seed < *useSeed+uint64(*useCases); seed++ {
-		c := useCase{Rand: rand.New(rand.NewPCG(seed, 7)), dir: filepath.Join(root, "from"), to: filepath.Join(root, "to")}
+		random := rand.New(rand.NewPCG(seed, 7))
+		c := useCase{Rand: random, dir: filepath.Join(root, "from"), to: filepath.Join(root, "to")}
 		must(os.Mkdir(c.dir, 0o755))
 		c.grow(4 + c.IntN(14))
 		for range 1 + c.IntN(3) {
@@ -44,7 +45,8 @@ func TestWhatIsLeftOutIsNotCopied(t *testing.T) {
 			}
 		}
 		if got := c.copies(t); got != before {
-			t.Fatalf("seed %d: %+v\n%q\nleft out: all but %q\nbefore:\n%s\nafter:\n%s", seed, c.uses, recorded.Paths(), used.Paths(), before, got)
+			t.Fatalf("seed %d: %+v\n%q\nleft out: all but %q\nbefore:\n%s\nafter:\n%s",
+				seed, c.uses, recorded.Paths(), used.Paths(), before, got)
 		}
 		if c.scan(t).WithoutExcluded(c.uses).Digest() != sum {
 			t.Fatalf("seed %d: %+v\n%q: what is left out is part of the digest", seed, c.uses, recorded.Paths())
@@ -54,7 +56,8 @@ func TestWhatIsLeftOutIsNotCopied(t *testing.T) {
 			got, now := c.copies(t), c.scan(t).DigestOf(c.uses)
 			switch {
 			case now == sum && got != before:
-				t.Fatalf("seed %d: %+v\n%q\nbecame\n%q\nbefore:\n%s\nafter:\n%s", seed, c.uses, recorded.Paths(), c.scan(t).Paths(), before, got)
+				t.Fatalf("seed %d: %+v\n%q\nbecame\n%q\nbefore:\n%s\nafter:\n%s",
+					seed, c.uses, recorded.Paths(), c.scan(t).Paths(), before, got)
 			case now == sum:
 				equal++
 			case got == before:
@@ -64,7 +67,8 @@ func TestWhatIsLeftOutIsNotCopied(t *testing.T) {
 		}
 		must(os.RemoveAll(c.dir))
 	}
-	t.Logf("%d entries left out, %d changes without a say, %d changes with an equal copy and another digest", left, equal, needless)
+	t.Logf("%d entries left out, %d changes without a say, %d changes with an equal copy and another digest",
+		left, equal, needless)
 	if *useCases >= 60 && (left < *useCases/4 || equal < *useCases) {
 		t.Error("the generator is of no use")
 	}
@@ -112,7 +116,9 @@ func (c useCase) grow(n int) {
 }
 
 func (c useCase) use() Use {
-	u := Use{Path: c.pick("/", "/", "/", "/"+c.path(), "/"+c.path(), "/*", "/"+c.pick(useNames...)+"/*", "/?", "/*/"+c.pick(useNames...), "/[a-c]*"), Wildcards: c.IntN(6) > 0}
+	u := Use{Wildcards: c.IntN(6) > 0}
+	u.Path = c.pick("/", "/", "/", "/"+c.path(), "/"+c.path(), "/*", "/"+c.pick(useNames...)+"/*", "/?",
+		"/*/"+c.pick(useNames...), "/[a-c]*")
 	if !u.Wildcards && strings.ContainsAny(u.Path, "*?[") {
 		u.Path = "/"
 	}
@@ -120,7 +126,8 @@ func (c useCase) use() Use {
 		u.Path, u.Includes = "/", []string{c.pick(c.path(), "*/"+c.pick(useNames...), "**/*.md", "docs")}
 	}
 	for c.IntN(3) > 0 {
-		p := c.pick("*.md", "**/*.md", "**", "*", "docs", "docs/**", "**/docs", "docs/*", "a*", "*/b", c.path(), c.path(), "/"+c.path())
+		p := c.pick("*.md", "**/*.md", "**", "*", "docs", "docs/**", "**/docs", "docs/*", "a*",
+			"*/b", c.path(), c.path(), "/"+c.path())
 		if c.IntN(3) == 0 {
 			p = "!" + p
 		}
@@ -183,7 +190,8 @@ func (c useCase) copies(t *testing.T) string {
 			info, err := entry.Info()
 			link, _ := os.Readlink(path)
 			content, _ := os.ReadFile(path)
-			fmt.Fprintf(&all, "  %s %v %q %x\n", strings.TrimPrefix(path, c.to), info.Mode(), link, sha256.Sum256(content))
+			name, sum := strings.TrimPrefix(path, c.to), sha256.Sum256(content)
+			fmt.Fprintf(&all, "  %s %v %q %x\n", name, info.Mode(), link, sum)
 			return err
 		}))
 		must(os.RemoveAll(c.to))

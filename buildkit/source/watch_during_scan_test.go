@@ -49,7 +49,8 @@ func interrupt(t *testing.T, dir string, kind uint64, nth int, do func() error) 
 			}
 			_, _ = binary.Decode(buffer, binary.NativeEndian, &event)
 			var answer bytes.Buffer
-			_ = binary.Write(&answer, binary.NativeEndian, unix.FanotifyResponse{Fd: event.Fd, Response: unix.FAN_ALLOW})
+			allow := unix.FanotifyResponse{Fd: event.Fd, Response: unix.FAN_ALLOW}
+			_ = binary.Write(&answer, binary.NativeEndian, allow)
 			_, _ = events.Write(answer.Bytes())
 			_ = unix.Close(int(event.Fd))
 		}
@@ -60,6 +61,8 @@ func interrupt(t *testing.T, dir string, kind uint64, nth int, do func() error) 
 func TestWatchHoldsDuringTheScan(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
+	const list, open = unix.FAN_ACCESS_PERM, unix.FAN_OPEN_PERM
+	replaceFull := changes["a directory replaced by one of its name"]
 	cases := map[string]struct {
 		dir  string
 		kind uint64
@@ -67,15 +70,18 @@ func TestWatchHoldsDuringTheScan(t *testing.T) {
 		do   func(root string) error
 		then func(root string) error // when the scan is over
 	}{
-		"the root is listed, and a file is made":       {".", unix.FAN_ACCESS_PERM, 2, changes["a file is made"], nil},
-		"a directory is listed, and a file is made":    {"dir/deep", unix.FAN_ACCESS_PERM, 2, changes["a file is made deep down"], nil},
-		"a directory is about to be opened and filled": {"empty", unix.FAN_OPEN_PERM, 1, changes["a directory is filled"], nil},
-		"a directory is opened, and replaced":          {"full", unix.FAN_ACCESS_PERM, 1, changes["a directory replaced by one of its name"], nil},
-		"a directory is about to be listed, and moved": {"dir", unix.FAN_ACCESS_PERM, 1, changes["moved out"], nil},
-		"the root is listed, and a folder above moved": {".", unix.FAN_ACCESS_PERM, 2, moveAbove, nil},
-		"a folder above is moved, and back, and a file is written": {".", unix.FAN_ACCESS_PERM, 2, moveAbove, func(r string) error {
-			above := filepath.Dir(r)
-			return firstError(os.Rename(above, above+".in"), os.Rename(above+".out", above), os.WriteFile(r+"/dir/deep/file", []byte("BBBB"), 0o644))
+		"the root is listed, and a file is made":       {".", list, 2, changes["a file is made"], nil},
+		"a directory is listed, and a file is made":    {"dir/deep", list, 2, changes["a file is made deep down"], nil},
+		"a directory is about to be opened and filled": {"empty", open, 1, changes["a directory is filled"], nil},
+		"a directory is opened, and replaced":          {"full", list, 1, replaceFull, nil},
+		"a directory is about to be listed, and moved": {"dir", list, 1, changes["moved out"], nil},
+		"the root is listed, and a folder above moved": {".", list, 2, moveAbove, nil},
+		"a folder above is moved, and back, and a file is written": {".", list, 2, moveAbove, func(r string) error {
+			above, file := filepath.Dir(r), r+"/dir/deep/file"
+			return firstError(
+				os.Rename(above, above+".in"), os.Rename(above+".out", above),
+				os.WriteFile(file, []byte("BBBB"), 0o644),
+			)
 		}},
 	}
 	for name, c := range cases {

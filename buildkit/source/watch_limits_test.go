@@ -51,8 +51,12 @@ func TestWatchWithoutMeans(t *testing.T) { //nolint:paralleltest // the limits a
 		name string
 		most int
 		want bool
-	}{{"max_inotify_watches", 100, true}, {"max_inotify_watches", 2, false}, {"max_inotify_watches", 100, true}, {"max_inotify_instances", 0, false}} {
-		if err := os.WriteFile("/proc/sys/user/"+limit.name, strconv.AppendInt(nil, int64(limit.most), 10), 0o644); err != nil {
+	}{
+		{"max_inotify_watches", 100, true}, {"max_inotify_watches", 2, false}, {"max_inotify_watches", 100, true},
+		{"max_inotify_instances", 0, false},
+	} {
+		text := strconv.AppendInt(nil, int64(limit.most), 10)
+		if err := os.WriteFile("/proc/sys/user/"+limit.name, text, 0o644); err != nil {
 			t.Skip(err)
 		}
 		root := watchedTree(t)
@@ -80,9 +84,13 @@ func TestWatchTellsOfMounts(t *testing.T) { //nolint:paralleltest // the mounts 
 		"a directory is mounted": {nil, func(r string) error { return bind(r+"/full", r+"/empty") }, true},
 		"a file is mounted":      {nil, func(r string) error { return bind(r+"/other", r+"/dir/file") }, true},
 		"the root is mounted":    {nil, func(r string) error { return bind(r+"/dir", r) }, true},
-		"it is mounted above":    {nil, func(r string) error { return unix.Mount("tmpfs", filepath.Dir(r), "tmpfs", 0, "") }, true},
+		"it is mounted above": {
+			nil, func(r string) error { return unix.Mount("tmpfs", filepath.Dir(r), "tmpfs", 0, "") }, true,
+		},
 		"a directory is no longer mounted": {
-			func(r string) error { return bind(r+"/full", r+"/empty") }, func(r string) error { return unix.Unmount(r+"/empty", 0) }, false,
+			func(r string) error { return bind(r+"/full", r+"/empty") },
+			func(r string) error { return unix.Unmount(r+"/empty", 0) },
+			false,
 		},
 		"a file that is mounted is written": {
 			func(r string) error {
@@ -112,8 +120,9 @@ func TestWatchTellsOfMounts(t *testing.T) { //nolint:paralleltest // the mounts 
 		if watch.IsUnchanged() {
 			t.Errorf("%s: not told", name)
 		}
-		for _, mounted := range []string{filepath.Dir(root), root, root + "/empty", root + "/dir/file"} { // or they could not be removed
-			_ = unix.Unmount(mounted, unix.MNT_DETACH)
+		// What is mounted could not be removed.
+		for _, target := range []string{filepath.Dir(root), root, root + "/empty", root + "/dir/file"} {
+			_ = unix.Unmount(target, unix.MNT_DETACH)
 		}
 	}
 }

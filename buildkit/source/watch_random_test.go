@@ -74,7 +74,8 @@ func (f randomFolder) changeElsewhere() error {
 	if f.random.IntN(2) == 0 {
 		return os.Chmod(f.root+".away", f.mode())
 	}
-	return firstError(os.Rename(f.root, f.root+".was"), os.CopyFS(f.root, os.DirFS(f.root+".was")), os.RemoveAll(f.root+".was"))
+	was := f.root + ".was"
+	return firstError(os.Rename(f.root, was), os.CopyFS(f.root, os.DirFS(was)), os.RemoveAll(was))
 }
 
 func mapAndWrite(path string) error {

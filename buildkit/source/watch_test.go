@@ -72,8 +72,9 @@ func watchedTree(t *testing.T) string {
 	t.Helper()
 	files := map[string]string{}
 	for name, content := range map[string]string{
-		"file": "AAAA", "other": "OOOO", "x.log": "", "ignored/file": "", "link": "->file", "dir/file": "AAAA", "dir/deep/file": "AAAA",
-		"empty/": "", "full/file": "F", "pair/file": "AAAA", "pair/neighbor": "NNNN",
+		"file": "AAAA", "other": "OOOO", "x.log": "", "ignored/file": "", "link": "->file", "dir/file": "AAAA",
+		"dir/deep/file": "AAAA",
+		"empty/":        "", "full/file": "F", "pair/file": "AAAA", "pair/neighbor": "NNNN",
 	} {
 		files["above/root/"+name] = content
 	}
@@ -106,10 +107,12 @@ var changes = map[string]func(root string) error{
 		return firstError(os.WriteFile(r+".in", nil, 0o644), os.Rename(r+".in", r+"/dir/in"))
 	},
 	"a directory moved in": func(r string) error {
-		return firstError(os.Mkdir(r+".in", 0o755), os.WriteFile(r+".in/f", nil, 0o644), os.Rename(r+".in", r+"/dir/in"))
+		return firstError(os.Mkdir(r+".in", 0o755), os.WriteFile(r+".in/f", nil, 0o644),
+			os.Rename(r+".in", r+"/dir/in"))
 	},
 	"a directory replaced by one of its name": func(r string) error {
-		return firstError(os.Rename(r+"/full", r+".out"), os.Mkdir(r+"/full", 0o755), os.WriteFile(r+"/full/file", []byte("G"), 0o644))
+		return firstError(os.Rename(r+"/full", r+".out"), os.Mkdir(r+"/full", 0o755),
+			os.WriteFile(r+"/full/file", []byte("G"), 0o644))
 	},
 	"directories exchanged": func(r string) error {
 		return unix.Renameat2(unix.AT_FDCWD, r+"/full", unix.AT_FDCWD, r+"/dir/deep", unix.RENAME_EXCHANGE)
@@ -117,10 +120,14 @@ var changes = map[string]func(root string) error{
 	"a directory became a link": func(r string) error {
 		return firstError(os.Rename(r+"/full", r+".out"), os.Symlink(r+".out", r+"/full"))
 	},
-	"a link leads elsewhere":  func(r string) error { return firstError(os.Remove(r+"/link"), os.Symlink("other", r+"/link")) },
+	"a link leads elsewhere": func(r string) error {
+		return firstError(os.Remove(r+"/link"), os.Symlink("other", r+"/link"))
+	},
 	"a hard link made inside": func(r string) error { return os.Link(r+"/file", r+"/dir/hard") },
-	"changed and put back":    func(r string) error { return firstError(os.Chmod(r+"/file", 0o600), os.Chmod(r+"/file", 0o644)) },
-	"the root replaced":       func(r string) error { return firstError(os.Rename(r, r+".out"), os.Mkdir(r, 0o755)) },
+	"changed and put back": func(r string) error {
+		return firstError(os.Chmod(r+"/file", 0o600), os.Chmod(r+"/file", 0o644))
+	},
+	"the root replaced": func(r string) error { return firstError(os.Rename(r, r+".out"), os.Mkdir(r, 0o755)) },
 	"the root became a link": func(r string) error {
 		return firstError(os.Rename(r, r+".out"), os.Mkdir(r+".in", 0o755), os.Symlink(r+".in", r))
 	},
@@ -149,7 +156,8 @@ var changes = map[string]func(root string) error{
 // writeThroughLink writes a file by a path that has nothing of the root in it.
 func writeThroughLink(root string) error {
 	way := filepath.Join(filepath.Dir(filepath.Dir(root)), "way")
-	return firstError(os.Symlink(filepath.Join(root, "dir"), way), os.WriteFile(filepath.Join(way, "file"), []byte("BBBB"), 0o644))
+	file := filepath.Join(way, "file")
+	return firstError(os.Symlink(filepath.Join(root, "dir"), way), os.WriteFile(file, []byte("BBBB"), 0o644))
 }
 
 func onFiles(root string, do func(from, to *os.File) error) error {
@@ -276,7 +284,8 @@ func TestWatchLeavesHardLinksAlone(t *testing.T) {
 	if _, watch := scanWatched(t, root, watchedScope); watch.IsUnchanged() {
 		t.Error("a tree with a hard link is watched")
 	}
-	if _, watch := scanWatched(t, root, Scope{Excludes: []string{"file", "ignored"}, Includes: []string{"dir"}}); !watch.IsUnchanged() {
+	scope := Scope{Excludes: []string{"file", "ignored"}, Includes: []string{"dir"}}
+	if _, watch := scanWatched(t, root, scope); !watch.IsUnchanged() {
 		t.Error("a hard link that the scan does not look at is in the way")
 	}
 }
@@ -299,7 +308,8 @@ func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	watch := NewWatch()
-	if _, err := Scan(t.Context(), watchedTree(t), Scope{Excludes: []string{"["}}, Options{Watch: watch}); err == nil || watch.IsUnchanged() {
+	_, err := Scan(t.Context(), watchedTree(t), Scope{Excludes: []string{"["}}, Options{Watch: watch})
+	if err == nil || watch.IsUnchanged() {
 		t.Error("a scan that failed is unchanged")
 	}
 	_, watch = scanWatched(t, watchedTree(t), watchedScope)
@@ -328,10 +338,12 @@ func TestWatchTakesNoMoreThanItsShare(t *testing.T) {
 
 func TestHasMountBelow(t *testing.T) {
 	t.Parallel()
-	table := "22 1 254:0 / / rw - ext4 /dev/vda rw\n23 22 0:5 / /home/a/ctx rw - ext4 x rw\n24 22 0:5 / /home/a/other/x rw - ext4 x rw\n" +
+	table := "22 1 254:0 / / rw - ext4 /dev/vda rw\n" +
+		"23 22 0:5 / /home/a/ctx rw - ext4 x rw\n24 22 0:5 / /home/a/other/x rw - ext4 x rw\n" +
 		"25 22 0:5 / /srv/with\\040space/in rw - ext4 x rw\n"
 	for dir, want := range map[string]bool{
-		"/": true, "/home": true, "/home/a": true, "/home/a/ctx": false, "/home/a/ct": false, "/home/a/other": true, "/home/a/oth": false,
+		"/": true, "/home": true, "/home/a": true, "/home/a/ctx": false, "/home/a/ct": false, "/home/a/other": true,
+		"/home/a/oth":     false,
 		"/srv/with space": true, "/srv/with": false, "/nowhere": false,
 	} {
 		if got := hasMountBelow(table, dir); got != want {

@@ -11,12 +11,17 @@ import (
 // What PartWeight says of a tree is what a walk in the narrower scope finds.
 func TestPartIsWhatAWalkWouldTake(t *testing.T) {
 	t.Parallel()
-	dir := writeTree(t, map[string]string{"a": "1", "a-b": "22", "d/x.go": "333", "d/y.md": "4444", "d/e/z.go": "55555", "n/m/k": "666666", "n/m/.k": "7777777"})
+	dir := writeTree(t, map[string]string{
+		"a": "1", "a-b": "22", "d/x.go": "333", "d/y.md": "4444", "d/e/z.go": "55555", "n/m/k": "666666",
+		"n/m/.k": "7777777",
+	})
 	whole, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	patterns := []string{"a", "d", "d/e", "d/*", "**/*.go", "n/m", "n/m/*", "*", "**", "!d/e", "!n/m/k", "!**/*.md", "x", "d/e/z.go"}
+	patterns := []string{
+		"a", "d", "d/e", "d/*", "**/*.go", "n/m", "n/m/*", "*", "**", "!d/e", "!n/m/k", "!**/*.md", "x", "d/e/z.go",
+	}
 	random := rand.New(rand.NewPCG(7, 7))
 	some := func() (list []string) {
 		for range random.IntN(4) {
@@ -38,7 +43,8 @@ func TestPartIsWhatAWalkWouldTake(t *testing.T) {
 		everything, _ := whole.Weight()
 		for _, f := range left {
 			taken.Files, taken.Bytes = taken.Files+f.Files, taken.Bytes+f.Bytes
-			if i := slices.IndexFunc(walked.Paths(), func(p string) bool { return p == f.Name || strings.HasPrefix(p, f.Name+"/") }); i >= 0 {
+			isBelow := func(p string) bool { return p == f.Name || strings.HasPrefix(p, f.Name+"/") }
+			if i := slices.IndexFunc(walked.Paths(), isBelow); i >= 0 {
 				t.Errorf("%+q: %s is said to be left, %s is taken", scope, f.Name, walked.Paths()[i])
 			}
 		}
@@ -50,13 +56,16 @@ func TestPartIsWhatAWalkWouldTake(t *testing.T) {
 
 func TestPartNamesWhatIsLeftAsAWhole(t *testing.T) {
 	t.Parallel()
-	dir := writeTree(t, map[string]string{"src/app/a": "1", "src/assets/b/c": "22", "src/assets/d": "333", "src/f": "4", "data/x": "55"})
+	dir := writeTree(t, map[string]string{
+		"src/app/a": "1", "src/assets/b/c": "22", "src/assets/d": "333", "src/f": "4", "data/x": "55",
+	})
 	whole, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, left, err := whole.PartWeight(Scope{Includes: []string{"src/app"}})
-	if got, want := fmt.Sprint(BiggestFolders(left, 2), len(left)), "[{src/assets 2 5} {data 1 2}] 3"; got != want || err != nil {
+	const want = "[{src/assets 2 5} {data 1 2}] 3"
+	if got := fmt.Sprint(BiggestFolders(left, 2), len(left)); got != want || err != nil {
 		t.Errorf("got %s, want %s, %v", got, want, err)
 	}
 }

@@ -30,11 +30,12 @@ func readRepository(t *testing.T) *repository {
 		declared: map[string]map[string]bool{}, tests: map[string]bool{}, comments: map[string]string{},
 	}
 	err := fs.WalkDir(r.root, ".", func(name string, entry fs.DirEntry, err error) error {
-		hidden := strings.HasPrefix(entry.Name(), ".") && !slices.Contains([]string{".", ".github", ".tools"}, entry.Name())
+		base := entry.Name()
+		hidden := strings.HasPrefix(base, ".") && !slices.Contains([]string{".", ".github", ".tools"}, base)
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (hidden || name == "sdk" || name == "bin" || entry.Name() == "node_modules"):
+		case entry.IsDir() && (hidden || name == "sdk" || name == "bin" || base == "node_modules"):
 			return fs.SkipDir
 		}
 		r.files = append(r.files, name)
@@ -152,7 +153,8 @@ func (r *repository) hasFile(folder, name string) bool {
 	if slices.Contains(r.files, path.Clean(name)) || slices.Contains(r.files, path.Join(folder, name)) {
 		return true
 	}
-	return folder == "docs" && slices.ContainsFunc(r.files, func(file string) bool { return strings.HasSuffix(file, "/"+name) })
+	hasName := func(file string) bool { return strings.HasSuffix(file, "/"+name) }
+	return folder == "docs" && slices.ContainsFunc(r.files, hasName)
 }
 
 // declares tells whether a name such as Client.Verify, buildkit.Predict or registry.Client.Verify is declared. A name

@@ -16,8 +16,9 @@ var (
 	anchorID   = regexp.MustCompile(`<a id="([^"]+)"`)
 	notAnchor  = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 	goFile     = regexp.MustCompile(`(?:[\w.-]+/)*\w+\.go\b`)
-	ourPath    = regexp.MustCompile(`^(?:cmd|provider|buildkit|registry|internal|test|examples|docs|\.tools)(?:/[\w.-]+)+/?$`)
-	ourPaths   = regexp.MustCompile(`\b(?:cmd|provider|buildkit|registry|internal|test|examples|docs)(?:/[\w-]+)+(?:\.md)?`)
+	topFolders = `(?:cmd|provider|buildkit|registry|internal|test|examples|docs`
+	ourPath    = regexp.MustCompile(`^` + topFolders + `|\.tools)(?:/[\w.-]+)+/?$`)
+	ourPaths   = regexp.MustCompile(`\b` + topFolders + `)(?:/[\w-]+)+(?:\.md)?`)
 	symbol     = regexp.MustCompile(`^\w+(?:\.[A-Z]\w*)+$`)
 	symbols    = regexp.MustCompile(`\b[a-z]\w+(?:\.[A-Z]\w*)+\b|\b[A-Z]\w*\.[A-Z]\w*\b`)
 	tableEntry = regexp.MustCompile(`(?m)^\t([A-Z]\w*(?:\.[A-Z]\w*)?)  `)
@@ -31,7 +32,8 @@ func TestPagesNameWhatExists(t *testing.T) {
 	t.Parallel()
 	r := readRepository(t)
 	for _, page := range r.files {
-		if !strings.HasSuffix(page, ".md") || path.Dir(page) != "docs" && path.Dir(page) != ".github" && page != "README.md" {
+		folder := path.Dir(page)
+		if !strings.HasSuffix(page, ".md") || folder != "docs" && folder != ".github" && page != "README.md" {
 			continue
 		}
 		source, err := fs.ReadFile(r.root, page)

@@ -29,7 +29,8 @@ type LinkError struct {
 
 func (e *LinkError) Error() string {
 	if e.Socket {
-		return fmt.Sprintf("%s: it is a link to %q, and no link of the project is followed to a socket", e.Link, e.Target)
+		return fmt.Sprintf("%s: it is a link to %q, and no link of the project is followed to a socket",
+			e.Link, e.Target)
 	}
 	return fmt.Sprintf("%s: it is a link to %q, out of the build context and the project", e.Link, e.Target)
 }

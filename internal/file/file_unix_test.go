@@ -64,7 +64,8 @@ func TestRead(t *testing.T) {
 				}
 				return
 			}
-			if pathErr := new(fs.PathError); !errors.As(err, &pathErr) || pathErr.Path != test.path || !test.wrong(err) {
+			pathErr := new(fs.PathError)
+			if !errors.As(err, &pathErr) || pathErr.Path != test.path || !test.wrong(err) {
 				t.Fatalf("error %v", err)
 			}
 		})

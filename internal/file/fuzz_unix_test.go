@@ -14,8 +14,10 @@ import (
 // Whatever the texts of two links are, and whatever path leads over them, nothing outside of the bounds is read.
 func FuzzBounds(f *testing.F) {
 	for _, seed := range [][3]string{
-		{"../secret", "a", "a"}, {"TOP/secret", "a", "b"}, {"..", "a/..", "b/secret"}, {"/proc/self/root", "a", "bTOP/secret"},
-		{"b", "a", "a"}, {".git/config", "../p", "a"}, {"../p/../secret", "/", "b/TOP/secret"}, {"TOP/p", "a/a", "b/f"}, {"", "\xff", "a//b/./.."},
+		{"../secret", "a", "a"}, {"TOP/secret", "a", "b"}, {"..", "a/..", "b/secret"},
+		{"/proc/self/root", "a", "bTOP/secret"},
+		{"b", "a", "a"}, {".git/config", "../p", "a"}, {"../p/../secret", "/", "b/TOP/secret"}, {"TOP/p", "a/a", "b/f"},
+		{"", "\xff", "a//b/./.."},
 	} {
 		f.Add(seed[0], seed[1], seed[2])
 	}

@@ -26,19 +26,26 @@ func listen(t *testing.T, path string) {
 // A path that a program writes leads anywhere, a link of the project does not.
 func TestReadNamed(t *testing.T) {
 	top := tree(t, map[string]string{
-		"secret": "text", "etc/ca": "->../usr/ca", "usr/ca": "text", "etc/dir": "->../usr", "etc/back": "->../p/f", "etc/bad": "->../p/out",
-		"p/f": "text", "p/near": "->f", "p/sub/up": "->../f", "p/out": "->../secret", "p/outdir": "->../usr", "p/via": "->../etc/ca",
-		"p/environ": "->/proc/self/environ", "p/chain": "->near", "p/badchain": "->out", "p/git": "->.git/config", "p/.git/config": "secret",
-		"p/deep": "->sub/er", "p/sub/er/f": "text", "p/loop": "->loop", "p/gone": "->nothing",
+		"secret": "text", "etc/ca": "->../usr/ca", "usr/ca": "text", "etc/dir": "->../usr", "etc/back": "->../p/f",
+		"etc/bad": "->../p/out",
+		"p/f":     "text", "p/near": "->f", "p/sub/up": "->../f", "p/out": "->../secret", "p/outdir": "->../usr",
+		"p/via":     "->../etc/ca",
+		"p/environ": "->/proc/self/environ", "p/chain": "->near", "p/badchain": "->out", "p/git": "->.git/config",
+		"p/.git/config": "secret",
+		"p/deep":        "->sub/er", "p/sub/er/f": "text", "p/loop": "->loop", "p/gone": "->nothing",
 	})
 	t.Chdir(filepath.Join(top, "p"))
 	out := func(err error) bool { return errors.As(err, new(*file.LinkError)) }
 	gone := func(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 	for path, wrong := range map[string]func(error) bool{
-		"f": nil, "./near": nil, "chain": nil, "sub/up": nil, "../secret": nil, "../etc/ca": nil, "../etc/dir/ca": nil, "../etc/back": nil,
-		"sub/../f": nil, "deep/../../f": nil, "TOP/secret": nil, "TOP/p/near": nil, ".git/config": func(err error) bool { return err == nil },
-		"out": out, "outdir/ca": out, "via": out, "environ": out, "badchain": out, "git": out, "../etc/bad": out, "TOP/p/out": out,
-		"": gone, "nothing": gone, "gone": gone, "loop": func(err error) bool { return err != nil },
+		"f": nil, "./near": nil, "chain": nil, "sub/up": nil, "../secret": nil, "../etc/ca": nil, "../etc/dir/ca": nil,
+		"../etc/back": nil,
+		"sub/../f":    nil, "deep/../../f": nil, "TOP/secret": nil, "TOP/p/near": nil,
+		".git/config": func(err error) bool { return err == nil },
+		"out":         out, "outdir/ca": out, "via": out, "environ": out, "badchain": out, "git": out,
+		"../etc/bad": out,
+		"TOP/p/out":  out,
+		"":           gone, "nothing": gone, "gone": gone, "loop": func(err error) bool { return err != nil },
 	} {
 		named := path
 		if len(path) > 3 && path[:3] == "TOP" {
@@ -65,8 +72,11 @@ func TestFindSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(top) })
-	err = errors.Join(os.MkdirAll(filepath.Join(top, "p/d"), 0o700), os.WriteFile(filepath.Join(top, "p/f"), nil, 0o600))
-	for link, text := range map[string]string{"mine": "agent", "p/out": "../agent", "p/in": "s", "p/dir": "d", "p/file": "f", "p/up": ".."} {
+	err = errors.Join(os.MkdirAll(filepath.Join(top, "p/d"), 0o700),
+		os.WriteFile(filepath.Join(top, "p/f"), nil, 0o600))
+	for link, text := range map[string]string{
+		"mine": "agent", "p/out": "../agent", "p/in": "s", "p/dir": "d", "p/file": "f", "p/up": "..",
+	} {
 		err = errors.Join(err, os.Symlink(text, filepath.Join(top, link)))
 	}
 	if err != nil {

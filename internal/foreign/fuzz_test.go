@@ -22,8 +22,10 @@ func FuzzText(f *testing.F) {
 		if strings.Contains(before+after, canary) {
 			t.Skip()
 		}
-		for _, secret := range []string{"?X-Amz-Signature=" + canary, " ghp_" + canary + " ", `{"token":"` + canary + `"}`, "https://user:" + canary + "@h",
-			" NPM_TOKEN=" + canary, "\nX-Auth-Token: " + canary + "\n"} {
+		for _, secret := range []string{
+			"?X-Amz-Signature=" + canary, " ghp_" + canary + " ", `{"token":"` + canary + `"}`,
+			"https://user:" + canary + "@h", " NPM_TOKEN=" + canary, "\nX-Auth-Token: " + canary + "\n",
+		} {
 			for name, clean := range map[string]func(string) string{"Text": foreign.Text, "Line": foreign.Line} {
 				check(t, name, clean, before+secret+after)
 			}

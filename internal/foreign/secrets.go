@@ -27,35 +27,102 @@ const assigned = `(?:=|%3[dD]|\\u003[dD])`
 // the text; one is tried only if one of its words, in lower case, is there.
 var patterns = []struct{ words, find, replace string }{
 	// Logins in URLs. A user of SSH is no secret.
-	{`ssh://`, `(?i)((?:ssh|git\+ssh)://[^\s/:@"'<>]*:)[^\s/@"'<>]+@`, `${1}` + secret + `@`},
-	{`://`, `(?i)((?:https?|ftp|git|wss?|tcp|postgres(?:ql)?|mysql|redis|amqps?|mongodb(?:\+srv)?)://)[^\s/?#"'<>]*@`, `${1}` + secret + `@`},
+	{
+		words:   `ssh://`,
+		find:    `(?i)((?:ssh|git\+ssh)://[^\s/:@"'<>]*:)[^\s/@"'<>]+@`,
+		replace: `${1}` + secret + `@`,
+	},
+	{
+		words: `://`,
+		find: `(?i)((?:https?|ftp|git|wss?|tcp|postgres(?:ql)?|mysql|redis|amqps?|` +
+			`mongodb(?:\+srv)?)://)[^\s/?#"'<>]*@`,
+		replace: `${1}` + secret + `@`,
+	},
 	// Parameters of signed URLs, whatever comes before them.
-	{`x-amz- x-goog- accesskeyid accessid`, `(?i)((?:x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|` +
-		`awsaccesskeyid|googleaccessid)` + assigned + `)` + value, `${1}` + secret},
+	{
+		words: `x-amz- x-goog- accesskeyid accessid`,
+		find: `(?i)((?:x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|` +
+			`awsaccesskeyid|googleaccessid)` + assigned + `)` + value,
+		replace: `${1}` + secret,
+	},
 	// Parameters with shorter names begin a word.
-	{`sig token jwt secret passw api aws_`, `(?i)(` + start + `(?:sig|signature|token|jwt|access_token|refresh_token|id_token|identity_token|` +
-		`client_secret|secret|password|passwd|api_?key|aws_access_key_id|aws_secret_access_key|aws_session_token)` +
-		assigned + `["']?)` + value, `${1}` + secret},
+	{
+		words: `sig token jwt secret passw api aws_`,
+		find: `(?i)(` + start + `(?:sig|signature|token|jwt|access_token|refresh_token|id_token|identity_token|` +
+			`client_secret|secret|password|passwd|api_?key|aws_access_key_id|aws_secret_access_key|aws_session_token)` +
+			assigned + `["']?)` + value,
+		replace: `${1}` + secret,
+	},
 	// Variables and longer names of parameters, such as GITHUB_TOKEN=. What a shell puts in, $(cat /run/secrets/x), is
 	// no secret.
-	{`token _secret _passw`, `(?i)(` + start + `[a-z0-9_]*(?:token|_secret|_password|_passwd)` + assigned + `["']?)` + literal, `${1}` + secret},
-	{`verify=`, `([?&]verify=)` + value, `${1}` + secret}, // of Docker Hub's storage
+	{
+		words:   `token _secret _passw`,
+		find:    `(?i)(` + start + `[a-z0-9_]*(?:token|_secret|_password|_passwd)` + assigned + `["']?)` + literal,
+		replace: `${1}` + secret,
+	},
+	{ // of Docker Hub's storage
+		words:   `verify=`,
+		find:    `([?&]verify=)` + value,
+		replace: `${1}` + secret,
+	},
 	// Fields of JSON.
-	{`token secret passw auth accesskey`, `(?i)(\\?"(?:[a-z_]*token|secret|client_secret|password|passwd|auth|authorization|secretaccesskey|accesskeyid)` +
-		`\\?"\s*:\s*\\?")[^"\\…]+`, `${1}` + secret},
+	{
+		words: `token secret passw auth accesskey`,
+		find: `(?i)(\\?"(?:[a-z_]*token|secret|client_secret|password|passwd|auth|authorization|` +
+			`secretaccesskey|accesskeyid)\\?"\s*:\s*\\?")[^"\\…]+`,
+		replace: `${1}` + secret,
+	},
 	// Headers, and the values of one.
-	{`authorization`, `(?i)(authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token|negotiate|digest|aws4-hmac-sha256)\s+)` + value, `${1}` + secret},
-	{`-token api-key`, `(?i)(` + start + `(?:x-[a-z0-9-]*(?:token|api-key)|(?:private|job|deploy)-token)\\?["']?[ \t]*:[ \t]*\\?["']?)` +
-		literal, `${1}` + secret},
-	{`bearer basic`, `(?i)(` + start + `(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]*[0-9+/=_~][A-Za-z0-9._~+/-]{7,}=*`, `${1}` + secret},
+	{
+		words: `authorization`,
+		find: `(?i)(authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token|negotiate|digest|` +
+			`aws4-hmac-sha256)\s+)` + value,
+		replace: `${1}` + secret,
+	},
+	{
+		words: `-token api-key`,
+		find: `(?i)(` + start + `(?:x-[a-z0-9-]*(?:token|api-key)|(?:private|job|deploy)-token)` +
+			`\\?["']?[ \t]*:[ \t]*\\?["']?)` +
+			literal,
+		replace: `${1}` + secret,
+	},
+	{
+		words:   `bearer basic`,
+		find:    `(?i)(` + start + `(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]*[0-9+/=_~][A-Za-z0-9._~+/-]{7,}=*`,
+		replace: `${1}` + secret,
+	},
 	// Tokens and keys that show what they are.
-	{`eyj`, `eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*`, secret},
-	{`akia asia abia acca`, `(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}`, secret},
-	{`fwogzxivyxdz iqojb3jpz2lu`, `(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9+/=_%-]+`, secret},
-	{`gh github_pat_ glpat- dckr_ npm_ pypi- xox pul- ya29.`, `(?:gh[pousr]_|github_pat_|glpat-|dckr_pat_|dckr_oat_|npm_[A-Za-z0-9]{20}|pypi-AgE|` +
-		`xox[abeprs]-|pul-|ya29\.)[A-Za-z0-9_.-]{16,}`, secret},
-	{`aiza`, `AIza[A-Za-z0-9_-]{30,}`, secret},
-	{`-----begin`, `-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)`, secret},
+	{
+		words:   `eyj`,
+		find:    `eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*`,
+		replace: secret,
+	},
+	{
+		words:   `akia asia abia acca`,
+		find:    `(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}`,
+		replace: secret,
+	},
+	{
+		words:   `fwogzxivyxdz iqojb3jpz2lu`,
+		find:    `(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9+/=_%-]+`,
+		replace: secret,
+	},
+	{
+		words: `gh github_pat_ glpat- dckr_ npm_ pypi- xox pul- ya29.`,
+		find: `(?:gh[pousr]_|github_pat_|glpat-|dckr_pat_|dckr_oat_|npm_[A-Za-z0-9]{20}|pypi-AgE|` +
+			`xox[abeprs]-|pul-|ya29\.)[A-Za-z0-9_.-]{16,}`,
+		replace: secret,
+	},
+	{
+		words:   `aiza`,
+		find:    `AIza[A-Za-z0-9_-]{30,}`,
+		replace: secret,
+	},
+	{
+		words:   `-----begin`,
+		find:    `-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)`,
+		replace: secret,
+	},
 }
 
 // pattern is one of patterns, to be used.

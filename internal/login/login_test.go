@@ -36,12 +36,13 @@ func TestCut(t *testing.T) {
 func TestHide(t *testing.T) {
 	t.Parallel()
 	cases := map[string]string{
-		`fetch "https://me:t0ken@example.com/x": 401`:                       `fetch "https://example.com/x": 401`,
-		"https://example.com/a.tgz?token=t0ken&v=1":                         "https://example.com/a.tgz?token=[secret]&v=1",
-		"https://s3.example.com/a?X-Amz-Credential=t0ken&X-Amz-Signature=t": "https://s3.example.com/a?X-Amz-Credential=[secret]&X-Amz-Signature=[secret]",
-		"https://storage.example.com/a?sv=1&sig=t0ken#x":                    "https://storage.example.com/a?sv=1&sig=[secret]#x",
-		"https://example.com/a?ref=main":                                    "https://example.com/a?ref=main",
-		"mail me@example.com?token=x":                                       "mail me@example.com?token=x",
+		`fetch "https://me:t0ken@example.com/x": 401`: `fetch "https://example.com/x": 401`,
+		"https://example.com/a.tgz?token=t0ken&v=1":   "https://example.com/a.tgz?token=[secret]&v=1",
+		"https://s3.example.com/a?X-Amz-Credential=t0ken&X-Amz-Signature=t": "" +
+			"https://s3.example.com/a?X-Amz-Credential=[secret]&X-Amz-Signature=[secret]",
+		"https://storage.example.com/a?sv=1&sig=t0ken#x": "https://storage.example.com/a?sv=1&sig=[secret]#x",
+		"https://example.com/a?ref=main":                 "https://example.com/a?ref=main",
+		"mail me@example.com?token=x":                    "mail me@example.com?token=x",
 	}
 	for text, want := range cases {
 		if got := login.Hide(text); got != want {
@@ -51,7 +52,10 @@ func TestHide(t *testing.T) {
 }
 
 func FuzzLocation(f *testing.F) {
-	for _, seed := range []string{"https://me:t0ken@example.com/r.git#main:sub", "git@example.com:r.git", "https://example.com/a.tgz?token=t0ken", "ssh://a:b@[::1]:22/x"} {
+	for _, seed := range []string{
+		"https://me:t0ken@example.com/r.git#main:sub", "git@example.com:r.git", "https://example.com/a.tgz?token=t0ken",
+		"ssh://a:b@[::1]:22/x",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, location string) {

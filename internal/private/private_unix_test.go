@@ -89,7 +89,9 @@ func TestOpenChecksTheWholePath(t *testing.T) {
 			unsafe: "a", reason: "its mode 0777 lets other users write",
 		},
 		"parent for a group": {
-			prepare: func(dir string) error { return errors.Join(os.Chown(dir+"/a", 0, stranger), os.Chmod(dir+"/a", 0o775)) }, open: "a/b",
+			prepare: func(dir string) error {
+				return errors.Join(os.Chown(dir+"/a", 0, stranger), os.Chmod(dir+"/a", 0o775))
+			}, open: "a/b",
 			unsafe: "a", reason: "its mode 0775 lets other users write",
 		},
 		"parent for root's group": {
@@ -98,7 +100,8 @@ func TestOpenChecksTheWholePath(t *testing.T) {
 		},
 		"a stranger's folder in a sticky parent": {
 			prepare: func(dir string) error {
-				return errors.Join(os.Chmod(dir+"/a", 0o777|fs.ModeSticky), os.Mkdir(dir+"/a/b", 0o700), os.Chown(dir+"/a/b", stranger, stranger))
+				return errors.Join(os.Chmod(dir+"/a", 0o777|fs.ModeSticky), os.Mkdir(dir+"/a/b", 0o700),
+					os.Chown(dir+"/a/b", stranger, stranger))
 			}, open: "a/b", unsafe: "a/b", reason: "belongs to user 65534",
 		},
 		"a stranger's link in a sticky parent": {
@@ -109,11 +112,14 @@ func TestOpenChecksTheWholePath(t *testing.T) {
 		},
 		"a link to a stranger's folder": {
 			prepare: func(dir string) error {
-				return errors.Join(os.Mkdir(dir+"/theirs", 0o700), os.Chown(dir+"/theirs", stranger, stranger), os.Symlink(dir+"/theirs", dir+"/a/b"))
+				return errors.Join(os.Mkdir(dir+"/theirs", 0o700), os.Chown(dir+"/theirs", stranger, stranger),
+					os.Symlink(dir+"/theirs", dir+"/a/b"))
 			}, open: "a/b/c", unsafe: "theirs", reason: "belongs to user 65534",
 		},
 		"a folder for everybody": {
-			prepare: func(dir string) error { return errors.Join(os.Mkdir(dir+"/a/b", 0o700), os.Chmod(dir+"/a/b", 0o777)) }, open: "a/b",
+			prepare: func(dir string) error {
+				return errors.Join(os.Mkdir(dir+"/a/b", 0o700), os.Chmod(dir+"/a/b", 0o777))
+			}, open: "a/b",
 			unsafe: "a/b", reason: "its mode 0777 lets other users write",
 		},
 	} {
@@ -234,7 +240,8 @@ func TestPlantedEntries(t *testing.T) {
 				must(t, use())
 				info, err := os.Lstat(path)
 				must(t, err)
-				if text, _ := os.ReadFile(path); string(text) != "ours" || info.Mode() != 0o600 || private.Owner(info) != 0 {
+				text, _ := os.ReadFile(path)
+				if string(text) != "ours" || info.Mode() != 0o600 || private.Owner(info) != 0 {
 					t.Errorf("%s: %q, mode %s, owner %d", what, text, info.Mode(), private.Owner(info))
 				}
 			}
@@ -267,7 +274,9 @@ func TestSubRefusesWhatOthersLeft(t *testing.T) {
 	f, err := private.Open(dir)
 	must(t, err)
 	defer f.Close()
-	for name, reason := range map[string]string{"theirs": "belongs to user 65534", "open": "its mode 0777", "link": "it is a link"} {
+	for name, reason := range map[string]string{
+		"theirs": "belongs to user 65534", "open": "its mode 0777", "link": "it is a link",
+	} {
 		_, err := f.Sub(name)
 		wantUnsafe(t, err, filepath.Join(dir, name), reason)
 	}

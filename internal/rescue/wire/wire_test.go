@@ -29,11 +29,16 @@ type brokenHealth struct {
 	grpc_health_v1.UnimplementedHealthServer
 }
 
-func (brokenHealth) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+type (
+	request  = grpc_health_v1.HealthCheckRequest
+	response = grpc_health_v1.HealthCheckResponse
+)
+
+func (brokenHealth) Check(context.Context, *request) (*response, error) {
 	panic("in Check")
 }
 
-func (brokenHealth) Watch(*grpc_health_v1.HealthCheckRequest, grpc.ServerStreamingServer[grpc_health_v1.HealthCheckResponse]) error {
+func (brokenHealth) Watch(*request, grpc.ServerStreamingServer[response]) error {
 	panic("in Watch")
 }
 
