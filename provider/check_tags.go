@@ -30,7 +30,8 @@ func checkTag(given string) error {
 	for _, mark := range marks {
 		if _, ok := digitsOf(mark); !ok {
 			return fmt.Errorf("tag %q: %s is no hash. Write %s for all %d digits, or a short one for "+
-				"people to read, such as %s, with %d to %d digits", given, mark, hashMark, hashDigits, formerMark, shortestHash, longestShort)
+				"people to read, such as %s, with %d to %d digits",
+				given, mark, hashMark, hashDigits, formerMark, shortestHash, longestShort)
 		}
 	}
 	if len(marks) > 0 && !strings.Contains(afterHost(given[:strings.Index(given, marks[0])]), ":") {

@@ -33,13 +33,13 @@ func newFaultyRegistry(t *testing.T, logins ...string) faultyRegistry {
 	return newFaultyRegistryWithin(t, 2*time.Second, logins...)
 }
 
-// newFaultyRegistryWithin is like newFaultyRegistry. The provider cancels a push after that much silence.
-func newFaultyRegistryWithin(t *testing.T, silence time.Duration, logins ...string) faultyRegistry {
+// newFaultyRegistryWithin is like newFaultyRegistry. The provider cancels a push after this time without progress.
+func newFaultyRegistryWithin(t *testing.T, stallTimeout time.Duration, logins ...string) faultyRegistry {
 	t.Helper()
 	f := faultyRegistry{ECR: registrytest.NewECR(t)}
 	f.Repository("app", "")
 	f.old = f.Push(t, "app:1", registrytest.Image(t, "linux/amd64"))
-	settings := &settings{stallTimeout: silence, registry: registry.Options{
+	settings := &settings{stallTimeout: stallTimeout, registry: registry.Options{
 		Timeout: 2 * time.Second, RetryWaits: slices.Repeat([]time.Duration{10 * time.Millisecond}, 12),
 	}}
 	f.wire = dial(t, newProvider(settings), `{"host": "`+machines[0].Endpoint(t)+`",

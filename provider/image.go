@@ -44,7 +44,7 @@ type imageResource struct {
 	scans        inputs.SharedScans // of the build contexts of all images
 	recentPushes *recentPushes      // what Delete spares
 	notes        *notes             // of the images of the program
-	// leftOut are the absolute paths of which it was told that no build context has them.
+	// leftOut holds the absolute paths of files that Check logged as left out, so that it logs each once.
 	leftOut sync.Map
 
 	mu          sync.Mutex

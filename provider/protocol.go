@@ -44,7 +44,7 @@ func wrap[Req, Res any](
 		ctx, stop := withTimeout(ctx, name, timeout(&req))
 		defer stop()
 		res, err = rescue.Value(func() (Res, error) { return inner(ctx, req) })
-		if _, told := errors.AsType[*stoppedError](err); !told && errors.Is(err, context.Canceled) {
+		if _, ok := errors.AsType[*stoppedError](err); !ok && errors.Is(err, context.Canceled) {
 			err = fmt.Errorf("the %s was canceled: %w", strings.ToLower(name), err)
 		}
 		showResponse(&res)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Another user who could write into the claims' folder neither has a victim's file overwritten nor makes a claim.
+// Another user who could write into the folder of recent pushes neither has a victim's file overwritten nor makes a record.
 func TestClaimsOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Two processes of one run of the engine know of each other's claims, those of two runs do not.
+// Two processes of one run of the engine know each other's pushes, those of two runs do not.
 func TestClaimsAreOfOneRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
