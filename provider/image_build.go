@@ -214,7 +214,7 @@ func (b *imageBuild) dropCaches(stalled error) error {
 func (b *imageBuild) explain(ctx context.Context, err error) error {
 	err = explainPlatform(ctx, b.settings, b.op, explainBuild(err))
 	err = explainRefusal(explainContext(explainDisk(b.builder, err)), b.settings.get())
-	return explainNetwork(b.builder, b.op.plan, err) //nolint:contextcheck // the context of the build may have ended
+	return explainNetwork(ctx, b.builder, b.op.plan, err)
 }
 
 // daemonError returns the error of a build as package registry reads it: without what a step printed and what the

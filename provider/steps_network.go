@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,11 +15,11 @@ import (
 )
 
 // explainNetwork adds to the error of a build what the network of steps has to do with it.
-func explainNetwork(b builder, plan inputs.Plan, err error) error {
+func explainNetwork(ctx context.Context, b builder, plan inputs.Plan, err error) error {
 	if err == nil || b.embedded == nil {
 		return err
 	}
-	return networkError(plan, err, b.embedded.EndReason(), b.embedded.OfflineReason())
+	return networkError(plan, err, b.embedded.EndReason(ctx), b.embedded.OfflineReason())
 }
 
 // networkError adds a remedy if the embedded daemon has ended, for the reason ended. It also adds one if a step failed

@@ -26,8 +26,9 @@ func (l *Lease) Dial(ctx context.Context) (net.Conn, error) { return l.dial(ctx)
 // OfflineReason returns why steps of this daemon have no network, or "".
 func (l *Lease) OfflineReason() string { return l.offline }
 
-// EndReason returns why the daemon has ended by itself, for a build that lost it, or nil when it runs.
-func (l *Lease) EndReason() error { return l.ended(context.Background()) }
+// EndReason returns why the daemon has ended by itself, for a build that lost it, or nil when it runs. It also answers
+// when ctx has ended, as that of a build may have.
+func (l *Lease) EndReason(ctx context.Context) error { return l.ended(context.WithoutCancel(ctx)) }
 
 // Disk returns what is free on the daemon's disk now.
 func (l *Lease) Disk() Disk { return l.disk() }

@@ -91,14 +91,14 @@ func TestRelayThatIsKilled(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("the step waits for a network that is gone")
 	}
-	if err := lease.EndReason(); err == nil ||
+	if err := lease.EndReason(t.Context()); err == nil ||
 		!strings.Contains(err.Error(), "the network relay of steps ended by itself (signal: killed)") {
 		t.Errorf("the reason for clients: %v", err)
 	}
 	wantGone(t, dir)
 	next, _ := acquire(t, daemon.Options{Dir: dir})
 	mustRun(t, next.Endpoint(), "true")
-	if err := next.EndReason(); err != nil {
+	if err := next.EndReason(t.Context()); err != nil {
 		t.Errorf("the next daemon, which runs: %v", err)
 	}
 }
