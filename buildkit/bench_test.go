@@ -24,7 +24,7 @@ func BenchmarkFiftyImages(b *testing.B) {
 	load := func(scans *inputs.SharedScans, image int) {
 		b.Helper()
 		files := inputs.Files{Context: dir, Inline: fmt.Appendf(nil, "FROM scratch\nCOPY d%d /\n", image)}
-		in, err := scans.Load(b.Context(), inputs.Plan{Files: files, WatchAll: true})
+		in, err := scans.Load(b.Context(), inputs.Plan{Files: files, WatchAll: true}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -40,12 +40,3 @@ func (d debugLines) Write(line []byte) (int, error) {
 	}
 	return len(line), nil
 }
-
-// newProcessLog returns the debug log of what operations share. It goes to the plugin's standard error, which the engine
-// shows, if PULUMI_BUILDKIT_DEBUG is set.
-func newProcessLog() *slog.Logger {
-	if os.Getenv(debugVariable) == "" {
-		return slog.New(slog.DiscardHandler)
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime}))
-}

@@ -63,7 +63,6 @@ func newImageResource(settings *settings) *imageResource {
 		InferredResource: infer.Resource(&Image{}),
 		settings:         settings,
 		recentPushes:     newRecentPushes(),
-		scans:            inputs.SharedScans{Log: newProcessLog()},
 		notes:            newNotes(),
 		checked:          map[resource.URN]checkedInputs{},
 		programRefs:      map[resource.URN][]string{},

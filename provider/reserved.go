@@ -36,7 +36,7 @@ func reservedPaths(ctx context.Context) []source.Reserved {
 // left out.
 func (r *imageResource) loadInputs(ctx context.Context, plan inputs.Plan) (*inputs.Inputs, error) {
 	plan.Files.Reserved = reservedPaths(ctx)
-	in, err := r.scans.Load(ctx, plan)
+	in, err := r.scans.Load(ctx, plan, newDebugLog(ctx))
 	if err != nil {
 		return nil, explainContext(err)
 	}

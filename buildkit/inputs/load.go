@@ -3,6 +3,7 @@ package inputs
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
@@ -13,11 +14,15 @@ import (
 //
 // Its errors name the path that could not be read. An *EncodingError names a text that is not UTF-8.
 func Load(ctx context.Context, plan Plan) (*Inputs, error) {
-	return (*SharedScans)(nil).Load(ctx, plan)
+	return (*SharedScans)(nil).Load(ctx, plan, nil)
 }
 
-// Load does what the function Load does, with shared scans.
-func (s *SharedScans) Load(ctx context.Context, plan Plan) (*Inputs, error) {
+// Load does what the function Load does, with shared scans. The log gets at level debug why whole contexts are hashed,
+// and why a scan is shared or not; nil discards that.
+func (s *SharedScans) Load(ctx context.Context, plan Plan, log *slog.Logger) (*Inputs, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	if plan.Pull {
 		var err error
 		if plan.Files, err = pinFiles(ctx, plan.Files); err != nil {
@@ -38,9 +43,9 @@ func (s *SharedScans) Load(ctx context.Context, plan Plan) (*Inputs, error) {
 	}
 	in.Certain = !plan.WatchAll && in.predicted.doubt == ""
 	if in.predicted.doubt != "" {
-		s.logger().DebugContext(ctx, "whole build contexts are hashed", "reason", in.predicted.doubt)
+		log.DebugContext(ctx, "whole build contexts are hashed", "reason", in.predicted.doubt)
 	}
-	if err := s.addTrees(ctx, plan, in); err != nil {
+	if err := s.addTrees(ctx, plan, in, log); err != nil {
 		return nil, err
 	}
 	return in, nil
@@ -61,7 +66,7 @@ func predictPlan(ctx context.Context, plan Plan, d Definition) (Prediction, erro
 }
 
 // addTrees records the contexts on this machine, and sets the base of the key of their transfers.
-func (s *SharedScans) addTrees(ctx context.Context, plan Plan, in *Inputs) error {
+func (s *SharedScans) addTrees(ctx context.Context, plan Plan, in *Inputs, log *slog.Logger) error {
 	key := newSharedKey()
 	if plan.Epoch != nil { // otherwise images with and without one would send the context anew by turns
 		key.fields = append(key.fields, []byte("epoch"))
@@ -72,7 +77,7 @@ func (s *SharedScans) addTrees(ctx context.Context, plan Plan, in *Inputs) error
 			return c.withContextName(err)
 		}
 		in.contexts[c.source] = c
-		if in.trees[c.source], err = s.scan(ctx, plan.Files, c.dir, scope); err != nil {
+		if in.trees[c.source], err = s.scan(ctx, plan.Files, c.dir, scope, log); err != nil {
 			return c.withContextName(c.withIgnoreFile(err, in.Definition))
 		}
 		if in.mayReadSource(c.source) {

@@ -19,11 +19,14 @@ func TestLogOfSharedScans(t *testing.T) {
 	} {
 		var text bytes.Buffer
 		log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		scans := SharedScans{Log: log}
+		var scans SharedScans
 		plan := Plan{Files: contextOf(t, nil), UnknownArgs: []string{"A"}, BuildArgs: map[string]string{"A": ""}}
 		plan.Files.Inline = []byte(dockerfile)
-		loadTree(t, &scans, plan)
-		loadTree(t, &scans, plan)
+		for range 2 {
+			if _, err := scans.Load(t.Context(), plan, log); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if got := text.String(); strings.Contains(got, "s3cret") || !strings.Contains(got, "no earlier scan") ||
 			strings.Contains(got, "whole build contexts") != (reason != "") || !strings.Contains(got, reason) {
 			t.Errorf("%q: got\n%s", dockerfile, got)

@@ -24,9 +24,6 @@ const maxSharedScans = 8
 // It keeps the scans that were asked for last, at most 8, each with its watch, for as long as it exists itself. What is
 // shared is immutable; the bytes that are sent to a daemon are compared with it all the same.
 type SharedScans struct {
-	// Log is told at level debug why whole contexts are hashed, and why a scan is shared or not; nil discards that.
-	Log *slog.Logger
-
 	mu   sync.Mutex
 	kept []*sharedScan // the one that was asked for last at the end
 }
@@ -40,18 +37,10 @@ type sharedScan struct {
 	watch *source.Watch // of the tree
 }
 
-// logger returns the log, or one that discards everything.
-func (s *SharedScans) logger() *slog.Logger {
-	if s == nil || s.Log == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return s.Log
-}
-
 // scan records a part of a directory, or returns an earlier record that still holds. It waits while another image scans
 // the same part. When ctx ends meanwhile, it returns the cause.
 func (s *SharedScans) scan(
-	ctx context.Context, files Files, dir string, scope source.Scope,
+	ctx context.Context, files Files, dir string, scope source.Scope, log *slog.Logger,
 ) (*source.Tree, error) {
 	if s == nil {
 		return source.Scan(ctx, dir, scope, scanOptions(files, nil))
@@ -67,10 +56,10 @@ func (s *SharedScans) scan(
 		return nil, context.Cause(ctx)
 	}
 	if last.watch.IsUnchanged() {
-		s.logger().DebugContext(ctx, "a scan is shared", "directory", dir)
+		log.DebugContext(ctx, "a scan is shared", "directory", dir)
 		return last.tree, nil
 	}
-	s.logger().DebugContext(ctx, "a directory is scanned", "directory", dir, "reason", last.rescanReason())
+	log.DebugContext(ctx, "a directory is scanned", "directory", dir, "reason", last.rescanReason())
 	return last.rescan(ctx, files, dir, scope)
 }
 

@@ -36,7 +36,7 @@ func contextOf(t *testing.T, files map[string]string) Files {
 
 func loadTree(t *testing.T, scans *SharedScans, plan Plan) *source.Tree {
 	t.Helper()
-	in, err := scans.Load(t.Context(), plan)
+	in, err := scans.Load(t.Context(), plan, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestAScanIsShared(t *testing.T) {
 		},
 	}
 	for name, plan := range plans {
-		in, err := scans.Load(t.Context(), plan)
+		in, err := scans.Load(t.Context(), plan, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,12 +114,12 @@ func TestASharedScanSeesEarlierWrites(t *testing.T) {
 	files.Dockerfile, files.Inline = "", []byte("FROM scratch\nCOPY . /\n")
 	plan := Plan{Files: files, WatchAll: true}
 	for i := range 20 {
-		if _, err := scans.Load(t.Context(), plan); err != nil {
+		if _, err := scans.Load(t.Context(), plan, nil); err != nil {
 			t.Fatal(err)
 		}
 		dir := []string{files.Context, files.Named["lib"]}[i%2]
 		write(t, dir, map[string]string{fmt.Sprintf("made/%d/generated.go", i%7): fmt.Sprint(i)})
-		in, err := scans.Load(t.Context(), plan)
+		in, err := scans.Load(t.Context(), plan, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func TestScansSideBySide(t *testing.T) {
 		loading.Go(func() {
 			for ctx.Err() == nil {
 				least := written.Load()
-				in, err := scans.Load(t.Context(), Plan{Files: files})
+				in, err := scans.Load(t.Context(), Plan{Files: files}, nil)
 				if err != nil {
 					continue // it changed while it was read
 				}
@@ -177,7 +177,7 @@ func TestWaitingForAScanEndsWithTheContext(t *testing.T) {
 	why := errors.New("the user went away")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	if _, err := scans.scan(ctx, files, files.Context, source.Scope{}); !errors.Is(err, why) {
+	if _, err := scans.scan(ctx, files, files.Context, source.Scope{}, nil); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
 	<-scans.kept[0].lock
@@ -193,7 +193,7 @@ func TestAFailedScanIsMadeAgain(t *testing.T) {
 	if err := os.WriteFile(broken, nil, 0o644); err != nil {
 		t.Skip(err)
 	}
-	if _, err := scans.Load(t.Context(), Plan{Files: files}); err == nil {
+	if _, err := scans.Load(t.Context(), Plan{Files: files}, nil); err == nil {
 		t.Fatal("a name that is not UTF-8 passed")
 	}
 	if err := os.Remove(broken); err != nil {

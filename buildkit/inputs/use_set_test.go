@@ -226,11 +226,11 @@ func TestImagesWithPatternsShareAScan(t *testing.T) {
 	hash := func(pattern string) string {
 		files.Inline = []byte("FROM scratch\nCOPY --exclude=" + pattern + " . /\n")
 		var scans SharedScans
-		one, err := scans.Load(t.Context(), Plan{Files: files})
+		one, err := scans.Load(t.Context(), Plan{Files: files}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := scans.Load(t.Context(), Plan{Files: files})
+		other, err := scans.Load(t.Context(), Plan{Files: files}, nil)
 		if err != nil || one.Hash() != other.Hash() {
 			t.Fatal("two images of one scan differ", err)
 		}
