@@ -134,12 +134,12 @@ func openPath(f *file.Found) string {
 	path := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
 	opened, err := f.Stat()
 	if err != nil {
-		return f.Place
+		return f.Path
 	}
 	if info, err := os.Stat(path); err == nil && os.SameFile(info, opened) {
 		return path
 	}
-	return f.Place
+	return f.Path
 }
 
 // check returns an *AgentError unless BuildKit can use the agent.

@@ -77,8 +77,8 @@ func ReadDockerfile(ctx context.Context, files Files) (read DockerfileText, err 
 		return read, err
 	}
 	defer func() { _ = f.Close() }()
-	if f.Link != "" && !files.containsFile(f.Place) {
-		read.Linked = f.Place
+	if f.Link != "" && !files.containsFile(f.Path) {
+		read.Linked = f.Path
 	}
 	read.Text, err = file.ReadAll(ctx, f.File, file.LimitSource)
 	return read, err

@@ -7,9 +7,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// watchEngine returns a function that reports whether the process that started this one still lives. Windows never
-// gives an orphan another parent, so the parent's handle is kept open for the life of this process: it is signaled when
-// the parent has ended. A parent that cannot be opened for another reason than its end counts as alive.
+// watchEngine returns a function that tells whether the process that started this one still lives. A parent that cannot
+// be opened counts as alive, unless the reason is its end.
+//
+// Windows never gives an orphan another parent. So watchEngine keeps the parent's handle open for the life of this
+// process: Windows signals it when the parent has ended.
 func watchEngine() (alive func() bool) {
 	const rights = windows.SYNCHRONIZE | windows.PROCESS_QUERY_LIMITED_INFORMATION
 	engine, err := windows.OpenProcess(rights, false, uint32(os.Getppid()))
@@ -25,7 +27,7 @@ func watchEngine() (alive func() bool) {
 	}
 }
 
-// startedLater reports whether a process started after another. It is false when either time cannot be read.
+// startedLater tells whether a process started after another. It returns false if it cannot read one of the times.
 func startedLater(process, other windows.Handle) bool {
 	started := func(p windows.Handle) (int64, error) {
 		var creation, exit, kernel, user windows.Filetime

@@ -11,23 +11,24 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
 
-// quietLibraries keeps what BuildKit's packages log for themselves off stderr: the engine shows each such line to
-// people, beside their resources, and nobody can act on it. What matters is in an error or in a line of ours. With
-// PULUMI_BUILDKIT_DEBUG=1 it is shown, for a report. The standard logger needs nothing: Pulumi's SDK has taken it over.
+// quietLibraries drops what BuildKit's packages log. With PULUMI_BUILDKIT_DEBUG=1 it writes it to stderr, for a report.
+//
+// The engine shows each line of stderr to people, beside their resources, and nobody can act on these lines. What
+// matters is in an error or in a line of ours. The standard logger needs nothing: Pulumi's SDK has taken it over.
 func quietLibraries() {
 	logrus.SetOutput(io.Discard)
 	if os.Getenv("PULUMI_BUILDKIT_DEBUG") != "" {
-		logrus.SetOutput(shown{os.Stderr})
+		logrus.SetOutput(cleanWriter{os.Stderr})
 	}
 }
 
-// verboseLimit is the level of Pulumi's SDK from which on it logs each property that comes and goes, secrets in plain
-// text.
+// verboseLimit is the level from which on Pulumi's SDK logs each property that comes and goes, secrets in plain text.
 const verboseLimit = 9
 
-// keepSecrets keeps Pulumi's SDK in this process from logging and tracing what it is sent: with --logflow the engine
-// passes its -v on, and with --tracing its tracer, which gets whole requests. What the engine logs and traces itself is
-// not ours.
+// keepSecrets keeps Pulumi's SDK in this process from logging and tracing what the engine sends.
+//
+// With --logflow the engine passes its -v on, and with --tracing its tracer, which gets whole requests. What the engine
+// itself logs and traces is not ours.
 func keepSecrets() error {
 	if level := flag.Lookup("v"); level != nil {
 		level.Value = limitedLevel{level.Value}
@@ -46,11 +47,11 @@ func (l limitedLevel) Set(text string) error {
 	return l.Value.Set(text)
 }
 
-// shown writes messages of libraries, which have texts of others in them, as they may be shown.
-type shown struct{ to io.Writer }
+// cleanWriter writes messages of libraries as they may be shown, because they contain texts of others.
+type cleanWriter struct{ to io.Writer }
 
 // Write writes one message.
-func (s shown) Write(message []byte) (int, error) {
+func (s cleanWriter) Write(message []byte) (int, error) {
 	_, err := io.WriteString(s.to, foreign.Text(string(message)))
 	return len(message), err
 }

@@ -34,7 +34,7 @@ func main() {
 	}
 	collectLess()
 	alive := watchEngine()
-	rescue.Go(stopped, func() { exitWithEngine(alive) })
+	rescue.Go(reportWatchEnd, func() { exitWithEngine(alive) })
 	err := keepSecrets()
 	if err == nil {
 		err = p.RunProvider(context.Background(), provider.Name, version, provider.New(alive))

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// Project are the bounds of a project's folder; "" is none.
+// Project returns the bounds of a project's folder. It returns none for "".
 func Project(dir string) Bounds {
 	if dir == "" {
 		return nil
@@ -18,8 +18,8 @@ func Project(dir string) Bounds {
 	return Bounds{dir}
 }
 
-// OpenNamed opens the regular file at a path that a program or a user wrote. The path itself may lead anywhere, and so
-// may the links outside of the bounds: those are the user's own. The errors are those of Open.
+// OpenNamed opens the regular file at a path that a program or a user wrote. The path may lead anywhere, and so may the
+// links outside of the bounds, which are the user's own. The errors are those of Open.
 func (b Bounds) OpenNamed(path string) (*Found, error) {
 	w, err := b.walkNamed(path)
 	if err != nil {
@@ -30,7 +30,7 @@ func (b Bounds) OpenNamed(path string) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Found{File: f, Place: w.place(), Link: w.link}, nil
+	return &Found{File: f, Path: w.path(), Link: w.link}, nil
 }
 
 // ReadNamed returns the content of the regular file that OpenNamed opens, which has limit bytes at most. The errors are
@@ -44,26 +44,26 @@ func (b Bounds) ReadNamed(ctx context.Context, path string, limit int64) ([]byte
 	return ReadAll(ctx, f.File, limit)
 }
 
-// FindSocket returns where the socket is to which path leads, without links, or "" if something else is there. Links
-// are followed as by OpenNamed, but none in the bounds leads to a socket: that is a *LinkError.
-func (b Bounds) FindSocket(path string) (place string, err error) {
+// FindSocket returns the path without links of the socket to which path leads, or "" if something else is there. It
+// follows links as OpenNamed does, but returns a *LinkError for a link in the bounds that leads to a socket.
+func (b Bounds) FindSocket(path string) (socket string, err error) {
 	w, err := b.walkNamed(path)
 	if err != nil {
 		return "", err
 	}
 	defer w.close()
-	info, err := os.Lstat(w.place())
+	info, err := os.Lstat(w.path())
 	if err != nil || info.Mode()&fs.ModeSocket == 0 {
 		return "", err
 	}
 	if w.link != "" {
 		return "", &LinkError{Link: w.link, Target: w.target, Socket: true}
 	}
-	return w.place(), nil
+	return w.path(), nil
 }
 
-// walkNamed walks to path as the kernel does: what is relative starts where the working directory is, and ".." after a
-// link is above its target.
+// walkNamed returns a walker that stands at path. It walks as the kernel does: a relative path starts at the working
+// directory, and ".." after a link leads above its target.
 func (b Bounds) walkNamed(path string) (*walker, error) {
 	if path == "" {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
@@ -74,7 +74,7 @@ func (b Bounds) walkNamed(path string) (*walker, error) {
 	}
 	w.link, w.target, w.links = "", "", 0
 	switch {
-	case runtime.GOOS == "windows": // where ".." is of the text
+	case runtime.GOOS == "windows": // which takes ".." lexically
 		err = w.start(path)
 	case filepath.IsAbs(path):
 		err = w.follow(w.restart(path))
@@ -91,16 +91,4 @@ func (b Bounds) walkNamed(path string) (*walker, error) {
 		return nil, err
 	}
 	return w, nil
-}
-
-// startHere stands in the working directory. How it was reached is nobody's to judge.
-func (w *walker) startHere() error {
-	dir, err := os.Getwd()
-	if err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
-	if err != nil {
-		return err
-	}
-	return w.start(dir)
 }

@@ -89,12 +89,12 @@ func TestFindSocket(t *testing.T) {
 		"agent": "agent", "mine": "agent", "p/s": "p/s", "p/d/s": "p/d/s", "p/f": "", "p/file": "", "p/d": "",
 		"p/out": "error", "p/in": "error", "p/dir/s": "error", "p/up/agent": "error", "p/gone": "error",
 	} {
-		place, err := file.Project(filepath.Join(top, "p")).FindSocket(filepath.Join(top, path))
+		socket, err := file.Project(filepath.Join(top, "p")).FindSocket(filepath.Join(top, path))
 		switch {
 		case want == "error" && err == nil, want != "error" && err != nil:
-			t.Errorf("%s: at %q, error %v", path, place, err)
-		case want != "error" && want != "" && place != filepath.Join(top, want), want == "" && place != "":
-			t.Errorf("%s: at %q, want %q", path, place, want)
+			t.Errorf("%s: at %q, error %v", path, socket, err)
+		case want != "error" && want != "" && socket != filepath.Join(top, want), want == "" && socket != "":
+			t.Errorf("%s: at %q, want %q", path, socket, want)
 		}
 	}
 }

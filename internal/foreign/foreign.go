@@ -1,8 +1,8 @@
-// Package foreign makes text of others fit to be shown, logged and stored: what a registry, a daemon, a step, a
-// Dockerfile or a file's name says. Whoever wrote it must not move a terminal's cursor, must not speak to the Pulumi
-// CLI in its own markup, must not fill a log, and must not repeat a secret that was sent to them.
+// Package foreign makes text of others fit to be shown, logged and stored: the text of a registry, a daemon, a step, a
+// Dockerfile or a file's name. Such text must not move a terminal's cursor, speak to the Pulumi CLI in its own markup,
+// fill a log, or repeat a secret that its author was sent.
 //
-// A text passes once, as a whole, where it leaves the provider. A second time changes nothing.
+// Clean a text once, as a whole, where it leaves the provider. A second time changes nothing.
 package foreign
 
 import (
@@ -18,11 +18,14 @@ const (
 	inputLimit = 64 << 10
 )
 
-// Text returns a text of several lines as it may be shown. Control characters, marks that change the direction of
-// writing, invisible characters and invalid UTF-8 are spelled out as \x1b or \u202e; of a line that was overwritten by
-// carriage returns the last state is kept; sequences that color text or move the cursor are dropped. Secrets in known
-// forms are [secret]. The CLI's markup <{% is <\{%. Long lines and long texts are cut, and say by how much. It takes
-// time in proportion to len(s).
+// Text returns a text of several lines as it may be shown. It takes time in proportion to len(s).
+//
+//   - It spells out control characters, marks that change the direction of writing, invisible characters and invalid
+//     UTF-8, such as \x1b and \u202e.
+//   - It drops sequences that color text or move the cursor. Of a line that carriage returns overwrite it keeps the
+//     last state.
+//   - It puts [secret] in place of secrets in known forms, and <\{% in place of the CLI's markup <{%.
+//   - It cuts long lines and long texts, and says by how much.
 func Text(s string) string {
 	lines := strings.Split(neutralize(s), "\n")
 	for i, line := range lines {
@@ -34,13 +37,13 @@ func Text(s string) string {
 // Line returns s as Text does, on one line: a line break becomes a space.
 func Line(s string) string { return shortLine(strings.ReplaceAll(neutralize(s), "\n", " ")) }
 
-// neutralize is Text without the cuts of lines and text.
+// neutralize does what Text does, but cuts no lines.
 func neutralize(s string) string {
 	return strings.ReplaceAll(withoutSecrets(makeVisible(shortInput(s))), "<{%", `<\{%`)
 }
 
-// shortInput leaves out the middle of what is too long to look at. It cuts between words: half of a token would not be
-// known as one.
+// shortInput leaves out the middle of a text that is too long to look at. It cuts between words, because half of a
+// token does not look like a token.
 func shortInput(s string) string {
 	if len(s) <= inputLimit {
 		return s
@@ -56,6 +59,7 @@ func shortInput(s string) string {
 	return fmt.Sprintf("%s\n[cut %d bytes]\n%s", head, len(s)-len(head)-len(tail), tail)
 }
 
+// shortLine cuts a long line, but not within [secret].
 func shortLine(line string) string {
 	if len(line) <= lineLimit {
 		return line
@@ -75,8 +79,8 @@ func shortLine(line string) string {
 	return fmt.Sprintf("%s… [cut %d characters]", line[:kept], runes-utf8.RuneCountInString(line[:kept]))
 }
 
-// shortText joins the lines, without those in the middle when there are too many: the first tell what went wrong, and
-// the last of an output why.
+// shortText joins the lines, and leaves out the middle of a long text: the first lines tell what went wrong, and the
+// last lines of an output tell why.
 func shortText(lines []string) string {
 	if text := strings.Join(lines, "\n"); len(text) <= textLimit {
 		return text

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// secret stands where one was. package buildkit writes the same for the secrets of a build.
+// secret is the text in place of a secret. Package buildkit writes the same for the secrets of a build.
 const secret = "[secret]"
 
 // value is what follows a name and a sign: up to white space, a quote, a bracket or the next parameter. Characters that
@@ -23,8 +23,8 @@ const start = `(?:^|[^A-Za-z0-9_]|%26|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{
 // assigned is a sign between a name and its value, as it is, in a URL, or in JSON within a URL.
 const assigned = `(?:=|%3[dD]|\\u003[dD])`
 
-// patterns are what is known of secrets in the text of others. The regular expressions of Go take time in proportion to
-// the text; one is tried only if one of its words, in lower case, is there.
+// patterns find secrets in the text of others. The regular expressions of Go take time in proportion to the text. One
+// is tried only if the text contains one of its words, in lower case.
 var patterns = []struct{ words, find, replace string }{
 	// Logins in URLs. A user of SSH is no secret.
 	{
@@ -125,7 +125,7 @@ var patterns = []struct{ words, find, replace string }{
 	},
 }
 
-// pattern is one of patterns, to be used.
+// pattern is one of patterns, compiled.
 type pattern struct {
 	words   []string
 	find    *regexp.Regexp

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// sequences are those that a terminal carries out without showing a character of them: colors, movements, erasures.
+// sequences matches what a terminal carries out without showing a character of it: colors, movements, erasures.
 var sequences = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]")
 
-// makeVisible returns s with all that cannot be seen spelled out or dropped. What is left are newlines, tabs and
+// makeVisible spells out or drops everything in s that cannot be seen. The result has only newlines, tabs and
 // characters that show as themselves.
 func makeVisible(s string) string {
 	if isPlain(s) {
@@ -28,7 +28,7 @@ func makeVisible(s string) string {
 	return b.String()
 }
 
-// isPlain reports whether s has nothing but printable ASCII, as most texts do.
+// isPlain tells whether s has nothing but printable ASCII, as most texts do.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
@@ -38,6 +38,7 @@ func isPlain(s string) bool {
 	return true
 }
 
+// spell writes a line and spells out what cannot be seen.
 func spell(b *strings.Builder, line string) {
 	for len(line) > 0 {
 		r, size := utf8.DecodeRuneInString(line)
@@ -55,8 +56,8 @@ func spell(b *strings.Builder, line string) {
 	}
 }
 
-// isVisible returns false for characters that show nothing or change how others show: controls, formats such as
-// bidirectional overrides and joiners, private ones, and the letters and marks that Unicode has for not being seen.
+// isVisible returns false for characters that show nothing or change how others show. These are controls, formats such
+// as bidirectional overrides and joiners, private characters, and letters and marks that Unicode defines as invisible.
 func isVisible(r rune) bool {
 	switch {
 	case r == '\u034f', r == '\u115f', r == '\u1160', r == '\u17b4', r == '\u17b5', r == '\u3164', r == '\uffa0':

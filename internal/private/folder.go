@@ -1,6 +1,8 @@
-// Package private opens folders that hold what this user relies on: locks, caches, sockets, state. Another user of the
-// machine may have made such a folder first, have put a link or a FIFO into it, or be able to replace it or one of its
-// parents. Nothing here follows a link below the folder, waits for a writer, or uses what another user left.
+// Package private opens folders that hold what this user relies on: locks, caches, sockets, state.
+//
+// Another user of the machine may have made such a folder first, or have put a link or a FIFO into it. Or that user may
+// be able to replace the folder or one of its parents. Nothing here follows a link below the folder, waits for a
+// writer, or uses what another user left.
 package private
 
 import (
@@ -28,8 +30,8 @@ type Folder struct {
 
 // Open opens the folder at the absolute path, after it made what is missing of it with mode 0700.
 //
-// The error is an *UnsafeError when the folder, one of its parents or a link on the way belongs to another user, or
-// when other users may write to one of them. Such a parent is fine if its sticky bit keeps them from replacing our
+// The error is an *UnsafeError when the folder, one of its parents or a link on the way belongs to another user. It is
+// also one when other users may write to one of them, unless the sticky bit of a parent keeps them from replacing our
 // entry.
 func Open(path string) (*Folder, error) {
 	f, err := open(path, true)

@@ -1,5 +1,7 @@
-// Package rescue keeps a panic from ending the process. A panic in a goroutine ends every operation of the plugin,
-// whatever its caller defers; here it ends the one operation that the goroutine works for.
+// Package rescue keeps a panic from ending the process.
+//
+// A panic in a goroutine would end every operation of the plugin, whatever its caller defers. With this package it ends
+// only the operation that the goroutine works for.
 package rescue
 
 import (
@@ -12,13 +14,13 @@ import (
 
 // PanicError is a panic that became an error.
 type PanicError struct {
-	Value any    // what was passed to panic
-	Place string // function and line of this module that ran when the panic began
-	Stack []byte // of the goroutine, for a debug log; it may hold values that no person should see
+	Value    any    // what was passed to panic
+	Function string // function and line of this module that ran when the panic began
+	Stack    []byte // of the goroutine, for a debug log; it may hold values that no person should see
 }
 
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("met a bug of the provider: %v at %s", e.Value, e.Place)
+	return fmt.Sprintf("met a bug of the provider: %v at %s", e.Value, e.Function)
 }
 
 // Call runs f and returns its error, or a *PanicError when it panics.
@@ -46,15 +48,15 @@ func GoGroup(group *sync.WaitGroup, fail func(error), f func()) {
 // Recover passes a panic in progress to caught. It has to be deferred itself, as recover has.
 func Recover(caught func(*PanicError)) {
 	if value := recover(); value != nil {
-		caught(&PanicError{Value: value, Place: place(), Stack: debug.Stack()})
+		caught(&PanicError{Value: value, Function: panickingFunction(), Stack: debug.Stack()})
 	}
 }
 
 // module begins the name of each function of this project.
 const module = "github.com/pulumi-buildkit/pulumi-buildkit/"
 
-// place returns the innermost function of this module that was running when the panic began, with its line.
-func place() string {
+// panickingFunction returns the innermost function of this module that was running when the panic began, with its line.
+func panickingFunction() string {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
 	panicked := false

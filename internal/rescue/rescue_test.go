@@ -34,7 +34,7 @@ func TestPanicsBecomeErrors(t *testing.T) {
 			})
 			caught := new(rescue.PanicError)
 			if !errors.As(err, &caught) || !strings.Contains(err.Error(), "assignment to entry in nil map") ||
-				!strings.HasPrefix(caught.Place, "internal/rescue_test.TestPanicsBecomeErrors") {
+				!strings.HasPrefix(caught.Function, "internal/rescue_test.TestPanicsBecomeErrors") {
 				t.Fatalf("error %v", err)
 			}
 		})

@@ -1,4 +1,4 @@
-// Package shell makes text of others a part of a command that an error shows and people copy.
+// Package shell quotes text of others for commands that an error shows and people copy.
 package shell
 
 import (

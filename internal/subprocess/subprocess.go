@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Limit is how many bytes a program may print to stdout. More than that is no answer that anybody waits for.
+// Limit is how many bytes a program may print to stdout. No answer that anybody waits for is longer.
 const Limit = 1 << 20
 
 // ErrLimit says that a program printed more than Limit, and was killed.
@@ -17,9 +17,10 @@ var ErrLimit = errors.New("it printed more than 1 MiB and was ended")
 // complaintLimit is how many bytes of stderr are kept. The rest is dropped: it may be a trace that the user asked for.
 const complaintLimit = 64 << 10
 
-// Output runs a program and returns what it printed to stdout and the beginning of what it printed to stderr, also if
-// it failed. A child of the program that holds them open is waited for a second at most. Errors are ErrLimit, without
-// the output, or those of exec.Cmd.Run.
+// Output runs a program. It returns what the program printed to stdout and the beginning of what it printed to stderr,
+// also if it failed. It waits at most a second for a child of the program that holds them open.
+//
+// The errors are ErrLimit, without the output, or those of exec.Cmd.Run.
 func Output(cmd *exec.Cmd) (stdout, stderr []byte, err error) {
 	out := &output{cmd: cmd}
 	var complaint beginning
@@ -38,7 +39,7 @@ type output struct {
 	long bool
 }
 
-// Write is called after the program has started, and returns before Run does.
+// Write keeps what the program printed. exec.Cmd calls it only while the program runs, so it may use the process.
 func (o *output) Write(p []byte) (int, error) {
 	if o.text.Len()+len(p) > Limit {
 		o.long = true

@@ -1,5 +1,5 @@
-// Package wire is package rescue for servers of gRPC and clients of HTTP. It is apart because those take megabytes,
-// which the program that is the network of build steps would carry too.
+// Package wire is package rescue for servers of gRPC and clients of HTTP. Those take megabytes, which the program for
+// the network of build steps need not carry, so they have a package of their own.
 package wire
 
 import (

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// restart stands at the root of an absolute path and returns the rest of it.
+// restart goes to the root of an absolute path and returns the rest of the path.
 func (w *walker) restart(abs string) (rest string) {
 	volume := filepath.VolumeName(abs)
 	w.in, w.at = nil, volume+string(filepath.Separator)
@@ -33,7 +33,7 @@ func (w *walker) step(name string, rest []string) ([]string, error) {
 	case ".":
 		return rest, nil
 	case "..":
-		return w.up(rest), nil
+		return w.leaveFolder(rest), nil
 	}
 	info, err := w.lstat(name)
 	if w.make && errors.Is(err, fs.ErrNotExist) {
@@ -43,9 +43,9 @@ func (w *walker) step(name string, rest []string) ([]string, error) {
 	case err != nil:
 		return nil, err
 	case info.Mode()&fs.ModeSymlink != 0:
-		return w.through(name, rest)
+		return w.followLink(name, rest)
 	case !info.IsDir() && len(rest) > 0:
-		return nil, &fs.PathError{Op: "open", Path: filepath.Join(w.place(), name), Err: syscall.ENOTDIR}
+		return nil, &fs.PathError{Op: "open", Path: filepath.Join(w.path(), name), Err: syscall.ENOTDIR}
 	}
 	w.at = filepath.Join(w.at, name)
 	if info.IsDir() && w.in == nil {
@@ -54,8 +54,8 @@ func (w *walker) step(name string, rest []string) ([]string, error) {
 	return rest, nil
 }
 
-// up leaves a folder.
-func (w *walker) up(rest []string) []string {
+// leaveFolder takes the step ".." and returns what is left of the path.
+func (w *walker) leaveFolder(rest []string) []string {
 	switch {
 	case w.in == nil, w.at != ".":
 		w.at = filepath.Dir(w.at)
@@ -63,13 +63,14 @@ func (w *walker) up(rest []string) []string {
 	case w.scoped:
 		return rest
 	}
-	above := w.restart(filepath.Dir(w.in.place)) // which may be in another bound
+	above := w.restart(filepath.Dir(w.in.path)) // which may be in another bound
 	return append(split(above), rest...)
 }
 
-// through follows a link by its text, never by the kernel: that would follow those of /proc to where no path leads.
-func (w *walker) through(name string, rest []string) ([]string, error) {
-	path := filepath.Join(w.place(), name)
+// followLink follows a link by its text and returns what is left of the path. The kernel must not follow it: it would
+// follow links of /proc to files that no path leads to.
+func (w *walker) followLink(name string, rest []string) ([]string, error) {
+	path := filepath.Join(w.path(), name)
 	if w.links++; w.links > maxLinks {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
 	}
@@ -145,5 +146,5 @@ func (w *walker) withFullPath(err error) error {
 	if !errors.As(err, &pathErr) {
 		return err
 	}
-	return &fs.PathError{Op: "open", Path: filepath.Join(w.in.place, pathErr.Path), Err: pathErr.Err}
+	return &fs.PathError{Op: "open", Path: filepath.Join(w.in.path, pathErr.Path), Err: pathErr.Err}
 }
