@@ -98,8 +98,8 @@ func startSecureDaemon(t *testing.T, c certificates) (socket, hostPort string) {
 	return socket, hostPort
 }
 
-// writeStandIn writes a program of a name that ignores what it is to connect to and speaks with the daemon on a socket,
-// as "buildctl dial-stdio" on the other side does. It returns the variable that puts it on PATH.
+// writeStandIn writes a program with the given name. It connects to the daemon on the socket as "buildctl dial-stdio"
+// does on the other side, and ignores its arguments. writeStandIn returns the variable that puts the program on PATH.
 func writeStandIn(t *testing.T, socket, name string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -178,7 +178,7 @@ func writeBuildxStore(t *testing.T, socket, hostPort string, c certificates) str
 	return dir
 }
 
-// Each way in which a daemon and a client do not trust each other has its own error and remedy.
+// A daemon and a client can distrust each other in several ways. Each has its own error and remedy.
 func TestBadCertificates(t *testing.T) {
 	t.Parallel()
 	c := newCertificates(t)

@@ -56,8 +56,8 @@ func dockerContext(t *testing.T, e *enginetest.Engine) string {
 	return dir
 }
 
-// A member of the group docker needs no setting: the engine of the current Docker context builds, or our BuildKit in it
-// where the engine cannot. The image has the same digest as on the embedded daemon of root.
+// A member of the group docker needs no setting. The engine of the current Docker context builds, or our BuildKit in it
+// if the engine cannot. The image has the same digest as on the embedded daemon of root.
 func TestOrdinaryUserWithADockerEngine(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"hello": "hello\n"}

@@ -69,28 +69,43 @@ func TestBadInputs(t *testing.T) {
 		dockerfile       string
 		want             []string // patterns
 	}{
-		{"no such context", "context: { location: ./nowhere }", good, []string{`property context\.location .*nowhere`}},
-		{"no Dockerfile", "context: { location: . }", "",
-			[]string{`property dockerfile.*no Dockerfile at .*/program/Dockerfile`}},
 		{
-			"a syntax error", "context: { location: . }", "FROM scratch\n\nCOPPY . /\n",
-			[]string{`property dockerfile.*line 3.*COPPY`},
+			name: "no such context", properties: "context: { location: ./nowhere }", dockerfile: good,
+			want: []string{`property context\.location .*nowhere`},
 		},
 		{
-			"both forms of Dockerfile", "context: { location: . }\n" +
-				"dockerfile: { location: Dockerfile, inline: FROM scratch }", good,
-			[]string{`property dockerfile .*location.*inline`},
-		},
-		{"push without tags", "context: { location: . }\npush: true", good, []string{`property push .*tags`}},
-		{
-			"several", "context: { location: . }\nplatforms: [linux/amd64, linux/amd46]\n" +
-				"tags: [\"app:1\", \"REPO/Capital:1\"]", good,
-			[]string{`property platforms\[1\] .*amd46`, `property tags\[0\] .*docker\.io/library`,
-				`property tags\[1\] .*Capital`},
+			name: "no Dockerfile", properties: "context: { location: . }",
+			want: []string{`property dockerfile.*no Dockerfile at .*/program/Dockerfile`},
 		},
 		{
-			"a branch as a tag", "context: { location: . }\ntags: [\"ghcr.io/acme/app:feature/x\"]", good,
-			[]string{`property tags\[0\] .*app:feature/x" has "/" after the colon.*write ghcr\.io/acme/app:feature-x`},
+			name: "a syntax error", properties: "context: { location: . }", dockerfile: "FROM scratch\n\nCOPPY . /\n",
+			want: []string{`property dockerfile.*line 3.*COPPY`},
+		},
+		{
+			name:       "both forms of Dockerfile",
+			properties: "context: { location: . }\ndockerfile: { location: Dockerfile, inline: FROM scratch }",
+			dockerfile: good, want: []string{`property dockerfile .*location.*inline`},
+		},
+		{
+			name: "push without tags", properties: "context: { location: . }\npush: true", dockerfile: good,
+			want: []string{`property push .*tags`},
+		},
+		{
+			name: "several",
+			properties: "context: { location: . }\nplatforms: [linux/amd64, linux/amd46]\n" +
+				"tags: [\"app:1\", \"REPO/Capital:1\"]",
+			dockerfile: good,
+			want: []string{
+				`property platforms\[1\] .*amd46`, `property tags\[0\] .*docker\.io/library`,
+				`property tags\[1\] .*Capital`,
+			},
+		},
+		{
+			name:       "a branch as a tag",
+			properties: "context: { location: . }\ntags: [\"ghcr.io/acme/app:feature/x\"]", dockerfile: good,
+			want: []string{
+				`property tags\[0\] .*app:feature/x" has "/" after the colon.*write ghcr\.io/acme/app:feature-x`,
+			},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// siteProgram are images that read what the image site writes beside itself, and one that does not.
+// siteProgram has images that read files which the image site exports, and one that reads none.
 const siteProgram = `resources:
   site:
     type: buildkit:Image
@@ -71,7 +71,7 @@ func TestImagesBuiltFromFilesOfImages(t *testing.T) {
 		}
 	}
 	if got := steps["apart"].input("contextHash"); got == unknown {
-		t.Error("what reads nothing of it is unknown too")
+		t.Error("the image that reads none of these files is unknown too")
 	}
 	up := s.Up()
 	const line = "not built in this preview: it reads out/site, which the image site of this update writes"

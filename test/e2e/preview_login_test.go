@@ -19,14 +19,24 @@ func TestPreviewWithAnUnknownLogin(t *testing.T) {
 		judge             func(t testing.TB, r stack.Result, texts ...string)
 		says              []string
 	}{
-		"a base that needs none": {"FROM BUSYBOX\nCOPY Pulumi.yaml /\n",
-			"{ address: \"${first.digest}\", username: u, password: p }", succeeds, []string{"+ 3 to create"}},
-		"a step that fails": {"FROM BUSYBOX\nRUN exit 3\n",
-			"{ address: \"${first.digest}\", username: u, password: p }", fails, []string{"exit code 3"}},
-		"a base that needs it": {"FROM " + locked.Host() + "/base:1\nCOPY Pulumi.yaml /\n",
-			"{ address: " + locked.Host() + ", username: robot, password: \"${first.digest}\" }",
-			succeeds, []string{"+ 3 to create",
-				"not built in this preview, because a login in registries is not known yet"}},
+		"a base that needs none": {
+			dockerfile: "FROM BUSYBOX\nCOPY Pulumi.yaml /\n",
+			login:      "{ address: \"${first.digest}\", username: u, password: p }",
+			judge:      succeeds, says: []string{"+ 3 to create"},
+		},
+		"a step that fails": {
+			dockerfile: "FROM BUSYBOX\nRUN exit 3\n",
+			login:      "{ address: \"${first.digest}\", username: u, password: p }",
+			judge:      fails, says: []string{"exit code 3"},
+		},
+		"a base that needs it": {
+			dockerfile: "FROM " + locked.Host() + "/base:1\nCOPY Pulumi.yaml /\n",
+			login:      "{ address: " + locked.Host() + ", username: robot, password: \"${first.digest}\" }",
+			judge:      succeeds,
+			says: []string{
+				"+ 3 to create", "not built in this preview, because a login in registries is not known yet",
+			},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

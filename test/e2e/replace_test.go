@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"io/fs"
 	"testing"
 )
@@ -39,29 +40,45 @@ func TestAReplacementKeepsTheTags(t *testing.T) {
 	for _, c := range []struct {
 		how                     string
 		provider, name, options string
-		label                   string
+		label                   string // default: a
 		args                    []string
 		says                    string
 	}{
-		{"--replace", "one", "app", "", "a", []string{"--replace", urn("app")}, "+-1 replaced"},
-		{"--target-replace", "one", "app", "", "a", []string{"--target-replace", urn("app")}, "+-1 replaced"},
-		{"deleted first", "one", "app", ", deleteBeforeReplace: true", "a", []string{"--replace", urn("app")},
-			"+-1 replaced"},
-		{"a new name", "one", "app2", "", "a", nil, "- 1 deleted"},
-		{"a new name that is told", "one", "app3", ", aliases: [{ name: app2 }]", "a", nil, "4 unchanged"},
-		{"a new provider", "two", "app3", "", "a", nil, "- 1 deleted"},
-		{"a new name and a new provider", "three", "app4", "", "a", nil, "- 2 deleted"},
-		{"a replaced provider", "three", "app4", "", "a",
-			[]string{"--replace", "urn:pulumi:dev::app::pulumi:providers:buildkit::three", "--replace",
-				urn("app4")}, "+-2 replaced"},
-		{"replaceOnChanges", "three", "app4", ", replaceOnChanges: [labels]", "b", nil, "+-1 replaced"},
+		{how: "--replace", provider: "one", name: "app", args: []string{"--replace", urn("app")}, says: "+-1 replaced"},
+		{
+			how: "--target-replace", provider: "one", name: "app",
+			args: []string{"--target-replace", urn("app")}, says: "+-1 replaced",
+		},
+		{
+			how: "deleted first", provider: "one", name: "app", options: ", deleteBeforeReplace: true",
+			args: []string{"--replace", urn("app")}, says: "+-1 replaced",
+		},
+		{how: "a new name", provider: "one", name: "app2", says: "- 1 deleted"},
+		{
+			how: "a new name with an alias", provider: "one", name: "app3", options: ", aliases: [{ name: app2 }]",
+			says: "4 unchanged",
+		},
+		{how: "a new provider", provider: "two", name: "app3", says: "- 1 deleted"},
+		{how: "a new name and a new provider", provider: "three", name: "app4", says: "- 2 deleted"},
+		{
+			how: "a replaced provider", provider: "three", name: "app4",
+			args: []string{
+				"--replace", "urn:pulumi:dev::app::pulumi:providers:buildkit::three", "--replace", urn("app4"),
+			},
+			says: "+-2 replaced",
+		},
+		{
+			how: "replaceOnChanges", provider: "three", name: "app4", options: ", replaceOnChanges: [labels]", label: "b",
+			says: "+-1 replaced",
+		},
 	} {
-		replaceProgram(t, s, replaceableProgram(t, c.provider, c.name, c.options, c.label))
+		label := cmp.Or(c.label, "a")
+		replaceProgram(t, s, replaceableProgram(t, c.provider, c.name, c.options, label))
 		result := s.Up(append([]string{"--skip-preview"}, c.args...)...)
 		succeeds(t, result, c.says)
 		for _, tag := range []string{":1", ":2"} {
 			got := tagDigest(t, repository(t)+tag)
-			if got == "" || c.label == "a" && got != digest || c.label == "b" && got == digest {
+			if got == "" || label == "a" && got != digest || label == "b" && got == digest {
 				t.Errorf("%s: %s holds %q, before %s:\n%s", c.how, tag, got, digest, result.All())
 			}
 		}

@@ -33,18 +33,18 @@ var initialStates struct {
 func initialStateOf(ctx context.Context, bin, project string) (initialState, error) {
 	initialStates.Lock()
 	defer initialStates.Unlock()
-	if b, ok := initialStates.byProject[project]; ok {
-		return b, nil
+	if known, ok := initialStates.byProject[project]; ok {
+		return known, nil
 	}
-	b, err := initStack(ctx, bin, project)
+	initial, err := initStack(ctx, bin, project)
 	if err != nil {
-		return b, err
+		return initial, err
 	}
 	if initialStates.byProject == nil {
 		initialStates.byProject = map[string]initialState{}
 	}
-	initialStates.byProject[project] = b
-	return b, nil
+	initialStates.byProject[project] = initial
+	return initial, nil
 }
 
 // initStack runs pulumi stack init in a temporary folder and returns what it wrote.
