@@ -68,7 +68,8 @@ func TestAReplacementKeepsTheTags(t *testing.T) {
 			says: "+-2 replaced",
 		},
 		{
-			how: "replaceOnChanges", provider: "three", name: "app4", options: ", replaceOnChanges: [labels]", label: "b",
+			how: "replaceOnChanges", provider: "three", name: "app4", options: ", replaceOnChanges: [labels]",
+			label: "b",
 			says: "+-1 replaced",
 		},
 	} {
