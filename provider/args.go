@@ -71,9 +71,10 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 	an.Describe(&a.Registries, "Logins for registries, and how to reach them. A change never causes a build. For "+
 		"a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, "+
 		"credential helpers).")
-	an.Describe(&a.Builder, "The BuildKit daemon that builds. A change never causes a build. Defaults to the "+
-		"provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux "+
-		"only), which starts when needed.")
+	an.Describe(&a.Builder, "The BuildKit daemon or Docker Engine that builds. A change never causes a build. "+
+		"Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, "+
+		"`BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then "+
+		"the Docker Engine of this machine.")
 	an.Describe(&a.ContextHash, "The digest of everything that the build reads from this machine: the Dockerfile "+
 		"and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, "+
 		"or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.")

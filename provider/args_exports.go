@@ -7,8 +7,8 @@ func describeExports(a *ImageArgs, an infer.Annotator) {
 		"A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no "+
 		"difference shows.")
 	an.Describe(&a.Load, "Whether to load the image into a Docker Engine, under its `tags`: the engine that "+
-		"`DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults "+
-		"to false.")
+		"`DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. "+
+		"Defaults to false.")
 }
 
 // Export is something that a build writes. Exactly one member sets its kind.

@@ -50,9 +50,10 @@ func (e *ECR) Annotate(an infer.Annotator) {
 
 // Annotate documents the configuration in the schema and in every SDK.
 func (c *Config) Annotate(an infer.Annotator) {
-	an.Describe(&c.Host, "The BuildKit daemon for images without their own `builder`: "+
-		"`unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable "+
-		"`BUILDKIT_HOST`, or else the plugin's own daemon (Linux only), which starts when needed.")
+	an.Describe(&c.Host, "The BuildKit daemon or Docker Engine for images without their own `builder`: an "+
+		"address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, "+
+		"`BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then "+
+		"the Docker Engine of this machine.")
 	an.Describe(&c.TLS, "Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.")
 	an.Describe(&c.Registries, "Logins for registries, for every image. An image's own login for the same host "+
 		"comes first.")
@@ -64,7 +65,7 @@ func (c *Config) Annotate(an infer.Annotator) {
 		"besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as "+
 		"`ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is "+
 		"built, so the plugin's own daemon refuses others.")
-	an.Describe(&c.AllowInsecureTCP, "Whether to build on a daemon of another machine by `tcp://`, which has no "+
+	an.Describe(&c.AllowInsecureTCP, "Whether to build on a daemon of another machine by `tcp://` without "+
 		"TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this "+
 		"machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.")
 }

@@ -281,7 +281,7 @@ export interface ImageArgs {
      */
     buildOnPreview?: pulumi.Input<boolean>;
     /**
-     * The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
+     * The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
      */
     builder?: pulumi.Input<inputs.BuilderArgs>;
     /**
@@ -313,7 +313,7 @@ export interface ImageArgs {
      */
     labels?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+     * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
      */
     load?: pulumi.Input<boolean>;
     /**

@@ -209,7 +209,7 @@ type imageArgs struct {
 	BuildArgs map[string]string `pulumi:"buildArgs"`
 	// Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
 	BuildOnPreview *bool `pulumi:"buildOnPreview"`
-	// The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
+	// The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
 	Builder *Builder `pulumi:"builder"`
 	// Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
 	CacheFrom []CacheFrom `pulumi:"cacheFrom"`
@@ -225,7 +225,7 @@ type imageArgs struct {
 	Exports []Export `pulumi:"exports"`
 	// Labels of the image. A secret among them is refused.
 	Labels map[string]string `pulumi:"labels"`
-	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
 	Load *bool `pulumi:"load"`
 	// The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
 	Network *NetworkMode `pulumi:"network"`
@@ -275,7 +275,7 @@ type ImageArgs struct {
 	BuildArgs pulumi.StringMapInput
 	// Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
 	BuildOnPreview pulumi.BoolPtrInput
-	// The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
+	// The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
 	Builder BuilderPtrInput
 	// Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
 	CacheFrom CacheFromArrayInput
@@ -291,7 +291,7 @@ type ImageArgs struct {
 	Exports ExportArrayInput
 	// Labels of the image. A secret among them is refused.
 	Labels pulumi.StringMapInput
-	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
 	Load pulumi.BoolPtrInput
 	// The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
 	Network NetworkModePtrInput

@@ -61,7 +61,7 @@ class ImageArgs:
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
-        :param pulumi.Input['BuilderArgs'] builder: The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
+        :param pulumi.Input['BuilderArgs'] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
         :param pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]] cache_to: Caches to export, for other builders to import. A preview exports none. A change never causes a build.
         :param pulumi.Input['BuildContextArgs'] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
@@ -69,7 +69,7 @@ class ImageArgs:
         :param pulumi.Input['DockerfileArgs'] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
         :param pulumi.Input[Sequence[pulumi.Input['ExportArgs']]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
-        :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+        :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
@@ -215,7 +215,7 @@ class ImageArgs:
     @pulumi.getter
     def builder(self) -> Optional[pulumi.Input['BuilderArgs']]:
         """
-        The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
+        The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         """
         return pulumi.get(self, "builder")
 
@@ -311,7 +311,7 @@ class ImageArgs:
     @pulumi.getter
     def load(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+        Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
         """
         return pulumi.get(self, "load")
 
@@ -630,7 +630,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
-        :param pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']] builder: The BuildKit daemon that builds. A change never causes a build. Defaults to the provider's `host`, then the environment variable `BUILDKIT_HOST`, then the plugin's own daemon (Linux only), which starts when needed.
+        :param pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
         :param pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]] cache_to: Caches to export, for other builders to import. A preview exports none. A change never causes a build.
         :param pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
@@ -638,7 +638,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
         :param pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
-        :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+        :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.

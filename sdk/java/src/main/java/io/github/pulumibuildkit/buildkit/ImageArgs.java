@@ -108,14 +108,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The BuildKit daemon that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then the environment variable `BUILDKIT_HOST`, then the plugin&#39;s own daemon (Linux only), which starts when needed.
+     * The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin&#39;s own daemon (on Linux as root), then the Docker Engine of this machine.
      * 
      */
     @Import(name="builder")
     private @Nullable Output<BuilderArgs> builder;
 
     /**
-     * @return The BuildKit daemon that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then the environment variable `BUILDKIT_HOST`, then the plugin&#39;s own daemon (Linux only), which starts when needed.
+     * @return The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin&#39;s own daemon (on Linux as root), then the Docker Engine of this machine.
      * 
      */
     public Optional<Output<BuilderArgs>> builder_() {
@@ -228,14 +228,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+     * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
      * 
      */
     @Import(name="load")
     private @Nullable Output<Boolean> load;
 
     /**
-     * @return Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+     * @return Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> load() {
@@ -667,7 +667,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param builder The BuildKit daemon that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then the environment variable `BUILDKIT_HOST`, then the plugin&#39;s own daemon (Linux only), which starts when needed.
+         * @param builder The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin&#39;s own daemon (on Linux as root), then the Docker Engine of this machine.
          * 
          * @return builder
          * 
@@ -678,7 +678,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param builder The BuildKit daemon that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then the environment variable `BUILDKIT_HOST`, then the plugin&#39;s own daemon (Linux only), which starts when needed.
+         * @param builder The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin&#39;s own daemon (on Linux as root), then the Docker Engine of this machine.
          * 
          * @return builder
          * 
@@ -865,7 +865,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
          * 
          * @return builder
          * 
@@ -876,7 +876,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or the one on this machine. Only an image of one platform can be loaded. Defaults to false.
+         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
          * 
          * @return builder
          * 

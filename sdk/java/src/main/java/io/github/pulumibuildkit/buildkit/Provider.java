@@ -16,14 +16,14 @@ import javax.annotation.Nullable;
 @ResourceType(type="pulumi:providers:buildkit")
 public class Provider extends com.pulumi.resources.ProviderResource {
     /**
-     * The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin&#39;s own daemon (Linux only), which starts when needed.
+     * The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin&#39;s own daemon (on Linux as root), then the Docker Engine of this machine.
      * 
      */
     @Export(name="host", refs={String.class}, tree="[0]")
     private Output</* @Nullable */ String> host;
 
     /**
-     * @return The BuildKit daemon for images without their own `builder`: `unix:///run/buildkit/buildkitd.sock` or `tcp://host:port`. Defaults to the environment variable `BUILDKIT_HOST`, or else the plugin&#39;s own daemon (Linux only), which starts when needed.
+     * @return The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin&#39;s own daemon (on Linux as root), then the Docker Engine of this machine.
      * 
      */
     public Output<Optional<String>> host() {
