@@ -5,14 +5,15 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"regexp"
 )
 
 // debugVariable asks for the debug log on the terminal.
 const debugVariable = "PULUMI_BUILDKIT_DEBUG"
 
-// newDebugLog returns the debug log of the operation that ctx belongs to: which credentials, builders and caches were used
-// and why, and what was tried again. Its records are debug messages of the engine, or lines on the terminal if
-// PULUMI_BUILDKIT_DEBUG is set. Those who write to it leave secrets out.
+// newDebugLog returns the debug log of the operation that ctx belongs to: which credentials, builders and caches it
+// used and why, and what it retried. Records are debug messages of the engine, or lines on the terminal if
+// PULUMI_BUILDKIT_DEBUG is set. Its writers leave secrets out.
 func newDebugLog(ctx context.Context) *slog.Logger {
 	return slog.New(slog.NewTextHandler(debugLines{loggerOf(ctx)}, &slog.HandlerOptions{
 		Level: slog.LevelDebug, ReplaceAttr: withoutTime,
@@ -27,12 +28,17 @@ func withoutTime(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// debugLines shows each record in a line.
+// urlQuery matches a URL up to its query, and the query.
+//
+// A registry may put the secret state of an upload there, and repeat it in the error of a push.
+var urlQuery = regexp.MustCompile(`(https?://[^\s"?]+\?)[^\s"]+`)
+
+// debugLines shows each record in one line, without the queries of URLs.
 type debugLines struct{ log logger }
 
 // Write implements io.Writer. slog calls it once for each record.
 func (d debugLines) Write(line []byte) (int, error) {
-	text := bytes.TrimSuffix(line, []byte("\n"))
+	text := urlQuery.ReplaceAll(bytes.TrimSuffix(line, []byte("\n")), []byte("${1}…"))
 	if os.Getenv(debugVariable) != "" {
 		d.log.infof("debug: %s", text)
 	} else {
