@@ -10,6 +10,6 @@
 //
 // Errors hold facts. They know no input of a resource, and they do not say what to do: package provider adds that.
 //
-// Package endpoint connects to a daemon, package daemon starts the embedded one, package engine builds in Docker Engines
-// and loads images into them.
+// Package endpoint connects to a daemon, package daemon starts the embedded one, package engine builds in Docker
+// Engines and loads images into them.
 package buildkit

@@ -58,12 +58,12 @@ func (f *builderFinder) startEmbedded(ctx context.Context) (builder, error) {
 	}, nil
 }
 
-// buildKitFloor is the version of BuildKit from which on a Docker Engine makes the same bytes as the embedded daemon: that
-// of the option compatibility-version.
+// buildKitFloor is the version of BuildKit from which on a Docker Engine makes the same bytes as the embedded daemon:
+// that of the option compatibility-version.
 const buildKitFloor = "v0.30.0"
 
-// connectEngine returns the BuildKit of a Docker Engine, or ours in a container of it where the engine cannot do what the
-// plugin needs.
+// connectEngine returns the BuildKit of a Docker Engine, or ours in a container of it where the engine cannot do what
+// the plugin needs.
 func (f *builderFinder) connectEngine(ctx context.Context, a engine.Address) (builder, error) {
 	if err := f.checkPlaintext(ctx, a); err != nil {
 		return builder{}, err

@@ -76,8 +76,8 @@ func (f *builderFinder) connectDockerNode(ctx context.Context, node buildx.Node)
 	return f.connectEngine(ctx, a)
 }
 
-// connectContainerNode starts the container of a node if it was stopped. It makes none: "docker buildx inspect --bootstrap"
-// does, with the options of the builder.
+// connectContainerNode starts the container of a node if it was stopped. It makes none: "docker buildx inspect
+// --bootstrap" does, with the options of the builder.
 func (f *builderFinder) connectContainerNode(ctx context.Context, node buildx.Node) (builder, error) {
 	a, err := nodeEngine(ctx, node)
 	if err != nil {

@@ -38,14 +38,15 @@ type builderFinder struct {
 
 // find returns the builder. If nobody named one and none can work, it returns a *noBuilderError.
 func (f *builderFinder) find(ctx context.Context) (b builder, err error) {
-	named, err := f.named(ctx)
+	named, err := f.choice(ctx)
 	if err != nil || named != nil {
 		b, err = f.reach(ctx, named, err)
 	} else {
 		b, err = f.discover(ctx)
 	}
 	if err == nil {
-		f.log.Debug("builder taken", "endpoint", b.endpoint, "reason", cmp.Or(b.reason, "the program names it, or nothing else is named"))
+		reason := cmp.Or(b.reason, "the program names it, or nothing else is named")
+		f.log.Debug("builder taken", "endpoint", b.endpoint, "reason", reason)
 	}
 	if err == nil && b.reason != "" {
 		f.say(fmt.Sprintf("building on %s: %s", b.endpoint, b.reason))
@@ -62,8 +63,8 @@ type choice struct {
 	engine  *engine.Address
 }
 
-// named returns the builder that the program or the environment names, or nil.
-func (f *builderFinder) named(ctx context.Context) (*choice, error) {
+// choice returns the builder that the program or the environment names, or nil.
+func (f *builderFinder) choice(ctx context.Context) (*choice, error) {
 	if b := f.asked; b != nil && deref(b.Endpoint) != "" {
 		return &choice{source: "", address: *b.Endpoint, tls: b.TLS}, nil
 	}
@@ -76,11 +77,11 @@ func (f *builderFinder) named(ctx context.Context) (*choice, error) {
 	if host := os.Getenv("BUILDKIT_HOST"); host != "" {
 		return &choice{source: "BUILDKIT_HOST", address: host}, nil
 	}
-	return f.chosenWithDocker(ctx)
+	return f.choiceOfDocker(ctx)
 }
 
-// chosenWithDocker returns the builder that somebody chose for the docker command, or nil.
-func (f *builderFinder) chosenWithDocker(ctx context.Context) (*choice, error) {
+// choiceOfDocker returns the builder that somebody chose for the docker command, or nil.
+func (f *builderFinder) choiceOfDocker(ctx context.Context) (*choice, error) {
 	if os.Getenv("DOCKER_HOST") != "" || os.Getenv("DOCKER_CONTEXT") != "" {
 		a, err := engine.Current(ctx)
 		return &choice{source: a.Source, engine: &a}, err

@@ -76,8 +76,8 @@ func (n Node) Pod(ctx context.Context) (string, error) {
 	return address, nil
 }
 
-// deployment returns the name of the deployment and its namespace, "" for that of kubectl's configuration. buildx writes
-// both into the endpoint: kubernetes:///builder?deployment=NAME&kubeconfig=.
+// deployment returns the name of the deployment and its namespace, "" for that of kubectl's configuration. buildx
+// writes both into the endpoint: kubernetes:///builder?deployment=NAME&kubeconfig=.
 func (n Node) deployment() (name, namespace string) {
 	name = n.Name
 	if _, query, ok := strings.Cut(n.Endpoint, "deployment="); ok {

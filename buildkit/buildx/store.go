@@ -49,8 +49,8 @@ type Node struct {
 // Store is the folder in which buildx keeps its builders.
 type Store struct{ dir string }
 
-// Open returns the store of this user: $BUILDX_CONFIG, or the folder buildx beside the configuration of Docker. It need not
-// exist.
+// Open returns the store of this user: $BUILDX_CONFIG, or the folder buildx beside the configuration of Docker. It need
+// not exist.
 func Open() Store {
 	if dir := os.Getenv("BUILDX_CONFIG"); dir != "" {
 		return Store{dir: dir}
@@ -116,8 +116,8 @@ func (s Store) notFound(name string) error {
 	return &NotFoundError{Name: name, Dir: s.dir, Known: known}
 }
 
-// Current returns the name of the builder that "docker buildx use" chose for a Docker endpoint, or "" if nobody chose one.
-// The endpoint is the name of the current Docker context, or the address of the engine for the context "default".
+// Current returns the name of the builder that "docker buildx use" chose for a Docker endpoint, or "" if nobody chose
+// one. The endpoint is the name of the current Docker context, or the address of the engine for the context "default".
 func (s Store) Current(ctx context.Context, endpoint string) (string, error) {
 	var current struct {
 		Key, Name string

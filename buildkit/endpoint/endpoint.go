@@ -62,7 +62,8 @@ type SyntaxError struct {
 func (e *SyntaxError) Error() string {
 	switch e.Fault {
 	case Login:
-		return fmt.Sprintf("%q: an endpoint has no user and no password: BuildKit's protocol would not send them", e.Address)
+		return fmt.Sprintf("%q: an endpoint has no user and no password: BuildKit's protocol would not send them",
+			e.Address)
 	case Relative:
 		return fmt.Sprintf("%q: a unix:// endpoint has an absolute path", e.Address)
 	case NoPort:
@@ -86,8 +87,8 @@ func (e *SyntaxError) Scheme() string {
 // enginePorts are the ports of Docker Engines without and with TLS.
 var enginePorts = []string{"2375", "2376"}
 
-// engineSockets are the names of the sockets and pipes on which Docker Engines listen. Docker Desktop, colima, OrbStack,
-// Rancher Desktop and Podman use the first one too.
+// engineSockets are the names of the sockets and pipes on which Docker Engines listen. Docker Desktop, colima,
+// OrbStack, Rancher Desktop and Podman use the first one too.
 var engineSockets = []string{
 	"docker.sock", "docker.raw.sock", "docker-cli.sock", "podman.sock", "podman-machine-default-api.sock",
 	"docker_engine", "dockerDesktopLinuxEngine", "podman-machine-default",
@@ -95,12 +96,12 @@ var engineSockets = []string{
 
 // Parse reads an address:
 //
-//	unix:///path  tcp://host:port  npipe:////./pipe/name         a BuildKit daemon, or a Docker Engine if the name or the
-//	                                                             port is one of Docker's
-//	docker-container://  podman-container://  nerdctl-container://  kube-pod://  ssh://
-//	                                                             a BuildKit daemon behind the program of that name
-//	docker://[context]                                           a Docker Engine
-//	local://                                                     the embedded daemon
+//	unix:///path tcp://host:port npipe:////./pipe/name   a BuildKit daemon; a Docker Engine if the name or port is
+//	                                                     one of Docker's
+//	docker-container:// podman-container://              a BuildKit daemon behind the program of that name
+//	nerdctl-container:// kube-pod:// ssh://              the same
+//	docker://[context]                                   a Docker Engine
+//	local://                                             the embedded daemon
 //
 // It returns a *SyntaxError for anything else. It reads no file and dials nothing.
 func Parse(address string) (Endpoint, error) {

@@ -19,8 +19,8 @@ func (e *InsecureTCPError) Error() string {
 		"secrets of the build and may change what is built", e.Endpoint, e.Address)
 }
 
-// CheckLocal returns an *InsecureTCPError if the text of a tcp:// endpoint alone says that it is on another machine. Of a
-// host name only Dial can tell.
+// CheckLocal returns an *InsecureTCPError if the text of a tcp:// endpoint alone says that it is on another machine. Of
+// a host name only Dial can tell.
 func (e Endpoint) CheckLocal() error {
 	host, _, err := net.SplitHostPort(e.rest)
 	if !e.IsTCP() || err != nil {

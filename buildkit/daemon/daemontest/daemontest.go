@@ -70,9 +70,9 @@ func (d *Daemon) end() error {
 	return nil
 }
 
-// Main is for TestMain of a package: it runs the tests with bin/ on their PATH, everything they write, caches included,
-// in one folder, which it removes when the daemons have ended. The last daemon is that of code that is not told of
-// another. It returns the exit code, or does not return where this process is the keeper of a daemon.
+// Main runs the tests of a package, for its TestMain, and returns the exit code. bin/ is on their PATH. Everything that
+// they write, caches included, goes into one folder, which Main removes when the daemons have ended. Code that is told of
+// no daemon uses the last one. Main does not return if this process is the keeper of a daemon.
 func Main(m *testing.M, daemons ...*Daemon) int {
 	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
 		os.Exit(code)
