@@ -70,7 +70,7 @@ func TestAReplacementKeepsTheTags(t *testing.T) {
 		{
 			how: "replaceOnChanges", provider: "three", name: "app4", options: ", replaceOnChanges: [labels]",
 			label: "b",
-			says: "+-1 replaced",
+			says:  "+-1 replaced",
 		},
 	} {
 		label := cmp.Or(c.label, "a")
