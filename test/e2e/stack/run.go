@@ -5,11 +5,15 @@ package stack
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -123,4 +127,51 @@ func tee(buffer *bytes.Buffer, also io.Writer) io.Writer {
 		return buffer
 	}
 	return io.MultiWriter(buffer, also)
+}
+
+// Plugins returns the processes of the stack: the CLI, its language host and the plugin. The daemon and its keeper are
+// not among them. They have left the session, because they outlive the stack.
+func (s *Stack) Plugins() []Proc {
+	session := ownSession()
+	return Processes(func(p Proc) bool {
+		return p.session == session && (strings.Contains(p.environ, s.root+"/") ||
+			strings.Contains(p.Command, s.root+"/"))
+	})
+}
+
+// AwaitEnd waits up to 10 s until the processes of the stack have ended. It kills those that have not, and returns an
+// error that names them.
+func (s *Stack) AwaitEnd(ctx context.Context) error {
+	return awaitNone(ctx, 10*time.Second, "after the command", s.Plugins)
+}
+
+// Resource is one resource in the state of a stack. Secrets in it are encrypted.
+type Resource struct {
+	URN     string
+	Type    string
+	Inputs  map[string]any
+	Outputs map[string]any
+}
+
+// Export returns the resources in the state, without the stack and the providers.
+//
+// It reads the file of the backend instead of running pulumi stack export, because starting the CLI takes half a
+// second.
+func (s *Stack) Export() ([]Resource, error) {
+	path := filepath.Join(s.root, "state", ".pulumi", "stacks", s.project, "dev.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var state struct {
+		Checkpoint struct {
+			Latest struct{ Resources []Resource }
+		}
+	}
+	if err := json.Unmarshal(text, &state); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return slices.DeleteFunc(state.Checkpoint.Latest.Resources, func(r Resource) bool {
+		return r.Type == "pulumi:pulumi:Stack" || r.Type == "pulumi:providers:buildkit"
+	}), nil
 }

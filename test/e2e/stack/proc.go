@@ -70,16 +70,6 @@ func readProc(folder string) (Proc, bool) {
 	return Proc{PID: pid, Command: command, session: session, environ: string(environ)}, true
 }
 
-// Plugins returns the processes of the stack: the CLI, its language host and the plugin. The daemon and its keeper are
-// not among them. They have left the session, because they outlive the stack.
-func (s *Stack) Plugins() []Proc {
-	session := ownSession()
-	return Processes(func(p Proc) bool {
-		return p.session == session && (strings.Contains(p.environ, s.root+"/") ||
-			strings.Contains(p.Command, s.root+"/"))
-	})
-}
-
 // Daemons returns the processes of the embedded daemon in folder: the keeper, buildkitd and the runc of each step.
 func Daemons(folder string) []Proc {
 	session := ownSession()
@@ -99,12 +89,6 @@ func Kill(procs []Proc) {
 func ownSession() int {
 	self, _ := readProc("/proc/self")
 	return self.session
-}
-
-// AwaitEnd waits up to 10 s until the processes of the stack have ended. It kills those that have not, and returns an
-// error that names them.
-func (s *Stack) AwaitEnd(ctx context.Context) error {
-	return awaitNone(ctx, 10*time.Second, "after the command", s.Plugins)
 }
 
 // AwaitDaemonEnd waits up to 20 s until the daemon in folder and its mounts are gone. It kills the remaining processes
