@@ -29,6 +29,7 @@ const (
 	SecurityInsecure // "security.insecure is not allowed": a step asks for all privileges
 	DiskFull         // no space is left on the daemon's disk
 	LostCache        // the daemon lost what it had kept
+	NoGit            // "unknown scheme git": the daemon found no git on its PATH
 )
 
 // wording matches the text by which a daemon, or a registry through it, reports a fault.
@@ -63,6 +64,7 @@ var stepWordings = []wording{
 	{SecurityInsecure, regexp.MustCompile(`(?:^|: )security\.insecure is not allowed$`)},
 	{DiskFull, regexp.MustCompile(`: no space left on device$`)},
 	{LostCache, regexp.MustCompile(`: lease does not exist: not found$`)},
+	{NoGit, regexp.MustCompile(`(?:^|: )unknown scheme git: not found$`)},
 }
 
 // stepProcess matches the process of a step. Its words come from the Dockerfile, so they say nothing about the fault.

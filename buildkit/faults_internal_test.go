@@ -65,6 +65,7 @@ func TestFaultsOfADaemon(t *testing.T) {
 		{SecurityInsecure, "failed to load LLB: security.insecure is not allowed"},
 		{DiskFull, "failed to write: mkdir /x: no space left on device"},
 		{LostCache, "failed to prepare x: lease does not exist: not found"},
+		{NoGit, "failed to read dockerfile: failed to load cache key: unknown scheme git: not found"},
 	}
 	for _, c := range steps {
 		if fault := classify(stepWordings, c.text); fault != c.fault {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/moby/buildkit/client"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -22,6 +24,7 @@ type builder struct {
 	// connect returns a client, which the caller closes.
 	connect func(context.Context) (*client.Client, error)
 	release func()
+	prune   string // the command that removes its build cache; "" for the embedded daemon
 	// guarded: what strangers write into a Dockerfile must not make the builder do more than the program says.
 	guarded  bool
 	embedded *daemon.Lease // nil: another builder
@@ -34,7 +37,7 @@ func (b builder) own() bool { return b.embedded != nil }
 func (f *builderFinder) connectDaemon(e endpoint.Endpoint, tls *endpoint.TLS) builder {
 	options := endpoint.Options{TLS: tls, AllowInsecure: f.config.allowsInsecureTCP()}
 	return builder{
-		endpoint: e.String(), release: func() {},
+		endpoint: e.String(), release: func() {}, prune: "buildctl --addr " + shell.Quote(e.String()) + " prune",
 		connect: func(ctx context.Context) (*client.Client, error) { return e.Dial(ctx, options) },
 	}
 }
@@ -86,7 +89,10 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 		return builder{}, err
 	}
 	a := e.Address()
-	b := builder{endpoint: a.Host, reason: a.Source, release: func() { _ = e.Close() }, guarded: !a.Chosen}
+	b := builder{
+		endpoint: a.Host, reason: a.Source, release: func() { _ = e.Close() }, guarded: !a.Chosen,
+		prune: dockerCommand(a) + " builder prune",
+	}
 	lack := lackOf(able)
 	if lack == "" {
 		b.connect = e.BuildKit
@@ -102,7 +108,16 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	}
 	b.endpoint, b.guarded, b.connect = container.Endpoint(), true, container.BuildKit
 	b.reason = fmt.Sprintf("%s; %s, so our BuildKit runs there", a.Source, lack)
+	b.prune = dockerCommand(a) + " volume rm " + engine.Volume
 	return b, nil
+}
+
+// dockerCommand returns the beginning of a docker command for an engine.
+func dockerCommand(a engine.Address) string {
+	if a.Context != "" && a.Host != os.Getenv("DOCKER_HOST") {
+		return "docker --context " + shell.Quote(a.Context)
+	}
+	return "docker --host " + shell.Quote(a.Host)
 }
 
 // lackOf says what the BuildKit of an engine cannot do, or "".

@@ -36,6 +36,9 @@ func (f *builderFinder) connectBuildx(ctx context.Context, name string) (builder
 		return builder{}, fmt.Errorf("the buildx builder %s: %w", name, err)
 	}
 	b.reason = fmt.Sprintf("the buildx builder %s", name)
+	if known.Driver != buildx.Docker {
+		b.prune = "docker buildx --builder " + name + " prune"
+	}
 	return b, nil
 }
 

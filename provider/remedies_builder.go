@@ -67,8 +67,11 @@ func explainBuilder(err error) error {
 	if driver, ok := errors.AsType[*driverError](err); ok {
 		return fmt.Errorf("%w. %s", err, driverRemedy(driver.driver))
 	}
-	if container, ok := errors.AsType[*engine.NoContainerError](err); ok {
-		return fmt.Errorf("%w. Create it with docker buildx inspect --bootstrap, or start %s", err, container.Name)
+	if errors.As(err, new(*engine.MissingProgramsError)) {
+		return fmt.Errorf("%w. Install the whole plugin archive, or in a checkout run make build", err)
+	}
+	if errors.As(err, new(*engine.NoContainerError)) {
+		return fmt.Errorf("%w. Create it with docker buildx inspect --bootstrap and the name of the builder", err)
 	}
 	return explainEmbedded(explainEndpoint(err))
 }

@@ -16,22 +16,21 @@ func explainDisk(b builder, err error) error {
 	if b.own() {
 		own = b.embedded.Disk()
 	}
-	return diskError(err, b.endpoint, own)
+	return diskError(err, b.prune, own)
 }
 
-// diskError adds a remedy to an error about a full disk. own is the disk of the embedded daemon, or zero for the
-// builder at endpoint.
+// diskError adds a remedy to an error about a full disk. own is the disk of the embedded daemon, or zero for another
+// builder, whose build cache the command prune removes.
 //
 // If a step reports a full disk, that is the builder's disk or a tmpfs. Nobody can tell, because BuildKit removes what
 // the step wrote.
-func diskError(err error, endpoint string, own daemon.Disk) error {
+func diskError(err error, prune string, own daemon.Disk) error {
 	step, isStep := errors.AsType[*buildkit.StepError](err)
 	wrote := isStep && step.ExitCode != 0 &&
 		strings.Contains(strings.Join(step.Output, "\n"), "No space left on device")
 	switch {
 	case isDiskFull(err) && own.Path == "":
-		return withLines(err, "the disk of the builder is full: free space there, for example with buildctl --addr "+
-			shell.Quote(endpoint)+" prune")
+		return withLines(err, "the disk of the builder is full: free space there, for example with "+prune)
 	case isDiskFull(err):
 		return withLines(err, fmt.Sprintf("the disk of the builder is full: %v now. %s", own, diskRemedy(own.Path)))
 	case wrote && own.Path != "":

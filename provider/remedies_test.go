@@ -114,7 +114,7 @@ func TestRemediesOfFullDisks(t *testing.T) {
 		"a step, another": {wrote, daemon.Disk{}, ""},
 		"something else":  {&buildkit.StepError{ExitCode: 1}, own, ""},
 	} {
-		if got := diskError(c.err, "tcp://h:1", c.own).Error(); got != c.err.Error()+c.want {
+		if got := diskError(c.err, "buildctl --addr tcp://h:1 prune", c.own).Error(); got != c.err.Error()+c.want {
 			t.Errorf("%s: got %s", name, got)
 		}
 	}

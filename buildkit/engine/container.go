@@ -21,8 +21,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// volume holds the cache of our BuildKit in an engine.
-const volume = "pulumi-buildkit"
+// Volume is the volume that holds the cache of our BuildKit in an engine.
+const Volume = "pulumi-buildkit"
 
 // containerLimit bounds how long it takes until our BuildKit runs in an engine: 100 MB are loaded the first time.
 const containerLimit = 5 * time.Minute
@@ -119,7 +119,7 @@ func (e *Engine) load(ctx context.Context, image *builderImage, note func(string
 	}
 	note(fmt.Sprintf("loading our BuildKit into the Docker Engine at %s: the image %s and the volume %s stay there. "+
 		"\"docker image rm %s\" and \"docker volume rm %s\" remove them",
-		e.address.Host, image.ref(), volume, image.ref(), volume))
+		e.address.Host, image.ref(), Volume, image.ref(), Volume))
 	reader, writer := io.Pipe()
 	rescue.Go(func(err error) { _ = writer.CloseWithError(err) }, func() {
 		_ = writer.CloseWithError(image.writeArchive(writer))
@@ -139,7 +139,7 @@ func (b *Builder) create(ctx context.Context, image *builderImage) error {
 		},
 		HostConfig: &container.HostConfig{
 			AutoRemove: true, Privileged: true, NetworkMode: "host", UsernsMode: "host",
-			Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: inside.StateFolder}},
+			Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: Volume, Target: inside.StateFolder}},
 		},
 	})
 	return err
