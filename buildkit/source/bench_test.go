@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source/sourcetest"
 )
 
-// The benchmarks compare with the least that the same machine needs in the same moment, in turns: a ratio says what a
-// time on a noisy machine does not.
+// Each benchmark runs in turns with the least work that the task needs on the same machine. On a noisy machine a ratio
+// says what a time does not.
 
 var bench struct {
 	sync.Once
@@ -95,13 +95,13 @@ func BenchmarkCold(b *testing.B) {
 	compare(b, "x_sha256", func() { scanBench(b, Scope{}, nil) }, func() { walkOnly(bench.dir, readAndHash) })
 }
 
-// BenchmarkPart scans one of a hundred folders; in proportion is 0.01.
+// BenchmarkPart scans one of a hundred folders. The ratio 0.01 would be in proportion.
 func BenchmarkPart(b *testing.B) {
 	part := Scope{Includes: []string{"d7"}}
 	compare(b, "x_whole", func() { scanBench(b, part, nil) }, func() { scanBench(b, Scope{}, nil) })
 }
 
-// BenchmarkMemory is the peak of a process that scans the tree, first without and then with a cache.
+// BenchmarkMemory reports the peak memory of a process that scans the tree, without and with a cache.
 func BenchmarkMemory(b *testing.B) {
 	prepare(b)
 	for name, cache := range map[string]string{"cold_MB": b.TempDir(), "warm_MB": bench.cache} {
@@ -115,7 +115,7 @@ func BenchmarkMemory(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// walkOnly walks a directory side by side with nothing but lstat and, for files, visit.
+// walkOnly walks a directory in parallel and calls only lstat and, for files, visit.
 func walkOnly(dir string, visit func(path string)) {
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0)-1)
 	var walk func(dir string)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What is damaged, foreign or cannot be read is ignored, and replaced when that is possible.
+// A scan ignores a cache file that is damaged, foreign or cannot be read, and replaces it if it can.
 func TestCacheIgnoresWhatIsNoCache(t *testing.T) {
 	t.Parallel()
 	dir, first := writeTree(t, baseFiles()), newCache(t.TempDir())
@@ -44,7 +44,7 @@ func TestCacheIgnoresWhatIsNoCache(t *testing.T) {
 	}
 }
 
-// A cache that cannot be read or written is as good as none.
+// A scan works without a cache that can be read or written.
 func TestCacheIsNotNeeded(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
@@ -67,7 +67,7 @@ func TestCacheIsNotNeeded(t *testing.T) {
 	}
 }
 
-// Not parallel: the environment is the process's.
+// The test changes the environment of the process, so it is not parallel.
 func TestCacheIsSwitchedOff(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", home)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Another user's word about what files contain is not taken, and no link of another user's is followed.
+// A scan takes no digest from a file that another user could write, and follows no link of another user's.
 func TestCacheOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -45,7 +45,7 @@ func TestCacheOfAnotherUser(t *testing.T) {
 				t.Fatal(err)
 			}
 			if cache.open(dir).blocks != nil {
-				t.Error("it is believed")
+				t.Error("the cache takes it")
 			}
 		})
 	}

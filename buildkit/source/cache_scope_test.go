@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// rememberedNames are the files of the root of a directory that a cache knows.
+// rememberedNames returns the names of the files in the root of a directory that a cache knows.
 func rememberedNames(dir string, cache *Cache) (names []string) {
 	data, err := os.ReadFile(cache.file(dir))
 	if err != nil {
@@ -21,8 +21,8 @@ func rememberedNames(dir string, cache *Cache) (names []string) {
 	return names
 }
 
-// scanByTurns scans parts of a directory one after the other until the cache knows the names, which is when they are
-// old enough.
+// scanByTurns scans parts of a directory one after the other until the cache knows the names: it takes the files when
+// they are old enough.
 func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names ...string) {
 	t.Helper()
 	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*clockSlack)
@@ -41,8 +41,8 @@ func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names .
 	}
 }
 
-// Images that read different files of one folder do not make each other forget theirs. What is gone, or is no file any
-// more, is forgotten.
+// Scans of different files of one folder keep each other's records. A file that was removed or replaced by something
+// else is forgotten.
 func TestScopesShareTheCache(t *testing.T) {
 	t.Parallel()
 	dir, cache := writeTree(t, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}), newCache(t.TempDir())
@@ -58,8 +58,8 @@ func TestScopesShareTheCache(t *testing.T) {
 	scanByTurns(t, dir, cache, []string{"a", "e"}, "a", "d", "e")
 }
 
-// Of a cache that has become too big the folders stay that the scan came to.
-func TestACacheThatIsTooBigForgetsWhatIsNotLookedAt(t *testing.T) {
+// A cache file that is too long keeps the folders that the scan visited.
+func TestALargeCacheKeepsTheVisitedFolders(t *testing.T) {
 	t.Parallel()
 	block := make([]byte, 1000)
 	r := &contextCache{

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// file is the path of the file about a context.
+// file returns the path of the file about a context.
 func (c *Cache) file(context string) string { return filepath.Join(c.dir, cacheName(context)) }
 
-// scanTwice scans with and without the cache, and the two must agree.
+// scanTwice scans with and without the cache, and fails the test unless both give one digest.
 func scanTwice(t *testing.T, dir string, cache *Cache) [32]byte {
 	t.Helper()
 	remembered, err := Scan(t.Context(), dir, Scope{}, Options{Cache: cache})
@@ -30,7 +30,7 @@ func scanTwice(t *testing.T, dir string, cache *Cache) [32]byte {
 	return fresh
 }
 
-// backdate sets the times of all files to an hour ago, as unpacked archives have them. The times of their last changes
+// backdate sets the modification times of all files to an hour ago, as unpacked archives have them. Their change times
 // stay.
 func backdate(t *testing.T, dir string) {
 	t.Helper()
@@ -59,7 +59,7 @@ func rememberedFiles(t *testing.T, dir string, cache *Cache) (n int) {
 	return n
 }
 
-// ageUntilRemembered waits until the files are old enough for the cache, which goes by the time of their last change.
+// ageUntilRemembered scans until the files are old enough for the cache, which looks at their change times.
 func ageUntilRemembered(t *testing.T, dir string, cache *Cache, files int) {
 	t.Helper()
 	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*clockSlack)
@@ -74,7 +74,7 @@ func ageUntilRemembered(t *testing.T, dir string, cache *Cache, files int) {
 	}
 }
 
-// edits keep as much of a file's appearance as they can while its content changes.
+// edits change the content of a file and keep as much of its appearance as they can.
 var edits = map[string]func(path string, content []byte, stamp time.Time) error{
 	"rewritten, same size and time": func(path string, content []byte, stamp time.Time) error {
 		return firstError(os.WriteFile(path, content, 0o644), os.Chtimes(path, stamp, stamp))
@@ -114,7 +114,7 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// Each edit of a file that is remembered for certain is seen, however alike the file looks.
+// A scan sees each edit of a file that the cache knows, however similar the file looks.
 func TestCacheSeesEveryEdit(t *testing.T) {
 	t.Parallel()
 	dir, cache, stamp := t.TempDir(), newCache(filepath.Join(t.TempDir(), "c")), time.Now().Add(-time.Hour)
@@ -145,7 +145,7 @@ func TestCacheSeesEveryEdit(t *testing.T) {
 	}
 }
 
-// A file that is rewritten right after a scan, as alike as can be, is seen: what is young is not remembered.
+// A scan sees that a file was rewritten right after the last scan: the cache takes no young files.
 func TestCacheSeesAFileThatIsRewrittenAtOnce(t *testing.T) {
 	t.Parallel()
 	dir, cache := t.TempDir(), newCache(t.TempDir())
@@ -166,7 +166,7 @@ func TestCacheSeesAFileThatIsRewrittenAtOnce(t *testing.T) {
 	}
 }
 
-// Random edits with scans in between. Half of the time between two scans is long enough for files to be remembered.
+// The cache changes no digest under random edits. Before and after them the files are old enough for the cache.
 func TestCacheChangesNoResult(t *testing.T) {
 	t.Parallel()
 	seed := uint64(20260819)
@@ -204,7 +204,7 @@ func TestCacheChangesNoResult(t *testing.T) {
 	}
 }
 
-// Many goroutines on one cache folder, while files change.
+// Many goroutines share one cache folder while files change.
 func TestCacheIsShared(t *testing.T) {
 	t.Parallel()
 	dir, cacheDir := t.TempDir(), t.TempDir()
@@ -236,7 +236,7 @@ func TestCacheIsShared(t *testing.T) {
 	}
 }
 
-// Several processes on one cache folder agree, and leave a cache that is whole.
+// Several processes share one cache folder, get one digest, and leave a whole cache.
 func TestCacheIsSharedByProcesses(t *testing.T) {
 	t.Parallel()
 	if dir := os.Getenv("SOURCE_TEST_SCAN"); dir != "" {

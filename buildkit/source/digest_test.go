@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// writeTree lays files out below a new directory: name → content; a name that ends in / is a directory, a content that
-// begins with -> a link.
+// writeTree writes files below a new directory: name → content. A name that ends in / is a directory, and a content
+// that begins with -> is a link.
 func writeTree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -116,7 +116,7 @@ func TestDigestIsTheSameInEveryCheckout(t *testing.T) {
 	}
 }
 
-// The digest's format is a promise: with another one every image of every user is built again.
+// The format of the digest must not change: every image of every user would be built again.
 func TestDigestFormat(t *testing.T) {
 	t.Parallel()
 	const want = "eeaa4921f18c369e"

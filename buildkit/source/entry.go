@@ -56,7 +56,7 @@ func (e *entry) contentMark() []byte {
 	return nil
 }
 
-// stat returns the entry as BuildKit is told of it: owned by root, hard links flattened, and with the seconds of epoch
+// stat returns the entry as it is sent to BuildKit: owned by root, hard links flattened, and with the seconds of epoch
 // unless it is nil. The nanoseconds stay, because they are the content.
 func (e *entry) stat(epoch *int64) *types.Stat {
 	return &types.Stat{Path: e.path, Mode: uint32(e.mode), Size: e.size, ModTime: e.modTime(epoch), Linkname: e.link}

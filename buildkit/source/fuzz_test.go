@@ -16,7 +16,7 @@ import (
 	"github.com/tonistiigi/fsutil"
 )
 
-// Whatever the patterns, a scan takes what BuildKit's own client would send.
+// A scan takes exactly what BuildKit's own client sends, for any patterns.
 func FuzzScope(f *testing.F) {
 	seeds := []struct{ excludes, includes, name string }{
 		{"", "", "x"}, {"*", "", "x"}, {"*\n!d/e", "", "d e"}, {"**/*.go\n!d", "d", "[x]"},
@@ -62,7 +62,7 @@ func FuzzScope(f *testing.F) {
 	})
 }
 
-// lines are nil for nothing: no filter.
+// lines splits a text. It returns nil, which is no filter, for an empty one.
 func lines(text string) []string {
 	if text == "" {
 		return nil
@@ -70,7 +70,7 @@ func lines(text string) []string {
 	return strings.Split(text, "\n")
 }
 
-// fuzzedTree has entries of all kinds, some of them with the given name when it can be one.
+// fuzzedTree makes a tree with entries of all kinds. Some of them have the given name if a file can have it.
 func fuzzedTree(t *testing.T, name string) string {
 	t.Helper()
 	files := map[string]string{
@@ -92,7 +92,7 @@ func fuzzedTree(t *testing.T, name string) string {
 	return writeTree(t, files)
 }
 
-// pathsSentByBuildKit are the paths that BuildKit's client sends.
+// pathsSentByBuildKit returns the paths that BuildKit's client sends.
 func pathsSentByBuildKit(t *testing.T, dir string, opt *fsutil.FilterOpt) ([]string, error) {
 	t.Helper()
 	disk, err := fsutil.NewFS(dir)
@@ -111,7 +111,7 @@ func pathsSentByBuildKit(t *testing.T, dir string, opt *fsutil.FilterOpt) ([]str
 	return paths, err
 }
 
-// Nothing but what encode wrote is a cache.
+// decodeCache takes only what encodeCache wrote.
 func FuzzCacheFile(f *testing.F) {
 	whole := wholeCache()
 	f.Add(whole, uint(0), byte(0))
@@ -197,7 +197,7 @@ func FuzzDigestEncoding(f *testing.F) {
 	})
 }
 
-// entriesFrom makes a list of entries of arbitrary bytes: one for each line, with its kind, mode, path and link or
+// entriesFrom makes a list of entries from arbitrary bytes: one for each line, with its kind, mode, path and link or
 // content.
 func entriesFrom(data []byte) (list []entry) {
 	for line := range bytes.SplitSeq(data, []byte("\n")) {
@@ -220,7 +220,7 @@ func entriesFrom(data []byte) (list []entry) {
 	return list
 }
 
-// encodeTwice are ours, and one whose fields obviously cannot be mixed up.
+// encodeTwice returns our encoding of a list, and one whose fields obviously cannot be mixed up.
 func encodeTwice(list []entry) ([]byte, string) {
 	var encoded []byte
 	var text strings.Builder
@@ -232,7 +232,7 @@ func encodeTwice(list []entry) ([]byte, string) {
 	return encoded, text.String()
 }
 
-// More files than one chunk of names, and patterns of all kinds.
+// A scan takes what BuildKit's client sends also of a tree with more files than a chunk has.
 func TestScopeOnADeepTree(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{}

@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
-// A listing that an earlier version wrote holds less of each digest. What is the same by it is not shown as a change.
+// A listing of an earlier version holds fewer bytes of each digest. A file with the same bytes counts as unchanged.
 func TestChangesFromAListingByAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	tree := FromFiles(map[string][]byte{"a": []byte("1"), "b": []byte("2")})

@@ -20,7 +20,7 @@ func TestAPanicEndsAWalk(t *testing.T) {
 	}
 }
 
-// fsutil calls these in goroutines of its own.
+// fsutil calls these methods in its own goroutines.
 func TestAPanicEndsATransfer(t *testing.T) {
 	t.Parallel()
 	recorded, err := Scan(t.Context(), writeTree(t, map[string]string{"a": "b"}), Scope{}, Options{})

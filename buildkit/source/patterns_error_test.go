@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Patterns that are tried on many files end with an error in bounded time; few of them are never counted.
+// Patterns that are tried on many files end with an error in bounded time. The time of ordinary patterns is not
+// limited.
 //
 //nolint:paralleltest // it shortens the limit of all
 func TestPatternsHaveABudget(t *testing.T) {

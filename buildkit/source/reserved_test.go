@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wantPaths scans dir without what is reserved.
+// wantPaths scans dir and compares the paths in the tree, and the reserved paths.
 func wantPaths(t *testing.T, dir string, scope Scope, reserved []Reserved, want, leftOut []string) {
 	t.Helper()
 	scanned, err := Scan(t.Context(), dir, scope, Options{Reserved: reserved})
@@ -27,8 +27,8 @@ func wantPaths(t *testing.T, dir string, scope Scope, reserved []Reserved, want,
 	}
 }
 
-// What is reserved is known by where it is, not by its name, and a folder that holds nothing else is not in the tree
-// either, whether or not it is there already.
+// A reserved path is left out wherever it is reached, and not because of its name. A folder that holds nothing else is
+// not in the tree either, also if the reserved path does not exist yet.
 func TestReservedFoldersAreNotInTheTree(t *testing.T) {
 	t.Parallel()
 	root := []string{".cache", ".cache/ours", ".cache/ours/log", "app"}
@@ -112,7 +112,7 @@ func TestAReservedFolderIsKnownBehindAMount(t *testing.T) {
 	wantPaths(t, dir, Scope{}, []Reserved{{Path: ours}}, []string{"a", "app"}, []string{"a/there"})
 }
 
-// A context that is a folder of ours, or lies in one, would be another one with each build.
+// A context that is one of our folders, or lies in one, would change with each build.
 func TestAReservedFolderIsNoContext(t *testing.T) {
 	t.Parallel()
 	base, err := filepath.EvalSymlinks(t.TempDir())

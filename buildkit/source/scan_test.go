@@ -121,7 +121,7 @@ func TestScanEndsWithItsContextInTheMiddleOfAFile(t *testing.T) {
 	}
 }
 
-// Whatever becomes of the directories on the way while they are walked.
+// openDir leads out of the context through no link, also if a directory on the way was replaced.
 func TestADirectoryIsOpenedInsideTheContext(t *testing.T) {
 	t.Parallel()
 	dir := writeTree(t, map[string]string{"d/e/f": "", "out": "->/etc", "up": "->..", "d/file": ""})

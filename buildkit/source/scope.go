@@ -7,8 +7,8 @@ import (
 	"github.com/moby/patternmatcher"
 )
 
-// Scope says which part of a directory is taken. Its patterns mean what they mean to BuildKit's walk; walkedFS tells of
-// another reading.
+// Scope says which part of a directory is taken. Its patterns mean what they mean to BuildKit's walk; the comment of
+// walkedFS tells of another reading.
 type Scope struct {
 	Excludes []string // the patterns of an ignore file: what they match is not taken
 	Includes []string // nil, or only what they match is taken

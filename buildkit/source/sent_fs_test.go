@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// A daemon that gives up in the middle of a transfer, as one whose disk is full does, says nothing about a file.
+// A daemon may give up in the middle of a transfer, for example because its disk is full. That is no error about a
+// file.
 func TestAnEndedTransferIsNoChangedFile(t *testing.T) {
 	t.Parallel()
 	dir := writeTree(t, map[string]string{"a": "x"})

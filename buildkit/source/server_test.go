@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// connect gives the far end of a real session that serves trees.
+// connect returns the daemon's end of a real session that serves trees.
 func connect(t *testing.T, server *Server) session.Caller {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -87,7 +87,7 @@ func TestServerSendsTheTreeThatWasHashed(t *testing.T) {
 	}
 }
 
-// A daemon would take a part for the whole of what is there now, and remove the rest from what it keeps.
+// A daemon would take a part of the tree for the whole, and remove the rest from what it keeps.
 func TestServerSendsTheWholeTreeWhateverIsAskedFor(t *testing.T) {
 	t.Parallel()
 	dir := writeTree(t, map[string]string{"a/1": "", "b/2": "", ".dockerignore": "c", "link": "->a"})
@@ -108,9 +108,8 @@ func TestServerSendsTheWholeTreeWhateverIsAskedFor(t *testing.T) {
 	}
 }
 
-// fsutil's filter can take a file into its walk and refuse to open it, and sends it empty then. A request for the
-// ignore file alone is the one that is filtered: here COPY .dockerignore, a link to a file that the ignore file takes
-// back.
+// fsutil's filter can list a file and refuse to open it, and then sends it empty. Only a request for the ignore file
+// alone is filtered: here COPY .dockerignore, a link to a file that the ignore file takes back.
 func TestServerSendsTheContentOfWhatItsFilterTakes(t *testing.T) {
 	t.Parallel()
 	dir := writeTree(t, map[string]string{
@@ -148,7 +147,7 @@ func TestServerSendsFilesInMemory(t *testing.T) {
 
 func TestServerRefusesOtherDirectories(t *testing.T) {
 	t.Parallel()
-	// A daemon's receiver may say no more than that the stream has ended: what it was told is read here.
+	// A daemon's receiver may only say that the stream has ended, so this reads what the server sent.
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "dir-name", "/etc")
 	stream, err := filesync.NewFileSyncClient(connect(t, serverOf(t, writeTree(t, baseFiles()))).Conn()).DiffCopy(ctx)
 	if err != nil {
@@ -160,7 +159,8 @@ func TestServerRefusesOtherDirectories(t *testing.T) {
 	}
 }
 
-// A file that is not what was hashed ends the transfer and is named; an empty or short file never arrives unnoticed.
+// A file that is not what was hashed ends the transfer, and the error names it. No empty or short file arrives
+// unnoticed.
 func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 20
@@ -222,7 +222,7 @@ func TestServerEndsTheTransferWhenAFileIsNotWhatWasHashed(t *testing.T) {
 	}
 }
 
-// A daemon compares size, time and mode only: other content has to be another stat.
+// A daemon compares only size, time and mode, so other content must have another time.
 func TestServerTellsEqualStatsApart(t *testing.T) {
 	t.Parallel()
 	stamp := time.Unix(499162500, 0)

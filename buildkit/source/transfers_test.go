@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// findCollision returns two texts of one length that have one time in Files.
+// findCollision returns two texts of one length that FromFiles gives one time.
 func findCollision(t *testing.T) (one, other string) {
 	t.Helper()
 	seen := map[int64]string{}
@@ -60,8 +60,8 @@ func TestTransfersOfCollidingFilesHaveTwoKeys(t *testing.T) {
 	}
 }
 
-// What is the same in a daemon's eyes differs by its place or its mode.
-func TestTransfersTellPlacesApart(t *testing.T) {
+// Files of one size and time still differ by their paths or the names of their trees.
+func TestTransfersTellPathsApart(t *testing.T) {
 	t.Parallel()
 	one, other := findCollision(t)
 	transfers := newTransfers(t.TempDir())
@@ -74,7 +74,7 @@ func TestTransfersTellPlacesApart(t *testing.T) {
 	}
 }
 
-func TestTransfersThatAreDamagedBeginAnew(t *testing.T) {
+func TestDamagedTransfersBeginAgain(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(path string) error{
 		"gone":  os.Remove,
@@ -134,8 +134,8 @@ func TestTransfersWithoutAFolder(t *testing.T) {
 	}
 }
 
-// Records of files that are not there any more do not pile up for ever.
-func TestTransfersForgetInTheEnd(t *testing.T) {
+// Records of files that no longer exist do not pile up for ever.
+func TestTransfersForgetOldRecords(t *testing.T) {
 	t.Parallel()
 	transfers := newTransfers(t.TempDir())
 	keys := map[string]bool{}
@@ -152,8 +152,8 @@ func TestTransfersForgetInTheEnd(t *testing.T) {
 	}
 }
 
-// Whatever two runs do at the same time, colliding files never get one key.
-func TestTransfersOfManyAtOnce(t *testing.T) {
+// Colliding files never get one key, also in builds at the same time.
+func TestConcurrentTransfers(t *testing.T) {
 	t.Parallel()
 	one, other := findCollision(t)
 	for range 30 {

@@ -16,7 +16,8 @@ func dirModes(t *testing.T, dir string) []byte {
 	return scanned.DirModes()
 }
 
-// What changes the encoding makes a daemon receive the whole tree anew: a mode must, a folder like the others must not.
+// Another encoding makes a daemon receive the whole tree again. A new mode must change it, a folder with the common
+// mode must not.
 func TestDirModesDifferWhenADirectoryHasAnotherMode(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {

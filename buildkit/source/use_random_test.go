@@ -17,13 +17,13 @@ import (
 )
 
 var (
-	useCases = flag.Int("uses", 25, "cases of TestWhatIsLeftOutIsNotCopied")
+	useCases = flag.Int("uses", 25, "cases of TestExcludedFilesAreNotCopied")
 	useSeed  = flag.Uint64("uses-seed", 1, "seed of its first case; case n has the seed plus n")
 )
 
-// What uses leave out of random trees has no say in what BuildKit's own copying makes of them: it is the same when all
-// of that is gone, and after random changes that leave the digest of what is used as it was.
-func TestWhatIsLeftOutIsNotCopied(t *testing.T) {
+// BuildKit's own copying makes the same of random trees when all excluded entries are gone. It also does after random
+// changes that leave the digest of the uses as it was.
+func TestExcludedFilesAreNotCopied(t *testing.T) {
 	t.Parallel()
 	left, equal, needless := 0, 0, 0
 	root := t.TempDir()
@@ -70,7 +70,7 @@ func TestWhatIsLeftOutIsNotCopied(t *testing.T) {
 	t.Logf("%d entries left out, %d changes without a say, %d changes with an equal copy and another digest",
 		left, equal, needless)
 	if *useCases >= 60 && (left < *useCases/4 || equal < *useCases) {
-		t.Error("the generator is of no use")
+		t.Error("the generator makes too few cases of interest")
 	}
 }
 
@@ -86,7 +86,7 @@ var useNames = []string{"a", "b", "c.md", "d.md", "a-b", "docs"}
 
 func (c useCase) pick(names ...string) string { return names[c.IntN(len(names))] }
 
-// path is a random one that may not be there.
+// path returns a random path that may not exist.
 func (c useCase) path() string {
 	path := c.pick(useNames...)
 	for c.IntN(2) == 0 {
@@ -95,7 +95,7 @@ func (c useCase) path() string {
 	return path
 }
 
-// grow adds entries.
+// grow adds n random entries.
 func (c useCase) grow(n int) {
 	for range n {
 		path := filepath.Join(c.dir, c.path())
@@ -136,7 +136,7 @@ func (c useCase) use() Use {
 	return u
 }
 
-// change does a random thing to the tree.
+// change changes the tree at random.
 func (c useCase) change() {
 	paths := []string{""}
 	must(filepath.WalkDir(c.dir, func(path string, _ iofs.DirEntry, err error) error {
@@ -174,7 +174,7 @@ func (c useCase) scan(t *testing.T) *Tree {
 	return tree
 }
 
-// copies is what BuildKit makes of the uses (docopy of solver/llbsolver/file): paths, modes, texts of links and
+// copies returns what BuildKit makes of the uses (docopy of solver/llbsolver/file): paths, modes, texts of links and
 // contents.
 func (c useCase) copies(t *testing.T) string {
 	t.Helper()
@@ -219,7 +219,7 @@ func (c useCase) copy(t *testing.T, u Use) error {
 	return nil
 }
 
-// must ends a test in which the machine itself does not work.
+// must panics if the machine itself does not work.
 func must(err error) {
 	if err != nil {
 		panic(err)

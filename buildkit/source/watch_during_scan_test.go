@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// interrupt stops whoever opens or lists dir for the nth time, does something, and lets them go on. It needs the right
-// to watch with fanotify(7).
+// interrupt calls do when some program opens or lists dir for the nth time; kind says which. The program waits until do
+// returns. The test needs the right to watch with fanotify(7).
 func interrupt(t *testing.T, dir string, kind uint64, nth int, do func() error) {
 	t.Helper()
 	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY)
@@ -32,7 +32,7 @@ func interrupt(t *testing.T, dir string, kind uint64, nth int, do func() error) 
 	t.Cleanup(func() { _ = events.Close(); <-done })
 	go func() {
 		defer close(done)
-		defer events.Close() // whoever is stopped goes on
+		defer events.Close() // a program that waits goes on
 		var event unix.FanotifyEventMetadata
 		buffer := make([]byte, unsafe.Sizeof(event))
 		for i := 1; ; i++ {
@@ -57,8 +57,8 @@ func interrupt(t *testing.T, dir string, kind uint64, nth int, do func() error) 
 	}()
 }
 
-// A change at the worst moment of a scan is in the record, or told.
-func TestWatchHoldsDuringTheScan(t *testing.T) {
+// A change at the worst moment of a scan is in the record, or the tree counts as changed.
+func TestWatchSeesChangesDuringTheScan(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	const list, open = unix.FAN_ACCESS_PERM, unix.FAN_OPEN_PERM
@@ -109,7 +109,7 @@ func TestWatchHoldsDuringTheScan(t *testing.T) {
 				return
 			}
 			if now, err := Scan(t.Context(), root, watchedScope, Options{}); err != nil || !isEqualTree(held, now) {
-				t.Errorf("what is there now is not what is called unchanged: %v", err)
+				t.Errorf("the tree counts as unchanged, but a scan finds another: %v", err)
 			}
 		})
 	}

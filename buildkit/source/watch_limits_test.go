@@ -16,8 +16,8 @@ import (
 
 const namespacesVariable = "TEST_IN_NAMESPACES"
 
-// inNamespaces runs a test in a process of its own, with a user namespace, whose limits are its own, and a table of
-// mounts. It returns true there.
+// inNamespaces runs a test in a process with a user namespace, which has its own limits, and its own table of mounts.
+// It returns true in that process.
 func inNamespaces(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(namespacesVariable) != "" {
@@ -42,8 +42,8 @@ func inNamespaces(t *testing.T) bool {
 	return false
 }
 
-// Whoever cannot watch does not share, and nothing else.
-func TestWatchWithoutMeans(t *testing.T) { //nolint:paralleltest // the limits are those of the process
+// A scan without the means to watch works, and its tree counts as changed.
+func TestWatchGivesUpAtTheLimitsOfTheKernel(t *testing.T) { //nolint:paralleltest // the limits are those of the process
 	if !inNamespaces(t) {
 		return
 	}
@@ -68,8 +68,8 @@ func TestWatchWithoutMeans(t *testing.T) { //nolint:paralleltest // the limits a
 	}
 }
 
-// A mount changes a tree without a word.
-func TestWatchTellsOfMounts(t *testing.T) { //nolint:paralleltest // the mounts are those of the process
+// A mount changes a tree, and inotify reports nothing.
+func TestWatchSeesMounts(t *testing.T) { //nolint:paralleltest // the mounts are those of the process
 	if !inNamespaces(t) {
 		return
 	}
@@ -118,7 +118,7 @@ func TestWatchTellsOfMounts(t *testing.T) { //nolint:paralleltest // the mounts 
 			t.Fatal(name, err)
 		}
 		if watch.IsUnchanged() {
-			t.Errorf("%s: not told", name)
+			t.Errorf("%s: the change is not seen", name)
 		}
 		// What is mounted could not be removed.
 		for _, target := range []string{filepath.Dir(root), root, root + "/empty", root + "/dir/file"} {

@@ -27,7 +27,7 @@ func mapMemory(t *testing.T, f *os.File) []byte {
 	return memory
 }
 
-// openFileChanges prepare a change of dir/file by somebody who has it open.
+// openFileChanges prepare a change of dir/file by a program that has it open.
 var openFileChanges = map[string]func(t *testing.T, root string) (change func() error){
 	"written, opened before": func(t *testing.T, root string) func() error {
 		f := openToWrite(t, root)
@@ -65,8 +65,8 @@ var openFileChanges = map[string]func(t *testing.T, root string) (change func() 
 	},
 }
 
-// What somebody holds open is told of while it is held.
-func TestWatchTellsOfWhatIsHeldOpen(t *testing.T) {
+// A Watch sees the change of a file while a program still has it open.
+func TestWatchSeesChangesOfOpenFiles(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	for name, prepared := range openFileChanges {
@@ -77,13 +77,13 @@ func TestWatchTellsOfWhatIsHeldOpen(t *testing.T) {
 			_, watch := scanWatched(t, root, watchedScope)
 			makeOldEnough(t, watch, root)
 			if !watch.IsUnchanged() {
-				t.Fatal("told before there is one")
+				t.Fatal("it counts as changed before the change")
 			}
 			if err := change(); err != nil {
 				t.Fatal(err)
 			}
 			if watch.IsUnchanged() {
-				t.Error("not told")
+				t.Error("the change is not seen")
 			}
 		})
 	}

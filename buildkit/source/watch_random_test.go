@@ -19,8 +19,7 @@ func isEqualTree(one, other *Tree) bool {
 	return slices.Equal(one.entries, other.entries) && slices.Equal(one.skipped, other.skipped)
 }
 
-// randomFolder is a directory in which things happen at random. What cannot be done is not: every step has an outcome
-// of its own.
+// randomFolder is a directory that changes at random. Steps that are not possible fail, which is no error.
 type randomFolder struct {
 	root   string
 	random *rand.Rand
@@ -69,7 +68,7 @@ func (f randomFolder) change() {
 	}
 }
 
-// changeElsewhere changes what was moved away, or the root as a whole.
+// changeElsewhere changes what was moved away, or replaces the root by a copy.
 func (f randomFolder) changeElsewhere() error {
 	if f.random.IntN(2) == 0 {
 		return os.Chmod(f.root+".away", f.mode())
@@ -95,7 +94,7 @@ func mapAndWrite(path string) error {
 	return unix.Munmap(memory)
 }
 
-// An unchanged tree is what a scan finds now: a walk that is shared as Walks do it gives what one of its own would.
+// A tree that counts as unchanged is what a new scan finds.
 func TestWatchIsNeverWrong(t *testing.T) {
 	t.Parallel()
 	needWatch(t)

@@ -25,7 +25,7 @@ func scanWatched(t *testing.T, dir string, scope Scope) (*Tree, *Watch) {
 	return scanned, watch
 }
 
-// needWatch skips a test where temporary files are on a file system that is not watched.
+// needWatch skips the test if temporary files are on a file system that is not watched.
 func needWatch(t *testing.T) {
 	t.Helper()
 	var system unix.Statfs_t
@@ -34,8 +34,8 @@ func needWatch(t *testing.T) {
 	}
 }
 
-// makeOldEnough makes the watch take the files of root for old enough not to be doubted, and returns when the clock of
-// the file system has moved on from them.
+// makeOldEnough moves the start of the scan so that the watch takes the files of root for old. It returns when the
+// clock of the file system has moved on from them.
 func makeOldEnough(t *testing.T, watch *Watch, root string) {
 	t.Helper()
 	probe, newest := filepath.Join(t.TempDir(), "probe"), time.Time{}
@@ -67,7 +67,7 @@ func changeTime(t *testing.T, path string) time.Time {
 
 func touch(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) }
 
-// watchedTree is a tree in a folder of its own, so that what is above the root can change too.
+// watchedTree makes a tree below other folders, so that what is above its root can change too.
 func watchedTree(t *testing.T) string {
 	t.Helper()
 	files := map[string]string{}
@@ -83,7 +83,7 @@ func watchedTree(t *testing.T) string {
 
 var watchedScope = Scope{Excludes: []string{"*.log", "ignored"}}
 
-// changes below a root, or of it, complete when they return.
+// changes change something below a root, or the root itself.
 var changes = map[string]func(root string) error{
 	"a file is made":           func(r string) error { return os.WriteFile(r+"/new", nil, 0o644) },
 	"a file is made deep down": func(r string) error { return os.WriteFile(r+"/dir/deep/new", nil, 0o644) },
@@ -153,7 +153,7 @@ var changes = map[string]func(root string) error{
 	},
 }
 
-// writeThroughLink writes a file by a path that has nothing of the root in it.
+// writeThroughLink writes a file by a path outside the root.
 func writeThroughLink(root string) error {
 	way := filepath.Join(filepath.Dir(filepath.Dir(root)), "way")
 	file := filepath.Join(way, "file")
@@ -174,7 +174,7 @@ func onFiles(root string, do func(from, to *os.File) error) error {
 	return do(from, to)
 }
 
-// flood reads two files in turn until nothing more can be reported: two equal reports in a row would be one.
+// flood reads two files in turn until the queue is full. Two equal events in a row would count as one.
 func flood(one, other string) error {
 	text, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
 	most := 0
@@ -189,8 +189,8 @@ func flood(one, other string) error {
 	return nil
 }
 
-// Whatever changes below the root, or the root itself, is told.
-func TestWatchTellsOfEveryChange(t *testing.T) {
+// A Watch sees each change below the root, and of the root itself.
+func TestWatchSeesEveryChange(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	all := map[string]func(string) error{}
@@ -208,7 +208,7 @@ func TestWatchTellsOfEveryChange(t *testing.T) {
 			makeOldEnough(t, watch, root)
 			for range 2 {
 				if !watch.IsUnchanged() {
-					t.Fatal("told before there is one")
+					t.Fatal("it counts as changed before the change")
 				}
 			}
 			if err := change(root); err != nil {
@@ -216,15 +216,16 @@ func TestWatchTellsOfEveryChange(t *testing.T) {
 			}
 			for range 2 {
 				if watch.IsUnchanged() {
-					t.Error("not told")
+					t.Error("the change is not seen")
 				}
 			}
 		})
 	}
 }
 
-// A mapping that is written to only after somebody looked is still told of: who opened a file may keep it.
-func TestWatchDoesNotForgetWhoOpenedAFile(t *testing.T) {
+// IsUnchanged sees a write to mapped memory also if it looked at the file before: the program that opened it may still
+// have it mapped.
+func TestWatchSeesALateWriteToMappedMemory(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	root := watchedTree(t)
@@ -241,16 +242,16 @@ func TestWatchDoesNotForgetWhoOpenedAFile(t *testing.T) {
 	}
 	defer func() { _ = unix.Munmap(memory) }()
 	if !watch.IsUnchanged() {
-		t.Fatal("told before there is one")
+		t.Fatal("it counts as changed before the change")
 	}
 	memory[0] = 'B'
 	if watch.IsUnchanged() {
-		t.Error("not told")
+		t.Error("the change is not seen")
 	}
 }
 
-// What changes nothing of the record does not end it.
-func TestWatchStandsWhatIsNoChange(t *testing.T) {
+// Reading files, and writing files out of the scope, changes nothing that was recorded.
+func TestWatchIgnoresWhatChangesNothing(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	root := watchedTree(t)
@@ -269,12 +270,12 @@ func TestWatchStandsWhatIsNoChange(t *testing.T) {
 		t.Fatal(err, noErr)
 	}
 	if !watch.IsUnchanged() {
-		t.Error("a change is told where there is none")
+		t.Error("it counts as changed without a change")
 	}
 }
 
-// A link to a file, however it is called elsewhere, is a way to change it without a word.
-func TestWatchLeavesHardLinksAlone(t *testing.T) {
+// A file can change by a hard link elsewhere, and inotify reports nothing.
+func TestWatchGivesUpHardLinks(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	root := watchedTree(t)
@@ -286,12 +287,12 @@ func TestWatchLeavesHardLinksAlone(t *testing.T) {
 	}
 	scope := Scope{Excludes: []string{"file", "ignored"}, Includes: []string{"dir"}}
 	if _, watch := scanWatched(t, root, scope); !watch.IsUnchanged() {
-		t.Error("a hard link that the scan does not look at is in the way")
+		t.Error("a hard link that the scan does not look at counts")
 	}
 }
 
-// Nothing but local disks: what is on others may change from elsewhere.
-func TestWatchLeavesOtherFileSystemsAlone(t *testing.T) {
+// Files on other than local disks may change from elsewhere.
+func TestWatchGivesUpOtherFileSystems(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("/dev/shm", "watch-") //nolint:usetesting // another file system
 	if err != nil {
@@ -303,7 +304,7 @@ func TestWatchLeavesOtherFileSystemsAlone(t *testing.T) {
 	}
 }
 
-// A scan that did not end well is not shared, and a watch ends once and for all.
+// A tree does not count as unchanged if its scan failed, or its watch was closed.
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
@@ -316,14 +317,14 @@ func TestWatchEnds(t *testing.T) {
 	watch.Close()
 	watch.Close()
 	if watch.IsUnchanged() {
-		t.Error("unchanged, says one that is closed")
+		t.Error("a closed watch says unchanged")
 	}
 	if (*Watch)(nil).IsUnchanged() || NewWatch().IsUnchanged() {
-		t.Error("nothing is unchanged")
+		t.Error("a watch without a scan says unchanged")
 	}
 }
 
-func TestWatchTakesNoMoreThanItsShare(t *testing.T) {
+func TestWatchBoundsItsFolders(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	for most, want := range map[int]bool{5: false, 6: true} { // the root, dir, dir/deep, empty, full, pair

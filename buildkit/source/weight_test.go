@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What PartWeight says of a tree is what a walk in the narrower scope finds.
-func TestPartIsWhatAWalkWouldTake(t *testing.T) {
+// PartWeight returns the weight of what a scan in the narrower scope takes.
+func TestPartWeightIsThatOfAScan(t *testing.T) {
 	t.Parallel()
 	dir := writeTree(t, map[string]string{
 		"a": "1", "a-b": "22", "d/x.go": "333", "d/y.md": "4444", "d/e/z.go": "55555", "n/m/k": "666666",
@@ -54,7 +54,7 @@ func TestPartIsWhatAWalkWouldTake(t *testing.T) {
 	}
 }
 
-func TestPartNamesWhatIsLeftAsAWhole(t *testing.T) {
+func TestPartWeightNamesTheOutermostFolders(t *testing.T) {
 	t.Parallel()
 	dir := writeTree(t, map[string]string{
 		"src/app/a": "1", "src/assets/b/c": "22", "src/assets/d": "333", "src/f": "4", "data/x": "55",

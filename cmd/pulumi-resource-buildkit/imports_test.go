@@ -7,7 +7,7 @@ import (
 )
 
 // The direction of imports is the architecture: cmd → provider → {buildkit, registry}, and the two leaves know neither
-// Pulumi nor each other. The linter says so at the import; this test says so for everything that comes in behind it.
+// Pulumi nor each other. The linter checks the imports; this test also checks what the imports import.
 func TestImportsGoOneWay(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/pulumi-buildkit/pulumi-buildkit/"
