@@ -6,6 +6,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // agentRemedies are the remedies for SSH agents.
@@ -64,4 +65,21 @@ func warningText(e buildkit.Event) string {
 		return e.Text + ". Export tar to keep them"
 	}
 	return e.Text
+}
+
+// inputWarnings returns the texts of warnings about what a build reads, each with what to do.
+func inputWarnings(warnings []inputs.Warning) []string {
+	texts := make([]string, len(warnings))
+	for i, w := range warnings {
+		texts[i] = w.Text
+		switch w.Kind {
+		case inputs.NotSent:
+			texts[i] += ". Add them to .dockerignore to be rid of this warning"
+		case inputs.Uncertain:
+			texts[i] += ". Name what it does not need in .dockerignore, as perhaps: " + w.Folders
+		case inputs.MostlyUnread:
+			texts[i] += ". Set watch to auto, or name in .dockerignore: " + w.Folders
+		}
+	}
+	return texts
 }

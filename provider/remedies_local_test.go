@@ -3,11 +3,13 @@ package provider
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
@@ -73,5 +75,24 @@ func TestWarningText(t *testing.T) {
 		if got := warningText(buildkit.Event{Kind: buildkit.Warned, Text: "TEXT", Warning: warning}); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+func TestInputWarnings(t *testing.T) {
+	t.Parallel()
+	got := inputWarnings([]inputs.Warning{
+		{Text: "a"},
+		{Kind: inputs.NotSent, Text: "b"},
+		{Kind: inputs.Uncertain, Text: "c", Folders: "data (1MiB in 1 files)"},
+		{Kind: inputs.MostlyUnread, Text: "d", Folders: "data (1MiB in 1 files)"},
+	})
+	want := []string{
+		"a",
+		"b. Add them to .dockerignore to be rid of this warning",
+		"c. Name what it does not need in .dockerignore, as perhaps: data (1MiB in 1 files)",
+		"d. Set watch to auto, or name in .dockerignore: data (1MiB in 1 files)",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

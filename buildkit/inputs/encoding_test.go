@@ -209,7 +209,7 @@ func TestIgnoreFilesAreReadable(t *testing.T) {
 					t.Errorf("%v is about a named context", err)
 				}
 				if err == nil {
-					warnings := strings.Join(loaded.Warnings(t.Context(), Plan{Files: files}), "\n")
+					warnings := warningTexts(loaded.Warnings(t.Context(), Plan{Files: files}))
 					if want := strings.ReplaceAll(c.warning, "FILE", path); !strings.Contains(warnings, want) ||
 						want == "" && warnings != "" {
 						t.Errorf("warnings %q, want %q", warnings, want)

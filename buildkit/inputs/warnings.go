@@ -20,52 +20,73 @@ const (
 	bigFiles = 20_000
 )
 
+// WarningKind is what a warning is about.
+type WarningKind int
+
+// The kinds of warnings.
+const (
+	IgnoreFile   WarningKind = iota // an ignore file, or a pattern of one, has no effect
+	NotSent                         // BuildKit cannot send some files
+	Uncertain                       // most of a big context counts because nobody can tell what the Dockerfile reads
+	MostlyUnread                    // the Dockerfile does not read most of a big context
+)
+
+// Warning is what a person should know about the recorded inputs of a plan.
+type Warning struct {
+	Kind    WarningKind
+	Text    string
+	Folders string // the biggest folders that are not needed, with their sizes; "" for other kinds
+}
+
 // Warnings returns what a person should know about the recorded inputs of a plan: files that BuildKit cannot send,
-// ignore files without effect, and big contexts most of which the build does not read. It names their biggest folders,
-// and the remedy.
-func (in *Inputs) Warnings(ctx context.Context, plan Plan) []string {
-	warnings := slices.Clone(in.linkWarnings)
+// ignore files without effect, and big contexts most of which the build does not read, with their biggest folders.
+func (in *Inputs) Warnings(ctx context.Context, plan Plan) (warnings []Warning) {
+	for _, text := range in.linkWarnings {
+		warnings = append(warnings, Warning{Text: text})
+	}
 	for _, name := range slices.Sorted(maps.Keys(in.contexts)) {
 		tree, c := in.trees[name], in.contexts[name]
-		if warning := warnOfPattern(c.ignore, c.ignorePath); warning != "" && in.mayReadSource(name) {
-			warnings = append(warnings, warning)
+		if text := warnOfPattern(c.ignore, c.ignorePath); text != "" && in.mayReadSource(name) {
+			warnings = append(warnings, Warning{Text: text})
 		}
 		if skipped := tree.SkippedPaths(); len(skipped) > 0 {
-			warnings = append(warnings, fmt.Sprintf("build context %s: %s: BuildKit cannot send sockets, FIFOs and "+
-				"devices, so the build goes without. Add them to .dockerignore to be rid of this warning",
-				c.dir, foreign.QuoteFirst(skipped)))
+			warnings = append(warnings, Warning{Kind: NotSent, Text: fmt.Sprintf("build context %s: %s: BuildKit cannot "+
+				"send sockets, FIFOs and devices, so the build goes without", c.dir, foreign.QuoteFirst(skipped))})
 		}
-		if waste := in.wasteWarning(ctx, plan, c); waste != "" {
+		if waste, ok := in.wasteWarning(ctx, plan, c); ok {
 			all, _ := tree.Weight()
-			warnings = append(warnings, fmt.Sprintf("build context %s: %s in %d files are hashed and sent, %s",
-				c.dir, units.BytesSize(float64(all.Bytes)), all.Files, waste))
+			waste.Text = fmt.Sprintf("build context %s: %s in %d files are hashed and sent, %s",
+				c.dir, units.BytesSize(float64(all.Bytes)), all.Files, waste.Text)
+			warnings = append(warnings, waste)
 		}
 	}
 	return warnings
 }
 
-// wasteWarning returns why most of a big context is not read, and the remedy. It returns "" when the context is small
-// or read.
-func (in *Inputs) wasteWarning(ctx context.Context, plan Plan, c localContext) string {
+// wasteWarning returns why most of a big context is not read. ok is false when the context is small or read.
+func (in *Inputs) wasteWarning(ctx context.Context, plan Plan, c localContext) (w Warning, ok bool) {
 	all, names := in.trees[c.source].Weight()
 	if in.predicted.Reads != nil || !isBig(all) {
-		return ""
+		return Warning{}, false
 	}
 	predicted, err := predict(ctx, plan, in.Definition)
 	if predicted.doubt != "" || err != nil {
-		return "because it cannot be told for certain which of them the Dockerfile reads. " +
-			"Name what it does not need in .dockerignore, as perhaps: " + describeFolders(names)
+		return Warning{
+			Kind: Uncertain, Text: "because it cannot be told for certain which of them the Dockerfile reads",
+			Folders: describeFolders(names),
+		}, true
 	}
 	scope, err := c.scope(ctx, in.files, predicted.Reads)
 	if err != nil || scope.Includes == nil {
-		return ""
+		return Warning{}, false
 	}
 	read, left, err := in.trees[c.source].PartWeight(scope)
 	if err != nil || !isWaste(all, read) {
-		return ""
+		return Warning{}, false
 	}
-	return "most of which the Dockerfile does not read. " +
-		"Set watch to auto, or name in .dockerignore: " + describeFolders(left)
+	return Warning{
+		Kind: MostlyUnread, Text: "most of which the Dockerfile does not read", Folders: describeFolders(left),
+	}, true
 }
 
 // ReservedPaths returns the absolute paths of what Files.Reserved kept out of the contexts.
