@@ -73,8 +73,7 @@ func watchedTree(t *testing.T) string {
 	files := map[string]string{}
 	for name, content := range map[string]string{
 		"file": "AAAA", "other": "OOOO", "x.log": "", "ignored/file": "", "link": "->file", "dir/file": "AAAA",
-		"dir/deep/file": "AAAA",
-		"empty/":        "", "full/file": "F", "pair/file": "AAAA", "pair/neighbor": "NNNN",
+		"dir/deep/file": "AAAA", "empty/": "", "full/file": "F", "pair/file": "AAAA", "pair/neighbor": "NNNN",
 	} {
 		files["above/root/"+name] = content
 	}
@@ -344,8 +343,7 @@ func TestHasMountBelow(t *testing.T) {
 		"25 22 0:5 / /srv/with\\040space/in rw - ext4 x rw\n"
 	for dir, want := range map[string]bool{
 		"/": true, "/home": true, "/home/a": true, "/home/a/ctx": false, "/home/a/ct": false, "/home/a/other": true,
-		"/home/a/oth":     false,
-		"/srv/with space": true, "/srv/with": false, "/nowhere": false,
+		"/home/a/oth": false, "/srv/with space": true, "/srv/with": false, "/nowhere": false,
 	} {
 		if got := hasMountBelow(table, dir); got != want {
 			t.Errorf("%s: %v, want %v", dir, got, want)

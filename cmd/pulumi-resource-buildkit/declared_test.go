@@ -157,8 +157,8 @@ func (r *repository) hasFile(folder, name string) bool {
 	return folder == "docs" && slices.ContainsFunc(r.files, hasName)
 }
 
-// declares tells whether a name such as Client.Verify, buildkit.Predict or registry.Client.Verify is declared. A name
-// whose first part is neither a package of ours nor a type counts as declared: it belongs to somebody else.
+// declares tells whether a name such as Client.Verify, buildkit.Predict or registry.Client.Verify is declared. It
+// returns true for a name whose first part is neither a package of ours nor a type: the name belongs to somebody else.
 func (r *repository) declares(folder, name string) bool {
 	first, rest, _ := strings.Cut(name, ".")
 	ours := false

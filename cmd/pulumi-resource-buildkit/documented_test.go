@@ -16,9 +16,9 @@ var (
 	anchorID   = regexp.MustCompile(`<a id="([^"]+)"`)
 	notAnchor  = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 	goFile     = regexp.MustCompile(`(?:[\w.-]+/)*\w+\.go\b`)
-	topFolders = `(?:cmd|provider|buildkit|registry|internal|test|examples|docs`
-	ourPath    = regexp.MustCompile(`^` + topFolders + `|\.tools)(?:/[\w.-]+)+/?$`)
-	ourPaths   = regexp.MustCompile(`\b` + topFolders + `)(?:/[\w-]+)+(?:\.md)?`)
+	topFolders = `cmd|provider|buildkit|registry|internal|test|examples|docs`
+	ourPath    = regexp.MustCompile(`^(?:` + topFolders + `|\.tools)(?:/[\w.-]+)+/?$`)
+	ourPaths   = regexp.MustCompile(`\b(?:` + topFolders + `)(?:/[\w-]+)+(?:\.md)?`)
 	symbol     = regexp.MustCompile(`^\w+(?:\.[A-Z]\w*)+$`)
 	symbols    = regexp.MustCompile(`\b[a-z]\w+(?:\.[A-Z]\w*)+\b|\b[A-Z]\w*\.[A-Z]\w*\b`)
 	tableEntry = regexp.MustCompile(`(?m)^\t([A-Z]\w*(?:\.[A-Z]\w*)?)  `)
@@ -26,8 +26,7 @@ var (
 	testOfFile = regexp.MustCompile("`([\\w./-]+_test\\.go): ((?:Test|Fuzz|Benchmark)\\w*)`")
 )
 
-// Each file, package and exported declaration that a page names in backquotes exists, each link leads to a file and a
-// heading.
+// Pages name only files, packages and exported declarations that exist. Each link leads to a file and a heading.
 func TestPagesNameWhatExists(t *testing.T) {
 	t.Parallel()
 	r := readRepository(t)
@@ -115,7 +114,7 @@ func hasAnchor(text, id string) bool {
 	return false
 }
 
-// Each file, path and exported declaration that a package comment names exists.
+// Package comments name only files, paths and exported declarations that exist.
 func TestPackageCommentsNameWhatExists(t *testing.T) {
 	t.Parallel()
 	r := readRepository(t)

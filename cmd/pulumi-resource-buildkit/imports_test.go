@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The direction of imports is the architecture: cmd → provider → {buildkit, registry}, and the two leaves know neither
-// Pulumi nor each other. The linter checks the imports; this test also checks what the imports import.
+// The direction of imports is the architecture: cmd → provider → {buildkit, registry}. The two leaves know neither
+// Pulumi nor each other. The linter checks each import; this test also checks what the imported packages import.
 func TestImportsGoOneWay(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/pulumi-buildkit/pulumi-buildkit/"

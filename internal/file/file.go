@@ -1,6 +1,8 @@
-// Package file reads the files that a program, an environment variable or a convention names. Somebody else may have
-// put anything there: a FIFO that nobody writes to, a device without an end, a sparse file of a terabyte. A read never
-// waits for a writer, never takes more memory than its limit, and ends with its context.
+// Package file reads the files that a program, an environment variable or a convention names.
+//
+// Somebody else may have put anything there: a FIFO that nobody writes to, a device without an end, a sparse file of a
+// terabyte, a link out of the project. A read never waits for a writer, never takes more memory than its limit, and
+// ends with its context. Bounds keep links from leading a read out of the project.
 package file
 
 import (
@@ -74,6 +76,7 @@ func Check(path string, limit int64) error {
 	return errors.Join(err, f.Close())
 }
 
+// checkRegular returns an error unless f is a regular file or the null device.
 func checkRegular(f *os.File) error {
 	info, err := f.Stat()
 	switch {
@@ -87,8 +90,8 @@ func checkRegular(f *os.File) error {
 	return nil
 }
 
-// isNull reports whether a file is the null device, by which people say "no file": AWS_CONFIG_FILE=/dev/null. It is
-// empty.
+// isNull tells whether a file is the null device, which is empty. People write it for "no file":
+// AWS_CONFIG_FILE=/dev/null.
 func isNull(info fs.FileInfo) bool {
 	null, err := os.Stat(os.DevNull)
 	return err == nil && os.SameFile(info, null)

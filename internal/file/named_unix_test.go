@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// listen makes a socket at a path, which has to be short.
+// listen makes a socket at a path, which must be short.
 func listen(t *testing.T, path string) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
@@ -23,29 +23,25 @@ func listen(t *testing.T, path string) {
 	t.Cleanup(func() { _ = listener.Close() })
 }
 
-// A path that a program writes leads anywhere, a link of the project does not.
+// A path that a program writes may lead anywhere. A link of the project may not.
 func TestReadNamed(t *testing.T) {
-	top := tree(t, map[string]string{
+	top := makeTree(t, map[string]string{
 		"secret": "text", "etc/ca": "->../usr/ca", "usr/ca": "text", "etc/dir": "->../usr", "etc/back": "->../p/f",
-		"etc/bad": "->../p/out",
-		"p/f":     "text", "p/near": "->f", "p/sub/up": "->../f", "p/out": "->../secret", "p/outdir": "->../usr",
-		"p/via":     "->../etc/ca",
-		"p/environ": "->/proc/self/environ", "p/chain": "->near", "p/badchain": "->out", "p/git": "->.git/config",
-		"p/.git/config": "secret",
-		"p/deep":        "->sub/er", "p/sub/er/f": "text", "p/loop": "->loop", "p/gone": "->nothing",
+		"etc/bad": "->../p/out", "p/f": "text", "p/near": "->f", "p/sub/up": "->../f", "p/out": "->../secret",
+		"p/outdir": "->../usr", "p/via": "->../etc/ca", "p/environ": "->/proc/self/environ", "p/chain": "->near",
+		"p/badchain": "->out", "p/git": "->.git/config", "p/.git/config": "secret", "p/deep": "->sub/er",
+		"p/sub/er/f": "text", "p/loop": "->loop", "p/gone": "->nothing",
 	})
 	t.Chdir(filepath.Join(top, "p"))
 	out := func(err error) bool { return errors.As(err, new(*file.LinkError)) }
 	gone := func(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 	for path, wrong := range map[string]func(error) bool{
 		"f": nil, "./near": nil, "chain": nil, "sub/up": nil, "../secret": nil, "../etc/ca": nil, "../etc/dir/ca": nil,
-		"../etc/back": nil,
-		"sub/../f":    nil, "deep/../../f": nil, "TOP/secret": nil, "TOP/p/near": nil,
+		"../etc/back": nil, "sub/../f": nil, "deep/../../f": nil, "TOP/secret": nil, "TOP/p/near": nil,
 		".git/config": func(err error) bool { return err == nil },
-		"out":         out, "outdir/ca": out, "via": out, "environ": out, "badchain": out, "git": out,
-		"../etc/bad": out,
-		"TOP/p/out":  out,
-		"":           gone, "nothing": gone, "gone": gone, "loop": func(err error) bool { return err != nil },
+		"out":         out, "outdir/ca": out, "via": out, "environ": out, "badchain": out, "git": out, "../etc/bad": out,
+		"TOP/p/out": out,
+		"":          gone, "nothing": gone, "gone": gone, "loop": func(err error) bool { return err != nil },
 	} {
 		named := path
 		if len(path) > 3 && path[:3] == "TOP" {
@@ -61,7 +57,7 @@ func TestReadNamed(t *testing.T) {
 	}
 }
 
-// A socket of the project is named by its own path only. Links of the user's lead to sockets anywhere.
+// No link of the project leads to a socket. The user's own links lead to sockets anywhere.
 func TestFindSocket(t *testing.T) {
 	t.Parallel()
 	top, err := os.MkdirTemp("", "s") //nolint:usetesting // a short path

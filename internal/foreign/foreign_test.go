@@ -52,7 +52,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// canary is in every text that a secret is to be cut from.
+// canary is the secret in each text.
 const canary = "c4n4ryQ8x7Zk2Lm9Pq4R"
 
 func TestSecretsAreCut(t *testing.T) {
@@ -154,7 +154,7 @@ func TestTextsAreBounded(t *testing.T) {
 	}
 }
 
-// Whoever writes a text for this one place to choke on finds that it does not.
+// No text takes more time than its length allows, also one that is written to slow the regular expressions down.
 func TestTextTakesTimeInProportion(t *testing.T) {
 	t.Parallel()
 	for _, piece := range []string{

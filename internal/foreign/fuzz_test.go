@@ -11,7 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/foreign"
 )
 
-// FuzzText: whatever is around a secret, it is cut; what is left is visible, bounded, no markup, and stays as it is.
+// FuzzText puts text around a secret. Text and Line cut the secret, and what they return is visible, bounded, without
+// markup, and does not change when it is cleaned again.
 func FuzzText(f *testing.F) {
 	f.Add("GET https://", " failed")
 	f.Add("\x1b[31m\x1b]0;title\x07", "\r\n\u202e<{%x%}>")

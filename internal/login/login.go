@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Redacted stands where a secret was.
+// Redacted is the text in place of a secret.
 const Redacted = "[secret]"
 
 // Login is the user and password in a URL.
@@ -23,14 +23,15 @@ func (l Login) Basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(l.User+":"+l.Password))
 }
 
-// Cut returns a location without the login in its URL, and whether it had one. The user of an ssh:// URL is no
-// login; ssh takes no password from there, so one is cut. The URL does not have to be valid.
+// Cut returns a location without the login in its URL, and whether it had one. The URL does not have to be valid.
+//
+// The user of an ssh:// URL is no login. ssh takes no password from a URL, so Cut cuts it.
 func Cut(location string) (plain string, found bool) {
 	plain, user, found := Split(location)
 	return plain, found && user != ""
 }
 
-// Split parts a location from the user information that is cut, which is as it was written.
+// Split returns a location without the user information that Cut cuts, and that information as it was written.
 func Split(location string) (plain, user string, found bool) {
 	scheme, rest, ok := strings.Cut(location, "://")
 	if !ok {
@@ -109,11 +110,11 @@ func Secrets(user string) []string {
 		return []string{user, l.User}
 	}
 	_, password, _ := strings.Cut(user, ":")
-	if l.User == "" || l.Password == "" || len(l.User) >= tokenUser {
+	if l.User == "" || l.Password == "" || len(l.User) >= minTokenLength {
 		return []string{user, password, l.Password, l.User, l.Basic()}
 	}
 	return []string{user, password, l.Password, l.Basic()}
 }
 
-// tokenUser is the length from which on a user's name is taken for a token: https://TOKEN:x-oauth-basic@github.com.
-const tokenUser = 20
+// minTokenLength is the length from which on a user's name counts as a token: https://TOKEN:x-oauth-basic@github.com.
+const minTokenLength = 20

@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// stranger is another user: on most machines, nobody.
+// stranger is the ID of another user: on most machines, nobody.
 const stranger = 65534
 
 // needsRoot skips a test that makes files of another user's.
@@ -35,8 +35,8 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// base returns a folder of the test's whose parents are safe.
-func base(t *testing.T) string {
+// safeFolder returns a folder of the test whose parents are safe.
+func safeFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err, os.Chmod(dir, 0o755))
@@ -51,7 +51,7 @@ func wantUnsafe(t *testing.T, err error, path, reason string) {
 	}
 }
 
-// Whoever owns a part of the path, or may write there, could put another folder in its place.
+// A user who owns a part of the path, or may write there, could put another folder in its place.
 func TestOpenChecksTheWholePath(t *testing.T) {
 	t.Parallel()
 	needsRoot(t)
@@ -125,7 +125,7 @@ func TestOpenChecksTheWholePath(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := base(t)
+			dir := safeFolder(t)
 			must(t, os.Mkdir(dir+"/a", 0o755))
 			if test.prepare != nil {
 				must(t, test.prepare(dir))
@@ -154,17 +154,17 @@ func TestOpenChecksTheWholePath(t *testing.T) {
 
 func TestOpenEndsInALoopOfLinks(t *testing.T) {
 	t.Parallel()
-	dir := base(t)
+	dir := safeFolder(t)
 	must(t, os.Symlink("loop", dir+"/loop"))
 	if _, err := private.Open(dir + "/loop/x"); !errors.Is(err, syscall.ELOOP) {
 		t.Errorf("error %v", err)
 	}
 }
 
-// The owner of HOME decides what root runs from there, and is "this user" to it.
+// The owner of HOME decides what root runs from there, so root trusts that user.
 func TestTheOwnerOfHomeIsTrusted(t *testing.T) {
 	needsRoot(t)
-	home := base(t)
+	home := safeFolder(t)
 	must(t, os.Chown(home, stranger, stranger))
 	_, err := private.Open(home + "/.cache/x")
 	wantUnsafe(t, err, home, "belongs to user 65534")
@@ -174,7 +174,7 @@ func TestTheOwnerOfHomeIsTrusted(t *testing.T) {
 	must(t, f.Close())
 }
 
-// Whatever stands in the place of a file, it is neither followed nor waited for, and a victim's file stays as it is.
+// Nothing in the place of a file is followed or waited for, and a victim's file does not change.
 func TestPlantedEntries(t *testing.T) {
 	t.Parallel()
 	needsRoot(t)
@@ -214,7 +214,7 @@ func TestPlantedEntries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := base(t)
+			dir := safeFolder(t)
 			victim, path := dir+"/victim", dir+"/ours/file"
 			must(t, os.Mkdir(dir+"/ours", 0o700), os.WriteFile(victim, []byte(precious), 0o600))
 			f, err := private.Open(dir + "/ours")
@@ -268,7 +268,7 @@ func create(f *private.Folder, text string) error {
 func TestSubRefusesWhatOthersLeft(t *testing.T) {
 	t.Parallel()
 	needsRoot(t)
-	dir := base(t)
+	dir := safeFolder(t)
 	must(t, os.Mkdir(dir+"/theirs", 0o700), os.Chown(dir+"/theirs", stranger, stranger), os.Mkdir(dir+"/open", 0o700),
 		os.Chmod(dir+"/open", 0o777), os.Symlink("/etc", dir+"/link"), os.Mkdir(dir+"/ours", 0o700))
 	f, err := private.Open(dir)

@@ -12,9 +12,10 @@ import (
 	"testing"
 )
 
-// The linter forbids Go of sync.WaitGroup and errgroup.Group and the AfterFuncs. Of the linters in golangci-lint only
-// ruleguard could see a go statement, and only if this module required its DSL; so this test does. Tests and their
-// harnesses may have them: a panic there ends a test.
+// The linter forbids Go of sync.WaitGroup and errgroup.Group, and AfterFunc. It cannot forbid go statements: only
+// ruleguard could, and only if this module required its DSL. So this test does.
+//
+// Tests and their harnesses may have go statements, because a panic there ends only a test.
 func TestNoBareGoStatement(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{"cmd", "provider", "buildkit", "registry", "internal"} {
@@ -54,7 +55,7 @@ func TestGoStatementsAreFound(t *testing.T) {
 	}
 }
 
-// goStatements returns the places of the go statements of a file.
+// goStatements returns the positions of the go statements of a file.
 func goStatements(t *testing.T, path string, source []byte) (places []string) {
 	t.Helper()
 	files := token.NewFileSet()

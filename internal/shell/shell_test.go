@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
-// A shell takes each text as the one word that it is.
+// A shell takes each quoted text as one word with the same text.
 func TestQuote(t *testing.T) {
 	t.Parallel()
 	sh, err := exec.LookPath("sh")

@@ -12,7 +12,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
-// TestOutputIsBounded: a program that prints without end is ended, whatever it does against that, and costs no memory.
+// Output ends a program that prints without end, whatever the program does against that, and takes little memory.
 func TestOutputIsBounded(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -53,7 +53,7 @@ func TestOutputIsBounded(t *testing.T) {
 	}
 }
 
-// TestOutputOfAFailure: what a program printed before it failed is its reason.
+// Output returns what a program printed before it failed, because that is the reason.
 func TestOutputOfAFailure(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
