@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,9 +31,6 @@ func Acquire(ctx context.Context, o Options) (*Lease, error) {
 
 // acquireFrom does what Acquire does, with options that have no zero field.
 func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
-	if os.Geteuid() != 0 {
-		return nil, checkMachine(daemonFolder{})
-	}
 	ctx, stop := context.WithTimeoutCause(ctx, o.Limit,
 		newError(NotReady, o.Dir, "the embedded BuildKit daemon was not ready within %s", o.Limit))
 	defer stop()
@@ -68,7 +64,7 @@ func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
 func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
 	s, err := newSetup(f, o.Idle)
 	if err != nil {
-		return nil, cmp.Or(checkMachine(f), err)
+		return nil, cmp.Or(client{setup: setup{daemonFolder: f, mode: clientMode()}, options: o}.checkMachine(ctx), err)
 	}
 	c := client{setup: s, options: o}
 	if lease, err := c.join(ctx); lease != nil || err != nil {

@@ -36,7 +36,7 @@ type binfmt struct {
 
 // emulate registers QEMU for every architecture that it is installed for and that has no handler yet. It notes a
 // failure: without the kernel's support, foreign platforms still build, except for their steps.
-func emulate(note func(string, ...any)) binfmt {
+func emulate(daemon mode, note func(string, ...any)) binfmt {
 	b := binfmt{dir: binfmtDir, prefix: binfmtPrefix}
 	installed := slices.DeleteFunc(slices.Clone(architectures), func(m architecture) bool {
 		_, err := exec.LookPath(m.program())
@@ -45,7 +45,10 @@ func emulate(note func(string, ...any)) binfmt {
 	if len(installed) == 0 {
 		return b
 	}
-	err := mountBinfmt()
+	if daemon == rootless && b.handlesAny(installed) {
+		return b // root's handlers of the machine, and only root may add others
+	}
+	err := mountBinfmt(daemon)
 	if err == nil {
 		b.guard, err = os.Open(filepath.Join(b.dir, "status"))
 	}
@@ -58,11 +61,13 @@ func emulate(note func(string, ...any)) binfmt {
 	return b
 }
 
-// mountBinfmt shows the table in this mount namespace, where it is not shown yet.
-func mountBinfmt() error {
+// mountBinfmt shows the table in this mount namespace, where it is not shown yet. For a rootless daemon it shows the table
+// of the user namespace, which kernels have since version 6.7.
+func mountBinfmt(daemon mode) error {
 	var shown unix.Statfs_t
 	// A name inside, because systemd mounts the table when somebody looks for one.
-	if err := unix.Statfs(filepath.Join(binfmtDir, "status"), &shown); err == nil && shown.Type == unix.BINFMTFS_MAGIC {
+	if err := unix.Statfs(filepath.Join(binfmtDir, "status"), &shown); err == nil && shown.Type == unix.BINFMTFS_MAGIC &&
+		daemon == rootful {
 		return nil
 	}
 	err := unix.Mount("binfmt_misc", binfmtDir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
@@ -70,6 +75,14 @@ func mountBinfmt() error {
 		return fmt.Errorf("mount binfmt_misc on %s: %w; run modprobe binfmt_misc", binfmtDir, err)
 	}
 	return nil
+}
+
+// handlesAny reports whether the table that is shown has a handler for one of the architectures.
+func (b binfmt) handlesAny(wanted []architecture) bool {
+	handlers, err := b.handlers()
+	return err == nil && slices.ContainsFunc(wanted, func(a architecture) bool {
+		return slices.ContainsFunc(handlers, func(h handler) bool { return h.matches(a) })
+	})
 }
 
 // registerAbsent registers what is absent of wanted, after it has removed what a killed daemon left. guard is locked

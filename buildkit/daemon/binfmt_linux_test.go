@@ -44,7 +44,7 @@ func showKernelTable(t *testing.T) {
 	if err == nil {
 		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
 	}
-	if err := errors.Join(err, mountBinfmt()); err != nil {
+	if err := errors.Join(err, mountBinfmt("rootful")); err != nil {
 		t.Fatal(err)
 	}
 }

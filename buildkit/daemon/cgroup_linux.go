@@ -34,8 +34,15 @@ func cgroupRoots() ([]string, error) {
 	return roots, nil
 }
 
-// clearCgroups removes the cgroup parent from every hierarchy and kills the processes that are still in there.
-func clearCgroups(parent string) error {
+// clearCgroups removes the cgroup parent of a daemon from every hierarchy and kills the processes that are still in there.
+func clearCgroups(s setup) error {
+	if s.mode == rootless {
+		return nil // it has none
+	}
+	parent, err := s.cgroupParent()
+	if err != nil {
+		return err
+	}
 	roots, err := cgroupRoots()
 	if err != nil {
 		return err

@@ -15,12 +15,9 @@ import (
 
 // clearFolder removes what a daemon that was killed has left, and what one that ended has no use for: processes and
 // cgroups of its steps, mounts, sockets, temporary files, the executor's folders. The caller holds the alive lock.
-func clearFolder(f daemonFolder) error {
-	parent, err := f.cgroupParent()
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(clearCgroups(parent), unmountBelow(f)); err != nil {
+func clearFolder(s setup) error {
+	f := s.daemonFolder
+	if err := errors.Join(clearCgroups(s), unmountBelow(f)); err != nil {
 		return err // removing files below a mount would remove what is mounted there
 	}
 	return errors.Join(

@@ -119,7 +119,7 @@ func (c client) launch(ctx context.Context, alive *os.File) error {
 	if err != nil {
 		err = folderError(c.Path(), err)
 	} else {
-		err = checkMachine(c.daemonFolder)
+		err = c.checkMachine(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, alive.Close())
@@ -134,7 +134,7 @@ func (c client) launch(ctx context.Context, alive *os.File) error {
 	if err := c.waitUntilReady(ctx, ended); err != nil {
 		return err
 	}
-	c.logDaemon(ctx, "daemon started", "took", time.Since(begun), "snapshotter", snapshotter, "idle", c.idle)
+	c.logDaemon(ctx, "daemon started", "took", time.Since(begun), "snapshotter", readSnapshotter(c.daemonFolder), "idle", c.idle)
 	for line := range strings.Lines(c.logTail(keeperLog)) {
 		c.options.Note(strings.TrimSpace(line))
 	}
@@ -150,13 +150,21 @@ func (c client) startKeeper(ctx context.Context, alive *os.File) (<-chan struct{
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	program := c.options.Keeper
-	arguments := append(program[1:len(program):len(program)], c.arguments(keeperName)...)
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), program[0], arguments...)
+	command := c.keeperCommand(c.arguments(keeperName)...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
 	cmd.Dir, cmd.Env = "/", filterEnviron(os.Environ())
 	// Not the pipes of a plugin: the engine would wait for their end.
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{alive}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS}
+	if c.mode == rootless {
+		namespaces, err := c.Create(namespaceLog) // rootlesskit's own words are no notes for the user
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = namespaces.Close() }()
+		cmd.Stderr, cmd.SysProcAttr.Cloneflags = namespaces, 0 // rootlesskit makes the namespaces
+		cmd.Env = passLock(cmd.Env)
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("the keeper of the embedded BuildKit daemon: %w", err)
 	}
@@ -169,7 +177,17 @@ func (c client) startKeeper(ctx context.Context, alive *os.File) (<-chan struct{
 	return ended, nil
 }
 
-// waitUntilReady returns when the daemon answers. The error has the end of both logs.
+// keeperCommand returns the command line of a process of this program in the namespaces of a keeper, except for the
+// mount namespace of a rootful one.
+func (c client) keeperCommand(arguments ...string) []string {
+	var command []string
+	if c.mode == rootless {
+		command = namespaceArguments(c.rootlesskit)
+	}
+	return append(append(command, c.options.Keeper...), arguments...)
+}
+
+// waitUntilReady returns when the daemon answers. The error has the end of the logs.
 func (c client) waitUntilReady(ctx context.Context, ended <-chan struct{}) error {
 	tick := time.NewTicker(startPoll)
 	defer tick.Stop()
@@ -192,10 +210,10 @@ func (c client) waitUntilReady(ctx context.Context, ended <-chan struct{}) error
 	}
 }
 
-// startError returns the error of a daemon that did not start, with the end of both logs.
+// startError returns the error of a daemon that did not start, with the end of the logs.
 func startError(f daemonFolder, cause error) error {
 	err := fmt.Errorf("the embedded BuildKit daemon in %s did not start: %w", f.Path(), cause)
-	for _, log := range []string{keeperLog, daemonLog} {
+	for _, log := range []string{namespaceLog, keeperLog, daemonLog} {
 		if text := f.logTail(log); text != "" {
 			err = fmt.Errorf("%w\n%s ends with:\n%s", err, f.path(log), text)
 		}

@@ -11,19 +11,16 @@ import (
 // configTitle is the first line of buildkitd.toml, also of releases that put no marker into the folder.
 const configTitle = "# Written at each start: changes are lost."
 
-// snapshotter is the one that the configuration names. checkMachine tries it.
-const snapshotter = "overlayfs"
-
 // configText is buildkitd.toml with what differs from one place to another left out.
 //
 // No history: it would keep the output of steps on disk. The garbage collection is BuildKit's default but for local
 // sources, which BuildKit drops when they were not used for two days: after a weekend every file would be sent again.
 //
-// A step has a network of its own, from the CNI plugin. A build may have that of the machine: its client decides, which
-// grants the entitlement only when the program says so. There are no resolvers here: BuildKit would also show them to
+// A step has a network of its own, from the CNI plugin. A build may have that of the machine, where root runs the
+// daemon: its client decides, which grants the entitlement only when the program says so. There are no resolvers here: BuildKit would also show them to
 // steps in the network of the machine, which cannot reach the relay.
 const configText = `root = %[1]s
-insecure-entitlements = ["network.host"]
+insecure-entitlements = %[10]s
 
 [grpc]
 address = [%[2]s]
@@ -39,9 +36,9 @@ enabled = false
 
 [worker.oci]
 enabled = true
-snapshotter = "` + snapshotter + `"
+snapshotter = %[11]s
 binary = %[4]s
-defaultCgroupParent = %[5]s
+%[5]s
 networkMode = "cni"
 cniConfigPath = %[8]s
 cniBinaryPath = %[9]s
@@ -92,7 +89,7 @@ func (s setup) configuration() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	parent, err := s.cgroupParent()
+	privileges, entitlements, err := s.privilegesConfig()
 	if err != nil {
 		return "", err
 	}
@@ -102,10 +99,20 @@ func (s setup) configuration() (string, error) {
 	}
 	text := fmt.Sprintf(configText,
 		quote(inDaemon(rootFolder)), quote("unix://"+inDaemon(socketFile)), quote(inDaemon(traceFile)),
-		quote(s.runcPath()), quote(parent), diskShare(size, 10, 10e9), diskShare(size, 80, 100e9),
-		quote(inDaemon(networkConfig)), quote(inDaemon(pluginFolder)))
+		quote(s.runcPath()), privileges, diskShare(size, 10, 10e9), diskShare(size, 80, 100e9),
+		quote(inDaemon(networkConfig)), quote(inDaemon(pluginFolder)), entitlements, quote(readSnapshotter(s.daemonFolder)))
 	registries, err := registriesConfig(s.daemonFolder)
 	return configTitle + "\n" + programs + text + registries, err
+}
+
+// privilegesConfig returns the lines of the worker and the list of entitlements that depend on the mode. An ordinary
+// user may make no cgroups.
+func (s setup) privilegesConfig() (lines, entitlements string, err error) {
+	if s.mode == rootless {
+		return "rootless = true", "[]", nil
+	}
+	parent, err := s.cgroupParent()
+	return "defaultCgroupParent = " + quote(parent), `["network.host"]`, err
 }
 
 // quote returns a text, which is UTF-8, as a basic string of TOML.

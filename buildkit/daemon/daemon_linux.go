@@ -106,7 +106,10 @@ func (k keeper) startDaemon(ctx context.Context, alive *os.File) (*exec.Cmd, err
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", k.arguments(initName)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = stopLimit
-	cmd.Dir, cmd.Env = "/", setVariable(os.Environ(), "TMPDIR", tempMount)
+	cmd.Dir, cmd.Env = "/", setVariable(filterEnviron(os.Environ()), "TMPDIR", tempMount)
+	if k.mode == rootless {
+		cmd.Env = setVariable(cmd.Env, runtimeVariable, runtimeFolder)
+	}
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{alive, gate}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
 	if err := cmd.Start(); err != nil {

@@ -30,6 +30,9 @@ const (
 	daemonLog   = "buildkitd.log" // begun anew with each daemon
 	keeperLog   = "keeper.log"    // the same
 	debugLog    = "debug.log"     // the same: what the keeper does and why
+
+	namespaceLog    = "rootlesskit.log" // the same, of a rootless daemon
+	snapshotterFile = "snapshotter"     // the name of the one that the keeper chose
 	rootFolder  = "root"          // BuildKit's state
 	tempFolder  = "tmp"           // emptied with each daemon
 

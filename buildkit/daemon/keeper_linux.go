@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 const (
 	keeperName = "daemon-keeper" // argument 1 of the keeper
 	initName   = "daemon-init"   // of the daemon until it is buildkitd
+	probeName  = "daemon-probe"  // of a process that tries a user namespace
 
 	idlePoll  = 200 * time.Millisecond
 	stopLimit = 5 * time.Second // what a daemon has to end by itself before it is killed
@@ -27,18 +29,21 @@ const (
 // RunKeeper runs the keeper process or the init of the daemon's namespaces, if args ask for one. main calls it before
 // anything else with the arguments after the program's name. If handled is true, main exits with exitCode.
 func RunKeeper(args []string) (handled bool, exitCode int) {
-	if len(args) == 0 || args[0] != keeperName && args[0] != initName {
+	if len(args) == 0 || !slices.Contains([]string{keeperName, initName, probeName}, args[0]) {
 		return false, 0
 	}
 	err := runRole(args)
 	if err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, args[0]+": "+err.Error()) // a log, not the plugin's
+		_, _ = fmt.Fprintln(os.Stdout, args[0]+": "+err.Error()) // a log, not the plugin's
 		return true, 1
 	}
 	return true, 0
 }
 
 func runRole(args []string) error {
+	if args[0] == probeName {
+		return probeNamespace()
+	}
 	s, err := parseSetup(args)
 	if err != nil {
 		return err
@@ -77,7 +82,7 @@ func keepDaemon(s setup) error {
 
 // note writes a line that the client that started this keeper passes to Options.Note.
 func note(format string, values ...any) {
-	_, _ = fmt.Fprintln(os.Stderr, strings.ReplaceAll(fmt.Sprintf(format, values...), "\n", "; "))
+	_, _ = fmt.Fprintln(os.Stdout, strings.ReplaceAll(fmt.Sprintf(format, values...), "\n", "; "))
 }
 
 // keep runs a daemon until it ends, until nobody has held a lease for the idle time, or until a signal. It leaves
@@ -89,21 +94,24 @@ func (k keeper) keep(alive *os.File) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("a mount namespace of its own: %w", err)
 	}
-	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), clearFolder(k.daemonFolder)); err != nil {
+	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), clearFolder(k.setup)); err != nil {
 		return err
 	}
-	foreign := emulate(k.note)
+	foreign := emulate(k.mode, k.note)
 	defer foreign.release(k.note)
+	if err := k.chooseSnapshotter(); err != nil {
+		return err
+	}
 	if err := k.writeConfig(); err != nil {
 		return err
 	}
 	steps, err := stepNetwork(k).start()
 	if err != nil {
-		return errors.Join(fmt.Errorf("the network of steps: %w", err), clearFolder(k.daemonFolder))
+		return errors.Join(fmt.Errorf("the network of steps: %w", err), clearFolder(k.setup))
 	}
 	err = k.runDaemon(alive, signals, steps)
 	steps.stop()
-	return errors.Join(err, clearFolder(k.daemonFolder))
+	return errors.Join(err, clearFolder(k.setup))
 }
 
 // note writes a line for the client, and into the debug log.

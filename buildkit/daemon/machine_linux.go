@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,17 +14,30 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
-// conditions of the embedded daemon. Each tries the real thing in the daemon's folder and returns what is wrong.
-var conditions = []func(f daemonFolder) error{
-	checkRoot, checkBuildkitd, checkRunc, checkNetworkProgram, checkExec, checkOverlay, checkCgroups,
-}
+// conditions of an embedded daemon of either mode, and those of one only. Each tries the real thing in the daemon's
+// folder and returns what is wrong.
+var (
+	conditions         = []func(f daemonFolder) error{checkBuildkitd, checkRunc, checkNetworkProgram, checkExec}
+	rootfulConditions  = []func(f daemonFolder) error{checkOverlay, checkCgroups}
+	rootlessConditions = []func(f daemonFolder) error{
+		checkRootlesskit, checkUIDMapper, checkGIDMapper, checkSubordinateUIDs, checkSubordinateGIDs,
+	}
+)
 
-// checkMachine returns an *UnfitError with everything that keeps the embedded daemon from running in the folder, or
-// nil. Without root there is no folder, and f is zero.
-func checkMachine(f daemonFolder) error {
+// checkMachine returns an *UnfitError with everything that keeps the embedded daemon from running in the folder, or nil.
+func (c client) checkMachine(ctx context.Context) error {
+	all := append(slices.Clone(conditions), rootfulConditions...)
+	if c.mode == rootless {
+		all = append(slices.Clone(conditions), rootlessConditions...)
+	}
 	var lacks []error
-	for _, condition := range conditions {
-		if err := condition(f); err != nil {
+	for _, condition := range all {
+		if err := condition(c.daemonFolder); err != nil {
+			lacks = append(lacks, err)
+		}
+	}
+	if lacks == nil && c.mode == rootless {
+		if err := c.checkNamespace(ctx); err != nil {
 			lacks = append(lacks, err)
 		}
 	}
@@ -32,14 +45,6 @@ func checkMachine(f daemonFolder) error {
 		return nil
 	}
 	return &UnfitError{Lacks: lacks}
-}
-
-// checkRoot returns an *Error unless the user is root.
-func checkRoot(daemonFolder) error {
-	if uid := os.Geteuid(); uid != 0 {
-		return newError(NotRoot, "", "it needs root, and this is user %d", uid)
-	}
-	return nil
 }
 
 func checkBuildkitd(daemonFolder) error {
@@ -66,9 +71,6 @@ func checkNetworkProgram(daemonFolder) error {
 }
 
 func checkExec(f daemonFolder) error {
-	if f.Folder == nil {
-		return nil
-	}
 	folder, path, err := f.Handle()
 	if err != nil {
 		return err
@@ -81,29 +83,21 @@ func checkExec(f daemonFolder) error {
 	return nil
 }
 
-// checkOverlay makes an overlay of folders in f and mounts it nowhere: nothing is left when this process is killed.
+// checkOverlay returns an *Error if an overlay may not be mounted: then no other mount may be made either. Where
+// overlayfs works badly or not at all, the keeper chooses another snapshotter.
 func checkOverlay(f daemonFolder) error {
-	if f.Folder == nil {
-		return nil // cannot be tried
-	}
-	err := clearTemp(f)
-	if err != nil {
+	if err := clearTemp(f); err != nil {
 		return &Error{Fault: FolderUnusable, Path: f.Path(), Cause: err}
 	}
 	defer func() { _ = clearTemp(f) }()
-	err = makeOverlay(f)
-	switch {
-	case err == nil || errors.Is(err, unix.ENOSYS): // a kernel before 5.2 has no way to try
-		return nil
-	case errors.Is(err, unix.ENODEV):
-		return newError(NoOverlay, "", "the kernel has no overlayfs")
-	case errors.Is(err, unix.EPERM):
+	if err := makeOverlay(f); errors.Is(err, unix.EPERM) {
 		return newError(OverlayDenied, "", "an overlay may not be mounted: %w", err)
 	}
-	return newError(OverlayUnsupported, f.Path(), "%s is on a file system that overlayfs cannot use: %w", f.Path(), err)
+	return nil
 }
 
-// makeOverlay makes an overlay of folders in the temporary folder of f.
+// makeOverlay makes an overlay of folders in the temporary folder of f, and mounts it nowhere: nothing is left when this
+// process is killed.
 func makeOverlay(f daemonFolder) error {
 	temp, err := f.Sub(tempFolder)
 	if err != nil {
@@ -140,7 +134,7 @@ func checkCgroups(daemonFolder) error {
 		return newError(NoCgroups, "", "no cgroup file system is mounted")
 	}
 	for _, root := range roots {
-		if err := unix.Access(root, unix.W_OK); os.Geteuid() == 0 && err != nil {
+		if err := unix.Access(root, unix.W_OK); err != nil {
 			return newError(CgroupsReadOnly, root, "%s cannot be written: %w", root, err)
 		}
 	}

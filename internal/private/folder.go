@@ -48,6 +48,16 @@ func Find(path string) (*Folder, error) {
 // parents are checked.
 func OpenAny(path string) (*Folder, error) { return open(path, true) }
 
+// OpenUnchecked opens the folder at the absolute path without a look at who owns it or its parents. It is for a user
+// namespace, where the users of the machine look the same. The caller knows by other means that it is the right folder.
+func OpenUnchecked(path string) (*Folder, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Folder{root: root, path: path}, nil
+}
+
 func open(path string, create bool) (*Folder, error) {
 	entered, resolved, err := enter(path, create)
 	if err != nil {

@@ -1,0 +1,57 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// mode says whose privileges a daemon has. Client, keeper and init know it: the keeper of a rootless daemon takes itself
+// for root.
+type mode string
+
+const (
+	rootful  mode = "rootful"  // those of root
+	rootless mode = "rootless" // those of an ordinary user, who is root in a user namespace
+)
+
+// clientMode returns the mode of the daemon that this process starts.
+func clientMode() mode {
+	if os.Geteuid() == 0 {
+		return rootful
+	}
+	return rootless
+}
+
+// Rootless reports whether the daemon of this user runs in a user namespace, for want of root's privileges.
+func Rootless() bool { return clientMode() == rootless }
+
+func parseMode(text string) (mode, error) {
+	switch m := mode(text); m {
+	case rootful, rootless:
+		return m, nil
+	}
+	return "", fmt.Errorf("%q is no mode of a daemon", text)
+}
+
+// namespaceArguments returns the command line of rootlesskit without the command that it runs.
+//
+// The daemon stays in the network of the machine, so that it reaches a registry on loopback. It needs folders in /run
+// and /var/lib, where an ordinary user may make none: it gets copies of links to what is there.
+func namespaceArguments(rootlesskit string) []string {
+	return []string{rootlesskit, "--net=host", "--copy-up=/run", "--copy-up=/var/lib"}
+}
+
+// passLock returns environ with what makes rootlesskit pass on file descriptor 3, the alive lock. It does so for sockets
+// of a service, and asks nothing about the kind of file.
+func passLock(environ []string) []string {
+	const files = 1 // from 3 on
+	return append(environ, "LISTEN_FDS="+strconv.Itoa(files), "LISTEN_PID="+strconv.Itoa(os.Getpid()))
+}
+
+// runtimeVariable names the folder in which runc keeps its list of containers, in a user namespace.
+const runtimeVariable = "XDG_RUNTIME_DIR"
+
+// runtimeFolder is runcMount without the part that runc adds.
+var runtimeFolder = strings.TrimSuffix(runcMount, "/runc")
