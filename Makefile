@@ -15,7 +15,7 @@ STRIP   := -s -w
 BIN     := $(CURDIR)/bin
 # The programs of an archive are built into OUT, for GOOS and GOARCH. make dist has one OUT for each platform.
 OUT     := bin
-SHIPS   := pulumi-resource-buildkit pulumi-buildkit-network pulumi-buildkit-builder buildkitd runc
+SHIPS   := pulumi-resource-buildkit pulumi-buildkit-network pulumi-buildkit-builder buildkitd runc rootlesskit
 PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 DIST    := bin/dist
 # Every time in an archive is that of the commit.
@@ -29,7 +29,7 @@ BUSYBOX := .cache/fixtures/busybox-amd64/busybox .cache/fixtures/busybox-arm64/b
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: plugin network builder $(OUT)/buildkitd $(OUT)/runc ## the plugin and the programs that it runs (network of steps, builder in a container, buildkitd, runc), into bin/
+build: plugin network builder $(OUT)/buildkitd $(OUT)/runc $(OUT)/rootlesskit ## the plugin and the programs that it runs (network of steps, builder in a container, buildkitd, runc, rootlesskit), into bin/
 
 # go build runs each time and decides by its cache, because make does not know the files of the plugin.
 plugin: go
@@ -56,7 +56,7 @@ demo: build tools qemu ## a real pulumi up for two platforms: push, pull back, r
 
 # The example is a separate module. One invocation tests all packages, so that they compile once and run in parallel.
 # make lint runs vet, which would visit every dependency here. Without debug symbols, linking takes half the time.
-test: build tools fixtures languages ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
+test: build tools fixtures languages uidmap ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
 	cd examples/go-server && go test -race ./...
 	cd .tools/archive && go test -race ./...
 	go test -vet=off -ldflags='-s -w' -run 'Bound|Budget|Child' ./buildkit/dockerfile # without -race: see raceDetector
@@ -128,6 +128,11 @@ $(OUT)/buildkitd: .tools/buildkit/go.mod .tools/buildkit/go.sum | go
 	cd .tools/buildkit && $(SHIPPED) -ldflags '$(STRIP) -X github.com/moby/buildkit/version.Version=$(BUILDKIT_VERSION)' -o $(CURDIR)/$(OUT)/ tool
 	@touch $(OUT)/buildkitd $(OUT)/buildctl
 
+# rootlesskit makes the user namespace of an ordinary user's daemon.
+$(OUT)/rootlesskit: .tools/rootlesskit/go.mod .tools/rootlesskit/go.sum | go
+	cd .tools/rootlesskit && $(SHIPPED) -ldflags '$(STRIP)' -o $(CURDIR)/$(OUT)/ tool
+	@touch $@
+
 # runc enters namespaces in C. It needs the tag seccomp: buildkitd sets a seccomp profile if the kernel has seccomp, and
 # no step would start without the tag. It is static, because it runs on machines with another libc.
 FOREIGN = $(filter-out $(shell go env GOHOSTARCH),$(GOARCH))
@@ -189,7 +194,7 @@ $(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) 
 .cache/fixtures/busybox-%/busybox: .tools/busybox
 	.tools/busybox $* $@
 
-go gcc seccomp qemu nodejs python java:
+go gcc seccomp qemu uidmap nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin network builder dist tools fixtures demo check test lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu nodejs python java
+.PHONY: help build plugin network builder dist tools fixtures demo check test lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu uidmap nodejs python java

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/buildx"
@@ -25,6 +26,7 @@ import (
 //  5. BUILDX_BUILDER, and the builder of "docker buildx use"
 //  6. the embedded daemon, on Linux as root
 //  7. the Docker Engine of the current Docker context
+//  8. the embedded daemon, on Linux as an ordinary user: in a user namespace, where its steps may do less
 type builderFinder struct {
 	asked     *Builder
 	config    Config
@@ -176,25 +178,41 @@ func (e *noBuilderError) Unwrap() []error { return e.tried }
 // discover returns the first builder that can work.
 func (f *builderFinder) discover(ctx context.Context) (builder, error) {
 	none := &noBuilderError{}
-	b, err := f.startEmbedded(ctx)
-	if !isUnfit(err) {
-		return b, err
+	sources := []func(context.Context) (builder, error){f.startEmbedded, f.connectCurrentEngine}
+	if daemon.Rootless() {
+		slices.Reverse(sources)
 	}
-	f.log.Debug("builder passed over", "builder", "the embedded daemon", "reason", err.Error())
-	none.tried = append(none.tried, err)
+	for _, source := range sources {
+		b, err := source(ctx)
+		if err == nil || ctx.Err() != nil || !canTryAnother(err) {
+			return b, err
+		}
+		f.log.DebugContext(ctx, "builder passed over", "reason", err.Error())
+		none.tried = append(none.tried, err)
+	}
+	return builder{}, none
+}
+
+// connectCurrentEngine returns the builder of the Docker Engine of the current Docker context. It returns an
+// *unusedEngineError when there is none that can build.
+func (f *builderFinder) connectCurrentEngine(ctx context.Context) (b builder, err error) {
 	a, err := engine.Current(ctx)
 	if err == nil {
 		b, err = f.connectEngine(ctx, a)
 	}
-	if err == nil {
-		return b, nil
+	if err != nil {
+		return builder{}, &unusedEngineError{err}
 	}
-	if ctx.Err() != nil {
-		return builder{}, err
-	}
-	none.tried = append(none.tried, err)
-	return builder{}, none
+	return b, nil
 }
+
+// unusedEngineError says why a Docker Engine that nobody named was not taken.
+type unusedEngineError struct{ error }
+
+func (e *unusedEngineError) Unwrap() error { return e.error }
+
+// canTryAnother reports whether the builder that nobody named cannot be used at all, so that another one may be.
+func canTryAnother(err error) bool { return isUnfit(err) || errors.As(err, new(*unusedEngineError)) }
 
 // isUnfit reports whether the embedded daemon cannot run on this machine at all.
 func isUnfit(err error) bool {

@@ -97,7 +97,8 @@ func newImageBuild(
 		client:   settings.registryClient(ctx, op.waits, op.keychain, op.args.pushLimit()),
 	}
 	warnOfProxies(builder, op.plan, progress.log.warning)
-	if b.access, err = newAccess(op, b.client); err != nil {
+	b.access, err = newAccess(op, b.client)
+	if err = cmp.Or(err, checkMachineNetwork(builder, op.plan)); err != nil {
 		b.release()
 		return nil, err
 	}

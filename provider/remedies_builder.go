@@ -55,8 +55,11 @@ func explainBuilder(err error) error {
 		for _, tried := range none.tried {
 			explained.tried = append(explained.tried, explainTried(tried))
 		}
-		return withLines(explained, "Or name a builder that runs elsewhere: set BUILDKIT_HOST or the input "+
-			"builder.endpoint")
+		elsewhere := "name a builder that runs elsewhere: set BUILDKIT_HOST or the input builder.endpoint"
+		if daemon.Rootless() {
+			return withLines(explained, "Or run pulumi as root (sudo -E pulumi up), or "+elsewhere)
+		}
+		return withLines(explained, "Or "+elsewhere)
 	}
 	if absent, ok := errors.AsType[*engine.NoEngineError](err); ok {
 		return fmt.Errorf("%w. %s", err, engineRemedy(absent))

@@ -18,8 +18,6 @@ const privilegedRemedy = "If this is a container, run it with --privileged"
 // replaces each $word by a fact of the fault, and a $word in single quotes by that fact quoted for a shell.
 var embeddedRemedies = map[daemon.Fault]string{
 	daemon.NotLinux: "Set BUILDKIT_HOST or the input builder.endpoint to a BuildKit daemon that runs elsewhere",
-	daemon.NotRoot: "Run pulumi as root (sudo -E pulumi up), or start a rootless buildkitd (rootlesskit buildkitd) " +
-		"and set BUILDKIT_HOST=unix://$XDG_RUNTIME_DIR/buildkit/buildkitd.sock",
 	daemon.NoProc: "Mount /proc",
 	daemon.ProgramMissing: "Install the whole plugin archive, or in a checkout run make build and put bin/ on " +
 		"PATH",
@@ -29,12 +27,23 @@ var embeddedRemedies = map[daemon.Fault]string{
 		"run make build",
 	daemon.NoExec: "Run mount -o remount,exec on it, or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another one",
 
-	daemon.NoOverlay:     "Run modprobe overlay",
-	daemon.OverlayDenied: privilegedRemedy,
-	daemon.OverlayUnsupported: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder on ext4 or xfs; if this is a container, " +
-		"to a volume",
+	daemon.OverlayDenied:   privilegedRemedy,
 	daemon.NoCgroups:       "Run mount -t cgroup2 none /sys/fs/cgroup",
 	daemon.CgroupsReadOnly: privilegedRemedy,
+
+	daemon.MapperMissing: "Install it: apt-get install uidmap on Debian and Ubuntu, dnf install shadow-utils on Fedora",
+	daemon.NoSubordinates: "Run sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 '$name', with a " +
+		"range that no other user has",
+	daemon.NamespaceLimit: "Run sudo sysctl -w $path=15000, and write it into a file in /etc/sysctl.d",
+	daemon.NamespaceRoot:  "Run sudo sysctl -w $path=1, and write it into a file in /etc/sysctl.d",
+	daemon.NamespaceAppArmor: "Give '$program' a profile in /etc/apparmor.d that has userns, or run sudo sysctl -w " +
+		"$path=0",
+	daemon.NamespaceSeccomp: "If this is a container, run it with --security-opt seccomp=unconfined --security-opt " +
+		"apparmor=unconfined --security-opt systempaths=unconfined",
+	daemon.NamespaceNoSetuid: "Run pulumi where setuid programs work: in a container, allow privilege escalation " +
+		"(without --security-opt no-new-privileges)",
+	daemon.NamespaceMasked: "If this is a container, run it with --security-opt systempaths=unconfined",
+	daemon.NamespaceDenied: "Allow user namespaces for ordinary users on this machine",
 
 	daemon.FolderUnknown:  "Set PULUMI_BUILDKIT_DAEMON_DIR",
 	daemon.FolderUnusable: "Set PULUMI_BUILDKIT_DAEMON_DIR to a folder that can be written",
@@ -67,8 +76,7 @@ func explainEmbedded(err error) error {
 		return withLines(explained, diskRemedy(full.Path))
 	}
 	if unfit, ok := errors.AsType[*daemon.UnfitError](err); ok {
-		return withLines(explainLacks(unfit), "Or use another BuildKit daemon: set BUILDKIT_HOST or the input "+
-			"builder.endpoint")
+		return withLines(explainLacks(unfit), otherBuilder())
 	}
 	e, ok := errors.AsType[*daemon.Error](err)
 	if !ok {
@@ -79,6 +87,15 @@ func explainEmbedded(err error) error {
 		return withLines(err, remedy)
 	}
 	return fmt.Errorf("%w. %s", err, remedy)
+}
+
+// otherBuilder returns the remedy that always works.
+func otherBuilder() string {
+	const other = "use another BuildKit daemon: set BUILDKIT_HOST or the input builder.endpoint"
+	if daemon.Rootless() {
+		return "Or run pulumi as root (sudo -E pulumi up), start a Docker Engine that this user may use, or " + other
+	}
+	return "Or " + other
 }
 
 // explainLacks adds to each thing that the machine lacks what to do about it.
@@ -95,5 +112,6 @@ func embeddedRemedy(e *daemon.Error) string {
 	return strings.NewReplacer(
 		"'$path'", shell.Quote(e.Path), "$path", e.Path,
 		"$user", strconv.Itoa(os.Geteuid()), "$process", strconv.Itoa(e.Process),
+		"'$name'", shell.Quote(e.User), "'$program'", shell.Quote(e.Program),
 	).Replace(embeddedRemedies[e.Fault])
 }

@@ -76,16 +76,16 @@ func TestRemediesOfTheEmbeddedDaemon(t *testing.T) {
 func TestRemediesOfAnUnfitMachine(t *testing.T) {
 	t.Parallel()
 	err := fmt.Errorf("%w", &daemon.UnfitError{Lacks: []error{
-		&daemon.Error{Fault: daemon.NotRoot, Cause: errors.New("it needs root, and this is user 7")},
+		&daemon.Error{Fault: daemon.NoSubordinates, User: "a b", Cause: errors.New("too few for user a b")},
 		errors.New("the mount table is gone"),
-		&daemon.Error{Fault: daemon.NoOverlay, Cause: errors.New("the kernel has no overlayfs")},
+		&daemon.Error{Fault: daemon.NamespaceAppArmor, Path: "kernel.x", Program: "/a b", Cause: errors.New("AppArmor")},
 	}})
 	want := "the embedded BuildKit daemon cannot run here:\n" +
-		"- it needs root, and this is user 7. Run pulumi as root (sudo -E pulumi up), or start a rootless buildkitd " +
-		"(rootlesskit buildkitd) and set BUILDKIT_HOST=unix://$XDG_RUNTIME_DIR/buildkit/buildkitd.sock\n" +
+		"- too few for user a b. Run sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 'a b', with a " +
+		"range that no other user has\n" +
 		"- the mount table is gone\n" +
-		"- the kernel has no overlayfs. Run modprobe overlay\n" +
-		"Or use another BuildKit daemon: set BUILDKIT_HOST or the input builder.endpoint"
+		"- AppArmor. Give '/a b' a profile in /etc/apparmor.d that has userns, or run sudo sysctl -w kernel.x=0\n" +
+		otherBuilder()
 	if got := explainEmbedded(err).Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
@@ -20,6 +21,17 @@ func explainNetwork(ctx context.Context, b builder, plan inputs.Plan, err error)
 		return err
 	}
 	return networkError(plan, err, b.embedded.EndReason(ctx), b.embedded.OfflineReason())
+}
+
+// checkMachineNetwork returns an error if the plan wants for its steps the network of the machine. The daemon of an
+// ordinary user gives it to none.
+func checkMachineNetwork(b builder, plan inputs.Plan) error {
+	if plan.Network != "host" || b.embedded == nil || !daemon.Rootless() {
+		return nil
+	}
+	return errors.New("network: host: the embedded BuildKit daemon of an ordinary user gives steps a network of their " +
+		"own or none. Leave network at its default, run pulumi as root (sudo -E pulumi up), or name another builder in " +
+		"builder.endpoint")
 }
 
 // networkError adds a remedy if the embedded daemon has ended, for the reason ended. It also adds one if a step failed
@@ -33,9 +45,13 @@ func networkError(plan inputs.Plan, err, ended error, offline string) error {
 	if !ok || step.ExitCode == 0 || plan.Network != "" || offline == "" {
 		return err
 	}
+	if daemon.Rootless() {
+		return fmt.Errorf("%w\nsteps have no network on this machine: %s. Run modprobe tun and chmod 666 /dev/net/tun "+
+			"as root, or start a container with --device /dev/net/tun", err, offline)
+	}
 	return fmt.Errorf("%w\nsteps have no network on this machine: %s. Run modprobe tun, or start a container with "+
-		"--device /dev/net/tun "+
-		"or --privileged; or set network: host, which gives steps the network of the machine", err, offline)
+		"--device /dev/net/tun or --privileged; or set network: host, which gives steps the network of the machine",
+		err, offline)
 }
 
 // warnOfProxies warns of build arguments that name a proxy on the loopback of the machine, which steps do not reach.

@@ -12,6 +12,9 @@ func Acquire(context.Context, Options) (*Lease, error) {
 	return nil, newError(NotLinux, "", "the embedded BuildKit daemon runs on Linux, and this is %s", runtime.GOOS)
 }
 
+// Rootless returns false: there is no daemon.
+func Rootless() bool { return false }
+
 // RunKeeper reports that it did not handle args: there is no keeper without a daemon.
 func RunKeeper([]string) (handled bool, exitCode int) { return false, 0 }
 

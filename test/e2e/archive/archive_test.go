@@ -117,7 +117,7 @@ func TestWhatTheArchiveHolds(t *testing.T) {
 	slices.Sort(names)
 	want := []string{
 		"LICENSE", "buildkitd", "pulumi-buildkit-builder", "pulumi-buildkit-network", "pulumi-resource-buildkit",
-		"runc",
+		"rootlesskit", "runc",
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("it holds %v, want %v", names, want)
