@@ -10,29 +10,29 @@ type Fault int
 
 // The faults of the machine come first, then those of the folder, then those of the daemon itself.
 const (
-	Unexplained        Fault = iota
-	NotLinux                 // only Linux runs the daemon
-	NoProc                   // /proc does not tell what it should: it may not be mounted
-	ProgramMissing           // Path is a program that ships with the plugin, and it is nowhere
-	ProgramMode              // Path may not be executed by anybody
-	ProgramUnreadable        // Path may not be looked at by this user
-	ProgramBroken            // Path does not run on this machine
-	NoExec                   // Path is on a file system that is mounted noexec
-	OverlayDenied            // the kernel has overlayfs, and this process may not mount it
-	NoCgroups                // no cgroup file system is mounted
-	CgroupsReadOnly          // the cgroup file system at Path cannot be written
+	Unexplained       Fault = iota
+	NotLinux                // only Linux runs the daemon
+	NoProc                  // /proc does not tell what it should: it may not be mounted
+	ProgramMissing          // Path is a program that ships with the plugin, and it is nowhere
+	ProgramMode             // Path may not be executed by anybody
+	ProgramUnreadable       // Path may not be looked at by this user
+	ProgramBroken           // Path does not run on this machine
+	NoExec                  // Path is on a file system that is mounted noexec
+	OverlayDenied           // the kernel has overlayfs, and this process may not mount it
+	NoCgroups               // no cgroup file system is mounted
+	CgroupsReadOnly         // the cgroup file system at Path cannot be written
 
 	// What an ordinary user lacks for a user namespace.
 
-	MapperMissing      // Path is newuidmap or newgidmap, and it is not on PATH
-	NoSubordinates     // the file Path gives the user no range of subordinate IDs; User is the name of the user
-	NamespaceLimit     // the sysctl Path lets nobody make user namespaces
-	NamespaceRoot      // the sysctl Path lets only root make user namespaces
-	NamespaceAppArmor  // the sysctl Path makes AppArmor take the privileges of user namespaces away; Program is rootlesskit
-	NamespaceSeccomp   // a seccomp filter forbids user namespaces, as that of a container does
-	NamespaceNoSetuid  // this process may not gain privileges, and newuidmap needs them
-	NamespaceMasked    // parts of /proc are hidden, so that no namespace may have a /proc of its own
-	NamespaceDenied    // no user namespace can be made, for another reason
+	MapperMissing     // Path is newuidmap or newgidmap, and it is not on PATH
+	NoSubordinates    // the file Path gives the user no range of subordinate IDs; User is the name of the user
+	NamespaceLimit    // the sysctl Path lets nobody make user namespaces
+	NamespaceRoot     // the sysctl Path lets only root make user namespaces
+	NamespaceAppArmor // the sysctl Path makes AppArmor take the privileges of user namespaces away; Program is rootlesskit
+	NamespaceSeccomp  // a seccomp filter forbids user namespaces, as that of a container does
+	NamespaceNoSetuid // this process may not gain privileges, and newuidmap needs them
+	NamespaceMasked   // parts of /proc are hidden, so that no namespace may have a /proc of its own
+	NamespaceDenied   // no user namespace can be made, for another reason
 
 	FolderUnknown   // the environment names no folder: neither a home nor a cache
 	FolderUnusable  // the folder Path cannot be opened or written

@@ -33,8 +33,8 @@ const (
 
 	namespaceLog    = "rootlesskit.log" // the same, of a rootless daemon
 	snapshotterFile = "snapshotter"     // the name of the one that the keeper chose
-	rootFolder  = "root"          // BuildKit's state
-	tempFolder  = "tmp"           // emptied with each daemon
+	rootFolder      = "root"            // BuildKit's state
+	tempFolder      = "tmp"             // emptied with each daemon
 
 	relaySocket   = "network.sock" // the CNI plugin speaks to the relay
 	relayLog      = "network.log"  // begun anew with each daemon

@@ -5,6 +5,7 @@ package daemon_test
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,43 +63,64 @@ func TestRuncThatPrintsWithoutEnd(t *testing.T) {
 		"- "+bin+"/runc --version: it printed more than 1 MiB and was ended")
 }
 
-func TestWithoutRoot(t *testing.T) {
-	t.Parallel()
-	dir := newFolder(t)
-	got := clientError(t, dir, uidVariable+"=65534", "PATH=/nowhere")
-	wantTexts(t, got, "it needs root, and this is user 65534")
-	if strings.Count(got, "\n- ") != 4 {
-		t.Errorf("the binaries, which are not there either, are not named:\n%s", got)
-	}
-	if _, err := os.Stat(dir); err == nil {
-		t.Errorf("%s was created in vain", dir)
-	}
-}
-
-// The error about a folder on an overlay that is also noexec names both. No daemon is tried.
-func TestFolderThatCannotHoldTheState(t *testing.T) {
-	t.Parallel()
+// mountOverlay mounts an overlay, as the root of a container is one, and returns where.
+func mountOverlay(t *testing.T, flags uintptr) string {
+	t.Helper()
 	needsRoot(t)
 	base := t.TempDir()
 	for _, name := range []string{"lower", "upper", "work", "mount"} {
-		if err := os.Mkdir(filepath.Join(base, name), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.Mkdir(filepath.Join(base, name), 0o700))
 	}
 	mount := filepath.Join(base, "mount")
 	options := "lowerdir=" + base + "/lower,upperdir=" + base + "/upper,workdir=" + base + "/work"
-	if err := unix.Mount("overlay", mount, "overlay", unix.MS_NOEXEC, options); err != nil {
-		t.Fatal(err)
-	}
+	must(t, unix.Mount("overlay", mount, "overlay", flags, options))
 	t.Cleanup(func() { _ = unix.Unmount(mount, unix.MNT_DETACH) })
+	return mount
+}
+
+// The error about a folder that is noexec names it. No daemon is tried.
+func TestFolderThatCannotHoldTheState(t *testing.T) {
+	t.Parallel()
+	mount := mountOverlay(t, unix.MS_NOEXEC)
 	_, err := daemon.Acquire(t.Context(), daemon.Options{Dir: mount})
 	if err == nil {
 		t.Fatal("the daemon started")
 	}
-	wantTexts(t, err.Error(), "- "+mount+" is on a file system that overlayfs cannot use",
-		"- "+mount+" is on a file system that was mounted noexec")
+	wantTexts(t, err.Error(), "- "+mount+" is on a file system that was mounted noexec")
 	if left := processes(mount); len(left) > 0 {
 		t.Errorf("processes: %v", left)
+	}
+}
+
+// In a container without a volume another snapshotter than overlayfs builds, and a note says what it costs.
+func TestFolderOnAnOverlay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ path, config, note string }{
+		"native": {
+			path: pathWithout(t, "fuse-overlayfs"), config: `snapshotter = "native"`,
+			note: "each step copies all files of the one before, which takes more time and disk: ",
+		},
+		"fuse-overlayfs": {
+			path: os.Getenv("PATH"), config: `snapshotter = "fuse-overlayfs"`,
+			note: "files of steps pass through the program fuse-overlayfs, which takes more time: ",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := exec.LookPath("fuse-overlayfs"); err != nil && name != "native" {
+				t.Skip("NOT TESTED: fuse-overlayfs is not installed")
+			}
+			dir := mountOverlay(t, 0)
+			endWithTest(t, dir)
+			client := startClient(t, dir, time.Minute, "PATH="+c.path)
+			mustRun(t, client.endpoint(t), "touch /file")
+			config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))
+			must(t, err)
+			log, err := os.ReadFile(filepath.Join(dir, "keeper.log"))
+			must(t, err)
+			wantTexts(t, string(config), c.config)
+			wantTexts(t, string(log), c.note, dir+" is on a file system that overlayfs cannot use")
+		})
 	}
 }
 

@@ -28,9 +28,6 @@ import (
 // clientRole makes the test binary a client process: see runClient.
 const clientRole = "daemon-test-client"
 
-// uidVariable is the user that a client process becomes first.
-const uidVariable = "DAEMON_TEST_UID"
-
 // deviceVariable makes a client process one of a machine without a TUN device: "absent", or the path of a cgroup that
 // forbids it.
 const deviceVariable = "DAEMON_TEST_DEVICE"
@@ -82,11 +79,9 @@ func TestMain(m *testing.M) {
 // runClient takes two leases at once, prints the endpoint or the error, and releases them at the end of its input.
 func runClient(dir, idle string) int {
 	duration, _ := time.ParseDuration(idle)
-	if uid, err := strconv.Atoi(os.Getenv(uidVariable)); err == nil {
-		if err := syscall.Setuid(uid); err != nil {
-			fmt.Fprintln(os.Stdout, err)
-			return 1
-		}
+	if err := becomeOrdinary(); err != nil {
+		fmt.Fprintln(os.Stdout, err)
+		return 1
 	}
 	if how := os.Getenv(deviceVariable); how != "" {
 		if err := hideDevice(how); err != nil {
@@ -178,7 +173,13 @@ type clientProcess struct {
 
 func startClient(t *testing.T, dir string, idle time.Duration, environ ...string) clientProcess {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], clientRole, dir, idle.String())
+	return startProgram(t, os.Args[0], dir, idle, environ...)
+}
+
+// startProgram is startClient with a copy of this program.
+func startProgram(t *testing.T, program, dir string, idle time.Duration, environ ...string) clientProcess {
+	t.Helper()
+	cmd := exec.Command(program, clientRole, dir, idle.String())
 	cmd.Env = append(os.Environ(), environ...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -189,7 +190,9 @@ func startClient(t *testing.T, dir string, idle time.Duration, environ ...string
 		t.Fatal(err)
 	}
 	cmd.Stderr = os.Stderr
-	if slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, deviceVariable) }) {
+	if slices.ContainsFunc(environ, func(entry string) bool {
+		return strings.HasPrefix(entry, deviceVariable) || strings.HasPrefix(entry, ordinaryVariable)
+	}) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
 	}
 	if err := cmd.Start(); err != nil {

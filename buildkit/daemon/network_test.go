@@ -37,9 +37,9 @@ func machineAddress(t testing.TB) string {
 	return ""
 }
 
-// A step reaches this machine by its other addresses, and not by its loopback.
-func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
-	t.Parallel()
+// machineServer starts a server on all addresses of this machine and returns its port.
+func machineServer(t *testing.T) int {
+	t.Helper()
 	listener, err := net.Listen("tcp", ":0")
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +51,13 @@ func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
 	server.Listener = listener
 	server.Start()
 	t.Cleanup(server.Close)
-	port := listener.Addr().(*net.TCPAddr).Port
+	return listener.Addr().(*net.TCPAddr).Port
+}
 
+// A step reaches this machine by its other addresses, and not by its loopback.
+func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	port := machineServer(t)
 	lease, _ := acquire(t, daemon.Options{Dir: newFolder(t)})
 	machine := fmt.Sprintf("get http://%s:%d", machineAddress(t), port)
 	loopback := fmt.Sprintf("get http://127.0.0.1:%d", port)

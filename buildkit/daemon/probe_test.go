@@ -51,15 +51,17 @@ func probeOn(
 	ctx context.Context, endpoint, arch, dir string, network llb.RunOption, attempts ...string,
 ) (string, error) {
 	step := probeBase().Run(llb.Args(append([]string{"/probe"}, attempts...)), llb.IgnoreCache, network).Root()
-	return solveProbe(ctx, endpoint, arch, dir, step)
+	return solveProbe(ctx, endpoint, arch, dir, step, "network.host")
 }
 
 func probeBase() llb.State {
 	return llb.Scratch().File(llb.Copy(llb.Local("probe"), "probe", "/probe"))
 }
 
-// solveProbe runs steps on the program in dir and returns what they printed.
-func solveProbe(ctx context.Context, endpoint, arch, dir string, steps llb.State) (string, error) {
+// solveProbe runs steps on the program in dir and returns what they printed. The build asks for the entitlements.
+func solveProbe(
+	ctx context.Context, endpoint, arch, dir string, steps llb.State, entitlements ...string,
+) (string, error) {
 	local, err := fsutil.NewFS(dir)
 	if err != nil {
 		return "", err
@@ -83,8 +85,7 @@ func solveProbe(ctx context.Context, endpoint, arch, dir string, steps llb.State
 		}
 		output <- printed.String()
 	}()
-	options := bk.SolveOpt{LocalMounts: map[string]fsutil.FS{"probe": local},
-		AllowedEntitlements: []string{"network.host"}}
+	options := bk.SolveOpt{LocalMounts: map[string]fsutil.FS{"probe": local}, AllowedEntitlements: entitlements}
 	_, err = c.Solve(ctx, definition, options, status)
 	return <-output, err
 }

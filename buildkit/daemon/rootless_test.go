@@ -1,0 +1,269 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/moby/buildkit/client/llb"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+)
+
+// offlineReason returns the second line that a client prints.
+func offlineReason(t *testing.T, c clientProcess) string {
+	t.Helper()
+	line, err := c.output.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// wantOrdinaryGone waits until nothing of the daemon of nobody's is left, also not of rootlesskit.
+func wantOrdinaryGone(t *testing.T, home string) {
+	t.Helper()
+	wantGone(t, filepath.Join(home, "d"))
+	eventually(t, 5*time.Second, "no temporary file of the daemon", func() bool {
+		left, err := os.ReadDir(filepath.Join(home, "tmp"))
+		return err == nil && len(left) == 0
+	})
+}
+
+// buildAndPush builds a small image on a daemon and returns its digest.
+func buildAndPush(t *testing.T, address, host string) string {
+	t.Helper()
+	dir := t.TempDir()
+	busybox, err := os.ReadFile(filepath.Join("../../.cache/fixtures", "busybox-"+platforms.DefaultSpec().Architecture, "busybox"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, "busybox"), busybox, 0o755))
+	epoch := int64(1_500_000_000)
+	plan := inputs.Plan{
+		Files: inputs.Files{Context: dir, Inline: []byte("FROM scratch\nCOPY --chown=7:8 busybox /bin/busybox\n" +
+			`RUN ["/bin/busybox", "sh", "-c", "/bin/busybox id >/id && /bin/busybox mkdir -m 1777 /d && ` +
+			`/bin/busybox chown 1000:65535 /d"]` + "\n")},
+		Epoch: &epoch, Repositories: []string{host + "/image"}, Insecure: []string{host},
+	}
+	in, err := inputs.Load(t.Context(), plan)
+	must(t, err)
+	e, err := endpoint.Parse(address)
+	must(t, err)
+	c, err := e.Dial(t.Context(), endpoint.Options{})
+	must(t, err)
+	defer c.Close()
+	access := buildkit.Access{Credentials: func(context.Context, string) (buildkit.Credential, error) {
+		return buildkit.Credential{}, nil
+	}}
+	built, err := buildkit.Solve(t.Context(), c, plan, in, access, func(buildkit.Event) {})
+	must(t, err)
+	return built.Digest
+}
+
+// An ordinary user's daemon makes the same image as root's, pushes it to a registry on loopback, and leaves nothing.
+func TestOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	home, program := ordinaryHome(t)
+	c := startOrdinary(t, usual, home, program, 300*time.Millisecond)
+	address := c.endpoint(t)
+	if reason := offlineReason(t, c); reason != "" {
+		t.Errorf("steps have no network: %s", reason)
+	}
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	lease, _ := acquire(t, daemon.Options{Dir: newFolder(t)})
+	want := buildAndPush(t, lease.Endpoint(), host)
+	if got := buildAndPush(t, address, host); got != want {
+		t.Errorf("the digest is %s, on the daemon of root %s", got, want)
+	}
+	config, err := os.ReadFile(filepath.Join(home, "d/buildkitd.toml"))
+	must(t, err)
+	wantTexts(t, string(config), "rootless = true", `snapshotter = "overlayfs"`, "# rootlesskit sha256:")
+	second := startOrdinary(t, usual, home, program, 300*time.Millisecond)
+	if got := second.endpoint(t); got != address {
+		t.Errorf("another client has %s, not %s", got, address)
+	}
+	must(t, second.stdin.Close())
+	must(t, c.stdin.Close())
+	wantOrdinaryGone(t, home)
+}
+
+// Steps of an ordinary user's daemon have a network of their own or none, never that of the machine.
+func TestNetworkOfAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	home, program := ordinaryHome(t)
+	c := startOrdinary(t, usual, home, program, time.Second)
+	address, port := c.endpoint(t), machineServer(t)
+	machine, loopback := fmt.Sprintf("get http://%s:%d", machineAddress(t), port), fmt.Sprintf("get http://127.0.0.1:%d", port)
+	arch := platforms.DefaultSpec().Architecture
+	attempt := func(network llb.RunOption, entitlements ...string) (string, error) {
+		step := probeBase().Run(llb.Args([]string{"/probe", machine, loopback, "interfaces"}), llb.IgnoreCache, network).Root()
+		return solveProbe(t.Context(), address, arch, buildProbe(t, arch), step, entitlements...)
+	}
+	got, err := attempt(llb.Network(llb.NetModeSandbox))
+	must(t, err)
+	wantTexts(t, got, machine+": REACHED", loopback+": FAILED", "lo65536 [127.0.0.1/8 ::1/128] eth016384 [")
+	got, err = attempt(llb.Network(llb.NetModeNone))
+	must(t, err)
+	wantTexts(t, got, machine+": FAILED", loopback+": FAILED", "interfaces: lo65536 [127.0.0.1/8 ::1/128]\n")
+	for _, entitlements := range [][]string{nil, {"network.host"}} {
+		output, err := attempt(llb.Network(llb.NetModeHost), entitlements...)
+		if err == nil || !strings.Contains(err.Error(), "network.host is not allowed") {
+			t.Errorf("the network of the machine: %v\n%s", err, output)
+		}
+	}
+}
+
+// Without a TUN device for everybody the steps of an ordinary user have no network, and clients are told why.
+func TestOrdinaryUserWithoutADevice(t *testing.T) {
+	t.Parallel()
+	home, program := ordinaryHome(t)
+	c := startOrdinary(t, ordinaryMachine{Subordinates: usual.Subordinates, NoDevice: true}, home, program, time.Second)
+	address := c.endpoint(t)
+	if reason := offlineReason(t, c); !strings.Contains(reason, "/dev/net/tun: ") {
+		t.Errorf("the reason for clients: %q", reason)
+	}
+	wantTexts(t, mustRun(t, address, "ip address; true"), "127.0.0.1/8")
+}
+
+func TestForeignStepOfAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	platform := "linux/arm64"
+	if platforms.DefaultSpec().Architecture == "arm64" {
+		platform = "linux/amd64"
+	}
+	if pkg, missing := daemon.MissingEmulator(platform); missing {
+		t.Skipf("NOT TESTED: %s is not installed", pkg)
+	}
+	home, program := ordinaryHome(t)
+	address := startOrdinary(t, usual, home, program, time.Second).endpoint(t)
+	output, err := run(t.Context(), t, address, platform, "uname -m; sh -c 'uname -m'")
+	if err != nil || strings.Count(output, map[string]string{"linux/arm64": "aarch64", "linux/amd64": "x86_64"}[platform]) != 2 {
+		t.Errorf("%v\n%s", err, output)
+	}
+}
+
+// Whatever is killed of an ordinary user's daemon, nothing is left, and the next one starts.
+func TestOrdinaryUserAfterAKill(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"daemon-keeper", "rootlesskit", "buildkitd"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			home, program := ordinaryHome(t)
+			c := startOrdinary(t, usual, home, program, time.Minute)
+			mustRun(t, c.endpoint(t), "true")
+			keeper, builder := runningProcesses(t, filepath.Join(home, "d"))
+			victim := map[string]int{"daemon-keeper": keeper, "buildkitd": builder}[name]
+			if name == "rootlesskit" {
+				victim = processes("/rootlesskit --net=host")[0].pid
+				for _, p := range processes(filepath.Join(home, "d")) {
+					if strings.Contains(p.arguments, "rootlesskit --net=host") {
+						victim = p.pid
+						break
+					}
+				}
+			}
+			must(t, syscall.Kill(victim, syscall.SIGKILL))
+			wantGone(t, filepath.Join(home, "d"))
+			mustRun(t, startOrdinary(t, usual, home, program, time.Second).endpoint(t), "true")
+		})
+	}
+}
+
+// On a file system that overlayfs cannot use, another snapshotter builds, and a note says what it costs.
+func TestOrdinaryUserOnAnOverlay(t *testing.T) {
+	t.Parallel()
+	home, program := ordinaryHome(t)
+	must(t, os.Mkdir(filepath.Join(home, "d"), 0o700))
+	machine := usual
+	machine.Overlay = filepath.Join(home, "d")
+	c := startOrdinary(t, machine, home, program, time.Second, "PATH="+pathWithout(t, "fuse-overlayfs"))
+	address := c.endpoint(t)
+	// The folder is in the mount namespace of the client.
+	address = strings.Replace(address, "unix://", fmt.Sprintf("unix:///proc/%d/root", c.cmd.Process.Pid), 1)
+	mustRun(t, address, "touch /file")
+	log, err := os.ReadFile(fmt.Sprintf("/proc/%d/root%s/keeper.log", c.cmd.Process.Pid, machine.Overlay))
+	must(t, err)
+	wantTexts(t, string(log), "each step copies all files of the one before, which takes more time and disk: ",
+		"is on a file system that overlayfs cannot use")
+}
+
+// pathWithout returns a PATH on which all programs are but one.
+func pathWithout(t *testing.T, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
+	for _, from := range filepath.SplitList(os.Getenv("PATH")) {
+		entries, _ := os.ReadDir(from)
+		for _, e := range entries {
+			if e.Name() != name {
+				_ = os.Symlink(filepath.Join(from, e.Name()), filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return dir
+}
+
+// Each thing that keeps an ordinary user from a daemon is named.
+func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("newuidmap"); err != nil {
+		t.Skip("NOT TESTED: newuidmap is not installed: run .tools/require uidmap")
+	}
+	const subordinates = "nobody:100000:65536\n"
+	for name, c := range map[string]struct {
+		machine ordinaryMachine
+		want    []string
+	}{
+		"no subordinate IDs": {ordinaryMachine{}, []string{
+			"- /etc/subuid gives user nobody fewer than 65536 subordinate IDs",
+			"- /etc/subgid gives user nobody fewer than 65536 subordinate IDs",
+		}},
+		"few subordinate IDs": {ordinaryMachine{Subordinates: "nobody:100000:1000\nx:100000:65536\n"}, []string{"- /etc/subuid gives"}},
+		"limit": {ordinaryMachine{Subordinates: subordinates, Seccomp: true, Settings: map[string]string{
+			"user/max_user_namespaces": "0",
+		}}, []string{"- no user namespaces are allowed on this machine: user.max_user_namespaces is 0"}},
+		"Debian": {ordinaryMachine{Subordinates: subordinates, Seccomp: true, Settings: map[string]string{
+			"kernel/unprivileged_userns_clone": "0",
+		}}, []string{"- only root may make user namespaces on this machine: kernel.unprivileged_userns_clone is 0"}},
+		"AppArmor": {ordinaryMachine{Subordinates: subordinates, Seccomp: true, Settings: map[string]string{
+			"kernel/apparmor_restrict_unprivileged_userns": "1",
+		}}, []string{"- AppArmor takes the privileges of user namespaces away on this machine: kernel.apparmor_restrict_unpr"}},
+		"seccomp": {ordinaryMachine{Subordinates: subordinates, Seccomp: true}, []string{
+			"- a seccomp filter, as containers have, forbids user namespaces",
+		}},
+		"no setuid": {ordinaryMachine{Subordinates: subordinates, NoNewPrivs: true}, []string{
+			"- this process may not gain privileges (no_new_privs), and newuidmap has to",
+		}},
+		"hidden /proc": {ordinaryMachine{Subordinates: subordinates, Settings: map[string]string{"kernel/x": "1"}}, []string{
+			"- parts of /proc are hidden here, so that a user namespace cannot have its own",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := ordinaryError(t, c.machine)
+			wantTexts(t, got, append(c.want, "the embedded BuildKit daemon cannot run here:\n- ")...)
+		})
+	}
+	t.Run("no newuidmap", func(t *testing.T) {
+		t.Parallel()
+		wantTexts(t, ordinaryError(t, usual, "PATH=/nowhere"), "- buildkitd is neither in ", "- rootlesskit is neither in ",
+			"- newuidmap is not on PATH (/nowhere)", "- newgidmap is not on PATH (/nowhere)")
+	})
+}
