@@ -18,7 +18,7 @@ const privilegedRemedy = "If this is a container, run it with --privileged"
 // replaces each $word by a fact of the fault, and a $word in single quotes by that fact quoted for a shell.
 var embeddedRemedies = map[daemon.Fault]string{
 	daemon.NotLinux: "Set BUILDKIT_HOST or the input builder.endpoint to a BuildKit daemon that runs elsewhere",
-	daemon.NoProc: "Mount /proc",
+	daemon.NoProc:   "Mount /proc",
 	daemon.ProgramMissing: "Install the whole plugin archive, or in a checkout run make build and put bin/ on " +
 		"PATH",
 	daemon.ProgramMode:       "Run chmod 755 '$path'",

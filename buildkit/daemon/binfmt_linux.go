@@ -61,16 +61,16 @@ func emulate(daemon mode, note func(string, ...any)) binfmt {
 	return b
 }
 
-// mountBinfmt shows the table in this mount namespace, where it is not shown yet. For a rootless daemon it shows the table
-// of the user namespace, which kernels have since version 6.7.
+// mountBinfmt shows the table in this mount namespace, where it is not shown yet. For a rootless daemon it shows the
+// table of the user namespace, which kernels have since version 6.7.
 func mountBinfmt(daemon mode) error {
 	var shown unix.Statfs_t
 	// A name inside, because systemd mounts the table when somebody looks for one.
-	if err := unix.Statfs(filepath.Join(binfmtDir, "status"), &shown); err == nil && shown.Type == unix.BINFMTFS_MAGIC &&
-		daemon == rootful {
+	err := unix.Statfs(filepath.Join(binfmtDir, "status"), &shown)
+	if err == nil && shown.Type == unix.BINFMTFS_MAGIC && daemon == rootful {
 		return nil
 	}
-	err := unix.Mount("binfmt_misc", binfmtDir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	err = unix.Mount("binfmt_misc", binfmtDir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	if err != nil {
 		return fmt.Errorf("mount binfmt_misc on %s: %w; run modprobe binfmt_misc", binfmtDir, err)
 	}

@@ -34,7 +34,8 @@ func cgroupRoots() ([]string, error) {
 	return roots, nil
 }
 
-// clearCgroups removes the cgroup parent of a daemon from every hierarchy and kills the processes that are still in there.
+// clearCgroups removes the cgroup parent of a daemon from every hierarchy and kills the processes that are still in
+// there.
 func clearCgroups(s setup) error {
 	if s.mode == rootless {
 		return nil // it has none

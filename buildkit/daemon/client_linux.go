@@ -134,7 +134,8 @@ func (c client) launch(ctx context.Context, alive *os.File) error {
 	if err := c.waitUntilReady(ctx, ended); err != nil {
 		return err
 	}
-	c.logDaemon(ctx, "daemon started", "took", time.Since(begun), "snapshotter", readSnapshotter(c.daemonFolder), "idle", c.idle)
+	c.logDaemon(ctx, "daemon started", "took", time.Since(begun), "mode", string(c.mode),
+		"snapshotter", readSnapshotter(c.daemonFolder), "idle", c.idle)
 	for line := range strings.Lines(c.logTail(keeperLog)) {
 		c.options.Note(strings.TrimSpace(line))
 	}

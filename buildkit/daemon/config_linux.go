@@ -100,7 +100,8 @@ func (s setup) configuration() (string, error) {
 	text := fmt.Sprintf(configText,
 		quote(inDaemon(rootFolder)), quote("unix://"+inDaemon(socketFile)), quote(inDaemon(traceFile)),
 		quote(s.runcPath()), privileges, diskShare(size, 10, 10e9), diskShare(size, 80, 100e9),
-		quote(inDaemon(networkConfig)), quote(inDaemon(pluginFolder)), entitlements, quote(readSnapshotter(s.daemonFolder)))
+		quote(inDaemon(networkConfig)), quote(inDaemon(pluginFolder)), entitlements,
+		quote(readSnapshotter(s.daemonFolder)))
 	registries, err := registriesConfig(s.daemonFolder)
 	return configTitle + "\n" + programs + text + registries, err
 }

@@ -1,5 +1,6 @@
 // Package daemon starts, shares and ends the embedded BuildKit daemon: a real buildkitd. A build that needs one starts
-// it, every process of the user shares it, and it ends when nobody has used it for a while. It runs on Linux, as root.
+// it, every process of the user shares it, and it ends when nobody has used it for a while. It runs on Linux: as root,
+// or as an ordinary user in a user namespace.
 //
 //	Acquire       returns a lease on the daemon                              (acquire_linux.go, client_linux.go)
 //	claim         decides whose folder it is                                 (folder_linux.go, claim_linux.go)
@@ -7,9 +8,11 @@
 //	ask           compares a daemon with the one that this client would start (identity_linux.go, dial_linux.go)
 //	dismiss       ends another version's daemon; evict kills one that hangs  (evict_linux.go)
 //	checkMachine  finds what the machine lacks                               (machine_linux.go, binaries_linux.go)
+//	checkNamespace tries the user namespace of an ordinary user              (namespace_linux.go, mode_linux.go)
 //	RunKeeper     runs the keeper, which clears, starts and ends             (keeper_linux.go, daemon_linux.go)
 //	becomeDaemon  runs buildkitd in its namespaces                           (init_linux.go, config_linux.go)
 //	clearFolder   removes what a killed predecessor left                     (clear_linux.go, cgroup_linux.go)
+//	chooseSnapshotter takes the fastest way to store files that works        (snapshotter_linux.go)
 //	emulate       runs steps of foreign platforms through QEMU               (binfmt_linux.go, architecture_linux.go)
 //	stepNetwork   gives steps their networks                                 (network_linux.go, package network)
 //	Error         says what failed; package provider has the remedies        (fault.go)
@@ -17,6 +20,9 @@
 // Three processes take part. A client holds a lease. The keeper waits until nobody does; it has its own session and its
 // own mount namespace. The daemon is the init of its own PID and mount namespaces, and dies with the keeper. When it
 // dies, the kernel ends every step and drops every mount.
+//
+// An ordinary user's client starts the keeper through rootlesskit, which makes a user namespace. There the keeper is
+// root, as everywhere else. The daemon has no cgroups of its own, and its steps never have the network of the machine.
 //
 // Three locks in the folder say what is true, for the kernel frees them whatever kills a process:
 //

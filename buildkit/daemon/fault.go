@@ -25,10 +25,10 @@ const (
 	// What an ordinary user lacks for a user namespace.
 
 	MapperMissing     // Path is newuidmap or newgidmap, and it is not on PATH
-	NoSubordinates    // the file Path gives the user no range of subordinate IDs; User is the name of the user
+	NoSubordinates    // the file Path gives the user with the name User too few subordinate IDs
 	NamespaceLimit    // the sysctl Path lets nobody make user namespaces
 	NamespaceRoot     // the sysctl Path lets only root make user namespaces
-	NamespaceAppArmor // the sysctl Path makes AppArmor take the privileges of user namespaces away; Program is rootlesskit
+	NamespaceAppArmor // the sysctl Path makes AppArmor restrict user namespaces; Program is rootlesskit
 	NamespaceSeccomp  // a seccomp filter forbids user namespaces, as that of a container does
 	NamespaceNoSetuid // this process may not gain privileges, and newuidmap needs them
 	NamespaceMasked   // parts of /proc are hidden, so that no namespace may have a /proc of its own

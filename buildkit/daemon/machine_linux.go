@@ -24,7 +24,8 @@ var (
 	}
 )
 
-// checkMachine returns an *UnfitError with everything that keeps the embedded daemon from running in the folder, or nil.
+// checkMachine returns an *UnfitError with everything that keeps the embedded daemon from running in the folder, or
+// nil.
 func (c client) checkMachine(ctx context.Context) error {
 	all := append(slices.Clone(conditions), rootfulConditions...)
 	if c.mode == rootless {
@@ -96,8 +97,8 @@ func checkOverlay(f daemonFolder) error {
 	return nil
 }
 
-// makeOverlay makes an overlay of folders in the temporary folder of f, and mounts it nowhere: nothing is left when this
-// process is killed.
+// makeOverlay makes an overlay of folders in the temporary folder of f, and mounts it nowhere: nothing is left when
+// this process is killed.
 func makeOverlay(f daemonFolder) error {
 	temp, err := f.Sub(tempFolder)
 	if err != nil {

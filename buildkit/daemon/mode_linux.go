@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// mode says whose privileges a daemon has. Client, keeper and init know it: the keeper of a rootless daemon takes itself
-// for root.
+// mode says whose privileges a daemon has. The client passes it on, because the keeper of a rootless daemon is root in
+// its user namespace.
 type mode string
 
 const (
@@ -37,14 +37,15 @@ func parseMode(text string) (mode, error) {
 
 // namespaceArguments returns the command line of rootlesskit without the command that it runs.
 //
-// The daemon stays in the network of the machine, so that it reaches a registry on loopback. It needs folders in /run
-// and /var/lib, where an ordinary user may make none: it gets copies of links to what is there.
+// The daemon stays in the network of the machine, so that it reaches a registry on loopback. The daemon needs folders in
+// /run and /var/lib, where an ordinary user may make none. So rootlesskit replaces both by folders with links to the
+// entries of the machine.
 func namespaceArguments(rootlesskit string) []string {
 	return []string{rootlesskit, "--net=host", "--copy-up=/run", "--copy-up=/var/lib"}
 }
 
-// passLock returns environ with what makes rootlesskit pass on file descriptor 3, the alive lock. It does so for sockets
-// of a service, and asks nothing about the kind of file.
+// passLock returns environ with the variables that make rootlesskit pass on file descriptor 3, the alive lock. They are
+// meant for the sockets of a service; rootlesskit passes on any kind of file.
 func passLock(environ []string) []string {
 	const files = 1 // from 3 on
 	return append(environ, "LISTEN_FDS="+strconv.Itoa(files), "LISTEN_PID="+strconv.Itoa(os.Getpid()))

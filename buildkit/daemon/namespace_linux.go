@@ -44,8 +44,8 @@ func checkGIDMapper(daemonFolder) error { return checkMapper("newgidmap") }
 // checkMapper returns an *Error if the program that writes the users of a namespace is missing.
 func checkMapper(name string) error {
 	if _, err := exec.LookPath(name); err != nil {
-		return newError(MapperMissing, name, "%s is not on PATH (%s), and an ordinary user needs it for a user namespace",
-			name, os.Getenv("PATH"))
+		return newError(MapperMissing, name,
+			"%s is not on PATH (%s), and an ordinary user needs it for a user namespace", name, os.Getenv("PATH"))
 	}
 	return nil
 }
@@ -73,7 +73,8 @@ func checkSubordinates(path string, options ...string) error {
 			return nil
 		}
 	}
-	lack := newError(NoSubordinates, path, "%s gives user %s fewer than %d subordinate IDs", path, name, subordinateCount)
+	lack := newError(NoSubordinates, path,
+		"%s gives user %s fewer than %d subordinate IDs", path, name, subordinateCount)
 	if err != nil {
 		lack = newError(NoSubordinates, path, "%w: user %s has no subordinate IDs", err, name)
 	}
@@ -108,8 +109,8 @@ func (c client) checkNamespace(ctx context.Context) error {
 	}
 	cause := fmt.Errorf("a user namespace: %w: %s", err, bytes.TrimSpace(append(output, complaint...)))
 	if bytes.Contains(output, []byte(procDenied)) {
-		return &Error{Fault: NamespaceMasked, Path: "/proc", Cause: errors.New("parts of /proc are hidden here, so that " +
-			"a user namespace cannot have its own")}
+		return newError(NamespaceMasked, "/proc",
+			"parts of /proc are hidden here, so that a user namespace cannot have its own")
 	}
 	return c.explainNamespace(cause)
 }
@@ -118,16 +119,19 @@ func (c client) checkNamespace(ctx context.Context) error {
 func (c client) explainNamespace(cause error) error {
 	switch {
 	case setting(limitSetting) == "0":
-		return newError(NamespaceLimit, limitSetting, "no user namespaces are allowed on this machine: %s is 0", limitSetting)
+		return newError(NamespaceLimit, limitSetting,
+			"no user namespaces are allowed on this machine: %s is 0", limitSetting)
 	case setting(rootSetting) == "0":
-		return newError(NamespaceRoot, rootSetting, "only root may make user namespaces on this machine: %s is 0", rootSetting)
+		return newError(NamespaceRoot, rootSetting,
+			"only root may make user namespaces on this machine: %s is 0", rootSetting)
 	case setting(apparmorSetting) == "1":
-		lack := newError(NamespaceAppArmor, apparmorSetting, "AppArmor takes the privileges of user namespaces away on this "+
-			"machine: %s is 1", apparmorSetting)
+		lack := newError(NamespaceAppArmor, apparmorSetting,
+			"AppArmor takes the privileges of user namespaces away on this machine: %s is 1", apparmorSetting)
 		lack.Program = c.rootlesskit
 		return lack
 	case status("NoNewPrivs") == "1":
-		return newError(NamespaceNoSetuid, "", "this process may not gain privileges (no_new_privs), and newuidmap has to")
+		return newError(NamespaceNoSetuid, "",
+			"this process may not gain privileges (no_new_privs), and newuidmap has to")
 	case status("Seccomp") == "2":
 		return newError(NamespaceSeccomp, "", "a seccomp filter, as containers have, forbids user namespaces")
 	}
