@@ -29,9 +29,9 @@ func checkMachineNetwork(b builder, plan inputs.Plan) error {
 	if plan.Network != "host" || b.embedded == nil || !daemon.Rootless() {
 		return nil
 	}
-	return errors.New("network: host: the embedded BuildKit daemon of an ordinary user gives steps a network of their " +
-		"own or none. Leave network at its default, run pulumi as root (sudo -E pulumi up), or name another builder in " +
-		"builder.endpoint")
+	return errors.New("network: host: the embedded BuildKit daemon of an ordinary user gives steps a network of " +
+		"their own or none. Leave network at its default, run pulumi as root (sudo -E pulumi up), or name another " +
+		"builder in builder.endpoint")
 }
 
 // networkError adds a remedy if the embedded daemon has ended, for the reason ended. It also adds one if a step failed

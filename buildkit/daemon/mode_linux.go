@@ -37,9 +37,9 @@ func parseMode(text string) (mode, error) {
 
 // namespaceArguments returns the command line of rootlesskit without the command that it runs.
 //
-// The daemon stays in the network of the machine, so that it reaches a registry on loopback. The daemon needs folders in
-// /run and /var/lib, where an ordinary user may make none. So rootlesskit replaces both by folders with links to the
-// entries of the machine.
+// The daemon stays in the network of the machine, so that it reaches a registry on loopback. It needs folders in /run
+// and /var/lib, where an ordinary user may make none. So rootlesskit replaces both by folders with links to the entries
+// of the machine.
 func namespaceArguments(rootlesskit string) []string {
 	return []string{rootlesskit, "--net=host", "--copy-up=/run", "--copy-up=/var/lib"}
 }

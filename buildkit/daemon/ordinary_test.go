@@ -25,8 +25,8 @@ const nobody = 65534
 // ordinaryVariable makes a client process one of an ordinary user: the JSON of an ordinaryMachine.
 const ordinaryVariable = "DAEMON_TEST_ORDINARY"
 
-// ordinaryMachine is what the user nobody finds on the machine. A client process in a mount namespace of its own sees it;
-// the machine itself stays as it is.
+// ordinaryMachine is what the user nobody finds on the machine. A client process in a mount namespace of its own sees
+// it; the machine itself stays as it is.
 type ordinaryMachine struct {
 	Subordinates string            // the content of /etc/subuid and /etc/subgid
 	NoDevice     bool              // nobody may not use the TUN device
@@ -125,8 +125,12 @@ func (m ordinaryMachine) mountOverlay() error {
 
 // forbidNamespaces makes clone(2) refuse a user namespace, as the filter of a container does.
 func forbidNamespaces() error {
-	const load, jumpIfEqual, jumpIfSet, answer = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ,
-		unix.BPF_JMP | unix.BPF_JSET, unix.BPF_RET
+	const (
+		load        = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+		jumpIfEqual = unix.BPF_JMP | unix.BPF_JEQ
+		jumpIfSet   = unix.BPF_JMP | unix.BPF_JSET
+		answer      = unix.BPF_RET
+	)
 	filter := []unix.SockFilter{
 		{Code: load, K: 0}, // the number of the call
 		{Code: jumpIfEqual, Jf: 3, K: unix.SYS_CLONE},
@@ -144,8 +148,8 @@ func forbidNamespaces() error {
 	return nil
 }
 
-// ordinaryHome returns a home of nobody's, and this program where nobody can run it. It skips the test where nobody cannot
-// run the programs of the daemon, or has no user namespaces at all.
+// ordinaryHome returns a home of the user nobody, and a copy of this program that nobody can run. It skips the test if
+// nobody cannot run the programs of the daemon, or has no user namespaces at all.
 func ordinaryHome(t *testing.T) (home, program string) {
 	t.Helper()
 	needsRoot(t)
@@ -169,7 +173,9 @@ func ordinaryHome(t *testing.T) (home, program string) {
 }
 
 // startOrdinary starts a client of the user nobody on the machine, and a daemon in the folder d of the home.
-func startOrdinary(t *testing.T, m ordinaryMachine, home, program string, idle time.Duration, environ ...string) clientProcess {
+func startOrdinary(
+	t *testing.T, m ordinaryMachine, home, program string, idle time.Duration, environ ...string,
+) clientProcess {
 	t.Helper()
 	settings, err := json.Marshal(m)
 	must(t, err)

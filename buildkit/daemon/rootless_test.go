@@ -9,7 +9,6 @@ import (
 	"log"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -50,7 +49,8 @@ func wantOrdinaryGone(t *testing.T, home string) {
 func buildAndPush(t *testing.T, address, host string) string {
 	t.Helper()
 	dir := t.TempDir()
-	busybox, err := os.ReadFile(filepath.Join("../../.cache/fixtures", "busybox-"+platforms.DefaultSpec().Architecture, "busybox"))
+	fixture := filepath.Join("../../.cache/fixtures", "busybox-"+platforms.DefaultSpec().Architecture)
+	busybox, err := os.ReadFile(filepath.Join(fixture, "busybox"))
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "busybox"), busybox, 0o755))
 	epoch := int64(1_500_000_000)
@@ -110,10 +110,12 @@ func TestNetworkOfAnOrdinaryUser(t *testing.T) {
 	home, program := ordinaryHome(t)
 	c := startOrdinary(t, usual, home, program, time.Second)
 	address, port := c.endpoint(t), machineServer(t)
-	machine, loopback := fmt.Sprintf("get http://%s:%d", machineAddress(t), port), fmt.Sprintf("get http://127.0.0.1:%d", port)
+	machine := fmt.Sprintf("get http://%s:%d", machineAddress(t), port)
+	loopback := fmt.Sprintf("get http://127.0.0.1:%d", port)
 	arch := platforms.DefaultSpec().Architecture
 	attempt := func(network llb.RunOption, entitlements ...string) (string, error) {
-		step := probeBase().Run(llb.Args([]string{"/probe", machine, loopback, "interfaces"}), llb.IgnoreCache, network).Root()
+		program := llb.Args([]string{"/probe", machine, loopback, "interfaces"})
+		step := probeBase().Run(program, llb.IgnoreCache, network).Root()
 		return solveProbe(t.Context(), address, arch, buildProbe(t, arch), step, entitlements...)
 	}
 	got, err := attempt(llb.Network(llb.NetModeSandbox))
@@ -144,9 +146,9 @@ func TestOrdinaryUserWithoutADevice(t *testing.T) {
 
 func TestForeignStepOfAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
-	platform := "linux/arm64"
+	platform, machine := "linux/arm64", "aarch64"
 	if platforms.DefaultSpec().Architecture == "arm64" {
-		platform = "linux/amd64"
+		platform, machine = "linux/amd64", "x86_64"
 	}
 	if pkg, missing := daemon.MissingEmulator(platform); missing {
 		t.Skipf("NOT TESTED: %s is not installed", pkg)
@@ -154,7 +156,7 @@ func TestForeignStepOfAnOrdinaryUser(t *testing.T) {
 	home, program := ordinaryHome(t)
 	address := startOrdinary(t, usual, home, program, time.Second).endpoint(t)
 	output, err := run(t.Context(), t, address, platform, "uname -m; sh -c 'uname -m'")
-	if err != nil || strings.Count(output, map[string]string{"linux/arm64": "aarch64", "linux/amd64": "x86_64"}[platform]) != 2 {
+	if err != nil || strings.Count(output, machine) != 2 {
 		t.Errorf("%v\n%s", err, output)
 	}
 }
@@ -218,52 +220,4 @@ func pathWithout(t *testing.T, name string) string {
 		}
 	}
 	return dir
-}
-
-// Each thing that keeps an ordinary user from a daemon is named.
-func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("newuidmap"); err != nil {
-		t.Skip("NOT TESTED: newuidmap is not installed: run .tools/require uidmap")
-	}
-	const subordinates = "nobody:100000:65536\n"
-	for name, c := range map[string]struct {
-		machine ordinaryMachine
-		want    []string
-	}{
-		"no subordinate IDs": {ordinaryMachine{}, []string{
-			"- /etc/subuid gives user nobody fewer than 65536 subordinate IDs",
-			"- /etc/subgid gives user nobody fewer than 65536 subordinate IDs",
-		}},
-		"few subordinate IDs": {ordinaryMachine{Subordinates: "nobody:100000:1000\nx:100000:65536\n"}, []string{"- /etc/subuid gives"}},
-		"limit": {ordinaryMachine{Subordinates: subordinates, Seccomp: true, Settings: map[string]string{
-			"user/max_user_namespaces": "0",
-		}}, []string{"- no user namespaces are allowed on this machine: user.max_user_namespaces is 0"}},
-		"Debian": {ordinaryMachine{Subordinates: subordinates, Seccomp: true, Settings: map[string]string{
-			"kernel/unprivileged_userns_clone": "0",
-		}}, []string{"- only root may make user namespaces on this machine: kernel.unprivileged_userns_clone is 0"}},
-		"AppArmor": {ordinaryMachine{Subordinates: subordinates, Seccomp: true, Settings: map[string]string{
-			"kernel/apparmor_restrict_unprivileged_userns": "1",
-		}}, []string{"- AppArmor takes the privileges of user namespaces away on this machine: kernel.apparmor_restrict_unpr"}},
-		"seccomp": {ordinaryMachine{Subordinates: subordinates, Seccomp: true}, []string{
-			"- a seccomp filter, as containers have, forbids user namespaces",
-		}},
-		"no setuid": {ordinaryMachine{Subordinates: subordinates, NoNewPrivs: true}, []string{
-			"- this process may not gain privileges (no_new_privs), and newuidmap has to",
-		}},
-		"hidden /proc": {ordinaryMachine{Subordinates: subordinates, Settings: map[string]string{"kernel/x": "1"}}, []string{
-			"- parts of /proc are hidden here, so that a user namespace cannot have its own",
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := ordinaryError(t, c.machine)
-			wantTexts(t, got, append(c.want, "the embedded BuildKit daemon cannot run here:\n- ")...)
-		})
-	}
-	t.Run("no newuidmap", func(t *testing.T) {
-		t.Parallel()
-		wantTexts(t, ordinaryError(t, usual, "PATH=/nowhere"), "- buildkitd is neither in ", "- rootlesskit is neither in ",
-			"- newuidmap is not on PATH (/nowhere)", "- newgidmap is not on PATH (/nowhere)")
-	})
 }

@@ -44,7 +44,8 @@ func (s *Suite) run(m *testing.M, root string) (code int, err error) {
 	if s.Bin, err = filepath.Abs(filepath.Join(root, "bin")); err != nil {
 		return 1, err
 	}
-	binaries := []string{"pulumi", "pulumi-language-yaml", "pulumi-resource-buildkit", "buildkitd", "runc", "rootlesskit", "registry"}
+	binaries := []string{"pulumi", "pulumi-language-yaml", "pulumi-resource-buildkit", "buildkitd", "runc",
+		"rootlesskit", "registry"}
 	for _, binary := range binaries {
 		if _, err := os.Stat(filepath.Join(s.Bin, binary)); err != nil {
 			return 1, fmt.Errorf("%w: run `make build tools fixtures`, or `make test`", err)

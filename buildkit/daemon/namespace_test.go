@@ -1,0 +1,61 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// Each thing that keeps an ordinary user from a daemon is named.
+func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("newuidmap"); err != nil {
+		t.Skip("NOT TESTED: newuidmap is not installed: run .tools/require uidmap")
+	}
+	const subordinates = "nobody:100000:65536\n"
+	for name, c := range map[string]struct {
+		machine ordinaryMachine
+		want    []string
+	}{
+		"no subordinate IDs": {ordinaryMachine{}, []string{
+			"- /etc/subuid gives user nobody fewer than 65536 subordinate IDs",
+			"- /etc/subgid gives user nobody fewer than 65536 subordinate IDs",
+		}},
+		"few subordinate IDs": {
+			ordinaryMachine{Subordinates: "nobody:100000:1000\nx:100000:65536\n"}, []string{"- /etc/subuid gives"},
+		},
+		"limit": {ordinaryMachine{Subordinates: subordinates, Seccomp: true, Settings: map[string]string{
+			"user/max_user_namespaces": "0",
+		}}, []string{"- no user namespaces are allowed on this machine: user.max_user_namespaces is 0"}},
+		"Debian": {ordinaryMachine{Subordinates: subordinates, Seccomp: true, Settings: map[string]string{
+			"kernel/unprivileged_userns_clone": "0",
+		}}, []string{"- only root may make user namespaces on this machine: kernel.unprivileged_userns_clone is 0"}},
+		"AppArmor": {ordinaryMachine{Subordinates: subordinates, Seccomp: true, Settings: map[string]string{
+			"kernel/apparmor_restrict_unprivileged_userns": "1",
+		}}, []string{
+			"- AppArmor takes the privileges of user namespaces away on this machine: kernel.apparmor_restrict_unpr",
+		}},
+		"seccomp": {ordinaryMachine{Subordinates: subordinates, Seccomp: true}, []string{
+			"- a seccomp filter, as containers have, forbids user namespaces",
+		}},
+		"no setuid": {ordinaryMachine{Subordinates: subordinates, NoNewPrivs: true}, []string{
+			"- this process may not gain privileges (no_new_privs), and newuidmap has to",
+		}},
+		"hidden /proc": {
+			ordinaryMachine{Subordinates: subordinates, Settings: map[string]string{"kernel/x": "1"}},
+			[]string{"- parts of /proc are hidden here, so that a user namespace cannot have its own"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := ordinaryError(t, c.machine)
+			wantTexts(t, got, append(c.want, "the embedded BuildKit daemon cannot run here:\n- ")...)
+		})
+	}
+	t.Run("no newuidmap", func(t *testing.T) {
+		t.Parallel()
+		wantTexts(t, ordinaryError(t, usual, "PATH=/nowhere"), "- buildkitd is neither in ", "- rootlesskit is neither in ",
+			"- newuidmap is not on PATH (/nowhere)", "- newgidmap is not on PATH (/nowhere)")
+	})
+}
