@@ -184,6 +184,9 @@ func (f *builderFinder) discover(ctx context.Context) (builder, error) {
 	}
 	for _, source := range sources {
 		b, err := source(ctx)
+		if err == nil && b.own() && len(none.tried) > 0 {
+			b.reason = "no Docker Engine can build here"
+		}
 		if err == nil || ctx.Err() != nil || !canTryAnother(err) {
 			return b, err
 		}

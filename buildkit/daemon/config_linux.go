@@ -16,9 +16,9 @@ const configTitle = "# Written at each start: changes are lost."
 // No history: it would keep the output of steps on disk. The garbage collection is BuildKit's default but for local
 // sources, which BuildKit drops when they were not used for two days: after a weekend every file would be sent again.
 //
-// A step has a network of its own, from the CNI plugin. Where root runs the daemon, a build may have that of the machine:
-// its client decides, which grants the entitlement only when the program says so. There are no resolvers here: BuildKit
-// would also show them to steps in the network of the machine, which cannot reach the relay.
+// A step has a network of its own, from the CNI plugin. Where root runs the daemon, a build may have that of the
+// machine: its client decides, which grants the entitlement only when the program says so. There are no resolvers here:
+// BuildKit would also show them to steps in the network of the machine, which cannot reach the relay.
 const configText = `root = %[1]s
 insecure-entitlements = %[10]s
 

@@ -29,7 +29,7 @@ const (
 // subordinateCount is how many subordinate IDs images need: they have the users 0 to 65535.
 const subordinateCount = 65536
 
-// namespaceLimit bounds the trial of a user namespace.
+// namespaceLimit bounds the trial of a user namespace, and a question to a directory service.
 const namespaceLimit = 10 * time.Second
 
 func checkRootlesskit(daemonFolder) error {
@@ -66,7 +66,10 @@ func checkSubordinates(path string, options ...string) error {
 	if count := countSubordinates(text, ":", name, id); count >= subordinateCount {
 		return nil
 	}
-	if listed, _, err := subprocess.Output(exec.Command("getsubids", append(options, name)...)); err == nil {
+	ctx, stop := context.WithTimeoutCause(context.Background(), namespaceLimit, errors.New("no answer within 10 s"))
+	defer stop()
+	asked := exec.CommandContext(ctx, "getsubids", append(options, name)...)
+	if listed, _, err := subprocess.Output(asked); err == nil {
 		// A line is "0: NAME FIRST COUNT".
 		_, listed, _ := bytes.Cut(listed, []byte(": "))
 		if countSubordinates(listed, " ", name, id) >= subordinateCount {
@@ -166,7 +169,7 @@ func probeNamespace() error {
 		}
 		return nil
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd := exec.CommandContext(context.Background(), "/proc/self/exe", probeName)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
 	return cmd.Run()

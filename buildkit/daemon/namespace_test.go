@@ -55,7 +55,8 @@ func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
 	}
 	t.Run("no newuidmap", func(t *testing.T) {
 		t.Parallel()
-		wantTexts(t, ordinaryError(t, usual, "PATH=/nowhere"), "- buildkitd is neither in ", "- rootlesskit is neither in ",
+		wantTexts(t, ordinaryError(t, usual, "PATH=/nowhere"),
+			"- buildkitd is neither in ", "- rootlesskit is neither in ",
 			"- newuidmap is not on PATH (/nowhere)", "- newgidmap is not on PATH (/nowhere)")
 	})
 }

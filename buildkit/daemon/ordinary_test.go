@@ -119,8 +119,9 @@ func (m ordinaryMachine) mountOverlay() error {
 		err = errors.Join(err, os.Mkdir(filepath.Join(base, name), 0o755))
 	}
 	options := "lowerdir=" + base + "/lower,upperdir=" + base + "/upper,workdir=" + base + "/work"
-	return errors.Join(err, unix.Mount("overlay", m.Overlay, "overlay", 0, options), os.Chown(m.Overlay, nobody, nobody),
-		os.Chmod(m.Overlay, 0o700))
+	return errors.Join(err,
+		unix.Mount("overlay", m.Overlay, "overlay", 0, options),
+		os.Chown(m.Overlay, nobody, nobody), os.Chmod(m.Overlay, 0o700))
 }
 
 // forbidNamespaces makes clone(2) refuse a user namespace, as the filter of a container does.
@@ -167,8 +168,9 @@ func ordinaryHome(t *testing.T) (home, program string) {
 	dir := t.TempDir()
 	home, program = filepath.Join(dir, "home"), filepath.Join(dir, "program")
 	self, err := os.ReadFile("/proc/self/exe")
-	must(t, errors.Join(err, os.WriteFile(program, self, 0o755), os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755),
-		os.Mkdir(home, 0o700), os.Chown(home, nobody, nobody)))
+	must(t, err, os.WriteFile(program, self, 0o755),
+		os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755),
+		os.Mkdir(home, 0o700), os.Chown(home, nobody, nobody))
 	return home, program
 }
 

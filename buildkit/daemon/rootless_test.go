@@ -5,8 +5,7 @@ package daemon_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -84,7 +83,7 @@ func TestOrdinaryUser(t *testing.T) {
 	if reason := offlineReason(t, c); reason != "" {
 		t.Errorf("steps have no network: %s", reason)
 	}
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	lease, _ := acquire(t, daemon.Options{Dir: newFolder(t)})
