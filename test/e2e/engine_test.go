@@ -94,5 +94,5 @@ func TestNoBuilderAtAll(t *testing.T) {
 	s := openAs(t, &ordinary, project(t, fixed, map[string]string{"hello": "hello\n"}))
 	succeeds(t, s.Preview(), "warning: not built in this preview: no builder can work here", "subordinate IDs",
 		"no Docker Engine answers at unix:///var/run/docker.sock (the Docker Engine of this machine)", "+ 2 to create")
-	fails(t, s.Up("--skip-preview"), "no builder can work here", "Or name a builder that runs elsewhere")
+	fails(t, s.Up("--skip-preview"), "no builder can work here", "or name a builder that runs elsewhere")
 }
