@@ -39,9 +39,9 @@ func TestReadNamed(t *testing.T) {
 		"f": nil, "./near": nil, "chain": nil, "sub/up": nil, "../secret": nil, "../etc/ca": nil, "../etc/dir/ca": nil,
 		"../etc/back": nil, "sub/../f": nil, "deep/../../f": nil, "TOP/secret": nil, "TOP/p/near": nil,
 		".git/config": func(err error) bool { return err == nil },
-		"out":         out, "outdir/ca": out, "via": out, "environ": out, "badchain": out, "git": out, "../etc/bad": out,
-		"TOP/p/out": out,
-		"":          gone, "nothing": gone, "gone": gone, "loop": func(err error) bool { return err != nil },
+		"out":         out, "outdir/ca": out, "via": out, "environ": out, "badchain": out, "git": out,
+		"../etc/bad": out, "TOP/p/out": out,
+		"": gone, "nothing": gone, "gone": gone, "loop": func(err error) bool { return err != nil },
 	} {
 		named := path
 		if len(path) > 3 && path[:3] == "TOP" {
