@@ -32,8 +32,8 @@ var stepRemedies = map[buildkit.Fault]string{
 		"take --security=insecure out of its RUN, or do what needs it outside of the build",
 	buildkit.LostCache: "the builder has lost a part of its build cache: run it again; if that does not help, empty " +
 		"the cache",
-	buildkit.NoGit: "the builder has no git, which fetches git repositories: install git where buildkitd runs and start " +
-		"it again. Our BuildKit in a Docker Engine has none: name another builder",
+	buildkit.NoGit: "the builder has no git, which fetches git repositories: install git where buildkitd runs and " +
+		"start it again. Our BuildKit in a Docker Engine has none: name another builder",
 	buildkit.NetworkHost: "a step of the Dockerfile asks for the network of the machine: take --network=host out of " +
 		"its RUN or, if you trust it with everything that listens there, set network: host in the program",
 }

@@ -2,12 +2,15 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"time"
 
 	bkclient "github.com/moby/buildkit/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 )
 
 // BuildKit returns a client of the BuildKit that is part of the engine. It ends with the connection to the engine. The
@@ -28,10 +31,34 @@ func newClient(ctx context.Context, options ...bkclient.ClientOpt) (*bkclient.Cl
 	return bkclient.New(ctx, "", append(options, bkclient.WithGRPCDialOption(alive))...)
 }
 
-// BuildKitIn returns a client of the BuildKit daemon in a running container, as buildx makes them. The caller closes
-// it.
+// BuildKitIn returns a client of the BuildKit daemon in a running container, as buildx makes them. It waits until the
+// daemon answers, 20 s at most, because the container may have started a moment ago. The caller closes it.
+//
+// It returns an *endpoint.NoDaemonError if nothing answers.
 func (e *Engine) BuildKitIn(ctx context.Context, container string) (*bkclient.Client, error) {
-	return newClient(ctx, bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return e.Exec(ctx, container, "buildctl", "dial-stdio")
-	}))
+	waitCtx, stop := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %s", answerLimit))
+	defer stop()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		c, err := newClient(ctx, bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return e.Exec(ctx, container, "buildctl", "dial-stdio")
+		}))
+		if err != nil {
+			return nil, err
+		}
+		if _, err = c.Info(waitCtx); err == nil {
+			return c, nil
+		}
+		_ = c.Close()
+		select {
+		case <-tick.C:
+			continue
+		case <-waitCtx.Done():
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, &endpoint.NoDaemonError{Endpoint: "docker-container://" + container, Cause: err}
+	}
 }
