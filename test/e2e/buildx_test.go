@@ -23,8 +23,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
 )
 
-// The stopped container of a buildx builder is started, which the terminal says. It builds with the digest of the embedded
-// daemon. A builder without a container is an error with its remedy.
+// The stopped container of a buildx builder is started, which the terminal says. It builds with the digest of the
+// embedded daemon. A builder without a container is an error with its remedy.
 func TestBuilderInAContainer(t *testing.T) {
 	t.Parallel()
 	host := containerdEngine.Host(t)
