@@ -28,7 +28,8 @@ var (
 	plainNames = []string{"a", "b", "src", "x.go", "y.go", "z.md", "amd64", "arm64", "lib", "src-x", "src.d"}
 	oddNames   = []string{
 		"my dir", "new\nline", "caf\u00e9", "cafe\u0301", "[x]", "{y}", "sta*r", "wh?t", ".hidden", "!bang", "#hash",
-		"back\\slash", "-dash", "A", "SRC", "$D", "p%20q", "..dots", "tab\there", "日本", "~", "a^b", "quote\"d", "caf",
+		"back\\slash", "-dash", "A", "SRC", "$D", "p%20q", "..dots", "tab\there", "日本", "~", "a^b",
+		"quote\"d", "caf",
 	}
 )
 

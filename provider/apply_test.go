@@ -29,7 +29,8 @@ type remembered struct {
 func remember(t *testing.T, options ...registrytest.Option) remembered {
 	t.Helper()
 	reg := registrytest.New(t, options...)
-	r := remembered{Registry: reg, server: serve(t), digest: reg.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))}
+	r := remembered{Registry: reg, server: serve(t),
+		digest: reg.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))}
 	args, _, err := decode(t.Context(), r.inputs(t))
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +57,8 @@ func (r remembered) update(inputs property.Map) (p.UpdateResponse, error) {
 func (r remembered) holds(t *testing.T, tag string) string {
 	t.Helper()
 	repository, label, _ := strings.Cut(tag, ":")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://"+r.Host()+"/v2/"+repository+"/manifests/"+label, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead,
+		"http://"+r.Host()+"/v2/"+repository+"/manifests/"+label, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +107,8 @@ func TestApplyKeepsWhatMovedWhenATagFails(t *testing.T) {
 	if got := texts(res.Properties, "tags"); len(got) != 1 || got[0] != r.Host()+"/app:good" {
 		t.Errorf("tags %q are said to hold the image", got)
 	}
-	diff, err := r.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: res.Properties, Inputs: r.inputs(t, "app:good", "app:bad")})
+	diff, err := r.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: res.Properties,
+		Inputs: r.inputs(t, "app:good", "app:bad")})
 	if err != nil || changesOf(diff) != "tags[1]:add" {
 		t.Errorf("the next update sees %q, %v", changesOf(diff), err)
 	}
@@ -121,9 +124,10 @@ func TestApplyLeavesNothingWhenNoTagMoved(t *testing.T) {
 		"the first tag is refused": {http.MethodPut, "/manifests/v1", func(w http.ResponseWriter, _ *http.Request) {
 			registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
 		}, "403"},
-		"the registry took the tag and kept nothing": {http.MethodPut, "/manifests/v1", func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusCreated)
-		}, "/app:v1"},
+		"the registry took the tag and kept nothing": {http.MethodPut, "/manifests/v1",
+			func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusCreated)
+			}, "/app:v1"},
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +145,8 @@ func TestApplyLeavesNothingWhenNoTagMoved(t *testing.T) {
 	}
 }
 
-// An image that is remembered, and is not what is asked for, is built again. There is no builder here, which is how it shows.
+// An image that is remembered, and is not what is asked for, is built again. There is no builder here, which is how it
+// shows.
 func TestApplyReusesNoOtherPlatformsThanAskedFor(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
@@ -174,7 +179,8 @@ func TestApplyTakesTheBuildersPlatformWhenNoneIsAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text(res.Properties, "digest") != digest || res.Properties.Get("manifests").AsMap().Get("linux/riscv64").IsNull() {
+	if text(res.Properties, "digest") != digest ||
+		res.Properties.Get("manifests").AsMap().Get("linux/riscv64").IsNull() {
 		t.Errorf("got %v", res.Properties)
 	}
 }
@@ -196,7 +202,8 @@ func TestApplyMovesNoTagForAnEngineThatIsGone(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
 	w := dial(t, New(func() bool { return false }), `{}`)
-	_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: marshalProperties(t, r.state), News: marshalProperties(t, r.inputs(t, "app:v1"))})
+	_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn),
+		Olds: marshalProperties(t, r.state), News: marshalProperties(t, r.inputs(t, "app:v1"))})
 	if err == nil || !strings.Contains(err.Error(), "no tag was moved") || r.holds(t, "app:v1") != "" {
 		t.Errorf("got %v, and the tag is at %q", err, r.holds(t, "app:v1"))
 	}
@@ -212,15 +219,17 @@ func TestPlatformsAreASet(t *testing.T) {
 	}
 }
 
-// Whether the tag moved could not be seen: the state stays as it was, and the engine is told to update again whatever comes.
+// Whether the tag moved could not be seen: the state stays as it was, and the engine is told to update again whatever
+// comes.
 func TestApplyIsUnsure(t *testing.T) {
 	t.Parallel()
-	r, req := pushed(t)
+	r, req := pushImage(t)
 	r.Wrap(registrytest.Intercept("", "/manifests/v2", func(w http.ResponseWriter, _ *http.Request) {
 		registrytest.Refuse(w, http.StatusInternalServerError, "UNKNOWN", "no")
 	}))
 	res, err := r.update(r.inputs(t, "app:v2"))
-	if err == nil || res.PartialState == nil || !strings.Contains(res.PartialState.Reasons[0], "whether it moved is not known") {
+	if err == nil || res.PartialState == nil ||
+		!strings.Contains(res.PartialState.Reasons[0], "whether it moved is not known") {
 		t.Fatalf("got %+v, %v", res.PartialState, err)
 	}
 	if !res.Properties.Equals(req.Properties) {

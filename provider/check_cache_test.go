@@ -169,7 +169,8 @@ func TestPreviewsWriteNoCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	op := operation{args: args}
-	if _, to, err := caches(op.withoutOutput().args); err != nil || strings.Join(formatCaches("", to), "\n") != "inline" {
+	if _, to, err := caches(op.withoutOutput().args); err != nil ||
+		strings.Join(formatCaches("", to), "\n") != "inline" {
 		t.Errorf("got %v, %v", to, err)
 	}
 	if _, to, err := caches(op.args); err != nil || len(to) < 4 {

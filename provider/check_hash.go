@@ -47,7 +47,8 @@ func (r *imageResource) fillContextHash(
 		return nil
 	}
 	in.Recognize(text(req.State, "contextHash"))
-	warnings := slices.Concat(inputWarnings(in.Warnings(ctx, plan)), loginWarnings(plan.Files), tokenWarnings(plan.Files))
+	warnings := slices.Concat(inputWarnings(in.Warnings(ctx, plan)), loginWarnings(plan.Files),
+		tokenWarnings(plan.Files))
 	for _, warning := range warnings {
 		loggerOf(ctx).warning(warning)
 	}

@@ -31,16 +31,19 @@ func TestConfigNamesEveryBadValue(t *testing.T) {
 	for _, f := range res.Failures {
 		paths = append(paths, f.Property)
 	}
-	if want := []string{"ecr.endpoint", "ecr.region", "ecr.roleArn", "host", "maxParallelBuilds", "registries[1].address"}; !slices.Equal(sortUnique(paths), want) {
+	if want := []string{"ecr.endpoint", "ecr.region", "ecr.roleArn", "host", "maxParallelBuilds",
+		"registries[1].address"}; !slices.Equal(sortUnique(paths), want) {
 		t.Errorf("failures %+v, want paths %v", res.Failures, want)
 	}
 }
 
-// Nested configuration comes as JSON in a string from pulumi config and from some SDKs; the engine adds keys of its own.
+// Nested configuration comes as JSON in a string from pulumi config and from some SDKs; the engine adds keys of its
+// own.
 func TestConfigTakesWhatProgramsAndTheEngineSend(t *testing.T) {
 	t.Parallel()
 	w := dial(t, New(nil), `{}`)
-	res, err := w.CheckConfig(t.Context(), &pulumirpc.CheckRequest{Urn: string(providerURN), News: marshalProperties(t, props(t, `{
+	res, err := w.CheckConfig(t.Context(),
+		&pulumirpc.CheckRequest{Urn: string(providerURN), News: marshalProperties(t, props(t, `{
 		"registries": "[{\"address\":\"ghcr.io\",\"username\":\"u\",\"password\":\"canary\"}]",
 		"version": "1.0.0", "pluginDownloadURL": "x", "hots": "tcp://h:1"}`))})
 	if err != nil || len(res.GetFailures()) > 0 {
@@ -81,10 +84,12 @@ func TestConfigIsUpdatedAndNeverReplaced(t *testing.T) {
 	for _, wanted := range []string{
 		`{"host": "tcp://b:1", "registries": [{"address": "ghcr.io", "password": "secret:old"}]}`,
 		`{"host": "tcp://a:1", "registries": [{"address": "ghcr.io", "password": "secret:new"}]}`,
-		`{"host": "tcp://a:1", "maxParallelBuilds": 2, "registries": [{"address": "ghcr.io", "password": "secret:old"}, {"address": "docker.io"}]}`,
+		`{"host": "tcp://a:1", "maxParallelBuilds": 2, "registries": [` +
+			`{"address": "ghcr.io", "password": "secret:old"}, {"address": "docker.io"}]}`,
 		`{}`,
 	} {
-		res, err := serve(t).DiffConfig(p.DiffRequest{ID: "x", Urn: providerURN, State: old, OldInputs: old, Inputs: props(t, wanted)})
+		res, err := serve(t).DiffConfig(p.DiffRequest{ID: "x", Urn: providerURN, State: old, OldInputs: old,
+			Inputs: props(t, wanted)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +108,8 @@ func TestConfigIsUpdatedAndNeverReplaced(t *testing.T) {
 func TestConfiguringTouchesNothing(t *testing.T) {
 	dir := t.TempDir()
 	ran := filepath.Join(dir, "ran")
-	if err := os.WriteFile(filepath.Join(dir, "docker-credential-trap"), []byte("#!/bin/sh\ntouch "+ran+"\nexit 1\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "docker-credential-trap"), []byte("#!/bin/sh\ntouch "+ran+"\nexit 1\n"),
+		0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"credsStore": "trap"}`), 0o600); err != nil {
@@ -111,7 +117,8 @@ func TestConfiguringTouchesNothing(t *testing.T) {
 	}
 	t.Setenv("DOCKER_CONFIG", dir)
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	w := dial(t, New(nil), `{"host": "tcp://127.0.0.1:1", "registries": [{"address": "ghcr.io", "password": "secret:canary"}]}`)
+	w := dial(t, New(nil),
+		`{"host": "tcp://127.0.0.1:1", "registries": [{"address": "ghcr.io", "password": "secret:canary"}]}`)
 	if w.logText() != "" {
 		t.Errorf("logs: %s", w.logText())
 	}
@@ -131,9 +138,13 @@ func TestLoginsOfTheConfiguration(t *testing.T) {
 			t.Parallel()
 			r := remember(t, registrytest.Login("robot", "hunter2"))
 			password := map[bool]string{true: "hunter2", false: "wrong"}[own == `[]`]
-			w := dial(t, New(nil), `{"registries": [{"address": "`+r.Host()+`", "username": "robot", "password": "secret:`+password+`"}]}`)
-			inputs := r.inputs(t, "app:v1").Set("registries", props(t, `{"r": `+strings.ReplaceAll(own, "HOST", r.Host())+`}`).Get("r"))
-			res, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: marshalProperties(t, r.state), News: marshalProperties(t, inputs)})
+			w := dial(t, New(nil),
+				`{"registries": [{"address": "`+r.Host()+`", "username": "robot", "password": "secret:`+password+`"}]}`)
+			inputs := r.inputs(t, "app:v1").Set("registries",
+				props(t, `{"r": `+strings.ReplaceAll(own, "HOST", r.Host())+`}`).Get("r"))
+			res, err := w.Update(t.Context(),
+				&pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: marshalProperties(t, r.state),
+					News: marshalProperties(t, inputs)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,10 +40,11 @@ func TestCheckOfHashTags(t *testing.T) {
 		"a.io/x:" + strings.Repeat("v", 65) + "{hash}":     "write {hash:12} for a short hash",
 		"a.io/x:" + strings.Repeat("v", 116) + "{hash:12}": "",
 		"a.io/x:" + strings.Repeat("v", 120) + "{hash}":    "shorten them to 128",
-		"a.io/x:feature/{hash}":                            `tag "a.io/x:feature/{hash}" has "/" after the colon, where only letters, digits, _ . and - may stand; write a.io/x:feature-{hash}`,
-		"a.io/x:1+{hash:12}":                               "write a.io/x:1-{hash:12}",
-		"a.io:5000/x:{hash}/{hash:12}":                     "write a.io:5000/x:{hash}-{hash:12}",
-		"a.io/x:{hash}{hash}-":                             "write {hash:12} for a short hash",
+		"a.io/x:feature/{hash}": `tag "a.io/x:feature/{hash}" has "/" after the colon, where only letters, digits, ` +
+			`_ . and - may stand; write a.io/x:feature-{hash}`,
+		"a.io/x:1+{hash:12}":           "write a.io/x:1-{hash:12}",
+		"a.io:5000/x:{hash}/{hash:12}": "write a.io:5000/x:{hash}-{hash:12}",
+		"a.io/x:{hash}{hash}-":         "write {hash:12} for a short hash",
 	}
 	for tag, want := range cases {
 		err := explainRegistry(checkTag(tag))
@@ -60,8 +61,10 @@ func TestHashTagsAmongReferences(t *testing.T) {
 		refOf(t, "a.io/x:v-"+whole), refOf(t, "a.io/x:w-"+whole[:12]), refOf(t, "a.io/x:plain"), refOf(t, "user/app:1"),
 	}
 	for given, want := range map[string]bool{
-		"a.io/x:v-{hash}": true, "a.io/x:{hash}": false, "a.io/y:v-{hash}": false, "a.io/x:plain": true, "docker.io/user/app:1": true,
-		"a.io/x:other": false, "a.io/x:v-{hash:12}": false, "a.io/x:w-{hash:12}": true, "a.io/x:w-{hash:13}": false, "a.io/x:w-{hash}": false,
+		"a.io/x:v-{hash}": true, "a.io/x:{hash}": false, "a.io/y:v-{hash}": false,
+		"a.io/x:plain": true, "docker.io/user/app:1": true,
+		"a.io/x:other": false, "a.io/x:v-{hash:12}": false, "a.io/x:w-{hash:12}": true,
+		"a.io/x:w-{hash:13}": false, "a.io/x:w-{hash}": false,
 		"a.io/x:v.{hash}": false, "a.io/x:{hash:x}": false,
 	} {
 		if isAmong(given, tags) != want {
@@ -79,11 +82,14 @@ func refOf(t *testing.T, s string) registry.Tag {
 	return tag
 }
 
-// Another machine has pushed the image of these very inputs. This one knows nothing of it: no state, no caches, no builder.
+// Another machine has pushed the image of these very inputs. This one knows nothing of it: no state, no caches, no
+// builder.
 func TestAnImageUnderItsHashIsReused(t *testing.T) {
 	t.Parallel()
 	reg := registrytest.New(t)
-	inputs := props(t, `{"contextHash": "c1", "platforms": ["linux/amd64", "linux/arm64"], "builder": {"endpoint": "unix:///nowhere.sock"}}`).
+	inputs := props(t,
+		`{"contextHash": "c1", "platforms": ["linux/amd64", "linux/arm64"], `+
+			`"builder": {"endpoint": "unix:///nowhere.sock"}}`).
 		Set("tags", list([]string{reg.Host() + "/app:v-{hash}", reg.Host() + "/app:latest"}))
 	args, _, err := decode(t.Context(), inputs)
 	if err != nil {
@@ -94,33 +100,38 @@ func TestAnImageUnderItsHashIsReused(t *testing.T) {
 
 	before := len(reg.Requests())
 	w := dial(t, New(nil), `{}`)
-	res, err := w.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn), Properties: marshalProperties(t, inputs)})
+	res, err := w.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn),
+		Properties: marshalProperties(t, inputs)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := unmarshalProperties(t, res.GetProperties())
 	refs := []string{reg.Host() + "/app:v-" + hash, reg.Host() + "/app:latest"}
-	if text(out, "digest") != digest || !slices.Equal(texts(out, "refs"), refs) || !slices.Equal(texts(out, "tags"), texts(inputs, "tags")) {
+	if text(out, "digest") != digest || !slices.Equal(texts(out, "refs"), refs) ||
+		!slices.Equal(texts(out, "tags"), texts(inputs, "tags")) {
 		t.Errorf("got %v", out)
 	}
-	if diff, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: out, Inputs: inputs}); err != nil || diff.HasChanges {
+	if diff, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: out, Inputs: inputs}); err != nil ||
+		diff.HasChanges {
 		t.Errorf("afterwards: %+v, %v", diff, err)
 	}
-	writes := slices.DeleteFunc(reg.Requests()[before:], func(r registrytest.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead })
+	writes := slices.DeleteFunc(reg.Requests()[before:],
+		func(r registrytest.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead })
 	if len(writes) != 1 || !strings.HasSuffix(writes[0].Path, "/manifests/latest") {
 		t.Errorf("written: %+v, want the other tag alone", writes)
 	}
 }
 
-// Somebody has pushed an image of his own under the beginning of the hash, of inputs that he made to have the same. It is not
-// taken; a build is wanted, and there is no builder here.
+// Somebody has pushed an image of his own under the beginning of the hash, of inputs that he made to have the same. It
+// is not taken; a build is wanted, and there is no builder here.
 func TestAnImageUnderAShortHashIsNotReused(t *testing.T) {
 	t.Parallel()
 	for _, given := range []string{"/app:v-{hash}", "/app:v-{hash:12}", "/app:v-{hash:40}"} {
 		for _, preview := range []bool{false, true} {
 			reg := registrytest.New(t)
 			nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
-			inputs := props(t, `{"contextHash": "c1", "platforms": ["linux/amd64"], "dockerfile": {"inline": "FROM scratch"}}`).
+			inputs := props(t,
+				`{"contextHash": "c1", "platforms": ["linux/amd64"], "dockerfile": {"inline": "FROM scratch"}}`).
 				Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
 				Set("tags", list([]string{reg.Host() + given}))
 			args, _, err := decode(t.Context(), inputs)
@@ -146,14 +157,16 @@ func TestHashTagsDoNotLie(t *testing.T) {
 	op := func(contextHash, tag string) operation {
 		return operationOf(t, urn, props(t, `{"contextHash": "`+contextHash+`", "tags": ["`+tag+`"]}`), state{})
 	}
-	if err := op(kept, "a.io/x:{hash}").checkPinnedHashTag(built); err == nil || !strings.Contains(err.Error(), "ignoreChanges") {
+	if err := op(kept, "a.io/x:{hash}").checkPinnedHashTag(built); err == nil ||
+		!strings.Contains(err.Error(), "ignoreChanges") {
 		t.Errorf("got %v", err)
 	}
 	if err := op(kept, "a.io/x:{hash:12}").checkPinnedHashTag(built); err == nil {
 		t.Error("a short hash of other files is taken")
 	}
 	for _, fine := range []error{
-		op(kept, "a.io/x:{hash}").checkPinnedHashTag(kept), op(kept, "a.io/x:1").checkPinnedHashTag(built), op("release-7", "a.io/x:{hash}").checkPinnedHashTag(built),
+		op(kept, "a.io/x:{hash}").checkPinnedHashTag(kept), op(kept,
+			"a.io/x:1").checkPinnedHashTag(built), op("release-7", "a.io/x:{hash}").checkPinnedHashTag(built),
 	} {
 		if fine != nil {
 			t.Error(fine)

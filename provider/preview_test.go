@@ -34,19 +34,26 @@ func shown(out property.Map) string {
 // A preview never shows a known output that the update will change.
 func TestPreviewOfAnUpdate(t *testing.T) {
 	t.Parallel()
-	r, req := pushed(t)
+	r, req := pushImage(t)
 	cases := map[string]struct{ changes, want string }{
-		"nothing":           {`{}`, "digest=sha ref=app:v1@sha repoDigest=app@sha refs=app:v1,app:latest manifests=known"},
-		"content":           {`{"contextHash": "c2"}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
-		"a build argument":  {`{"buildArgs": {"A": "2"}}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
-		"unknown argument":  {`{"buildArgs": {"A": "?"}}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
-		"unknown content":   {`{"contextHash": "?"}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
-		"another tag":       {`{"tags": ["HOST/app:2"]}`, "digest=sha ref=app:2@sha repoDigest=app@sha refs=app:2 manifests=known"},
-		"another repo":      {`{"tags": ["HOST/other:1"]}`, "digest=? ref=? repoDigest=? refs=other:1 manifests=?"},
-		"unknown tag":       {`{"tags": ["?"]}`, "digest=? ref=? repoDigest=? refs=? manifests=?"},
-		"unknown tags":      {`{"tags": "?"}`, "digest=? ref=? repoDigest=? refs=? manifests=?"},
-		"unknown password":  {`{"registries": [{"address": "HOST", "password": "?"}]}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
-		"everything at all": {`{"contextHash": "?", "tags": "?", "platforms": "?", "buildOnPreview": true}`, "digest=? ref=? repoDigest=? refs=? manifests=?"},
+		"nothing": {`{}`,
+			"digest=sha ref=app:v1@sha repoDigest=app@sha refs=app:v1,app:latest manifests=known"},
+		"content": {`{"contextHash": "c2"}`,
+			"digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
+		"a build argument": {`{"buildArgs": {"A": "2"}}`,
+			"digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
+		"unknown argument": {`{"buildArgs": {"A": "?"}}`,
+			"digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
+		"unknown content": {`{"contextHash": "?"}`, "digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
+		"another tag": {`{"tags": ["HOST/app:2"]}`,
+			"digest=sha ref=app:2@sha repoDigest=app@sha refs=app:2 manifests=known"},
+		"another repo": {`{"tags": ["HOST/other:1"]}`, "digest=? ref=? repoDigest=? refs=other:1 manifests=?"},
+		"unknown tag":  {`{"tags": ["?"]}`, "digest=? ref=? repoDigest=? refs=? manifests=?"},
+		"unknown tags": {`{"tags": "?"}`, "digest=? ref=? repoDigest=? refs=? manifests=?"},
+		"unknown password": {`{"registries": [{"address": "HOST", "password": "?"}]}`,
+			"digest=? ref=? repoDigest=? refs=app:v1,app:latest manifests=?"},
+		"everything at all": {`{"contextHash": "?", "tags": "?", "platforms": "?", "buildOnPreview": true}`,
+			"digest=? ref=? repoDigest=? refs=? manifests=?"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -55,34 +62,36 @@ func TestPreviewOfAnUpdate(t *testing.T) {
 			for key, value := range props(t, strings.ReplaceAll(c.changes, "HOST", r.Host())).All {
 				inputs = inputs.Set(key, value)
 			}
-			res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: req.Properties, Inputs: inputs, DryRun: true})
+			res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: req.Properties, Inputs: inputs,
+				DryRun: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := r.shortened(shown(res.Properties)); got != c.want {
+			if got := r.shorten(shown(res.Properties)); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
 	}
 }
 
-// shortened leaves out the host and the digits of the digest.
-func (r remembered) shortened(text string) string {
+// shorten returns text without the host and the digits of the digest.
+func (r remembered) shorten(text string) string {
 	return strings.NewReplacer(r.Host()+"/", "", r.digest, "sha").Replace(text)
 }
 
 // What apply would find is asked for, not assumed: it builds again what is gone, and stops when nobody tells.
 func TestPreviewAsksWhetherTheImageIsThere(t *testing.T) {
 	t.Parallel()
-	r, req := pushed(t)
+	r, req := pushImage(t)
 	inputs := req.Inputs.Set("buildOnPreview", property.New(false)).Set("tags", list([]string{r.Host() + "/app:2"}))
 	preview := func() string {
 		t.Helper()
-		res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: req.Properties, Inputs: inputs, DryRun: true})
+		res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: req.Properties, Inputs: inputs,
+			DryRun: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return r.shortened(shown(res.Properties))
+		return r.shorten(shown(res.Properties))
 	}
 	const unknown = "digest=? ref=? repoDigest=? refs=app:2 manifests=?"
 	var closed atomic.Bool
@@ -99,7 +108,8 @@ func TestPreviewAsksWhetherTheImageIsThere(t *testing.T) {
 	if got := preview(); got != unknown {
 		t.Errorf("nobody tells: got %s", got)
 	}
-	if _, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: req.Properties, Inputs: inputs}); err == nil || !strings.Contains(err.Error(), "403 denied") {
+	if _, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: req.Properties,
+		Inputs: inputs}); err == nil || !strings.Contains(err.Error(), "403 denied") {
 		t.Errorf("the update: %v", err)
 	}
 	closed.Store(false)

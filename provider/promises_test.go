@@ -115,7 +115,7 @@ func TestWhatEndsPromises(t *testing.T) {
 // A preview builds on a promised base only if the registry has the promised digest already.
 func TestAPromisedBaseThatIsThere(t *testing.T) {
 	t.Parallel()
-	r, req := pushed(t)
+	r, req := pushImage(t)
 	tag, err := name.NewTag(r.Host() + "/app:2")
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	for name, value := range map[string]string{ // and none of the user's
-		"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": awsSecretKey, "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": awsSecretKey,
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 	} {
 		_ = os.Setenv(name, value) // fails for names only that are none
 	}
@@ -44,7 +45,8 @@ func newFastProvider() p.Provider {
 // serve runs the provider in process, as the engine sees it.
 func serve(t *testing.T) integration.Server {
 	t.Helper()
-	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"), integration.WithProvider(newFastProvider()))
+	server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"),
+		integration.WithProvider(newFastProvider()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,8 @@ func TestReadKeepsAnArchivedImage(t *testing.T) {
 			}
 			inputs := props(t, `{"platforms": ["linux/amd64"]}`).Set("tags", outputs.Get("tags"))
 			read, err := f.Read(t.Context(), &pulumirpc.ReadRequest{
-				Id: "app", Urn: string(urn), Properties: marshalProperties(t, outputs), Inputs: marshalProperties(t, inputs),
+				Id: "app", Urn: string(urn), Properties: marshalProperties(t, outputs), Inputs: marshalProperties(t,
+					inputs),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -36,15 +37,16 @@ func TestReadKeepsAnArchivedImage(t *testing.T) {
 			if kept := read.GetId() == "app"; kept == gone {
 				t.Errorf("kept: %t", kept)
 			}
-			if tags := texts(unmarshalProperties(t, read.GetProperties()), "tags"); !gone && !slices.Equal(tags, texts(outputs, "tags")) {
+			if tags := texts(unmarshalProperties(t, read.GetProperties()), "tags"); !gone &&
+				!slices.Equal(tags, texts(outputs, "tags")) {
 				t.Errorf("tags %v", tags)
 			}
 		})
 	}
 }
 
-// Where nobody may ask whether an image is archived or gone, the state stays, also of one that is gone, and a warning names the right. A tag
-// that somebody took away is drift nevertheless, as long as the image is served.
+// Where nobody may ask whether an image is archived or gone, the state stays, also of one that is gone, and a warning
+// names the right. A tag that somebody took away is drift nevertheless, as long as the image is served.
 func TestReadKeepsWhatCannotBeDetermined(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -71,7 +73,8 @@ func TestReadKeepsWhatCannotBeDetermined(t *testing.T) {
 			test.change(f, text(outputs, "digest"))
 			inputs := props(t, `{"platforms": ["linux/amd64"]}`).Set("tags", outputs.Get("tags"))
 			read, err := f.Read(t.Context(), &pulumirpc.ReadRequest{
-				Id: "app", Urn: string(urn), Properties: marshalProperties(t, outputs), Inputs: marshalProperties(t, inputs),
+				Id: "app", Urn: string(urn), Properties: marshalProperties(t, outputs), Inputs: marshalProperties(t,
+					inputs),
 			})
 			if err != nil || read.GetId() != "app" {
 				t.Fatalf("%q, %v", read.GetId(), err)
@@ -85,7 +88,8 @@ func TestReadKeepsWhatCannotBeDetermined(t *testing.T) {
 			}
 			logs := f.logText()
 			for _, text := range []string{
-				"WARNING the state is kept as it is", "allow ecr:DescribeImages in the IAM policy", "pulumi up --replace '" + string(urn),
+				"WARNING the state is kept as it is", "allow ecr:DescribeImages in the IAM policy",
+				"pulumi up --replace '" + string(urn),
 			} {
 				if strings.Contains(logs, text) == test.drift {
 					t.Errorf("%q: %t, in\n%s", text, !test.drift, logs)

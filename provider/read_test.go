@@ -13,8 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// pushed is a state whose tags app:v1 and app:latest hold the image.
-func pushed(t *testing.T) (remembered, p.ReadRequest) {
+// pushImage returns a state whose tags app:v1 and app:latest hold the image.
+func pushImage(t *testing.T) (remembered, p.ReadRequest) {
 	t.Helper()
 	r := remember(t)
 	inputs := r.inputs(t, "app:v1", "app:latest")
@@ -28,7 +28,8 @@ func pushed(t *testing.T) (remembered, p.ReadRequest) {
 
 func (r remembered) remove(t *testing.T, path string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://"+r.Host()+"/v2/app/manifests/"+path, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://"+r.Host()+"/v2/app/manifests/"+path,
+		nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,9 +44,10 @@ func (r remembered) remove(t *testing.T, path string) {
 
 func TestReadFindsEverythingAsItWas(t *testing.T) {
 	t.Parallel()
-	r, req := pushed(t)
+	r, req := pushImage(t)
 	res, err := r.server.Read(req)
-	if err != nil || res.ID != "app" || shown(res.Properties) != shown(req.Properties) || len(texts(res.Inputs, "tags")) != 2 {
+	if err != nil || res.ID != "app" || shown(res.Properties) != shown(req.Properties) ||
+		len(texts(res.Inputs, "tags")) != 2 {
 		t.Errorf("got %+v, %v", res, err)
 	}
 }
@@ -60,14 +62,15 @@ func TestReadShowsDrift(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r, req := pushed(t)
+			r, req := pushImage(t)
 			change(t, r)
 			res, err := r.server.Read(req)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := []string{r.Host() + "/app:v1"}
-			if !slices.Equal(texts(res.Inputs, "tags"), want) || !slices.Equal(texts(res.Properties, "tags"), want) || !slices.Equal(texts(res.Properties, "refs"), want) {
+			if !slices.Equal(texts(res.Inputs, "tags"), want) || !slices.Equal(texts(res.Properties, "tags"), want) ||
+				!slices.Equal(texts(res.Properties, "refs"), want) {
 				t.Fatalf("got inputs %v, outputs %v", res.Inputs, res.Properties)
 			}
 			r.state = res.Properties
@@ -83,7 +86,7 @@ func TestReadShowsDrift(t *testing.T) {
 
 func TestReadSaysGoneWhenTheRegistrySaysSo(t *testing.T) {
 	t.Parallel()
-	r, req := pushed(t)
+	r, req := pushImage(t)
 	r.remove(t, r.digest)
 	res, err := r.server.Read(req)
 	if err != nil || res.ID != "" {
@@ -97,14 +100,15 @@ func TestReadKeepsTheStateWhenTheRegistryCannotBeAsked(t *testing.T) {
 	for _, status := range []int{401, 403, 429, 500, 503} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
-			r, req := pushed(t)
+			r, req := pushImage(t)
 			r.Wrap(func(http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 					registrytest.Refuse(w, status, "X", "no")
 				})
 			})
 			res, err := r.server.Read(req)
-			if err != nil || res.ID != "app" || shown(res.Properties) != shown(req.Properties) || len(texts(res.Inputs, "tags")) != 2 {
+			if err != nil || res.ID != "app" || shown(res.Properties) != shown(req.Properties) ||
+				len(texts(res.Inputs, "tags")) != 2 {
 				t.Errorf("got %+v, %v", res, err)
 			}
 		})
@@ -113,22 +117,24 @@ func TestReadKeepsTheStateWhenTheRegistryCannotBeAsked(t *testing.T) {
 
 func TestReadImportsAReference(t *testing.T) {
 	t.Parallel()
-	r, _ := pushed(t)
+	r, _ := pushImage(t)
 	ref := r.Host() + "/app:v1"
 	res, err := r.server.Read(p.ReadRequest{ID: ref, Urn: urn})
 	if err != nil || res.ID != "app" || text(res.Properties, "ref") != ref+"@"+r.digest {
 		t.Errorf("got %+v, %v", res, err)
 	}
-	if _, err := r.server.Read(p.ReadRequest{ID: "nonsense:", Urn: urn}); err == nil || !strings.Contains(err.Error(), "import takes a reference with a tag") {
+	if _, err := r.server.Read(p.ReadRequest{ID: "nonsense:", Urn: urn}); err == nil ||
+		!strings.Contains(err.Error(), "import takes a reference with a tag") {
 		t.Errorf("got %v", err)
 	}
-	if res, err := r.server.Read(p.ReadRequest{ID: r.Host() + "/app:nope", Urn: urn}); err == nil || !strings.Contains(err.Error(), "there is no such image") {
+	if res, err := r.server.Read(p.ReadRequest{ID: r.Host() + "/app:nope", Urn: urn}); err == nil ||
+		!strings.Contains(err.Error(), "there is no such image") {
 		t.Errorf("got %+v, %v", res, err)
 	}
 }
 
-// An import checks what it has found, the tags, and knows of no files. A program that says no more has a change that fails
-// in its update: it is not taken for the image that it cannot build.
+// An import checks what it has found, the tags, and knows of no files. A program that says no more has a change that
+// fails in its update: it is not taken for the image that it cannot build.
 func TestCheckOfAnImport(t *testing.T) {
 	t.Parallel()
 	found := props(t, `{"tags": ["localhost:5000/app:1"]}`) // and no Dockerfile in the working directory
@@ -143,7 +149,8 @@ func TestCheckOfAnImport(t *testing.T) {
 		t.Errorf("got %+v, %v", diff, err)
 	}
 	other := found.Set("context", value(map[string]any{"location": "./nowhere"}))
-	if res, err = server.Check(p.CheckRequest{Urn: urn, State: found, Inputs: other}); err != nil || len(res.Failures) != 1 {
+	if res, err = server.Check(p.CheckRequest{Urn: urn, State: found, Inputs: other}); err != nil ||
+		len(res.Failures) != 1 {
 		t.Errorf("got %v, %v", res.Failures, err)
 	}
 }
@@ -157,7 +164,7 @@ func (r remembered) delete(t *testing.T, req p.ReadRequest) error {
 // Only our own tags go, and only as long as they are ours.
 func TestDelete(t *testing.T) {
 	t.Parallel()
-	r, req := pushed(t)
+	r, req := pushImage(t)
 	r.Push(t, "app:latest", registrytest.Index(t, "linux/amd64")) // by somebody else
 	theirs := r.holds(t, "app:latest")
 	for range 2 { // the second time everything is gone already
@@ -172,7 +179,7 @@ func TestDelete(t *testing.T) {
 
 func TestDeleteReportsAFailure(t *testing.T) {
 	t.Parallel()
-	r, req := pushed(t)
+	r, req := pushImage(t)
 	r.Wrap(registrytest.Intercept(http.MethodDelete, "/manifests/v1", func(w http.ResponseWriter, _ *http.Request) {
 		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
 	}))
@@ -184,8 +191,8 @@ func TestDeleteReportsAFailure(t *testing.T) {
 	}
 }
 
-// In a replacement the engine deletes with the URN of what it has just created, after a rename with another one, and when it
-// was interrupted in between, in a later process. All of them have checked the program before.
+// In a replacement the engine deletes with the URN of what it has just created, after a rename with another one, and
+// when it was interrupted in between, in a later process. All of them have checked the program before.
 func TestDeleteSparesWhatTheProgramHas(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -199,12 +206,14 @@ func TestDeleteSparesWhatTheProgramHas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r, req := pushed(t)
+			r, req := pushImage(t)
 			later := serve(t)
-			if _, err := later.Check(p.CheckRequest{Urn: urn, Inputs: r.inputs(t, "app:v1").Set("push", property.New(c.push))}); err != nil {
+			if _, err := later.Check(p.CheckRequest{Urn: urn,
+				Inputs: r.inputs(t, "app:v1").Set("push", property.New(c.push))}); err != nil {
 				t.Fatal(err)
 			}
-			err := later.Delete(p.DeleteRequest{ID: "app", Urn: c.old, Properties: req.Properties, OldInputs: req.Inputs})
+			err := later.Delete(p.DeleteRequest{ID: "app", Urn: c.old, Properties: req.Properties,
+				OldInputs: req.Inputs})
 			if err != nil || (r.holds(t, "app:v1") == r.digest) != c.want || r.holds(t, "app:latest") != "" {
 				t.Errorf("v1 holds %q, latest %q, %v", r.holds(t, "app:v1"), r.holds(t, "app:latest"), err)
 			}
@@ -224,10 +233,12 @@ func TestDeleteSparesATagWithTheHashThatTheProgramHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		later := serve(t)
-		if _, err := later.Check(p.CheckRequest{Urn: urn, Inputs: inputs.Set("buildArgs", property.New(props(t, args)))}); err != nil {
+		if _, err := later.Check(p.CheckRequest{Urn: urn,
+			Inputs: inputs.Set("buildArgs", property.New(props(t, args)))}); err != nil {
 			t.Fatal(err)
 		}
-		if err := later.Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: res.Properties, OldInputs: inputs}); err != nil {
+		if err := later.Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: res.Properties,
+			OldInputs: inputs}); err != nil {
 			t.Fatal(err)
 		}
 		label := strings.TrimPrefix(res.Properties.Get("refs").AsArray().Get(0).AsString(), r.Host()+"/")

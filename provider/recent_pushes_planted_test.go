@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Another user who could write into the folder of recent pushes neither has a victim's file overwritten nor makes a record.
+// Another user who could write into the folder of recent pushes neither has a victim's file overwritten nor makes a
+// record.
 func TestClaimsOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -31,7 +32,8 @@ func TestClaimsOfAnotherUser(t *testing.T) {
 			base := t.TempDir()
 			dir, victim := filepath.Join(base, "claims"), filepath.Join(base, "victim")
 			c := &recentPushes{engine: "one", dir: dir, made: map[string]string{}}
-			err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(victim, []byte(digest), 0o600), plant(dir, filepath.Join(dir, c.name(ref)), victim))
+			err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(victim, []byte(digest), 0o600),
+				plant(dir, filepath.Join(dir, c.name(ref)), victim))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -78,10 +78,12 @@ func TestRemediesOfAnUnfitMachine(t *testing.T) {
 	err := fmt.Errorf("%w", &daemon.UnfitError{Lacks: []error{
 		&daemon.Error{Fault: daemon.NoSubordinates, User: "a b", Cause: errors.New("too few for user a b")},
 		errors.New("the mount table is gone"),
-		&daemon.Error{Fault: daemon.NamespaceAppArmor, Path: "kernel.x", Program: "/a b", Cause: errors.New("AppArmor")},
+		&daemon.Error{Fault: daemon.NamespaceAppArmor, Path: "kernel.x", Program: "/a b",
+			Cause: errors.New("AppArmor")},
 	}})
 	want := "the embedded BuildKit daemon cannot run here:\n" +
-		"- too few for user a b. Run sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 'a b', with a " +
+		"- too few for user a b. Run sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 'a b', " +
+		"with a " +
 		"range that no other user has\n" +
 		"- the mount table is gone\n" +
 		"- AppArmor. Give '/a b' a profile in /etc/apparmor.d that has userns, or run sudo sysctl -w kernel.x=0\n" +

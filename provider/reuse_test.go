@@ -34,32 +34,37 @@ func TestApplyTellsWhatAPinnedHashStandsFor(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
 	kept, built := strings.Repeat("a", 64), strings.Repeat("b", 64)
-	r.state = mirror(r.inputs(t, "app:v1")).Set("contextHash", property.New(built)).Set("digest", property.New(r.digest))
+	r.state = mirror(r.inputs(t, "app:v1")).Set("contextHash", property.New(built)).Set("digest",
+		property.New(r.digest))
 	for _, preview := range []bool{true, false} {
 		update := func(tag string) (p.UpdateResponse, error) {
 			return r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, DryRun: preview,
-				Inputs: r.inputs(t, tag).Set("contextHash", property.New(kept)), IgnoreChanges: []string{"contextHash"}})
+				Inputs: r.inputs(t, tag).Set("contextHash",
+					property.New(kept)), IgnoreChanges: []string{"contextHash"}})
 		}
 		res, err := update("app:v2")
 		if err != nil || text(res.Properties, "digest") != r.digest || text(res.Properties, "contextHash") != built {
 			t.Errorf("preview %v: %v, %v", preview, res.Properties, err)
 		}
-		if _, err := update("app:{hash}"); err == nil || !strings.Contains(err.Error(), "would name another image than it says") {
+		if _, err := update("app:{hash}"); err == nil ||
+			!strings.Contains(err.Error(), "would name another image than it says") {
 			t.Errorf("preview %v: got %v", preview, err)
 		}
 	}
 }
 
-// An image that somebody else pushed under the tag with the inputs hash, and that is not what is asked for, is no reason not to build. There
-// is no builder here, which is how it shows.
+// An image that somebody else pushed under the tag with the inputs hash, and that is not what is asked for, is no
+// reason not to build. There is no builder here, which is how it shows.
 func TestApplyReusesNoForgedImage(t *testing.T) {
 	t.Parallel()
 	arm := registrytest.Image(t, "linux/arm64")
 	forged := map[string]v1.ImageIndex{
-		"a platform twice":     registrytest.Index(t, "linux/amd64", "linux/arm64", "linux/arm64"),
-		"another architecture": mutate.AppendManifests(registrytest.Index(t, "linux/arm64"), mutate.IndexAddendum{Add: arm, Descriptor: amd64}),
-		"no platform":          mutate.AppendManifests(registrytest.Index(t, "linux/amd64", "linux/arm64"), mutate.IndexAddendum{Add: arm}),
-		"an attestation":       registrytest.Index(t, "linux/amd64", "linux/arm64", "unknown/unknown"),
+		"a platform twice": registrytest.Index(t, "linux/amd64", "linux/arm64", "linux/arm64"),
+		"another architecture": mutate.AppendManifests(registrytest.Index(t, "linux/arm64"),
+			mutate.IndexAddendum{Add: arm, Descriptor: amd64}),
+		"no platform": mutate.AppendManifests(registrytest.Index(t, "linux/amd64", "linux/arm64"),
+			mutate.IndexAddendum{Add: arm}),
+		"an attestation": registrytest.Index(t, "linux/amd64", "linux/arm64", "unknown/unknown"),
 	}
 	for name, index := range forged {
 		t.Run(name, func(t *testing.T) {

@@ -23,13 +23,16 @@ func (nobody) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("nobody answers")
 }
 
-// FuzzState: whatever is in a state, also one that somebody edited or another version wrote, no call of the engine panics, what
-// a registry could not confirm is not gone, and a difference names inputs only.
+// FuzzState: whatever is in a state, also one that somebody edited or another version wrote, no call of the engine
+// panics, what a registry could not confirm is not gone, and a difference names inputs only.
 func FuzzState(f *testing.F) {
 	f.Add([]byte(appliedImage), []byte(`{"tags": ["a.io/x:1"], "platforms": ["linux/amd64"]}`))
-	f.Add([]byte(`{"refs": ["a.io/x:1", 3, null, {}], "digest": 7, "__builds": [{"inputs": []}], "__found": "x"}`), []byte(`{"tags": "x"}`))
-	f.Add([]byte(`{"refs": ["::", "a.io/x@sha256:d"], "manifests": [], "tags": {"0": "a"}, "buildArgs": [1]}`), []byte(`{"buildArgs": {"": ""}}`))
-	f.Add([]byte(`{"tags": ["a.io/x:{hash:9999999999}"], "registries": [{"address": "a b"}]}`), []byte(`{"tags": ["a.io/x:{hash:12}"]}`))
+	f.Add([]byte(`{"refs": ["a.io/x:1", 3, null, {}], "digest": 7, "__builds": [{"inputs": []}], "__found": "x"}`),
+		[]byte(`{"tags": "x"}`))
+	f.Add([]byte(`{"refs": ["::", "a.io/x@sha256:d"], "manifests": [], "tags": {"0": "a"}, "buildArgs": [1]}`),
+		[]byte(`{"buildArgs": {"": ""}}`))
+	f.Add([]byte(`{"tags": ["a.io/x:{hash:9999999999}"], "registries": [{"address": "a b"}]}`),
+		[]byte(`{"tags": ["a.io/x:{hash:12}"]}`))
 	f.Fuzz(func(t *testing.T, outputs, inputs []byte) {
 		olds, ok := storedMap(outputs)
 		news, known := storedMap(inputs)
@@ -37,7 +40,8 @@ func FuzzState(f *testing.F) {
 			return
 		}
 		server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"),
-			integration.WithProvider(newProvider(&settings{registry: registry.Options{Transport: nobody{}, RetryWaits: []time.Duration{}}})))
+			integration.WithProvider(newProvider(&settings{registry: registry.Options{Transport: nobody{},
+				RetryWaits: []time.Duration{}}})))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,17 +19,21 @@ func TestNetworkInTheErrorOfABuild(t *testing.T) {
 		offline    string
 		want       string // "" is the error itself
 	}{
-		"a step":                            {err: step},
-		"a step without a network":          {err: step, offline: offline, want: "steps have no network on this machine: " + offline + ". Run modprobe tun"},
-		"a step that wanted none":           {err: step, offline: offline, network: "none"},
-		"a step in the machine's network":   {err: step, offline: offline, network: "host"},
-		"no step":                           {err: other, offline: offline},
-		"a step that did not come to run":   {err: &buildkit.StepError{Reason: "x"}, offline: offline},
-		"a daemon that is gone":             {err: other, ended: errors.New("killed"), want: "ended during the build: killed. Run it again. The build itself ended with: something else"},
-		"a daemon that is gone with a step": {err: step, ended: errors.New("killed"), want: "ended during the build: killed."},
+		"a step": {err: step},
+		"a step without a network": {err: step, offline: offline,
+			want: "steps have no network on this machine: " + offline + ". Run modprobe tun"},
+		"a step that wanted none":         {err: step, offline: offline, network: "none"},
+		"a step in the machine's network": {err: step, offline: offline, network: "host"},
+		"no step":                         {err: other, offline: offline},
+		"a step that did not come to run": {err: &buildkit.StepError{Reason: "x"}, offline: offline},
+		"a daemon that is gone": {err: other, ended: errors.New("killed"),
+			want: "ended during the build: killed. Run it again. The build itself ended with: something else"},
+		"a daemon that is gone with a step": {err: step, ended: errors.New("killed"),
+			want: "ended during the build: killed."},
 	} {
 		got := networkError(inputs.Plan{Network: c.network}, c.err, c.ended, c.offline)
-		if !errors.Is(got, c.err) || c.want == "" && got != c.err || !strings.Contains(got.Error(), c.want) { //nolint:errorlint // unchanged
+		isSame := got == c.err //nolint:errorlint // an unchanged error
+		if !errors.Is(got, c.err) || c.want == "" && !isSame || !strings.Contains(got.Error(), c.want) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

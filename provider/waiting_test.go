@@ -58,10 +58,12 @@ func TestOutcomes(t *testing.T) {
 			want: "the image was pushed and no tag moved",
 		},
 		"an image of before": {
-			tags: `["ghcr.io/a/b:1"]`, applied: applyResult{digest: "sha256:"}, want: "nothing was pushed and no tag moved",
+			tags: `["ghcr.io/a/b:1"]`, applied: applyResult{digest: "sha256:"}, want: "nothing was pushed and no tag " +
+				"moved",
 		},
 		"one of two tags": {
-			tags: `["ghcr.io/a/b:1", "ghcr.io/a/b:2"]`, applied: applyResult{digest: "sha256:", tags: []registry.Tag{a}},
+			tags: `["ghcr.io/a/b:1", "ghcr.io/a/b:2"]`, applied: applyResult{digest: "sha256:",
+				tags: []registry.Tag{a}},
 			want: "moved: ghcr.io/a/b:1; not moved: ghcr.io/a/b:2",
 		},
 		"one of two, the other unsure": {

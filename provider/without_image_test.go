@@ -82,7 +82,8 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 		"files, which are written": {
 			[]pastBuild{{hash, r.digest}}, `{"push": false, "exports": [{"local": {"dest": "OUT"}}]}`, true, "",
 		},
-		"only for the cache": {[]pastBuild{{hash, ""}}, `{"push": false, "exports": [{"cacheonly": {}}]}`, false, nothing},
+		"only for the cache": {[]pastBuild{{hash, ""}}, `{"push": false, "exports": [{"cacheonly": {}}]}`, false,
+			nothing},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +95,7 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 			if reachesBuilder(err) != c.built || err != nil && !c.built {
 				t.Fatalf("built: %t, %v", reachesBuilder(err), err)
 			}
-			if got := r.shortened(shown(res.Properties)); !c.built && got != c.want {
+			if got := r.shorten(shown(res.Properties)); !c.built && got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})

@@ -32,7 +32,8 @@ func write(t *testing.T, files map[string]string) buildx.Store {
 	dir := t.TempDir()
 	for name, content := range files {
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700),
+			os.WriteFile(path, []byte(content), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,7 +47,8 @@ func TestBuilder(t *testing.T) {
 	if err != nil || b.Driver != buildx.Remote || b.Nodes[0].Endpoint != "tcp://build:1234" {
 		t.Fatalf("got %+v, %v", b, err)
 	}
-	if files, ok := b.Nodes[0].TLS(); !ok || files != (buildx.TLSFiles{CA: "/ca.pem", Cert: "/cert.pem", Key: "/key.pem", ServerName: "build"}) {
+	if files, ok := b.Nodes[0].TLS(); !ok ||
+		files != (buildx.TLSFiles{CA: "/ca.pem", Cert: "/cert.pem", Key: "/key.pem", ServerName: "build"}) {
 		t.Errorf("got %+v", files)
 	}
 	for name, want := range map[string]string{
@@ -75,7 +77,8 @@ func TestNodeFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	for platforms, want := range map[string]string{
-		"": "two0", "linux/amd64": "two0", "linux/arm64": "two1", "linux/amd64 linux/arm64": "two1", "linux/s390x": "two0",
+		"": "two0", "linux/amd64": "two0", "linux/arm64": "two1", "linux/amd64 linux/arm64": "two1",
+		"linux/s390x": "two0",
 	} {
 		if got := b.NodeFor(strings.Fields(platforms)); got.Name != want {
 			t.Errorf("%s: got %s, want %s", platforms, got.Name, want)

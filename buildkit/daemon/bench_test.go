@@ -29,7 +29,8 @@ func BenchmarkTwentySteps(b *testing.B) {
 			steps = steps.Run(llb.Args([]string{"/probe"}), llb.IgnoreCache, network).Root()
 		}
 		begun := time.Now()
-		if output, err := solveProbe(b.Context(), lease.Endpoint(), runtime.GOARCH, dir, steps, "network.host"); err != nil {
+		if output, err := solveProbe(b.Context(), lease.Endpoint(), runtime.GOARCH, dir, steps,
+			"network.host"); err != nil {
 			b.Fatalf("%v\n%s", err, output)
 		}
 		return time.Since(begun).Seconds()

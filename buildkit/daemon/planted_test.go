@@ -118,7 +118,8 @@ func TestPlantedEntriesAreRefused(t *testing.T) {
 			plant:  func(path, _ string) error { return unix.Mkfifo(path, 0o600) },
 			reason: "it is a FIFO",
 		},
-		"a lock that a stranger can hold": {file: "alive.lock", plant: writeAsStranger, reason: "belongs to user 65534"},
+		"a lock that a stranger can hold": {file: "alive.lock", plant: writeAsStranger,
+			reason: "belongs to user 65534"},
 		"state elsewhere": {
 			file:   "root",
 			plant:  func(path, victim string) error { return os.Symlink(victim, path) },

@@ -18,9 +18,9 @@ var growing = map[string]func(n int) string{
 	"ENV grows":        func(n int) string { return "FROM base\nENV P=x\n" + strings.Repeat("ENV P=$P:x\n", n) },
 	"relative WORKDIR": func(n int) string { return "FROM base\n" + strings.Repeat("WORKDIR a\n", n) },
 	"many variables": func(n int) string {
-		return "FROM base\n" + numbered(n, "ENV A%d=x\n") + strings.Repeat("RUN x\n", n/4)
+		return "FROM base\n" + numberLines(n, "ENV A%d=x\n") + strings.Repeat("RUN x\n", n/4)
 	},
-	"undefined": func(n int) string { return "FROM base\n" + numbered(n, "RUN $UNDEFINED%d\n") },
+	"undefined": func(n int) string { return "FROM base\n" + numberLines(n, "RUN $UNDEFINED%d\n") },
 	"long undefined": func(n int) string {
 		return "FROM base\nENV " + strings.Repeat("N", n) + "=1\nRUN $" + strings.Repeat("M", n)
 	},
@@ -30,7 +30,7 @@ var growing = map[string]func(n int) string{
 		return "FROM base AS s\n" + strings.Repeat("FROM s AS s\nENV A=1\nRUN x\n", n)
 	},
 	"copies of stages": func(n int) string {
-		return "FROM base AS s0\n" + numbered(n, "FROM s0 AS t%[1]d\nCOPY --from=s0 a b\n")
+		return "FROM base AS s0\n" + numberLines(n, "FROM s0 AS t%[1]d\nCOPY --from=s0 a b\n")
 	},
 	"COPY of many":     func(n int) string { return "FROM base\nCOPY " + strings.Repeat("a ", n) + "/b/\n" },
 	"ADD of many URLs": func(n int) string { return "FROM base\nADD " + strings.Repeat("https://x.y/z ", n) + "/b/\n" },
@@ -50,10 +50,10 @@ var growing = map[string]func(n int) string{
 	"long USER": func(n int) string {
 		return "FROM base\nUSER " + strings.Repeat("u", n) + "\n" + strings.Repeat("COPY a a a a a\n", n/8)
 	},
-	"labels":       func(n int) string { return "FROM base\nLABEL " + numbered(n, "l%d=$B ") + "\n" },
+	"labels":       func(n int) string { return "FROM base\nLABEL " + numberLines(n, "l%d=$B ") + "\n" },
 	"one long RUN": func(n int) string { return "FROM base\nRUN " + strings.Repeat("echo $B \\\n", n) + "x\n" },
 	"heredocs": func(n int) string {
-		return "FROM base\nCOPY " + numbered(n, "<<E%d ") + "/\n" + numbered(n, "$B\nE%d\n")
+		return "FROM base\nCOPY " + numberLines(n, "<<E%d ") + "/\n" + numberLines(n, "$B\nE%d\n")
 	},
 	"long heredoc": func(n int) string { return "FROM base\nRUN <<E\n" + strings.Repeat("xxxxxxx\n", n) + "E\n" },
 	"nested modifiers": func(n int) string {
@@ -68,7 +68,7 @@ var growing = map[string]func(n int) string{
 	"comments": func(n int) string { return strings.Repeat("# check=skip=all\n", n) + "FROM base\n" },
 	"unknown":  func(n int) string { return "FROM base\n" + strings.Repeat("a\n", n) },
 	"args in history": func(n int) string {
-		return "FROM base\n" + numbered(n, "ARG A%d=x\n") + strings.Repeat("RUN x\n", n/4)
+		return "FROM base\n" + numberLines(n, "ARG A%d=x\n") + strings.Repeat("RUN x\n", n/4)
 	},
 	"continued lines": func(n int) string { return "FROM base\nRUN x" + strings.Repeat("\\\n\n", n) + "x\n" },
 	"JSON of many":    func(n int) string { return "FROM base\nVOLUME [" + strings.Repeat("\"$B\",", n) + "\"x\"]\n" },
@@ -78,13 +78,16 @@ var growing = map[string]func(n int) string{
 	"platform of FROM": func(n int) string {
 		return "ARG P=linux/amd64\n" + strings.Repeat("FROM --platform=$P base\n", n)
 	},
-	"unused global ARG": func(n int) string { return numbered(n, "ARG A%d=x\n") + strings.Repeat("FROM base$X\n", n) },
+	"unused global ARG": func(n int) string {
+		return numberLines(n, "ARG A%d=x\n") +
+			strings.Repeat("FROM base$X\n", n)
+	},
 	"HEALTHCHECK": func(n int) string {
 		return "FROM base\n" + strings.Repeat("HEALTHCHECK CMD x\nCMD x\nENTRYPOINT x\n", n)
 	},
 }
 
-func numbered(n int, format string) string {
+func numberLines(n int, format string) string {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, format, i)

@@ -45,9 +45,9 @@ const anyAddress = "unix:///buildkitd.sock"
 
 // Dial connects to the BuildKit daemon at e and waits for its first answer, 20 s at most. The caller closes the client.
 //
-// It returns a *NoDaemonError if nothing answers. Without AllowInsecure it returns an *InsecureTCPError for plain text to
-// another machine. It returns a *TLSError if the two sides do not trust each other, and a *CertificateError for a bad TLS.
-// It returns a *MissingProgramError if the program that connects does not exist.
+// It returns a *NoDaemonError if nothing answers. Without AllowInsecure it returns an *InsecureTCPError for plain text
+// to another machine. It returns a *TLSError if the two sides do not trust each other, and a *CertificateError for a
+// bad TLS. It returns a *MissingProgramError if the program that connects does not exist.
 func (e Endpoint) Dial(ctx context.Context, o Options) (*client.Client, error) {
 	d := &dialer{Endpoint: e, options: o}
 	options, err := d.clientOptions()

@@ -18,7 +18,8 @@ func TestDialSaysWhenNothingAnswers(t *testing.T) {
 	t.Parallel()
 	address := "unix://" + filepath.Join(t.TempDir(), "b.sock")
 	_, err := dial(t.Context(), t, address, endpoint.Options{})
-	if err == nil || !strings.Contains(err.Error(), "no BuildKit daemon answers at "+address) || !errors.As(err, new(*endpoint.NoDaemonError)) {
+	if err == nil || !strings.Contains(err.Error(), "no BuildKit daemon answers at "+address) ||
+		!errors.As(err, new(*endpoint.NoDaemonError)) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -43,7 +44,8 @@ func TestDialEndsWithItsContext(t *testing.T) {
 // Without TLS only this machine is dialed, whatever name it has, and nothing is sent to another.
 func TestDialWithoutTLS(t *testing.T) {
 	t.Parallel()
-	elsewhere := []string{"tcp://192.0.2.1:1", "tcp://[2001:db8::1]:1", "tcp://169.254.1.1:1", "tcp://[::ffff:192.0.2.1]:1"}
+	elsewhere := []string{"tcp://192.0.2.1:1", "tcp://[2001:db8::1]:1", "tcp://169.254.1.1:1",
+		"tcp://[::ffff:192.0.2.1]:1"}
 	for _, address := range elsewhere {
 		if _, err := dial(t.Context(), t, address, endpoint.Options{}); !isInsecureTCP(err) {
 			t.Errorf("%s: %v", address, err)

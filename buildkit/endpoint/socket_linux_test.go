@@ -18,7 +18,9 @@ import (
 // The path of a socket is a path and no URL, as it is for buildkitd itself.
 func TestDialTakesAnyPath(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"a%2Fb", "a%zz", "a#b", "a?b=c", "a:b", "a@b", "a b", "a\nb", `a\b"`, "é☃", "a\xffb", strings.Repeat("long", 50)} {
+	for _, name := range []string{"a%2Fb", "a%zz", "a#b", "a?b=c", "a:b", "a@b", "a b", "a\nb", `a\b"`,
+		"é☃", "a\xffb",
+		strings.Repeat("long", 50)} {
 		dir := t.TempDir()
 		folder, err := os.Open(dir)
 		if err != nil {

@@ -129,16 +129,24 @@ func TestDialWithTLS(t *testing.T) {
 		tls     endpoint.TLS
 		refusal endpoint.Refusal // -1: the daemon answers
 	}{
-		"right":                 {good, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key, ServerName: "builder"}, -1},
-		"expired":               {expired, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key, ServerName: "builder"}, endpoint.Expired},
-		"wrong CA":              {good, endpoint.TLS{CA: stranger.pem, Cert: cert, Key: key, ServerName: "builder"}, endpoint.UnknownAuthority},
-		"the machine's CAs":     {good, endpoint.TLS{Cert: cert, Key: key, ServerName: "builder"}, endpoint.UnknownAuthority},
-		"wrong name":            {good, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key, ServerName: "other"}, endpoint.WrongName},
-		"no name":               {good, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key}, endpoint.WrongName},
-		"no client certificate": {good, endpoint.TLS{CA: trusted.pem, ServerName: "builder"}, endpoint.NeedsCertificate},
-		"expired client":        {good, endpoint.TLS{CA: trusted.pem, Cert: oldCert, Key: oldKey, ServerName: "builder"}, endpoint.CertificateRefused},
-		"client of another CA":  {good, endpoint.TLS{CA: trusted.pem, Cert: strangeCert, Key: strangeKey, ServerName: "builder"}, endpoint.CertificateRefused},
-		"a daemon without TLS":  {plain, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key, ServerName: "builder"}, endpoint.NoTLS},
+		"right": {good, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key, ServerName: "builder"}, -1},
+		"expired": {expired, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key, ServerName: "builder"},
+			endpoint.Expired},
+		"wrong CA": {good, endpoint.TLS{CA: stranger.pem, Cert: cert, Key: key, ServerName: "builder"},
+			endpoint.UnknownAuthority},
+		"the machine's CAs": {good, endpoint.TLS{Cert: cert, Key: key, ServerName: "builder"},
+			endpoint.UnknownAuthority},
+		"wrong name": {good, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key, ServerName: "other"},
+			endpoint.WrongName},
+		"no name": {good, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key}, endpoint.WrongName},
+		"no client certificate": {good, endpoint.TLS{CA: trusted.pem, ServerName: "builder"},
+			endpoint.NeedsCertificate},
+		"expired client": {good, endpoint.TLS{CA: trusted.pem, Cert: oldCert, Key: oldKey,
+			ServerName: "builder"}, endpoint.CertificateRefused},
+		"client of another CA": {good, endpoint.TLS{CA: trusted.pem, Cert: strangeCert, Key: strangeKey,
+			ServerName: "builder"}, endpoint.CertificateRefused},
+		"a daemon without TLS": {plain, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key, ServerName: "builder"},
+			endpoint.NoTLS},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -50,8 +50,9 @@ func (in *Inputs) Warnings(ctx context.Context, plan Plan) (warnings []Warning) 
 			warnings = append(warnings, Warning{Text: text})
 		}
 		if skipped := tree.SkippedPaths(); len(skipped) > 0 {
-			warnings = append(warnings, Warning{Kind: NotSent, Text: fmt.Sprintf("build context %s: %s: BuildKit cannot "+
-				"send sockets, FIFOs and devices, so the build goes without", c.dir, foreign.QuoteFirst(skipped))})
+			warnings = append(warnings, Warning{Kind: NotSent,
+				Text: fmt.Sprintf("build context %s: %s: BuildKit cannot "+
+					"send sockets, FIFOs and devices, so the build goes without", c.dir, foreign.QuoteFirst(skipped))})
 		}
 		if waste, ok := in.wasteWarning(ctx, plan, c); ok {
 			all, _ := tree.Weight()

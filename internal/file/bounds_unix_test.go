@@ -63,7 +63,7 @@ func TestBounds(t *testing.T) {
 		"srv/v2/out": "->../../secret", "srv/v2/in": "->f", "srv/v2/back": "->TOP/p/shared/f",
 	})
 	out := func(err error) bool { return errors.As(err, new(*file.LinkError)) }
-	is := func(want error) func(error) bool { return func(err error) bool { return errors.Is(err, want) } }
+	matches := func(want error) func(error) bool { return func(err error) bool { return errors.Is(err, want) } }
 	for name, wrong := range map[string]func(error) bool{
 		"p/app/f": nil, "p/app/near": nil, "p/app/dir/f": nil, "p/app/shared": nil, "p/app/absolute": nil,
 		"p/app/aliased": nil, "p/app/round": nil, "p/app/long": nil, "p/linkapp/f": nil, "alias/app/shared": nil,
@@ -71,9 +71,10 @@ func TestBounds(t *testing.T) {
 		"p/.git/config": nil, "p/app/out": out, "p/app/outabs": out, "p/app/chain": out, "p/app/outdir/key": out,
 		"p/app/none": out, "p/app/noneabs": out, "p/app/environ": out, "p/app/fd": out, "p/app/root": out,
 		"p/app/cwd": out, "p/outapp/key": out, "p/app/git": out, "alias/app/out": out, "machine/out": out,
-		"srv/v2/out": out, "p/app/loop": is(syscall.ELOOP), "p/app/dangling": is(fs.ErrNotExist),
-		"p/app/fifo": is(file.ErrNotRegular), "p/app/sub": is(syscall.EISDIR), "p/app/f/x": is(syscall.ENOTDIR),
-		"p/gone/f": is(fs.ErrNotExist),
+		"srv/v2/out": out, "p/app/loop": matches(syscall.ELOOP), "p/app/dangling": matches(fs.ErrNotExist),
+		"p/app/fifo": matches(file.ErrNotRegular), "p/app/sub": matches(syscall.EISDIR),
+		"p/app/f/x": matches(syscall.ENOTDIR),
+		"p/gone/f":  matches(fs.ErrNotExist),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

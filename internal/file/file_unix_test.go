@@ -36,7 +36,7 @@ func TestRead(t *testing.T) {
 	canceled, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("enough"))
 	tooLarge := func(err error) bool { return errors.As(err, new(*file.TooLargeError)) }
-	is := func(want error) func(error) bool { return func(err error) bool { return errors.Is(err, want) } }
+	matches := func(want error) func(error) bool { return func(err error) bool { return errors.Is(err, want) } }
 	for name, test := range map[string]struct {
 		ctx   context.Context
 		path  string
@@ -45,11 +45,11 @@ func TestRead(t *testing.T) {
 		"as large as allowed": {path: write("fits", 10)},
 		"a byte too much":     {path: write("over", 11), wrong: tooLarge},
 		"sparse":              {path: write("sparse", 40<<30), wrong: tooLarge},
-		"FIFO":                {path: fifo, wrong: is(file.ErrNotRegular)},
-		"device":              {path: "/dev/zero", wrong: is(file.ErrNotRegular)},
-		"folder":              {path: dir, wrong: is(syscall.EISDIR)},
-		"nothing":             {path: filepath.Join(dir, "none"), wrong: is(fs.ErrNotExist)},
-		"canceled":            {ctx: canceled, path: write("canceled", 1), wrong: is(context.Cause(canceled))},
+		"FIFO":                {path: fifo, wrong: matches(file.ErrNotRegular)},
+		"device":              {path: "/dev/zero", wrong: matches(file.ErrNotRegular)},
+		"folder":              {path: dir, wrong: matches(syscall.EISDIR)},
+		"nothing":             {path: filepath.Join(dir, "none"), wrong: matches(fs.ErrNotExist)},
+		"canceled":            {ctx: canceled, path: write("canceled", 1), wrong: matches(context.Cause(canceled))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

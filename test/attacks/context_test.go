@@ -86,7 +86,8 @@ func TestALinkLeadsNoInputOutOfTheContext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test, canary := openWithLinks(t, attack.properties, attack.files, map[string]string{attack.link: attack.text})
+			test, canary := openWithLinks(t, attack.properties, attack.files,
+				map[string]string{attack.link: attack.text})
 			r := test.Preview()
 			stack.Fails(t, r, filepath.Join(test.Dir, attack.link), "out of the build context and the project",
 				"Write the path of its target")
@@ -178,7 +179,8 @@ func startAgent(t *testing.T) (path string, asked *atomic.Int64) {
 
 func TestALinkWithinTheProjectIsFollowed(t *testing.T) {
 	t.Parallel()
-	test, _ := openWithLinks(t, app, map[string]string{"shared/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/f\n"},
+	test, _ := openWithLinks(t, app,
+		map[string]string{"shared/Dockerfile": "FROM BUSYBOX\nCOPY . /x/\nRUN test -e /x/f\n"},
 		map[string]string{"app/Dockerfile": "../shared/Dockerfile"})
 	stack.Succeeds(t, test.Preview())
 

@@ -118,7 +118,8 @@ func answerEvil(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, evil+"\n")
 	case strings.HasPrefix(r.URL.Path, "/tokens"):
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprintf(w, `{"details":%q,"errors":[{"code":"DENIED","message":%q}]}`, escapeJSON(evil), escapeJSON(evil))
+		_, _ = fmt.Fprintf(w, `{"details":%q,"errors":[{"code":"DENIED","message":%q}]}`, escapeJSON(evil),
+			escapeJSON(evil))
 	case r.URL.Path == "/v2/":
 		w.WriteHeader(http.StatusOK)
 	case strings.HasPrefix(r.URL.Path, "/v2/token/"):

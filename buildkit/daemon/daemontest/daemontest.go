@@ -71,8 +71,8 @@ func (d *Daemon) end() error {
 }
 
 // Main runs the tests of a package, for its TestMain, and returns the exit code. bin/ is on their PATH. Everything that
-// they write, caches included, goes into one folder, which Main removes when the daemons have ended. Code that is told of
-// no daemon uses the last one. Main does not return if this process is the keeper of a daemon.
+// they write, caches included, goes into one folder, which Main removes when the daemons have ended. Code that is told
+// of no daemon uses the last one. Main does not return if this process is the keeper of a daemon.
 func Main(m *testing.M, daemons ...*Daemon) int {
 	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
 		os.Exit(code)
