@@ -127,7 +127,7 @@ func TestNamedLocation(t *testing.T) {
 		"http://127.0.0.1:80/x.tgz": "http://127.0.0.1:80/x.tgz",
 	} {
 		got := (&ReachError{Location: location}).NamedLocation()
-		if got != want || !inputs.IsRemoteNamed(got) || urlHost(got) != urlHost(location) {
+		if got != want || !inputs.IsRemoteNamedContext(got) || urlHost(got) != urlHost(location) {
 			t.Errorf("%s: got %s, want %s", location, got, want)
 		}
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// argumentRule checks the value of a build argument that BuildKit acts on. The failure says why it cannot be built, the
-// warning what the build would ignore.
+// argumentRule checks the value of a build argument that BuildKit acts on. failure says why a build with this value would
+// fail. warning says what the build would ignore. Both are "" for a good value.
 type argumentRule func(c *checker, value string) (failure, warning string)
 
-// argumentRules holds the build arguments that BuildKit acts on, whether or not a Dockerfile declares them
+// argumentRules holds the build arguments that BuildKit acts on. Most need no ARG in the Dockerfile
 // (https://github.com/moby/buildkit/blob/master/frontend/dockerfile/docs/reference.md#buildkit-built-in-build-args).
 var argumentRules = map[string]argumentRule{
 	"BUILDKIT_BUILD_NAME":           acceptAny,
@@ -29,8 +29,8 @@ var argumentRules = map[string]argumentRule{
 	"BUILDKIT_SBOM_SCAN_CONTEXT":    sbomScanRule("BUILDKIT_SBOM_SCAN_CONTEXT"),
 	"BUILDKIT_SBOM_SCAN_STAGE":      sbomScanRule("BUILDKIT_SBOM_SCAN_STAGE"),
 	"BUILDKIT_SYNTAX":               checkSyntaxArgument,
-	"BUILDKIT_ATTEST_PROVENANCE":    useInputRule("provenance: { mode: max }"),
-	"BUILDKIT_ATTEST_SBOM":          useInputRule("sbom: { generator: docker/buildkit-syft-scanner:stable-1 }"),
+	"BUILDKIT_ATTEST_PROVENANCE":    inputInsteadRule("provenance: { mode: max }"),
+	"BUILDKIT_ATTEST_SBOM":          inputInsteadRule("sbom: { generator: docker/buildkit-syft-scanner:stable-1 }"),
 }
 
 // checkArguments checks the build arguments that BuildKit acts on, and warns about unknown names that begin like these.
@@ -79,14 +79,14 @@ func refuseUnlessBool(_ *checker, value string) (failure, warning string) {
 
 func checkDisableFileOp(_ *checker, value string) (failure, warning string) {
 	if on, _ := readBool(value); on {
-		return "BuildKit 0.11 and later cannot do without its file operations: leave it out", ""
+		return "BuildKit 0.11 and later always use file operations: remove this argument", ""
 	}
 	return "", ""
 }
 
 func checkDockerfileCheck(_ *checker, value string) (failure, warning string) {
 	if err := inputs.CheckLint(value); err != nil {
-		return fmt.Sprintf("%v: write skip=<rule>,<rule> or skip=all, and error=true to fail", err), ""
+		return fmt.Sprintf("%v: write skip=<check>,<check> or skip=all; add ;error=true to make the build fail", err), ""
 	}
 	return "", ""
 }
@@ -101,15 +101,14 @@ func checkInlineCache(c *checker, value string) (failure, warning string) {
 // checkMultiPlatform refuses an index where an export takes none, and several platforms without an index.
 func checkMultiPlatform(c *checker, value string) (failure, warning string) {
 	on, ok := readBool(value)
-	intoEngine := slices.ContainsFunc(enabledExports(c.args), func(e export) bool { return e.kind == "docker" })
+	intoDockerFormat := slices.ContainsFunc(enabledExports(c.args), func(e export) bool { return e.kind == "docker" })
 	switch {
 	case !ok || value == "":
 		return refuseUnlessBool(c, value)
-	case on && intoEngine:
-		return "it makes an index, and load and docker exports take only an image without one: leave one of the " +
-			"two out", ""
+	case on && intoDockerFormat:
+		return "it makes an index, which load and docker exports do not take: remove this argument, or remove them", ""
 	case !on && isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1:
-		return "several platforms are always an index: leave it out, or build for one platform", ""
+		return "a build for several platforms always makes an index: remove this argument, or build for one platform", ""
 	}
 	return "", ""
 }
@@ -136,11 +135,11 @@ func sbomScanRule(name string) argumentRule {
 	}
 }
 
-// useInputRule returns a rule that refuses an argument, because an input does the same. Previews and the verification
+// inputInsteadRule returns a rule that refuses an argument, because an input does the same. Previews and the verification
 // of the pushed image look only at the input.
-func useInputRule(input string) argumentRule {
+func inputInsteadRule(input string) argumentRule {
 	return func(*checker, string) (failure, warning string) {
-		return "an input does the same: leave it out, and write " + input, ""
+		return "an input does the same: remove this argument, and set " + input, ""
 	}
 }
 
@@ -165,8 +164,8 @@ func (c *checker) dockerfileLacks(name string) bool {
 	return err == nil && text.Text != nil && !strings.Contains(string(text.Text), name)
 }
 
-// hasOtherFrontend tells whether BUILDKIT_SYNTAX names a frontend other than BuildKit's own, which reads the
-// Dockerfile.
+// hasOtherFrontend tells whether BUILDKIT_SYNTAX names a frontend other than BuildKit's own. The Dockerfile is then in
+// the language of that frontend.
 func hasOtherFrontend(a ImageArgs) bool {
 	syntax, ok := a.BuildArgs["BUILDKIT_SYNTAX"]
 	return ok && !inputs.IsOwnSyntax(syntax)

@@ -14,15 +14,15 @@ func TestCheckOfArgumentsOfBuildKit(t *testing.T) {
 		},
 		"two without an index": {
 			`"platforms": ["linux/amd64", "linux/arm64"], "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "0"}`,
-			"buildArgs.BUILDKIT_MULTI_PLATFORM", "several platforms are always an index: leave it out",
+			"buildArgs.BUILDKIT_MULTI_PLATFORM", "a build for several platforms always makes an index: remove this argument",
 		},
 		"an index to load": {
 			`"load": true, "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "1"}`, "buildArgs.BUILDKIT_MULTI_PLATFORM",
-			"load and docker exports take only an image without one",
+			"load and docker exports do not take",
 		},
 		"an index, by docker": {
 			`"exports": [{"docker": {"dest": "a"}}], "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "1"}`,
-			"buildArgs.BUILDKIT_MULTI_PLATFORM", "leave one of the two out",
+			"buildArgs.BUILDKIT_MULTI_PLATFORM", "remove this argument, or remove them",
 		},
 		"no checks": {
 			`"buildArgs": {"BUILDKIT_DOCKERFILE_CHECK": "strict"}`, "buildArgs.BUILDKIT_DOCKERFILE_CHECK",
@@ -37,15 +37,15 @@ func TestCheckOfArgumentsOfBuildKit(t *testing.T) {
 		},
 		"what BuildKit dropped": {
 			`"buildArgs": {"BUILDKIT_DISABLE_FILEOP": "1"}`, "buildArgs.BUILDKIT_DISABLE_FILEOP",
-			"BuildKit 0.11 and later cannot do without its file operations: leave it out",
+			"BuildKit 0.11 and later always use file operations: remove this argument",
 		},
 		"provenance": {
 			`"buildArgs": {"BUILDKIT_ATTEST_PROVENANCE": "mode=max"}`, "buildArgs.BUILDKIT_ATTEST_PROVENANCE",
-			"leave it out, and write provenance: { mode: max }",
+			"remove this argument, and set provenance: { mode: max }",
 		},
 		"an SBOM": {
 			`"buildArgs": {"BUILDKIT_ATTEST_SBOM": ""}`, "buildArgs.BUILDKIT_ATTEST_SBOM",
-			"and write sbom: { generator: docker/buildkit-syft-scanner:stable-1 }",
+			"and set sbom: { generator: docker/buildkit-syft-scanner:stable-1 }",
 		},
 		"a broken Dockerfile": {
 			`"dockerfile": {"inline": "FRO scratch"}, "buildArgs": {"BUILDKIT_SYNTAX": "dockerfile.v0"}`,

@@ -49,7 +49,7 @@ func localContexts(files inputs.Files) (dirs []string) {
 		dirs = append(dirs, files.Context)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
-		if !inputs.IsRemoteNamed(files.Named[name]) {
+		if !inputs.IsRemoteNamedContext(files.Named[name]) {
 			dirs = append(dirs, files.Named[name])
 		}
 	}

@@ -75,7 +75,7 @@ func TestCheckNamesNoInputWhoseValueIsASecret(t *testing.T) {
 func TestCheckRefusesAMapOfSecrets(t *testing.T) {
 	t.Parallel()
 	inputs := props(t, `{"context": {"location": "APP"}, "buildArgs": {"A": "1"}}`)
-	inputs = inputs.Set("context", property.New(map[string]property.Value{"location": property.New(newContext(t))}))
+	inputs = inputs.Set("context", property.New(map[string]property.Value{"location": property.New(newBuildContext(t))}))
 	res, err := serve(t).Check(p.CheckRequest{
 		Urn: urn, Inputs: inputs.Set("buildArgs", inputs.Get("buildArgs").WithSecret(true)),
 	})
@@ -119,7 +119,7 @@ func TestSecretsReachNoOutput(t *testing.T) {
 			props(t, `{"r": [{"address": "a.io", "username": "u", "password": "secret:`+canary+`"}]}`).Get("r"))
 	checked, err := r.server.Check(p.CheckRequest{
 		Urn: urn, Inputs: inputs.Set("context", property.New(map[string]property.Value{
-			"location": property.New(newContext(t))})),
+			"location": property.New(newBuildContext(t))})),
 	})
 	if err != nil || len(checked.Failures) > 0 {
 		t.Fatal(checked.Failures, err)

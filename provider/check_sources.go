@@ -50,7 +50,7 @@ func checkNamedContexts(c *checker) {
 			c.fail(path+".location", "a named context needs a location, such as ./lib")
 			continue
 		}
-		if inputs.IsRemoteNamed(location) || c.awaits(location) {
+		if inputs.IsRemoteNamedContext(location) || c.awaits(location) {
 			continue
 		}
 		if err := checkDirectory(c.args, location, path+".location"); err != nil {

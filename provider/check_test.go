@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// newContext returns a new directory with a Dockerfile that builds.
-func newContext(t *testing.T) string {
+// newBuildContext returns a new folder with a Dockerfile that builds.
+func newBuildContext(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS app\nCOPY . "+
@@ -21,10 +21,11 @@ func newContext(t *testing.T) string {
 	return dir
 }
 
+// runCheck returns what Check answers to inputs in JSON, in which APP stands for a new build context.
 func runCheck(t *testing.T, inputs string) p.CheckResponse {
 	t.Helper()
 	res, err := serve(t).Check(p.CheckRequest{
-		Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", newContext(t))),
+		Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", newBuildContext(t))),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +94,7 @@ func TestCheckLeavesTheUnknownAlone(t *testing.T) {
 	}
 }
 
-// A message quotes the wrong value, unless it is a secret.
+// A failure quotes the invalid value, unless that is a secret.
 func TestCheckQuotesNoSecret(t *testing.T) {
 	t.Parallel()
 	const canary = "Hunter2-Canary"
@@ -104,7 +105,7 @@ func TestCheckQuotesNoSecret(t *testing.T) {
 		"text":          `{"context": {"location": "APP"}, "dockerfile": {"inline": "secret:CANARY"}}`,
 		"platform":      `{"context": {"location": "APP"}, "platforms": ["secret:CANARY"]}`,
 		"tag":           `{"context": {"location": "APP"}, "tags": ["secret:CANARY"]}`,
-		"good tag":      `{"context": {"location": "APP"}, "tags": ["secret:a.io/hunter2-canary:1"]}`,
+		"valid tag":     `{"context": {"location": "APP"}, "tags": ["secret:a.io/hunter2-canary:1"]}`,
 		"target":        `{"context": {"location": "APP"}, "target": "secret:CANARY"}`,
 		"endpoint":      `{"context": {"location": "APP"}, "builder": {"endpoint": "secret:CANARY"}}`,
 		"watch":         `{"context": {"location": "APP"}, "watch": "secret:CANARY"}`,
@@ -140,8 +141,8 @@ func TestCheckKeepsSecretsSecret(t *testing.T) {
 	}
 }
 
-// A context that the daemon fetches counts by its location.
-func TestCheckTakesRemoteContexts(t *testing.T) {
+// For a context that the daemon fetches, contextHash covers the location only.
+func TestCheckHashesRemoteContextsByLocation(t *testing.T) {
 	t.Parallel()
 	hashes := map[string]string{}
 	for _, inputs := range []string{
@@ -157,35 +158,35 @@ func TestCheckTakesRemoteContexts(t *testing.T) {
 		res := runCheck(t, inputs)
 		hash := text(res.Inputs, "contextHash")
 		if other := hashes[hash]; len(res.Failures) > 0 || hash == "" || other != "" {
-			t.Errorf("%s: hash %s, as %s, failures %v", inputs, hash, other, res.Failures)
+			t.Errorf("%s: hash %q (also of %q), failures %v", inputs, hash, other, res.Failures)
 		}
 		hashes[hash] = inputs
 	}
 }
 
-// A contextHash of another Image decides when to build, not which files.
-func TestAGivenHashTakesNoOtherImagesRecord(t *testing.T) {
+// An Image that gets the contextHash of another Image is built when that hash changes, but from its own files.
+func TestAGivenHashDoesNotSelectRecordedInputs(t *testing.T) {
 	t.Parallel()
 	r := newImageResource(&settings{})
-	checked := func(urn resource.URN, inputs string) operation {
+	operationAfterCheck := func(urn resource.URN, inputs string) operation {
 		t.Helper()
 		res, err := r.Check(t.Context(), p.CheckRequest{
-			Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", newContext(t))),
+			Urn: urn, Inputs: props(t, strings.ReplaceAll(inputs, "APP", newBuildContext(t))),
 		})
 		if err != nil || len(res.Failures) > 0 {
 			t.Fatal(err, res.Failures)
 		}
 		return operationOf(t, urn, res.Inputs, state{})
 	}
-	first := checked(urn, `{"context": {"location": "APP"}}`)
+	first := operationAfterCheck(urn, `{"context": {"location": "APP"}}`)
 	if r.inputsFromCheck(first) == nil {
 		t.Error("Check recorded nothing")
 	}
-	hash := *first.args.ContextHash
-	if r.inputsFromCheck(checked(urn+"2", `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
+	withHash := `{"context": {"location": "APP"}, "contextHash": "` + *first.args.ContextHash + `"}`
+	if r.inputsFromCheck(operationAfterCheck(urn+"2", withHash)) != nil {
 		t.Error("the other Image would build the first one's files")
 	}
-	if r.inputsFromCheck(checked(urn, `{"context": {"location": "APP"}, "contextHash": "`+hash+`"}`)) != nil {
-		t.Error("a hash given by hand stands for the record of an earlier Check")
+	if r.inputsFromCheck(operationAfterCheck(urn, withHash)) != nil {
+		t.Error("a hash given by hand made the build use the inputs that an earlier Check recorded")
 	}
 }

@@ -51,7 +51,7 @@ func TestOneTagIsOfOneImage(t *testing.T) {
 				t.Helper()
 				text := `{"dockerfile": {"inline": "FROM scratch AS one\nFROM one\n"}, ` +
 					`"context": {"location": "APP"}, ` + inputs + `}`
-				given := props(t, strings.ReplaceAll(text, "APP", newContext(t)))
+				given := props(t, strings.ReplaceAll(text, "APP", newBuildContext(t)))
 				res, err := server.Check(p.CheckRequest{Urn: urnOf(urn), Inputs: given})
 				if err != nil {
 					t.Fatal(err)
@@ -121,7 +121,7 @@ func TestWarningsOfSharedFilesAndCaches(t *testing.T) {
 	t.Parallel()
 	w := dial(t, newFastProvider(), `{}`)
 	for _, name := range []string{"a", "b"} {
-		given := `{"context": {"location": "` + newContext(t) + `"}, "buildArgs": {"NAME": "` + name + `"},
+		given := `{"context": {"location": "` + newBuildContext(t) + `"}, "buildArgs": {"NAME": "` + name + `"},
 			"exports": [{"tar": {"dest": "out.tar"}}, {"local": {"dest": "out"}}],
 			"cacheTo": [{"inline": {}}, {"registry": {"ref": "user/cache"}},
 				{"raw": "type=registry,ref=docker.io/user/cache:latest"}]}`

@@ -17,7 +17,7 @@ import (
 // A preview names the files that changed since the last build that this machine knows.
 func TestPreviewSaysWhatChanged(t *testing.T) {
 	t.Parallel()
-	r, dir := newImageResource(&settings{}), newContext(t)
+	r, dir := newImageResource(&settings{}), newBuildContext(t)
 	write := func(name, text string, mode os.FileMode) {
 		t.Helper()
 		path := filepath.Join(dir, name)

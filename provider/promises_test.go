@@ -41,9 +41,9 @@ func TestPromisesInCheck(t *testing.T) {
 		}
 		return shown(res.Inputs.Get("contextHash"))
 	}
-	based := strings.ReplaceAll(pullInputs(r, `"pull": true`), "APP", newContext(t))
+	based := strings.ReplaceAll(pullInputs(r, `"pull": true`), "APP", newBuildContext(t))
 	file := `{"dockerfile": {"inline": "FROM scratch\nCOPY a /\n"}, "context": {"location": "` + out + `"}}`
-	recipe := `{"dockerfile": {"location": "` + out + `/Dockerfile"}, "context": {"location": "` + newContext(t) + `"}}`
+	recipe := `{"dockerfile": {"location": "` + out + `/Dockerfile"}, "context": {"location": "` + newBuildContext(t) + `"}}`
 	expect := func(when string, want map[string]string) {
 		t.Helper()
 		for inputs, text := range want {
@@ -129,7 +129,7 @@ func TestAPromisedBaseThatIsThere(t *testing.T) {
 	builds := func(from string) bool {
 		_, err := r.server.Create(p.CreateRequest{
 			Urn: urnOf("app"), DryRun: true, Properties: props(t, `{"contextHash": "c",
-			"context": {"location": "`+newContext(t)+`"}, "dockerfile": {"inline": "FROM `+from+`\n"},
+			"context": {"location": "`+newBuildContext(t)+`"}, "dockerfile": {"inline": "FROM `+from+`\n"},
 			"builder": {"endpoint": "unix:///nowhere"}}`),
 		})
 		return err != nil && strings.Contains(err.Error(), "/nowhere")
@@ -185,7 +185,7 @@ func TestNothingIsPromisedOfAPushThatIsNotKnown(t *testing.T) {
 // A preview that does not build says why, in one line.
 func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
 	t.Parallel()
-	r, dir := registrytest.New(t), newContext(t)
+	r, dir := registrytest.New(t), newBuildContext(t)
 	old := tagBase(t, r, registrytest.Image(t, "linux/amd64"))
 	base := r.Host() + "/base"
 	for name, c := range map[string]struct{ base, inputs, want string }{

@@ -13,7 +13,7 @@ import (
 // changes.
 func TestCheckKeepsTheHashOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
-	r, dir := newImageResource(&settings{}), newContext(t)
+	r, dir := newImageResource(&settings{}), newBuildContext(t)
 	write := func(name, text string) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {

@@ -120,7 +120,7 @@ func locationPath(name string) string {
 // login can, because it is a part of the address.
 func tokenWarnings(files inputs.Files) []string {
 	var warnings []string
-	tokens := files.QueryTokens()
+	tokens := files.QueryTokenSecrets()
 	for _, name := range slices.Sorted(maps.Keys(tokens)) {
 		warnings = append(warnings, fmt.Sprintf("%s: the query of its URL seems to have a token, which becomes a "+
 			"part of the provenance that is pushed, of what the builder keeps on its disk, and of contextHash. Write "+
@@ -133,7 +133,7 @@ func tokenWarnings(files inputs.Files) []string {
 // loginWarnings returns warnings about locations with a login in their URL.
 func loginWarnings(files inputs.Files) []string {
 	var warnings []string
-	logins := files.Logins()
+	logins := files.LoginSecrets()
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
 		path := locationPath(name)
 		warnings = append(warnings, fmt.Sprintf("%s: its URL has a login, which everybody with access to the "+

@@ -118,9 +118,9 @@ func TestRemediesOfFullDisks(t *testing.T) {
 			t.Errorf("%s: got %s", name, got)
 		}
 	}
-	start := &daemon.FullDiskError{Disk: own, Cause: errors.New("it ended while it started")}
+	start := &daemon.FullDiskError{Disk: own, Cause: errors.New("its keeper ended before the daemon was ready")}
 	if got := explainEmbedded(start).Error(); !strings.HasPrefix(got,
-		"it ended while it started\nits disk is full: /cache/it's has 3MiB free\nFree space there") {
+		"its keeper ended before the daemon was ready\nits disk is full: /cache/it's has 3MiB free\nFree space there") {
 		t.Error(got)
 	}
 }

@@ -70,11 +70,11 @@ func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
 	if lease, err := c.join(ctx); lease != nil || err != nil {
 		return lease, err
 	}
-	starting, err := takeLock(ctx, f, startLock, unix.LOCK_EX)
+	starting, err := openAndLock(ctx, f, startLock, unix.LOCK_EX)
 	if err != nil {
 		return nil, err
 	}
-	lease, err := c.start(ctx)
+	lease, err := c.joinOrStart(ctx)
 	return lease, errors.Join(err, starting.Close())
 }
 

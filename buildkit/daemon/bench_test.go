@@ -21,7 +21,7 @@ import (
 
 // Twenty steps that do nothing, each in a network of its own and each in that of the machine, in turn on one daemon.
 func BenchmarkTwentySteps(b *testing.B) {
-	lease, _ := acquire(b, daemon.Options{Dir: newFolder(b)})
+	lease, _ := acquire(b, daemon.Options{Dir: newDaemonFolder(b)})
 	dir := buildProbe(b, runtime.GOARCH)
 	compareNetworks(b, "s", func(network llb.RunOption) float64 {
 		steps := probeBase()
@@ -53,7 +53,7 @@ func BenchmarkDownload(b *testing.B) {
 	url := fmt.Sprintf("get http://%s:%d/", machineAddress(b), listener.Addr().(*net.TCPAddr).Port)
 	took := regexp.MustCompile(`REACHED 200 OK 500000000 bytes in (\d+) ms`)
 
-	lease, _ := acquire(b, daemon.Options{Dir: newFolder(b)})
+	lease, _ := acquire(b, daemon.Options{Dir: newDaemonFolder(b)})
 	dir := buildProbe(b, runtime.GOARCH)
 	compareNetworks(b, "s", func(network llb.RunOption) float64 {
 		output, err := probeOn(b.Context(), lease.Endpoint(), runtime.GOARCH, dir, network, url)

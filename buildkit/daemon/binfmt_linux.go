@@ -100,7 +100,7 @@ func (b binfmt) registerAbsent(wanted []architecture, note func(string, ...any))
 	ctx, stop := context.WithTimeoutCause(context.Background(), binfmtLimit,
 		errors.New("another daemon holds it for too long"))
 	defer stop()
-	if err := waitLock(ctx, b.guard, unix.LOCK_SH); err != nil {
+	if err := lockWhenFree(ctx, b.guard, unix.LOCK_SH); err != nil {
 		return err
 	}
 	// Only now: another daemon may have removed ours while the lock changed hands.

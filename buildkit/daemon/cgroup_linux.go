@@ -52,15 +52,15 @@ func clearCgroups(s setup) error {
 		fmt.Errorf("its processes did not end within %s", cgroupLimit))
 	defer stop()
 	for _, root := range roots {
-		if err := removeCgroup(ctx, filepath.Join(root, parent)); err != nil {
+		if err := removeCgroupTree(ctx, filepath.Join(root, parent)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeCgroup removes the cgroup at path with those below it.
-func removeCgroup(ctx context.Context, path string) error {
+// removeCgroupTree removes the cgroup at path with those below it.
+func removeCgroupTree(ctx context.Context, path string) error {
 	var folders []string
 	err := filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
@@ -75,15 +75,15 @@ func removeCgroup(ctx context.Context, path string) error {
 		return fmt.Errorf("the cgroup of an earlier daemon: %w", err)
 	}
 	for _, folder := range slices.Backward(folders) {
-		if err := emptyCgroup(ctx, folder); err != nil {
+		if err := killAndRemoveCgroup(ctx, folder); err != nil {
 			return fmt.Errorf("the cgroup %s of an earlier daemon: %w; see who is in its cgroup.procs", folder, err)
 		}
 	}
 	return nil
 }
 
-// emptyCgroup kills the processes in the cgroup and removes it.
-func emptyCgroup(ctx context.Context, folder string) error {
+// killAndRemoveCgroup kills the processes in the cgroup and removes it.
+func killAndRemoveCgroup(ctx context.Context, folder string) error {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {

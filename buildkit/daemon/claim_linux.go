@@ -97,7 +97,7 @@ func explainPlanted(f daemonFolder, cause error) error {
 	if _, ok := errors.AsType[*private.UnsafeError](cause); !ok {
 		return cause
 	}
-	return explain(cause, FolderPlanted, f.Path())
+	return withFault(cause, FolderPlanted, f.Path())
 }
 
 // adopt marks a folder that has no marker. It returns an *Error if something of somebody else's is in the folder.
@@ -109,7 +109,7 @@ func (f daemonFolder) adopt(ctx context.Context) error {
 	defer func() { _ = folder.Close() }()
 	ctx, stop := context.WithTimeoutCause(ctx, claimLimit, errors.New("another process holds it for too long"))
 	defer stop()
-	if err := waitLock(ctx, folder, unix.LOCK_EX); err != nil {
+	if err := lockWhenFree(ctx, folder, unix.LOCK_EX); err != nil {
 		return err
 	}
 	if marked, err := f.isMarked(); marked || err != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// clearFolder removes what a daemon that was killed has left, and what one that ended has no use for: processes and
+// removeLeftovers removes what a daemon that was killed has left, and what one that ended has no use for: processes and
 // cgroups of its steps, mounts, sockets, temporary files, the executor's folders. The caller holds the alive lock.
-func clearFolder(s setup) error {
+func removeLeftovers(s setup) error {
 	f := s.daemonFolder
 	if err := errors.Join(clearCgroups(s), unmountBelow(f)); err != nil {
 		return err // removing files below a mount would remove what is mounted there
@@ -51,15 +51,15 @@ func clearExecutor(f daemonFolder) error {
 		if !strings.HasPrefix(worker.Name(), "runc-") {
 			continue
 		}
-		if err := clearWorker(root, worker.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeBundles(root, worker.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// clearWorker removes the bundles of the worker name.
-func clearWorker(root *private.Folder, name string) error {
+// removeBundles removes the bundles of the worker name.
+func removeBundles(root *private.Folder, name string) error {
 	worker, err := root.Sub(name)
 	if err != nil {
 		return err

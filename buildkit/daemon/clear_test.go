@@ -28,7 +28,7 @@ func TestKillLeavesNothingAndIsRecoveredFrom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := newFolder(t)
+			dir := newDaemonFolder(t)
 			lease, _ := acquire(t, daemon.Options{Dir: dir})
 			mark := fmt.Sprintf("86400.%d%d", name[0], os.Getpid()) // found in the table of processes
 			broken := make(chan error, 1)
@@ -79,7 +79,7 @@ func wantNoBundles(t *testing.T, dir string) {
 
 func TestClearsWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: 100 * time.Millisecond})
 	if err := lease.Release(); err != nil {
 		t.Fatal(err)

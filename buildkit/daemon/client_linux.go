@@ -32,7 +32,7 @@ func (c client) join(ctx context.Context) (*Lease, error) {
 		return nil, nil
 	}
 	// First the seat, then the question: a keeper that ends the daemon at its idle time has this lock to itself.
-	seat, err := takeLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
+	seat, err := openAndLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (c client) join(ctx context.Context) (*Lease, error) {
 		c.log(ctx, "daemon not joined", "reason", reply.String())
 		return nil, errors.Join(err, seat.Close())
 	}
-	c.logDaemon(ctx, "daemon joined")
+	c.logWithPIDs(ctx, "daemon joined")
 	return newLease(c, seat)
 }
 
@@ -50,22 +50,22 @@ func (c client) log(ctx context.Context, message string, pairs ...any) {
 	c.options.Log.With("folder", c.Path()).DebugContext(ctx, message, pairs...)
 }
 
-// logDaemon writes a record with the processes of the daemon.
-func (c client) logDaemon(ctx context.Context, message string, pairs ...any) {
+// logWithPIDs writes a record with the processes of the daemon.
+func (c client) logWithPIDs(ctx context.Context, message string, pairs ...any) {
 	keeper, daemon, _ := c.pids() // 0 where nobody knows
 	c.log(ctx, message, append([]any{"keeper", keeper, "daemon", daemon}, pairs...)...)
 }
 
-// start returns a lease on a daemon that somebody else has started meanwhile, or on a new one. The caller holds the
+// joinOrStart returns a lease on a daemon that somebody else has started meanwhile, or on a new one. The caller holds the
 // start lock.
-func (c client) start(ctx context.Context) (*Lease, error) {
-	seat, err := takeLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
+func (c client) joinOrStart(ctx context.Context) (*Lease, error) {
+	seat, err := openAndLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
-	alive, err := c.waitUntilVacant(ctx, seat)
+	alive, err := c.replaceEarlier(ctx, seat)
 	if err == nil {
-		err = waitLock(ctx, seat, unix.LOCK_SH) // exclusive if another daemon was ended
+		err = lockWhenFree(ctx, seat, unix.LOCK_SH) // exclusive if another daemon was ended
 	}
 	if err == nil && alive != nil {
 		err = c.launch(ctx, alive)
@@ -76,13 +76,13 @@ func (c client) start(ctx context.Context) (*Lease, error) {
 	return newLease(c, seat)
 }
 
-// waitUntilVacant waits until nothing is left of an earlier keeper and daemon. It returns the alive lock, which it
+// replaceEarlier waits until nothing is left of an earlier keeper and daemon. It returns the alive lock, which it
 // holds then.
 //
 // It returns nil when the very daemon answers that this client would start: the client that started it may be gone. It
 // ends a daemon of another version or configuration, and kills one that answers nobody for a third of the limit, unless
 // others use it.
-func (c client) waitUntilVacant(ctx context.Context, seat *os.File) (*os.File, error) {
+func (c client) replaceEarlier(ctx context.Context, seat *os.File) (*os.File, error) {
 	alive, err := openLock(c.daemonFolder, aliveLock)
 	if err != nil {
 		return nil, err
@@ -97,10 +97,10 @@ func (c client) waitUntilVacant(ctx context.Context, seat *os.File) (*os.File, e
 		}
 		joins := false
 		if err == nil {
-			joins, err = earlier.deal(ctx)
+			joins, err = earlier.joinOrEnd(ctx)
 		}
 		if joins {
-			c.logDaemon(ctx, "daemon joined", "reason", "another client started it meanwhile")
+			c.logWithPIDs(ctx, "daemon joined", "reason", "another client started it meanwhile")
 			return nil, alive.Close()
 		}
 		if err == nil && ctx.Err() != nil {
@@ -134,7 +134,7 @@ func (c client) launch(ctx context.Context, alive *os.File) error {
 	if err := c.waitUntilReady(ctx, ended); err != nil {
 		return err
 	}
-	c.logDaemon(ctx, "daemon started", "took", time.Since(begun), "mode", string(c.mode),
+	c.logWithPIDs(ctx, "daemon started", "took", time.Since(begun), "mode", string(c.mode),
 		"snapshotter", readSnapshotter(c.daemonFolder), "idle", c.idle)
 	for line := range strings.Lines(c.logTail(keeperLog)) {
 		c.options.Note(strings.TrimSpace(line))
@@ -206,7 +206,7 @@ func (c client) waitUntilReady(ctx context.Context, ended <-chan struct{}) error
 		case <-ctx.Done():
 			return startError(c.daemonFolder, context.Cause(ctx))
 		case <-ended:
-			return startError(c.daemonFolder, errors.New("it ended while it started"))
+			return startError(c.daemonFolder, errors.New("its keeper ended before the daemon was ready"))
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 // A container without a TUN device gets one of the daemon's own, which nobody else sees.
 func TestMachineWithoutADevice(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	c := startClient(t, dir, time.Minute, deviceVariable+"=absent")
 	got := probe(t, c.endpoint(t), llb.Network(llb.NetModeSandbox), "interfaces")
 	wantTexts(t, got, "eth016384 [")
@@ -28,7 +28,7 @@ func TestMachineWithoutADevice(t *testing.T) {
 // machine's.
 func TestMachineThatForbidsDevices(t *testing.T) {
 	t.Parallel()
-	dir, group := newFolder(t), makeForbiddingCgroup(t)
+	dir, group := newDaemonFolder(t), makeForbiddingCgroup(t)
 	c := startClient(t, dir, time.Second, deviceVariable+"="+group)
 	endpoint := c.endpoint(t)
 	offline, err := c.output.ReadString('\n')

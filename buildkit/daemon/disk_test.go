@@ -21,7 +21,7 @@ func smallDisk(t *testing.T, size string) string {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: mounting a file system needs root: run the tests as root")
 	}
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}

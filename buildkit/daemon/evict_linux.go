@@ -28,8 +28,8 @@ type earlierDaemon struct {
 	ends   bool
 }
 
-// deal does once what has to be done about the daemon. It returns true if the client may join it.
-func (e *earlierDaemon) deal(ctx context.Context) (joins bool, err error) {
+// joinOrEnd does once what has to be done about the daemon. It returns true if the client may join it.
+func (e *earlierDaemon) joinOrEnd(ctx context.Context) (joins bool, err error) {
 	reply, f := noAnswer, e.client.daemonFolder
 	if !e.ends {
 		reply, err = ask(ctx, e.client.setup)
@@ -42,11 +42,11 @@ func (e *earlierDaemon) deal(ctx context.Context) (joins bool, err error) {
 		if err := dismiss(ctx, f, e.seat); err != nil {
 			return false, err
 		}
-		e.client.logDaemon(ctx, "daemon ended", "reason", another.String())
+		e.client.logWithPIDs(ctx, "daemon ended", "reason", another.String())
 		e.client.options.Note("ended the embedded BuildKit daemon of another version or configuration in " + f.Path())
 	case !e.killAt.IsZero() && time.Now().After(e.killAt):
 		e.killAt = time.Time{}
-		e.client.logDaemon(ctx, "daemon hangs", "waited", e.client.options.Limit/3)
+		e.client.logWithPIDs(ctx, "daemon hangs", "waited", e.client.options.Limit/3)
 		return false, evict(ctx, f, e.seat)
 	}
 	return false, nil
@@ -63,7 +63,7 @@ func dismiss(ctx context.Context, f daemonFolder, seat *os.File) error {
 	}
 	alone, stop := context.WithTimeoutCause(ctx, aloneLimit, errAnother)
 	defer stop()
-	if err := waitLock(alone, seat, unix.LOCK_EX); err != nil {
+	if err := lockWhenFree(alone, seat, unix.LOCK_EX); err != nil {
 		return fmt.Errorf("the embedded BuildKit daemon in %s (process %d): %w", f.Path(), daemon, err)
 	}
 	return signalKeeper(f, keeper, unix.SIGTERM)
@@ -80,7 +80,7 @@ func evict(ctx context.Context, f daemonFolder, seat *os.File) error {
 	}
 	alone, stop := context.WithTimeoutCause(ctx, aloneLimit, errors.New("other builds use it"))
 	defer stop()
-	if err := waitLock(alone, seat, unix.LOCK_EX); err != nil {
+	if err := lockWhenFree(alone, seat, unix.LOCK_EX); err != nil {
 		hung := newError(Hung, f.Path(),
 			"the embedded BuildKit daemon in %s (process %d) does not answer, and other builds use it",
 			f.Path(), daemon)

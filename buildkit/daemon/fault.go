@@ -93,8 +93,8 @@ func (e *UnfitError) Error() string {
 // Unwrap returns them all.
 func (e *UnfitError) Unwrap() []error { return e.Lacks }
 
-// explain returns err as an error of a kind, unless it has a kind already.
-func explain(err error, fault Fault, path string) error {
+// withFault returns err as an error of a kind, unless it has a kind already.
+func withFault(err error, fault Fault, path string) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}

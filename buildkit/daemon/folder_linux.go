@@ -89,7 +89,7 @@ func folderError(dir string, cause error) error {
 			fault = ParentShared
 		}
 	}
-	cause = explain(cause, fault, path)
+	cause = withFault(cause, fault, path)
 	return fmt.Errorf("the folder %s of the embedded BuildKit daemon was not used: %w", dir, cause)
 }
 

@@ -17,7 +17,7 @@ func TestStepOfAForeignPlatform(t *testing.T) {
 	if runtime.GOARCH == foreign {
 		foreign, machine = "amd64", "x86_64"
 	}
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	if pkg, missing := daemon.MissingEmulator("linux/" + foreign); missing {
 		t.Fatalf("no QEMU for %s: run apt-get install -y %s", foreign, pkg)
 	}

@@ -26,7 +26,7 @@ func otherVersionPath(t *testing.T) string {
 // An update of the plugin just works: the daemon that idles is ended, and its cache goes to the next one.
 func TestIdleDaemonOfAnotherVersionIsReplaced(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	c := startClient(t, dir, time.Minute, otherVersionPath(t))
 	c.endpoint(t)
 	_, before := runningProcesses(t, dir)
@@ -45,7 +45,7 @@ func TestIdleDaemonOfAnotherVersionIsReplaced(t *testing.T) {
 // While the other version builds, this one does as well, in a daemon of its own that further clients join.
 func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	c := startClient(t, dir, time.Minute, otherVersionPath(t))
 	theirs := c.endpoint(t)
 	_, before := runningProcesses(t, dir)
@@ -70,7 +70,7 @@ func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
 // had left.
 func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir})
 	_, before := runningProcesses(t, dir)
 	must(t, lease.Release())
@@ -89,7 +89,7 @@ func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
 // The identity covers every program that is run, and is not computed again for each build.
 func TestIdentityCoversThePrograms(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	acquire(t, daemon.Options{Dir: dir})
 	config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))
 	must(t, err)
@@ -107,7 +107,7 @@ func TestIdentityCoversThePrograms(t *testing.T) {
 // folder.
 func TestTrustOfOthersIsPassedOver(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	options := daemon.Options{
 		Dir: dir, Keeper: []string{"true"},
 		Registries: map[string]daemon.Registry{"registry.example.com": {PlainHTTP: true}},

@@ -94,7 +94,7 @@ func (k keeper) keep(alive *os.File) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("a mount namespace of its own: %w", err)
 	}
-	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), clearFolder(k.setup)); err != nil {
+	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), removeLeftovers(k.setup)); err != nil {
 		return err
 	}
 	foreign := emulate(k.mode, k.note)
@@ -107,11 +107,11 @@ func (k keeper) keep(alive *os.File) error {
 	}
 	steps, err := stepNetwork(k).start()
 	if err != nil {
-		return errors.Join(fmt.Errorf("the network of steps: %w", err), clearFolder(k.setup))
+		return errors.Join(fmt.Errorf("the network of steps: %w", err), removeLeftovers(k.setup))
 	}
 	err = k.runDaemon(alive, signals, steps)
 	steps.stop()
-	return errors.Join(err, clearFolder(k.setup))
+	return errors.Join(err, removeLeftovers(k.setup))
 }
 
 // note writes a line for the client, and into the debug log.

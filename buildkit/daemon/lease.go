@@ -26,11 +26,11 @@ func (l *Lease) Dial(ctx context.Context) (net.Conn, error) { return l.dial(ctx)
 // OfflineReason returns why steps of this daemon have no network, or "".
 func (l *Lease) OfflineReason() string { return l.offline }
 
-// EndReason returns why the daemon has ended by itself, for a build that lost it, or nil when it runs. It also answers
-// when ctx has ended, as that of a build may have.
+// EndReason returns why the daemon ended by itself, or nil if it runs. A build that lost its connection calls it. It
+// works with a canceled ctx too.
 func (l *Lease) EndReason(ctx context.Context) error { return l.ended(context.WithoutCancel(ctx)) }
 
-// Disk returns what is free on the daemon's disk now.
+// Disk returns the file system of the daemon's folder, with its free space now.
 func (l *Lease) Disk() Disk { return l.disk() }
 
 // Release ends the lease. The daemon ends after its idle time when no other lease is held. Further calls return what

@@ -20,7 +20,7 @@ import (
 
 func TestOneDaemonForAllProcesses(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	var clients []clientProcess
 	for range 5 { // two leases each
 		clients = append(clients, startClient(t, dir, time.Minute))
@@ -46,7 +46,7 @@ func TestOneDaemonForAllProcesses(t *testing.T) {
 
 func TestEndsWhenIdle(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	const idle = time.Second
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: idle})
 	mustRun(t, lease.Endpoint(), "sleep 2 && echo longer than the idle time")
@@ -77,7 +77,7 @@ func TestEndsWhenIdle(t *testing.T) {
 // A daemon that takes its time to end still answers: a newcomer must get the next one.
 func TestNewcomerWaitsForTheEnd(t *testing.T) {
 	t.Parallel()
-	dir, bin := newFolder(t), t.TempDir()
+	dir, bin := newDaemonFolder(t), t.TempDir()
 	buildkitd, err := exec.LookPath("buildkitd")
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestNewcomerWaitsForTheEnd(t *testing.T) {
 // Newcomers meet ends of daemons, at whatever moment: each lease must be good for a build.
 func TestNewcomersMeetTheIdleEnd(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	for i := range 8 {
 		lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Millisecond})
 		mustRun(t, lease.Endpoint(), "true")
@@ -118,7 +118,7 @@ func TestNewcomersMeetTheIdleEnd(t *testing.T) {
 
 func TestEndsAfterItsClientsWereKilled(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	for range 2 {
 		c := startClient(t, dir, time.Second)
 		c.endpoint(t)
@@ -146,7 +146,7 @@ func clientsOf(dir string) (pids []int) {
 
 func TestHungDaemon(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	other, _ := acquire(t, daemon.Options{Dir: dir})
 	keeper, stopped := runningProcesses(t, dir)
 	if err := syscall.Kill(stopped, syscall.SIGSTOP); err != nil {
@@ -175,7 +175,7 @@ func TestHungDaemon(t *testing.T) {
 
 func TestAcquireEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the user pressed Ctrl-C"))
 	_, err := daemon.Acquire(ctx, daemon.Options{Dir: dir, Idle: 100 * time.Millisecond})

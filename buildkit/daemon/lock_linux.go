@@ -15,9 +15,9 @@ const lockPoll = 10 * time.Millisecond
 
 // openLock opens a lock file. It returns an *Error if another user's file is there: its owner could hold the lock.
 //
-// The file is never removed: another process would go on with the removed one. The lock that is put on it belongs to
-// the open file, not to the process. So each call opens a party of its own, and a child that inherits the file holds
-// the lock too.
+// The file is never removed: a process that has the removed file open and one that makes a new file would both get the
+// lock. The lock belongs to the open file, not to the process. So each call can hold or wait for the lock on its own,
+// even within one process, and a child that inherits the file holds the lock too.
 func openLock(f daemonFolder, name string) (*os.File, error) {
 	lock, err := f.OpenLock(name)
 	if err != nil {
@@ -26,8 +26,9 @@ func openLock(f daemonFolder, name string) (*os.File, error) {
 	return lock, nil
 }
 
-// tryLock puts the lock how (unix.LOCK_SH, unix.LOCK_EX or unix.LOCK_UN) on a file, and returns false when others stand
-// in the way. A lock that the file already held may then be lost. It returns an *Error on a file system without locks.
+// tryLock locks or unlocks a file with flock(2); how is unix.LOCK_SH, unix.LOCK_EX or unix.LOCK_UN. It returns false if
+// another holder prevents that. A lock that the file already held may then be lost, because flock(2) does not convert
+// atomically. It returns an *Error on a file system without locks.
 func tryLock(lock *os.File, how int) (bool, error) {
 	for {
 		err := unix.Flock(int(lock.Fd()), how|unix.LOCK_NB)
@@ -42,8 +43,8 @@ func tryLock(lock *os.File, how int) (bool, error) {
 	}
 }
 
-// waitLock puts the lock how on a file as soon as others allow it. The error is the cause of ctx when that ended first.
-func waitLock(ctx context.Context, lock *os.File, how int) error {
+// lockWhenFree does what tryLock does, as soon as no other holder prevents it. It returns the cause of ctx if ctx ends first.
+func lockWhenFree(ctx context.Context, lock *os.File, how int) error {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {
@@ -58,13 +59,13 @@ func waitLock(ctx context.Context, lock *os.File, how int) error {
 	}
 }
 
-// takeLock opens the lock file name and waits for the lock. To close the file frees the lock.
-func takeLock(ctx context.Context, f daemonFolder, name string, how int) (*os.File, error) {
+// openAndLock opens the lock file with this name and waits for the lock. Closing the file releases the lock.
+func openAndLock(ctx context.Context, f daemonFolder, name string, how int) (*os.File, error) {
 	lock, err := openLock(f, name)
 	if err != nil {
 		return nil, err
 	}
-	if err := waitLock(ctx, lock, how); err != nil {
+	if err := lockWhenFree(ctx, lock, how); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil

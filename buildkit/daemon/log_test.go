@@ -26,7 +26,7 @@ func (b *logBuffer) logger() *slog.Logger {
 // it.
 func TestLogTellsWhichDaemonWasTaken(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	var first, second logBuffer
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: 300 * time.Millisecond, Log: first.logger()})
 	wantTexts(t, first.String(),
@@ -50,7 +50,7 @@ func TestLogTellsWhichDaemonWasTaken(t *testing.T) {
 // TestLogTellsWhyAnotherFolderIsUsed reads the records of a client that finds a daemon of another version in use.
 func TestLogTellsWhyAnotherFolderIsUsed(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	other := startClient(t, dir, time.Minute, otherVersionPath(t))
 	other.endpoint(t)
 	var log logBuffer
@@ -64,7 +64,7 @@ func TestLogTellsWhyAnotherFolderIsUsed(t *testing.T) {
 // TestLogHoldsNoCertificate: of a registry's settings only its name and what kind they are is logged.
 func TestLogHoldsNoCertificate(t *testing.T) {
 	t.Parallel()
-	dir, authority := newFolder(t), filepath.Join(t.TempDir(), "private.pem")
+	dir, authority := newDaemonFolder(t), filepath.Join(t.TempDir(), "private.pem")
 	must(t, os.WriteFile(authority, []byte("SECRET"), 0o600))
 	var log logBuffer
 	_, err := daemon.Acquire(context.Background(), daemon.Options{

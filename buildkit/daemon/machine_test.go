@@ -39,7 +39,7 @@ func wantTexts(t *testing.T, got string, want ...string) {
 
 func TestWithoutBinaries(t *testing.T) {
 	t.Parallel()
-	got := clientError(t, newFolder(t), "PATH=/nowhere")
+	got := clientError(t, newDaemonFolder(t), "PATH=/nowhere")
 	wantTexts(t, got, "cannot run here:\n- buildkitd is neither in ", "\n- runc is neither in ",
 		"\n- pulumi-buildkit-network is neither in ", "nor on PATH (/nowhere)")
 }
@@ -50,7 +50,7 @@ func TestRuncThatDoesNotRun(t *testing.T) {
 	if err := os.WriteFile(bin+"/runc", []byte("\x7fELF of another machine"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, clientError(t, newFolder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ",
+	wantTexts(t, clientError(t, newDaemonFolder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ",
 		"exec format error")
 }
 
@@ -59,14 +59,14 @@ func TestRuncThatPrintsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
 	must(t, os.WriteFile(bin+"/runc", []byte("#!/bin/sh\nwhile :; do printf '%01024d' 0; done\n"), 0o755))
-	wantTexts(t, clientError(t, newFolder(t), "PATH="+bin),
+	wantTexts(t, clientError(t, newDaemonFolder(t), "PATH="+bin),
 		"- "+bin+"/runc --version: it printed more than 1 MiB and was ended")
 }
 
 // mountOverlay mounts an overlay, as the root of a container is one, and returns where.
 func mountOverlay(t *testing.T, flags uintptr) string {
 	t.Helper()
-	needsRoot(t)
+	skipWithoutDaemon(t)
 	base := t.TempDir()
 	for _, name := range []string{"lower", "upper", "work", "mount"} {
 		must(t, os.Mkdir(filepath.Join(base, name), 0o700))
@@ -111,7 +111,7 @@ func TestFolderOnAnOverlay(t *testing.T) {
 				t.Skip("NOT TESTED: fuse-overlayfs is not installed")
 			}
 			dir := mountOverlay(t, 0)
-			endWithTest(t, dir)
+			endDaemonAtCleanup(t, dir)
 			client := startClient(t, dir, time.Minute, "PATH="+c.path)
 			mustRun(t, client.endpoint(t), "touch /file")
 			config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))
@@ -126,7 +126,7 @@ func TestFolderOnAnOverlay(t *testing.T) {
 
 func TestDaemonThatDoesNotComeUp(t *testing.T) {
 	t.Parallel()
-	dir, bin := newFolder(t), t.TempDir()
+	dir, bin := newDaemonFolder(t), t.TempDir()
 	script := "#!/bin/sh\necho the reason it gives >&2\nexit 7\n"
 	if err := os.WriteFile(bin+"/buildkitd", []byte(script), 0o755); err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func TestDaemonThatDoesNotComeUp(t *testing.T) {
 // What an earlier daemon logged is not shown as the reason why this one did not start.
 func TestAnEarlierDaemonsWordsAreNoReason(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	_, _ = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}}) // makes the folder
 	err := os.WriteFile(filepath.Join(dir, "buildkitd.log"), []byte("words of an earlier one\n"), 0o600)
 	if err != nil {
@@ -148,7 +148,7 @@ func TestAnEarlierDaemonsWordsAreNoReason(t *testing.T) {
 	}
 	_, err = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
 	if err == nil || strings.Contains(err.Error(), "earlier") ||
-		!strings.Contains(err.Error(), "did not start: it ended while it started") {
+		!strings.Contains(err.Error(), "did not start: its keeper ended before the daemon was ready") {
 		t.Errorf("got %v", err)
 	}
 }

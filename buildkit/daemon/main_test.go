@@ -111,8 +111,8 @@ func runClient(dir, idle string) int {
 	return 0
 }
 
-// needsRoot skips a test that starts a daemon, with -short and without root.
-func needsRoot(t testing.TB) {
+// skipWithoutDaemon skips a test that starts a daemon, with -short and without root.
+func skipWithoutDaemon(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("NOT TESTED: -short leaves out what needs a daemon")
@@ -122,18 +122,18 @@ func needsRoot(t testing.TB) {
 	}
 }
 
-// newFolder returns the path of a folder for the test's own daemon. It ends the daemon with the test, and checks that
+// newDaemonFolder returns the path of a folder for the test's own daemon. It ends the daemon with the test, and checks that
 // nothing is left.
-func newFolder(t testing.TB) string {
+func newDaemonFolder(t testing.TB) string {
 	t.Helper()
-	needsRoot(t)
+	skipWithoutDaemon(t)
 	dir := filepath.Join(t.TempDir(), "d")
-	endWithTest(t, dir)
+	endDaemonAtCleanup(t, dir)
 	return dir
 }
 
-// endWithTest tells the daemon of dir to end when the test ends.
-func endWithTest(t testing.TB, dir string) {
+// endDaemonAtCleanup tells the daemon of dir to end when the test ends.
+func endDaemonAtCleanup(t testing.TB, dir string) {
 	t.Helper()
 	t.Cleanup(func() {
 		for _, p := range processes(dir) {

@@ -24,7 +24,7 @@ const oddName = "a%2Fb%zz#c?d:e,f=g\\040h\"i'j k\tl\nm@n[o]{p}$q`r*é☃\u200b\x
 // The folder may have any name, however long, and so may the folder of the programs. They are known to the daemon by
 // names of its own, and steps have a network.
 func TestAnyFolderName(t *testing.T) {
-	needsRoot(t)
+	skipWithoutDaemon(t)
 	bin := filepath.Join(t.TempDir(), oddName)
 	must(t, os.Mkdir(bin, 0o755))
 	for _, name := range []string{"buildkitd", "runc", "pulumi-buildkit-network"} {
@@ -35,7 +35,7 @@ func TestAnyFolderName(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(t.TempDir(), oddName))
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), oddName))
 	dir := filepath.Join(t.TempDir(), oddName, strings.Repeat("long", 40), "d")
-	endWithTest(t, dir)
+	endDaemonAtCleanup(t, dir)
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	dial := bk.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lease.Dial(ctx) })
 	output, err := run(t.Context(), t, "unix:///any", platforms.DefaultString(), "ip addr show eth0 && echo done", dial)

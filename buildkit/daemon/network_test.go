@@ -58,7 +58,7 @@ func machineServer(t *testing.T) int {
 func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	port := machineServer(t)
-	lease, _ := acquire(t, daemon.Options{Dir: newFolder(t)})
+	lease, _ := acquire(t, daemon.Options{Dir: newDaemonFolder(t)})
 	machine := fmt.Sprintf("get http://%s:%d", machineAddress(t), port)
 	loopback := fmt.Sprintf("get http://127.0.0.1:%d", port)
 	got := probe(t, lease.Endpoint(), llb.Network(llb.NetModeSandbox), machine, loopback, "interfaces")
@@ -72,7 +72,7 @@ func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
 // Without its relay a daemon ends at once, with the running steps, and says why.
 func TestRelayThatIsKilled(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir})
 	mark := fmt.Sprintf("86400.7%d", os.Getpid())
 	broken := make(chan error, 1)
@@ -132,7 +132,7 @@ func TestStepThatFloodsTheRelay(t *testing.T) {
 		}
 	}()
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir})
 	address := machineAddress(t) + ":" + port
 	flooded := make(chan string, 1)
@@ -171,7 +171,7 @@ func TestStepThatFloodsTheRelay(t *testing.T) {
 func TestNetworkOfAnEmulatedStep(t *testing.T) {
 	t.Parallel()
 	const arch = "arm64"
-	lease, _ := acquire(t, daemon.Options{Dir: newFolder(t)})
+	lease, _ := acquire(t, daemon.Options{Dir: newDaemonFolder(t)})
 	if pkg, missing := daemon.MissingEmulator("linux/" + arch); missing || runtime.GOARCH == arch {
 		t.Skipf("NOT TESTED: install %s on a machine of another architecture", pkg)
 	}
@@ -203,7 +203,7 @@ func TestNetworkOfAnEmulatedStep(t *testing.T) {
 // The relay has the rights of nobody, nothing of the client's environment, and limits.
 func TestRightsOfTheRelay(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	startClient(t, dir, time.Minute, "PULUMI_CONFIG_PASSPHRASE=canary").endpoint(t)
 	relays := processes("pulumi-buildkit-network relay " + dir)
 	if len(relays) != 1 {

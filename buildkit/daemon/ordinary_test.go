@@ -153,7 +153,7 @@ func forbidNamespaces() error {
 // nobody cannot run the programs of the daemon, or has no user namespaces at all.
 func ordinaryHome(t *testing.T) (home, program string) {
 	t.Helper()
-	needsRoot(t)
+	skipWithoutDaemon(t)
 	bin, err := filepath.Abs("../../bin")
 	must(t, err)
 	for dir := bin; dir != "/"; dir = filepath.Dir(dir) {
@@ -185,7 +185,7 @@ func startOrdinary(
 	if err := os.Mkdir(temp, 0o700); err == nil {
 		must(t, os.Chown(temp, nobody, nobody))
 	}
-	endWithTest(t, filepath.Join(home, "d"))
+	endDaemonAtCleanup(t, filepath.Join(home, "d"))
 	environ = append([]string{ordinaryVariable + "=" + string(settings), "HOME=" + home, "TMPDIR=" + temp}, environ...)
 	return startProgram(t, program, filepath.Join(home, "d"), idle, environ...)
 }

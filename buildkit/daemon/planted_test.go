@@ -20,7 +20,7 @@ import (
 // makeEndedFolder returns the folder of a daemon that has ended.
 func makeEndedFolder(t *testing.T) string {
 	t.Helper()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	_, _ = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
 	if _, err := os.Stat(filepath.Join(dir, "alive.lock")); err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestPlantedSocketIsNotObeyed(t *testing.T) {
 // A lease whose socket is replaced during a build connects to nobody else.
 func TestLeaseDialsItsDaemonOnly(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	conn, err := lease.Dial(t.Context())
 	must(t, err, conn.Close())

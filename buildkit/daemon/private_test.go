@@ -20,7 +20,7 @@ import (
 
 func TestEnvironmentStaysOut(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	const canary = "canary-of-the-environment"
 	c := startClient(t, dir, time.Minute,
 		"PULUMI_CONFIG_PASSPHRASE="+canary, "AWS_SECRET_ACCESS_KEY="+canary, "GITHUB_TOKEN="+canary, "PATHS="+canary,
@@ -54,7 +54,7 @@ func TestEnvironmentStaysOut(t *testing.T) {
 
 func TestFolderIsPrivate(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestFolderIsPrivate(t *testing.T) {
 // The daemon says itself what it understood of its configuration.
 func TestDaemonIsConfigured(t *testing.T) {
 	t.Parallel()
-	dir := newFolder(t)
+	dir := newDaemonFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir})
 	membership := mustRun(t, lease.Endpoint(), "cat /proc/self/cgroup && umask")
 	c, err := bk.New(t.Context(), lease.Endpoint())
@@ -138,7 +138,7 @@ func wantPolicy(t *testing.T, policy []bk.PruneInfo) {
 }
 
 func TestOptionsSayWhatIsWrong(t *testing.T) {
-	needsRoot(t)
+	skipWithoutDaemon(t)
 	t.Setenv("PULUMI_BUILDKIT_DAEMON_IDLE", "90")
 	_, err := daemon.Acquire(t.Context(), daemon.Options{Dir: t.TempDir()})
 	if err == nil || err.Error() != `PULUMI_BUILDKIT_DAEMON_IDLE="90" is not a duration above zero` {

@@ -86,7 +86,7 @@ func TestOrdinaryUser(t *testing.T) {
 	server := httptest.NewServer(registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
-	lease, _ := acquire(t, daemon.Options{Dir: newFolder(t)})
+	lease, _ := acquire(t, daemon.Options{Dir: newDaemonFolder(t)})
 	want := buildAndPush(t, lease.Endpoint(), host)
 	if got := buildAndPush(t, address, host); got != want {
 		t.Errorf("the digest is %s, on the daemon of root %s", got, want)

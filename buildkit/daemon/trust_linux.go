@@ -62,7 +62,7 @@ func (t trust) openFolder(ctx context.Context, base daemonFolder) (daemonFolder,
 	if len(t) == 0 {
 		return base, nil
 	}
-	lock, err := takeLock(ctx, base, trustLock, unix.LOCK_EX)
+	lock, err := openAndLock(ctx, base, trustLock, unix.LOCK_EX)
 	if err != nil {
 		return daemonFolder{}, err
 	}

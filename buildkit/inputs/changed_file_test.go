@@ -57,11 +57,11 @@ func TestChangedFileNamesTheIgnoreFile(t *testing.T) {
 			path:   "app/Dockerfile.dockerignore",
 			want:   "app/Dockerfile.dockerignore",
 		},
-		"of another": {source: localName("lib"), path: "app/Dockerfile.dockerignore", want: "lib/.dockerignore"},
+		"of another": {source: namedContextSource("lib"), path: "app/Dockerfile.dockerignore", want: "lib/.dockerignore"},
 	} {
 		in := &Inputs{Definition: Definition{IgnorePath: test.path}, contexts: map[string]localContext{
-			contextSource:    {source: contextSource, dir: "app"},
-			localName("lib"): {source: localName("lib"), name: "lib", dir: "lib"},
+			contextSource:             {source: contextSource, dir: "app"},
+			namedContextSource("lib"): {source: namedContextSource("lib"), name: "lib", dir: "lib"},
 		}}
 		cause := &source.ChangedError{Source: test.source, Path: "logs/a", Change: source.Grew}
 		file, ok := errors.AsType[*ChangedFileError](in.WithIgnoreFile(cause))

@@ -51,8 +51,8 @@ func (h *History) Changes(before string, in *Inputs) ([]source.Change, bool) {
 func dropExcluded(in *Inputs, all []source.Change) []source.Change {
 	others := slices.DeleteFunc(slices.Clone(all), func(c source.Change) bool {
 		name, path := contextSource, c.Path
-		if context, inside, ok := strings.Cut(c.Path, ":"); ok && in.trees[localName(context)] != nil {
-			name, path = localName(context), inside
+		if context, inside, ok := strings.Cut(c.Path, ":"); ok && in.trees[namedContextSource(context)] != nil {
+			name, path = namedContextSource(context), inside
 		}
 		return c.Kind == source.Unread && in.trees[name].Has(path)
 	})
@@ -70,7 +70,7 @@ func withDisplayPaths(name string, changes []source.Change, seen []string) []sou
 		if name == contextSource && c.Kind != source.Mode && slices.Contains(seen, c.Path) {
 			continue
 		}
-		if context, ok := strings.CutPrefix(name, localName("")); ok {
+		if context, ok := strings.CutPrefix(name, namedContextSource("")); ok {
 			c.Path = context + ":" + c.Path
 		}
 		all = append(all, c)
@@ -108,7 +108,7 @@ func locationChanges(before, after map[string][]byte) (changes []source.Change) 
 
 // inputName returns the input that says where a context is.
 func inputName(context string) string {
-	if name, ok := strings.CutPrefix(context, localName("")); ok {
+	if name, ok := strings.CutPrefix(context, namedContextSource("")); ok {
 		return "context.named." + name
 	}
 	return "context.location"

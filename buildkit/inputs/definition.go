@@ -52,7 +52,7 @@ func readDefinition(ctx context.Context, files Files) (Definition, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
 		dir := files.Named[name]
-		if IsRemoteNamed(dir) {
+		if IsRemoteNamedContext(dir) {
 			continue
 		}
 		if d.Named[name], err = d.readIgnoreFile(ctx, files, dir, ignoreFile); err != nil {

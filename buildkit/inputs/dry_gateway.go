@@ -58,9 +58,9 @@ func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway 
 	}
 	g.source.Dry = true
 	for name, ignore := range d.Named {
-		g.files[localName(name)] = map[string][]byte{}
+		g.files[namedContextSource(name)] = map[string][]byte{}
 		if ignore != nil {
-			g.files[localName(name)][ignoreFile] = ignore
+			g.files[namedContextSource(name)][ignoreFile] = ignore
 		}
 	}
 	return g

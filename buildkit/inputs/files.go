@@ -12,7 +12,7 @@ import (
 // Files names what a build reads.
 type Files struct {
 	Context    string            // directory of the main build context, or a URL; see IsRemote and LocateContext
-	Named      map[string]string // directories of the named contexts, or locations that IsRemoteNamed accepts
+	Named      map[string]string // directories of the named contexts, or locations that IsRemoteNamedContext accepts
 	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
 	Inline     []byte            // text of the Dockerfile; nil, too, for the Dockerfile of a remote context
 	// Project is the folder that links in it and in contexts may lead into; "" is none. Where a link leads out of both,

@@ -6,15 +6,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// Remotes returns the locations of the contexts that the daemon fetches, by local source.
+// Remotes returns the locations of the contexts that the daemon fetches. The keys are the names that these contexts would
+// have as local sources.
 func (f Files) Remotes() map[string]string {
 	found := map[string]string{}
 	if IsRemote(f.Context) {
 		found[contextSource] = f.Context
 	}
 	for name, location := range f.Named {
-		if IsRemoteNamed(location) {
-			found[localName(name)] = location
+		if IsRemoteNamedContext(location) {
+			found[namedContextSource(name)] = location
 		}
 	}
 	return found
@@ -30,9 +31,9 @@ func (f Files) WithoutLogins() Files {
 	return f
 }
 
-// Logins returns the names of the secrets that would replace the logins in the URLs of contexts. The keys are the names
-// of the contexts; "" is the main one.
-func (f Files) Logins() map[string]string {
+// LoginSecrets returns, for each context whose URL has a login, the name of the secret to use instead. The keys are the
+// names of the contexts; "" is the main one.
+func (f Files) LoginSecrets() map[string]string {
 	found := map[string]string{}
 	for source, location := range f.Remotes() {
 		if plain, hasLogin := login.Cut(location); hasLogin {
@@ -42,9 +43,9 @@ func (f Files) Logins() map[string]string {
 	return found
 }
 
-// QueryTokens returns the names of the secrets that could replace tokens in the queries of the URLs of contexts. The
-// keys are the names of the contexts; "" is the main one.
-func (f Files) QueryTokens() map[string]string {
+// QueryTokenSecrets returns, for each context whose URL seems to have a token in its query, the name of the secret to use
+// instead. The keys are the names of the contexts; "" is the main one.
+func (f Files) QueryTokenSecrets() map[string]string {
 	found := map[string]string{}
 	for source, location := range f.Remotes() {
 		plain, _ := login.Cut(location)
@@ -61,13 +62,13 @@ func (f Files) addRemoteAttrs(attrs map[string]string) {
 	if IsRemote(f.Context) {
 		attrs["context"] = f.Context
 		if f.hasLocalDockerfile() {
-			attrs["dockerfilekey"] = definitionSource // ours, not the one in the remote context
+			attrs["dockerfilekey"] = definitionSource // of this machine, not of the remote context
 		} else {
 			delete(attrs, "filename")
 		}
 	}
 	for name, location := range f.Named {
-		if IsRemoteNamed(location) {
+		if IsRemoteNamedContext(location) {
 			attrs["context:"+contextName(name)] = location
 		}
 	}

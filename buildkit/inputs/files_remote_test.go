@@ -46,7 +46,7 @@ func FuzzRemote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, location string) {
 		files := Files{Context: location, Named: map[string]string{"x": location}}
-		_, _ = files.Logins(), IsRemoteNamed(location)
+		_, _ = files.LoginSecrets(), IsRemoteNamedContext(location)
 		if !IsRemote(location) {
 			return
 		}

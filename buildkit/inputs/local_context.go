@@ -27,11 +27,11 @@ func localContexts(files Files, d Definition) []localContext {
 	}
 	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
 		dir := files.Named[name]
-		if IsRemoteNamed(dir) {
+		if IsRemoteNamedContext(dir) {
 			continue
 		}
 		all = append(all, localContext{
-			source: localName(name), name: name, dir: dir,
+			source: namedContextSource(name), name: name, dir: dir,
 			ignore: d.Named[name], ignorePath: filepath.Join(dir, ignoreFile),
 		})
 	}

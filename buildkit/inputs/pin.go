@@ -35,7 +35,7 @@ func pinFiles(ctx context.Context, f Files) (Files, error) {
 		}
 	}
 	for name, location := range f.Named {
-		if !IsRemoteNamed(location) {
+		if !IsRemoteNamedContext(location) {
 			continue
 		}
 		if pinned.Named[name], err = pin(ctx, location); err != nil {

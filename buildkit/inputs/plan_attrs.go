@@ -22,7 +22,7 @@ func (p Plan) FrontendAttrs(d Definition) map[string]string {
 		attrs["label:"+name] = value
 	}
 	for name := range p.Files.Named {
-		attrs["context:"+contextName(name)] = "local:" + localName(name)
+		attrs["context:"+contextName(name)] = "local:" + namedContextSource(name)
 	}
 	p.Files.addRemoteAttrs(attrs)
 	p.addStepAttrs(attrs)

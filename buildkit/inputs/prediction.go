@@ -44,11 +44,11 @@ func (p Prediction) HideUnread(options map[string]string) map[string]string {
 	}
 	hashed := map[string]bool{}
 	for source := range p.Reads {
-		hashed[contextName(strings.TrimPrefix(source, localName("")))] = true
+		hashed[contextName(strings.TrimPrefix(source, namedContextSource("")))] = true
 	}
 	options = maps.Clone(options)
 	for key, location := range options {
-		if name, ok := strings.CutPrefix(key, "context:"); ok && IsRemoteNamed(location) && !hashed[name] {
+		if name, ok := strings.CutPrefix(key, "context:"); ok && IsRemoteNamedContext(location) && !hashed[name] {
 			options[key] = placeholderImage(name)
 		}
 	}
@@ -60,7 +60,7 @@ func CheckHidden(options map[string]string, ref string) error {
 	for key := range options {
 		name, ok := strings.CutPrefix(key, "context:")
 		if ok && strings.HasPrefix(ImageScheme+ref, placeholderImage(name)) {
-			return &UnhashedError{Source: localName(name), Path: "."}
+			return &UnhashedError{Source: namedContextSource(name), Path: "."}
 		}
 	}
 	return nil
@@ -76,7 +76,7 @@ type UnhashedError struct{ Source, Path string }
 // Error names the path and the context.
 func (e *UnhashedError) Error() string {
 	place := "the build context"
-	if name, ok := strings.CutPrefix(e.Source, localName("")); ok {
+	if name, ok := strings.CutPrefix(e.Source, namedContextSource("")); ok {
 		place = "the named context " + name
 	}
 	return fmt.Sprintf("the build reads %s of %s, which the Dockerfile itself does not: an ONBUILD instruction of a "+

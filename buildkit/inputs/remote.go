@@ -17,9 +17,9 @@ func IsRemote(location string) bool {
 	return strings.HasPrefix(location, "http://") || strings.HasPrefix(location, "https://")
 }
 
-// IsRemoteNamed tells whether the daemon itself fetches a named context, which can also be an image:
+// IsRemoteNamedContext tells whether the daemon itself fetches a named context, which can also be an image:
 // docker-image://reference.
-func IsRemoteNamed(location string) bool {
+func IsRemoteNamedContext(location string) bool {
 	return strings.HasPrefix(location, ImageScheme) || IsRemote(location) && strings.Contains(location, "://")
 }
 

@@ -23,7 +23,7 @@ func predictRemotes(ctx context.Context, p Plan, d Definition) (sources []string
 	}
 	p.Files.Named = maps.Clone(p.Files.Named)
 	for name, location := range p.Files.Named {
-		if IsRemoteNamed(location) {
+		if IsRemoteNamedContext(location) {
 			p.Files.Named[name] = placeholderImage(name)
 		}
 	}
@@ -33,7 +33,7 @@ func predictRemotes(ctx context.Context, p Plan, d Definition) (sources []string
 	}
 	asked := slices.Concat(one.transcript.Bytes(), other.transcript.Bytes())
 	return slices.DeleteFunc(all, func(source string) bool {
-		name, isNamed := strings.CutPrefix(source, localName(""))
+		name, isNamed := strings.CutPrefix(source, namedContextSource(""))
 		return isNamed && !bytes.Contains(asked, []byte(placeholderImage(name)))
 	}), "", nil
 }

@@ -69,7 +69,7 @@ func TestAScanIsShared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if in.trees[contextSource] != first && in.trees[localName("lib")] != first {
+		if in.trees[contextSource] != first && in.trees[namedContextSource("lib")] != first {
 			t.Errorf("another %s: scanned again", name)
 		}
 	}

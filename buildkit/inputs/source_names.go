@@ -12,19 +12,19 @@ const (
 	definitionSource = "dockerfile"
 )
 
-// localName returns the local source of a named context. Its prefix keeps a context called "dockerfile" apart from the
+// namedContextSource returns the local source of a named context. Its prefix keeps a context called "dockerfile" apart from the
 // Dockerfile.
-func localName(name string) string { return "named-" + name }
+func namedContextSource(name string) string { return "named-" + name }
 
 // isNamedSource tells whether a local source belongs to a named context.
-func isNamedSource(source string) bool { return strings.HasPrefix(source, localName("")) }
+func isNamedSource(source string) bool { return strings.HasPrefix(source, namedContextSource("")) }
 
 // contextOfSource returns the name of the context of a local source; "" is the main context.
 func contextOfSource(source string) string {
 	if source == contextSource {
 		return ""
 	}
-	return strings.TrimPrefix(source, localName(""))
+	return strings.TrimPrefix(source, namedContextSource(""))
 }
 
 // ContextName returns the form in which the frontend looks up a named context: docker.io/library/golang:latest becomes

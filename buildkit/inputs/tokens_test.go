@@ -17,7 +17,7 @@ func TestQueryTokens(t *testing.T) {
 			Named:   map[string]string{"x": "https://b.example/r.git?" + query},
 		}
 		want := map[string]string{"": "HTTP_AUTH_TOKEN_files.example", "x": "GIT_AUTH_TOKEN.b.example"}
-		if got := files.QueryTokens(); !maps.Equal(got, want) {
+		if got := files.QueryTokenSecrets(); !maps.Equal(got, want) {
 			t.Errorf("%s: got %v", query, got)
 		}
 	}
@@ -29,7 +29,7 @@ func TestQueryTokens(t *testing.T) {
 		"git@files.example:x.git", "https://files.example/r.git?branch=main&subdir=keys",
 	} {
 		files := Files{Context: location, Named: map[string]string{"x": location}}
-		if got := files.QueryTokens(); len(got) != 0 {
+		if got := files.QueryTokenSecrets(); len(got) != 0 {
 			t.Errorf("%s: got %v", location, got)
 		}
 	}
