@@ -11,7 +11,7 @@
 //	checkNamespace tries the user namespace of an ordinary user              (namespace_linux.go, mode_linux.go)
 //	RunKeeper     runs the keeper, which clears, starts and ends             (keeper_linux.go, daemon_linux.go)
 //	becomeDaemon  runs buildkitd in its namespaces                           (init_linux.go, config_linux.go)
-//	clearFolder   removes what a killed predecessor left                     (clear_linux.go, cgroup_linux.go)
+//	removeLeftovers removes what a killed predecessor left                     (clear_linux.go, cgroup_linux.go)
 //	chooseSnapshotter takes the fastest way to store files that works        (snapshotter_linux.go)
 //	emulate       runs steps of foreign platforms through QEMU               (binfmt_linux.go, architecture_linux.go)
 //	stepNetwork   gives steps their networks                                 (network_linux.go, package network)
