@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// argumentRule checks the value of a build argument that BuildKit acts on. failure says why a build with this value would
-// fail. warning says what the build would ignore. Both are "" for a good value.
+// argumentRule checks the value of a build argument that BuildKit acts on. failure says why a build with this value
+// would fail. warning says what the build would ignore. Both are "" for a good value.
 type argumentRule func(c *checker, value string) (failure, warning string)
 
 // argumentRules holds the build arguments that BuildKit acts on. Most need no ARG in the Dockerfile
@@ -86,7 +86,8 @@ func checkDisableFileOp(_ *checker, value string) (failure, warning string) {
 
 func checkDockerfileCheck(_ *checker, value string) (failure, warning string) {
 	if err := inputs.CheckLint(value); err != nil {
-		return fmt.Sprintf("%v: write skip=<check>,<check> or skip=all; add ;error=true to make the build fail", err), ""
+		const form = "%v: write skip=<check>,<check> or skip=all; add ;error=true to make the build fail"
+		return fmt.Sprintf(form, err), ""
 	}
 	return "", ""
 }
@@ -108,7 +109,8 @@ func checkMultiPlatform(c *checker, value string) (failure, warning string) {
 	case on && intoDockerFormat:
 		return "it makes an index, which load and docker exports do not take: remove this argument, or remove them", ""
 	case !on && isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1:
-		return "a build for several platforms always makes an index: remove this argument, or build for one platform", ""
+		return "a build for several platforms always makes an index: remove this argument, or build for one " +
+			"platform", ""
 	}
 	return "", ""
 }
@@ -135,8 +137,8 @@ func sbomScanRule(name string) argumentRule {
 	}
 }
 
-// inputInsteadRule returns a rule that refuses an argument, because an input does the same. Previews and the verification
-// of the pushed image look only at the input.
+// inputInsteadRule returns a rule that refuses an argument, because an input does the same. Previews and the
+// verification of the pushed image look only at the input.
 func inputInsteadRule(input string) argumentRule {
 	return func(*checker, string) (failure, warning string) {
 		return "an input does the same: remove this argument, and set " + input, ""

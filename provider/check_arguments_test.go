@@ -14,7 +14,8 @@ func TestCheckOfArgumentsOfBuildKit(t *testing.T) {
 		},
 		"two without an index": {
 			`"platforms": ["linux/amd64", "linux/arm64"], "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "0"}`,
-			"buildArgs.BUILDKIT_MULTI_PLATFORM", "a build for several platforms always makes an index: remove this argument",
+			"buildArgs.BUILDKIT_MULTI_PLATFORM",
+			"a build for several platforms always makes an index: remove this argument",
 		},
 		"an index to load": {
 			`"load": true, "buildArgs": {"BUILDKIT_MULTI_PLATFORM": "1"}`, "buildArgs.BUILDKIT_MULTI_PLATFORM",

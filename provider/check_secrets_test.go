@@ -75,7 +75,8 @@ func TestCheckNamesNoInputWhoseValueIsASecret(t *testing.T) {
 func TestCheckRefusesAMapOfSecrets(t *testing.T) {
 	t.Parallel()
 	inputs := props(t, `{"context": {"location": "APP"}, "buildArgs": {"A": "1"}}`)
-	inputs = inputs.Set("context", property.New(map[string]property.Value{"location": property.New(newBuildContext(t))}))
+	location := property.New(newBuildContext(t))
+	inputs = inputs.Set("context", property.New(map[string]property.Value{"location": location}))
 	res, err := serve(t).Check(p.CheckRequest{
 		Urn: urn, Inputs: inputs.Set("buildArgs", inputs.Get("buildArgs").WithSecret(true)),
 	})

@@ -43,7 +43,8 @@ func TestPromisesInCheck(t *testing.T) {
 	}
 	based := strings.ReplaceAll(pullInputs(r, `"pull": true`), "APP", newBuildContext(t))
 	file := `{"dockerfile": {"inline": "FROM scratch\nCOPY a /\n"}, "context": {"location": "` + out + `"}}`
-	recipe := `{"dockerfile": {"location": "` + out + `/Dockerfile"}, "context": {"location": "` + newBuildContext(t) + `"}}`
+	recipe := `{"dockerfile": {"location": "` + out + `/Dockerfile"}, ` +
+		`"context": {"location": "` + newBuildContext(t) + `"}}`
 	expect := func(when string, want map[string]string) {
 		t.Helper()
 		for inputs, text := range want {

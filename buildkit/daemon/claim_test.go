@@ -223,7 +223,8 @@ func TestManyClaimAtOnce(t *testing.T) {
 			}()
 		}
 		for range 8 {
-			if err := <-errs; err == nil || !strings.Contains(err.Error(), "its keeper ended before the daemon was ready") {
+			err := <-errs
+			if err == nil || !strings.Contains(err.Error(), "its keeper ended before the daemon was ready") {
 				t.Errorf("error %v", err)
 			}
 		}

@@ -56,8 +56,8 @@ func (c client) logWithPIDs(ctx context.Context, message string, pairs ...any) {
 	c.log(ctx, message, append([]any{"keeper", keeper, "daemon", daemon}, pairs...)...)
 }
 
-// joinOrStart returns a lease on a daemon that somebody else has started meanwhile, or on a new one. The caller holds the
-// start lock.
+// joinOrStart returns a lease on a daemon that somebody else has started meanwhile, or on a new one. The caller holds
+// the start lock.
 func (c client) joinOrStart(ctx context.Context) (*Lease, error) {
 	seat, err := openAndLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
 	if err != nil {

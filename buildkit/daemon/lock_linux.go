@@ -43,7 +43,8 @@ func tryLock(lock *os.File, how int) (bool, error) {
 	}
 }
 
-// lockWhenFree does what tryLock does, as soon as no other holder prevents it. It returns the cause of ctx if ctx ends first.
+// lockWhenFree does what tryLock does, as soon as no other holder prevents it. It returns the cause of ctx if ctx ends
+// first.
 func lockWhenFree(ctx context.Context, lock *os.File, how int) error {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()

@@ -50,7 +50,8 @@ func TestRuncThatDoesNotRun(t *testing.T) {
 	if err := os.WriteFile(bin+"/runc", []byte("\x7fELF of another machine"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, clientError(t, newDaemonFolder(t), "PATH="+bin), "- buildkitd is neither", "- "+bin+"/runc --version: ",
+	wantTexts(t, clientError(t, newDaemonFolder(t), "PATH="+bin),
+		"- buildkitd is neither", "- "+bin+"/runc --version: ",
 		"exec format error")
 }
 

@@ -122,8 +122,8 @@ func skipWithoutDaemon(t testing.TB) {
 	}
 }
 
-// newDaemonFolder returns the path of a folder for the test's own daemon. It ends the daemon with the test, and checks that
-// nothing is left.
+// newDaemonFolder returns the path of a folder for the test's own daemon. It ends the daemon with the test, and checks
+// that nothing is left.
 func newDaemonFolder(t testing.TB) string {
 	t.Helper()
 	skipWithoutDaemon(t)

@@ -57,7 +57,9 @@ func TestChangedFileNamesTheIgnoreFile(t *testing.T) {
 			path:   "app/Dockerfile.dockerignore",
 			want:   "app/Dockerfile.dockerignore",
 		},
-		"of another": {source: namedContextSource("lib"), path: "app/Dockerfile.dockerignore", want: "lib/.dockerignore"},
+		"of another": {
+			source: namedContextSource("lib"), path: "app/Dockerfile.dockerignore", want: "lib/.dockerignore",
+		},
 	} {
 		in := &Inputs{Definition: Definition{IgnorePath: test.path}, contexts: map[string]localContext{
 			contextSource:             {source: contextSource, dir: "app"},

@@ -6,8 +6,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// Remotes returns the locations of the contexts that the daemon fetches. The keys are the names that these contexts would
-// have as local sources.
+// Remotes returns the locations of the contexts that the daemon fetches. The keys are the names that these contexts
+// would have as local sources.
 func (f Files) Remotes() map[string]string {
 	found := map[string]string{}
 	if IsRemote(f.Context) {
@@ -43,8 +43,8 @@ func (f Files) LoginSecrets() map[string]string {
 	return found
 }
 
-// QueryTokenSecrets returns, for each context whose URL seems to have a token in its query, the name of the secret to use
-// instead. The keys are the names of the contexts; "" is the main one.
+// QueryTokenSecrets returns, for each context whose URL seems to have a token in its query, the name of the secret to
+// use instead. The keys are the names of the contexts; "" is the main one.
 func (f Files) QueryTokenSecrets() map[string]string {
 	found := map[string]string{}
 	for source, location := range f.Remotes() {

@@ -12,8 +12,8 @@ const (
 	definitionSource = "dockerfile"
 )
 
-// namedContextSource returns the local source of a named context. Its prefix keeps a context called "dockerfile" apart from the
-// Dockerfile.
+// namedContextSource returns the local source of a named context. Its prefix keeps a context called "dockerfile" apart
+// from the Dockerfile.
 func namedContextSource(name string) string { return "named-" + name }
 
 // isNamedSource tells whether a local source belongs to a named context.
