@@ -71,7 +71,7 @@ func (c *checker) failLoad(err error, files inputs.Files) {
 	case isNamed:
 		path = under("context.named", named.Name) + ".location"
 	}
-	c.fail(path, "the build context cannot be read: %v", withTarget(err, path))
+	c.fail(path, "the build context cannot be read: %v", withTarget(explainLocal(err), path))
 }
 
 // unknownArgs returns the names of the build arguments whose values are not known yet.

@@ -11,6 +11,9 @@ import (
 // maxChanges bounds the number of changes in a message.
 const maxChanges = 10
 
+// sourceLabels are the inputs that say where a build context is, or what is in the Dockerfile.
+var sourceLabels = inputs.Labels{Context: "context.location", Named: "context.named.", Inline: "dockerfile.inline"}
+
 // describeChanges returns one line about the files that changed since the build in the state. It returns "" if nothing
 // changed, or if this machine does not know that build.
 func (r *imageResource) describeChanges(op operation) string {
@@ -19,7 +22,7 @@ func (r *imageResource) describeChanges(op operation) string {
 	if in == nil || before == "" || before == now {
 		return ""
 	}
-	changes, ok := inputs.UserHistory().Changes(before, in)
+	changes, ok := inputs.UserHistory().Changes(before, in, sourceLabels)
 	if !ok || len(changes) == 0 {
 		return ""
 	}

@@ -24,6 +24,9 @@ func explainLocal(err error) error {
 	if errors.As(err, new(*engine.NoEngineError)) {
 		return fmt.Errorf("%w; start one, set DOCKER_HOST, or leave load out", err)
 	}
+	if errors.As(err, new(*inputs.GitQueryError)) {
+		return fmt.Errorf("%w. With pull, write it behind #", err)
+	}
 	if errors.As(err, new(*buildkit.OldDaemonError)) {
 		return fmt.Errorf("%w; use a newer builder", err)
 	}

@@ -47,9 +47,10 @@ func TestExplainLocal(t *testing.T) {
 		},
 		`ssh "a": other; ` + keys:      &buildkit.AgentError{ID: "a", Fault: buildkit.AgentKeys, Err: other},
 		"too old; use a newer builder": &buildkit.OldDaemonError{Text: "too old"},
-		"exports: a.tar: other":        &buildkit.ExportError{Path: "a.tar", Err: other},
-		"exports: " + link.Error():     link,
-		"cacheTo: other":               &buildkit.CacheError{Export: true, Err: other},
+		"g: the branch or tag stands in a query. With pull, write it behind #": &inputs.GitQueryError{Location: "g"},
+		"exports: a.tar: other":    &buildkit.ExportError{Path: "a.tar", Err: other},
+		"exports: " + link.Error(): link,
+		"cacheTo: other":           &buildkit.CacheError{Export: true, Err: other},
 		"cacheTo: " + kind + ". Remove it": &buildkit.CacheError{
 			Export: true, Err: &buildkit.CacheFileError{Path: "f"},
 		},

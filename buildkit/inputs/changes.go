@@ -11,9 +11,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
+// Labels are what a person calls the sources that have no path.
+type Labels struct {
+	Context string // the location of the main context
+	Named   string // stands before the name of a named context, whose location it is
+	Inline  string // the text of a Dockerfile that is no file
+}
+
 // Changes returns what is different in the inputs from those that had the hash before. It returns false when these are
 // not known here.
-func (h *History) Changes(before string, in *Inputs) ([]source.Change, bool) {
+func (h *History) Changes(before string, in *Inputs, labels Labels) ([]source.Change, bool) {
 	was := h.recall(before)
 	if _, ok := was[locationPrefix+definitionSource]; !ok {
 		return nil, false
@@ -38,9 +45,14 @@ func (h *History) Changes(before string, in *Inputs) ([]source.Change, bool) {
 		}
 		all = append(all, withDisplayPaths(name, changes, seen)...)
 	}
-	all = append(all, locationChanges(was, historySections(in))...)
+	all = append(all, locationChanges(was, historySections(in), labels)...)
 	if !definitionChanged {
 		all = dropExcluded(in, all)
+	}
+	for i := range all {
+		if all[i].Path == inlineName {
+			all[i].Path = labels.Inline
+		}
 	}
 	slices.SortStableFunc(all, func(a, b source.Change) int { return cmp.Compare(a.Path, b.Path) })
 	return all, true
@@ -78,9 +90,8 @@ func withDisplayPaths(name string, changes []source.Change, seen []string) []sou
 	return all
 }
 
-// locationChanges returns which contexts are elsewhere now, are new, or are not read any more, under the names of their
-// properties.
-func locationChanges(before, after map[string][]byte) (changes []source.Change) {
+// locationChanges returns which contexts are elsewhere now, are new, or are not read any more, under their labels.
+func locationChanges(before, after map[string][]byte, labels Labels) (changes []source.Change) {
 	all := maps.Clone(before)
 	maps.Copy(all, after)
 	for name := range all {
@@ -90,7 +101,7 @@ func locationChanges(before, after map[string][]byte) (changes []source.Change) 
 		}
 		old, wasRead := before[name]
 		next, isRead := after[name]
-		c := source.Change{Path: inputName(context)}
+		c := source.Change{Path: labels.location(context)}
 		switch {
 		case wasRead && !isRead:
 			c.Kind = source.Unread
@@ -106,12 +117,12 @@ func locationChanges(before, after map[string][]byte) (changes []source.Change) 
 	return changes
 }
 
-// inputName returns the input that says where a context is.
-func inputName(context string) string {
+// location returns the label of a context.
+func (l Labels) location(context string) string {
 	if name, ok := strings.CutPrefix(context, namedContextSource("")); ok {
-		return "context.named." + name
+		return l.Named + name
 	}
-	return "context.location"
+	return l.Context
 }
 
 // existsFunc returns a function that tells whether a path of a source exists on the disk, whether it is in the tree or

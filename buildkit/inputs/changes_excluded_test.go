@@ -43,7 +43,7 @@ func TestChangesAfterAnUpgrade(t *testing.T) {
 	earlier.legacy.excluded = true
 	history.Remember(earlier.Hash(), earlier)
 	text := func() string {
-		changes, known := history.Changes(earlier.Hash(), load())
+		changes, known := history.Changes(earlier.Hash(), load(), testLabels)
 		return fmt.Sprint(changes, known)
 	}
 	if got, want := text(), "[{no longer read README.md } {no longer read docs }] true"; got != want {

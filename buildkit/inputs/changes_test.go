@@ -39,7 +39,7 @@ func explainChange(t *testing.T, plan Plan, change func(dir string, f *Files)) s
 	before, history := load(), newHistory(t.TempDir())
 	history.Remember(before.Hash(), before)
 	change(dir, &plan.Files)
-	changes, known := history.Changes(before.Hash(), load())
+	changes, known := history.Changes(before.Hash(), load(), testLabels)
 	if !known {
 		t.Fatal("not known")
 	}
@@ -179,3 +179,5 @@ func TestLocationsHaveNoSecrets(t *testing.T) {
 		}
 	}
 }
+
+var testLabels = Labels{Context: "context.location", Named: "context.named.", Inline: "dockerfile.inline"}

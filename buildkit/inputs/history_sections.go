@@ -10,7 +10,7 @@ import (
 // locationPrefix begins the names of sections that say where a source is; the others are listings.
 const locationPrefix = "at "
 
-// inlineName is shown for a Dockerfile that is no file.
+// inlineName stands in the histories on disk for the path of a Dockerfile that is no file.
 const inlineName = "dockerfile.inline"
 
 // historySections returns what the history keeps of the inputs: for each source that is read its location and, when it

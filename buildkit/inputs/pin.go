@@ -48,6 +48,15 @@ func pinFiles(ctx context.Context, f Files) (Files, error) {
 // commitID matches a commit by its full hash.
 var commitID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
+// GitQueryError is the location of a git context with its branch or tag in a query. The commit behind that is not looked
+// up.
+type GitQueryError struct{ Location string }
+
+// Error names the location.
+func (e *GitQueryError) Error() string {
+	return e.Location + ": the branch or tag stands in a query"
+}
+
 // pin returns a location with the commit in place of a branch or tag. What is no git repository stays as it is.
 func pin(ctx context.Context, location string) (string, error) {
 	git, isGit, err := dfgitutil.ParseGitRef(location)
@@ -56,7 +65,7 @@ func pin(ctx context.Context, location string) (string, error) {
 	}
 	repository, _, _ := strings.Cut(location, "#")
 	if strings.Contains(repository, "?") {
-		return "", fmt.Errorf("%s: with pull, name the branch or tag behind #, not in a query", login.Hide(location))
+		return "", &GitQueryError{Location: login.Hide(location)}
 	}
 	found, err := lsRemote(ctx, git.Remote, git.Ref)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestPinNamesWhatItCannotFind(t *testing.T) {
 	t.Parallel()
 	for location, want := range map[string]string{
 		"http://127.0.0.1:1/a.git#main":     "http://127.0.0.1:1/a.git#main: the commit is not known: git ls-remote",
-		"http://127.0.0.1:1/a.git?ref=main": "name the branch or tag behind #",
+		"http://127.0.0.1:1/a.git?ref=main": "the branch or tag stands in a query",
 	} {
 		if _, err := pin(t.Context(), location); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", location, err)
