@@ -59,7 +59,7 @@ type task struct {
 func serveParent(ctx context.Context, conn net.Conn) error {
 	var t task
 	if err := readTask(conn, &t); err != nil {
-		return fmt.Errorf("this is a part of the plugin that it starts itself, run pulumi up instead: %w", err)
+		return fmt.Errorf("this process is a part of the plugin, which starts it itself: %w", err)
 	}
 	connection, err := dialParent(conn)
 	if err != nil {
