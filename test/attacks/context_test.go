@@ -132,7 +132,7 @@ func TestALinkLeadsNoSecretAndNoKeyOutOfTheProject(t *testing.T) {
 		"an agent as a key":         {ssh, sign, "key", agent, "Write the path of its target in ssh.paths"},
 		"a key beside":              {ssh, sign, "key", "BESIDE", "Write the path of its target in ssh.paths"},
 		"authorities": {ca, "FROM BUSYBOX\n", "ca.pem", "BESIDE",
-			"write the path of its target in registries"},
+			"Write the path of its target in registries"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
