@@ -48,8 +48,8 @@ func pinFiles(ctx context.Context, f Files) (Files, error) {
 // commitID matches a commit by its full hash.
 var commitID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
-// GitQueryError is the location of a git context with its branch or tag in a query. The commit behind that is not looked
-// up.
+// GitQueryError is the location of a git context with its branch or tag in a query. The commit behind that is not
+// looked up.
 type GitQueryError struct{ Location string }
 
 // Error names the location.
