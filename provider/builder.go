@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 
 	"github.com/moby/buildkit/client"
@@ -28,6 +29,8 @@ type builder struct {
 	// guarded: what strangers write into a Dockerfile must not make the builder do more than the program says.
 	guarded  bool
 	embedded *daemon.Lease // nil: another builder
+	// engine is the Docker Engine that builds, and into which images are loaded; nil: another builder.
+	engine *engine.Address
 }
 
 // own reports whether the builder is the embedded daemon.
@@ -68,11 +71,8 @@ const buildKitFloor = "v0.30.0"
 // connectEngine returns the BuildKit of a Docker Engine, or ours in a container of it where the engine cannot do what
 // the plugin needs.
 func (f *builderFinder) connectEngine(ctx context.Context, a engine.Address) (builder, error) {
-	if err := f.checkPlaintext(ctx, a); err != nil {
-		return builder{}, err
-	}
 	defer f.begin("waiting for the Docker Engine at " + a.Host + " to answer")()
-	e, err := engine.Dial(ctx, a)
+	e, err := f.dialEngine(ctx, a)
 	if err != nil {
 		return builder{}, err
 	}
@@ -90,7 +90,7 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	}
 	a := e.Address()
 	b := builder{
-		endpoint: a.Host, reason: a.Source, release: func() { _ = e.Close() }, guarded: !a.Chosen,
+		endpoint: a.Host, reason: a.Source, release: func() { _ = e.Close() }, guarded: !a.Chosen, engine: &a,
 		prune: dockerCommand(a) + " builder prune",
 	}
 	lack := lackOf(able)
@@ -148,14 +148,19 @@ func (f *builderFinder) containerSettings(ctx context.Context) (inside.Settings,
 	return s, nil
 }
 
-// checkPlaintext returns an *endpoint.InsecureTCPError for an engine on another machine without TLS, unless the
-// configuration allows it.
-func (f *builderFinder) checkPlaintext(ctx context.Context, a engine.Address) error {
+// dialEngine connects to a Docker Engine. It returns an *endpoint.InsecureTCPError for an engine on another machine
+// without TLS, unless the configuration allows it. Each later connection checks the address that it dials.
+func (f *builderFinder) dialEngine(ctx context.Context, a engine.Address) (*engine.Engine, error) {
 	hostPort := a.Plaintext()
-	if hostPort == "" || f.config.allowsInsecureTCP() {
-		return nil
+	if hostPort != "" && !f.config.allowsInsecureTCP() {
+		if err := endpoint.CheckHere(ctx, a.Host, hostPort); err != nil {
+			return nil, err
+		}
+		a.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return endpoint.DialHere(ctx, a.Host, hostPort)
+		}
 	}
-	return endpoint.CheckHere(ctx, a.Host, hostPort)
+	return engine.Dial(ctx, a)
 }
 
 // links returns the registries that are reached in a way of their own.

@@ -86,10 +86,7 @@ func (f *builderFinder) connectContainerNode(ctx context.Context, node buildx.No
 	if err != nil {
 		return builder{}, err
 	}
-	if err := f.checkPlaintext(ctx, a); err != nil {
-		return builder{}, err
-	}
-	e, err := engine.Dial(ctx, a)
+	e, err := f.dialEngine(ctx, a)
 	if err != nil {
 		return builder{}, err
 	}

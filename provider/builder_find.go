@@ -135,7 +135,7 @@ func (f *builderFinder) reachAddress(ctx context.Context, c *choice) (builder, e
 	case endpoint.Embedded:
 		return f.startEmbedded(ctx)
 	case endpoint.Engine:
-		a, err := engineAddress(ctx, e)
+		a, err := engineAddress(ctx, e, c.tls)
 		if err != nil {
 			return builder{}, err
 		}
@@ -148,16 +148,21 @@ func (f *builderFinder) reachAddress(ctx context.Context, c *choice) (builder, e
 	return f.connectDaemon(e, tls), nil
 }
 
-// engineAddress returns the engine that an endpoint names.
-func engineAddress(ctx context.Context, e endpoint.Endpoint) (engine.Address, error) {
+// engineAddress returns the engine that an endpoint names, with the certificates for its address.
+func engineAddress(ctx context.Context, e endpoint.Endpoint, given *TLS) (engine.Address, error) {
 	name, isContext := e.DockerContext()
 	switch {
-	case !isContext:
-		return engine.AtHost(e.String()), nil
-	case name == "":
+	case isContext && name == "":
 		return engine.Current(ctx)
+	case isContext:
+		return engine.InContext(ctx, name)
 	}
-	return engine.InContext(ctx, name)
+	a := engine.AtHost(e.String())
+	certificates, err := given.read(ctx)
+	if err == nil && certificates != nil && e.IsTCP() {
+		a.TLS, err = certificates.Config()
+	}
+	return a, err
 }
 
 // noBuilderError says that no builder can work here, and why not. Nobody named one.

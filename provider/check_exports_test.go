@@ -142,7 +142,7 @@ func TestExportsBecomeOptions(t *testing.T) {
 			op := operationOf(t, urn, props(t, c.inputs).Set("push", property.New(false)), state{})
 			args := op.args
 			var beside []string
-			for _, e := range otherExports(op) {
+			for _, e := range otherExports(op, nil) {
 				line := strings.TrimSpace(e.Type + " " + formatOptions(e.Attrs))
 				if e.Dir != "" {
 					line += " -> " + e.Dir
@@ -158,7 +158,7 @@ func TestExportsBecomeOptions(t *testing.T) {
 				t.Errorf("got  %s | %s\nwant %s | %s", formatOptions(imageAttrs(args)), got, c.image, c.beside)
 			}
 			preview := op.withoutOutput()
-			if left := otherExports(preview); len(left) > 0 || formatOptions(imageAttrs(preview.args)) != c.image {
+			if left := otherExports(preview, nil); len(left) > 0 || formatOptions(imageAttrs(preview.args)) != c.image {
 				t.Errorf("a preview would leave %v and write the image with %v", left, imageAttrs(preview.args))
 			}
 			if got := hasOtherExports(op.exports); got != (c.beside != "") {

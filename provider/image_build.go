@@ -97,7 +97,7 @@ func newImageBuild(
 		client:   settings.registryClient(ctx, op.waits, op.keychain, op.args.pushLimit()),
 	}
 	warnOfProxies(builder, op.plan, progress.log.warning)
-	b.access, err = newAccess(op, b.client)
+	b.access, err = newAccess(op, b.client, builder)
 	if err = cmp.Or(err, checkMachineNetwork(builder, op.plan)); err != nil {
 		b.release()
 		return nil, err

@@ -139,13 +139,15 @@ func logWithoutImage(ctx context.Context, op operation) {
 	}
 }
 
-// otherExports returns what a build writes besides the pushed image.
-func otherExports(op operation) (exports []buildkit.Export) {
+// otherExports returns what a build writes besides the pushed image. Images are loaded into an engine; nil: the one of
+// the current Docker context.
+func otherExports(op operation, into *engine.Address) (exports []buildkit.Export) {
 	for _, form := range op.exports {
 		if form.isImage() || form.kind == "cacheonly" {
 			continue
 		}
-		one := buildkit.Export{Type: form.kind, Attrs: attrs{}, Open: form.openSink}
+		open := func(ctx context.Context) (buildkit.Sink, error) { return form.openSink(ctx, into) }
+		one := buildkit.Export{Type: form.kind, Attrs: attrs{}, Open: open}
 		maps.Copy(one.Attrs, form.attrs)
 		if form.kind == "local" {
 			one.Dir, one.Open = form.dest, nil
@@ -170,9 +172,12 @@ func imageNames(op operation) []string {
 	return names
 }
 
-// openSink opens the Docker Engine, folder or file that the export is written to.
-func (e export) openSink(ctx context.Context) (buildkit.Sink, error) {
+// openSink opens the Docker Engine, folder or file that the export is written to. An engine is the one given, or that
+// of the current Docker context.
+func (e export) openSink(ctx context.Context, into *engine.Address) (buildkit.Sink, error) {
 	switch {
+	case e.dest == "" && into != nil:
+		return engine.LoadInto(ctx, *into)
 	case e.dest == "":
 		address, err := engine.Current(ctx)
 		if err != nil {

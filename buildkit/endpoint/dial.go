@@ -103,18 +103,9 @@ func (d *dialer) dialOnce(ctx context.Context) (net.Conn, error) {
 	case d.scheme == "tcp" && (d.options.TLS != nil || d.options.AllowInsecure):
 		return (&net.Dialer{}).DialContext(ctx, "tcp", d.rest)
 	case d.scheme == "tcp":
-		return d.dialHere(ctx)
+		return DialHere(ctx, d.text, d.rest)
 	}
 	return d.dialHelper(ctx)
-}
-
-// dialHere connects to this machine and to no other. It judges the very address that it dials.
-func (d *dialer) dialHere(ctx context.Context) (net.Conn, error) {
-	addrs, port, err := resolveHere(ctx, d.text, d.rest)
-	if err != nil {
-		return nil, err
-	}
-	return dialFirst(ctx, addrs, port)
 }
 
 // dialFirst connects to the first address that answers.

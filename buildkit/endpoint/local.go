@@ -53,6 +53,16 @@ func CheckHere(ctx context.Context, endpoint, hostPort string) error {
 	return err
 }
 
+// DialHere connects to a host with a port on this machine, and to no other: it judges the very address that it dials.
+// It returns an *InsecureTCPError for another machine. endpoint is what the error names.
+func DialHere(ctx context.Context, endpoint, hostPort string) (net.Conn, error) {
+	addrs, port, err := resolveHere(ctx, endpoint, hostPort)
+	if err != nil {
+		return nil, err
+	}
+	return dialFirst(ctx, addrs, port)
+}
+
 // resolveHere returns the addresses of a host, all of which are of this machine, and the port.
 func resolveHere(ctx context.Context, endpoint, hostPort string) (addrs []netip.Addr, port string, err error) {
 	host, port, err := net.SplitHostPort(hostPort)

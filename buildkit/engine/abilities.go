@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/moby/client"
 	"golang.org/x/mod/semver"
+	"google.golang.org/grpc/codes"
 )
 
 // Abilities is what the BuildKit of an engine can do.
@@ -32,12 +34,15 @@ func (e *Engine) Abilities(ctx context.Context) (Abilities, error) {
 	found := Abilities{OS: server.Os}
 	daemon, err := e.BuildKit(ctx)
 	if err != nil {
-		return found, nil
+		return found, &NoEngineError{Address: e.address, Cause: err}
 	}
 	defer func() { _ = daemon.Close() }()
 	info, err := daemon.Info(ctx)
+	if grpcerrors.Code(err) == codes.Unimplemented {
+		return found, nil // of before BuildKit v0.11: it has no version to tell
+	}
 	if err != nil {
-		return found, nil // an engine of before BuildKit v0.11: it has no version to tell
+		return found, &NoEngineError{Address: e.address, Cause: err}
 	}
 	found.Version = info.BuildkitVersion.Version
 	workers, err := daemon.ListWorkers(ctx)

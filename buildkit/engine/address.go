@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"strings"
 
@@ -21,6 +24,10 @@ type Address struct {
 	Context string
 	// Chosen tells whether a person named this engine, instead of nobody having named any.
 	Chosen bool
+	// TLS is for tcp://, instead of the certificates of a Docker context; nil: none.
+	TLS *tls.Config
+	// Dial replaces the way of connecting to tcp:// without TLS; nil: the usual one.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	endpoint docker.Endpoint
 	fromEnv  bool // DOCKER_HOST with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH
@@ -57,10 +64,11 @@ func Current(ctx context.Context) (Address, error) {
 	if name := os.Getenv(contextVariable); name != "" {
 		return inContext(ctx, name, contextVariable)
 	}
-	if name := currentContext(); name != "" {
-		return inContext(ctx, name, "config.json in "+config.Dir())
+	name, err := currentContext()
+	if name == "" || err != nil {
+		return ofMachine(), err
 	}
-	return ofMachine(), nil
+	return inContext(ctx, name, "config.json in "+config.Dir())
 }
 
 // InContext returns the engine of a Docker context, or a *NoContextError.
@@ -82,13 +90,17 @@ func ofMachine() Address {
 	return a
 }
 
-// currentContext returns the context that "docker context use" chose, or "".
-func currentContext() string {
+// currentContext returns the context that "docker context use" chose, or "". It returns an error if Docker's
+// configuration cannot be read.
+func currentContext() (string, error) {
 	file, err := config.Load(config.Dir())
-	if err != nil || file.CurrentContext == defaultContext {
-		return "" // registry credentials report a configuration that cannot be read
+	if err != nil {
+		return "", fmt.Errorf("the current Docker context: %w", err)
 	}
-	return file.CurrentContext
+	if file.CurrentContext == defaultContext {
+		return "", nil
+	}
+	return file.CurrentContext, nil
 }
 
 func inContext(ctx context.Context, name, source string) (Address, error) {
@@ -125,19 +137,30 @@ func inContext(ctx context.Context, name, source string) (Address, error) {
 
 // options returns what a client of the engine is made of.
 func (a Address) options() ([]client.Opt, error) {
-	if a.fromEnv && !strings.HasPrefix(a.Host, "ssh://") {
+	if a.fromEnv && a.Plaintext() == "" && !strings.HasPrefix(a.Host, "ssh://") {
 		return []client.Opt{client.FromEnv}, checkCertificates()
+	}
+	if a.TLS != nil {
+		transport := &http.Transport{TLSClientConfig: a.TLS}
+		return []client.Opt{
+			client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
+			client.WithHost(a.Host),
+		}, nil
 	}
 	endpoint := a.endpoint
 	endpoint.Host = a.Host
-	return endpoint.ClientOpts()
+	options, err := endpoint.ClientOpts()
+	if a.Dial != nil && a.Plaintext() != "" {
+		options = append(options, client.WithDialContext(a.Dial))
+	}
+	return options, err
 }
 
 // Plaintext returns the host and port that a client of this engine would connect to without TLS, or "" if it connects
 // to a socket, by ssh or with TLS.
 func (a Address) Plaintext() string {
 	hostPort, ok := strings.CutPrefix(a.Host, "tcp://")
-	if !ok || a.endpoint.TLSData != nil || a.fromEnv && os.Getenv(client.EnvOverrideCertPath) != "" {
+	if !ok || a.TLS != nil || a.endpoint.TLSData != nil || a.fromEnv && os.Getenv(client.EnvOverrideCertPath) != "" {
 		return ""
 	}
 	return hostPort

@@ -2,8 +2,12 @@ package engine_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/docker/cli/cli/config"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
@@ -62,5 +66,23 @@ func TestIsOlder(t *testing.T) {
 		if engine.IsOlder(version, "v0.30.0") != want {
 			t.Errorf("%q: want %t", version, want)
 		}
+	}
+}
+
+// A configuration that cannot be read does not count as one that names no context.
+func TestCurrentWithABrokenConfiguration(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "")
+	t.Setenv("DOCKER_CONTEXT", "")
+	if _, err := engine.Current(t.Context()); err != nil {
+		t.Errorf("without a configuration: %v", err)
+	}
+	before := config.Dir()
+	t.Cleanup(func() { config.SetDir(before) })
+	config.SetDir(t.TempDir())
+	if err := os.WriteFile(filepath.Join(config.Dir(), "config.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := engine.Current(t.Context()); err == nil {
+		t.Errorf("got %+v", a)
 	}
 }

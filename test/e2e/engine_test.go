@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/moby/moby/client"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
@@ -95,4 +97,20 @@ func TestNoBuilderAtAll(t *testing.T) {
 	succeeds(t, s.Preview(), "warning: not built in this preview: no builder can work here", "subordinate IDs",
 		"no Docker Engine answers at unix:///var/run/docker.sock (the Docker Engine of this machine)", "+ 2 to create")
 	fails(t, s.Up("--skip-preview"), "no builder can work here", "or name a builder that runs elsewhere")
+}
+
+// An image is loaded into the engine that builds it, whatever the current Docker context is.
+func TestLoadIntoTheBuilder(t *testing.T) {
+	t.Parallel()
+	host := containerdEngine.Host(t)
+	properties := "context: { location: . }\ntags: [\"REPO:1\"]\npush: false\nload: true\n" +
+		"builder: { endpoint: \"" + host + "\" }\n"
+	s := open(t, project(t, properties, map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
+	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
+	c, err := client.New(client.WithHost(host))
+	must(t, err)
+	defer func() { _ = c.Close() }()
+	if _, err := c.ImageInspect(t.Context(), repository(t)+":1"); err != nil {
+		t.Error(err)
+	}
 }

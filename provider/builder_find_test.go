@@ -1,0 +1,41 @@
+package provider
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+)
+
+// The certificates that a program gives for the port of a Docker Engine are used, and not dropped for plain text.
+func TestEngineAddressHasTheCertificates(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"tcp://build.internal:2376": true, "unix:///var/run/docker.sock": false,
+	} {
+		e, err := endpoint.Parse(address)
+		if err != nil || e.Kind() != endpoint.Engine {
+			t.Fatalf("%s: kind %d, %v", address, e.Kind(), err)
+		}
+		name := "engine"
+		a, err := engineAddress(t.Context(), e, &TLS{ServerName: &name})
+		if err != nil || (a.TLS != nil) != want || want && a.TLS.ServerName != name {
+			t.Errorf("%s: TLS %v, %v", address, a.TLS, err)
+		}
+		if a, err = engineAddress(t.Context(), e, nil); err != nil || a.TLS != nil {
+			t.Errorf("%s without certificates: TLS %v, %v", address, a.TLS, err)
+		}
+	}
+	e, err := endpoint.Parse("tcp://build.internal:2376")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(bad, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engineAddress(t.Context(), e, &TLS{CA: &bad}); err == nil {
+		t.Error("a file that is no certificate is taken for one")
+	}
+}
