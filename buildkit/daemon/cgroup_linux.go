@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupLimit is what killed processes get to leave a cgroup.
+// cgroupLimit is how long killed processes may take to leave a cgroup.
 const cgroupLimit = 5 * time.Second
 
 // cgroupRoots returns the roots of the cgroup hierarchies: one with version 2, one for each controller with version 1.
@@ -34,8 +34,8 @@ func cgroupRoots() ([]string, error) {
 	return roots, nil
 }
 
-// clearCgroups removes the cgroup parent of a daemon from every hierarchy and kills the processes that are still in
-// there.
+// clearCgroups kills the processes in the cgroup that holds the steps of a daemon, and removes this cgroup, in every
+// hierarchy.
 func clearCgroups(s setup) error {
 	if s.mode == rootless {
 		return nil // it has none
@@ -59,7 +59,7 @@ func clearCgroups(s setup) error {
 	return nil
 }
 
-// removeCgroupTree removes the cgroup at path with those below it.
+// removeCgroupTree kills the processes in the cgroup at path and in those below it, and removes these cgroups.
 func removeCgroupTree(ctx context.Context, path string) error {
 	var folders []string
 	err := filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
@@ -72,11 +72,12 @@ func removeCgroupTree(ctx context.Context, path string) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("the cgroup of an earlier daemon: %w", err)
+		return fmt.Errorf("list the cgroups of a daemon that ended: %w", err)
 	}
 	for _, folder := range slices.Backward(folders) {
 		if err := killAndRemoveCgroup(ctx, folder); err != nil {
-			return fmt.Errorf("the cgroup %s of an earlier daemon: %w; see who is in its cgroup.procs", folder, err)
+			return fmt.Errorf("remove the cgroup %s of a daemon that ended: %w; end the processes that %s lists",
+				folder, err, filepath.Join(folder, "cgroup.procs"))
 		}
 	}
 	return nil

@@ -13,8 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// removeLeftovers removes what a daemon that was killed has left, and what one that ended has no use for: processes and
-// cgroups of its steps, mounts, sockets, temporary files, the executor's folders. The caller holds the alive lock.
+// removeLeftovers removes what a daemon leaves behind, whether it was killed or ended by itself: processes and cgroups
+// of its steps, mounts, sockets, temporary files, the executor's folders. The caller holds the alive lock.
 func removeLeftovers(s setup) error {
 	f := s.daemonFolder
 	if err := errors.Join(clearCgroups(s), unmountBelow(f)); err != nil {
@@ -58,7 +58,7 @@ func clearExecutor(f daemonFolder) error {
 	return nil
 }
 
-// removeBundles removes the bundles of the worker name.
+// removeBundles removes the bundles of the worker that has this name.
 func removeBundles(root *private.Folder, name string) error {
 	worker, err := root.Sub(name)
 	if err != nil {
@@ -75,10 +75,11 @@ func removeBundles(root *private.Folder, name string) error {
 		return err
 	}
 	for _, bundle := range bundles {
-		// An empty folder by now. Were it not, its content would be a snapshot's.
+		// rootfs is empty after the unmounting. RemoveAll is not used here: if rootfs is still mounted, its files are a
+		// snapshot's.
 		err := executor.Remove(filepath.Join(bundle.Name(), "rootfs"))
 		if err != nil && !errors.Is(err, unix.ENOTDIR) {
-			note("left in %s: %v", executor.Path(), err)
+			note("the folder of a build step could not be removed from %s: %v", executor.Path(), err)
 			continue
 		}
 		if err := executor.RemoveAll(bundle.Name()); err != nil {
@@ -88,8 +89,8 @@ func removeBundles(root *private.Folder, name string) error {
 	return nil
 }
 
-// unmountBelow drops the mounts below the folder that this mount namespace sees, the latest first. A daemon's own are
-// in its namespace, which has ended.
+// unmountBelow unmounts what is mounted below the folder in this mount namespace, the latest first. A daemon's own
+// mounts were in its own namespace, and ended with it.
 func unmountBelow(f daemonFolder) error {
 	mounts, err := readMounts()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// startPoll is how often a client asks whether the daemon that it started is ready, which takes about 0.2 s.
+// startPoll is how often a client looks whether a daemon has started or ended. A start takes about 0.2 s.
 const startPoll = 20 * time.Millisecond
 
 // client is this process, which wants a lease on the daemon of a folder.
@@ -24,14 +24,15 @@ type client struct {
 	options Options
 }
 
-// join returns a lease on the daemon when the one answers right now that this client would start. Otherwise it returns
-// nil.
+// join returns a lease if a daemon answers now that has the version and configuration that this client wants. Otherwise
+// it returns nil.
 func (c client) join(ctx context.Context) (*Lease, error) {
 	if !hasSocket(c.daemonFolder) {
 		c.log(ctx, "daemon not joined", "reason", "nothing listens")
 		return nil, nil
 	}
-	// First the seat, then the question: a keeper that ends the daemon at its idle time has this lock to itself.
+	// Take the shared lock before asking: a keeper ends an idle daemon only under the exclusive lock, so a daemon that
+	// answers stays.
 	seat, err := openAndLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func (c client) joinOrStart(ctx context.Context) (*Lease, error) {
 	}
 	alive, err := c.replaceEarlier(ctx, seat)
 	if err == nil {
-		err = lockWhenFree(ctx, seat, unix.LOCK_SH) // exclusive if another daemon was ended
+		err = lockWhenFree(ctx, seat, unix.LOCK_SH) // replaceEarlier made it exclusive if it ended a daemon
 	}
 	if err == nil && alive != nil {
 		err = c.launch(ctx, alive)
@@ -76,12 +77,12 @@ func (c client) joinOrStart(ctx context.Context) (*Lease, error) {
 	return newLease(c, seat)
 }
 
-// replaceEarlier waits until nothing is left of an earlier keeper and daemon. It returns the alive lock, which it
-// holds then.
+// replaceEarlier waits until nothing is left of an earlier keeper and daemon. It returns the alive lock, which it holds
+// then.
 //
-// It returns nil when the very daemon answers that this client would start: the client that started it may be gone. It
-// ends a daemon of another version or configuration, and kills one that answers nobody for a third of the limit, unless
-// others use it.
+// It returns nil if meanwhile a daemon answers that has the version and configuration that this client wants: then
+// nothing is to be started. It ends a daemon of another version or configuration. It kills one that has not answered
+// for a third of Options.Limit. It does neither while other clients hold leases.
 func (c client) replaceEarlier(ctx context.Context, seat *os.File) (*os.File, error) {
 	alive, err := openLock(c.daemonFolder, aliveLock)
 	if err != nil {
@@ -126,7 +127,7 @@ func (c client) launch(ctx context.Context, alive *os.File) error {
 	}
 	logPrograms(ctx, c.setup, c.options.Log)
 	begun := time.Now()
-	_ = c.Remove(daemonLog) // what an earlier daemon said is no reason for this one
+	_ = c.Remove(daemonLog) // or an error of this daemon would show the log of an earlier one
 	ended, err := c.startKeeper(ctx, alive)
 	if err := errors.Join(err, alive.Close()); err != nil { // from here on the keeper alone holds the lock
 		return err
@@ -154,7 +155,8 @@ func (c client) startKeeper(ctx context.Context, alive *os.File) (<-chan struct{
 	command := c.keeperCommand(c.arguments(keeperName)...)
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
 	cmd.Dir, cmd.Env = "/", filterEnviron(os.Environ())
-	// Not the pipes of a plugin: the engine would wait for their end.
+	// The keeper must not inherit the plugin's stdout and stderr: the Pulumi engine waits until all writers close
+	// them.
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{alive}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS}
 	if c.mode == rootless {
@@ -170,7 +172,8 @@ func (c client) startKeeper(ctx context.Context, alive *os.File) (<-chan struct{
 		return nil, fmt.Errorf("the keeper of the embedded BuildKit daemon: %w", err)
 	}
 	ended := make(chan struct{})
-	// It ends with the keeper or with this process: a keeper that nobody waits for would stay a zombie.
+	// This goroutine waits for the keeper, which would stay a zombie otherwise. It ends with the keeper or with this
+	// process.
 	rescue.Go(func(error) {}, func() {
 		defer close(ended)
 		_ = cmd.Wait()
@@ -199,6 +202,8 @@ func (c client) waitUntilReady(ctx context.Context, ended <-chan struct{}) error
 		case reply == same:
 			return nil
 		case reply == another:
+			// The configuration begins with the digests of the programs. It differs if they were replaced since the
+			// keeper wrote it.
 			return startError(c.daemonFolder, newError(ProgramsReplaced, "", "its programs were replaced meanwhile"))
 		}
 		select {

@@ -8,12 +8,12 @@ import (
 // Fault is a kind of failure of the embedded daemon. Each has one remedy, which the caller knows.
 type Fault int
 
-// The faults of the machine come first, then those of the folder, then those of the daemon itself.
+// The faults of the machine come first, then those of folders and files, then those of the daemon and its settings.
 const (
 	Unexplained       Fault = iota
 	NotLinux                // only Linux runs the daemon
-	NoProc                  // /proc does not tell what it should: it may not be mounted
-	ProgramMissing          // Path is a program that ships with the plugin, and it is nowhere
+	NoProc                  // /proc does not have what is expected: perhaps it is not mounted
+	ProgramMissing          // the program Path, which ships with the plugin, was not found
 	ProgramMode             // Path may not be executed by anybody
 	ProgramUnreadable       // Path may not be looked at by this user
 	ProgramBroken           // Path does not run on this machine
@@ -36,16 +36,16 @@ const (
 
 	FolderUnknown   // the environment names no folder: neither a home nor a cache
 	FolderUnusable  // the folder Path cannot be opened or written
-	FolderOwner     // the folder Path belongs to another user
-	FolderShared    // other users may write to the folder Path
+	FolderOwner     // the folder Path belongs to another user: found when the folder is claimed
+	FolderShared    // other users may write to the folder Path: found when the folder is claimed
 	FolderForeign   // the folder Path holds something that the daemon did not make
 	FolderNewer     // a later release made the folder Path
 	FolderPlanted   // another user may have put something into the folder Path
-	ParentOwner     // the folder, or a parent of it, belongs to another user
-	ParentShared    // Path is the folder or a parent of it, and other users may write to it
+	ParentOwner     // the folder, or a parent of it, belongs to another user: found when Path is opened
+	ParentShared    // other users may write to Path, the folder or a parent of it: found when Path is opened
 	LockUnsupported // the file system that Path is on has no locks
-	CAFile          // the file of the authorities of a registry cannot be used
-	CAFileLink      // the file of the authorities of a registry is a link that leads elsewhere
+	CAFile          // the file with the certificate authorities of a registry cannot be used
+	CAFileLink      // the file with the certificate authorities of a registry is a link that leads elsewhere
 
 	IdleText         // the idle time is not a duration above zero
 	NotReady         // the daemon in the folder Path was not ready in time
@@ -71,7 +71,7 @@ func (e *Error) Error() string { return e.Cause.Error() }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// newError returns an error of a kind, whose cause is formatted as by fmt.Errorf.
+// newError returns an *Error with this fault and path. Its cause is what fmt.Errorf makes of the format and the values.
 func newError(fault Fault, path, format string, values ...any) *Error {
 	return &Error{Fault: fault, Path: path, Cause: fmt.Errorf(format, values...)}
 }
@@ -81,7 +81,7 @@ type UnfitError struct {
 	Lacks []error // each an *Error, as a rule
 }
 
-// Error returns one line for each.
+// Error returns a line for each reason.
 func (e *UnfitError) Error() string {
 	text := "the embedded BuildKit daemon cannot run here:"
 	for _, lack := range e.Lacks {
@@ -90,10 +90,10 @@ func (e *UnfitError) Error() string {
 	return text
 }
 
-// Unwrap returns them all.
+// Unwrap returns all reasons.
 func (e *UnfitError) Unwrap() []error { return e.Lacks }
 
-// withFault returns err as an error of a kind, unless it has a kind already.
+// withFault returns an *Error with this fault and path whose cause is err. It returns err itself if it wraps an *Error.
 func withFault(err error, fault Fault, path string) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err

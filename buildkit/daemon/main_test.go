@@ -28,12 +28,12 @@ import (
 // clientRole makes the test binary a client process: see runClient.
 const clientRole = "daemon-test-client"
 
-// deviceVariable makes a client process one of a machine without a TUN device: "absent", or the path of a cgroup that
-// forbids it.
+// deviceVariable names the environment variable that hides the TUN device from a client process. Its value is "absent",
+// or the path of a cgroup that forbids the device.
 const deviceVariable = "DAEMON_TEST_DEVICE"
 
-// hideDevice puts an empty folder where the machine has its TUN device, for a process in a mount namespace of its own,
-// or moves the process into the cgroup.
+// hideDevice hides the TUN device from this process. If how is "absent", it mounts an empty folder over /dev/net, so
+// the process needs its own mount namespace. Otherwise how is the cgroup that the process moves into.
 func hideDevice(how string) error {
 	if how == "absent" {
 		return errors.Join(
@@ -44,8 +44,9 @@ func hideDevice(how string) error {
 	return os.WriteFile(filepath.Join(how, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
 }
 
-// runKeeper calls RunKeeper on another thread than the first one of the process. Go may run main on any thread, and a
-// parent-death signal belongs to one.
+// runKeeper calls RunKeeper on a thread other than that of main, as Go may do.
+//
+// A parent-death signal comes when the thread ends that started the process. So RunKeeper must work on any thread.
 func runKeeper() (handled bool, exitCode int) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -76,7 +77,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// runClient takes two leases at once, prints the endpoint or the error, and releases them at the end of its input.
+// runClient changes the user and hides the device if the environment says so. It takes two leases at once and prints
+// the endpoint and the offline reason, or an error. It releases the leases when its input ends.
 func runClient(dir, idle string) int {
 	duration, _ := time.ParseDuration(idle)
 	if err := becomeOrdinary(); err != nil {
@@ -111,7 +113,7 @@ func runClient(dir, idle string) int {
 	return 0
 }
 
-// skipWithoutDaemon skips a test that starts a daemon, with -short and without root.
+// skipWithoutDaemon skips the test if -short is set or if the user is not root.
 func skipWithoutDaemon(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
@@ -132,7 +134,8 @@ func newDaemonFolder(t testing.TB) string {
 	return dir
 }
 
-// endDaemonAtCleanup tells the daemon of dir to end when the test ends.
+// endDaemonAtCleanup ends the daemon of dir when the test ends. It fails the test if a process or cgroup of the daemon
+// is left.
 func endDaemonAtCleanup(t testing.TB, dir string) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -151,7 +154,7 @@ func endDaemonAtCleanup(t testing.TB, dir string) {
 	})
 }
 
-// acquire takes a lease and returns it with the lines of the log.
+// acquire takes a lease and returns it with the notes for the user.
 func acquire(t testing.TB, o daemon.Options) (*daemon.Lease, []string) {
 	t.Helper()
 	var lines []string
@@ -164,7 +167,7 @@ func acquire(t testing.TB, o daemon.Options) (*daemon.Lease, []string) {
 	return lease, lines
 }
 
-// clientProcess is a running client; end closes its input.
+// clientProcess is a running client. It releases its leases when stdin is closed.
 type clientProcess struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
