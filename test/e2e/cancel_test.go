@@ -297,8 +297,8 @@ func whilePausing(t *testing.T) *phase {
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"" + registry.Host() + "/app:1\"]",
 		registry:   registry,
-		reached:    isClosed(interceptRequests(registry, isTagRequest, busy)),
-		// Ctrl-C may come before the answer has arrived.
+		reached:    isClosedFor(interceptRequests(registry, isTagRequest, busy), 500*time.Millisecond),
+		// On a slow machine Ctrl-C may still come before the answer has arrived.
 		want: "it was moving tags, waiting (?:to ask " + registry.Host() +
 			" again for [^;]* of 1m0s, because: 429 rate limited: " +
 			"slow down|for " + registry.Host() + " to answer PUT ).*; the image was pushed and no tag moved",
@@ -307,6 +307,19 @@ func whilePausing(t *testing.T) *phase {
 
 // isDigestRequest reports whether the request is for a manifest by digest.
 func isDigestRequest(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/sha256:") }
+
+// isClosedFor returns a function that reports whether it was first seen at least this long ago that the channel is
+// closed.
+func isClosedFor(c <-chan struct{}, least time.Duration) func(*stack.Test) bool {
+	closed := isClosed(c)
+	var seen time.Time
+	return func(s *stack.Test) bool {
+		if seen.IsZero() && closed(s) {
+			seen = time.Now()
+		}
+		return !seen.IsZero() && time.Since(seen) >= least
+	}
+}
 
 // isClosed returns a function that reports whether the channel is closed.
 func isClosed(c <-chan struct{}) func(*stack.Test) bool {
