@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -74,8 +75,10 @@ func readPEM(ctx context.Context, given string) ([]byte, error) {
 	switch {
 	case given == "":
 		return nil, nil
-	case strings.HasPrefix(given, "-----BEGIN"):
+	case strings.Contains(given, "-----BEGIN"):
 		return []byte(given), nil
+	case strings.ContainsAny(given, "\r\n") || len(given) > 255: // perhaps a key: its text goes into no error
+		return nil, errors.New("it is neither the path of a file nor PEM, which has a line with -----BEGIN")
 	}
 	return file.Project(projectFolder()).ReadNamed(ctx, given, file.LimitText)
 }

@@ -29,7 +29,7 @@ type builder struct {
 	// guarded: what strangers write into a Dockerfile must not make the builder do more than the program says.
 	guarded  bool
 	embedded *daemon.Lease // nil: another builder
-	// engine is the Docker Engine that builds, and into which images are loaded; nil: another builder.
+	// engine is the Docker Engine that builds; nil: another builder. See loadTarget.
 	engine *engine.Address
 }
 
@@ -93,6 +93,9 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 		endpoint: a.Host, reason: a.Source, release: func() { _ = e.Close() }, guarded: !a.Chosen, engine: &a,
 		prune: dockerCommand(a) + " builder prune",
 	}
+	if able.OS == "windows" {
+		return builder{}, &windowsEngineError{a}
+	}
 	lack := lackOf(able)
 	if lack == "" {
 		b.connect = e.BuildKit
@@ -120,9 +123,19 @@ func dockerCommand(a engine.Address) string {
 	return "docker --host " + shell.Quote(a.Host)
 }
 
+// windowsEngineError is a Docker Engine that runs Windows containers.
+type windowsEngineError struct{ address engine.Address }
+
+// Error names the engine.
+func (e *windowsEngineError) Error() string {
+	return "the Docker Engine at " + e.address.Host + " runs Windows containers, which BuildKit cannot build here"
+}
+
 // lackOf says what the BuildKit of an engine cannot do, or "".
 func lackOf(able engine.Abilities) string {
 	switch {
+	case able.Version == "":
+		return "it has no BuildKit that tells its version"
 	case !able.Stores:
 		return "its image store is not containerd's, which can push by digest"
 	case engine.IsOlder(able.Version, buildKitFloor):
@@ -151,16 +164,41 @@ func (f *builderFinder) containerSettings(ctx context.Context) (inside.Settings,
 // dialEngine connects to a Docker Engine. It returns an *endpoint.InsecureTCPError for an engine on another machine
 // without TLS, unless the configuration allows it. Each later connection checks the address that it dials.
 func (f *builderFinder) dialEngine(ctx context.Context, a engine.Address) (*engine.Engine, error) {
-	hostPort := a.Plaintext()
-	if hostPort != "" && !f.config.allowsInsecureTCP() {
-		if err := endpoint.CheckHere(ctx, a.Host, hostPort); err != nil {
-			return nil, err
-		}
-		a.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return endpoint.DialHere(ctx, a.Host, hostPort)
-		}
+	a, err := guardPlaintext(ctx, f.config, a)
+	if err != nil {
+		return nil, err
 	}
 	return engine.Dial(ctx, a)
+}
+
+// guardPlaintext returns the address with a way of connecting that leads to this machine only, if it has no TLS that is
+// verified and the configuration does not allow other machines. It returns an *endpoint.InsecureTCPError for those.
+func guardPlaintext(ctx context.Context, config Config, a engine.Address) (engine.Address, error) {
+	hostPort := a.Plaintext()
+	if hostPort == "" || config.allowsInsecureTCP() {
+		return a, nil
+	}
+	if err := endpoint.CheckHere(ctx, a.Host, hostPort); err != nil {
+		return a, err
+	}
+	a.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return endpoint.DialHere(ctx, a.Host, hostPort)
+	}
+	return a, nil
+}
+
+// loadTarget returns the engine into which images are loaded: the one that builds, else that of the current Docker
+// context.
+func (b builder) loadTarget(ctx context.Context, config Config) (engine.Address, error) {
+	if b.engine != nil {
+		return *b.engine, nil
+	}
+	a, err := engine.Current(ctx)
+	if err != nil {
+		return a, err
+	}
+	a, err = guardPlaintext(ctx, config, a)
+	return a, explainRefusal(err, config)
 }
 
 // links returns the registries that are reached in a way of their own.

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -15,6 +16,11 @@ import (
 // connectBuildx returns the builder that buildx knows by a name: of several nodes the first that serves all platforms.
 func (f *builderFinder) connectBuildx(ctx context.Context, name string) (builder, error) {
 	known, err := buildx.Open().Builder(ctx, name)
+	if errors.As(err, new(*buildx.NotFoundError)) { // buildx has a builder of the name of each Docker context, too
+		if a, contextErr := engine.InContext(ctx, name); contextErr == nil {
+			return f.connectEngine(ctx, a)
+		}
+	}
 	if err != nil {
 		return builder{}, err
 	}

@@ -205,6 +205,7 @@ func (f *builderFinder) discover(ctx context.Context) (builder, error) {
 // *unusedEngineError when there is none that can build.
 func (f *builderFinder) connectCurrentEngine(ctx context.Context) (b builder, err error) {
 	a, err := engine.Current(ctx)
+	a.Chosen = false // installers set the current context too: nobody chose this engine for builds
 	if err == nil {
 		b, err = f.connectEngine(ctx, a)
 	}

@@ -3,6 +3,7 @@ package provider
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
@@ -37,5 +38,23 @@ func TestEngineAddressHasTheCertificates(t *testing.T) {
 	}
 	if _, err := engineAddress(t.Context(), e, &TLS{CA: &bad}); err == nil {
 		t.Error("a file that is no certificate is taken for one")
+	}
+}
+
+// A key that is no PEM is refused without its text.
+func TestReadPEM(t *testing.T) {
+	t.Parallel()
+	const canary = "canary-key"
+	for _, given := range []string{canary + "\nMIIE", strings.Repeat(canary, 30)} {
+		if _, err := readPEM(t.Context(), given); err == nil || strings.Contains(err.Error(), canary) {
+			t.Errorf("got %v", err)
+		}
+	}
+	for _, given := range []string{
+		"-----BEGIN EC PRIVATE KEY-----\n", "\n-----BEGIN X-----\n", "Bag Attributes\n-----BEGIN X-----",
+	} {
+		if content, err := readPEM(t.Context(), given); err != nil || string(content) != given {
+			t.Errorf("%q: %q, %v", given, content, err)
+		}
 	}
 }

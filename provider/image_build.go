@@ -11,6 +11,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
@@ -97,7 +98,9 @@ func newImageBuild(
 		client:   settings.registryClient(ctx, op.waits, op.keychain, op.args.pushLimit()),
 	}
 	warnOfProxies(builder, op.plan, progress.log.warning)
-	b.access, err = newAccess(op, b.client, builder)
+	b.access, err = newAccess(op, b.client, func(ctx context.Context) (engine.Address, error) {
+		return builder.loadTarget(ctx, settings.get())
+	})
 	if err = cmp.Or(err, checkMachineNetwork(builder, op.plan)); err != nil {
 		b.release()
 		return nil, err

@@ -8,9 +8,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// newAccess returns what a build on a builder may use besides its inputs. It returns an error if a cache lacks
-// something that the environment should give.
-func newAccess(op operation, client *registry.Client, b builder) (buildkit.Access, error) {
+// newAccess returns what a build may use besides its inputs. Images are loaded into an engine. It returns an error if a
+// cache lacks something that the environment should give.
+func newAccess(op operation, client *registry.Client, into loadTarget) (buildkit.Access, error) {
 	from, to, err := caches(op.args)
 	if err != nil {
 		return buildkit.Access{}, err
@@ -31,7 +31,7 @@ func newAccess(op operation, client *registry.Client, b builder) (buildkit.Acces
 		},
 		Secrets:   secretsOf(op.args),
 		SSH:       agentsOf(op.args),
-		Exports:   watchExports(op.waits, otherExports(op, b.engine)),
+		Exports:   watchExports(op.waits, otherExports(op, into)),
 		CacheFrom: from,
 		CacheTo:   to,
 	}, nil

@@ -139,9 +139,11 @@ func logWithoutImage(ctx context.Context, op operation) {
 	}
 }
 
-// otherExports returns what a build writes besides the pushed image. Images are loaded into an engine; nil: the one of
-// the current Docker context.
-func otherExports(op operation, into *engine.Address) (exports []buildkit.Export) {
+// loadTarget returns the engine into which an image is loaded.
+type loadTarget func(context.Context) (engine.Address, error)
+
+// otherExports returns what a build writes besides the pushed image.
+func otherExports(op operation, into loadTarget) (exports []buildkit.Export) {
 	for _, form := range op.exports {
 		if form.isImage() || form.kind == "cacheonly" {
 			continue
@@ -172,14 +174,11 @@ func imageNames(op operation) []string {
 	return names
 }
 
-// openSink opens the Docker Engine, folder or file that the export is written to. An engine is the one given, or that
-// of the current Docker context.
-func (e export) openSink(ctx context.Context, into *engine.Address) (buildkit.Sink, error) {
+// openSink opens the Docker Engine, folder or file that the export is written to.
+func (e export) openSink(ctx context.Context, into loadTarget) (buildkit.Sink, error) {
 	switch {
-	case e.dest == "" && into != nil:
-		return engine.LoadInto(ctx, *into)
 	case e.dest == "":
-		address, err := engine.Current(ctx)
+		address, err := into(ctx)
 		if err != nil {
 			return nil, err
 		}

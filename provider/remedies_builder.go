@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -76,7 +77,16 @@ func explainBuilder(err error) error {
 	if errors.As(err, new(*engine.NoContainerError)) {
 		return fmt.Errorf("%w. Create it with docker buildx inspect --bootstrap and the name of the builder", err)
 	}
-	return explainEmbedded(explainEndpoint(err))
+	if config, ok := errors.AsType[*buildx.KubeconfigError](err); ok {
+		return fmt.Errorf("%w. Run pulumi with KUBECONFIG=%s", err, shell.Quote(config.Want))
+	}
+	if errors.As(err, new(*windowsEngineError)) {
+		return fmt.Errorf("%w. Switch it to Linux containers", err)
+	}
+	if remedy := connectionRemedy(err); remedy != "" {
+		return fmt.Errorf("%w; %s", err, remedy)
+	}
+	return explainRefusal(explainEmbedded(explainEndpoint(err)), Config{})
 }
 
 // explainTried adds remedies to the error of one of several builders that were tried.
@@ -125,6 +135,8 @@ func connectionRemedy(err error) string {
 // engineRemedy returns the remedy for a Docker Engine that does not answer.
 func engineRemedy(e *engine.NoEngineError) string {
 	switch {
+	case errors.As(e, new(*tls.CertificateVerificationError)):
+		return "Correct the certificates: tls of the builder, those of the Docker context, or DOCKER_CERT_PATH"
 	case e.Denied:
 		return "Add this user to the group docker (sudo usermod -aG docker $USER), and log in again"
 	case e.Address.Source == "DOCKER_HOST", e.Address.Source == "DOCKER_CONTEXT":

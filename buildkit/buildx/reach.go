@@ -1,9 +1,12 @@
 package buildx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -50,9 +53,21 @@ func (n Node) TLS() (files TLSFiles, ok bool) {
 // podLimit bounds how long kubectl may take to list pods.
 const podLimit = 20 * time.Second
 
-// Pod asks kubectl for a running pod of a node of a Kubernetes builder and returns its kube-pod:// address.
+// KubeconfigError says that the pods of a builder are in the cluster of another file than kubectl reads here.
+type KubeconfigError struct{ Want, Have string }
+
+// Error names both files.
+func (e *KubeconfigError) Error() string {
+	return fmt.Sprintf("its pods are in the cluster of %s, and KUBECONFIG is %q", e.Want, e.Have)
+}
+
+// Pod asks kubectl for a running pod of a node of a Kubernetes builder and returns its kube-pod:// address. It returns
+// a *KubeconfigError if kubectl would ask another cluster than the builder's.
 func (n Node) Pod(ctx context.Context) (string, error) {
-	deployment, namespace := n.deployment()
+	deployment, namespace, kubeconfig := n.deployment()
+	if have := os.Getenv("KUBECONFIG"); kubeconfig != "" && kubeconfig != have {
+		return "", &KubeconfigError{Want: kubeconfig, Have: have}
+	}
 	ctx, stop := context.WithTimeoutCause(ctx, podLimit, fmt.Errorf("kubectl did not answer within %s", podLimit))
 	defer stop()
 	args := []string{"get", "pods", "--selector=app=" + deployment, "--field-selector=status.phase=Running",
@@ -76,14 +91,12 @@ func (n Node) Pod(ctx context.Context) (string, error) {
 	return address, nil
 }
 
-// deployment returns the name of the deployment and its namespace, "" for that of kubectl's configuration. buildx
-// writes both into the endpoint: kubernetes:///builder?deployment=NAME&kubeconfig=.
-func (n Node) deployment() (name, namespace string) {
+// deployment returns the name of the deployment, its namespace and the configuration of kubectl. "" is kubectl's
+// default. buildx writes them into the endpoint: kubernetes:///builder?deployment=NAME&kubeconfig=PATH.
+func (n Node) deployment() (name, namespace, kubeconfig string) {
 	name = n.Name
-	if _, query, ok := strings.Cut(n.Endpoint, "deployment="); ok {
-		if given, _, _ := strings.Cut(query, "&"); given != "" {
-			name = given
-		}
+	if u, err := url.Parse(n.Endpoint); err == nil {
+		name, kubeconfig = cmp.Or(u.Query().Get("deployment"), n.Name), u.Query().Get("kubeconfig")
 	}
-	return name, n.DriverOpts["namespace"]
+	return name, n.DriverOpts["namespace"], kubeconfig
 }

@@ -32,6 +32,14 @@ func (e *Engine) Abilities(ctx context.Context) (Abilities, error) {
 		return Abilities{}, &NoEngineError{Address: e.address, Cause: err}
 	}
 	found := Abilities{OS: server.Os}
+	conn, err := e.api.DialHijack(ctx, "/grpc", "h2c", nil)
+	if err != nil && strings.Contains(err.Error(), "received 404") { // the client of the engine has text only
+		return found, nil // Podman, and engines of before BuildKit
+	}
+	if err != nil {
+		return found, &NoEngineError{Address: e.address, Cause: err}
+	}
+	_ = conn.Close()
 	daemon, err := e.BuildKit(ctx)
 	if err != nil {
 		return found, &NoEngineError{Address: e.address, Cause: err}

@@ -1,18 +1,21 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/docker/cli/cli/config"
 	dockercontext "github.com/docker/cli/cli/context"
 	"github.com/docker/cli/cli/context/docker"
 	"github.com/docker/cli/cli/context/store"
+	"github.com/docker/go-connections/tlsconfig"
 	"github.com/moby/moby/client"
 )
 
@@ -137,30 +140,59 @@ func inContext(ctx context.Context, name, source string) (Address, error) {
 
 // options returns what a client of the engine is made of.
 func (a Address) options() ([]client.Opt, error) {
-	if a.fromEnv && a.Plaintext() == "" && !strings.HasPrefix(a.Host, "ssh://") {
-		return []client.Opt{client.FromEnv}, checkCertificates()
+	if a.fromEnv && hasCertificates() && strings.HasPrefix(a.Host, "tcp://") {
+		return certificateOptions(a.Host)
 	}
 	if a.TLS != nil {
-		transport := &http.Transport{TLSClientConfig: a.TLS}
-		return []client.Opt{
-			client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
-			client.WithHost(a.Host),
-		}, nil
+		return tlsOptions(a.Host, a.TLS), nil
 	}
 	endpoint := a.endpoint
 	endpoint.Host = a.Host
 	options, err := endpoint.ClientOpts()
-	if a.Dial != nil && a.Plaintext() != "" {
+	if a.Dial != nil && a.endpoint.TLSData == nil {
 		options = append(options, client.WithDialContext(a.Dial))
 	}
 	return options, err
 }
 
-// Plaintext returns the host and port that a client of this engine would connect to without TLS, or "" if it connects
-// to a socket, by ssh or with TLS.
+// hasCertificates reports whether the environment asks for TLS to DOCKER_HOST.
+func hasCertificates() bool {
+	return os.Getenv(client.EnvOverrideCertPath) != "" || os.Getenv(client.EnvTLSVerify) != ""
+}
+
+// certificateOptions returns the options of a client with the certificates of DOCKER_CERT_PATH, or of the folder of
+// Docker's configuration, as the docker command takes them. Without DOCKER_TLS_VERIFY it accepts any certificate of the
+// engine.
+func certificateOptions(host string) ([]client.Opt, error) {
+	folder := cmp.Or(os.Getenv(client.EnvOverrideCertPath), config.Dir())
+	if err := checkCertificates(folder); err != nil {
+		return nil, err
+	}
+	settings, err := tlsconfig.Client(tlsconfig.Options{
+		CAFile: filepath.Join(folder, "ca.pem"), CertFile: filepath.Join(folder, "cert.pem"),
+		KeyFile: filepath.Join(folder, "key.pem"), InsecureSkipVerify: os.Getenv(client.EnvTLSVerify) == "",
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(tlsOptions(host, settings), client.WithAPIVersionFromEnv()), nil
+}
+
+func tlsOptions(host string, settings *tls.Config) []client.Opt {
+	transport := &http.Transport{TLSClientConfig: settings}
+	return []client.Opt{
+		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
+		client.WithHost(host),
+	}
+}
+
+// Plaintext returns the host and port that a client of this engine would connect to without TLS, or without knowing who
+// answers. It returns "" if the client connects to a socket, by ssh, or with TLS that it verifies.
 func (a Address) Plaintext() string {
 	hostPort, ok := strings.CutPrefix(a.Host, "tcp://")
-	if !ok || a.TLS != nil || a.endpoint.TLSData != nil || a.fromEnv && os.Getenv(client.EnvOverrideCertPath) != "" {
+	isVerified := a.TLS != nil || a.endpoint.TLSData != nil && !a.endpoint.SkipTLSVerify ||
+		a.fromEnv && os.Getenv(client.EnvTLSVerify) != ""
+	if !ok || isVerified {
 		return ""
 	}
 	return hostPort

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +17,10 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
@@ -31,7 +35,9 @@ const containerLimit = 5 * time.Minute
 type Builder struct {
 	engine   *Engine
 	name     string
-	settings string
+	image    *builderImage
+	settings []byte // a line of JSON
+	note     func(string)
 }
 
 // StartBuilder returns our BuildKit in the engine. It loads the image and starts the container if there is none that
@@ -42,16 +48,19 @@ type Builder struct {
 func (e *Engine) StartBuilder(ctx context.Context, s inside.Settings, note func(string)) (*Builder, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, containerLimit, fmt.Errorf("it did not run within %s", containerLimit))
 	defer stop()
-	settings, err := json.Marshal(s)
-	if err != nil {
-		return nil, err
-	}
 	image, err := e.builderImage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b := &Builder{engine: e, name: "pulumi-buildkit-" + image.key(), settings: string(settings)}
-	if err := b.ensure(ctx, image, note); err != nil {
+	s.Key = image.key()
+	settings, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	b := &Builder{
+		engine: e, name: "pulumi-buildkit-" + image.key(), image: image, settings: append(settings, '\n'), note: note,
+	}
+	if err := b.ensure(ctx); err != nil {
 		return nil, fmt.Errorf("our BuildKit in the Docker Engine at %s: %w", e.address.Host, err)
 	}
 	return b, nil
@@ -85,17 +94,28 @@ func (e *Engine) builderImage(ctx context.Context) (*builderImage, error) {
 	return i, nil
 }
 
+// starting is held by the one goroutine of this process that starts a container: several images would each load it.
+var starting = make(chan struct{}, 1)
+
 // ensure starts the container, which it makes if there is none. Another process may do the same at the same time, and
 // the engine may just be removing a container that has ended: ensure then looks again.
-func (b *Builder) ensure(ctx context.Context, image *builderImage, note func(string)) error {
-	for tick := time.NewTicker(100 * time.Millisecond); ; {
+func (b *Builder) ensure(ctx context.Context) error {
+	select {
+	case starting <- struct{}{}:
+		defer func() { <-starting }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
 		_, err := b.engine.StartContainer(ctx, b.name)
 		if err == nil {
 			return nil
 		}
 		if _, ok := errors.AsType[*NoContainerError](err); ok {
-			if err = b.engine.load(ctx, image, note); err == nil {
-				err = b.create(ctx, image)
+			if err = b.engine.load(ctx, b.image, b.note); err == nil {
+				err = b.create(ctx)
 			}
 			if err == nil {
 				continue
@@ -130,11 +150,11 @@ func (e *Engine) load(ctx context.Context, image *builderImage, note func(string
 
 // create makes the container. It is privileged, as a BuildKit that runs steps has to be, and in the network of the
 // engine, so that it reaches registries as the engine does. Steps have networks of their own.
-func (b *Builder) create(ctx context.Context, image *builderImage) error {
+func (b *Builder) create(ctx context.Context) error {
 	_, err := b.engine.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: b.name,
 		Config: &container.Config{
-			Image: image.ref(), Cmd: []string{inside.ServeRole},
+			Image: b.image.ref(), Cmd: []string{inside.ServeRole},
 			Labels: map[string]string{"io.pulumi.buildkit": "builder"},
 		},
 		HostConfig: &container.HostConfig{
@@ -154,20 +174,70 @@ var connectVariables = []string{
 	"PULUMI_BUILDKIT_DAEMON_IDLE",
 }
 
-// Dial returns a connection to the daemon. The daemon lives as long as one is open.
+// Dial returns a connection to the daemon. The daemon lives as long as one is open. A container that has ended
+// meanwhile is started again.
 func (b *Builder) Dial(ctx context.Context) (net.Conn, error) {
+	conn, err := b.connect(ctx)
+	_, isGone := errors.AsType[*NoContainerError](err)
+	if !isGone && !cerrdefs.IsConflict(err) { // a conflict: it exists and does not run
+		return conn, err
+	}
+	if err := b.ensure(ctx); err != nil {
+		return nil, err
+	}
+	return b.connect(ctx)
+}
+
+// connect runs the program that joins its input and output to the daemon.
+func (b *Builder) connect(ctx context.Context) (net.Conn, error) {
 	var environ []string
 	for _, name := range connectVariables {
 		if value := os.Getenv(name); value != "" {
 			environ = append(environ, name+"="+value)
 		}
 	}
-	return b.engine.exec(ctx, b.name, environ, "/"+programFolder+inside.Program, inside.ConnectRole, b.settings)
+	conn, err := b.engine.exec(ctx, b.name, environ, "/"+programFolder+inside.Program, inside.ConnectRole)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(b.settings); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
-// BuildKit returns a client of the daemon. The caller closes it.
+// startLimitInside bounds how long the daemon in the container takes to answer, which it starts if none runs.
+const startLimitInside = time.Minute
+
+// BuildKit returns a client of the daemon and waits until it answers, a minute at most. The caller closes it.
 func (b *Builder) BuildKit(ctx context.Context) (*bkclient.Client, error) {
-	return newClient(ctx, bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return b.Dial(ctx)
-	}))
+	var failed error // of the last connection, which gRPC tells as text only
+	var mu sync.Mutex
+	c, err := newClient(ctx,
+		bkclient.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.DefaultConfig, MinConnectTimeout: startLimitInside,
+		})),
+		bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			conn, err := b.Dial(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			failed = err
+			return conn, err
+		}))
+	if err != nil {
+		return nil, err
+	}
+	silent := fmt.Errorf("no answer within %s", startLimitInside)
+	waitCtx, stop := context.WithTimeoutCause(ctx, startLimitInside, silent)
+	defer stop()
+	if _, err := c.Info(waitCtx); err != nil {
+		_ = c.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return nil, &endpoint.NoDaemonError{Endpoint: b.Endpoint(), Cause: cmp.Or(failed, err)}
+	}
+	return c, nil
 }

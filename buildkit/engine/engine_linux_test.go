@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/moby/moby/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
+
 	"github.com/docker/cli/cli/config"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
@@ -85,4 +89,48 @@ func TestCurrentWithABrokenConfiguration(t *testing.T) {
 	if a, err := engine.Current(t.Context()); err == nil {
 		t.Errorf("got %+v", a)
 	}
+}
+
+// Only a connection whose other side is known to be the engine needs no permission.
+func TestPlaintext(t *testing.T) { //nolint:paralleltest // the environment is the input
+	for name, c := range map[string]struct{ host, verify, certificates, want string }{
+		"a socket":             {host: "unix:///var/run/docker.sock"},
+		"plain":                {host: "tcp://h:2375", want: "h:2375"},
+		"certificates":         {host: "tcp://h:2376", verify: "1", certificates: "/certs"},
+		"the default folder":   {host: "tcp://h:2376", verify: "1"},
+		"nobody is identified": {host: "tcp://h:2376", certificates: "/certs", want: "h:2376"},
+		"ssh":                  {host: "ssh://h"},
+	} {
+		t.Setenv("DOCKER_HOST", c.host)
+		t.Setenv("DOCKER_TLS_VERIFY", c.verify)
+		t.Setenv("DOCKER_CERT_PATH", c.certificates)
+		a, err := engine.Current(t.Context())
+		if err != nil || a.Plaintext() != c.want {
+			t.Errorf("%s: %q, %v, want %q", name, a.Plaintext(), err, c.want)
+		}
+	}
+}
+
+// A container that ends between two connections is started again.
+func TestBuilderThatHasEnded(t *testing.T) {
+	t.Setenv("PULUMI_BUILDKIT_DAEMON_IDLE", "1s")
+	e := dial(t, &classic)
+	b, err := e.StartBuilder(t.Context(), inside.Settings{}, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	docker, err := client.New(client.WithHost(classic.Host(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = docker.Close() }()
+	name := strings.TrimPrefix(b.Endpoint(), "docker-container://")
+	if _, err := docker.ContainerRemove(t.Context(), name, client.ContainerRemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	daemon, err := b.BuildKit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = daemon.Close()
 }

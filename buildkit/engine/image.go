@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/crypto/x509roots/fallback/bundle"
@@ -59,7 +59,7 @@ func newBuilderImage(ctx context.Context, arch string) (*builderImage, error) {
 		{name: "usr/", mode: 0o755}, {name: "usr/local/", mode: 0o755}, {name: programFolder, mode: 0o755},
 	}}
 	for _, p := range programs {
-		i.entries = append(i.entries, entry{name: programFolder + path.Base(p), mode: 0o755, path: p})
+		i.entries = append(i.entries, entry{name: programFolder + filepath.Base(p), mode: 0o755, path: p})
 	}
 	sum := sha256.New()
 	if err := i.writeLayer(sum); err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/moby/moby/client"
@@ -51,13 +50,9 @@ func (e *Engine) Load(ctx context.Context) *Image {
 	return image
 }
 
-// checkCertificates returns an error for a file of DOCKER_CERT_PATH that is not regular or too large: the client opens
+// checkCertificates returns an error for a certificate in a folder that is not regular or too large: the client opens
 // them by itself, and would wait for the writer of a FIFO.
-func checkCertificates() error {
-	folder := os.Getenv(client.EnvOverrideCertPath)
-	if folder == "" {
-		return nil
-	}
+func checkCertificates(folder string) error {
 	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
 		if err := file.Check(filepath.Join(folder, name), file.LimitText); err != nil {
 			return fmt.Errorf("docker engine: %w; correct %s", err, client.EnvOverrideCertPath)

@@ -25,8 +25,8 @@ func run(args []string) error {
 	switch {
 	case len(args) == 1 && args[0] == inside.ServeRole:
 		return inside.Serve()
-	case len(args) == 2 && args[0] == inside.ConnectRole:
-		return inside.Connect(context.Background(), args[1], os.Stdin, os.Stdout)
+	case len(args) == 1 && args[0] == inside.ConnectRole:
+		return inside.Connect(context.Background(), os.Stdin, os.Stdout)
 	}
 	return fmt.Errorf("%s: this is a part of the plugin that it starts itself: run pulumi up instead", inside.Program)
 }

@@ -1,6 +1,7 @@
 package inside
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,16 +11,17 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Connect starts the daemon if none answers and joins its socket to in and out until one side ends. The daemon lives at
-// least that long.
-func Connect(ctx context.Context, settings string, in io.Reader, out io.Writer) (err error) {
-	var s Settings
-	if err := json.Unmarshal([]byte(settings), &s); err != nil {
+// Connect reads the settings of the client from in. It starts the daemon if none answers and joins its socket to the
+// rest of in and to out, until one side ends. The daemon lives at least that long.
+func Connect(ctx context.Context, in io.Reader, out io.Writer) (err error) {
+	s, in, err := readSettings(in)
+	if err != nil {
 		return fmt.Errorf("the settings of the client: %w", err)
 	}
 	temp, err := os.MkdirTemp("", "connect-")
@@ -32,7 +34,7 @@ func Connect(ctx context.Context, settings string, in io.Reader, out io.Writer) 
 		return err
 	}
 	lease, err := daemon.Acquire(ctx, daemon.Options{
-		Dir: filepath.Join(StateFolder, "buildkitd"), Registries: registries,
+		Dir: filepath.Join(StateFolder, s.Key), Registries: registries,
 	})
 	if err != nil {
 		return err
@@ -43,6 +45,19 @@ func Connect(ctx context.Context, settings string, in io.Reader, out io.Writer) 
 		return err
 	}
 	return join(conn, in, out)
+}
+
+// readSettings reads the first line of in, and returns what comes after it.
+func readSettings(in io.Reader) (s Settings, rest io.Reader, err error) {
+	buffered := bufio.NewReader(in)
+	line, err := buffered.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &s)
+	}
+	if err == nil && (s.Key == "" || strings.ContainsAny(s.Key, "/.")) {
+		err = errors.New("they have no key")
+	}
+	return s, buffered, err
 }
 
 // writeAuthorities writes the certificates of registries into a folder, as package daemon takes them.

@@ -15,8 +15,11 @@ const Program = "pulumi-buildkit-builder"
 // StateFolder is where the container keeps the daemon's state: a volume.
 const StateFolder = "/var/lib/pulumi-buildkit"
 
-// Settings is what a client tells Connect, as JSON in its second argument.
+// Settings is what a client tells Connect, as JSON in the first line of its standard input.
 type Settings struct {
+	// Key identifies the programs in the container. Daemons of other programs have other folders, in the same volume: a
+	// daemon in another container can neither be asked nor ended.
+	Key string `json:"key"`
 	// Registries are reached in a way of their own, by host.
 	Registries map[string]Registry `json:"registries,omitempty"`
 }
