@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
-	"golang.org/x/sys/unix"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
@@ -83,7 +82,8 @@ func (e *Engine) start(ctx context.Context, bin string) (err error) {
 		fmt.Sprintf("--feature=containerd-snapshotter=%t", !e.Classic))
 	e.cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH")) // containerd and runc
 	e.cmd.Stdout, e.cmd.Stderr = log, log
-	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	// In a mount namespace of its own: a mount elsewhere on the machine ends the shared scans of other tests.
+	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Unshareflags: syscall.CLONE_NEWNS}
 	if err := os.WriteFile(filepath.Join(e.dir, "daemon.json"), []byte("{}"), 0o600); err != nil {
 		return err
 	}
@@ -147,8 +147,6 @@ func (e *Engine) End() error {
 		_ = e.cmd.Process.Kill()
 		<-e.done
 	}
-	// The engine leaves the network namespace of containers in the network of the machine.
-	_ = unix.Unmount(filepath.Join(e.dir, "exec", "netns", "default"), unix.MNT_DETACH)
 	return e.remove()
 }
 
