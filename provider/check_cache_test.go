@@ -13,68 +13,70 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
+// wrongCaches holds caches that Check refuses: the path of the failure and a part of its reason.
+var wrongCaches = map[string]struct{ inputs, path, reason string }{
+	"nothing": {`"cacheFrom": [{}]`, "cacheFrom[0]", "one of registry, local, s3, gha, azblob, raw"},
+	"two things": {
+		`"cacheTo": [{"inline": {}}, {"inline": {}, "local": {"dest": "a"}}]`, "cacheTo[1]",
+		"it is one of local, inline: keep one of them",
+	},
+	"two, one not known": {
+		`"cacheTo": [{"inline": {}, "registry": {"ref": "?"}}]`, "cacheTo[0]", "it is one of registry, inline",
+	},
+	"no reference": {
+		`"cacheFrom": [{"registry": {"ref": "A"}}]`, "cacheFrom[0].registry.ref", `"A" is not a reference`,
+	},
+	"no reference, written": {
+		`"cacheTo": [{"registry": {"ref": ""}}]`, "cacheTo[0].registry.ref", "is not a reference",
+	},
+	"no header": {
+		`"cacheTo": [{"local": {"dest": "caché"}}]`, "cacheTo[0].local.dest",
+		"printable ASCII only: name another folder",
+	},
+	"no folder": {
+		`"cacheFrom": [{"local": {"src": ""}}]`, "cacheFrom[0].local.src", "give the path of a folder",
+	},
+	"no digest": {
+		`"cacheFrom": [{"local": {"src": "a", "digest": "b"}}]`, "cacheFrom[0].local.digest", `"b" is not a digest`,
+	},
+	"no bucket": {
+		`"cacheTo": [{"s3": {"bucket": ""}}]`, "cacheTo[0].s3.bucket", "give the name of the bucket",
+	},
+	"half a key": {
+		`"cacheTo": [{"s3": {"bucket": "b", "accessKeyId": "a"}}]`, "cacheTo[0].s3.accessKeyId", "both, or neither",
+	},
+	"no name": {
+		`"cacheFrom": [{"azblob": {"name": ""}}]`, "cacheFrom[0].azblob.name", "give the name of the cache",
+	},
+	"another mode": {
+		`"cacheTo": [{"gha": {"mode": "all"}}]`, "cacheTo[0].gha.mode", `"all" is not known: it is min or max`,
+	},
+	"another compression": {
+		`"cacheTo": [{"local": {"dest": "a", "compression": "lzma"}}]`, "cacheTo[0].local.compression",
+		"it is gzip, zstd, estargz or uncompressed",
+	},
+	"too high a level": {
+		`"cacheTo": [{"registry": {"ref": "a.io/b", "compressionLevel": 10}}]`,
+		"cacheTo[0].registry.compressionLevel", "10 is no level of gzip: it is 0 to 9",
+	},
+	"not an OCI manifest": {
+		`"cacheTo": [{"registry": {"ref": "a.io/b", "ociMediaTypes": false, "imageManifest": true}}]`,
+		"cacheTo[0].registry.imageManifest", "leave ociMediaTypes out",
+	},
+	"raw without a type": {`"cacheFrom": [{"raw": "ref=a,b=c"}]`, "cacheFrom[0].raw", "has no type: write type=…"},
+	"raw nonsense": {
+		`"cacheTo": [{"raw": "type=registry,ref"}]`, "cacheTo[0].raw", `"ref" is not name=value`,
+	},
+	"an unknown option": {
+		`"cacheTo": [{"inline": {}}, {"s3": {"bucket": "b", "compression": "gzip"}}]`, "cacheTo[1].s3.compression",
+		"there is no such property here",
+	},
+	"a bad quote": {`"cacheTo": [{"raw": "type=registry,\"a"}]`, "cacheTo[0].raw", "extraneous or missing"},
+}
+
 func TestCheckOfCaches(t *testing.T) {
 	t.Parallel()
-	cases := map[string]struct{ inputs, path, reason string }{
-		"nothing": {`"cacheFrom": [{}]`, "cacheFrom[0]", "one of registry, local, s3, gha, azblob, raw"},
-		"two things": {
-			`"cacheTo": [{"inline": {}}, {"inline": {}, "local": {"dest": "a"}}]`, "cacheTo[1]",
-			"it is one of local, inline: keep one of them",
-		},
-		"two, one not known": {
-			`"cacheTo": [{"inline": {}, "registry": {"ref": "?"}}]`, "cacheTo[0]", "it is one of registry, inline",
-		},
-		"no reference": {
-			`"cacheFrom": [{"registry": {"ref": "A"}}]`, "cacheFrom[0].registry.ref", `"A" is not a reference`,
-		},
-		"no reference, written": {
-			`"cacheTo": [{"registry": {"ref": ""}}]`, "cacheTo[0].registry.ref", "is not a reference",
-		},
-		"no header": {
-			`"cacheTo": [{"local": {"dest": "caché"}}]`, "cacheTo[0].local.dest",
-			"printable ASCII only: name another folder",
-		},
-		"no folder": {
-			`"cacheFrom": [{"local": {"src": ""}}]`, "cacheFrom[0].local.src", "give the path of a folder",
-		},
-		"no digest": {
-			`"cacheFrom": [{"local": {"src": "a", "digest": "b"}}]`, "cacheFrom[0].local.digest", `"b" is not a digest`,
-		},
-		"no bucket": {
-			`"cacheTo": [{"s3": {"bucket": ""}}]`, "cacheTo[0].s3.bucket", "give the name of the bucket",
-		},
-		"half a key": {
-			`"cacheTo": [{"s3": {"bucket": "b", "accessKeyId": "a"}}]`, "cacheTo[0].s3.accessKeyId", "both, or neither",
-		},
-		"no name": {
-			`"cacheFrom": [{"azblob": {"name": ""}}]`, "cacheFrom[0].azblob.name", "give the name of the cache",
-		},
-		"another mode": {
-			`"cacheTo": [{"gha": {"mode": "all"}}]`, "cacheTo[0].gha.mode", `"all" is not known: it is min or max`,
-		},
-		"another compression": {
-			`"cacheTo": [{"local": {"dest": "a", "compression": "lzma"}}]`, "cacheTo[0].local.compression",
-			"it is gzip, zstd, estargz or uncompressed",
-		},
-		"too high a level": {
-			`"cacheTo": [{"registry": {"ref": "a.io/b", "compressionLevel": 10}}]`,
-			"cacheTo[0].registry.compressionLevel", "10 is no level of gzip: it is 0 to 9",
-		},
-		"not an OCI manifest": {
-			`"cacheTo": [{"registry": {"ref": "a.io/b", "ociMediaTypes": false, "imageManifest": true}}]`,
-			"cacheTo[0].registry.imageManifest", "leave ociMediaTypes out",
-		},
-		"raw without a type": {`"cacheFrom": [{"raw": "ref=a,b=c"}]`, "cacheFrom[0].raw", "has no type: write type=…"},
-		"raw nonsense": {
-			`"cacheTo": [{"raw": "type=registry,ref"}]`, "cacheTo[0].raw", `"ref" is not name=value`,
-		},
-		"an unknown option": {
-			`"cacheTo": [{"inline": {}}, {"s3": {"bucket": "b", "compression": "gzip"}}]`, "cacheTo[1].s3.compression",
-			"there is no such property here",
-		},
-		"a bad quote": {`"cacheTo": [{"raw": "type=registry,\"a"}]`, "cacheTo[0].raw", "extraneous or missing"},
-	}
-	for name, c := range cases {
+	for name, c := range wrongCaches {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wantOneFailure(t, `{"context": {"location": "APP"}, `+c.inputs+`}`, c.path, c.reason)

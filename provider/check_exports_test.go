@@ -10,83 +10,84 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
+// wrongExports holds exports that Check refuses: the path of the failure and a part of its reason.
+var wrongExports = map[string]struct{ inputs, path, reason string }{
+	"nothing": {
+		`"exports": [{}]`, "exports[0]", "one of tar, local, registry, image, oci, docker, cacheonly, raw",
+	},
+	"two things": {
+		`"exports": [{"tar": {"dest": "a"}, "local": {"dest": "b"}}]`, "exports[0]",
+		"it is one of tar, local: keep one of them",
+	},
+	"no path":             {`"exports": [{"tar": {"dest": ""}}]`, "exports[0].tar", "dest is needed"},
+	"no path of an image": {`"exports": [{"oci": {}}]`, "exports[0].oci", "dest is needed"},
+	"no path, raw":        {`"exports": [{"raw": "type=oci"}]`, "exports[0].raw", "dest is needed"},
+	"standard output":     {`"exports": [{"raw": "type=tar,dest=-"}]`, "exports[0].raw", "dest is needed"},
+	"another type": {
+		`"exports": [{"raw": "type=zip,dest=a"}]`, "exports[0].raw", "type=zip is not known",
+	},
+	"raw nonsense": {
+		`"exports": [{"raw": "type=oci,dest"}]`, "exports[0].raw", `"dest" is not name=value`,
+	},
+	"two images": {
+		withTag + `"exports": [{"image": {}}, {"registry": {}}]`, "exports[1].registry",
+		"there is one image, and another entry says how it is written",
+	},
+	"names": {
+		withTag + `"exports": [{"registry": {"names": ["a.io/c:1"]}}]`, "exports[0].registry",
+		"put the references there",
+	},
+	"names, raw": {
+		withTag + `"exports": [{"raw": "type=registry,name=a.io/c:1"}]`, "exports[0].raw",
+		"put the references there",
+	},
+	"by digest": {
+		withTag + `"exports": [{"image": {"pushByDigest": true}}]`, "exports[0].image",
+		"every image is pushed by digest first",
+	},
+	"insecure": {
+		withTag + `"exports": [{"raw": "type=image,insecure=true"}]`, "exports[0].raw",
+		"set it in registries, for the host that it is about",
+	},
+	"no push of a push": {
+		withTag + `"exports": [{"image": {"push": false}}]`, "exports[0].image", "the input push says whether",
+	},
+	"a push of none": {
+		withTag + `"push": false, "exports": [{"image": {"push": true}}]`, "exports[0].image",
+		"the input push says whether",
+	},
+	"a registry without push": {
+		withTag + `"push": false, "exports": [{"registry": {}}]`, "exports[0].registry",
+		"say image instead of registry",
+	},
+	"a registry without tags": {`"exports": [{"registry": {}}]`, "exports[0].registry", "add tags"},
+	"no OCI annotations": {
+		withTag + `"annotations": {"a": "b"}, "exports": [{"image": {"ociMediaTypes": false}}]`, "exports[0].image",
+		"need the media types of OCI",
+	},
+	"another compression": {
+		`"exports": [{"image": {"compression": "lzma"}}]`, "exports[0].image.compression", `"lzma" is not known`,
+	},
+	"too high a level": {
+		`"exports": [{"oci": {"dest": "a", "compression": "zstd", "compressionLevel": 23}}]`,
+		"exports[0].oci.compressionLevel", "0 to 22",
+	},
+	"platforms for docker": {
+		`"platforms": ["linux/amd64", "linux/arm64"], "exports": [{"docker": {"dest": "a"}}]`, "exports[0].docker",
+		"takes an image of one platform",
+	},
+	"platforms to load": {
+		`"platforms": ["linux/amd64", "linux/arm64"], "load": true`, "load", "takes an image of one platform",
+	},
+	"a secret": {
+		withTag + `"exports": [{"image": {"annotations": {"a": "secret:hunter2"}}}]`, "",
+		"exports: exports are repeated in the outputs",
+	},
+}
+
 func TestCheckOfExports(t *testing.T) {
 	t.Parallel()
-	const tagged = `"tags": ["a.io/b:1"], `
-	cases := map[string]struct{ inputs, path, reason string }{
-		"nothing": {
-			`"exports": [{}]`, "exports[0]", "one of tar, local, registry, image, oci, docker, cacheonly, raw",
-		},
-		"two things": {
-			`"exports": [{"tar": {"dest": "a"}, "local": {"dest": "b"}}]`, "exports[0]",
-			"it is one of tar, local: keep one of them",
-		},
-		"no path":             {`"exports": [{"tar": {"dest": ""}}]`, "exports[0].tar", "dest is needed"},
-		"no path of an image": {`"exports": [{"oci": {}}]`, "exports[0].oci", "dest is needed"},
-		"no path, raw":        {`"exports": [{"raw": "type=oci"}]`, "exports[0].raw", "dest is needed"},
-		"standard output":     {`"exports": [{"raw": "type=tar,dest=-"}]`, "exports[0].raw", "dest is needed"},
-		"another type": {
-			`"exports": [{"raw": "type=zip,dest=a"}]`, "exports[0].raw", "type=zip is not known",
-		},
-		"raw nonsense": {
-			`"exports": [{"raw": "type=oci,dest"}]`, "exports[0].raw", `"dest" is not name=value`,
-		},
-		"two images": {
-			tagged + `"exports": [{"image": {}}, {"registry": {}}]`, "exports[1].registry",
-			"there is one image, and another entry says how it is written",
-		},
-		"names": {
-			tagged + `"exports": [{"registry": {"names": ["a.io/c:1"]}}]`, "exports[0].registry",
-			"put the references there",
-		},
-		"names, raw": {
-			tagged + `"exports": [{"raw": "type=registry,name=a.io/c:1"}]`, "exports[0].raw",
-			"put the references there",
-		},
-		"by digest": {
-			tagged + `"exports": [{"image": {"pushByDigest": true}}]`, "exports[0].image",
-			"every image is pushed by digest first",
-		},
-		"insecure": {
-			tagged + `"exports": [{"raw": "type=image,insecure=true"}]`, "exports[0].raw",
-			"set it in registries, for the host that it is about",
-		},
-		"no push of a push": {
-			tagged + `"exports": [{"image": {"push": false}}]`, "exports[0].image", "the input push says whether",
-		},
-		"a push of none": {
-			tagged + `"push": false, "exports": [{"image": {"push": true}}]`, "exports[0].image",
-			"the input push says whether",
-		},
-		"a registry without push": {
-			tagged + `"push": false, "exports": [{"registry": {}}]`, "exports[0].registry",
-			"say image instead of registry",
-		},
-		"a registry without tags": {`"exports": [{"registry": {}}]`, "exports[0].registry", "add tags"},
-		"no OCI annotations": {
-			tagged + `"annotations": {"a": "b"}, "exports": [{"image": {"ociMediaTypes": false}}]`, "exports[0].image",
-			"need the media types of OCI",
-		},
-		"another compression": {
-			`"exports": [{"image": {"compression": "lzma"}}]`, "exports[0].image.compression", `"lzma" is not known`,
-		},
-		"too high a level": {
-			`"exports": [{"oci": {"dest": "a", "compression": "zstd", "compressionLevel": 23}}]`,
-			"exports[0].oci.compressionLevel", "0 to 22",
-		},
-		"platforms for docker": {
-			`"platforms": ["linux/amd64", "linux/arm64"], "exports": [{"docker": {"dest": "a"}}]`, "exports[0].docker",
-			"takes an image of one platform",
-		},
-		"platforms to load": {
-			`"platforms": ["linux/amd64", "linux/arm64"], "load": true`, "load", "takes an image of one platform",
-		},
-		"a secret": {
-			tagged + `"exports": [{"image": {"annotations": {"a": "secret:hunter2"}}}]`, "",
-			"exports: exports are repeated in the outputs",
-		},
-	}
-	for name, c := range cases {
+	for name, c := range wrongExports {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wantOneFailure(t, `{"context": {"location": "APP"}, `+c.inputs+`}`, c.path, c.reason)
@@ -94,49 +95,51 @@ func TestCheckOfExports(t *testing.T) {
 	}
 }
 
+// exportOptions holds inputs with the options of the image, and the exports beside it as BuildKit gets them.
+var exportOptions = map[string]struct{ inputs, image, beside string }{
+	"none": {`{}`, "", ""},
+	"files": {
+		`{"exports": [{"tar": {"dest": "a.tar"}}, {"local": {"dest": "a"}}]}`, "", "tar; local -> a",
+	},
+	"archives": {
+		`{"exports": [{"oci": {"dest": "a"}}, {"docker": {"dest": "b", "names": ["c:1", "d:1"], ` +
+			`"annotations": {"e": "f"}}}]}`,
+		"", "oci; docker annotation.e=f name=c:1,d:1",
+	},
+	"named by tags": {
+		`{"tags": ["a.io/b:1"], "exports": [{"oci": {"dest": "a", "names": ["c:1"]}}]}`, "", "oci name=a.io/b:1",
+	},
+	"of one time": {
+		`{"sourceDateEpoch": 1, "exports": [{"oci": {"dest": "a"}}]}`, "", "oci rewrite-timestamp=true",
+	},
+	"an image": {
+		`{"tags": ["a.io/b:1"], "exports": [{"registry": {"compression": "zstd", "compressionLevel": 3, ` +
+			`"forceCompression": true, "push": true, "store": true}}]}`,
+		"compression=zstd compression-level=3 force-compression=true store=true", "",
+	},
+	"annotated": {
+		`{"exports": [{"image": {"annotations": {"a": "b,c"}, "ociMediaTypes": true}}]}`,
+		"annotation.a=b,c oci-mediatypes=true", "",
+	},
+	"raw": {
+		`{"exports": [{"raw": "out"}, {"raw": "type=local,dest=b"}, {"raw": "type=image,compression=zstd"}, ` +
+			`{"raw": "type=oci,dest=c,tar=false"}]}`,
+		"compression=zstd", "local -> out; local -> b; oci",
+	},
+	"loaded": {`{"tags": ["a.io/b:1"], "load": true}`, "", "docker name=a.io/b:1"},
+	"by the hash": {
+		`{"tags": ["a.io/b:{hash}", "c:{hash:12}"], "push": false, "load": true}`, "",
+		"docker name=a.io/b:HASH,c:SHORT",
+	},
+	"nothing at all": {
+		`{"exports": [{"cacheonly": {}}, {"tar": {"dest": "a"}, "disabled": true}], "load": false}`, "", "",
+	},
+}
+
 // Each export becomes these options of BuildKit, and goes to this place.
 func TestExportsBecomeOptions(t *testing.T) {
 	t.Parallel()
-	cases := map[string]struct{ inputs, image, beside string }{
-		"none": {`{}`, "", ""},
-		"files": {
-			`{"exports": [{"tar": {"dest": "a.tar"}}, {"local": {"dest": "a"}}]}`, "", "tar; local -> a",
-		},
-		"archives": {
-			`{"exports": [{"oci": {"dest": "a"}}, {"docker": {"dest": "b", "names": ["c:1", "d:1"], ` +
-				`"annotations": {"e": "f"}}}]}`,
-			"", "oci; docker annotation.e=f name=c:1,d:1",
-		},
-		"named by tags": {
-			`{"tags": ["a.io/b:1"], "exports": [{"oci": {"dest": "a", "names": ["c:1"]}}]}`, "", "oci name=a.io/b:1",
-		},
-		"of one time": {
-			`{"sourceDateEpoch": 1, "exports": [{"oci": {"dest": "a"}}]}`, "", "oci rewrite-timestamp=true",
-		},
-		"an image": {
-			`{"tags": ["a.io/b:1"], "exports": [{"registry": {"compression": "zstd", "compressionLevel": 3, ` +
-				`"forceCompression": true, "push": true, "store": true}}]}`,
-			"compression=zstd compression-level=3 force-compression=true store=true", "",
-		},
-		"annotated": {
-			`{"exports": [{"image": {"annotations": {"a": "b,c"}, "ociMediaTypes": true}}]}`,
-			"annotation.a=b,c oci-mediatypes=true", "",
-		},
-		"raw": {
-			`{"exports": [{"raw": "out"}, {"raw": "type=local,dest=b"}, {"raw": "type=image,compression=zstd"}, ` +
-				`{"raw": "type=oci,dest=c,tar=false"}]}`,
-			"compression=zstd", "local -> out; local -> b; oci",
-		},
-		"loaded": {`{"tags": ["a.io/b:1"], "load": true}`, "", "docker name=a.io/b:1"},
-		"by the hash": {
-			`{"tags": ["a.io/b:{hash}", "c:{hash:12}"], "push": false, "load": true}`, "",
-			"docker name=a.io/b:HASH,c:SHORT",
-		},
-		"nothing at all": {
-			`{"exports": [{"cacheonly": {}}, {"tar": {"dest": "a"}, "disabled": true}], "load": false}`, "", "",
-		},
-	}
-	for name, c := range cases {
+	for name, c := range exportOptions {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := operationOf(t, urn, props(t, c.inputs).Set("push", property.New(false)), state{})

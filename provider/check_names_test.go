@@ -7,98 +7,100 @@ import (
 	"unicode/utf8"
 )
 
+// wrongNames holds inputs that Check refuses: the path of the failure and a part of its reason.
+var wrongNames = map[string]struct{ inputs, path, reason string }{
+	"no argument": {`"buildArgs": {"": "x"}`, `buildArgs[""]`, "that of an ARG in the Dockerfile"},
+	"an assignment": {
+		`"buildArgs": {"A=B": "x"}`, `buildArgs["A=B"]`, `write the name and the value apart, as "A": "B"`,
+	},
+	"a line break": {
+		`"buildArgs": {"A\nB": "x"}`, `buildArgs["A\nB"]`, "without white space and control characters",
+	},
+	"a space": {
+		`"buildArgs": {"A B": "x"}`, `buildArgs["A B"]`, "without white space and control characters",
+	},
+	"a NUL": {
+		`"buildArgs": {"A\u0000": "x"}`, `buildArgs["A\x00"]`, "without white space and control characters",
+	},
+	"an escape": {
+		`"buildArgs": {"A\u001b[2J": "x"}`, `buildArgs["A\x1b[2J"]`, "without white space and control characters",
+	},
+	"a NUL in an argument":   {`"buildArgs": {"A": "x\u0000"}`, "buildArgs.A", "it has a NUL character"},
+	"no label":               {`"labels": {"": "x"}`, `labels[""]`, "a label needs a key"},
+	"a broken label":         {`"labels": {"a\nb": "x"}`, `labels["a\nb"]`, "without control characters"},
+	"a NUL in a label":       {`"labels": {"a": "\u0000"}`, "labels.a", "it has a NUL character"},
+	"a broken annotation":    {`"annotations": {"a\u0007": "x"}`, `annotations["a\a"]`, "without white space"},
+	"a NUL in an annotation": {`"annotations": {"a": "\u0000"}`, "annotations.a", "it has a NUL character"},
+	"a broken secret":        {`"secrets": {"a\nb": "x"}`, `secrets["a\nb"]`, "has a control character"},
+	"a broken source": {
+		`"secretSources": {"a\rb": {"env": "X"}}`, `secretSources["a\rb"]`, "has a control character",
+	},
+	"no variable": {
+		`"secretSources": {"a": {"env": "X=Y"}}`, "secretSources.a.env", "write it without =",
+	},
+	"a NUL in a file": {
+		`"secretSources": {"a": {"file": "x\u0000"}}`, "secretSources.a.file", "it has a NUL character",
+	},
+	"a broken agent": {`"ssh": [{"id": "a\nb"}]`, "ssh[0].id", "has a control character"},
+	"a NUL in a key": {
+		`"ssh": [{"id": "a", "paths": ["x\u0000"]}]`, "ssh[0].paths[0]", "it has a NUL character",
+	},
+	"a broken host":      {`"addHosts": ["a\u0000b:10.0.0.1"]`, "addHosts[0]", "has a control character"},
+	"a NUL in a context": {`"contextHash": "x\u0000"`, "", "contextHash: it has a NUL character"},
+	"two lines of a cache": {
+		`"cacheTo": [{"raw": "type=registry,ref=a.io/b\ntype=local,dest=/etc"}]`, "cacheTo[0].raw",
+		"write all options in one line",
+	},
+	"two lines of an export": {
+		`"exports": [{"raw": "type=local,dest=a\nx"}]`, "exports[0].raw", "write all options in one line",
+	},
+	"a NUL in a cache": {
+		`"cacheFrom": [{"raw": "type=local,src=a\u0000"}]`, "cacheFrom[0].raw", "write all options in one line",
+	},
+	"a NUL in a path": {
+		`"exports": [{"tar": {"dest": "a\u0000"}}]`, "exports[0].tar.dest", "it has a NUL character",
+	},
+	"another cache": {
+		`"cacheFrom": [{"raw": "type=oci,src=a"}]`, "cacheFrom[0].raw", "type=oci is not known",
+	},
+	"an inline source": {
+		`"cacheFrom": [{"raw": "type=inline"}]`, "cacheFrom[0].raw", "type=inline is not known",
+	},
+	"a cache without place": {
+		`"cacheTo": [{"raw": "type=local,src=a"}]`, "cacheTo[0].raw", "type=local needs dest=…",
+	},
+	"a cache without ref": {
+		`"cacheTo": [{"raw": "type=registry"}]`, "cacheTo[0].raw", "type=registry needs ref=…",
+	},
+	"a cache nowhere": {
+		`"cacheTo": [{"raw": "type=registry,ref=A B"}]`, "cacheTo[0].raw", "is not a reference",
+	},
+	"another configuration": {
+		`"exports": [{"raw": "type=image,containerimage.config={}"}]`, "exports[0].raw",
+		"containerimage.config is BuildKit's own",
+	},
+	"a push in other words": {
+		`"exports": [{"raw": "type=image,push=1"}]`, "exports[0].raw", "the input push says whether",
+	},
+	"by digest, other words": {
+		`"exports": [{"raw": "type=image,push-by-digest=T"}]`, "exports[0].raw", "pushed by digest first",
+	},
+	"insecure in other words": {
+		`"exports": [{"raw": "type=image,insecure=1"}]`, "exports[0].raw", "set it in registries",
+	},
+	"insecure without a word": {
+		`"exports": [{"raw": "type=image,registry.insecure="}]`, "exports[0].raw", "set it in registries",
+	},
+	"an annotation in two": {
+		`"exports": [{"image": {"annotations": {"a b": "c"}}}]`, "exports[0].image",
+		"annotations: \"a b\" cannot be the name",
+	},
+}
+
 // Check reports a careless or hostile value under this property, and says what to do.
 func TestCheckJudgesNames(t *testing.T) {
 	t.Parallel()
-	cases := map[string]struct{ inputs, path, reason string }{
-		"no argument": {`"buildArgs": {"": "x"}`, `buildArgs[""]`, "that of an ARG in the Dockerfile"},
-		"an assignment": {
-			`"buildArgs": {"A=B": "x"}`, `buildArgs["A=B"]`, `write the name and the value apart, as "A": "B"`,
-		},
-		"a line break": {
-			`"buildArgs": {"A\nB": "x"}`, `buildArgs["A\nB"]`, "without white space and control characters",
-		},
-		"a space": {
-			`"buildArgs": {"A B": "x"}`, `buildArgs["A B"]`, "without white space and control characters",
-		},
-		"a NUL": {
-			`"buildArgs": {"A\u0000": "x"}`, `buildArgs["A\x00"]`, "without white space and control characters",
-		},
-		"an escape": {
-			`"buildArgs": {"A\u001b[2J": "x"}`, `buildArgs["A\x1b[2J"]`, "without white space and control characters",
-		},
-		"a NUL in an argument":   {`"buildArgs": {"A": "x\u0000"}`, "buildArgs.A", "it has a NUL character"},
-		"no label":               {`"labels": {"": "x"}`, `labels[""]`, "a label needs a key"},
-		"a broken label":         {`"labels": {"a\nb": "x"}`, `labels["a\nb"]`, "without control characters"},
-		"a NUL in a label":       {`"labels": {"a": "\u0000"}`, "labels.a", "it has a NUL character"},
-		"a broken annotation":    {`"annotations": {"a\u0007": "x"}`, `annotations["a\a"]`, "without white space"},
-		"a NUL in an annotation": {`"annotations": {"a": "\u0000"}`, "annotations.a", "it has a NUL character"},
-		"a broken secret":        {`"secrets": {"a\nb": "x"}`, `secrets["a\nb"]`, "has a control character"},
-		"a broken source": {
-			`"secretSources": {"a\rb": {"env": "X"}}`, `secretSources["a\rb"]`, "has a control character",
-		},
-		"no variable": {
-			`"secretSources": {"a": {"env": "X=Y"}}`, "secretSources.a.env", "write it without =",
-		},
-		"a NUL in a file": {
-			`"secretSources": {"a": {"file": "x\u0000"}}`, "secretSources.a.file", "it has a NUL character",
-		},
-		"a broken agent": {`"ssh": [{"id": "a\nb"}]`, "ssh[0].id", "has a control character"},
-		"a NUL in a key": {
-			`"ssh": [{"id": "a", "paths": ["x\u0000"]}]`, "ssh[0].paths[0]", "it has a NUL character",
-		},
-		"a broken host":      {`"addHosts": ["a\u0000b:10.0.0.1"]`, "addHosts[0]", "has a control character"},
-		"a NUL in a context": {`"contextHash": "x\u0000"`, "", "contextHash: it has a NUL character"},
-		"two lines of a cache": {
-			`"cacheTo": [{"raw": "type=registry,ref=a.io/b\ntype=local,dest=/etc"}]`, "cacheTo[0].raw",
-			"write all options in one line",
-		},
-		"two lines of an export": {
-			`"exports": [{"raw": "type=local,dest=a\nx"}]`, "exports[0].raw", "write all options in one line",
-		},
-		"a NUL in a cache": {
-			`"cacheFrom": [{"raw": "type=local,src=a\u0000"}]`, "cacheFrom[0].raw", "write all options in one line",
-		},
-		"a NUL in a path": {
-			`"exports": [{"tar": {"dest": "a\u0000"}}]`, "exports[0].tar.dest", "it has a NUL character",
-		},
-		"another cache": {
-			`"cacheFrom": [{"raw": "type=oci,src=a"}]`, "cacheFrom[0].raw", "type=oci is not known",
-		},
-		"an inline source": {
-			`"cacheFrom": [{"raw": "type=inline"}]`, "cacheFrom[0].raw", "type=inline is not known",
-		},
-		"a cache without place": {
-			`"cacheTo": [{"raw": "type=local,src=a"}]`, "cacheTo[0].raw", "type=local needs dest=…",
-		},
-		"a cache without ref": {
-			`"cacheTo": [{"raw": "type=registry"}]`, "cacheTo[0].raw", "type=registry needs ref=…",
-		},
-		"a cache nowhere": {
-			`"cacheTo": [{"raw": "type=registry,ref=A B"}]`, "cacheTo[0].raw", "is not a reference",
-		},
-		"another configuration": {
-			`"exports": [{"raw": "type=image,containerimage.config={}"}]`, "exports[0].raw",
-			"containerimage.config is BuildKit's own",
-		},
-		"a push in other words": {
-			`"exports": [{"raw": "type=image,push=1"}]`, "exports[0].raw", "the input push says whether",
-		},
-		"by digest, other words": {
-			`"exports": [{"raw": "type=image,push-by-digest=T"}]`, "exports[0].raw", "pushed by digest first",
-		},
-		"insecure in other words": {
-			`"exports": [{"raw": "type=image,insecure=1"}]`, "exports[0].raw", "set it in registries",
-		},
-		"insecure without a word": {
-			`"exports": [{"raw": "type=image,registry.insecure="}]`, "exports[0].raw", "set it in registries",
-		},
-		"an annotation in two": {
-			`"exports": [{"image": {"annotations": {"a b": "c"}}}]`, "exports[0].image",
-			"annotations: \"a b\" cannot be the name",
-		},
-	}
-	for name, c := range cases {
+	for name, c := range wrongNames {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wantOneFailure(t, `{"context": {"location": "APP"}, `+c.inputs+`}`, c.path, c.reason)

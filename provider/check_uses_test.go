@@ -10,40 +10,45 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
+// sharedTagText is the end of the failure of a tag of two images.
+const sharedTagText = "is a tag of two images of this program, a and b, and would stand for the one that is pushed last. " +
+	"Give each image a tag of its own"
+
+// sharedTags holds the inputs of two images, and the failure of the second.
+var sharedTags = map[string]struct{ a, b, want string }{
+	"the same": {
+		`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/app:1"]`,
+		"tags[0]: ghcr.io/x/app:1 " + sharedTagText,
+	},
+	"the second": {
+		`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/b:1", "ghcr.io/x/app:1"]`,
+		"tags[1]: ghcr.io/x/app:1 " + sharedTagText,
+	},
+	"Docker Hub": {
+		`"tags": ["docker.io/user/app:1"], "target": "one"`, `"tags": ["user/app:1"]`,
+		"tags[0]: docker.io/user/app:1 " + sharedTagText,
+	},
+	"latest": {
+		`"tags": ["user/app:latest"], "target": "one"`, `"tags": ["user/app"]`,
+		"tags[0]: docker.io/user/app:latest " + sharedTagText,
+	},
+	"unknown contents": {
+		`"tags": ["user/app:1"], "context": {"location": "?"}`, `"tags": ["user/app:1"]`,
+		"tags[0]: docker.io/user/app:1 " + sharedTagText,
+	},
+	"another tag":   {`"tags": ["user/app:1"], "target": "one"`, `"tags": ["user/app:2"]`, ""},
+	"unknown":       {`"tags": ["?"], "target": "one"`, `"tags": ["user/app:2", "?"]`, ""},
+	"not pushed":    {`"tags": ["user/app:1"], "target": "one", "push": false`, `"tags": ["user/app:1"]`, ""},
+	"push unknown":  {`"tags": ["user/app:1"], "target": "one", "push": "?"`, `"tags": ["user/app:1"]`, ""},
+	"of the hash":   {`"tags": ["user/app:{hash}"]`, `"tags": ["user/app:{hash}"]`, ""},
+	"of two hashes": {`"tags": ["user/app:{hash}"], "target": "one"`, `"tags": ["user/app:{hash}"]`, ""},
+	"one image":     {`"tags": ["user/app:1"]`, `"tags": ["user/app:1"]`, ""},
+}
+
 // Two images of one program with the same tag are a mistake, unless they are the same image or one is not pushed.
 func TestOneTagIsOfOneImage(t *testing.T) {
 	t.Parallel()
-	const message = "is a tag of two images of this program, a and b, and would stand for the one that is pushed " +
-		"last. Give each image a tag of its own"
-	for name, c := range map[string]struct{ a, b, want string }{
-		"the same": {
-			`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/app:1"]`,
-			"tags[0]: ghcr.io/x/app:1 " + message,
-		},
-		"the second": {
-			`"tags": ["ghcr.io/x/app:1"], "target": "one"`, `"tags": ["ghcr.io/x/b:1", "ghcr.io/x/app:1"]`,
-			"tags[1]: ghcr.io/x/app:1 " + message,
-		},
-		"Docker Hub": {
-			`"tags": ["docker.io/user/app:1"], "target": "one"`, `"tags": ["user/app:1"]`,
-			"tags[0]: docker.io/user/app:1 " + message,
-		},
-		"latest": {
-			`"tags": ["user/app:latest"], "target": "one"`, `"tags": ["user/app"]`,
-			"tags[0]: docker.io/user/app:latest " + message,
-		},
-		"unknown contents": {
-			`"tags": ["user/app:1"], "context": {"location": "?"}`, `"tags": ["user/app:1"]`,
-			"tags[0]: docker.io/user/app:1 " + message,
-		},
-		"another tag":   {`"tags": ["user/app:1"], "target": "one"`, `"tags": ["user/app:2"]`, ""},
-		"unknown":       {`"tags": ["?"], "target": "one"`, `"tags": ["user/app:2", "?"]`, ""},
-		"not pushed":    {`"tags": ["user/app:1"], "target": "one", "push": false`, `"tags": ["user/app:1"]`, ""},
-		"push unknown":  {`"tags": ["user/app:1"], "target": "one", "push": "?"`, `"tags": ["user/app:1"]`, ""},
-		"of the hash":   {`"tags": ["user/app:{hash}"]`, `"tags": ["user/app:{hash}"]`, ""},
-		"of two hashes": {`"tags": ["user/app:{hash}"], "target": "one"`, `"tags": ["user/app:{hash}"]`, ""},
-		"one image":     {`"tags": ["user/app:1"]`, `"tags": ["user/app:1"]`, ""},
-	} {
+	for name, c := range sharedTags {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := serve(t)

@@ -82,32 +82,51 @@ func packArchive(t *testing.T, files map[string]string) []byte {
 	return b.Bytes()
 }
 
+// urlFiles is the content of a context whose URL has a login.
+var urlFiles = map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
+
+// queryCanary is a token in the query of a URL. BuildKit records the URL with its query, so the daemon's disk and the
+// provenance have it.
+const queryCanary = "qCANARYuery"
+
+// serveGit serves urlFiles as a git repository that wants the login.
+func serveGit(t *testing.T, login string) string {
+	t.Helper()
+	return gitServer(t, urlFiles, login, nil)
+}
+
+// serveArchive serves urlFiles as an archive that wants the login.
+func serveArchive(t *testing.T, login string) string {
+	t.Helper()
+	packed := packArchive(t, urlFiles)
+	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(packed) }), login, nil)
+}
+
+// urlLogins holds contexts whose URL has a login. SITE stands for the address of the server, with the login.
+var urlLogins = map[string]struct {
+	canary     string
+	site       func(t *testing.T, login string) string
+	properties string
+}{
+	"git": {
+		"gitCANARYt0ken", serveGit,
+		"context: { location: { \"fn::secret\": \"SITE/repo.git#main\" } }\npull: true\n" +
+			"provenance: { mode: max }\n",
+	},
+	"archive": {
+		"tgzCANARYt0ken", serveArchive,
+		"context: { location: \"SITE/app.tar?access_token=" + queryCanary + "\" }\nprovenance: { mode: max }\n",
+	},
+	"named": {
+		"namCANARYt0ken", serveGit,
+		"context: { location: ., named: { src: { location: \"SITE/repo.git#main\" } } }\n" +
+			"provenance: { mode: max }\n",
+	},
+}
+
 func TestALoginInAURLIsSeenNowhere(t *testing.T) {
 	t.Parallel()
-	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
-	packed := packArchive(t, files)
-	cases := map[string]struct {
-		canary     string
-		site       func(t *testing.T, login string) string
-		properties string
-	}{
-		"git": {"gitCANARYt0ken", func(t *testing.T, login string) string {
-			t.Helper()
-			return gitServer(t, files, login, nil)
-		}, "context: { location: { \"fn::secret\": \"SITE/repo.git#main\" } }\npull: true\n" +
-			"provenance: { mode: max }\n"},
-		"archive": {"tgzCANARYt0ken", func(t *testing.T, login string) string {
-			t.Helper()
-			return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(packed) }),
-				login, nil)
-		}, "context: { location: \"SITE/app.tar?access_token=qCANARYuery\" }\nprovenance: { mode: max }\n"},
-		"named": {"namCANARYt0ken", func(t *testing.T, login string) string {
-			t.Helper()
-			return gitServer(t, files, login, nil)
-		}, "context: { location: ., named: { src: { location: \"SITE/repo.git#main\" } } }\n" +
-			"provenance: { mode: max }\n"},
-	}
-	for name, c := range cases {
+	for name, c := range urlLogins {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			site := strings.Replace(c.site(t, "me:"+c.canary), "http://", "http://me:"+c.canary+"@", 1)
@@ -125,26 +144,32 @@ func TestALoginInAURLIsSeenNowhere(t *testing.T) {
 			again := s.Up("--expect-no-changes")
 			stack.Succeeds(t, again)
 			encoded := base64.StdEncoding.EncodeToString([]byte("me:" + c.canary))
-			for _, canary := range []string{c.canary, "qCANARYuery", encoded} {
-				if strings.Contains(up.All()+again.All(), canary) {
-					t.Errorf("%s is in the output:\n%s", canary, up.All())
-				}
-				for _, r := range s.Export() {
-					if text := fmt.Sprint(r.Outputs); strings.Contains(text, canary) {
-						t.Errorf("%s is in the outputs: %s", canary, text)
-					}
-				}
-				if canary == "qCANARYuery" {
-					continue // BuildKit records the URL with its query: the daemon's disk and provenance have it
-				}
-				for _, dir := range []string{shared.Daemon, shared.Registry.Dir()} {
-					if found := filesWithText(t, dir, canary); len(found) > 0 {
-						t.Errorf("%s is in %v", canary, found)
-					}
-				}
+			for _, canary := range []string{c.canary, queryCanary, encoded} {
+				wantSeenNowhere(t, s, up.All()+again.All(), canary)
 			}
 			stack.Succeeds(t, s.Destroy("--skip-preview"))
 		})
+	}
+}
+
+// wantSeenNowhere reports a canary in the output of the CLI, in the state, on the disk of the daemon or in the registry.
+func wantSeenNowhere(t *testing.T, s *stack.Test, output, canary string) {
+	t.Helper()
+	if strings.Contains(output, canary) {
+		t.Errorf("%s is in the output:\n%s", canary, output)
+	}
+	for _, r := range s.Export() {
+		if text := fmt.Sprint(r.Outputs); strings.Contains(text, canary) {
+			t.Errorf("%s is in the outputs: %s", canary, text)
+		}
+	}
+	if canary == queryCanary {
+		return
+	}
+	for _, dir := range []string{shared.Daemon, shared.Registry.Dir()} {
+		if found := filesWithText(t, dir, canary); len(found) > 0 {
+			t.Errorf("%s is in %v", canary, found)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 const newRepositoryProgram = `resources:
@@ -26,62 +27,19 @@ outputs:
   digest: ${image.digest}
 `
 
-// Runs an image from the first preview, before the repository exists, to destroy. Meanwhile tokens expire and an access
+// An image lives from the first preview, before the repository exists, to destroy. Meanwhile tokens expire and an access
 // key is replaced.
 func TestAnImageInAmazonECR(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)
-	s := a.open(t, program(t, newRepositoryProgram,
-		map[string]string{"Dockerfile": "FROM BUSYBOX\nCOPY big /\nCOPY file /\n", "big": strings.Repeat("big", 1e5),
-			"file": "one"}), "AKIAFIRST")
-	said := s.Preview()
-	succeeds(t, said, `digest: "sha256:`)
-	if asked := a.Requests(); len(asked) > 0 {
-		t.Errorf("the preview asked %v", asked)
-	}
-	succeeds(t, s.Up("--skip-preview"), "+ 3 created")
-	first := a.Tags("team/app")["1"]
-	if digest := resourcesByName(s)["image"].Outputs["digest"]; first == "" || first != digest ||
-		linesWith(said.All(), first) == 0 {
-		t.Errorf("the tag holds %q, the state %v; the preview said\n%s", first, digest, said.All())
-	}
-
-	asked := len(a.Requests())
-	succeeds(t, s.Up("--expect-no-changes"), "3 unchanged")
-	if again := a.Requests()[asked:]; len(again) > 0 {
-		t.Errorf("an update without changes asked %v", again)
-	}
-
-	a.Advance(13 * time.Hour) // the token expires between operations
-	must(t, s.Write("file", "two"))
-	asked = len(a.Requests())
-	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
-	requests := a.requestsSince(asked)
-	if puts := withPrefix("PUT /v2/team/app/manifests/", requests); len(puts) != 4 ||
-		len(slices.Compact(slices.Sorted(slices.Values(puts)))) != 4 {
-		t.Errorf("wrote %v, want two manifests, their index and the tag, once each", puts)
-	}
-	// Two platforms share the layer with the file, but no configuration.
-	if uploads := withPrefix("PUT /v2/team/app/blobs/", requests); len(uploads) != 3 {
-		t.Errorf("uploaded %d blobs, want a layer and two configurations: %v", len(uploads), uploads)
-	}
-
-	a.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/blobs/", Times: 1,
-		Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-			a.Advance(13 * time.Hour) // the token expires during the daemon's push
-			next.ServeHTTP(w, req)
-		}})
-	a.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/1", Times: 1,
-		Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-			a.Advance(13 * time.Hour) // and during the plugin's
-			registrytest.Refuse(w, http.StatusForbidden, "DENIED",
-				"Your authorization token has expired. Reauthenticate and try again.")
-		}})
-	must(t, s.Write("file", "three"))
-	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
-	if held, digest := a.Tags("team/app")["1"], resourcesByName(s)["image"].Outputs["digest"]; held != digest {
-		t.Errorf("the tag holds %q, want %v", held, digest)
-	}
+	s := a.open(t, program(t, newRepositoryProgram, map[string]string{
+		"Dockerfile": "FROM BUSYBOX\nCOPY big /\nCOPY file /\n",
+		"big":        strings.Repeat("big", 1e5),
+		"file":       "one",
+	}), "AKIAFIRST")
+	createInAmazonECR(t, a, s)
+	updateWithExpiredToken(t, a, s)
+	updateWhileTokensExpire(t, a, s)
 
 	a.revoke("AKIAFIRST")
 	succeeds(t, s.Refresh("--skip-preview"), "the state is kept as it is",
@@ -94,6 +52,70 @@ func TestAnImageInAmazonECR(t *testing.T) {
 	}
 	if got := filesWith(t, shared.Daemon, registrytest.TokenMark, secretKey); len(got) > 0 {
 		t.Errorf("tokens are in %v", got)
+	}
+}
+
+// createInAmazonECR previews and creates the image. The preview, and an update without changes, ask the registry nothing.
+func createInAmazonECR(t *testing.T, a amazon, s *stack.Test) {
+	t.Helper()
+	preview := s.Preview()
+	succeeds(t, preview, `digest: "sha256:`)
+	if asked := a.Requests(); len(asked) > 0 {
+		t.Errorf("the preview asked %v", asked)
+	}
+	succeeds(t, s.Up("--skip-preview"), "+ 3 created")
+	first := a.Tags("team/app")["1"]
+	if digest := resourcesByName(s)["image"].Outputs["digest"]; first == "" || first != digest ||
+		linesWith(preview.All(), first) == 0 {
+		t.Errorf("the tag holds %q, the state %v; the preview said\n%s", first, digest, preview.All())
+	}
+	asked := len(a.Requests())
+	succeeds(t, s.Up("--expect-no-changes"), "3 unchanged")
+	if again := a.Requests()[asked:]; len(again) > 0 {
+		t.Errorf("an update without changes asked %v", again)
+	}
+}
+
+// updateWithExpiredToken updates the image after its token has expired, and checks what was pushed.
+func updateWithExpiredToken(t *testing.T, a amazon, s *stack.Test) {
+	t.Helper()
+	a.Advance(13 * time.Hour)
+	must(t, s.Write("file", "two"))
+	asked := len(a.Requests())
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	requests := a.requestsSince(asked)
+	if puts := withPrefix("PUT /v2/team/app/manifests/", requests); len(puts) != 4 ||
+		len(slices.Compact(slices.Sorted(slices.Values(puts)))) != 4 {
+		t.Errorf("wrote %v, want two manifests, their index and the tag, once each", puts)
+	}
+	// Two platforms share the layer with the file, but no configuration.
+	if uploads := withPrefix("PUT /v2/team/app/blobs/", requests); len(uploads) != 3 {
+		t.Errorf("uploaded %d blobs, want a layer and two configurations: %v", len(uploads), uploads)
+	}
+}
+
+// updateWhileTokensExpire updates the image. A token expires during the daemon's push, and one during the plugin's.
+func updateWhileTokensExpire(t *testing.T, a amazon, s *stack.Test) {
+	t.Helper()
+	a.Inject(registrytest.Rule{
+		Method: http.MethodPut, Path: "/blobs/", Times: 1,
+		Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+			a.Advance(13 * time.Hour)
+			next.ServeHTTP(w, req)
+		},
+	})
+	a.Inject(registrytest.Rule{
+		Method: http.MethodPut, Path: "/manifests/1", Times: 1,
+		Fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			a.Advance(13 * time.Hour)
+			registrytest.Refuse(w, http.StatusForbidden, "DENIED",
+				"Your authorization token has expired. Reauthenticate and try again.")
+		},
+	})
+	must(t, s.Write("file", "three"))
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	if held, digest := a.Tags("team/app")["1"], resourcesByName(s)["image"].Outputs["digest"]; held != digest {
+		t.Errorf("the tag holds %q, want %v", held, digest)
 	}
 }
 

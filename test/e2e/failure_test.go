@@ -60,54 +60,59 @@ func TestMissingSource(t *testing.T) {
 		"COPY and ADD take files of the build context, without those that .dockerignore leaves out", "Dockerfile:2")
 }
 
+// goodDockerfile reads the whole build context.
+const goodDockerfile = "FROM scratch\nCOPY . /\n"
+
+// badInputs holds inputs with mistakes, and patterns of the failures.
+var badInputs = []struct {
+	name, properties string
+	dockerfile       string
+	want             []string // patterns
+}{
+	{
+		name: "no such context", properties: "context: { location: ./nowhere }", dockerfile: goodDockerfile,
+		want: []string{`property context\.location .*nowhere`},
+	},
+	{
+		name: "no Dockerfile", properties: "context: { location: . }",
+		want: []string{`property dockerfile.*no Dockerfile at .*/program/Dockerfile`},
+	},
+	{
+		name: "a syntax error", properties: "context: { location: . }", dockerfile: "FROM scratch\n\nCOPPY . /\n",
+		want: []string{`property dockerfile.*line 3.*COPPY`},
+	},
+	{
+		name:       "both forms of Dockerfile",
+		properties: "context: { location: . }\ndockerfile: { location: Dockerfile, inline: FROM scratch }",
+		dockerfile: goodDockerfile, want: []string{`property dockerfile .*location.*inline`},
+	},
+	{
+		name: "push without tags", properties: "context: { location: . }\npush: true", dockerfile: goodDockerfile,
+		want: []string{`property push .*tags`},
+	},
+	{
+		name: "several",
+		properties: "context: { location: . }\nplatforms: [linux/amd64, linux/amd46]\n" +
+			"tags: [\"app:1\", \"REPO/Capital:1\"]",
+		dockerfile: goodDockerfile,
+		want: []string{
+			`property platforms\[1\] .*amd46`, `property tags\[0\] .*docker\.io/library`,
+			`property tags\[1\] .*Capital`,
+		},
+	},
+	{
+		name:       "a branch as a tag",
+		properties: "context: { location: . }\ntags: [\"ghcr.io/acme/app:feature/x\"]", dockerfile: goodDockerfile,
+		want: []string{
+			`property tags\[0\] .*app:feature/x" has "/" after the colon.*write ghcr\.io/acme/app:feature-x`,
+		},
+	},
+}
+
 // Each error is reported under its own path, all at once, before anything runs.
 func TestBadInputs(t *testing.T) {
 	t.Parallel()
-	const good = "FROM scratch\nCOPY . /\n"
-	for _, c := range []struct {
-		name, properties string
-		dockerfile       string
-		want             []string // patterns
-	}{
-		{
-			name: "no such context", properties: "context: { location: ./nowhere }", dockerfile: good,
-			want: []string{`property context\.location .*nowhere`},
-		},
-		{
-			name: "no Dockerfile", properties: "context: { location: . }",
-			want: []string{`property dockerfile.*no Dockerfile at .*/program/Dockerfile`},
-		},
-		{
-			name: "a syntax error", properties: "context: { location: . }", dockerfile: "FROM scratch\n\nCOPPY . /\n",
-			want: []string{`property dockerfile.*line 3.*COPPY`},
-		},
-		{
-			name:       "both forms of Dockerfile",
-			properties: "context: { location: . }\ndockerfile: { location: Dockerfile, inline: FROM scratch }",
-			dockerfile: good, want: []string{`property dockerfile .*location.*inline`},
-		},
-		{
-			name: "push without tags", properties: "context: { location: . }\npush: true", dockerfile: good,
-			want: []string{`property push .*tags`},
-		},
-		{
-			name: "several",
-			properties: "context: { location: . }\nplatforms: [linux/amd64, linux/amd46]\n" +
-				"tags: [\"app:1\", \"REPO/Capital:1\"]",
-			dockerfile: good,
-			want: []string{
-				`property platforms\[1\] .*amd46`, `property tags\[0\] .*docker\.io/library`,
-				`property tags\[1\] .*Capital`,
-			},
-		},
-		{
-			name:       "a branch as a tag",
-			properties: "context: { location: . }\ntags: [\"ghcr.io/acme/app:feature/x\"]", dockerfile: good,
-			want: []string{
-				`property tags\[0\] .*app:feature/x" has "/" after the colon.*write ghcr\.io/acme/app:feature-x`,
-			},
-		},
-	} {
+	for _, c := range badInputs {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			files := map[string]string{"other": "x"}

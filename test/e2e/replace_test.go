@@ -30,6 +30,44 @@ func replaceableProgram(t testing.TB, provider, name, options, label string) fs.
 // urn returns the URN of an Image.
 func urn(name string) string { return "urn:pulumi:dev::app::buildkit:index:Image::" + name }
 
+// replacements holds ways to replace an image, with a line of the output. Each goes on where the one before it ended.
+var replacements = []struct {
+	how                     string
+	provider, name, options string
+	label                   string // default: a
+	args                    []string
+	says                    string
+}{
+	{how: "--replace", provider: "one", name: "app", args: []string{"--replace", urn("app")}, says: "+-1 replaced"},
+	{
+		how: "--target-replace", provider: "one", name: "app",
+		args: []string{"--target-replace", urn("app")}, says: "+-1 replaced",
+	},
+	{
+		how: "deleted first", provider: "one", name: "app", options: ", deleteBeforeReplace: true",
+		args: []string{"--replace", urn("app")}, says: "+-1 replaced",
+	},
+	{how: "a new name", provider: "one", name: "app2", says: "- 1 deleted"},
+	{
+		how: "a new name with an alias", provider: "one", name: "app3", options: ", aliases: [{ name: app2 }]",
+		says: "4 unchanged",
+	},
+	{how: "a new provider", provider: "two", name: "app3", says: "- 1 deleted"},
+	{how: "a new name and a new provider", provider: "three", name: "app4", says: "- 2 deleted"},
+	{
+		how: "a replaced provider", provider: "three", name: "app4",
+		args: []string{
+			"--replace", "urn:pulumi:dev::app::pulumi:providers:buildkit::three", "--replace", urn("app4"),
+		},
+		says: "+-2 replaced",
+	},
+	{
+		how: "replaceOnChanges", provider: "three", name: "app4", options: ", replaceOnChanges: [labels]",
+		label: "b",
+		says:  "+-1 replaced",
+	},
+}
+
 // The engine creates and deletes the image in one run, in several ways. Its tags exist afterwards.
 func TestAReplacementKeepsTheTags(t *testing.T) {
 	t.Parallel()
@@ -37,42 +75,7 @@ func TestAReplacementKeepsTheTags(t *testing.T) {
 	succeeds(t, s.Up("--skip-preview"), "+ 4 created")
 	digest := tagDigest(t, repository(t)+":1")
 
-	for _, c := range []struct {
-		how                     string
-		provider, name, options string
-		label                   string // default: a
-		args                    []string
-		says                    string
-	}{
-		{how: "--replace", provider: "one", name: "app", args: []string{"--replace", urn("app")}, says: "+-1 replaced"},
-		{
-			how: "--target-replace", provider: "one", name: "app",
-			args: []string{"--target-replace", urn("app")}, says: "+-1 replaced",
-		},
-		{
-			how: "deleted first", provider: "one", name: "app", options: ", deleteBeforeReplace: true",
-			args: []string{"--replace", urn("app")}, says: "+-1 replaced",
-		},
-		{how: "a new name", provider: "one", name: "app2", says: "- 1 deleted"},
-		{
-			how: "a new name with an alias", provider: "one", name: "app3", options: ", aliases: [{ name: app2 }]",
-			says: "4 unchanged",
-		},
-		{how: "a new provider", provider: "two", name: "app3", says: "- 1 deleted"},
-		{how: "a new name and a new provider", provider: "three", name: "app4", says: "- 2 deleted"},
-		{
-			how: "a replaced provider", provider: "three", name: "app4",
-			args: []string{
-				"--replace", "urn:pulumi:dev::app::pulumi:providers:buildkit::three", "--replace", urn("app4"),
-			},
-			says: "+-2 replaced",
-		},
-		{
-			how: "replaceOnChanges", provider: "three", name: "app4", options: ", replaceOnChanges: [labels]",
-			label: "b",
-			says:  "+-1 replaced",
-		},
-	} {
+	for _, c := range replacements {
 		label := cmp.Or(c.label, "a")
 		replaceProgram(t, s, replaceableProgram(t, c.provider, c.name, c.options, label))
 		result := s.Up(append([]string{"--skip-preview"}, c.args...)...)
