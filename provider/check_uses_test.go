@@ -11,8 +11,8 @@ import (
 )
 
 // sharedTagText is the end of the failure of a tag of two images.
-const sharedTagText = "is a tag of two images of this program, a and b, and would stand for the one that is pushed last. " +
-	"Give each image a tag of its own"
+const sharedTagText = "is a tag of two images of this program, a and b, and would stand for the one that is pushed " +
+	"last. Give each image a tag of its own"
 
 // sharedTags holds the inputs of two images, and the failure of the second.
 var sharedTags = map[string]struct{ a, b, want string }{

@@ -152,7 +152,8 @@ func TestALoginInAURLIsSeenNowhere(t *testing.T) {
 	}
 }
 
-// wantSeenNowhere reports a canary in the output of the CLI, in the state, on the disk of the daemon or in the registry.
+// wantSeenNowhere reports a canary in the output of the CLI, in the state, on the disk of the daemon or in the
+// registry.
 func wantSeenNowhere(t *testing.T, s *stack.Test, output, canary string) {
 	t.Helper()
 	if strings.Contains(output, canary) {

@@ -27,8 +27,8 @@ outputs:
   digest: ${image.digest}
 `
 
-// An image lives from the first preview, before the repository exists, to destroy. Meanwhile tokens expire and an access
-// key is replaced.
+// An image lives from the first preview, before the repository exists, to destroy. Meanwhile tokens expire and an
+// access key is replaced.
 func TestAnImageInAmazonECR(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)
@@ -55,7 +55,8 @@ func TestAnImageInAmazonECR(t *testing.T) {
 	}
 }
 
-// createInAmazonECR previews and creates the image. The preview, and an update without changes, ask the registry nothing.
+// createInAmazonECR previews and creates the image. The preview, and an update without changes, ask the registry
+// nothing.
 func createInAmazonECR(t *testing.T, a amazon, s *stack.Test) {
 	t.Helper()
 	preview := s.Preview()
