@@ -212,8 +212,8 @@ func TestApplyMovesNoTagForAnEngineThatIsGone(t *testing.T) {
 // In another order platforms are the same image, to the digest.
 func TestPlatformsAreASet(t *testing.T) {
 	t.Parallel()
-	one := ImageArgs{Platforms: []string{"linux/amd64", "linux/arm64/v8"}}.plan(nil)
-	other := ImageArgs{Platforms: []string{"linux/arm64", "linux/x86_64"}}.plan(nil)
+	one := ImageArgs{Platforms: []Platform{"linux/amd64", "linux/arm64/v8"}}.plan(nil)
+	other := ImageArgs{Platforms: []Platform{"linux/arm64", "linux/x86_64"}}.plan(nil)
 	if !slices.Equal(one.Platforms, other.Platforms) {
 		t.Errorf("%v and %v", one.Platforms, other.Platforms)
 	}

@@ -6,7 +6,7 @@ import "github.com/pulumi/pulumi-go-provider/infer"
 type ImageArgs struct {
 	Context         *BuildContext           `pulumi:"context,optional"`
 	Dockerfile      *Dockerfile             `pulumi:"dockerfile,optional"`
-	Platforms       []string                `pulumi:"platforms,optional"`
+	Platforms       []Platform              `pulumi:"platforms,optional"`
 	Tags            []string                `pulumi:"tags,optional"`
 	Push            *bool                   `pulumi:"push,optional"`
 	PushTimeout     *int                    `pulumi:"pushTimeout,optional"`
@@ -30,7 +30,7 @@ type ImageArgs struct {
 	Exports         []Export                `pulumi:"exports,optional"`
 	Load            *bool                   `pulumi:"load,optional"`
 	Registries      []Registry              `pulumi:"registries,optional"`
-	Builder         *Builder                `pulumi:"builder,optional"`
+	Builder         *BuilderConfig          `pulumi:"builder,optional"`
 	ContextHash     *string                 `pulumi:"contextHash,optional"`
 	Watch           *Watch                  `pulumi:"watch,optional"`
 	Pull            *bool                   `pulumi:"pull,optional"`
@@ -44,7 +44,8 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 	an.Describe(&a.Dockerfile, "The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.")
 	an.Describe(&a.Platforms, "Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a "+
 		"variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single "+
-		"manifest. Defaults to the builder's own platform.")
+		"manifest. In a language with strings for enums, every other platform that exists can be written, too. "+
+		"Defaults to the builder's own platform.")
 	an.Describe(&a.Tags, "Full references to push to, such as "+
 		"`123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference "+
 		"without a host and a namespace is refused. The order matters only for `ref`, which takes the first. "+
@@ -107,8 +108,8 @@ func (Watch) Values() []infer.EnumValue[Watch] {
 
 // BuildContext says where a build reads files from.
 type BuildContext struct {
-	Location *string                 `pulumi:"location,optional"`
-	Named    map[string]NamedContext `pulumi:"named,optional"`
+	Location *string            `pulumi:"location,optional"`
+	Named    map[string]Context `pulumi:"named,optional"`
 }
 
 // Annotate documents the type.
@@ -122,13 +123,13 @@ func (c *BuildContext) Annotate(an infer.Annotator) {
 	an.Describe(&c.Named, "More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.")
 }
 
-// NamedContext is one further build context.
-type NamedContext struct {
+// Context is one further build context.
+type Context struct {
 	Location string `pulumi:"location"`
 }
 
 // Annotate documents the type.
-func (c *NamedContext) Annotate(an infer.Annotator) {
+func (c *Context) Annotate(an infer.Annotator) {
 	an.Describe(c, "One more build context.")
 	an.Describe(&c.Location, "A directory, relative to the program, with its own `.dockerignore`. Or a git "+
 		"repository, the URL of an archive, or an image: `docker-image://reference`.")

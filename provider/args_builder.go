@@ -12,15 +12,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// Builder is what builds the image.
-type Builder struct {
+// BuilderConfig is what builds the image.
+type BuilderConfig struct {
 	Endpoint *string `pulumi:"endpoint,optional"`
 	Name     *string `pulumi:"name,optional"`
 	TLS      *TLS    `pulumi:"tls,optional"`
 }
 
 // Annotate documents the type.
-func (b *Builder) Annotate(an infer.Annotator) {
+func (b *BuilderConfig) Annotate(an infer.Annotator) {
 	an.Describe(b, "The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.")
 	an.Describe(&b.Endpoint, "Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, "+
 		"`docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, "+

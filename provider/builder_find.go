@@ -28,7 +28,7 @@ import (
 //  7. the Docker Engine of the current Docker context
 //  8. the embedded daemon, on Linux as an ordinary user: in a user namespace, where its steps may do less
 type builderFinder struct {
-	asked     *Builder
+	asked     *BuilderConfig
 	config    Config
 	embedded  daemon.Options
 	platforms []string

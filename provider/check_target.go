@@ -8,12 +8,12 @@ import (
 )
 
 func checkPlatforms(c *checker) {
-	seen := map[string]string{}
+	seen := map[string]Platform{}
 	for i, platform := range c.args.Platforms {
 		if c.unknownAt(key("platforms"), index(i)) {
 			continue
 		}
-		normal, err := normalizePlatform(platform)
+		normal, err := normalizePlatform(string(platform))
 		if err != nil {
 			c.fail(fmt.Sprintf("platforms[%d]", i), "%v", err)
 			continue

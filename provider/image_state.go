@@ -5,7 +5,7 @@ import "github.com/pulumi/pulumi-go-provider/infer"
 // ImageState holds the outputs of an Image: the watched inputs as they were applied, and the digests. Two runs with the
 // same content have equal outputs, or dependents would be deployed again.
 type ImageState struct {
-	Platforms       []string            `pulumi:"platforms,optional"`
+	Platforms       []Platform            `pulumi:"platforms,optional"`
 	Tags            []string            `pulumi:"tags,optional"`
 	Push            *bool               `pulumi:"push,optional"`
 	Target          *string             `pulumi:"target,optional"`

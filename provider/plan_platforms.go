@@ -9,10 +9,10 @@ import (
 )
 
 // normalizePlatforms returns the valid platforms in canonical form, each once, in the given order.
-func normalizePlatforms(given []string) []string {
+func normalizePlatforms[S ~string](given []S) []string {
 	var set []string
 	for _, s := range given {
-		if p, err := normalizePlatform(s); err == nil && !slices.Contains(set, p) {
+		if p, err := normalizePlatform(string(s)); err == nil && !slices.Contains(set, p) {
 			set = append(set, p)
 		}
 	}
@@ -34,7 +34,9 @@ func normalizePlatform(s string) (string, error) {
 // Operating systems and architectures that container images are made for
 // (https://go.dev/doc/install/source#environment, less those that no registry serves).
 var (
-	systems       = []string{"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "plan9", "wasi"}
+	systems = []string{
+		"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "dragonfly", "solaris", "plan9", "wasi",
+	}
 	architectures = []string{
 		"amd64", "arm64", "arm", "386", "riscv64", "ppc64le", "ppc64", "s390x", "loong64",
 		"mips64le", "mips64", "mipsle", "mips", "wasm",

@@ -26,6 +26,7 @@ func newProvider(settings *settings) p.Provider {
 		Resources: []infer.InferredResource{images},
 		ModuleMap: map[tokens.ModuleName]tokens.ModuleName{"provider": "index"},
 	})
+	provider.GetSchema = withAliases(provider.GetSchema, formerTypes)
 	provider.DiffConfig = withoutReplacements(provider.DiffConfig)
 	provider.Configure = func(ctx context.Context, req p.ConfigureRequest) error {
 		images.notes.forget()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -25,7 +26,7 @@ func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnosti
 		text := strings.ReplaceAll(string(content), "import com.pulumi.buildkit.", "import "+javaPackage+".")
 		text = strings.Replace(text, "\nimport java.",
 			"\nimport "+javaPackage+".enums.*;\nimport "+javaPackage+".inputs.*;\nimport java.", 1)
-		text = strings.ReplaceAll(text, ".builder(BuilderArgs.", ".builder_(BuilderArgs.")
+		text = strings.ReplaceAll(text, ".builder(BuilderConfigArgs.", ".builder_(BuilderConfigArgs.")
 		text = strings.Replace(text, "package generated_program;", "package program;", 1)
 		enums := map[string]string{}
 		for _, ref := range program.PackageReferences() {
@@ -47,9 +48,12 @@ func enumMembers(pkg *schema.Package) map[string]string {
 	members := map[string]string{}
 	add := func(owner string, properties []*schema.Property) {
 		for _, p := range properties {
-			if enum, ok := plain(p.Type).(*schema.EnumType); ok {
+			if enum, ok := element(p.Type).(*schema.EnumType); ok {
 				for _, e := range enum.Elements {
-					members[fmt.Sprintf("%sArgs.%s:%v", owner, p.Name, e.Value)] = typeName(enum.Token) + "." + e.Name
+					name, err := java.DocLanguageHelper{}.GetEnumName(e, typeName(enum.Token))
+					if err == nil {
+						members[fmt.Sprintf("%sArgs.%s:%v", owner, p.Name, e.Value)] = typeName(enum.Token) + "." + name
+					}
 				}
 			}
 		}
@@ -76,9 +80,20 @@ func plain(t schema.Type) schema.Type {
 	return t
 }
 
-var builderCalls = regexp.MustCompile(`(\w+)\.builder\(\)|\.build\(\)|\.(\w+)\("(\w+)"\)`)
+// element returns the type of the elements of a list, or of a single value.
+func element(t schema.Type) schema.Type {
+	if list, ok := plain(t).(*schema.ArrayType); ok {
+		return plain(list.ElementType)
+	}
+	return plain(t)
+}
 
-// withEnums replaces strings by members of enums, if the innermost builder takes one.
+var (
+	builderCalls = regexp.MustCompile(`(\w+)\.builder\(\)|\.build\(\)|\.(\w+)\(\s*("[^"]*"(?:,\s*"[^"]*")*)\)`)
+	javaString   = regexp.MustCompile(`"([^"]*)"`)
+)
+
+// withEnums replaces strings by members of enums, if the innermost builder takes them.
 func withEnums(text string, members map[string]string) string {
 	var builders []string
 	return builderCalls.ReplaceAllStringFunc(text, func(call string) string {
@@ -89,9 +104,10 @@ func withEnums(text string, members map[string]string) string {
 		case call == ".build()":
 			builders = builders[:len(builders)-1]
 		case len(builders) > 0:
-			if member, ok := members[builders[len(builders)-1]+"."+match[2]+":"+match[3]]; ok {
-				return "." + match[2] + "(" + member + ")"
-			}
+			return javaString.ReplaceAllStringFunc(call, func(text string) string {
+				place := builders[len(builders)-1] + "." + match[2] + ":" + strings.Trim(text, `"`)
+				return cmp.Or(members[place], text)
+			})
 		}
 		return call
 	})

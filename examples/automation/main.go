@@ -68,7 +68,7 @@ func matrix(app, repository string) pulumi.RunFunc {
 					Context:   &buildkit.BuildContextArgs{Location: pulumi.String(app)},
 					Target:    pulumi.String(flavor),
 					BuildArgs: pulumi.StringMap{"VERSION": pulumi.String(version)},
-					Platforms: pulumi.ToStringArray([]string{"linux/amd64", "linux/arm64"}),
+					Platforms: buildkit.PlatformArray{buildkit.Platform_Linux_amd64, buildkit.Platform_Linux_arm64},
 					Tags:      pulumi.StringArray{pulumi.String(repository + ":" + version + "-" + flavor)},
 				})
 				if err != nil {

@@ -122,6 +122,65 @@ namespace PulumiBuildkit.Buildkit
     }
 
     [EnumType]
+    public readonly struct Platform : IEquatable<Platform>
+    {
+        private readonly string _value;
+
+        private Platform(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        public static Platform Darwin_386 { get; } = new Platform("darwin/386");
+        public static Platform Darwin_amd64 { get; } = new Platform("darwin/amd64");
+        public static Platform Darwin_arm { get; } = new Platform("darwin/arm");
+        public static Platform Darwin_arm64 { get; } = new Platform("darwin/arm64");
+        public static Platform Dragonfly_amd64 { get; } = new Platform("dragonfly/amd64");
+        public static Platform Freebsd_386 { get; } = new Platform("freebsd/386");
+        public static Platform Freebsd_amd64 { get; } = new Platform("freebsd/amd64");
+        public static Platform Freebsd_arm { get; } = new Platform("freebsd/arm");
+        public static Platform Linux_386 { get; } = new Platform("linux/386");
+        public static Platform Linux_amd64 { get; } = new Platform("linux/amd64");
+        public static Platform Linux_arm { get; } = new Platform("linux/arm");
+        public static Platform Linux_arm64 { get; } = new Platform("linux/arm64");
+        public static Platform Linux_mips64 { get; } = new Platform("linux/mips64");
+        public static Platform Linux_mips64le { get; } = new Platform("linux/mips64le");
+        public static Platform Linux_ppc64le { get; } = new Platform("linux/ppc64le");
+        public static Platform Linux_riscv64 { get; } = new Platform("linux/riscv64");
+        public static Platform Linux_s390x { get; } = new Platform("linux/s390x");
+        public static Platform Netbsd_386 { get; } = new Platform("netbsd/386");
+        public static Platform Netbsd_amd64 { get; } = new Platform("netbsd/amd64");
+        public static Platform Netbsd_arm { get; } = new Platform("netbsd/arm");
+        public static Platform Openbsd_386 { get; } = new Platform("openbsd/386");
+        public static Platform Openbsd_amd64 { get; } = new Platform("openbsd/amd64");
+        public static Platform Openbsd_arm { get; } = new Platform("openbsd/arm");
+        public static Platform Plan9_386 { get; } = new Platform("plan9/386");
+        public static Platform Plan9_amd64 { get; } = new Platform("plan9/amd64");
+        public static Platform Solaris_amd64 { get; } = new Platform("solaris/amd64");
+        public static Platform Windows_386 { get; } = new Platform("windows/386");
+        public static Platform Windows_amd64 { get; } = new Platform("windows/amd64");
+        public static Platform Linux_arm_v5 { get; } = new Platform("linux/arm/v5");
+        public static Platform Linux_arm_v6 { get; } = new Platform("linux/arm/v6");
+        public static Platform Linux_arm_v7 { get; } = new Platform("linux/arm/v7");
+        public static Platform Linux_amd64_v2 { get; } = new Platform("linux/amd64/v2");
+        public static Platform Linux_amd64_v3 { get; } = new Platform("linux/amd64/v3");
+
+        public static bool operator ==(Platform left, Platform right) => left.Equals(right);
+        public static bool operator !=(Platform left, Platform right) => !left.Equals(right);
+
+        public static explicit operator string(Platform value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is Platform other && Equals(other);
+        public bool Equals(Platform other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    [EnumType]
     public readonly struct ProvenanceMode : IEquatable<ProvenanceMode>
     {
         private readonly string _value;

@@ -35,8 +35,8 @@ namespace PulumiBuildkit.Buildkit
     ///         },
     ///         Platforms = new[]
     ///         {
-    ///             "linux/amd64",
-    ///             "linux/arm64",
+    ///             Buildkit.Platform.Linux_amd64,
+    ///             Buildkit.Platform.Linux_arm64,
     ///         },
     ///         Tags = new[]
     ///         {
@@ -182,7 +182,7 @@ namespace PulumiBuildkit.Buildkit
         /// The platforms as the program gave them.
         /// </summary>
         [Output("platforms")]
-        public Output<ImmutableArray<string>> Platforms { get; private set; } = null!;
+        public Output<ImmutableArray<PulumiBuildkit.Buildkit.Platform>> Platforms { get; private set; } = null!;
 
         /// <summary>
         /// The provenance that is attached.
@@ -268,6 +268,10 @@ namespace PulumiBuildkit.Buildkit
             {
                 Version = Utilities.Version,
                 PluginDownloadURL = "github://api.github.com/pulumi-buildkit/pulumi-buildkit",
+                Aliases =
+                {
+                    new global::Pulumi.Alias { Type = "docker-build:index:Image" },
+                },
             };
             var merged = CustomResourceOptions.Merge(defaultOptions, options);
             // Override the ID if one was specified for consistency with other language SDKs.
@@ -348,7 +352,7 @@ namespace PulumiBuildkit.Buildkit
         /// The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         /// </summary>
         [Input("builder")]
-        public Input<Inputs.BuilderArgs>? Builder { get; set; }
+        public Input<Inputs.BuilderConfigArgs>? Builder { get; set; }
 
         [Input("cacheFrom")]
         private InputList<Inputs.CacheFromArgs>? _cacheFrom;
@@ -435,14 +439,14 @@ namespace PulumiBuildkit.Buildkit
         public Input<bool>? NoCache { get; set; }
 
         [Input("platforms")]
-        private InputList<string>? _platforms;
+        private InputList<PulumiBuildkit.Buildkit.Platform>? _platforms;
 
         /// <summary>
-        /// Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
+        /// Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
         /// </summary>
-        public InputList<string> Platforms
+        public InputList<PulumiBuildkit.Buildkit.Platform> Platforms
         {
-            get => _platforms ?? (_platforms = new InputList<string>());
+            get => _platforms ?? (_platforms = new InputList<PulumiBuildkit.Buildkit.Platform>());
             set => _platforms = value;
         }
 

@@ -25,8 +25,8 @@ import * as utilities from "./utilities";
  *         location: "./app",
  *     },
  *     platforms: [
- *         "linux/amd64",
- *         "linux/arm64",
+ *         buildkit.Platform.Linux_amd64,
+ *         buildkit.Platform.Linux_arm64,
  *     ],
  *     tags: ["registry.example.com/shop/app:latest"],
  * });
@@ -139,7 +139,7 @@ export class Image extends pulumi.CustomResource {
     /**
      * The platforms as the program gave them.
      */
-    declare public readonly platforms: pulumi.Output<string[] | undefined>;
+    declare public readonly platforms: pulumi.Output<enums.Platform[] | undefined>;
     /**
      * The provenance that is attached.
      */
@@ -252,6 +252,8 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["testTargets"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
+        const aliasOpts = { aliases: [{ type: "docker-build:index:Image" }] };
+        opts = pulumi.mergeOptions(opts, aliasOpts);
         super(Image.__pulumiType, name, resourceInputs, opts);
     }
 }
@@ -283,7 +285,7 @@ export interface ImageArgs {
     /**
      * The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
      */
-    builder?: pulumi.Input<inputs.BuilderArgs>;
+    builder?: pulumi.Input<inputs.BuilderConfigArgs>;
     /**
      * Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
      */
@@ -325,9 +327,9 @@ export interface ImageArgs {
      */
     noCache?: pulumi.Input<boolean>;
     /**
-     * Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
+     * Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
      */
-    platforms?: pulumi.Input<pulumi.Input<string>[]>;
+    platforms?: pulumi.Input<pulumi.Input<enums.Platform>[]>;
     /**
      * Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
      */

@@ -13,9 +13,9 @@ return await Deployment.RunAsync(() =>
         Context = new BuildContextArgs
         {
             Location = "..",
-            Named = { ["go"] = new NamedContextArgs { Location = config.Require("goroot") } },
+            Named = { ["go"] = new ContextArgs { Location = config.Require("goroot") } },
         },
-        Platforms = { "linux/amd64", "linux/arm64" },
+        Platforms = { Platform.Linux_amd64, Platform.Linux_arm64 },
         BuildArgs = { ["VERSION"] = "1.0" },
         Tags = { $"{repository}:latest" },
     });

@@ -14,11 +14,11 @@ func main() {
 		server, err := buildkit.NewImage(ctx, "server", &buildkit.ImageArgs{
 			Context: &buildkit.BuildContextArgs{
 				Location: pulumi.String(".."),
-				Named: buildkit.NamedContextMap{
-					"go": &buildkit.NamedContextArgs{Location: pulumi.String(settings.Require("goroot"))},
+				Named: buildkit.ContextMap{
+					"go": &buildkit.ContextArgs{Location: pulumi.String(settings.Require("goroot"))},
 				},
 			},
-			Platforms: pulumi.ToStringArray([]string{"linux/amd64", "linux/arm64"}),
+			Platforms: buildkit.PlatformArray{buildkit.Platform_Linux_amd64, buildkit.Platform_Linux_arm64},
 			BuildArgs: pulumi.StringMap{"VERSION": pulumi.String("1.0")},
 			Tags:      pulumi.StringArray{pulumi.String(settings.Require("repository") + ":latest")},
 		})

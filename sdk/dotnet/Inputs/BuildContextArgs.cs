@@ -23,14 +23,14 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string>? Location { get; set; }
 
         [Input("named")]
-        private InputMap<Inputs.NamedContextArgs>? _named;
+        private InputMap<Inputs.ContextArgs>? _named;
 
         /// <summary>
         /// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
         /// </summary>
-        public InputMap<Inputs.NamedContextArgs> Named
+        public InputMap<Inputs.ContextArgs> Named
         {
-            get => _named ?? (_named = new InputMap<Inputs.NamedContextArgs>());
+            get => _named ?? (_named = new InputMap<Inputs.ContextArgs>());
             set => _named = value;
         }
 

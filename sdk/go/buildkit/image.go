@@ -35,9 +35,9 @@ import (
 //				Context: &buildkit.BuildContextArgs{
 //					Location: pulumi.String("./app"),
 //				},
-//				Platforms: pulumi.StringArray{
-//					pulumi.String("linux/amd64"),
-//					pulumi.String("linux/arm64"),
+//				Platforms: buildkit.PlatformArray{
+//					buildkit.Platform_Linux_amd64,
+//					buildkit.Platform_Linux_arm64,
 //				},
 //				Tags: pulumi.StringArray{
 //					pulumi.String("registry.example.com/shop/app:latest"),
@@ -133,7 +133,7 @@ type Image struct {
 	// The network of steps.
 	Network NetworkModePtrOutput `pulumi:"network"`
 	// The platforms as the program gave them.
-	Platforms pulumi.StringArrayOutput `pulumi:"platforms"`
+	Platforms PlatformArrayOutput `pulumi:"platforms"`
 	// The provenance that is attached.
 	Provenance ProvenancePtrOutput `pulumi:"provenance"`
 	// Whether the image was to be pushed.
@@ -163,6 +163,12 @@ func NewImage(ctx *pulumi.Context,
 		args = &ImageArgs{}
 	}
 
+	aliases := pulumi.Aliases([]pulumi.Alias{
+		{
+			Type: pulumi.String("docker-build:index:Image"),
+		},
+	})
+	opts = append(opts, aliases)
 	if args.Secrets != nil {
 		args.Secrets = pulumi.ToSecret(args.Secrets).(pulumi.StringMapInput)
 	}
@@ -210,7 +216,7 @@ type imageArgs struct {
 	// Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
 	BuildOnPreview *bool `pulumi:"buildOnPreview"`
 	// The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
-	Builder *Builder `pulumi:"builder"`
+	Builder *BuilderConfig `pulumi:"builder"`
 	// Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
 	CacheFrom []CacheFrom `pulumi:"cacheFrom"`
 	// Caches to export, for other builders to import. A preview exports none. A change never causes a build.
@@ -231,8 +237,8 @@ type imageArgs struct {
 	Network *NetworkMode `pulumi:"network"`
 	// Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
 	NoCache *bool `pulumi:"noCache"`
-	// Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
-	Platforms []string `pulumi:"platforms"`
+	// Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
+	Platforms []Platform `pulumi:"platforms"`
 	// Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
 	Provenance *Provenance `pulumi:"provenance"`
 	// Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
@@ -276,7 +282,7 @@ type ImageArgs struct {
 	// Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
 	BuildOnPreview pulumi.BoolPtrInput
 	// The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
-	Builder BuilderPtrInput
+	Builder BuilderConfigPtrInput
 	// Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
 	CacheFrom CacheFromArrayInput
 	// Caches to export, for other builders to import. A preview exports none. A change never causes a build.
@@ -297,8 +303,8 @@ type ImageArgs struct {
 	Network NetworkModePtrInput
 	// Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
 	NoCache pulumi.BoolPtrInput
-	// Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
-	Platforms pulumi.StringArrayInput
+	// Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
+	Platforms PlatformArrayInput
 	// Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
 	Provenance ProvenancePtrInput
 	// Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
@@ -467,8 +473,8 @@ func (o ImageOutput) Network() NetworkModePtrOutput {
 }
 
 // The platforms as the program gave them.
-func (o ImageOutput) Platforms() pulumi.StringArrayOutput {
-	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.Platforms }).(pulumi.StringArrayOutput)
+func (o ImageOutput) Platforms() PlatformArrayOutput {
+	return o.ApplyT(func(v *Image) PlatformArrayOutput { return v.Platforms }).(PlatformArrayOutput)
 }
 
 // The provenance that is attached.

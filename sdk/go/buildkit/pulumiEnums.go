@@ -520,6 +520,278 @@ func (in *networkModePtr) ToNetworkModePtrOutputWithContext(ctx context.Context)
 	return pulumi.ToOutputWithContext(ctx, in).(NetworkModePtrOutput)
 }
 
+type Platform string
+
+const (
+	Platform_Darwin_386      = Platform("darwin/386")
+	Platform_Darwin_amd64    = Platform("darwin/amd64")
+	Platform_Darwin_arm      = Platform("darwin/arm")
+	Platform_Darwin_arm64    = Platform("darwin/arm64")
+	Platform_Dragonfly_amd64 = Platform("dragonfly/amd64")
+	Platform_Freebsd_386     = Platform("freebsd/386")
+	Platform_Freebsd_amd64   = Platform("freebsd/amd64")
+	Platform_Freebsd_arm     = Platform("freebsd/arm")
+	Platform_Linux_386       = Platform("linux/386")
+	Platform_Linux_amd64     = Platform("linux/amd64")
+	Platform_Linux_arm       = Platform("linux/arm")
+	Platform_Linux_arm64     = Platform("linux/arm64")
+	Platform_Linux_mips64    = Platform("linux/mips64")
+	Platform_Linux_mips64le  = Platform("linux/mips64le")
+	Platform_Linux_ppc64le   = Platform("linux/ppc64le")
+	Platform_Linux_riscv64   = Platform("linux/riscv64")
+	Platform_Linux_s390x     = Platform("linux/s390x")
+	Platform_Netbsd_386      = Platform("netbsd/386")
+	Platform_Netbsd_amd64    = Platform("netbsd/amd64")
+	Platform_Netbsd_arm      = Platform("netbsd/arm")
+	Platform_Openbsd_386     = Platform("openbsd/386")
+	Platform_Openbsd_amd64   = Platform("openbsd/amd64")
+	Platform_Openbsd_arm     = Platform("openbsd/arm")
+	Platform_Plan9_386       = Platform("plan9/386")
+	Platform_Plan9_amd64     = Platform("plan9/amd64")
+	Platform_Solaris_amd64   = Platform("solaris/amd64")
+	Platform_Windows_386     = Platform("windows/386")
+	Platform_Windows_amd64   = Platform("windows/amd64")
+	Platform_Linux_arm_v5    = Platform("linux/arm/v5")
+	Platform_Linux_arm_v6    = Platform("linux/arm/v6")
+	Platform_Linux_arm_v7    = Platform("linux/arm/v7")
+	Platform_Linux_amd64_v2  = Platform("linux/amd64/v2")
+	Platform_Linux_amd64_v3  = Platform("linux/amd64/v3")
+)
+
+func (Platform) ElementType() reflect.Type {
+	return reflect.TypeOf((*Platform)(nil)).Elem()
+}
+
+func (e Platform) ToPlatformOutput() PlatformOutput {
+	return pulumi.ToOutput(e).(PlatformOutput)
+}
+
+func (e Platform) ToPlatformOutputWithContext(ctx context.Context) PlatformOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(PlatformOutput)
+}
+
+func (e Platform) ToPlatformPtrOutput() PlatformPtrOutput {
+	return e.ToPlatformPtrOutputWithContext(context.Background())
+}
+
+func (e Platform) ToPlatformPtrOutputWithContext(ctx context.Context) PlatformPtrOutput {
+	return Platform(e).ToPlatformOutputWithContext(ctx).ToPlatformPtrOutputWithContext(ctx)
+}
+
+func (e Platform) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e Platform) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e Platform) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e Platform) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type PlatformOutput struct{ *pulumi.OutputState }
+
+func (PlatformOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Platform)(nil)).Elem()
+}
+
+func (o PlatformOutput) ToPlatformOutput() PlatformOutput {
+	return o
+}
+
+func (o PlatformOutput) ToPlatformOutputWithContext(ctx context.Context) PlatformOutput {
+	return o
+}
+
+func (o PlatformOutput) ToPlatformPtrOutput() PlatformPtrOutput {
+	return o.ToPlatformPtrOutputWithContext(context.Background())
+}
+
+func (o PlatformOutput) ToPlatformPtrOutputWithContext(ctx context.Context) PlatformPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Platform) *Platform {
+		return &v
+	}).(PlatformPtrOutput)
+}
+
+func (o PlatformOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o PlatformOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e Platform) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o PlatformOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o PlatformOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e Platform) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type PlatformPtrOutput struct{ *pulumi.OutputState }
+
+func (PlatformPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Platform)(nil)).Elem()
+}
+
+func (o PlatformPtrOutput) ToPlatformPtrOutput() PlatformPtrOutput {
+	return o
+}
+
+func (o PlatformPtrOutput) ToPlatformPtrOutputWithContext(ctx context.Context) PlatformPtrOutput {
+	return o
+}
+
+func (o PlatformPtrOutput) Elem() PlatformOutput {
+	return o.ApplyT(func(v *Platform) Platform {
+		if v != nil {
+			return *v
+		}
+		var ret Platform
+		return ret
+	}).(PlatformOutput)
+}
+
+func (o PlatformPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o PlatformPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *Platform) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// PlatformInput is an input type that accepts values of the Platform enum
+// A concrete instance of `PlatformInput` can be one of the following:
+//
+//	Platform_Darwin_386
+//	Platform_Darwin_amd64
+//	Platform_Darwin_arm
+//	Platform_Darwin_arm64
+//	Platform_Dragonfly_amd64
+//	Platform_Freebsd_386
+//	Platform_Freebsd_amd64
+//	Platform_Freebsd_arm
+//	Platform_Linux_386
+//	Platform_Linux_amd64
+//	Platform_Linux_arm
+//	Platform_Linux_arm64
+//	Platform_Linux_mips64
+//	Platform_Linux_mips64le
+//	Platform_Linux_ppc64le
+//	Platform_Linux_riscv64
+//	Platform_Linux_s390x
+//	Platform_Netbsd_386
+//	Platform_Netbsd_amd64
+//	Platform_Netbsd_arm
+//	Platform_Openbsd_386
+//	Platform_Openbsd_amd64
+//	Platform_Openbsd_arm
+//	Platform_Plan9_386
+//	Platform_Plan9_amd64
+//	Platform_Solaris_amd64
+//	Platform_Windows_386
+//	Platform_Windows_amd64
+//	Platform_Linux_arm_v5
+//	Platform_Linux_arm_v6
+//	Platform_Linux_arm_v7
+//	Platform_Linux_amd64_v2
+//	Platform_Linux_amd64_v3
+type PlatformInput interface {
+	pulumi.Input
+
+	ToPlatformOutput() PlatformOutput
+	ToPlatformOutputWithContext(context.Context) PlatformOutput
+}
+
+var platformPtrType = reflect.TypeOf((**Platform)(nil)).Elem()
+
+type PlatformPtrInput interface {
+	pulumi.Input
+
+	ToPlatformPtrOutput() PlatformPtrOutput
+	ToPlatformPtrOutputWithContext(context.Context) PlatformPtrOutput
+}
+
+type platformPtr string
+
+func PlatformPtr(v string) PlatformPtrInput {
+	return (*platformPtr)(&v)
+}
+
+func (*platformPtr) ElementType() reflect.Type {
+	return platformPtrType
+}
+
+func (in *platformPtr) ToPlatformPtrOutput() PlatformPtrOutput {
+	return pulumi.ToOutput(in).(PlatformPtrOutput)
+}
+
+func (in *platformPtr) ToPlatformPtrOutputWithContext(ctx context.Context) PlatformPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(PlatformPtrOutput)
+}
+
+// PlatformArrayInput is an input type that accepts PlatformArray and PlatformArrayOutput values.
+// You can construct a concrete instance of `PlatformArrayInput` via:
+//
+//	PlatformArray{ PlatformArgs{...} }
+type PlatformArrayInput interface {
+	pulumi.Input
+
+	ToPlatformArrayOutput() PlatformArrayOutput
+	ToPlatformArrayOutputWithContext(context.Context) PlatformArrayOutput
+}
+
+type PlatformArray []Platform
+
+func (PlatformArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Platform)(nil)).Elem()
+}
+
+func (i PlatformArray) ToPlatformArrayOutput() PlatformArrayOutput {
+	return i.ToPlatformArrayOutputWithContext(context.Background())
+}
+
+func (i PlatformArray) ToPlatformArrayOutputWithContext(ctx context.Context) PlatformArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PlatformArrayOutput)
+}
+
+type PlatformArrayOutput struct{ *pulumi.OutputState }
+
+func (PlatformArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Platform)(nil)).Elem()
+}
+
+func (o PlatformArrayOutput) ToPlatformArrayOutput() PlatformArrayOutput {
+	return o
+}
+
+func (o PlatformArrayOutput) ToPlatformArrayOutputWithContext(ctx context.Context) PlatformArrayOutput {
+	return o
+}
+
+func (o PlatformArrayOutput) Index(i pulumi.IntInput) PlatformOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) Platform {
+		return vs[0].([]Platform)[vs[1].(int)]
+	}).(PlatformOutput)
+}
+
 type ProvenanceMode string
 
 const (
@@ -861,6 +1133,9 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*CompressionTypePtrInput)(nil)).Elem(), CompressionType("gzip"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkModeInput)(nil)).Elem(), NetworkMode("default"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkModePtrInput)(nil)).Elem(), NetworkMode("default"))
+	pulumi.RegisterInputType(reflect.TypeOf((*PlatformInput)(nil)).Elem(), Platform("darwin/386"))
+	pulumi.RegisterInputType(reflect.TypeOf((*PlatformPtrInput)(nil)).Elem(), Platform("darwin/386"))
+	pulumi.RegisterInputType(reflect.TypeOf((*PlatformArrayInput)(nil)).Elem(), PlatformArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceModeInput)(nil)).Elem(), ProvenanceMode("min"))
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceModePtrInput)(nil)).Elem(), ProvenanceMode("min"))
 	pulumi.RegisterInputType(reflect.TypeOf((*WatchInput)(nil)).Elem(), Watch("auto"))
@@ -871,6 +1146,9 @@ func init() {
 	pulumi.RegisterOutputType(CompressionTypePtrOutput{})
 	pulumi.RegisterOutputType(NetworkModeOutput{})
 	pulumi.RegisterOutputType(NetworkModePtrOutput{})
+	pulumi.RegisterOutputType(PlatformOutput{})
+	pulumi.RegisterOutputType(PlatformPtrOutput{})
+	pulumi.RegisterOutputType(PlatformArrayOutput{})
 	pulumi.RegisterOutputType(ProvenanceModeOutput{})
 	pulumi.RegisterOutputType(ProvenanceModePtrOutput{})
 	pulumi.RegisterOutputType(WatchOutput{})

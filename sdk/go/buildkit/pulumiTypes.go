@@ -18,7 +18,7 @@ type BuildContext struct {
 	// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 	Location *string `pulumi:"location"`
 	// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
-	Named map[string]NamedContext `pulumi:"named"`
+	Named map[string]Context `pulumi:"named"`
 }
 
 // BuildContextInput is an input type that accepts BuildContextArgs and BuildContextOutput values.
@@ -37,7 +37,7 @@ type BuildContextArgs struct {
 	// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 	Location pulumi.StringPtrInput `pulumi:"location"`
 	// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
-	Named NamedContextMapInput `pulumi:"named"`
+	Named ContextMapInput `pulumi:"named"`
 }
 
 func (BuildContextArgs) ElementType() reflect.Type {
@@ -124,8 +124,8 @@ func (o BuildContextOutput) Location() pulumi.StringPtrOutput {
 }
 
 // More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
-func (o BuildContextOutput) Named() NamedContextMapOutput {
-	return o.ApplyT(func(v BuildContext) map[string]NamedContext { return v.Named }).(NamedContextMapOutput)
+func (o BuildContextOutput) Named() ContextMapOutput {
+	return o.ApplyT(func(v BuildContext) map[string]Context { return v.Named }).(ContextMapOutput)
 }
 
 type BuildContextPtrOutput struct{ *pulumi.OutputState }
@@ -163,17 +163,17 @@ func (o BuildContextPtrOutput) Location() pulumi.StringPtrOutput {
 }
 
 // More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
-func (o BuildContextPtrOutput) Named() NamedContextMapOutput {
-	return o.ApplyT(func(v *BuildContext) map[string]NamedContext {
+func (o BuildContextPtrOutput) Named() ContextMapOutput {
+	return o.ApplyT(func(v *BuildContext) map[string]Context {
 		if v == nil {
 			return nil
 		}
 		return v.Named
-	}).(NamedContextMapOutput)
+	}).(ContextMapOutput)
 }
 
 // The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
-type Builder struct {
+type BuilderConfig struct {
 	// Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
 	Endpoint *string `pulumi:"endpoint"`
 	// Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
@@ -182,19 +182,19 @@ type Builder struct {
 	Tls *TLS `pulumi:"tls"`
 }
 
-// BuilderInput is an input type that accepts BuilderArgs and BuilderOutput values.
-// You can construct a concrete instance of `BuilderInput` via:
+// BuilderConfigInput is an input type that accepts BuilderConfigArgs and BuilderConfigOutput values.
+// You can construct a concrete instance of `BuilderConfigInput` via:
 //
-//	BuilderArgs{...}
-type BuilderInput interface {
+//	BuilderConfigArgs{...}
+type BuilderConfigInput interface {
 	pulumi.Input
 
-	ToBuilderOutput() BuilderOutput
-	ToBuilderOutputWithContext(context.Context) BuilderOutput
+	ToBuilderConfigOutput() BuilderConfigOutput
+	ToBuilderConfigOutputWithContext(context.Context) BuilderConfigOutput
 }
 
 // The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
-type BuilderArgs struct {
+type BuilderConfigArgs struct {
 	// Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
 	Endpoint pulumi.StringPtrInput `pulumi:"endpoint"`
 	// Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
@@ -203,126 +203,126 @@ type BuilderArgs struct {
 	Tls TLSPtrInput `pulumi:"tls"`
 }
 
-func (BuilderArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*Builder)(nil)).Elem()
+func (BuilderConfigArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*BuilderConfig)(nil)).Elem()
 }
 
-func (i BuilderArgs) ToBuilderOutput() BuilderOutput {
-	return i.ToBuilderOutputWithContext(context.Background())
+func (i BuilderConfigArgs) ToBuilderConfigOutput() BuilderConfigOutput {
+	return i.ToBuilderConfigOutputWithContext(context.Background())
 }
 
-func (i BuilderArgs) ToBuilderOutputWithContext(ctx context.Context) BuilderOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(BuilderOutput)
+func (i BuilderConfigArgs) ToBuilderConfigOutputWithContext(ctx context.Context) BuilderConfigOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BuilderConfigOutput)
 }
 
-func (i BuilderArgs) ToBuilderPtrOutput() BuilderPtrOutput {
-	return i.ToBuilderPtrOutputWithContext(context.Background())
+func (i BuilderConfigArgs) ToBuilderConfigPtrOutput() BuilderConfigPtrOutput {
+	return i.ToBuilderConfigPtrOutputWithContext(context.Background())
 }
 
-func (i BuilderArgs) ToBuilderPtrOutputWithContext(ctx context.Context) BuilderPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(BuilderOutput).ToBuilderPtrOutputWithContext(ctx)
+func (i BuilderConfigArgs) ToBuilderConfigPtrOutputWithContext(ctx context.Context) BuilderConfigPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BuilderConfigOutput).ToBuilderConfigPtrOutputWithContext(ctx)
 }
 
-// BuilderPtrInput is an input type that accepts BuilderArgs, BuilderPtr and BuilderPtrOutput values.
-// You can construct a concrete instance of `BuilderPtrInput` via:
+// BuilderConfigPtrInput is an input type that accepts BuilderConfigArgs, BuilderConfigPtr and BuilderConfigPtrOutput values.
+// You can construct a concrete instance of `BuilderConfigPtrInput` via:
 //
-//	        BuilderArgs{...}
+//	        BuilderConfigArgs{...}
 //
 //	or:
 //
 //	        nil
-type BuilderPtrInput interface {
+type BuilderConfigPtrInput interface {
 	pulumi.Input
 
-	ToBuilderPtrOutput() BuilderPtrOutput
-	ToBuilderPtrOutputWithContext(context.Context) BuilderPtrOutput
+	ToBuilderConfigPtrOutput() BuilderConfigPtrOutput
+	ToBuilderConfigPtrOutputWithContext(context.Context) BuilderConfigPtrOutput
 }
 
-type builderPtrType BuilderArgs
+type builderConfigPtrType BuilderConfigArgs
 
-func BuilderPtr(v *BuilderArgs) BuilderPtrInput {
-	return (*builderPtrType)(v)
+func BuilderConfigPtr(v *BuilderConfigArgs) BuilderConfigPtrInput {
+	return (*builderConfigPtrType)(v)
 }
 
-func (*builderPtrType) ElementType() reflect.Type {
-	return reflect.TypeOf((**Builder)(nil)).Elem()
+func (*builderConfigPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**BuilderConfig)(nil)).Elem()
 }
 
-func (i *builderPtrType) ToBuilderPtrOutput() BuilderPtrOutput {
-	return i.ToBuilderPtrOutputWithContext(context.Background())
+func (i *builderConfigPtrType) ToBuilderConfigPtrOutput() BuilderConfigPtrOutput {
+	return i.ToBuilderConfigPtrOutputWithContext(context.Background())
 }
 
-func (i *builderPtrType) ToBuilderPtrOutputWithContext(ctx context.Context) BuilderPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(BuilderPtrOutput)
+func (i *builderConfigPtrType) ToBuilderConfigPtrOutputWithContext(ctx context.Context) BuilderConfigPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BuilderConfigPtrOutput)
 }
 
 // The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
-type BuilderOutput struct{ *pulumi.OutputState }
+type BuilderConfigOutput struct{ *pulumi.OutputState }
 
-func (BuilderOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*Builder)(nil)).Elem()
+func (BuilderConfigOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*BuilderConfig)(nil)).Elem()
 }
 
-func (o BuilderOutput) ToBuilderOutput() BuilderOutput {
+func (o BuilderConfigOutput) ToBuilderConfigOutput() BuilderConfigOutput {
 	return o
 }
 
-func (o BuilderOutput) ToBuilderOutputWithContext(ctx context.Context) BuilderOutput {
+func (o BuilderConfigOutput) ToBuilderConfigOutputWithContext(ctx context.Context) BuilderConfigOutput {
 	return o
 }
 
-func (o BuilderOutput) ToBuilderPtrOutput() BuilderPtrOutput {
-	return o.ToBuilderPtrOutputWithContext(context.Background())
+func (o BuilderConfigOutput) ToBuilderConfigPtrOutput() BuilderConfigPtrOutput {
+	return o.ToBuilderConfigPtrOutputWithContext(context.Background())
 }
 
-func (o BuilderOutput) ToBuilderPtrOutputWithContext(ctx context.Context) BuilderPtrOutput {
-	return o.ApplyTWithContext(ctx, func(_ context.Context, v Builder) *Builder {
+func (o BuilderConfigOutput) ToBuilderConfigPtrOutputWithContext(ctx context.Context) BuilderConfigPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v BuilderConfig) *BuilderConfig {
 		return &v
-	}).(BuilderPtrOutput)
+	}).(BuilderConfigPtrOutput)
 }
 
 // Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
-func (o BuilderOutput) Endpoint() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v Builder) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
+func (o BuilderConfigOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v BuilderConfig) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
 }
 
 // Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
-func (o BuilderOutput) Name() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v Builder) *string { return v.Name }).(pulumi.StringPtrOutput)
+func (o BuilderConfigOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v BuilderConfig) *string { return v.Name }).(pulumi.StringPtrOutput)
 }
 
 // Certificates for a `tcp://` endpoint. Defaults to no TLS.
-func (o BuilderOutput) Tls() TLSPtrOutput {
-	return o.ApplyT(func(v Builder) *TLS { return v.Tls }).(TLSPtrOutput)
+func (o BuilderConfigOutput) Tls() TLSPtrOutput {
+	return o.ApplyT(func(v BuilderConfig) *TLS { return v.Tls }).(TLSPtrOutput)
 }
 
-type BuilderPtrOutput struct{ *pulumi.OutputState }
+type BuilderConfigPtrOutput struct{ *pulumi.OutputState }
 
-func (BuilderPtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**Builder)(nil)).Elem()
+func (BuilderConfigPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**BuilderConfig)(nil)).Elem()
 }
 
-func (o BuilderPtrOutput) ToBuilderPtrOutput() BuilderPtrOutput {
+func (o BuilderConfigPtrOutput) ToBuilderConfigPtrOutput() BuilderConfigPtrOutput {
 	return o
 }
 
-func (o BuilderPtrOutput) ToBuilderPtrOutputWithContext(ctx context.Context) BuilderPtrOutput {
+func (o BuilderConfigPtrOutput) ToBuilderConfigPtrOutputWithContext(ctx context.Context) BuilderConfigPtrOutput {
 	return o
 }
 
-func (o BuilderPtrOutput) Elem() BuilderOutput {
-	return o.ApplyT(func(v *Builder) Builder {
+func (o BuilderConfigPtrOutput) Elem() BuilderConfigOutput {
+	return o.ApplyT(func(v *BuilderConfig) BuilderConfig {
 		if v != nil {
 			return *v
 		}
-		var ret Builder
+		var ret BuilderConfig
 		return ret
-	}).(BuilderOutput)
+	}).(BuilderConfigOutput)
 }
 
 // Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
-func (o BuilderPtrOutput) Endpoint() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Builder) *string {
+func (o BuilderConfigPtrOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *BuilderConfig) *string {
 		if v == nil {
 			return nil
 		}
@@ -331,8 +331,8 @@ func (o BuilderPtrOutput) Endpoint() pulumi.StringPtrOutput {
 }
 
 // Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
-func (o BuilderPtrOutput) Name() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Builder) *string {
+func (o BuilderConfigPtrOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *BuilderConfig) *string {
 		if v == nil {
 			return nil
 		}
@@ -341,8 +341,8 @@ func (o BuilderPtrOutput) Name() pulumi.StringPtrOutput {
 }
 
 // Certificates for a `tcp://` endpoint. Defaults to no TLS.
-func (o BuilderPtrOutput) Tls() TLSPtrOutput {
-	return o.ApplyT(func(v *Builder) *TLS {
+func (o BuilderConfigPtrOutput) Tls() TLSPtrOutput {
+	return o.ApplyT(func(v *BuilderConfig) *TLS {
 		if v == nil {
 			return nil
 		}
@@ -2967,6 +2967,106 @@ func (o CacheToS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
+// One more build context.
+type Context struct {
+	// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+	Location string `pulumi:"location"`
+}
+
+// ContextInput is an input type that accepts ContextArgs and ContextOutput values.
+// You can construct a concrete instance of `ContextInput` via:
+//
+//	ContextArgs{...}
+type ContextInput interface {
+	pulumi.Input
+
+	ToContextOutput() ContextOutput
+	ToContextOutputWithContext(context.Context) ContextOutput
+}
+
+// One more build context.
+type ContextArgs struct {
+	// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+	Location pulumi.StringInput `pulumi:"location"`
+}
+
+func (ContextArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Context)(nil)).Elem()
+}
+
+func (i ContextArgs) ToContextOutput() ContextOutput {
+	return i.ToContextOutputWithContext(context.Background())
+}
+
+func (i ContextArgs) ToContextOutputWithContext(ctx context.Context) ContextOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ContextOutput)
+}
+
+// ContextMapInput is an input type that accepts ContextMap and ContextMapOutput values.
+// You can construct a concrete instance of `ContextMapInput` via:
+//
+//	ContextMap{ "key": ContextArgs{...} }
+type ContextMapInput interface {
+	pulumi.Input
+
+	ToContextMapOutput() ContextMapOutput
+	ToContextMapOutputWithContext(context.Context) ContextMapOutput
+}
+
+type ContextMap map[string]ContextInput
+
+func (ContextMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]Context)(nil)).Elem()
+}
+
+func (i ContextMap) ToContextMapOutput() ContextMapOutput {
+	return i.ToContextMapOutputWithContext(context.Background())
+}
+
+func (i ContextMap) ToContextMapOutputWithContext(ctx context.Context) ContextMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ContextMapOutput)
+}
+
+// One more build context.
+type ContextOutput struct{ *pulumi.OutputState }
+
+func (ContextOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Context)(nil)).Elem()
+}
+
+func (o ContextOutput) ToContextOutput() ContextOutput {
+	return o
+}
+
+func (o ContextOutput) ToContextOutputWithContext(ctx context.Context) ContextOutput {
+	return o
+}
+
+// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+func (o ContextOutput) Location() pulumi.StringOutput {
+	return o.ApplyT(func(v Context) string { return v.Location }).(pulumi.StringOutput)
+}
+
+type ContextMapOutput struct{ *pulumi.OutputState }
+
+func (ContextMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]Context)(nil)).Elem()
+}
+
+func (o ContextMapOutput) ToContextMapOutput() ContextMapOutput {
+	return o
+}
+
+func (o ContextMapOutput) ToContextMapOutputWithContext(ctx context.Context) ContextMapOutput {
+	return o
+}
+
+func (o ContextMapOutput) MapIndex(k pulumi.StringInput) ContextOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) Context {
+		return vs[0].(map[string]Context)[vs[1].(string)]
+	}).(ContextOutput)
+}
+
 // The Dockerfile: either `location` or `inline`.
 type Dockerfile struct {
 	// Text of the Dockerfile.
@@ -5257,106 +5357,6 @@ func (o ManifestMapOutput) MapIndex(k pulumi.StringInput) ManifestOutput {
 	}).(ManifestOutput)
 }
 
-// One more build context.
-type NamedContext struct {
-	// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
-	Location string `pulumi:"location"`
-}
-
-// NamedContextInput is an input type that accepts NamedContextArgs and NamedContextOutput values.
-// You can construct a concrete instance of `NamedContextInput` via:
-//
-//	NamedContextArgs{...}
-type NamedContextInput interface {
-	pulumi.Input
-
-	ToNamedContextOutput() NamedContextOutput
-	ToNamedContextOutputWithContext(context.Context) NamedContextOutput
-}
-
-// One more build context.
-type NamedContextArgs struct {
-	// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
-	Location pulumi.StringInput `pulumi:"location"`
-}
-
-func (NamedContextArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*NamedContext)(nil)).Elem()
-}
-
-func (i NamedContextArgs) ToNamedContextOutput() NamedContextOutput {
-	return i.ToNamedContextOutputWithContext(context.Background())
-}
-
-func (i NamedContextArgs) ToNamedContextOutputWithContext(ctx context.Context) NamedContextOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(NamedContextOutput)
-}
-
-// NamedContextMapInput is an input type that accepts NamedContextMap and NamedContextMapOutput values.
-// You can construct a concrete instance of `NamedContextMapInput` via:
-//
-//	NamedContextMap{ "key": NamedContextArgs{...} }
-type NamedContextMapInput interface {
-	pulumi.Input
-
-	ToNamedContextMapOutput() NamedContextMapOutput
-	ToNamedContextMapOutputWithContext(context.Context) NamedContextMapOutput
-}
-
-type NamedContextMap map[string]NamedContextInput
-
-func (NamedContextMap) ElementType() reflect.Type {
-	return reflect.TypeOf((*map[string]NamedContext)(nil)).Elem()
-}
-
-func (i NamedContextMap) ToNamedContextMapOutput() NamedContextMapOutput {
-	return i.ToNamedContextMapOutputWithContext(context.Background())
-}
-
-func (i NamedContextMap) ToNamedContextMapOutputWithContext(ctx context.Context) NamedContextMapOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(NamedContextMapOutput)
-}
-
-// One more build context.
-type NamedContextOutput struct{ *pulumi.OutputState }
-
-func (NamedContextOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*NamedContext)(nil)).Elem()
-}
-
-func (o NamedContextOutput) ToNamedContextOutput() NamedContextOutput {
-	return o
-}
-
-func (o NamedContextOutput) ToNamedContextOutputWithContext(ctx context.Context) NamedContextOutput {
-	return o
-}
-
-// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
-func (o NamedContextOutput) Location() pulumi.StringOutput {
-	return o.ApplyT(func(v NamedContext) string { return v.Location }).(pulumi.StringOutput)
-}
-
-type NamedContextMapOutput struct{ *pulumi.OutputState }
-
-func (NamedContextMapOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*map[string]NamedContext)(nil)).Elem()
-}
-
-func (o NamedContextMapOutput) ToNamedContextMapOutput() NamedContextMapOutput {
-	return o
-}
-
-func (o NamedContextMapOutput) ToNamedContextMapOutputWithContext(ctx context.Context) NamedContextMapOutput {
-	return o
-}
-
-func (o NamedContextMapOutput) MapIndex(k pulumi.StringInput) NamedContextOutput {
-	return pulumi.All(o, k).ApplyT(func(vs []interface{}) NamedContext {
-		return vs[0].(map[string]NamedContext)[vs[1].(string)]
-	}).(NamedContextOutput)
-}
-
 // A record of how an image was made, attached to the image in the format SLSA v1.
 type Provenance struct {
 	// How much to record.
@@ -6191,8 +6191,8 @@ func (o TLSPtrOutput) ServerName() pulumi.StringPtrOutput {
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BuildContextInput)(nil)).Elem(), BuildContextArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BuildContextPtrInput)(nil)).Elem(), BuildContextArgs{})
-	pulumi.RegisterInputType(reflect.TypeOf((*BuilderInput)(nil)).Elem(), BuilderArgs{})
-	pulumi.RegisterInputType(reflect.TypeOf((*BuilderPtrInput)(nil)).Elem(), BuilderArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*BuilderConfigInput)(nil)).Elem(), BuilderConfigArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*BuilderConfigPtrInput)(nil)).Elem(), BuilderConfigArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromInput)(nil)).Elem(), CacheFromArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromArrayInput)(nil)).Elem(), CacheFromArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromAzureBlobInput)(nil)).Elem(), CacheFromAzureBlobArgs{})
@@ -6219,6 +6219,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheToRegistryPtrInput)(nil)).Elem(), CacheToRegistryArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheToS3Input)(nil)).Elem(), CacheToS3Args{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheToS3PtrInput)(nil)).Elem(), CacheToS3Args{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ContextInput)(nil)).Elem(), ContextArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ContextMapInput)(nil)).Elem(), ContextMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DockerfileInput)(nil)).Elem(), DockerfileArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DockerfilePtrInput)(nil)).Elem(), DockerfileArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ECRInput)(nil)).Elem(), ECRArgs{})
@@ -6239,8 +6241,6 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ExportRegistryPtrInput)(nil)).Elem(), ExportRegistryArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ExportTarInput)(nil)).Elem(), ExportTarArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ExportTarPtrInput)(nil)).Elem(), ExportTarArgs{})
-	pulumi.RegisterInputType(reflect.TypeOf((*NamedContextInput)(nil)).Elem(), NamedContextArgs{})
-	pulumi.RegisterInputType(reflect.TypeOf((*NamedContextMapInput)(nil)).Elem(), NamedContextMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceInput)(nil)).Elem(), ProvenanceArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenancePtrInput)(nil)).Elem(), ProvenanceArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RegistryInput)(nil)).Elem(), RegistryArgs{})
@@ -6255,8 +6255,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*TLSPtrInput)(nil)).Elem(), TLSArgs{})
 	pulumi.RegisterOutputType(BuildContextOutput{})
 	pulumi.RegisterOutputType(BuildContextPtrOutput{})
-	pulumi.RegisterOutputType(BuilderOutput{})
-	pulumi.RegisterOutputType(BuilderPtrOutput{})
+	pulumi.RegisterOutputType(BuilderConfigOutput{})
+	pulumi.RegisterOutputType(BuilderConfigPtrOutput{})
 	pulumi.RegisterOutputType(CacheFromOutput{})
 	pulumi.RegisterOutputType(CacheFromArrayOutput{})
 	pulumi.RegisterOutputType(CacheFromAzureBlobOutput{})
@@ -6283,6 +6283,8 @@ func init() {
 	pulumi.RegisterOutputType(CacheToRegistryPtrOutput{})
 	pulumi.RegisterOutputType(CacheToS3Output{})
 	pulumi.RegisterOutputType(CacheToS3PtrOutput{})
+	pulumi.RegisterOutputType(ContextOutput{})
+	pulumi.RegisterOutputType(ContextMapOutput{})
 	pulumi.RegisterOutputType(DockerfileOutput{})
 	pulumi.RegisterOutputType(DockerfilePtrOutput{})
 	pulumi.RegisterOutputType(ECROutput{})
@@ -6305,8 +6307,6 @@ func init() {
 	pulumi.RegisterOutputType(ExportTarPtrOutput{})
 	pulumi.RegisterOutputType(ManifestOutput{})
 	pulumi.RegisterOutputType(ManifestMapOutput{})
-	pulumi.RegisterOutputType(NamedContextOutput{})
-	pulumi.RegisterOutputType(NamedContextMapOutput{})
 	pulumi.RegisterOutputType(ProvenanceOutput{})
 	pulumi.RegisterOutputType(ProvenancePtrOutput{})
 	pulumi.RegisterOutputType(RegistryOutput{})

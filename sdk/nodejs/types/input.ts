@@ -17,13 +17,13 @@ export interface BuildContextArgs {
     /**
      * More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
      */
-    named?: pulumi.Input<{[key: string]: pulumi.Input<inputs.NamedContextArgs>}>;
+    named?: pulumi.Input<{[key: string]: pulumi.Input<inputs.ContextArgs>}>;
 }
 
 /**
  * The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
  */
-export interface BuilderArgs {
+export interface BuilderConfigArgs {
     /**
      * Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
      */
@@ -381,6 +381,16 @@ export interface CacheToS3Args {
 }
 
 /**
+ * One more build context.
+ */
+export interface ContextArgs {
+    /**
+     * A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+     */
+    location: pulumi.Input<string>;
+}
+
+/**
  * The Dockerfile: either `location` or `inline`.
  */
 export interface DockerfileArgs {
@@ -678,16 +688,6 @@ export interface ExportTarArgs {
      * Path of the archive, relative to the program. Keep it out of the build context.
      */
     dest: pulumi.Input<string>;
-}
-
-/**
- * One more build context.
- */
-export interface NamedContextArgs {
-    /**
-     * A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
-     */
-    location: pulumi.Input<string>;
 }
 
 /**

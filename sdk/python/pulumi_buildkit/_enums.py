@@ -10,6 +10,7 @@ __all__ = [
     'CacheMode',
     'CompressionType',
     'NetworkMode',
+    'Platform',
     'ProvenanceMode',
     'Watch',
 ]
@@ -61,6 +62,43 @@ class NetworkMode(_builtins.str, Enum):
     """
     No network.
     """
+
+
+@pulumi.type_token("buildkit:index:Platform")
+class Platform(_builtins.str, Enum):
+    DARWIN_386 = "darwin/386"
+    DARWIN_AMD64 = "darwin/amd64"
+    DARWIN_ARM = "darwin/arm"
+    DARWIN_ARM64 = "darwin/arm64"
+    DRAGONFLY_AMD64 = "dragonfly/amd64"
+    FREEBSD_386 = "freebsd/386"
+    FREEBSD_AMD64 = "freebsd/amd64"
+    FREEBSD_ARM = "freebsd/arm"
+    LINUX_386 = "linux/386"
+    LINUX_AMD64 = "linux/amd64"
+    LINUX_ARM = "linux/arm"
+    LINUX_ARM64 = "linux/arm64"
+    LINUX_MIPS64 = "linux/mips64"
+    LINUX_MIPS64LE = "linux/mips64le"
+    LINUX_PPC64LE = "linux/ppc64le"
+    LINUX_RISCV64 = "linux/riscv64"
+    LINUX_S390X = "linux/s390x"
+    NETBSD_386 = "netbsd/386"
+    NETBSD_AMD64 = "netbsd/amd64"
+    NETBSD_ARM = "netbsd/arm"
+    OPENBSD_386 = "openbsd/386"
+    OPENBSD_AMD64 = "openbsd/amd64"
+    OPENBSD_ARM = "openbsd/arm"
+    PLAN9_386 = "plan9/386"
+    PLAN9_AMD64 = "plan9/amd64"
+    SOLARIS_AMD64 = "solaris/amd64"
+    WINDOWS_386 = "windows/386"
+    WINDOWS_AMD64 = "windows/amd64"
+    LINUX_ARM_V5 = "linux/arm/v5"
+    LINUX_ARM_V6 = "linux/arm/v6"
+    LINUX_ARM_V7 = "linux/arm/v7"
+    LINUX_AMD64_V2 = "linux/amd64/v2"
+    LINUX_AMD64_V3 = "linux/amd64/v3"
 
 
 @pulumi.type_token("buildkit:index:ProvenanceMode")

@@ -18,8 +18,8 @@ from ._enums import *
 __all__ = [
     'BuildContextArgs',
     'BuildContextArgsDict',
-    'BuilderArgs',
-    'BuilderArgsDict',
+    'BuilderConfigArgs',
+    'BuilderConfigArgsDict',
     'CacheFromAzureBlobArgs',
     'CacheFromAzureBlobArgsDict',
     'CacheFromGitHubActionsArgs',
@@ -46,6 +46,8 @@ __all__ = [
     'CacheToS3ArgsDict',
     'CacheToArgs',
     'CacheToArgsDict',
+    'ContextArgs',
+    'ContextArgsDict',
     'DockerfileArgs',
     'DockerfileArgsDict',
     'ECRArgs',
@@ -66,8 +68,6 @@ __all__ = [
     'ExportTarArgsDict',
     'ExportArgs',
     'ExportArgsDict',
-    'NamedContextArgs',
-    'NamedContextArgsDict',
     'ProvenanceArgs',
     'ProvenanceArgsDict',
     'RegistryArgs',
@@ -90,7 +90,7 @@ class BuildContextArgsDict(TypedDict):
     """
     A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
     """
-    named: NotRequired[pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgsDict']]]]
+    named: NotRequired[pulumi.Input[Mapping[str, pulumi.Input['ContextArgsDict']]]]
     """
     More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
     """
@@ -99,12 +99,12 @@ class BuildContextArgsDict(TypedDict):
 class BuildContextArgs:
     def __init__(__self__, *,
                  location: Optional[pulumi.Input[_builtins.str]] = None,
-                 named: Optional[pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgs']]]] = None):
+                 named: Optional[pulumi.Input[Mapping[str, pulumi.Input['ContextArgs']]]] = None):
         """
         Where a build reads files from.
 
         :param pulumi.Input[_builtins.str] location: A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
-        :param pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgs']]] named: More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+        :param pulumi.Input[Mapping[str, pulumi.Input['ContextArgs']]] named: More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
         """
         if location is not None:
             pulumi.set(__self__, "location", location)
@@ -125,18 +125,18 @@ class BuildContextArgs:
 
     @_builtins.property
     @pulumi.getter
-    def named(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgs']]]]:
+    def named(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input['ContextArgs']]]]:
         """
         More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
         """
         return pulumi.get(self, "named")
 
     @named.setter
-    def named(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input['NamedContextArgs']]]]):
+    def named(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input['ContextArgs']]]]):
         pulumi.set(self, "named", value)
 
 
-class BuilderArgsDict(TypedDict):
+class BuilderConfigArgsDict(TypedDict):
     """
     The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
     """
@@ -154,7 +154,7 @@ class BuilderArgsDict(TypedDict):
     """
 
 @pulumi.input_type
-class BuilderArgs:
+class BuilderConfigArgs:
     def __init__(__self__, *,
                  endpoint: Optional[pulumi.Input[_builtins.str]] = None,
                  name: Optional[pulumi.Input[_builtins.str]] = None,
@@ -1705,6 +1705,39 @@ class CacheToArgs:
         pulumi.set(self, "s3", value)
 
 
+class ContextArgsDict(TypedDict):
+    """
+    One more build context.
+    """
+    location: pulumi.Input[_builtins.str]
+    """
+    A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+    """
+
+@pulumi.input_type
+class ContextArgs:
+    def __init__(__self__, *,
+                 location: pulumi.Input[_builtins.str]):
+        """
+        One more build context.
+
+        :param pulumi.Input[_builtins.str] location: A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        """
+        pulumi.set(__self__, "location", location)
+
+    @_builtins.property
+    @pulumi.getter
+    def location(self) -> pulumi.Input[_builtins.str]:
+        """
+        A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        """
+        return pulumi.get(self, "location")
+
+    @location.setter
+    def location(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "location", value)
+
+
 class DockerfileArgsDict(TypedDict):
     """
     The Dockerfile: either `location` or `inline`.
@@ -3042,39 +3075,6 @@ class ExportArgs:
     @tar.setter
     def tar(self, value: Optional[pulumi.Input['ExportTarArgs']]):
         pulumi.set(self, "tar", value)
-
-
-class NamedContextArgsDict(TypedDict):
-    """
-    One more build context.
-    """
-    location: pulumi.Input[_builtins.str]
-    """
-    A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
-    """
-
-@pulumi.input_type
-class NamedContextArgs:
-    def __init__(__self__, *,
-                 location: pulumi.Input[_builtins.str]):
-        """
-        One more build context.
-
-        :param pulumi.Input[_builtins.str] location: A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
-        """
-        pulumi.set(__self__, "location", location)
-
-    @_builtins.property
-    @pulumi.getter
-    def location(self) -> pulumi.Input[_builtins.str]:
-        """
-        A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
-        """
-        return pulumi.get(self, "location")
-
-    @location.setter
-    def location(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "location", value)
 
 
 class ProvenanceArgsDict(TypedDict):

@@ -27,7 +27,7 @@ class ImageArgs:
                  base_digests: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
-                 builder: Optional[pulumi.Input['BuilderArgs']] = None,
+                 builder: Optional[pulumi.Input['BuilderConfigArgs']] = None,
                  cache_from: Optional[pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]]] = None,
                  cache_to: Optional[pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]]] = None,
                  context: Optional[pulumi.Input['BuildContextArgs']] = None,
@@ -38,7 +38,7 @@ class ImageArgs:
                  load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
-                 platforms: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 platforms: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]] = None,
                  provenance: Optional[pulumi.Input['ProvenanceArgs']] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
                  push: Optional[pulumi.Input[_builtins.bool]] = None,
@@ -61,7 +61,7 @@ class ImageArgs:
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
-        :param pulumi.Input['BuilderArgs'] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
+        :param pulumi.Input['BuilderConfigArgs'] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
         :param pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]] cache_to: Caches to export, for other builders to import. A preview exports none. A change never causes a build.
         :param pulumi.Input['BuildContextArgs'] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
@@ -72,7 +72,7 @@ class ImageArgs:
         :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
+        :param pulumi.Input[Sequence[pulumi.Input['Platform']]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
         :param pulumi.Input['ProvenanceArgs'] provenance: Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
         :param pulumi.Input[_builtins.bool] pull: Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
         :param pulumi.Input[_builtins.bool] push: Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
@@ -213,14 +213,14 @@ class ImageArgs:
 
     @_builtins.property
     @pulumi.getter
-    def builder(self) -> Optional[pulumi.Input['BuilderArgs']]:
+    def builder(self) -> Optional[pulumi.Input['BuilderConfigArgs']]:
         """
         The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         """
         return pulumi.get(self, "builder")
 
     @builder.setter
-    def builder(self, value: Optional[pulumi.Input['BuilderArgs']]):
+    def builder(self, value: Optional[pulumi.Input['BuilderConfigArgs']]):
         pulumi.set(self, "builder", value)
 
     @_builtins.property
@@ -345,14 +345,14 @@ class ImageArgs:
 
     @_builtins.property
     @pulumi.getter
-    def platforms(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+    def platforms(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]]:
         """
-        Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
+        Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
         """
         return pulumi.get(self, "platforms")
 
     @platforms.setter
-    def platforms(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+    def platforms(self, value: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]]):
         pulumi.set(self, "platforms", value)
 
     @_builtins.property
@@ -535,7 +535,7 @@ class Image(pulumi.CustomResource):
                  base_digests: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
-                 builder: Optional[pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']]] = None,
+                 builder: Optional[pulumi.Input[Union['BuilderConfigArgs', 'BuilderConfigArgsDict']]] = None,
                  cache_from: Optional[pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]]] = None,
                  cache_to: Optional[pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]]] = None,
                  context: Optional[pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']]] = None,
@@ -546,7 +546,7 @@ class Image(pulumi.CustomResource):
                  load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
-                 platforms: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 platforms: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]] = None,
                  provenance: Optional[pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']]] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
                  push: Optional[pulumi.Input[_builtins.bool]] = None,
@@ -580,8 +580,8 @@ class Image(pulumi.CustomResource):
                 "location": "./app",
             },
             platforms=[
-                "linux/amd64",
-                "linux/arm64",
+                buildkit.Platform.LINUX_AMD64,
+                buildkit.Platform.LINUX_ARM64,
             ],
             tags=["registry.example.com/shop/app:latest"])
         pulumi.export("image", app.repo_digest)
@@ -630,7 +630,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
-        :param pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
+        :param pulumi.Input[Union['BuilderConfigArgs', 'BuilderConfigArgsDict']] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
         :param pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]] cache_to: Caches to export, for other builders to import. A preview exports none. A change never causes a build.
         :param pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
@@ -641,7 +641,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder's own platform.
+        :param pulumi.Input[Sequence[pulumi.Input['Platform']]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
         :param pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']] provenance: Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
         :param pulumi.Input[_builtins.bool] pull: Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
         :param pulumi.Input[_builtins.bool] push: Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
@@ -681,8 +681,8 @@ class Image(pulumi.CustomResource):
                 "location": "./app",
             },
             platforms=[
-                "linux/amd64",
-                "linux/arm64",
+                buildkit.Platform.LINUX_AMD64,
+                buildkit.Platform.LINUX_ARM64,
             ],
             tags=["registry.example.com/shop/app:latest"])
         pulumi.export("image", app.repo_digest)
@@ -744,7 +744,7 @@ class Image(pulumi.CustomResource):
                  base_digests: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
-                 builder: Optional[pulumi.Input[Union['BuilderArgs', 'BuilderArgsDict']]] = None,
+                 builder: Optional[pulumi.Input[Union['BuilderConfigArgs', 'BuilderConfigArgsDict']]] = None,
                  cache_from: Optional[pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]]] = None,
                  cache_to: Optional[pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]]] = None,
                  context: Optional[pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']]] = None,
@@ -755,7 +755,7 @@ class Image(pulumi.CustomResource):
                  load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
-                 platforms: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 platforms: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]] = None,
                  provenance: Optional[pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']]] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
                  push: Optional[pulumi.Input[_builtins.bool]] = None,
@@ -815,6 +815,8 @@ class Image(pulumi.CustomResource):
             __props__.__dict__["ref"] = None
             __props__.__dict__["refs"] = None
             __props__.__dict__["repo_digest"] = None
+        alias_opts = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_="docker-build:index:Image")])
+        opts = pulumi.ResourceOptions.merge(opts, alias_opts)
         super(Image, __self__).__init__(
             'buildkit:index:Image',
             resource_name,
@@ -942,7 +944,7 @@ class Image(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
-    def platforms(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+    def platforms(self) -> pulumi.Output[Optional[Sequence['Platform']]]:
         """
         The platforms as the program gave them.
         """

@@ -53,6 +53,44 @@ export const NetworkMode = {
 
 export type NetworkMode = (typeof NetworkMode)[keyof typeof NetworkMode];
 
+export const Platform = {
+    Darwin_386: "darwin/386",
+    Darwin_amd64: "darwin/amd64",
+    Darwin_arm: "darwin/arm",
+    Darwin_arm64: "darwin/arm64",
+    Dragonfly_amd64: "dragonfly/amd64",
+    Freebsd_386: "freebsd/386",
+    Freebsd_amd64: "freebsd/amd64",
+    Freebsd_arm: "freebsd/arm",
+    Linux_386: "linux/386",
+    Linux_amd64: "linux/amd64",
+    Linux_arm: "linux/arm",
+    Linux_arm64: "linux/arm64",
+    Linux_mips64: "linux/mips64",
+    Linux_mips64le: "linux/mips64le",
+    Linux_ppc64le: "linux/ppc64le",
+    Linux_riscv64: "linux/riscv64",
+    Linux_s390x: "linux/s390x",
+    Netbsd_386: "netbsd/386",
+    Netbsd_amd64: "netbsd/amd64",
+    Netbsd_arm: "netbsd/arm",
+    Openbsd_386: "openbsd/386",
+    Openbsd_amd64: "openbsd/amd64",
+    Openbsd_arm: "openbsd/arm",
+    Plan9_386: "plan9/386",
+    Plan9_amd64: "plan9/amd64",
+    Solaris_amd64: "solaris/amd64",
+    Windows_386: "windows/386",
+    Windows_amd64: "windows/amd64",
+    Linux_arm_v5: "linux/arm/v5",
+    Linux_arm_v6: "linux/arm/v6",
+    Linux_arm_v7: "linux/arm/v7",
+    Linux_amd64_v2: "linux/amd64/v2",
+    Linux_amd64_v3: "linux/amd64/v3",
+} as const;
+
+export type Platform = (typeof Platform)[keyof typeof Platform];
+
 export const ProvenanceMode = {
     /**
      * When and by what the image was built, and from which sources and base images.

@@ -65,7 +65,7 @@ return await Deployment.RunAsync(() =>
             { "key", "buildArgs" },
         },
         BuildOnPreview = true,
-        Builder = new Buildkit.Inputs.BuilderArgs
+        Builder = new Buildkit.Inputs.BuilderConfigArgs
         {
             Endpoint = "endpoint",
             Name = "name",
@@ -180,7 +180,7 @@ return await Deployment.RunAsync(() =>
             Location = "location",
             Named = 
             {
-                { "key", new Buildkit.Inputs.NamedContextArgs
+                { "key", new Buildkit.Inputs.ContextArgs
                 {
                     Location = "location",
                 } },
@@ -296,7 +296,7 @@ return await Deployment.RunAsync(() =>
         NoCache = true,
         Platforms = new[]
         {
-            "platforms",
+            Buildkit.Platform.Linux_amd64_v3,
         },
         Provenance = new Buildkit.Inputs.ProvenanceArgs
         {

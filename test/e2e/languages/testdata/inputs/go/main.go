@@ -57,7 +57,7 @@ func main() {
 				"key": pulumi.String("buildArgs"),
 			},
 			BuildOnPreview: pulumi.Bool(true),
-			Builder: &buildkit.BuilderArgs{
+			Builder: &buildkit.BuilderConfigArgs{
 				Endpoint: pulumi.String("endpoint"),
 				Name:     pulumi.String("name"),
 				Tls: &buildkit.TLSArgs{
@@ -153,8 +153,8 @@ func main() {
 			},
 			Context: &buildkit.BuildContextArgs{
 				Location: pulumi.String("location"),
-				Named: buildkit.NamedContextMap{
-					"key": &buildkit.NamedContextArgs{
+				Named: buildkit.ContextMap{
+					"key": &buildkit.ContextArgs{
 						Location: pulumi.String("location"),
 					},
 				},
@@ -249,8 +249,8 @@ func main() {
 			Load:    pulumi.Bool(true),
 			Network: buildkit.NetworkModeNone,
 			NoCache: pulumi.Bool(true),
-			Platforms: pulumi.StringArray{
-				pulumi.String("platforms"),
+			Platforms: buildkit.PlatformArray{
+				buildkit.Platform_Linux_amd64_v3,
 			},
 			Provenance: &buildkit.ProvenanceArgs{
 				Mode: buildkit.ProvenanceModeMax,

@@ -11,7 +11,7 @@ import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
 import io.github.pulumibuildkit.buildkit.inputs.TLSArgs;
 import io.github.pulumibuildkit.buildkit.Image;
 import io.github.pulumibuildkit.buildkit.ImageArgs;
-import io.github.pulumibuildkit.buildkit.inputs.BuilderArgs;
+import io.github.pulumibuildkit.buildkit.inputs.BuilderConfigArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheFromArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheFromAzureBlobArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheFromGitHubActionsArgs;
@@ -86,7 +86,7 @@ public class App {
             .baseDigests(Map.of("key", "baseDigests"))
             .buildArgs(Map.of("key", "buildArgs"))
             .buildOnPreview(true)
-            .builder_(BuilderArgs.builder()
+            .builder_(BuilderConfigArgs.builder()
                 .endpoint("endpoint")
                 .name("name")
                 .tls(TLSArgs.builder()
@@ -179,7 +179,7 @@ public class App {
                 .build())
             .context(BuildContextArgs.builder()
                 .location("location")
-                .named(Map.of("key", NamedContextArgs.builder()
+                .named(Map.of("key", ContextArgs.builder()
                     .location("location")
                     .build()))
                 .build())
@@ -254,7 +254,7 @@ public class App {
             .load(true)
             .network(NetworkMode.None)
             .noCache(true)
-            .platforms("platforms")
+            .platforms(Platform.Linux_amd64_v3)
             .provenance(ProvenanceArgs.builder()
                 .mode(ProvenanceMode.Max)
                 .build())

@@ -218,7 +218,7 @@ const image = new buildkit.Image("image", {
     load: true,
     network: buildkit.NetworkMode.None,
     noCache: true,
-    platforms: ["platforms"],
+    platforms: [buildkit.Platform.Linux_amd64_v3],
     provenance: {
         mode: buildkit.ProvenanceMode.Max,
     },

@@ -217,7 +217,7 @@ image = buildkit.Image("image",
     load=True,
     network=buildkit.NetworkMode.NONE,
     no_cache=True,
-    platforms=["platforms"],
+    platforms=[buildkit.Platform.LINUX_AMD64_V3],
     provenance={
         "mode": buildkit.ProvenanceMode.MAX,
     },

@@ -4,8 +4,9 @@ import com.pulumi.Context;
 import com.pulumi.Pulumi;
 import io.github.pulumibuildkit.buildkit.Image;
 import io.github.pulumibuildkit.buildkit.ImageArgs;
+import io.github.pulumibuildkit.buildkit.enums.Platform;
 import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
-import io.github.pulumibuildkit.buildkit.inputs.NamedContextArgs;
+import io.github.pulumibuildkit.buildkit.inputs.ContextArgs;
 import java.util.Map;
 
 public class App {
@@ -15,10 +16,10 @@ public class App {
 
     private static void stack(Context ctx) {
         var config = ctx.config();
-        var go = NamedContextArgs.builder().location(config.require("goroot")).build();
+        var go = ContextArgs.builder().location(config.require("goroot")).build();
         var server = new Image("server", ImageArgs.builder()
             .context(BuildContextArgs.builder().location("..").named(Map.of("go", go)).build())
-            .platforms("linux/amd64", "linux/arm64")
+            .platforms(Platform.Linux_amd64, Platform.Linux_arm64)
             .buildArgs(Map.of("VERSION", "1.0"))
             .tags(config.require("repository") + ":latest")
             .build());

@@ -3,6 +3,7 @@
 
 package io.github.pulumibuildkit.buildkit;
 
+import com.pulumi.core.Alias;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Export;
 import com.pulumi.core.annotations.ResourceType;
@@ -10,6 +11,7 @@ import com.pulumi.core.internal.Codegen;
 import io.github.pulumibuildkit.buildkit.ImageArgs;
 import io.github.pulumibuildkit.buildkit.Utilities;
 import io.github.pulumibuildkit.buildkit.enums.NetworkMode;
+import io.github.pulumibuildkit.buildkit.enums.Platform;
 import io.github.pulumibuildkit.buildkit.outputs.Manifest;
 import io.github.pulumibuildkit.buildkit.outputs.Provenance;
 import io.github.pulumibuildkit.buildkit.outputs.SBOM;
@@ -60,8 +62,8 @@ import javax.annotation.Nullable;
  *                 .location("./app")
  *                 .build())
  *             .platforms(            
- *                 "linux/amd64",
- *                 "linux/arm64")
+ *                 Platform.Linux_amd64,
+ *                 Platform.Linux_arm64)
  *             .tags("registry.example.com/shop/app:latest")
  *             .build());
  * 
@@ -278,14 +280,14 @@ public class Image extends com.pulumi.resources.CustomResource {
      * The platforms as the program gave them.
      * 
      */
-    @Export(name="platforms", refs={List.class,String.class}, tree="[0,1]")
-    private Output</* @Nullable */ List<String>> platforms;
+    @Export(name="platforms", refs={List.class,Platform.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<Platform>> platforms;
 
     /**
      * @return The platforms as the program gave them.
      * 
      */
-    public Output<Optional<List<String>>> platforms() {
+    public Output<Optional<List<Platform>>> platforms() {
         return Codegen.optional(this.platforms);
     }
     /**
@@ -469,6 +471,9 @@ public class Image extends com.pulumi.resources.CustomResource {
         var defaultOptions = com.pulumi.resources.CustomResourceOptions.builder()
             .version(Utilities.getVersion())
             .pluginDownloadURL("github://api.github.com/pulumi-buildkit/pulumi-buildkit")
+            .aliases(List.of(
+                Output.of(Alias.builder().type("docker-build:index:Image").build())
+            ))
             .build();
         return com.pulumi.resources.CustomResourceOptions.merge(defaultOptions, options, id);
     }

@@ -6,9 +6,10 @@ package io.github.pulumibuildkit.buildkit;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.pulumibuildkit.buildkit.enums.NetworkMode;
+import io.github.pulumibuildkit.buildkit.enums.Platform;
 import io.github.pulumibuildkit.buildkit.enums.Watch;
 import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
-import io.github.pulumibuildkit.buildkit.inputs.BuilderArgs;
+import io.github.pulumibuildkit.buildkit.inputs.BuilderConfigArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheFromArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheToArgs;
 import io.github.pulumibuildkit.buildkit.inputs.DockerfileArgs;
@@ -112,13 +113,13 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
      * 
      */
     @Import(name="builder")
-    private @Nullable Output<BuilderArgs> builder;
+    private @Nullable Output<BuilderConfigArgs> builder;
 
     /**
      * @return The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider&#39;s `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin&#39;s own daemon (on Linux as root), then the Docker Engine of this machine.
      * 
      */
-    public Optional<Output<BuilderArgs>> builder_() {
+    public Optional<Output<BuilderConfigArgs>> builder_() {
         return Optional.ofNullable(this.builder);
     }
 
@@ -273,17 +274,17 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
+     * Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder&#39;s own platform.
      * 
      */
     @Import(name="platforms")
-    private @Nullable Output<List<String>> platforms;
+    private @Nullable Output<List<Platform>> platforms;
 
     /**
-     * @return Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
+     * @return Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder&#39;s own platform.
      * 
      */
-    public Optional<Output<List<String>>> platforms() {
+    public Optional<Output<List<Platform>>> platforms() {
         return Optional.ofNullable(this.platforms);
     }
 
@@ -672,7 +673,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          * @return builder
          * 
          */
-        public Builder builder_(@Nullable Output<BuilderArgs> builder) {
+        public Builder builder_(@Nullable Output<BuilderConfigArgs> builder) {
             $.builder = builder;
             return this;
         }
@@ -683,7 +684,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          * @return builder
          * 
          */
-        public Builder builder_(BuilderArgs builder) {
+        public Builder builder_(BuilderConfigArgs builder) {
             return builder_(Output.of(builder));
         }
 
@@ -928,33 +929,33 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
+         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder&#39;s own platform.
          * 
          * @return builder
          * 
          */
-        public Builder platforms(@Nullable Output<List<String>> platforms) {
+        public Builder platforms(@Nullable Output<List<Platform>> platforms) {
             $.platforms = platforms;
             return this;
         }
 
         /**
-         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
+         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder&#39;s own platform.
          * 
          * @return builder
          * 
          */
-        public Builder platforms(List<String> platforms) {
+        public Builder platforms(List<Platform> platforms) {
             return platforms(Output.of(platforms));
         }
 
         /**
-         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. Defaults to the builder&#39;s own platform.
+         * @param platforms Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder&#39;s own platform.
          * 
          * @return builder
          * 
          */
-        public Builder platforms(String... platforms) {
+        public Builder platforms(Platform... platforms) {
             return platforms(List.of(platforms));
         }
 

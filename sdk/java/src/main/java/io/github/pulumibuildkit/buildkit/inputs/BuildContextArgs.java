@@ -5,7 +5,7 @@ package io.github.pulumibuildkit.buildkit.inputs;
 
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
-import io.github.pulumibuildkit.buildkit.inputs.NamedContextArgs;
+import io.github.pulumibuildkit.buildkit.inputs.ContextArgs;
 import java.lang.String;
 import java.util.Map;
 import java.util.Objects;
@@ -41,13 +41,13 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
      * 
      */
     @Import(name="named")
-    private @Nullable Output<Map<String,NamedContextArgs>> named;
+    private @Nullable Output<Map<String,ContextArgs>> named;
 
     /**
      * @return More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
      * 
      */
-    public Optional<Output<Map<String,NamedContextArgs>>> named() {
+    public Optional<Output<Map<String,ContextArgs>>> named() {
         return Optional.ofNullable(this.named);
     }
 
@@ -103,7 +103,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
          * @return builder
          * 
          */
-        public Builder named(@Nullable Output<Map<String,NamedContextArgs>> named) {
+        public Builder named(@Nullable Output<Map<String,ContextArgs>> named) {
             $.named = named;
             return this;
         }
@@ -114,7 +114,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
          * @return builder
          * 
          */
-        public Builder named(Map<String,NamedContextArgs> named) {
+        public Builder named(Map<String,ContextArgs> named) {
             return named(Output.of(named));
         }
 

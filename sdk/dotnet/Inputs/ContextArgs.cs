@@ -14,7 +14,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     /// <summary>
     /// One more build context.
     /// </summary>
-    public sealed class NamedContextArgs : global::Pulumi.ResourceArgs
+    public sealed class ContextArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
         /// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
@@ -22,9 +22,9 @@ namespace PulumiBuildkit.Buildkit.Inputs
         [Input("location", required: true)]
         public Input<string> Location { get; set; } = null!;
 
-        public NamedContextArgs()
+        public ContextArgs()
         {
         }
-        public static new NamedContextArgs Empty => new NamedContextArgs();
+        public static new ContextArgs Empty => new ContextArgs();
     }
 }

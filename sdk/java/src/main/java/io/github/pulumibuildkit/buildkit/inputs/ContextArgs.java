@@ -14,9 +14,9 @@ import java.util.Objects;
  * One more build context.
  * 
  */
-public final class NamedContextArgs extends com.pulumi.resources.ResourceArgs {
+public final class ContextArgs extends com.pulumi.resources.ResourceArgs {
 
-    public static final NamedContextArgs Empty = new NamedContextArgs();
+    public static final ContextArgs Empty = new ContextArgs();
 
     /**
      * A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
@@ -33,28 +33,28 @@ public final class NamedContextArgs extends com.pulumi.resources.ResourceArgs {
         return this.location;
     }
 
-    private NamedContextArgs() {}
+    private ContextArgs() {}
 
-    private NamedContextArgs(NamedContextArgs $) {
+    private ContextArgs(ContextArgs $) {
         this.location = $.location;
     }
 
     public static Builder builder() {
         return new Builder();
     }
-    public static Builder builder(NamedContextArgs defaults) {
+    public static Builder builder(ContextArgs defaults) {
         return new Builder(defaults);
     }
 
     public static final class Builder {
-        private NamedContextArgs $;
+        private ContextArgs $;
 
         public Builder() {
-            $ = new NamedContextArgs();
+            $ = new ContextArgs();
         }
 
-        public Builder(NamedContextArgs defaults) {
-            $ = new NamedContextArgs(Objects.requireNonNull(defaults));
+        public Builder(ContextArgs defaults) {
+            $ = new ContextArgs(Objects.requireNonNull(defaults));
         }
 
         /**
@@ -78,9 +78,9 @@ public final class NamedContextArgs extends com.pulumi.resources.ResourceArgs {
             return location(Output.of(location));
         }
 
-        public NamedContextArgs build() {
+        public ContextArgs build() {
             if ($.location == null) {
-                throw new MissingRequiredPropertyException("NamedContextArgs", "location");
+                throw new MissingRequiredPropertyException("ContextArgs", "location");
             }
             return $;
         }

@@ -14,7 +14,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     /// <summary>
     /// The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
     /// </summary>
-    public sealed class BuilderArgs : global::Pulumi.ResourceArgs
+    public sealed class BuilderConfigArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
         /// Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
@@ -34,9 +34,9 @@ namespace PulumiBuildkit.Buildkit.Inputs
         [Input("tls")]
         public Input<Inputs.TLSArgs>? Tls { get; set; }
 
-        public BuilderArgs()
+        public BuilderConfigArgs()
         {
         }
-        public static new BuilderArgs Empty => new BuilderArgs();
+        public static new BuilderConfigArgs Empty => new BuilderConfigArgs();
     }
 }

@@ -16,9 +16,9 @@ import javax.annotation.Nullable;
  * The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
  * 
  */
-public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
+public final class BuilderConfigArgs extends com.pulumi.resources.ResourceArgs {
 
-    public static final BuilderArgs Empty = new BuilderArgs();
+    public static final BuilderConfigArgs Empty = new BuilderConfigArgs();
 
     /**
      * Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user{@literal @}host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin&#39;s own daemon. The socket or port of a Docker Engine is recognized.
@@ -65,9 +65,9 @@ public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
         return Optional.ofNullable(this.tls);
     }
 
-    private BuilderArgs() {}
+    private BuilderConfigArgs() {}
 
-    private BuilderArgs(BuilderArgs $) {
+    private BuilderConfigArgs(BuilderConfigArgs $) {
         this.endpoint = $.endpoint;
         this.name = $.name;
         this.tls = $.tls;
@@ -76,19 +76,19 @@ public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
     public static Builder builder() {
         return new Builder();
     }
-    public static Builder builder(BuilderArgs defaults) {
+    public static Builder builder(BuilderConfigArgs defaults) {
         return new Builder(defaults);
     }
 
     public static final class Builder {
-        private BuilderArgs $;
+        private BuilderConfigArgs $;
 
         public Builder() {
-            $ = new BuilderArgs();
+            $ = new BuilderConfigArgs();
         }
 
-        public Builder(BuilderArgs defaults) {
-            $ = new BuilderArgs(Objects.requireNonNull(defaults));
+        public Builder(BuilderConfigArgs defaults) {
+            $ = new BuilderConfigArgs(Objects.requireNonNull(defaults));
         }
 
         /**
@@ -154,7 +154,7 @@ public final class BuilderArgs extends com.pulumi.resources.ResourceArgs {
             return tls(Output.of(tls));
         }
 
-        public BuilderArgs build() {
+        public BuilderConfigArgs build() {
             return $;
         }
     }
