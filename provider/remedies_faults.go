@@ -86,6 +86,9 @@ var contentRemedies = map[fault.Kind]string{
 		"--image-id '$image' --target-storage-class STANDARD, or push it again",
 	fault.ImageMaybe:    "only AWS credentials with the right to ecr:DescribeImages in $repository can tell",
 	fault.ImageUnserved: "try again",
+
+	fault.PlatformMissing: "choose platforms that the sources have, or add a source that has them",
+	fault.PlatformTwice:   "leave one of them out of sources, or choose other platforms",
 }
 
 // loginRemedies are the remedies for sources of credentials: helpers, files, clouds.

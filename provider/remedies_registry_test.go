@@ -64,6 +64,9 @@ var remediesOfTheRegistry = map[fault.Kind]string{
 	fault.ImageMaybe:    "only AWS credentials with the right to ecr:DescribeImages in acme/app can tell",
 	fault.ImageUnserved: "try again",
 
+	fault.PlatformMissing: "choose platforms that the sources have, or add a source that has them",
+	fault.PlatformTwice:   "leave one of them out of sources, or choose other platforms",
+
 	fault.HelperMissing: "install it, or remove it from docker's config.json",
 	fault.HelperSilent:  "unlock its key store and try again",
 	fault.HelperFailed:  "see what it says with: echo https://ghcr.io/ | docker-credential-x get",

@@ -70,13 +70,18 @@ func New(keychain *Keychain, options Options) *Client {
 	}
 }
 
-// sessionKey names a session: a token is good for one repository and for the actions that the client asked for.
-type sessionKey struct{ repository, actions string }
+// sessionKey names a session: a token is good for one repository and for the actions that the client asked for. It may
+// also open another repository of the registry, mountFrom, to read.
+type sessionKey struct{ repository, actions, mountFrom string }
 
 // session returns the session for repository and actions, and opens it if it is new. Two callers may both log in; the
 // later session stays.
 func (c *Client) session(ctx context.Context, repository, actions string) (*session, error) {
-	key := sessionKey{repository, actions}
+	return c.sessionFor(ctx, sessionKey{repository: repository, actions: actions})
+}
+
+// sessionFor returns the session of a key, as session does.
+func (c *Client) sessionFor(ctx context.Context, key sessionKey) (*session, error) {
 	c.mu.Lock()
 	known := c.sessions[key]
 	c.mu.Unlock()
@@ -109,6 +114,9 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 		return s, nil
 	}
 	scopes := []string{repository.Scope(key.actions)}
+	if key.mountFrom != "" {
+		scopes = append(scopes, repository.Registry.Repo(key.mountFrom).Scope(pull))
+	}
 	var authorized http.RoundTripper
 	err = s.retry(ctx, http.MethodGet, func(ctx context.Context) (err error) {
 		authorized, err = transport.NewWithContext(ctx, repository.Registry, login, c.transport(login), scopes)

@@ -8,6 +8,8 @@
 //	Client.SetTags    moves the tags, last of all, and reads them back   set_tags.go
 //	Client.Resolve    tells which digest a tag holds now                 resolve.go
 //	Client.DeleteTag  deletes a tag that still is ours                   delete.go
+//	Client.Combine    makes an index of images in any registries         combine.go, combine_content.go
+//	Client.PushIndex  stores it, and copies what it refers to            push_index.go, copy_blob.go, blob_transfer.go
 //
 // Below them, session.go sends the requests for one repository, and guard.go holds the rules that every request obeys.
 // peer.go and peer_errors.go turn what a registry answers into errors. Options.Log and Keychain.Log tell which source

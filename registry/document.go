@@ -21,10 +21,11 @@ type document struct {
 	digest    digest.Digest
 	mediaType string
 	content   struct {
-		MediaType string             `json:"mediaType"`
-		Config    ocispec.Descriptor `json:"config"`
-		Layers    descriptors        `json:"layers"`
-		Manifests descriptors        `json:"manifests"`
+		MediaType   string             `json:"mediaType"`
+		Config      ocispec.Descriptor `json:"config"`
+		Layers      descriptors        `json:"layers"`
+		Manifests   descriptors        `json:"manifests"`
+		Annotations map[string]string  `json:"annotations"`
 	}
 }
 

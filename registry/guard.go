@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,19 @@ func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxAnswer + 1}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, left: limitOf(req.Context())}
 	return resp, nil
+}
+
+// answerLimit is the key of a context whose answers may be longer than maxAnswer, in bytes: those that are blobs.
+type answerLimit struct{}
+
+// limitOf returns how many bytes an answer may have.
+func limitOf(ctx context.Context) int64 {
+	if limit, ok := ctx.Value(answerLimit{}).(int64); ok {
+		return limit
+	}
+	return maxAnswer + 1
 }
 
 // ruleError is the error of a request that breaks a rule. A registry made us want to send it.

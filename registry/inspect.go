@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Image is what a registry holds under a digest: an index with several manifests, or one manifest alone.
@@ -112,8 +111,7 @@ func eachOf(
 // readManifest returns an image with the platform that its index gives. Without one it reads the image's configuration.
 func readManifest(ctx context.Context, s *session, d document, platform *ocispec.Platform) (Manifest, error) {
 	if !d.isImage() {
-		text := fmt.Sprintf("%v: %q is no image manifest", fault.ErrUnsupported, fault.OneLine(d.mediaType))
-		return Manifest{}, fault.New(fault.NotAnImage, text, fault.ErrUnsupported)
+		return Manifest{}, newNotAnImage(d)
 	}
 	if platform == nil {
 		config, err := s.fetchConfig(ctx, d)

@@ -142,6 +142,11 @@ func (s *session) sendOnce(ctx context.Context, r request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	return s.exchange(req)
+}
+
+// exchange sends a request and reads its answer, as sendOnce does.
+func (s *session) exchange(req *http.Request) (response, error) {
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return response{}, err
@@ -149,7 +154,7 @@ func (s *session) sendOnce(ctx context.Context, r request) (response, error) {
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := readResponse(resp)
 	if err != nil {
-		return answer, &url.Error{Op: r.method, Err: err}
+		return answer, &url.Error{Op: req.Method, Err: err}
 	}
 	start := answer.body[:min(len(answer.body), maxErrorBody)]
 	again := withBody(resp, bytes.NewReader(start)) //nolint:bodyclose // in memory

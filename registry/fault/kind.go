@@ -48,16 +48,18 @@ const (
 
 // The kinds of wrong or missing content.
 const (
-	ContentOther  Kind = iota + 200 // the registry serves other bytes than it should
-	ContentLost                     // the registry does not have what it was given
-	TagLost                         // the registry took the tag and does not serve it
-	TagTaken                        // somebody else moved the tag meanwhile
-	ImageOther                      // the image has other parts than the build asked for
-	NotAnImage                      // the digest is of something else
-	ImageGone                       // Amazon ECR does not list the image
-	ImageArchived                   // Amazon ECR lists the image, and does not serve it
-	ImageMaybe                      // these credentials may not ask whether the image is archived
-	ImageUnserved                   // the image may come back by itself
+	ContentOther    Kind = iota + 200 // the registry serves other bytes than it should
+	ContentLost                       // the registry does not have what it was given
+	TagLost                           // the registry took the tag and does not serve it
+	TagTaken                          // somebody else moved the tag meanwhile
+	ImageOther                        // the image has other parts than the build asked for
+	NotAnImage                        // the digest is of something else
+	ImageGone                         // Amazon ECR does not list the image
+	ImageArchived                     // Amazon ECR lists the image, and does not serve it
+	ImageMaybe                        // these credentials may not ask whether the image is archived
+	ImageUnserved                     // the image may come back by itself
+	PlatformMissing                   // no source of an index has an image for a platform
+	PlatformTwice                     // two sources of an index have different images for a platform
 )
 
 // The kinds of failed logins.

@@ -13,7 +13,18 @@ import (
 // Image returns a new image for a platform such as "linux/arm64", with two layers of 1 KiB of noise. It cannot run.
 func Image(t testing.TB, platform string) v1.Image {
 	t.Helper()
-	image, err := random.Image(1<<10, 2)
+	return newImage(t, platform, 1<<10, 2)
+}
+
+// LargeImage is like Image, with one layer of so many bytes of noise.
+func LargeImage(t testing.TB, platform string, bytes int64) v1.Image {
+	t.Helper()
+	return newImage(t, platform, bytes, 1)
+}
+
+func newImage(t testing.TB, platform string, bytes, layers int64) v1.Image {
+	t.Helper()
+	image, err := random.Image(bytes, layers)
 	if err != nil {
 		t.Fatal(err)
 	}
